@@ -1,0 +1,149 @@
+package dockerapi
+
+import (
+	"net/http"
+	"strings"
+)
+
+// kind is the sentinel that e stands for, or nil. It is decided here alone, by
+// the text wherever a status means several things: 404 is also what an unknown
+// path gets, 500 is what engines before 25.0 and Podman say to a bad request,
+// and a pull fails inside a 200. The texts are those of dockerd 19.03 to 29,
+// Podman 4 to 5, runc and crun.
+func (e *Error) kind() error {
+	text := strings.ToLower(e.Message)
+	has := func(parts ...string) bool {
+		for _, part := range parts {
+			if strings.Contains(text, part) {
+				return true
+			}
+		}
+		return false
+	}
+
+	switch e.Op {
+	case opCreate:
+		switch {
+		case e.Status == http.StatusNotFound && has(noSuchImage...):
+			return ErrNoSuchImage
+		case has("already in use by") && has("name"):
+			return ErrNameInUse // Podman: 500 in older versions
+		case e.Status == http.StatusInternalServerError && has(badRequest...):
+			return ErrInvalid
+		}
+	case opPull, opInspectImage:
+		switch {
+		case has(tooManyRequests...): // before the others: "denied: ... toomanyrequests"
+			return ErrTemporary
+		case has(noSuchImage...),
+			has("not found") && has("manifest", "repository", "failed to resolve reference", "no match for platform"):
+			return ErrNoSuchImage
+		case has(unauthorized...):
+			return ErrUnauthorized
+		case has("invalid reference format", "invalid image reference"):
+			return ErrInvalid
+		case has(registryDown...):
+			return ErrTemporary
+		}
+	case opStart:
+		switch {
+		case e.Status == http.StatusNotFound, e.Status == http.StatusConflict:
+		case has("executable file not found", "command that was not found", "system cannot find the file specified"),
+			has("no such file or directory") && has("exec: ") && !has("error mounting"):
+			return ErrCommandNotFound
+		case has("oci permission denied", "exec format error"),
+			has("permission denied", "is a directory") && has("exec: ") && !has("error mounting"):
+			return ErrNotExecutable
+		}
+	case opLogs:
+		if e.Status == http.StatusNotImplemented || has("cannot read logs", "does not support reading") {
+			return ErrLogsUnreadable
+		}
+	}
+
+	switch e.Status {
+	case 0: // refused by this package
+		return ErrInvalid
+	case http.StatusBadRequest:
+		if has("client version ") && has("is too new", "is too old") {
+			return ErrVersion
+		}
+		return ErrInvalid
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return ErrUnauthorized
+	case http.StatusNotFound:
+		if has("no such container", "no container with name or id") {
+			return ErrNoSuchContainer
+		}
+		return nil
+	case http.StatusConflict:
+		if has("removal of container") && has("already in progress") {
+			return ErrRemovalInProgress
+		}
+		return ErrConflict
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return ErrTemporary
+	}
+	if e.Status >= 300 && e.Status < 500 {
+		return nil
+	}
+	switch {
+	case has("container state improper"): // Podman's 409
+		return ErrConflict
+	case has(tooManyRequests...), has(mayPass...):
+		return ErrTemporary
+	}
+	return nil
+}
+
+var (
+	noSuchImage = []string{
+		"no such image", "image not known",
+		"image with reference", // ... was found but does not match the platform
+		"manifest unknown", "no matching manifest",
+		"pull access denied", "repository does not exist", "name unknown", "repository name not known",
+	}
+	unauthorized = []string{
+		"unauthorized", "no basic auth credentials", "authentication required",
+		"access to the resource is denied", "denied: ", ": denied", "incorrect username or password",
+	}
+	tooManyRequests = []string{"toomanyrequests", "too many requests"}
+
+	// registryDown are a registry's own statuses, as the engine quotes them.
+	registryDown = []string{
+		": 500 internal server error", ": 502 bad gateway", ": 503 service unavailable", ": 504 gateway timeout",
+		"error parsing http 5",
+	}
+
+	badRequest = []string{
+		"json: cannot unmarshal", "invalid character", "invalid argument", "invalid reference format",
+		"invalid container name", "no command ", "names must match",
+	}
+
+	// mayPass are failures of the machinery below the engine: a registry, a
+	// disk, containerd.
+	mayPass = []string{
+		"context deadline exceeded", "context canceled", "i/o timeout", "tls handshake timeout",
+		"timeout exceeded while awaiting", "request canceled while waiting",
+		"device or resource busy", "device is busy", "resource temporarily unavailable",
+		"connection refused", "connection reset", "broken pipe", "unexpected eof", ": eof",
+		"network is unreachable", "no route to host",
+		"no such host", "server misbehaving", "temporary failure in name resolution",
+		"ttrpc: closed", "transport is closing", "code = unavailable",
+	}
+)
+
+// The operations, as they stand in Error.Op.
+const (
+	opCreate       = "create container"
+	opStart        = "start container"
+	opStop         = "stop container"
+	opRemove       = "remove container"
+	opInspect      = "inspect container"
+	opList         = "list containers"
+	opWait         = "wait for container"
+	opAttach       = "attach to container"
+	opLogs         = "read logs of container"
+	opPull         = "pull image"
+	opInspectImage = "inspect image"
+)

@@ -1,0 +1,134 @@
+package dockerapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ContainerConfig is what a container is made from. What is left empty is not
+// sent, so that the image's own or the engine's default holds.
+type ContainerConfig struct {
+	// Image is a name with or without tag, a digest, or an image id.
+	Image string `json:",omitempty"`
+
+	// Entrypoint nil is the image's. One empty string, [""], clears it. Where
+	// it is given, the image's Cmd is dropped.
+	Entrypoint []string `json:",omitempty"`
+
+	// Cmd empty is the image's, unless Entrypoint is given.
+	Cmd []string `json:",omitempty"`
+
+	// Env entries are NAME=VALUE, on top of the image's. An entry without =
+	// removes that variable.
+	Env    []string          `json:",omitempty"`
+	Labels map[string]string `json:",omitempty"`
+
+	// OpenStdin gives the command a stdin. With StdinOnce it ends when the
+	// first attach that sends it does; without StdinOnce it never ends.
+	OpenStdin bool `json:",omitempty"`
+	StdinOnce bool `json:",omitempty"`
+
+	// The Attach fields are only shown by inspect: any stream can be attached.
+	AttachStdin  bool `json:",omitempty"`
+	AttachStdout bool `json:",omitempty"`
+	AttachStderr bool `json:",omitempty"`
+
+	// Tty merges stdout and stderr, turns \n into \r\n, and drops the framing.
+	Tty bool `json:",omitempty"`
+
+	HostConfig *HostConfig `json:",omitempty"`
+}
+
+// HostConfig is the part of a container's configuration that concerns the host
+// it runs on.
+type HostConfig struct {
+	// NetworkMode is "bridge", "host", "none", "container:ID" or a network's
+	// name. That it exists is checked by start only.
+	NetworkMode string `json:",omitempty"`
+
+	// Init nil is the engine's default; true runs the command under a small
+	// init, which forwards signals and reaps children.
+	Init *bool `json:",omitempty"`
+
+	LogConfig *LogConfig `json:",omitempty"`
+}
+
+// LogConfig is where a container's output is kept for [Client.ContainerLogs].
+type LogConfig struct {
+	Type   string            `json:",omitempty"` // "json-file", "local", "none", ...
+	Config map[string]string `json:",omitempty"` // numbers too are strings: "max-size": "10m"
+}
+
+// Created is a new container.
+type Created struct {
+	ID       string   // 64 hex digits
+	Warnings []string // what the engine could not do, such as a limit that it dropped
+}
+
+// maxArgument is what Linux takes as one argument or variable, in bytes, beside
+// the final NUL (MAX_ARG_STRLEN). With a longer one create and start succeed,
+// and the container then exits with 1.
+const maxArgument = 131071
+
+// CreateContainer creates a container without starting it. name may be "" for
+// one that the engine makes up; else it is unique on the engine, has two
+// characters or more, letters, digits, and after the first also _ . and -.
+//
+// After [ErrUnreachable] the container may exist: it can be found again by its
+// name, and that is why one should be given. Other errors: [ErrNoSuchImage],
+// [ErrNameInUse] with [Error.HolderID], [ErrInvalid].
+//
+// API: POST /containers/create.
+func (c *Client) CreateContainer(ctx context.Context, name string, cfg ContainerConfig) (Created, error) {
+	r := &request{
+		op: opCreate, target: name,
+		method: http.MethodPost, path: "/containers/create",
+		want: []int{http.StatusCreated}, limit: c.limits.change,
+		doubt: "it may have been created",
+		// Not replayable: the second answer would be a conflict with the first.
+	}
+	if name == "" {
+		r.target = cfg.Image
+	} else {
+		r.query = url.Values{"name": {name}}
+	}
+	if err := checkArguments(r, cfg); err != nil {
+		return Created{}, err
+	}
+	var err error
+	if r.body, err = json.Marshal(cfg); err != nil {
+		return Created{}, r.refuse("%v", err)
+	}
+	var answer struct {
+		ID       string `json:"Id"`
+		Warnings []string
+	}
+	if err := c.do(ctx, r, &answer); err != nil {
+		return Created{}, err
+	}
+	if answer.ID == "" {
+		return Created{}, c.withoutID(ctx, r)
+	}
+	return Created{ID: answer.ID, Warnings: answer.Warnings}, nil
+}
+
+// checkArguments refuses what the kernel would refuse later, less clearly.
+func checkArguments(r *request, cfg ContainerConfig) error {
+	for _, list := range []struct {
+		name   string
+		values []string
+	}{{"Entrypoint", cfg.Entrypoint}, {"Cmd", cfg.Cmd}, {"Env", cfg.Env}} {
+		for i, value := range list.values {
+			switch {
+			case len(value) > maxArgument:
+				return r.refuse("%s[%d] has %d bytes and the system takes %d at most; hand it over on stdin or in a file", list.name, i, len(value), maxArgument)
+			case strings.ContainsRune(value, 0):
+				return r.refuse("%s[%d] holds a NUL byte", list.name, i)
+			}
+		}
+	}
+	return nil
+}

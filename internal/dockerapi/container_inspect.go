@@ -1,0 +1,96 @@
+package dockerapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Container is what the engine knows about a container.
+type Container struct {
+	ID        string // 64 hex digits
+	Name      string // without the engine's leading slash
+	Image     string // as it was given to create
+	ImageID   string // "sha256:..."
+	Created   time.Time
+	Labels    map[string]string // the image's among them
+	Tty       bool              // its output is not framed: see AttachOptions
+	LogDriver string            // "json-file", "none", ...
+	State     State
+}
+
+// State is where a container is in its life.
+type State struct {
+	// Status is created, running, paused, restarting, removing, exited or
+	// dead.
+	Status string
+
+	Running    bool // also while paused or restarting
+	Paused     bool
+	Restarting bool
+	// OOMKilled: something in the container ran out of memory. From 24.0 on
+	// that need not be its command, so it can stand beside exit code 0.
+	OOMKilled bool
+	Dead      bool
+
+	// ExitCode says something only if Ended. It is 128 and the signal where
+	// one ended the command; after a failed start it is 126, 127 or 128, with
+	// Status created.
+	ExitCode int
+	Error    string // why the last start failed
+
+	StartedAt  time.Time // zero: never
+	FinishedAt time.Time // zero: never
+}
+
+// Ended reports whether the container has run and come to its end, so that
+// ExitCode is that of its command.
+func (s State) Ended() bool { return s.Status == "exited" || s.Status == "dead" }
+
+// InspectContainer tells the state of a container. Its errors:
+// [ErrNoSuchContainer].
+//
+// API: GET /containers/{id}/json.
+func (c *Client) InspectContainer(ctx context.Context, id string) (Container, error) {
+	r, err := container(opInspect, http.MethodGet, id, "/json")
+	if err != nil {
+		return Container{}, err
+	}
+	r.want = []int{http.StatusOK}
+	r.limit = c.limits.read
+	var answer struct {
+		ID      string `json:"Id"`
+		Name    string
+		Image   string
+		Created time.Time
+		Config  struct {
+			Image  string
+			Labels map[string]string
+			Tty    bool
+		}
+		HostConfig struct {
+			LogConfig struct{ Type string }
+		}
+		// The field names are those of the API. The zero time of Go is what
+		// it sends for never.
+		State State
+	}
+	if err := c.do(ctx, r, &answer); err != nil {
+		return Container{}, err
+	}
+	if answer.ID == "" {
+		return Container{}, c.withoutID(ctx, r)
+	}
+	return Container{
+		ID:        answer.ID,
+		Name:      strings.TrimPrefix(answer.Name, "/"),
+		Image:     answer.Config.Image,
+		ImageID:   answer.Image,
+		Created:   answer.Created,
+		Labels:    answer.Config.Labels,
+		Tty:       answer.Config.Tty,
+		LogDriver: answer.HostConfig.LogConfig.Type,
+		State:     answer.State,
+	}, nil
+}

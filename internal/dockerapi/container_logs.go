@@ -1,0 +1,67 @@
+package dockerapi
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// LogsOptions choose what is read of a container's log. Stdout or Stderr must
+// be given.
+type LogsOptions struct {
+	Follow         bool      // go on until the container ends, if it runs
+	Stdout, Stderr io.Writer // nil: not read
+	Tty            bool      // that of the container: the log has no frames, all goes to Stdout
+	Since          time.Time // zero: from the beginning
+	Timestamps     bool      // each line begins with its time, RFC 3339 in nanoseconds, and a space
+	Tail           string    // "" or "all": everything; "100": the last 100 lines
+}
+
+// ContainerLogs reads the output that a container's log driver has kept. It
+// returns when the engine has found the log, and join then copies until its
+// end, or that of the container where Follow is set. What join returns, and
+// when, is as with [Client.AttachContainer].
+//
+// Errors: [ErrNoSuchContainer]; [ErrLogsUnreadable] where the driver keeps
+// nothing.
+//
+// API: GET /containers/{id}/logs.
+func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (join func() error, err error) {
+	r, err := container(opLogs, http.MethodGet, id, "/logs")
+	if err != nil {
+		return nil, err
+	}
+	if o.Stdout == nil && o.Stderr == nil {
+		return nil, r.refuse("neither stdout nor stderr is asked for")
+	}
+	r.query = url.Values{}
+	flag(r.query, "stdout", o.Stdout != nil)
+	flag(r.query, "stderr", o.Stderr != nil)
+	flag(r.query, "follow", o.Follow)
+	flag(r.query, "timestamps", o.Timestamps)
+	if !o.Since.IsZero() {
+		r.query.Set("since", fmt.Sprintf("%d.%09d", o.Since.Unix(), o.Since.Nanosecond()))
+	}
+	if o.Tail != "" && o.Tail != "all" {
+		// The engine takes anything else for all.
+		if _, err := strconv.ParseUint(o.Tail, 10, 31); err != nil {
+			return nil, r.refuse("tail %q is neither a number of lines nor all", shorten(o.Tail, 40))
+		}
+		r.query.Set("tail", o.Tail)
+	}
+	r.want = []int{http.StatusOK}
+	r.limit = c.limits.header
+	r.doubt = "output may be missing"
+	s, err := c.open(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		defer s.close()
+		return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
+	}, nil
+}

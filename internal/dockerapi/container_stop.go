@@ -1,0 +1,44 @@
+package dockerapi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// StopOptions say how a container is stopped.
+type StopOptions struct {
+	// Time is how many seconds the container gets between its stop signal and
+	// the kill. Nil is the container's own (10 unless it was created with
+	// another), 0 kills at once, -1 never kills.
+	Time *int
+}
+
+// StopContainer stops a container, and returns when it has stopped. Stopping a
+// stopped one does nothing.
+//
+// It waits for the engine for Time and 30 seconds more; without a known Time
+// only ctx limits it. Cancelling does not undo the signal that was sent.
+//
+// API: POST /containers/{id}/stop.
+func (c *Client) StopContainer(ctx context.Context, id string, o StopOptions) error {
+	r, err := container(opStop, http.MethodPost, id, "/stop")
+	if err != nil {
+		return err
+	}
+	if o.Time != nil {
+		r.query = url.Values{"t": {strconv.Itoa(*o.Time)}}
+		if *o.Time >= 0 {
+			r.limit = time.Duration(min(*o.Time, maxGrace))*time.Second + c.limits.stop
+		}
+	}
+	r.want = []int{http.StatusNoContent, http.StatusNotModified}
+	r.doubt = "it may have been stopped"
+	r.replayable = true // the second time is 304
+	return c.do(ctx, r, nil)
+}
+
+// maxGrace keeps a time.Duration from overflowing, in seconds.
+const maxGrace = 100 * 365 * 24 * 3600

@@ -1,0 +1,391 @@
+package dockerapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+const fullID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// endpoints is every call with the exact request that it makes, and what it
+// makes of the answer.
+var endpoints = []struct {
+	name string
+	call func(ctx context.Context, c *Client) (any, error)
+
+	request string // METHOD PATH?QUERY, behind the version
+	body    string // of the request; "" for none
+	upgrade bool
+
+	status int
+	answer string
+	want   any
+}{
+	{
+		name: "create",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			yes := true
+			return c.CreateContainer(ctx, "job-1", ContainerConfig{
+				Image: "busybox", Cmd: []string{"echo", "<&>"}, Entrypoint: []string{""}, Env: []string{"A=b"},
+				Labels: map[string]string{"l": "v"}, OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true,
+				AttachStderr: true, Tty: true,
+				HostConfig: &HostConfig{NetworkMode: "none", Init: &yes, LogConfig: &LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m"}}},
+			})
+		},
+		request: "POST /containers/create?name=job-1",
+		body: `{"Image":"busybox","Entrypoint":[""],"Cmd":["echo","\u003c\u0026\u003e"],"Env":["A=b"],"Labels":{"l":"v"},` +
+			`"OpenStdin":true,"StdinOnce":true,"AttachStdin":true,"AttachStdout":true,"AttachStderr":true,"Tty":true,` +
+			`"HostConfig":{"NetworkMode":"none","Init":true,"LogConfig":{"Type":"json-file","Config":{"max-size":"1m"}}}}`,
+		status: 201, answer: `{"Id":"` + fullID + `","Warnings":["no swap limit"]}`,
+		want: Created{ID: fullID, Warnings: []string{"no swap limit"}},
+	}, {
+		name: "create with nothing",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return c.CreateContainer(ctx, "", ContainerConfig{Image: "i"})
+		},
+		request: "POST /containers/create", body: `{"Image":"i"}`,
+		status: 201, answer: `{"Id":"x","Warnings":null}`, want: Created{ID: "x"},
+	}, {
+		name: "create with an odd name",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return c.CreateContainer(ctx, "a b&c/d", ContainerConfig{Image: "i"})
+		},
+		request: "POST /containers/create?name=a+b%26c%2Fd", body: `{"Image":"i"}`,
+		status: 201, answer: `{"Id":"x"}`, want: Created{ID: "x"},
+	}, {
+		name:    "start",
+		call:    func(ctx context.Context, c *Client) (any, error) { return nil, c.StartContainer(ctx, fullID) },
+		request: "POST /containers/" + fullID + "/start", status: 204,
+	}, {
+		name:    "start of a running one",
+		call:    func(ctx context.Context, c *Client) (any, error) { return nil, c.StartContainer(ctx, "/web") },
+		request: "POST /containers/web/start", status: 304,
+	}, {
+		name:    "an odd id",
+		call:    func(ctx context.Context, c *Client) (any, error) { return nil, c.StartContainer(ctx, "a b?c%d") },
+		request: "POST /containers/a%20b%3Fc%25d/start", status: 204,
+	}, {
+		name: "stop",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.StopContainer(ctx, "web", StopOptions{})
+		},
+		request: "POST /containers/web/stop", status: 204,
+	}, {
+		name: "stop at once, and stopped already",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.StopContainer(ctx, "web", StopOptions{Time: new(int)})
+		},
+		request: "POST /containers/web/stop?t=0", status: 304,
+	}, {
+		name: "remove",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.RemoveContainer(ctx, "web", RemoveOptions{})
+		},
+		request: "DELETE /containers/web", status: 204,
+	}, {
+		name: "remove all of it",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.RemoveContainer(ctx, "web", RemoveOptions{Volumes: true, Force: true})
+		},
+		request: "DELETE /containers/web?force=1&v=1", status: 204,
+	}, {
+		name:    "inspect",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectContainer(ctx, "web") },
+		request: "GET /containers/web/json", status: 200,
+		answer: `{"Id":"` + fullID + `","Name":"/web","Image":"sha256:abc","Created":"2026-01-02T03:04:05.000000006Z",
+			"State":{"Status":"exited","Running":true,"Paused":true,"Restarting":true,"OOMKilled":true,"Dead":true,"Pid":7,"ExitCode":137,"Error":"why",
+				"StartedAt":"2026-01-02T03:04:06Z","FinishedAt":"0001-01-01T00:00:00Z","Health":null},
+			"Config":{"Image":"busybox","Labels":{"a":"b"},"Tty":true},"HostConfig":{"LogConfig":{"Type":"none","Config":{}}},"New":{}}`,
+		want: Container{
+			ID: fullID, Name: "web", Image: "busybox", ImageID: "sha256:abc", Created: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
+			Labels: map[string]string{"a": "b"}, Tty: true, LogDriver: "none",
+			State: State{Status: "exited", Running: true, Paused: true, Restarting: true, OOMKilled: true, Dead: true, ExitCode: 137, Error: "why",
+				StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC)},
+		},
+	}, {
+		name:    "list",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.ListContainers(ctx, ListOptions{}) },
+		request: "GET /containers/json", status: 200, answer: `[]`, want: []ContainerSummary{},
+	}, {
+		name: "list some",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return c.ListContainers(ctx, ListOptions{All: true, Labels: []string{"a=b", "c"}, Name: "x.y", Statuses: []string{"exited"}})
+		},
+		// {"label":["a=b","c"],"name":["^/?x\\.y$"],"status":["exited"]}
+		request: "GET /containers/json?all=1&filters=%7B%22label%22%3A%5B%22a%3Db%22%2C%22c%22%5D%2C%22name%22%3A%5B%22%5E%2F%3Fx%5C%5C.y%24%22%5D%2C%22status%22%3A%5B%22exited%22%5D%7D",
+		status:  200,
+		answer: `[{"Id":"x","Names":["/other/alias","/x.y"],"Image":"busybox","ImageID":"sha256:abc","Created":1767323045,"Labels":{"a":"b"},"State":"exited","Status":"Exited (0) 2 days ago"},
+			{"Id":"z","Names":null,"State":"dead"}]`,
+		want: []ContainerSummary{
+			{ID: "x", Name: "x.y", Image: "busybox", ImageID: "sha256:abc", Created: time.Unix(1767323045, 0).UTC(), Labels: map[string]string{"a": "b"}, Status: "exited"},
+			{ID: "z", Created: time.Unix(0, 0).UTC(), Status: "dead"},
+		},
+	}, {
+		name: "wait",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return joinWait(c.WaitContainer(ctx, "web", NextExit))
+		},
+		request: "POST /containers/web/wait?condition=next-exit", status: 200,
+		answer: `{"StatusCode":137,"Error":null}`, want: ExitStatus{Code: 137},
+	}, {
+		name:    "wait for nothing in particular",
+		call:    func(ctx context.Context, c *Client) (any, error) { return joinWait(c.WaitContainer(ctx, "web", "")) },
+		request: "POST /containers/web/wait", status: 200,
+		answer: ` {"StatusCode":0}`, want: ExitStatus{},
+	}, {
+		name: "attach",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			var o, e bytes.Buffer
+			join, err := c.AttachContainer(ctx, "web", AttachOptions{Stdout: &o, Stderr: &e})
+			return joined(&o, &e, join, err)
+		},
+		request: "POST /containers/web/attach?stderr=1&stdout=1&stream=1", upgrade: true, status: 101,
+		answer: frame(1, "out") + frame(2, "err") + frame(0, "put"), want: "output|err",
+	}, {
+		name: "attach stdin only",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			var o, e bytes.Buffer
+			join, err := c.AttachContainer(ctx, "web", AttachOptions{Stdin: strings.NewReader("")})
+			return joined(&o, &e, join, err)
+		},
+		request: "POST /containers/web/attach?stdin=1&stream=1", upgrade: true, status: 101,
+		answer: frame(1, "out"), want: "|",
+	}, {
+		name: "attach with a tty",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			var o, e bytes.Buffer
+			join, err := c.AttachContainer(ctx, "web", AttachOptions{Stdout: &o, Stderr: &e, Tty: true})
+			return joined(&o, &e, join, err)
+		},
+		request: "POST /containers/web/attach?stderr=1&stdout=1&stream=1", upgrade: true, status: 101,
+		answer: "\x01raw\r\n", want: "\x01raw\r\n|",
+	}, {
+		name: "logs",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			var o, e bytes.Buffer
+			join, err := c.ContainerLogs(ctx, "web", LogsOptions{Stdout: &o, Tail: "all"})
+			return joined(&o, &e, join, err)
+		},
+		request: "GET /containers/web/logs?stdout=1", status: 200, answer: frame(1, "out"), want: "out|",
+	}, {
+		name: "logs of all kinds",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			var o, e bytes.Buffer
+			join, err := c.ContainerLogs(ctx, "web", LogsOptions{Follow: true, Stdout: &o, Stderr: &e, Since: time.Unix(5, 7), Timestamps: true, Tail: "10"})
+			return joined(&o, &e, join, err)
+		},
+		request: "GET /containers/web/logs?follow=1&since=5.000000007&stderr=1&stdout=1&tail=10&timestamps=1", status: 200,
+		answer: frame(1, "out") + frame(2, "err"), want: "out|err",
+	}, {
+		name:    "pull",
+		call:    func(ctx context.Context, c *Client) (any, error) { return pull(ctx, c, "busybox", "") },
+		request: "POST /images/create?fromImage=busybox&tag=latest", status: 200,
+		answer: `{"status":"Pulling from library/busybox","id":"latest"}` + "\r\n" +
+			`{"status":"Downloading","progressDetail":{"current":5,"total":10},"progress":"[=> ]","id":"0123"}` + "\r\n" +
+			`{"status":"Status: Downloaded newer image"}` + "\r\n",
+		want: []PullProgress{{ID: "latest", Status: "Pulling from library/busybox"}, {ID: "0123", Status: "Downloading", Current: 5, Total: 10}, {Status: "Status: Downloaded newer image"}},
+	}, {
+		name: "pull by digest from a port for a platform",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return pull(ctx, c, "reg:5000/a/b:1.2@sha256:ff", "linux/arm64")
+		},
+		request: "POST /images/create?fromImage=reg%3A5000%2Fa%2Fb&platform=linux%2Farm64&tag=sha256%3Aff", status: 200,
+		answer: `{"status":"x"}`, want: []PullProgress{{Status: "x"}},
+	}, {
+		name:    "pull by tag from a port",
+		call:    func(ctx context.Context, c *Client) (any, error) { return pull(ctx, c, "reg:5000/a", "") },
+		request: "POST /images/create?fromImage=reg%3A5000%2Fa&tag=latest", status: 200,
+		answer: `{"status":"x"}`, want: []PullProgress{{Status: "x"}},
+	}, {
+		name: "image exists",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return c.ImageExists(ctx, "reg:5000/a b/c:1@sha256:ff")
+		},
+		request: "GET /images/reg:5000/a%20b/c:1@sha256:ff/json", status: 200, answer: `{"Id":"sha256:abc"}`, want: true,
+	}, {
+		name:    "image does not exist",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.ImageExists(ctx, "busybox") },
+		request: "GET /images/busybox/json", status: 404, answer: `{"message":"No such image: busybox"}`, want: false,
+	},
+}
+
+func joinWait(join func() (ExitStatus, error), err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return join()
+}
+
+func joined(o, e *bytes.Buffer, join func() error, err error) (any, error) {
+	if err == nil {
+		err = join()
+	}
+	return o.String() + "|" + e.String(), err
+}
+
+func pull(ctx context.Context, c *Client, ref, platform string) (any, error) {
+	var steps []PullProgress
+	err := c.PullImage(ctx, ref, platform, func(p PullProgress) { steps = append(steps, p) })
+	return steps, err
+}
+
+// Every endpoint over each kind of connection, with a base path where there can
+// be one.
+func TestEndpoints(t *testing.T) {
+	for _, network := range networks {
+		for _, test := range endpoints {
+			t.Run(network+"/"+test.name, func(t *testing.T) {
+				t.Parallel()
+				var problems []string
+				calls := 0
+				base := ""
+				c := serve(t, network, func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Api-Version", "1.41")
+					expect := func(what string, got, want any) {
+						if !reflect.DeepEqual(got, want) {
+							problems = append(problems, fmt.Sprintf("%s:\n got %q\nwant %q", what, got, want))
+						}
+					}
+					if r.RequestURI == base+"/_ping" {
+						expect("ping", r.Method, "HEAD")
+						return
+					}
+					calls++
+					method, path, _ := strings.Cut(test.request, " ")
+					expect("request", r.Method+" "+r.RequestURI, method+" "+base+"/v1.41"+path)
+					body, _ := io.ReadAll(r.Body)
+					expect("body", string(body), test.body)
+					expect("length", r.ContentLength, int64(len(test.body)))
+					expect("coding", r.TransferEncoding, []string(nil))
+					host := "docker"
+					if network != "unix" {
+						host = r.Context().Value(http.LocalAddrContextKey).(fmt.Stringer).String()
+					}
+					expect("host", r.Host, host)
+					header := http.Header{"User-Agent": {"docker-dispatch"}}
+					if r.Method == "POST" {
+						header.Set("Content-Length", fmt.Sprint(len(test.body)))
+					}
+					if test.body != "" {
+						header.Set("Content-Type", "application/json")
+					}
+					if test.upgrade {
+						header.Set("Connection", "Upgrade")
+						header.Set("Upgrade", "tcp")
+					}
+					expect("header", r.Header, header)
+					if test.upgrade {
+						conn, _ := hijack(w)
+						io.WriteString(conn, upgraded+test.answer)
+						conn.Close()
+						return
+					}
+					w.WriteHeader(test.status)
+					io.WriteString(w, test.answer)
+				})
+				if network != "unix" {
+					base = "/base/x%20y%2Fz"
+					c.host.base = base
+				}
+				got, err := test.call(background(t), c)
+				if err != nil {
+					t.Error(err)
+				}
+				if !reflect.DeepEqual(got, test.want) {
+					t.Errorf("got %+v\nwant %+v", got, test.want)
+				}
+				if calls != 1 {
+					t.Errorf("%d calls", calls)
+				}
+				for _, problem := range problems {
+					t.Error(problem)
+				}
+			})
+		}
+	}
+}
+
+// What cannot be right is refused before anything is sent.
+func TestRefusedLocally(t *testing.T) {
+	c := newClient(t, mustHost(t, "/nowhere"), Options{})
+	ctx := t.Context()
+	var buffer bytes.Buffer
+	for what, err := range map[string]error{
+		"empty id":     c.StartContainer(ctx, ""),
+		"slash":        c.StopContainer(ctx, "/", StopOptions{}),
+		"dots":         c.RemoveContainer(ctx, "..", RemoveOptions{}),
+		"dot":          errOf(c.InspectContainer(ctx, ".")),
+		"path":         errOf(c.InspectContainer(ctx, "a/../b")),
+		"wait":         errOf(c.WaitContainer(ctx, "", NextExit)),
+		"attach":       errOf(c.AttachContainer(ctx, "", AttachOptions{Stdout: &buffer})),
+		"no streams":   errOf(c.AttachContainer(ctx, "x", AttachOptions{})),
+		"logs":         errOf(c.ContainerLogs(ctx, "", LogsOptions{Stdout: &buffer})),
+		"no logs":      errOf(c.ContainerLogs(ctx, "x", LogsOptions{})),
+		"tail":         errOf(c.ContainerLogs(ctx, "x", LogsOptions{Stdout: &buffer, Tail: "-1"})),
+		"no image":     c.PullImage(ctx, "", "", nil),
+		"no tag":       c.PullImage(ctx, "busybox:", "", nil),
+		"no digest":    c.PullImage(ctx, "busybox@", "", nil),
+		"image path":   errOf(c.ImageExists(ctx, "../containers/x")),
+		"image empty":  errOf(c.ImageExists(ctx, "")),
+		"image slash":  errOf(c.ImageExists(ctx, "a//b")),
+		"long command": errOf(c.CreateContainer(ctx, "x", ContainerConfig{Cmd: []string{"a", strings.Repeat("x", 131072)}})),
+		"long env":     errOf(c.CreateContainer(ctx, "x", ContainerConfig{Env: []string{strings.Repeat("x", 131072)}})),
+		"nul":          errOf(c.CreateContainer(ctx, "x", ContainerConfig{Entrypoint: []string{"a\x00"}})),
+	} {
+		if !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, id := range []string{"sha256:" + fullID, fullID} {
+		if err := c.PullImage(ctx, id, "", nil); !errors.Is(err, ErrNoSuchImage) {
+			t.Errorf("pull of an image id: %v", err)
+		}
+	}
+	// One byte less is the engine's to judge.
+	if _, err := c.CreateContainer(ctx, "x", ContainerConfig{Cmd: []string{strings.Repeat("x", 131071)}}); !errors.Is(err, ErrUnreachable) {
+		t.Error(err)
+	}
+}
+
+func TestEnded(t *testing.T) {
+	for status, want := range map[string]bool{"created": false, "running": false, "paused": false, "restarting": false, "removing": false, "exited": true, "dead": true} {
+		if got := (State{Status: status}).Ended(); got != want {
+			t.Errorf("%s: %v", status, got)
+		}
+	}
+}
+
+// Short calls keep their connections, however they end.
+func TestConnectionsAreKept(t *testing.T) {
+	remotes := map[string]bool{}
+	c := serve(t, "tcp", func(w http.ResponseWriter, r *http.Request) {
+		remotes[r.RemoteAddr] = true
+		if answerPing(w, r) {
+			return
+		}
+		switch r.Method {
+		case "GET":
+			io.WriteString(w, `{"Id":"x"}`+strings.Repeat(" ", 10000))
+		case "POST":
+			http.Error(w, `{"message":"No such container: x"}`, 404)
+		default:
+			w.WriteHeader(204)
+		}
+	})
+	for range 5 {
+		c.InspectContainer(background(t), "x")
+		c.StartContainer(background(t), "x")
+		c.RemoveContainer(background(t), "x", RemoveOptions{})
+	}
+	if len(remotes) != 1 {
+		t.Errorf("%d connections", len(remotes))
+	}
+}

@@ -1,0 +1,242 @@
+package dockerapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The kinds of error, for errors.Is. An [*Error] has at most one of them; one
+// that has none is a failure that trying again does not mend.
+var (
+	// ErrUnreachable: dialling failed, the connection broke, or no sensible
+	// answer came in time. Whether a call that changes something was carried
+	// out is unknown. fs.ErrPermission, fs.ErrNotExist, syscall.ECONNREFUSED
+	// and the like can be asked for too.
+	ErrUnreachable = errors.New("docker engine unreachable")
+
+	// ErrNoSuchContainer: the engine knows no container of this name or id.
+	ErrNoSuchContainer = errors.New("no such container")
+
+	// ErrNoSuchImage: create, and the image is not on the engine, or not for
+	// this platform; or pull, and the registry does not have it, or not for us.
+	ErrNoSuchImage = errors.New("no such image")
+
+	// ErrNameInUse: create, and another container has the name; see
+	// [Error.HolderID].
+	ErrNameInUse = errors.New("container name in use")
+
+	// ErrConflict: not possible in the container's present state, such as
+	// removing a running one without force.
+	ErrConflict = errors.New("conflict with the container's state")
+
+	// ErrRemovalInProgress: remove, and someone else is at it. It is gone soon.
+	ErrRemovalInProgress = errors.New("removal already in progress")
+
+	// ErrInvalid: the engine, or this package, refuses the request as such.
+	ErrInvalid = errors.New("invalid request")
+
+	// ErrUnauthorized: the engine, a proxy before it, or a registry wants
+	// other credentials.
+	ErrUnauthorized = errors.New("not authorized")
+
+	// ErrTemporary: a failure that may pass; worth trying again later.
+	ErrTemporary = errors.New("temporary failure")
+
+	// ErrVersion: the engine and this client have no API version in common, or
+	// the server is no engine at all.
+	ErrVersion = errors.New("no common API version")
+
+	// ErrCommandNotFound: start, and the container has no such command; "docker
+	// run" exits with 127.
+	ErrCommandNotFound = errors.New("command not found")
+
+	// ErrNotExecutable: start, and the command is no executable file; "docker
+	// run" exits with 126.
+	ErrNotExecutable = errors.New("command not executable")
+
+	// ErrLogsUnreadable: logs, and the container's log driver keeps none that
+	// could be read.
+	ErrLogsUnreadable = errors.New("logs cannot be read")
+)
+
+// Error is an answer of the engine that is not the hoped-for one, or the
+// refusal of a request that this package did not send. Its kind, for errors.Is,
+// follows from its fields.
+type Error struct {
+	// Op is one of "create container", "start container", "stop container",
+	// "remove container", "inspect container", "list containers", "wait for
+	// container", "attach to container", "read logs of container", "pull
+	// image", "inspect image", or "" for a ping.
+	Op     string
+	Target string // the container or image as the caller named it; "" where there is none
+	// Status is that of HTTP; 0 where nothing was sent. It is one of success
+	// where the failure came later, inside the answer.
+	Status  int
+	Message string // the engine's text, on one line and of bounded length
+}
+
+// Error says what failed, on what, and why, such as
+// `start container "web": no such container: web`.
+func (e *Error) Error() string {
+	why := sentence(e.Message)
+	switch e.kind() {
+	case ErrNameInUse:
+		why = "another container has this name; remove or rename it, or choose another name"
+		if id := e.HolderID(); id != "" {
+			why = fmt.Sprintf("container %s has this name; remove or rename it, or choose another name", shortID(id))
+		}
+	case ErrLogsUnreadable:
+		why += "; choose a log driver that keeps logs, such as local"
+	case ErrCommandNotFound:
+		why = "the container has no such command: " + runtimeReason(why)
+	case ErrNotExecutable:
+		why = "the command cannot be executed: " + runtimeReason(why)
+	}
+	if doing := describe(e.Op, e.Target); doing != "" {
+		return doing + ": " + why
+	}
+	return why
+}
+
+// Is reports whether target is the kind of this error, one of the sentinels of
+// this package.
+func (e *Error) Is(target error) bool {
+	kind := e.kind()
+	return kind != nil && target == kind
+}
+
+// HolderID is, for [ErrNameInUse], the full id of the container that has the
+// name; "" where the engine did not say.
+func (e *Error) HolderID() string {
+	if m := holder.FindStringSubmatch(e.Message); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// Docker: already in use by container "<id>"; Podman: already in use by <id>.
+var holder = regexp.MustCompile(`already in use by (?:container )?"?([0-9a-f]{64})\b`)
+
+const (
+	maxMessage = 4 << 10 // bytes of an engine's own text: runtime errors are long
+	maxExcerpt = 300     // bytes of what is not
+)
+
+// refusal makes the error of an answer with a status that was not wanted. It
+// reads the body, but does not close it.
+func (c *Client) refusal(r *request, resp *http.Response) error {
+	// What cannot be read of the text is lost; the status says enough.
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	if resp.StatusCode == http.StatusBadRequest && strings.Contains(string(text), wantsTLS) {
+		return &unreachableError{doing: describe(r.op, r.target), host: c.host, err: errWantsTLS}
+	}
+	return &Error{Op: r.op, Target: r.target, Status: resp.StatusCode, Message: errorMessage(resp, text)}
+}
+
+// errorMessage is the text of an error answer: the JSON that engines send, the
+// plain text that attach sends, else an excerpt of what came, with its status.
+func errorMessage(resp *http.Response, body []byte) string {
+	var answer struct {
+		Message string `json:"message"` // Podman has "cause" too, which message repeats
+	}
+	if json.Unmarshal(body, &answer) == nil && answer.Message != "" {
+		return shorten(oneLine(answer.Message), maxMessage)
+	}
+	status := fmt.Sprintf("status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	status = strings.TrimSpace(status)
+	text := excerpt(body)
+	contentType := resp.Header.Get("Content-Type")
+	switch {
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+		return fmt.Sprintf("%s: redirected to %q; is this the engine's address?", status, shorten(resp.Header.Get("Location"), 100))
+	case resp.StatusCode == http.StatusNotFound && text == pageNotFound:
+		return status + ": page not found: the engine has no such call; is this the engine's address?"
+	case text == "":
+		return status + ", without a word"
+	case strings.HasPrefix(contentType, "application/vnd.docker.") && resp.StatusCode >= 400:
+		return shorten(oneLine(string(body)), maxMessage)
+	default:
+		return status + ": " + text
+	}
+}
+
+// pageNotFound is the engine's text for a path or method that it does not know.
+// It says nothing about a container or image.
+const pageNotFound = "page not found"
+
+// describe is what was done to what: `start container "web"`.
+func describe(op, target string) string {
+	if target == "" {
+		return op
+	}
+	return fmt.Sprintf("%s %q", op, shorten(shortID(target), 200))
+}
+
+// shortID shortens a full container id to the 12 digits that docker shows.
+func shortID(s string) string {
+	if len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" {
+		return s[:12]
+	}
+	return s
+}
+
+// sentence makes an engine's sentence a part of ours: no capital, no period.
+// Words such as OCI keep theirs.
+func sentence(s string) string {
+	if !strings.HasSuffix(s, "...") {
+		s = strings.TrimSuffix(s, ".")
+	}
+	first, size := utf8.DecodeRuneInString(s)
+	second, _ := utf8.DecodeRuneInString(s[size:])
+	if unicode.IsUpper(first) && !unicode.IsUpper(second) {
+		return string(unicode.ToLower(first)) + s[size:]
+	}
+	return s
+}
+
+// runtimeReason takes the last link of a runtime's chain of errors: `exec:
+// "nope": executable file not found in $PATH` out of 200 bytes of who called
+// whom.
+func runtimeReason(s string) string {
+	if i := strings.LastIndex(s, "exec: "); i >= 0 {
+		s = s[i:]
+	}
+	return strings.TrimSuffix(s, ": unknown")
+}
+
+// excerpt is the start of a body that is not the engine's, fit for an error.
+func excerpt(body []byte) string {
+	return shorten(oneLine(string(body[:min(len(body), 4*maxExcerpt)])), maxExcerpt)
+}
+
+// oneLine makes one line of printable UTF-8 out of what a server sent.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// shorten cuts s to at most max bytes, and says so.
+func shorten(s string, max int) string {
+	if len(s) <= max {
+		return s
+	}
+	for max > 0 && !utf8.RuneStart(s[max]) {
+		max--
+	}
+	return s[:max] + "..."
+}

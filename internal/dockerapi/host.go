@@ -1,0 +1,200 @@
+package dockerapi
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+const (
+	defaultSocket = "/var/run/docker.sock"
+	plainPort     = "2375"
+	tlsPort       = "2376"
+
+	// maxSocketPath is what fits into sockaddr_un on Linux beside the final
+	// NUL. A longer one fails at dial as a bare "invalid argument".
+	maxSocketPath = 107
+)
+
+// Host is the address of an engine. Make one with [ParseHost].
+type Host struct {
+	network  string // "unix" or "tcp"
+	address  string // socket path, or host without brackets
+	port     string // tcp only
+	portless bool   // no port was given: it follows from TLS
+	base     string // tcp only: path before every request's own, "/base", or ""
+	tls      bool
+}
+
+// ParseHost reads an engine's address in any form of DOCKER_HOST, and in some
+// more that people write:
+//
+//	""                        unix:///var/run/docker.sock
+//	unix:///run/docker.sock   a socket
+//	/run/docker.sock          the same; also ./docker.sock, and @name (abstract)
+//	tcp://10.0.0.5:2375       plain TCP; also 10.0.0.5:2375, 10.0.0.5, :2375
+//	tcp://[fd00::5]:2375      IPv6 in brackets
+//	tcp://proxy:80/engine     a path before that of every request
+//	http://..., https://...   TCP without and with TLS
+//
+// A missing host is localhost, a missing port 2375, or 2376 where TLS is on.
+// The error of an address that cannot be used says what to write instead.
+func ParseHost(addr string) (Host, error) {
+	fail := func(format string, args ...any) (Host, error) {
+		return Host{}, fmt.Errorf("docker host %q: "+format, append([]any{addr}, args...)...)
+	}
+	scheme, rest, found := strings.Cut(addr, "://")
+	if !found {
+		scheme, rest = "", addr
+		if addr == "" || strings.ContainsRune("/.@", rune(addr[0])) {
+			scheme = "unix"
+		}
+	}
+	// Schemes are case-insensitive (RFC 3986).
+	switch scheme = strings.ToLower(scheme); scheme {
+	case "unix":
+		h, err := parseSocket(rest)
+		if err != nil {
+			return fail("%w", err)
+		}
+		return h, nil
+	case "tcp", "http", "https", "":
+		h, err := parseTCP(rest)
+		if err != nil {
+			return fail("%w", err)
+		}
+		if scheme == "" && h.base != "" && h.portless {
+			return fail("this could be a path or a host; write ./%s for a socket, tcp://%s for a host", rest, rest)
+		}
+		if scheme == "https" {
+			h = h.WithTLS()
+		}
+		return h, nil
+	case "fd":
+		return fail("fd:// is where an engine listens under systemd, not an address to connect to; use unix://%s", defaultSocket)
+	case "npipe":
+		return fail("npipe:// is a Windows named pipe; use unix:// or tcp://")
+	case "ssh":
+		return fail("ssh:// is not supported; forward the socket with ssh -L ./docker.sock:%s and use ./docker.sock", defaultSocket)
+	default:
+		return fail("unknown scheme %q; use unix://, tcp://, http:// or https://", scheme)
+	}
+}
+
+func parseSocket(path string) (Host, error) {
+	if path == "" {
+		path = defaultSocket
+	}
+	if strings.ContainsRune(path, 0) {
+		return Host{}, errors.New("a socket path cannot hold a NUL byte")
+	}
+	if len(path) > maxSocketPath {
+		return Host{}, fmt.Errorf("the socket path is %d bytes long, the system takes at most %d; use a shorter path or a symbolic link", len(path), maxSocketPath)
+	}
+	return Host{network: "unix", address: path}, nil
+}
+
+func parseTCP(s string) (Host, error) {
+	h := Host{network: "tcp", port: plainPort}
+	authority, path, _ := strings.Cut(s, "/")
+	if strings.Contains(authority, "@") {
+		return Host{}, errors.New("a user name is not supported; remove what stands before the @")
+	}
+	if strings.ContainsAny(s, "?#") {
+		return Host{}, errors.New("a query or fragment is not supported; remove what stands behind the ? or #")
+	}
+	if path = strings.Trim(path, "/"); path != "" {
+		u, err := url.ParseRequestURI("/" + path)
+		if err != nil {
+			return Host{}, fmt.Errorf("bad path %q", path)
+		}
+		h.base = u.EscapedPath()
+	}
+
+	name, port, err := splitHostPort(authority)
+	if err != nil {
+		return Host{}, err
+	}
+	if strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || strings.ContainsRune(`"<>\^{|}`+"`", r)
+	}) {
+		return Host{}, fmt.Errorf("bad host name %q", name)
+	}
+	if h.address = name; name == "" {
+		h.address = "localhost"
+	}
+	if port == "" {
+		h.portless = true
+		return h, nil
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return Host{}, fmt.Errorf("bad port %q; a port is a number from 1 to 65535", port)
+	}
+	h.port = port
+	return h, nil
+}
+
+// splitHostPort is net.SplitHostPort with an optional port.
+func splitHostPort(authority string) (host, port string, err error) {
+	if strings.HasPrefix(authority, "[") {
+		host, rest, ok := strings.Cut(authority[1:], "]")
+		if !ok || host == "" || (rest != "" && rest[0] != ':') || !strings.Contains(host, ":") {
+			return "", "", errors.New("bad IPv6 address; write it as [ADDRESS]:PORT")
+		}
+		return host, strings.TrimPrefix(rest, ":"), nil
+	}
+	if strings.Count(authority, ":") > 1 {
+		return "", "", errors.New("too many colons; write an IPv6 address in brackets, [ADDRESS]:PORT")
+	}
+	host, port, _ = strings.Cut(authority, ":")
+	return host, port, nil
+}
+
+// String is the address as it is written in logs: unix:///path, unix://@name
+// or tcp://host:port/base.
+func (h Host) String() string {
+	if h.IsUnix() {
+		return "unix://" + h.address
+	}
+	return "tcp://" + h.dialAddress() + h.base
+}
+
+// IsUnix reports whether the engine is reached through a unix socket.
+func (h Host) IsUnix() bool { return h.network == "unix" }
+
+// TLS reports whether the address asks for TLS: https:// was given, or
+// [Host.WithTLS] called.
+func (h Host) TLS() bool { return h.tls }
+
+// WithTLS is the same address with TLS on, and so with port 2376 where none
+// was given. A unix socket is returned as it is: it has no TLS.
+func (h Host) WithTLS() Host {
+	if h.IsUnix() {
+		return h
+	}
+	h.tls = true
+	if h.portless {
+		h.port = tlsPort
+	}
+	return h
+}
+
+// dialAddress is what net.Dial takes.
+func (h Host) dialAddress() string {
+	if h.IsUnix() {
+		return h.address
+	}
+	return net.JoinHostPort(h.address, h.port)
+}
+
+// header is the Host header. A socket path in it is refused by Go servers, and
+// so is none at all, hence a dummy.
+func (h Host) header() string {
+	if h.IsUnix() {
+		return "docker"
+	}
+	return h.dialAddress()
+}

@@ -1,0 +1,429 @@
+package dockerapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// These tests talk to a real engine: `eval "$(scripts/services env)"` names one
+// that has the image busybox:latest. They remove what they create, and touch
+// nothing else.
+
+const testImage = "busybox:latest"
+
+// realEngines are clients of the engine by each way that leads to it.
+func realEngines(t *testing.T) map[string]*Client {
+	t.Helper()
+	engines := map[string]*Client{}
+	add := func(name, addr string, o Options) {
+		host, err := ParseHost(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := New(host, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		engines[name] = c
+	}
+	if addr := os.Getenv("DOCKER_HOST"); addr != "" {
+		add("DOCKER_HOST", addr, Options{})
+	}
+	if addr := os.Getenv("DISPATCH_TEST_TCP"); addr != "" {
+		add("tcp", addr, Options{})
+	}
+	if addr, certs := os.Getenv("DISPATCH_TEST_TLS"), os.Getenv("DISPATCH_TEST_CERTS"); addr != "" && certs != "" {
+		config, err := TLSConfig(filepath.Join(certs, "ca.pem"), filepath.Join(certs, "cert.pem"), filepath.Join(certs, "key.pem"), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		add("tls", addr, Options{TLS: config})
+	}
+	if len(engines) == 0 {
+		if os.Getenv("DISPATCH_TEST_REQUIRE_SERVERS") == "1" {
+			t.Fatal("no engine: DOCKER_HOST and DISPATCH_TEST_TCP are not set")
+		}
+		t.Skip("no engine: DOCKER_HOST and DISPATCH_TEST_TCP are not set; see scripts/services")
+	}
+	return engines
+}
+
+// eachEngine runs a test by each way. The context ends what hangs.
+func eachEngine(t *testing.T, test func(t *testing.T, ctx context.Context, c *Client)) {
+	for name, c := range realEngines(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			test(t, ctx, c)
+		})
+	}
+}
+
+func testName() string { return "dockerapi-test-" + strings.ToLower(rand.Text()[:12]) }
+
+// createReal creates a container, and removes it after the test.
+func createReal(t *testing.T, ctx context.Context, c *Client, name string, cfg ContainerConfig) string {
+	t.Helper()
+	if cfg.Image == "" {
+		cfg.Image = testImage
+	}
+	if cfg.HostConfig == nil {
+		cfg.HostConfig = &HostConfig{}
+	}
+	cfg.HostConfig.NetworkMode = "none" // quicker to start
+	created, err := c.CreateContainer(ctx, name, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		err := c.RemoveContainer(ctx, created.ID, RemoveOptions{Volumes: true, Force: true})
+		if err != nil && !errors.Is(err, ErrNoSuchContainer) && !errors.Is(err, ErrRemovalInProgress) {
+			t.Error(err)
+		}
+	})
+	return created.ID
+}
+
+// shell is a container that runs a script.
+func shell(script string) ContainerConfig { return ContainerConfig{Cmd: []string{"sh", "-c", script}} }
+
+func TestRealPing(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		v, err := c.Ping(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.API == "" || v.MaxAPI == "" || v.Server == "" || v.OSType != "linux" {
+			t.Errorf("Ping = %+v", v)
+		}
+		t.Logf("%v: %+v", c.Host(), v)
+	})
+}
+
+// The whole of a run, with stdin of more than any buffer on the way.
+func TestRealRun(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		name := testName()
+		cfg := shell("cat; echo done >&2; exit 7")
+		cfg.OpenStdin, cfg.StdinOnce, cfg.AttachStdin, cfg.AttachStdout, cfg.AttachStderr = true, true, true, true, true
+		cfg.Labels = map[string]string{"dockerapi-test": name}
+		cfg.Env = []string{"A=b"}
+		id := createReal(t, ctx, c, name, cfg)
+
+		input := bytes.Repeat([]byte("0123456789abcde\n"), 256<<10) // 4 MiB
+		var stdout, stderr bytes.Buffer
+		output, err := c.AttachContainer(ctx, id, AttachOptions{Stdin: bytes.NewReader(input), Stdout: &stdout, Stderr: &stderr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		exit, err := c.WaitContainer(ctx, id, NextExit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.StartContainer(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.StartContainer(ctx, id); err != nil {
+			t.Errorf("start of a running container: %v", err)
+		}
+		if err := output(); err != nil {
+			t.Error(err)
+		}
+		status, err := exit()
+		if err != nil || status.Code != 7 {
+			t.Errorf("exit = %+v, %v; want 7", status, err)
+		}
+		if !bytes.Equal(stdout.Bytes(), input) {
+			t.Errorf("stdout has %d bytes, want %d", stdout.Len(), len(input))
+		}
+		if got := stderr.String(); got != "done\n" {
+			t.Errorf("stderr = %q", got)
+		}
+
+		got, err := c.InspectContainer(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.ID != id || got.Name != name || got.Image != testImage || got.Tty || got.LogDriver == "" ||
+			got.Labels["dockerapi-test"] != name || got.State.Status != "exited" || !got.State.Ended() ||
+			got.State.ExitCode != 7 || got.State.StartedAt.IsZero() || got.State.FinishedAt.Before(got.State.StartedAt) ||
+			time.Since(got.Created) > time.Hour {
+			t.Errorf("inspect = %+v", got)
+		}
+		list, err := c.ListContainers(ctx, ListOptions{All: true, Name: name, Labels: []string{"dockerapi-test=" + name}, Statuses: []string{"exited", "dead"}})
+		if err != nil || len(list) != 1 || list[0].ID != id || list[0].Name != name || list[0].Status != "exited" || time.Since(list[0].Created) > time.Hour {
+			t.Errorf("list = %+v, %v", list, err)
+		}
+		if err := c.StopContainer(ctx, id, StopOptions{}); err != nil {
+			t.Errorf("stop of a stopped container: %v", err)
+		}
+		if err := c.RemoveContainer(ctx, id, RemoveOptions{Volumes: true}); err != nil {
+			t.Error(err)
+		}
+		for what, err := range map[string]error{
+			"inspect": errOf(c.InspectContainer(ctx, id)),
+			"start":   c.StartContainer(ctx, id),
+			"stop":    c.StopContainer(ctx, id, StopOptions{}),
+			"remove":  c.RemoveContainer(ctx, id, RemoveOptions{Force: true}),
+			"wait":    errOf(c.WaitContainer(ctx, id, NextExit)),
+			"attach":  errOf(c.AttachContainer(ctx, id, AttachOptions{Stdout: &stdout})),
+			"logs":    errOf(c.ContainerLogs(ctx, id, LogsOptions{Stdout: &stdout})),
+		} {
+			if !errors.Is(err, ErrNoSuchContainer) {
+				t.Errorf("%s of a removed container: %v", what, err)
+			}
+		}
+	})
+}
+
+func errOf[T any](_ T, err error) error { return err }
+
+// An empty stdin is EOF, not no stdin.
+func TestRealEmptyStdin(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		cfg := shell("cat; echo eof")
+		cfg.OpenStdin, cfg.StdinOnce = true, true
+		id := createReal(t, ctx, c, testName(), cfg)
+		var stdout bytes.Buffer
+		output, err := c.AttachContainer(ctx, id, AttachOptions{Stdin: strings.NewReader(""), Stdout: &stdout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.StartContainer(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := output(); err != nil || stdout.String() != "eof\n" {
+			t.Errorf("join = %v, stdout %q", err, stdout.String())
+		}
+	})
+}
+
+func TestRealTty(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		cfg := shell("seq 1 2000; echo err >&2")
+		cfg.Tty = true
+		id := createReal(t, ctx, c, testName(), cfg)
+		var stdout, log bytes.Buffer
+		output, err := c.AttachContainer(ctx, id, AttachOptions{Stdout: &stdout, Stderr: &stdout, Tty: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.StartContainer(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := output(); err != nil {
+			t.Error(err)
+		}
+		if s := stdout.String(); !strings.HasPrefix(s, "1\r\n2\r\n") || !strings.HasSuffix(s, "2000\r\nerr\r\n") {
+			t.Errorf("stdout = %d bytes, %.20q", len(s), s)
+		}
+		logs, err := c.ContainerLogs(ctx, id, LogsOptions{Stdout: &log, Tty: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := logs(); err != nil || log.String() != stdout.String() {
+			t.Errorf("logs: %v, %d bytes, attach had %d", err, log.Len(), stdout.Len())
+		}
+	})
+}
+
+func TestRealLogs(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		id := createReal(t, ctx, c, testName(), shell("echo one; echo two >&2; sleep 0.3; echo three"))
+		if err := c.StartContainer(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		read := func(o LogsOptions) (string, string) {
+			t.Helper()
+			var stdout, stderr bytes.Buffer
+			o.Stdout, o.Stderr = &stdout, &stderr
+			join, err := c.ContainerLogs(ctx, id, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := join(); err != nil {
+				t.Fatal(err)
+			}
+			return stdout.String(), stderr.String()
+		}
+		if o, e := read(LogsOptions{Follow: true}); o != "one\nthree\n" || e != "two\n" {
+			t.Errorf("followed: %q and %q", o, e)
+		}
+		if o, _ := read(LogsOptions{Tail: "1"}); o != "three\n" {
+			t.Errorf("tail: %q", o)
+		}
+		o, _ := read(LogsOptions{Timestamps: true, Tail: "1"})
+		stamp, line, _ := strings.Cut(o, " ")
+		at, err := time.Parse(time.RFC3339Nano, stamp)
+		if err != nil || line != "three\n" {
+			t.Fatalf("timestamps: %q", o)
+		}
+		if o, e := read(LogsOptions{Since: at}); o != "three\n" || e != "" {
+			t.Errorf("since: %q and %q", o, e)
+		}
+
+		none := createReal(t, ctx, c, testName(), ContainerConfig{Cmd: []string{"true"}, HostConfig: &HostConfig{LogConfig: &LogConfig{Type: "none"}}})
+		if err := c.StartContainer(ctx, none); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.ContainerLogs(ctx, none, LogsOptions{Stdout: &bytes.Buffer{}}); !errors.Is(err, ErrLogsUnreadable) {
+			t.Errorf("logs of driver none: %v", err)
+		} else {
+			t.Log(err)
+		}
+	})
+}
+
+func TestRealRefusals(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		expect := func(what string, err, want error) {
+			t.Helper()
+			if !errors.Is(err, want) {
+				t.Errorf("%s: %v; want %v", what, err, want)
+			} else {
+				t.Logf("%s: %v", what, err)
+			}
+		}
+		expect("missing image", errOf(c.CreateContainer(ctx, testName(), ContainerConfig{Image: "dockerapi-test/no-such:image"})), ErrNoSuchImage)
+		expect("bad name", errOf(c.CreateContainer(ctx, "!", ContainerConfig{Image: testImage})), ErrInvalid)
+		expect("bad image", errOf(c.CreateContainer(ctx, testName(), ContainerConfig{Image: "UPPER/case"})), ErrInvalid)
+
+		name := testName()
+		id := createReal(t, ctx, c, name, ContainerConfig{Cmd: []string{"sleep", "60"}})
+		_, err := c.CreateContainer(ctx, name, ContainerConfig{Image: testImage})
+		expect("name in use", err, ErrNameInUse)
+		var answer *Error
+		if !errors.As(err, &answer) || answer.HolderID() != id {
+			t.Errorf("holder = %q, want %q", answer.HolderID(), id)
+		}
+		if err := c.StartContainer(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		expect("remove of a running container", c.RemoveContainer(ctx, id, RemoveOptions{}), ErrConflict)
+		begin, zero := time.Now(), 0
+		if err := c.StopContainer(ctx, id, StopOptions{Time: &zero}); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(begin); d > 8*time.Second { // its own grace period is 10 s
+			t.Errorf("stop with time 0 took %v", d)
+		}
+		if got, err := c.InspectContainer(ctx, id); err != nil || got.State.ExitCode != 137 {
+			t.Errorf("after the kill: %+v, %v", got.State, err)
+		}
+
+		for script, want := range map[string]error{"nope": ErrCommandNotFound, "/no/such": ErrCommandNotFound, "/etc": ErrNotExecutable} {
+			id := createReal(t, ctx, c, testName(), ContainerConfig{Cmd: []string{script}})
+			exitCtx, cancel := context.WithCancel(ctx)
+			exit, err := c.WaitContainer(exitCtx, id, NextExit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			expect("start of "+script, c.StartContainer(ctx, id), want)
+			cancel()
+			if _, err := exit(); err != context.Canceled {
+				t.Errorf("wait after a failed start: %v", err)
+			}
+		}
+
+		if ok, err := c.ImageExists(ctx, testImage); err != nil || !ok {
+			t.Errorf("ImageExists(%s) = %v, %v", testImage, ok, err)
+		}
+		if ok, err := c.ImageExists(ctx, "localhost:1/no/such:image"); err != nil || ok {
+			t.Errorf("ImageExists(no such) = %v, %v", ok, err)
+		}
+		// No registry listens there, so that this fails alike with and without
+		// a network.
+		expect("pull", c.PullImage(ctx, "localhost:1/no/such:image", "", nil), ErrTemporary)
+	})
+}
+
+// Cancelling ends what blocks on a container that does nothing.
+func TestRealCancel(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		id := createReal(t, ctx, c, testName(), ContainerConfig{Cmd: []string{"sleep", "60"}})
+		callCtx, cancel := context.WithCancel(ctx)
+		output, err := c.AttachContainer(callCtx, id, AttachOptions{Stdout: &bytes.Buffer{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		exit, err := c.WaitContainer(callCtx, id, NextExit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.StartContainer(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		logs, err := c.ContainerLogs(callCtx, id, LogsOptions{Stdout: &bytes.Buffer{}, Follow: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		results := make(chan error, 3)
+		go func() { results <- output() }()
+		go func() { results <- errOf(exit()) }()
+		go func() { results <- logs() }()
+		cancel()
+		for range 3 {
+			if err := <-results; err != context.Canceled {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// Many containers at once, each line where it belongs.
+func TestRealConcurrent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 10 s")
+	}
+	for _, c := range realEngines(t) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		slots := make(chan struct{}, 6)
+		var all sync.WaitGroup
+		for i := range 24 {
+			all.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				id := createReal(t, ctx, c, testName(), shell(fmt.Sprintf("for n in 1 2 3; do echo %d $n; done; exit %d", i, i)))
+				var stdout bytes.Buffer
+				output, err := c.AttachContainer(ctx, id, AttachOptions{Stdout: &stdout})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				exit, err := c.WaitContainer(ctx, id, NextExit)
+				if err == nil {
+					err = c.StartContainer(ctx, id)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := output(); err != nil {
+					t.Error(err)
+				}
+				if want := fmt.Sprintf("%[1]d 1\n%[1]d 2\n%[1]d 3\n", i); stdout.String() != want {
+					t.Errorf("stdout = %q, want %q", stdout.String(), want)
+				}
+				if status, err := exit(); err != nil || status.Code != i {
+					t.Errorf("exit = %+v, %v; want %d", status, err, i)
+				}
+			})
+		}
+		all.Wait()
+		break // one way is enough: the others are the same code
+	}
+}

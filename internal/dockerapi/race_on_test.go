@@ -1,0 +1,5 @@
+//go:build race
+
+package dockerapi
+
+const raceEnabled = true

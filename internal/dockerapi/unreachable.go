@@ -1,0 +1,127 @@
+package dockerapi
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// unreachableError is an ErrUnreachable: no sensible answer.
+type unreachableError struct {
+	doing string // `start container "web"`; "" for a ping
+	host  Host
+	doubt string // what is unknown now: "it may have been started"
+	err   error
+}
+
+func (e *unreachableError) Is(target error) bool { return target == ErrUnreachable }
+func (e *unreachableError) Unwrap() error        { return e.err }
+
+// Error says what to do about the failures that people meet when they set an
+// engine up, and shows the others as they are.
+func (e *unreachableError) Error() string {
+	text := fmt.Sprintf("cannot reach the docker engine at %v: %s", e.host, connectReason(e.host, e.err))
+	var dial *dialError
+	var garbled *garbledError
+	switch {
+	case errors.As(e.err, &dial), connectFailure(e.err):
+	case errors.As(e.err, &garbled):
+		text = fmt.Sprintf("what answers at %v is not a docker engine, or something between changes its answers: %v", e.host, e.err)
+	case errors.Is(e.err, os.ErrDeadlineExceeded):
+		text = fmt.Sprintf("the docker engine at %v: %v", e.host, e.err) + e.inDoubt()
+	default:
+		text = fmt.Sprintf("lost the connection to the docker engine at %v: %v", e.host, e.err) + e.inDoubt()
+	}
+	if e.doing != "" {
+		return e.doing + ": " + text
+	}
+	return text
+}
+
+func (e *unreachableError) inDoubt() string {
+	if e.doubt == "" {
+		return ""
+	}
+	return "; " + e.doubt
+}
+
+// connectFailure reports whether err is one of connecting although it came
+// later: under TLS 1.3 a server refuses the client's certificate only after
+// the client believes the handshake done.
+func connectFailure(err error) bool {
+	return tlsRefused(err) || err == errWantsTLS || isMalformedByTLS(err)
+}
+
+func connectReason(h Host, err error) string {
+	var dns *net.DNSError
+	var record tls.RecordHeaderError
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case h.IsUnix() && errors.Is(err, fs.ErrNotExist):
+		return "there is no such socket; is the engine running, and is this its path?"
+	case errors.Is(err, fs.ErrPermission):
+		return "permission denied; run as root or as a member of the socket's group, usually docker"
+	case errors.Is(err, syscall.ECONNREFUSED) && h.IsUnix():
+		return "nobody listens on the socket; is the engine running?"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused; is the engine running, and is this its port?"
+	case errors.As(err, &dns):
+		return fmt.Sprintf("the host name %q cannot be resolved (%s); check the address", dns.Name, dns.Err)
+	case errors.As(err, &record):
+		return "it does not speak TLS on this port; switch TLS off, or use its TLS port, usually " + tlsPort
+	case err == errWantsTLS, isMalformedByTLS(err):
+		return "it speaks TLS on this port; switch TLS on, or use its plain port, usually " + plainPort
+	case tlsRefused(err):
+		return fmt.Sprintf("it refused the TLS connection (%v); check the client certificate and its key", err)
+	case errors.As(err, &authority):
+		return fmt.Sprintf("its certificate is not trusted (%v); check the CA certificate", authority)
+	case errors.As(err, &name):
+		return fmt.Sprintf("its certificate is for another address (%v)", name)
+	case errors.As(err, &invalid):
+		return fmt.Sprintf("its certificate is not valid (%v)", invalid)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return err.Error() + "; is this its address, and does a firewall let us through?"
+	}
+	return err.Error()
+}
+
+// wantsTLS is what a Go server says to plain HTTP on its TLS port.
+const wantsTLS = "Client sent an HTTP request to an HTTPS server"
+
+var errWantsTLS = errors.New("the port speaks TLS")
+
+// isMalformedByTLS recognises what other servers send: a TLS alert, record type
+// 0x15, which net/http quotes in its error.
+func isMalformedByTLS(err error) bool {
+	return strings.Contains(err.Error(), `malformed HTTP`) && strings.Contains(err.Error(), `\x15\x03`)
+}
+
+// tlsRefused reports whether the other side sent a TLS alert, such as "bad
+// certificate".
+func tlsRefused(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
+
+// garbledError is an answer that no engine gives.
+type garbledError struct {
+	start string // of the answer; "" if that says nothing
+	err   error  // what is wrong with it
+}
+
+func (e *garbledError) Error() string {
+	if e.start == "" {
+		return e.err.Error()
+	}
+	return fmt.Sprintf("%v in %q", e.err, e.start)
+}
+
+func (e *garbledError) Unwrap() error { return e.err }
