@@ -1,0 +1,188 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// leaving is how long a container of ours that has ended and is to be removed may keep its name
+// before a run that wants the name gives up.
+const leaving = 30 * time.Second
+
+// create makes the run's container, or finds it where an earlier request made it. found is then
+// what it is like.
+func (r *Run) create(t *task) (id string, found *dockerapi.Container, err error) {
+	orphan, err := r.orphan(t)
+	if err != nil {
+		return "", nil, err
+	}
+	if orphan != nil {
+		return orphan.ID, orphan, nil
+	}
+	if t.pool.Pull == "always" {
+		if err := r.pull(t); err != nil {
+			return "", nil, err
+		}
+	}
+	pulled := t.pool.Pull != "missing"
+	var patience context.Context // bounds the wait for a name
+	for n := 0; ; {
+		var created dockerapi.Created
+		err := t.try(func() (err error) {
+			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, r.config(t))
+			return err
+		})
+		switch {
+		case err == nil:
+			for _, w := range created.Warnings {
+				t.log.Warn("engine warns of the container", "container", t.name, "warning", w)
+			}
+			return created.ID, nil, nil
+		case errors.Is(err, dockerapi.ErrNoSuchImage) && !pulled:
+			pulled = true
+			if err := r.pull(t); err != nil {
+				return "", nil, err
+			}
+			continue
+		case errors.Is(err, dockerapi.ErrNoSuchImage) && t.pool.Pull == "never":
+			return "", nil, fmt.Errorf("%w (not pulled, because of --pull never)", err)
+		case !errors.Is(err, dockerapi.ErrNameInUse):
+			return "", nil, err
+		}
+
+		var holder dockerapi.Container
+		inspectErr := t.try(func() (err error) {
+			holder, err = t.pool.Docker.InspectContainer(t.ctx, t.name)
+			return err
+		})
+		switch {
+		case errors.Is(inspectErr, dockerapi.ErrNoSuchContainer):
+			// Gone since: the name is free.
+		case inspectErr != nil:
+			return "", nil, inspectErr
+		case r.owns(t, holder):
+			return holder.ID, &holder, nil
+		case holder.Labels[LabelRemove] != "true" || holder.State.Status == "created" || holder.State.Running:
+			return "", nil, err
+		}
+		if t.pool.jobs.owned(holder.ID, t) {
+			// It is being settled here, which may take as long as the broker is away.
+			if err := pause(t.ctx, backoff(n, 50*time.Millisecond, time.Second)); err != nil {
+				return "", nil, err
+			}
+			n++
+			continue
+		}
+		if patience == nil {
+			var cancel context.CancelFunc
+			patience, cancel = context.WithTimeout(t.ctx, leaving)
+			defer cancel()
+		}
+		t.log.Debug("name taken by a container that is about to be removed; waiting", "container", t.name)
+		if pause(patience, backoff(n, 50*time.Millisecond, time.Second)) != nil {
+			if t.ctx.Err() != nil {
+				return "", nil, context.Cause(t.ctx)
+			}
+			return "", nil, err
+		}
+		n++
+	}
+}
+
+// orphan finds the container that an earlier process left for this message, where only labels tell:
+// an unnamed run without a message_id has a name that no later process can derive. One marked for
+// removal is gone once its message is settled, so that one that is there belongs to an unsettled
+// message like this; which of several equal ones does not matter.
+func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
+	if t.stable || r.Name != "" || !r.Remove || !r.foreground() || !t.again.Load() {
+		return nil, nil
+	}
+	var list []dockerapi.ContainerSummary
+	err := t.try(func() (err error) {
+		list, err = t.pool.Docker.ListContainers(t.ctx, dockerapi.ListOptions{All: true, Labels: []string{
+			LabelQueue + "=" + t.queue, LabelDigest + "=" + t.digest, LabelRemove + "=true",
+		}})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range list {
+		if !t.pool.jobs.claim(s.ID, t) {
+			continue
+		}
+		var c dockerapi.Container
+		err := t.try(func() (err error) {
+			c, err = t.pool.Docker.InspectContainer(t.ctx, s.ID)
+			return err
+		})
+		if errors.Is(err, dockerapi.ErrNoSuchContainer) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		t.pool.jobs.rename(t, c.Name)
+		return &c, nil
+	}
+	t.container.Store(nil)
+	return nil, nil
+}
+
+// owns tells whether a container that has our name is this job's: one that a lost answer to our
+// create, or an earlier process with the same message, left behind.
+func (r *Run) owns(t *task, c dockerapi.Container) bool {
+	if c.Labels[LabelDigest] != t.digest || c.Labels[LabelQueue] != t.queue {
+		return false
+	}
+	if c.Labels[LabelJob] == t.id {
+		return true
+	}
+	// Without a message_id the id is new with each process: the name, the digest and the broker's
+	// word that the message was delivered before must do.
+	return !t.stable && t.again.Load() && r.Name != "" && t.pool.jobs.claim(c.ID, t)
+}
+
+// pull fetches the image.
+func (r *Run) pull(t *task) error {
+	t.log.Info("pulling image", "image", r.Image)
+	start := time.Now()
+	err := t.try(func() error {
+		return t.pool.Docker.PullImage(t.ctx, r.Image, "", func(p dockerapi.PullProgress) {
+			t.log.Debug("pulling image", "image", r.Image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
+		})
+	})
+	switch {
+	case err == nil:
+		t.log.Info("image pulled", "image", r.Image, "took", time.Since(start).Round(time.Millisecond))
+		return nil
+	case final(err):
+		return err
+	}
+	return &pullError{err}
+}
+
+// A pullError is why an image that a run needs could not be had, whatever the registry's reason.
+type pullError struct{ err error }
+
+func (e *pullError) Error() string        { return e.err.Error() }
+func (e *pullError) Unwrap() error        { return e.err }
+func (e *pullError) Is(target error) bool { return target == dockerapi.ErrNoSuchImage }
+
+func (r *Run) config(t *task) dockerapi.ContainerConfig {
+	return dockerapi.ContainerConfig{
+		Image:        r.Image,
+		Cmd:          r.Cmd,
+		Entrypoint:   r.Entrypoint,
+		Labels:       t.labels(r.Remove),
+		OpenStdin:    r.Stdin,
+		StdinOnce:    r.Stdin,
+		AttachStdin:  r.Stdin,
+		AttachStdout: r.Stdout,
+		AttachStderr: r.Stderr,
+	}
+}

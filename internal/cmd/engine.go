@@ -1,0 +1,112 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// Docker is what the commands ask of an engine: the part of *dockerapi.Client that they use.
+type Docker interface {
+	Ping(ctx context.Context) (dockerapi.Version, error)
+	CreateContainer(ctx context.Context, name string, cfg dockerapi.ContainerConfig) (dockerapi.Created, error)
+	StartContainer(ctx context.Context, id string) error
+	StopContainer(ctx context.Context, id string, o dockerapi.StopOptions) error
+	RemoveContainer(ctx context.Context, id string, o dockerapi.RemoveOptions) error
+	InspectContainer(ctx context.Context, id string) (dockerapi.Container, error)
+	ListContainers(ctx context.Context, o dockerapi.ListOptions) ([]dockerapi.ContainerSummary, error)
+	WaitContainer(ctx context.Context, id string, cond dockerapi.Condition) (join func() (dockerapi.ExitStatus, error), err error)
+	AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (join func() error, err error)
+	ContainerLogs(ctx context.Context, id string, o dockerapi.LogsOptions) (join func() error, err error)
+	PullImage(ctx context.Context, ref, platform string, progress func(dockerapi.PullProgress)) error
+}
+
+var _ Docker = (*dockerapi.Client)(nil)
+
+const (
+	pingFirst = 250 * time.Millisecond // delay before the engine is asked again, doubling
+	pingMost  = 15 * time.Second
+	settled   = time.Minute // an engine that answered for this long starts the delays afresh
+)
+
+// engine knows whether the engine can be reached, and keeps the gate accordingly.
+type engine struct {
+	docker Docker
+	gate   *Gate
+	log    *slog.Logger
+	away   atomic.Int64 // how often it did not answer when it was asked
+}
+
+// watch asks the engine until it answers, opens the gate, and begins again when lost has closed it.
+// It returns when ctx ends.
+func (e *engine) watch(ctx context.Context) {
+	var opened time.Time
+	var said string // logged once a change
+	for attempt := 0; ; {
+		open, changed := e.gate.State()
+		if open {
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+			if time.Since(opened) > settled {
+				attempt = 0
+			}
+			continue
+		}
+		if attempt > 0 && pause(ctx, backoff(attempt-1, pingFirst, pingMost)) != nil {
+			return
+		}
+		attempt++
+		v, err := e.docker.Ping(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			e.log.Info("engine answers", "server", v.Server, "api", v.API)
+			said, opened = "", time.Now()
+			e.gate.Set(true)
+		default:
+			e.away.Add(1)
+			if err.Error() == said {
+				continue
+			}
+			said = err.Error()
+			e.log.Warn("engine does not answer; no messages are taken until it does", "error", err)
+		}
+	}
+}
+
+// lost records that a call did not reach the engine, or that its answer did not come.
+func (e *engine) lost(err error) {
+	if e.gate.Set(false) {
+		e.log.Warn("engine lost; no messages are taken until it answers", "error", err)
+	}
+}
+
+// wait returns when the engine answers, or with the error of ctx.
+func (e *engine) wait(ctx context.Context) error {
+	for {
+		open, changed := e.gate.State()
+		if open {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// neverSent says that a call failed before any of it reached the engine, so that nothing was begun.
+func neverSent(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial" && errors.Is(err, dockerapi.ErrUnreachable)
+}

@@ -1,0 +1,572 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// fakeDocker is an engine in memory. Containers run until the test ends them, or at once where
+// program is set.
+type fakeDocker struct {
+	mu         sync.Mutex
+	calls      []string // "create web", in order
+	byID       map[string]*fakeContainer
+	images     map[string]bool
+	before     map[string][]error                // by call: returned instead of doing it
+	after      map[string][]error                // by call: returned though it was done
+	program    map[string]func(c *fakeContainer) // by first word of Cmd
+	unreadable bool                              // the log driver keeps nothing
+	changed    chan struct{}                     // closed at each change
+	down       bool
+	deaths     int // how often the engine has died
+}
+
+type fakeContainer struct {
+	engine *fakeDocker
+	dockerapi.Container
+	config dockerapi.ContainerConfig
+	log    []chunk
+}
+
+type chunk struct{ stream, data string }
+
+func newFakeDocker() *fakeDocker {
+	return &fakeDocker{
+		byID:    map[string]*fakeContainer{},
+		images:  map[string]bool{"busybox": true},
+		before:  map[string][]error{},
+		after:   map[string][]error{},
+		changed: make(chan struct{}),
+		program: map[string]func(*fakeContainer){
+			"echo": func(c *fakeContainer) {
+				c.write("stdout", strings.Join(c.config.Cmd[1:], " ")+"\n")
+				c.exit(0)
+			},
+			"false": func(c *fakeContainer) { c.exit(1) },
+		},
+	}
+}
+
+var errDial = fmt.Errorf("%w: %w", dockerapi.ErrUnreachable, &net.OpError{Op: "dial", Err: errors.New("connection refused")})
+var errCut = fmt.Errorf("%w: unexpected EOF", dockerapi.ErrUnreachable)
+
+// enter records a call, and returns the error that the test wants instead of it. The mutex is held
+// when it returns.
+func (f *fakeDocker) enter(ctx context.Context, call, target string) error {
+	f.mu.Lock()
+	if call != "ping" {
+		f.calls = append(f.calls, strings.TrimSpace(call+" "+target))
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if f.down {
+		return errDial
+	}
+	return take(f.before, call)
+}
+
+func take(m map[string][]error, call string) error {
+	if len(m[call]) == 0 {
+		return nil
+	}
+	err := m[call][0]
+	m[call] = m[call][1:]
+	return err
+}
+
+func (f *fakeDocker) touch() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+func (f *fakeDocker) find(ref string) (*fakeContainer, error) {
+	for _, c := range f.byID {
+		if c.ID == ref || c.Name == ref {
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("inspect %q: %w", ref, dockerapi.ErrNoSuchContainer)
+}
+
+func (f *fakeDocker) Ping(ctx context.Context) (dockerapi.Version, error) {
+	defer f.mu.Unlock()
+	return dockerapi.Version{API: "1.41"}, f.enter(ctx, "ping", "")
+}
+
+func (f *fakeDocker) CreateContainer(ctx context.Context, name string, cfg dockerapi.ContainerConfig) (dockerapi.Created, error) {
+	err := f.enter(ctx, "create", name)
+	defer f.mu.Unlock()
+	if err != nil {
+		return dockerapi.Created{}, err
+	}
+	if !f.images[cfg.Image] {
+		return dockerapi.Created{}, fmt.Errorf("create container: %w: %s", dockerapi.ErrNoSuchImage, cfg.Image)
+	}
+	if _, err := f.find(name); err == nil {
+		return dockerapi.Created{}, fmt.Errorf("create container: %w: %s", dockerapi.ErrNameInUse, name)
+	}
+	c := &fakeContainer{engine: f, config: cfg}
+	c.ID, c.Name, c.Labels, c.State.Status = fmt.Sprintf("id%d-%s", len(f.calls), name), name, cfg.Labels, "created"
+	f.byID[c.ID] = c
+	f.touch()
+	return dockerapi.Created{ID: c.ID}, take(f.after, "create")
+}
+
+func (f *fakeDocker) StartContainer(ctx context.Context, id string) error {
+	err := f.enter(ctx, "start", "")
+	defer f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	c, err := f.find(id)
+	if err != nil {
+		return err
+	}
+	c.State.Status, c.State.Running, c.State.StartedAt = "running", true, time.Now()
+	f.touch()
+	if len(c.config.Cmd) > 0 {
+		if p := f.program[c.config.Cmd[0]]; p != nil {
+			go p(c)
+		}
+	}
+	return take(f.after, "start")
+}
+
+func (f *fakeDocker) StopContainer(ctx context.Context, id string, o dockerapi.StopOptions) error {
+	err := f.enter(ctx, "stop", id)
+	defer f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	c, err := f.find(id)
+	if err == nil && c.State.Running {
+		c.end(143)
+	}
+	return err
+}
+
+func (f *fakeDocker) RemoveContainer(ctx context.Context, id string, o dockerapi.RemoveOptions) error {
+	f.mu.Lock()
+	name := id
+	if c, err := f.find(id); err == nil {
+		name = c.Name
+	}
+	f.mu.Unlock()
+	err := f.enter(ctx, "remove", name)
+	defer f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	c, err := f.find(id)
+	if err != nil {
+		return err
+	}
+	if c.State.Running {
+		if !o.Force {
+			return fmt.Errorf("remove: %w: it runs", dockerapi.ErrConflict)
+		}
+		c.end(137)
+	}
+	delete(f.byID, c.ID)
+	f.touch()
+	return take(f.after, "remove")
+}
+
+func (f *fakeDocker) InspectContainer(ctx context.Context, id string) (dockerapi.Container, error) {
+	err := f.enter(ctx, "inspect", "")
+	defer f.mu.Unlock()
+	if err != nil {
+		return dockerapi.Container{}, err
+	}
+	c, err := f.find(id)
+	if err != nil {
+		return dockerapi.Container{}, err
+	}
+	return c.Container, nil
+}
+
+func (f *fakeDocker) ListContainers(ctx context.Context, o dockerapi.ListOptions) ([]dockerapi.ContainerSummary, error) {
+	err := f.enter(ctx, "list", "")
+	defer f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	var list []dockerapi.ContainerSummary
+	for _, c := range f.byID {
+		if !slices.ContainsFunc(o.Labels, func(l string) bool { k, v, _ := strings.Cut(l, "="); return c.Labels[k] != v }) {
+			list = append(list, dockerapi.ContainerSummary{ID: c.ID, Name: c.Name, Labels: c.Labels})
+		}
+	}
+	return list, nil
+}
+
+// until blocks until done, called with the mutex held, or the engine's death or the context's end.
+func (f *fakeDocker) until(ctx context.Context, deaths int, done func() bool) error {
+	for {
+		f.mu.Lock()
+		ok, dead, changed := done(), f.deaths > deaths, f.changed
+		f.mu.Unlock()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case dead:
+			return errCut
+		case ok:
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (f *fakeDocker) WaitContainer(ctx context.Context, id string, cond dockerapi.Condition) (func() (dockerapi.ExitStatus, error), error) {
+	err := f.enter(ctx, "wait", string(cond))
+	defer f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	c, err := f.find(id)
+	if err != nil {
+		return nil, err
+	}
+	deaths := f.deaths
+	return func() (dockerapi.ExitStatus, error) {
+		err := f.until(ctx, deaths, func() bool {
+			return c.State.Status == "exited" || cond == dockerapi.NotRunning && !c.State.Running
+		})
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return dockerapi.ExitStatus{Code: c.State.ExitCode}, err
+	}, nil
+}
+
+func (f *fakeDocker) AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (func() error, error) {
+	err := f.enter(ctx, "attach", "")
+	defer f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	c, err := f.find(id)
+	if err != nil {
+		return nil, err
+	}
+	join := f.copy(ctx, c, len(c.log), true, o.Stdout, o.Stderr)
+	return func() error {
+		if err := join(); !errors.Is(err, dockerapi.ErrUnreachable) {
+			return err
+		}
+		return nil // as the engine has it: its death is a clean EOF
+	}, nil
+}
+
+func (f *fakeDocker) ContainerLogs(ctx context.Context, id string, o dockerapi.LogsOptions) (func() error, error) {
+	err := f.enter(ctx, "logs", "")
+	defer f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	c, err := f.find(id)
+	if err != nil {
+		return nil, err
+	}
+	if f.unreadable {
+		return nil, dockerapi.ErrLogsUnreadable
+	}
+	return f.copy(ctx, c, 0, o.Follow, o.Stdout, o.Stderr), nil
+}
+
+func (f *fakeDocker) copy(ctx context.Context, c *fakeContainer, next int, follow bool, stdout, stderr io.Writer) func() error {
+	deaths := f.deaths
+	return func() error {
+		for {
+			err := f.until(ctx, deaths, func() bool { return !follow || next < len(c.log) || c.State.Status == "exited" })
+			if err != nil {
+				return err
+			}
+			f.mu.Lock()
+			news := c.log[next:]
+			f.mu.Unlock()
+			if len(news) == 0 {
+				return nil
+			}
+			for _, n := range news {
+				w := stdout
+				if n.stream == "stderr" {
+					w = stderr
+				}
+				if w != nil {
+					io.WriteString(w, n.data)
+				}
+			}
+			next += len(news)
+		}
+	}
+}
+
+func (f *fakeDocker) PullImage(ctx context.Context, ref, platform string, progress func(dockerapi.PullProgress)) error {
+	err := f.enter(ctx, "pull", ref)
+	defer f.mu.Unlock()
+	if err == nil {
+		f.images[ref] = true
+	}
+	return err
+}
+
+// die cuts every connection, and refuses new ones until revive.
+func (f *fakeDocker) die() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = true
+	f.deaths++
+	f.touch()
+}
+
+func (f *fakeDocker) revive() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = false
+}
+
+func (c *fakeContainer) write(stream, data string) {
+	c.engine.mu.Lock()
+	defer c.engine.mu.Unlock()
+	c.log = append(c.log, chunk{stream, data})
+	c.engine.touch()
+}
+
+func (c *fakeContainer) exit(code int) {
+	c.engine.mu.Lock()
+	defer c.engine.mu.Unlock()
+	c.end(code)
+}
+
+func (c *fakeContainer) end(code int) {
+	c.State.Status, c.State.Running, c.State.ExitCode, c.State.FinishedAt = "exited", false, code, time.Now()
+	c.engine.touch()
+}
+
+// named returns a container; the test fails where there is none.
+func (f *fakeDocker) named(t *testing.T, name string) *fakeContainer {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c, err := f.find(name)
+	if err != nil {
+		t.Fatalf("no container %q; calls: %q", name, f.calls)
+	}
+	return c
+}
+
+func (f *fakeDocker) all() []*fakeContainer {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Values(f.byID))
+}
+
+func (f *fakeDocker) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.byID)
+}
+
+func (f *fakeDocker) did() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
+}
+
+// record is a Reporter that keeps what it is told.
+type record struct {
+	mu      sync.Mutex
+	started []Started
+	results []Result
+	output  map[string]string // by container/stream
+	lines   []string          // "name stream offset data"
+	block   chan struct{}     // not nil: Output waits for it
+}
+
+func (r *record) Started(s Started) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.started = append(r.started, s)
+}
+
+func (r *record) Output(o Output) {
+	if r.block != nil {
+		<-r.block
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.output == nil {
+		r.output = map[string]string{}
+	}
+	at := o.ContainerName + "/" + o.Stream
+	if int64(len(r.output[at])) != o.Offset {
+		panic(fmt.Sprintf("%s: offset %d, but %d bytes came before", at, o.Offset, len(r.output[at])))
+	}
+	r.output[at] += string(o.Data)
+	r.lines = append(r.lines, fmt.Sprintf("%s %s %q", o.ContainerName, o.Stream, o.Data))
+}
+
+func (r *record) Result(res Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.results = append(r.results, res)
+}
+
+// bench is a pool at work on a fake engine, inside a synctest bubble.
+type bench struct {
+	t      *testing.T
+	docker *fakeDocker
+	record *record
+	pool   *Pool
+	gate   *Gate
+	jobs   chan Job
+	stop   context.CancelFunc // ends the work context
+	done   chan int
+	mu     sync.Mutex
+	events []string // "ack m1", "fence m1", in order, with the engine's removes
+}
+
+// onBench runs a test inside a bubble, with a pool. The pool must have ended when the test returns;
+// it is ended here where the test did not.
+func onBench(t *testing.T, change func(*Config), test func(b *bench)) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{t: t, docker: newFakeDocker(), record: new(record), gate: new(Gate), jobs: make(chan Job), done: make(chan int, 1)}
+		cfg := Config{
+			Docker: b.docker, Reporter: b.record, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug})), Gate: b.gate,
+			Host: "here", Concurrency: 2, Pull: "missing", Capture: 1 << 10, MaxMessage: 1 << 20,
+		}
+		if change != nil {
+			change(&cfg)
+		}
+		b.pool = NewPool(cfg)
+		ctx, cancel := context.WithCancel(t.Context())
+		b.stop = cancel
+		go func() { b.done <- b.pool.Run(ctx, b.jobs) }()
+		synctest.Wait()
+		test(b)
+		b.close()
+		cancel()
+		synctest.Wait()
+	})
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Logf("%s", p)
+	return len(p), nil
+}
+
+func (b *bench) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.jobs != nil {
+		close(b.jobs)
+		b.jobs = nil
+	}
+}
+
+// delivery is a message as the test's broker sees it.
+type delivery struct {
+	b        *bench
+	name     string
+	lost     bool // the session ended
+	verdicts []Verdict
+	reason   string
+	settles  int
+	fenceErr error
+	hold     chan struct{} // not nil: Settle waits for it
+}
+
+// send hands a message over and waits until all is quiet.
+func (b *bench) send(name, messageID string, redelivered bool, body string) *delivery {
+	d := b.post(name, messageID, redelivered, body)
+	synctest.Wait()
+	return d
+}
+
+func (b *bench) post(name, messageID string, redelivered bool, body string) *delivery {
+	d := &delivery{b: b, name: name}
+	b.jobs <- Job{
+		Queue: "q", MessageID: messageID, Redelivered: redelivered, Body: []byte(body),
+		Lost: func() bool { b.mu.Lock(); defer b.mu.Unlock(); return d.lost },
+		Settle: func(ctx context.Context, v Verdict, r Result) error {
+			if d.hold != nil {
+				<-d.hold
+			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			d.settles++
+			if d.lost {
+				return ErrDeliveryLost
+			}
+			d.verdicts, d.reason = append(d.verdicts, v), r.Reason
+			b.events = append(b.events, fmt.Sprintf("%v %s (containers: %d)", v, name, b.docker.count()))
+			return nil
+		},
+		Fence: func(ctx context.Context) error {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if d.fenceErr != nil {
+				return d.fenceErr
+			}
+			b.events = append(b.events, fmt.Sprintf("fence %s (containers: %d)", name, b.docker.count()))
+			return nil
+		},
+	}
+	return d
+}
+
+func (d *delivery) lose() {
+	d.b.mu.Lock()
+	defer d.b.mu.Unlock()
+	d.lost = true
+}
+
+// want checks that the delivery got exactly this verdict.
+func (d *delivery) want(v Verdict, reason string) {
+	d.b.t.Helper()
+	d.b.mu.Lock()
+	defer d.b.mu.Unlock()
+	if len(d.verdicts) != 1 || d.verdicts[0] != v || d.reason != reason {
+		d.b.t.Errorf("%s: settled %v, reason %q; want [%v], reason %q", d.name, d.verdicts, d.reason, v, reason)
+	}
+}
+
+func (d *delivery) unsettled() {
+	d.b.t.Helper()
+	d.b.mu.Lock()
+	defer d.b.mu.Unlock()
+	if len(d.verdicts) != 0 {
+		d.b.t.Errorf("%s: settled %v; want not settled", d.name, d.verdicts)
+	}
+}
+
+// result returns the last result that was reported.
+func (b *bench) result() Result {
+	b.t.Helper()
+	b.record.mu.Lock()
+	defer b.record.mu.Unlock()
+	if len(b.record.results) == 0 {
+		b.t.Fatalf("no result; calls: %q", b.docker.did())
+	}
+	return b.record.results[len(b.record.results)-1]
+}

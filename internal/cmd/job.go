@@ -1,0 +1,55 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+)
+
+// A Job is one message's work, as a source hands it to the pool. The pool settles each job
+// exactly once, or leaves it unsettled when the process is told to stop while it runs.
+type Job struct {
+	Queue       string // the queue that the message came from; "stdin" for standard input
+	MessageID   string // the publisher's message_id; empty where it gave none
+	Redelivered bool   // the broker's flag; a hint, wrong both ways
+	Body        []byte
+
+	// Lost tells whether the session that brought the delivery has ended, so that the broker will
+	// deliver the message again. Nil where that cannot happen.
+	Lost func() bool
+
+	// Settle tells the broker the verdict. For DeadLetter it returns only after the broker has
+	// confirmed the copy in the dead-letter queue and the original is acked. A nil error means
+	// that the answer was written to the connection, not that the broker has it: see Fence.
+	// ErrDeliveryLost means that the delivery's session is gone, and that the broker will
+	// deliver the message again. Any other error is the context's.
+	Settle func(ctx context.Context, v Verdict, r Result) error
+
+	// Fence returns nil once the broker can no longer lose the ack that Settle wrote. It is nil
+	// where a source has no such doubt.
+	Fence func(ctx context.Context) error
+}
+
+// ErrDeliveryLost is returned by Job.Settle and Job.Fence when the session that brought the
+// delivery has ended: the broker has taken the message back and will deliver it again.
+var ErrDeliveryLost = errors.New("the delivery is lost: its connection has ended, and the broker will deliver the message again")
+
+// A Verdict is what becomes of a message.
+type Verdict int
+
+const (
+	Ack        Verdict = iota // done: the broker forgets the message
+	DeadLetter                // cannot be done: kept in the dead-letter queue, with its reason
+	Requeue                   // not begun: back to the queue, for this host or another
+)
+
+func (v Verdict) String() string {
+	switch v {
+	case Ack:
+		return "ack"
+	case DeadLetter:
+		return "dead letter"
+	case Requeue:
+		return "requeue"
+	}
+	return "unknown verdict"
+}

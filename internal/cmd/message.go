@@ -1,0 +1,219 @@
+package cmd
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+)
+
+// A Command is a decoded message: *Run, *Stop or *Remove.
+type Command interface {
+	// Verb is the command's name, as in the message.
+	Verb() string
+	// Target is the container that the command names; empty for a run without a Name.
+	Target() string
+
+	// do carries the command out. cleanup, where it is not nil, is to be called when the result
+	// is settled. An error means that there is no result: errNotBegun, or the context's.
+	do(t *task) (r Result, cleanup func() error, err error)
+}
+
+// A verb is one value of the message's Command key. decode gets the message's other members.
+type verb struct {
+	name, alias string
+	decode      func(members []member) (Command, error)
+}
+
+func verbs() []verb {
+	return []verb{
+		{"run", "", decodeRun},
+		{"stop", "", decodeStop},
+		{"remove", "rm", decodeRemove},
+	}
+}
+
+// Decode reads one message, strictly: an unknown, duplicate or misplaced key, a value of a wrong
+// type and anything behind the object are errors. They say where, what was expected and, where
+// there is one, the nearest known key. A body longer than limit bytes is not read; 0 is no limit.
+func Decode(body []byte, limit int) (Command, error) {
+	if limit > 0 && len(body) > limit {
+		return nil, fmt.Errorf("the message is larger than the %d bytes that are read (--max-message)", limit)
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, errors.New(`the message is empty; expected a JSON object such as {"Command": "run", "Image": "busybox"}`)
+	}
+	if err := checkJSON(body); err != nil {
+		return nil, err
+	}
+	members, err := object(body)
+	if err != nil {
+		return nil, err
+	}
+
+	var names []string
+	for _, v := range verbs() {
+		names = append(names, v.name)
+		if v.alias != "" {
+			names = append(names, v.alias)
+		}
+	}
+	i := slices.IndexFunc(members, func(m member) bool { return m.key == "Command" })
+	if i < 0 {
+		for _, m := range members {
+			if near := nearest(m.key, []string{"Command", "Dockercmd"}); near != "" {
+				return nil, fmt.Errorf("unknown key %s; did you mean %q?", quote(m.key), "Command")
+			}
+		}
+		return nil, fmt.Errorf("key %q is missing; it says what to do: %s", "Command", list(names, "or"))
+	}
+	var name string
+	if err := decodeString(&name, members[i].value); err != nil {
+		return nil, at("Command", err)
+	}
+	for _, v := range verbs() {
+		if name != "" && (name == v.name || name == v.alias) {
+			return v.decode(slices.Delete(members, i, i+1))
+		}
+	}
+	if near := nearest(name, names); near != "" {
+		return nil, at("Command", fmt.Errorf("unknown command %s; did you mean %q?", quote(name), near))
+	}
+	return nil, at("Command", fmt.Errorf("unknown command %s; expected %s", quote(name), list(names, "or")))
+}
+
+// checkJSON refuses what is not one JSON value in UTF-8, with the place of the fault.
+func checkJSON(body []byte) error {
+	if !utf8.Valid(body) {
+		at := 0
+		for r, n := utf8.DecodeRune(body); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(body[at:]) {
+			at += n
+		}
+		return fmt.Errorf("not JSON: byte %d is not UTF-8", at+1)
+	}
+	var raw json.RawMessage
+	err := json.Unmarshal(body, &raw)
+	if err == nil {
+		return nil
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		at := int(min(syntax.Offset, int64(len(body))))
+		before := body[:at]
+		line := 1 + bytes.Count(before, []byte("\n"))
+		column := len(before) - (bytes.LastIndexByte(before, '\n') + 1)
+		return fmt.Errorf("not JSON: line %d, column %d: %w", line, max(column, 1), err)
+	}
+	return fmt.Errorf("not JSON: %w", err)
+}
+
+// A member is one key of a JSON object with its value, undecoded.
+type member struct {
+	key   string
+	value json.RawMessage
+}
+
+// object splits a valid JSON object into its members, in order. encoding/json alone would match
+// keys without regard to case and let the last of two equal keys win.
+func object(raw json.RawMessage) ([]member, error) {
+	if k := kind(raw); k != "an object" {
+		return nil, fmt.Errorf("expected an object, got %s", k)
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.Token() // the brace; raw is valid JSON, so that no call below can fail
+	var members []member
+	for dec.More() {
+		tok, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{key: tok.(string)}
+		if err := dec.Decode(&m.value); err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(members, func(o member) bool { return o.key == m.key }) {
+			return nil, fmt.Errorf("duplicate key %s", quote(m.key))
+		}
+		members = append(members, m)
+	}
+	return members, nil
+}
+
+// A key is one key that a command or its Options take. set decodes the value into the command;
+// its error says what was expected.
+type key[T any] struct {
+	name string
+	set  func(*T, json.RawMessage) error
+}
+
+// decodeKeys sets the members on c. top and options are the keys that the command takes.
+func decodeKeys[T any](c *T, verb string, members []member, top, options []key[T]) error {
+	for _, m := range members {
+		if m.key != "Options" {
+			known, err := setKey(c, m, top)
+			if !known {
+				return unknownKey(m.key, verb, top, options)
+			}
+			if err != nil {
+				return at(m.key, err)
+			}
+			continue
+		}
+		opts, err := object(m.value)
+		if err != nil {
+			return at("Options", err)
+		}
+		for _, o := range opts {
+			known, err := setKey(c, o, options)
+			if !known {
+				return at("Options", unknownOption(o.key, verb, top, options))
+			}
+			if err != nil {
+				return at("Options."+o.key, err)
+			}
+		}
+	}
+	return nil
+}
+
+// at says at which key an error is.
+func at(key string, err error) error { return fmt.Errorf("%s: %w", key, err) }
+
+func setKey[T any](c *T, m member, keys []key[T]) (known bool, err error) {
+	for _, k := range keys {
+		if k.name == m.key {
+			return true, k.set(c, m.value)
+		}
+	}
+	return false, nil
+}
+
+func unknownKey[T any](name, verb string, top, options []key[T]) error {
+	names := append(keyNames(top), "Options", "Command")
+	if near := nearest(name, names); near != "" {
+		return fmt.Errorf("unknown key %s; did you mean %q?", quote(name), near)
+	}
+	if near := nearest(name, keyNames(options)); near != "" {
+		return fmt.Errorf("unknown key %s; did you mean Options: {%q: ...}?", quote(name), near)
+	}
+	return fmt.Errorf("unknown key %s; %s takes %s", quote(name), verb, list(append(keyNames(top), "Options"), "and"))
+}
+
+func unknownOption[T any](name, verb string, top, options []key[T]) error {
+	if near := nearest(name, keyNames(options)); near != "" {
+		return fmt.Errorf("unknown key %s; did you mean %q?", quote(name), near)
+	}
+	if near := nearest(name, keyNames(top)); near != "" {
+		return fmt.Errorf("unknown key %s; did you mean %q beside Options?", quote(name), near)
+	}
+	return fmt.Errorf("unknown key %s; %s takes %s", quote(name), verb, list(keyNames(options), "and"))
+}
+
+func keyNames[T any](keys []key[T]) []string {
+	var names []string
+	for _, k := range keys {
+		names = append(names, k.name)
+	}
+	return names
+}

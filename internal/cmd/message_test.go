@@ -1,0 +1,177 @@
+package cmd
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestDecode(t *testing.T) {
+	five, zero := 5, 0
+	for _, tt := range []struct {
+		body string
+		want Command
+	}{
+		{`{"Command":"run","Image":"busybox"}`, &Run{Image: "busybox"}},
+		{` { "Options" : {} , "Image" : "busybox" , "Command" : "run" } ` + "\n", &Run{Image: "busybox"}},
+		{`{"Command":"run","Image":"a","Cmd":["echo","h\u00e9\n"]}`, &Run{Image: "a", Cmd: []string{"echo", "hé\n"}}},
+		{`{"Command":"run","Image":"a","Cmd":[]}`, &Run{Image: "a", Cmd: []string{}}},
+		{`{"Command":"run","Image":"a","Options":{"Name":"web","Entrypoint":"sh","Attach":["STDIN","STDOUT","STDERR"],"Remove":true}}`,
+			&Run{Image: "a", Name: "web", Entrypoint: []string{"sh"}, Stdin: true, Stdout: true, Stderr: true, Remove: true}},
+		{`{"Command":"run","Image":"a","Options":{"Attach":"stdout","Entrypoint":["sh","-c"]}}`, &Run{Image: "a", Stdout: true, Entrypoint: []string{"sh", "-c"}}},
+		{`{"Command":"run","Image":"a","Options":{"Attach":[],"Entrypoint":""}}`, &Run{Image: "a", Entrypoint: []string{""}}},
+		{`{"Command":"run","Image":"a","Options":{"Entrypoint":[]}}`, &Run{Image: "a", Entrypoint: []string{""}}},
+		{`{"Command":"run","Image":"a","Options":{"Detach":true,"Remove":true}}`, &Run{Image: "a", Detach: true, Remove: true}},
+		{`{"Command":"stop","Container":"web"}`, &Stop{Container: "web"}},
+		{`{"Command":"stop","Container":"web","Options":{"Time":5}}`, &Stop{Container: "web", Time: &five}},
+		{`{"Command":"stop","Container":"web","Options":{"Time":0}}`, &Stop{Container: "web", Time: &zero}},
+		{`{"Command":"remove","Container":"0123abc","Options":{"Volumes":true,"Force":true}}`, &Remove{Container: "0123abc", Volumes: true, Force: true}},
+		{`{"Command":"rm","Container":"a.b-c_d","Options":{"Force":false}}`, &Remove{Container: "a.b-c_d"}},
+	} {
+		got, err := Decode([]byte(tt.body), 1<<20)
+		if err != nil {
+			t.Errorf("%s: %v", tt.body, err)
+		} else if !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", tt.body, got, tt.want)
+		}
+	}
+}
+
+func TestDecodeErrors(t *testing.T) {
+	long := strings.Repeat("x", maxArg+1)
+	for _, tt := range []struct{ body, want string }{
+		{``, `the message is empty; expected a JSON object such as {"Command": "run", "Image": "busybox"}`},
+		{" \n", `the message is empty; expected a JSON object such as {"Command": "run", "Image": "busybox"}`},
+		{`hello`, `not JSON: line 1, column 1: invalid character 'h' looking for beginning of value`},
+		{"{\n  \"Command\": \"run\",\n  \"Image\": busybox\n}", `not JSON: line 3, column 12: invalid character 'b' looking for beginning of value`},
+		{`{"Command":"run"`, `not JSON: line 1, column 16: unexpected end of JSON input`},
+		{`{"Command":"run","Image":"a"} {}`, `not JSON: line 1, column 31: invalid character '{' after top-level value`},
+		{"{\"Command\":\"run\",\"Image\":\"\xff\"}", `not JSON: byte 27 is not UTF-8`},
+		{`[]`, `expected an object, got an array`},
+		{`null`, `expected an object, got null`},
+		{`"run"`, `expected an object, got a string`},
+		{`17`, `expected an object, got a number`},
+		{`{}`, `key "Command" is missing; it says what to do: "run", "stop", "remove" or "rm"`},
+		{`{"command":"run"}`, `unknown key "command"; did you mean "Command"?`},
+		{`{"Dockercmd":"run"}`, `unknown key "Dockercmd"; did you mean "Command"?`},
+		{`{"Command":1}`, `Command: expected a string, got a number`},
+		{`{"Command":null}`, `Command: expected a string, got null`},
+		{`{"Command":""}`, `Command: unknown command ""; expected "run", "stop", "remove" or "rm"`},
+		{`{"Command":"Run"}`, `Command: unknown command "Run"; did you mean "run"?`},
+		{`{"Command":"strop","Container":"a"}`, `Command: unknown command "strop"; did you mean "stop"?`},
+		{`{"Command":"dance"}`, `Command: unknown command "dance"; expected "run", "stop", "remove" or "rm"`},
+		{`{"Command":"run","Command":"run","Image":"a"}`, `duplicate key "Command"`},
+		{`{"Command":"run","Image":"a","Image":"b"}`, `duplicate key "Image"`},
+		{`{"Command":"run","Image":"a","Imagine":"b"}`, `unknown key "Imagine"; did you mean "Image"?`},
+		{`{"Command":"run","Image":"a","Name":"b"}`, `unknown key "Name"; did you mean Options: {"Name": ...}?`},
+		{`{"Command":"run","Image":"a","Zzzzzz":"b"}`, `unknown key "Zzzzzz"; run takes "Image", "Cmd" and "Options"`},
+		{`{"Command":"run","Image":"a","Container":"b"}`, `unknown key "Container"; run takes "Image", "Cmd" and "Options"`},
+		{`{"Command":"run"}`, `key "Image" is missing or empty; run needs the image to run`},
+		{`{"Command":"run","Image":""}`, `key "Image" is missing or empty; run needs the image to run`},
+		{`{"Command":"run","Image":["a"]}`, `Image: expected a string, got an array`},
+		{`{"Command":"run","Image":"a","Cmd":"echo hi"}`, `Cmd: expected an array of strings, got a string; write one item for each argument, ["echo", "hi"], or ["sh", "-c", "..."] for a shell`},
+		{`{"Command":"run","Image":"a","Cmd":["a",1]}`, `Cmd: item 2: expected a string, got a number`},
+		{`{"Command":"run","Image":"a","Cmd":null}`, `Cmd: expected an array of strings, got null`},
+		{`{"Command":"run","Image":"a","Cmd":["` + long + `"]}`, `Cmd: item 1 has 131072 bytes; Linux gives a program at most 131071 in one argument`},
+		{`{"Command":"run","Image":"a","Cmd":["a\u0000b"]}`, `Cmd: item 1 holds a NUL byte, which no argument can`},
+		{`{"Command":"run","Image":"a","Options":[]}`, `Options: expected an object, got an array`},
+		{`{"Command":"run","Image":"a","Options":{"Nmae":"b"}}`, `Options: unknown key "Nmae"; did you mean "Name"?`},
+		{`{"Command":"run","Image":"a","Options":{"name":"b"}}`, `Options: unknown key "name"; did you mean "Name"?`},
+		{`{"Command":"run","Image":"a","Options":{"Cmd":["b"]}}`, `Options: unknown key "Cmd"; did you mean "Cmd" beside Options?`},
+		{`{"Command":"run","Image":"a","Options":{"Zzzzzz":1}}`, `Options: unknown key "Zzzzzz"; run takes "Name", "Entrypoint", "Attach", "Remove" and "Detach"`},
+		{`{"Command":"run","Image":"a","Options":{"Name":"b","Name":"c"}}`, `Options: duplicate key "Name"`},
+		{`{"Command":"run","Image":"a","Options":{"Name":"b"}}`, `Options.Name: "b" is too short; a container's name has at least two characters`},
+		{`{"Command":"run","Image":"a","Options":{"Name":""}}`, `Options.Name: expected a container's name, got an empty string`},
+		{`{"Command":"run","Image":"a","Options":{"Name":"` + strings.Repeat("n", 256) + `"}}`, `Options.Name: "` + strings.Repeat("n", 60) + `"... has 256 characters; at most 255 are taken`},
+		{`{"Command":"run","Image":"a","Options":{"Name":"../etc"}}`, `Options.Name: "../etc" is not a container's name; it has letters, digits, and behind the first also _ . -`},
+		{`{"Command":"run","Image":"a","Options":{"Entrypoint":7}}`, `Options.Entrypoint: expected a string or an array of strings, got a number`},
+		{`{"Command":"run","Image":"a","Options":{"Attach":["STDOT"]}}`, `Options.Attach: unknown stream "STDOT"; did you mean "STDOUT"?`},
+		{`{"Command":"run","Image":"a","Options":{"Attach":["screen"]}}`, `Options.Attach: unknown stream "screen"; expected "STDIN", "STDOUT" or "STDERR"`},
+		{`{"Command":"run","Image":"a","Options":{"Remove":"true"}}`, `Options.Remove: expected true or false, got a string`},
+		{`{"Command":"run","Image":"a","Options":{"Detach":true,"Attach":["STDOUT"]}}`, `Options: only one of Attach and Detach can be given; a detached run is done when its container has started`},
+		{`{"Command":"stop"}`, `key "Container" is missing; stop needs the name or id of a container`},
+		{`{"Command":"stop","Container":"a","Image":"b"}`, `unknown key "Image"; stop takes "Container" and "Options"`},
+		{`{"Command":"stop","Container":"a/b"}`, `Container: "a/b" is not a container's name; it has letters, digits, and behind the first also _ . -`},
+		{`{"Command":"stop","Container":"a","Options":{"Time":"5"}}`, `Options.Time: expected a whole number of seconds, got a string`},
+		{`{"Command":"stop","Container":"a","Options":{"Time":1.5}}`, `Options.Time: expected a whole number of seconds from 0 to 2147483647, got "1.5"`},
+		{`{"Command":"stop","Container":"a","Options":{"Time":-1}}`, `Options.Time: expected a whole number of seconds from 0 to 2147483647, got "-1"`},
+		{`{"Command":"stop","Container":"a","Options":{"Time":99999999999999999999}}`, `Options.Time: expected a whole number of seconds from 0 to 2147483647, got "99999999999999999999"`},
+		{`{"Command":"stop","Container":"a","Options":{"Force":true}}`, `Options: unknown key "Force"; stop takes "Time"`},
+		{`{"Command":"remove","Container":""}`, `Container: expected a container's name, got an empty string`},
+		{`{"Command":"remove","Container":"a","Options":{"Volume":true}}`, `Options: unknown key "Volume"; did you mean "Volumes"?`},
+		{`{"Command":"rm","Container":"a","Options":{"Force":1}}`, `Options.Force: expected true or false, got a number`},
+		{strings.Repeat("[", 10001) + strings.Repeat("]", 10001), `not JSON: line 1, column 10001: invalid character '[' exceeded max depth`},
+		{`{"Command":"run","Image":"a","` + strings.Repeat("k", 100) + `":1}`, `unknown key "` + strings.Repeat("k", 60) + `"...; run takes "Image", "Cmd" and "Options"`},
+	} {
+		got, err := Decode([]byte(tt.body), 1<<20)
+		name := tt.body[:min(len(tt.body), 100)]
+		if err == nil {
+			t.Errorf("%s: decoded to %+v; want error %q", name, got, tt.want)
+		} else if err.Error() != tt.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", name, err, tt.want)
+		}
+	}
+}
+
+func TestDecodeTooLarge(t *testing.T) {
+	body := []byte(`{"Command":"run","Image":"busybox"}`)
+	if _, err := Decode(body, len(body)); err != nil {
+		t.Errorf("message of the limit's size: %v", err)
+	}
+	const want = "the message is larger than the 34 bytes that are read (--max-message)"
+	if _, err := Decode(body, len(body)-1); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// FuzzDecode looks for messages that panic, that are taken though encoding/json would not, or that
+// are taken in two readings.
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{
+		`{"Command":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT"],"Remove":true}}`,
+		`{"Command":"stop","Container":"web","Options":{"Time":5}}`,
+		`{"Command":"remove","Container":"web","Options":{"Volumes":true,"Force":true}}`,
+		`{"Command":"run","Image":"a","Options":{"Nmae":"b"}}`,
+		"\ufeff{}", `{"Command":"\ud800"}`, `{"":""}`, `{"Command":"rm","Container":"a","Container":"b"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c, err := Decode(body, 1<<16)
+		if err != nil {
+			if err.Error() == "" || strings.ContainsRune(err.Error(), 0) {
+				t.Errorf("error says nothing, or holds raw bytes of the message: %q", err)
+			}
+			return
+		}
+		var plain struct{ Command, Image, Container string }
+		if err := json.Unmarshal(body, &plain); err != nil {
+			t.Fatalf("taken, but no JSON: %v", err)
+		}
+		switch c := c.(type) {
+		case *Run:
+			if plain.Command != "run" || c.Image != plain.Image || c.Image == "" {
+				t.Errorf("read as %+v, by encoding/json as %+v", c, plain)
+			}
+		case *Stop:
+			if plain.Command != "stop" || c.Container != plain.Container || checkRef(c.Container) != nil {
+				t.Errorf("read as %+v, by encoding/json as %+v", c, plain)
+			}
+		case *Remove:
+			if c.Container != plain.Container || checkRef(c.Container) != nil {
+				t.Errorf("read as %+v, by encoding/json as %+v", c, plain)
+			}
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	body := []byte(`{"Command":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true}}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Decode(body, 1<<20); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

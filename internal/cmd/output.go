@@ -1,0 +1,157 @@
+package cmd
+
+import (
+	"bytes"
+	"sync/atomic"
+)
+
+const (
+	// maxLine is the longest line that is held until its end has come. What is longer is passed on
+	// in parts.
+	maxLine = 16 << 20
+	// freeLine is what a stream may hold without asking the budget.
+	freeLine = 64 << 10
+	// lineBudget bounds what all streams together hold beyond freeLine each, so that many
+	// containers that never write a newline cannot take all memory.
+	lineBudget = 64 << 20
+)
+
+// output is what a foreground run's container writes: both streams, put together to whole lines,
+// counted, and their tails kept.
+type output struct {
+	stdout, stderr stream
+	moves          atomic.Int64 // see movement
+}
+
+func newOutput(emit func(stream string, offset int64, data []byte), capture int, budget *atomic.Int64) *output {
+	o := new(output)
+	o.stdout = stream{name: "stdout", emit: emit, budget: budget, moves: &o.moves, tail: tail{limit: capture}}
+	o.stderr = stream{name: "stderr", emit: emit, budget: budget, moves: &o.moves, tail: tail{limit: capture}}
+	return o
+}
+
+// replay makes ready for both streams being read again from their beginning: what has been passed
+// on already is dropped.
+func (o *output) replay() {
+	o.stdout.skip = o.stdout.seen
+	o.stderr.skip = o.stderr.seen
+}
+
+// noReplay says that the streams are not read again after all.
+func (o *output) noReplay() { o.stdout.skip, o.stderr.skip = 0, 0 }
+
+// movement changes while output is passed on. It is odd as long as a piece is on its way, so that
+// the reader waits for us and not we for it. A nil output does not move.
+func (o *output) movement() int64 {
+	if o == nil {
+		return 0
+	}
+	return o.moves.Load()
+}
+
+// finish passes on what is left: last lines without a newline. It tells whether a replay has
+// brought less than had been seen before, as when a log was cut by rotation.
+func (o *output) finish() (short bool) {
+	o.stdout.flush()
+	o.stderr.flush()
+	return o.stdout.skip > 0 || o.stderr.skip > 0
+}
+
+// stream is one of a container's two streams: an io.Writer that passes on whole lines.
+type stream struct {
+	name   string
+	emit   func(stream string, offset int64, data []byte)
+	budget *atomic.Int64 // shared: what streams hold beyond freeLine
+	moves  *atomic.Int64
+	seen   int64 // bytes written, the held ones included
+	skip   int64 // bytes of a replay still to drop
+	held   []byte
+	lent   int64 // how much of the budget held uses
+	tail   tail
+}
+
+// Write never fails: showing output must not change what becomes of the job.
+func (s *stream) Write(p []byte) (int, error) {
+	s.moves.Add(1)
+	defer s.moves.Add(1)
+	n := len(p)
+	if s.skip > 0 {
+		drop := min(s.skip, int64(len(p)))
+		s.skip -= drop
+		p = p[drop:]
+	}
+	s.seen += int64(len(p))
+	s.tail.write(p)
+	if end := bytes.LastIndexByte(p, '\n') + 1; end > 0 {
+		if len(s.held) > 0 {
+			first := bytes.IndexByte(p, '\n') + 1
+			s.held = append(s.held, p[:first]...)
+			s.pass(s.held, s.seen-int64(len(p)-first))
+			s.drop()
+			p, end = p[first:], end-first
+		}
+		if end > 0 {
+			s.pass(p[:end], s.seen-int64(len(p)-end))
+			p = p[end:]
+		}
+	}
+	s.hold(p)
+	return n, nil
+}
+
+// hold keeps the beginning of a line, or passes it on where it is too long to keep.
+func (s *stream) hold(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	size := int64(len(s.held) + len(p))
+	if over := size - freeLine; over > s.lent {
+		want := over - s.lent
+		if size > maxLine || s.budget.Add(want) > lineBudget {
+			if size <= maxLine {
+				s.budget.Add(-want)
+			}
+			s.held = append(s.held, p...)
+			s.pass(s.held, s.seen)
+			s.drop()
+			return
+		}
+		s.lent += want
+	}
+	s.held = append(s.held, p...)
+}
+
+// pass gives on data, which ends at offset end of the stream.
+func (s *stream) pass(data []byte, end int64) {
+	s.emit(s.name, end-int64(len(data)), data)
+}
+
+func (s *stream) drop() {
+	s.budget.Add(-s.lent)
+	s.held, s.lent = nil, 0
+}
+
+func (s *stream) flush() {
+	if len(s.held) > 0 {
+		s.pass(s.held, s.seen)
+		s.drop()
+	}
+}
+
+// tail keeps the last bytes of what is written to it.
+type tail struct {
+	limit int
+	buf   []byte
+}
+
+func (t *tail) write(p []byte) {
+	if len(p) > t.limit {
+		p = p[len(p)-t.limit:]
+	}
+	if len(t.buf)+len(p) > 2*t.limit { // moved once in limit bytes, not at each write
+		t.buf = append(t.buf[:0], t.bytes()...)
+	}
+	t.buf = append(t.buf, p...)
+}
+
+func (t *tail) bytes() []byte { return t.buf[max(0, len(t.buf)-t.limit):] }

@@ -1,0 +1,160 @@
+package cmd
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// gather is an output whose pieces are kept.
+func gather(capture int, budget *atomic.Int64) (*output, *[]string) {
+	var pieces []string
+	return newOutput(func(stream string, offset int64, data []byte) {
+		pieces = append(pieces, fmt.Sprintf("%s@%d:%s", stream, offset, data))
+	}, capture, budget), &pieces
+}
+
+func TestOutputPassesWholeLines(t *testing.T) {
+	for _, tt := range []struct{ writes, want []string }{
+		{[]string{"a\n"}, []string{"stdout@0:a\n"}},
+		{[]string{"a\nb\n"}, []string{"stdout@0:a\nb\n"}},
+		{[]string{"a", "b", "c\n"}, []string{"stdout@0:abc\n"}},
+		{[]string{"a", "b\nc\nd", "e"}, []string{"stdout@0:ab\n", "stdout@3:c\n", "stdout@5:de"}},
+		{[]string{"no newline"}, []string{"stdout@0:no newline"}},
+		{[]string{"\n\n", "\n"}, []string{"stdout@0:\n\n", "stdout@2:\n"}},
+		{[]string{"\x00\xff", "\xfe\n"}, []string{"stdout@0:\x00\xff\xfe\n"}},
+		{[]string{""}, nil},
+	} {
+		var budget atomic.Int64
+		o, pieces := gather(100, &budget)
+		for _, w := range tt.writes {
+			if n, err := o.stdout.Write([]byte(w)); n != len(w) || err != nil {
+				t.Errorf("Write(%q) = %d, %v", w, n, err)
+			}
+		}
+		o.finish()
+		if fmt.Sprintf("%q", *pieces) != fmt.Sprintf("%q", tt.want) {
+			t.Errorf("%q: got %q, want %q", tt.writes, *pieces, tt.want)
+		}
+		if budget.Load() != 0 {
+			t.Errorf("%q: %d bytes of the budget not given back", tt.writes, budget.Load())
+		}
+	}
+}
+
+func TestOutputLongLines(t *testing.T) {
+	line := strings.Repeat("x", 10<<20) + "\n"
+	var budget atomic.Int64
+	o, pieces := gather(100, &budget)
+	for rest := line; rest != ""; {
+		n := min(len(rest), 32<<10)
+		o.stdout.Write([]byte(rest[:n]))
+		rest = rest[n:]
+	}
+	if len(*pieces) != 1 || (*pieces)[0] != "stdout@0:"+line {
+		t.Errorf("a line of 10 MB came in %d pieces", len(*pieces))
+	}
+	if budget.Load() != 0 {
+		t.Errorf("%d bytes of the budget not given back", budget.Load())
+	}
+
+	// What no memory is left for is passed on in parts, and nothing is lost.
+	budget.Store(lineBudget)
+	o, pieces = gather(100, &budget)
+	o.stderr.Write([]byte(line[:freeLine]))
+	if len(*pieces) != 0 {
+		t.Errorf("the free part of a line was passed on early")
+	}
+	o.stderr.Write([]byte(line[freeLine : freeLine+10]))
+	o.stderr.Write([]byte("end\n"))
+	want := []string{"stderr@0:" + line[:freeLine+10], fmt.Sprintf("stderr@%d:end\n", freeLine+10)}
+	if fmt.Sprint(*pieces) != fmt.Sprint(want) {
+		t.Errorf("got %d pieces, the last %.50q", len(*pieces), (*pieces)[len(*pieces)-1])
+	}
+	if budget.Load() != lineBudget {
+		t.Errorf("budget is off by %d", budget.Load()-lineBudget)
+	}
+
+	// A line that never ends is not held for ever either.
+	budget.Store(0)
+	o, pieces = gather(100, &budget)
+	block := make([]byte, 1<<20)
+	for range 17 {
+		o.stdout.Write(block)
+	}
+	if len(*pieces) != 1 || budget.Load() != 0 {
+		t.Errorf("17 MB without newline: %d pieces, %d bytes of the budget in use", len(*pieces), budget.Load())
+	}
+}
+
+// TestOutputReplay cuts a stream at random places, reads it again from the beginning, and expects
+// each byte once.
+func TestOutputReplay(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 500 {
+		data := make([]byte, rng.IntN(200))
+		for i := range data {
+			data[i] = "ab\n"[rng.IntN(3)]
+		}
+		var budget atomic.Int64
+		var got bytes.Buffer
+		o := newOutput(func(_ string, offset int64, p []byte) {
+			if offset != int64(got.Len()) {
+				t.Fatalf("%q: offset %d after %d bytes", data, offset, got.Len())
+			}
+			got.Write(p)
+		}, 50, &budget)
+		for cut := range 3 {
+			end := len(data)
+			if cut < 2 {
+				end = rng.IntN(len(data) + 1)
+			}
+			o.replay()
+			for at := 0; at < end; {
+				n := 1 + rng.IntN(end-at)
+				o.stdout.Write(data[at : at+n])
+				at += n
+			}
+		}
+		if o.finish() || !bytes.Equal(got.Bytes(), data) {
+			t.Fatalf("got %q, want %q", got.Bytes(), data)
+		}
+		want := data[max(0, len(data)-50):]
+		if !bytes.Equal(o.stdout.tail.bytes(), want) {
+			t.Fatalf("tail %q, want %q", o.stdout.tail.bytes(), want)
+		}
+	}
+
+	var budget atomic.Int64
+	o, _ := gather(10, &budget)
+	o.stdout.Write([]byte("hello"))
+	o.replay()
+	o.stdout.Write([]byte("hel"))
+	if !o.finish() {
+		t.Error("a replay that brings less than was seen goes unnoticed")
+	}
+}
+
+func TestTail(t *testing.T) {
+	for _, limit := range []int{0, 1, 7, 100} {
+		tl := tail{limit: limit}
+		var all []byte
+		for i := range 60 {
+			p := bytes.Repeat([]byte{byte('a' + i%26)}, i%13)
+			tl.write(p)
+			all = append(all, p...)
+			if want := all[max(0, len(all)-limit):]; !bytes.Equal(tl.bytes(), want) {
+				t.Fatalf("limit %d: got %q, want %q", limit, tl.bytes(), want)
+			}
+			if len(tl.buf) > 2*limit {
+				t.Fatalf("limit %d: %d bytes held", limit, len(tl.buf))
+			}
+		}
+	}
+	if got := text([]byte("\xa9\xc3\xa9t")); got != "ét" {
+		t.Errorf("a tail that begins inside a character: %q", got)
+	}
+}

@@ -1,0 +1,121 @@
+package cmd
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config is what a pool works with.
+type Config struct {
+	Docker      Docker
+	Reporter    Reporter
+	Log         *slog.Logger
+	Gate        *Gate         // kept by the pool: open while the engine answers
+	Host        string        // this machine's name, for results
+	Concurrency int           // runs at a time
+	Pull        string        // "missing", "always" or "never"
+	Timeout     time.Duration // the longest that a foreground container may run; 0 is no limit
+	Capture     int           // bytes of each stream's end that a result holds
+	MaxMessage  int           // bytes; a larger message is refused; 0 is no limit
+}
+
+// A Pool carries out jobs: each in a goroutine of its own, runs at most Concurrency at a time.
+type Pool struct {
+	Config
+	engine  *engine
+	jobs    registry
+	pending pending
+	slots   slots
+
+	stopping   chan struct{} // closed when no more jobs come: what has not begun is given back
+	lineBudget atomic.Int64  // shared by all streams, see lineBudget
+	retryFirst time.Duration // first delay before an engine error that may pass is tried again
+	idle       time.Duration // how long output may stay silent after the exit before it is given up
+}
+
+// NewPool returns a pool; Run starts it.
+func NewPool(cfg Config) *Pool {
+	return &Pool{
+		Config:     cfg,
+		engine:     &engine{docker: cfg.Docker, gate: cfg.Gate, log: cfg.Log},
+		jobs:       newRegistry(),
+		pending:    pending{tasks: make(map[*task]struct{})},
+		slots:      slots{free: cfg.Concurrency},
+		stopping:   make(chan struct{}),
+		retryFirst: 500 * time.Millisecond,
+		idle:       10 * time.Second,
+	}
+}
+
+// Run carries out jobs until the channel is closed, then gives back what has not begun and waits
+// for the rest. The end of ctx leaves jobs where they are: their containers run on, their messages
+// stay unsettled. Run returns how many were left so; it is called once.
+func (p *Pool) Run(ctx context.Context, jobs <-chan Job) (left int) {
+	watchCtx, stopWatch := context.WithCancel(ctx)
+	var watching, working sync.WaitGroup
+	watching.Go(func() { p.engine.watch(watchCtx) })
+	watching.Go(func() { p.watchGate(watchCtx) })
+
+	var abandoned atomic.Int64
+	seq := int64(0)
+	for j := range jobs {
+		seq++
+		t := p.accept(ctx, j, seq)
+		if t == nil {
+			continue
+		}
+		working.Go(func() {
+			if !t.work() {
+				abandoned.Add(1)
+			}
+		})
+	}
+	close(p.stopping)
+	p.recall()
+	working.Wait()
+	stopWatch()
+	watching.Wait()
+	return int(abandoned.Load())
+}
+
+// accept turns a job into a task, in the queue's order. It returns nil where the job is one that
+// is known: then it is settled with that, or at once.
+func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
+	ident := identify(j)
+	switch p.jobs.recognise(ident, j) {
+	case joined:
+		p.Log.Info("message came again; joined to its job", "job", ident.id)
+		return nil
+	case finished:
+		p.Log.Info("message came again after it was settled; acked", "job", ident.id)
+		if err := j.Settle(ctx, Ack, Result{Job: ident.id}); err != nil {
+			p.Log.Warn("message not acked", "job", ident.id, "error", err)
+		}
+		return nil
+	}
+	t := &task{
+		pool:      p,
+		seq:       seq,
+		ctx:       ctx,
+		identity:  ident,
+		log:       p.Log.With("job", ident.id),
+		arrived:   make(chan struct{}, 1),
+		order:     &order{effective: make(chan struct{})},
+		recalled:  make(chan struct{}),
+		over:      make(chan struct{}),
+		remaining: []Job{j},
+	}
+	t.again.Store(j.Redelivered)
+	t.decode(j.Body)
+	p.jobs.add(t)
+	if t.invalid == nil {
+		p.pending.add(t)
+	}
+	if _, ok := t.cmd.(*Run); ok && t.before == nil {
+		t.place = p.slots.request()
+	}
+	return t
+}

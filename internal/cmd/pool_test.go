@@ -1,0 +1,840 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// Messages that tests send. A container of wait runs until the test ends it.
+const (
+	echo  = `{"Command":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true}}`
+	wait  = `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true}}`
+	plain = `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
+)
+
+func named(name string) string { return strings.Replace(wait, `"web"`, `"`+name+`"`, 1) }
+
+func TestRunForeground(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		d := b.send("m", "id1", false, echo)
+		d.want(Ack, "")
+		want := []string{"create web", "attach", "wait next-exit", "start", "inspect", "remove web"}
+		if got := b.docker.did(); !slices.Equal(got, want) {
+			t.Errorf("calls %q, want %q", got, want)
+		}
+		if got := b.record.output["web/stdout"]; got != "hi\n" {
+			t.Errorf("output %q", got)
+		}
+		r := b.result()
+		if r.Status != Succeeded || r.Job != "id1" || *r.ExitCode != 0 || r.Stdout != "hi\n" || r.StdoutBytes != 3 ||
+			r.ContainerName != "web" || r.Queue != "q" || r.Host != "here" || r.StartedAt == nil || r.FinishedAt == nil || r.Incomplete || r.Adopted {
+			t.Errorf("result %+v", r)
+		}
+		// With a message_id the container outlives the ack: it is what a redelivery is known by.
+		events := []string{"ack m (containers: 1)", "fence m (containers: 1)"}
+		if !slices.Equal(b.events, events) {
+			t.Errorf("events %q, want %q", b.events, events)
+		}
+	})
+}
+
+func TestRunWithoutMessageID(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.send("m", "", false, echo).want(Ack, "")
+		if want := []string{"ack m (containers: 0)"}; !slices.Equal(b.events, want) {
+			t.Errorf("events %q, want %q: the container's absence is what proves the message settled", b.events, want)
+		}
+	})
+}
+
+func TestRunLabelsAndName(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.send("m", "order-17", false, plain)
+		var c *fakeContainer
+		for _, c = range b.docker.all() {
+		}
+		if c == nil || c.Labels[LabelJob] != "order-17" || c.Labels[LabelQueue] != "q" || c.Labels[LabelRemove] != "true" || len(c.Labels[LabelDigest]) != 64 {
+			t.Fatalf("container %+v", c)
+		}
+		if len(c.Name) != len("dispatch-")+12 || !strings.HasPrefix(c.Name, "dispatch-") {
+			t.Errorf("name %q", c.Name)
+		}
+		again := identify(Job{Queue: "q", MessageID: "order-17", Body: []byte(plain)})
+		if again.containerName("") != c.Name {
+			t.Errorf("the name is not derived from the message: %q and %q", c.Name, again.containerName(""))
+		}
+		c.exit(0)
+	})
+}
+
+func TestRunDetached(t *testing.T) {
+	for _, body := range []string{
+		`{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web"}}`,
+		`{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Detach":true}}`,
+	} {
+		onBench(t, nil, func(b *bench) {
+			b.send("m", "id", false, body).want(Ack, "")
+			if got, want := b.docker.did(), []string{"create web", "start"}; !slices.Equal(got, want) {
+				t.Errorf("calls %q, want %q", got, want)
+			}
+			if r := b.result(); r.Status != Succeeded || r.ExitCode != nil || r.ContainerID == "" {
+				t.Errorf("result %+v", r)
+			}
+		})
+	}
+	t.Run("removed at its end", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.send("m", "id", false, `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Detach":true,"Remove":true}}`).want(Ack, "")
+			b.docker.named(t, "web").exit(0)
+			synctest.Wait()
+			if n := b.docker.count(); n != 0 {
+				t.Errorf("%d containers left", n)
+			}
+		})
+	})
+}
+
+// TestRunEnds is the table of how a container ends, and what becomes of its message.
+func TestRunEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		end    func(b *bench, c *fakeContainer)
+		status Status
+		reason string
+		exit   int
+	}{
+		{"exit 0", func(b *bench, c *fakeContainer) { c.exit(0) }, Succeeded, "", 0},
+		{"exit 3", func(b *bench, c *fakeContainer) { c.exit(3) }, Failed, ReasonExit, 3},
+		{"its own segfault", func(b *bench, c *fakeContainer) { c.exit(139) }, Failed, ReasonExit, 139},
+		{"killed from without", func(b *bench, c *fakeContainer) { c.exit(137) }, Failed, ReasonKilled, 137},
+		{"out of memory", func(b *bench, c *fakeContainer) { c.State.OOMKilled = true; c.exit(137) }, Failed, ReasonOOM, 137},
+		{"stopped by a message", func(b *bench, c *fakeContainer) {
+			b.send("stop", "", false, `{"Command":"stop","Container":"web"}`).want(Ack, "")
+		}, Failed, ReasonExit, 143},
+		{"over its time", func(b *bench, c *fakeContainer) { time.Sleep(time.Hour + time.Second) }, Failed, ReasonTimeout, 143},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onBench(t, func(c *Config) { c.Timeout = time.Hour }, func(b *bench) {
+				d := b.send("m", "id", false, wait)
+				d.unsettled()
+				tt.end(b, b.docker.named(t, "web"))
+				synctest.Wait()
+				d.want(Ack, tt.reason)
+				var r Result
+				for _, r = range b.record.results {
+					if r.Command == "run" {
+						break
+					}
+				}
+				if r.Status != tt.status || r.Reason != tt.reason || *r.ExitCode != tt.exit || (r.Error == "") != (tt.status == Succeeded) {
+					t.Errorf("result %+v", r)
+				}
+				if n := b.docker.count(); n != 0 {
+					t.Errorf("%d containers left", n)
+				}
+			})
+		})
+	}
+}
+
+// TestRunFails lets each step fail, and expects the message kept with its reason, and no container left.
+func TestRunFails(t *testing.T) {
+	passing := []error{dockerapi.ErrTemporary, dockerapi.ErrTemporary, dockerapi.ErrTemporary, dockerapi.ErrTemporary, dockerapi.ErrTemporary, dockerapi.ErrTemporary}
+	for _, tt := range []struct {
+		call   string
+		errs   []error
+		reason string
+		exit   int
+	}{
+		{"create", []error{dockerapi.ErrInvalid}, ReasonBadRequest, -1},
+		{"create", []error{dockerapi.ErrNameInUse}, "", 0}, // the holder is gone when we look: tried again
+		{"create", []error{errors.New("boom")}, ReasonEngine, -1},
+		{"create", passing, ReasonEngine, -1},
+		{"create", passing[:5], "", 0},
+		{"attach", []error{errors.New("boom")}, ReasonEngine, -1},
+		{"attach", []error{dockerapi.ErrTemporary}, "", 0},
+		{"wait", []error{errors.New("boom")}, ReasonEngine, -1},
+		{"start", []error{dockerapi.ErrCommandNotFound}, ReasonCommandNotFound, 127},
+		{"start", []error{dockerapi.ErrNotExecutable}, ReasonNotExecutable, 126},
+		{"start", []error{dockerapi.ErrNoSuchContainer}, ReasonNoSuchContainer, -1},
+		{"start", passing, ReasonEngine, -1},
+		{"start", passing[:5], "", 0},
+		{"inspect", passing, "", 0}, // it has run: never given up
+		{"remove", passing[:5], "", 0},
+	} {
+		t.Run(fmt.Sprintf("%s %v x%d", tt.call, tt.errs[0], len(tt.errs)), func(t *testing.T) {
+			onBench(t, nil, func(b *bench) {
+				b.docker.before[tt.call] = tt.errs
+				d := b.send("m", "id", false, echo)
+				time.Sleep(10 * time.Minute)
+				v := Ack
+				if tt.reason != "" {
+					v = DeadLetter
+				}
+				d.want(v, tt.reason)
+				if n := b.docker.count(); n != 0 {
+					t.Errorf("%d containers left; calls %q", n, b.docker.did())
+				}
+				r := b.result()
+				if tt.exit < 0 && r.ExitCode != nil || tt.exit >= 0 && (r.ExitCode == nil || *r.ExitCode != tt.exit) {
+					t.Errorf("result %+v, want exit %d", r, tt.exit)
+				}
+			})
+		})
+	}
+}
+
+// TestRunSurvives loses the engine at each step, before and after the call has done its work, and
+// expects one container, started once, and its whole output.
+func TestRunSurvives(t *testing.T) {
+	for _, call := range []string{"create", "attach", "wait", "start", "inspect", "remove"} {
+		for _, done := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s done=%v", call, done), func(t *testing.T) {
+				onBench(t, nil, func(b *bench) {
+					if done {
+						b.docker.after[call] = []error{errCut}
+					} else {
+						b.docker.before[call] = []error{errCut}
+					}
+					d := b.send("m", "id", false, echo)
+					time.Sleep(time.Minute)
+					d.want(Ack, "")
+					if r := b.result(); r.Status != Succeeded || r.StdoutBytes != 3 || r.Incomplete {
+						t.Errorf("result %+v", r)
+					}
+					starts := 0
+					for _, c := range b.docker.did() {
+						if c == "start" {
+							starts++
+						}
+					}
+					if want := 1; starts > want && !(call == "start" && !done && starts == 2) {
+						t.Errorf("started %d times; calls %q", starts, b.docker.did())
+					}
+					if b.record.output["web/stdout"] != "hi\n" || b.docker.count() != 0 {
+						t.Errorf("output %q, %d containers left", b.record.output, b.docker.count())
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestStartInDoubt: an engine that was killed in a start may refuse the next one for good.
+func TestStartInDoubt(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.docker.before["start"] = []error{errCut, errors.New("task already exists")}
+		d := b.send("m", "id", false, echo)
+		time.Sleep(time.Minute)
+		d.want(DeadLetter, ReasonEngine)
+		if r := b.result(); !strings.Contains(r.Error, "may have run") {
+			t.Errorf("the error does not say that the job may have run: %s", r.Error)
+		}
+	})
+}
+
+// TestExitUnknown: 255 from an engine that was down is not the container's.
+func TestExitUnknown(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		d := b.send("m", "id", false, wait)
+		b.docker.die()
+		synctest.Wait()
+		b.docker.named(t, "web").exit(255)
+		time.Sleep(time.Minute)
+		b.docker.revive()
+		time.Sleep(time.Minute)
+		d.want(DeadLetter, ReasonEngine)
+		if r := b.result(); r.ExitCode != nil || !r.Incomplete {
+			t.Errorf("result %+v", r)
+		}
+	})
+}
+
+// TestEngineDies kills the engine under a running container.
+func TestEngineDies(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		unreadable bool
+		while      func(c *fakeContainer) // while the engine is away
+		after      func(c *fakeContainer)
+		status     Status
+		output     string
+	}{
+		{"and the container with it", false, func(c *fakeContainer) { c.exit(137) }, func(c *fakeContainer) {}, Failed, "one\ntwo\n"},
+		{"and the container lives on", false, func(c *fakeContainer) {}, func(c *fakeContainer) { c.write("stdout", "three\n"); c.exit(0) }, Succeeded, "one\ntwo\nthree\n"},
+		{"and the log cannot be read", true, func(c *fakeContainer) {}, func(c *fakeContainer) { c.write("stdout", "three\n"); c.exit(0) }, Succeeded, "one\nthree\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onBench(t, nil, func(b *bench) {
+				b.docker.unreadable = tt.unreadable
+				d := b.send("m", "id", false, wait)
+				c := b.docker.named(t, "web")
+				c.write("stdout", "one\n")
+				synctest.Wait()
+				b.docker.die()
+				synctest.Wait()
+				if open, _ := b.gate.State(); open {
+					t.Error("the gate is open while the engine is away")
+				}
+				c.write("stdout", "two\n")
+				tt.while(c)
+				time.Sleep(time.Hour)
+				d.unsettled()
+				b.docker.revive()
+				time.Sleep(time.Minute)
+				tt.after(c)
+				time.Sleep(time.Minute)
+				r := b.result()
+				if r.Status != tt.status || r.Incomplete != (tt.unreadable || tt.status == Failed) {
+					t.Errorf("result %+v", r)
+				}
+				if got := b.record.output["web/stdout"]; got != tt.output {
+					t.Errorf("output %q, want %q", got, tt.output)
+				}
+				if len(b.record.started) != 1 {
+					t.Errorf("started %d times", len(b.record.started))
+				}
+				if b.docker.count() != 0 {
+					t.Error("container left")
+				}
+			})
+		})
+	}
+}
+
+func TestEngineAwayGivesBack(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+		running := b.send("running", "1", false, named("aa"))
+		waiting := b.send("waiting", "2", false, named("bb"))
+		behind := b.send("behind", "3", false, `{"Command":"stop","Container":"bb"}`)
+		waiting.unsettled()
+		b.docker.die()
+		synctest.Wait()
+		running.unsettled()
+		waiting.want(Requeue, "")
+		behind.want(Requeue, "")
+		late := b.send("late", "4", false, named("cc"))
+		late.want(Requeue, "")
+		bad := b.send("bad", "5", false, `{}`)
+		bad.want(DeadLetter, ReasonInvalid) // needs no engine
+		b.docker.revive()
+		time.Sleep(time.Minute)
+		b.docker.named(t, "aa").exit(0)
+		synctest.Wait()
+		running.want(Ack, "")
+		b.send("waiting", "2", true, strings.Replace(named("bb"), "wait", "echo", 1)).want(Ack, "")
+	})
+}
+
+// TestGivesBackInOrder: what has not begun goes back oldest first, whatever made it go back.
+func TestGivesBackInOrder(t *testing.T) {
+	for name, end := range map[string]func(b *bench){
+		"the program stops":  func(b *bench) { b.close() },
+		"the engine is lost": func(b *bench) { b.docker.die() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+				b.send("blocker", "", false, named("blocker"))
+				var want []string
+				for i := range 20 {
+					for _, body := range []string{
+						`{"Command":"run","Image":"busybox","Options":{"Name":"nn"}}`, `{"Command":"stop","Container":"nn"}`, `{"Command":"remove","Container":"nn"}`,
+					} {
+						d := b.post(fmt.Sprintf("%02d %s", i, body[12:16]), "", false, strings.ReplaceAll(body, "nn", fmt.Sprintf("n%d", i%7)))
+						want = append(want, fmt.Sprintf("requeue %s (containers: 1)", d.name))
+					}
+				}
+				synctest.Wait()
+				end(b)
+				synctest.Wait()
+				b.mu.Lock()
+				got := slices.Clone(b.events)
+				b.mu.Unlock()
+				if !slices.Equal(got, want) {
+					t.Errorf("given back as\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+				}
+				b.docker.revive()
+				time.Sleep(time.Minute)
+				b.docker.named(t, "blocker").exit(0)
+			})
+		})
+	}
+}
+
+func TestEngineFirstSeenDown(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		// The engine dies unseen: the first job finds out, and nothing of it has begun.
+		b.docker.die()
+		d := b.send("m", "id", false, echo)
+		d.want(Requeue, "")
+		if open, _ := b.gate.State(); open {
+			t.Error("gate open")
+		}
+	})
+}
+
+func TestImages(t *testing.T) {
+	body := strings.Replace(echo, "busybox", "other", 1)
+	notFound := fmt.Errorf("pull: %w: manifest unknown", dockerapi.ErrNoSuchImage)
+	for _, tt := range []struct {
+		policy string
+		pull   []error
+		reason string
+		calls  string
+	}{
+		{"missing", nil, "", "create web,pull other,create web,attach"},
+		{"missing", []error{notFound}, ReasonNoSuchImage, "create web,pull other"},
+		{"missing", []error{dockerapi.ErrUnauthorized}, ReasonNoSuchImage, "create web,pull other"},
+		{"missing", []error{dockerapi.ErrTemporary, nil}, "", "create web,pull other,pull other,create web,attach"},
+		{"never", nil, ReasonNoSuchImage, "create web"},
+		{"always", nil, "", "pull other,create web,attach"},
+		{"always", []error{notFound}, ReasonNoSuchImage, "pull other"},
+	} {
+		t.Run(tt.policy, func(t *testing.T) {
+			onBench(t, func(c *Config) { c.Pull = tt.policy }, func(b *bench) {
+				b.docker.before["pull"] = tt.pull
+				d := b.send("m", "", false, body)
+				time.Sleep(time.Minute)
+				v := Ack
+				if tt.reason != "" {
+					v = DeadLetter
+				}
+				d.want(v, tt.reason)
+				if got := strings.Join(b.docker.did(), ","); got != tt.calls && !strings.HasPrefix(got, tt.calls+",") {
+					t.Errorf("calls %s, want %s", got, tt.calls)
+				}
+			})
+		})
+	}
+}
+
+func TestNames(t *testing.T) {
+	foreign := func(b *bench, labels map[string]string, status string) *fakeContainer {
+		c := &fakeContainer{engine: b.docker}
+		c.ID, c.Name, c.Labels, c.State.Status = "foreign", "web", labels, status
+		if status != "created" {
+			c.State.StartedAt = time.Now()
+		}
+		c.State.Running = status == "running"
+		b.docker.byID[c.ID] = c
+		return c
+	}
+	ours := func(job, body string) map[string]string {
+		return identify(Job{Queue: "q", MessageID: job, Body: []byte(body)}).labels(true)
+	}
+	t.Run("taken by a stranger", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			foreign(b, nil, "exited")
+			b.send("m", "id", false, echo).want(DeadLetter, ReasonNameConflict)
+			if b.docker.count() != 1 {
+				t.Error("the stranger's container was removed")
+			}
+		})
+	})
+	t.Run("taken by another job that runs", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.send("first", "1", false, wait)
+			b.send("second", "2", false, echo).want(DeadLetter, ReasonNameConflict)
+			b.docker.named(t, "web").exit(0)
+		})
+	})
+	t.Run("ended and about to be removed", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			c := foreign(b, ours("other", "other body"), "exited")
+			d := b.send("m", "id", false, echo)
+			d.unsettled()
+			b.docker.mu.Lock()
+			delete(b.docker.byID, c.ID)
+			b.docker.mu.Unlock()
+			time.Sleep(5 * time.Second)
+			d.want(Ack, "")
+		})
+	})
+	t.Run("ended but never removed", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			foreign(b, ours("other", "other body"), "exited")
+			d := b.send("m", "id", false, echo)
+			time.Sleep(5 * time.Minute)
+			d.want(DeadLetter, ReasonNameConflict)
+		})
+	})
+	t.Run("our own of an earlier process, running", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			c := foreign(b, ours("id", echo), "running")
+			c.log = []chunk{{"stdout", "before\n"}}
+			d := b.send("m", "id", true, echo)
+			c.write("stdout", "now\n")
+			c.exit(0)
+			synctest.Wait()
+			d.want(Ack, "")
+			if r := b.result(); !r.Adopted || r.Incomplete || r.Stdout != "before\nnow\n" {
+				t.Errorf("result %+v", r)
+			}
+			if slices.Contains(b.docker.did(), "start") || b.docker.count() != 0 {
+				t.Errorf("calls %q", b.docker.did())
+			}
+		})
+	})
+	t.Run("our own of an earlier process, ended", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			c := foreign(b, ours("id", echo), "exited")
+			c.log, c.State.ExitCode = []chunk{{"stdout", "before\n"}, {"stderr", "oops"}}, 4
+			b.send("m", "id", true, echo).want(Ack, ReasonExit)
+			if r := b.result(); !r.Adopted || *r.ExitCode != 4 || r.Stdout != "before\n" || r.Stderr != "oops" {
+				t.Errorf("result %+v", r)
+			}
+		})
+	})
+	t.Run("our own of an earlier process, created", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			c := foreign(b, ours("id", echo), "created")
+			c.config.Cmd = []string{"echo", "hi"}
+			b.send("m", "id", true, echo).want(Ack, "")
+			if r := b.result(); r.Stdout != "hi\n" {
+				t.Errorf("result %+v", r)
+			}
+		})
+	})
+}
+
+// TestOrphans: unnamed runs without a message_id that an earlier process left are known by labels.
+func TestOrphans(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 10 }, func(b *bench) {
+		for i := range 2 { // two equal messages were at work
+			c := &fakeContainer{engine: b.docker}
+			c.ID, c.Name = fmt.Sprintf("orphan%d", i), fmt.Sprintf("dispatch-%012d", i)
+			c.Labels = identify(Job{Queue: "q", Body: []byte(plain)}).labels(true)
+			c.State = dockerapi.State{Status: "running", Running: true, StartedAt: time.Now()}
+			b.docker.byID[c.ID] = c
+		}
+		fresh := b.send("fresh", "", false, plain) // not delivered before: runs anew
+		one, two := b.post("one", "", true, plain), b.post("two", "", true, plain)
+		synctest.Wait()
+		three := b.send("three", "", true, plain) // no orphan is left for it
+		if n := len(b.docker.all()); n != 4 {
+			t.Errorf("%d containers, want 4", n)
+		}
+		for _, c := range b.docker.all() {
+			c.exit(0)
+		}
+		synctest.Wait()
+		for _, d := range []*delivery{fresh, one, two, three} {
+			d.want(Ack, "")
+		}
+		adopted := 0
+		for _, r := range b.record.results {
+			if r.Adopted {
+				adopted++
+			}
+		}
+		if adopted != 2 || b.docker.count() != 0 {
+			t.Errorf("%d adopted, want 2; %d containers left", adopted, b.docker.count())
+		}
+	})
+}
+
+func TestStopAndRemove(t *testing.T) {
+	for _, tt := range []struct {
+		name, body  string
+		redelivered bool
+		err         []error
+		after       []error
+		verdict     Verdict
+		reason      string
+	}{
+		{"stop of none", `{"Command":"stop","Container":"nono"}`, false, nil, nil, Ack, ReasonNoSuchContainer},
+		{"remove of none", `{"Command":"remove","Container":"nono"}`, false, nil, nil, Ack, ReasonNoSuchContainer},
+		{"remove of one gone before", `{"Command":"remove","Container":"nono"}`, true, nil, nil, Ack, ""},
+		{"remove of a running one", `{"Command":"remove","Container":"web"}`, false, nil, nil, DeadLetter, ReasonConflict},
+		{"forced remove", `{"Command":"rm","Container":"web","Options":{"Force":true}}`, false, nil, nil, Ack, ""},
+		{"remove whose answer is lost", `{"Command":"rm","Container":"web","Options":{"Force":true}}`, false, nil, []error{errCut}, Ack, ""},
+		{"stop", `{"Command":"stop","Container":"web"}`, false, nil, nil, Ack, ""},
+		{"stop with a fault that passes", `{"Command":"stop","Container":"web"}`, false, []error{dockerapi.ErrTemporary, errCut}, nil, Ack, ""},
+		{"stop refused", `{"Command":"stop","Container":"web"}`, false, []error{dockerapi.ErrInvalid}, nil, DeadLetter, ReasonBadRequest},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onBench(t, nil, func(b *bench) {
+				run := b.send("run", "r", false, wait)
+				b.docker.before["stop"], b.docker.after["remove"] = tt.err, tt.after
+				d := b.send("m", "id", tt.redelivered, tt.body)
+				time.Sleep(time.Minute)
+				d.want(tt.verdict, tt.reason)
+				if b.docker.count() > 0 {
+					b.docker.named(t, "web").exit(0)
+				} else {
+					run.want(Ack, ReasonExit) // its end was asked for
+				}
+			})
+		})
+	}
+}
+
+func TestOrderOnOneName(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+		other := b.send("other", "0", false, named("other"))
+		run := b.send("run", "1", false, named("web"))
+		stop := b.send("stop", "2", false, `{"Command":"stop","Container":"web"}`)
+		again := b.send("again", "4", false, strings.Replace(named("web"), "wait", "echo", 1))
+		run.unsettled()
+		stop.unsettled() // its run waits for a slot
+		again.unsettled()
+		// A stop of another container overtakes the runs that wait.
+		b.send("overtakes", "5", false, `{"Command":"stop","Container":"other"}`).want(Ack, "")
+		other.want(Ack, ReasonExit)
+		run.want(Ack, ReasonExit)
+		stop.want(Ack, "")
+		time.Sleep(time.Minute)
+		again.want(Ack, "")
+		calls := b.docker.did()
+		for _, pair := range [][2]string{{"stop other", "create web"}, {"create web", "stop web"}} {
+			if slices.Index(calls, pair[0]) > slices.Index(calls, pair[1]) {
+				t.Errorf("%q came behind %q: %q", pair[0], pair[1], calls)
+			}
+		}
+	})
+}
+
+// TestSameNameAgainAndAgain queues run, stop and remove of one name three times at once. Nothing may
+// wait for a later command: the whole takes no time but for the removal's own.
+func TestSameNameAgainAndAgain(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		begin := time.Now()
+		var all []*delivery
+		for i := range 3 {
+			for _, body := range []string{
+				`{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"]}}`,
+				`{"Command":"stop","Container":"web"}`, `{"Command":"remove","Container":"web"}`,
+			} {
+				all = append(all, b.post(fmt.Sprintf("%d %s", i, body[12:16]), "", false, body))
+			}
+		}
+		synctest.Wait()
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+		for i, d := range all {
+			d.want(Ack, []string{ReasonExit, "", ""}[i%3])
+		}
+	})
+}
+
+func TestConcurrency(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 3 }, func(b *bench) {
+		for i := range 10 {
+			b.send(fmt.Sprint(i), fmt.Sprint(i), false, named(fmt.Sprintf("n%d", i)))
+		}
+		for i := range 10 { // they start in the order in which they came, three at a time
+			if got, want := b.docker.count(), min(3, 10-i); got != want {
+				t.Errorf("%d containers run, want %d", got, want)
+			}
+			b.docker.named(t, fmt.Sprintf("n%d", i)).exit(0)
+			synctest.Wait()
+		}
+	})
+}
+
+func TestJoin(t *testing.T) {
+	t.Run("published twice", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			d1 := b.send("1", "id", false, wait)
+			d2 := b.send("2", "id", false, wait)
+			b.docker.named(t, "web").exit(0)
+			synctest.Wait()
+			d1.want(Ack, "")
+			d2.want(Ack, "")
+			b.send("3", "id", false, wait).want(Ack, "") // settled lately: acked at once
+			if n := len(b.record.results); n != 1 {
+				t.Errorf("ran %d times", n)
+			}
+		})
+	})
+	t.Run("delivery lost while it runs", func(t *testing.T) {
+		for _, id := range []string{"id", ""} {
+			onBench(t, nil, func(b *bench) {
+				d1 := b.send("1", id, false, plain)
+				d1.lose()
+				d2 := b.send("2", id, true, plain)
+				if b.docker.count() != 1 {
+					t.Fatalf("message_id %q: %d containers", id, b.docker.count())
+				}
+				for _, c := range b.docker.all() {
+					c.exit(0)
+				}
+				synctest.Wait()
+				d1.want0(t)
+				d2.want(Ack, "")
+			})
+		}
+	})
+	t.Run("delivery lost, and the job ended before the message came again", func(t *testing.T) {
+		for _, id := range []string{"id", ""} {
+			onBench(t, nil, func(b *bench) {
+				d1 := b.send("1", id, false, wait)
+				d1.lose()
+				b.docker.named(t, "web").exit(0)
+				synctest.Wait()
+				if want := map[string]int{"id": 1, "": 0}[id]; b.docker.count() != want {
+					t.Errorf("message_id %q: %d containers before the ack, want %d", id, b.docker.count(), want)
+				}
+				b.send("2", id, true, wait).want(Ack, "")
+				if b.docker.count() != 0 || len(b.record.results) != 1 {
+					t.Errorf("%d containers, %d results", b.docker.count(), len(b.record.results))
+				}
+			})
+		}
+	})
+	t.Run("connection ended behind the ack", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			d1 := b.send("1", "id", false, wait)
+			d1.fenceErr = ErrDeliveryLost
+			b.docker.named(t, "web").exit(0)
+			synctest.Wait()
+			d1.want(Ack, "")
+			if b.docker.count() != 1 {
+				t.Fatal("container removed though the ack may be lost")
+			}
+			b.send("2", "id", true, wait).want(Ack, "")
+			if b.docker.count() != 0 || len(b.record.results) != 1 {
+				t.Errorf("%d containers, %d results", b.docker.count(), len(b.record.results))
+			}
+		})
+	})
+	t.Run("equal messages without an id are different jobs", func(t *testing.T) {
+		onBench(t, func(c *Config) { c.Concurrency = 10 }, func(b *bench) {
+			b.send("1", "", false, plain)
+			b.send("2", "", false, plain)
+			b.send("3", "", true, plain) // redelivered to us, but neither delivery is lost: a third job
+			if b.docker.count() != 3 {
+				t.Errorf("%d containers, want 3", b.docker.count())
+			}
+			for _, c := range b.docker.all() {
+				c.exit(0)
+			}
+		})
+	})
+	t.Run("a delivery being acked is no orphan", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			d1 := b.send("1", "", false, plain)
+			d1.hold = make(chan struct{})
+			for _, c := range b.docker.all() {
+				c.exit(0)
+			}
+			synctest.Wait() // the first job waits for its ack to be written
+			b.send("2", "", true, plain)
+			if len(b.docker.all()) != 1 {
+				t.Error("the second of two equal messages was taken for the first")
+			}
+			close(d1.hold)
+			for _, c := range b.docker.all() {
+				c.exit(0)
+			}
+		})
+	})
+	t.Run("a dead letter sent again runs again", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.docker.before["create"] = []error{dockerapi.ErrInvalid}
+			b.send("1", "id", false, echo).want(DeadLetter, ReasonBadRequest)
+			b.send("2", "id", false, echo).want(Ack, "")
+			if b.record.output["web/stdout"] != "hi\n" {
+				t.Error("not run")
+			}
+		})
+	})
+}
+
+func (d *delivery) want0(t *testing.T) {
+	t.Helper()
+	if len(d.verdicts) != 0 {
+		t.Errorf("a lost delivery was settled: %v", d.verdicts)
+	}
+}
+
+func TestStopIntake(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+		running := b.send("running", "1", false, named("aa"))
+		waiting := b.send("waiting", "2", false, named("bb"))
+		b.close()
+		synctest.Wait()
+		waiting.want(Requeue, "")
+		running.unsettled()
+		b.docker.named(t, "aa").exit(0)
+		if left := <-b.done; left != 0 {
+			t.Errorf("%d jobs left", left)
+		}
+		running.want(Ack, "")
+	})
+}
+
+func TestStopWorkLeavesContainers(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		running := b.send("running", "1", false, named("aa"))
+		b.close()
+		b.stop()
+		if left := <-b.done; left != 1 {
+			t.Errorf("%d jobs left, want 1", left)
+		}
+		running.unsettled()
+		if c := b.docker.named(t, "aa"); !c.State.Running {
+			t.Error("the container was ended")
+		}
+		if len(b.record.results) != 0 {
+			t.Errorf("results %+v", b.record.results)
+		}
+	})
+}
+
+type panics struct{ *fakeDocker }
+
+func (panics) StopContainer(context.Context, string, dockerapi.StopOptions) error {
+	panic("at the disco")
+}
+
+func TestPanicIsKept(t *testing.T) {
+	onBench(t, func(c *Config) { c.Docker = panics{c.Docker.(*fakeDocker)} }, func(b *bench) {
+		b.send("m", "id", false, `{"Command":"stop","Container":"web"}`).want(DeadLetter, ReasonInternal)
+		b.send("next", "", false, echo).want(Ack, "")
+	})
+}
+
+func TestBadMessages(t *testing.T) {
+	onBench(t, func(c *Config) { c.MaxMessage = 40 }, func(b *bench) {
+		for _, body := range []string{"", "rubbish", `{"Command":"stop"}`, strings.Repeat(" ", 41) + "{}"} {
+			b.send(body, "", false, body).want(DeadLetter, ReasonInvalid)
+		}
+		if r := b.result(); r.Status != Refused || r.Error == "" || r.Job == "" {
+			t.Errorf("result %+v", r)
+		}
+	})
+}
+
+// TestSlowReader lets standard output stand still: the exit must wait for it, and nothing be lost.
+func TestSlowReader(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.record.block = make(chan struct{})
+		d := b.send("m", "id", false, echo)
+		time.Sleep(time.Hour)
+		d.unsettled()
+		close(b.record.block)
+		synctest.Wait()
+		d.want(Ack, "")
+		if r := b.result(); r.StdoutBytes != 3 || r.Incomplete {
+			t.Errorf("result %+v", r)
+		}
+	})
+}
+
+func TestVerdicts(t *testing.T) {
+	for s, want := range map[Status]Verdict{Succeeded: Ack, Failed: Ack, Refused: DeadLetter, Errored: DeadLetter, "": DeadLetter} {
+		if got := verdict(Result{Status: s}); got != want {
+			t.Errorf("%s: %v, want %v", s, got, want)
+		}
+	}
+}

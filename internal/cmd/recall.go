@@ -1,0 +1,135 @@
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// order is a command's place among those on one container.
+type order struct {
+	effective chan struct{} // closed when the command has taken effect, or never will
+	givenBack atomic.Bool   // set before: the message went back, and what is behind it must go back too
+	once      sync.Once
+}
+
+func (o *order) tookEffect() bool {
+	select {
+	case <-o.effective:
+		return true
+	default:
+		return false
+	}
+}
+
+// pending is the tasks that have been accepted and have not begun. While the engine is away, or the
+// program stops, they are recalled: given back to their queue, in one place and oldest first, since
+// a queue may deliver again in the order in which it gets messages back, and commands on one
+// container must keep theirs.
+type pending struct {
+	recalling sync.Mutex // one recall after the other: an earlier one has the older messages
+	mu        sync.Mutex
+	tasks     map[*task]struct{} // guarded by mu
+}
+
+func (p *pending) add(t *task) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tasks[t] = struct{}{}
+}
+
+// begin ends the wait of a task whose turn has come. It returns false where the task was recalled.
+func (p *Pool) begin(t *task) bool {
+	for {
+		p.pending.mu.Lock()
+		if _, waits := p.pending.tasks[t]; waits && !p.away() && (t.before == nil || !t.before.givenBack.Load()) {
+			delete(p.pending.tasks, t)
+			p.pending.mu.Unlock()
+			return true
+		}
+		p.pending.mu.Unlock()
+		p.recall()
+		if t.wasRecalled() {
+			return false
+		}
+	}
+}
+
+// away tells whether nothing may begin.
+func (p *Pool) away() bool {
+	open, _ := p.Gate.State()
+	select {
+	case <-p.stopping:
+		return true
+	default:
+		return !open
+	}
+}
+
+// recall gives back all pending tasks where nothing may begin, and else those that stand behind a
+// command that was given back. It leaves out what stands behind a command that is at work on the
+// same container: that may itself be given back, and those behind it come to begin afterwards.
+func (p *Pool) recall() {
+	p.pending.recalling.Lock()
+	defer p.pending.recalling.Unlock()
+	all := p.away()
+
+	p.pending.mu.Lock()
+	var batch []*task
+	for t := range p.pending.tasks {
+		batch = append(batch, t)
+	}
+	slices.SortFunc(batch, func(a, b *task) int { return cmp.Compare(a.seq, b.seq) })
+	chosen := make(map[*order]bool)
+	batch = slices.DeleteFunc(batch, func(t *task) bool {
+		switch {
+		case t.before != nil && chosen[t.before]:
+		case t.before != nil && !t.before.tookEffect():
+			return true
+		case !all && (t.before == nil || !t.before.givenBack.Load()):
+			return true
+		}
+		chosen[t.order] = true
+		delete(p.pending.tasks, t)
+		return false
+	})
+	p.pending.mu.Unlock()
+
+	for _, t := range batch {
+		t.giveBack()
+		close(t.recalled)
+	}
+}
+
+// watchGate recalls what is pending each time the gate closes.
+func (p *Pool) watchGate(ctx context.Context) {
+	for {
+		open, changed := p.Gate.State()
+		if !open {
+			p.recall()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (t *task) wasRecalled() bool {
+	select {
+	case <-t.recalled:
+		return true
+	default:
+		return false
+	}
+}
+
+// unbegin gives back a task that has begun, but of which nothing has reached the engine. It returns
+// false where the engine is back meanwhile.
+func (t *task) unbegin() bool {
+	t.pool.pending.add(t)
+	return !t.pool.begin(t)
+}

@@ -1,0 +1,76 @@
+package cmd
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// Remove removes a container, as `docker rm` does.
+type Remove struct {
+	Container string // name or id
+	Volumes   bool   // its anonymous volumes too
+	Force     bool   // killed first if it runs
+}
+
+func decodeRemove(members []member) (Command, error) {
+	r := new(Remove)
+	keys := []key[Remove]{
+		{"Container", func(r *Remove, v json.RawMessage) error { return decodeContainer(&r.Container, v) }},
+	}
+	options := []key[Remove]{
+		{"Volumes", func(r *Remove, v json.RawMessage) error { return decodeBool(&r.Volumes, v) }},
+		{"Force", func(r *Remove, v json.RawMessage) error { return decodeBool(&r.Force, v) }},
+	}
+	if err := decodeKeys(r, "remove", members, keys, options); err != nil {
+		return nil, err
+	}
+	if r.Container == "" {
+		return nil, errors.New(`key "Container" is missing; remove needs the name or id of a container`)
+	}
+	return r, nil
+}
+
+// Verb implements Command.
+func (r *Remove) Verb() string { return "remove" }
+
+// Target implements Command.
+func (r *Remove) Target() string { return r.Container }
+
+func (r *Remove) do(t *task) (Result, func() error, error) {
+	for _, run := range t.pool.jobs.runs(r.Container) {
+		if r.Force {
+			run.endAsked.Store(true)
+		}
+		if run.stopped.Load() {
+			t.letEnd(run)
+		}
+	}
+	// What is gone when we ask again went by our own earlier request, whose answer was lost.
+	again := t.again.Load()
+	err := t.try(func() error {
+		err := t.pool.Docker.RemoveContainer(t.ctx, r.Container, dockerapi.RemoveOptions{Volumes: r.Volumes, Force: r.Force})
+		switch {
+		case errors.Is(err, dockerapi.ErrRemovalInProgress):
+			return t.gone(r.Container)
+		case errors.Is(err, dockerapi.ErrNoSuchContainer) && again:
+			return nil
+		}
+		again = again || errors.Is(err, dockerapi.ErrUnreachable)
+		return err
+	})
+	return t.containerResult(r.Container, err)
+}
+
+// letEnd waits for a run whose container was stopped to read its exit, before the container goes.
+func (t *task) letEnd(run *task) {
+	timer := time.NewTimer(2 * t.pool.idle)
+	defer timer.Stop()
+	select {
+	case <-run.over:
+	case <-timer.C:
+	case <-t.ctx.Done():
+	}
+}

@@ -1,0 +1,30 @@
+package cmd
+
+// A Reporter receives what jobs produce, to show it. Its methods are called from many goroutines.
+// A slow Output slows the container that wrote it, and drops nothing.
+type Reporter interface {
+	Started(Started)
+	Output(Output)
+	Result(Result)
+}
+
+// Started says that a job's container runs.
+type Started struct {
+	Job           string
+	Command       string
+	Host          string
+	ContainerID   string `json:"ContainerId"`
+	ContainerName string
+	Image         string
+	Adopted       bool `json:",omitempty"` // it was started by an earlier process
+}
+
+// Output is a piece of one stream of a container: one or more whole lines with their newlines, the
+// stream's last line also without one, or a part of a line that is too long to hold.
+type Output struct {
+	Job           string
+	ContainerName string
+	Stream        string // "stdout" or "stderr"
+	Offset        int64  // bytes of that stream before this piece
+	Data          []byte // valid until Reporter.Output returns
+}

@@ -1,0 +1,145 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// Status is how a job ended, in one word.
+type Status string
+
+const (
+	Succeeded Status = "succeeded" // done as asked
+	Failed    Status = "failed"    // the engine did it, and it ended badly: exit not 0, OOM, no such container
+	Refused   Status = "refused"   // the message was never carried out: not valid, or forbidden
+	Errored   Status = "error"     // the engine could not do it
+)
+
+// A Result is how one job ended: DESIGN's `result` event, printed with --format json.
+// Times are UTC; zero times, empty strings and nil pointers are left out.
+type Result struct {
+	Job           string
+	Command       string `json:",omitempty"`
+	Host          string `json:",omitempty"`
+	Queue         string `json:",omitempty"`
+	Status        Status
+	Reason        string     `json:",omitempty"` // one of the Reason constants
+	Error         string     `json:",omitempty"` // one sentence for a person
+	ExitCode      *int       `json:",omitempty"`
+	ContainerID   string     `json:"ContainerId,omitempty"`
+	ContainerName string     `json:",omitempty"`
+	Image         string     `json:",omitempty"`
+	StartedAt     *time.Time `json:",omitempty"`
+	FinishedAt    *time.Time `json:",omitempty"`
+	OOMKilled     bool       `json:",omitempty"`
+	Adopted       bool       `json:",omitempty"`
+	Stdout        string     `json:",omitempty"` // the last bytes, up to --capture
+	Stderr        string     `json:",omitempty"`
+	StdoutBytes   int64      `json:",omitempty"`
+	StderrBytes   int64      `json:",omitempty"`
+	Incomplete    bool       `json:",omitempty"` // output is known to be missing
+}
+
+// Reasons: why a job did not succeed, in one word for programs.
+const (
+	ReasonExit            = "exit"                   // the container exited with a code other than 0
+	ReasonOOM             = "oom"                    // it was killed for want of memory
+	ReasonTimeout         = "timeout"                // it ran longer than it may
+	ReasonKilled          = "killed"                 // it ended by a signal that nobody here asked for
+	ReasonNoSuchContainer = "no-such-container"      // the container does not exist
+	ReasonInvalid         = "invalid-message"        // the message cannot be understood
+	ReasonNoSuchImage     = "no-such-image"          // the image is not there, and could not be pulled
+	ReasonNameConflict    = "name-conflict"          // another container has the name
+	ReasonConflict        = "conflict"               // the container's state does not allow it
+	ReasonBadRequest      = "bad-request"            // the engine refuses what the message asks for
+	ReasonCommandNotFound = "command-not-found"      // exit code 127, as docker has it
+	ReasonNotExecutable   = "command-not-executable" // exit code 126
+	ReasonEngine          = "engine"                 // the engine failed
+	ReasonInternal        = "internal"               // a fault of this program
+)
+
+// verdict decides what becomes of the message. It is the only place that does.
+func verdict(r Result) Verdict {
+	switch r.Status {
+	case Succeeded, Failed:
+		return Ack
+	}
+	return DeadLetter
+}
+
+// fail fills in an error of the engine.
+func (r *Result) fail(err error) {
+	r.Status, r.Error = Errored, err.Error()
+	switch {
+	case errors.Is(err, dockerapi.ErrCommandNotFound):
+		r.Reason, r.ExitCode = ReasonCommandNotFound, new(127)
+	case errors.Is(err, dockerapi.ErrNotExecutable):
+		r.Reason, r.ExitCode = ReasonNotExecutable, new(126)
+	case errors.Is(err, dockerapi.ErrNoSuchContainer):
+		r.Status, r.Reason = Failed, ReasonNoSuchContainer
+	case errors.Is(err, dockerapi.ErrNoSuchImage):
+		r.Reason = ReasonNoSuchImage
+	case errors.Is(err, dockerapi.ErrNameInUse):
+		r.Reason = ReasonNameConflict
+	case errors.Is(err, dockerapi.ErrConflict), errors.Is(err, dockerapi.ErrRemovalInProgress):
+		r.Reason = ReasonConflict
+	case errors.Is(err, dockerapi.ErrInvalid):
+		r.Reason = ReasonBadRequest
+	default:
+		r.Reason = ReasonEngine
+	}
+}
+
+// exit fills in how a container ended. asked: a message asked for its end; late: its time was up.
+func (r *Result) exit(s dockerapi.State, asked bool, late time.Duration) {
+	r.ExitCode, r.OOMKilled = new(s.ExitCode), s.OOMKilled
+	if !s.StartedAt.IsZero() {
+		r.StartedAt = new(s.StartedAt.UTC())
+	}
+	if !s.FinishedAt.IsZero() {
+		r.FinishedAt = new(s.FinishedAt.UTC())
+	}
+	switch {
+	case late > 0:
+		r.Status, r.Reason = Failed, ReasonTimeout
+		r.Error = fmt.Sprintf("stopped after %v, the longest it may run (exit code %d)", late, s.ExitCode)
+	case s.ExitCode == 0:
+		r.Status = Succeeded
+	case s.OOMKilled:
+		r.Status, r.Reason = Failed, ReasonOOM
+		r.Error = fmt.Sprintf("killed for want of memory (exit code %d)", s.ExitCode)
+	case !asked && outsideSignal(s.ExitCode-128):
+		r.Status, r.Reason = Failed, ReasonKilled
+		r.Error = fmt.Sprintf("ended by signal %d, which no message here asked for (exit code %d)", s.ExitCode-128, s.ExitCode)
+	case asked && outsideSignal(s.ExitCode-128):
+		r.Status, r.Reason = Failed, ReasonExit
+		r.Error = fmt.Sprintf("ended as a message asked (exit code %d)", s.ExitCode)
+	default:
+		r.Status, r.Reason = Failed, ReasonExit
+		r.Error = fmt.Sprintf("exited with code %d", s.ExitCode)
+	}
+}
+
+// exitUnknown is what an engine says of a container that ended while the engine was down, where it
+// could not learn how.
+const exitUnknown = 255
+
+// unknown fills in that a container ended, and that nobody knows how.
+func (r *Result) unknown() {
+	r.ExitCode = nil
+	r.Status, r.Reason = Errored, ReasonEngine
+	r.Error = "the engine was down when the container ended, and does not know its exit code; the job may have done its work"
+}
+
+// outsideSignal tells whether a signal comes from without: HUP, INT, QUIT, KILL and TERM are sent
+// to a program, the likes of SEGV and ABRT are its own doing.
+func outsideSignal(n int) bool {
+	switch n {
+	case 1, 2, 3, 9, 15:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,44 @@
+package cmd
+
+import "sync"
+
+// slots hands out a bounded number of places, first come, first served. A buffered channel would
+// bound as well, but keeps the order of the goroutines that reach it, not that of the queue.
+type slots struct {
+	mu      sync.Mutex
+	free    int
+	waiting []chan struct{}
+}
+
+// request asks for a place. The channel is closed when it is there; each request must then be
+// given back, once, by release with that channel.
+func (s *slots) request() chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	place := make(chan struct{})
+	if s.free > 0 {
+		s.free--
+		close(place)
+		return place
+	}
+	s.waiting = append(s.waiting, place)
+	return place
+}
+
+// release gives back a place, or withdraws a request that has not been granted.
+func (s *slots) release(place chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, w := range s.waiting {
+		if w == place {
+			s.waiting = append(s.waiting[:i], s.waiting[i+1:]...)
+			return
+		}
+	}
+	if len(s.waiting) > 0 {
+		close(s.waiting[0])
+		s.waiting = s.waiting[1:]
+		return
+	}
+	s.free++
+}
