@@ -1,0 +1,936 @@
+package amqpsrc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+func numbers(first, last int) (list []string) {
+	for i := first; i <= last; i++ {
+		list = append(list, fmt.Sprint(i))
+	}
+	return list
+}
+
+var kinds = []string{"classic", "quorum"}
+
+// A connection that is cut costs the session: the old deliveries can be settled neither on it nor on
+// the next one, where the same tags stand for other messages.
+func TestCutMidJob(t *testing.T) {
+	t.Parallel()
+	cuts := map[string]func(*proxied){
+		"at once":   (*proxied).cut,
+		"mid-frame": func(c *proxied) { close(c.cutAfter) },
+	}
+	for _, kind := range kinds {
+		for name, cut := range cuts {
+			t.Run(kind+" "+name, func(t *testing.T) {
+				t.Parallel()
+				p, px := newPeer(t), newProxy(t)
+				q := p.queue(kind)
+				p.fill(q, 1, 4)
+				r := start(t, q, func(c *Config) { px.through(c); c.Prefetch = 4 })
+				old := r.take("1", "2", "3", "4")
+				settle(t, old[0], cmd.Ack)
+				if err := old[0].Fence(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				cut(px.conn(0))
+				p.fill(q, 5, 5) // what a cut in the middle of a frame needs: a frame
+				again := map[string]cmd.Job{}
+				for range 4 {
+					j := r.next()
+					again[string(j.Body)] = j
+				}
+				for i, j := range old[1:] {
+					lost(t, j, []cmd.Verdict{cmd.Ack, cmd.Requeue, cmd.DeadLetter}[i])
+					if j := again[string(j.Body)]; !j.Redelivered {
+						t.Errorf("job %q is not marked as redelivered", j.Body)
+					}
+				}
+				settle(t, again["3"], cmd.Ack)
+				if err := r.end(); err != nil {
+					t.Fatal(err)
+				}
+				r.close()
+				got := map[string]bool{}
+				for _, d := range p.expectAny(q, 3) {
+					got[string(d.Body)] = true
+				}
+				if !got["2"] || !got["4"] || !got["5"] {
+					t.Errorf("left in the queue are %v, want 2, 4 and 5", got)
+				}
+				if n := r.log.count("broker unreachable, waiting"); n != 1 {
+					t.Errorf("the loss is logged %d times\n%s", n, r.log)
+				}
+				if n := r.log.count("broker is back"); n != 1 {
+					t.Errorf("the return is logged %d times\n%s", n, r.log)
+				}
+			})
+		}
+	}
+}
+
+// expectAny takes n messages out of a queue, in any order, and demands that there are no more.
+func (p *peer) expectAny(queue string, n int) []amqp.Delivery {
+	p.t.Helper()
+	var all []amqp.Delivery
+	eventually(p.t, fmt.Sprintf("%d messages in queue %s", n, queue), func() bool {
+		d, ok, err := p.ch.Get(queue, true)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if ok {
+			all = append(all, d)
+		}
+		return len(all) == n
+	})
+	if d, ok, err := p.ch.Get(queue, true); err != nil || ok {
+		p.t.Fatalf("queue %s holds also %q (%v)", queue, d.Body, err)
+	}
+	return all
+}
+
+// A gate that closes ends the consumer, hands over what had come, so that it can be given back in order,
+// and leaves running jobs their session.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			q := p.queue(kind)
+			p.fill(q, 1, 10)
+			r := start(t, q, nil)
+			running := r.take("1", "2")
+			// All ten are prefetched: none is ready.
+			eventually(t, "all prefetched", func() bool { return p.ready(q) == 0 })
+
+			r.gate.Set(false)
+			for _, j := range r.take(numbers(3, 10)...) {
+				settle(t, j, cmd.Requeue)
+			}
+			eventually(t, "eight given back", func() bool { return p.ready(q) == 8 })
+			settle(t, running[0], cmd.Ack)
+			if err := running[0].Fence(context.Background()); err != nil {
+				t.Fatalf("fence while paused: %v", err)
+			}
+			select {
+			case j := <-r.jobs:
+				t.Fatalf("job %q was handed over while the gate was closed", j.Body)
+			default:
+			}
+
+			r.gate.Set(true)
+			jobs := r.take(numbers(3, 10)...)
+			settle(t, running[1], cmd.Ack)
+			for _, j := range jobs {
+				settle(t, j, cmd.Ack)
+			}
+			if err := r.end(); err != nil {
+				t.Fatal(err)
+			}
+			r.close()
+			p.expect(q)
+			if strings.Contains(r.log.String(), "level=WARN") {
+				t.Errorf("a pause is no trouble, but was logged as such:\n%s", r.log)
+			}
+		})
+	}
+}
+
+func (p *peer) ready(queue string) int {
+	p.t.Helper()
+	q, err := p.ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return q.Messages
+}
+
+// A gate that is closed at start lets nothing out of the queue, and many changes do no harm.
+func TestGateFlaps(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	p.fill(q, 1, 50)
+	r := start(t, q, func(c *Config) { c.Gate.Set(false) })
+	var flapping sync.WaitGroup
+	stop := make(chan struct{})
+	flapping.Go(func() {
+		for open := true; ; open = !open {
+			r.gate.Set(open)
+			select {
+			case <-stop:
+				r.gate.Set(true)
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+	for i := 1; i <= 50; i++ {
+		j := r.next()
+		if string(j.Body) != fmt.Sprint(i) {
+			t.Errorf("got job %q, want %d", j.Body, i)
+		}
+		settle(t, j, cmd.Ack)
+	}
+	close(stop)
+	flapping.Wait()
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.expect(q)
+}
+
+// The end of the intake hands over what had come, to be given back; what runs can be settled until Close, and Close
+// loses no ack, not even in a quorum queue, which drops those it holds back when a channel closes.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	// A Close without the pause loses acks two times out of three: three times makes it sure enough.
+	for i, kind := range []string{"classic", "quorum", "quorum", "quorum"} {
+		t.Run(fmt.Sprint(kind, i), func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			q := p.queue(kind)
+			const n = 500
+			p.fill(q, 1, n+20)
+			// Old quorum queues put what is given back behind the rest; here there is no rest.
+			r := start(t, q, func(c *Config) { c.Prefetch = n + 20 })
+			var jobs []cmd.Job
+			for range n {
+				jobs = append(jobs, r.next())
+			}
+			if err := r.end(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the rest given back", func() bool { return p.ready(q) == 20 })
+			for _, j := range jobs {
+				settle(t, j, cmd.Ack)
+			}
+			r.close()
+			p.expect(q, numbers(n+1, n+20)...)
+			if !jobs[0].Lost() {
+				t.Error("a delivery outlives its session")
+			}
+		})
+	}
+}
+
+// After a fence the ack is safe even from a connection that is cut.
+func TestFence(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("quorum")
+	const n = 100
+	p.fill(q, 1, n)
+	r := start(t, q, func(c *Config) { px.through(c); c.Prefetch = n })
+	var jobs []cmd.Job
+	for range n {
+		jobs = append(jobs, r.next())
+	}
+	began := time.Now()
+	var fences sync.WaitGroup
+	for _, j := range jobs[:n-1] {
+		settle(t, j, cmd.Ack)
+		fences.Go(func() {
+			if err := j.Fence(context.Background()); err != nil {
+				t.Errorf("fence: %v", err)
+			}
+		})
+	}
+	fences.Wait()
+	if d := time.Since(began); d < settling {
+		t.Errorf("fences took %v, less than the %v that a quorum queue may hold acks back", d, settling)
+	}
+	px.conn(0).cut()
+	if j := r.next(); string(j.Body) != fmt.Sprint(n) {
+		t.Errorf("message %q came again although its ack was fenced", j.Body)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := jobs[0].Fence(ctx); !errors.Is(err, cmd.ErrDeliveryLost) && !errors.Is(err, context.Canceled) {
+		t.Errorf("fence: %v", err)
+	}
+}
+
+func TestDeadLetter(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			q := p.queue(kind)
+			stamp := time.Unix(1700000000, 0)
+			p.send(q, amqp.Publishing{
+				Body:          []byte(`{"bad":1}`),
+				ContentType:   "application/json",
+				CorrelationId: "corr",
+				MessageId:     "id-1",
+				ReplyTo:       "answers",
+				Type:          "kind",
+				AppId:         "app",
+				UserId:        mustUser(t),
+				Priority:      3,
+				Expiration:    "600000",
+				Timestamp:     stamp,
+				Headers: amqp.Table{"mine": "yes", "nested": amqp.Table{"a": []any{int64(1), nil, []byte("x")}},
+					"x-dispatch-user-id": "forged", "x-death": []any{}, "CC": []any{}, "nil": nil},
+			})
+			r := start(t, q, nil)
+			j := r.next()
+			if j.MessageID != "id-1" || j.Queue != q {
+				t.Errorf("job is %q of %q", j.MessageID, j.Queue)
+			}
+			if err := j.Settle(context.Background(), cmd.DeadLetter, cmd.Result{Reason: "invalid-message", Error: "no such key"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.end(); err != nil {
+				t.Fatal(err)
+			}
+			r.close()
+			p.expect(q)
+			d := p.expect(q+".dead", `{"bad":1}`)[0]
+			got := fmt.Sprint(d.ContentType, d.CorrelationId, d.MessageId, d.ReplyTo, d.Type, d.AppId, d.UserId, d.Priority, d.Expiration, d.Timestamp.Unix(), d.DeliveryMode)
+			want := fmt.Sprint("application/json", "corr", "id-1", "answers", "kind", "app", "", 3, "", stamp.Unix(), 2)
+			if got != want {
+				t.Errorf("properties are\n%s, want\n%s", got, want)
+			}
+			if _, err := time.Parse(time.RFC3339, fmt.Sprint(d.Headers[headerTime])); err != nil || !strings.HasSuffix(fmt.Sprint(d.Headers[headerTime]), "Z") {
+				t.Errorf("time is %v", d.Headers[headerTime])
+			}
+			delete(d.Headers, headerTime)
+			want = fmt.Sprint(amqp.Table{"mine": "yes", "nested": amqp.Table{"a": []any{int64(1), nil, []byte("x")}}, "nil": nil,
+				headerReason: "invalid-message", headerError: "no such key", headerHost: "testhost", headerQueue: q, headerUser: mustUser(t)})
+			if got := fmt.Sprint(d.Headers); got != want {
+				t.Errorf("headers are\n%s, want\n%s", got, want)
+			}
+		})
+	}
+}
+
+func mustUser(t testing.TB) string {
+	a, err := parseURL(brokerURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.user
+}
+
+// Messages whose header tables the AMQP library refuses to read would end every connection that they
+// are delivered on. They arrive without headers, and the queue goes on.
+func TestUnreadableHeaders(t *testing.T) {
+	t.Parallel()
+	var deep any = "x"
+	for range 40 {
+		deep = amqp.Table{"a": deep}
+	}
+	wide := amqp.Table{}
+	for i := range 8200 {
+		wide[fmt.Sprint("k", i)] = true
+	}
+	p := newPeer(t)
+	q := p.queue("classic")
+	for i, h := range []amqp.Table{{"deep": deep}, wide, {"long": make([]any, 9000)}, {"large": strings.Repeat("x", 130900)}} {
+		p.send(q, amqp.Publishing{Headers: h, Body: fmt.Append(nil, i), MessageId: "m", ContentType: "text/x", ContentEncoding: "none", AppId: "app"})
+	}
+	r := start(t, q, nil)
+	for _, j := range r.take("0", "1", "2", "3") {
+		if j.MessageID != "m" {
+			t.Errorf("job %q has the message_id %q", j.Body, j.MessageID)
+		}
+		settle(t, j, cmd.DeadLetter)
+	}
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.expect(q)
+	for i, d := range p.expect(q+".dead", "0", "1", "2", "3") {
+		want := "*"
+		if i == 3 {
+			want = "large" // readable, but with our headers beside it too large for a frame
+		}
+		if d.Headers[headerDropped] != want || d.AppId != "app" || d.ContentEncoding != "none" {
+			t.Errorf("dead letter %d: app_id %q, encoding %q, dropped headers %v", i, d.AppId, d.ContentEncoding, d.Headers[headerDropped])
+		}
+	}
+	if r.log.count("broker unreachable") != 0 {
+		t.Errorf("a connection was lost:\n%s", r.log)
+	}
+}
+
+// A dead-letter queue that was deleted is made again; until then the message stays where it was.
+func TestDeadLetterQueueDeleted(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	p.fill(q, 1, 1)
+	r := start(t, q, nil)
+	j := r.next()
+	p.delete(q + ".dead")
+	settle(t, j, cmd.DeadLetter)
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.expect(q)
+	p.expect(q+".dead", "1")
+}
+
+// A full dead-letter queue refuses messages. Nothing is lost, and nothing runs hot.
+func TestDeadLetterQueueFull(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	if _, err := p.ch.QueueDeclare(q+".dead", true, false, false, false, amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"}); err != nil {
+		t.Fatal(err)
+	}
+	p.fill(q+".dead", 0, 0)
+	p.fill(q, 1, 1)
+	r := start(t, q, nil)
+	j := r.next()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- j.Settle(ctx, cmd.DeadLetter, cmd.Result{}) }()
+	r.log.wait(t, "dead letter not stored")
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatalf("settle: %v", err)
+	}
+	go func() { done <- j.Settle(context.Background(), cmd.DeadLetter, cmd.Result{}) }()
+	if d, ok, err := p.ch.Get(q+".dead", true); err != nil || !ok || string(d.Body) != "0" { // makes room
+		t.Fatalf("got %q, %v, %v", d.Body, ok, err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.expect(q)
+	p.expect(q+".dead", "1")
+}
+
+// Without a dead-letter queue of ours the message goes to the queue's own dead-letter exchange.
+func TestReject(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.name()
+	p.declare(q+".dead", "classic")
+	if _, err := p.ch.QueueDeclare(q, true, false, false, false, amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": q + ".dead"}); err != nil {
+		t.Fatal(err)
+	}
+	p.fill(q, 1, 2)
+	r := start(t, q, func(c *Config) { c.DeadLetter = "" })
+	jobs := r.take("1", "2")
+	settle(t, jobs[0], cmd.DeadLetter)
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.expect(q, "2")
+	p.expect(q+".dead", "1")
+	if n := r.log.count("no dead-letter queue"); n != 1 {
+		t.Errorf("the warning came %d times", n)
+	}
+}
+
+// The publisher's connection comes back by itself, and costs no delivery.
+func TestPublisherCut(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("classic")
+	p.fill(q, 1, 3)
+	r := start(t, q, px.through)
+	jobs := r.take("1", "2", "3")
+	px.conn(1).cut()
+	settle(t, jobs[0], cmd.DeadLetter)
+
+	// And cut with a message under way: it is sent again.
+	c := px.conn(2)
+	c.gate.Set(false)
+	done := make(chan error, 1)
+	go func() { done <- jobs[1].Settle(context.Background(), cmd.DeadLetter, cmd.Result{}) }()
+	select {
+	case err := <-done:
+		t.Fatalf("settled without a confirm: %v", err)
+	case <-time.After(50 * time.Millisecond): // not for any state: to let the message get under way
+	}
+	c.cut()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	settle(t, jobs[2], cmd.Ack)
+	if jobs[2].Lost() {
+		t.Error("the publisher's connection took the session with it")
+	}
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.expect(q)
+	p.expect(q+".dead", "1", "2")
+}
+
+// While the broker blocks publishing, dead letters wait, acks do not, and Close is not held up.
+func TestBlocked(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("classic")
+	p.fill(q, 1, 4)
+	r := start(t, q, px.through)
+	jobs := r.take("1", "2", "3", "4")
+	px.conn(1).inject(0, 10, 60, "\x0alow memory")
+	r.log.wait(t, "takes no messages for now")
+	done := make(chan error, 1)
+	go func() { done <- jobs[0].Settle(context.Background(), cmd.DeadLetter, cmd.Result{}) }()
+	settle(t, jobs[1], cmd.Ack)
+	if err := jobs[1].Fence(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if n := p.ready(q + ".dead"); n != 0 {
+		t.Errorf("%d messages were published on a blocked connection", n)
+	}
+	px.conn(1).inject(0, 10, 61, "")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	r.log.wait(t, "takes messages again")
+
+	// The blocked connection is lost: what waits goes to the next one.
+	px.conn(1).inject(0, 10, 60, "\x0alow memory")
+	eventually(t, "blocked", func() bool {
+		l, _ := r.source.publisher.current(context.Background(), nil)
+		open, _ := l.unblocked.State()
+		return !open
+	})
+	go func() { done <- jobs[2].Settle(context.Background(), cmd.DeadLetter, cmd.Result{}) }()
+	px.conn(1).cut()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+
+	// A dead letter is under way when the broker blocks, and then nobody wants it any more: its channel
+	// cannot be closed, for the broker does not answer.
+	px.conn(2).gate.Set(false)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { done <- jobs[3].Settle(ctx, cmd.DeadLetter, cmd.Result{}) }()
+	eventually(t, "an outlet in use", func() bool { l, _ := r.source.publisher.current(ctx, nil); return len(l.free) < publishers })
+	px.conn(2).inject(0, 10, 60, "\x0alow memory")
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatalf("settle: %v", err)
+	}
+	settle(t, jobs[3], cmd.Ack)
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	r.close()
+	if d := time.Since(began); d > closeTimeout {
+		t.Errorf("Close took %v", d)
+	}
+	px.cut()
+	p.expect(q)
+}
+
+// A broker that freezes in the middle of a large message holds the library's writer, which holds the
+// lock that the library's own shutdown waits for. Only closing the socket gets out of that.
+func TestFrozenWrite(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("classic")
+	p.send(q, amqp.Publishing{Body: make([]byte, 12<<20)})
+	r := start(t, q, func(c *Config) { px.through(c); c.URL = withQuery(t, "heartbeat=1") })
+	j := r.next()
+	px.conn(1).gate.Set(false)
+	began := time.Now()
+	settle(t, j, cmd.DeadLetter)
+	if d := time.Since(began); d > rpcTimeout/2 {
+		t.Errorf("the frozen connection was given up after %v", d)
+	}
+	px.conn(1).cut()
+}
+
+// A consumer that the broker cancels costs the session: its channel stays open, but acks on it have no
+// effect, and a second consumer there may be one that gets nothing. RabbitMQ 4.3 does this when a
+// delivery was not acked in time.
+func TestServerCancel(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("quorum")
+	p.fill(q, 1, 1)
+	r := start(t, q, px.through)
+	j := r.next()
+	px.conn(0).inject(2, 60, 30, "\x11docker-dispatch-1\x01") // the tag; no answer is wanted
+	eventually(t, "session over", j.Lost)
+	lost(t, j, cmd.Ack)
+	settle(t, r.take("1")[0], cmd.Ack)
+	if n := px.count(); n != 3 {
+		t.Errorf("%d connections were made, want 3", n)
+	}
+	if r.log.count("cancelled the consumer") != 1 {
+		t.Errorf("logged:\n%s", r.log)
+	}
+}
+
+// A dead letter that waits for the publisher ends with its session, or with its context.
+func TestDeadLetterWaits(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("classic")
+	p.fill(q, 1, 1)
+	r := start(t, q, px.through)
+	j := r.next()
+	px.conn(1).gate.Set(false)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if err := j.Settle(ctx, cmd.DeadLetter, cmd.Result{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("settle: %v", err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- j.Settle(context.Background(), cmd.DeadLetter, cmd.Result{}) }()
+	px.conn(0).cut()
+	if err := <-done; !errors.Is(err, cmd.ErrDeliveryLost) {
+		t.Fatalf("settle: %v", err)
+	}
+	again := r.next()
+	px.conn(1).cut()
+	settle(t, again, cmd.DeadLetter)
+}
+
+// A broker that stops answering is noticed by its missing heartbeats.
+func TestFrozen(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("classic")
+	p.fill(q, 1, 1)
+	r := start(t, q, func(c *Config) { px.through(c); c.URL = withQuery(t, "heartbeat=1") })
+	j := r.next()
+	px.conn(0).gate.Set(false)
+	eventually(t, "session over", j.Lost)
+	lost(t, j, cmd.Ack)
+	px.conn(0).cut() // lets the broker know
+	settle(t, r.next(), cmd.Ack)
+}
+
+// A broker that freezes during the dial is given up after the connection_timeout.
+func TestFrozenDial(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("classic")
+	r := start(t, q, func(c *Config) {
+		px.through(c)
+		c.URL = withQuery(t, "connection_timeout=300")
+		dial := c.Dial
+		first := true
+		c.Dial = func(network, addr string) (conn net.Conn, err error) {
+			conn, err = dial(network, addr)
+			if first {
+				first = false
+				px.conn(0).gate.Set(false)
+			}
+			return conn, err
+		}
+	})
+	r.log.wait(t, "does not answer within 300ms")
+	p.fill(q, 1, 1)
+	settle(t, r.next(), cmd.Ack)
+	r.log.wait(t, "broker is back")
+}
+
+func withQuery(t testing.TB, query string) string {
+	u, err := url.Parse(brokerURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.RawQuery = query
+	return u.String()
+}
+
+// Close is bounded by its context, whatever the broker does.
+func TestCloseFrozen(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("classic")
+	p.fill(q, 1, 1)
+	r := start(t, q, px.through)
+	r.next()
+	px.conn(0).gate.Set(false)
+	px.conn(1).gate.Set(false)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if err := r.source.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Close: %v", err)
+	}
+	if d := time.Since(began); d > 2*time.Second {
+		t.Errorf("Close took %v", d)
+	}
+	if err := <-r.ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	px.cut()
+}
+
+// A queue that is deleted is waited for.
+func TestQueueDeleted(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			q := p.queue(kind)
+			p.fill(q, 1, 1)
+			r := start(t, q, nil)
+			j := r.next()
+			p.delete(q)
+			eventually(t, "session over", j.Lost)
+			lost(t, j, cmd.Ack)
+			r.log.wait(t, "no such queue")
+			p.declare(q, kind)
+			p.fill(q, 2, 2)
+			settle(t, r.take("2")[0], cmd.Ack)
+			if n := r.log.count("no such queue"); n != 1 {
+				t.Errorf("the missing queue is logged %d times\n%s", n, r.log)
+			}
+			r.log.wait(t, "is back")
+		})
+	}
+}
+
+// A broker that is away at start is waited for, and logged once.
+func TestDownAtStart(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("classic")
+	p.fill(q, 1, 1)
+	px.setRefuse(true)
+	tried := make(chan struct{}, 100)
+	r := start(t, q, func(c *Config) {
+		px.through(c)
+		dial := c.Dial
+		c.Dial = func(network, addr string) (net.Conn, error) {
+			tried <- struct{}{}
+			return dial(network, addr)
+		}
+	})
+	for range 3 {
+		<-tried
+	}
+	px.setRefuse(false)
+	settle(t, r.next(), cmd.Ack)
+	r.log.wait(t, "broker is back")
+	if n := r.log.count("broker unreachable, waiting"); n != 1 {
+		t.Errorf("logged %d times\n%s", n, r.log)
+	}
+}
+
+// runs calls Run and demands that it fails by itself with this error, after which Close must do.
+func runs(t *testing.T, queue string, want error, words string, change func(*Config)) {
+	t.Helper()
+	r := start(t, queue, change)
+	err := r.failed()
+	if !errors.Is(err, want) || !strings.Contains(err.Error(), words) {
+		t.Errorf("Run: %v, want %v with %q in it", err, want, words)
+	}
+	if err != nil && strings.Contains(err.Error(), "secret") {
+		t.Errorf("the error holds the password: %v", err)
+	}
+	if r.log.count("secret") != 0 {
+		t.Errorf("the log holds the password:\n%s", r.log)
+	}
+	r.close()
+}
+
+func TestFatal(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	u, err := url.Parse(brokerURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("login", func(t *testing.T) {
+		t.Parallel()
+		u := *u
+		u.User = url.UserPassword("nobody", "secret")
+		runs(t, "any", ErrLogin, `"nobody"`, func(c *Config) { c.URL = u.String() })
+	})
+	t.Run("vhost", func(t *testing.T) {
+		t.Parallel()
+		u := *u
+		u.Path = "/nowhere"
+		runs(t, "any", ErrVhost, `"nowhere"`, func(c *Config) { c.URL = u.String() })
+	})
+	t.Run("queue", func(t *testing.T) {
+		t.Parallel()
+		runs(t, "test-amqpsrc-no-such", ErrNoQueue, `"test-amqpsrc-no-such"`, nil)
+		// Nor was a dead-letter queue left behind for a queue that was mistyped.
+		ch, err := p.conn.Channel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ch.QueueDeclarePassive("test-amqpsrc-no-such.dead", true, false, false, false, nil); err == nil {
+			t.Error("the dead-letter queue of a missing queue was made")
+			p.delete("test-amqpsrc-no-such.dead")
+		}
+	})
+	t.Run("config", func(t *testing.T) {
+		t.Parallel()
+		for _, change := range []func(*Config){
+			func(c *Config) { c.Prefetch = 0 },
+			func(c *Config) { c.Prefetch = 65536 },
+			func(c *Config) { c.Queue = "" },
+			func(c *Config) { c.DeadLetter = c.Queue },
+			func(c *Config) { c.Declare = "stream" },
+			func(c *Config) { c.URL = "amqp://u:secret%zz@h" },
+		} {
+			r := start(t, "any", change)
+			if err := r.failed(); err == nil || strings.Contains(err.Error(), "secret") {
+				t.Errorf("Run: %v", err)
+			}
+		}
+	})
+}
+
+// What a user may not do is said at start, with the permission that is missing.
+func TestForbidden(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	p.declare(q+".dead", "classic")
+	rest := p.name()
+	p.declare(rest+".dead", "classic")
+	p.declare(rest, "classic")
+	user := "test-" + rest
+	rabbitmqctl(t, "add_user", user, "secret")
+	t.Cleanup(func() { rabbitmqctl(t, "delete_user", user) })
+	u, err := url.Parse(brokerURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(user, "secret")
+	permit := func(configure, write, read string) {
+		rabbitmqctl(t, "set_permissions", user, configure, write, read)
+	}
+	as := func(c *Config) { c.URL = u.String() }
+
+	runs(t, q, ErrVhost, user, as) // no permission at all
+	permit("^$", "^amq[.]default$", "^$")
+	runs(t, q, ErrForbidden, "read permission on queue", as)
+	permit("^$", "^$", "^"+q+"$")
+	runs(t, q, ErrForbidden, "write permission", as)
+	permit("^$", "^amq[.]default$", "^"+q+"$")
+	runs(t, q, ErrNoDeadLetter, "no-dead", func(c *Config) { as(c); c.DeadLetter = "no-dead" })
+	runs(t, "no-queue", ErrForbidden, "configure permission", func(c *Config) { as(c); c.Declare = "classic" })
+
+	// And that is all that it takes, where the queues are there.
+	p.fill(q, 1, 2)
+	r := start(t, q, func(c *Config) { as(c); c.Declare = "quorum" })
+	jobs := r.take("1", "2")
+	settle(t, jobs[0], cmd.DeadLetter)
+	settle(t, jobs[1], cmd.Ack)
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.expect(q)
+	p.expect(q+".dead", "1")
+}
+
+// Declare makes the queue where it is missing, and takes one of another kind as it is.
+func TestDeclare(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			q := p.name()
+			r := start(t, q, func(c *Config) { c.Declare = kind })
+			r.log.wait(t, "taking messages")
+			p.declare(q, kind) // fails where it is not the same
+			p.declare(q+".dead", kind)
+			p.fill(q, 1, 1)
+			settle(t, r.next(), cmd.Ack)
+			if err := r.end(); err != nil {
+				t.Fatal(err)
+			}
+			r.close()
+
+			other := kinds[0]
+			if kind == other {
+				other = kinds[1]
+			}
+			r = start(t, q, func(c *Config) { c.Declare = other })
+			r.log.wait(t, "other arguments")
+			p.fill(q, 2, 2)
+			settle(t, r.take("2")[0], cmd.Requeue)
+			settle(t, r.take("2")[0], cmd.Ack)
+		})
+	}
+}
+
+// A session that Close ends while fences wait for it answers them.
+func TestCloseDuringFence(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("quorum")
+	p.fill(q, 1, 1)
+	r := start(t, q, nil)
+	j := r.next()
+	settle(t, j, cmd.Ack)
+	done := make(chan error, 1)
+	go func() { done <- j.Fence(context.Background()) }()
+	r.close()
+	if err := <-done; err != nil && !errors.Is(err, cmd.ErrDeliveryLost) {
+		t.Errorf("fence: %v", err)
+	}
+	p.expect(q)
+}
+
+// A message that the broker refuses for good costs the channel that it was sent on. That is replaced,
+// however often it happens, and no other message suffers.
+func TestRefusedPublish(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	r := start(t, q, nil)
+	r.log.wait(t, "taking messages")
+	pub := r.source.publisher
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range publishers {
+				err := pub.publish(ctx, nil, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{Expiration: "never"} })
+				if code(err) != amqp.PreconditionFailed {
+					t.Errorf("publish of what is not valid: %v", err)
+				}
+				if err := pub.publish(ctx, nil, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{} }); err != nil {
+					t.Errorf("publish: %v", err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := p.ready(q + ".dead"); n != 4*publishers {
+		t.Errorf("%d messages were stored, want %d", n, 4*publishers)
+	}
+	if r.log.count("publishing connection lost") != 0 {
+		t.Errorf("the connection was lost:\n%s", r.log)
+	}
+}

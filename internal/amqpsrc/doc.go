@@ -1,0 +1,29 @@
+// Package amqpsrc takes messages from a RabbitMQ queue and hands them over as jobs.
+//
+// Start reading at Source: New, Run, Close. The rest, from the outside in:
+//
+//	source.go      Config, Run (the loop over sessions) and Close
+//	session.go     one session: consume, pause, hand over, linger; the goroutine that owns a channel
+//	settle.go      one delivery: its verdict, exactly once, on the session that brought it
+//	fence.go       when an ack can no longer be lost
+//	publish.go     the second connection, which publishes with confirms
+//	deadletter.go  what a dead letter looks like, and when it is stored
+//	link.go        one connection: dial, watchdog, close
+//	filter.go      keeps header tables away from the AMQP library that it would choke on
+//	url.go errors.go report.go   addresses, error kinds, what is logged
+//
+// Four rules hold it together.
+//
+// A session is one connection, one channel and their deliveries. When anything about it fails it is
+// thrown away whole, and the broker delivers again what was not acked. A delivery is never acked on
+// another session: tags start again at 1 on each channel, so the ack would hit another message.
+//
+// One goroutine makes the synchronous calls of a channel; the library mixes up the answers of two.
+// Acks and publishes are no calls, and come from any goroutine.
+//
+// Two connections, because the broker stops reading from one that publishes when it runs short of
+// memory or disk, and acks must still get through then.
+//
+// Every wait can be ended: by a context, by the session's end, and at the bottom by closing the
+// socket, which is the only thing that gets the library out of a write.
+package amqpsrc

@@ -1,0 +1,148 @@
+package amqpsrc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Errors that Run returns, to be asked for with errors.Is. Each means that waiting is no help: a
+// person must mend the configuration. They end Run only before its first session has worked; later
+// the same causes are waited out.
+var (
+	ErrLogin        = errors.New("login refused")
+	ErrVhost        = errors.New("virtual host refused")
+	ErrNoQueue      = errors.New("no such queue")
+	ErrForbidden    = errors.New("permission missing")
+	ErrNoDeadLetter = errors.New("no dead-letter queue")
+)
+
+func fatal(err error) bool {
+	for _, kind := range []error{ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// code returns the AMQP reply code of an error, and 0 where it is none from the broker. The library
+// uses the same codes for what it makes up itself; those are not the broker's word.
+func code(err error) int {
+	var e *amqp.Error
+	if errors.As(err, &e) && e.Server {
+		return e.Code
+	}
+	return 0
+}
+
+func reason(err error) string {
+	var e *amqp.Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return err.Error()
+}
+
+// loginDelay is how long RabbitMQ waits before it drops a connection with a wrong password (3 s), less
+// a little.
+const loginDelay = 2500 * time.Millisecond
+
+// explainDial turns an error of a dial into one that a person can act on. read is the error that ended
+// the reading from the socket, took the time since the login was sent.
+func explainDial(err error, user, vhost string, read error, took time.Duration) error {
+	var e *amqp.Error
+	if !errors.As(err, &e) {
+		if s := err.Error(); strings.Contains(s, "first record does not look like a TLS handshake") {
+			return errors.New("the broker does not speak TLS on this port; is it amqp:// rather than amqps://?")
+		}
+		return err
+	}
+	switch {
+	case e.Code == amqp.AccessRefused && e.Server:
+		return fmt.Errorf("%w: user %q: %s", ErrLogin, user, e.Reason)
+	case errors.Is(err, amqp.ErrSASL):
+		return fmt.Errorf("%w: the broker offers none of the auth_mechanisms of the address", ErrLogin)
+	case errors.Is(err, amqp.ErrCredentials):
+		// Not the broker's word: the library says so whenever the connection ends at this point.
+		// A broker that refuses waits three seconds and then hangs up, with a reset or without; one
+		// that dies does not wait.
+		if took >= loginDelay && (errors.Is(read, io.EOF) || errors.Is(read, syscall.ECONNRESET)) {
+			return fmt.Errorf("%w: user %q: wrong user name or password", ErrLogin, user)
+		}
+		if read != nil {
+			return fmt.Errorf("the connection ended during the login: %w", read)
+		}
+		return errors.New("the connection ended during the login")
+	case errors.Is(err, amqp.ErrVhost):
+		return errors.New("the connection ended before the virtual host was opened")
+	case e.Code == amqp.NotAllowed && e.Server && !strings.Contains(e.Reason, "limit"):
+		return fmt.Errorf("%w: %q: %s", ErrVhost, vhost, e.Reason)
+	case strings.Contains(e.Reason, "frame size exceeds") || strings.Contains(e.Reason, "frame could not be parsed"):
+		return fmt.Errorf("what answers is no AMQP 0-9-1 broker (%s); does the port want amqps://?", e.Reason)
+	}
+	return plain(err)
+}
+
+// explainQueue turns an error of a call about a queue into one that a person can act on. need is the
+// permission that the call takes, such as "read permission on queue \"jobs\"".
+func explainQueue(err error, queue, need string) error {
+	text := reason(err)
+	switch {
+	case isNoQueue(err):
+		return fmt.Errorf("%w: %q: %s", ErrNoQueue, queue, text)
+	case code(err) == amqp.AccessRefused && !strings.Contains(text, "exclusive"):
+		return fmt.Errorf("%w: %s: %s", ErrForbidden, need, text)
+	}
+	return plain(err)
+}
+
+// isNoQueue tells whether a queue does not exist. Other 404s pass by themselves: "home node of the queue
+// is down" for one.
+func isNoQueue(err error) bool {
+	return code(err) == amqp.NotFound && strings.Contains(reason(err), "no queue")
+}
+
+// plain takes the library's wrapping off: its "Exception (320) Reason: ..." is no sentence.
+func plain(err error) error {
+	var e *amqp.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return &brokerError{cause: e}
+}
+
+// A brokerError is an error of the library in plain words.
+type brokerError struct{ cause *amqp.Error }
+
+func (e *brokerError) Error() string {
+	if e.cause.Server {
+		return fmt.Sprintf("the broker says: %d %s", e.cause.Code, e.cause.Reason)
+	}
+	return e.cause.Reason
+}
+
+func (e *brokerError) Unwrap() error { return e.cause }
+
+var ackTimeout = regexp.MustCompile(`timed out.*?(\d+) ms`)
+
+// ackTimedOut tells whether the broker ended a channel because a delivery was not acked in time, and
+// what that time is.
+func ackTimedOut(err error) (ms int, ok bool) {
+	if code(err) != amqp.PreconditionFailed {
+		return 0, false
+	}
+	m := ackTimeout.FindStringSubmatch(reason(err))
+	if m == nil {
+		return 0, false
+	}
+	ms, _ = strconv.Atoi(m[1])
+	return ms, true
+}

@@ -1,0 +1,210 @@
+package amqpsrc
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+)
+
+// A filter reads AMQP frames from the broker and hands them on, byte by byte the same, but for one
+// kind: the content header whose header table the library refuses to read. RabbitMQ accepts tables
+// nested deeper than 32 levels and with more than 8192 entries, and the library answers them by ending
+// the connection. The message would come again on the next connection, and end that too, for ever: one
+// such message would stop the queue. The filter puts a table in place that says so, with the one entry
+// unreadableHeader; the body and all other properties arrive as they were sent.
+type filter struct {
+	in   *bufio.Reader
+	out  []byte // what is to be handed on before anything else
+	pass int64  // how much of in may be handed on as it is; -1: all of it, what comes is not AMQP
+	buf  []byte // the memory of out, used again
+}
+
+// unreadableHeader is the name of the only header of a message whose headers could not be read.
+const unreadableHeader = "x-dispatch-unreadable-headers"
+
+const (
+	frameMethod    = 1
+	frameHeader    = 2
+	frameBody      = 3
+	frameHeartbeat = 8
+
+	// What the library bears (read.go: maxFieldDepth, maxContainerElements).
+	maxDepth   = 32
+	maxEntries = 8192
+
+	// A content header is one frame, and no frame is larger than was negotiated (128 KiB). A larger
+	// one is left to the library, which refuses it.
+	maxHeaderFrame = 1 << 20
+)
+
+func newFilter(r io.Reader) *filter { return &filter{in: bufio.NewReaderSize(r, 32<<10)} }
+
+func (f *filter) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for {
+		if len(f.out) > 0 {
+			n := copy(p, f.out)
+			f.out = f.out[n:]
+			return n, nil
+		}
+		if f.pass != 0 {
+			if f.pass > 0 && int64(len(p)) > f.pass {
+				p = p[:f.pass]
+			}
+			n, err := f.in.Read(p)
+			if f.pass > 0 {
+				f.pass -= int64(n)
+			}
+			return n, err
+		}
+		if err := f.frame(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// frame looks at the head of the next frame, and takes in all of it where it is a content header.
+func (f *filter) frame() error {
+	head, err := f.in.Peek(7)
+	if err != nil {
+		if err == io.EOF && len(head) > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	kind, size := head[0], int64(binary.BigEndian.Uint32(head[3:]))
+	switch {
+	case kind != frameMethod && kind != frameHeader && kind != frameBody && kind != frameHeartbeat:
+		f.pass = -1
+		return nil
+	case kind != frameHeader || size > maxHeaderFrame:
+		f.pass = 7 + size + 1
+		return nil
+	}
+	total := int(7 + size + 1)
+	if cap(f.buf) < total {
+		f.buf = make([]byte, total)
+	}
+	f.out = nil
+	frame := f.buf[:total]
+	if _, err := io.ReadFull(f.in, frame); err != nil {
+		return err
+	}
+	f.out = readable(frame)
+	return nil
+}
+
+// readable returns the frame of a content header, with another table in it where the library could
+// not read the one it has.
+func readable(frame []byte) []byte {
+	payload := frame[7 : len(frame)-1]
+	at := 12 // class, weight, body size
+	if len(payload) < at+2 {
+		return frame
+	}
+	flags := binary.BigEndian.Uint16(payload[at:])
+	at += 2
+	for _, flag := range []uint16{0x8000, 0x4000} { // content type, content encoding
+		if flags&flag != 0 {
+			if at >= len(payload) {
+				return frame
+			}
+			at += 1 + int(payload[at])
+		}
+	}
+	if flags&0x2000 == 0 || at+4 > len(payload) {
+		return frame
+	}
+	size := int64(binary.BigEndian.Uint32(payload[at:]))
+	end := int64(at) + 4 + size
+	if end > int64(len(payload)) || tableReadable(payload[at+4:end], 0) {
+		return frame
+	}
+	var table []byte
+	table = append(table, byte(len(unreadableHeader)))
+	table = append(table, unreadableHeader...)
+	table = append(table, 't', 1)
+
+	out := make([]byte, 0, len(frame))
+	out = append(out, frame[:7+at]...)
+	out = binary.BigEndian.AppendUint32(out, uint32(len(table)))
+	out = append(out, table...)
+	out = append(out, frame[7+end:]...)
+	binary.BigEndian.PutUint32(out[3:], uint32(len(out)-8))
+	return out
+}
+
+// tableReadable tells whether the library will read a field table. Where it counts keys this counts
+// entries: a key may stand in a table twice.
+func tableReadable(b []byte, depth int) bool {
+	if depth > maxDepth {
+		return false
+	}
+	for n := 0; len(b) > 0; n++ {
+		key := 1 + int(b[0])
+		if n >= maxEntries || key > len(b) {
+			return false
+		}
+		size, ok := fieldReadable(b[key:], depth)
+		if !ok {
+			return false
+		}
+		b = b[key+size:]
+	}
+	return true
+}
+
+func arrayReadable(b []byte, depth int) bool {
+	if depth > maxDepth {
+		return false
+	}
+	for n := 0; len(b) > 0; n++ {
+		size, ok := fieldReadable(b, depth)
+		if n >= maxEntries || !ok {
+			return false
+		}
+		b = b[size:]
+	}
+	return true
+}
+
+// fieldReadable returns how long the field is that b begins with, its type included.
+func fieldReadable(b []byte, depth int) (size int, ok bool) {
+	if len(b) == 0 {
+		return 0, false
+	}
+	switch b[0] {
+	case 'V':
+		size = 1
+	case 't', 'b', 'B':
+		size = 2
+	case 's', 'u':
+		size = 3
+	case 'I', 'i', 'f':
+		size = 5
+	case 'D':
+		size = 6
+	case 'l', 'd', 'T':
+		size = 9
+	case 'S', 'x', 'A', 'F':
+		if len(b) < 5 {
+			return 0, false
+		}
+		n := int64(binary.BigEndian.Uint32(b[1:]))
+		if 5+n > int64(len(b)) {
+			return 0, false
+		}
+		size = int(5 + n)
+		switch b[0] {
+		case 'A':
+			return size, arrayReadable(b[5:size], depth+1)
+		case 'F':
+			return size, tableReadable(b[5:size], depth+1)
+		}
+	default:
+		return 0, false
+	}
+	return size, size <= len(b)
+}

@@ -1,0 +1,306 @@
+package amqpsrc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+const (
+	// rpcTimeout bounds one synchronous call, and one write to the socket. A call that takes longer
+	// costs the connection: its answer, late, would be taken for that of the next call.
+	rpcTimeout = 30 * time.Second
+
+	// closeTimeout bounds each step of a polite goodbye.
+	closeTimeout = 5 * time.Second
+
+	frameSize = 131072 // what RabbitMQ itself offers
+)
+
+// A wire is the socket under a connection. It is kept because closing it is the only way to end a
+// write of the library: when the broker stops reading, the writer holds the channel's lock, and the
+// library's own shutdown waits for that lock before it closes the socket.
+type wire struct {
+	net.Conn // TLS included
+	raw      net.Conn
+	in       *filter
+
+	mu      sync.Mutex
+	readErr error         // the first error of a Read
+	silence time.Duration // how long before it the last Write was
+	wrote   time.Time     // the last Write
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.in.Read(p)
+	if err != nil {
+		w.mu.Lock()
+		if w.readErr == nil {
+			w.readErr, w.silence = err, time.Since(w.wrote)
+		}
+		w.mu.Unlock()
+	}
+	return n, err
+}
+
+// Write bounds each write by itself, since the library knows deadlines only for its handshake. The
+// broker stops reading from a connection that publishes while it is short of memory; what is written
+// then goes into the kernel's buffers, and a write larger than those fails here and is made again on
+// another connection.
+func (w *wire) Write(p []byte) (int, error) {
+	now := time.Now()
+	w.mu.Lock()
+	w.wrote = now
+	w.mu.Unlock()
+	if err := w.Conn.SetWriteDeadline(now.Add(rpcTimeout)); err != nil {
+		return 0, err
+	}
+	return w.Conn.Write(p)
+}
+
+// abort closes the socket, hard.
+func (w *wire) abort() { w.raw.Close() }
+
+// ended returns how long before the first error of a Read nothing had been written, and that error: the
+// library itself may write behind it.
+func (w *wire) ended() (silence time.Duration, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.silence, w.readErr
+}
+
+// A link is one connection to the broker.
+type link struct {
+	*amqp.Connection
+	wire   *wire
+	closed chan *amqp.Error // holds the error, if there was one, and is closed when the library is done
+}
+
+// A dialer opens links. Nothing in it changes once it is made.
+type dialer struct {
+	address address
+	config  Config
+
+	mu    sync.Mutex
+	wires map[*wire]struct{} // of all links that are open, for abortAll; guarded by mu
+	dead  bool               // abortAll was called; guarded by mu
+}
+
+var errNoAnswer = errors.New("the broker does not answer")
+
+// open dials and runs setup, all under one watchdog. The library clears its deadline when the handshake
+// is over and sets the next one when it has read another frame; a broker that freezes between the two
+// would never be noticed. When ctx ends, the attempt does.
+func (d *dialer) open(ctx context.Context, role string, setup func(*link) error) (*link, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.address.timeout, errNoAnswer)
+	defer cancel()
+	w, err := d.dial(ctx)
+	if err != nil {
+		return nil, d.cause(ctx, err)
+	}
+	stop := context.AfterFunc(ctx, w.abort)
+	l, err := d.login(w, role)
+	if err == nil {
+		err = setup(l)
+	}
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		if _, read := w.ended(); read != nil && errors.Is(err, amqp.ErrClosed) {
+			err = read // which says more than "not open"
+		}
+		w.abort()
+		if l != nil {
+			l.wait()
+		}
+		d.forget(w)
+		return nil, d.cause(ctx, err)
+	}
+	return l, nil
+}
+
+// cause prefers the reason why an attempt was ended to the error that this made of it.
+func (d *dialer) cause(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	if cause := context.Cause(ctx); cause != errNoAnswer {
+		return cause
+	}
+	return fmt.Errorf("%w within %v", errNoAnswer, d.address.timeout)
+}
+
+// dial connects the socket, with TLS on it where the address asks for that.
+func (d *dialer) dial(ctx context.Context) (*wire, error) {
+	dial := d.config.Dial
+	if dial == nil {
+		var nd net.Dialer
+		dial = func(network, addr string) (net.Conn, error) { return nd.DialContext(ctx, network, addr) }
+	}
+	raw, err := dial("tcp", d.address.hostPort())
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{Conn: raw, raw: raw}
+	if d.address.tls {
+		config, err := d.address.tlsConfig()
+		if err != nil {
+			raw.Close()
+			return nil, err
+		}
+		conn := tls.Client(raw, config)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, explainDial(err, "", "", nil, 0)
+		}
+		w.Conn = conn
+	}
+	w.in = newFilter(w.Conn)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dead {
+		raw.Close()
+		return nil, net.ErrClosed
+	}
+	if d.wires == nil {
+		d.wires = make(map[*wire]struct{})
+	}
+	d.wires[w] = struct{}{}
+	return w, nil
+}
+
+// login makes an AMQP connection of a wire. Config.Recovery stays nil: the library's recovery keeps the
+// channel and starts its delivery tags anew, so that an ack for an old delivery hits a new one.
+func (d *dialer) login(w *wire, role string) (*link, error) {
+	// A fresh table each time: the library writes into it.
+	properties := amqp.Table{
+		"product":  "docker-dispatch",
+		"version":  d.config.Version,
+		"platform": "Go",
+	}
+	properties.SetClientConnectionName(fmt.Sprintf("docker-dispatch@%s %s %s", d.config.Host, d.config.Queue, role))
+	conn, err := amqp.Open(w, amqp.Config{
+		SASL:       d.address.sasl(),
+		Vhost:      d.address.vhost,
+		Heartbeat:  d.address.heartbeat,
+		ChannelMax: d.address.channelMax,
+		FrameSize:  frameSize,
+		Locale:     "en_US",
+		Properties: properties,
+	})
+	if err != nil {
+		took, read := w.ended()
+		w.abort() // the library leaves the socket open after some errors
+		return nil, explainDial(err, d.address.user, d.address.vhost, read, took)
+	}
+	l := &link{Connection: conn, wire: w}
+	l.closed = conn.NotifyClose(make(chan *amqp.Error, 1))
+	return l, nil
+}
+
+// within makes a synchronous call of the library, and cuts the connection where it takes too long.
+func (l *link) within(d time.Duration, call func() error) error {
+	watchdog := time.AfterFunc(d, l.wire.abort)
+	defer watchdog.Stop()
+	return call()
+}
+
+// on runs call on a channel of its own and closes that: an error in it costs no other channel.
+func (l *link) on(call func(*amqp.Channel) error) error {
+	return l.within(rpcTimeout, func() error {
+		ch, err := l.Channel()
+		if err != nil {
+			return err
+		}
+		switch err := call(ch); err {
+		case nil:
+			return ch.Close()
+		case errSkip:
+			return nil
+		default:
+			return err // the broker has closed the channel
+		}
+	})
+}
+
+// errSkip ends on without an error, and without the channel that the broker has closed.
+var errSkip = errors.New("skip")
+
+// part says goodbye to the broker, or hangs up where that takes too long. After it the library has
+// let go of the connection.
+func (d *dialer) part(l *link, politely bool) {
+	if politely {
+		// The library's CloseDeadline moves with each heartbeat that comes in, so it alone is no bound.
+		_ = l.within(closeTimeout, func() error { return l.CloseDeadline(time.Now().Add(closeTimeout)) })
+	}
+	l.wire.abort()
+	l.wait()
+	d.forget(l.wire)
+}
+
+// wait returns when the library has let go of the connection. The wire must have been aborted.
+func (l *link) wait() {
+	for range l.closed {
+	}
+}
+
+func (d *dialer) forget(w *wire) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.wires, w)
+}
+
+// abortAll closes the sockets of all links, now and for good.
+func (d *dialer) abortAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dead = true
+	for w := range d.wires {
+		w.abort()
+	}
+}
+
+// declare makes sure that a queue exists. kind "" only looks; else the queue is created where it is
+// missing, and one that is there with other arguments is used as it is.
+func (l *link) declare(queue, kind string) (note string, err error) {
+	look := func() error {
+		return l.on(func(ch *amqp.Channel) error {
+			_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the flags are not looked at
+			if code(err) == amqp.AccessRefused {
+				// RabbitMQ 4.2.6 and 4.3.0 want the configure permission for a look. What is then
+				// done with the queue will tell whether it is there.
+				return errSkip
+			}
+			return err
+		})
+	}
+	if kind == "" {
+		return "", look()
+	}
+	err = l.on(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclare(queue,
+			true,  // durable
+			false, // autoDelete
+			false, // exclusive
+			false, // noWait
+			amqp.Table{amqp.QueueTypeArg: kind})
+		return err
+	})
+	switch code(err) {
+	case amqp.PreconditionFailed:
+		return reason(err), look()
+	case amqp.AccessRefused:
+		// Without the permission to create it the queue is as good, if it is there.
+		if missing := look(); !isNoQueue(missing) {
+			return "", missing
+		}
+	}
+	return "", err
+}

@@ -1,0 +1,554 @@
+package amqpsrc
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// patience is how long a test waits for what must happen; nothing waits that long that works.
+const patience = 20 * time.Second
+
+// TestMain fails where a goroutine of the package outlives all tests.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code == 0 {
+		buf := make([]byte, 1<<20)
+		stacks := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
+		for _, s := range stacks {
+			if strings.Contains(s, "internal/amqpsrc.") && !strings.Contains(s, "amqpsrc.TestMain") {
+				fmt.Fprintf(os.Stderr, "a goroutine is left behind:\n%s\n", s)
+				code = 1
+			}
+		}
+	}
+	os.Exit(code)
+}
+
+// brokerURL returns the address of the broker to test with.
+func brokerURL(t testing.TB) string {
+	t.Helper()
+	url := os.Getenv("AMQP_URL")
+	if url == "" {
+		if os.Getenv("DISPATCH_TEST_REQUIRE_SERVERS") == "1" {
+			t.Fatal("AMQP_URL is not set, and DISPATCH_TEST_REQUIRE_SERVERS is")
+		}
+		t.Skip("AMQP_URL is not set")
+	}
+	return url
+}
+
+func brokerAddr(t testing.TB) string {
+	a, err := parseURL(brokerURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.hostPort()
+}
+
+// rabbitmqctl runs the broker's own tool, and skips the test where there is none.
+func rabbitmqctl(t testing.TB, args ...string) string {
+	t.Helper()
+	ctl := os.Getenv("DISPATCH_TEST_RABBITMQCTL")
+	if ctl == "" {
+		if os.Getenv("DISPATCH_TEST_REQUIRE_SERVERS") == "1" {
+			t.Fatal("DISPATCH_TEST_RABBITMQCTL is not set, and DISPATCH_TEST_REQUIRE_SERVERS is")
+		}
+		t.Skip("DISPATCH_TEST_RABBITMQCTL is not set")
+	}
+	out, err := exec.Command(ctl, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("rabbitmqctl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// A peer is a test's own connection to the broker, for what the other programs in the field do.
+type peer struct {
+	t    testing.TB
+	conn *amqp.Connection
+	ch   *amqp.Channel
+}
+
+func newPeer(t testing.TB) *peer {
+	t.Helper()
+	conn, err := amqp.Dial(brokerURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.Confirm(false); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return &peer{t, conn, ch}
+}
+
+// queue makes a queue of its own for the test; it and its dead-letter queue are deleted at the end.
+func (p *peer) queue(kind string) string {
+	p.t.Helper()
+	name := p.name()
+	p.declare(name, kind)
+	return name
+}
+
+func (p *peer) name() string {
+	name := "test-amqpsrc-" + strings.ToLower(rand.Text()[:12])
+	p.t.Cleanup(func() { p.delete(name); p.delete(name + ".dead") })
+	return name
+}
+
+func (p *peer) declare(name, kind string) {
+	p.t.Helper()
+	if _, err := p.ch.QueueDeclare(name, true, false, false, false, amqp.Table{"x-queue-type": kind}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// delete works on a channel of its own: a missing queue must not cost the peer's.
+func (p *peer) delete(name string) {
+	p.t.Helper()
+	ch, err := p.conn.Channel()
+	if err != nil {
+		p.t.Error(err)
+		return
+	}
+	defer ch.Close()
+	if _, err := ch.QueueDelete(name, false, false, false); err != nil {
+		p.t.Errorf("delete %s: %v", name, err)
+	}
+}
+
+func (p *peer) send(queue string, m amqp.Publishing) {
+	p.t.Helper()
+	dc, err := p.ch.PublishWithDeferredConfirm("", queue, true, false, m)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if !dc.Wait() {
+		p.t.Fatal("the broker did not take the test's message")
+	}
+}
+
+// fill sends messages with the bodies first to last.
+func (p *peer) fill(queue string, first, last int) {
+	p.t.Helper()
+	for i := first; i <= last; i++ {
+		p.send(queue, amqp.Publishing{Body: fmt.Append(nil, i), DeliveryMode: amqp.Persistent})
+	}
+}
+
+// expect takes messages out of a queue, and demands that they have these bodies, in this order, and that
+// there are no more.
+func (p *peer) expect(queue string, bodies ...string) []amqp.Delivery {
+	p.t.Helper()
+	ch, err := p.conn.Channel()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer ch.Close()
+	in, err := ch.Consume(queue, "", false, false, false, false, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var got []string
+	var all []amqp.Delivery
+	timeout := time.After(patience)
+	for len(got) < len(bodies) {
+		select {
+		case d, ok := <-in:
+			if !ok {
+				p.t.Fatalf("queue %s: consumer ended", queue)
+			}
+			got, all = append(got, string(d.Body)), append(all, d)
+		case <-timeout:
+			p.t.Fatalf("queue %s holds %q, want %q", queue, got, bodies)
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(bodies) {
+		p.t.Fatalf("queue %s holds %q, want %q", queue, got, bodies)
+	}
+	for _, d := range all {
+		if err := d.Ack(false); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	// A look is exact about what is ready, and what another consumer holds unacked comes to this one
+	// when that ends; callers see to it that none is left.
+	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case d := <-in:
+		p.t.Fatalf("queue %s holds also %q", queue, d.Body)
+	default:
+	}
+	if q.Messages != 0 {
+		p.t.Fatalf("queue %s holds %d messages more", queue, q.Messages)
+	}
+	return all
+}
+
+// eventually waits for a state of the broker that nothing announces.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// A logbook keeps what is logged, and lets a test wait for it.
+type logbook struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	added chan struct{}
+}
+
+func newLogbook() *logbook { return &logbook{added: make(chan struct{})} }
+
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.added)
+	l.added = make(chan struct{})
+	return l.text.Write(p)
+}
+
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *logbook) count(s string) int { return strings.Count(l.String(), s) }
+
+func (l *logbook) wait(t testing.TB, s string) {
+	t.Helper()
+	timeout := time.After(patience)
+	for {
+		l.mu.Lock()
+		text, added := l.text.String(), l.added
+		l.mu.Unlock()
+		if strings.Contains(text, s) {
+			return
+		}
+		select {
+		case <-added:
+		case <-timeout:
+			t.Fatalf("never logged: %s\n%s", s, text)
+		}
+	}
+}
+
+// A rig is a Source at work.
+type rig struct {
+	t      testing.TB
+	source *Source
+	gate   *cmd.Gate
+	jobs   chan cmd.Job
+	log    *logbook
+	stop   context.CancelFunc
+	ended  chan error
+}
+
+// start runs a Source on queue. change may change its Config before.
+func start(t testing.TB, queue string, change func(*Config)) *rig {
+	t.Helper()
+	r := &rig{t: t, gate: new(cmd.Gate), jobs: make(chan cmd.Job), log: newLogbook(), ended: make(chan error, 1)}
+	r.gate.Set(true)
+	cfg := Config{
+		URL:        brokerURL(t),
+		Queue:      queue,
+		Prefetch:   10,
+		DeadLetter: queue + ".dead",
+		Host:       "testhost",
+		Version:    "0.0",
+		Log:        slog.New(slog.NewTextHandler(r.log, nil)),
+		Gate:       r.gate,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	r.source = New(cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	r.stop = cancel
+	go func() { r.ended <- r.source.Run(ctx, r.jobs) }()
+	t.Cleanup(func() {
+		r.stop()
+		go func() {
+			for range r.jobs { // Run hands over what it has before it ends
+			}
+		}()
+		r.close()
+		if t.Failed() {
+			t.Logf("log:\n%s", r.log)
+		}
+		if a, err := parseURL(cfg.URL); err == nil && a.password != "guest" && strings.Contains(r.log.String(), a.password) {
+			t.Errorf("the log holds the password:\n%s", r.log)
+		}
+	})
+	return r
+}
+
+// next takes the next job.
+func (r *rig) next() cmd.Job {
+	r.t.Helper()
+	select {
+	case j, ok := <-r.jobs:
+		if !ok {
+			r.t.Fatal("jobs is closed")
+		}
+		return j
+	case <-time.After(patience):
+		r.t.Fatal("no job comes")
+	}
+	panic("unreachable")
+}
+
+// failed waits for Run to fail by itself.
+func (r *rig) failed() error {
+	r.t.Helper()
+	timeout := time.After(patience)
+	select {
+	case _, ok := <-r.jobs:
+		if ok {
+			r.t.Fatal("got a job")
+		}
+	case <-timeout:
+		r.t.Fatal("Run does not fail")
+	}
+	err := <-r.ended
+	r.ended <- err
+	return err
+}
+
+// take takes the next jobs and demands that they have these bodies.
+func (r *rig) take(bodies ...string) []cmd.Job {
+	r.t.Helper()
+	var list []cmd.Job
+	for _, want := range bodies {
+		j := r.next()
+		if string(j.Body) != want {
+			r.t.Fatalf("got job %q, want %q", j.Body, want)
+		}
+		list = append(list, j)
+	}
+	return list
+}
+
+// end ends the intake and waits for Run. What is still handed over goes back, as the pool does it.
+func (r *rig) end() error {
+	r.t.Helper()
+	r.stop()
+	for j := range r.jobs {
+		settle(r.t, j, cmd.Requeue)
+	}
+	select {
+	case err := <-r.ended:
+		return err
+	case <-time.After(patience):
+		r.t.Fatal("Run does not return")
+	}
+	panic("unreachable")
+}
+
+func (r *rig) close() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := r.source.Close(ctx); err != nil {
+		r.t.Errorf("Close: %v", err)
+	}
+}
+
+func settle(t testing.TB, j cmd.Job, v cmd.Verdict) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := j.Settle(ctx, v, cmd.Result{}); err != nil {
+		t.Fatalf("settle %q as %v: %v", j.Body, v, err)
+	}
+}
+
+// lost settles a job whose session is over, which must fail without touching the broker.
+func lost(t testing.TB, j cmd.Job, v cmd.Verdict) {
+	t.Helper()
+	if !j.Lost() {
+		t.Errorf("job %q: not lost", j.Body)
+	}
+	if err := j.Settle(context.Background(), v, cmd.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
+		t.Errorf("job %q: settle of a lost delivery: %v", j.Body, err)
+	}
+	if err := j.Fence(context.Background()); !errors.Is(err, cmd.ErrDeliveryLost) {
+		t.Errorf("job %q: fence of a lost delivery: %v", j.Body, err)
+	}
+}
+
+// A proxy stands between a Source and the broker, for the faults that a network has.
+type proxy struct {
+	t      testing.TB
+	target string
+	ln     net.Listener
+	addr   string
+
+	mu     sync.Mutex
+	conns  []*proxied
+	refuse bool
+	wg     sync.WaitGroup
+}
+
+// A proxied is one connection through a proxy. The first that a Source makes consumes, the second
+// publishes.
+type proxied struct {
+	client, server net.Conn
+	gate           cmd.Gate      // closed: bytes are taken and not passed on
+	cutAfter       chan struct{} // closed: the next bytes to the client are cut in half, and the connection with them
+}
+
+func newProxy(t testing.TB) *proxy {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{t: t, target: brokerAddr(t), ln: ln, addr: ln.Addr().String()}
+	p.wg.Go(p.accept)
+	t.Cleanup(func() {
+		ln.Close()
+		p.cut()
+		p.wg.Wait()
+	})
+	return p
+}
+
+// through is a Config change that sends a Source through the proxy.
+func (p *proxy) through(c *Config) {
+	c.Dial = func(network, _ string) (net.Conn, error) { return net.Dial(network, p.addr) }
+}
+
+func (p *proxy) accept() {
+	for {
+		client, err := p.ln.Accept()
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		refuse := p.refuse
+		p.mu.Unlock()
+		server, err := net.Dial("tcp", p.target)
+		if err != nil || refuse {
+			client.Close()
+			if err == nil {
+				server.Close()
+			}
+			continue
+		}
+		c := &proxied{client: client, server: server, cutAfter: make(chan struct{})}
+		c.gate.Set(true)
+		p.mu.Lock()
+		p.conns = append(p.conns, c)
+		p.mu.Unlock()
+		p.wg.Go(func() { c.copy(server, client, nil) })
+		p.wg.Go(func() { c.copy(client, server, c.cutAfter) })
+	}
+}
+
+func (c *proxied) copy(dst, src net.Conn, cut <-chan struct{}) {
+	defer dst.Close()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := src.Read(buf)
+		for {
+			open, changed := c.gate.State()
+			if open {
+				break
+			}
+			<-changed
+		}
+		if cut != nil {
+			select {
+			case <-cut:
+				dst.Write(buf[:n/2])
+				c.cut()
+				return
+			default:
+			}
+		}
+		if _, werr := dst.Write(buf[:n]); err != nil || werr != nil {
+			return
+		}
+	}
+}
+
+func (c *proxied) cut() {
+	c.client.(*net.TCPConn).SetLinger(0) // a reset, as from a host that has gone
+	c.client.Close()
+	c.server.Close()
+	c.gate.Set(true)
+}
+
+// inject sends a method frame of AMQP to the client, as from the broker. The connection must be idle, or
+// the frame lands in another.
+func (c *proxied) inject(channel, class, method byte, args string) {
+	b := append([]byte{frameMethod, 0, channel, 0, 0, 0, byte(4 + len(args)), 0, class, 0, method}, args...)
+	c.client.Write(append(b, 0xCE))
+}
+
+func (p *proxy) conn(i int) *proxied {
+	p.t.Helper()
+	var c *proxied
+	eventually(p.t, "connection through the proxy", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if i < len(p.conns) {
+			c = p.conns[i]
+		}
+		return c != nil
+	})
+	return c
+}
+
+func (p *proxy) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
+}
+
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		c.cut()
+	}
+}
+
+func (p *proxy) setRefuse(refuse bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = refuse
+}

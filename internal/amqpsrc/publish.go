@@ -1,0 +1,432 @@
+package amqpsrc
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+const (
+	// publishers is how many messages may be unconfirmed at a time: one on each of so many channels.
+	// One a channel, because then an error that the broker closes a channel for, such as a message
+	// that is too large, costs no other message; because a returned message is surely the one that
+	// was sent; and because what one caller publishes on a channel that it holds keeps its order.
+	publishers = 8
+
+	// confirmTimeout is how long a confirm may take from a broker that is not blocking. A quorum
+	// queue without its majority confirms late; what is sent anew then is stored twice.
+	confirmTimeout = 5 * time.Minute
+
+	// longEnough is how long a connection must have lived for the next delay to be short again.
+	longEnough = time.Minute
+)
+
+var (
+	errUnroutable = errors.New("the dead-letter queue does not exist")
+	errNacked     = errors.New("the broker could not store it (is the queue full?)")
+	errLine       = errors.New("the connection ended before the broker confirmed it")
+	errUnanswered = errors.New("the broker has not confirmed it in time")
+)
+
+// A publisher sends messages over a connection of its own, and brings that back by itself. Losing it
+// costs no delivery.
+type publisher struct {
+	dialer *dialer
+	config *Config
+	log    *slog.Logger
+	report reporter
+
+	mu      sync.Mutex
+	line    *line         // nil while there is no connection; guarded by mu
+	changed chan struct{} // closed at the next change of line; guarded by mu
+}
+
+// A line is one connection that publishes. Its owner, publisher.serve, makes all synchronous calls.
+type line struct {
+	link      *link
+	frameMax  int
+	unblocked cmd.Gate
+	blocked   chan amqp.Blocking
+	free      chan *outlet      // outlets that nobody holds
+	broken    chan *outlet      // outlets that the owner is to replace
+	declares  chan chan<- error // requests to declare the dead-letter queue
+	over      chan struct{}     // closed when the connection has ended
+}
+
+// An outlet is a channel in confirm mode, held by one publish at a time.
+type outlet struct {
+	ch       *amqp.Channel
+	closed   chan *amqp.Error
+	returned chan amqp.Return
+}
+
+func newPublisher(d *dialer, log *slog.Logger) *publisher {
+	return &publisher{
+		dialer:  d,
+		config:  &d.config,
+		log:     log,
+		report:  reporter{log: log, lost: "publishing connection lost, waiting", back: "publishing connection is back"},
+		changed: make(chan struct{}),
+	}
+}
+
+// connect opens a line. first: the dead-letter queue must be there or be made, and the user must be
+// allowed to publish to it; later a failure of these does not keep the line from its other work.
+func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
+	l := &line{
+		free:     make(chan *outlet, publishers),
+		broken:   make(chan *outlet, publishers),
+		declares: make(chan chan<- error),
+		over:     make(chan struct{}),
+	}
+	l.unblocked.Set(true)
+	link, err := p.dialer.open(ctx, "publish", func(k *link) error {
+		l.link = k
+		l.frameMax = k.Config.FrameSize
+		// Room for more than one: the reader of the connection must not wait while the owner calls.
+		l.blocked = k.NotifyBlocked(make(chan amqp.Blocking, 16))
+		if err := p.declare(l); err != nil {
+			if first {
+				return err
+			}
+			p.log.Warn("dead-letter queue not declared", "error", err)
+		}
+		for range publishers {
+			o, err := l.open()
+			if err != nil {
+				return plain(err)
+			}
+			l.free <- o
+		}
+		if first {
+			return p.mayPublish(l)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.link = link
+	return l, nil
+}
+
+// declare makes sure of the dead-letter queue, and says what is wrong in words for a person.
+func (p *publisher) declare(l *line) error {
+	kind := p.config.Declare
+	if kind == "" {
+		kind = amqp.QueueTypeClassic
+	}
+	queue := p.config.DeadLetter
+	note, err := l.link.declare(queue, kind)
+	if note != "" {
+		p.log.Debug("the dead-letter queue exists with other arguments and is used as it is", "queue", queue, "broker", note)
+	}
+	if code(err) == amqp.AccessRefused {
+		return fmt.Errorf("%w: %q does not exist, and the user has no configure permission on it, to create it: %s", ErrNoDeadLetter, queue, reason(err))
+	}
+	if err != nil {
+		return explainQueue(err, queue, "permission")
+	}
+	return nil
+}
+
+// mayPublish finds out at start whether the user may publish to the default exchange at all, rather
+// than with the first message that needs it. The message has nowhere to go: the broker returns it. A
+// broker that is short of memory does not answer, and is not waited for; nor does it answer calls on
+// this connection from then on, so this is the last thing that is done before the line is used.
+func (p *publisher) mayPublish(l *line) error {
+	o := <-l.free
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	err, clean := l.send(ctx, nil, o, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{})
+	if clean {
+		l.free <- o
+	} else {
+		l.broken <- o
+	}
+	if code(err) == amqp.AccessRefused {
+		return explainQueue(err, "", `write permission on exchange "amq.default", to publish dead letters`)
+	}
+	if errors.Is(err, errLine) {
+		return err
+	}
+	return nil
+}
+
+// open makes an outlet. The caller owns the line's calls.
+func (l *line) open() (*outlet, error) {
+	var o outlet
+	return &o, l.link.within(rpcTimeout, func() (err error) {
+		if o.ch, err = l.link.Channel(); err != nil {
+			return err
+		}
+		o.closed = o.ch.NotifyClose(make(chan *amqp.Error, 1))
+		o.returned = o.ch.NotifyReturn(make(chan amqp.Return, 4))
+		return o.ch.Confirm(false) // noWait
+	})
+}
+
+// start connects for the first time. It tries until that works, ctx ends, or the reason is fatal.
+func (p *publisher) start(ctx context.Context) (*line, error) {
+	for wait := reconnecting(); ; {
+		l, err := p.connect(ctx, true)
+		switch {
+		case err == nil:
+			p.report.well()
+			return l, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case fatal(err):
+			return nil, err
+		}
+		p.report.fail(err)
+		if !sleep(ctx, wait.next(), nil) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// run serves a line, and the next ones when it is lost, until ctx ends.
+func (p *publisher) run(ctx context.Context, l *line) {
+	wait := reconnecting()
+	for {
+		if l != nil {
+			began := time.Now()
+			p.set(l)
+			err := p.serve(ctx, l)
+			p.set(nil)
+			close(l.over)
+			open, _ := l.unblocked.State()
+			p.dialer.part(l.link, err == nil && open)
+			if ctx.Err() != nil {
+				return
+			}
+			p.report.fail(err)
+			if time.Since(began) > longEnough {
+				wait.reset()
+			}
+		}
+		if !sleep(ctx, wait.next(), nil) {
+			return
+		}
+		var err error
+		if l, err = p.connect(ctx, false); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			p.report.fail(err)
+			continue
+		}
+		p.report.well()
+	}
+}
+
+// serve owns a line until it ends, with the reason, or ctx does, with nil.
+func (p *publisher) serve(ctx context.Context, l *line) error {
+	for {
+		// A broker that blocks answers no calls; what wants one waits.
+		broken, declares := l.broken, l.declares
+		if open, _ := l.unblocked.State(); !open {
+			broken, declares = nil, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-l.link.closed:
+			if e == nil {
+				return errClosed
+			}
+			return plain(e)
+		case b, ok := <-l.blocked:
+			if !ok {
+				l.blocked = nil
+				continue
+			}
+			if l.unblocked.Set(!b.Active) {
+				if b.Active {
+					p.log.Warn("the broker takes no messages for now; dead letters wait", "reason", b.Reason)
+				} else {
+					p.log.Info("the broker takes messages again")
+				}
+			}
+		case o := <-broken:
+			if err := l.replace(ctx, o); err != nil {
+				return plain(err)
+			}
+		case answer := <-declares:
+			answer <- p.declare(l)
+		}
+	}
+}
+
+// replace closes an outlet and frees another in its place. The broker may have closed it already, or
+// it may still wait for a confirm, which is not wanted any more. The call of a broker that begins to
+// block meanwhile has no answer, and must not hold up a Close.
+func (l *line) replace(ctx context.Context, o *outlet) error {
+	stop := context.AfterFunc(ctx, l.link.wire.abort)
+	defer stop()
+	if err := l.link.within(rpcTimeout, o.ch.Close); err != nil {
+		return err
+	}
+	fresh, err := l.open()
+	if err != nil {
+		return err
+	}
+	l.free <- fresh
+	return nil
+}
+
+// set makes l the line that publishes take, and nil none.
+func (p *publisher) set(l *line) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line = l
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// current waits for a line.
+func (p *publisher) current(ctx context.Context, lost <-chan struct{}) (*line, error) {
+	for {
+		p.mu.Lock()
+		l, changed := p.line, p.changed
+		p.mu.Unlock()
+		if l != nil {
+			return l, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-lost:
+			return nil, cmd.ErrDeliveryLost
+		}
+	}
+}
+
+// publish sends a message to a queue and returns nil when the broker has confirmed that it is stored
+// there. make is given the size of a frame. errLine means that nobody knows.
+func (p *publisher) publish(ctx context.Context, lost <-chan struct{}, queue string, make func(frameMax int) amqp.Publishing) error {
+	l, err := p.current(ctx, lost)
+	if err != nil {
+		return err
+	}
+	// While the broker blocks, what is written waits in the socket; so nothing is.
+	for {
+		open, changed := l.unblocked.State()
+		if open {
+			break
+		}
+		if err := await(ctx, lost, l, changed); err != nil {
+			return err
+		}
+	}
+	var o *outlet
+	select {
+	case o = <-l.free:
+	case <-l.over:
+		return errLine
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-lost:
+		return cmd.ErrDeliveryLost
+	}
+	err, clean := l.send(ctx, lost, o, queue, make(l.frameMax))
+	if clean {
+		l.free <- o // never blocks: there are no more outlets than it holds
+	} else {
+		l.broken <- o
+	}
+	return err
+}
+
+// send publishes one message on an outlet. clean tells whether that can be used again.
+func (l *line) send(ctx context.Context, lost <-chan struct{}, o *outlet, queue string, m amqp.Publishing) (err error, clean bool) {
+	dc, err := o.ch.PublishWithDeferredConfirm("", queue, true, false, m) // mandatory, immediate
+	if err != nil {
+		if e := nonBlocking(o.closed); e != nil && e.Server && !l.link.IsClosed() {
+			return plain(e), false
+		}
+		return fmt.Errorf("%w: %w", errLine, err), false
+	}
+	timer := time.NewTimer(confirmTimeout)
+	defer timer.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-dc.Done():
+			waiting = false
+		case <-timer.C:
+			if open, _ := l.unblocked.State(); open {
+				return errUnanswered, false
+			}
+			timer.Reset(confirmTimeout)
+		case <-ctx.Done():
+			return ctx.Err(), false
+		case <-lost:
+			return cmd.ErrDeliveryLost, false
+		}
+	}
+	// A return comes before the confirm, so it is here by now.
+	if nonBlocking(o.returned).ReplyCode != 0 {
+		return errUnroutable, true
+	}
+	if dc.Acked() {
+		return nil, true
+	}
+	// Not acked is what a nack, a closed channel and a lost connection have in common.
+	if !o.ch.IsClosed() {
+		return errNacked, true
+	}
+	if e := nonBlocking(o.closed); e != nil && e.Server && !l.link.IsClosed() {
+		return plain(e), false
+	}
+	return errLine, false
+}
+
+func await(ctx context.Context, lost <-chan struct{}, l *line, c <-chan struct{}) error {
+	select {
+	case <-c:
+		return nil
+	case <-l.over:
+		return errLine
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-lost:
+		return cmd.ErrDeliveryLost
+	}
+}
+
+// declareAgain has the owner of the line declare the dead-letter queue.
+func (p *publisher) declareAgain(ctx context.Context, lost <-chan struct{}) error {
+	l, err := p.current(ctx, lost)
+	if err != nil {
+		return err
+	}
+	answer := make(chan error, 1)
+	select {
+	case l.declares <- answer:
+	case <-l.over:
+		return errLine
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-lost:
+		return cmd.ErrDeliveryLost
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-l.over:
+		return errLine
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-lost:
+		return cmd.ErrDeliveryLost
+	}
+}

@@ -1,0 +1,84 @@
+package amqpsrc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// A reporter logs what becomes of a connection once a change: what went wrong the first time that it
+// goes wrong this way, and that it is well again.
+type reporter struct {
+	log        *slog.Logger
+	lost, back string // what is logged
+
+	mu    sync.Mutex
+	down  bool
+	known map[string]bool // kinds of the errors of this outage
+}
+
+// fail reports an error, at most once an outage.
+func (r *reporter) fail(err error) { r.failAt(slog.LevelWarn, err) }
+
+func (r *reporter) failAt(level slog.Level, err error) {
+	key := kindOf(err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down = true
+	if r.known[key] {
+		level = slog.LevelDebug
+	}
+	if r.known == nil {
+		r.known = make(map[string]bool)
+	}
+	r.known[key] = true
+	args := []any{"error", err}
+	msg := r.lost
+	if ms, ok := ackTimedOut(err); ok {
+		msg = "broker took the deliveries back, reconnecting"
+		args = append(args, "timeout_ms", ms, "hint", "a job ran longer than the broker waits for an ack; its container "+
+			"goes on. Raise consumer_timeout on the broker above your longest job")
+	}
+	switch {
+	case errors.Is(err, ErrNoQueue), errors.Is(err, ErrForbidden), errors.Is(err, ErrNoDeadLetter), errors.Is(err, errCancelled):
+		msg = "queue unavailable, waiting"
+	case errors.Is(err, ErrLogin), errors.Is(err, ErrVhost):
+		msg = "broker refuses the login, waiting"
+	}
+	r.log.Log(context.Background(), level, msg, args...)
+}
+
+// well reports that the connection works, if it did not before.
+func (r *reporter) well() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.down {
+		r.log.Info(r.back)
+	}
+	r.down, r.known = false, nil
+}
+
+// kindOf tells errors apart as far as a person wants to read of them. All the ways in which a broker
+// that stops shows are one: it says so, then the connection ends, then none can be made. Of others
+// numbers make no difference, such as our port.
+func kindOf(err error) string {
+	text := err.Error()
+	if code(err) == amqp.ConnectionForced {
+		return "away"
+	}
+	for _, s := range []string{"EOF", "connection reset", "connection refused", "broken pipe", "i/o timeout", "closed network connection", errClosed.Error(), amqp.ErrClosed.Reason} {
+		if strings.Contains(text, s) {
+			return "away"
+		}
+	}
+	return strings.Map(func(c rune) rune {
+		if '0' <= c && c <= '9' {
+			return -1
+		}
+		return c
+	}, text)
+}

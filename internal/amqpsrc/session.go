@@ -1,0 +1,264 @@
+package amqpsrc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// A session is one connection with one channel that consumes, from the dial to its end. Whatever ends
+// it, the broker takes back all that was not acked. One goroutine at a time owns it, and makes its
+// synchronous calls: first the one of Source.Run, in open and serve, then that of linger.
+type session struct {
+	link      *link
+	ch        *amqp.Channel
+	chClosed  chan *amqp.Error
+	cancelled chan string // the consumer tags that the broker cancelled
+	config    *Config
+	log       *slog.Logger
+	store     storeFunc
+
+	// Only the owner uses these.
+	deliveries <-chan amqp.Delivery // nil while nothing is consumed
+	tag        string
+	tags       int // the number of consumers so far: a tag that the server may still know is an error
+	consuming  func()
+
+	done    chan struct{} // closed when the session is over: nothing may be acked any more
+	fences  chan struct{} // holds one token while waiters want a fence
+	mu      sync.Mutex
+	batch   *fenceBatch // those that wait for the next fence; guarded by mu
+	flushed bool        // the session ended with a fence of its own; written before done is closed
+}
+
+// over tells whether the session has ended.
+func (s *session) over() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// openSession connects, makes sure of the queue and sets the prefetch. Nothing is consumed yet.
+func (s *Source) openSession(ctx context.Context) (*session, error) {
+	sess := &session{
+		config: &s.cfg,
+		log:    s.cfg.Log,
+		store:  s.store,
+		done:   make(chan struct{}),
+		fences: make(chan struct{}, 1),
+	}
+	link, err := s.dialer.open(ctx, "consume", func(l *link) error {
+		note, err := l.declare(s.cfg.Queue, s.cfg.Declare)
+		if err != nil {
+			return explainQueue(err, s.cfg.Queue, fmt.Sprintf("configure permission on queue %q, to create it", s.cfg.Queue))
+		}
+		if note != "" {
+			s.declared.Do(func() {
+				s.cfg.Log.Warn("the queue exists with other arguments and is used as it is", "queue", s.cfg.Queue, "broker", note)
+			})
+		}
+		if sess.ch, err = l.Channel(); err != nil {
+			return plain(err)
+		}
+		// Buffered: the library sends on them from the goroutine that reads the connection.
+		sess.chClosed = sess.ch.NotifyClose(make(chan *amqp.Error, 1))
+		sess.cancelled = sess.ch.NotifyCancel(make(chan string, 4))
+		// Before the consumer: the prefetch holds for consumers that come after it.
+		return plainOrNil(sess.ch.Qos(s.cfg.Prefetch, 0, false)) // no limit in bytes; not shared
+	})
+	if err != nil {
+		return nil, err
+	}
+	sess.link = link
+	return sess, nil
+}
+
+// serve hands deliveries over as jobs until ctx ends: then it takes back the consumer, hands over what
+// the broker had sent before it heard of that, and returns nil, with the session still up. Else it
+// returns why the session is of no more use.
+//
+// Nothing is given back here. While the gate is closed, and behind the end of ctx, it is the pool that
+// gives back what it does not begin: only there are all the messages that have to go back in order.
+func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
+	var (
+		next []amqp.Delivery // taken from the library, not yet handed over
+	)
+	for {
+		open, changed := s.config.Gate.State()
+		if ctx.Err() != nil {
+			if err := s.takeBack(&next, closeTimeout); err != nil {
+				return err
+			}
+			for _, d := range next {
+				jobs <- s.job(d) // the pool takes until jobs is closed
+			}
+			return nil
+		}
+		if open && s.deliveries == nil {
+			if err := s.consume(); err != nil {
+				return err
+			}
+		}
+		if !open && s.deliveries != nil {
+			if err := s.takeBack(&next, rpcTimeout); err != nil {
+				return err
+			}
+		}
+		in, out := s.deliveries, chan<- cmd.Job(nil)
+		var job cmd.Job
+		if len(next) > 0 {
+			in, out, job = nil, jobs, s.job(next[0])
+		}
+		select {
+		case d, ok := <-in:
+			if !ok {
+				return s.why(nil)
+			}
+			if d.Headers[unreadableHeader] != nil {
+				s.log.Warn("a message's headers cannot be read; it is taken without them", "message_id", d.MessageId)
+			}
+			next = []amqp.Delivery{d}
+		case out <- job:
+			next = next[1:]
+		case <-changed:
+		case <-ctx.Done():
+		case <-s.fences:
+			if err := s.barrier(rpcTimeout); err != nil {
+				return err
+			}
+		case e := <-s.chClosed:
+			return s.why(e)
+		case e := <-s.link.closed:
+			return s.why(e)
+		case _, ok := <-s.cancelled:
+			if ok {
+				return errCancelled
+			}
+			return s.why(nil) // closed with the channel
+		}
+	}
+}
+
+// linger keeps a session up that hands nothing over any more, so that running jobs can settle. It
+// returns when the session has failed, with the reason, or when quit is closed, with nil: then the
+// broker has all acks.
+func (s *session) linger(quit <-chan struct{}) error {
+	for {
+		select {
+		case <-s.fences:
+			if err := s.barrier(rpcTimeout); err != nil {
+				return err
+			}
+		case e := <-s.chClosed:
+			return s.why(e)
+		case e := <-s.link.closed:
+			return s.why(e)
+		case <-quit:
+			return s.flush()
+		}
+	}
+}
+
+// end marks the session as over, before anything is closed: from here on nothing is acked. A
+// connection that is sound is closed politely, which saves the broker's log a warning.
+func (s *session) end(d *dialer, politely bool) {
+	close(s.done)
+	d.part(s.link, politely)
+}
+
+var (
+	errCancelled = errors.New("the broker cancelled the consumer: the queue was deleted, or its node went away, or a delivery was not acked in time")
+	errClosed    = errors.New("the connection was closed")
+)
+
+// why finds the reason of a session's end: the library tells of it on three channels, in an order that
+// a select does not keep. The end of the deliveries is never by itself a clean one.
+func (s *session) why(e *amqp.Error) error {
+	if e == nil {
+		e = nonBlocking(s.chClosed)
+	}
+	if e == nil {
+		e = nonBlocking(s.link.closed)
+	}
+	if e != nil {
+		return explainQueue(e, s.config.Queue, "permission")
+	}
+	if nonBlocking(s.cancelled) != "" {
+		return errCancelled
+	}
+	return errClosed
+}
+
+func nonBlocking[T any](c <-chan T) (v T) {
+	select {
+	case v = <-c:
+	default:
+	}
+	return v
+}
+
+// consume starts a consumer, each time with a tag that the channel has not seen.
+func (s *session) consume() error {
+	s.tags++
+	s.tag = "docker-dispatch-" + strconv.Itoa(s.tags)
+	err := s.link.within(rpcTimeout, func() (err error) {
+		s.deliveries, err = s.ch.Consume(s.config.Queue, s.tag,
+			false, // autoAck
+			false, // exclusive
+			false, // noLocal
+			false, // noWait
+			nil)
+		return err
+	})
+	if err != nil {
+		s.deliveries = nil
+		return explainQueue(err, s.config.Queue, fmt.Sprintf("read permission on queue %q, to consume from it", s.config.Queue))
+	}
+	s.consuming()
+	return nil
+}
+
+// takeBack cancels the consumer, and adds to next all that the broker had sent before it heard of
+// that. What was handed over before stays ours too, and can be acked on this channel.
+func (s *session) takeBack(next *[]amqp.Delivery, timeout time.Duration) error {
+	if s.deliveries == nil {
+		return nil
+	}
+	// With an answer: without one the deliveries under way would be dropped, and stay unacked.
+	if err := s.link.within(timeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
+		return s.why(asError(err))
+	}
+	for d := range s.deliveries {
+		*next = append(*next, d)
+	}
+	s.deliveries = nil
+	if nonBlocking(s.cancelled) != "" {
+		return errCancelled
+	}
+	return nil
+}
+
+func asError(err error) *amqp.Error {
+	var e *amqp.Error
+	if errors.As(err, &e) && e != amqp.ErrClosed {
+		return e
+	}
+	return nil
+}
+
+func plainOrNil(err error) error {
+	if err == nil {
+		return nil
+	}
+	return plain(err)
+}

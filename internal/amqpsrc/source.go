@@ -1,0 +1,237 @@
+package amqpsrc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Config says which queue a Source takes its messages from, and how.
+type Config struct {
+	URL   string // AMQP URI; see CheckURL
+	Queue string
+
+	// Declare is the type, "classic" or "quorum", of the durable queue that is made where there is
+	// none. With "" the queue must exist. One that exists is used as it is.
+	Declare string
+
+	// Prefetch is how many messages may be unacked at a time, 1 to 65535.
+	Prefetch int
+
+	// DeadLetter names the queue, in the same vhost, for messages that cannot be done. It is made
+	// where it is missing. With "" they are rejected, which leaves them to the dead-letter exchange
+	// of the queue, and drops them where it has none.
+	DeadLetter string
+
+	Host    string // this host's name
+	Version string // of the program
+	Log     *slog.Logger
+	Gate    *cmd.Gate // while it is closed nothing is taken from the queue; nil: always open
+
+	// Dial opens a TCP connection. Nil: as the net package does, ended with the attempt.
+	Dial func(network, addr string) (net.Conn, error)
+}
+
+// A Source takes messages from one queue and hands them over as jobs. It is good for one Run, and
+// wants one Close behind it.
+type Source struct {
+	cfg       Config
+	dialer    *dialer
+	publisher *publisher // nil where nothing is published
+	store     storeFunc
+	report    reporter
+	declared  sync.Once // the note that the queue has other arguments
+	closing   sync.Once
+
+	// Only Run uses these.
+	worked bool // a session has consumed: from now on everything is waited out
+
+	quit chan struct{} // closed by Close: the session that lingers is to end
+
+	mu        sync.Mutex
+	ran       bool               // guarded by mu
+	closed    bool               // guarded by mu
+	stopRun   context.CancelFunc // guarded by mu
+	running   sync.WaitGroup     // Run and the session that lingers behind it
+	publishes sync.WaitGroup     // the publisher
+	stopLine  context.CancelFunc // guarded by mu
+}
+
+// New returns a Source. Nothing is dialled before Run.
+func New(cfg Config) *Source {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Gate == nil {
+		cfg.Gate = new(cmd.Gate)
+		cfg.Gate.Set(true)
+	}
+	s := &Source{
+		cfg:    cfg,
+		report: reporter{log: cfg.Log, lost: "broker unreachable, waiting", back: "broker is back"},
+		quit:   make(chan struct{}),
+	}
+	s.dialer = &dialer{config: cfg}
+	if cfg.DeadLetter != "" {
+		s.publisher = newPublisher(s.dialer, cfg.Log)
+		s.store = s.publisher.deadLetter
+	}
+	return s
+}
+
+// Run hands the queue's messages over on jobs, in the queue's order, until ctx ends. A broker that is
+// away is waited for. When ctx ends, Run hands over what the broker had sent already, closes jobs and
+// returns nil; the connections stay up, so that jobs that still run can settle, until Close.
+//
+// Run returns an error only before its first session has consumed anything, and only where waiting is
+// no help: ErrLogin and the others in errors.go, or a Config that makes no sense. It closes jobs then
+// too.
+func (s *Source) Run(ctx context.Context, jobs chan<- cmd.Job) error {
+	defer close(jobs)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := s.begin(cancel); err != nil {
+		return err
+	}
+	defer s.running.Done()
+	if s.cfg.DeadLetter == "" {
+		s.cfg.Log.Warn("no dead-letter queue: what cannot be done is rejected, and lost unless the queue has a dead-letter exchange", "queue", s.cfg.Queue)
+	}
+	for wait := reconnecting(); ; {
+		began := time.Now()
+		err := s.session(ctx, jobs)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case !s.worked && fatal(err):
+			return err
+		}
+		if time.Since(began) > longEnough {
+			wait.reset()
+		}
+		s.report.fail(err)
+		if !sleep(ctx, wait.next(), nil) {
+			return nil
+		}
+	}
+}
+
+// begin checks the Config and enters Run.
+func (s *Source) begin(cancel context.CancelFunc) error {
+	a, err := parseURL(s.cfg.URL)
+	switch {
+	case err != nil:
+		return err
+	case s.cfg.Queue == "" || len(s.cfg.Queue) > 255:
+		return errors.New("the name of the queue must have 1 to 255 bytes")
+	case len(s.cfg.DeadLetter) > 255:
+		return errors.New("the name of the dead-letter queue has more than 255 bytes")
+	case s.cfg.DeadLetter == s.cfg.Queue:
+		return errors.New("the dead-letter queue must not be the queue itself")
+	case s.cfg.Declare != "" && s.cfg.Declare != amqp.QueueTypeClassic && s.cfg.Declare != amqp.QueueTypeQuorum:
+		return fmt.Errorf("a queue can be declared as classic or quorum, not as %q", s.cfg.Declare)
+	case s.cfg.Prefetch < 1 || s.cfg.Prefetch > 65535:
+		return fmt.Errorf("the prefetch is %d; it must be in 1 to 65535", s.cfg.Prefetch)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ran || s.closed {
+		return errors.New("amqpsrc: Run after Run or Close")
+	}
+	s.ran = true
+	s.dialer.address = a
+	s.stopRun = cancel
+	s.running.Add(1)
+	return nil
+}
+
+// session runs one session from its dial to its end. Where ctx ends it leaves the session to a
+// goroutine that waits for Close.
+func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
+	sess, err := s.openSession(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.startPublisher(ctx); err != nil {
+		sess.end(s.dialer, true)
+		return err
+	}
+	sess.consuming = func() {
+		if !s.worked {
+			s.cfg.Log.Info("taking messages", "broker", Redact(s.cfg.URL), "queue", s.cfg.Queue, "prefetch", s.cfg.Prefetch)
+		}
+		s.worked = true
+		s.report.well()
+	}
+	if open, _ := s.cfg.Gate.State(); !open {
+		s.report.well() // else when it consumes: that too may be refused
+	}
+	err = sess.serve(ctx, jobs)
+	if err != nil {
+		sess.end(s.dialer, !sess.link.IsClosed())
+		return err
+	}
+	s.running.Go(func() {
+		err := sess.linger(s.quit)
+		if err != nil {
+			s.cfg.Log.Warn("broker connection lost while stopping; what is not settled yet comes again", "error", err)
+		}
+		sess.end(s.dialer, err == nil)
+	})
+	return nil
+}
+
+// startPublisher connects the publisher before the first message is taken, and leaves it to itself.
+func (s *Source) startPublisher(ctx context.Context) error {
+	s.mu.Lock()
+	started := s.stopLine != nil
+	s.mu.Unlock()
+	if s.publisher == nil || started {
+		return nil
+	}
+	l, err := s.publisher.start(ctx)
+	if err != nil {
+		return err
+	}
+	// Not ctx: dead letters are published after the intake has ended, until Close.
+	lineCtx, stop := context.WithCancel(context.Background())
+	s.mu.Lock()
+	s.stopLine = stop
+	s.mu.Unlock()
+	s.publishes.Go(func() { s.publisher.run(lineCtx, l) })
+	return nil
+}
+
+// Close ends the connections, after the broker has all acks. Deliveries that are not settled go back to
+// the queue by themselves. It ends a Run that is still at work, and may follow one that failed. When
+// ctx ends first the connections are cut, and its error is returned. Nothing of the package runs when
+// Close has returned.
+func (s *Source) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	if s.stopRun != nil {
+		s.stopRun()
+	}
+	s.mu.Unlock()
+	s.closing.Do(func() { close(s.quit) })
+	cut := context.AfterFunc(ctx, s.dialer.abortAll)
+	s.running.Wait()
+	// The publisher goes last: a job that settles until then may need it.
+	s.mu.Lock()
+	if s.stopLine != nil {
+		s.stopLine()
+	}
+	s.mu.Unlock()
+	s.publishes.Wait()
+	if !cut() {
+		return ctx.Err()
+	}
+	return nil
+}

@@ -1,0 +1,270 @@
+package amqpsrc
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+const (
+	defaultHeartbeat = 10 * time.Second
+	defaultTimeout   = 30 * time.Second
+)
+
+// An address is an AMQP URI taken apart.
+type address struct {
+	host, port     string
+	user, password string
+	vhost          string
+	heartbeat      time.Duration
+	timeout        time.Duration // for a dial, from TCP to the first consume
+	channelMax     uint16
+	mechanisms     []string // upper case; empty: PLAIN
+
+	tls                       bool
+	serverName                string
+	caFile, certFile, keyFile string
+}
+
+// CheckURL says what is wrong with an AMQP URI, in a sentence that holds nothing of the password.
+// Files that it names are looked into. It is stricter than the library: a user without a password
+// would be sent with the password "guest", a mistyped parameter would be ignored, and a password with
+// an unescaped / or # would have its half taken for the host.
+func CheckURL(url string) error {
+	a, err := parseURL(url)
+	if err != nil || !a.tls {
+		return err
+	}
+	_, err = a.tlsConfig()
+	return err
+}
+
+// Redact returns an AMQP URI as it may be logged: without the password, and with nothing at all
+// where it is not clear which part the password is.
+func Redact(raw string) string {
+	if _, err := parseURL(raw); err != nil {
+		return "(unreadable AMQP address)"
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(unreadable AMQP address)"
+	}
+	return u.Redacted()
+}
+
+var (
+	schemeForm = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*)://`)
+	keyForm    = regexp.MustCompile(`^[a-z_]{1,40}$`)
+)
+
+const escapeHint = "in a user name, a password or a vhost the characters / ? # % @ : must be written as %2F %3F %23 %25 %40 %3A"
+
+// parseURL never returns an error of net/url: those quote the URI, password and all.
+func parseURL(raw string) (address, error) {
+	var none address
+	if raw == "" {
+		return none, errors.New("the AMQP address is empty; it has the form amqp://user:password@host:5672/vhost")
+	}
+	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return none, errors.New("the AMQP address has a space or a control character in it")
+	}
+	scheme := schemeForm.FindStringSubmatch(raw)
+	if scheme == nil {
+		return none, errors.New("the AMQP address must begin with amqp:// or amqps://")
+	}
+	if s := strings.ToLower(scheme[1]); s != "amqp" && s != "amqps" {
+		return none, fmt.Errorf("the AMQP address has the scheme %q; it must be amqp or amqps", s)
+	}
+	// The authority ends at the first of these; an @ behind it means that it ended too early.
+	rest := raw[len(scheme[0]):]
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 && strings.Contains(rest[i:], "@") {
+		return none, errors.New("the AMQP address has an @ behind its first / ? or #: " + escapeHint)
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return none, errors.New("the AMQP address cannot be read: the port must be a number, and " + escapeHint)
+	}
+	if u.Fragment != "" || strings.HasSuffix(raw, "#") {
+		return none, errors.New("the AMQP address has a # in it: " + escapeHint)
+	}
+	if strings.Contains(u.Host, ",") {
+		return none, errors.New("the AMQP address names several hosts; give one (put a load balancer or a DNS name before a cluster)")
+	}
+	if u.Hostname() == "" {
+		return none, errors.New("the AMQP address names no host")
+	}
+	a := address{
+		host:      u.Hostname(),
+		port:      u.Port(),
+		user:      "guest",
+		password:  "guest",
+		vhost:     "/",
+		heartbeat: defaultHeartbeat,
+		timeout:   defaultTimeout,
+		tls:       u.Scheme == "amqps",
+	}
+	switch {
+	case a.port != "":
+		if n, err := strconv.Atoi(a.port); err != nil || n < 1 || n > 65535 {
+			return none, errors.New("the AMQP address has a port that is not in 1 to 65535")
+		}
+	case a.tls:
+		a.port = "5671"
+	default:
+		a.port = "5672"
+	}
+	if len(u.Path) > 1 {
+		a.vhost = u.Path[1:]
+	}
+	if len(a.vhost) > 255 {
+		return none, errors.New("the AMQP address has a vhost of more than 255 bytes")
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return none, errors.New("the AMQP address has parameters behind its ? that cannot be read")
+	}
+	if err := a.parameters(query); err != nil {
+		return none, err
+	}
+	if u.User != nil {
+		password, given := u.User.Password()
+		a.user, a.password = u.User.Username(), password
+		switch {
+		case a.user == "":
+			return none, errors.New("the AMQP address has no user name before its @")
+		case !given && !a.external():
+			return none, errors.New("the AMQP address has a user name without a password; write user:password@, or user:@ for an empty one")
+		}
+	}
+	return a, nil
+}
+
+// parameters reads what stands behind the ? of a URI.
+func (a *address) parameters(query url.Values) error {
+	for key, values := range query {
+		if len(values) > 1 && key != "auth_mechanism" {
+			if keyForm.MatchString(key) {
+				return fmt.Errorf("the AMQP address has the parameter %s twice", key)
+			}
+			return errors.New("the AMQP address has a parameter twice")
+		}
+		value := values[0]
+		switch key {
+		case "heartbeat":
+			n, err := strconv.ParseUint(value, 10, 16)
+			if err != nil {
+				return errors.New("the AMQP address has a heartbeat that is not a number of seconds, 0 to 65535")
+			}
+			a.heartbeat = time.Duration(n) * time.Second
+		case "connection_timeout":
+			n, err := strconv.ParseUint(value, 10, 31)
+			if err != nil || n == 0 {
+				return errors.New("the AMQP address has a connection_timeout that is not a number of milliseconds, 1 or more")
+			}
+			a.timeout = time.Duration(n) * time.Millisecond
+		case "channel_max":
+			n, err := strconv.ParseUint(value, 10, 16)
+			if err != nil || n > 0 && n < 2*publishers {
+				return fmt.Errorf("the AMQP address has a channel_max that is not 0 or a number from %d to 65535", 2*publishers)
+			}
+			a.channelMax = uint16(n)
+		case "auth_mechanism":
+			for _, m := range values {
+				switch m = strings.ToUpper(m); m {
+				case "PLAIN", "AMQPLAIN", "EXTERNAL":
+					a.mechanisms = append(a.mechanisms, m)
+				default:
+					return errors.New("the AMQP address has an auth_mechanism that is not plain, amqplain or external")
+				}
+			}
+		case "cacertfile":
+			a.caFile = value
+		case "certfile":
+			a.certFile = value
+		case "keyfile":
+			a.keyFile = value
+		case "server_name_indication":
+			a.serverName = value
+		default:
+			if keyForm.MatchString(key) {
+				return fmt.Errorf("the AMQP address has the unknown parameter %s; known are heartbeat, connection_timeout, "+
+					"channel_max, auth_mechanism, cacertfile, certfile, keyfile and server_name_indication", key)
+			}
+			return errors.New("the AMQP address has an unknown parameter behind its ?; " + escapeHint)
+		}
+	}
+	if !a.tls && (a.caFile != "" || a.certFile != "" || a.keyFile != "" || a.serverName != "") {
+		return errors.New("the AMQP address has parameters for TLS, but is not amqps://")
+	}
+	if (a.certFile == "") != (a.keyFile == "") {
+		return errors.New("the AMQP address has only one of certfile and keyfile")
+	}
+	return nil
+}
+
+func (a address) external() bool {
+	for _, m := range a.mechanisms {
+		if m == "EXTERNAL" {
+			return true
+		}
+	}
+	return false
+}
+
+func (a address) hostPort() string { return net.JoinHostPort(a.host, a.port) }
+
+// sasl returns the ways to log in. They are made anew for each dial: the library blanks passwords.
+func (a address) sasl() []amqp.Authentication {
+	plain := &amqp.PlainAuth{Username: a.user, Password: a.password}
+	if len(a.mechanisms) == 0 {
+		return []amqp.Authentication{plain}
+	}
+	var list []amqp.Authentication
+	for _, m := range a.mechanisms {
+		switch m {
+		case "PLAIN":
+			list = append(list, plain)
+		case "AMQPLAIN":
+			list = append(list, &amqp.AMQPlainAuth{Username: a.user, Password: a.password})
+		case "EXTERNAL":
+			list = append(list, &amqp.ExternalAuth{})
+		}
+	}
+	return list
+}
+
+// tlsConfig reads the files anew at each dial, so that renewed certificates are taken up.
+func (a address) tlsConfig() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: a.serverName}
+	if c.ServerName == "" {
+		c.ServerName = a.host
+	}
+	if a.caFile != "" {
+		pem, err := os.ReadFile(a.caFile)
+		if err != nil {
+			return nil, fmt.Errorf("the AMQP address names a cacertfile that cannot be read: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("the AMQP address names a cacertfile without a certificate in it: %s", a.caFile)
+		}
+	}
+	if a.certFile != "" {
+		cert, err := tls.LoadX509KeyPair(a.certFile, a.keyFile)
+		if err != nil {
+			return nil, fmt.Errorf("the AMQP address names a certfile and keyfile that cannot be used: %w", err)
+		}
+		c.Certificates = []tls.Certificate{cert}
+	}
+	return c, nil
+}
