@@ -1,0 +1,782 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// runMessage is a foreground run of a shell script. An empty name gives none.
+func runMessage(name, script string) string {
+	options := map[string]any{"Attach": []string{"STDOUT", "STDERR"}, "Remove": true}
+	if name != "" {
+		options["Name"] = name
+	}
+	body, err := json.Marshal(map[string]any{
+		"Command": "run", "Image": "busybox", "Cmd": []string{"sh", "-c", script}, "Options": options,
+	})
+	if err != nil {
+		panic(err)
+	}
+	return string(body)
+}
+
+// readmeMessages returns the messages that README shows.
+func readmeMessages(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []string
+	for _, m := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(text, -1) {
+		messages = append(messages, string(m[1]))
+	}
+	return messages
+}
+
+func TestREADMEMessagesAreValid(t *testing.T) {
+	messages := readmeMessages(t)
+	if len(messages) < 3 {
+		t.Fatalf("%d messages in README", len(messages))
+	}
+	for _, m := range messages {
+		if _, err := cmd.Decode([]byte(m), 1<<20); err != nil {
+			t.Errorf("%v:\n%s", err, m)
+		}
+	}
+}
+
+// TestREADMEListsEveryOption compares README with -h.
+func TestREADMEListsEveryOption(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, option := range regexp.MustCompile(`--[a-z-]+`).FindAllString(usage, -1) {
+		if !bytes.Contains(text, []byte("`"+option)) {
+			t.Errorf("README does not explain %s", option)
+		}
+	}
+}
+
+// TestREADMEExamples carries out README's first three messages, over each kind of address.
+func TestREADMEExamples(t *testing.T) {
+	addresses := map[string][]string{"socket": nil}
+	if tcp := os.Getenv("DISPATCH_TEST_TCP"); tcp != "" {
+		addresses["tcp"] = []string{"=" + tcp}
+		certs := os.Getenv("DISPATCH_TEST_CERTS")
+		addresses["tls"] = []string{"--tlsverify", "--tlscacert", certs + "/ca.pem", "--tlscert", certs + "/cert.pem", "--tlskey", certs + "/key.pem", "=" + os.Getenv("DISPATCH_TEST_TLS")}
+	} else if os.Getenv("DISPATCH_TEST_REQUIRE_SERVERS") != "" {
+		t.Fatal("DISPATCH_TEST_TCP not set; run scripts/test")
+	}
+	for kind, args := range addresses {
+		t.Run(kind, func(t *testing.T) {
+			l := newLab(t)
+			p := l.start(append(args, "--format", "json")...)
+			for _, m := range readmeMessages(t)[:3] {
+				l.publish(message{"", m})
+			}
+			p.done(3)
+			if code := p.stop(); code != 0 {
+				t.Errorf("exit %d", code)
+			}
+			var verbs, statuses []string
+			for _, r := range p.results() {
+				verbs, statuses = append(verbs, r.Command), append(statuses, string(r.Status))
+			}
+			slices.Sort(verbs)
+			if !slices.Equal(verbs, []string{"remove", "run", "stop"}) || slices.Contains(statuses, "error") {
+				t.Errorf("results %q %q", verbs, statuses)
+			}
+			if !strings.Contains(p.out(), `"Stream":"stdout","Offset":0,"Data":"hello\n"`) {
+				t.Error("no output")
+			}
+			if n := l.ready(l.queue) + l.ready(l.queue+".dead") + len(l.containers()); n != 0 {
+				t.Errorf("%d messages or containers left", n)
+			}
+		})
+	}
+}
+
+// TestFiftyJobs runs fifty containers at once; each line must come once, and nothing may be left.
+func TestFiftyJobs(t *testing.T) {
+	l := newLab(t)
+	const jobs, lines = 50, 20
+	p := l.start("-c", "50")
+	var messages []message
+	for i := range jobs {
+		name := fmt.Sprintf("fifty-%d-%d", os.Getpid(), i)
+		id := ""
+		if i%2 == 0 {
+			id = name // half of them have a message_id, and are settled in the other order
+		}
+		messages = append(messages, message{id, runMessage(name, fmt.Sprintf("for n in $(seq %d); do echo %s line $n; echo %s err $n >&2; done", lines, name, name))})
+	}
+	l.publish(messages...)
+	p.done(jobs)
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	count := map[string]int{}
+	for line := range strings.Lines(p.out()) {
+		prefix, text, ok := strings.Cut(line, " | ")
+		if !ok || !strings.HasPrefix(text, strings.TrimRight(prefix, " ")+" ") {
+			t.Fatalf("lines are mixed: %q", line)
+		}
+		count[text]++
+	}
+	if len(count) != jobs*lines*2 {
+		t.Errorf("%d different lines, want %d", len(count), jobs*lines*2)
+	}
+	for text, n := range count {
+		if n != 1 {
+			t.Errorf("%d times: %s", n, text)
+		}
+	}
+	if n := l.ready(l.queue) + l.ready(l.queue+".dead"); n != 0 {
+		t.Errorf("%d messages left", n)
+	}
+	if left := l.containers(); len(left) != 0 {
+		t.Errorf("containers left: %v", left)
+	}
+}
+
+func TestOrderOnOneNameReal(t *testing.T) {
+	l := newLab(t)
+	p := l.start("-c", "2", "--format", "json")
+	var messages []message
+	name := fmt.Sprintf("order-%d", os.Getpid())
+	for range 5 {
+		messages = append(messages,
+			message{"", `{"Command":"run","Image":"busybox","Cmd":["sleep","600"],"Options":{"Name":"` + name + `"}}`},
+			message{"", `{"Command":"stop","Container":"` + name + `","Options":{"Time":0}}`},
+			message{"", `{"Command":"remove","Container":"` + name + `"}`})
+	}
+	l.publish(messages...)
+	p.done(len(messages))
+	p.stop()
+	for i, r := range p.results() {
+		if want := []string{"run", "stop", "remove"}[i%3]; r.Command != want || r.Status != cmd.Succeeded {
+			t.Errorf("result %d: %s %s %s; want %s succeeded", i, r.Command, r.Status, r.Error, want)
+		}
+	}
+}
+
+func TestStopOvertakesWaitingRuns(t *testing.T) {
+	l := newLab(t)
+	p := l.start("-c", "1", "--ahead", "4")
+	long, next := fmt.Sprintf("long-%d", os.Getpid()), fmt.Sprintf("next-%d", os.Getpid())
+	l.publish(message{"", runMessage(long, "exec sleep 600")}, message{"", runMessage(next, "echo my turn")},
+		message{"", `{"Command":"stop","Container":"` + long + `","Options":{"Time":0}}`})
+	p.awaitLine(fmt.Sprintf("%-20s | my turn", next))
+	p.stop()
+}
+
+// TestBadMessages: whatever is wrong with a message, it is kept with its reason, and the daemon goes on.
+func TestBadMessages(t *testing.T) {
+	l := newLab(t)
+	p := l.start("--max-message", "300", "--pull", "never")
+	other := fmt.Sprintf("taken-%d", os.Getpid())
+	id, err := l.engine.CreateContainer(context.Background(), other, dockerapi.ContainerConfig{Image: "busybox", Labels: map[string]string{cmd.LabelQueue: l.queue}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = id
+	bad := []struct{ body, reason, text string }{
+		{"", "invalid-message", "empty"},
+		{"rubbish", "invalid-message", "not JSON: line 1, column 1"},
+		{"\x00\xff\xfe", "invalid-message", "not UTF-8"},
+		{`{"Command":"run"`, "invalid-message", "unexpected end"},
+		{`[1]`, "invalid-message", "expected an object"},
+		{`{"Command":"dance"}`, "invalid-message", `unknown command "dance"`},
+		{`{"Command":"run","Image":"busybox","Options":{"Nmae":"x"}}`, "invalid-message", `Options: unknown key "Nmae"; did you mean "Name"?`},
+		{`{"Command":"stop","Container":"x y"}`, "invalid-message", "Container"},
+		{`{"Command":"run","Image":"busybox","Cmd":["` + strings.Repeat("x", 300) + `"]}`, "invalid-message", "--max-message"},
+		{`{"Command":"run","Image":"Not An Image"}`, "bad-request", "reference"},
+		{`{"Command":"run","Image":"no/such:image"}`, "no-such-image", "no/such:image"},
+		{`{"Command":"run","Image":"busybox","Cmd":["/no/such/program"]}`, "command-not-found", "/no/such/program"},
+		{`{"Command":"run","Image":"busybox","Cmd":["/etc/passwd"]}`, "command-not-executable", "/etc/passwd"},
+		{`{"Command":"run","Image":"busybox","Options":{"Name":"` + other + `"}}`, "name-conflict", other},
+	}
+	for i, b := range bad {
+		l.publish(message{fmt.Sprintf("bad-%d", i), b.body})
+	}
+	l.publish(message{"", runMessage("", "echo still alive")})
+	p.await("the good message", func(stdout, _ string) bool { return strings.Contains(stdout, "| still alive\n") })
+	p.done(len(bad) + 1)
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	kept := l.dead()
+	if len(kept) != len(bad) || l.ready(l.queue) != 0 {
+		t.Errorf("%d dead letters, want %d; %d left in the queue", len(kept), len(bad), l.ready(l.queue))
+	}
+	for _, d := range kept {
+		var i int
+		if _, err := fmt.Sscanf(d.MessageId, "bad-%d", &i); err != nil {
+			t.Fatalf("message_id %q", d.MessageId)
+		}
+		want := bad[i]
+		reason, _ := d.Headers["x-dispatch-reason"].(string)
+		text, _ := d.Headers["x-dispatch-error"].(string)
+		if string(d.Body) != want.body || reason != want.reason || !strings.Contains(text, want.text) || d.Headers["x-dispatch-time"] == nil || d.Headers["x-dispatch-host"] == nil {
+			t.Errorf("%.100q: kept as %.100q, reason %q, error %q; want reason %q, error with %q", want.body, d.Body, reason, text, want.reason, want.text)
+		}
+	}
+	if left := l.containers(); len(left) != 1 {
+		t.Errorf("containers left besides ours: %v", left)
+	}
+}
+
+func TestMissingImageIsPulled(t *testing.T) {
+	l := newLab(t)
+	p := l.start()
+	l.publish(message{"m", `{"Command":"run","Image":"127.0.0.1:1/no/such:image","Cmd":["true"],"Options":{"Remove":true}}`})
+	p.done(1)
+	p.stop()
+	kept := l.dead()
+	if len(kept) != 1 || kept[0].Headers["x-dispatch-reason"] != "no-such-image" || !strings.Contains(fmt.Sprint(kept[0].Headers["x-dispatch-error"]), "127.0.0.1:1") {
+		t.Errorf("dead letters %v", kept)
+	}
+}
+
+// TestOutput: binary bytes, a line of 10 MB, a last line without newline, both streams; in both formats.
+func TestOutput(t *testing.T) {
+	l := newLab(t)
+	name := fmt.Sprintf("output-%d", os.Getpid())
+	script := `printf 'a\000b\377\n'; head -c 10000000 /dev/zero | tr '\0' x; echo; echo oops >&2; printf 'no newline'`
+	want := "a\x00b\xff\n" + strings.Repeat("x", 10000000) + "\nno newline"
+
+	p := l.start()
+	l.publish(message{"", runMessage(name, script)})
+	p.done(1)
+	p.stop()
+	var text strings.Builder
+	prefix := fmt.Sprintf("%-20s | ", name)
+	lines := 0
+	for line := range strings.Lines(p.out()) {
+		rest, ok := strings.CutPrefix(line, prefix)
+		if !ok {
+			t.Fatalf("line without prefix: %.50q", line)
+		}
+		if rest != "oops\n" {
+			text.WriteString(rest)
+		}
+		lines++
+	}
+	if text.String() != want+"\n" || lines != 4 {
+		t.Errorf("text: %d bytes in %d lines, want %d in 4", text.Len(), lines, len(want)+1)
+	}
+
+	p = l.start("--format", "json", "--capture", "4")
+	l.publish(message{"", runMessage(name, script)})
+	p.done(1)
+	p.stop()
+	var got bytes.Buffer
+	var kinds []string
+	for line := range strings.Lines(p.out()) {
+		var e outputEvent
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%v: %.100q", err, line)
+		}
+		if len(kinds) == 0 || kinds[len(kinds)-1] != e.Event {
+			kinds = append(kinds, e.Event)
+		}
+		if e.Event == "output" && e.Stream == "stdout" {
+			if int(e.Offset) != got.Len() {
+				t.Fatalf("offset %d after %d bytes", e.Offset, got.Len())
+			}
+			got.WriteString(e.Data)
+			got.Write(e.Base64)
+		}
+	}
+	if got.String() != want {
+		t.Errorf("json: %d bytes, want %d", got.Len(), len(want))
+	}
+	if !slices.Equal(kinds, []string{"started", "output", "result"}) {
+		t.Errorf("events come as %q", kinds)
+	}
+	r := p.results()[0]
+	if r.Stdout != "line" || r.Stderr != "oops\n"[1:] || r.StdoutBytes != int64(len(want)) || r.StderrBytes != 5 || r.Incomplete {
+		t.Errorf("result %+v", r)
+	}
+}
+
+func TestConfigurationErrors(t *testing.T) {
+	l := newLab(t)
+	sock := filepath.Join(t.TempDir(), "docker.sock")
+	for _, tt := range []struct {
+		name          string
+		args          []string
+		message, hint string
+	}{
+		{"wrong password", []string{"=" + l.dockerHost, "=" + l.password("wr0ng")}, "login refused", "check user and password"},
+		{"missing queue", []string{"-q", "no-such-queue"}, `no such queue: "no-such-queue"`, "--declare"},
+		{"missing vhost", []string{"=" + l.dockerHost, "=" + strings.TrimSuffix(l.amqpURL, "/") + "/nosuch"}, "virtual host", "virtual host"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := l.start(tt.args...)
+			if code := p.wait(); code != exitUsage {
+				t.Errorf("exit %d", code)
+			}
+			lines := strings.Split(strings.TrimSpace(p.stderr.String()), "\n")
+			if len(lines) < 2 {
+				t.Fatalf("stderr %q", lines)
+			}
+			message, hint := lines[len(lines)-2], lines[len(lines)-1]
+			if !strings.HasPrefix(message, "docker-dispatch: error: ") || !strings.Contains(message, tt.message) || !strings.HasPrefix(hint, "hint: ") || !strings.Contains(hint, tt.hint) {
+				t.Errorf("%s\n%s", message, hint)
+			}
+			if strings.Contains(p.stderr.String(), "wr0ng") {
+				t.Error("the password shows")
+			}
+		})
+	}
+	t.Run("no permission on the socket", func(t *testing.T) {
+		if os.Getuid() != 0 {
+			t.Skip("only root can become somebody else")
+		}
+		ln, err := net.Listen("unix", sock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		if err := os.Chmod(sock, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for dir := filepath.Dir(sock); dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
+			os.Chmod(dir, 0o755)
+		}
+		exe, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied := filepath.Join(filepath.Dir(sock), "docker-dispatch")
+		data, err := os.ReadFile(exe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(copied, data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.Command(copied, "-q", "x", sock, l.amqpURL)
+		c.Env = []string{asProgram + "=1"}
+		c.Dir = "/"
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		_, stderr, code := outcome(t, c)
+		if code != exitUsage || !strings.Contains(stderr, "permission denied") || !strings.Contains(stderr, "\nhint: ") {
+			t.Errorf("exit %d\n%s", code, stderr)
+		}
+	})
+}
+
+// TestWaitsForServers starts the program before its servers are there.
+func TestWaitsForServers(t *testing.T) {
+	l := newLab(t)
+	sock := filepath.Join(t.TempDir(), "docker.sock")
+	port, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := port.Addr().String()
+	port.Close() // nobody listens there now
+	broker := regexp.MustCompile(`@[^/]+`).ReplaceAllString(l.amqpURL, "@"+at)
+	p := l.start("="+sock, "="+broker)
+	l.publish(message{"", runMessage("", "echo at last")})
+	p.awaitLog("engine does not answer")
+	p.awaitLog("broker unreachable")
+	host, err := dockerapi.ParseHost(l.dockerHost)
+	if err != nil || !host.IsUnix() {
+		t.Skip("needs an engine on a socket")
+	}
+	relay(t, "unix", sock, "unix", strings.TrimPrefix(l.dockerHost, "unix://"))
+	relay(t, "tcp", at, "tcp", regexp.MustCompile(`@([^/]+)`).FindStringSubmatch(l.amqpURL)[1])
+	p.await("the job", func(stdout, _ string) bool { return strings.Contains(stdout, "| at last\n") })
+	p.done(1)
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	if n := strings.Count(p.stderr.String(), "engine does not answer"); n != 1 {
+		t.Errorf("the engine's absence was logged %d times", n)
+	}
+	if n := strings.Count(p.stderr.String(), "broker unreachable"); n != 1 {
+		t.Errorf("the broker's absence was logged %d times", n)
+	}
+}
+
+// relay listens at one address and passes connections on to another until the test ends.
+func relay(t *testing.T, network, from, toNetwork, to string) {
+	t.Helper()
+	ln, err := net.Listen(network, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			in, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial(toNetwork, to)
+			if err != nil {
+				in.Close()
+				continue
+			}
+			for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
+				go func() {
+					io.Copy(pair[0], pair[1])
+					pair[0].(interface{ CloseWrite() error }).CloseWrite()
+				}()
+			}
+		}
+	}()
+}
+
+// TestStopLeavesContainers stops the program while a job runs and another waits; the next start
+// goes on with both, and the container has run once.
+func TestStopLeavesContainers(t *testing.T) {
+	l := newLab(t)
+	name := fmt.Sprintf("stays-%d", os.Getpid())
+	p := l.start("-c", "1", "--drain", "0s")
+	l.publish(
+		message{"first", runMessage(name, `echo started; while ! [ -e /go ]; do sleep 0.1; done; echo ended`)},
+		message{"second", runMessage("", "echo second")})
+	p.awaitLine(fmt.Sprintf("%-20s | started", name))
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	c, err := l.engine.InspectContainer(context.Background(), name)
+	if err != nil || !c.State.Running {
+		t.Fatalf("the container does not run on: %+v, %v", c.State, err)
+	}
+	l.eventually("both messages are back in the queue", func() bool { return l.ready(l.queue) == 2 })
+
+	p = l.start("-c", "1", "--format", "json")
+	p.await("the adoption", func(stdout, _ string) bool { return strings.Contains(stdout, `"Data":"started\n"`) })
+	l.touch(name, "/go")
+	p.done(2)
+	p.stop()
+	first := p.results()[0]
+	if first.Job != "first" || !first.Adopted || first.Status != cmd.Succeeded || first.Stdout != "started\nended\n" || first.ContainerID != c.ID {
+		t.Errorf("result %+v", first)
+	}
+	if n := l.ready(l.queue) + l.ready(l.queue+".dead") + len(l.containers()); n != 0 {
+		t.Errorf("%d messages or containers left", n)
+	}
+}
+
+// touch makes a file in a running container.
+func (l *lab) touch(container, file string) {
+	l.t.Helper()
+	c := exec.Command("docker", "exec", container, "touch", file)
+	c.Env = append(os.Environ(), "DOCKER_HOST="+l.dockerHost)
+	if out, err := c.CombinedOutput(); err != nil {
+		l.t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	l := newLab(t)
+	p := l.start("--drain", "1h")
+	l.publish(message{"", runMessage("", "echo started; exec sleep 600")})
+	p.await("start", func(stdout, _ string) bool { return strings.Contains(stdout, "| started\n") })
+	p.cmd.Process.Signal(os.Interrupt)
+	p.awaitLog("stopping")
+	l.eventually("the second signal ends it", func() bool {
+		p.cmd.Process.Signal(os.Interrupt) // those that come with the first count as one with it
+		select {
+		case <-p.exited:
+			return true
+		default:
+			return false
+		}
+	})
+	if code := p.wait(); code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+}
+
+func TestStdin(t *testing.T) {
+	l := newLab(t)
+	for _, tt := range []struct {
+		name, in string
+		code     int
+		want     []string
+	}{
+		{"two messages", runMessage("", "echo one") + runMessage("", "echo two") + "\n", 0, []string{"| one\n", "| two\n"}},
+		{"a failure", runMessage("", "exit 3"), 1, []string{"| Error: exited with code 3\n"}},
+		{"rubbish between", runMessage("", "echo one") + "\nrubbish\n" + runMessage("", "echo two"), 1, []string{"| one\n", "| two\n", "| Error: not JSON"}},
+		{"cut short", `{"Command":"run","Image":"busy`, 1, []string{"| Error: not JSON"}},
+		{"too long", `{"Command":"` + strings.Repeat("x", 2<<20) + `"}`, 1, []string{"--max-message"}},
+		{"nothing", "", 0, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := program(t, l.dockerHost, "-")
+			c.Stdin = strings.NewReader(tt.in)
+			stdout, stderr, code := outcome(t, c)
+			if code != tt.code {
+				t.Errorf("exit %d, want %d\n%s", code, tt.code, stderr)
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(stdout, w) {
+					t.Errorf("stdout lacks %q:\n%s", w, stdout)
+				}
+			}
+		})
+	}
+}
+
+// underLoad keeps jobs running while fault is done to a server, and expects every job to end once,
+// with its whole output, and nothing left.
+func underLoad(t *testing.T, fault func(l *lab)) {
+	l := newLab(t)
+	if os.Getenv("DISPATCH_TEST_SERVICES") == "" {
+		need(t, "DISPATCH_TEST_SERVICES")
+	}
+	p := l.start("-c", "4", "--format", "json")
+	const jobs = 16
+	send := func(from, to int) {
+		for i := from; i < to; i++ {
+			name := fmt.Sprintf("load-%d-%d", os.Getpid(), i)
+			l.publish(message{name, runMessage(name, "echo begin; sleep 1; echo end")})
+		}
+	}
+	send(0, jobs/2)
+	p.await("some jobs run", func(stdout, _ string) bool { return strings.Count(stdout, `"begin\n"`) >= 3 })
+	fault(l)
+	send(jobs/2, jobs)
+	p.done(jobs)
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	seen, unknown := map[string]int{}, 0
+	for _, r := range p.results() {
+		seen[r.Job]++
+		switch {
+		case r.Status == cmd.Succeeded && r.Stdout == "begin\nend\n" && !r.Incomplete:
+		case r.Status == cmd.Succeeded && r.Incomplete && l.killed: // what it wrote while the engine was down
+		case r.Status == cmd.Failed && r.Reason == cmd.ReasonKilled: // with its engine
+		case r.Status == cmd.Errored && r.Reason == cmd.ReasonEngine && l.killed: // nobody knows its exit
+			unknown++
+		default:
+			t.Errorf("result %+v", r)
+		}
+	}
+	if len(seen) != jobs {
+		t.Errorf("%d jobs ended, want %d", len(seen), jobs)
+	}
+	for job, n := range seen {
+		if n != 1 {
+			t.Errorf("%s ended %d times", job, n)
+		}
+	}
+	started := map[string]int{}
+	for line := range strings.Lines(p.out()) {
+		var e struct{ Event, Job string }
+		json.Unmarshal([]byte(line), &e)
+		if e.Event == "started" {
+			started[e.Job]++
+		}
+	}
+	for job, n := range started {
+		if n != 1 {
+			t.Errorf("%s started %d times", job, n)
+		}
+	}
+	if n, dead := l.ready(l.queue), l.ready(l.queue+".dead"); n != 0 || dead != unknown {
+		t.Errorf("%d messages left, %d dead letters, want 0 and %d", n, dead, unknown)
+	}
+	if left := l.containers(); len(left) != 0 {
+		t.Errorf("containers left: %v", left)
+	}
+}
+
+func TestBrokerRestartUnderLoad(t *testing.T) {
+	underLoad(t, func(l *lab) {
+		l.server("down", "broker")
+		l.server("up", "broker")
+	})
+}
+
+func TestEngineRestartUnderLoad(t *testing.T) {
+	underLoad(t, func(l *lab) {
+		l.server("down", "engine")
+		l.server("up", "engine")
+	})
+}
+
+func TestEngineKilledUnderLoad(t *testing.T) {
+	underLoad(t, func(l *lab) {
+		l.killed = true
+		l.server("kill", "engine")
+		l.server("up", "engine")
+	})
+}
+
+// TestSplitsStdin feeds streams to the splitter of stdin.
+func TestSplitsStdin(t *testing.T) {
+	for in, want := range map[string][]string{
+		`{"a":1}{"b":"}"} {"c":"\"}"}`: {`{"a":1}`, `{"b":"}"}`, `{"c":"\"}"}`},
+		"{\n\"a\": [1, {}]\n}\n":       {"{\n\"a\": [1, {}]\n}"},
+		"rubbish\n{}":                  {"rubbish", "{}"},
+		"[1]\n{}":                      {"[1]", "{}"},
+		"{} trailing\n{}":              {"{}", "trailing", "{}"},
+		`{"a":`:                        {`{"a":`},
+		" \r\n\t":                      nil,
+	} {
+		s := newStdinSource(strings.NewReader(in), nil, 1, 100)
+		messages := make(chan []byte, 10)
+		s.read(t.Context(), messages)
+		var got []string
+		for m := range messages {
+			got = append(got, string(m))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestJSONCutsLongLines(t *testing.T) {
+	var b bytes.Buffer
+	r := &jsonReporter{&out{w: &b}}
+	line := bytes.Repeat([]byte("é"), maxData) // two bytes each: cuts must not fall inside
+	r.Output(cmd.Output{ContainerName: "web", Stream: "stdout", Offset: 7, Data: append([]byte("x"), line...)})
+	var got []byte
+	for l := range strings.Lines(b.String()) {
+		var e struct {
+			Offset       int64
+			Data, Base64 string
+		}
+		if err := json.Unmarshal([]byte(l), &e); err != nil {
+			t.Fatal(err)
+		}
+		raw, _ := base64.StdEncoding.DecodeString(e.Base64)
+		if int(e.Offset) != 7+len(got) || len(e.Data) > maxData || len(raw) > 0 {
+			t.Fatalf("event at %d with %d bytes, %d of them base64", e.Offset, len(e.Data), len(raw))
+		}
+		got = append(got, e.Data...)
+	}
+	if string(got) != "x"+string(line) {
+		t.Error("bytes lost")
+	}
+}
+
+func TestTextForgesNothing(t *testing.T) {
+	var b bytes.Buffer
+	r := &textReporter{&out{w: &b}}
+	r.Result(cmd.Result{Job: "a\nfake | line\x1b[31m", Error: "bad\r\nthing\x1b[0m"})
+	if got, want := b.String(), "a?fake | line?[31m   | Error: bad thing?[0m\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestReaderGoes closes the program's stdout: it stops in order, and leaves the container.
+func TestReaderGoes(t *testing.T) {
+	l := newLab(t)
+	name := fmt.Sprintf("reader-%d", os.Getpid())
+	c := program(t, "-q", l.queue, "--drain", "0s", l.dockerHost, l.amqpURL)
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Process.Kill()
+	l.publish(message{"m", runMessage(name, "echo one; while :; do echo more; sleep 0.1; done")})
+	buf := make([]byte, 100)
+	if _, err := stdout.Read(buf); err != nil {
+		t.Fatal(err)
+	}
+	stdout.Close()
+	c.Wait()
+	if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "standard output was closed") {
+		t.Errorf("exit %d\n%s", code, &stderr)
+	}
+	if c, err := l.engine.InspectContainer(context.Background(), name); err != nil || !c.State.Running {
+		t.Errorf("the container does not run on: %v", err)
+	}
+}
+
+// TestStopWithStuckReader stops the program while nobody reads its output.
+func TestStopWithStuckReader(t *testing.T) {
+	l := newLab(t)
+	c := program(t, "-q", l.queue, "--drain", "0s", l.dockerHost, l.amqpURL)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	c.Stdout = w
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	defer c.Process.Kill()
+	l.publish(message{"m", runMessage("", "while :; do echo many many words; done")})
+	r.Read(make([]byte, 1)) // it runs; and from now on the pipe fills
+	c.Process.Signal(syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() { c.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("the program does not end")
+	}
+	if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "nobody reads") {
+		t.Errorf("exit %d\n%s", code, &stderr)
+	}
+}
+
+// TestStdinKeepsOrder gives messages back to stdin's source; they must come again in their order.
+func TestStdinKeepsOrder(t *testing.T) {
+	gate := new(cmd.Gate)
+	gate.Set(true)
+	s := newStdinSource(strings.NewReader(`{"n":1}{"n":2}{"n":3}{"n":4}`), gate, 4, 100)
+	jobs := make(chan cmd.Job)
+	done := make(chan error, 1)
+	go func() { done <- s.Run(t.Context(), jobs) }()
+	var first []cmd.Job
+	for range 3 {
+		first = append(first, <-jobs)
+	}
+	gate.Set(false)
+	for _, i := range []int{1, 0, 2} {
+		first[i].Settle(t.Context(), cmd.Requeue, cmd.Result{})
+	}
+	gate.Set(true)
+	var got []string
+	for j := range jobs {
+		got = append(got, string(j.Body))
+		j.Settle(t.Context(), cmd.Ack, cmd.Result{Status: cmd.Succeeded})
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{`{"n":1}`, `{"n":2}`, `{"n":3}`, `{"n":4}`}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,221 @@
+// Command docker-dispatch takes messages from a RabbitMQ queue and for each one drives a Docker
+// Engine: run, stop and remove containers. This package is flags, wiring, signals and exit codes,
+// and all text that a person reads; what a message means is internal/cmd's.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// Exit codes.
+const (
+	exitClean  = 0 // stopped as asked; with messages from stdin: all succeeded
+	exitFailed = 1 // failed at run time, or forced to stop
+	exitUsage  = 2 // wrong usage or configuration: starting it again does not help
+)
+
+// lastAcks bounds how long a stop waits for the broker to take the last acks.
+const lastAcks = 10 * time.Second
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	signal.Ignore(syscall.SIGPIPE) // a reader that goes must not end us out of order: see out.gone
+	os.Exit(run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr, signals))
+}
+
+// run is the program. It returns the exit code.
+func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal) int {
+	s, err := parseSettings(args, getenv)
+	switch {
+	case errors.Is(err, errHelp):
+		fmt.Fprint(stdout, usage)
+		return exitClean
+	case errors.Is(err, errVersion):
+		fmt.Fprintln(stdout, "docker-dispatch", versionString())
+		return exitClean
+	case err != nil:
+		return fail(stderr, err)
+	}
+	client, err := s.client()
+	if err != nil {
+		return fail(stderr, err)
+	}
+	defer client.Close()
+	d := &daemon{settings: s, client: client, log: s.logger(stderr), stdin: stdin, stdout: stdout}
+	if err := d.run(signals); err != nil {
+		return fail(stderr, err)
+	}
+	return exitClean
+}
+
+// A source brings jobs: the broker, or stdin.
+type source interface {
+	// Run hands jobs over until ctx ends, and closes the channel.
+	Run(ctx context.Context, jobs chan<- cmd.Job) error
+	// Close ends the connections that Run left open so that jobs could be settled.
+	Close(ctx context.Context) error
+}
+
+// daemon is the program at work.
+type daemon struct {
+	*settings
+	client *dockerapi.Client
+	log    *slog.Logger
+	stdin  io.Reader
+	stdout io.Writer
+}
+
+// sameSignal is how far apart two signals are that mean one: a terminal and timeout(1) signal both
+// the process and its group.
+const sameSignal = 250 * time.Millisecond
+
+// stuck is how long jobs that were told to leave their containers may take to do so.
+const stuck = 5 * time.Second
+
+var (
+	errReaderGone = errors.New("standard output was closed by its reader; containers that ran are still running, and their messages go back to the queue")
+	errStuck      = errors.New("stopped although nobody reads standard output; containers that ran are still running, and their messages go back to the queue")
+)
+
+// errForced is returned when a second signal ends the program at once.
+var errForced = errors.New("stopped at once by a second signal; containers that ran are still running")
+
+// run connects source and pool, and stops them in order: intake, jobs, connections.
+func (d *daemon) run(signals <-chan os.Signal) error {
+	intake, stopIntake := context.WithCancel(context.Background())
+	defer stopIntake()
+	work, stopWork := context.WithCancel(context.Background())
+	defer stopWork()
+
+	if err := d.checkEngine(intake); err != nil {
+		return err
+	}
+	gate := new(cmd.Gate)
+	src, err := d.source(gate)
+	if err != nil {
+		return err
+	}
+	out := &out{w: d.stdout, log: d.log, gone: make(chan struct{})}
+	pool := cmd.NewPool(cmd.Config{
+		Docker: d.client, Reporter: d.reporter(out), Log: d.log, Gate: gate, Host: d.host,
+		Concurrency: d.concurrency, Pull: d.pull, Timeout: d.timeout, Capture: d.capture, MaxMessage: d.maxMessage,
+	})
+
+	jobs := make(chan cmd.Job, d.ahead)
+	sourceDone, poolDone, closed := make(chan error, 1), make(chan int, 1), make(chan error, 1)
+	go func() { sourceDone <- src.Run(intake, jobs) }()
+	go func() { poolDone <- pool.Run(work, jobs) }()
+
+	var failure error // of the source, or of our own
+	var drain, grace <-chan time.Time
+	var stopped time.Time // when the stop began
+	stop := func(why string, args ...any) {
+		stopped = time.Now()
+		d.log.Info("stopping: no more messages are taken; running jobs get time to end", append(args, "reason", why, "drain", d.drain)...)
+		stopIntake()
+		drain = time.After(d.drain)
+	}
+	left := 0
+	gone := out.gone
+	finish := func() {
+		poolDone = nil
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), lastAcks)
+			defer cancel()
+			closed <- src.Close(ctx)
+		}()
+	}
+	for {
+		select {
+		case sig := <-signals:
+			if stopped.IsZero() {
+				stop(sig.String())
+			} else if time.Since(stopped) >= sameSignal {
+				return errForced
+			}
+		case <-gone:
+			gone = nil
+			failure = errReaderGone
+			if stopped.IsZero() {
+				stop("standard output was closed")
+			}
+		case <-drain:
+			stopWork()
+			grace = time.After(stuck)
+		case <-grace:
+			// A job that has been told to stop and does not is one that cannot write its output.
+			return errStuck
+		case err := <-sourceDone:
+			sourceDone = nil
+			failure = cmp.Or(err, failure)
+		case left = <-poolDone:
+			grace = nil
+			finish()
+		case err := <-closed:
+			if sourceDone != nil {
+				failure = cmp.Or(<-sourceDone, failure)
+			}
+			if err != nil {
+				d.log.Warn("connection not closed in order; the broker may deliver messages again", "error", err)
+			}
+			return d.ended(src, left, failure)
+		}
+	}
+}
+
+// ended tells how the program ended.
+func (d *daemon) ended(src source, left int, err error) error {
+	if left > 0 {
+		d.log.Warn("stopped; jobs were left as they are: containers that run go on, and the messages go back to the queue", "jobs", left)
+	} else {
+		d.log.Info("stopped")
+	}
+	if err != nil {
+		return err
+	}
+	if in, ok := src.(*stdinSource); ok {
+		return in.failed(left)
+	}
+	return nil
+}
+
+// checkEngine asks the engine once, for what no waiting would mend. An engine that does not answer
+// is no error: the pool waits for it.
+func (d *daemon) checkEngine(ctx context.Context) error {
+	_, err := d.client.Ping(ctx)
+	if err != nil && permanent(err) {
+		return err
+	}
+	return nil
+}
+
+func (d *daemon) source(gate *cmd.Gate) (source, error) {
+	if d.amqpURL == "-" {
+		return newStdinSource(d.stdin, gate, d.concurrency+d.ahead, d.maxMessage), nil
+	}
+	return amqpsrc.New(amqpsrc.Config{
+		URL: d.amqpURL, Queue: d.queue, Declare: d.declare, Prefetch: d.concurrency + d.ahead,
+		DeadLetter: d.deadLetter, Host: d.host, Version: versionString(), Log: d.log, Gate: gate,
+	}), nil
+}
+
+func (d *daemon) reporter(out *out) cmd.Reporter {
+	if d.format == "json" {
+		return &jsonReporter{out}
+	}
+	return &textReporter{out}
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// asProgram makes the test binary be the program.
+const asProgram = "DISPATCH_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// program is the test binary as the program, with an environment that says nothing of servers.
+func program(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(exe, args...)
+	c.Env = []string{asProgram + "=1", "HOME=" + t.TempDir()}
+	return c
+}
+
+// outcome runs the program to its end.
+func outcome(t *testing.T, c *exec.Cmd) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	err := c.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return out.String(), errs.String(), exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), 0
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	for _, args := range [][]string{{"-h"}, {"--help"}, {"-q", "x", "-h"}} {
+		stdout, stderr, code := outcome(t, program(t, args...))
+		if stdout != usage || stderr != "" || code != 0 {
+			t.Errorf("%q: exit %d, stderr %q, stdout %q", args, code, stderr, stdout)
+		}
+	}
+	for line := range strings.Lines(usage) {
+		if len(line) > 96 {
+			t.Errorf("usage: line of %d characters: %s", len(line), line)
+		}
+	}
+	stdout, stderr, code := outcome(t, program(t, "--version"))
+	if !strings.HasPrefix(stdout, "docker-dispatch ") || strings.Count(stdout, "\n") != 1 || stderr != "" || code != 0 {
+		t.Errorf("--version: exit %d, stderr %q, stdout %q", code, stderr, stdout)
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	const list = "docker-dispatch -h lists the options"
+	const explain = "docker-dispatch -h explains the options"
+	const amqpHint = "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin"
+	const dockerHint = "a Docker address is ip:port, the path of a socket, or tcp://, unix://, http:// or https://"
+	for _, tt := range []struct {
+		args          string
+		message, hint string
+	}{
+		{"", "no queue given", "name the queue to take messages from: docker-dispatch -q NAME ...; or give - as the broker address to read messages from stdin"},
+		{"--nosuch", "unknown option -nosuch", list},
+		{"-q", "option -q needs a value", list},
+		{"-q x -c many", `invalid value "many" for option -c: expected a whole number`, list},
+		{"-q x --drain 10", `invalid value "10" for option -drain: expected a time such as 10s or 1h30m`, list},
+		{"-q x --capture 10q", `invalid value "10q" for option -capture: expected a size such as 512, 64k or 1m, below 2g`, list},
+		{"-q x --max-message 9g", `invalid value "9g" for option -max-message: expected a size such as 512, 64k or 1m, below 2g`, list},
+		{"-q x --max-message 0", "--max-message must be at least 1 byte", "leave it out for 1m"},
+		{"-q x -c 0", "--concurrency 0: at least one container must be allowed to run", "leave it out for 16"},
+		{"-q x --ahead -1", "--ahead -1: it cannot be negative", "0 takes no message before it can run"},
+		{"-q x -c 65535 --ahead 1", "--concurrency 65535 and --ahead 1 together are over 65535, the most that a broker delivers at a time", "give smaller ones"},
+		{"-q x --drain -1s", "--drain -1s: it cannot be negative", "0s leaves running containers at once"},
+		{"-q x --timeout -1s", "--timeout -1s: it cannot be negative", "leave it out for no limit"},
+		{"-q x --format yaml", `--format "yaml": not one of text, json`, explain},
+		{"-q x --log-format yaml", `--log-format "yaml": not one of text, json`, explain},
+		{"-q x --pull maybe", `--pull "maybe": not one of missing, always, never`, explain},
+		{"-q x --declare stream", `--declare "stream": not one of quorum, classic`, explain},
+		{"-q x --dead-letter x", "--dead-letter x is the queue itself; what cannot be carried out would go round for ever", "name another queue, or none"},
+		{"-q x a b c", "3 addresses given; at most two are taken: dockerHostAddr amqpAddr", "options may stand anywhere, but each value belongs right behind its option"},
+		{"amqp://u:secret@h /run/docker.sock -q x", "the first address is the broker's; the Docker Engine's comes first",
+			"docker-dispatch [options] dockerHostAddr amqpAddr, for example /var/run/docker.sock amqp://u:xxxxx@h"},
+		{"-q x /run/docker.sock http://h", "", amqpHint},
+		{"-q x /run/docker.sock amqp://u:secret%zz@h", "", amqpHint},
+		{"-q x fd://", "", dockerHint},
+		{"-q x tcp://h:1 --tlsverify --tlscacert nosuch.pem", "", "--tlscacert, --tlscert and --tlskey name PEM files; DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem"},
+	} {
+		stdout, stderr, code := outcome(t, program(t, strings.Fields(tt.args)...))
+		message, hint, _ := strings.Cut(strings.TrimSuffix(stderr, "\n"), "\n")
+		if code != exitUsage || stdout != "" || hint != "hint: "+tt.hint || !strings.HasPrefix(message, "docker-dispatch: error: ") ||
+			tt.message != "" && message != "docker-dispatch: error: "+tt.message {
+			t.Errorf("%s: exit %d, stdout %q, stderr:\n%s\nwant %q and hint %q", tt.args, code, stdout, stderr, tt.message, tt.hint)
+		}
+		if strings.Contains(stderr, "secret") {
+			t.Errorf("%s: the password shows: %s", tt.args, stderr)
+		}
+	}
+}
+
+func TestSettingsFromEnvironment(t *testing.T) {
+	env := map[string]string{"DOCKER_HOST": "tcp://engine:2375", "AMQP_URL": "amqp://broker"}
+	getenv := func(k string) string { return env[k] }
+	for _, tt := range []struct {
+		args         []string
+		docker, amqp string
+	}{
+		{nil, "tcp://engine:2375", "amqp://broker"},
+		{[]string{"/run/d.sock"}, "unix:///run/d.sock", "amqp://broker"},
+		{[]string{"/run/d.sock", "-v", "amqp://other", "--ahead=0"}, "unix:///run/d.sock", "amqp://other"},
+	} {
+		s, err := parseSettings(append([]string{"-q", "x"}, tt.args...), getenv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.dockerHost.String() != tt.docker || s.amqpURL != tt.amqp || s.deadLetter != "x.dead" || s.concurrency != 16 {
+			t.Errorf("%q: %+v", tt.args, s)
+		}
+	}
+	clear(env)
+	s, err := parseSettings([]string{"-q", "x", "--dead-letter", "none"}, getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.dockerHost.String() != "unix:///var/run/docker.sock" || s.amqpURL != "amqp://guest:guest@localhost:5672/" || s.deadLetter != "" {
+		t.Errorf("defaults: %+v", s)
+	}
+}

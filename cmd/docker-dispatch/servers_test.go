@@ -1,0 +1,361 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// patience bounds every wait of the tests with real servers; none of them waits for the time itself.
+const patience = 60 * time.Second
+
+// lab is what a test has of the real servers, with a queue of its own.
+type lab struct {
+	t          *testing.T
+	dockerHost string
+	amqpURL    string
+	engine     *dockerapi.Client
+	queue      string
+	killed     bool // the test killed the engine
+}
+
+// newLab finds the servers that scripts/services started. Without them the test is skipped, and
+// fails where they are required.
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	l := &lab{t: t, dockerHost: os.Getenv("DOCKER_HOST"), amqpURL: os.Getenv("AMQP_URL")}
+	if l.dockerHost == "" || l.amqpURL == "" {
+		need(t, "DOCKER_HOST and AMQP_URL")
+	}
+	host, err := dockerapi.ParseHost(l.dockerHost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.engine, err = dockerapi.New(host, dockerapi.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	l.queue = fmt.Sprintf("test-%d-%s", time.Now().UnixNano(), strings.ReplaceAll(t.Name(), "/", "-"))
+	if len(l.queue) > 200 {
+		l.queue = l.queue[:200]
+	}
+	l.withChannel(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclare(l.queue, true, false, false, false, nil)
+		return err
+	})
+	t.Cleanup(func() {
+		l.withChannel(func(ch *amqp.Channel) error {
+			_, err := ch.QueueDelete(l.queue, false, false, false)
+			return errors.Join(err, func() error { _, err := ch.QueueDelete(l.queue+".dead", false, false, false); return err }())
+		})
+		for _, c := range l.containers() {
+			if err := l.engine.RemoveContainer(context.Background(), c.ID, dockerapi.RemoveOptions{Force: true, Volumes: true}); err != nil {
+				t.Logf("container %s not removed: %v", c.Name, err)
+			}
+		}
+		l.engine.Close()
+	})
+	return l
+}
+
+// need skips a test that wants servers, or fails it where they are required.
+func need(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("DISPATCH_TEST_REQUIRE_SERVERS") != "" {
+		t.Fatalf("%s not set; run scripts/test", what)
+	}
+	t.Skipf("%s not set; eval \"$(scripts/services env)\" sets it", what)
+}
+
+// withChannel does something on the broker, again where the connection fails: tests restart it.
+func (l *lab) withChannel(do func(*amqp.Channel) error) {
+	l.t.Helper()
+	var last error
+	l.eventually("the broker does as told", func() bool {
+		last = func() error {
+			conn, err := amqp.Dial(l.amqpURL)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			ch, err := conn.Channel()
+			if err != nil {
+				return err
+			}
+			return do(ch)
+		}()
+		if last != nil {
+			l.t.Logf("broker: %v", last)
+		}
+		return last == nil
+	})
+}
+
+// publish puts messages on the queue, each confirmed. An empty id gives none.
+func (l *lab) publish(messages ...message) {
+	l.t.Helper()
+	l.withChannel(func(ch *amqp.Channel) error {
+		if err := ch.Confirm(false); err != nil {
+			return err
+		}
+		for len(messages) > 0 {
+			m := messages[0]
+			c, err := ch.PublishWithDeferredConfirm("", l.queue, true, false, amqp.Publishing{
+				MessageId: m.id, Body: []byte(m.body), DeliveryMode: amqp.Persistent, ContentType: "application/json",
+			})
+			if err != nil {
+				return err
+			}
+			if !c.Wait() {
+				return errors.New("not confirmed")
+			}
+			messages = messages[1:]
+		}
+		return nil
+	})
+}
+
+type message struct{ id, body string }
+
+// ready counts the messages that wait in a queue.
+func (l *lab) ready(queue string) (n int) {
+	l.t.Helper()
+	l.withChannel(func(ch *amqp.Channel) error {
+		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+		n = q.Messages
+		return err
+	})
+	return n
+}
+
+// dead takes all messages from the dead-letter queue.
+func (l *lab) dead() (dead []amqp.Delivery) {
+	l.t.Helper()
+	l.withChannel(func(ch *amqp.Channel) error {
+		for {
+			d, ok, err := ch.Get(l.queue+".dead", true)
+			if err != nil || !ok {
+				return err
+			}
+			dead = append(dead, d)
+		}
+	})
+	return dead
+}
+
+// containers lists what the queue's jobs have on the engine.
+func (l *lab) containers() []dockerapi.ContainerSummary {
+	l.t.Helper()
+	list, err := l.engine.ListContainers(context.Background(), dockerapi.ListOptions{All: true, Labels: []string{cmd.LabelQueue + "=" + l.queue}})
+	if err != nil {
+		l.t.Logf("containers: %v", err)
+	}
+	return list
+}
+
+// eventually waits until a condition holds, asking for it again and again.
+func (l *lab) eventually(what string, ok func() bool) {
+	l.t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline.C:
+			l.t.Fatalf("not within %v: %s", patience, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// server has scripts/services start, end or kill a server.
+func (l *lab) server(args ...string) {
+	l.t.Helper()
+	script := os.Getenv("DISPATCH_TEST_SERVICES")
+	if script == "" {
+		need(l.t, "DISPATCH_TEST_SERVICES")
+	}
+	if out, err := exec.Command(script, args...).CombinedOutput(); err != nil {
+		l.t.Fatalf("services %q: %v\n%s", args, err, out)
+	}
+}
+
+// process is the program at work in a process of its own.
+type process struct {
+	l      *lab
+	cmd    *exec.Cmd
+	exited chan struct{}
+	code   int            // written before exited is closed
+	piped  sync.WaitGroup // the readers of its output
+
+	mu     sync.Mutex
+	stdout bytes.Buffer
+	stderr bytes.Buffer
+	grown  chan struct{} // closed when either has grown
+}
+
+// start starts the program on the lab's servers and queue. Arguments that begin with = replace the
+// addresses.
+func (l *lab) start(args ...string) *process {
+	l.t.Helper()
+	addresses := []string{l.dockerHost, l.amqpURL}
+	var options []string
+	for i, at := 0, 0; i < len(args); i++ {
+		if a, ok := strings.CutPrefix(args[i], "="); ok {
+			addresses[at] = a
+			at++
+			continue
+		}
+		options = append(options, args[i])
+	}
+	p := &process{l: l, exited: make(chan struct{}), grown: make(chan struct{})}
+	p.cmd = program(l.t, append(append([]string{"-q", l.queue}, options...), addresses...)...)
+	p.pipe(p.cmd.StdoutPipe, &p.stdout)
+	p.pipe(p.cmd.StderrPipe, &p.stderr)
+	if err := p.cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	go func() {
+		state, err := p.cmd.Process.Wait()
+		if err == nil {
+			p.code = state.ExitCode()
+		}
+		close(p.exited)
+	}()
+	l.t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		<-p.exited
+		if l.t.Failed() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			l.t.Logf("stdout:\n%.5000s\nstderr:\n%.10000s", p.stdout.String(), p.stderr.String())
+		}
+	})
+	return p
+}
+
+func (p *process) pipe(open func() (io.ReadCloser, error), to *bytes.Buffer) {
+	r, err := open()
+	if err != nil {
+		p.l.t.Fatal(err)
+	}
+	p.piped.Go(func() {
+		in := bufio.NewReader(r)
+		for {
+			line, err := in.ReadBytes('\n')
+			p.mu.Lock()
+			to.Write(line)
+			close(p.grown)
+			p.grown = make(chan struct{})
+			p.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	})
+}
+
+// await waits until what the program has printed so far, on stdout and stderr, satisfies ok.
+func (p *process) await(what string, ok func(stdout, stderr string) bool) {
+	p.l.t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for {
+		p.mu.Lock()
+		done, grown := ok(p.stdout.String(), p.stderr.String()), p.grown
+		p.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-grown:
+		case <-deadline.C:
+			p.l.t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}
+
+func (p *process) awaitLine(line string) {
+	p.l.t.Helper()
+	p.await("stdout line "+line, func(stdout, _ string) bool { return strings.Contains(stdout, line+"\n") })
+}
+
+func (p *process) awaitLog(text string) {
+	p.l.t.Helper()
+	p.await("log "+text, func(_, stderr string) bool { return strings.Contains(stderr, text) })
+}
+
+// done waits until n jobs have ended, as the log has it.
+func (p *process) done(n int) {
+	p.l.t.Helper()
+	p.await(fmt.Sprintf("%d jobs done", n), func(_, stderr string) bool { return strings.Count(stderr, `msg="job done"`) >= n })
+}
+
+func (p *process) out() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stdout.String()
+}
+
+// stop sends SIGTERM, and returns the exit code.
+func (p *process) stop() int {
+	p.l.t.Helper()
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	return p.wait()
+}
+
+func (p *process) wait() int {
+	p.l.t.Helper()
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		p.l.t.Fatal("the program does not end")
+	}
+	p.piped.Wait()
+	return p.code
+}
+
+// results reads the result events of a program that runs with --format json.
+func (p *process) results() (results []cmd.Result) {
+	p.l.t.Helper()
+	for line := range strings.Lines(p.out()) {
+		var e struct {
+			Event string
+			cmd.Result
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			p.l.t.Fatalf("stdout line is no JSON: %v: %.200q", err, line)
+		}
+		if e.Event == "result" {
+			results = append(results, e.Result)
+		}
+	}
+	return results
+}
+
+// password returns the broker's address with another password.
+func (l *lab) password(p string) string {
+	u, err := url.Parse(l.amqpURL)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	u.User = url.UserPassword(u.User.Username(), p)
+	return u.String()
+}

@@ -1,0 +1,307 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// settings is what the command line and the environment say.
+type settings struct {
+	dockerHost dockerapi.Host
+	amqpURL    string // "-": messages come from stdin
+
+	queue       string
+	declare     string // "", "classic" or "quorum"
+	concurrency int
+	ahead       int
+	verbose     bool
+	logFormat   string
+	format      string
+	capture     int
+	deadLetter  string // empty: reject
+	drain       time.Duration
+	pull        string
+	timeout     time.Duration
+	maxMessage  int
+
+	tlsVerify              bool
+	tlsCA, tlsCert, tlsKey string
+	apiVersion             string
+	host                   string // this machine's name
+}
+
+// Asked for on the command line instead of work.
+var (
+	errHelp    = errors.New("help")
+	errVersion = errors.New("version")
+)
+
+// parseSettings reads the command line and the environment. Its errors have hints.
+func parseSettings(args []string, getenv func(string) string) (*settings, error) {
+	s := &settings{
+		concurrency: 16, ahead: 4, logFormat: "text", format: "text", capture: 64 << 10,
+		drain: 10 * time.Second, pull: "missing", maxMessage: 1 << 20,
+		tlsVerify: getenv("DOCKER_TLS_VERIFY") != "", apiVersion: getenv("DOCKER_API_VERSION"),
+	}
+	var version bool
+	deadLetter := ""
+	fs := flag.NewFlagSet("docker-dispatch", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	fs.StringVar(&s.queue, "q", "", "")
+	fs.StringVar(&s.queue, "queue", "", "")
+	fs.StringVar(&s.declare, "declare", "", "")
+	fs.IntVar(&s.concurrency, "c", s.concurrency, "")
+	fs.IntVar(&s.concurrency, "concurrency", s.concurrency, "")
+	fs.IntVar(&s.ahead, "ahead", s.ahead, "")
+	fs.BoolVar(&s.verbose, "v", false, "")
+	fs.BoolVar(&s.verbose, "verbose", false, "")
+	fs.StringVar(&s.logFormat, "log-format", s.logFormat, "")
+	fs.StringVar(&s.format, "format", s.format, "")
+	fs.Var((*size)(&s.capture), "capture", "")
+	fs.StringVar(&deadLetter, "dead-letter", "", "")
+	fs.DurationVar(&s.drain, "drain", s.drain, "")
+	fs.StringVar(&s.pull, "pull", s.pull, "")
+	fs.DurationVar(&s.timeout, "timeout", 0, "")
+	fs.Var((*size)(&s.maxMessage), "max-message", "")
+	fs.BoolVar(&s.tlsVerify, "tlsverify", s.tlsVerify, "")
+	fs.StringVar(&s.tlsCA, "tlscacert", "", "")
+	fs.StringVar(&s.tlsCert, "tlscert", "", "")
+	fs.StringVar(&s.tlsKey, "tlskey", "", "")
+	fs.BoolVar(&version, "version", false, "")
+
+	var addresses []string
+	for rest := args; ; { // options may stand before, between and behind the addresses
+		if err := fs.Parse(rest); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, errHelp
+			}
+			return nil, usageError(flagError(err), "docker-dispatch -h lists the options")
+		}
+		if fs.NArg() == 0 {
+			break
+		}
+		addresses = append(addresses, fs.Arg(0))
+		rest = fs.Args()[1:]
+	}
+	if version {
+		return nil, errVersion
+	}
+	if err := s.addresses(addresses, getenv); err != nil {
+		return nil, err
+	}
+	s.deadLetter = deadLetter
+	switch deadLetter {
+	case "":
+		s.deadLetter = s.queue + ".dead"
+	case "none":
+		s.deadLetter = ""
+	}
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	if err := s.tlsFiles(getenv); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.host, err = os.Hostname(); err != nil {
+		s.host = "unknown"
+	}
+	return s, nil
+}
+
+// addresses takes the two addresses, or their defaults.
+func (s *settings) addresses(given []string, getenv func(string) string) error {
+	if len(given) > 2 {
+		return usageError(fmt.Sprintf("%d addresses given; at most two are taken: dockerHostAddr amqpAddr", len(given)),
+			"options may stand anywhere, but each value belongs right behind its option")
+	}
+	docker, amqp := getenv("DOCKER_HOST"), getenv("AMQP_URL")
+	if len(given) > 0 {
+		docker = given[0]
+	}
+	if len(given) > 1 {
+		amqp = given[1]
+	}
+	if amqp == "" {
+		amqp = "amqp://guest:guest@localhost:5672/"
+	}
+	if strings.HasPrefix(docker, "amqp://") || strings.HasPrefix(docker, "amqps://") {
+		return usageError("the first address is the broker's; the Docker Engine's comes first",
+			"docker-dispatch [options] dockerHostAddr amqpAddr, for example /var/run/docker.sock "+amqpsrc.Redact(docker))
+	}
+	var err error
+	if s.dockerHost, err = dockerapi.ParseHost(docker); err != nil {
+		return usageError(err.Error(), "a Docker address is ip:port, the path of a socket, or tcp://, unix://, http:// or https://")
+	}
+	s.amqpURL = amqp
+	if amqp == "-" {
+		return nil
+	}
+	if err := amqpsrc.CheckURL(amqp); err != nil {
+		return usageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin")
+	}
+	return nil
+}
+
+func (s *settings) validate() error {
+	if s.amqpURL != "-" && s.queue == "" {
+		return usageError("no queue given", "name the queue to take messages from: docker-dispatch -q NAME ...; or give - as the broker address to read messages from stdin")
+	}
+	if s.amqpURL == "-" {
+		s.queue = "stdin"
+	}
+	if len(s.queue) > 255 {
+		return usageError(fmt.Sprintf("--queue has %d bytes; a queue's name has at most 255", len(s.queue)), "docker-dispatch -h lists the options")
+	}
+	switch {
+	case s.concurrency < 1:
+		return usageError(fmt.Sprintf("--concurrency %d: at least one container must be allowed to run", s.concurrency), "leave it out for 16")
+	case s.ahead < 0:
+		return usageError(fmt.Sprintf("--ahead %d: it cannot be negative", s.ahead), "0 takes no message before it can run")
+	case s.concurrency > math.MaxUint16 || s.concurrency+s.ahead > math.MaxUint16:
+		return usageError(fmt.Sprintf("--concurrency %d and --ahead %d together are over %d, the most that a broker delivers at a time", s.concurrency, s.ahead, math.MaxUint16), "give smaller ones")
+	case s.drain < 0:
+		return usageError(fmt.Sprintf("--drain %v: it cannot be negative", s.drain), "0s leaves running containers at once")
+	case s.timeout < 0:
+		return usageError(fmt.Sprintf("--timeout %v: it cannot be negative", s.timeout), "leave it out for no limit")
+	case s.maxMessage < 1:
+		return usageError("--max-message must be at least 1 byte", "leave it out for 1m")
+	}
+	if s.deadLetter != "" && s.deadLetter == s.queue && s.amqpURL != "-" {
+		return usageError(fmt.Sprintf("--dead-letter %s is the queue itself; what cannot be carried out would go round for ever", s.queue), "name another queue, or none")
+	}
+	for _, o := range []struct {
+		option, value string
+		allowed       []string
+	}{
+		{"--declare", s.declare, []string{"", "quorum", "classic"}},
+		{"--format", s.format, []string{"text", "json"}},
+		{"--log-format", s.logFormat, []string{"text", "json"}},
+		{"--pull", s.pull, []string{"missing", "always", "never"}},
+	} {
+		if !slices.Contains(o.allowed, o.value) {
+			return usageError(fmt.Sprintf("%s %q: not one of %s", o.option, o.value, strings.TrimPrefix(strings.Join(o.allowed, ", "), ", ")),
+				"docker-dispatch -h explains the options")
+		}
+	}
+	return nil
+}
+
+// flagError puts an error of package flag, which has no types for them, into this program's words.
+func flagError(err error) string {
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
+		return "unknown option " + name
+	}
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: "); ok {
+		return "option " + name + " needs a value"
+	}
+	text = strings.Replace(text, "for flag", "for option", 1)
+	if told, ok := strings.CutSuffix(text, ": parse error"); ok {
+		if strings.HasSuffix(told, "-drain") || strings.HasSuffix(told, "-timeout") {
+			return told + ": expected a time such as 10s or 1h30m"
+		}
+		return told + ": expected a whole number"
+	}
+	return text
+}
+
+// tlsFiles fills in the files that the options do not name, as the docker CLI does: from
+// DOCKER_CERT_PATH, else from the folder of docker's configuration. Those that do not exist
+// are left out.
+func (s *settings) tlsFiles(getenv func(string) string) error {
+	if s.dockerHost.IsUnix() {
+		return nil // as the docker CLI: no TLS over a socket
+	}
+	if !s.tlsVerify && !s.dockerHost.TLS() && s.tlsCA == "" && s.tlsCert == "" && s.tlsKey == "" {
+		return nil
+	}
+	folder := getenv("DOCKER_CERT_PATH")
+	if folder == "" {
+		folder = getenv("DOCKER_CONFIG")
+	}
+	if folder == "" {
+		folder = filepath.Join(getenv("HOME"), ".docker")
+	}
+	s.tlsVerify = true
+	for _, f := range []struct {
+		file *string
+		name string
+	}{{&s.tlsCA, "ca.pem"}, {&s.tlsCert, "cert.pem"}, {&s.tlsKey, "key.pem"}} {
+		if *f.file != "" {
+			continue
+		}
+		path := filepath.Join(folder, f.name)
+		if _, err := os.Stat(path); err == nil {
+			*f.file = path
+		}
+	}
+	return nil
+}
+
+// client makes the engine's client.
+func (s *settings) client() (*dockerapi.Client, error) {
+	o := dockerapi.Options{APIVersion: s.apiVersion}
+	host := s.dockerHost
+	if s.tlsVerify && !host.IsUnix() {
+		var conf *tls.Config
+		conf, err := dockerapi.TLSConfig(s.tlsCA, s.tlsCert, s.tlsKey, true)
+		if err != nil {
+			return nil, usageError(err.Error(), "--tlscacert, --tlscert and --tlskey name PEM files; DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem")
+		}
+		o.TLS, host = conf, host.WithTLS()
+	}
+	c, err := dockerapi.New(host, o)
+	if err != nil {
+		return nil, usageError(err.Error(), "docker-dispatch -h explains the addresses")
+	}
+	return c, nil
+}
+
+func (s *settings) logger(w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{}
+	if s.verbose {
+		o.Level = slog.LevelDebug
+	}
+	if s.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// size is a number of bytes: 64k, 1m, 512.
+type size int
+
+func (z *size) String() string { return strconv.Itoa(int(*z)) }
+
+// Set reads a size as the docker CLI does: k, m and g are powers of 1024, a b behind them is noise.
+func (z *size) Set(text string) error {
+	number, unit := strings.TrimSuffix(strings.ToLower(text), "b"), 1
+	for suffix, factor := range map[string]int{"k": 1 << 10, "m": 1 << 20, "g": 1 << 30} {
+		if n, ok := strings.CutSuffix(number, suffix); ok {
+			number, unit = n, factor
+			break
+		}
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || n > (1<<31-1)/unit {
+		return errors.New("expected a size such as 512, 64k or 1m, below 2g")
+	}
+	*z = size(n * unit)
+	return nil
+}

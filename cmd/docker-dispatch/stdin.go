@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+)
+
+// errSomeFailed is the end of a run over stdin in which a message did not succeed; the messages
+// have said why.
+var errSomeFailed = errors.New("a message did not succeed")
+
+// stdinSource brings the messages that stand in a stream, one JSON object after another.
+type stdinSource struct {
+	in         io.Reader
+	gate       *cmd.Gate
+	limit      int // jobs under way at a time
+	maxMessage int
+
+	settled chan settlement // has room for all that are under way, so that settling never waits
+
+	mu      sync.Mutex
+	bad     bool // a message did not succeed
+	unread  bool // Run ended before the stream did
+	readErr error
+}
+
+type settlement struct {
+	verdict cmd.Verdict
+	message numbered
+}
+
+// numbered is a message with its place in the stream.
+type numbered struct {
+	n    int
+	body []byte
+}
+
+func newStdinSource(in io.Reader, gate *cmd.Gate, limit, maxMessage int) *stdinSource {
+	return &stdinSource{in: in, gate: gate, limit: limit, maxMessage: maxMessage, settled: make(chan settlement, limit)}
+}
+
+// Run implements source. It returns when all messages are settled, or ctx ends.
+func (s *stdinSource) Run(ctx context.Context, jobs chan<- cmd.Job) error {
+	defer close(jobs)
+	messages := make(chan []byte)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// A read of stdin cannot be interrupted: this goroutine may outlive Run, and ends with the program.
+	go s.read(ctx, messages)
+
+	var waiting []numbered // read, or given back, and not handed over; in the stream's order
+	read := 0
+	underWay := 0
+	take := func(done settlement) {
+		underWay--
+		if done.verdict == cmd.Requeue {
+			i, _ := slices.BinarySearchFunc(waiting, done.message, func(a, b numbered) int { return cmp.Compare(a.n, b.n) })
+			waiting = slices.Insert(waiting, i, done.message)
+		}
+	}
+	for in := (<-chan []byte)(messages); ; {
+		for len(s.settled) > 0 { // what was given back goes before what is handed over next
+			take(<-s.settled)
+		}
+		if in == nil && underWay == 0 && len(waiting) == 0 {
+			return s.readError()
+		}
+		open, changed := s.gate.State()
+		var next chan<- cmd.Job
+		var job cmd.Job
+		if open && len(waiting) > 0 && underWay < s.limit {
+			next, job = jobs, s.job(waiting[0])
+		}
+		var more <-chan []byte
+		if len(waiting) == 0 {
+			more = in
+		}
+		select {
+		case next <- job:
+			waiting = waiting[1:]
+			underWay++
+		case m, ok := <-more:
+			if !ok {
+				in = nil
+				continue
+			}
+			read++
+			waiting = append(waiting, numbered{read, m})
+		case done := <-s.settled:
+			take(done)
+		case <-changed:
+		case <-ctx.Done():
+			s.mu.Lock()
+			s.unread = in != nil || len(waiting) > 0
+			s.mu.Unlock()
+			return s.readError()
+		}
+	}
+}
+
+func (s *stdinSource) job(m numbered) cmd.Job {
+	return cmd.Job{Queue: "stdin", Body: m.body, Settle: func(_ context.Context, v cmd.Verdict, r cmd.Result) error {
+		s.mu.Lock()
+		s.bad = s.bad || v != cmd.Requeue && r.Status != cmd.Succeeded
+		s.mu.Unlock()
+		s.settled <- settlement{v, m}
+		return nil
+	}}
+}
+
+// Close implements source. What was given back behind the end of Run stays undone.
+func (s *stdinSource) Close(context.Context) error {
+	for {
+		select {
+		case done := <-s.settled:
+			if done.verdict == cmd.Requeue {
+				s.mu.Lock()
+				s.unread = true
+				s.mu.Unlock()
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// failed tells whether a message did not succeed, of all that stdin held.
+func (s *stdinSource) failed(left int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.unread:
+		return errors.New("stopped before all messages of stdin were carried out; those not begun are not kept anywhere")
+	case s.bad || left > 0:
+		return errSomeFailed
+	}
+	return nil
+}
+
+func (s *stdinSource) readError() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readErr
+}
+
+// read splits the stream into messages.
+func (s *stdinSource) read(ctx context.Context, messages chan<- []byte) {
+	defer close(messages)
+	r := bufio.NewReader(s.in)
+	for {
+		m, err := nextMessage(r, s.maxMessage)
+		if len(m) > 0 {
+			select {
+			case messages <- m:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			s.mu.Lock()
+			s.readErr = fmt.Errorf("stdin cannot be read: %w", err)
+			s.mu.Unlock()
+			return
+		}
+	}
+}
+
+// nextMessage reads one message: an object up to its closing brace, or, where something else
+// stands, what is left of the line, so that one fault costs one message. It keeps at most
+// limit+1 bytes of a message, enough to refuse it.
+func nextMessage(r *bufio.Reader, limit int) ([]byte, error) {
+	var m []byte
+	depth, quoted, escaped := 0, false, false
+	for {
+		c, err := r.ReadByte()
+		if err != nil {
+			return m, err
+		}
+		if len(m) == 0 && (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+			continue
+		}
+		object := depth > 0 || len(m) == 0 && c == '{'
+		if !object && c == '\n' {
+			return m, nil
+		}
+		if len(m) <= limit {
+			m = append(m, c)
+		}
+		switch {
+		case !object:
+		case escaped:
+			escaped = false
+		case quoted:
+			escaped, quoted = c == '\\', c != '"'
+		case c == '"':
+			quoted = true
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth == 0 {
+				return m, nil
+			}
+		}
+	}
+}

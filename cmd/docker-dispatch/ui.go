@@ -1,0 +1,88 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"strings"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// The rules of what a person reads: errors and hints are single lines on stderr, without a capital
+// and without a final period; "hint:" says what to do. Only this file prints them.
+
+// hinted is an error with a hint and an exit code.
+type hinted struct {
+	message, hint string
+	code          int
+}
+
+func (e *hinted) Error() string { return e.message }
+
+func usageError(message, hint string) error { return &hinted{message, hint, exitUsage} }
+
+// hints are for the errors that end the program at its start: what is wrong with the configuration.
+var hints = []struct {
+	err  error
+	hint string
+}{
+	{amqpsrc.ErrLogin, "check user and password in the broker's address, amqp://user:password@host; the user guest may log in only from the broker's own machine"},
+	{amqpsrc.ErrVhost, "check the virtual host behind the last / of the broker's address, and the user's permissions on it"},
+	{amqpsrc.ErrNoQueue, "create the queue, or let --declare quorum or --declare classic do it"},
+	{amqpsrc.ErrNoDeadLetter, "create that queue, or let the user configure it; --dead-letter NAME names another, --dead-letter none leaves it to the queue's own dead-letter exchange"},
+	{amqpsrc.ErrForbidden, "give the user what it needs: read on the queue, write on amq.default, and configure on what is to be declared (rabbitmqctl set_permissions)"},
+	{fs.ErrPermission, "run as root or as a user in the socket's group: usermod -aG docker USER, then log in again"},
+	{dockerapi.ErrVersion, "use Docker Engine 19.03 (API 1.40) or newer"},
+}
+
+// permanent tells whether an error of the engine's first answer is one that no waiting mends.
+func permanent(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, dockerapi.ErrVersion) || tlsFault(err)
+}
+
+// tlsFault tells whether TLS failed for what was configured: a certificate that one side does not
+// take, or a port that does not speak it.
+func tlsFault(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return true
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error" // an alert of the other side
+}
+
+// fail prints an error and its hint, and returns the exit code.
+func fail(stderr io.Writer, err error) int {
+	if errors.Is(err, errSomeFailed) {
+		return exitFailed
+	}
+	fmt.Fprintf(stderr, "docker-dispatch: error: %s\n", oneLine(err.Error()))
+	if h, ok := errors.AsType[*hinted](err); ok {
+		fmt.Fprintf(stderr, "hint: %s\n", oneLine(h.hint))
+		return h.code
+	}
+	for _, h := range hints {
+		if errors.Is(err, h.err) {
+			fmt.Fprintf(stderr, "hint: %s\n", h.hint)
+			return exitUsage
+		}
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		fmt.Fprintln(stderr, "hint: leave --tlsverify and DOCKER_TLS_VERIFY out, or give the port on which the engine speaks TLS, usually 2376")
+		return exitUsage
+	}
+	if tlsFault(err) {
+		fmt.Fprintln(stderr, "hint: --tlscacert names the CA that signed the engine's certificate, which must be for the host in the address; --tlscert and --tlskey are what the engine is shown")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -1,0 +1,57 @@
+package main
+
+// usage is the answer to -h.
+const usage = `docker-dispatch takes JSON messages from a RabbitMQ queue and for each one drives a
+Docker Engine: runs, stops and removes containers, shows their output, and settles
+the message only when the work has ended.
+
+Usage:
+  docker-dispatch [options] [dockerHostAddr [amqpAddr]]
+
+Addresses:
+  dockerHostAddr  ip:port, the path of a unix socket, or tcp:// unix:// http:// https://
+                  (default: $DOCKER_HOST, else /var/run/docker.sock)
+  amqpAddr        amqp://user:password@host:5672/vhost, or amqps://; - reads the
+                  messages from stdin instead, one JSON object after another
+                  (default: $AMQP_URL, else amqp://guest:guest@localhost:5672/)
+
+Messages:
+  -q, --queue NAME         the queue to take messages from (required; it must exist)
+      --declare TYPE       create the queue where it is missing: quorum or classic
+  -c, --concurrency N      runs at a time (default 16)
+      --ahead N            messages taken beyond that, so that a stop can overtake
+                           runs that wait for their turn (default 4)
+      --max-message SIZE   the largest message that is read (default 1m)
+      --dead-letter NAME   the queue that keeps what cannot be carried out, declared
+                           at start (default: QUEUE.dead); none leaves it to the
+                           queue's own dead-letter exchange
+
+Containers:
+      --pull POLICY        images to pull: missing, always or never (default missing)
+      --timeout TIME       the longest that a foreground container may run (default: no limit)
+      --drain TIME         how long a stop of this program waits for running
+                           containers before it leaves them (default 10s)
+
+Output:
+      --format FORMAT      text or json, one event a line (default text)
+      --capture SIZE       how much of each stream's end a result holds (default 64k)
+      --log-format FORMAT  logs on stderr as text or json (default text)
+  -v, --verbose            log every step
+
+Docker over TLS:
+      --tlsverify          use TLS, and verify the engine (default: $DOCKER_TLS_VERIFY)
+      --tlscacert FILE     the CA to trust (default: ca.pem in $DOCKER_CERT_PATH)
+      --tlscert FILE       our certificate (default: cert.pem there)
+      --tlskey FILE        its key (default: key.pem there)
+
+      --version            print the version
+  -h, --help               print this
+
+Exit codes: 0 stopped as asked, 1 failed at run time (with -: a message did not
+succeed), 2 wrong usage or configuration.
+
+Example: run one container and see its output, without a broker
+  echo '{"Command": "run", "Image": "busybox", "Cmd": ["echo", "hi"],
+         "Options": {"Attach": ["STDOUT"], "Remove": true}}' |
+  docker-dispatch /var/run/docker.sock -
+`

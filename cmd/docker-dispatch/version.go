@@ -1,0 +1,17 @@
+package main
+
+import "runtime/debug"
+
+// version is set by the linker for a release (scripts/build).
+var version string
+
+// versionString is the version that the linker, or else the module's build information, tells.
+func versionString() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
