@@ -1,0 +1,86 @@
+// Command tlsfront is the test engine's TCP port with mutual TLS: dockerd has TLS on all of its TCP
+// ports or on none. It passes on bytes, and the end of them in each direction by itself, as the
+// engine's own port does; it knows nothing of HTTP.
+//
+//	tlsfront ADDRESS CERTIFICATES SOCKET
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+func main() {
+	log.SetFlags(log.LstdFlags | log.LUTC)
+	if len(os.Args) != 4 {
+		log.Fatal("usage: tlsfront ADDRESS CERTIFICATES SOCKET")
+	}
+	log.Fatal(serve(os.Args[1], os.Args[2], os.Args[3]))
+}
+
+func serve(address, dir, socket string) error {
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "server.pem"), filepath.Join(dir, "server-key.pem"))
+	if err != nil {
+		return err
+	}
+	ca, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	if err != nil {
+		return err
+	}
+	clients := x509.NewCertPool()
+	if !clients.AppendCertsFromPEM(ca) {
+		return errors.New("no certificate in ca.pem")
+	}
+	listener, err := tls.Listen("tcp", address, &tls.Config{
+		Certificates: []tls.Certificate{cert},
+		ClientCAs:    clients,
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+	})
+	if err != nil {
+		return err
+	}
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		go relay(conn.(*tls.Conn), socket)
+	}
+}
+
+// relay joins one connection to the engine until both directions have ended.
+func relay(client *tls.Conn, socket string) {
+	defer client.Close()
+	if err := client.Handshake(); err != nil {
+		log.Printf("%s: %v", client.RemoteAddr(), err)
+		return
+	}
+	engine, err := net.Dial("unix", socket)
+	if err != nil {
+		log.Printf("%s: %v", client.RemoteAddr(), err)
+		return
+	}
+	defer engine.Close()
+
+	var both sync.WaitGroup
+	pass := func(to, from net.Conn) {
+		_, err := io.Copy(to, from)
+		if err == nil {
+			err = to.(interface{ CloseWrite() error }).CloseWrite()
+		}
+		if err != nil { // broken, not ended: nothing more can come of the other direction
+			client.NetConn().Close()
+			engine.Close()
+		}
+	}
+	both.Go(func() { pass(engine, client) })
+	both.Go(func() { pass(client, engine) })
+	both.Wait()
+}
