@@ -466,6 +466,19 @@ func TestNames(t *testing.T) {
 			d.want(DeadLetter, ReasonNameConflict)
 		})
 	})
+	t.Run("held by a job that waits for the broker", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			first := b.send("first", "1", false, wait)
+			first.lose()
+			b.docker.named(t, "web").exit(0)
+			second := b.send("second", "2", false, echo)
+			time.Sleep(10 * time.Minute) // the broker is away
+			second.unsettled()
+			b.send("first again", "1", true, wait).want(Ack, "")
+			time.Sleep(time.Minute)
+			second.want(Ack, "")
+		})
+	})
 	t.Run("our own of an earlier process, running", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			c := foreign(b, ours("id", echo), "running")
