@@ -149,13 +149,13 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 // turn waits for the command before on the same container, for a slot where the command is a run,
 // and for the engine.
 func (t *task) turn() error {
-	if t.pool.away() {
-		t.pool.recall()
-	}
 	if t.before != nil {
 		if err := t.await(t.before.effective); err != nil {
 			return err
 		}
+	}
+	if t.pool.away() { // since before we came, so that no change will tell
+		t.pool.recall()
 	}
 	if _, ok := t.cmd.(*Run); ok {
 		if t.place == nil {
