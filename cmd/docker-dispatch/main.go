@@ -105,10 +105,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		return err
 	}
 	gate := new(cmd.Gate)
-	src, err := d.source(gate)
-	if err != nil {
-		return err
-	}
+	src := d.source(gate)
 	out := &out{w: d.stdout, log: d.log, gone: make(chan struct{})}
 	pool := cmd.NewPool(cmd.Config{
 		Docker: d.client, Reporter: d.reporter(out), Log: d.log, Gate: gate, Host: d.host,
@@ -123,22 +120,14 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	var failure error // of the source, or of our own
 	var drain, grace <-chan time.Time
 	var stopped time.Time // when the stop began
-	stop := func(why string, args ...any) {
+	stop := func(why string) {
 		stopped = time.Now()
-		d.log.Info("stopping: no more messages are taken; running jobs get time to end", append(args, "reason", why, "drain", d.drain)...)
+		d.log.Info("stopping: no more messages are taken; running jobs get time to end", "reason", why, "drain", d.drain)
 		stopIntake()
 		drain = time.After(d.drain)
 	}
 	left := 0
 	gone := out.gone
-	finish := func() {
-		poolDone = nil
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), lastAcks)
-			defer cancel()
-			closed <- src.Close(ctx)
-		}()
-	}
 	for {
 		select {
 		case sig := <-signals:
@@ -163,8 +152,12 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 			sourceDone = nil
 			failure = cmp.Or(err, failure)
 		case left = <-poolDone:
-			grace = nil
-			finish()
+			poolDone, drain, grace = nil, nil, nil
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), lastAcks)
+				defer cancel()
+				closed <- src.Close(ctx)
+			}()
 		case err := <-closed:
 			if sourceDone != nil {
 				failure = cmp.Or(<-sourceDone, failure)
@@ -203,14 +196,14 @@ func (d *daemon) checkEngine(ctx context.Context) error {
 	return nil
 }
 
-func (d *daemon) source(gate *cmd.Gate) (source, error) {
+func (d *daemon) source(gate *cmd.Gate) source {
 	if d.amqpURL == "-" {
-		return newStdinSource(d.stdin, gate, d.concurrency+d.ahead, d.maxMessage), nil
+		return newStdinSource(d.stdin, gate, d.concurrency+d.ahead, d.maxMessage)
 	}
 	return amqpsrc.New(amqpsrc.Config{
 		URL: d.amqpURL, Queue: d.queue, Declare: d.declare, Prefetch: d.concurrency + d.ahead,
 		DeadLetter: d.deadLetter, Host: d.host, Version: versionString(), Log: d.log, Gate: gate,
-	}), nil
+	})
 }
 
 func (d *daemon) reporter(out *out) cmd.Reporter {

@@ -324,7 +324,7 @@ func (p *publisher) publish(ctx context.Context, lost <-chan struct{}, queue str
 		if open {
 			break
 		}
-		if err := await(ctx, lost, l, changed); err != nil {
+		if _, err := await(ctx, lost, l, changed); err != nil {
 			return err
 		}
 	}
@@ -390,16 +390,17 @@ func (l *line) send(ctx context.Context, lost <-chan struct{}, o *outlet, queue 
 	return errLine, false
 }
 
-func await(ctx context.Context, lost <-chan struct{}, l *line, c <-chan struct{}) error {
+// await receives from c; what ends the wait before that is the error. A closed c has the zero value.
+func await[T any](ctx context.Context, lost <-chan struct{}, l *line, c <-chan T) (v T, err error) {
 	select {
-	case <-c:
-		return nil
+	case v = <-c:
+		return v, nil
 	case <-l.over:
-		return errLine
+		return v, errLine
 	case <-ctx.Done():
-		return ctx.Err()
+		return v, ctx.Err()
 	case <-lost:
-		return cmd.ErrDeliveryLost
+		return v, cmd.ErrDeliveryLost
 	}
 }
 
@@ -419,14 +420,9 @@ func (p *publisher) declareAgain(ctx context.Context, lost <-chan struct{}) erro
 	case <-lost:
 		return cmd.ErrDeliveryLost
 	}
-	select {
-	case err := <-answer:
+	declared, err := await(ctx, lost, l, answer)
+	if err != nil {
 		return err
-	case <-l.over:
-		return errLine
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-lost:
-		return cmd.ErrDeliveryLost
 	}
+	return declared
 }

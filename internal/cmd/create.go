@@ -54,11 +54,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, err error)
 			return "", nil, err
 		}
 
-		var holder dockerapi.Container
-		inspectErr := t.try(func() (err error) {
-			holder, err = t.pool.Docker.InspectContainer(t.ctx, t.name)
-			return err
-		})
+		holder, inspectErr := t.inspect(t.name)
 		switch {
 		case errors.Is(inspectErr, dockerapi.ErrNoSuchContainer):
 			// Gone since: the name is free.
@@ -69,21 +65,17 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, err error)
 		case holder.Labels[LabelRemove] != "true" || holder.State.Status == "created" || holder.State.Running:
 			return "", nil, err
 		}
-		if t.pool.jobs.owned(holder.ID, t) {
-			// It is being settled here, which may take as long as the broker is away.
-			if err := pause(t.ctx, backoff(n, 50*time.Millisecond, time.Second)); err != nil {
-				return "", nil, err
+		within := t.ctx // while a job here settles it: that may take as long as the broker is away
+		if !t.pool.jobs.owned(holder.ID, t) {
+			if patience == nil {
+				var cancel context.CancelFunc
+				patience, cancel = context.WithTimeout(t.ctx, leaving)
+				defer cancel()
 			}
-			n++
-			continue
-		}
-		if patience == nil {
-			var cancel context.CancelFunc
-			patience, cancel = context.WithTimeout(t.ctx, leaving)
-			defer cancel()
+			within = patience
 		}
 		t.log.Debug("name taken by a container that is about to be removed; waiting", "container", t.name)
-		if pause(patience, backoff(n, 50*time.Millisecond, time.Second)) != nil {
+		if pause(within, backoff(n, 50*time.Millisecond, time.Second)) != nil {
 			if t.ctx.Err() != nil {
 				return "", nil, context.Cause(t.ctx)
 			}
@@ -115,11 +107,7 @@ func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
 		if !t.pool.jobs.claim(s.ID, t) {
 			continue
 		}
-		var c dockerapi.Container
-		err := t.try(func() (err error) {
-			c, err = t.pool.Docker.InspectContainer(t.ctx, s.ID)
-			return err
-		})
+		c, err := t.inspect(s.ID)
 		if errors.Is(err, dockerapi.ErrNoSuchContainer) {
 			continue
 		}

@@ -104,11 +104,7 @@ func (f *following) follow() (dockerapi.State, error) {
 		if !f.startedAt.IsZero() && !f.run.foreground() {
 			return dockerapi.State{}, nil
 		}
-		var c dockerapi.Container
-		err := f.try(func() (err error) {
-			c, err = f.pool.Docker.InspectContainer(f.ctx, f.id)
-			return err
-		})
+		c, err := f.inspect(f.id)
 		switch {
 		case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
 			// Somebody removed it as it ended.
@@ -337,7 +333,6 @@ func (f *following) catchUp() {
 	if f.out == nil || !f.missed {
 		return
 	}
-	f.out.replay()
 	err := f.try(func() error {
 		f.out.replay()
 		join, err := f.pool.Docker.ContainerLogs(f.ctx, f.id, dockerapi.LogsOptions{Stdout: f.stdout(), Stderr: f.stderr()})

@@ -228,6 +228,15 @@ func (t *task) retry(f func() error) error {
 	}
 }
 
+// inspect looks at the container ref.
+func (t *task) inspect(ref string) (c dockerapi.Container, err error) {
+	err = t.try(func() (err error) {
+		c, err = t.pool.Docker.InspectContainer(t.ctx, ref)
+		return err
+	})
+	return c, err
+}
+
 // gone waits until the container ref is no more.
 func (t *task) gone(ref string) error {
 	for n := 0; ; n++ {
