@@ -31,6 +31,10 @@ func (e *Error) kind() error {
 		case e.Status == http.StatusInternalServerError && has(badRequest...):
 			return ErrInvalid
 		}
+	case opRename:
+		if has("already in use") {
+			return ErrNameInUse
+		}
 	case opPull, opInspectImage:
 		switch {
 		case has(tooManyRequests...): // before the others: "denied: ... toomanyrequests"
@@ -40,18 +44,20 @@ func (e *Error) kind() error {
 			return ErrNoSuchImage
 		case has(unauthorized...):
 			return ErrUnauthorized
-		case has("invalid reference format", "invalid image reference"):
+		case has("invalid reference format", "invalid image reference", "repository name must"):
 			return ErrInvalid
 		case has(registryDown...):
 			return ErrTemporary
 		}
-	case opStart:
+	case opStart, opAttach: // Podman's attach has the runtime make the container, and its failure is 409 in Podman 4
 		switch {
-		case e.Status == http.StatusNotFound, e.Status == http.StatusConflict:
+		case e.Status == http.StatusNotFound, e.Status == http.StatusConflict && e.Op == opStart:
 		case has("executable file not found", "command that was not found", "system cannot find the file specified"),
 			has("no such file or directory") && has("exec: ") && !has("error mounting"):
 			return ErrCommandNotFound
-		case has("oci permission denied", "exec format error"),
+		case has("exec format error"),
+			// Not every denial is: crun says it of limits and mounts too.
+			has("oci permission denied") && has("exec", "is not a regular file"),
 			has("permission denied", "is a directory") && has("exec: ") && !has("error mounting"):
 			return ErrNotExecutable
 		}
@@ -88,6 +94,8 @@ func (e *Error) kind() error {
 		return nil
 	}
 	switch {
+	case has("no such container") && has("in database"): // Podman, while another request removes it
+		return ErrNoSuchContainer
 	case has("container state improper"): // Podman's 409
 		return ErrConflict
 	case has(tooManyRequests...), has(mayPass...):
@@ -118,6 +126,7 @@ var (
 	badRequest = []string{
 		"json: cannot unmarshal", "invalid character", "invalid argument", "invalid reference format",
 		"invalid container name", "no command ", "names must match",
+		"repository name must", "invalid signal", "must be an absolute path",
 	}
 
 	// mayPass are failures of the machinery below the engine: a registry, a
@@ -139,11 +148,13 @@ const (
 	opStart        = "start container"
 	opStop         = "stop container"
 	opRemove       = "remove container"
+	opRename       = "rename container"
 	opInspect      = "inspect container"
 	opList         = "list containers"
 	opWait         = "wait for container"
 	opAttach       = "attach to container"
 	opLogs         = "read logs of container"
+	opEvents       = "read events of container"
 	opPull         = "pull image"
 	opInspectImage = "inspect image"
 )

@@ -42,7 +42,8 @@ type AttachOptions struct {
 // An attach to a container that is not running lasts until it is started and
 // ends; removing it instead does not end the attach, only ctx does.
 //
-// Errors: [ErrNoSuchContainer]; [ErrConflict] for a paused container.
+// Errors: [ErrNoSuchContainer]; [ErrConflict] for a paused container; from
+// Podman, for one that was never started, also those of [Client.StartContainer].
 //
 // API: POST /containers/{id}/attach, upgraded to a raw connection.
 func (c *Client) AttachContainer(ctx context.Context, id string, o AttachOptions) (join func() error, err error) {

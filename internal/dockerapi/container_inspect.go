@@ -11,12 +11,13 @@ import (
 type Container struct {
 	ID        string // 64 hex digits
 	Name      string // without the engine's leading slash
-	Image     string // as it was given to create
+	Image     string // as it was given to create; Podman tells the full name, such as docker.io/library/busybox:latest
 	ImageID   string // "sha256:..."
 	Created   time.Time
 	Labels    map[string]string // the image's among them
 	Tty       bool              // its output is not framed: see AttachOptions
 	LogDriver string            // "json-file", "none", ...
+	LogOpts   map[string]string // the driver's options: "max-size", ...
 	State     State
 }
 
@@ -36,7 +37,7 @@ type State struct {
 
 	// ExitCode says something only if Ended. It is 128 and the signal where
 	// one ended the command; after a failed start it is 126, 127 or 128, with
-	// Status created.
+	// Status created (0 on Podman).
 	ExitCode int
 	Error    string // why the last start failed
 
@@ -46,7 +47,36 @@ type State struct {
 
 // Ended reports whether the container has run and come to its end, so that
 // ExitCode is that of its command.
-func (s State) Ended() bool { return s.Status == "exited" || s.Status == "dead" }
+func (s State) Ended() bool {
+	switch s.Status {
+	case "exited", "dead":
+		return true
+	case "removing":
+		return !s.Running && !s.StartedAt.IsZero()
+	}
+	return false
+}
+
+// ofDocker makes a state of Podman the one that an engine would have. While
+// Podman stops a container, which still runs, it says that it does not run, and
+// that its exit code is 0.
+func (s State) ofDocker() State {
+	s.Running = s.Running || s.Status == "stopping"
+	s.Status = statusOfDocker(s.Status)
+	return s
+}
+
+func statusOfDocker(status string) string {
+	switch status {
+	case "configured", "initialized":
+		return "created"
+	case "stopping":
+		return "running"
+	case "stopped": // exited, and not yet cleaned up
+		return "exited"
+	}
+	return status
+}
 
 // InspectContainer tells the state of a container. Its errors:
 // [ErrNoSuchContainer].
@@ -70,7 +100,10 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 			Tty    bool
 		}
 		HostConfig struct {
-			LogConfig struct{ Type string }
+			LogConfig struct {
+				Type   string
+				Config map[string]string
+			}
 		}
 		// The field names are those of the API. The zero time of Go is what
 		// it sends for never.
@@ -91,6 +124,7 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 		Labels:    answer.Config.Labels,
 		Tty:       answer.Config.Tty,
 		LogDriver: answer.HostConfig.LogConfig.Type,
-		State:     answer.State,
+		LogOpts:   answer.HostConfig.LogConfig.Config,
+		State:     answer.State.ofDocker(),
 	}, nil
 }

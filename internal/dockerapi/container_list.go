@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,7 +14,7 @@ import (
 // ListOptions choose containers. What is empty does not matter; what is given
 // must all hold.
 type ListOptions struct {
-	All      bool     // also those that do not run
+	All      bool     // also those that do not run; Statuses imply it
 	Labels   []string // NAME or NAME=VALUE; it has all of them
 	Name     string   // it has exactly this name
 	Statuses []string // its status is one of them; see State.Status
@@ -23,7 +24,7 @@ type ListOptions struct {
 type ContainerSummary struct {
 	ID      string // 64 hex digits
 	Name    string // without the engine's leading slash
-	Image   string // as it was given to create, or an id where the name has moved on
+	Image   string // as it was given to create, or an id where the name has moved on; Podman: see Container
 	ImageID string
 	Created time.Time // in whole seconds
 	Labels  map[string]string
@@ -39,13 +40,12 @@ func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]Container
 		method: http.MethodGet, path: "/containers/json", query: url.Values{},
 		want: []int{http.StatusOK}, limit: c.limits.read,
 	}
-	flag(r.query, "all", o.All)
+	// Not the engine is asked for statuses: Podman has others, and refuses a
+	// list of those that it does not know.
+	flag(r.query, "all", o.All || len(o.Statuses) > 0)
 	filters := map[string][]string{}
 	if len(o.Labels) > 0 {
 		filters["label"] = o.Labels
-	}
-	if len(o.Statuses) > 0 {
-		filters["status"] = o.Statuses
 	}
 	if o.Name != "" {
 		// The engine searches for a regexp in "/name", Podman in "name".
@@ -70,12 +70,16 @@ func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]Container
 	if err := c.do(ctx, r, &answer); err != nil {
 		return nil, err
 	}
-	list := make([]ContainerSummary, len(answer))
-	for i, a := range answer {
-		list[i] = ContainerSummary{
-			ID: a.ID, Name: ownName(a.Names), Image: a.Image, ImageID: a.ImageID,
-			Created: time.Unix(a.Created, 0).UTC(), Labels: a.Labels, Status: a.State,
+	list := make([]ContainerSummary, 0, len(answer))
+	for _, a := range answer {
+		status := statusOfDocker(a.State)
+		if len(o.Statuses) > 0 && !slices.Contains(o.Statuses, status) {
+			continue
 		}
+		list = append(list, ContainerSummary{
+			ID: a.ID, Name: ownName(a.Names), Image: a.Image, ImageID: a.ImageID,
+			Created: time.Unix(a.Created, 0).UTC(), Labels: a.Labels, Status: status,
+		})
 	}
 	return list, nil
 }

@@ -16,7 +16,7 @@ type LogsOptions struct {
 	Follow         bool      // go on until the container ends, if it runs
 	Stdout, Stderr io.Writer // nil: not read
 	Tty            bool      // that of the container: the log has no frames, all goes to Stdout
-	Since          time.Time // zero: from the beginning
+	Since          time.Time // zero: from the beginning; Podman takes the whole second
 	Timestamps     bool      // each line begins with its time, RFC 3339 in nanoseconds, and a space
 	Tail           string    // "" or "all": everything; "100": the last 100 lines
 }
@@ -27,7 +27,8 @@ type LogsOptions struct {
 // when, is as with [Client.AttachContainer].
 //
 // Errors: [ErrNoSuchContainer]; [ErrLogsUnreadable] where the driver keeps
-// nothing.
+// nothing. With Follow and Podman, join returns them too, for only then is the
+// log asked for.
 //
 // API: GET /containers/{id}/logs.
 func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (join func() error, err error) {
@@ -56,12 +57,24 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 	r.want = []int{http.StatusOK}
 	r.limit = c.limits.header
 	r.doubt = "output may be missing"
+	copyAll := func(s *stream) error {
+		defer s.close()
+		return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
+	}
+	if o.Follow && c.podman(ctx) {
+		// Podman 4 sends the header of its answer with the first output.
+		r.limit = maxGrace * time.Second
+		return func() error {
+			s, err := c.open(ctx, r)
+			if err != nil {
+				return err
+			}
+			return copyAll(s)
+		}, nil
+	}
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return func() error {
-		defer s.close()
-		return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
-	}, nil
+	return func() error { return copyAll(s) }, nil
 }

@@ -28,6 +28,11 @@ func (c *Client) RemoveContainer(ctx context.Context, id string, o RemoveOptions
 	r.want = []int{http.StatusNoContent}
 	r.limit = c.limits.change
 	r.doubt = "it may have been removed"
+	if o.Force && c.podman(ctx) {
+		// By itself it would give the container its stop timeout, 10 s, to
+		// end. Whatever comes of this, the removal tells.
+		c.StopContainer(ctx, id, StopOptions{Time: new(int)})
+	}
 	r.replayable = true // the second time it is gone, which callers have to expect anyway
 	return c.do(ctx, r, nil)
 }

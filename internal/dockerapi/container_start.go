@@ -6,7 +6,8 @@ import (
 )
 
 // StartContainer starts a created or stopped container, and returns when its
-// command runs. Starting a running one does nothing.
+// command runs. Starting a running one does nothing; starting one that has ended
+// runs it again, so that a start in doubt wants a look before it is made again.
 //
 // Where the command cannot be run the error is [ErrCommandNotFound] or
 // [ErrNotExecutable]; the container stays, unstarted, with the text in
@@ -22,6 +23,6 @@ func (c *Client) StartContainer(ctx context.Context, id string) error {
 	r.want = []int{http.StatusNoContent, http.StatusNotModified}
 	r.limit = c.limits.change
 	r.doubt = "it may have been started"
-	r.replayable = true // the second time is 304
+	// Not replayable: the second time, a container that has ended by then runs again.
 	return c.do(ctx, r, nil)
 }

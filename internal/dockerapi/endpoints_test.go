@@ -97,16 +97,20 @@ var endpoints = []struct {
 		},
 		request: "DELETE /containers/web?force=1&v=1", status: 204,
 	}, {
+		name:    "rename",
+		call:    func(ctx context.Context, c *Client) (any, error) { return nil, c.RenameContainer(ctx, "web", "other") },
+		request: "POST /containers/web/rename?name=other", status: 204,
+	}, {
 		name:    "inspect",
 		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectContainer(ctx, "web") },
 		request: "GET /containers/web/json", status: 200,
 		answer: `{"Id":"` + fullID + `","Name":"/web","Image":"sha256:abc","Created":"2026-01-02T03:04:05.000000006Z",
 			"State":{"Status":"exited","Running":true,"Paused":true,"Restarting":true,"OOMKilled":true,"Dead":true,"Pid":7,"ExitCode":137,"Error":"why",
 				"StartedAt":"2026-01-02T03:04:06Z","FinishedAt":"0001-01-01T00:00:00Z","Health":null},
-			"Config":{"Image":"busybox","Labels":{"a":"b"},"Tty":true},"HostConfig":{"LogConfig":{"Type":"none","Config":{}}},"New":{}}`,
+			"Config":{"Image":"busybox","Labels":{"a":"b"},"Tty":true},"HostConfig":{"LogConfig":{"Type":"local","Config":{"max-size":"1m"}}},"New":{}}`,
 		want: Container{
 			ID: fullID, Name: "web", Image: "busybox", ImageID: "sha256:abc", Created: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
-			Labels: map[string]string{"a": "b"}, Tty: true, LogDriver: "none",
+			Labels: map[string]string{"a": "b"}, Tty: true, LogDriver: "local", LogOpts: map[string]string{"max-size": "1m"},
 			State: State{Status: "exited", Running: true, Paused: true, Restarting: true, OOMKilled: true, Dead: true, ExitCode: 137, Error: "why",
 				StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC)},
 		},
@@ -117,17 +121,42 @@ var endpoints = []struct {
 	}, {
 		name: "list some",
 		call: func(ctx context.Context, c *Client) (any, error) {
-			return c.ListContainers(ctx, ListOptions{All: true, Labels: []string{"a=b", "c"}, Name: "x.y", Statuses: []string{"exited"}})
+			return c.ListContainers(ctx, ListOptions{Labels: []string{"a=b", "c"}, Name: "x.y", Statuses: []string{"exited", "dead"}})
 		},
-		// {"label":["a=b","c"],"name":["^/?x\\.y$"],"status":["exited"]}
-		request: "GET /containers/json?all=1&filters=%7B%22label%22%3A%5B%22a%3Db%22%2C%22c%22%5D%2C%22name%22%3A%5B%22%5E%2F%3Fx%5C%5C.y%24%22%5D%2C%22status%22%3A%5B%22exited%22%5D%7D",
+		// {"label":["a=b","c"],"name":["^/?x\\.y$"]}
+		request: "GET /containers/json?all=1&filters=%7B%22label%22%3A%5B%22a%3Db%22%2C%22c%22%5D%2C%22name%22%3A%5B%22%5E%2F%3Fx%5C%5C.y%24%22%5D%7D",
 		status:  200,
 		answer: `[{"Id":"x","Names":["/other/alias","/x.y"],"Image":"busybox","ImageID":"sha256:abc","Created":1767323045,"Labels":{"a":"b"},"State":"exited","Status":"Exited (0) 2 days ago"},
+			{"Id":"r","Names":["/x.y"],"State":"running"},
 			{"Id":"z","Names":null,"State":"dead"}]`,
 		want: []ContainerSummary{
 			{ID: "x", Name: "x.y", Image: "busybox", ImageID: "sha256:abc", Created: time.Unix(1767323045, 0).UTC(), Labels: map[string]string{"a": "b"}, Status: "exited"},
 			{ID: "z", Created: time.Unix(0, 0).UTC(), Status: "dead"},
 		},
+	}, {
+		name: "list of Podman",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return c.ListContainers(ctx, ListOptions{Statuses: []string{"created", "running", "exited"}})
+		},
+		request: "GET /containers/json?all=1", status: 200,
+		answer: `[{"Id":"a","State":"configured"},{"Id":"b","State":"initialized"},{"Id":"c","State":"stopping"},{"Id":"d","State":"stopped"},{"Id":"e","State":"paused"}]`,
+		want: []ContainerSummary{
+			{ID: "a", Created: time.Unix(0, 0).UTC(), Status: "created"}, {ID: "b", Created: time.Unix(0, 0).UTC(), Status: "created"},
+			{ID: "c", Created: time.Unix(0, 0).UTC(), Status: "running"}, {ID: "d", Created: time.Unix(0, 0).UTC(), Status: "exited"},
+		},
+	}, {
+		name:    "inspect while Podman stops it",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectContainer(ctx, "web") },
+		request: "GET /containers/web/json", status: 200,
+		answer: `{"Id":"x","State":{"Status":"stopping","Running":false,"ExitCode":0,"StartedAt":"2026-01-02T03:04:06Z","FinishedAt":"0001-01-01T00:00:00Z"}}`,
+		want:   Container{ID: "x", State: State{Status: "running", Running: true, StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC)}},
+	}, {
+		name:    "inspect when Podman has stopped it",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectContainer(ctx, "web") },
+		request: "GET /containers/web/json", status: 200,
+		answer: `{"Id":"x","State":{"Status":"stopped","Running":false,"ExitCode":4,"StartedAt":"2026-01-02T03:04:06Z","FinishedAt":"2026-01-02T03:04:07Z"}}`,
+		want: Container{ID: "x", State: State{Status: "exited", ExitCode: 4,
+			StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC), FinishedAt: time.Date(2026, 1, 2, 3, 4, 7, 0, time.UTC)}},
 	}, {
 		name: "wait",
 		call: func(ctx context.Context, c *Client) (any, error) {
@@ -352,6 +381,41 @@ func TestRefusedLocally(t *testing.T) {
 	// One byte less is the engine's to judge.
 	if _, err := c.CreateContainer(ctx, "x", ContainerConfig{Cmd: []string{strings.Repeat("x", 131071)}}); !errors.Is(err, ErrUnreachable) {
 		t.Error(err)
+	}
+}
+
+// Podman's forced removal of a running container would wait for its stop
+// timeout. An engine is not asked to stop it first.
+func TestForcedRemoval(t *testing.T) {
+	for _, test := range []struct {
+		podman, force bool
+		want          string
+	}{
+		{false, true, "DELETE /v1.41/containers/web?force=1"},
+		{true, true, "POST /v1.41/containers/web/stop?t=0 DELETE /v1.41/containers/web?force=1"},
+		{true, false, "DELETE /v1.41/containers/web"},
+	} {
+		var calls []string
+		c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+			if test.podman {
+				w.Header().Set("Libpod-Api-Version", "5.4.2")
+			}
+			if answerPing(w, r) {
+				return
+			}
+			calls = append(calls, r.Method+" "+r.RequestURI)
+			if r.Method == "POST" {
+				http.Error(w, `{"cause":"container state improper","message":"it is paused: container state improper","response":500}`, 500)
+				return
+			}
+			w.WriteHeader(204)
+		})
+		if err := c.RemoveContainer(background(t), "web", RemoveOptions{Force: test.force}); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Join(calls, " "); got != test.want {
+			t.Errorf("got  %s\nwant %s", got, test.want)
+		}
 	}
 }
 

@@ -54,11 +54,11 @@ var (
 	ErrVersion = errors.New("no common API version")
 
 	// ErrCommandNotFound: start, and the container has no such command; "docker
-	// run" exits with 127.
+	// run" exits with 127. Podman says it to an attach before the start.
 	ErrCommandNotFound = errors.New("command not found")
 
 	// ErrNotExecutable: start, and the command is no executable file; "docker
-	// run" exits with 126.
+	// run" exits with 126. Podman says it to an attach before the start.
 	ErrNotExecutable = errors.New("command not executable")
 
 	// ErrLogsUnreadable: logs, and the container's log driver keeps none that
@@ -205,6 +205,9 @@ func sentence(s string) string {
 // "nope": executable file not found in $PATH` out of 200 bytes of who called
 // whom.
 func runtimeReason(s string) string {
+	if _, after, ok := strings.Cut(s, " for attach: "); ok { // Podman
+		s = after
+	}
 	if i := strings.LastIndex(s, "exec: "); i >= 0 {
 		s = s[i:]
 	}

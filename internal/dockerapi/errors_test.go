@@ -62,6 +62,15 @@ func TestKinds(t *testing.T) {
 		{opStart, 500, "ttrpc: closed: unknown", "temporary"},
 		{opStart, 500, "context deadline exceeded", "temporary"},
 		{opStart, 404, `no container with name or ID "web" found: no such container`, "no container"},
+		{opStart, 500, "no container with ID " + fullID + " found in database: no such container", "no container"},
+		{opStart, 500, "container " + fullID + " must be in Created or Stopped state to be started: container state improper", "conflict"},
+		{opStart, 500, "crun: exec container process `/etc/passwd`: Permission denied: OCI permission denied", "not executable"},
+		{opStart, 500, "crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied", ""},
+		{opStart, 500, "crun: the path `/etc` is not a regular file: Operation not permitted: OCI permission denied", "not executable"},
+		{opAttach, 500, "preparing container " + fullID + " for attach: crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found", "not found"},
+		{opAttach, 500, "preparing container " + fullID + " for attach: crun: the path `/etc` is not a regular file: Operation not permitted: OCI permission denied", "not executable"},
+		{opAttach, 409, "preparing container " + fullID + " for attach: crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found", "not found"},
+		{opAttach, 409, "You cannot attach to a paused container, unpause it first", "conflict"},
 		{opCreate, 404, "No such image: busybox:latest", "no image"},
 		{opCreate, 404, "image with reference busybox was found but its platform (linux/amd64) does not match the specified platform (linux/arm64)", "no image"},
 		{opCreate, 404, "busybox: image not known", "no image"},
@@ -70,6 +79,11 @@ func TestKinds(t *testing.T) {
 		{opCreate, 500, `creating container storage: the container name "web" is already in use by ` + fullID + `. You have to remove that container to be able to reuse that name: that name is already in use`, "name"},
 		{opCreate, 400, "No command specified", "invalid"},
 		{opCreate, 500, "json: cannot unmarshal string into Go struct field HostConfig.Memory of type int64", "invalid"},
+		{opCreate, 500, `normalizing image: normalizing name "UPPER/case" (orig: "UPPER/case") for compat API: invalid reference format: repository name must be lowercase`, "invalid"},
+		{opCreate, 500, `normalizing image: normalizing name for compat API: parsing reference "": repository name must have at least one component`, "invalid"},
+		{opCreate, 500, "container create: running container create option: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument", "invalid"},
+		{opCreate, 500, "fill out specgen: invalid signal: FOO", "invalid"},
+		{opCreate, 500, `container create: invalid container path "x", must be an absolute path`, "invalid"},
 		{opCreate, 500, "error creating overlay mount: device or resource busy", "temporary"},
 		{opCreate, 500, "no space left on device", ""},
 		{opRemove, 409, "removal of container web is already in progress", "removal"},
@@ -77,6 +91,8 @@ func TestKinds(t *testing.T) {
 		{opRemove, 500, "cannot remove container web as it is running - running or paused containers cannot be removed without force: container state improper", "conflict"},
 		{opRemove, 500, "driver \"overlay2\" failed to remove root filesystem: unlinkat /x: device or resource busy", "temporary"},
 		{opInspect, 500, "something", ""},
+		{opInspect, 500, "container " + fullID + " does not exist in database: no such container", "no container"},
+		{opInspect, 500, "no container with ID " + fullID + " found in database: no such container", "no container"},
 		{opInspect, 401, "status 401 Unauthorized", "unauthorized"},
 		{opInspect, 403, "authorization denied by plugin x", "unauthorized"},
 		{opInspect, 429, "x", "temporary"}, {opInspect, 502, "x", "temporary"}, {opInspect, 503, "x", "temporary"}, {opInspect, 504, "x", "temporary"},
@@ -100,6 +116,7 @@ func TestKinds(t *testing.T) {
 		{opPull, 500, `Get "https://registry-1.docker.io/v2/": net/http: TLS handshake timeout`, "temporary"},
 		{opPull, 200, "received unexpected HTTP status: 503 Service Unavailable", "temporary"},
 		{opPull, 400, "invalid reference format: repository name must be lowercase", "invalid"},
+		{opPull, 500, `normalizing image: normalizing name for compat API: parsing reference "lower/CASE:latest": repository name must be lowercase`, "invalid"},
 		{opPull, 500, "no space left on device", ""},
 		{opStop, 0, "the container name or id is empty", "invalid"},
 	} {
@@ -125,6 +142,8 @@ func TestErrorText(t *testing.T) {
 			`create container "web": another container has this name; remove or rename it, or choose another name`},
 		{Error{opStart, "web", 400, `OCI: runc: exec: "nope": executable file not found in $PATH: unknown`},
 			`start container "web": the container has no such command: exec: "nope": executable file not found in $PATH`},
+		{Error{opAttach, "web", 500, "preparing container " + fullID + " for attach: crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found"},
+			"attach to container \"web\": the container has no such command: crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found"},
 		{Error{opStart, "web", 400, `OCI: runc: exec: "/etc": permission denied: unknown`},
 			`start container "web": the command cannot be executed: exec: "/etc": permission denied`},
 	} {
@@ -162,7 +181,7 @@ func TestHostileAnswers(t *testing.T) {
 		}
 	}
 	body := func(status, contentType, text string) func(net.Conn, *bufio.Reader) {
-		return say(fmt.Sprintf("HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", status, contentType, len(text), text))
+		return say(fmt.Sprintf("HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", status, contentType, len(text), text))
 	}
 	for _, test := range []struct {
 		name string
@@ -192,7 +211,7 @@ func TestHostileAnswers(t *testing.T) {
 		{"page not found", body("404 Not Found", "application/json", `{"message":"page not found"}`), "", "page not found"},
 		{"page not found in text", body("404 Not Found", "text/plain", "404 page not found\n"), "", "page not found"},
 		{"page not found in bare text", body("404 Not Found", "text/plain", "page not found\n"), "", "is this the engine's address?"},
-		{"redirect", say("HTTP/1.1 301 Moved\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"), "", `redirected to "/elsewhere"`},
+		{"redirect", say("HTTP/1.1 301 Moved\r\nConnection: close\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"), "", `redirected to "/elsewhere"`},
 		{"wrong success", body("202 Accepted", "application/json", "{}"), "", "status 202 Accepted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -350,9 +369,13 @@ func isDeadline(err error) bool {
 func TestSilence(t *testing.T) {
 	for _, network := range networks {
 		t.Run(network, func(t *testing.T) {
-			c := script(t, network, func(conn net.Conn, r *bufio.Reader) { r.ReadByte() })
+			silent := func(l limits) *Client {
+				c := script(t, network, func(conn net.Conn, r *bufio.Reader) { r.ReadByte() })
+				c.limits = l
+				return c
+			}
 			short := 30 * time.Millisecond
-			c.limits = limits{dial: time.Minute, ping: short, read: short, change: short, stop: short, header: short, pull: short}
+			c := silent(limits{dial: time.Minute, ping: short, read: short, change: short, stop: short, header: short, pull: short})
 			calls := everyCall(background(t), c)
 			_, calls["ping"] = c.Ping(background(t))
 			for name, err := range calls {
@@ -361,7 +384,7 @@ func TestSilence(t *testing.T) {
 				}
 			}
 
-			c.limits = defaultLimits
+			c = silent(defaultLimits)
 			deadline, cancel := context.WithTimeout(background(t), short)
 			defer cancel()
 			for name, err := range everyCall(deadline, c) {
@@ -403,14 +426,15 @@ func TestStopLimit(t *testing.T) {
 }
 
 // A kept connection that the engine closes as the next call takes it: what may
-// be done twice is sent again, create is not.
+// be done twice is sent again. Create is not, nor is start: a container that has
+// ended by then would run again.
 func TestReplay(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		call func(ctx context.Context, c *Client) error
 		want string
 	}{
-		{"start", func(ctx context.Context, c *Client) error { return c.StartContainer(ctx, "x") }, ""},
+		{"start", func(ctx context.Context, c *Client) error { return c.StartContainer(ctx, "x") }, "unreachable"},
 		{"stop", func(ctx context.Context, c *Client) error { return c.StopContainer(ctx, "x", StopOptions{}) }, ""},
 		{"remove", func(ctx context.Context, c *Client) error { return c.RemoveContainer(ctx, "x", RemoveOptions{}) }, ""},
 		{"inspect", func(ctx context.Context, c *Client) error { return errOf(c.InspectContainer(ctx, "x")) }, ""},

@@ -265,6 +265,44 @@ func TestLongerThanTheHeaderLimit(t *testing.T) {
 	}
 }
 
+// Podman 4 answers a request for the log of a silent container when that says
+// something.
+func TestFollowSilent(t *testing.T) {
+	c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Libpod-Api-Version", "4.3.1")
+		if answerPing(w, r) {
+			return
+		}
+		if strings.Contains(r.URL.Path, "gone") {
+			http.Error(w, `{"message":"no container with name or ID \"gone\" found: no such container"}`, 404)
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+		io.WriteString(w, frame(1, "out"))
+	})
+	c.limits.header = 50 * time.Millisecond
+	var o, e bytes.Buffer
+	join, err := c.ContainerLogs(background(t), "web", LogsOptions{Follow: true, Stdout: &o})
+	if got, err := joined(&o, &e, join, err); got != "out|" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	join, err = c.ContainerLogs(background(t), "gone", LogsOptions{Follow: true, Stdout: &o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := join(); !errors.Is(err, ErrNoSuchContainer) {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(background(t))
+	if join, err = c.ContainerLogs(ctx, "web", LogsOptions{Follow: true, Stdout: &o}); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if err := join(); err != context.Canceled {
+		t.Error(err)
+	}
+}
+
 // An HTTP body too may be longer than a header.
 func TestLongLogs(t *testing.T) {
 	c := script(t, "tcp", say("HTTP/1.1 200 OK\r\n\r\n"+frame(1, strings.Repeat("x", 2*maxHeader))))

@@ -22,7 +22,7 @@ type Version struct {
 	API    string // the version that requests are made in: negotiated, or pinned by Options
 	MaxAPI string // the newest that the engine has
 	Server string // software and its version, such as "Docker/20.10.24 (linux)"
-	OSType string // "linux" or "windows", of the containers
+	OSType string // "linux" or "windows", of the containers; "" from Podman 4
 	Podman bool   // Podman's service rather than a Docker Engine
 }
 
@@ -97,6 +97,16 @@ func (c *Client) negotiate(ctx context.Context, f *flight) (*Version, error) {
 	c.mu.Unlock()
 	close(f.done)
 	return f.version, f.err
+}
+
+// podman reports whether the engine is Podman, as far as is known: with a
+// pinned version nobody has asked.
+func (c *Client) podman(ctx context.Context) bool {
+	if c.pinned != "" {
+		return false
+	}
+	v, err := c.version(ctx)
+	return err == nil && v.Podman
 }
 
 // forget drops the agreed version if it still is v, so that the next call

@@ -1,0 +1,68 @@
+package dockerapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+)
+
+func TestRemembersCreation(t *testing.T) {
+	created := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	for _, tt := range []struct {
+		name, answer string
+		status       int
+		want         bool
+		err          error
+	}{
+		{"yes", `{"status":"create","Type":"container","Action":"create","Actor":{"ID":"x"}}` + "\n", 200, true, nil},
+		{"no", "", 200, false, nil},
+		{"something else", `{"Action":"start"}`, 200, false, nil},
+		{"no JSON", "<html>", 200, false, ErrUnreachable},
+		{"cut", `{"Act`, 200, false, ErrUnreachable},
+		{"refused", `{"message":"i/o timeout"}`, 500, false, ErrTemporary},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/_ping" {
+					w.Header().Set("Api-Version", "1.41")
+					return
+				}
+				q := r.URL.Query()
+				if r.Method != "GET" || r.URL.Path != "/v1.41/events" || q.Get("filters") != `{"container":["`+fullID+`"],"event":["create"]}` ||
+					q.Get("since") != fmt.Sprint(created.Unix()-1) || q.Get("until") != fmt.Sprint(created.Unix()+10) {
+					t.Errorf("request %s %s", r.Method, r.URL)
+				}
+				w.WriteHeader(tt.status)
+				fmt.Fprint(w, tt.answer)
+			})
+			got, err := c.RemembersCreation(t.Context(), Container{ID: fullID, Created: created})
+			if got != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("%v, %v; want %v, %v", got, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func TestRemembersCreationReal(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		ctr, err := c.InspectContainer(ctx, createReal(t, ctx, c, testName(), ContainerConfig{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if ok, err := c.RemembersCreation(ctx, ctr); !ok || err != nil {
+			t.Errorf("%v, %v", ok, err)
+		}
+		if took := time.Since(began); took > creationTakes/2 {
+			t.Errorf("waited %v for what is known", took)
+		}
+		ctr.ID = fullID // as one of which the engine has no memory
+		ctr.Created = ctr.Created.Add(-time.Minute)
+		if ok, err := c.RemembersCreation(ctx, ctr); ok || err != nil {
+			t.Errorf("of another container: %v, %v", ok, err)
+		}
+	})
+}

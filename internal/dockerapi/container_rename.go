@@ -1,0 +1,23 @@
+package dockerapi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+)
+
+// RenameContainer gives a container another name. Errors: [ErrNoSuchContainer];
+// [ErrNameInUse]; [ErrConflict] (being removed).
+//
+// API: POST /containers/{id}/rename.
+func (c *Client) RenameContainer(ctx context.Context, id, name string) error {
+	r, err := container(opRename, http.MethodPost, id, "/rename")
+	if err != nil {
+		return err
+	}
+	r.query = url.Values{"name": {name}}
+	r.want = []int{http.StatusNoContent}
+	r.limit = c.limits.change
+	r.doubt = "it may have been renamed"
+	return c.do(ctx, r, nil)
+}
