@@ -28,15 +28,14 @@ func (b *backoff) next() time.Duration {
 
 func (b *backoff) reset() { b.n = 0 }
 
-// sleep waits for d. It returns early, and false, where ctx or one of the channels ends.
-func sleep(ctx context.Context, d time.Duration, ended <-chan struct{}) bool {
+// sleep waits for d. It returns early, and false, where ctx ends.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
 	case <-ctx.Done():
-	case <-ended:
 	}
 	return false
 }

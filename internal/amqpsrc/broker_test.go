@@ -293,7 +293,7 @@ func TestDeadLetter(t *testing.T) {
 			if j.MessageID != "id-1" || j.Queue != q {
 				t.Errorf("job is %q of %q", j.MessageID, j.Queue)
 			}
-			if err := j.Settle(context.Background(), cmd.DeadLetter, cmd.Result{Reason: "invalid-message", Error: "no such key"}); err != nil {
+			if err := deadLetterJob(context.Background(), j, cmd.Result{Reason: "invalid-message", Error: "no such key"}); err != nil {
 				t.Fatal(err)
 			}
 			if err := r.end(); err != nil {
@@ -403,13 +403,13 @@ func TestDeadLetterQueueFull(t *testing.T) {
 	j := r.next()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- j.Settle(ctx, cmd.DeadLetter, cmd.Result{}) }()
+	go func() { done <- deadLetterJob(ctx, j, cmd.Result{}) }()
 	r.log.wait(t, "dead letter not stored")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatalf("settle: %v", err)
 	}
-	go func() { done <- j.Settle(context.Background(), cmd.DeadLetter, cmd.Result{}) }()
+	go func() { done <- deadLetterJob(context.Background(), j, cmd.Result{}) }()
 	if d, ok, err := p.ch.Get(q+".dead", true); err != nil || !ok || string(d.Body) != "0" { // makes room
 		t.Fatalf("got %q, %v, %v", d.Body, ok, err)
 	}
@@ -463,7 +463,7 @@ func TestPublisherCut(t *testing.T) {
 	c := px.conn(2)
 	c.gate.Set(false)
 	done := make(chan error, 1)
-	go func() { done <- jobs[1].Settle(context.Background(), cmd.DeadLetter, cmd.Result{}) }()
+	go func() { done <- deadLetterJob(context.Background(), jobs[1], cmd.Result{}) }()
 	select {
 	case err := <-done:
 		t.Fatalf("settled without a confirm: %v", err)
@@ -496,7 +496,7 @@ func TestBlocked(t *testing.T) {
 	px.conn(1).inject(0, 10, 60, "\x0alow memory")
 	r.log.wait(t, "takes no messages for now")
 	done := make(chan error, 1)
-	go func() { done <- jobs[0].Settle(context.Background(), cmd.DeadLetter, cmd.Result{}) }()
+	go func() { done <- deadLetterJob(context.Background(), jobs[0], cmd.Result{}) }()
 	settle(t, jobs[1], cmd.Ack)
 	if err := jobs[1].Fence(context.Background()); err != nil {
 		t.Fatal(err)
@@ -513,11 +513,11 @@ func TestBlocked(t *testing.T) {
 	// The blocked connection is lost: what waits goes to the next one.
 	px.conn(1).inject(0, 10, 60, "\x0alow memory")
 	eventually(t, "blocked", func() bool {
-		l, _ := r.source.publisher.current(context.Background(), nil)
+		l, _ := r.source.publisher.current(context.Background())
 		open, _ := l.unblocked.State()
 		return !open
 	})
-	go func() { done <- jobs[2].Settle(context.Background(), cmd.DeadLetter, cmd.Result{}) }()
+	go func() { done <- deadLetterJob(context.Background(), jobs[2], cmd.Result{}) }()
 	px.conn(1).cut()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -527,8 +527,8 @@ func TestBlocked(t *testing.T) {
 	// cannot be closed, for the broker does not answer.
 	px.conn(2).gate.Set(false)
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { done <- jobs[3].Settle(ctx, cmd.DeadLetter, cmd.Result{}) }()
-	eventually(t, "an outlet in use", func() bool { l, _ := r.source.publisher.current(ctx, nil); return len(l.free) < publishers })
+	go func() { done <- deadLetterJob(ctx, jobs[3], cmd.Result{}) }()
+	eventually(t, "an outlet in use", func() bool { l, _ := r.source.publisher.current(ctx); return len(l.free) < publishers })
 	px.conn(2).inject(0, 10, 60, "\x0alow memory")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -587,7 +587,7 @@ func TestServerCancel(t *testing.T) {
 	}
 }
 
-// A dead letter that waits for the publisher ends with its session, or with its context.
+// A dead letter waits for the publisher, also beyond the end of its session.
 func TestDeadLetterWaits(t *testing.T) {
 	t.Parallel()
 	p, px := newPeer(t), newProxy(t)
@@ -598,18 +598,20 @@ func TestDeadLetterWaits(t *testing.T) {
 	px.conn(1).gate.Set(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	if err := j.Settle(ctx, cmd.DeadLetter, cmd.Result{}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := deadLetterJob(ctx, j, cmd.Result{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("settle: %v", err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- j.Settle(context.Background(), cmd.DeadLetter, cmd.Result{}) }()
+	go func() { done <- j.Store(context.Background(), cmd.Result{}) }()
 	px.conn(0).cut()
-	if err := <-done; !errors.Is(err, cmd.ErrDeliveryLost) {
-		t.Fatalf("settle: %v", err)
-	}
-	again := r.next()
+	again := r.next() // the session is over, but not what was decided
 	px.conn(1).cut()
-	settle(t, again, cmd.DeadLetter)
+	if err := <-done; err != nil {
+		t.Fatalf("store: %v", err)
+	}
+	lost(t, j, cmd.Ack)
+	settle(t, again, cmd.Ack)
+	p.expect(q+".dead", "1")
 }
 
 // A broker that stops answering is noticed by its missing heartbeats.
@@ -916,11 +918,11 @@ func TestRefusedPublish(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for range publishers {
-				err := pub.publish(ctx, nil, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{Expiration: "never"} })
+				err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{Expiration: "never"} })
 				if code(err) != amqp.PreconditionFailed {
 					t.Errorf("publish of what is not valid: %v", err)
 				}
-				if err := pub.publish(ctx, nil, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{} }); err != nil {
+				if err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{} }); err != nil {
 					t.Errorf("publish: %v", err)
 				}
 			}
@@ -932,5 +934,51 @@ func TestRefusedPublish(t *testing.T) {
 	}
 	if r.log.count("publishing connection lost") != 0 {
 		t.Errorf("the connection was lost:\n%s", r.log)
+	}
+}
+
+// A queue is quiet when it has been consumed for long enough and has nothing left to hand over.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			q := p.queue(kind)
+			p.fill(q, 1, 2)
+			gate := new(cmd.Gate)
+			gate.Set(true)
+			r := start(t, q, func(c *Config) { c.Prefetch, c.Gate = 1, gate })
+			quiet := func(consumed time.Duration, want bool, when string) {
+				t.Helper()
+				if got := r.source.Quiet(context.Background(), consumed); got != want {
+					t.Errorf("quiet %v %s", got, when)
+				}
+			}
+			first := r.next()
+			quiet(0, false, "with a message in the queue")
+			settle(t, first, cmd.Ack)
+			second := r.next()
+			quiet(0, true, "with all handed over")
+			quiet(time.Hour, false, "too early")
+			gate.Set(false)
+			eventually(t, "nothing is consumed", func() bool { return !r.source.Quiet(context.Background(), 0) })
+			gate.Set(true)
+			settle(t, second, cmd.Ack) // a quorum queue counts a consumer that still has something to ack
+			eventually(t, "the queue is consumed again", func() bool { return r.source.Quiet(context.Background(), 0) })
+			_, err := p.ch.Consume(q, "", false, false, false, false, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			quiet(0, false, "with another consumer")
+			if err := r.end(); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			if r.source.Quiet(ctx, 0) {
+				t.Error("quiet although nothing is consumed")
+			}
+		})
 	}
 }

@@ -222,8 +222,8 @@ func clip(s string, n int) string {
 	return s[:n] + more
 }
 
-// storeFunc keeps a message in the dead-letter queue. See publisher.deadLetter.
-type storeFunc func(ctx context.Context, lost <-chan struct{}, d amqp.Delivery, r cmd.Result) error
+// A storeFunc keeps a message in the dead-letter queue. See publisher.deadLetter.
+type storeFunc func(ctx context.Context, d amqp.Delivery, r cmd.Result) error
 
 // hopeless is how long to wait before the next attempt at what the broker refuses for good, such as a
 // message larger than it takes by now. It is tried again all the same: somebody may raise the limit,
@@ -232,13 +232,13 @@ const hopeless = 5 * time.Minute
 
 // deadLetter returns nil once the broker has confirmed that it stored a copy of d in the dead-letter
 // queue. Until then it tries again, ever more slowly, and the original stays unacked. It gives up when
-// ctx ends, with its error, and when lost is closed: then the broker has taken the original back.
-func (p *publisher) deadLetter(ctx context.Context, lost <-chan struct{}, d amqp.Delivery, r cmd.Result) error {
+// ctx ends, with its error.
+func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, r cmd.Result) error {
 	log := p.log.With("message_id", d.MessageId, "dead_letter", p.config.DeadLetter)
 	report := reporter{log: log, lost: "dead letter not stored, waiting; its message stays in the queue", back: "dead letter stored after all"}
 	wait := reconnecting()
 	for now := time.Now(); ; {
-		err := p.publish(ctx, lost, p.config.DeadLetter, func(frameMax int) amqp.Publishing {
+		err := p.publish(ctx, p.config.DeadLetter, func(frameMax int) amqp.Publishing {
 			return deadLetter(d, p.config.Queue, p.config.Host, r, now, frameMax)
 		})
 		switch {
@@ -247,22 +247,20 @@ func (p *publisher) deadLetter(ctx context.Context, lost <-chan struct{}, d amqp
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, cmd.ErrDeliveryLost):
-			return err
 		}
 		delay := wait.next()
 		level := slog.LevelWarn
 		switch {
 		case errors.Is(err, errUnroutable):
 			// The queue was deleted: made again, it is there for the next attempt.
-			if failed := p.declareAgain(ctx, lost); failed != nil {
+			if failed := p.declareAgain(ctx); failed != nil {
 				err = fmt.Errorf("%w, and cannot be made again: %w", err, failed)
 			}
 		case errors.Is(err, errLine):
 			// Nobody knows whether it was stored. The publisher has its own delays and its own log.
 			log.Debug("dead letter not confirmed", "error", err)
-			if !sleep(ctx, delay, lost) && ctx.Err() == nil {
-				return cmd.ErrDeliveryLost
+			if !sleep(ctx, delay) {
+				return ctx.Err()
 			}
 			continue
 		case code(err) == amqp.PreconditionFailed, code(err) == amqp.ContentTooLarge:
@@ -270,11 +268,8 @@ func (p *publisher) deadLetter(ctx context.Context, lost <-chan struct{}, d amqp
 			level = slog.LevelError
 		}
 		report.failAt(level, err)
-		if !sleep(ctx, delay, lost) {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return cmd.ErrDeliveryLost
+		if !sleep(ctx, delay) {
+			return ctx.Err()
 		}
 	}
 }

@@ -7,19 +7,30 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// settling is how long a quorum queue may hold acks back in the channel's process; an ack that is
-// still there when the channel closes is lost. Seen on 3.10, 4.0 and 4.3: 50 ms were enough.
-const settling = 100 * time.Millisecond
+// settling is how long an ack may be on its way in the broker: a quorum queue holds some back in the
+// channel's process, and one that is still there when the channel closes is lost (seen on 3.10, 4.0 and
+// 4.3: 50 ms were enough); a classic queue writes them to its disk when it finds the time, and one that
+// is killed before that has forgotten them.
+const settling = 250 * time.Millisecond
 
 // A fenceBatch is those that wait for one synchronous call.
 type fenceBatch struct {
 	done chan struct{} // closed when the call has returned; never where it fails
 }
 
-// fence returns nil when all acks that were written to the session before can no longer be lost: a
-// synchronous call that was sent after them has returned, and the time is over for which a quorum
-// queue holds acks back. Many waiters share one call, which the session's owner makes.
+// fence returns nil when all acks that were written to the session before can no longer be lost: the time
+// is over that they may be on their way, and a synchronous call that was sent after that has returned, so
+// that the broker has lived through it. Many waiters share one call, which the session's owner makes.
 func (s *session) fence(ctx context.Context) error {
+	timer := time.NewTimer(settling)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.done:
+		return cmd.ErrDeliveryLost
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	s.mu.Lock()
 	b := s.batch
 	if b == nil {
@@ -33,37 +44,17 @@ func (s *session) fence(ctx context.Context) error {
 	}
 	select {
 	case <-b.done:
+		return nil
 	case <-s.done:
-		return s.fenceAtEnd(b)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	timer := time.NewTimer(settling)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.done:
-		return s.fenceAtEnd(b)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if s.over() {
-		return s.fenceAtEnd(b)
-	}
-	return nil
-}
-
-// fenceAtEnd is the answer where the session ended while one waited. A session that Close ended did
-// its last call after b was made, or b would not have been done, and waited.
-func (s *session) fenceAtEnd(b *fenceBatch) error {
-	select {
-	case <-b.done:
-		if s.flushed {
+		select {
+		case <-b.done: // by the last call of a session that was closed in order
 			return nil
+		default:
+			return cmd.ErrDeliveryLost
 		}
-	default:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return cmd.ErrDeliveryLost
 }
 
 // barrier makes the synchronous call for those who wait now. Setting the prefetch to what it is
@@ -97,7 +88,6 @@ func (s *session) flush() error {
 	for {
 		select {
 		case <-timer.C:
-			s.flushed = true
 			return nil
 		case e := <-s.chClosed:
 			return s.why(e)

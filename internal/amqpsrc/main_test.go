@@ -390,9 +390,26 @@ func settle(t testing.TB, j cmd.Job, v cmd.Verdict) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := j.Settle(ctx, v, cmd.Result{}); err != nil {
+	err := error(nil)
+	if v == cmd.DeadLetter {
+		err = deadLetterJob(ctx, j, cmd.Result{})
+	} else {
+		err = j.Settle(ctx, v, cmd.Result{})
+	}
+	if err != nil {
 		t.Fatalf("settle %q as %v: %v", j.Body, v, err)
 	}
+}
+
+// deadLetterJob does with a job what the pool does with one that cannot be carried out.
+func deadLetterJob(ctx context.Context, j cmd.Job, r cmd.Result) error {
+	if j.Store == nil {
+		return j.Settle(ctx, cmd.DeadLetter, r)
+	}
+	if err := j.Store(ctx, r); err != nil {
+		return err
+	}
+	return j.Settle(ctx, cmd.Ack, r)
 }
 
 // lost settles a job whose session is over, which must fail without touching the broker.

@@ -145,7 +145,7 @@ func (p *publisher) mayPublish(l *line) error {
 	o := <-l.free
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	err, clean := l.send(ctx, nil, o, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{})
+	err, clean := l.send(ctx, o, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{})
 	if clean {
 		l.free <- o
 	} else {
@@ -187,7 +187,7 @@ func (p *publisher) start(ctx context.Context) (*line, error) {
 			return nil, err
 		}
 		p.report.fail(err)
-		if !sleep(ctx, wait.next(), nil) {
+		if !sleep(ctx, wait.next()) {
 			return nil, ctx.Err()
 		}
 	}
@@ -213,7 +213,7 @@ func (p *publisher) run(ctx context.Context, l *line) {
 				wait.reset()
 			}
 		}
-		if !sleep(ctx, wait.next(), nil) {
+		if !sleep(ctx, wait.next()) {
 			return
 		}
 		var err error
@@ -293,7 +293,7 @@ func (p *publisher) set(l *line) {
 }
 
 // current waits for a line.
-func (p *publisher) current(ctx context.Context, lost <-chan struct{}) (*line, error) {
+func (p *publisher) current(ctx context.Context) (*line, error) {
 	for {
 		p.mu.Lock()
 		l, changed := p.line, p.changed
@@ -305,16 +305,14 @@ func (p *publisher) current(ctx context.Context, lost <-chan struct{}) (*line, e
 		case <-changed:
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-lost:
-			return nil, cmd.ErrDeliveryLost
 		}
 	}
 }
 
 // publish sends a message to a queue and returns nil when the broker has confirmed that it is stored
 // there. make is given the size of a frame. errLine means that nobody knows.
-func (p *publisher) publish(ctx context.Context, lost <-chan struct{}, queue string, make func(frameMax int) amqp.Publishing) error {
-	l, err := p.current(ctx, lost)
+func (p *publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing) error {
+	l, err := p.current(ctx)
 	if err != nil {
 		return err
 	}
@@ -324,7 +322,7 @@ func (p *publisher) publish(ctx context.Context, lost <-chan struct{}, queue str
 		if open {
 			break
 		}
-		if _, err := await(ctx, lost, l, changed); err != nil {
+		if _, err := await(ctx, l, changed); err != nil {
 			return err
 		}
 	}
@@ -335,10 +333,8 @@ func (p *publisher) publish(ctx context.Context, lost <-chan struct{}, queue str
 		return errLine
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-lost:
-		return cmd.ErrDeliveryLost
 	}
-	err, clean := l.send(ctx, lost, o, queue, make(l.frameMax))
+	err, clean := l.send(ctx, o, queue, make(l.frameMax))
 	if clean {
 		l.free <- o // never blocks: there are no more outlets than it holds
 	} else {
@@ -348,7 +344,7 @@ func (p *publisher) publish(ctx context.Context, lost <-chan struct{}, queue str
 }
 
 // send publishes one message on an outlet. clean tells whether that can be used again.
-func (l *line) send(ctx context.Context, lost <-chan struct{}, o *outlet, queue string, m amqp.Publishing) (err error, clean bool) {
+func (l *line) send(ctx context.Context, o *outlet, queue string, m amqp.Publishing) (err error, clean bool) {
 	dc, err := o.ch.PublishWithDeferredConfirm("", queue, true, false, m) // mandatory, immediate
 	if err != nil {
 		if e := nonBlocking(o.closed); e != nil && e.Server && !l.link.IsClosed() {
@@ -369,8 +365,6 @@ func (l *line) send(ctx context.Context, lost <-chan struct{}, o *outlet, queue 
 			timer.Reset(confirmTimeout)
 		case <-ctx.Done():
 			return ctx.Err(), false
-		case <-lost:
-			return cmd.ErrDeliveryLost, false
 		}
 	}
 	// A return comes before the confirm, so it is here by now.
@@ -391,7 +385,7 @@ func (l *line) send(ctx context.Context, lost <-chan struct{}, o *outlet, queue 
 }
 
 // await receives from c; what ends the wait before that is the error. A closed c has the zero value.
-func await[T any](ctx context.Context, lost <-chan struct{}, l *line, c <-chan T) (v T, err error) {
+func await[T any](ctx context.Context, l *line, c <-chan T) (v T, err error) {
 	select {
 	case v = <-c:
 		return v, nil
@@ -399,14 +393,12 @@ func await[T any](ctx context.Context, lost <-chan struct{}, l *line, c <-chan T
 		return v, errLine
 	case <-ctx.Done():
 		return v, ctx.Err()
-	case <-lost:
-		return v, cmd.ErrDeliveryLost
 	}
 }
 
 // declareAgain has the owner of the line declare the dead-letter queue.
-func (p *publisher) declareAgain(ctx context.Context, lost <-chan struct{}) error {
-	l, err := p.current(ctx, lost)
+func (p *publisher) declareAgain(ctx context.Context) error {
+	l, err := p.current(ctx)
 	if err != nil {
 		return err
 	}
@@ -417,10 +409,8 @@ func (p *publisher) declareAgain(ctx context.Context, lost <-chan struct{}) erro
 		return errLine
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-lost:
-		return cmd.ErrDeliveryLost
 	}
-	declared, err := await(ctx, lost, l, answer)
+	declared, err := await(ctx, l, answer)
 	if err != nil {
 		return err
 	}

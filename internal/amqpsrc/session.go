@@ -30,12 +30,13 @@ type session struct {
 	tag        string
 	tags       int // the number of consumers so far: a tag that the server may still know is an error
 	consuming  func()
+	since      time.Time // when the consumer began
 
-	done    chan struct{} // closed when the session is over: nothing may be acked any more
-	fences  chan struct{} // holds one token while waiters want a fence
-	mu      sync.Mutex
-	batch   *fenceBatch // those that wait for the next fence; guarded by mu
-	flushed bool        // the session ended with a fence of its own; written before done is closed
+	done   chan struct{} // closed when the session is over: nothing may be acked any more
+	looks  <-chan look   // questions after the queue
+	fences chan struct{} // holds one token while waiters want a fence
+	mu     sync.Mutex
+	batch  *fenceBatch // those that wait for the next fence; guarded by mu
 }
 
 // over tells whether the session has ended.
@@ -55,6 +56,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		log:    s.cfg.Log,
 		store:  s.store,
 		done:   make(chan struct{}),
+		looks:  s.looks,
 		fences: make(chan struct{}, 1),
 	}
 	link, err := s.dialer.open(ctx, "consume", func(l *link) error {
@@ -134,6 +136,12 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 		case <-ctx.Done():
 		case <-s.fences:
 			if err := s.barrier(rpcTimeout); err != nil {
+				return err
+			}
+		case l := <-s.looks:
+			quiet, err := s.quiet(l.consumed)
+			l.answer <- quiet && len(next) == 0
+			if err != nil {
 				return err
 			}
 		case e := <-s.chClosed:
@@ -224,6 +232,7 @@ func (s *session) consume() error {
 		s.deliveries = nil
 		return explainQueue(err, s.config.Queue, fmt.Sprintf("read permission on queue %q, to consume from it", s.config.Queue))
 	}
+	s.since = time.Now()
 	s.consuming()
 	return nil
 }

@@ -53,7 +53,8 @@ type Source struct {
 	// Only Run uses these.
 	worked bool // a session has consumed: from now on everything is waited out
 
-	quit chan struct{} // closed by Close: the session that lingers is to end
+	looks chan look     // see Quiet
+	quit  chan struct{} // closed by Close: the session that lingers is to end
 
 	mu        sync.Mutex
 	ran       bool               // guarded by mu
@@ -76,6 +77,7 @@ func New(cfg Config) *Source {
 	s := &Source{
 		cfg:    cfg,
 		report: reporter{log: cfg.Log, lost: "broker unreachable, waiting", back: "broker is back"},
+		looks:  make(chan look),
 		quit:   make(chan struct{}),
 	}
 	s.dialer = &dialer{config: cfg}
@@ -117,7 +119,7 @@ func (s *Source) Run(ctx context.Context, jobs chan<- cmd.Job) error {
 			wait.reset()
 		}
 		s.report.fail(err)
-		if !sleep(ctx, wait.next(), nil) {
+		if !sleep(ctx, wait.next()) {
 			return nil
 		}
 	}

@@ -9,31 +9,37 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// leaving is how long a container of ours that has ended and is to be removed may keep its name
-// before a run that wants the name gives up.
-const leaving = 30 * time.Second
+// leaving is how long a container of ours that has ended and is to be removed may keep its name from a
+// run that wants it: a settling that nothing disturbs takes less.
+const leaving = 2 * time.Second
 
 // create makes the run's container, or finds it where an earlier request made it. found is then
-// what it is like.
-func (r *Run) create(t *task) (id string, found *dockerapi.Container, err error) {
+// what it is like. fresh: it is this task's own making, so that nobody has tried to start it.
+func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool, err error) {
 	orphan, err := r.orphan(t)
 	if err != nil {
-		return "", nil, err
+		return "", nil, false, err
 	}
 	if orphan != nil {
-		return orphan.ID, orphan, nil
+		return orphan.ID, orphan, false, nil
 	}
 	if t.pool.Pull == "always" {
 		if err := r.pull(t); err != nil {
-			return "", nil, err
+			return "", nil, false, err
 		}
 	}
+	cuts := 0 // how often the engine was lost in a create, which may have been carried out
 	pulled := t.pool.Pull != "missing"
-	var patience context.Context // bounds the wait for a name
+	var patience context.Context // bounds the wait for a container that is about to go
 	for n := 0; ; {
 		var created dockerapi.Created
 		err := t.try(func() (err error) {
 			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, r.config(t))
+			if errors.Is(err, dockerapi.ErrUnreachable) && !neverSent(err) {
+				if cuts++; cuts > maxRetries {
+					return lostTooOften(err)
+				}
+			}
 			return err
 		})
 		switch {
@@ -41,17 +47,17 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, err error)
 			for _, w := range created.Warnings {
 				t.log.Warn("engine warns of the container", "container", t.name, "warning", w)
 			}
-			return created.ID, nil, nil
+			return created.ID, nil, true, nil
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && !pulled:
 			pulled = true
 			if err := r.pull(t); err != nil {
-				return "", nil, err
+				return "", nil, false, err
 			}
 			continue
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && t.pool.Pull == "never":
-			return "", nil, fmt.Errorf("%w (not pulled, because of --pull never)", err)
+			return "", nil, false, fmt.Errorf("%w (not pulled, because of --pull never)", err)
 		case !errors.Is(err, dockerapi.ErrNameInUse):
-			return "", nil, err
+			return "", nil, false, err
 		}
 
 		holder, inspectErr := t.inspect(t.name)
@@ -59,45 +65,67 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, err error)
 		case errors.Is(inspectErr, dockerapi.ErrNoSuchContainer):
 			// Gone since: the name is free.
 		case inspectErr != nil:
-			return "", nil, inspectErr
+			return "", nil, false, inspectErr
+		case holder.State.Status == "removing" && !holder.State.Ended():
+			// Never started, and soon no more.
 		case r.owns(t, holder):
-			return holder.ID, &holder, nil
-		case holder.Labels[LabelRemove] != "true" || holder.State.Status == "created" || holder.State.Running:
-			return "", nil, err
+			return holder.ID, &holder, cuts > 0, nil
+		case holder.State.Status == "removing":
+		case holder.Labels[LabelRemove] != "true" || !holder.State.Ended():
+			return "", nil, false, err
 		}
-		within := t.ctx // while a job here settles it: that may take as long as the broker is away
-		if !t.pool.jobs.owned(holder.ID, t) {
-			if patience == nil {
-				var cancel context.CancelFunc
-				patience, cancel = context.WithTimeout(t.ctx, leaving)
-				defer cancel()
-			}
-			within = patience
+		if patience == nil {
+			var cancel context.CancelFunc
+			patience, cancel = context.WithTimeout(t.ctx, leaving)
+			defer cancel()
 		}
 		t.log.Debug("name taken by a container that is about to be removed; waiting", "container", t.name)
-		if pause(within, backoff(n, 50*time.Millisecond, time.Second)) != nil {
+		if pause(patience, backoff(n, 50*time.Millisecond, time.Second)) != nil {
 			if t.ctx.Err() != nil {
-				return "", nil, context.Cause(t.ctx)
+				return "", nil, false, context.Cause(t.ctx)
 			}
-			return "", nil, err
+			if err := r.takeName(t, holder); err != nil {
+				return "", nil, false, err
+			}
+			patience = nil
 		}
 		n++
 	}
 }
 
-// orphan finds the container that an earlier process left for this message, where only labels tell:
-// an unnamed run without a message_id has a name that no later process can derive. One marked for
-// removal is gone once its message is settled, so that one that is there belongs to an unsettled
-// message like this; which of several equal ones does not matter.
+// takeName frees the name from a container of a job that has ended and is not settled, or never will
+// be: its broker is away, or its process was killed. A message that asks for it finds it by its labels.
+func (r *Run) takeName(t *task, holder dockerapi.Container) error {
+	name := "dispatch-ended-" + holder.ID[:min(12, len(holder.ID))]
+	err := t.try(func() error { return t.pool.Docker.RenameContainer(t.ctx, holder.ID, name) })
+	switch {
+	case err == nil:
+		t.log.Info("name taken by a container that has ended and is to be removed; that was renamed", "container", t.name, "renamed", name)
+	case errors.Is(err, dockerapi.ErrNoSuchContainer):
+		err = nil
+	}
+	return err
+}
+
+// orphan finds the container that an earlier process left for this message, by its labels.
+//
+// A container that is marked for removal is gone once its message is settled, so that one that is there
+// belongs to an unsettled message like this; without a message_id, which of several equal ones does not
+// matter. With a message_id the name would do, but for a container that was renamed; and one with a name
+// of its own may have been, to make room.
 func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
-	if t.stable || r.Name != "" || !r.Remove || !r.foreground() || !t.again.Load() {
+	labels := []string{LabelQueue + "=" + t.queue, LabelDigest + "=" + t.digest}
+	switch {
+	case t.stable && (t.again.Load() || r.Name != ""):
+		labels = append(labels, LabelJob+"="+t.id)
+	case !t.stable && t.again.Load() && r.Remove && r.foreground():
+		labels = append(labels, LabelRemove+"=true")
+	default:
 		return nil, nil
 	}
 	var list []dockerapi.ContainerSummary
 	err := t.try(func() (err error) {
-		list, err = t.pool.Docker.ListContainers(t.ctx, dockerapi.ListOptions{All: true, Labels: []string{
-			LabelQueue + "=" + t.queue, LabelDigest + "=" + t.digest, LabelRemove + "=true",
-		}})
+		list, err = t.pool.Docker.ListContainers(t.ctx, dockerapi.ListOptions{All: true, Labels: labels})
 		return err
 	})
 	if err != nil {

@@ -18,10 +18,12 @@ type Docker interface {
 	StartContainer(ctx context.Context, id string) error
 	StopContainer(ctx context.Context, id string, o dockerapi.StopOptions) error
 	RemoveContainer(ctx context.Context, id string, o dockerapi.RemoveOptions) error
+	RenameContainer(ctx context.Context, id, name string) error
 	InspectContainer(ctx context.Context, id string) (dockerapi.Container, error)
 	ListContainers(ctx context.Context, o dockerapi.ListOptions) ([]dockerapi.ContainerSummary, error)
 	WaitContainer(ctx context.Context, id string, cond dockerapi.Condition) (join func() (dockerapi.ExitStatus, error), err error)
 	AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (join func() error, err error)
+	RemembersCreation(ctx context.Context, c dockerapi.Container) (bool, error)
 	ContainerLogs(ctx context.Context, id string, o dockerapi.LogsOptions) (join func() error, err error)
 	PullImage(ctx context.Context, ref, platform string, progress func(dockerapi.PullProgress)) error
 }
@@ -40,6 +42,12 @@ type engine struct {
 	gate   *Gate
 	log    *slog.Logger
 	away   atomic.Int64 // how often it did not answer when it was asked
+	last   atomic.Int64 // when that was last, in nanoseconds since 1970
+}
+
+// missed tells whether the engine was away after a time, as far as this process knows.
+func (e *engine) missed(since time.Time) bool {
+	return e.away.Load() > 0 && since.UnixNano() < e.last.Load()
 }
 
 // watch asks the engine until it answers, opens the gate, and begins again when lost has closed it.
@@ -73,6 +81,7 @@ func (e *engine) watch(ctx context.Context) {
 			said, opened = "", time.Now()
 			e.gate.Set(true)
 		default:
+			e.last.Store(time.Now().UnixNano())
 			e.away.Add(1)
 			if err.Error() == said {
 				continue

@@ -29,6 +29,7 @@ type fakeDocker struct {
 	after      map[string][]error                // by call: returned though it was done
 	program    map[string]func(c *fakeContainer) // by first word of Cmd
 	unreadable bool                              // the log driver keeps nothing
+	saysLate   bool                              // which is said only when the log is read
 	changed    chan struct{}                     // closed at each change
 	down       bool
 	deaths     int // how often the engine has died
@@ -39,6 +40,7 @@ type fakeContainer struct {
 	dockerapi.Container
 	config dockerapi.ContainerConfig
 	log    []chunk
+	born   int // how often the engine had died by then
 }
 
 type chunk struct{ stream, data string }
@@ -119,7 +121,8 @@ func (f *fakeDocker) CreateContainer(ctx context.Context, name string, cfg docke
 	if _, err := f.find(name); err == nil {
 		return dockerapi.Created{}, fmt.Errorf("create container: %w: %s", dockerapi.ErrNameInUse, name)
 	}
-	c := &fakeContainer{engine: f, config: cfg}
+	c := &fakeContainer{engine: f, config: cfg, born: f.deaths}
+	c.Created = time.Now()
 	c.ID, c.Name, c.Labels, c.State.Status = fmt.Sprintf("id%d-%s", len(f.calls), name), name, cfg.Labels, "created"
 	f.byID[c.ID] = c
 	f.touch()
@@ -186,6 +189,19 @@ func (f *fakeDocker) RemoveContainer(ctx context.Context, id string, o dockerapi
 	return take(f.after, "remove")
 }
 
+func (f *fakeDocker) RenameContainer(ctx context.Context, id, name string) error {
+	err := f.enter(ctx, "rename", name)
+	defer f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	c, err := f.find(id)
+	if err == nil {
+		c.Name = name
+	}
+	return err
+}
+
 func (f *fakeDocker) InspectContainer(ctx context.Context, id string) (dockerapi.Container, error) {
 	err := f.enter(ctx, "inspect", "")
 	defer f.mu.Unlock()
@@ -207,11 +223,23 @@ func (f *fakeDocker) ListContainers(ctx context.Context, o dockerapi.ListOptions
 	}
 	var list []dockerapi.ContainerSummary
 	for _, c := range f.byID {
-		if !slices.ContainsFunc(o.Labels, func(l string) bool { k, v, _ := strings.Cut(l, "="); return c.Labels[k] != v }) {
-			list = append(list, dockerapi.ContainerSummary{ID: c.ID, Name: c.Name, Labels: c.Labels})
+		if slices.ContainsFunc(o.Labels, func(l string) bool { k, v, _ := strings.Cut(l, "="); return c.Labels[k] != v }) ||
+			len(o.Statuses) > 0 && !slices.Contains(o.Statuses, c.State.Status) {
+			continue
 		}
+		list = append(list, dockerapi.ContainerSummary{ID: c.ID, Name: c.Name, Labels: c.Labels, Created: c.Created, Status: c.State.Status})
 	}
 	return list, nil
+}
+
+func (f *fakeDocker) RemembersCreation(ctx context.Context, c dockerapi.Container) (bool, error) {
+	err := f.enter(ctx, "events", "")
+	defer f.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
+	own, err := f.find(c.ID)
+	return err == nil && own.born == f.deaths, nil
 }
 
 // until blocks until done, called with the mutex held, or the engine's death or the context's end.
@@ -284,6 +312,9 @@ func (f *fakeDocker) ContainerLogs(ctx context.Context, id string, o dockerapi.L
 	c, err := f.find(id)
 	if err != nil {
 		return nil, err
+	}
+	if f.unreadable && f.saysLate {
+		return func() error { return dockerapi.ErrLogsUnreadable }, nil
 	}
 	if f.unreadable {
 		return nil, dockerapi.ErrLogsUnreadable
@@ -442,6 +473,8 @@ type bench struct {
 	done   chan int
 	mu     sync.Mutex
 	events []string // "ack m1", "fence m1", in order, with the engine's removes
+	stores bool     // deliveries have Store
+	fences []error  // what the next fences of the deliveries to come return
 }
 
 // onBench runs a test inside a bubble, with a pool. The pool must have ended when the test returns;
@@ -492,8 +525,9 @@ type delivery struct {
 	verdicts []Verdict
 	reason   string
 	settles  int
-	fenceErr error
+	fences   []error       // what the next fences return
 	hold     chan struct{} // not nil: Settle waits for it
+	copies   int           // in the dead-letter queue
 }
 
 // send hands a message over and waits until all is quiet.
@@ -504,8 +538,8 @@ func (b *bench) send(name, messageID string, redelivered bool, body string) *del
 }
 
 func (b *bench) post(name, messageID string, redelivered bool, body string) *delivery {
-	d := &delivery{b: b, name: name}
-	b.jobs <- Job{
+	d := &delivery{b: b, name: name, fences: b.fences}
+	j := Job{
 		Queue: "q", MessageID: messageID, Redelivered: redelivered, Body: []byte(body),
 		Lost: func() bool { b.mu.Lock(); defer b.mu.Unlock(); return d.lost },
 		Settle: func(ctx context.Context, v Verdict, r Result) error {
@@ -525,13 +559,26 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 		Fence: func(ctx context.Context) error {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			if d.fenceErr != nil {
-				return d.fenceErr
+			if len(d.fences) > 0 {
+				err := d.fences[0]
+				d.fences = d.fences[1:]
+				if err != nil {
+					return err
+				}
 			}
 			b.events = append(b.events, fmt.Sprintf("fence %s (containers: %d)", name, b.docker.count()))
 			return nil
 		},
 	}
+	if b.stores {
+		j.Store = func(context.Context, Result) error {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			d.copies++
+			return nil
+		}
+	}
+	b.jobs <- j
 	return d
 }
 

@@ -3,11 +3,8 @@ package cmd
 import (
 	"context"
 	"errors"
-	"io"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -18,7 +15,7 @@ import (
 func (r *Run) do(t *task) (Result, func() error, error) {
 	res := t.result()
 	res.Image = r.Image
-	id, found, err := r.create(t)
+	id, found, fresh, err := r.create(t)
 	if err != nil {
 		if final(err) {
 			return Result{}, nil, err
@@ -29,7 +26,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 	t.container.Store(&id)
 	res.ContainerID, res.ContainerName = id, t.name
 
-	f := &following{task: t, run: r, id: id}
+	f := &following{task: t, run: r, id: id, startSent: !fresh}
 	if r.foreground() && (r.Stdout || r.Stderr) {
 		f.out = newOutput(f.emit, t.pool.Capture, &t.pool.lineBudget)
 	}
@@ -46,7 +43,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 	case err != nil:
 		res.fail(err)
 		res.Status = Errored // a container that is gone took its exit code with it
-		if f.missed {
+		if f.missed && !errors.Is(err, errMayHaveRun) {
 			res.Error += "; the engine was lost while it started the container, so that the job may have run"
 		}
 		if f.startedAt.IsZero() {
@@ -85,17 +82,23 @@ type following struct {
 	adopted bool    // started by an earlier process
 
 	startedAt time.Time     // zero: not started, as far as is known
+	startSent bool          // it may have been told to start before, by us or an earlier process
 	missed    bool          // output may have been missed; the log has it
 	gap       bool          // the engine was away just now
+	logless   bool          // the log driver keeps nothing that could be read
 	lost      bool          // output is known to be missing
 	overdue   time.Duration // the time limit that it ran into; 0: none
 	exit      *int          // as a wait told it
+	cuts      int           // how often the engine was lost before the start
+	cut       error         // the last time
+	logKeeps  int64         // see logKeeps
+	logRead   int64         // how much the log that was read last weighs
 }
 
 // follow takes the container to where the run is done, and returns its last state. Its error is
 // one from before the start, ErrNoSuchContainer, or final.
 func (f *following) follow() (dockerapi.State, error) {
-	if !f.adopted {
+	if !f.adopted && !f.startSent {
 		if err := f.survive(f.listen(true)); err != nil {
 			return dockerapi.State{}, err
 		}
@@ -105,6 +108,7 @@ func (f *following) follow() (dockerapi.State, error) {
 			return dockerapi.State{}, nil
 		}
 		c, err := f.inspect(f.id)
+		f.logKeeps = logKeeps(c.LogDriver, c.LogOpts)
 		switch {
 		case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
 			// Somebody removed it as it ended.
@@ -113,11 +117,24 @@ func (f *following) follow() (dockerapi.State, error) {
 			return dockerapi.State{}, err
 		case err != nil:
 		case c.State.StartedAt.IsZero():
-			err = f.listen(true)
+			if err = f.mayStart(c); err == nil {
+				err = f.listen(true)
+			}
 		default:
+			f.gap = f.gap || f.adopted && n == 0 && f.pool.engine.missed(c.State.StartedAt)
 			f.started(c.State.StartedAt)
-			if c.State.Ended() || f.exit != nil && !c.State.Running { // it may be under removal already
-				f.catchUp()
+			if c.State.Ended() {
+				if err := f.catchUp(); err != nil {
+					return dockerapi.State{}, err
+				}
+				// What a wait has told is the container's own.
+				if f.gap || f.adopted && f.exit == nil && c.State.ExitCode == exitUnknown {
+					same, err := f.sameEngine(c)
+					if err != nil {
+						return dockerapi.State{}, err
+					}
+					f.gap = !same
+				}
 				// What a container writes while its engine is down is in no log, unless the
 				// engine finds it running again.
 				f.lost = f.lost || f.gap && f.out != nil
@@ -138,16 +155,88 @@ func (f *following) follow() (dockerapi.State, error) {
 	}
 }
 
+// errMayHaveRun ends a run whose container is not started again: it may have run.
+var errMayHaveRun = errors.New("the engine was killed or restarted while it may have been starting the container, and does not know whether that ran, or it has forgotten for all that happened since; it is not started again")
+
+// mayStart looks before a container that never was started, as its engine says, is started: where an
+// earlier start may have been under way when the engine was killed, the engine does not know that the
+// program has run, and would run it again.
+func (f *following) mayStart(c dockerapi.Container) error {
+	if f.cuts > maxRetries {
+		return lostTooOften(f.cut)
+	}
+	if !f.startSent {
+		return nil
+	}
+	same, err := f.sameEngine(c)
+	if err == nil && !same {
+		err = errMayHaveRun
+	}
+	return err
+}
+
+// sameEngine tells whether the engine is surely the process that created the container, so that it has
+// missed nothing of it. Its error is final.
+func (f *following) sameEngine(c dockerapi.Container) (same bool, err error) {
+	err = f.try(func() (err error) {
+		same, err = f.pool.Docker.RemembersCreation(f.ctx, c)
+		return err
+	})
+	if err != nil && !final(err) {
+		f.log.Debug("the engine does not tell what it remembers", "container", f.name, "error", err)
+		return false, nil
+	}
+	return same, err
+}
+
+// errStarted says that an earlier request has started the container after all.
+var errStarted = errors.New("the container was started by an earlier request")
+
+// start has the engine start the container. Its failure does not mean that it has not, and a second
+// start of a container that has ended would run it again: so each is behind a look.
+func (f *following) start(ctx context.Context) error {
+	look := func() error {
+		c, err := f.pool.Docker.InspectContainer(ctx, f.id)
+		if err == nil && !c.State.StartedAt.IsZero() {
+			f.missed = true
+			err = errStarted
+		}
+		return err
+	}
+	err := f.retry(func() error {
+		if f.startSent {
+			if err := look(); err != nil {
+				return err
+			}
+		}
+		err := f.pool.Docker.StartContainer(ctx, f.id)
+		f.startSent = f.startSent || err != nil && !neverSent(err)
+		return err
+	})
+	if errors.Is(err, dockerapi.ErrTemporary) {
+		if lookErr := look(); errors.Is(lookErr, errStarted) {
+			return lookErr
+		}
+	}
+	return err
+}
+
 // survive decides whether an error ends the following. A container that runs is never given up
 // for an error of the engine: it is looked at again.
 func (f *following) survive(err error) error {
 	switch {
-	case err == nil:
+	case err == nil,
+		errors.Is(err, errStarted),
+		errors.Is(err, dockerapi.ErrLogsUnreadable): // then it is attached to
 		return nil
 	case final(err):
 		return err
 	case errors.Is(err, dockerapi.ErrUnreachable):
 		f.missed, f.begun = true, true
+		if f.startedAt.IsZero() && !neverSent(err) {
+			f.cuts++
+			f.cut = err
+		}
 		before := f.pool.engine.away.Load()
 		f.pool.engine.lost(err)
 		if err := f.pool.engine.wait(f.ctx); err != nil {
@@ -170,7 +259,7 @@ func (f *following) listen(begin bool) error {
 	defer cancel()
 
 	if !f.run.foreground() {
-		if err := f.retry(func() error { return f.pool.Docker.StartContainer(ctx, f.id) }); err != nil {
+		if err := f.start(ctx); err != nil {
 			return err
 		}
 		f.started(time.Now())
@@ -194,7 +283,7 @@ func (f *following) listen(begin bool) error {
 		return err
 	}
 	if begin {
-		if err := f.retry(func() error { return f.pool.Docker.StartContainer(ctx, f.id) }); err != nil {
+		if err := f.start(ctx); err != nil {
 			return err
 		}
 		f.started(time.Now())
@@ -249,7 +338,11 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 		case end := <-exited:
 			return end
 		case err := <-ended:
-			drained <- err // for drain
+			drained <- err                                   // for drain
+			if errors.Is(err, dockerapi.ErrLogsUnreadable) { // which Podman says late
+				f.unreadable()
+				return exit{err: err}
+			}
 			ended = nil
 			timer := time.NewTimer(f.pool.idle)
 			defer timer.Stop()
@@ -298,82 +391,6 @@ func (f *following) drain(drained <-chan error, cancel func()) error {
 	}
 }
 
-// open connects to the container's streams: before the start by attaching, which misses nothing;
-// later by reading its log from the beginning, less what has been seen.
-func (f *following) open(ctx context.Context, begin bool) (join func() error, err error) {
-	if !begin && f.out != nil {
-		f.out.replay()
-		err = f.retry(func() (err error) {
-			join, err = f.pool.Docker.ContainerLogs(ctx, f.id, dockerapi.LogsOptions{
-				Follow: true, Stdout: f.stdout(), Stderr: f.stderr(),
-			})
-			return err
-		})
-		if !errors.Is(err, dockerapi.ErrLogsUnreadable) {
-			return join, err
-		}
-		f.unreadable()
-	}
-	o := dockerapi.AttachOptions{Stdout: f.stdout(), Stderr: f.stderr()}
-	if f.run.Stdin && begin {
-		o.Stdin = strings.NewReader("")
-	}
-	if o == (dockerapi.AttachOptions{}) {
-		return func() error { return nil }, nil
-	}
-	err = f.retry(func() (err error) {
-		join, err = f.pool.Docker.AttachContainer(ctx, f.id, o)
-		return err
-	})
-	return join, err
-}
-
-// catchUp reads from the log of a container that has ended what was missed.
-func (f *following) catchUp() {
-	if f.out == nil || !f.missed {
-		return
-	}
-	err := f.try(func() error {
-		f.out.replay()
-		join, err := f.pool.Docker.ContainerLogs(f.ctx, f.id, dockerapi.LogsOptions{Stdout: f.stdout(), Stderr: f.stderr()})
-		if err != nil {
-			return err
-		}
-		return join()
-	})
-	switch {
-	case err == nil, final(err):
-	case errors.Is(err, dockerapi.ErrLogsUnreadable):
-		f.unreadable()
-	default:
-		f.lost = true
-		f.log.Warn("output is missing: the container's log cannot be read", "container", f.name, "error", err)
-	}
-}
-
-// unreadable records that the log driver keeps nothing that could be read again.
-func (f *following) unreadable() {
-	f.out.noReplay()
-	if !f.lost {
-		f.lost = true
-		f.log.Warn("output is missing: the container's log driver cannot be read", "container", f.name)
-	}
-}
-
-func (f *following) stdout() io.Writer {
-	if f.out == nil || !f.run.Stdout {
-		return nil
-	}
-	return &f.out.stdout
-}
-
-func (f *following) stderr() io.Writer {
-	if f.out == nil || !f.run.Stderr {
-		return nil
-	}
-	return &f.out.stderr
-}
-
 // started records that the container has started, and says so once.
 func (f *following) started(at time.Time) {
 	if !f.startedAt.IsZero() {
@@ -390,31 +407,6 @@ func (f *following) started(at time.Time) {
 	}
 	f.log.Info(said, "container", f.name, "id", f.id[:min(12, len(f.id))], "image", f.run.Image)
 	f.tookEffect()
-}
-
-func (f *following) emit(stream string, offset int64, data []byte) {
-	f.pool.Reporter.Output(Output{Job: f.task.id, ContainerName: f.name, Stream: stream, Offset: offset, Data: data})
-}
-
-// captured ends the output, and fills in what the result holds of it.
-func (f *following) captured(r *Result) {
-	if f.out == nil {
-		return
-	}
-	short := f.out.finish()
-	r.Stdout, r.StdoutBytes = text(f.out.stdout.tail.bytes()), f.out.stdout.seen
-	r.Stderr, r.StderrBytes = text(f.out.stderr.tail.bytes()), f.out.stderr.seen
-	r.Incomplete = f.lost || short
-}
-
-// text returns the end of a stream as a string that does not begin inside a character.
-func text(b []byte) string {
-	for i := 0; i < len(b) && i < utf8.UTFMax; i++ {
-		if utf8.RuneStart(b[i]) {
-			return string(b[i:])
-		}
-	}
-	return string(b)
 }
 
 // removeAtEnd waits for the end of a detached container, and removes it. What a stop of this
@@ -443,13 +435,4 @@ func (f *following) removeAtEnd() {
 	if err == nil {
 		f.clean(func() error { return f.discard(f.id, false) })
 	}
-}
-
-// discard removes the job's container with its anonymous volumes.
-func (t *task) discard(id string, force bool) error {
-	err := t.pool.Docker.RemoveContainer(t.ctx, id, dockerapi.RemoveOptions{Volumes: true, Force: force})
-	if errors.Is(err, dockerapi.ErrNoSuchContainer) || errors.Is(err, dockerapi.ErrRemovalInProgress) {
-		return nil
-	}
-	return err
 }

@@ -17,11 +17,14 @@ type Job struct {
 	// deliver the message again. Nil where that cannot happen.
 	Lost func() bool
 
-	// Settle tells the broker the verdict. For DeadLetter it returns only after the broker has
-	// confirmed the copy in the dead-letter queue and the original is acked. A nil error means
-	// that the answer was written to the connection, not that the broker has it: see Fence.
-	// ErrDeliveryLost means that the delivery's session is gone, and that the broker will
-	// deliver the message again. Any other error is the context's.
+	// Store keeps a copy of the message, with why it is one, in the dead-letter queue. It returns
+	// nil when the broker has confirmed that: then the message itself is to be acked. Any other
+	// error is the context's. It is nil where Settle needs no copy for DeadLetter.
+	Store func(ctx context.Context, r Result) error
+
+	// Settle tells the broker the verdict. A nil error means that the answer was written to the
+	// connection, not that the broker has it: see Fence. ErrDeliveryLost means that the
+	// delivery's session is gone, and that the broker will deliver the message again.
 	Settle func(ctx context.Context, v Verdict, r Result) error
 
 	// Fence returns nil once the broker can no longer lose the ack that Settle wrote. It is nil

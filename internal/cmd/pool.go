@@ -20,7 +20,18 @@ type Config struct {
 	Timeout     time.Duration // the longest that a foreground container may run; 0 is no limit
 	Capture     int           // bytes of each stream's end that a result holds
 	MaxMessage  int           // bytes; a larger message is refused; 0 is no limit
+
+	// SweepAfter is how long after its end a container that a crash left behind is removed; 0: never.
+	// Queue is the queue whose containers these are. Quiet tells whether that has been consumed for
+	// some time and has no message left, so that all there are have been handed over.
+	SweepAfter time.Duration
+	Queue      string
+	Quiet      func(ctx context.Context, consumed time.Duration) bool
 }
+
+// lastWords is how long jobs that have ended may take to settle when the pool is to leave jobs as they
+// are.
+const lastWords = 3 * time.Second
 
 // A Pool carries out jobs: each in a goroutine of its own, runs at most Concurrency at a time.
 type Pool struct {
@@ -30,10 +41,11 @@ type Pool struct {
 	pending pending
 	slots   slots
 
-	stopping   chan struct{} // closed when no more jobs come: what has not begun is given back
-	lineBudget atomic.Int64  // shared by all streams, see lineBudget
-	retryFirst time.Duration // first delay before an engine error that may pass is tried again
-	idle       time.Duration // how long output may stay silent after the exit before it is given up
+	stopping   chan struct{}   // closed when no more jobs come: what has not begun is given back
+	settling   context.Context // outlives Run's, so that a job that has ended then can be settled
+	lineBudget atomic.Int64    // shared by all streams, see lineBudget
+	retryFirst time.Duration   // first delay before an engine error that may pass is tried again
+	idle       time.Duration   // how long output may stay silent after the exit before it is given up
 }
 
 // NewPool returns a pool; Run starts it.
@@ -54,10 +66,15 @@ func NewPool(cfg Config) *Pool {
 // for the rest. The end of ctx leaves jobs where they are: their containers run on, their messages
 // stay unsettled. Run returns how many were left so; it is called once.
 func (p *Pool) Run(ctx context.Context, jobs <-chan Job) (left int) {
-	watchCtx, stopWatch := context.WithCancel(ctx)
+	settling, stopSettling := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSettling()
+	p.settling = settling
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, stopSettling) })()
+	watchCtx, stopWatch := context.WithCancel(settling)
 	var watching, working sync.WaitGroup
 	watching.Go(func() { p.engine.watch(watchCtx) })
 	watching.Go(func() { p.watchGate(watchCtx) })
+	watching.Go(func() { p.sweepRegularly(watchCtx) })
 
 	var abandoned atomic.Int64
 	seq := int64(0)
@@ -85,14 +102,14 @@ func (p *Pool) Run(ctx context.Context, jobs <-chan Job) (left int) {
 // is known: then it is settled with that, or at once.
 func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 	ident := identify(j)
-	switch p.jobs.recognise(ident, j) {
+	switch k, id := p.jobs.recognise(ident, j); k {
 	case joined:
-		p.Log.Info("message came again; joined to its job", "job", ident.id)
+		p.Log.Info("message came again; joined to its job", "job", id)
 		return nil
 	case finished:
-		p.Log.Info("message came again after it was settled; acked", "job", ident.id)
-		if err := j.Settle(ctx, Ack, Result{Job: ident.id}); err != nil {
-			p.Log.Warn("message not acked", "job", ident.id, "error", err)
+		p.Log.Info("message came again after it was settled; acked", "job", id)
+		if err := j.Settle(ctx, Ack, Result{Job: id}); err != nil {
+			p.Log.Warn("message not acked", "job", id, "error", err)
 		}
 		return nil
 	}
@@ -103,7 +120,7 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 		identity:  ident,
 		log:       p.Log.With("job", ident.id),
 		arrived:   make(chan struct{}, 1),
-		order:     &order{effective: make(chan struct{})},
+		order:     newOrder(),
 		recalled:  make(chan struct{}),
 		over:      make(chan struct{}),
 		remaining: []Job{j},

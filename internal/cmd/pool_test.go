@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +27,7 @@ func TestRunForeground(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		d := b.send("m", "id1", false, echo)
 		d.want(Ack, "")
-		want := []string{"create web", "attach", "wait next-exit", "start", "inspect", "remove web"}
+		want := []string{"list", "create web", "attach", "wait next-exit", "start", "inspect", "remove web"}
 		if got := b.docker.did(); !slices.Equal(got, want) {
 			t.Errorf("calls %q, want %q", got, want)
 		}
@@ -49,7 +50,7 @@ func TestRunForeground(t *testing.T) {
 func TestRunWithoutMessageID(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		b.send("m", "", false, echo).want(Ack, "")
-		if want := []string{"ack m (containers: 0)"}; !slices.Equal(b.events, want) {
+		if want := []string{"fence m (containers: 1)", "ack m (containers: 0)", "fence m (containers: 0)"}; !slices.Equal(b.events, want) {
 			t.Errorf("events %q, want %q: the container's absence is what proves the message settled", b.events, want)
 		}
 	})
@@ -82,7 +83,7 @@ func TestRunDetached(t *testing.T) {
 	} {
 		onBench(t, nil, func(b *bench) {
 			b.send("m", "id", false, body).want(Ack, "")
-			if got, want := b.docker.did(), []string{"create web", "start"}; !slices.Equal(got, want) {
+			if got, want := b.docker.did(), []string{"list", "create web", "start"}; !slices.Equal(got, want) {
 				t.Errorf("calls %q, want %q", got, want)
 			}
 			if r := b.result(); r.Status != Succeeded || r.ExitCode != nil || r.ContainerID == "" {
@@ -241,6 +242,95 @@ func TestStartInDoubt(t *testing.T) {
 	})
 }
 
+// TestStartDoneAndRefused: a start that has an error for its answer may have been made all the same, and
+// the container may have ended by the time that it is tried again.
+func TestStartDoneAndRefused(t *testing.T) {
+	for _, err := range []error{dockerapi.ErrTemporary, errCut} {
+		for _, times := range []int{1, maxRetries + 1} {
+			for _, body := range []string{echo, strings.Replace(echo, `"Attach":["STDOUT","STDERR"],"Remove":true`, `"Detach":true`, 1)} {
+				onBench(t, nil, func(b *bench) {
+					for n := range times {
+						if n == times-1 {
+							b.docker.after["start"] = []error{err}
+						} else {
+							b.docker.before["start"] = append(b.docker.before["start"], err)
+						}
+					}
+					d := b.send("m", "id", false, body)
+					time.Sleep(time.Hour)
+					synctest.Wait()
+					d.want(Ack, "")
+					starts := 0
+					for _, c := range b.docker.did() {
+						if c == "start" {
+							starts++
+						}
+					}
+					if starts != times {
+						t.Errorf("%v: started %d times, want %d; calls %q", err, starts, times, b.docker.did())
+					}
+					if body == echo && (b.record.output["web/stdout"] != "hi\n" || b.docker.count() != 0) {
+						t.Errorf("output %q, %d containers left", b.record.output, b.docker.count())
+					}
+				})
+			}
+		}
+	}
+}
+
+// killedInStart is an engine that is killed in its first start, and back at once.
+type killedInStart struct{ *fakeDocker }
+
+func (k killedInStart) StartContainer(ctx context.Context, id string) error {
+	k.mu.Lock()
+	first := k.deaths == 0
+	if first {
+		k.deaths++
+		k.calls = append(k.calls, "start")
+	}
+	k.mu.Unlock()
+	if first {
+		return errCut
+	}
+	return k.fakeDocker.StartContainer(ctx, id)
+}
+
+// TestKilledInStart: an engine that was killed in a start says that it never started the container,
+// though the program may have run. It must not run twice.
+func TestKilledInStart(t *testing.T) {
+	onBench(t, func(c *Config) { c.Docker = killedInStart{c.Docker.(*fakeDocker)} }, func(b *bench) {
+		d := b.send("m", "id", false, echo)
+		time.Sleep(time.Minute)
+		d.want(DeadLetter, ReasonEngine)
+		if r := b.result(); !strings.Contains(r.Error, "not started again") || b.record.output != nil || b.docker.count() != 0 {
+			t.Errorf("result %+v; %d containers left", r, b.docker.count())
+		}
+	})
+	t.Run("with the daemon", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			c := b.leave("web", "created", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c.State.Error = "task already exists" // of a second start, which proves nothing of the first
+			b.docker.die()
+			b.docker.revive()
+			b.send("m", "id", true, echo).want(DeadLetter, ReasonEngine)
+			if slices.Contains(b.docker.did(), "start") {
+				t.Error("started again")
+			}
+		})
+	})
+	t.Run("a create that was cut", func(t *testing.T) { // nobody has started what it made
+		onBench(t, nil, func(b *bench) {
+			b.docker.after["create"] = []error{errCut}
+			d := b.send("m", "id", false, echo)
+			time.Sleep(time.Minute)
+			d.want(Ack, "")
+			if slices.Contains(b.docker.did(), "events") {
+				t.Error("the engine's memory was asked")
+			}
+		})
+	})
+}
+
 // TestExitUnknown: 255 from an engine that was down is not the container's.
 func TestExitUnknown(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
@@ -256,6 +346,56 @@ func TestExitUnknown(t *testing.T) {
 			t.Errorf("result %+v", r)
 		}
 	})
+}
+
+// TestExitAfterOutage: an engine that was only out of reach knows all of a container.
+func TestExitAfterOutage(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		d := b.send("m", "id", false, wait)
+		c := b.docker.named(t, "web")
+		b.docker.mu.Lock()
+		b.docker.down = true
+		b.docker.before["logs"] = []error{errCut}
+		b.docker.mu.Unlock()
+		b.pool.engine.lost(errCut)
+		time.Sleep(time.Minute)
+		c.write("stdout", "all of it\n")
+		c.exit(255)
+		b.docker.revive()
+		time.Sleep(time.Minute)
+		d.want(Ack, ReasonExit)
+		if r := b.result(); *r.ExitCode != 255 || r.Incomplete || r.Stdout != "all of it\n" {
+			t.Errorf("result %+v", r)
+		}
+	})
+	onBench(t, nil, func(b *bench) { // an engine that has forgotten the container, but tells its exit to a wait
+		c := b.leave("web", "running", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+		c.born = -1
+		d := b.send("m", "id", true, echo)
+		c.exit(255)
+		time.Sleep(time.Minute)
+		d.want(Ack, ReasonExit)
+		if r := b.result(); *r.ExitCode != 255 || r.Incomplete {
+			t.Errorf("result %+v", r)
+		}
+	})
+	for _, restarted := range []bool{false, true} { // before this process began
+		onBench(t, nil, func(b *bench) {
+			c := b.leave("web", "exited", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c.State.ExitCode = 255
+			if restarted {
+				b.docker.die()
+				b.docker.revive()
+			}
+			d := b.send("m", "id", true, echo)
+			time.Sleep(time.Minute)
+			if restarted {
+				d.want(DeadLetter, ReasonEngine)
+			} else {
+				d.want(Ack, ReasonExit)
+			}
+		})
+	}
 }
 
 // TestEngineDies kills the engine under a running container.
@@ -454,30 +594,63 @@ func TestNames(t *testing.T) {
 			b.docker.mu.Lock()
 			delete(b.docker.byID, c.ID)
 			b.docker.mu.Unlock()
-			time.Sleep(5 * time.Second)
+			time.Sleep(time.Second)
 			d.want(Ack, "")
 		})
 	})
-	t.Run("ended but never removed", func(t *testing.T) {
+	t.Run("ended but not removed", func(t *testing.T) { // its process was killed behind the ack
 		onBench(t, nil, func(b *bench) {
 			foreign(b, ours("other", "other body"), "exited")
 			d := b.send("m", "id", false, echo)
-			time.Sleep(5 * time.Minute)
-			d.want(DeadLetter, ReasonNameConflict)
+			time.Sleep(5 * time.Second)
+			d.want(Ack, "")
+			if c := b.docker.named(t, "dispatch-ended-foreign"); b.docker.count() != 1 || c.ID != "foreign" {
+				t.Errorf("%d containers", b.docker.count())
+			}
 		})
 	})
 	t.Run("held by a job that waits for the broker", func(t *testing.T) {
-		onBench(t, nil, func(b *bench) {
-			first := b.send("first", "1", false, wait)
-			first.lose()
-			b.docker.named(t, "web").exit(0)
-			second := b.send("second", "2", false, echo)
-			time.Sleep(10 * time.Minute) // the broker is away
-			second.unsettled()
-			b.send("first again", "1", true, wait).want(Ack, "")
-			time.Sleep(time.Minute)
-			second.want(Ack, "")
-		})
+		for _, id := range []string{"1", ""} {
+			onBench(t, nil, func(b *bench) {
+				first := b.send("first", id, false, wait)
+				first.lose()
+				b.docker.named(t, "web").exit(0)
+				second := b.send("second", "2", false, echo)
+				time.Sleep(10 * time.Minute) // the broker is away
+				second.want(Ack, "")
+				if b.docker.count() != 1 {
+					t.Errorf("%d containers", b.docker.count())
+				}
+				b.send("first again", id, true, wait).want(Ack, "")
+				if b.docker.count() != 0 || len(b.record.results) != 2 {
+					t.Errorf("%d containers, results %+v", b.docker.count(), b.record.results)
+				}
+			})
+		}
+	})
+	t.Run("renamed to make room, and asked for after all", func(t *testing.T) {
+		for _, id := range []string{"other", ""} {
+			onBench(t, nil, func(b *bench) {
+				c := foreign(b, ours(id, wait), "exited")
+				c.State.ExitCode = 4
+				b.send("m", "id", false, echo)
+				time.Sleep(5 * time.Second)
+				b.send("other", id, id == "", wait).want(Ack, ReasonExit)
+				if r := b.result(); !r.Adopted || *r.ExitCode != 4 || b.docker.count() != 0 {
+					t.Errorf("result %+v, %d containers", r, b.docker.count())
+				}
+			})
+		}
+	})
+	t.Run("of the same message_id, but not the same job", func(t *testing.T) {
+		for _, change := range []string{LabelDigest, LabelQueue} {
+			onBench(t, nil, func(b *bench) {
+				labels := ours("id", echo)
+				labels[change], labels[LabelRemove] = "another", "false"
+				foreign(b, labels, "exited")
+				b.send("m", "id", true, echo).want(DeadLetter, ReasonNameConflict)
+			})
+		}
 	})
 	t.Run("our own of an earlier process, running", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
@@ -687,6 +860,34 @@ func TestJoin(t *testing.T) {
 			})
 		}
 	})
+	t.Run("delivery lost before it began", func(t *testing.T) { // the broker may have given it to somebody else
+		for _, body := range []string{named("bb"), `{"Command":"stop","Container":"aa"}`} {
+			for _, id := range []string{"id", ""} {
+				onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+					first := b.send("first", "1", false, named("aa"))
+					between := b.send("between", "2", false, `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"aa","Attach":["STDOUT"],"Remove":true}}`)
+					d := b.send("m", id, false, body)
+					d.lose()
+					between.lose()
+					b.docker.named(t, "aa").exit(0)
+					synctest.Wait()
+					first.want(Ack, "")
+					if calls := fmt.Sprint(b.docker.did()); strings.Contains(calls, "create bb") || strings.Contains(calls, "stop aa") || strings.Count(calls, "create aa") > 1 {
+						t.Errorf("begun without a delivery: %s", calls)
+					}
+					if n := len(b.pool.jobs.live); n != 0 {
+						t.Errorf("%d tasks are left", n)
+					}
+					again := b.send("m again", id, true, strings.Replace(body, "wait", "echo", 1))
+					if strings.Contains(body, "stop") {
+						again.want(Ack, ReasonNoSuchContainer)
+					} else {
+						again.want(Ack, "")
+					}
+				})
+			}
+		}
+	})
 	t.Run("delivery lost, and the job ended before the message came again", func(t *testing.T) {
 		for _, id := range []string{"id", ""} {
 			onBench(t, nil, func(b *bench) {
@@ -694,8 +895,8 @@ func TestJoin(t *testing.T) {
 				d1.lose()
 				b.docker.named(t, "web").exit(0)
 				synctest.Wait()
-				if want := map[string]int{"id": 1, "": 0}[id]; b.docker.count() != want {
-					t.Errorf("message_id %q: %d containers before the ack, want %d", id, b.docker.count(), want)
+				if b.docker.count() != 1 {
+					t.Errorf("message_id %q: %d containers while no answer can be given, want 1", id, b.docker.count())
 				}
 				b.send("2", id, true, wait).want(Ack, "")
 				if b.docker.count() != 0 || len(b.record.results) != 1 {
@@ -705,20 +906,100 @@ func TestJoin(t *testing.T) {
 		}
 	})
 	t.Run("connection ended behind the ack", func(t *testing.T) {
-		onBench(t, nil, func(b *bench) {
-			d1 := b.send("1", "id", false, wait)
-			d1.fenceErr = ErrDeliveryLost
-			b.docker.named(t, "web").exit(0)
-			synctest.Wait()
-			d1.want(Ack, "")
-			if b.docker.count() != 1 {
-				t.Fatal("container removed though the ack may be lost")
-			}
-			b.send("2", "id", true, wait).want(Ack, "")
-			if b.docker.count() != 0 || len(b.record.results) != 1 {
-				t.Errorf("%d containers, %d results", b.docker.count(), len(b.record.results))
-			}
-		})
+		for _, id := range []string{"id", ""} {
+			onBench(t, nil, func(b *bench) {
+				d1 := b.send("1", id, false, wait)
+				d1.fences = map[string][]error{"id": {ErrDeliveryLost}, "": {nil, ErrDeliveryLost}}[id]
+				b.docker.named(t, "web").exit(0)
+				synctest.Wait()
+				d1.want(Ack, "")
+				if want := map[string]int{"id": 1, "": 0}[id]; b.docker.count() != want {
+					t.Fatalf("message_id %q: %d containers while the ack may be lost, want %d", id, b.docker.count(), want)
+				}
+				b.send("2", id, true, wait).want(Ack, "")
+				if b.docker.count() != 0 || len(b.record.results) != 1 {
+					t.Errorf("message_id %q: %d containers, %d results", id, b.docker.count(), len(b.record.results))
+				}
+			})
+		}
+	})
+	t.Run("connection ended behind the ack, which was taken", func(t *testing.T) {
+		for _, id := range []string{"id", ""} {
+			var quiet atomic.Bool
+			onBench(t, func(c *Config) {
+				c.Quiet = func(_ context.Context, consumed time.Duration) bool { return quiet.Load() && consumed == quietFor }
+			}, func(b *bench) {
+				b.fences = map[string][]error{"id": {ErrDeliveryLost}, "": {nil, ErrDeliveryLost}}[id]
+				b.send("1", id, false, wait)
+				b.docker.named(t, "web").exit(0)
+				time.Sleep(time.Hour)
+				if want := map[string]int{"id": 1, "": 0}[id]; b.docker.count() != want {
+					t.Errorf("message_id %q: %d containers while the message may come again, want %d", id, b.docker.count(), want)
+				}
+				quiet.Store(true)
+				time.Sleep(time.Hour)
+				if b.docker.count() != 0 {
+					t.Error("container left though the message does not come again")
+				}
+				b.fences = nil
+				b.send("2", "", true, echo).want(Ack, "") // an equal message is a job of its own by now
+				b.send("3", "", true, wait).unsettled()
+				b.docker.named(t, "web").exit(0)
+			})
+		}
+	})
+	t.Run("connection ended before the removal", func(t *testing.T) {
+		for _, quiet := range []bool{false, true} {
+			onBench(t, func(c *Config) { c.Quiet = func(context.Context, time.Duration) bool { return quiet } }, func(b *bench) {
+				b.fences = []error{ErrDeliveryLost} // before the session knows it
+				d1 := b.send("1", "", false, wait)
+				b.fences = nil
+				b.docker.named(t, "web").exit(0)
+				synctest.Wait()
+				d1.unsettled()
+				if b.docker.count() != 1 {
+					t.Fatal("removed although nothing can be acked: a process that comes now runs it again")
+				}
+				if quiet { // the message has gone another way
+					time.Sleep(time.Hour)
+				} else {
+					d1.lose()
+					b.send("2", "", true, wait).want(Ack, "")
+				}
+				if b.docker.count() != 0 || len(b.record.results) != 1 {
+					t.Errorf("%d containers, %d results", b.docker.count(), len(b.record.results))
+				}
+			})
+		}
+	})
+	t.Run("broker away for hours", func(t *testing.T) {
+		for _, id := range []string{"id", ""} {
+			onBench(t, nil, func(b *bench) {
+				d1 := b.send("1", id, false, wait)
+				d1.lose()
+				b.docker.named(t, "web").exit(0)
+				time.Sleep(30 * time.Hour)
+				b.send("2", id, true, wait).want(Ack, "")
+				if b.docker.count() != 0 || len(b.record.results) != 1 {
+					t.Errorf("message_id %q: %d containers, %d results", id, b.docker.count(), len(b.record.results))
+				}
+			})
+		}
+	})
+	t.Run("connection ended behind the ack of a dead letter", func(t *testing.T) {
+		for _, id := range []string{"id", ""} {
+			onBench(t, nil, func(b *bench) {
+				b.stores, b.fences = true, []error{ErrDeliveryLost}
+				d1 := b.send("1", id, false, "rubbish")
+				b.fences = nil
+				d1.want(Ack, ReasonInvalid)
+				d2 := b.send("2", id, true, "rubbish")
+				d2.want(Ack, ReasonInvalid)
+				if d1.copies+d2.copies != 1 || len(b.record.results) != 1 {
+					t.Errorf("message_id %q: %d copies in the dead-letter queue, %d results, want one of each", id, d1.copies+d2.copies, len(b.record.results))
+				}
+			})
+		}
 	})
 	t.Run("equal messages without an id are different jobs", func(t *testing.T) {
 		onBench(t, func(c *Config) { c.Concurrency = 10 }, func(b *bench) {
@@ -799,6 +1080,57 @@ func TestStopWorkLeavesContainers(t *testing.T) {
 			t.Error("the container was ended")
 		}
 		if len(b.record.results) != 0 {
+			t.Errorf("results %+v", b.record.results)
+		}
+	})
+}
+
+// TestStopWhileSettling: a job whose result is known is settled, if that can be had soon.
+func TestStopWhileSettling(t *testing.T) {
+	for _, id := range []string{"id", ""} {
+		for _, down := range []bool{false, true} {
+			t.Run(fmt.Sprintf("message_id %q, engine down: %v", id, down), func(t *testing.T) {
+				onBench(t, nil, func(b *bench) {
+					b.docker.before["remove"] = []error{dockerapi.ErrTemporary}
+					d := b.send("m", id, false, wait)
+					b.docker.named(t, "web").exit(0)
+					synctest.Wait() // the removal is tried again in a moment
+					if down {
+						b.docker.die()
+					}
+					b.close()
+					b.stop()
+					left := <-b.done
+					want, containers := 0, 0
+					if down {
+						want, containers = 1, 1
+					}
+					if left != want || b.docker.count() != containers {
+						t.Errorf("%d jobs left, %d containers; want %d and %d", left, b.docker.count(), want, containers)
+					}
+					if id == "" && down {
+						d.unsettled() // else an equal message would be taken for this one
+					} else {
+						d.want(Ack, "")
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestContainerCannotBeRemoved: what stays of a settled message is not taken for that of an equal one.
+func TestContainerCannotBeRemoved(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		broken := errors.New("driver failed to remove root filesystem")
+		b.docker.before["remove"] = []error{broken}
+		const unnamed = `{"Command":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
+		b.send("1", "", false, unnamed).want(Ack, "")
+		if b.docker.count() != 1 {
+			t.Fatal("the container is gone")
+		}
+		b.send("2", "", true, unnamed).want(Ack, "")
+		if len(b.record.results) != 2 || b.result().Adopted || b.docker.count() != 1 {
 			t.Errorf("results %+v", b.record.results)
 		}
 	})

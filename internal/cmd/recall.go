@@ -15,6 +15,8 @@ type order struct {
 	once      sync.Once
 }
 
+func newOrder() *order { return &order{effective: make(chan struct{})} }
+
 func (o *order) tookEffect() bool {
 	select {
 	case <-o.effective:
@@ -44,7 +46,7 @@ func (p *pending) add(t *task) {
 func (p *Pool) begin(t *task) bool {
 	for {
 		p.pending.mu.Lock()
-		if _, waits := p.pending.tasks[t]; waits && !p.away() && (t.before == nil || !t.before.givenBack.Load()) {
+		if _, waits := p.pending.tasks[t]; waits && !p.away() && !p.goesBack(t) {
 			delete(p.pending.tasks, t)
 			p.pending.mu.Unlock()
 			return true
@@ -55,6 +57,12 @@ func (p *Pool) begin(t *task) bool {
 			return false
 		}
 	}
+}
+
+// goesBack tells whether a task is to go back to its queue even while others may begin: it stands behind
+// one that did, or the broker has taken its message back already, and may have given it to somebody else.
+func (p *Pool) goesBack(t *task) bool {
+	return t.before != nil && t.before.givenBack.Load() || p.jobs.lost(t)
 }
 
 // away tells whether nothing may begin.
@@ -68,8 +76,7 @@ func (p *Pool) away() bool {
 	}
 }
 
-// recall gives back all pending tasks where nothing may begin, and else those that stand behind a
-// command that was given back. It leaves out what stands behind a command that is at work on the
+// recall gives back all pending tasks where nothing may begin, and else those that have to go back. It leaves out what stands behind a command that is at work on the
 // same container: that may itself be given back, and those behind it come to begin afterwards.
 func (p *Pool) recall() {
 	p.pending.recalling.Lock()
@@ -88,7 +95,7 @@ func (p *Pool) recall() {
 		case t.before != nil && chosen[t.before]:
 		case t.before != nil && !t.before.tookEffect():
 			return true
-		case !all && (t.before == nil || !t.before.givenBack.Load()):
+		case !all && !p.goesBack(t):
 			return true
 		}
 		chosen[t.order] = true

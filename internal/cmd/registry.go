@@ -3,6 +3,8 @@ package cmd
 import (
 	"sync"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // recent is how long a settled job with a message_id is remembered, for a delivery of it that was
@@ -11,20 +13,22 @@ const recent = time.Hour
 
 // registry knows the jobs of this process: those at work, and those settled lately.
 type registry struct {
-	mu     sync.Mutex
-	live   map[*task]struct{}
-	byKey  map[string]*task     // live jobs with a message_id
-	done   map[string]time.Time // settled jobs with a message_id, and when
-	forget []string             // keys of done, oldest first
-	latest map[string]*order    // for each container's name, the last command on it that may not have taken effect
+	mu      sync.Mutex
+	live    map[*task]struct{}
+	byKey   map[string]*task     // live jobs with a message_id
+	done    map[string]time.Time // settled jobs with a message_id, and when
+	forget  []string             // keys of done, oldest first
+	retired map[string]struct{}  // ids of containers that belong to no message any more
+	latest  map[string]*order    // for each container's name, the last command on it that may not have taken effect
 }
 
 func newRegistry() registry {
 	return registry{
-		live:   make(map[*task]struct{}),
-		byKey:  make(map[string]*task),
-		done:   make(map[string]time.Time),
-		latest: make(map[string]*order),
+		live:    make(map[*task]struct{}),
+		byKey:   make(map[string]*task),
+		done:    make(map[string]time.Time),
+		retired: make(map[string]struct{}),
+		latest:  make(map[string]*order),
 	}
 }
 
@@ -39,30 +43,35 @@ const (
 
 // recognise looks a delivery up. A delivery with a message_id is known by its key. One without is
 // known by its digest, only if it is marked as redelivered, and only as that of a job whose own
-// delivery is lost: equal messages without an id are different jobs.
-func (g *registry) recognise(i identity, j Job) known {
+// delivery is lost: equal messages without an id are different jobs. The id is that job's.
+func (g *registry) recognise(i identity, j Job) (k known, id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if i.stable {
 		if t := g.byKey[i.key()]; t != nil {
 			t.join(j)
-			return joined
+			return joined, t.id
 		}
 		if at, ok := g.done[i.key()]; ok && time.Since(at) < recent {
-			return finished
+			return finished, i.id
 		}
-		return unknown
+		return unknown, ""
 	}
 	if !j.Redelivered {
-		return unknown
+		return unknown, ""
 	}
+	var found *task
 	for t := range g.live {
-		if !t.stable && t.queue == i.queue && t.digest == i.digest && t.orphaned() {
-			t.join(j)
-			return joined
+		// Of several one that is not answered yet: the answer of another may have been taken.
+		if !t.stable && t.queue == i.queue && t.digest == i.digest && t.orphaned() && (found == nil || !t.answered) {
+			found = t
 		}
 	}
-	return unknown
+	if found == nil {
+		return unknown, ""
+	}
+	found.join(j)
+	return joined, found.id
 }
 
 // add registers a task, and puts it behind the last command on the same container.
@@ -84,9 +93,38 @@ func (g *registry) add(t *task) {
 func (g *registry) effective(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.latest[t.name] == t.order {
-		delete(g.latest, t.name)
+	g.passed(t.name, t.order)
+}
+
+func (g *registry) passed(name string, o *order) {
+	if g.latest[name] == o {
+		delete(g.latest, name)
 	}
+}
+
+// reserve takes a container that is to be removed out of the reach of jobs: those that come for its
+// name wait until release, and none may claim it. It fails where a job that is here may want it.
+func (g *registry) reserve(c dockerapi.Container) (release func(), ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.latest[c.Name] != nil || g.other(c.ID, nil) {
+		return nil, false
+	}
+	for t := range g.live {
+		if t.queue == c.Labels[LabelQueue] && t.digest == c.Labels[LabelDigest] {
+			return nil, false
+		}
+	}
+	o := newOrder()
+	g.latest[c.Name] = o
+	g.retired[c.ID] = struct{}{}
+	return func() {
+		g.mu.Lock()
+		g.passed(c.Name, o)
+		delete(g.retired, c.ID)
+		g.mu.Unlock()
+		close(o.effective)
+	}, true
 }
 
 // take returns the deliveries of t that have not been taken, to be answered.
@@ -94,8 +132,27 @@ func (g *registry) take(t *task) []Job {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	jobs := t.remaining
-	t.remaining, t.answering = nil, true
+	t.remaining, t.answering, t.answered = nil, true, true
 	return jobs
+}
+
+// lost tells whether all deliveries of t are lost.
+func (g *registry) lost(t *task) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return t.orphaned()
+}
+
+// present returns a delivery of t that is not lost, as far as is known.
+func (g *registry) present(t *task) (Job, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, j := range t.remaining {
+		if j.Lost == nil || !j.Lost() {
+			return j, true
+		}
+	}
+	return Job{}, false
 }
 
 // unanswered records that all deliveries that were taken are lost.
@@ -157,14 +214,10 @@ func (g *registry) claim(id string, t *task) bool {
 	return true
 }
 
-// owned tells whether a live job other than t has the container id.
-func (g *registry) owned(id string, t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.other(id, t)
-}
-
 func (g *registry) other(id string, t *task) bool {
+	if _, ok := g.retired[id]; ok {
+		return true
+	}
 	for o := range g.live {
 		if own := o.container.Load(); o != t && own != nil && *own == id {
 			return true
@@ -173,13 +226,18 @@ func (g *registry) other(id string, t *task) bool {
 	return false
 }
 
+// retire makes the container id one that no job may claim: its message is settled.
+func (g *registry) retire(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.retired[id] = struct{}{}
+}
+
 // rename gives t the name of a container that it has found.
 func (g *registry) rename(t *task, name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.latest[t.name] == t.order {
-		delete(g.latest, t.name)
-	}
+	g.passed(t.name, t.order)
 	t.name = name
 	if g.latest[name] == nil {
 		g.latest[name] = t.order

@@ -8,13 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
-	"time"
-
-	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
-
-// maxRetries bounds how often an engine error that may pass is tried again.
-const maxRetries = 5
 
 // errNotBegun says that nothing was done, and that the message can go back to its queue.
 var errNotBegun = errors.New("not begun")
@@ -42,11 +36,13 @@ type task struct {
 	stopped   atomic.Bool            // a message's stop of the container succeeded
 	container atomic.Pointer[string] // the container's id, once known
 	begun     bool                   // the engine may have done something for us
+	stored    bool                   // the dead-letter queue has the message
 
 	afterwards func() // what remains to be done when the job is settled; may be nil
 
 	remaining []Job         // deliveries not yet answered; guarded by the registry
 	answering bool          // deliveries were taken to be answered; guarded by the registry
+	answered  bool          // and were before; guarded by the registry
 	arrived   chan struct{} // signals that a delivery has joined
 }
 
@@ -110,8 +106,13 @@ func (t *task) work() bool {
 		t.log.Info("job left as it is", "container", t.name)
 		return false
 	}
-	t.tookEffect()
+	// What comes next on the container may begin. Behind a stop or remove that is answered first: if that
+	// came again, to another process, it would hit what the next command makes of the name.
+	if _, ok := t.cmd.(*Run); ok || verdict(result) != Ack {
+		t.tookEffect()
+	}
 	t.report(result)
+	t.ctx = t.pool.settling
 	ok := t.settle(result, cleanup)
 	if ok && t.afterwards != nil {
 		t.afterwards()
@@ -190,69 +191,6 @@ func (t *task) tookEffect() {
 	})
 }
 
-// try calls f until the engine has given an answer that is final. While the engine is away it
-// waits; an error that may pass is tried again a few times.
-func (t *task) try(f func() error) error {
-	for {
-		err := t.retry(f)
-		if !errors.Is(err, dockerapi.ErrUnreachable) {
-			t.begun = true
-			return err
-		}
-		t.pool.engine.lost(err)
-		if !t.begun && neverSent(err) {
-			if t.unbegin() {
-				return errNotBegun
-			}
-			continue
-		}
-		t.begun = true
-		t.log.Debug("engine call failed; waiting for the engine", "error", err)
-		if err := t.pool.engine.wait(t.ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// retry calls f again while its error is one that may pass, a few times.
-func (t *task) retry(f func() error) error {
-	for n := 0; ; n++ {
-		err := f()
-		if !errors.Is(err, dockerapi.ErrTemporary) || n == maxRetries {
-			return err
-		}
-		t.log.Warn("engine error that may pass; trying again", "error", err)
-		if err := pause(t.ctx, backoff(n, t.pool.retryFirst, time.Minute)); err != nil {
-			return err
-		}
-	}
-}
-
-// inspect looks at the container ref.
-func (t *task) inspect(ref string) (c dockerapi.Container, err error) {
-	err = t.try(func() (err error) {
-		c, err = t.pool.Docker.InspectContainer(t.ctx, ref)
-		return err
-	})
-	return c, err
-}
-
-// gone waits until the container ref is no more.
-func (t *task) gone(ref string) error {
-	for n := 0; ; n++ {
-		_, err := t.pool.Docker.InspectContainer(t.ctx, ref)
-		if errors.Is(err, dockerapi.ErrNoSuchContainer) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := pause(t.ctx, backoff(n, 50*time.Millisecond, 2*time.Second)); err != nil {
-			return err
-		}
-	}
-}
-
 // containerResult is the result of a command on the container ref.
 func (t *task) containerResult(ref string, err error) (Result, func() error, error) {
 	if err != nil && final(err) {
@@ -320,85 +258,4 @@ func (t *task) giveBack() {
 	}
 	t.order.givenBack.Store(true)
 	t.tookEffect()
-}
-
-// settle answers the deliveries of the task with the verdict on r, then cleans up. Which goes first
-// is decided by how a redelivery would be known: a message with an id by its container, which
-// must therefore outlive the message; one without only by the container's absence.
-// It returns false where the process stops before all is done.
-func (t *task) settle(r Result, cleanup func() error) bool {
-	v := verdict(r)
-	if cleanup != nil && !t.stable {
-		t.clean(cleanup)
-		cleanup = nil
-	}
-	for {
-		answered, ok := t.answer(v, r)
-		if !ok {
-			return false
-		}
-		if cleanup != nil {
-			if answered.Fence != nil {
-				if err := answered.Fence(t.ctx); errors.Is(err, ErrDeliveryLost) {
-					t.log.Debug("connection ended behind the ack; waiting for the message to come again")
-					continue
-				} else if err != nil {
-					return false
-				}
-			}
-			t.clean(cleanup)
-			cleanup = nil
-		}
-		// Only what was acked is remembered: a dead letter that a person sends again is to run.
-		if t.pool.jobs.remove(t, v == Ack) {
-			return true
-		}
-	}
-}
-
-// answer settles all deliveries that the task has, and waits for one where all are lost. It returns
-// the last one that was settled.
-func (t *task) answer(v Verdict, r Result) (answered Job, ok bool) {
-	for {
-		found := false
-		for _, j := range t.pool.jobs.take(t) {
-			switch err := j.Settle(t.ctx, v, r); {
-			case err == nil:
-				answered, found = j, true
-			case errors.Is(err, ErrDeliveryLost):
-				t.log.Debug("delivery lost before it was settled; waiting for the message to come again")
-			default:
-				return Job{}, false
-			}
-		}
-		if found {
-			return answered, true
-		}
-		t.pool.jobs.unanswered(t)
-		if !t.awaitDelivery() {
-			return Job{}, false
-		}
-	}
-}
-
-// awaitDelivery waits for the message of a finished job to come again. It gives up where no more
-// messages are taken, or after an hour: the message may have gone to another host, or expired.
-func (t *task) awaitDelivery() bool {
-	timer := time.NewTimer(recent)
-	defer timer.Stop()
-	select {
-	case <-t.arrived:
-		return true
-	case <-t.pool.stopping:
-	case <-t.ctx.Done():
-	case <-timer.C:
-		t.log.Warn("message did not come again within an hour of its delivery being lost; its job is done")
-	}
-	return false
-}
-
-func (t *task) clean(cleanup func() error) {
-	if err := t.try(cleanup); err != nil && !errors.Is(err, context.Canceled) {
-		t.log.Error("container not removed; remove it by hand", "container", t.name, "error", err)
-	}
 }

@@ -1,0 +1,284 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// leave puts a container on the engine as an earlier process left it. Its program has written
+// "before"; where it still runs, the test goes on with it.
+func (b *bench) leave(name, status string, labels map[string]string) *fakeContainer {
+	c := &fakeContainer{engine: b.docker}
+	c.ID, c.Name, c.Labels, c.Created = "id-of-"+name, name, labels, time.Now()
+	c.config.Cmd = []string{"echo", "first start"}
+	c.State.Status = status
+	switch status {
+	case "running", "paused":
+		c.State.Running, c.State.Paused = true, status == "paused"
+		c.State.StartedAt = time.Now()
+	case "exited", "removing":
+		c.State.StartedAt, c.State.FinishedAt, c.State.ExitCode = time.Now(), time.Now(), 4
+	}
+	if status != "created" {
+		c.log = []chunk{{"stdout", "before\n"}}
+	}
+	b.docker.mu.Lock()
+	defer b.docker.mu.Unlock()
+	b.docker.byID[c.ID] = c
+	return c
+}
+
+// TestAdopt leaves a container in each state, with each way in which a message can be known again.
+func TestAdopt(t *testing.T) {
+	const body = `{"Command":"run","Image":"busybox","Cmd":["echo","new"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
+	withName := strings.Replace(body, `"Attach"`, `"Name":"web","Attach"`, 1)
+	kept := strings.Replace(body, `,"Remove":true`, "", 1)
+	keptName := strings.Replace(withName, `,"Remove":true`, "", 1)
+	for _, kind := range []struct {
+		name, id, body string
+		redelivered    bool
+		container      string // its name; empty: as derived
+		adopted        bool
+	}{
+		{"message_id", "id", body, true, "", true},
+		{"message_id, not marked as redelivered", "id", body, false, "", true},
+		{"message_id and Name", "id", withName, false, "web", true},
+		{"message_id, container renamed", "id", body, true, "renamed", true},
+		{"message_id, kept", "id", kept, false, "", true},
+		{"message_id, kept and renamed", "id", kept, true, "renamed", true},
+		{"Name", "", withName, true, "web", true},
+		{"Name, kept", "", keptName, true, "web", true},
+		{"neither", "", body, true, "dispatch-0123456789ab", true},
+		{"neither, not marked as redelivered", "", body, false, "dispatch-0123456789ab", false},
+		{"neither, kept", "", kept, true, "dispatch-0123456789ab", false},
+	} {
+		for _, status := range []string{"created", "running", "paused", "exited", "removing", "gone"} {
+			t.Run(kind.name+"/"+status, func(t *testing.T) {
+				onBench(t, nil, func(b *bench) {
+					ident := identify(Job{Queue: "q", MessageID: kind.id, Body: []byte(kind.body)})
+					name := kind.container
+					if name == "" {
+						name = ident.containerName("")
+					}
+					var c *fakeContainer
+					if status != "gone" {
+						c = b.leave(name, status, ident.labels(strings.Contains(kind.body, "Remove")))
+					}
+					d := b.send("m", kind.id, kind.redelivered, kind.body)
+					if c != nil && c.State.Running {
+						if kind.adopted {
+							d.unsettled()
+						}
+						c.write("stdout", "now\n")
+						c.exit(4)
+					}
+					time.Sleep(time.Minute)
+
+					output, exit := "new\n", 0
+					if kind.adopted {
+						switch status {
+						case "created":
+							output = "first start\n"
+						case "running", "paused":
+							output, exit = "before\nnow\n", 4
+						case "exited":
+							output, exit = "before\n", 4
+						case "removing":
+							output, exit = "before\n", 4
+						}
+					}
+					reason := ""
+					if exit != 0 {
+						reason = ReasonExit
+					}
+					d.want(Ack, reason)
+					r := b.result()
+					if r.ExitCode == nil || *r.ExitCode != exit || r.Stdout != output || r.Incomplete || len(b.record.results) != 1 {
+						t.Errorf("result %+v; want exit code %d, output %q", r, exit, output)
+					}
+					if want := kind.adopted && status != "created" && status != "gone"; r.Adopted != want {
+						t.Errorf("adopted %v, want %v", r.Adopted, want)
+					}
+					creates := strings.Count(fmt.Sprint(b.docker.did()), "create ")
+					if wantCreated := !kind.adopted || status == "gone"; !wantCreated && creates != 0 && b.docker.count() > 1 {
+						t.Errorf("a second container was created: %q", b.docker.did())
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestAdoptRotatedLog: a log that rotation may have cut does not pass for whole.
+func TestAdoptRotatedLog(t *testing.T) {
+	for _, tt := range []struct {
+		driver, size, files string
+		incomplete          bool
+	}{
+		{"json-file", "", "", false},
+		{"json-file", "10m", "3", false},
+		{"json-file", "10m", "", true}, // one file, which is begun anew when it is full
+		{"json-file", "100", "2", true},
+		{"local", "", "", false},
+		{"local", "100", "2", true},
+	} {
+		onBench(t, nil, func(b *bench) {
+			c := b.leave("web", "exited", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c.LogDriver, c.LogOpts = tt.driver, map[string]string{"max-size": tt.size, "max-file": tt.files}
+			b.send("m", "id", true, echo)
+			if r := b.result(); r.Incomplete != tt.incomplete || r.Stdout != "before\n" {
+				t.Errorf("%+v: result %+v", tt, r)
+			}
+		})
+	}
+}
+
+func TestLogKeeps(t *testing.T) {
+	for _, tt := range []struct {
+		driver, size, files string
+		want                int64
+	}{
+		{"json-file", "", "", keepsAll},
+		{"json-file", "", "5", keepsAll},
+		{"json-file", "-1", "5", keepsAll},
+		{"json-file", "10m", "3", 20 << 20},
+		{"json-file", "1.5kb", "2", 1536},
+		{"json-file", "1gib", "2", 1 << 30},
+		{"json-file", "512", "2", 512},
+		{"json-file", "much", "2", 0},
+		{"json-file", "10m", "1", 0},
+		{"local", "", "", 80 << 20},
+		{"local", "1m", "", 4 << 20},
+		{"fluentd", "", "", 80 << 20},
+		{"journald", "1m", "", keepsAll},
+	} {
+		if got := logKeeps(tt.driver, map[string]string{"max-size": tt.size, "max-file": tt.files}); got != tt.want {
+			t.Errorf("%s, max-size %q, max-file %q: %d, want %d", tt.driver, tt.size, tt.files, got, tt.want)
+		}
+	}
+	if got := logKeeps("syslog", map[string]string{"cache-max-size": "1m", "cache-max-file": "2", "max-size": "7"}); got != 1<<20 {
+		t.Errorf("syslog: %d", got)
+	}
+}
+
+// TestGivesUp: a message that the engine dies of must not be what it dies of for ever.
+func TestGivesUp(t *testing.T) {
+	for _, call := range []string{"create", "start"} {
+		onBench(t, nil, func(b *bench) {
+			for range 2 * maxRetries {
+				b.docker.before[call] = append(b.docker.before[call], errCut)
+			}
+			d := b.send("m", "id", false, echo)
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			d.want(DeadLetter, ReasonEngine)
+			if n := len(b.docker.before[call]); n != maxRetries-1 {
+				t.Errorf("%s tried %d times", call, 2*maxRetries-n)
+			}
+			if b.docker.count() != 0 {
+				t.Error("container left")
+			}
+			b.docker.before[call] = nil
+			b.send("next", "2", false, echo).want(Ack, "")
+		})
+	}
+	// A container that runs is not given up, however often the engine is lost.
+	onBench(t, nil, func(b *bench) {
+		d := b.send("m", "id", false, wait)
+		for range 10 * maxRetries {
+			b.docker.before["wait"] = append(b.docker.before["wait"], errCut, dockerapi.ErrTemporary)
+		}
+		b.docker.die()
+		time.Sleep(time.Minute)
+		b.docker.revive()
+		time.Sleep(time.Hour)
+		d.unsettled()
+		b.docker.named(t, "web").exit(0)
+		time.Sleep(time.Minute)
+		d.want(Ack, "")
+	})
+}
+
+// TestAdoptAfterAbsence: what a container wrote while the engine was away is missing, also where another
+// process began to follow it.
+func TestAdoptAfterAbsence(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		onBench(t, nil, func(b *bench) {
+			c := b.leave("web", "running", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			if away {
+				b.docker.die()
+				b.pool.engine.lost(errCut)
+				time.Sleep(time.Minute)
+				b.docker.revive()
+				time.Sleep(time.Minute)
+			}
+			c.exit(0)
+			b.send("m", "id", true, echo).want(Ack, "")
+			if r := b.result(); r.Incomplete != away {
+				t.Errorf("engine away: %v; result %+v", away, r)
+			}
+		})
+	}
+}
+
+// slowLog is an engine whose logs take a minute to read, in two halves.
+type slowLog struct{ *fakeDocker }
+
+func (s slowLog) ContainerLogs(ctx context.Context, id string, o dockerapi.LogsOptions) (func() error, error) {
+	join, err := s.fakeDocker.ContainerLogs(ctx, id, o)
+	return func() error {
+		io.WriteString(o.Stdout, "bef")
+		if err := pause(ctx, time.Minute); err != nil {
+			return err
+		}
+		return join()
+	}, err
+}
+
+// TestStopWhileReplaying: a stop in the middle of a log leaves the job to the next process, which reads
+// all of it.
+func TestStopWhileReplaying(t *testing.T) {
+	onBench(t, func(c *Config) { c.Docker = slowLog{c.Docker.(*fakeDocker)} }, func(b *bench) {
+		b.leave("web", "exited", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+		d := b.send("m", "id", true, echo)
+		b.close()
+		b.stop()
+		if left := <-b.done; left != 1 {
+			t.Errorf("%d jobs left, want 1", left)
+		}
+		d.unsettled()
+		if len(b.record.results) != 0 || b.docker.count() != 1 {
+			t.Errorf("results %+v, %d containers", b.record.results, b.docker.count())
+		}
+	})
+}
+
+// TestAdoptUnreadableLog: without a log, what is still to come is followed all the same.
+func TestAdoptUnreadableLog(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		onBench(t, nil, func(b *bench) {
+			b.docker.unreadable, b.docker.saysLate = true, late
+			c := b.leave("web", "running", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			d := b.send("m", "id", true, echo)
+			time.Sleep(time.Second)
+			c.write("stdout", "now\n")
+			synctest.Wait()
+			if got := b.record.output["web/stdout"]; got != "now\n" {
+				t.Errorf("said late: %v: output while it runs %q", late, got)
+			}
+			c.exit(0)
+			time.Sleep(time.Minute)
+			d.want(Ack, "")
+			if r := b.result(); !r.Incomplete || r.Stdout != "now\n" {
+				t.Errorf("said late: %v: result %+v", late, r)
+			}
+		})
+	}
+}

@@ -1,0 +1,138 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// open connects to the container's streams: before the start by attaching, which misses nothing;
+// later by reading its log from the beginning, less what has been seen.
+func (f *following) open(ctx context.Context, begin bool) (join func() error, err error) {
+	if !begin && f.out != nil && !f.logless {
+		err = f.retry(func() (err error) {
+			join, err = f.replay(ctx, true)
+			return err
+		})
+		if !errors.Is(err, dockerapi.ErrLogsUnreadable) {
+			return join, err
+		}
+		f.unreadable()
+	}
+	o := dockerapi.AttachOptions{Stdout: f.stdout(), Stderr: f.stderr()}
+	if f.run.Stdin && begin {
+		o.Stdin = strings.NewReader("")
+	}
+	if o == (dockerapi.AttachOptions{}) {
+		return func() error { return nil }, nil
+	}
+	err = f.retry(func() (err error) {
+		join, err = f.pool.Docker.AttachContainer(ctx, f.id, o)
+		return err
+	})
+	return join, err
+}
+
+// catchUp reads from the log of a container that has ended what was missed. Its error is final.
+func (f *following) catchUp() error {
+	if f.out == nil || !f.missed || f.logless {
+		return nil
+	}
+	err := f.try(func() error {
+		join, err := f.replay(f.ctx, false)
+		if err != nil {
+			return err
+		}
+		return join()
+	})
+	switch {
+	case err == nil:
+	case final(err):
+		return err
+	case errors.Is(err, dockerapi.ErrLogsUnreadable):
+		f.unreadable()
+	default:
+		f.lost = true
+		f.log.Warn("output is missing: the container's log cannot be read", "container", f.name, "error", err)
+	}
+	return nil
+}
+
+// replay reads the container's log from its beginning, less what has been seen.
+func (f *following) replay(ctx context.Context, follow bool) (join func() error, err error) {
+	f.out.replay()
+	f.logRead = 0
+	weighed := func(w io.Writer) io.Writer {
+		if w == nil || f.logKeeps == keepsAll {
+			return w
+		}
+		return logWeight{w, &f.logRead}
+	}
+	read, err := f.pool.Docker.ContainerLogs(ctx, f.id, dockerapi.LogsOptions{
+		Follow: follow, Stdout: weighed(f.stdout()), Stderr: weighed(f.stderr()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		err := read()
+		if f.logKeeps != keepsAll && f.logRead >= f.logKeeps && !f.lost {
+			f.lost = true
+			f.log.Warn("output may be missing: the container's log is rotated, and may have been cut", "container", f.name)
+		}
+		return err
+	}, nil
+}
+
+// unreadable records that the log driver keeps nothing that could be read again.
+func (f *following) unreadable() {
+	f.out.noReplay()
+	f.logless = true
+	if !f.lost {
+		f.lost = true
+		f.log.Warn("output is missing: the container's log driver cannot be read", "container", f.name)
+	}
+}
+
+func (f *following) stdout() io.Writer {
+	if f.out == nil || !f.run.Stdout {
+		return nil
+	}
+	return &f.out.stdout
+}
+
+func (f *following) stderr() io.Writer {
+	if f.out == nil || !f.run.Stderr {
+		return nil
+	}
+	return &f.out.stderr
+}
+
+func (f *following) emit(stream string, offset int64, data []byte) {
+	f.pool.Reporter.Output(Output{Job: f.task.id, ContainerName: f.name, Stream: stream, Offset: offset, Data: data})
+}
+
+// captured ends the output, and fills in what the result holds of it.
+func (f *following) captured(r *Result) {
+	if f.out == nil {
+		return
+	}
+	short := f.out.finish()
+	r.Stdout, r.StdoutBytes = text(f.out.stdout.tail.bytes()), f.out.stdout.seen
+	r.Stderr, r.StderrBytes = text(f.out.stderr.tail.bytes()), f.out.stderr.seen
+	r.Incomplete = f.lost || short
+}
+
+// text returns the end of a stream as a string that does not begin inside a character.
+func text(b []byte) string {
+	for i := 0; i < len(b) && i < utf8.UTFMax; i++ {
+		if utf8.RuneStart(b[i]) {
+			return string(b[i:])
+		}
+	}
+	return string(b)
+}

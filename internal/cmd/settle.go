@@ -1,0 +1,169 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// settle answers the deliveries of the task with the verdict on r, then cleans up. Which goes first
+// is decided by how a redelivery would be known: a message with an id by its container, which
+// must therefore outlive the message; one without only by the container's absence.
+// The task stays known until no answer can be lost any more: a message that comes again joins it.
+// It returns false where the process stops before all is done.
+func (t *task) settle(r Result, cleanup func() error) bool {
+	v := verdict(r)
+	if cleanup != nil && !t.stable {
+		// Between the removal and the ack nothing proves that the job is done: that must be short.
+		if !t.answerable() || !t.clean(cleanup) {
+			return false
+		}
+		cleanup = nil
+	}
+	for {
+		fence, ok := t.answer(v, r)
+		if !ok {
+			return false
+		}
+		if fence != nil {
+			if err := fence(t.ctx); errors.Is(err, ErrDeliveryLost) {
+				t.log.Debug("connection ended behind the answer, which may be lost; waiting for the message to come again")
+				continue
+			} else if err != nil {
+				return false
+			}
+		}
+		if cleanup != nil {
+			if !t.clean(cleanup) {
+				return false
+			}
+			cleanup = nil
+		}
+		// Only what was acked is remembered: a dead letter that a person sends again is to run.
+		if t.pool.jobs.remove(t, v == Ack) {
+			return true
+		}
+	}
+}
+
+// answerable waits until the task has a delivery whose connection lives, or its message is not in the
+// queue any more. It returns false where the process stops before that.
+func (t *task) answerable() bool {
+	for {
+		if j, ok := t.pool.jobs.present(t); ok {
+			if j.Fence == nil {
+				return true
+			}
+			if err := j.Fence(t.ctx); !errors.Is(err, ErrDeliveryLost) {
+				return err == nil
+			}
+		}
+		if end := t.awaitDelivery(); end != deliveryCame {
+			return end == deliveryStays
+		}
+	}
+}
+
+// answer settles all deliveries that the task has, and waits for one where all are lost. It returns
+// the fence of the last one that was settled, if that has one, and none where the queue does not have
+// the message any more.
+func (t *task) answer(v Verdict, r Result) (fence func(context.Context) error, ok bool) {
+	for {
+		found := false
+		for _, j := range t.pool.jobs.take(t) {
+			switch err := t.answerOne(j, v, r); {
+			case err == nil:
+				fence, found = j.Fence, true
+			case errors.Is(err, ErrDeliveryLost):
+				t.log.Debug("delivery lost before it was settled; waiting for the message to come again")
+			default:
+				return nil, false
+			}
+		}
+		t.tookEffect() // a message that is lost comes again to this task, and does nothing again
+		if found {
+			return fence, true
+		}
+		t.pool.jobs.unanswered(t)
+		switch t.awaitDelivery() {
+		case deliveryStays:
+			t.log.Debug("message does not come again: it was settled, or has gone another way")
+			return nil, true
+		case deliveryNever:
+			return nil, false
+		}
+	}
+}
+
+// answerOne settles one delivery. A job has one dead letter, however often its message comes.
+func (t *task) answerOne(j Job, v Verdict, r Result) error {
+	if v == DeadLetter && j.Store != nil {
+		if !t.stored {
+			if err := j.Store(t.ctx, r); err != nil {
+				return err
+			}
+			t.stored = true
+		}
+		v = Ack
+	}
+	return j.Settle(t.ctx, v, r)
+}
+
+// quietFor is how long a queue must have been consumed and empty before a message that was lost with its
+// connection is known not to be in it: what the broker holds for a connection that it does not know to
+// be dead comes back within twice the heartbeat.
+const quietFor = 2 * time.Minute
+
+// What a wait for a message to come again ends with.
+const (
+	deliveryCame  = iota // it has come
+	deliveryStays        // the queue does not have it any more
+	deliveryNever        // no more messages are taken
+)
+
+// awaitDelivery waits for the message of a finished job to come again, however long the broker is away.
+func (t *task) awaitDelivery() int {
+	ticker := time.NewTicker(quietFor)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-t.arrived:
+			return deliveryCame
+		case <-t.pool.stopping:
+			return deliveryNever
+		case <-t.ctx.Done():
+			return deliveryNever
+		case <-ticker.C:
+			if t.pool.Quiet != nil && t.pool.Quiet(t.ctx, quietFor) {
+				return deliveryStays
+			}
+		}
+	}
+}
+
+// clean removes what the job leaves. It returns false where the process stops before that is done.
+func (t *task) clean(cleanup func() error) bool {
+	err := t.try(cleanup)
+	switch {
+	case err == nil:
+		return true
+	case final(err):
+		return false
+	}
+	t.log.Error("container not removed; remove it by hand", "container", t.name, "error", err)
+	if id := t.container.Load(); id != nil {
+		t.pool.jobs.retire(*id)
+	}
+	return true
+}
+
+// discard removes the job's container with its anonymous volumes.
+func (t *task) discard(id string, force bool) error {
+	err := t.pool.Docker.RemoveContainer(t.ctx, id, dockerapi.RemoveOptions{Volumes: true, Force: force})
+	if errors.Is(err, dockerapi.ErrNoSuchContainer) || errors.Is(err, dockerapi.ErrRemovalInProgress) {
+		return nil
+	}
+	return err
+}
