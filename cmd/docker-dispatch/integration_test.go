@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -72,6 +73,36 @@ func TestREADMEListsEveryOption(t *testing.T) {
 	for _, option := range regexp.MustCompile(`--[a-z-]+`).FindAllString(usage, -1) {
 		if !bytes.Contains(text, []byte("`"+option)) {
 			t.Errorf("README does not explain %s", option)
+		}
+	}
+}
+
+// TestREADMENamesTests: the tests that README says show a promise exist.
+func TestREADMENamesTests(t *testing.T) {
+	root := filepath.Join("..", "..")
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source []byte
+	err = filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := os.ReadFile(path)
+		source = append(source, file...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`\bTest[A-Z]\w*`).FindAllString(string(text), -1)
+	if len(names) < 10 {
+		t.Errorf("README names %q only", names)
+	}
+	for _, name := range names {
+		if !bytes.Contains(source, []byte("func "+name+"(")) {
+			t.Errorf("README names %s, which is no test", name)
 		}
 	}
 }
@@ -737,7 +768,12 @@ func TestStopWithStuckReader(t *testing.T) {
 	w.Close()
 	defer c.Process.Kill()
 	l.publish(message{"m", runMessage("", "while :; do echo many many words; done")})
-	r.Read(make([]byte, 1)) // it runs; and from now on the pipe fills
+	last := 0
+	l.eventually("the pipe is full, and the program waits for its reader", func() bool {
+		before := last
+		last = unread(t, r)
+		return last > 1<<15 && last == before
+	})
 	c.Process.Signal(syscall.SIGTERM)
 	done := make(chan struct{})
 	go func() { c.Wait(); close(done) }()
@@ -749,6 +785,16 @@ func TestStopWithStuckReader(t *testing.T) {
 	if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "nobody reads") {
 		t.Errorf("exit %d\n%s", code, &stderr)
 	}
+}
+
+// unread is how many bytes stand in a pipe.
+func unread(t *testing.T, r *os.File) int {
+	t.Helper()
+	var n int32
+	if _, _, err := syscall.Syscall(syscall.SYS_IOCTL, r.Fd(), syscall.TIOCINQ, uintptr(unsafe.Pointer(&n))); err != 0 {
+		t.Fatal(err)
+	}
+	return int(n)
 }
 
 // TestStdinKeepsOrder gives messages back to stdin's source; they must come again in their order.

@@ -30,15 +30,25 @@ const (
 // lastAcks bounds how long a stop waits for the broker to take the last acks.
 const lastAcks = 10 * time.Second
 
-func main() {
+func main() { os.Exit(execute(seams{})) }
+
+// execute runs the program with the arguments, streams and signals of its process.
+func execute(s seams) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	signal.Ignore(syscall.SIGPIPE) // a reader that goes must not end us out of order: see out.gone
-	os.Exit(run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr, signals))
+	return run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr, signals, s)
+}
+
+// seams are where a test steps in between the parts. The zero value leaves them as they are.
+type seams struct {
+	docker   func(cmd.Docker) cmd.Docker
+	source   func(source) source
+	reporter func(cmd.Reporter) cmd.Reporter
 }
 
 // run is the program. It returns the exit code.
-func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal) int {
+func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, sm seams) int {
 	s, err := parseSettings(args, getenv)
 	switch {
 	case errors.Is(err, errHelp):
@@ -55,7 +65,7 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 		return fail(stderr, err)
 	}
 	defer client.Close()
-	d := &daemon{settings: s, client: client, log: s.logger(stderr), stdin: stdin, stdout: stdout}
+	d := &daemon{settings: s, client: client, log: s.logger(stderr), stdin: stdin, stdout: stdout, seams: sm}
 	if err := d.run(signals); err != nil {
 		return fail(stderr, err)
 	}
@@ -66,6 +76,8 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 type source interface {
 	// Run hands jobs over until ctx ends, and closes the channel.
 	Run(ctx context.Context, jobs chan<- cmd.Job) error
+	// Quiet tells whether the queue has been consumed for that long, and is empty.
+	Quiet(ctx context.Context, consumed time.Duration) bool
 	// Close ends the connections that Run left open so that jobs could be settled.
 	Close(ctx context.Context) error
 }
@@ -77,6 +89,7 @@ type daemon struct {
 	log    *slog.Logger
 	stdin  io.Reader
 	stdout io.Writer
+	seams  seams
 }
 
 // sameSignal is how far apart two signals are that mean one: a terminal and timeout(1) signal both
@@ -108,8 +121,9 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	src := d.source(gate)
 	out := &out{w: d.stdout, log: d.log, gone: make(chan struct{})}
 	pool := cmd.NewPool(cmd.Config{
-		Docker: d.client, Reporter: d.reporter(out), Log: d.log, Gate: gate, Host: d.host,
+		Docker: d.engine(), Reporter: d.reporter(out), Log: d.log, Gate: gate, Host: d.host,
 		Concurrency: d.concurrency, Pull: d.pull, Timeout: d.timeout, Capture: d.capture, MaxMessage: d.maxMessage,
+		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
 	})
 
 	jobs := make(chan cmd.Job, d.ahead)
@@ -126,7 +140,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		stopIntake()
 		drain = time.After(d.drain)
 	}
-	left := 0
+	left, drained := 0, false
 	gone := out.gone
 	for {
 		select {
@@ -144,13 +158,19 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 			}
 		case <-drain:
 			stopWork()
-			grace = time.After(stuck)
+			drain, drained = nil, true
+			if sourceDone == nil {
+				grace = time.After(stuck)
+			}
 		case <-grace:
 			// A job that has been told to stop and does not is one that cannot write its output.
 			return errStuck
 		case err := <-sourceDone:
 			sourceDone = nil
 			failure = cmp.Or(err, failure)
+			if drained && poolDone != nil { // a broker that does not answer has kept the jobs' channel open
+				grace = time.After(stuck)
+			}
 		case left = <-poolDone:
 			poolDone, drain, grace = nil, nil, nil
 			go func() {
@@ -173,7 +193,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 // ended tells how the program ended.
 func (d *daemon) ended(src source, left int, err error) error {
 	if left > 0 {
-		d.log.Warn("stopped; jobs were left as they are: containers that run go on, and the messages go back to the queue", "jobs", left)
+		d.log.Warn("stopped; jobs were left as they are: their containers go on, and the next start finds them", "jobs", left)
 	} else {
 		d.log.Info("stopped")
 	}
@@ -196,19 +216,30 @@ func (d *daemon) checkEngine(ctx context.Context) error {
 	return nil
 }
 
+// The parts, with what a test puts between them.
+
+func (d *daemon) engine() cmd.Docker { return between(d.seams.docker, cmd.Docker(d.client)) }
+
 func (d *daemon) source(gate *cmd.Gate) source {
 	if d.amqpURL == "-" {
 		return newStdinSource(d.stdin, gate, d.concurrency+d.ahead, d.maxMessage)
 	}
-	return amqpsrc.New(amqpsrc.Config{
+	return between(d.seams.source, source(amqpsrc.New(amqpsrc.Config{
 		URL: d.amqpURL, Queue: d.queue, Declare: d.declare, Prefetch: d.concurrency + d.ahead,
 		DeadLetter: d.deadLetter, Host: d.host, Version: versionString(), Log: d.log, Gate: gate,
-	})
+	})))
 }
 
 func (d *daemon) reporter(out *out) cmd.Reporter {
 	if d.format == "json" {
-		return &jsonReporter{out}
+		return between(d.seams.reporter, cmd.Reporter(&jsonReporter{out}))
 	}
-	return &textReporter{out}
+	return between(d.seams.reporter, cmd.Reporter(&textReporter{out}))
+}
+
+func between[T any](seam func(T) T, part T) T {
+	if seam == nil {
+		return part
+	}
+	return seam(part)
 }

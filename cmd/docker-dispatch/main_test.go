@@ -14,7 +14,7 @@ const asProgram = "DISPATCH_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		os.Exit(execute(deathAt(os.Getenv(dieAt))))
 	}
 	os.Exit(m.Run())
 }
@@ -77,6 +77,8 @@ func TestUsageErrors(t *testing.T) {
 		{"--nosuch", "unknown option -nosuch", list},
 		{"-q", "option -q needs a value", list},
 		{"-q x -c many", `invalid value "many" for option -c: expected a whole number`, list},
+		{"-q x --sweep-after -1s", "--sweep-after -1s: it cannot be negative", "0s sweeps nothing"},
+		{"-q x --sweep-after 1", `invalid value "1" for option -sweep-after: expected a time such as 10s or 1h30m`, list},
 		{"-q x --drain 10", `invalid value "10" for option -drain: expected a time such as 10s or 1h30m`, list},
 		{"-q x --capture 10q", `invalid value "10q" for option -capture: expected a size such as 512, 64k or 1m, below 2g`, list},
 		{"-q x --max-message 9g", `invalid value "9g" for option -max-message: expected a size such as 512, 64k or 1m, below 2g`, list},

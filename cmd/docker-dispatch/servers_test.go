@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -33,12 +35,14 @@ type lab struct {
 	amqpURL    string
 	engine     *dockerapi.Client
 	queue      string
-	killed     bool // the test killed the engine
+	serial     string   // tells this lab from all others
+	env        []string // of the programs to come, besides what they always have
+	killed     bool     // the test killed the engine
 }
 
 // newLab finds the servers that scripts/services started. Without them the test is skipped, and
-// fails where they are required.
-func newLab(t *testing.T) *lab {
+// fails where they are required. The queue is a classic one unless kind is given.
+func newLab(t *testing.T, kind ...string) *lab {
 	t.Helper()
 	l := &lab{t: t, dockerHost: os.Getenv("DOCKER_HOST"), amqpURL: os.Getenv("AMQP_URL")}
 	if l.dockerHost == "" || l.amqpURL == "" {
@@ -51,12 +55,17 @@ func newLab(t *testing.T) *lab {
 	if l.engine, err = dockerapi.New(host, dockerapi.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	l.queue = fmt.Sprintf("test-%d-%s", time.Now().UnixNano(), strings.ReplaceAll(t.Name(), "/", "-"))
+	l.serial = fmt.Sprint(time.Now().UnixNano())
+	l.queue = fmt.Sprintf("test-%s-%s", l.serial, strings.ReplaceAll(t.Name(), "/", "-"))
 	if len(l.queue) > 200 {
 		l.queue = l.queue[:200]
 	}
+	arguments := amqp.Table{}
+	if len(kind) > 0 {
+		arguments[amqp.QueueTypeArg] = kind[0]
+	}
 	l.withChannel(func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclare(l.queue, true, false, false, false, nil)
+		_, err := ch.QueueDeclare(l.queue, true, false, false, false, arguments)
 		return err
 	})
 	t.Cleanup(func() {
@@ -169,6 +178,30 @@ func (l *lab) containers() []dockerapi.ContainerSummary {
 	return list
 }
 
+// engineCall asks the engine for what the program does not, and returns its answer.
+func (l *lab) engineCall(method, path string) []byte {
+	l.t.Helper()
+	socket := strings.TrimPrefix(l.dockerHost, "unix://")
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	defer client.CloseIdleConnections()
+	req, err := http.NewRequest(method, "http://docker"+path, http.NoBody)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	answer, err := client.Do(req)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode >= 300 {
+		l.t.Fatalf("%s %s: %s %s %v", method, path, answer.Status, body, err)
+	}
+	return body
+}
+
 // eventually waits until a condition holds, asking for it again and again.
 func (l *lab) eventually(what string, ok func() bool) {
 	l.t.Helper()
@@ -194,6 +227,18 @@ func (l *lab) server(args ...string) {
 	}
 	if out, err := exec.Command(script, args...).CombinedOutput(); err != nil {
 		l.t.Fatalf("services %q: %v\n%s", args, err, out)
+	}
+}
+
+// rabbitmqctl has the broker do something.
+func (l *lab) rabbitmqctl(args ...string) {
+	l.t.Helper()
+	ctl := os.Getenv("DISPATCH_TEST_RABBITMQCTL")
+	if ctl == "" {
+		need(l.t, "DISPATCH_TEST_RABBITMQCTL")
+	}
+	if out, err := exec.Command(ctl, args...).CombinedOutput(); err != nil {
+		l.t.Fatalf("rabbitmqctl %q: %v\n%s", args, err, out)
 	}
 }
 
@@ -227,6 +272,7 @@ func (l *lab) start(args ...string) *process {
 	}
 	p := &process{l: l, exited: make(chan struct{}), grown: make(chan struct{})}
 	p.cmd = program(l.t, append(append([]string{"-q", l.queue}, options...), addresses...)...)
+	p.cmd.Env = append(p.cmd.Env, l.env...)
 	p.pipe(p.cmd.StdoutPipe, &p.stdout)
 	p.pipe(p.cmd.StderrPipe, &p.stderr)
 	if err := p.cmd.Start(); err != nil {

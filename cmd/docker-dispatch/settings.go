@@ -34,6 +34,7 @@ type settings struct {
 	capture     int
 	deadLetter  string // empty: reject
 	drain       time.Duration
+	sweepAfter  time.Duration // 0: never
 	pull        string
 	timeout     time.Duration
 	maxMessage  int
@@ -54,7 +55,7 @@ var (
 func parseSettings(args []string, getenv func(string) string) (*settings, error) {
 	s := &settings{
 		concurrency: 16, ahead: 4, logFormat: "text", format: "text", capture: 64 << 10,
-		drain: 10 * time.Second, pull: "missing", maxMessage: 1 << 20,
+		drain: 10 * time.Second, sweepAfter: 24 * time.Hour, pull: "missing", maxMessage: 1 << 20,
 		tlsVerify: getenv("DOCKER_TLS_VERIFY") != "", apiVersion: getenv("DOCKER_API_VERSION"),
 	}
 	var version bool
@@ -75,6 +76,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.Var((*size)(&s.capture), "capture", "")
 	fs.StringVar(&deadLetter, "dead-letter", "", "")
 	fs.DurationVar(&s.drain, "drain", s.drain, "")
+	fs.DurationVar(&s.sweepAfter, "sweep-after", s.sweepAfter, "")
 	fs.StringVar(&s.pull, "pull", s.pull, "")
 	fs.DurationVar(&s.timeout, "timeout", 0, "")
 	fs.Var((*size)(&s.maxMessage), "max-message", "")
@@ -164,6 +166,7 @@ func (s *settings) validate() error {
 	}
 	if s.amqpURL == "-" {
 		s.queue = "stdin"
+		s.sweepAfter = 0 // containers of other processes with a stream of their own look the same
 	}
 	if len(s.queue) > 255 {
 		return usageError(fmt.Sprintf("--queue has %d bytes; a queue's name has at most 255", len(s.queue)), "docker-dispatch -h lists the options")
@@ -177,6 +180,8 @@ func (s *settings) validate() error {
 		return usageError(fmt.Sprintf("--concurrency %d and --ahead %d together are over %d, the most that a broker delivers at a time", s.concurrency, s.ahead, math.MaxUint16), "give smaller ones")
 	case s.drain < 0:
 		return usageError(fmt.Sprintf("--drain %v: it cannot be negative", s.drain), "0s leaves running containers at once")
+	case s.sweepAfter < 0:
+		return usageError(fmt.Sprintf("--sweep-after %v: it cannot be negative", s.sweepAfter), "0s sweeps nothing")
 	case s.timeout < 0:
 		return usageError(fmt.Sprintf("--timeout %v: it cannot be negative", s.timeout), "leave it out for no limit")
 	case s.maxMessage < 1:
@@ -213,7 +218,7 @@ func flagError(err error) string {
 	}
 	text = strings.Replace(text, "for flag", "for option", 1)
 	if told, ok := strings.CutSuffix(text, ": parse error"); ok {
-		if strings.HasSuffix(told, "-drain") || strings.HasSuffix(told, "-timeout") {
+		if strings.HasSuffix(told, "-drain") || strings.HasSuffix(told, "-sweep-after") || strings.HasSuffix(told, "-timeout") {
 			return told + ": expected a time such as 10s or 1h30m"
 		}
 		return told + ": expected a whole number"

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
@@ -115,6 +116,9 @@ func (s *stdinSource) job(m numbered) cmd.Job {
 		return nil
 	}}
 }
+
+// Quiet implements source. What runs for a stream is nobody's when the stream is over.
+func (s *stdinSource) Quiet(context.Context, time.Duration) bool { return false }
 
 // Close implements source. What was given back behind the end of Run stays undone.
 func (s *stdinSource) Close(context.Context) error {

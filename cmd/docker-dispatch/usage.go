@@ -31,6 +31,8 @@ Containers:
       --timeout TIME       the longest that a foreground container may run (default: no limit)
       --drain TIME         how long a stop of this program waits for running
                            containers before it leaves them (default 10s)
+      --sweep-after TIME   how long after their end containers are removed that a
+                           crash left behind (default 24h); 0s never does
 
 Output:
       --format FORMAT      text or json, one event a line (default text)
