@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -980,5 +982,47 @@ func TestQuiet(t *testing.T) {
 				t.Error("quiet although nothing is consumed")
 			}
 		})
+	}
+}
+
+// stallsAtLogin is a connection that falls silent when the login has been sent, and breaks.
+type stallsAtLogin struct {
+	net.Conn
+	writes atomic.Int32 // the protocol header, the login
+}
+
+func (c *stallsAtLogin) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+func (c *stallsAtLogin) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.writes.Load() < 2 {
+		return n, err
+	}
+	<-time.After(loginDelay + 100*time.Millisecond) // what it is about
+	return 0, io.EOF
+}
+
+// A network that breaks in the login looks like a wrong password. Once is not enough to give up.
+func TestStallAtLogin(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	p.fill(q, 1, 1)
+	var dials atomic.Int32
+	r := start(t, q, func(c *Config) {
+		c.Dial = func(network, addr string) (net.Conn, error) {
+			conn, err := net.Dial(network, addr)
+			if err == nil && dials.Add(1) == 1 {
+				conn = &stallsAtLogin{Conn: conn}
+			}
+			return conn, err
+		}
+	})
+	settle(t, r.next(), cmd.Ack)
+	if r.log.count("login refused") != 1 {
+		t.Errorf("logged:\n%s", r.log)
 	}
 }

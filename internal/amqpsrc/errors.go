@@ -55,6 +55,16 @@ func reason(err error) string {
 // a little.
 const loginDelay = 2500 * time.Millisecond
 
+// A silentRefusal is a login that the broker seems to have refused without a word. A network that stalls
+// and then breaks looks the same, so that one is none.
+type silentRefusal struct{ user string }
+
+func (e *silentRefusal) Error() string {
+	return fmt.Sprintf("%v: user %q: wrong user name or password", ErrLogin, e.user)
+}
+
+func (e *silentRefusal) Unwrap() error { return ErrLogin }
+
 // explainDial turns an error of a dial into one that a person can act on. read is the error that ended
 // the reading from the socket, took the time since the login was sent.
 func explainDial(err error, user, vhost string, read error, took time.Duration) error {
@@ -75,7 +85,7 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 		// A broker that refuses waits three seconds and then hangs up, with a reset or without; one
 		// that dies does not wait.
 		if took >= loginDelay && (errors.Is(read, io.EOF) || errors.Is(read, syscall.ECONNRESET)) {
-			return fmt.Errorf("%w: user %q: wrong user name or password", ErrLogin, user)
+			return &silentRefusal{user}
 		}
 		if read != nil {
 			return fmt.Errorf("the connection ended during the login: %w", read)

@@ -106,13 +106,19 @@ func (s *Source) Run(ctx context.Context, jobs chan<- cmd.Job) error {
 	if s.cfg.DeadLetter == "" {
 		s.cfg.Log.Warn("no dead-letter queue: what cannot be done is rejected, and lost unless the queue has a dead-letter exchange", "queue", s.cfg.Queue)
 	}
+	refusals := 0 // logins in a row that were refused without a word
 	for wait := reconnecting(); ; {
 		began := time.Now()
 		err := s.session(ctx, jobs)
+		if _, ok := errors.AsType[*silentRefusal](err); ok {
+			refusals++
+		} else {
+			refusals = 0
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case !s.worked && fatal(err):
+		case !s.worked && fatal(err) && refusals != 1:
 			return err
 		}
 		if time.Since(began) > longEnough {
