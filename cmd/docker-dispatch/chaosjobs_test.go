@@ -93,6 +93,9 @@ func planJobs(r *rand.Rand, prefix string, n int, span time.Duration) (jobs []*c
 	return jobs
 }
 
+// notASCII stands in each line of output.
+const notASCII = "\u00e9\u4e2d"
+
 // stoppedExit is how a job ends that a message stops.
 const stoppedExit = 9
 
@@ -137,12 +140,12 @@ func (j *chaosJob) script(m *marks) string {
 	b.WriteString(m.script(j.name))
 	fmt.Fprintf(&b, "mark begin 20\necho $n $h $u\n")
 	if j.kind == "stopped" {
-		fmt.Fprintf(&b, "seq 1 %d | sed \"s/^/$n /\"\nsleep 20 &\nwait\nexit %d\n", j.lines, lateExit)
+		fmt.Fprintf(&b, "seq 1 %d | sed \"s/^/$n %s /\"\nsleep 20 &\nwait\nexit %d\n", j.lines, notASCII, lateExit)
 		return b.String()
 	}
 	half := j.lines / 2
-	fmt.Fprintf(&b, "seq 1 %d | sed \"s/^/$n /\"\nseq 1 %d | sed \"s/^/$n err /\" >&2\nsleep %.3f\nseq %d %d | sed \"s/^/$n /\"\nmark end 3\nexit %d\n",
-		half, j.errs, j.sleep.Seconds(), half+1, j.lines, j.exit)
+	fmt.Fprintf(&b, "seq 1 %d | sed \"s/^/$n %s /\"\nseq 1 %d | sed \"s/^/$n err /\" >&2\nsleep %.3f\nseq %d %d | sed \"s/^/$n %s /\"\nmark end 3\nexit %d\n",
+		half, notASCII, j.errs, j.sleep.Seconds(), half+1, j.lines, notASCII, j.exit)
 	return b.String()
 }
 
@@ -151,7 +154,7 @@ func (j *chaosJob) output(header string) (stdout, stderr string) {
 	var out, errs strings.Builder
 	out.WriteString(header)
 	for n := 1; n <= j.lines; n++ {
-		fmt.Fprintf(&out, "%s %d\n", j.name, n)
+		fmt.Fprintf(&out, "%s %s %d\n", j.name, notASCII, n)
 	}
 	for n := 1; n <= j.errs; n++ {
 		fmt.Fprintf(&errs, "%s err %d\n", j.name, n)

@@ -102,9 +102,10 @@ type mortalReporter struct {
 	mortal
 }
 
-func (r mortalReporter) Result(res cmd.Result) {
-	r.Reporter.Result(res)
-	r.reached(stepResult, nil)
+func (r mortalReporter) Result(res cmd.Result) error {
+	err := r.Reporter.Result(res)
+	r.reached(stepResult, err)
+	return err
 }
 
 type mortalSource struct {

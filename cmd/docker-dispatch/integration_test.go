@@ -720,11 +720,12 @@ func TestTextForgesNothing(t *testing.T) {
 	}
 }
 
-// TestReaderGoes closes the program's stdout: it stops in order, and leaves the container.
+// TestReaderGoes closes the program's stdout: it stops in order, and leaves the containers and messages, also
+// of a job that ends by then: nobody has seen that.
 func TestReaderGoes(t *testing.T) {
 	l := newLab(t)
 	name := fmt.Sprintf("reader-%d", os.Getpid())
-	c := program(t, "-q", l.queue, "--drain", "0s", l.dockerHost, l.amqpURL)
+	c := program(t, "-q", l.queue, l.dockerHost, l.amqpURL)
 	stdout, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -736,6 +737,7 @@ func TestReaderGoes(t *testing.T) {
 	}
 	defer c.Process.Kill()
 	l.publish(message{"m", runMessage(name, "echo one; while :; do echo more; sleep 0.1; done")})
+	l.publish(message{"ends", runMessage(name+"-ends", "echo one; sleep 1; echo two; exit 3")})
 	buf := make([]byte, 100)
 	if _, err := stdout.Read(buf); err != nil {
 		t.Fatal(err)
@@ -748,6 +750,13 @@ func TestReaderGoes(t *testing.T) {
 	if c, err := l.engine.InspectContainer(context.Background(), name); err != nil || !c.State.Running {
 		t.Errorf("the container does not run on: %v", err)
 	}
+	l.eventually("both messages are back", func() bool { return l.ready(l.queue) == 2 })
+	next := l.start("--format", "json", "--drain", "0s")
+	next.done(1)
+	if r := next.results()[0]; r.Job != "ends" || !r.Adopted || r.ExitCode == nil || *r.ExitCode != 3 || r.Stdout != "one\ntwo\n" {
+		t.Errorf("result %+v", r)
+	}
+	next.stop()
 }
 
 // TestStopWithStuckReader stops the program while nobody reads its output.

@@ -76,8 +76,8 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 type source interface {
 	// Run hands jobs over until ctx ends, and closes the channel.
 	Run(ctx context.Context, jobs chan<- cmd.Job) error
-	// Quiet tells whether the queue has been consumed for that long, and is empty.
-	Quiet(ctx context.Context, consumed time.Duration) bool
+	// Quiet tells whether the queue has been consumed for that long, and is empty; and where it is.
+	Quiet(ctx context.Context, consumed time.Duration) (at cmd.Place, quiet bool)
 	// Close ends the connections that Run left open so that jobs could be settled.
 	Close(ctx context.Context) error
 }
@@ -156,6 +156,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 			if stopped.IsZero() {
 				stop("standard output was closed")
 			}
+			drain = time.After(0) // what ends from now on nobody sees: it is left to the next start
 		case <-drain:
 			stopWork()
 			drain, drained = nil, true
@@ -193,7 +194,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 // ended tells how the program ended.
 func (d *daemon) ended(src source, left int, err error) error {
 	if left > 0 {
-		d.log.Warn("stopped; jobs were left as they are: their containers go on, and the next start finds them", "jobs", left)
+		d.log.Warn("stopped; jobs were left as they are: containers that run go on, and the next start finds them", "jobs", left)
 	} else {
 		d.log.Info("stopped")
 	}

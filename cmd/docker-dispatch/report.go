@@ -23,14 +23,21 @@ type out struct {
 	log    *slog.Logger
 	broken bool // writing failed before; guarded by mu
 	buf    bytes.Buffer
-	gone   chan struct{} // closed when the reader of a pipe has gone; nobody will ever read again
+	left   bool          // the reader of a pipe has gone, and nothing is written any more; guarded by mu
+	gone   chan struct{} // closed then
 }
+
+// errNoReader says that the reader of standard output has gone: what is left to show, nobody sees.
+var errNoReader = errors.New("standard output was closed by its reader")
 
 // write passes on what fill puts into the buffer, in one piece. What cannot be written, as on a
 // full disk, is lost to the reader but not to the job: that is logged, once for each failure.
-func (o *out) write(fill func(*bytes.Buffer)) {
+func (o *out) write(fill func(*bytes.Buffer)) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.left {
+		return errNoReader
+	}
 	o.buf.Reset()
 	if o.buf.Cap() > 1<<20 {
 		o.buf = bytes.Buffer{} // a very long line went through
@@ -38,11 +45,9 @@ func (o *out) write(fill func(*bytes.Buffer)) {
 	fill(&o.buf)
 	_, err := o.w.Write(o.buf.Bytes())
 	if errors.Is(err, syscall.EPIPE) {
-		if !o.broken {
-			close(o.gone)
-		}
-		o.broken = true
-		return
+		o.left = true
+		close(o.gone)
+		return errNoReader
 	}
 	if err != nil && !o.broken {
 		o.log.Error("standard output cannot be written; output is being lost", "error", err)
@@ -51,6 +56,7 @@ func (o *out) write(fill func(*bytes.Buffer)) {
 		o.log.Info("standard output can be written again")
 	}
 	o.broken = err != nil
+	return err
 }
 
 // textReporter shows output for a person: each line behind the name of its container.
@@ -58,19 +64,28 @@ type textReporter struct{ *out }
 
 func (r *textReporter) Started(cmd.Started) {}
 
-func (r *textReporter) Output(o cmd.Output) {
-	r.write(func(b *bytes.Buffer) { prefixed(b, o.ContainerName, o.Data) })
+func (r *textReporter) Output(o cmd.Output) error {
+	return r.write(func(b *bytes.Buffer) { prefixed(b, o.ContainerName, o.Data) })
 }
 
-func (r *textReporter) Result(res cmd.Result) {
+func (r *textReporter) Result(res cmd.Result) error {
 	if res.Error == "" {
-		return
+		return result(r.write(func(*bytes.Buffer) {}))
 	}
 	name := res.ContainerName
 	if name == "" {
 		name = res.Job
 	}
-	r.write(func(b *bytes.Buffer) { prefixed(b, printable(name), []byte("Error: "+printable(oneLine(res.Error)))) })
+	return result(r.write(func(b *bytes.Buffer) { prefixed(b, printable(name), []byte("Error: "+printable(oneLine(res.Error)))) }))
+}
+
+// result is the error of a result that was written with err. A full disk may have room again for the
+// next: the job is not held up for it.
+func result(err error) error {
+	if errors.Is(err, errNoReader) {
+		return err
+	}
+	return nil
 }
 
 // printable takes the control characters out of what strangers wrote, such as a message_id: they
@@ -109,11 +124,11 @@ func (r *jsonReporter) Started(s cmd.Started) {
 	}{"started", s})
 }
 
-func (r *jsonReporter) Result(res cmd.Result) {
-	r.events(struct {
+func (r *jsonReporter) Result(res cmd.Result) error {
+	return result(r.events(struct {
 		Event string
 		cmd.Result
-	}{"result", res})
+	}{"result", res}))
 }
 
 // outputEvent is one line of a container, or a piece of one where it is long.
@@ -130,7 +145,7 @@ type outputEvent struct {
 // maxData bounds the bytes of one output event.
 const maxData = 64 << 10
 
-func (r *jsonReporter) Output(o cmd.Output) {
+func (r *jsonReporter) Output(o cmd.Output) error {
 	var events []any
 	offset := o.Offset
 	for line := range bytes.Lines(o.Data) {
@@ -147,7 +162,7 @@ func (r *jsonReporter) Output(o cmd.Output) {
 			line = line[n:]
 		}
 	}
-	r.events(events...)
+	return r.events(events...)
 }
 
 // cut returns how much of a line goes into one event: at most maxData, and no part of a character.
@@ -163,8 +178,8 @@ func cut(line []byte) int {
 	return maxData
 }
 
-func (r *jsonReporter) events(events ...any) {
-	r.write(func(b *bytes.Buffer) {
+func (r *jsonReporter) events(events ...any) error {
+	return r.write(func(b *bytes.Buffer) {
 		enc := json.NewEncoder(b)
 		enc.SetEscapeHTML(false)
 		for _, e := range events {

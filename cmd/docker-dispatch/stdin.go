@@ -118,7 +118,9 @@ func (s *stdinSource) job(m numbered) cmd.Job {
 }
 
 // Quiet implements source. What runs for a stream is nobody's when the stream is over.
-func (s *stdinSource) Quiet(context.Context, time.Duration) bool { return false }
+func (s *stdinSource) Quiet(context.Context, time.Duration) (at cmd.Place, quiet bool) {
+	return cmd.Place{}, false
+}
 
 // Close implements source. What was given back behind the end of Run stays undone.
 func (s *stdinSource) Close(context.Context) error {

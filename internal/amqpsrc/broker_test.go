@@ -953,8 +953,9 @@ func TestQuiet(t *testing.T) {
 			r := start(t, q, func(c *Config) { c.Prefetch, c.Gate = 1, gate })
 			quiet := func(consumed time.Duration, want bool, when string) {
 				t.Helper()
-				if got := r.source.Quiet(context.Background(), consumed); got != want {
-					t.Errorf("quiet %v %s", got, when)
+				at, got := r.source.Quiet(context.Background(), consumed)
+				if got != want || got && at.Broker == "" {
+					t.Errorf("quiet %v %s, at %q", got, when, at)
 				}
 			}
 			first := r.next()
@@ -963,11 +964,19 @@ func TestQuiet(t *testing.T) {
 			second := r.next()
 			quiet(0, true, "with all handed over")
 			quiet(time.Hour, false, "too early")
+			settle(t, second, cmd.Ack)
+			quick := make(chan bool, 1)
+			go func() { _, got := r.source.Quiet(context.Background(), 0); quick <- got }()
+			p.fill(q, 3, 3)
+			second = r.next()
+			if <-quick {
+				t.Error("quiet although a message was on its way")
+			}
 			gate.Set(false)
-			eventually(t, "nothing is consumed", func() bool { return !r.source.Quiet(context.Background(), 0) })
+			eventually(t, "nothing is consumed", func() bool { _, got := r.source.Quiet(context.Background(), 0); return !got })
 			gate.Set(true)
 			settle(t, second, cmd.Ack) // a quorum queue counts a consumer that still has something to ack
-			eventually(t, "the queue is consumed again", func() bool { return r.source.Quiet(context.Background(), 0) })
+			eventually(t, "the queue is consumed again", func() bool { _, got := r.source.Quiet(context.Background(), 0); return got })
 			_, err := p.ch.Consume(q, "", false, false, false, false, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -978,7 +987,7 @@ func TestQuiet(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
-			if r.source.Quiet(ctx, 0) {
+			if _, got := r.source.Quiet(ctx, 0); got {
 				t.Error("quiet although nothing is consumed")
 			}
 		})

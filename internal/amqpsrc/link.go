@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
@@ -78,6 +79,7 @@ func (w *wire) ended() (silence time.Duration, err error) {
 // A link is one connection to the broker.
 type link struct {
 	*amqp.Connection
+	place  cmd.Place
 	wire   *wire
 	closed chan *amqp.Error // holds the error, if there was one, and is closed when the library is done
 }
@@ -200,7 +202,8 @@ func (d *dialer) login(w *wire, role string) (*link, error) {
 		w.abort() // the library leaves the socket open after some errors
 		return nil, explainDial(err, d.address.user, d.address.vhost, read, took)
 	}
-	l := &link{Connection: conn, wire: w}
+	name, _ := conn.Properties["cluster_name"].(string)
+	l := &link{Connection: conn, place: cmd.Place{VHost: d.address.vhost, Broker: name}, wire: w}
 	l.closed = conn.NotifyClose(make(chan *amqp.Error, 1))
 	return l, nil
 }

@@ -4,35 +4,57 @@ import (
 	"context"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // A look is a question after the queue, which the owner of the session answers.
 type look struct {
 	consumed time.Duration
-	answer   chan bool
+	answer   chan seen
 }
 
+// seen is the answer.
+type seen struct {
+	quiet   bool
+	session *session
+	taken   int // deliveries that the session has taken so far
+	at      cmd.Place
+}
+
+// underWay is how long a message that the broker has sent may be on its way to us.
+const underWay = time.Second
+
 // Quiet tells whether the queue has been consumed without a break for at least that long, by nobody else,
-// and now has no message left that has not been handed over. Where that cannot be learned it has not.
-func (s *Source) Quiet(ctx context.Context, consumed time.Duration) bool {
+// and now has no message left that has not been handed over; and where it is. Where that cannot be learned it has not.
+func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at cmd.Place, quiet bool) {
+	first := s.look(ctx, consumed)
+	// What the broker has sent is not in its count, and nobody knows of it before it comes.
+	if !first.quiet || !sleep(ctx, underWay) {
+		return cmd.Place{}, false
+	}
+	second := s.look(ctx, consumed)
+	return second.at, first == second
+}
+
+func (s *Source) look(ctx context.Context, consumed time.Duration) seen {
 	ctx, cancel := context.WithTimeout(ctx, rpcTimeout)
 	defer cancel()
-	l := look{consumed, make(chan bool, 1)}
+	l := look{consumed, make(chan seen, 1)}
 	select {
 	case s.looks <- l:
 	case <-ctx.Done():
-		return false
+		return seen{}
 	}
 	select {
-	case quiet := <-l.answer:
-		return quiet
+	case answer := <-l.answer:
+		return answer
 	case <-ctx.Done():
-		return false
+		return seen{}
 	}
 }
 
-// quiet answers a look.
+// quiet tells whether the broker has nothing in the queue that it has not sent to us.
 func (s *session) quiet(consumed time.Duration) (quiet bool, err error) {
 	if s.deliveries == nil || time.Since(s.since) < consumed {
 		return false, nil
@@ -50,6 +72,5 @@ func (s *session) quiet(consumed time.Duration) (quiet bool, err error) {
 	if err != nil {
 		return false, s.why(asError(err))
 	}
-	// What the broker has sent and was not handed over is not in its count.
-	return quiet && len(s.deliveries) == 0, nil
+	return quiet, nil
 }

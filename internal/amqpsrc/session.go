@@ -31,6 +31,7 @@ type session struct {
 	tags       int // the number of consumers so far: a tag that the server may still know is an error
 	consuming  func()
 	since      time.Time // when the consumer began
+	taken      int       // how many deliveries came from it
 
 	done   chan struct{} // closed when the session is over: nothing may be acked any more
 	looks  <-chan look   // questions after the queue
@@ -130,6 +131,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 				s.log.Warn("a message's headers cannot be read; it is taken without them", "message_id", d.MessageId)
 			}
 			next = []amqp.Delivery{d}
+			s.taken++
 		case out <- job:
 			next = next[1:]
 		case <-changed:
@@ -140,7 +142,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 			}
 		case l := <-s.looks:
 			quiet, err := s.quiet(l.consumed)
-			l.answer <- quiet && len(next) == 0
+			l.answer <- seen{quiet && len(next) == 0, s, s.taken, s.link.place}
 			if err != nil {
 				return err
 			}

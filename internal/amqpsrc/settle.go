@@ -25,6 +25,7 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 	del := &delivery{Delivery: d, sess: s}
 	j := cmd.Job{
 		Queue:       s.config.Queue,
+		Place:       s.link.place,
 		MessageID:   d.MessageId,
 		Redelivered: d.Redelivered,
 		Body:        d.Body,

@@ -295,7 +295,7 @@ func (f *fakeAck) Reject(tag uint64, requeue bool) error {
 }
 
 func fakeSession(ack *fakeAck, deadLetter string) (*session, amqp.Delivery) {
-	s := &session{config: &Config{Queue: "q", DeadLetter: deadLetter}, done: make(chan struct{}), fences: make(chan struct{}, 1)}
+	s := &session{config: &Config{Queue: "q", DeadLetter: deadLetter}, link: new(link), done: make(chan struct{}), fences: make(chan struct{}, 1)}
 	s.store = func(context.Context, amqp.Delivery, cmd.Result) error { return ack.add("store") }
 	return s, amqp.Delivery{Acknowledger: ack, DeliveryTag: 7}
 }

@@ -132,7 +132,7 @@ func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
 		return nil, err
 	}
 	for _, s := range list {
-		if !t.pool.jobs.claim(s.ID, t) {
+		if !t.ofQueue(s.Labels) || !t.pool.jobs.claim(s.ID, t) {
 			continue
 		}
 		c, err := t.inspect(s.ID)
@@ -152,7 +152,7 @@ func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
 // owns tells whether a container that has our name is this job's: one that a lost answer to our
 // create, or an earlier process with the same message, left behind.
 func (r *Run) owns(t *task, c dockerapi.Container) bool {
-	if c.Labels[LabelDigest] != t.digest || c.Labels[LabelQueue] != t.queue {
+	if c.Labels[LabelDigest] != t.digest || !t.ofQueue(c.Labels) {
 		return false
 	}
 	if c.Labels[LabelJob] == t.id {

@@ -430,6 +430,10 @@ type record struct {
 	output  map[string]string // by container/stream
 	lines   []string          // "name stream offset data"
 	block   chan struct{}     // not nil: Output waits for it
+
+	panics     bool  // Output does
+	unwritable error // what Output returns
+	gone       error // what Result returns
 }
 
 func (r *record) Started(s Started) {
@@ -438,7 +442,10 @@ func (r *record) Started(s Started) {
 	r.started = append(r.started, s)
 }
 
-func (r *record) Output(o Output) {
+func (r *record) Output(o Output) error {
+	if r.panics {
+		panic("at the disco")
+	}
 	if r.block != nil {
 		<-r.block
 	}
@@ -453,12 +460,17 @@ func (r *record) Output(o Output) {
 	}
 	r.output[at] += string(o.Data)
 	r.lines = append(r.lines, fmt.Sprintf("%s %s %q", o.ContainerName, o.Stream, o.Data))
+	return r.unwritable
 }
 
-func (r *record) Result(res Result) {
+func (r *record) Result(res Result) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.gone != nil {
+		return r.gone
+	}
 	r.results = append(r.results, res)
+	return nil
 }
 
 // bench is a pool at work on a fake engine, inside a synctest bubble.
@@ -475,6 +487,8 @@ type bench struct {
 	events []string // "ack m1", "fence m1", in order, with the engine's removes
 	stores bool     // deliveries have Store
 	fences []error  // what the next fences of the deliveries to come return
+
+	beforeFence, beforeStore func() // of the deliveries to come
 }
 
 // onBench runs a test inside a bubble, with a pool. The pool must have ended when the test returns;
@@ -539,6 +553,7 @@ func (b *bench) send(name, messageID string, redelivered bool, body string) *del
 
 func (b *bench) post(name, messageID string, redelivered bool, body string) *delivery {
 	d := &delivery{b: b, name: name, fences: b.fences}
+	beforeFence, beforeStore := b.beforeFence, b.beforeStore
 	j := Job{
 		Queue: "q", MessageID: messageID, Redelivered: redelivered, Body: []byte(body),
 		Lost: func() bool { b.mu.Lock(); defer b.mu.Unlock(); return d.lost },
@@ -557,6 +572,9 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 			return nil
 		},
 		Fence: func(ctx context.Context) error {
+			if beforeFence != nil {
+				beforeFence()
+			}
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			if len(d.fences) > 0 {
@@ -572,6 +590,9 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 	}
 	if b.stores {
 		j.Store = func(context.Context, Result) error {
+			if beforeStore != nil {
+				beforeStore()
+			}
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			d.copies++

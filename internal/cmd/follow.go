@@ -3,7 +3,10 @@ package cmd
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -26,7 +29,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 	t.container.Store(&id)
 	res.ContainerID, res.ContainerName = id, t.name
 
-	f := &following{task: t, run: r, id: id, startSent: !fresh}
+	f := &following{task: t, run: r, id: id, startSent: !fresh, created: time.Now()}
 	if r.foreground() && (r.Stdout || r.Stderr) {
 		f.out = newOutput(f.emit, t.pool.Capture, &t.pool.lineBudget)
 	}
@@ -82,16 +85,19 @@ type following struct {
 	adopted bool    // started by an earlier process
 
 	startedAt time.Time     // zero: not started, as far as is known
-	startSent bool          // it may have been told to start before, by us or an earlier process
+	startSent bool          // it may have been told to start before, by us or another process
+	created   time.Time     // when we made it, or found it
 	missed    bool          // output may have been missed; the log has it
 	gap       bool          // the engine was away just now
 	logless   bool          // the log driver keeps nothing that could be read
 	lost      bool          // output is known to be missing
+	unshown   atomic.Bool   // output could not be shown
 	overdue   time.Duration // the time limit that it ran into; 0: none
 	exit      *int          // as a wait told it
 	cuts      int           // how often the engine was lost before the start
 	cut       error         // the last time
 	logKeeps  int64         // see logKeeps
+	logText   bool          // the log holds text only
 	logRead   int64         // how much the log that was read last weighs
 }
 
@@ -108,7 +114,7 @@ func (f *following) follow() (dockerapi.State, error) {
 			return dockerapi.State{}, nil
 		}
 		c, err := f.inspect(f.id)
-		f.logKeeps = logKeeps(c.LogDriver, c.LogOpts)
+		f.logKeeps, f.logText = logKeeps(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
 		switch {
 		case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
 			// Somebody removed it as it ended.
@@ -189,6 +195,9 @@ func (f *following) sameEngine(c dockerapi.Container) (same bool, err error) {
 	return same, err
 }
 
+// slowStart is how long after its creation a container is started without another look at it.
+const slowStart = time.Second
+
 // errStarted says that an earlier request has started the container after all.
 var errStarted = errors.New("the container was started by an earlier request")
 
@@ -204,7 +213,8 @@ func (f *following) start(ctx context.Context) error {
 		return err
 	}
 	err := f.retry(func() error {
-		if f.startSent {
+		// Where we have been slow, or have lost the message, another process may have found the container.
+		if f.startSent || time.Since(f.created) > slowStart || f.pool.jobs.lost(f.task) {
 			if err := look(); err != nil {
 				return err
 			}
@@ -289,7 +299,7 @@ func (f *following) listen(begin bool) error {
 		f.started(time.Now())
 	}
 	drained, exited := make(chan error, 1), make(chan exit, 1)
-	go func() { drained <- join() }()
+	go func() { drained <- recovered(join) }()
 	go func() {
 		status, err := joinExit()
 		exited <- exit{status.Code, err}
@@ -317,6 +327,24 @@ type exit struct {
 	err  error
 }
 
+// recovered calls f, and makes an error of its panic.
+func recovered(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+// A panicError is the panic of another goroutine of a task, which the task's own is to have.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+
 // errBrokenOff says that a container's output ended although the container has not.
 var errBrokenOff = errors.New("the output ended before the container")
 
@@ -338,6 +366,9 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 		case end := <-exited:
 			return end
 		case err := <-ended:
+			if p, ok := errors.AsType[*panicError](err); ok {
+				panic(p)
+			}
 			drained <- err                                   // for drain
 			if errors.Is(err, dockerapi.ErrLogsUnreadable) { // which Podman says late
 				f.unreadable()
@@ -379,6 +410,9 @@ func (f *following) drain(drained <-chan error, cancel func()) error {
 		before := f.out.movement()
 		select {
 		case err := <-drained:
+			if p, ok := errors.AsType[*panicError](err); ok {
+				panic(p)
+			}
 			return err
 		case <-timer.C:
 			if now := f.out.movement(); now == before && now%2 == 0 {

@@ -4,7 +4,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Labels of every container that we create. They are what a later process knows a container by.
@@ -13,13 +15,16 @@ const (
 	LabelQueue  = "docker-dispatch.queue"  // the queue of its message
 	LabelDigest = "docker-dispatch.digest" // sha256 of the message's body, in hex
 	LabelRemove = "docker-dispatch.remove" // "true": ours to remove when it has ended
+	LabelBroker = "docker-dispatch.broker" // the queue's virtual host and its broker, as VHOST@BROKER
 )
 
 // An identity is what a message is known by when it comes again: queue, message_id and the digest
 // of its body. Without a message_id the id is random, and the digest is all there is.
 type identity struct {
 	queue  string
+	place  Place
 	id     string // as shown, and in LabelJob
+	raw    string // the message_id
 	digest string
 	stable bool   // the publisher gave a message_id
 	suffix string // 12 hex digits for a derived name
@@ -27,7 +32,7 @@ type identity struct {
 
 func identify(j Job) identity {
 	sum := sha256.Sum256(j.Body)
-	i := identity{queue: j.Queue, digest: hex.EncodeToString(sum[:])}
+	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, digest: hex.EncodeToString(sum[:])}
 	if j.MessageID == "" {
 		var b [6]byte
 		rand.Read(b[:])
@@ -36,14 +41,23 @@ func identify(j Job) identity {
 		return i
 	}
 	i.stable = true
-	i.id = strings.ToValidUTF8(j.MessageID, "\uFFFD")
-	key := sha256.Sum256([]byte(j.Queue + "\x00" + j.MessageID + "\x00" + i.digest))
+	i.id = printableID(j.MessageID)
+	key := sha256.Sum256([]byte(i.place.VHost + "\x00" + i.queue + "\x00" + i.raw + "\x00" + i.digest))
 	i.suffix = hex.EncodeToString(key[:6])
 	return i
 }
 
+// printableID is a message_id as text: bytes that are not UTF-8 are written as Go writes them, \xe9.
+func printableID(id string) string {
+	if utf8.ValidString(id) {
+		return id
+	}
+	quoted := strconv.Quote(id)
+	return quoted[1 : len(quoted)-1]
+}
+
 // key tells equal jobs apart from all others. Jobs without a message_id are equal to none.
-func (i identity) key() string { return i.queue + "\x00" + i.id + "\x00" + i.digest }
+func (i identity) key() string { return i.queue + "\x00" + i.raw + "\x00" + i.digest }
 
 // containerName is the name of the job's container: the one asked for, else one derived from the
 // identity, so that a create whose answer was lost is found again by its name.
@@ -56,9 +70,16 @@ func (i identity) containerName(asked string) string {
 
 // labels of the job's container.
 func (i identity) labels(remove bool) map[string]string {
-	l := map[string]string{LabelJob: i.id, LabelQueue: i.queue, LabelDigest: i.digest, LabelRemove: "false"}
+	l := map[string]string{LabelJob: i.id, LabelQueue: i.queue, LabelDigest: i.digest, LabelRemove: "false", LabelBroker: i.place.String()}
 	if remove {
 		l[LabelRemove] = "true"
 	}
 	return l
+}
+
+// ofQueue tells whether a container was made for a message of the identity's queue. What a broker calls
+// itself may have changed since, and is not looked at.
+func (i identity) ofQueue(labels map[string]string) bool {
+	place, ok := labels[LabelBroker]
+	return labels[LabelQueue] == i.queue && (!ok || strings.HasPrefix(place, i.place.VHost+"@"))
 }

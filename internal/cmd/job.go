@@ -9,6 +9,7 @@ import (
 // exactly once, or leaves it unsettled when the process is told to stop while it runs.
 type Job struct {
 	Queue       string // the queue that the message came from; "stdin" for standard input
+	Place       Place  // where that queue is
 	MessageID   string // the publisher's message_id; empty where it gave none
 	Redelivered bool   // the broker's flag; a hint, wrong both ways
 	Body        []byte
@@ -31,6 +32,14 @@ type Job struct {
 	// where a source has no such doubt.
 	Fence func(ctx context.Context) error
 }
+
+// A Place is where a queue is: the same name can stand for several.
+type Place struct {
+	VHost  string // the virtual host
+	Broker string // what the broker calls itself; that can change
+}
+
+func (p Place) String() string { return p.VHost + "@" + p.Broker }
 
 // ErrDeliveryLost is returned by Job.Settle and Job.Fence when the session that brought the
 // delivery has ended: the broker has taken the message back and will deliver it again.

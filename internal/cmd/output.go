@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 const (
@@ -31,14 +32,26 @@ func newOutput(emit func(stream string, offset int64, data []byte), capture int,
 }
 
 // replay makes ready for both streams being read again from their beginning: what has been passed
-// on already is dropped.
-func (o *output) replay() {
-	o.stdout.skip = o.stdout.seen
-	o.stderr.skip = o.stderr.seen
+// on already is dropped. textOnly: they are read from a log that holds a replacement character for each
+// byte that is not UTF-8.
+func (o *output) replay(textOnly bool) {
+	for _, s := range []*stream{&o.stdout, &o.stderr} {
+		s.skip, s.textOnly = s.seen, textOnly
+		if textOnly {
+			s.skip += s.bad.extra
+		}
+	}
 }
 
 // noReplay says that the streams are not read again after all.
-func (o *output) noReplay() { o.stdout.skip, o.stderr.skip = 0, 0 }
+func (o *output) noReplay() {
+	for _, s := range []*stream{&o.stdout, &o.stderr} {
+		s.skip, s.textOnly = 0, false
+	}
+}
+
+// altered tells whether bytes that were passed on are others than the container wrote.
+func (o *output) altered() bool { return o.stdout.altered || o.stderr.altered }
 
 // movement changes while output is passed on. It is odd as long as a piece is on its way, so that
 // the reader waits for us and not we for it. A nil output does not move.
@@ -68,6 +81,10 @@ type stream struct {
 	held   []byte
 	lent   int64 // how much of the budget held uses
 	tail   tail
+
+	bad      badBytes
+	textOnly bool // what comes is from a log of text
+	altered  bool // and had bytes replaced
 }
 
 // Write never fails: showing output must not change what becomes of the job.
@@ -81,6 +98,8 @@ func (s *stream) Write(p []byte) (int, error) {
 		p = p[drop:]
 	}
 	s.seen += int64(len(p))
+	s.bad.count(p)
+	s.altered = s.altered || s.textOnly && bytes.Contains(p, []byte("\uFFFD"))
 	s.tail.write(p)
 	if end := bytes.LastIndexByte(p, '\n') + 1; end > 0 {
 		if len(s.held) > 0 {
@@ -136,6 +155,27 @@ func (s *stream) flush() {
 		s.pass(s.held, s.seen)
 		s.drop()
 	}
+}
+
+// badBytes counts what a stream is longer in a log of text.
+type badBytes struct {
+	extra   int64
+	partial []byte // the beginning of a character, perhaps
+}
+
+func (b *badBytes) count(p []byte) {
+	if len(b.partial) == 0 && utf8.Valid(p) {
+		return
+	}
+	p = append(b.partial, p...)
+	for len(p) > 0 && utf8.FullRune(p) {
+		r, size := utf8.DecodeRune(p)
+		if r == utf8.RuneError && size == 1 {
+			b.extra += int64(len("\uFFFD")) - 1
+		}
+		p = p[size:]
+	}
+	b.partial = append([]byte(nil), p...)
 }
 
 // tail keeps the last bytes of what is written to it.

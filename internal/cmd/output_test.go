@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"unicode/utf8"
 )
 
 // gather is an output whose pieces are kept.
@@ -112,7 +113,7 @@ func TestOutputReplay(t *testing.T) {
 			if cut < 2 {
 				end = rng.IntN(len(data) + 1)
 			}
-			o.replay()
+			o.replay(false)
 			for at := 0; at < end; {
 				n := 1 + rng.IntN(end-at)
 				o.stdout.Write(data[at : at+n])
@@ -131,7 +132,7 @@ func TestOutputReplay(t *testing.T) {
 	var budget atomic.Int64
 	o, _ := gather(10, &budget)
 	o.stdout.Write([]byte("hello"))
-	o.replay()
+	o.replay(false)
 	o.stdout.Write([]byte("hel"))
 	if !o.finish() {
 		t.Error("a replay that brings less than was seen goes unnoticed")
@@ -156,5 +157,38 @@ func TestTail(t *testing.T) {
 	}
 	if got := text([]byte("\xa9\xc3\xa9t")); got != "ét" {
 		t.Errorf("a tail that begins inside a character: %q", got)
+	}
+}
+
+// A json-file log has three bytes for each that is not UTF-8. What has been passed on is dropped from it
+// all the same, and what has not is known to be altered.
+func TestReplayOfText(t *testing.T) {
+	const (
+		text   = "a\xffb\n\xe4\xb8\xad\n\xe4\xb8\nc\n"
+		logged = "a\ufffdb\n\xe4\xb8\xad\n\ufffd\ufffd\nc\n"
+	)
+	for seen := range len(text) + 1 {
+		if !utf8.RuneStart(append([]byte(text), 'x')[seen]) {
+			continue // an engine's connection breaks between two writes of the program, not in a character
+		}
+		var budget atomic.Int64
+		o, pieces := gather(100, &budget)
+		for i := range seen { // byte by byte
+			o.stdout.Write([]byte(text[i : i+1]))
+		}
+		o.replay(true)
+		o.stdout.Write([]byte(logged))
+		if short := o.finish(); short {
+			t.Errorf("%d bytes seen before: short", seen)
+		}
+		if want := strings.Contains(text[seen:], "\xff") || seen <= strings.Index(text, "\xe4\xb8\n")+2; o.altered() != want {
+			t.Errorf("%d bytes seen before: altered %v", seen, o.altered())
+		}
+		if last := (*pieces)[len(*pieces)-1]; !strings.HasSuffix(last, "c\n") {
+			t.Errorf("%d bytes seen before: got %q", seen, *pieces)
+		}
+		if seen == len(text) && o.stdout.seen != int64(len(text)) {
+			t.Errorf("%d bytes in all, want %d", o.stdout.seen, len(text))
+		}
 	}
 }

@@ -23,10 +23,10 @@ type Config struct {
 
 	// SweepAfter is how long after its end a container that a crash left behind is removed; 0: never.
 	// Queue is the queue whose containers these are. Quiet tells whether that has been consumed for
-	// some time and has no message left, so that all there are have been handed over.
+	// some time and has no message left, so that all there are have been handed over, and where it is.
 	SweepAfter time.Duration
 	Queue      string
-	Quiet      func(ctx context.Context, consumed time.Duration) bool
+	Quiet      func(ctx context.Context, consumed time.Duration) (at Place, quiet bool)
 }
 
 // lastWords is how long jobs that have ended may take to settle when the pool is to leave jobs as they
@@ -102,14 +102,15 @@ func (p *Pool) Run(ctx context.Context, jobs <-chan Job) (left int) {
 // is known: then it is settled with that, or at once.
 func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 	ident := identify(j)
-	switch k, id := p.jobs.recognise(ident, j); k {
+	k, earlier := p.jobs.recognise(ident, j)
+	switch k {
 	case joined:
-		p.Log.Info("message came again; joined to its job", "job", id)
+		p.Log.Info("message came again; joined to its job", "job", earlier.id)
 		return nil
 	case finished:
-		p.Log.Info("message came again after it was settled; acked", "job", id)
-		if err := j.Settle(ctx, Ack, Result{Job: id}); err != nil {
-			p.Log.Warn("message not acked", "job", id, "error", err)
+		p.Log.Info("message came again after it was settled; acked", "job", ident.id)
+		if err := j.Settle(ctx, Ack, Result{Job: ident.id}); err != nil {
+			p.Log.Warn("message not acked", "job", ident.id, "error", err)
 		}
 		return nil
 	}
@@ -123,7 +124,14 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 		order:     newOrder(),
 		recalled:  make(chan struct{}),
 		over:      make(chan struct{}),
+		ended:     make(chan struct{}),
 		remaining: []Job{j},
+
+		superseded: make(chan struct{}),
+	}
+	if k == returned {
+		t.earlier = earlier.ended
+		close(earlier.superseded) // once: from now on it is this task that the message is known by
 	}
 	t.again.Store(j.Redelivered)
 	t.decode(j.Body)

@@ -927,7 +927,9 @@ func TestJoin(t *testing.T) {
 		for _, id := range []string{"id", ""} {
 			var quiet atomic.Bool
 			onBench(t, func(c *Config) {
-				c.Quiet = func(_ context.Context, consumed time.Duration) bool { return quiet.Load() && consumed == quietFor }
+				c.Quiet = func(_ context.Context, consumed time.Duration) (Place, bool) {
+					return Place{}, quiet.Load() && consumed == quietFor
+				}
 			}, func(b *bench) {
 				b.fences = map[string][]error{"id": {ErrDeliveryLost}, "": {nil, ErrDeliveryLost}}[id]
 				b.send("1", id, false, wait)
@@ -950,7 +952,9 @@ func TestJoin(t *testing.T) {
 	})
 	t.Run("connection ended before the removal", func(t *testing.T) {
 		for _, quiet := range []bool{false, true} {
-			onBench(t, func(c *Config) { c.Quiet = func(context.Context, time.Duration) bool { return quiet } }, func(b *bench) {
+			onBench(t, func(c *Config) {
+				c.Quiet = func(context.Context, time.Duration) (Place, bool) { return Place{}, quiet }
+			}, func(b *bench) {
 				b.fences = []error{ErrDeliveryLost} // before the session knows it
 				d1 := b.send("1", "", false, wait)
 				b.fences = nil
@@ -1181,5 +1185,293 @@ func TestVerdicts(t *testing.T) {
 		if got := verdict(Result{Status: s}); got != want {
 			t.Errorf("%s: %v, want %v", s, got, want)
 		}
+	}
+}
+
+// TestDeadLetterSentAgain: a dead letter that a person, or a shovel, sends again is a job of its own, also
+// while the first is still being settled. Only what stood in the queue before the copy was stored is
+// settled with it.
+func TestDeadLetterSentAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name, fails string
+		fence       []error
+	}{
+		{"before the fence", "create", []error{nil}},
+		{"behind an ack that may be lost", "create", []error{ErrDeliveryLost}},
+		{"before the container is gone", "start", []error{nil}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onBench(t, nil, func(b *bench) {
+				b.stores = true
+				held := make(chan struct{})
+				b.docker.before[tt.fails] = []error{dockerapi.ErrInvalid}
+				b.beforeFence = func() { <-held }
+				b.fences = tt.fence
+				first := b.send("first", "id", false, echo)
+				b.fences, b.beforeFence = nil, nil
+				again := b.send("again", "id", false, echo)
+				close(held)
+				synctest.Wait()
+				if first.copies != 1 || again.copies != 0 {
+					t.Errorf("%d and %d dead letters, want 1 and 0", first.copies, again.copies)
+				}
+				again.want(Ack, "")
+				if b.record.output["web/stdout"] != "hi\n" || len(b.record.results) != 2 {
+					t.Errorf("not run: output %q, %d results", b.record.output, len(b.record.results))
+				}
+				if calls := b.docker.did(); tt.fails == "start" && slices.Index(calls, "remove web") > slices.Index(calls, "inspect") {
+					t.Errorf("the second began before the first had removed its container: %q", calls)
+				}
+				if n := len(b.pool.jobs.live); n != 0 {
+					t.Errorf("%d tasks are left", n)
+				}
+			})
+		})
+	}
+	t.Run("not valid, twice", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.stores = true
+			held := make(chan struct{})
+			b.beforeFence = func() { <-held }
+			b.send("first", "id", false, "rubbish")
+			b.beforeFence = nil
+			again := b.send("again", "id", false, "rubbish")
+			close(held)
+			synctest.Wait()
+			if again.want(Ack, ReasonInvalid); again.copies != 1 {
+				t.Errorf("sent again, and %d dead letters", again.copies)
+			}
+		})
+	})
+}
+
+// TestLostDeliveryIsNoDeadLetter: a message that was lost with its connection may have been carried out by
+// another process, as the container's absence shows.
+func TestLostDeliveryIsNoDeadLetter(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.stores = true
+		d := b.send("m", "id", false, wait)
+		d.lose()
+		b.docker.die()
+		b.docker.mu.Lock()
+		clear(b.docker.byID)
+		b.docker.mu.Unlock()
+		b.docker.revive()
+		time.Sleep(time.Hour)
+		if r := b.result(); r.Reason != ReasonNoSuchContainer {
+			t.Errorf("result %+v", r)
+		}
+		if d.copies != 0 {
+			t.Errorf("%d dead letters of a message that somebody else has", d.copies)
+		}
+	})
+}
+
+// TestStoreLosesDelivery: a message without an id whose connection ends while its dead letter waits for the
+// broker is one job when it comes again.
+func TestStoreLosesDelivery(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.stores = true
+		held := make(chan struct{})
+		b.beforeStore = func() { <-held }
+		first := b.send("first", "", false, "rubbish")
+		b.beforeStore = nil
+		first.lose()
+		again := b.send("again", "", true, "rubbish")
+		close(held)
+		synctest.Wait()
+		again.want(Ack, ReasonInvalid)
+		if first.copies+again.copies != 1 || len(b.record.results) != 1 {
+			t.Errorf("%d dead letters, %d results, want one of each", first.copies+again.copies, len(b.record.results))
+		}
+	})
+}
+
+// TestStoreHoldsDelivery: an equal message is not taken for the one whose dead letter waits for the broker.
+func TestStoreHoldsDelivery(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.stores = true
+		held := make(chan struct{})
+		b.beforeStore = func() { <-held }
+		first := b.send("first", "", false, "rubbish")
+		b.beforeStore = nil
+		equal := b.send("equal", "", true, "rubbish")
+		close(held)
+		synctest.Wait()
+		if first.copies != 1 || equal.copies != 1 {
+			t.Errorf("%d and %d dead letters, want one of each", first.copies, equal.copies)
+		}
+	})
+}
+
+// TestRecognisePrefers: of several equal jobs whose messages are lost, one that was never answered is surely
+// the one that a message which comes again is for.
+func TestRecognisePrefers(t *testing.T) {
+	lost := Job{Queue: "q", Redelivered: true, Lost: func() bool { return true }}
+	for range 20 { // the order of a map
+		g := newRegistry()
+		tasks := map[bool]*task{}
+		for _, answered := range []bool{true, false} {
+			t := &task{identity: identify(lost), order: newOrder(), arrived: make(chan struct{}, 1), remaining: []Job{lost}}
+			g.add(t)
+			if tasks[answered] = t; answered {
+				g.take(t)
+				g.answers(t)
+				g.unanswered(t)
+			}
+		}
+		if k, found := g.recognise(identify(lost), lost); k != joined || found != tasks[false] {
+			t.Fatal("joined to one that may be settled")
+		}
+	}
+}
+
+// TestGoesBackBehind: what stands behind a command that was given back goes back too, or it would overtake it.
+func TestGoesBackBehind(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+		b.send("first", "1", false, named("other"))
+		run := b.send("run", "2", false, named("web"))
+		early := b.send("early", "3", false, `{"Command":"stop","Container":"web"}`)
+		run.hold = make(chan struct{})
+		run.lose()
+		b.docker.named(t, "other").exit(0)
+		synctest.Wait() // the run is being given back
+		late := b.send("late", "4", false, `{"Command":"stop","Container":"web"}`)
+		close(run.hold)
+		synctest.Wait()
+		early.want(Requeue, "")
+		late.want(Requeue, "")
+	})
+}
+
+// TestDetachedIsNoOrphan: the container of a detached run without message_id stays when its message is
+// settled, and belongs to no other message.
+func TestDetachedIsNoOrphan(t *testing.T) {
+	const body = `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Detach":true,"Remove":true}}`
+	onBench(t, nil, func(b *bench) {
+		b.leave("dispatch-0123456789ab", "running", identify(Job{Queue: "q", Body: []byte(body)}).labels(true))
+		b.send("m", "", true, body).want(Ack, "")
+		if b.docker.count() != 2 {
+			t.Error("the container of a settled message was taken for this one's")
+		}
+	})
+}
+
+// TestPanicInOutput: a panic behind the goroutine that copies output ends the job, not the program.
+func TestPanicInOutput(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.record.panics = true
+		b.send("m", "id", false, echo).want(DeadLetter, ReasonInternal)
+		b.record.panics = false
+		b.send("next", "", false, plain).unsettled()
+		for _, c := range b.docker.all() {
+			c.exit(0)
+		}
+	})
+}
+
+// TestNobodyReads: a job whose result nobody sees is not settled, and its container stays.
+func TestNobodyReads(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.record.gone = errors.New("the reader has gone")
+		d := b.send("m", "id", false, echo)
+		d.unsettled()
+		if b.docker.count() != 1 {
+			t.Error("the container is gone")
+		}
+		b.close()
+		if left := <-b.done; left != 1 {
+			t.Errorf("%d jobs left, want 1", left)
+		}
+	})
+	onBench(t, nil, func(b *bench) {
+		b.record.unwritable = errors.New("no space left on device")
+		b.send("m", "id", false, echo).want(Ack, "")
+		if r := b.result(); !r.Incomplete {
+			t.Errorf("result %+v: output is missing, and it does not say so", r)
+		}
+	})
+}
+
+// TestSlowStart: between a create and a start that comes late another process may have found the container
+// and run it.
+func TestSlowStart(t *testing.T) {
+	for _, lost := range []bool{true, false} {
+		onBench(t, nil, func(b *bench) {
+			b.docker.before["wait"] = []error{dockerapi.ErrTemporary} // tried again in a while
+			if lost {
+				b.pool.retryFirst = time.Millisecond
+			} else {
+				b.pool.retryFirst = 10 * time.Second
+			}
+			d := b.send("m", "id", false, echo)
+			if lost {
+				d.lose()
+			}
+			c := b.docker.named(t, "web")
+			b.docker.mu.Lock()
+			c.State.StartedAt, c.State.FinishedAt, c.State.Status, c.State.ExitCode = time.Now(), time.Now(), "exited", 0
+			c.log = []chunk{{"stdout", "hi\n"}}
+			b.docker.touch()
+			b.docker.mu.Unlock()
+			time.Sleep(time.Minute)
+			if slices.Contains(b.docker.did(), "start") {
+				t.Errorf("delivery lost: %v: started again: %q", lost, b.docker.did())
+			}
+			if r := b.result(); r.Stdout != "hi\n" || r.Status != Succeeded {
+				t.Errorf("result %+v", r)
+			}
+		})
+	}
+}
+
+// TestStopIsFencedFirst: what comes next on the name waits until the stop's ack cannot be lost any more: else
+// it might be stopped by it, in another process.
+func TestStopIsFencedFirst(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		held := make(chan struct{})
+		b.send("run", "1", false, wait)
+		b.beforeFence = func() { <-held }
+		b.send("stop", "2", false, `{"Command":"stop","Container":"web"}`)
+		b.beforeFence = nil
+		b.send("next", "3", false, strings.Replace(echo, `"hi"`, `"next"`, 1))
+		if b.record.output["web/stdout"] != "" {
+			t.Error("the next command began before the stop was settled for sure")
+		}
+		close(held)
+		time.Sleep(time.Minute)
+		if b.record.output["web/stdout"] != "next\n" {
+			t.Errorf("output %q", b.record.output)
+		}
+	})
+}
+
+// TestIdentity: what is different stays so.
+func TestIdentity(t *testing.T) {
+	seen := map[string]string{}
+	for _, j := range []Job{
+		{Queue: "q", MessageID: "id"}, {Queue: "p", MessageID: "id"}, {Queue: "q", MessageID: "id", Body: []byte("b")},
+		{Queue: "q", MessageID: "id\xe8"}, {Queue: "q", MessageID: "id\xe9"}, {Queue: "q", MessageID: "id\ufffd"},
+	} {
+		i := identify(j)
+		for _, known := range []string{i.key(), i.suffix, i.labels(true)[LabelJob] + i.labels(true)[LabelQueue] + i.digest} {
+			if other, ok := seen[known]; ok {
+				t.Errorf("%q and %q are both known as %q", other, j.MessageID, known)
+			}
+			seen[known] = j.MessageID
+		}
+	}
+	bytes, text := identify(Job{MessageID: "id\xe9"}), identify(Job{MessageID: `id\xe9`})
+	if bytes.key() == text.key() || bytes.suffix == text.suffix {
+		t.Error("a byte and its description are taken for one")
+	}
+	here, there := Place{"/", "rabbit@here"}, Place{"v2", "rabbit@here"}
+	a, b := identify(Job{Queue: "q", MessageID: "id", Place: here}), identify(Job{Queue: "q", MessageID: "id", Place: there})
+	if a.suffix == b.suffix || a.ofQueue(b.labels(true)) || b.ofQueue(a.labels(true)) {
+		t.Error("queues of two virtual hosts are taken for one")
+	}
+	renamed := identify(Job{Queue: "q", MessageID: "id", Place: Place{"/", "rabbit@there"}})
+	if a.suffix != renamed.suffix || !a.ofQueue(renamed.labels(true)) {
+		t.Error("a broker that was renamed is taken for another")
 	}
 }

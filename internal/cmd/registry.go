@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -39,26 +40,32 @@ const (
 	unknown  known = iota
 	joined         // the delivery of a job at work here, which will settle it
 	finished       // the delivery of a job that was settled here lately
+	returned       // a dead letter sent again, whose job is still being settled here
 )
 
 // recognise looks a delivery up. A delivery with a message_id is known by its key. One without is
 // known by its digest, only if it is marked as redelivered, and only as that of a job whose own
-// delivery is lost: equal messages without an id are different jobs. The id is that job's.
-func (g *registry) recognise(i identity, j Job) (k known, id string) {
+// delivery is lost: equal messages without an id are different jobs. The task is that job's, where it is
+// at work.
+func (g *registry) recognise(i identity, j Job) (known, *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if i.stable {
 		if t := g.byKey[i.key()]; t != nil {
+			if t.kept && !j.Redelivered {
+				// Published behind the copy in the dead-letter queue: an ack would lose it.
+				return returned, t
+			}
 			t.join(j)
-			return joined, t.id
+			return joined, t
 		}
 		if at, ok := g.done[i.key()]; ok && time.Since(at) < recent {
-			return finished, i.id
+			return finished, nil
 		}
-		return unknown, ""
+		return unknown, nil
 	}
 	if !j.Redelivered {
-		return unknown, ""
+		return unknown, nil
 	}
 	var found *task
 	for t := range g.live {
@@ -68,10 +75,10 @@ func (g *registry) recognise(i identity, j Job) (k known, id string) {
 		}
 	}
 	if found == nil {
-		return unknown, ""
+		return unknown, nil
 	}
 	found.join(j)
-	return joined, found.id
+	return joined, found
 }
 
 // add registers a task, and puts it behind the last command on the same container.
@@ -127,13 +134,35 @@ func (g *registry) reserve(c dockerapi.Container) (release func(), ok bool) {
 	}, true
 }
 
-// take returns the deliveries of t that have not been taken, to be answered.
+// take returns the deliveries of t that have not been taken, to be answered in their order.
 func (g *registry) take(t *task) []Job {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	jobs := t.remaining
-	t.remaining, t.answering, t.answered = nil, true, true
+	t.remaining, t.taken = nil, slices.Clone(jobs)
 	return jobs
+}
+
+// storing records that a copy of the message is about to be stored in the dead-letter queue.
+func (g *registry) storing(t *task) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t.kept = true
+}
+
+// answers records that the answer to the next of the deliveries that were taken is about to be written.
+func (g *registry) answers(t *task) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t.taken = t.taken[1:]
+	t.answering, t.answered = true, true
+}
+
+// dropTaken records that the next of the deliveries that were taken is lost.
+func (g *registry) dropTaken(t *task) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t.taken = t.taken[1:]
 }
 
 // lost tells whether all deliveries of t are lost.
@@ -174,7 +203,9 @@ func (g *registry) remove(t *task, remember bool) bool {
 	if !t.stable {
 		return true
 	}
-	delete(g.byKey, t.key())
+	if g.byKey[t.key()] == t { // else another has taken over
+		delete(g.byKey, t.key())
+	}
 	if !remember {
 		return true
 	}

@@ -64,7 +64,7 @@ func (f *following) catchUp() error {
 
 // replay reads the container's log from its beginning, less what has been seen.
 func (f *following) replay(ctx context.Context, follow bool) (join func() error, err error) {
-	f.out.replay()
+	f.out.replay(f.logText)
 	f.logRead = 0
 	weighed := func(w io.Writer) io.Writer {
 		if w == nil || f.logKeeps == keepsAll {
@@ -113,7 +113,10 @@ func (f *following) stderr() io.Writer {
 }
 
 func (f *following) emit(stream string, offset int64, data []byte) {
-	f.pool.Reporter.Output(Output{Job: f.task.id, ContainerName: f.name, Stream: stream, Offset: offset, Data: data})
+	err := f.pool.Reporter.Output(Output{Job: f.task.id, ContainerName: f.name, Stream: stream, Offset: offset, Data: data})
+	if err != nil {
+		f.unshown.Store(true)
+	}
 }
 
 // captured ends the output, and fills in what the result holds of it.
@@ -122,9 +125,13 @@ func (f *following) captured(r *Result) {
 		return
 	}
 	short := f.out.finish()
+	if f.out.altered() && !f.lost {
+		f.lost = true
+		f.log.Warn("output that is not UTF-8 was read from a log that cannot hold it; the log driver local can", "container", f.name)
+	}
 	r.Stdout, r.StdoutBytes = text(f.out.stdout.tail.bytes()), f.out.stdout.seen
 	r.Stderr, r.StderrBytes = text(f.out.stderr.tail.bytes()), f.out.stderr.seen
-	r.Incomplete = f.lost || short
+	r.Incomplete = f.lost || short || f.unshown.Load()
 }
 
 // text returns the end of a stream as a string that does not begin inside a character.

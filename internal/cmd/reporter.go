@@ -1,11 +1,16 @@
 package cmd
 
 // A Reporter receives what jobs produce, to show it. Its methods are called from many goroutines.
-// A slow Output slows the container that wrote it, and drops nothing.
 type Reporter interface {
 	Started(Started)
-	Output(Output)
-	Result(Result)
+
+	// Output shows a piece of output. A slow one slows the container that wrote it. An error says that
+	// the piece is lost, and the result will be marked for it.
+	Output(Output) error
+
+	// Result shows how a job ended. An error says that nobody will ever see it: then the job is left
+	// unsettled, for a later process.
+	Result(Result) error
 }
 
 // Started says that a job's container runs.

@@ -35,6 +35,7 @@ func (t *task) settle(r Result, cleanup func() error) bool {
 				return false
 			}
 		}
+		t.tookEffect() // an ack that was lost would have brought the message to another process
 		if cleanup != nil {
 			if !t.clean(cleanup) {
 				return false
@@ -82,10 +83,10 @@ func (t *task) answer(v Verdict, r Result) (fence func(context.Context) error, o
 				return nil, false
 			}
 		}
-		t.tookEffect() // a message that is lost comes again to this task, and does nothing again
 		if found {
 			return fence, true
 		}
+		t.tookEffect() // a message that is lost comes again to this task, and does nothing again
 		t.pool.jobs.unanswered(t)
 		switch t.awaitDelivery() {
 		case deliveryStays:
@@ -97,10 +98,16 @@ func (t *task) answer(v Verdict, r Result) (fence func(context.Context) error, o
 	}
 }
 
-// answerOne settles one delivery. A job has one dead letter, however often its message comes.
+// answerOne settles one delivery, which take has returned. A job has one dead letter, however often its
+// message comes.
 func (t *task) answerOne(j Job, v Verdict, r Result) error {
+	if j.Lost != nil && j.Lost() {
+		t.pool.jobs.dropTaken(t)
+		return ErrDeliveryLost // and no dead letter: the message may be done elsewhere by now
+	}
 	if v == DeadLetter && j.Store != nil {
 		if !t.stored {
+			t.pool.jobs.storing(t)
 			if err := j.Store(t.ctx, r); err != nil {
 				return err
 			}
@@ -108,6 +115,7 @@ func (t *task) answerOne(j Job, v Verdict, r Result) error {
 		}
 		v = Ack
 	}
+	t.pool.jobs.answers(t)
 	return j.Settle(t.ctx, v, r)
 }
 
@@ -131,12 +139,17 @@ func (t *task) awaitDelivery() int {
 		select {
 		case <-t.arrived:
 			return deliveryCame
+		case <-t.superseded:
+			return deliveryStays
 		case <-t.pool.stopping:
 			return deliveryNever
 		case <-t.ctx.Done():
 			return deliveryNever
 		case <-ticker.C:
-			if t.pool.Quiet != nil && t.pool.Quiet(t.ctx, quietFor) {
+			if t.pool.Quiet == nil {
+				continue
+			}
+			if _, quiet := t.pool.Quiet(t.ctx, quietFor); quiet {
 				return deliveryStays
 			}
 		}

@@ -63,11 +63,15 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 	if len(old) == 0 {
 		return nil
 	}
-	if !p.Quiet(ctx, consumed) {
+	at, quiet := p.Quiet(ctx, consumed)
+	if !quiet {
 		p.Log.Debug("containers wait to be swept until the queue is empty", "containers", len(old))
 		return nil
 	}
 	for _, c := range old {
+		if c.Labels[LabelBroker] != at.String() {
+			continue // of a queue that has the same name elsewhere
+		}
 		if err := p.sweepOne(ctx, c); err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // TestSweep: only what ended long ago, is marked for removal, and belongs to no message, is removed.
@@ -15,11 +17,11 @@ func TestSweep(t *testing.T) {
 	var quiet atomic.Bool
 	sweeping := func(c *Config) {
 		c.SweepAfter, c.Queue = 24*time.Hour, "q"
-		c.Quiet = func(_ context.Context, consumed time.Duration) bool {
+		c.Quiet = func(_ context.Context, consumed time.Duration) (Place, bool) {
 			if consumed != time.Hour {
 				t.Errorf("asked for %v of quiet", consumed)
 			}
-			return quiet.Load()
+			return Place{"v", "here"}, quiet.Load()
 		}
 	}
 	// leave makes a container as a process that was killed leaves it.
@@ -28,7 +30,7 @@ func TestSweep(t *testing.T) {
 		defer b.docker.mu.Unlock()
 		c := &fakeContainer{engine: b.docker}
 		c.ID, c.Name, c.Created = "id-"+name, name, time.Now()
-		c.Labels = map[string]string{LabelJob: "j", LabelQueue: queue, LabelDigest: digest, LabelRemove: remove}
+		c.Labels = map[string]string{LabelJob: "j", LabelQueue: queue, LabelDigest: digest, LabelRemove: remove, LabelBroker: "v@here"}
 		c.State.Status = status
 		switch status {
 		case "exited":
@@ -116,6 +118,33 @@ func TestSweep(t *testing.T) {
 			synctest.Wait()
 			b.docker.named(t, "left").exit(0)
 			synctest.Wait()
+		})
+	})
+	t.Run("a command waits for the name", func(t *testing.T) {
+		g := newRegistry()
+		c := dockerapi.Container{ID: "id", Name: "left"}
+		stop := &task{name: "left", order: newOrder()}
+		g.add(stop)
+		if _, ok := g.reserve(c); ok {
+			t.Error("reserved although a command is to hit it")
+		}
+		g.effective(stop)
+		delete(g.live, stop)
+		g.retire("id")
+		if _, ok := g.reserve(c); ok {
+			t.Error("reserved although somebody else has it")
+		}
+	})
+	t.Run("in another virtual host", func(t *testing.T) {
+		onBench(t, func(c *Config) {
+			sweeping(c)
+			c.Quiet = func(context.Context, time.Duration) (Place, bool) { return Place{"other", "here"}, true }
+		}, func(b *bench) {
+			leave(b, "ended", "q", "1", "true", "exited")
+			time.Sleep(100 * time.Hour)
+			if len(names(b)) != 1 {
+				t.Error("swept what belongs to a queue of the same name elsewhere")
+			}
 		})
 	})
 	t.Run("off", func(t *testing.T) {

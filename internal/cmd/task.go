@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -31,6 +32,10 @@ type task struct {
 	place    chan struct{} // the slot asked for
 	over     chan struct{} // closed when the result is known, or there will be none
 
+	earlier    <-chan struct{} // a task on the same message, whose end is waited for; may be nil
+	ended      chan struct{}   // closed when the task is no more
+	superseded chan struct{}   // closed when another task has taken the message over
+
 	again     atomic.Bool            // a delivery was marked as redelivered
 	endAsked  atomic.Bool            // a message asked for the end of the container
 	stopped   atomic.Bool            // a message's stop of the container succeeded
@@ -41,8 +46,10 @@ type task struct {
 	afterwards func() // what remains to be done when the job is settled; may be nil
 
 	remaining []Job         // deliveries not yet answered; guarded by the registry
-	answering bool          // deliveries were taken to be answered; guarded by the registry
-	answered  bool          // and were before; guarded by the registry
+	taken     []Job         // deliveries that are about to be answered; guarded by the registry
+	answering bool          // an answer may have been written; guarded by the registry
+	answered  bool          // and was before; guarded by the registry
+	kept      bool          // the dead-letter queue may have the message; guarded by the registry
 	arrived   chan struct{} // signals that a delivery has joined
 }
 
@@ -81,12 +88,8 @@ func (t *task) orphaned() bool {
 	if t.answering {
 		return false
 	}
-	for _, j := range t.remaining {
-		if j.Lost == nil || !j.Lost() {
-			return false
-		}
-	}
-	return true
+	alive := func(j Job) bool { return j.Lost == nil || !j.Lost() }
+	return !slices.ContainsFunc(t.remaining, alive) && !slices.ContainsFunc(t.taken, alive)
 }
 
 // has tells whether the task has made or found its container, and ref names it.
@@ -97,6 +100,7 @@ func (t *task) has(ref string) bool {
 
 // work carries the task out and settles it. It returns false where the task was left unfinished.
 func (t *task) work() bool {
+	defer close(t.ended)
 	defer t.tookEffect()
 	result, cleanup, err := t.run()
 	switch {
@@ -111,7 +115,10 @@ func (t *task) work() bool {
 	if _, ok := t.cmd.(*Run); ok || verdict(result) != Ack {
 		t.tookEffect()
 	}
-	t.report(result)
+	if err := t.report(result); err != nil {
+		t.log.Info("job left as it is: nobody has its result", "container", t.name, "error", err)
+		return false
+	}
 	t.ctx = t.pool.settling
 	ok := t.settle(result, cleanup)
 	if ok && t.afterwards != nil {
@@ -150,6 +157,11 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 // turn waits for the command before on the same container, for a slot where the command is a run,
 // and for the engine.
 func (t *task) turn() error {
+	if t.earlier != nil {
+		if err := t.await(t.earlier); err != nil {
+			return err
+		}
+	}
 	if t.before != nil {
 		if err := t.await(t.before.effective); err != nil {
 			return err
@@ -219,8 +231,10 @@ func (t *task) result() Result {
 }
 
 // report shows the result, and logs it.
-func (t *task) report(r Result) {
-	t.pool.Reporter.Result(r)
+func (t *task) report(r Result) error {
+	if err := t.pool.Reporter.Result(r); err != nil {
+		return err
+	}
 	args := []any{"status", r.Status}
 	if r.Command != "" {
 		args = []any{"command", r.Command, "status", r.Status}
@@ -241,6 +255,7 @@ func (t *task) report(r Result) {
 		args = append(args, "incomplete", true)
 	}
 	t.log.Info("job done", args...)
+	return nil
 }
 
 // giveBack returns the message to its queue. Only then may what stands behind it go back too.
@@ -248,6 +263,7 @@ func (t *task) giveBack() {
 	t.log.Debug("job not begun; given back")
 	for {
 		for _, j := range t.pool.jobs.take(t) {
+			t.pool.jobs.answers(t)
 			if err := j.Settle(t.ctx, Requeue, t.result()); err != nil {
 				t.log.Debug("message not given back", "error", err)
 			}
