@@ -343,6 +343,11 @@ func (p *process) awaitLine(line string) {
 	p.await("stdout line "+line, func(stdout, _ string) bool { return strings.Contains(stdout, line+"\n") })
 }
 
+func (p *process) awaitText(text string) {
+	p.l.t.Helper()
+	p.await("on stdout "+text, func(stdout, _ string) bool { return strings.Contains(stdout, text) })
+}
+
 func (p *process) awaitLog(text string) {
 	p.l.t.Helper()
 	p.await("log "+text, func(_, stderr string) bool { return strings.Contains(stderr, text) })
