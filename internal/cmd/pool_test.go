@@ -1440,6 +1440,7 @@ func TestStopIsFencedFirst(t *testing.T) {
 		}
 		close(held)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if b.record.output["web/stdout"] != "next\n" {
 			t.Errorf("output %q", b.record.output)
 		}
