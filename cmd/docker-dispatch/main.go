@@ -156,7 +156,9 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 			if stopped.IsZero() {
 				stop("standard output was closed")
 			}
-			drain = time.After(0) // what ends from now on nobody sees: it is left to the next start
+			if poolDone != nil {
+				drain = time.After(0) // what ends from now on nobody sees: it is left to the next start
+			}
 		case <-drain:
 			stopWork()
 			drain, drained = nil, true

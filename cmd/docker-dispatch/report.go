@@ -43,6 +43,9 @@ func (o *out) write(fill func(*bytes.Buffer)) error {
 		o.buf = bytes.Buffer{} // a very long line went through
 	}
 	fill(&o.buf)
+	if o.buf.Len() == 0 {
+		return nil
+	}
 	_, err := o.w.Write(o.buf.Bytes())
 	if errors.Is(err, syscall.EPIPE) {
 		o.left = true

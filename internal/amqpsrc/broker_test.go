@@ -313,6 +313,10 @@ func TestDeadLetter(t *testing.T) {
 				t.Errorf("time is %v", d.Headers[headerTime])
 			}
 			delete(d.Headers, headerTime)
+			if copyOf(d) == "" {
+				t.Error("the copy cannot be told from the message")
+			}
+			delete(d.Headers, headerCopy)
 			want = fmt.Sprint(amqp.Table{"mine": "yes", "nested": amqp.Table{"a": []any{int64(1), nil, []byte("x")}}, "nil": nil,
 				headerReason: "invalid-message", headerError: "no such key", headerHost: "testhost", headerQueue: q, headerUser: mustUser(t)})
 			if got := fmt.Sprint(d.Headers); got != want {
@@ -916,15 +920,16 @@ func TestRefusedPublish(t *testing.T) {
 	pub := r.source.publisher
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	always := func() bool { return true }
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
 			for range publishers {
-				err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{Expiration: "never"} })
+				err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{Expiration: "never"} }, always)
 				if code(err) != amqp.PreconditionFailed {
 					t.Errorf("publish of what is not valid: %v", err)
 				}
-				if err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{} }); err != nil {
+				if err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{} }, always); err != nil {
 					t.Errorf("publish: %v", err)
 				}
 			}

@@ -3,10 +3,11 @@ package amqpsrc
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ const (
 	headerHost    = headerPrefix + "host"
 	headerTime    = headerPrefix + "time"
 	headerQueue   = headerPrefix + "queue"
+	headerCopy    = headerPrefix + "copy"            // tells this copy apart from others
 	headerUser    = headerPrefix + "user-id"         // the user_id, which a broker takes from its owner only
 	headerReply   = headerPrefix + "reply-to"        // a reply_to that a broker would refuse
 	headerDropped = headerPrefix + "dropped-headers" // names of headers that had no place, or "*"
@@ -42,7 +44,7 @@ const directReply = "amq.rabbitmq.reply-to"
 // (expiration, CC and BCC, which would send further copies), and what it wrote itself.
 // The copy's properties and headers are one frame of at most frameMax bytes (0: any size); the broker
 // ends the connection over a larger one, so headers that have no place are dropped, largest first.
-func deadLetter(d amqp.Delivery, queue, host string, r cmd.Result, now time.Time, frameMax int) amqp.Publishing {
+func deadLetter(d amqp.Delivery, queue, host, copy string, r cmd.Result, now time.Time, frameMax int) amqp.Publishing {
 	p := amqp.Publishing{
 		ContentType:     d.ContentType,
 		ContentEncoding: d.ContentEncoding,
@@ -62,6 +64,7 @@ func deadLetter(d amqp.Delivery, queue, host string, r cmd.Result, now time.Time
 		headerHost:   clip(host, 255),
 		headerTime:   now.UTC().Format(time.RFC3339),
 		headerQueue:  clip(queue, 255),
+		headerCopy:   copy,
 	}
 	if d.UserId != "" {
 		ours[headerUser] = clip(d.UserId, 255)
@@ -223,7 +226,7 @@ func clip(s string, n int) string {
 }
 
 // A storeFunc keeps a message in the dead-letter queue. See publisher.deadLetter.
-type storeFunc func(ctx context.Context, d amqp.Delivery, r cmd.Result) error
+type storeFunc func(ctx context.Context, d amqp.Delivery, r cmd.Result, lost func() bool) error
 
 // hopeless is how long to wait before the next attempt at what the broker refuses for good, such as a
 // message larger than it takes by now. It is tried again all the same: somebody may raise the limit,
@@ -232,21 +235,29 @@ const hopeless = 5 * time.Minute
 
 // deadLetter returns nil once the broker has confirmed that it stored a copy of d in the dead-letter
 // queue. Until then it tries again, ever more slowly, and the original stays unacked. It gives up when
-// ctx ends, with its error.
-func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, r cmd.Result) error {
+// ctx ends, with its error; and with ErrDeliveryLost where the delivery is lost and nothing was sent.
+func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, r cmd.Result, lost func() bool) error {
 	log := p.log.With("message_id", d.MessageId, "dead_letter", p.config.DeadLetter)
 	report := reporter{log: log, lost: "dead letter not stored, waiting; its message stays in the queue", back: "dead letter stored after all"}
 	wait := reconnecting()
+	copy := rand.Text()
+	sent := false
 	for now := time.Now(); ; {
 		err := p.publish(ctx, p.config.DeadLetter, func(frameMax int) amqp.Publishing {
-			return deadLetter(d, p.config.Queue, p.config.Host, r, now, frameMax)
+			return deadLetter(d, p.config.Queue, p.config.Host, copy, r, now, frameMax)
+		}, func() bool {
+			if !sent && lost() {
+				return false // another may have carried the message out by now
+			}
+			sent = true
+			return true
 		})
 		switch {
 		case err == nil:
 			report.well()
 			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
+		case err == cmd.ErrDeliveryLost, ctx.Err() != nil:
+			return cmp.Or(ctx.Err(), err)
 		}
 		delay := wait.next()
 		level := slog.LevelWarn
@@ -264,7 +275,7 @@ func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, r cmd.Resul
 			}
 			continue
 		case code(err) == amqp.PreconditionFailed, code(err) == amqp.ContentTooLarge:
-			delay = hopeless/2 + rand.N(hopeless/2)
+			delay = hopeless/2 + mathrand.N(hopeless/2)
 			level = slog.LevelError
 		}
 		report.failAt(level, err)

@@ -310,8 +310,9 @@ func (p *publisher) current(ctx context.Context) (*line, error) {
 }
 
 // publish sends a message to a queue and returns nil when the broker has confirmed that it is stored
-// there. make is given the size of a frame. errLine means that nobody knows.
-func (p *publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing) error {
+// there. make is given the size of a frame. errLine means that nobody knows. may is asked right before
+// anything is sent; where it says no, ErrDeliveryLost is returned.
+func (p *publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, may func() bool) error {
 	l, err := p.current(ctx)
 	if err != nil {
 		return err
@@ -333,6 +334,10 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 		return errLine
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	if !may() {
+		l.free <- o
+		return cmd.ErrDeliveryLost
 	}
 	err, clean := l.send(ctx, o, queue, make(l.frameMax))
 	if clean {

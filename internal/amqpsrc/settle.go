@@ -28,15 +28,22 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 		Place:       s.link.place,
 		MessageID:   d.MessageId,
 		Redelivered: d.Redelivered,
+		Copy:        copyOf(d),
 		Body:        d.Body,
 		Lost:        s.over,
 		Settle:      del.settle,
 		Fence:       s.fence,
 	}
 	if s.config.DeadLetter != "" {
-		j.Store = func(ctx context.Context, r cmd.Result) error { return s.store(ctx, d, r) }
+		j.Store = func(ctx context.Context, r cmd.Result) error { return s.store(ctx, d, r, s.over) }
 	}
 	return j
+}
+
+// copyOf is the header that tells the copies of dead letters apart.
+func copyOf(d amqp.Delivery) string {
+	c, _ := d.Headers[headerCopy].(string)
+	return c
 }
 
 // settle carries a verdict out. A second ack of one delivery would close the channel, and all that is

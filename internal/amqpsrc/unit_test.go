@@ -296,7 +296,7 @@ func (f *fakeAck) Reject(tag uint64, requeue bool) error {
 
 func fakeSession(ack *fakeAck, deadLetter string) (*session, amqp.Delivery) {
 	s := &session{config: &Config{Queue: "q", DeadLetter: deadLetter}, link: new(link), done: make(chan struct{}), fences: make(chan struct{}, 1)}
-	s.store = func(context.Context, amqp.Delivery, cmd.Result) error { return ack.add("store") }
+	s.store = func(context.Context, amqp.Delivery, cmd.Result, func() bool) error { return ack.add("store") }
 	return s, amqp.Delivery{Acknowledger: ack, DeliveryTag: 7}
 }
 
@@ -372,7 +372,7 @@ func TestDeadLetterCopy(t *testing.T) {
 		MessageId: "m", Timestamp: now, Type: "t", UserId: "u", AppId: "a", Body: []byte("body"),
 	}
 	r := cmd.Result{Reason: strings.Repeat("r", 200), Error: strings.Repeat("é", 2000) + "\xff"}
-	p := deadLetter(d, "jobs", "host\xff", r, now, frameSize)
+	p := deadLetter(d, "jobs", "host\xff", "copy-1", r, now, frameSize)
 	h := p.Headers
 	p.Headers = nil
 	want := amqp.Publishing{ContentType: "ct", ContentEncoding: "ce", DeliveryMode: 2, Priority: 9, CorrelationId: "c", MessageId: "m", Timestamp: now, Type: "t", AppId: "a", Body: []byte("body")}
@@ -380,7 +380,7 @@ func TestDeadLetterCopy(t *testing.T) {
 		t.Errorf("properties are\n%+v, want\n%+v", p, want)
 	}
 	for k, v := range (amqp.Table{"keep": int32(1), "x-deaths": "kept", headerHost: "host\uFFFD", headerQueue: "jobs", headerTime: "2026-01-02T02:04:05Z",
-		headerUser: "u", headerReply: directReply, headerDropped: "bad worse"}) {
+		headerUser: "u", headerReply: directReply, headerDropped: "bad worse", headerCopy: "copy-1"}) {
 		if h[k] != v {
 			t.Errorf("header %s is %v, want %v", k, h[k], v)
 		}
@@ -406,7 +406,7 @@ func TestDeadLetterRoom(t *testing.T) {
 		}
 		long := strings.Repeat("x", 255)
 		d := amqp.Delivery{Headers: headers, ContentType: long, ContentEncoding: long, CorrelationId: long, ReplyTo: long, MessageId: long, Type: long, AppId: long, UserId: long}
-		p := deadLetter(d, long, long, cmd.Result{Reason: long, Error: strings.Repeat("x", 9999)}, time.Now(), frameMax)
+		p := deadLetter(d, long, long, "copy", cmd.Result{Reason: long, Error: strings.Repeat("x", 9999)}, time.Now(), frameMax)
 		if err := p.Headers.Validate(); err != nil {
 			t.Error(err)
 		}
@@ -618,7 +618,7 @@ func FuzzDeadLetter(f *testing.F) {
 		for i := range min(max(repeat, 0), 200) {
 			headers[fmt.Sprint("k", i)] = value(0)
 		}
-		p := deadLetter(amqp.Delivery{Headers: headers}, "q", "h", cmd.Result{Reason: string(data), Error: string(data)}, time.Now(), frameMax)
+		p := deadLetter(amqp.Delivery{Headers: headers}, "q", "h", "copy", cmd.Result{Reason: string(data), Error: string(data)}, time.Now(), frameMax)
 		if err := p.Headers.Validate(); err != nil {
 			t.Fatal(err)
 		}

@@ -34,6 +34,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 	for n := 0; ; {
 		var created dockerapi.Created
 		err := t.try(func() (err error) {
+			t.asked = time.Now()
 			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, r.config(t))
 			if errors.Is(err, dockerapi.ErrUnreachable) && !neverSent(err) {
 				if cuts++; cuts > maxRetries {
@@ -71,6 +72,13 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 		case r.owns(t, holder):
 			return holder.ID, &holder, cuts > 0, nil
 		case holder.State.Status == "removing":
+		case holder.Labels[LabelJob] == t.id && t.pool.jobs.held(holder.ID, t):
+			// That of an earlier delivery of this message, which is being settled and will remove it.
+			if err := pause(t.ctx, backoff(n, 50*time.Millisecond, time.Second)); err != nil {
+				return "", nil, false, err
+			}
+			n++
+			continue
 		case holder.Labels[LabelRemove] != "true" || !holder.State.Ended():
 			return "", nil, false, err
 		}
@@ -156,7 +164,7 @@ func (r *Run) owns(t *task, c dockerapi.Container) bool {
 		return false
 	}
 	if c.Labels[LabelJob] == t.id {
-		return true
+		return t.pool.jobs.claim(c.ID, t)
 	}
 	// Without a message_id the id is new with each process: the name, the digest and the broker's
 	// word that the message was delivered before must do.

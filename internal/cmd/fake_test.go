@@ -489,6 +489,7 @@ type bench struct {
 	fences []error  // what the next fences of the deliveries to come return
 
 	beforeFence, beforeStore func() // of the deliveries to come
+	copy                     string // of the deliveries to come
 }
 
 // onBench runs a test inside a bubble, with a pool. The pool must have ended when the test returns;
@@ -555,7 +556,7 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 	d := &delivery{b: b, name: name, fences: b.fences}
 	beforeFence, beforeStore := b.beforeFence, b.beforeStore
 	j := Job{
-		Queue: "q", MessageID: messageID, Redelivered: redelivered, Body: []byte(body),
+		Queue: "q", MessageID: messageID, Redelivered: redelivered, Copy: b.copy, Body: []byte(body),
 		Lost: func() bool { b.mu.Lock(); defer b.mu.Unlock(); return d.lost },
 		Settle: func(ctx context.Context, v Verdict, r Result) error {
 			if d.hold != nil {

@@ -29,7 +29,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 	t.container.Store(&id)
 	res.ContainerID, res.ContainerName = id, t.name
 
-	f := &following{task: t, run: r, id: id, startSent: !fresh, created: time.Now()}
+	f := &following{task: t, run: r, id: id, startSent: !fresh}
 	if r.foreground() && (r.Stdout || r.Stderr) {
 		f.out = newOutput(f.emit, t.pool.Capture, &t.pool.lineBudget)
 	}
@@ -86,7 +86,6 @@ type following struct {
 
 	startedAt time.Time     // zero: not started, as far as is known
 	startSent bool          // it may have been told to start before, by us or another process
-	created   time.Time     // when we made it, or found it
 	missed    bool          // output may have been missed; the log has it
 	gap       bool          // the engine was away just now
 	logless   bool          // the log driver keeps nothing that could be read
@@ -214,7 +213,7 @@ func (f *following) start(ctx context.Context) error {
 	}
 	err := f.retry(func() error {
 		// Where we have been slow, or have lost the message, another process may have found the container.
-		if f.startSent || time.Since(f.created) > slowStart || f.pool.jobs.lost(f.task) {
+		if f.startSent || time.Since(f.asked) > slowStart || f.pool.jobs.lost(f.task) {
 			if err := look(); err != nil {
 				return err
 			}

@@ -25,6 +25,7 @@ type identity struct {
 	place  Place
 	id     string // as shown, and in LabelJob
 	raw    string // the message_id
+	copy   string // see Job.Copy
 	digest string
 	stable bool   // the publisher gave a message_id
 	suffix string // 12 hex digits for a derived name
@@ -32,7 +33,7 @@ type identity struct {
 
 func identify(j Job) identity {
 	sum := sha256.Sum256(j.Body)
-	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, digest: hex.EncodeToString(sum[:])}
+	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: j.Copy, digest: hex.EncodeToString(sum[:])}
 	if j.MessageID == "" {
 		var b [6]byte
 		rand.Read(b[:])
@@ -56,8 +57,12 @@ func printableID(id string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// key tells equal jobs apart from all others. Jobs without a message_id are equal to none.
+// key tells equal jobs apart from all others, whatever their copy. Jobs without a message_id are equal to
+// none.
 func (i identity) key() string { return i.queue + "\x00" + i.raw + "\x00" + i.digest }
+
+// copyKey tells copies of a job apart too.
+func (i identity) copyKey() string { return i.key() + "\x00" + i.copy }
 
 // containerName is the name of the job's container: the one asked for, else one derived from the
 // identity, so that a create whose answer was lost is found again by its name.
@@ -81,5 +86,5 @@ func (i identity) labels(remove bool) map[string]string {
 // itself may have changed since, and is not looked at.
 func (i identity) ofQueue(labels map[string]string) bool {
 	place, ok := labels[LabelBroker]
-	return labels[LabelQueue] == i.queue && (!ok || strings.HasPrefix(place, i.place.VHost+"@"))
+	return labels[LabelQueue] == i.queue && (!ok || strings.HasPrefix(place, i.place.vhost()))
 }

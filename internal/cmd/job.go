@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"net/url"
 )
 
 // A Job is one message's work, as a source hands it to the pool. The pool settles each job
@@ -14,13 +15,18 @@ type Job struct {
 	Redelivered bool   // the broker's flag; a hint, wrong both ways
 	Body        []byte
 
+	// Copy tells apart the copies of one message, where dead letters were sent again. It is empty for
+	// the message as it was published first, and where it was published again without our headers.
+	Copy string
+
 	// Lost tells whether the session that brought the delivery has ended, so that the broker will
 	// deliver the message again. Nil where that cannot happen.
 	Lost func() bool
 
 	// Store keeps a copy of the message, with why it is one, in the dead-letter queue. It returns
-	// nil when the broker has confirmed that: then the message itself is to be acked. Any other
-	// error is the context's. It is nil where Settle needs no copy for DeadLetter.
+	// nil when the broker has confirmed that: then the message itself is to be acked. ErrDeliveryLost:
+	// nothing was kept, for the broker has taken the message back. Any other error is the context's.
+	// It is nil where Settle needs no copy for DeadLetter.
 	Store func(ctx context.Context, r Result) error
 
 	// Settle tells the broker the verdict. A nil error means that the answer was written to the
@@ -39,7 +45,10 @@ type Place struct {
 	Broker string // what the broker calls itself; that can change
 }
 
-func (p Place) String() string { return p.VHost + "@" + p.Broker }
+func (p Place) String() string { return p.vhost() + p.Broker }
+
+// vhost is how the place begins in a label.
+func (p Place) vhost() string { return url.QueryEscape(p.VHost) + "@" }
 
 // ErrDeliveryLost is returned by Job.Settle and Job.Fence when the session that brought the
 // delivery has ended: the broker has taken the message back and will deliver it again.

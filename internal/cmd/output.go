@@ -39,6 +39,8 @@ func (o *output) replay(textOnly bool) {
 		s.skip, s.textOnly = s.seen, textOnly
 		if textOnly {
 			s.skip += s.bad.extra
+			// Whether the rest of a character came nobody knows.
+			s.altered = s.altered || len(s.bad.partial) > 0
 		}
 	}
 }
@@ -83,8 +85,9 @@ type stream struct {
 	tail   tail
 
 	bad      badBytes
-	textOnly bool // what comes is from a log of text
-	altered  bool // and had bytes replaced
+	textOnly bool   // what comes is from a log of text
+	altered  bool   // and had bytes replaced
+	edge     []byte // the last bytes of the write before
 }
 
 // Write never fails: showing output must not change what becomes of the job.
@@ -98,8 +101,11 @@ func (s *stream) Write(p []byte) (int, error) {
 		p = p[drop:]
 	}
 	s.seen += int64(len(p))
-	s.bad.count(p)
-	s.altered = s.altered || s.textOnly && bytes.Contains(p, []byte("\uFFFD"))
+	if s.textOnly {
+		s.altered = s.altered || s.replaced(p)
+	} else {
+		s.bad.count(p)
+	}
 	s.tail.write(p)
 	if end := bytes.LastIndexByte(p, '\n') + 1; end > 0 {
 		if len(s.held) > 0 {
@@ -116,6 +122,18 @@ func (s *stream) Write(p []byte) (int, error) {
 	}
 	s.hold(p)
 	return n, nil
+}
+
+// replaced tells whether a replacement character is in p, or has begun in the write before.
+func (s *stream) replaced(p []byte) bool {
+	const mark = "\uFFFD"
+	text := append(s.edge, p[:min(len(p), len(mark)-1)]...)
+	found := bytes.Contains(text, []byte(mark)) || bytes.Contains(p, []byte(mark))
+	if len(p) >= len(mark)-1 {
+		text = p
+	}
+	s.edge = append([]byte(nil), text[max(0, len(text)-len(mark)+1):]...)
+	return found
 }
 
 // hold keeps the beginning of a line, or passes it on where it is too long to keep.
@@ -157,13 +175,38 @@ func (s *stream) flush() {
 	}
 }
 
+// textRecord is how many bytes of a line are one record of a container's log; the rest is further ones
+// (moby daemon/logger, defaultBufSize). A character that is cut there is none.
+const textRecord = 16 << 10
+
 // badBytes counts what a stream is longer in a log of text.
 type badBytes struct {
 	extra   int64
+	column  int    // in the record
 	partial []byte // the beginning of a character, perhaps
 }
 
 func (b *badBytes) count(p []byte) {
+	for len(p) > 0 {
+		n := min(len(p), textRecord-b.column)
+		end := bytes.IndexByte(p[:n], '\n') + 1
+		if end > 0 {
+			n = end
+		}
+		b.part(p[:n])
+		if b.column += n; end > 0 || b.column == textRecord {
+			b.extra += badByte * int64(len(b.partial))
+			b.column, b.partial = 0, nil
+		}
+		p = p[n:]
+	}
+}
+
+// badByte is what a byte that is replaced adds to its own length.
+const badByte = int64(len("\uFFFD")) - 1
+
+// part counts a part of a record.
+func (b *badBytes) part(p []byte) {
 	if len(b.partial) == 0 && utf8.Valid(p) {
 		return
 	}
@@ -171,7 +214,7 @@ func (b *badBytes) count(p []byte) {
 	for len(p) > 0 && utf8.FullRune(p) {
 		r, size := utf8.DecodeRune(p)
 		if r == utf8.RuneError && size == 1 {
-			b.extra += int64(len("\uFFFD")) - 1
+			b.extra += badByte
 		}
 		p = p[size:]
 	}

@@ -192,3 +192,69 @@ func TestReplayOfText(t *testing.T) {
 		}
 	}
 }
+
+// asText is what a log of text holds of a program's output.
+func asText(output string) string {
+	var log strings.Builder
+	for line := range strings.Lines(output) {
+		for len(line) > 0 {
+			n := min(len(line), textRecord)
+			for _, r := range line[:n] { // what is not UTF-8 is a replacement character for each byte
+				log.WriteRune(r)
+			}
+			line = line[n:]
+		}
+	}
+	return log.String()
+}
+
+// What is longer than a record of the log is cut there, also inside a character.
+func TestReplayOfLongLines(t *testing.T) {
+	long := "a" + strings.Repeat("\u00e9", 20000) + "\n"
+	for _, text := range []string{
+		long + "end\n", strings.Repeat("x", textRecord) + "\n" + long, strings.Repeat("x", textRecord-1) + "\n\xff\n", "\xff" + long + "\xff\xfe\n" + long,
+	} {
+		for _, size := range []int{1, 1000, 32 << 10, 1 << 20} {
+			var budget atomic.Int64
+			o, pieces := gather(100, &budget)
+			for rest := text; rest != ""; {
+				n := min(len(rest), size)
+				o.stdout.Write([]byte(rest[:n]))
+				rest = rest[n:]
+			}
+			before := len(*pieces)
+			o.replay(true)
+			o.stdout.Write([]byte(asText(text)))
+			if len(*pieces) != before || o.stdout.skip != 0 || o.altered() {
+				t.Fatalf("%.20q in pieces of %d: %d pieces came again, %d bytes are to be dropped, altered %v", text, size, len(*pieces)-before, o.stdout.skip, o.altered())
+			}
+			o.replay(true)
+			o.stdout.Write([]byte(asText(text + "new\n")))
+			if got := (*pieces)[len(*pieces)-1]; len(*pieces) != before+1 || !strings.HasSuffix(got, ":new\n") {
+				t.Fatalf("%.20q: a second replay brought %q", text, (*pieces)[before:])
+			}
+		}
+	}
+}
+
+// A replacement character is seen also where a read cuts it, and half a character at the end is doubtful.
+func TestReplayAltered(t *testing.T) {
+	for _, cut := range []int{1, 2, 3, 4} {
+		var budget atomic.Int64
+		o, _ := gather(100, &budget)
+		o.replay(true)
+		const text = "a\ufffdb\n"
+		o.stdout.Write([]byte(text[:cut]))
+		o.stdout.Write([]byte(text[cut:]))
+		if !o.altered() {
+			t.Errorf("cut at %d: not seen", cut)
+		}
+	}
+	var budget atomic.Int64
+	o, _ := gather(100, &budget)
+	o.stdout.Write([]byte("caf\xe9"))
+	o.replay(true)
+	if !o.altered() {
+		t.Error("half a character at the end passes for whole")
+	}
+}

@@ -139,7 +139,7 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 	if t.invalid == nil {
 		p.pending.add(t)
 	}
-	if _, ok := t.cmd.(*Run); ok && t.before == nil {
+	if _, ok := t.cmd.(*Run); ok && t.before == nil && t.earlier == nil {
 		t.place = p.slots.request()
 	}
 	return t

@@ -1228,6 +1228,76 @@ func TestDeadLetterSentAgain(t *testing.T) {
 			})
 		})
 	}
+	for _, lost := range []bool{false, true} {
+		t.Run(fmt.Sprintf("marked as redelivered, the first's ack lost: %v", lost), func(t *testing.T) {
+			onBench(t, nil, func(b *bench) { // another daemon had the copy, and gave it back
+				b.stores = true
+				b.docker.before["create"] = []error{dockerapi.ErrInvalid}
+				held := make(chan struct{})
+				if lost {
+					b.fences = []error{ErrDeliveryLost}
+				} else {
+					b.beforeFence = func() { <-held }
+				}
+				first := b.send("first", "id", false, echo)
+				b.fences, b.beforeFence = nil, nil
+				if lost {
+					first.lose()
+					time.Sleep(24 * time.Hour)
+				}
+				b.copy = "copy-1"
+				again := b.send("again", "id", true, echo)
+				close(held)
+				synctest.Wait()
+				again.want(Ack, "")
+				if b.record.output["web/stdout"] != "hi\n" {
+					t.Error("acked, and not run")
+				}
+				b.send("settled lately", "id", true, echo).want(Ack, "")
+				if len(b.record.results) != 2 {
+					t.Errorf("%d results", len(b.record.results))
+				}
+			})
+		})
+	}
+	t.Run("a third does not find the container of the first", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.stores = true
+			held := make(chan struct{})
+			b.docker.before["start"] = []error{dockerapi.ErrInvalid}
+			b.beforeFence = func() { <-held }
+			b.send("first", "id", false, wait)
+			b.beforeFence = nil
+			second := b.send("second", "id", false, wait)
+			b.pool.engine.lost(errCut)
+			synctest.Wait()
+			second.want(Requeue, "")
+			time.Sleep(time.Second) // the engine answers again
+			third := b.send("third", "id", true, wait)
+			close(held)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			third.unsettled()
+			b.docker.named(t, "web").exit(0)
+			synctest.Wait()
+			third.want(Ack, "")
+		})
+	})
+	t.Run("does not hold a slot while it waits", func(t *testing.T) {
+		onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+			b.stores = true
+			held := make(chan struct{})
+			b.docker.before["create"] = []error{dockerapi.ErrInvalid}
+			b.beforeStore = func() { <-held }
+			b.send("first", "id", false, named("aa"))
+			b.beforeStore = nil
+			b.send("again", "id", false, named("aa"))
+			b.send("other", "o", false, strings.Replace(echo, "web", "oo", 1)).want(Ack, "")
+			close(held)
+			synctest.Wait()
+			b.docker.named(t, "aa").exit(0)
+		})
+	})
 	t.Run("not valid, twice", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.stores = true
@@ -1425,6 +1495,33 @@ func TestSlowStart(t *testing.T) {
 	}
 }
 
+// stalls is an engine whose create takes a minute, in which another process finds the container, runs it
+// and ends.
+type stalls struct{ *fakeDocker }
+
+func (s stalls) CreateContainer(ctx context.Context, name string, cfg dockerapi.ContainerConfig) (dockerapi.Created, error) {
+	created, err := s.fakeDocker.CreateContainer(ctx, name, cfg)
+	time.Sleep(time.Minute)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.byID[created.ID]
+	c.State.StartedAt, c.State.FinishedAt, c.State.Status = time.Now(), time.Now(), "exited"
+	c.log = []chunk{{"stdout", "hi\n"}}
+	return created, err
+}
+
+func TestSlowCreate(t *testing.T) {
+	onBench(t, func(c *Config) { c.Docker = stalls{c.Docker.(*fakeDocker)} }, func(b *bench) {
+		d := b.post("m", "id", false, echo)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		d.want(Ack, "")
+		if slices.Contains(b.docker.did(), "start") {
+			t.Errorf("started again: %q", b.docker.did())
+		}
+	})
+}
+
 // TestStopIsFencedFirst: what comes next on the name waits until the stop's ack cannot be lost any more: else
 // it might be stopped by it, in another process.
 func TestStopIsFencedFirst(t *testing.T) {
@@ -1470,6 +1567,10 @@ func TestIdentity(t *testing.T) {
 	a, b := identify(Job{Queue: "q", MessageID: "id", Place: here}), identify(Job{Queue: "q", MessageID: "id", Place: there})
 	if a.suffix == b.suffix || a.ofQueue(b.labels(true)) || b.ofQueue(a.labels(true)) {
 		t.Error("queues of two virtual hosts are taken for one")
+	}
+	at := identify(Job{Queue: "q", MessageID: "id", Place: Place{"v2@x", "rabbit@here"}})
+	if b.ofQueue(at.labels(true)) || at.ofQueue(b.labels(true)) {
+		t.Error("a virtual host is taken for one whose name goes on with an @")
 	}
 	renamed := identify(Job{Queue: "q", MessageID: "id", Place: Place{"/", "rabbit@there"}})
 	if a.suffix != renamed.suffix || !a.ofQueue(renamed.labels(true)) {

@@ -18,7 +18,7 @@ type registry struct {
 	live    map[*task]struct{}
 	byKey   map[string]*task     // live jobs with a message_id
 	done    map[string]time.Time // settled jobs with a message_id, and when
-	forget  []string             // keys of done, oldest first
+	forget  []string             // copyKeys of done, oldest first
 	retired map[string]struct{}  // ids of containers that belong to no message any more
 	latest  map[string]*order    // for each container's name, the last command on it that may not have taken effect
 }
@@ -52,14 +52,14 @@ func (g *registry) recognise(i identity, j Job) (known, *task) {
 	defer g.mu.Unlock()
 	if i.stable {
 		if t := g.byKey[i.key()]; t != nil {
-			if t.kept && !j.Redelivered {
-				// Published behind the copy in the dead-letter queue: an ack would lose it.
+			if t.copy != i.copy || t.kept && !j.Redelivered {
+				// A dead letter of the job that was sent again: an ack would lose it.
 				return returned, t
 			}
 			t.join(j)
 			return joined, t
 		}
-		if at, ok := g.done[i.key()]; ok && time.Since(at) < recent {
+		if at, ok := g.done[i.copyKey()]; ok && time.Since(at) < recent {
 			return finished, nil
 		}
 		return unknown, nil
@@ -214,10 +214,10 @@ func (g *registry) remove(t *task, remember bool) bool {
 		delete(g.done, g.forget[0])
 		g.forget = g.forget[1:]
 	}
-	if _, ok := g.done[t.key()]; !ok {
-		g.forget = append(g.forget, t.key())
+	if _, ok := g.done[t.copyKey()]; !ok {
+		g.forget = append(g.forget, t.copyKey())
 	}
-	g.done[t.key()] = now
+	g.done[t.copyKey()] = now
 	return true
 }
 
@@ -255,6 +255,14 @@ func (g *registry) other(id string, t *task) bool {
 		}
 	}
 	return false
+}
+
+// held tells whether another live task has the container id.
+func (g *registry) held(id string, t *task) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, retired := g.retired[id]
+	return !retired && g.other(id, t)
 }
 
 // retire makes the container id one that no job may claim: its message is settled.

@@ -109,6 +109,7 @@ func (t *task) answerOne(j Job, v Verdict, r Result) error {
 		if !t.stored {
 			t.pool.jobs.storing(t)
 			if err := j.Store(t.ctx, r); err != nil {
+				t.pool.jobs.dropTaken(t)
 				return err
 			}
 			t.stored = true

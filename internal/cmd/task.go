@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // errNotBegun says that nothing was done, and that the message can go back to its queue.
@@ -41,6 +42,7 @@ type task struct {
 	stopped   atomic.Bool            // a message's stop of the container succeeded
 	container atomic.Pointer[string] // the container's id, once known
 	begun     bool                   // the engine may have done something for us
+	asked     time.Time              // when the engine was last asked to create the container
 	stored    bool                   // the dead-letter queue has the message
 
 	afterwards func() // what remains to be done when the job is settled; may be nil
