@@ -8,60 +8,6 @@ import (
 	"strings"
 )
 
-// ContainerConfig is what a container is made from. What is left empty is not
-// sent, so that the image's own or the engine's default holds.
-type ContainerConfig struct {
-	// Image is a name with or without tag, a digest, or an image id.
-	Image string `json:",omitempty"`
-
-	// Entrypoint nil is the image's. One empty string, [""], clears it. Where
-	// it is given, the image's Cmd is dropped.
-	Entrypoint []string `json:",omitempty"`
-
-	// Cmd empty is the image's, unless Entrypoint is given.
-	Cmd []string `json:",omitempty"`
-
-	// Env entries are NAME=VALUE, on top of the image's. An entry without =
-	// removes that variable.
-	Env    []string          `json:",omitempty"`
-	Labels map[string]string `json:",omitempty"`
-
-	// OpenStdin gives the command a stdin. With StdinOnce it ends when the
-	// first attach that sends it does; without StdinOnce it never ends.
-	OpenStdin bool `json:",omitempty"`
-	StdinOnce bool `json:",omitempty"`
-
-	// The Attach fields are only shown by inspect: any stream can be attached.
-	AttachStdin  bool `json:",omitempty"`
-	AttachStdout bool `json:",omitempty"`
-	AttachStderr bool `json:",omitempty"`
-
-	// Tty merges stdout and stderr, turns \n into \r\n, and drops the framing.
-	Tty bool `json:",omitempty"`
-
-	HostConfig *HostConfig `json:",omitempty"`
-}
-
-// HostConfig is the part of a container's configuration that concerns the host
-// it runs on.
-type HostConfig struct {
-	// NetworkMode is "bridge", "host", "none", "container:ID" or a network's
-	// name. That it exists is checked by start only.
-	NetworkMode string `json:",omitempty"`
-
-	// Init nil is the engine's default; true runs the command under a small
-	// init, which forwards signals and reaps children.
-	Init *bool `json:",omitempty"`
-
-	LogConfig *LogConfig `json:",omitempty"`
-}
-
-// LogConfig is where a container's output is kept for [Client.ContainerLogs].
-type LogConfig struct {
-	Type   string            `json:",omitempty"` // "json-file", "local", "none", ...
-	Config map[string]string `json:",omitempty"` // numbers too are strings: "max-size": "10m"
-}
-
 // Created is a new container.
 type Created struct {
 	ID       string   // 64 hex digits
