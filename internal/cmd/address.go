@@ -31,15 +31,22 @@ func parseMAC(s string) error {
 	return nil
 }
 
-// parseDNS refuses what is not the address of a name server.
-func parseDNS(s string) error { return parseIP(s, 0) }
+// parseDNS reads one --dns, the address of a name server. As from the docker CLI, the engine gets
+// it in the shortest notation.
+func parseDNS(s string) (string, error) {
+	ip := strings.TrimSpace(s)
+	if err := parseIP(ip, 0); err != nil {
+		return "", err
+	}
+	return netip.MustParseAddr(ip).Unmap().String(), nil
+}
 
 // domain is a name of letters, digits and hyphens between dots. One dot at its end is dropped.
 var domain = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*)\.?$`)
 
 // parseDNSSearch reads one --dns-search, a domain; "." is for none.
 func parseDNSSearch(s string) (string, error) {
-	name := strings.TrimSpace(s)
+	name := strings.Trim(s, " ")
 	if name == "." {
 		return name, nil
 	}
@@ -65,6 +72,7 @@ func parseExtraHost(s string) (string, error) {
 	if ip == "host-gateway" {
 		return host + ":" + ip, nil
 	}
+	ip = strings.TrimSpace(ip)
 	if len(ip) > 2 && ip[0] == '[' && ip[len(ip)-1] == ']' {
 		ip = ip[1 : len(ip)-1]
 	}
