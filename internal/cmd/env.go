@@ -1,0 +1,30 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+)
+
+// parseEnv refuses what is not an --env, NAME=VALUE. NAME alone removes the image's variable: for
+// the docker CLI it is one of its own environment, which here is the daemon's and nobody's business.
+func parseEnv(s string) error {
+	name, _, _ := strings.Cut(s, "=")
+	switch {
+	case name == "":
+		return fmt.Errorf("expected NAME=VALUE, or NAME to remove it, got %s", quote(s))
+	case strings.ContainsRune(s, 0):
+		return fmt.Errorf("%s holds a NUL byte, which no variable can", quote(name))
+	case len(s) > maxArg:
+		return fmt.Errorf("%s has %d bytes; Linux gives a program at most %d in one variable", quote(name), len(s), maxArg)
+	}
+	return nil
+}
+
+// parseLabel reads one --label, NAME[=VALUE].
+func parseLabel(s string) (name, value string, err error) {
+	name, value, _ = strings.Cut(s, "=")
+	if name == "" || strings.ContainsAny(name, " \t\r\n\v\f") {
+		return "", "", fmt.Errorf("expected a label, a name without spaces, and =VALUE, got %s", quote(s))
+	}
+	return name, value, nil
+}
