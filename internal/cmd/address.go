@@ -11,7 +11,7 @@ import (
 // parseIP refuses what is not an IP address of version 4 or 6; 0 is either.
 func parseIP(s string, version int) error {
 	ip, err := netip.ParseAddr(s)
-	if err != nil || ip.Zone() != "" || version == 4 && !ip.Is4() || version == 6 && ip.Is4() {
+	if err != nil || ip.Zone() != "" || version == 4 && !ip.Is4() || version == 6 && ip.Unmap().Is4() {
 		switch version {
 		case 4:
 			return fmt.Errorf(`expected an IPv4 address such as "172.30.0.5", got %s`, quote(s))

@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,55 +17,41 @@ func mountFields() []string {
 		"image-subpath", "tmpfs-size", "tmpfs-mode"}
 }
 
-// mount is a --mount as far as it is read. The options of each type are there from the start.
-type mount struct {
-	dockerapi.Mount
-	bind   dockerapi.BindOptions
-	volume dockerapi.VolumeOptions
-	driver dockerapi.VolumeDriver
-	image  dockerapi.ImageOptions
-	tmpfs  dockerapi.TmpfsOptions
-
-	options map[string]string // by type, the last field that is for this type only
-}
-
 // parseMount reads one --mount: fields such as type=bind, separated by commas.
 func parseMount(s string) (dockerapi.Mount, error) {
 	fields, err := csvFields(s)
 	if err != nil {
 		return dockerapi.Mount{}, err
 	}
-	m := mount{options: make(map[string]string)}
-	m.Type = "volume"
+	m := dockerapi.Mount{Type: "volume"}
 	for _, field := range fields {
-		if err := m.set(field, s); err != nil {
-			return dockerapi.Mount{}, err
+		name, value, given := strings.Cut(field, "=")
+		name = strings.ToLower(name)
+		switch name {
+		case "readonly", "ro", "volume-nocopy", "bind-nonrecursive":
+			if !given {
+				value = "true"
+			}
+		default:
+			if !given {
+				return dockerapi.Mount{}, fmt.Errorf("expected name=value, got %s in %s", quote(field), quote(s))
+			}
+			if !slices.Contains(mountFields(), name) {
+				return dockerapi.Mount{}, unknownField(name, s, mountFields())
+			}
+		}
+		if err := setMountField(&m, name, value); err != nil {
+			return dockerapi.Mount{}, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if err := m.check(); err != nil {
+	if err := checkMount(m); err != nil {
 		return dockerapi.Mount{}, fmt.Errorf("%w; got %s", err, quote(s))
 	}
-	return m.mount(), nil
+	return m, nil
 }
 
-// set reads one field of s.
-func (m *mount) set(field, s string) error {
-	name, value, given := strings.Cut(field, "=")
-	name = strings.ToLower(name)
-	kind, option, _ := strings.Cut(name, "-")
-	var err error
-	switch name {
-	case "readonly", "ro":
-		m.ReadOnly, err = mountBool(value, given)
-	case "volume-nocopy":
-		m.volume.NoCopy, err = mountBool(value, given)
-	case "bind-nonrecursive":
-		m.bind.NonRecursive, err = mountBool(value, given)
-	default:
-		if !given {
-			return fmt.Errorf("expected name=value, got %s in %s", quote(field), quote(s))
-		}
-	}
+// setMountField sets one of mountFields.
+func setMountField(m *dockerapi.Mount, name, value string) (err error) {
 	switch name {
 	case "type":
 		m.Type = strings.ToLower(value)
@@ -72,108 +59,97 @@ func (m *mount) set(field, s string) error {
 		m.Source = value
 	case "target", "dst", "destination":
 		m.Target = value
+	case "readonly", "ro":
+		m.ReadOnly, err = parseTruth(value)
 	case "consistency":
 		m.Consistency = strings.ToLower(value)
 	case "bind-propagation":
-		m.bind.Propagation = strings.ToLower(value)
+		made(&m.BindOptions).Propagation = strings.ToLower(value)
+	case "bind-nonrecursive":
+		made(&m.BindOptions).NonRecursive, err = parseTruth(value)
 	case "bind-recursive":
-		err = m.setRecursive(value)
+		err = setRecursive(m, value)
 	case "volume-subpath":
-		m.volume.Subpath = value
+		made(&m.VolumeOptions).Subpath = value
+	case "volume-nocopy":
+		made(&m.VolumeOptions).NoCopy, err = parseTruth(value)
 	case "volume-label":
-		setPair(&m.volume.Labels, value)
+		setPair(&made(&m.VolumeOptions).Labels, value)
 	case "volume-driver":
-		m.driver.Name = value
+		made(&made(&m.VolumeOptions).DriverConfig).Name = value
 	case "volume-opt":
-		setPair(&m.driver.Options, value)
+		setPair(&made(&made(&m.VolumeOptions).DriverConfig).Options, value)
 	case "image-subpath":
-		m.image.Subpath = value
+		made(&m.ImageOptions).Subpath = value
 	case "tmpfs-size":
-		m.tmpfs.SizeBytes, err = parseBytes(value)
+		made(&m.TmpfsOptions).SizeBytes, err = parseBytes(value)
 	case "tmpfs-mode":
-		m.tmpfs.Mode, err = parseMode(value)
-	case "readonly", "ro", "volume-nocopy", "bind-nonrecursive":
-	default:
-		return unknownField(name, s, mountFields())
+		made(&m.TmpfsOptions).Mode, err = parseMode(value)
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	if option != "" && !(name == "bind-recursive" && value == "enabled") {
-		m.options[kind] = name
-	}
-	return nil
+	return err
 }
 
-func (m *mount) setRecursive(value string) error {
+// made makes the options that p points to, where they are not there yet.
+func made[T any](p **T) *T {
+	if *p == nil {
+		*p = new(T)
+	}
+	return *p
+}
+
+func setRecursive(m *dockerapi.Mount, value string) error {
 	switch value {
 	case "enabled": // as it is by default
 	case "disabled":
-		m.bind.NonRecursive = true
+		made(&m.BindOptions).NonRecursive = true
 	case "writable":
-		m.bind.ReadOnlyNonRecursive = true
+		made(&m.BindOptions).ReadOnlyNonRecursive = true
 	case "readonly":
-		m.bind.ReadOnlyForceRecursive = true
+		made(&m.BindOptions).ReadOnlyForceRecursive = true
 	default:
 		return fmt.Errorf(`expected "enabled", "disabled", "writable" or "readonly", got %s`, quote(value))
 	}
 	return nil
 }
 
-// check refuses fields that do not go together.
-func (m *mount) check() error {
-	if m.Type == "" {
-		return errors.New("the type is empty")
-	}
-	if m.Target == "" {
-		return errors.New("the target is missing")
-	}
-	for _, kind := range []string{"bind", "volume", "image", "tmpfs"} {
-		if name := m.options[kind]; name != "" && kind != m.Type {
-			return fmt.Errorf("%s is for type=%s, not for type=%s", name, kind, m.Type)
+// checkMount refuses fields that do not go together.
+func checkMount(m dockerapi.Mount) error {
+	for _, o := range []struct {
+		kind  string
+		given bool
+	}{
+		{"bind", m.BindOptions != nil},
+		{"volume", m.VolumeOptions != nil},
+		{"image", m.ImageOptions != nil},
+		{"tmpfs", m.TmpfsOptions != nil},
+	} {
+		if o.given && o.kind != m.Type {
+			return fmt.Errorf("a field of type=%s is there, and the type is %s", o.kind, quote(m.Type))
 		}
 	}
 	switch {
-	case m.bind.ReadOnlyNonRecursive && !m.ReadOnly:
-		return errors.New("bind-recursive=writable needs readonly")
-	case m.bind.ReadOnlyForceRecursive && !m.ReadOnly:
-		return errors.New("bind-recursive=readonly needs readonly")
-	case m.bind.ReadOnlyForceRecursive && m.bind.Propagation != "rprivate":
-		return errors.New("bind-recursive=readonly needs bind-propagation=rprivate")
+	case m.Type == "":
+		return errors.New("the type is empty")
+	case m.Target == "":
+		return errors.New("the target is missing")
 	case isRelative(m.Source):
 		return errRelative
+	case m.BindOptions == nil:
+		return nil
+	case m.BindOptions.ReadOnlyNonRecursive && !m.ReadOnly:
+		return errors.New("bind-recursive=writable needs readonly")
+	case m.BindOptions.ReadOnlyForceRecursive && !m.ReadOnly:
+		return errors.New("bind-recursive=readonly needs readonly")
+	case m.BindOptions.ReadOnlyForceRecursive && m.BindOptions.Propagation != "rprivate":
+		return errors.New("bind-recursive=readonly needs bind-propagation=rprivate")
 	}
 	return nil
 }
 
-func (m *mount) mount() dockerapi.Mount {
-	result := m.Mount
-	if m.options["bind"] != "" {
-		result.BindOptions = &m.bind
-	}
-	if m.driver.Name != "" || m.driver.Options != nil {
-		m.volume.DriverConfig = &m.driver
-	}
-	if m.options["volume"] != "" {
-		result.VolumeOptions = &m.volume
-	}
-	if m.options["image"] != "" {
-		result.ImageOptions = &m.image
-	}
-	if m.options["tmpfs"] != "" {
-		result.TmpfsOptions = &m.tmpfs
-	}
-	return result
-}
-
-// mountBool reads the value of a field that stands for true where it has none.
-func mountBool(value string, given bool) (bool, error) {
-	if !given {
-		return true, nil
-	}
-	b, err := strconv.ParseBool(value)
+func parseTruth(s string) (bool, error) {
+	b, err := strconv.ParseBool(s)
 	if err != nil {
-		return false, fmt.Errorf("expected true or false, got %s", quote(value))
+		return false, fmt.Errorf("expected true or false, got %s", quote(s))
 	}
 	return b, nil
 }

@@ -9,7 +9,6 @@ import (
 )
 
 func TestParseMount(t *testing.T) {
-	// A row's fields are those behind type=bind,src=/h,dst=/c, and behind src=v,dst=/c.
 	bind := func(o dockerapi.BindOptions, readOnly bool) dockerapi.Mount {
 		return dockerapi.Mount{Type: "bind", Source: "/h", Target: "/c", ReadOnly: readOnly, BindOptions: &o}
 	}
@@ -84,10 +83,10 @@ func TestParseMount(t *testing.T) {
 		{"type=tmpfs,dst=/c,tmpfs-size=-1", `tmpfs-size: expected a size of 0 or more, got "-1"`},
 		{"type=tmpfs,dst=/c,tmpfs-mode=8", `tmpfs-mode: expected an octal number such as "1777", got "8"`},
 		{"type=tmpfs,dst=/c,tmpfs-mode=0o700", `tmpfs-mode: expected an octal number such as "1777", got "0o700"`},
-		{"dst=/c,bind-recursive=disabled", `bind-recursive is for type=bind, not for type=volume; got "dst=/c,bind-recursive=disabled"`},
-		{"type=tmpfs,dst=/c,volume-label=", `volume-label is for type=volume, not for type=tmpfs; got "type=tmpfs,dst=/c,volume-label="`},
-		{"dst=/c,tmpfs-size=1", `tmpfs-size is for type=tmpfs, not for type=volume; got "dst=/c,tmpfs-size=1"`},
-		{"dst=/c,image-subpath=x", `image-subpath is for type=image, not for type=volume; got "dst=/c,image-subpath=x"`},
+		{"dst=/c,bind-recursive=disabled", `a field of type=bind is there, and the type is "volume"; got "dst=/c,bind-recursive=disabled"`},
+		{"type=tmpfs,dst=/c,volume-label=", `a field of type=volume is there, and the type is "tmpfs"; got "type=tmpfs,dst=/c,volume-label="`},
+		{"dst=/c,tmpfs-size=1", `a field of type=tmpfs is there, and the type is "volume"; got "dst=/c,tmpfs-size=1"`},
+		{"dst=/c,image-subpath=x", `a field of type=image is there, and the type is "volume"; got "dst=/c,image-subpath=x"`},
 		{`dst=/a"b`, `expected fields separated by commas, got "dst=/a\"b": parse error on line 1, column 7: bare " in non-quoted-field`},
 		// The docker CLI takes these for paths in its own working directory,
 		{"type=bind,src=./h,dst=/c", relative + `"type=bind,src=./h,dst=/c"`},
