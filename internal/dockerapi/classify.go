@@ -49,9 +49,19 @@ func (e *Error) kind() error {
 		case has(registryDown...):
 			return ErrTemporary
 		}
-	case opStart, opAttach: // Podman's attach has the runtime make the container, and its failure is 409 in Podman 4
+	case opStop, opKill:
+		if has("invalid signal") { // 500 but for a kill on Docker
+			return ErrInvalid
+		}
+	case opUnpause:
+		if has("is not paused") { // 500
+			return ErrConflict
+		}
+	case opStart, opRestart, opAttach: // Podman's attach has the runtime make the container, and its failure is 409 in Podman 4
 		switch {
-		case e.Status == http.StatusNotFound, e.Status == http.StatusConflict && e.Op == opStart:
+		case e.Op == opRestart && has("invalid signal"):
+			return ErrInvalid
+		case e.Status == http.StatusNotFound, e.Status == http.StatusConflict && e.Op != opAttach:
 		case has("executable file not found", "command that was not found", "system cannot find the file specified"),
 			has("no such file or directory") && has("exec: ") && !has("error mounting"):
 			return ErrCommandNotFound
@@ -147,6 +157,10 @@ const (
 	opCreate       = "create container"
 	opStart        = "start container"
 	opStop         = "stop container"
+	opRestart      = "restart container"
+	opKill         = "kill container"
+	opPause        = "pause container"
+	opUnpause      = "unpause container"
 	opRemove       = "remove container"
 	opRename       = "rename container"
 	opInspect      = "inspect container"

@@ -8,12 +8,16 @@ import (
 	"time"
 )
 
-// StopOptions say how a container is stopped.
+// StopOptions say how a container is stopped, or stopped and started again.
 type StopOptions struct {
 	// Time is how many seconds the container gets between its stop signal and
 	// the kill. Nil is the container's own (10 unless it was created with
 	// another), 0 kills at once, -1 never kills.
 	Time *int
+
+	// Signal is the stop signal, such as "SIGINT"; "" is the container's own.
+	// It needs API 1.42 (Docker Engine 23.0); Podman does not heed it.
+	Signal string
 }
 
 // StopContainer stops a container, and returns when it has stopped. Stopping a
@@ -22,22 +26,35 @@ type StopOptions struct {
 // It waits for the engine for Time and 30 seconds more; without a known Time
 // only ctx limits it. Cancelling does not undo the signal that was sent.
 //
+// Errors: [ErrNoSuchContainer]; [ErrInvalid] (no such signal, or Signal given
+// and the engine too old for it).
+//
 // API: POST /containers/{id}/stop.
 func (c *Client) StopContainer(ctx context.Context, id string, o StopOptions) error {
 	r, err := container(opStop, http.MethodPost, id, "/stop")
 	if err != nil {
 		return err
 	}
-	if o.Time != nil {
-		r.query = url.Values{"t": {strconv.Itoa(*o.Time)}}
-		if *o.Time >= 0 {
-			r.limit = time.Duration(min(*o.Time, maxGrace))*time.Second + c.limits.stop
-		}
-	}
+	c.graceful(r, o)
 	r.want = []int{http.StatusNoContent, http.StatusNotModified}
 	r.doubt = "it may have been stopped"
 	r.replayable = true // the second time is 304
 	return c.do(ctx, r, nil)
+}
+
+// graceful puts the options into r, and how long they may take.
+func (c *Client) graceful(r *request, o StopOptions) {
+	r.query = url.Values{}
+	if o.Time != nil {
+		r.query.Set("t", strconv.Itoa(*o.Time))
+		if *o.Time >= 0 {
+			r.limit = time.Duration(min(*o.Time, maxGrace))*time.Second + c.limits.stop
+		}
+	}
+	if o.Signal != "" {
+		r.query.Set("signal", o.Signal)
+		r.needs = append(r.needs, need{"the option Signal", "1.42"})
+	}
 }
 
 // maxGrace keeps a time.Duration from overflowing, in seconds.

@@ -85,6 +85,36 @@ var endpoints = []struct {
 		},
 		request: "POST /containers/web/stop?t=0", status: 304,
 	}, {
+		name:    "kill",
+		call:    func(ctx context.Context, c *Client) (any, error) { return nil, c.KillContainer(ctx, "web", "") },
+		request: "POST /containers/web/kill", status: 204,
+	}, {
+		name: "kill with a signal",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.KillContainer(ctx, "web", "SIGRTMIN+3")
+		},
+		request: "POST /containers/web/kill?signal=SIGRTMIN%2B3", status: 204,
+	}, {
+		name:    "pause",
+		call:    func(ctx context.Context, c *Client) (any, error) { return nil, c.PauseContainer(ctx, "web") },
+		request: "POST /containers/web/pause", status: 204,
+	}, {
+		name:    "unpause",
+		call:    func(ctx context.Context, c *Client) (any, error) { return nil, c.UnpauseContainer(ctx, "web") },
+		request: "POST /containers/web/unpause", status: 204,
+	}, {
+		name: "restart",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.RestartContainer(ctx, "web", StopOptions{})
+		},
+		request: "POST /containers/web/restart", status: 204,
+	}, {
+		name: "restart at once",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.RestartContainer(ctx, "web", StopOptions{Time: new(int)})
+		},
+		request: "POST /containers/web/restart?t=0", status: 204,
+	}, {
 		name: "remove",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return nil, c.RemoveContainer(ctx, "web", RemoveOptions{})
@@ -350,6 +380,10 @@ func TestRefusedLocally(t *testing.T) {
 	for what, err := range map[string]error{
 		"empty id":     c.StartContainer(ctx, ""),
 		"slash":        c.StopContainer(ctx, "/", StopOptions{}),
+		"kill":         c.KillContainer(ctx, "", "TERM"),
+		"pause":        c.PauseContainer(ctx, ""),
+		"unpause":      c.UnpauseContainer(ctx, ""),
+		"restart":      c.RestartContainer(ctx, "", StopOptions{}),
 		"dots":         c.RemoveContainer(ctx, "..", RemoveOptions{}),
 		"dot":          errOf(c.InspectContainer(ctx, ".")),
 		"path":         errOf(c.InspectContainer(ctx, "a/../b")),

@@ -53,12 +53,14 @@ var (
 	// the server is no engine at all.
 	ErrVersion = errors.New("no common API version")
 
-	// ErrCommandNotFound: start, and the container has no such command; "docker
-	// run" exits with 127. Podman says it to an attach before the start.
+	// ErrCommandNotFound: start or restart, and the container has no such
+	// command; "docker run" exits with 127. Podman says it to an attach before
+	// the start.
 	ErrCommandNotFound = errors.New("command not found")
 
-	// ErrNotExecutable: start, and the command is no executable file; "docker
-	// run" exits with 126. Podman says it to an attach before the start.
+	// ErrNotExecutable: start or restart, and the command is no executable
+	// file; "docker run" exits with 126. Podman says it to an attach before the
+	// start.
 	ErrNotExecutable = errors.New("command not executable")
 
 	// ErrLogsUnreadable: logs, and the container's log driver keeps none that
@@ -70,10 +72,8 @@ var (
 // refusal of a request that this package did not send. Its kind, for errors.Is,
 // follows from its fields.
 type Error struct {
-	// Op is one of "create container", "start container", "stop container",
-	// "remove container", "inspect container", "list containers", "wait for
-	// container", "attach to container", "read logs of container", "pull
-	// image", "inspect image", or "" for a ping.
+	// Op is what was asked for, such as "start container", "list containers" or
+	// "pull image"; "" for a ping.
 	Op     string
 	Target string // the container or image as the caller named it; "" where there is none
 	// Status is that of HTTP; 0 where nothing was sent. It is one of success

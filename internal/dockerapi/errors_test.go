@@ -71,6 +71,22 @@ func TestKinds(t *testing.T) {
 		{opAttach, 500, "preparing container " + fullID + " for attach: crun: the path `/etc` is not a regular file: Operation not permitted: OCI permission denied", "not executable"},
 		{opAttach, 409, "preparing container " + fullID + " for attach: crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found", "not found"},
 		{opAttach, 409, "You cannot attach to a paused container, unpause it first", "conflict"},
+		{opStop, 500, "cannot stop container: " + fullID + ": invalid signal: FOO", "invalid"},
+		{opKill, 400, "Invalid signal: FOO", "invalid"},
+		{opKill, 500, "invalid signal: FOO", "invalid"},
+		{opKill, 404, "Cannot kill container: nope: No such container: nope", "no container"},
+		{opKill, 409, "Cannot kill container: " + fullID + ": Container " + fullID + " is not running", "conflict"},
+		{opKill, 409, "can only kill running containers. " + fullID + " is in state stopped: container state improper", "conflict"},
+		{opPause, 409, "Container " + fullID + " is already paused", "conflict"},
+		{opPause, 409, "Container " + fullID + " is not running", "conflict"},
+		{opPause, 500, `"` + fullID + `" is already paused: container state improper`, "conflict"},
+		{opPause, 500, `"stopped" is not running, can't pause: container state improper`, "conflict"},
+		{opUnpause, 500, "Container " + fullID + " is not paused", "conflict"},
+		{opUnpause, 500, `"` + fullID + `" is not paused, can't unpause: container state improper`, "conflict"},
+		{opRestart, 404, "No such container: nope", "no container"},
+		{opRestart, 500, "Cannot restart container " + fullID + ": invalid signal: FOO", "invalid"},
+		{opRestart, 500, "Cannot restart container web: " + runc + `exec: "nope": executable file not found in $PATH: unknown`, "not found"},
+		{opRestart, 409, "cannot restart a container that is being removed", "conflict"},
 		{opCreate, 404, "No such image: busybox:latest", "no image"},
 		{opCreate, 404, "image with reference busybox was found but its platform (linux/amd64) does not match the specified platform (linux/arm64)", "no image"},
 		{opCreate, 404, "busybox: image not known", "no image"},
@@ -249,6 +265,10 @@ func everyCall(ctx context.Context, c *Client) map[string]error {
 		"create":  errOf(c.CreateContainer(ctx, "x", ContainerConfig{})),
 		"start":   c.StartContainer(ctx, "x"),
 		"stop":    c.StopContainer(ctx, "x", StopOptions{Time: new(int)}),
+		"kill":    c.KillContainer(ctx, "x", "TERM"),
+		"pause":   c.PauseContainer(ctx, "x"),
+		"unpause": c.UnpauseContainer(ctx, "x"),
+		"restart": c.RestartContainer(ctx, "x", StopOptions{Time: new(int)}),
 		"remove":  c.RemoveContainer(ctx, "x", RemoveOptions{}),
 		"inspect": errOf(c.InspectContainer(ctx, "x")),
 		"list":    errOf(c.ListContainers(ctx, ListOptions{})),
@@ -379,7 +399,11 @@ func TestSilence(t *testing.T) {
 			calls := everyCall(background(t), c)
 			_, calls["ping"] = c.Ping(background(t))
 			for name, err := range calls {
-				if kindsOf(err) != "unreachable" || isDeadline(err) || !strings.Contains(err.Error(), "no answer within 30ms") {
+				text := "no answer within 30ms"
+				if name == "restart" { // a stop and a start
+					text = "no answer within 60ms"
+				}
+				if kindsOf(err) != "unreachable" || isDeadline(err) || !strings.Contains(err.Error(), text) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
@@ -403,7 +427,8 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// Stop waits for its grace period on top of the limit.
+// Stop waits for its grace period on top of the limit, and restart for a start
+// too.
 func TestStopLimit(t *testing.T) {
 	c := script(t, "unix", func(conn net.Conn, r *bufio.Reader) {
 		time.Sleep(100 * time.Millisecond)
@@ -423,6 +448,16 @@ func TestStopLimit(t *testing.T) {
 	if err := c.StopContainer(background(t), "x", StopOptions{Time: &never}); err != nil {
 		t.Errorf("time -1 took the limit: %v", err)
 	}
+	c.limits.stop, c.limits.change = time.Millisecond, time.Millisecond
+	if err := c.RestartContainer(background(t), "x", StopOptions{Time: new(int)}); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("restart with time 0: %v", err)
+	}
+	c.limits.change = time.Second
+	for _, o := range []StopOptions{{}, {Time: new(int)}, {Time: &never}} {
+		if err := c.RestartContainer(background(t), "x", o); err != nil {
+			t.Errorf("restart %+v: %v", o, err)
+		}
+	}
 }
 
 // A kept connection that the engine closes as the next call takes it: what may
@@ -436,6 +471,10 @@ func TestReplay(t *testing.T) {
 	}{
 		{"start", func(ctx context.Context, c *Client) error { return c.StartContainer(ctx, "x") }, "unreachable"},
 		{"stop", func(ctx context.Context, c *Client) error { return c.StopContainer(ctx, "x", StopOptions{}) }, ""},
+		{"restart", func(ctx context.Context, c *Client) error { return c.RestartContainer(ctx, "x", StopOptions{}) }, "unreachable"},
+		{"kill", func(ctx context.Context, c *Client) error { return c.KillContainer(ctx, "x", "HUP") }, "unreachable"},
+		{"pause", func(ctx context.Context, c *Client) error { return c.PauseContainer(ctx, "x") }, "unreachable"},
+		{"unpause", func(ctx context.Context, c *Client) error { return c.UnpauseContainer(ctx, "x") }, "unreachable"},
 		{"remove", func(ctx context.Context, c *Client) error { return c.RemoveContainer(ctx, "x", RemoveOptions{}) }, ""},
 		{"inspect", func(ctx context.Context, c *Client) error { return errOf(c.InspectContainer(ctx, "x")) }, ""},
 		{"create", func(ctx context.Context, c *Client) error {

@@ -505,3 +505,109 @@ func TestRealConcurrent(t *testing.T) {
 		break // one way is enough: the others are the same code
 	}
 }
+
+// Kill, pause, unpause and restart, and what they answer in the wrong state.
+func TestRealSignals(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		expect := func(what string, err, want error) {
+			t.Helper()
+			if !errors.Is(err, want) {
+				t.Errorf("%s: %v; want %v", what, err, want)
+			} else {
+				t.Logf("%s: %v", what, err)
+			}
+		}
+		v, err := c.Ping(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := createReal(t, ctx, c, testName(), shell("trap 'echo hup' HUP; echo up; while :; do sleep 0.1; done"))
+		starts := 0
+		started := func() { // behind its trap, and so often
+			t.Helper()
+			starts++
+			want := strings.Repeat("up\n", starts)
+			awaitLog(t, ctx, c, id, func(log string) bool { return strings.ReplaceAll(log, "hup\n", "") == want })
+		}
+		expect("kill of a created one", c.KillContainer(ctx, id, ""), ErrConflict)
+		expect("pause of a created one", c.PauseContainer(ctx, id), ErrConflict)
+		expect("unpause of a created one", c.UnpauseContainer(ctx, id), ErrConflict)
+		zero := 0
+		expect("restart of a created one", c.RestartContainer(ctx, id, StopOptions{Time: &zero}), nil)
+		started()
+		expect("unknown signal", c.KillContainer(ctx, id, "FOO"), ErrInvalid)
+		expect("signal", c.KillContainer(ctx, id, "HUP"), nil)
+		awaitLog(t, ctx, c, id, func(log string) bool { return strings.Contains(log, "hup\n") })
+
+		expect("unpause", c.UnpauseContainer(ctx, id), ErrConflict)
+		expect("pause", c.PauseContainer(ctx, id), nil)
+		expect("pause of a paused one", c.PauseContainer(ctx, id), ErrConflict)
+		if got, err := c.InspectContainer(ctx, id); err != nil || got.State.Status != "paused" || !got.State.Paused || !got.State.Running {
+			t.Errorf("paused: %+v, %v", got.State, err)
+		}
+		expect("unpause of a paused one", c.UnpauseContainer(ctx, id), nil)
+
+		before, err := c.InspectContainer(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect("restart", c.RestartContainer(ctx, id, StopOptions{Time: &zero}), nil)
+		started()
+		after, err := c.InspectContainer(ctx, id)
+		if err != nil || after.State.Status != "running" || !after.State.StartedAt.After(before.State.StartedAt) {
+			t.Errorf("restarted: %+v, %v; was %+v", after.State, err, before.State)
+		}
+
+		// An older engine would stop it with its own signal.
+		least, _ := parseAPIVersion("1.42")
+		if has, _ := parseAPIVersion(v.API); has.less(least) {
+			expect("signal of stop", c.StopContainer(ctx, id, StopOptions{Signal: "KILL"}), ErrInvalid)
+		} else if v.Podman {
+			t.Log("Podman does not heed the signal of stop")
+		} else {
+			expect("unknown signal of stop", c.StopContainer(ctx, id, StopOptions{Signal: "FOO"}), ErrInvalid)
+			expect("unknown signal of restart", c.RestartContainer(ctx, id, StopOptions{Signal: "FOO"}), ErrInvalid)
+			begin := time.Now()
+			expect("signal of stop", c.StopContainer(ctx, id, StopOptions{Signal: "KILL"}), nil)
+			if d := time.Since(begin); d > 8*time.Second {
+				t.Errorf("stop with KILL took %v", d)
+			}
+			expect("restart of a stopped one", c.RestartContainer(ctx, id, StopOptions{Signal: "KILL"}), nil)
+			started()
+		}
+
+		expect("kill", c.KillContainer(ctx, id, ""), nil)
+		exit, err := c.WaitContainer(ctx, id, NotRunning)
+		if status, err := joinWait(exit, err); err != nil || status != (ExitStatus{137}) {
+			t.Errorf("killed: %+v, %v", status, err)
+		}
+		expect("kill of an ended one", c.KillContainer(ctx, id, "TERM"), ErrConflict)
+		expect("pause of an ended one", c.PauseContainer(ctx, id), ErrConflict)
+
+		nope := createReal(t, ctx, c, testName(), ContainerConfig{Cmd: []string{"nope"}})
+		expect("restart of nope", c.RestartContainer(ctx, nope, StopOptions{}), ErrCommandNotFound)
+		gone := testName()
+		expect("kill of nothing", c.KillContainer(ctx, gone, ""), ErrNoSuchContainer)
+		expect("pause of nothing", c.PauseContainer(ctx, gone), ErrNoSuchContainer)
+		expect("unpause of nothing", c.UnpauseContainer(ctx, gone), ErrNoSuchContainer)
+		expect("restart of nothing", c.RestartContainer(ctx, gone, StopOptions{}), ErrNoSuchContainer)
+	})
+}
+
+// awaitLog reads a container's log until it is as wanted.
+func awaitLog(t *testing.T, ctx context.Context, c *Client, id string, ok func(log string) bool) {
+	t.Helper()
+	for {
+		var stdout bytes.Buffer
+		join, err := c.ContainerLogs(ctx, id, LogsOptions{Stdout: &stdout})
+		if err == nil {
+			err = join()
+		}
+		if err != nil {
+			t.Fatalf("%v; the log is %q", err, stdout.String())
+		}
+		if ok(stdout.String()) {
+			return
+		}
+	}
+}

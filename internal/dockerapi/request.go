@@ -33,6 +33,7 @@ type request struct {
 	body   []byte     // JSON; nil: no body
 	want   []int      // the statuses of success
 	doubt  string     // what a lost connection leaves unknown: "it may have been created"
+	needs  []need     // what older engines would not heed, or not know
 
 	// upgrade asks for the connection as such, in both directions, for attach.
 	upgrade bool

@@ -120,12 +120,18 @@ func (c *Client) forget(v *Version) {
 }
 
 // versioned makes a call by send, which gets the version's path prefix and
-// returns the header of the answer, or nil where there is none. It looks after the version: after a broken connection another engine may come
+// returns the header of the answer, or nil where there is none. A call that
+// needs a newer version is not made.
+//
+// It looks after the version: after a broken connection another engine may come
 // back at this address, and one that says that it cannot take the version has
 // been replaced already. That one did nothing but refuse, so the call can be
 // repeated in its version.
 func (c *Client) versioned(ctx context.Context, r *request, send func(prefix string) (http.Header, error)) error {
 	if c.pinned != "" {
+		if err := r.unmet(c.pinned, "the version is pinned to"); err != nil {
+			return err
+		}
 		_, err := send("/v" + c.pinned)
 		return err
 	}
@@ -133,6 +139,9 @@ func (c *Client) versioned(ctx context.Context, r *request, send func(prefix str
 		v, err := c.version(ctx)
 		if err != nil {
 			return r.wrap(err)
+		}
+		if err := r.unmet(v.API, "this engine has"); err != nil {
+			return err
 		}
 		header, err := send("/v" + v.API)
 		// Nearly every answer tells the engine's newest version. Another one
@@ -152,6 +161,41 @@ func (c *Client) versioned(ctx context.Context, r *request, send func(prefix str
 		}
 		return err
 	}
+}
+
+// need is something that an engine takes from an API version on. An older one
+// ignores a field or key that it does not know, without a word.
+type need struct {
+	what string // "the option Signal"
+	api  string // "1.42"
+}
+
+// unmet refuses r where the version api, which is there for that reason, is too
+// old for it.
+func (r *request) unmet(api, reason string) error {
+	theirs, err := parseAPIVersion(api)
+	if err != nil { // checked by New and by ping
+		panic("dockerapi: bad version " + api)
+	}
+	for _, n := range r.needs {
+		if least, _ := parseAPIVersion(n.api); theirs.less(least) {
+			return r.refuse("%s needs API %s%s, and %s %s", n.what, n.api, release(n.api), reason, api)
+		}
+	}
+	return nil
+}
+
+// release names the Docker Engine that first had an API version, for people:
+// " (Docker Engine 23.0)".
+func release(api string) string {
+	engine, ok := map[string]string{
+		"1.41": "20.10", "1.42": "23.0", "1.43": "24.0", "1.44": "25.0", "1.45": "26.0", "1.46": "27.0",
+		"1.47": "27.2", "1.48": "28.0", "1.49": "28.1", "1.50": "28.2", "1.51": "28.3", "1.52": "29.0",
+	}[api]
+	if !ok {
+		return ""
+	}
+	return " (Docker Engine " + engine + ")"
 }
 
 // ping asks the engine for its version and picks ours. The version returned is

@@ -298,3 +298,43 @@ func TestSingleFlight(t *testing.T) {
 		t.Errorf("%d pings", got)
 	}
 }
+
+// What an engine is too old for is not asked of it: it would leave it out
+// without a word.
+func TestNeeds(t *testing.T) {
+	signal := StopOptions{Signal: "SIGINT"}
+	for _, test := range []struct{ offered, pinned, want string }{
+		{"1.41", "", `stop container "x": the option Signal needs API 1.42 (Docker Engine 23.0), and this engine has 1.41`},
+		{"1.44", "1.41", `stop container "x": the option Signal needs API 1.42 (Docker Engine 23.0), and the version is pinned to 1.41`},
+		{"1.42", "", ""}, {"1.60", "", ""}, {"1.44", "1.44", ""},
+	} {
+		var got string
+		c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Api-Version", test.offered)
+			if r.URL.Path != "/_ping" {
+				got = r.URL.RequestURI()
+				w.WriteHeader(204)
+			}
+		})
+		c.pinned = test.pinned
+		err := c.StopContainer(background(t), "x", signal)
+		if test.want == "" {
+			if err != nil || !strings.HasSuffix(got, "/containers/x/stop?signal=SIGINT") {
+				t.Errorf("%+v: %v, %s", test, err, got)
+			}
+			continue
+		}
+		if err == nil || err.Error() != test.want || kindsOf(err) != "invalid" || got != "" {
+			t.Errorf("%+v: %v, %s", test, err, got)
+		}
+	}
+	// Of several, the first that is not met; and a version that no engine of
+	// this list was the first to have.
+	r := &request{op: opCreate, target: "x", needs: []need{{"a", "1.40"}, {"b", "1.99"}, {"c", "1.44"}}}
+	if err := r.unmet("1.40", "this engine has"); err == nil || err.Error() != `create container "x": b needs API 1.99, and this engine has 1.40` {
+		t.Error(err)
+	}
+	if err := r.unmet("1.100", "this engine has"); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,35 @@
+package dockerapi
+
+import (
+	"context"
+	"net/http"
+)
+
+// PauseContainer freezes all processes of a running container, until
+// [Client.UnpauseContainer]. Errors: [ErrNoSuchContainer]; [ErrConflict] (not
+// running, or paused already).
+//
+// API: POST /containers/{id}/pause.
+func (c *Client) PauseContainer(ctx context.Context, id string) error {
+	return c.freeze(ctx, opPause, id, "/pause", "it may have been paused")
+}
+
+// UnpauseContainer lets a paused container go on. Errors:
+// [ErrNoSuchContainer]; [ErrConflict] (not paused).
+//
+// API: POST /containers/{id}/unpause.
+func (c *Client) UnpauseContainer(ctx context.Context, id string) error {
+	return c.freeze(ctx, opUnpause, id, "/unpause", "it may have been unpaused")
+}
+
+func (c *Client) freeze(ctx context.Context, op, id, endpoint, doubt string) error {
+	r, err := container(op, http.MethodPost, id, endpoint)
+	if err != nil {
+		return err
+	}
+	r.want = []int{http.StatusNoContent}
+	r.limit = c.limits.change
+	r.doubt = doubt
+	// Not replayable: the second answer would be a conflict with the first.
+	return c.do(ctx, r, nil)
+}
