@@ -57,10 +57,18 @@ func (e *Error) kind() error {
 		if has("is not paused") { // 500
 			return ErrConflict
 		}
-	case opStart, opRestart, opAttach: // Podman's attach has the runtime make the container, and its failure is 409 in Podman 4
+	case opInspectExec:
+		if e.Status == http.StatusNotFound && has(noSuchExec...) {
+			return ErrNoSuchExec
+		}
+	case opStart, opRestart, opStartExec, opAttach: // Podman's attach has the runtime make the container, and its failure is 409 in Podman 4
 		switch {
 		case e.Op == opRestart && has("invalid signal"):
 			return ErrInvalid
+		case e.Op == opStartExec && e.Status == http.StatusNotFound && has(noSuchExec...):
+			return ErrNoSuchExec
+		case e.Op == opStartExec && has("exec session state improper"): // Podman: it has run already
+			return ErrConflict
 		case e.Status == http.StatusNotFound, e.Status == http.StatusConflict && e.Op != opAttach:
 		case has("executable file not found", "command that was not found", "system cannot find the file specified"),
 			has("no such file or directory") && has("exec: ") && !has("error mounting"):
@@ -121,6 +129,10 @@ var (
 		"manifest unknown", "no matching manifest",
 		"pull access denied", "repository does not exist", "name unknown", "repository name not known",
 	}
+	noSuchExec = []string{
+		"no such exec", "no exec session",
+		"no such container", // Docker 20.10 takes the id for a container's at a start
+	}
 	unauthorized = []string{
 		"unauthorized", "no basic auth credentials", "authentication required",
 		"access to the resource is denied", "denied: ", ": denied", "incorrect username or password",
@@ -167,6 +179,9 @@ const (
 	opList         = "list containers"
 	opWait         = "wait for container"
 	opAttach       = "attach to container"
+	opCreateExec   = "create exec in container"
+	opStartExec    = "start exec"
+	opInspectExec  = "inspect exec"
 	opLogs         = "read logs of container"
 	opEvents       = "read events of container"
 	opPull         = "pull image"

@@ -51,13 +51,18 @@ func (c *Client) AttachContainer(ctx context.Context, id string, o AttachOptions
 	if err != nil {
 		return nil, err
 	}
-	if o.Stdin == nil && o.Stdout == nil && o.Stderr == nil {
-		return nil, r.refuse("neither stdin, stdout nor stderr is asked for")
-	}
 	r.query = url.Values{"stream": {"1"}}
 	flag(r.query, "stdin", o.Stdin != nil)
 	flag(r.query, "stdout", o.Stdout != nil)
 	flag(r.query, "stderr", o.Stderr != nil)
+	return c.attach(ctx, r, o)
+}
+
+// attach makes a call whose connection becomes that of the streams.
+func (c *Client) attach(ctx context.Context, r *request, o AttachOptions) (join func() error, err error) {
+	if o.Stdin == nil && o.Stdout == nil && o.Stderr == nil {
+		return nil, r.refuse("neither stdin, stdout nor stderr is asked for")
+	}
 	r.upgrade = true
 	r.want = []int{http.StatusSwitchingProtocols, http.StatusOK}
 	r.limit = c.limits.header

@@ -23,9 +23,9 @@
 //	status, err := exit()  // its exit code
 //	err = engine.RemoveContainer(ctx, created.ID, dockerapi.RemoveOptions{Volumes: true})
 //
-// [Client.AttachContainer], [Client.WaitContainer] and [Client.ContainerLogs]
-// have two phases: they return when the engine has accepted the request, and
-// the function they return blocks for the end. Nothing runs in between, so
+// [Client.AttachContainer], [Client.WaitContainer], [Client.ContainerLogs] and
+// [Client.StartExec] have two phases: they return when the engine has accepted
+// the request, and the function they return blocks for the end. Nothing runs in between, so
 // there is nothing to leak: cancelling the context closes the connection,
 // whether or not that function is ever called. An attach that ends cleanly is
 // not proof that the container has ended (a killed engine ends it in the same
@@ -33,8 +33,8 @@
 //
 // # Connections
 //
-// Short calls share a pool of kept connections. Long ones (attach, wait, logs,
-// pull) each have a bare connection of their own, and hold buffers only while
+// Short calls share a pool of kept connections. Long ones (attach, exec, wait,
+// logs, pull) each have a bare connection of their own, and hold buffers only while
 // there is something to read, so that a thousand idle containers cost little.
 // No goroutine outlives the call that started it, but for the pool's own.
 //

@@ -227,6 +227,59 @@ var endpoints = []struct {
 		request: "POST /containers/web/attach?stderr=1&stdout=1&stream=1", upgrade: true, status: 101,
 		answer: "\x01raw\r\n", want: "\x01raw\r\n|",
 	}, {
+		name: "create exec",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return c.CreateExec(ctx, "web", ExecConfig{
+				Cmd: []string{"echo", "<&>"}, Env: []string{"A=b"}, User: "1:2", WorkingDir: "/w", Privileged: true, Tty: true,
+				AttachStdin: true, AttachStdout: true, AttachStderr: true,
+			})
+		},
+		request: "POST /containers/web/exec",
+		body: `{"Cmd":["echo","\u003c\u0026\u003e"],"Env":["A=b"],"User":"1:2","WorkingDir":"/w","Privileged":true,"Tty":true,` +
+			`"AttachStdin":true,"AttachStdout":true,"AttachStderr":true}`,
+		status: 201, answer: `{"Id":"` + fullID + `"}`, want: fullID,
+	}, {
+		name: "create exec with nothing",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return c.CreateExec(ctx, "web", ExecConfig{Cmd: []string{"true"}})
+		},
+		request: "POST /containers/web/exec", body: `{"Cmd":["true"]}`,
+		status: 201, answer: `{"Id":"x"}`, want: "x",
+	}, {
+		name: "start exec",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			var o, e bytes.Buffer
+			join, err := c.StartExec(ctx, fullID, AttachOptions{Stdin: strings.NewReader(""), Stdout: &o, Stderr: &e})
+			return joined(&o, &e, join, err)
+		},
+		request: "POST /exec/" + fullID + "/start", body: `{"Detach":false,"Tty":false}`, upgrade: true, status: 101,
+		answer: frame(1, "out") + frame(2, "err"), want: "out|err",
+	}, {
+		name: "start exec with a tty",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			var o, e bytes.Buffer
+			join, err := c.StartExec(ctx, "x", AttachOptions{Stdout: &o, Tty: true})
+			return joined(&o, &e, join, err)
+		},
+		request: "POST /exec/x/start", body: `{"Detach":false,"Tty":true}`, upgrade: true, status: 101,
+		answer: "\x01raw\r\n", want: "\x01raw\r\n|",
+	}, {
+		name:    "start exec detached",
+		call:    func(ctx context.Context, c *Client) (any, error) { return nil, c.StartExecDetached(ctx, "x") },
+		request: "POST /exec/x/start", body: `{"Detach":true,"Tty":false}`, status: 200,
+	}, {
+		name:    "inspect exec",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectExec(ctx, "x") },
+		request: "GET /exec/x/json", status: 200,
+		answer: `{"ID":"x","Running":false,"ExitCode":7,"ContainerID":"` + fullID + `","Pid":5,"New":{}}`,
+		want:   Exec{ContainerID: fullID, ExitCode: 7, Pid: 5},
+	}, {
+		name:    "inspect running exec",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectExec(ctx, "x") },
+		request: "GET /exec/x/json", status: 200,
+		answer: `{"ID":"x","Running":true,"ExitCode":null,"ContainerID":"` + fullID + `","Pid":5}`,
+		want:   Exec{ContainerID: fullID, Running: true, Pid: 5},
+	}, {
 		name: "logs",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			var o, e bytes.Buffer
@@ -390,6 +443,14 @@ func TestRefusedLocally(t *testing.T) {
 		"wait":         errOf(c.WaitContainer(ctx, "", NextExit)),
 		"attach":       errOf(c.AttachContainer(ctx, "", AttachOptions{Stdout: &buffer})),
 		"no streams":   errOf(c.AttachContainer(ctx, "x", AttachOptions{})),
+		"exec":         errOf(c.CreateExec(ctx, "", ExecConfig{Cmd: []string{"x"}})),
+		"exec nothing": errOf(c.CreateExec(ctx, "x", ExecConfig{})),
+		"long exec":    errOf(c.CreateExec(ctx, "x", ExecConfig{Cmd: []string{"a", strings.Repeat("x", 131072)}})),
+		"exec env":     errOf(c.CreateExec(ctx, "x", ExecConfig{Cmd: []string{"a"}, Env: []string{"a=\x00"}})),
+		"start exec":   errOf(c.StartExec(ctx, "", AttachOptions{Stdout: &buffer})),
+		"exec streams": errOf(c.StartExec(ctx, "x", AttachOptions{})),
+		"detached":     c.StartExecDetached(ctx, "../x"),
+		"inspect exec": errOf(c.InspectExec(ctx, "a/b")),
 		"logs":         errOf(c.ContainerLogs(ctx, "", LogsOptions{Stdout: &buffer})),
 		"no logs":      errOf(c.ContainerLogs(ctx, "x", LogsOptions{})),
 		"tail":         errOf(c.ContainerLogs(ctx, "x", LogsOptions{Stdout: &buffer, Tail: "-1"})),

@@ -24,6 +24,10 @@ var (
 	// ErrNoSuchContainer: the engine knows no container of this name or id.
 	ErrNoSuchContainer = errors.New("no such container")
 
+	// ErrNoSuchExec: the engine knows no exec of this id. It forgets those of a
+	// container that has ended; Podman keeps some.
+	ErrNoSuchExec = errors.New("no such exec")
+
 	// ErrNoSuchImage: create, and the image is not on the engine, or not for
 	// this platform; or pull, and the registry does not have it, or not for us.
 	ErrNoSuchImage = errors.New("no such image")
@@ -53,12 +57,12 @@ var (
 	// the server is no engine at all.
 	ErrVersion = errors.New("no common API version")
 
-	// ErrCommandNotFound: start or restart, and the container has no such
+	// ErrCommandNotFound: start, restart or exec, and the container has no such
 	// command; "docker run" exits with 127. Podman says it to an attach before
 	// the start.
 	ErrCommandNotFound = errors.New("command not found")
 
-	// ErrNotExecutable: start or restart, and the command is no executable
+	// ErrNotExecutable: start, restart or exec, and the command is no executable
 	// file; "docker run" exits with 126. Podman says it to an attach before the
 	// start.
 	ErrNotExecutable = errors.New("command not executable")

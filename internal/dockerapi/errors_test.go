@@ -23,7 +23,7 @@ var kinds = map[string]error{
 	"unreachable": ErrUnreachable, "no container": ErrNoSuchContainer, "no image": ErrNoSuchImage, "name": ErrNameInUse,
 	"conflict": ErrConflict, "removal": ErrRemovalInProgress, "invalid": ErrInvalid, "unauthorized": ErrUnauthorized,
 	"temporary": ErrTemporary, "version": ErrVersion, "not found": ErrCommandNotFound, "not executable": ErrNotExecutable,
-	"logs": ErrLogsUnreadable,
+	"logs": ErrLogsUnreadable, "no exec": ErrNoSuchExec,
 }
 
 // kindsOf is the kinds that err has, which should be one or none.
@@ -87,6 +87,24 @@ func TestKinds(t *testing.T) {
 		{opRestart, 500, "Cannot restart container " + fullID + ": invalid signal: FOO", "invalid"},
 		{opRestart, 500, "Cannot restart container web: " + runc + `exec: "nope": executable file not found in $PATH: unknown`, "not found"},
 		{opRestart, 409, "cannot restart a container that is being removed", "conflict"},
+		{opCreateExec, 404, "No such container: nope", "no container"},
+		{opCreateExec, 409, "Container " + fullID + " is not running", "conflict"},
+		{opCreateExec, 409, "Container " + fullID + " is paused, unpause the container before exec", "conflict"},
+		{opCreateExec, 500, "can only create exec sessions on running containers: container state improper", "conflict"},
+		{opCreateExec, 400, "No exec command specified", "invalid"},
+		{opStartExec, 404, "No such exec instance: abc", "no exec"},
+		{opStartExec, 404, "No such container: " + fullID, "no exec"},
+		{opStartExec, 404, "no exec session with ID abc found: no such exec session", "no exec"},
+		{opStartExec, 404, "status 404 Not Found: page not found", ""},
+		{opStartExec, 409, "Error: Exec command " + fullID + " has already run", "conflict"},
+		{opStartExec, 500, "can only start created exec sessions, while container " + fullID + ` session ` + fullID + ` state is "stopped": exec session state improper`, "conflict"},
+		{opStartExec, 400, `OCI runtime exec failed: exec failed: unable to start container process: exec: "nope": executable file not found in $PATH: unknown`, "not found"},
+		{opStartExec, 400, `OCI runtime exec failed: exec failed: unable to start container process: exec: "/no/such": stat /no/such: no such file or directory: unknown`, "not found"},
+		{opStartExec, 400, `OCI runtime exec failed: exec failed: unable to start container process: exec: "/etc": is a directory: unknown: permission denied`, "not executable"},
+		{opStartExec, 500, "crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found", "not found"},
+		{opStartExec, 500, "crun: the path `/etc` is not a regular file: Operation not permitted: OCI permission denied", "not executable"},
+		{opInspectExec, 404, "No such exec instance: abc", "no exec"},
+		{opInspectExec, 404, "no exec session with ID abc found: no such exec session", "no exec"},
 		{opCreate, 404, "No such image: busybox:latest", "no image"},
 		{opCreate, 404, "image with reference busybox was found but its platform (linux/amd64) does not match the specified platform (linux/arm64)", "no image"},
 		{opCreate, 404, "busybox: image not known", "no image"},
@@ -239,8 +257,12 @@ func TestHostileAnswers(t *testing.T) {
 					t.Errorf("%s: no error", name)
 					continue
 				}
-				if got := kindsOf(err); got != test.kind || isContextError(err) {
-					t.Errorf("%s: kind %q, want %q: %v", name, got, test.kind, err)
+				want := test.kind
+				if want == "no container" && strings.HasSuffix(name, "of exec") {
+					want = "no exec"
+				}
+				if got := kindsOf(err); got != want || isContextError(err) {
+					t.Errorf("%s: kind %q, want %q: %v", name, got, want, err)
 				}
 				if !strings.Contains(err.Error(), test.text) {
 					t.Errorf("%s: %v; want %q in it", name, err, test.text)
@@ -259,6 +281,8 @@ func everyCall(ctx context.Context, c *Client) map[string]error {
 	_, wait := joinWait(c.WaitContainer(ctx, "x", NextExit))
 	attach, err := c.AttachContainer(ctx, "x", AttachOptions{Stdout: &o})
 	_, attachErr := joined(&o, &e, attach, err)
+	exec, err := c.StartExec(ctx, "x", AttachOptions{Stdout: &o})
+	_, execErr := joined(&o, &e, exec, err)
 	logs, err := c.ContainerLogs(ctx, "x", LogsOptions{Stdout: &o})
 	_, logsErr := joined(&o, &e, logs, err)
 	return map[string]error{
@@ -275,8 +299,14 @@ func everyCall(ctx context.Context, c *Client) map[string]error {
 		"wait":    wait,
 		"attach":  attachErr,
 		"logs":    logsErr,
-		"pull":    c.PullImage(ctx, "x", "", nil),
-		"exists":  errOf(c.ImageExists(ctx, "x")),
+
+		"create exec":      errOf(c.CreateExec(ctx, "x", ExecConfig{Cmd: []string{"x"}})),
+		"start of exec":    execErr,
+		"detached of exec": c.StartExecDetached(ctx, "x"),
+		"inspect of exec":  errOf(c.InspectExec(ctx, "x")),
+
+		"pull":   c.PullImage(ctx, "x", "", nil),
+		"exists": errOf(c.ImageExists(ctx, "x")),
 	}
 }
 
@@ -298,7 +328,8 @@ func TestHostileSuccess(t *testing.T) {
 				if answerPing(w, r) {
 					return
 				}
-				if r.URL.Path == "/v1.41/containers/create" {
+				switch r.URL.Path {
+				case "/v1.41/containers/create", "/v1.41/containers/x/exec":
 					w.WriteHeader(201)
 				}
 				io.WriteString(w, text)
@@ -306,9 +337,11 @@ func TestHostileSuccess(t *testing.T) {
 			ctx := background(t)
 			_, wait := joinWait(c.WaitContainer(ctx, "x", NextExit))
 			for call, err := range map[string]error{
-				"create":  errOf(c.CreateContainer(ctx, "x", ContainerConfig{})),
-				"inspect": errOf(c.InspectContainer(ctx, "x")),
-				"wait":    wait,
+				"create":       errOf(c.CreateContainer(ctx, "x", ContainerConfig{})),
+				"inspect":      errOf(c.InspectContainer(ctx, "x")),
+				"wait":         wait,
+				"create exec":  errOf(c.CreateExec(ctx, "x", ExecConfig{Cmd: []string{"x"}})),
+				"inspect exec": errOf(c.InspectExec(ctx, "x")),
 			} {
 				if got := kindsOf(err); got != "unreachable" {
 					t.Errorf("%s: kind %q: %v", call, got, err)
@@ -432,7 +465,7 @@ func TestSilence(t *testing.T) {
 func TestStopLimit(t *testing.T) {
 	c := script(t, "unix", func(conn net.Conn, r *bufio.Reader) {
 		time.Sleep(100 * time.Millisecond)
-		io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n")
+		io.WriteString(conn, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
 	})
 	c.limits.stop = time.Millisecond
 	grace, never := 1, -1
@@ -462,7 +495,7 @@ func TestStopLimit(t *testing.T) {
 
 // A kept connection that the engine closes as the next call takes it: what may
 // be done twice is sent again. Create is not, nor is start: a container that has
-// ended by then would run again.
+// ended by then would run again. An attached exec has a connection of its own.
 func TestReplay(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -477,6 +510,10 @@ func TestReplay(t *testing.T) {
 		{"unpause", func(ctx context.Context, c *Client) error { return c.UnpauseContainer(ctx, "x") }, "unreachable"},
 		{"remove", func(ctx context.Context, c *Client) error { return c.RemoveContainer(ctx, "x", RemoveOptions{}) }, ""},
 		{"inspect", func(ctx context.Context, c *Client) error { return errOf(c.InspectContainer(ctx, "x")) }, ""},
+		{"create exec", func(ctx context.Context, c *Client) error {
+			return errOf(c.CreateExec(ctx, "x", ExecConfig{Cmd: []string{"x"}}))
+		}, ""},
+		{"start exec", func(ctx context.Context, c *Client) error { return c.StartExecDetached(ctx, "x") }, "unreachable"},
 		{"create", func(ctx context.Context, c *Client) error {
 			return errOf(c.CreateContainer(ctx, "x", ContainerConfig{}))
 		}, "unreachable"},
@@ -489,7 +526,7 @@ func TestReplay(t *testing.T) {
 					status, body := "204 No Content", ""
 					if test.name == "inspect" {
 						status, body = "200 OK\r\nContent-Length: 10", `{"Id":"x"}`
-					} else if test.name == "create" {
+					} else if strings.HasPrefix(test.name, "create") {
 						status, body = "201 Created\r\nContent-Length: 10", `{"Id":"x"}`
 					}
 					io.WriteString(conn, "HTTP/1.1 "+status+"\r\n\r\n"+body)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -610,4 +611,188 @@ func awaitLog(t *testing.T, ctx context.Context, c *Client, id string, ok func(l
 			return
 		}
 	}
+}
+
+// startReal is a container that sleeps until it is killed.
+func startReal(t *testing.T, ctx context.Context, c *Client) string {
+	t.Helper()
+	id := createReal(t, ctx, c, testName(), ContainerConfig{Cmd: []string{"sleep", "600"}})
+	if err := c.StartContainer(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestRealExec(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		v, err := c.Ping(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := startReal(t, ctx, c)
+		create := func(cfg ExecConfig) string {
+			t.Helper()
+			exec, err := c.CreateExec(ctx, id, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return exec
+		}
+		run := func(cfg ExecConfig, stdin io.Reader) (e Exec, stdout, stderr string) {
+			t.Helper()
+			cfg.AttachStdin, cfg.AttachStdout, cfg.AttachStderr = stdin != nil, true, true
+			exec := create(cfg)
+			if before, err := c.InspectExec(ctx, exec); err != nil || before != (Exec{ContainerID: id}) {
+				t.Errorf("before the start: %+v, %v", before, err)
+			}
+			var o, w bytes.Buffer
+			join, err := c.StartExec(ctx, exec, AttachOptions{Stdin: stdin, Stdout: &o, Stderr: &w, Tty: cfg.Tty})
+			if err == nil {
+				err = join()
+			}
+			if err != nil {
+				t.Errorf("%q: %v", cfg.Cmd, err)
+			}
+			return awaitExec(t, ctx, c, exec), o.String(), w.String()
+		}
+
+		input := bytes.Repeat([]byte("0123456789abcde\n"), 64<<10) // 1 MiB
+		e, stdout, stderr := run(ExecConfig{Cmd: []string{"sh", "-c", "cat; echo done >&2; exit 7"}}, bytes.NewReader(input))
+		if e.ExitCode != 7 || stdout != string(input) || stderr != "done\n" || e.ContainerID != id || !v.Podman && e.Pid == 0 {
+			t.Errorf("cat: %+v, %d bytes, %q", e, len(stdout), stderr)
+		}
+		e, stdout, stderr = run(ExecConfig{Cmd: []string{"sh", "-c", "cat; echo eof"}}, strings.NewReader(""))
+		if e.ExitCode != 0 || stdout != "eof\n" || stderr != "" {
+			t.Errorf("empty stdin: %+v, %q, %q", e, stdout, stderr)
+		}
+		e, stdout, stderr = run(ExecConfig{Cmd: []string{"sh", "-c", "echo $A; pwd; id -u; id -g"}, Env: []string{"A=<&> b"}, User: "1:2", WorkingDir: "/etc"}, nil)
+		if e.ExitCode != 0 || stdout != "<&> b\n/etc\n1\n2\n" || stderr != "" {
+			t.Errorf("options: %+v, %q, %q", e, stdout, stderr)
+		}
+		e, stdout, stderr = run(ExecConfig{Cmd: []string{"sh", "-c", "echo out; echo err >&2; test -t 1"}, Tty: true}, nil)
+		if e.ExitCode != 0 || stdout != "out\r\nerr\r\n" || stderr != "" {
+			t.Errorf("tty: %+v, %q, %q", e, stdout, stderr)
+		}
+		e, _, stderr = run(ExecConfig{Cmd: []string{"sh", "-c", "nope"}}, nil)
+		if e.ExitCode != 127 || !strings.Contains(stderr, "not found") {
+			t.Errorf("127: %+v, %q", e, stderr)
+		}
+		e, _, _ = run(ExecConfig{Cmd: []string{"sh", "-c", "kill -TERM $$"}}, nil)
+		if e.ExitCode != 143 {
+			t.Errorf("143: %+v", e)
+		}
+
+		// What cannot be run: a line of output and an exit code, or an error.
+		for command, want := range map[string]error{"nope": ErrCommandNotFound, "/no/such": ErrCommandNotFound, "/etc": ErrNotExecutable} {
+			e, stdout, stderr := run(ExecConfig{Cmd: []string{command}}, nil)
+			if e.Running || e.Pid != 0 || e.ExitCode != 126 && e.ExitCode != 127 || !strings.Contains(stdout+stderr, command) {
+				t.Errorf("%s: %+v, %q, %q", command, e, stdout, stderr)
+			}
+			t.Logf("%s: exit code %d, stdout %q, stderr %q", command, e.ExitCode, stdout, stderr)
+			exec := create(ExecConfig{Cmd: []string{command}})
+			if err := c.StartExecDetached(ctx, exec); !errors.Is(err, want) {
+				t.Errorf("%s, detached: %v; want %v", command, err, want)
+			} else {
+				t.Logf("%s, detached: %v", command, err)
+			}
+		}
+
+		detached := create(ExecConfig{Cmd: []string{"sh", "-c", "exit 3"}})
+		if err := c.StartExecDetached(ctx, detached); err != nil {
+			t.Error(err)
+		}
+		if e := awaitExec(t, ctx, c, detached); e.ExitCode != 3 {
+			t.Errorf("detached: %+v", e)
+		}
+		long := create(ExecConfig{Cmd: []string{"sleep", "600"}})
+		if err := c.StartExecDetached(ctx, long); err != nil {
+			t.Error(err)
+		}
+		if e, err := c.InspectExec(ctx, long); err != nil || !e.Running || e.Pid == 0 || e.ExitCode != 0 {
+			t.Errorf("running: %+v, %v", e, err)
+		}
+		fresh := create(ExecConfig{Cmd: []string{"true"}, AttachStdout: true})
+
+		expect := func(what string, err, want error) {
+			t.Helper()
+			if !errors.Is(err, want) {
+				t.Errorf("%s: %v; want %v", what, err, want)
+			} else {
+				t.Logf("%s: %v", what, err)
+			}
+		}
+		streams := AttachOptions{Stdout: io.Discard}
+		expect("start of a running exec", c.StartExecDetached(ctx, long), ErrConflict)
+		expect("start of an ended exec", c.StartExecDetached(ctx, detached), ErrConflict)
+		if v.Podman {
+			expect("attached start of an ended exec", errOf(c.StartExec(ctx, detached, streams)), ErrConflict)
+		} else {
+			var o, w bytes.Buffer
+			join, err := c.StartExec(ctx, detached, AttachOptions{Stdout: &o, Stderr: &w})
+			if text, err := joined(&o, &w, join, err); err != nil || !strings.Contains(text.(string), "has already run") {
+				t.Errorf("attached start of an ended exec: %v, %q", err, text)
+			}
+		}
+		none := strings.Repeat("0", 64)
+		expect("start of no exec", c.StartExecDetached(ctx, none), ErrNoSuchExec)
+		expect("attached start of no exec", errOf(c.StartExec(ctx, none, streams)), ErrNoSuchExec)
+		expect("inspect of no exec", errOf(c.InspectExec(ctx, none)), ErrNoSuchExec)
+		expect("exec in no container", errOf(c.CreateExec(ctx, testName(), ExecConfig{Cmd: []string{"true"}})), ErrNoSuchContainer)
+
+		if err := c.PauseContainer(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		expect("exec in a paused container", errOf(c.CreateExec(ctx, id, ExecConfig{Cmd: []string{"true"}})), ErrConflict)
+		expect("start in a paused container", c.StartExecDetached(ctx, fresh), ErrConflict)
+		expect("attached start in a paused container", errOf(c.StartExec(ctx, fresh, streams)), ErrConflict)
+		if err := c.UnpauseContainer(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.StopContainer(ctx, id, StopOptions{Time: new(int)}); err != nil {
+			t.Fatal(err)
+		}
+		expect("exec in an ended container", errOf(c.CreateExec(ctx, id, ExecConfig{Cmd: []string{"true"}})), ErrConflict)
+		ended := ErrNoSuchExec
+		if v.Podman {
+			ended = ErrConflict
+		}
+		expect("start in an ended container", c.StartExecDetached(ctx, fresh), ended)
+		expect("attached start in an ended container", errOf(c.StartExec(ctx, fresh, streams)), ended)
+	})
+}
+
+// awaitExec waits until a command has ended: its exit code may come behind its
+// output.
+func awaitExec(t *testing.T, ctx context.Context, c *Client, id string) Exec {
+	t.Helper()
+	for {
+		e, err := c.InspectExec(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Running {
+			return e
+		}
+	}
+}
+
+// Cancelling ends our part of an exec, whatever it does.
+func TestRealExecCancel(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		id := startReal(t, ctx, c)
+		exec, err := c.CreateExec(ctx, id, ExecConfig{Cmd: []string{"sleep", "600"}, AttachStdin: true, AttachStdout: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		callCtx, cancel := context.WithCancel(ctx)
+		stdin, _ := io.Pipe() // nothing comes, and it does not end
+		join, err := c.StartExec(callCtx, exec, AttachOptions{Stdin: stdin, Stdout: &bytes.Buffer{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(50*time.Millisecond, cancel)
+		if err := join(); err != context.Canceled {
+			t.Error(err)
+		}
+	})
 }

@@ -35,7 +35,8 @@ type request struct {
 	doubt  string     // what a lost connection leaves unknown: "it may have been created"
 	needs  []need     // what older engines would not heed, or not know
 
-	// upgrade asks for the connection as such, in both directions, for attach.
+	// upgrade asks for the connection as such, in both directions, for attach
+	// and exec.
 	upgrade bool
 
 	// replayable says that doing it twice does no harm, so that net/http may
