@@ -2,6 +2,8 @@ package dockerapi
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -127,4 +129,26 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 		LogOpts:   answer.HostConfig.LogConfig.Config,
 		State:     answer.State.ofDocker(),
 	}, nil
+}
+
+// InspectContainerRaw is all that the engine tells of a container, as it tells
+// it: one JSON object, whose fields differ between engines. Its errors:
+// [ErrNoSuchContainer].
+//
+// API: GET /containers/{id}/json.
+func (c *Client) InspectContainerRaw(ctx context.Context, id string) (json.RawMessage, error) {
+	r, err := container(opInspect, http.MethodGet, id, "/json")
+	if err != nil {
+		return nil, err
+	}
+	r.want = []int{http.StatusOK}
+	r.limit = c.limits.read
+	var answer json.RawMessage
+	if err := c.do(ctx, r, &answer); err != nil {
+		return nil, err
+	}
+	if len(answer) == 0 || answer[0] != '{' {
+		return nil, c.broken(ctx, ctx, r, &garbledError{start: excerpt(answer), err: errors.New("no JSON object")})
+	}
+	return answer, nil
 }

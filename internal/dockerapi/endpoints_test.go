@@ -3,6 +3,7 @@ package dockerapi
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -144,6 +145,11 @@ var endpoints = []struct {
 			State: State{Status: "exited", Running: true, Paused: true, Restarting: true, OOMKilled: true, Dead: true, ExitCode: 137, Error: "why",
 				StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC)},
 		},
+	}, {
+		name:    "inspect raw",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectContainerRaw(ctx, "web") },
+		request: "GET /containers/web/json", status: 200,
+		answer: ` {"Id":"x", "Size":12345678901234567890,"New":{"a":["<"]}}` + "\n", want: json.RawMessage(`{"Id":"x", "Size":12345678901234567890,"New":{"a":["<"]}}`),
 	}, {
 		name:    "list",
 		call:    func(ctx context.Context, c *Client) (any, error) { return c.ListContainers(ctx, ListOptions{}) },
@@ -440,6 +446,7 @@ func TestRefusedLocally(t *testing.T) {
 		"dots":         c.RemoveContainer(ctx, "..", RemoveOptions{}),
 		"dot":          errOf(c.InspectContainer(ctx, ".")),
 		"path":         errOf(c.InspectContainer(ctx, "a/../b")),
+		"raw":          errOf(c.InspectContainerRaw(ctx, "..")),
 		"wait":         errOf(c.WaitContainer(ctx, "", NextExit)),
 		"attach":       errOf(c.AttachContainer(ctx, "", AttachOptions{Stdout: &buffer})),
 		"no streams":   errOf(c.AttachContainer(ctx, "x", AttachOptions{})),

@@ -295,6 +295,7 @@ func everyCall(ctx context.Context, c *Client) map[string]error {
 		"restart": c.RestartContainer(ctx, "x", StopOptions{Time: new(int)}),
 		"remove":  c.RemoveContainer(ctx, "x", RemoveOptions{}),
 		"inspect": errOf(c.InspectContainer(ctx, "x")),
+		"raw":     errOf(c.InspectContainerRaw(ctx, "x")),
 		"list":    errOf(c.ListContainers(ctx, ListOptions{})),
 		"wait":    wait,
 		"attach":  attachErr,
@@ -550,5 +551,23 @@ func TestReplay(t *testing.T) {
 				t.Errorf("%d requests, want %d", got, want)
 			}
 		})
+	}
+}
+
+// A raw inspect passes on any object, but only that.
+func TestHostileRawInspect(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "unreachable", "<html>": "unreachable", `{"Id":"x`: "unreachable", "null": "unreachable", `"x"`: "unreachable",
+		"[]": "unreachable", "7": "unreachable", `{}`: "", `{"message":"proxy"}`: "",
+	} {
+		c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+			if !answerPing(w, r) {
+				io.WriteString(w, text)
+			}
+		})
+		raw, err := c.InspectContainerRaw(background(t), "x")
+		if kindsOf(err) != want || err == nil && string(raw) != text {
+			t.Errorf("%s: %s, %v", text, raw, err)
+		}
 	}
 }

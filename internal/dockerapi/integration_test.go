@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -170,6 +171,10 @@ func TestRealRun(t *testing.T) {
 			got.State.ExitCode != 7 || got.State.StartedAt.IsZero() || got.State.FinishedAt.Before(got.State.StartedAt) ||
 			time.Since(got.Created) > time.Hour {
 			t.Errorf("inspect = %+v", got)
+		}
+		raw, err := c.InspectContainerRaw(ctx, name)
+		if err != nil || !json.Valid(raw) || !bytes.Contains(raw, []byte(id)) {
+			t.Errorf("raw inspect = %s, %v", raw, err)
 		}
 		list, err := c.ListContainers(ctx, ListOptions{All: true, Name: name, Labels: []string{"dockerapi-test=" + name}, Statuses: []string{"exited", "dead"}})
 		if err != nil || len(list) != 1 || list[0].ID != id || list[0].Name != name || list[0].Status != "exited" || time.Since(list[0].Created) > time.Hour {
