@@ -1,0 +1,250 @@
+package dockerapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Credentials are those for registries that "docker login" keeps for a person:
+// in the file config.json, or by way of it in a credential helper. They are
+// looked up anew each time, so that a login counts at once.
+type Credentials struct {
+	path        string        // of config.json; "": there is none
+	helperLimit time.Duration // how long a credential helper may take
+}
+
+const (
+	maxConfig = 1 << 20 // bytes of config.json, and of a helper's answer
+
+	// hubKey is what Docker Hub is called among the credentials.
+	hubKey = "https://index.docker.io/v1/"
+)
+
+// LoadCredentials finds config.json in $DOCKER_CONFIG, else in $HOME/.docker,
+// and returns an error where it is there and cannot be used. That it is not
+// there is none: registries are then asked anonymously, until it is.
+func LoadCredentials(getenv func(string) string) (*Credentials, error) {
+	c := &Credentials{helperLimit: 30 * time.Second}
+	switch dir, home := getenv("DOCKER_CONFIG"), getenv("HOME"); {
+	case dir != "":
+		c.path = filepath.Join(dir, "config.json")
+	case home != "":
+		c.path = filepath.Join(home, ".docker", "config.json")
+	}
+	if _, err := c.read(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// For returns what [PullOptions.Auth] takes for the registry of an image, or ""
+// where there are no credentials for it. The program of a credential helper is
+// run where the file names one: for the registry, or for all.
+//
+// Errors say what to do, and show no secret. One of ctx comes back bare.
+func (c *Credentials) For(ctx context.Context, ref string) (auth string, err error) {
+	config, err := c.read()
+	if err != nil {
+		return "", err
+	}
+	key := credentialsKey(ref)
+	var found registryAuth
+	if name := config.helper(key); name != "" {
+		found, err = c.ask(ctx, name, key)
+	} else {
+		found, err = c.stored(config, key)
+	}
+	if err != nil || found == (registryAuth{}) {
+		return "", err
+	}
+	found.ServerAddress = key
+	text, err := json.Marshal(found)
+	if err != nil { // five strings
+		panic(err)
+	}
+	return base64.URLEncoding.EncodeToString(text), nil
+}
+
+// registryAuth is the content of X-Registry-Auth.
+type registryAuth struct {
+	Username      string `json:"username,omitempty"`
+	Password      string `json:"password,omitempty"`
+	IdentityToken string `json:"identitytoken,omitempty"`
+	RegistryToken string `json:"registrytoken,omitempty"`
+	ServerAddress string `json:"serveraddress,omitempty"`
+}
+
+// credentialsKey is what the credentials for an image are kept under: the
+// registry's host and port. As to Docker, the first part of a reference is a
+// host only if it looks like one.
+func credentialsKey(ref string) string {
+	host, _, found := strings.Cut(ref, "/")
+	looksLikeHost := strings.ContainsAny(host, ".:") || host == "localhost" || strings.ToLower(host) != host
+	if !found || !looksLikeHost || host == "docker.io" || host == "index.docker.io" {
+		return hubKey
+	}
+	return host
+}
+
+// configFile is what is read of config.json.
+type configFile struct {
+	Auths       map[string]storedAuth `json:"auths"`
+	CredHelpers map[string]string     `json:"credHelpers"`
+	CredsStore  string                `json:"credsStore"`
+}
+
+type storedAuth struct {
+	Auth          string `json:"auth"` // base64 of USER:PASSWORD
+	Username      string `json:"username"`
+	Password      string `json:"password"`
+	IdentityToken string `json:"identitytoken"`
+	RegistryToken string `json:"registrytoken"`
+}
+
+// read reads config.json, which may not be there.
+func (c *Credentials) read() (*configFile, error) {
+	config := &configFile{}
+	if c.path == "" {
+		return config, nil
+	}
+	file, err := os.Open(c.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return config, nil
+	}
+	var text []byte
+	if err == nil {
+		defer file.Close()
+		text, err = io.ReadAll(io.LimitReader(file, maxConfig+1))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("registry credentials: %w; make the file readable to this user, or let DOCKER_CONFIG name another folder", err)
+	}
+	if len(text) > maxConfig {
+		return nil, fmt.Errorf("registry credentials: %s is larger than %d bytes; is it the docker CLI's file?", c.path, maxConfig)
+	}
+	// Not the decoder's own words, which may quote a part of a secret.
+	err = json.Unmarshal(text, config)
+	var syntax *json.SyntaxError
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return config, nil
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return nil, fmt.Errorf("registry credentials: %s: line %d: %s has a value of the wrong type", c.path, line(text, wrongType.Offset), wrongType.Field)
+	case errors.As(err, &syntax):
+		return nil, fmt.Errorf("registry credentials: %s is not valid JSON, see line %d; mend it, or remove it and log in again", c.path, line(text, syntax.Offset))
+	}
+	return nil, fmt.Errorf("registry credentials: %s is not a JSON object; mend it, or remove it and log in again", c.path)
+}
+
+// line is the number of the line that an offset is in.
+func line(text []byte, offset int64) int {
+	return 1 + bytes.Count(text[:min(offset, int64(len(text)))], []byte("\n"))
+}
+
+// helper is the name of the credential helper for a registry, or "". An entry
+// for the registry counts before that for all, also one that is empty.
+func (f *configFile) helper(key string) string {
+	if name, ok := lookUp(f.CredHelpers, key); ok {
+		return name
+	}
+	return f.CredsStore
+}
+
+// lookUp finds the entry for a registry: under its key, else under another
+// spelling of it, as older CLIs and people write it.
+func lookUp[V any](entries map[string]V, key string) (V, bool) {
+	if v, ok := entries[key]; ok {
+		return v, true
+	}
+	for _, stored := range slices.Sorted(maps.Keys(entries)) {
+		if sameRegistry(stored, key) {
+			return entries[stored], true
+		}
+	}
+	var none V
+	return none, false
+}
+
+func sameRegistry(stored, key string) bool {
+	stored = strings.TrimPrefix(strings.TrimPrefix(stored, "https://"), "http://")
+	host, path, _ := strings.Cut(stored, "/")
+	if key == hubKey {
+		// The CLI keeps other things of Hub below its address: v1/access-token.
+		path = strings.Trim(path, "/")
+		return (host == "index.docker.io" || host == "docker.io") && (path == "" || path == "v1" || path == "v2")
+	}
+	return host == key
+}
+
+// stored is what config.json itself has for a registry.
+func (c *Credentials) stored(config *configFile, key string) (registryAuth, error) {
+	entry, _ := lookUp(config.Auths, key)
+	auth := registryAuth{
+		Username: entry.Username, Password: entry.Password,
+		IdentityToken: entry.IdentityToken, RegistryToken: entry.RegistryToken,
+	}
+	if entry.Auth == "" {
+		return auth, nil
+	}
+	text, err := base64.StdEncoding.DecodeString(entry.Auth)
+	user, password, ok := strings.Cut(string(text), ":")
+	if err != nil || !ok {
+		return registryAuth{}, fmt.Errorf(`registry credentials: %s: the "auth" of %s is not base64 of USER:PASSWORD; log in again with: docker login %[2]s`, c.path, key)
+	}
+	auth.Username, auth.Password = user, strings.Trim(password, "\x00")
+	return auth, nil
+}
+
+// ask runs the credential helper of this name. What it prints is shown to
+// nobody, in a failure too: a secret may stand in it.
+func (c *Credentials) ask(ctx context.Context, name, key string) (registryAuth, error) {
+	program := "docker-credential-" + name
+	fail := func(format string, args ...any) (registryAuth, error) {
+		return registryAuth{}, fmt.Errorf("registry credentials: credential helper %s for %s: "+format, append([]any{program, key}, args...)...)
+	}
+	if strings.ContainsAny(name, `/\`) {
+		return fail("that is not the name of a helper; see credsStore and credHelpers in %s", c.path)
+	}
+	limited, cancel := context.WithTimeout(ctx, c.helperLimit)
+	defer cancel()
+	stdout := &prefixWriter{max: maxConfig}
+	cmd := exec.CommandContext(limited, program, "get")
+	cmd.Stdin = strings.NewReader(key)
+	cmd.Stdout = stdout
+	cmd.WaitDelay = time.Second // where a child of its own holds stdout
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return registryAuth{}, ctx.Err()
+	case errors.Is(err, exec.ErrNotFound):
+		return fail("there is no such program on PATH; install it, or take it out of %s", c.path)
+	case limited.Err() != nil:
+		return fail("no answer within %v; does it wait for a person? Try: echo %s | %s get", c.helperLimit, key, program)
+	case err != nil && strings.TrimSpace(string(stdout.bytes)) == "credentials not found in native keychain":
+		return registryAuth{}, nil
+	case err != nil:
+		return fail("%v; to see why: echo %s | %s get", err, key, program)
+	}
+	var answer struct{ Username, Secret string }
+	if json.Unmarshal(stdout.bytes, &answer) != nil {
+		return fail("its answer is not a JSON object with Username and Secret; is it a credential helper?")
+	}
+	if answer.Username == "<token>" {
+		return registryAuth{IdentityToken: answer.Secret}, nil
+	}
+	return registryAuth{Username: answer.Username, Password: answer.Secret}, nil
+}
