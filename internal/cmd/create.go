@@ -176,7 +176,7 @@ func (r *Run) pull(t *task) error {
 	t.log.Info("pulling image", "image", r.Image)
 	start := time.Now()
 	err := t.try(func() error {
-		return t.pool.Docker.PullImage(t.ctx, r.Image, "", func(p dockerapi.PullProgress) {
+		return t.pool.Docker.PullImage(t.ctx, r.Image, dockerapi.PullOptions{}, func(p dockerapi.PullProgress) {
 			t.log.Debug("pulling image", "image", r.Image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
 		})
 	})

@@ -25,7 +25,7 @@ type Docker interface {
 	AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (join func() error, err error)
 	RemembersCreation(ctx context.Context, c dockerapi.Container) (bool, error)
 	ContainerLogs(ctx context.Context, id string, o dockerapi.LogsOptions) (join func() error, err error)
-	PullImage(ctx context.Context, ref, platform string, progress func(dockerapi.PullProgress)) error
+	PullImage(ctx context.Context, ref string, o dockerapi.PullOptions, progress func(dockerapi.PullProgress)) error
 }
 
 var _ Docker = (*dockerapi.Client)(nil)

@@ -350,7 +350,7 @@ func (f *fakeDocker) copy(ctx context.Context, c *fakeContainer, next int, follo
 	}
 }
 
-func (f *fakeDocker) PullImage(ctx context.Context, ref, platform string, progress func(dockerapi.PullProgress)) error {
+func (f *fakeDocker) PullImage(ctx context.Context, ref string, o dockerapi.PullOptions, progress func(dockerapi.PullProgress)) error {
 	err := f.enter(ctx, "pull", ref)
 	defer f.mu.Unlock()
 	if err == nil {

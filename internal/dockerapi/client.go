@@ -53,7 +53,7 @@ type limits struct {
 	change time.Duration // create, start, remove: storage and runtime may be slow
 	stop   time.Duration // beyond the grace period: the engine takes up to 10 s more to kill
 	header time.Duration // attach, exec, wait, logs: until the header; their end is not limited
-	pull   time.Duration // pull: until the header, which comes with the registry's first answer
+	pull   time.Duration // pull: until the header, which comes with the registry's first answer, and each next step
 }
 
 var defaultLimits = limits{

@@ -24,6 +24,7 @@ var endpoints = []struct {
 
 	request string // METHOD PATH?QUERY, behind the version
 	body    string // of the request; "" for none
+	auth    string // X-Registry-Auth
 	upgrade bool
 
 	status int
@@ -304,7 +305,7 @@ var endpoints = []struct {
 		answer: frame(1, "out") + frame(2, "err"), want: "out|err",
 	}, {
 		name:    "pull",
-		call:    func(ctx context.Context, c *Client) (any, error) { return pull(ctx, c, "busybox", "") },
+		call:    func(ctx context.Context, c *Client) (any, error) { return pull(ctx, c, "busybox", PullOptions{}) },
 		request: "POST /images/create?fromImage=busybox&tag=latest", status: 200,
 		answer: `{"status":"Pulling from library/busybox","id":"latest"}` + "\r\n" +
 			`{"status":"Downloading","progressDetail":{"current":5,"total":10},"progress":"[=> ]","id":"0123"}` + "\r\n" +
@@ -313,14 +314,21 @@ var endpoints = []struct {
 	}, {
 		name: "pull by digest from a port for a platform",
 		call: func(ctx context.Context, c *Client) (any, error) {
-			return pull(ctx, c, "reg:5000/a/b:1.2@sha256:ff", "linux/arm64")
+			return pull(ctx, c, "reg:5000/a/b:1.2@sha256:ff", PullOptions{Platform: "linux/arm64"})
 		},
 		request: "POST /images/create?fromImage=reg%3A5000%2Fa%2Fb&platform=linux%2Farm64&tag=sha256%3Aff", status: 200,
 		answer: `{"status":"x"}`, want: []PullProgress{{Status: "x"}},
 	}, {
 		name:    "pull by tag from a port",
-		call:    func(ctx context.Context, c *Client) (any, error) { return pull(ctx, c, "reg:5000/a", "") },
+		call:    func(ctx context.Context, c *Client) (any, error) { return pull(ctx, c, "reg:5000/a", PullOptions{}) },
 		request: "POST /images/create?fromImage=reg%3A5000%2Fa&tag=latest", status: 200,
+		answer: `{"status":"x"}`, want: []PullProgress{{Status: "x"}},
+	}, {
+		name: "pull with credentials",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return pull(ctx, c, "reg/a", PullOptions{Auth: "eyJ1c2VybmFtZSI6Ij8_In0="})
+		},
+		request: "POST /images/create?fromImage=reg%2Fa&tag=latest", auth: "eyJ1c2VybmFtZSI6Ij8_In0=", status: 200,
 		answer: `{"status":"x"}`, want: []PullProgress{{Status: "x"}},
 	}, {
 		name: "image exists",
@@ -349,9 +357,9 @@ func joined(o, e *bytes.Buffer, join func() error, err error) (any, error) {
 	return o.String() + "|" + e.String(), err
 }
 
-func pull(ctx context.Context, c *Client, ref, platform string) (any, error) {
+func pull(ctx context.Context, c *Client, ref string, o PullOptions) (any, error) {
 	var steps []PullProgress
-	err := c.PullImage(ctx, ref, platform, func(p PullProgress) { steps = append(steps, p) })
+	err := c.PullImage(ctx, ref, o, func(p PullProgress) { steps = append(steps, p) })
 	return steps, err
 }
 
@@ -394,6 +402,9 @@ func TestEndpoints(t *testing.T) {
 					}
 					if test.body != "" {
 						header.Set("Content-Type", "application/json")
+					}
+					if test.auth != "" {
+						header.Set("X-Registry-Auth", test.auth)
 					}
 					if test.upgrade {
 						header.Set("Connection", "Upgrade")
@@ -461,9 +472,13 @@ func TestRefusedLocally(t *testing.T) {
 		"logs":         errOf(c.ContainerLogs(ctx, "", LogsOptions{Stdout: &buffer})),
 		"no logs":      errOf(c.ContainerLogs(ctx, "x", LogsOptions{})),
 		"tail":         errOf(c.ContainerLogs(ctx, "x", LogsOptions{Stdout: &buffer, Tail: "-1"})),
-		"no image":     c.PullImage(ctx, "", "", nil),
-		"no tag":       c.PullImage(ctx, "busybox:", "", nil),
-		"no digest":    c.PullImage(ctx, "busybox@", "", nil),
+		"no image":     c.PullImage(ctx, "", PullOptions{}, nil),
+		"no tag":       c.PullImage(ctx, "busybox:", PullOptions{}, nil),
+		"no base64":    c.PullImage(ctx, "busybox", PullOptions{Auth: "secret"}, nil),
+		"std base64":   c.PullImage(ctx, "busybox", PullOptions{Auth: "eyJ1c2VybmFtZSI6Ij8/In0="}, nil),
+		"unpadded":     c.PullImage(ctx, "busybox", PullOptions{Auth: "eyJ1c2VybmFtZSI6Ij8_In0"}, nil),
+		"no JSON":      c.PullImage(ctx, "busybox", PullOptions{Auth: "c2VjcmV0"}, nil),
+		"no digest":    c.PullImage(ctx, "busybox@", PullOptions{}, nil),
 		"image path":   errOf(c.ImageExists(ctx, "../containers/x")),
 		"image empty":  errOf(c.ImageExists(ctx, "")),
 		"image slash":  errOf(c.ImageExists(ctx, "a//b")),
@@ -471,12 +486,12 @@ func TestRefusedLocally(t *testing.T) {
 		"long env":     errOf(c.CreateContainer(ctx, "x", ContainerConfig{Env: []string{strings.Repeat("x", 131072)}})),
 		"nul":          errOf(c.CreateContainer(ctx, "x", ContainerConfig{Entrypoint: []string{"a\x00"}})),
 	} {
-		if !errors.Is(err, ErrInvalid) {
+		if !errors.Is(err, ErrInvalid) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "eyJ") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	for _, id := range []string{"sha256:" + fullID, fullID} {
-		if err := c.PullImage(ctx, id, "", nil); !errors.Is(err, ErrNoSuchImage) {
+		if err := c.PullImage(ctx, id, PullOptions{}, nil); !errors.Is(err, ErrNoSuchImage) {
 			t.Errorf("pull of an image id: %v", err)
 		}
 	}

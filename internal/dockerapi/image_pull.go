@@ -2,12 +2,16 @@ package dockerapi
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"time"
 )
 
 // PullProgress is one step of a pull.
@@ -19,51 +23,87 @@ type PullProgress struct {
 	Current, Total int64
 }
 
+// PullOptions say how an image is pulled.
+type PullOptions struct {
+	// Platform is OS[/ARCH[/VARIANT]]; "" is that of the engine.
+	Platform string
+
+	// Auth is what the registry is asked with, in the form of the header
+	// X-Registry-Auth: see [Credentials.For]. "" is anonymous. It stands in no
+	// error.
+	Auth string
+}
+
 // PullImage pulls an image, and returns when the engine has it. ref is a name
 // with a tag or digest, or without, which means :latest; the engine alone would
-// take that as every tag there is. platform is OS[/ARCH[/VARIANT]], or "" for
-// that of the engine. progress, unless nil, is called with each step, by the
-// goroutine that called PullImage.
+// take that as every tag there is. progress, unless nil, is called with each
+// step, by the goroutine that called PullImage.
 //
-// The registry is asked without credentials. The engine reports most failures
-// after it has answered with success, and they come out like any other:
-// [ErrNoSuchImage], [ErrUnauthorized], [ErrTemporary]. Cancelling ctx ends the
-// pull on the engine too.
+// The engine reports most failures after it has answered with success, and they
+// come out like any other: [ErrNoSuchImage], [ErrUnauthorized], [ErrTemporary].
+// Some registries, and Docker's classic image store with most, say of an image
+// that is not for these credentials that there is no such image. A pull of which
+// nothing has come for 5 minutes, although the engine answers, is given up with
+// ErrTemporary. Cancelling ctx ends the pull on the engine too.
 //
 // API: POST /images/create.
-func (c *Client) PullImage(ctx context.Context, ref string, platform string, progress func(PullProgress)) error {
+func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progress func(PullProgress)) error {
 	r := &request{
 		op: opPull, target: ref,
 		method: http.MethodPost, path: "/images/create",
 		want: []int{http.StatusOK}, limit: c.limits.pull,
 		doubt: "the image may be incomplete",
+		auth:  o.Auth,
 	}
 	name, tag, err := r.splitReference(ref)
 	if err != nil {
 		return err
 	}
 	r.query = url.Values{"fromImage": {name}, "tag": {tag}}
-	if platform != "" {
-		r.query.Set("platform", platform)
+	if o.Platform != "" {
+		r.query.Set("platform", o.Platform)
+	}
+	// Docker takes anything else for no credentials, and does not say so.
+	if auth, err := base64.URLEncoding.DecodeString(o.Auth); err != nil || o.Auth != "" && !json.Valid(auth) {
+		return r.refuse("the registry credentials are not JSON in padded base64url")
 	}
 	s, err := c.open(ctx, r)
-	if err != nil {
+	opened := err == nil
+	if opened {
+		defer s.close()
+		err = s.pulled(c.limits.pull, progress)
+	}
+	stalled := errors.Is(err, os.ErrDeadlineExceeded) && !errors.As(err, new(*dialError))
+	if !errors.Is(err, ErrUnreachable) || !opened && !stalled {
 		return err
 	}
-	defer s.close()
-	err = s.pulled(progress)
-	if !errors.Is(err, ErrUnreachable) {
-		return err
+	if opened {
+		s.close() // ends the pull
 	}
-	// The stream broke without having told of an error. The image itself tells
-	// whether the pull had come to its end by then.
-	if ok, existsErr := c.ImageExists(ctx, ref); isContextError(existsErr) {
+	// The stream broke, or went silent, without having told of an error. The
+	// image itself tells whether the pull had come to its end by then.
+	switch ok, existsErr := c.ImageExists(ctx, ref); {
+	case isContextError(existsErr):
 		return existsErr
-	} else if ok {
+	case stalled && !errors.Is(existsErr, ErrUnreachable):
+		return &stallError{describe(r.op, r.target), c.limits.pull}
+	case ok && !stalled:
 		return nil
 	}
 	return err
 }
+
+// stallError is an ErrTemporary: the engine is there, and nothing more came of
+// what it was doing.
+type stallError struct {
+	doing string // `pull image "busybox"`
+	limit time.Duration
+}
+
+func (e *stallError) Error() string {
+	return fmt.Sprintf("%s: nothing has come for %v, so it was given up; does the registry answer the engine?", e.doing, e.limit)
+}
+func (e *stallError) Is(target error) bool { return target == ErrTemporary }
 
 // splitReference takes a reference apart into what the engine calls fromImage
 // and tag; a digest is a tag to it, and stands for one where both are given.
@@ -92,12 +132,14 @@ func (r *request) splitReference(ref string) (name, tag string, err error) {
 	return name, tag, nil
 }
 
-// pulled reads the progress of a pull to its end.
-func (s *stream) pulled(progress func(PullProgress)) error {
+// pulled reads the progress of a pull to its end, each step of it within limit.
+func (s *stream) pulled(limit time.Duration, progress func(PullProgress)) error {
+	s.r.limit = limit
 	body := &budgetReader{r: s.body}
 	decoder := json.NewDecoder(body)
 	for lines := 0; ; lines++ {
 		body.left = maxErrorBody
+		s.conn.SetReadDeadline(time.Now().Add(limit))
 		var line struct {
 			ID             string `json:"id"`
 			Status         string `json:"status"`

@@ -326,7 +326,7 @@ func TestRealRefusals(t *testing.T) {
 		}
 		// Not UPPER/case: newer engines take the part before the slash for a registry.
 		expect("bad image", errOf(c.CreateContainer(ctx, testName(), ContainerConfig{Image: "lower/CASE"})), ErrInvalid)
-		expect("pull of a bad image", c.PullImage(ctx, "lower/CASE", "", nil), ErrInvalid)
+		expect("pull of a bad image", c.PullImage(ctx, "lower/CASE", PullOptions{}, nil), ErrInvalid)
 
 		name := testName()
 		id := createReal(t, ctx, c, name, ContainerConfig{Cmd: []string{"sleep", "60"}})
@@ -383,7 +383,7 @@ func TestRealRefusals(t *testing.T) {
 		}
 		// No registry listens there, so that this fails alike with and without
 		// a network.
-		expect("pull", c.PullImage(ctx, "localhost:1/no/such:image", "", nil), ErrTemporary)
+		expect("pull", c.PullImage(ctx, "localhost:1/no/such:image", PullOptions{}, nil), ErrTemporary)
 	})
 }
 

@@ -32,6 +32,7 @@ type request struct {
 	query  url.Values // nil: none
 	body   []byte     // JSON; nil: no body
 	want   []int      // the statuses of success
+	auth   string     // X-Registry-Auth, a secret; "": none
 	doubt  string     // what a lost connection leaves unknown: "it may have been created"
 	needs  []need     // what older engines would not heed, or not know
 
@@ -154,6 +155,9 @@ func (c *Client) newRequest(ctx context.Context, r *request, prefix string) *htt
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.body)), nil }
 		req.ContentLength = int64(len(r.body))
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.auth != "" {
+		req.Header.Set("X-Registry-Auth", r.auth)
 	}
 	if r.replayable {
 		req.Header["Idempotency-Key"] = []string{} // net/http's mark; nothing is sent

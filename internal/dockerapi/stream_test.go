@@ -489,7 +489,7 @@ func TestCancel(t *testing.T) {
 
 			ctx, cancel := context.WithCancel(background(t))
 			time.AfterFunc(20*time.Millisecond, cancel)
-			if err := c.PullImage(ctx, "x", "", nil); err != context.Canceled {
+			if err := c.PullImage(ctx, "x", PullOptions{}, nil); err != context.Canceled {
 				t.Errorf("pull: %v", err)
 			}
 		})
@@ -605,7 +605,7 @@ func TestPullEnds(t *testing.T) {
 					io.WriteString(conn, test.text)
 					conn.Close()
 				})
-				err := c.PullImage(background(t), "x", "", nil)
+				err := c.PullImage(background(t), "x", PullOptions{}, nil)
 				if asked != (test.kind == "unreachable") {
 					t.Errorf("inspected: %v", asked)
 				}
@@ -639,7 +639,7 @@ func TestPullCancelledInInspect(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	})
-	if err := c.PullImage(ctx, "x", "", nil); err != context.Canceled {
+	if err := c.PullImage(ctx, "x", PullOptions{}, nil); err != context.Canceled {
 		t.Error(err)
 	}
 }
@@ -695,4 +695,67 @@ func TestConcurrentUse(t *testing.T) {
 	if calls.Load() != 400 {
 		t.Errorf("%d calls", calls.Load())
 	}
+}
+
+// A pull of which nothing comes is given up and ended: by an engine that answers
+// otherwise as a failure that may pass, by one that does not as unreachable.
+func TestPullStalls(t *testing.T) {
+	const limit = 150 * time.Millisecond
+	for _, test := range []struct {
+		name    string
+		start   string // of the answer, before it stalls
+		answers bool   // the engine, to an inspect
+		kind    string
+		says    string
+	}{
+		{"before the header", "", true, "temporary", `pull image "x": nothing has come for 150ms, so it was given up; does the registry answer the engine?`},
+		{"before the first step", "HTTP/1.1 200 OK\r\n\r\n", true, "temporary", "nothing has come for 150ms"},
+		{"in a blob", "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"Downloading\"}\n", true, "temporary", "nothing has come for 150ms"},
+		{"in a line", "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"Down", true, "temporary", "nothing has come for 150ms"},
+		{"engine, before the header", "", false, "unreachable", "no answer within 150ms"},
+		{"engine, in a blob", "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"Downloading\"}\n", false, "unreachable", "no answer within 150ms"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			gone := make(chan struct{})
+			c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case answerPing(w, r):
+				case r.Method == "GET" && test.answers:
+					// That of an earlier pull: it proves nothing.
+					io.WriteString(w, `{"Id":"sha256:x"}`)
+				case r.Method == "GET":
+					<-r.Context().Done()
+				default:
+					conn, rw := hijack(w)
+					defer conn.Close()
+					io.WriteString(conn, test.start)
+					rw.ReadByte()
+					close(gone)
+				}
+			})
+			c.limits.pull, c.limits.read = limit, limit
+			err := c.PullImage(background(t), "x", PullOptions{}, nil)
+			if err == nil || kindsOf(err) != test.kind || !strings.Contains(err.Error(), test.says) || isDeadline(err) {
+				t.Errorf("kind %q: %v", kindsOf(err), err)
+			}
+			await(t, gone)
+		})
+	}
+	t.Run("never for long", func(t *testing.T) {
+		c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+			if answerPing(w, r) {
+				return
+			}
+			for range 10 {
+				io.WriteString(w, `{"status":"Downloading"}`)
+				w.(http.Flusher).Flush()
+				time.Sleep(limit / 5)
+			}
+		})
+		c.limits.pull = limit
+		if err := c.PullImage(background(t), "x", PullOptions{}, nil); err != nil {
+			t.Error(err)
+		}
+	})
 }
