@@ -136,13 +136,15 @@ var (
 	unauthorized = []string{
 		"unauthorized", "no basic auth credentials", "authentication required",
 		"access to the resource is denied", "denied: ", ": denied", "incorrect username or password",
+		": 403 forbidden", "error parsing http 401", "error parsing http 403", "statuscode: 401", "statuscode: 403",
 	}
-	tooManyRequests = []string{"toomanyrequests", "too many requests"}
+	tooManyRequests = []string{"toomanyrequests", "too many requests", "error parsing http 429", "statuscode: 429"}
 
-	// registryDown are a registry's own statuses, as the engine quotes them.
+	// registryDown are a registry's own statuses, as the engine quotes them:
+	// Docker with the answer in JSON, without, and Podman.
 	registryDown = []string{
 		": 500 internal server error", ": 502 bad gateway", ": 503 service unavailable", ": 504 gateway timeout",
-		"error parsing http 5",
+		"error parsing http 5", "statuscode: 5",
 	}
 
 	badRequest = []string{
@@ -157,7 +159,8 @@ var (
 		"context deadline exceeded", "context canceled", "i/o timeout", "tls handshake timeout",
 		"timeout exceeded while awaiting", "request canceled while waiting",
 		"device or resource busy", "device is busy", "resource temporarily unavailable",
-		"connection refused", "connection reset", "broken pipe", "unexpected eof", ": eof",
+		"connection refused", "connection reset", "connection timed out", "broken pipe", "unexpected eof", ": eof",
+		"use of closed network connection", "server closed idle connection", "goaway", "stream error: stream id",
 		"network is unreachable", "no route to host",
 		"no such host", "server misbehaving", "temporary failure in name resolution",
 		"ttrpc: closed", "transport is closing", "code = unavailable",

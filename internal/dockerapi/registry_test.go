@@ -32,13 +32,13 @@ type registry struct {
 
 	failures atomic.Int32  // how many requests fail first
 	failure  int           // with which status
+	html     bool          // and a text that is a proxy's
 	hang     chan struct{} // not nil: a blob stops halfway until this is closed
 	silent   chan struct{} // not nil: a manifest does not come until this is closed
 
 	blobs     map[string][]byte // by digest
 	manifests map[string][]byte // by NAME and tag
-	mu        sync.Mutex
-	sent      []string // the Authorization of each request, where it had one
+	asked     atomic.Int32      // how many requests came
 }
 
 // newRegistry serves until the end of the test.
@@ -116,11 +116,7 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`, code, message)
 	}
-	if sent := r.Header.Get("Authorization"); sent != "" {
-		g.mu.Lock()
-		g.sent = append(g.sent, sent)
-		g.mu.Unlock()
-	}
+	g.asked.Add(1)
 	if r.URL.Path == "/token" {
 		g.token(w, r, fail)
 		return
@@ -141,6 +137,12 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if g.failures.Add(-1) >= 0 {
+		if g.html {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(g.failure)
+			io.WriteString(w, "<html><h1>not now</h1></html>")
+			return
+		}
 		code := map[int]string{429: "TOOMANYREQUESTS", 503: "UNAVAILABLE", 403: "DENIED"}[g.failure]
 		fail(g.failure, code, "not now")
 		return
