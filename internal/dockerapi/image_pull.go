@@ -73,6 +73,7 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 		defer s.close()
 		err = s.pulled(c.limits.pull, progress)
 	}
+	// Our limit on a step, not that on connecting.
 	stalled := errors.Is(err, os.ErrDeadlineExceeded) && !errors.As(err, new(*dialError))
 	if !errors.Is(err, ErrUnreachable) || !opened && !stalled {
 		return err
@@ -103,6 +104,7 @@ type stallError struct {
 func (e *stallError) Error() string {
 	return fmt.Sprintf("%s: nothing has come for %v, so it was given up; does the registry answer the engine?", e.doing, e.limit)
 }
+
 func (e *stallError) Is(target error) bool { return target == ErrTemporary }
 
 // splitReference takes a reference apart into what the engine calls fromImage

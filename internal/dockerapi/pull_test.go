@@ -196,7 +196,8 @@ func TestRealPullFailures(t *testing.T) {
 	})
 }
 
-// A registry that stalls: the engine waits for it for ever.
+// A registry that stalls: the engine waits for it for ever. One that is slow is
+// waited for.
 func TestRealPullStalls(t *testing.T) {
 	eachPuller(t, func(t *testing.T, ctx context.Context, c *Client) {
 		c.limits.pull = 1500 * time.Millisecond
@@ -220,5 +221,19 @@ func TestRealPullStalls(t *testing.T) {
 				close(on)
 			})
 		}
+		t.Run("slow", func(t *testing.T) {
+			c.limits.pull = 3 * time.Second
+			g := newRegistry(t)
+			g.slow = true
+			ref := g.image(t, "dockerapi-test/slow", 2000000)
+			begin := time.Now()
+			if err := c.PullImage(ctx, ref, PullOptions{}, nil); err != nil {
+				t.Fatalf("after %v: %v", time.Since(begin), err)
+			}
+			removeImage(t, c, ref)
+			if d := time.Since(begin); d < c.limits.pull {
+				t.Errorf("it took only %v", d)
+			}
+		})
 	})
 }

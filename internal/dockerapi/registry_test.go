@@ -14,10 +14,12 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // registry is a registry of images of one file each, on a port of loopback,
@@ -33,6 +35,7 @@ type registry struct {
 	failures atomic.Int32  // how many requests fail first
 	failure  int           // with which status
 	html     bool          // and a text that is a proxy's
+	slow     bool          // a blob comes in 20 parts, 4 s in all
 	hang     chan struct{} // not nil: a blob stops halfway until this is closed
 	silent   chan struct{} // not nil: a manifest does not come until this is closed
 
@@ -168,7 +171,15 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			wait(r, g.hang)
 			return
 		}
-		w.Write(blob)
+		if !g.slow || len(blob) < 10000 {
+			w.Write(blob)
+			return
+		}
+		for part := range slices.Chunk(blob, len(blob)/20) {
+			w.Write(part)
+			w.(http.Flusher).Flush()
+			time.Sleep(200 * time.Millisecond)
+		}
 		return
 	}
 	if ok {
