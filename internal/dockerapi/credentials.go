@@ -143,15 +143,15 @@ func (c *Credentials) read() (*configFile, error) {
 	case err == nil:
 		return config, nil
 	case errors.As(err, &wrongType) && wrongType.Field != "":
-		return nil, fmt.Errorf("registry credentials: %s: line %d: %s has a value of the wrong type", c.path, line(text, wrongType.Offset), wrongType.Field)
+		return nil, fmt.Errorf("registry credentials: %s: line %d: %s has a value of the wrong type", c.path, lineOf(text, wrongType.Offset), wrongType.Field)
 	case errors.As(err, &syntax):
-		return nil, fmt.Errorf("registry credentials: %s is not valid JSON, see line %d; mend it, or remove it and log in again", c.path, line(text, syntax.Offset))
+		return nil, fmt.Errorf("registry credentials: %s is not valid JSON, see line %d; mend it, or remove it and log in again", c.path, lineOf(text, syntax.Offset))
 	}
 	return nil, fmt.Errorf("registry credentials: %s is not a JSON object; mend it, or remove it and log in again", c.path)
 }
 
-// line is the number of the line that an offset is in.
-func line(text []byte, offset int64) int {
+// lineOf is the number of the line that an offset is in.
+func lineOf(text []byte, offset int64) int {
 	return 1 + bytes.Count(text[:min(offset, int64(len(text)))], []byte("\n"))
 }
 

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// helpers puts credential helpers on PATH: shell scripts by their name.
-func helpers(t *testing.T, scripts map[string]string) {
+// installHelpers puts credential helpers on PATH: shell scripts by their name.
+func installHelpers(t *testing.T, scripts map[string]string) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, script := range scripts {
@@ -22,8 +22,8 @@ func helpers(t *testing.T, scripts map[string]string) {
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 
-// config writes config.json, and returns its environment.
-func config(t *testing.T, text string) (getenv func(string) string, path string) {
+// writeConfig writes config.json, and returns its environment.
+func writeConfig(t *testing.T, text string) (getenv func(string) string, path string) {
 	t.Helper()
 	dir := t.TempDir()
 	path = filepath.Join(dir, "config.json")
@@ -36,7 +36,7 @@ func config(t *testing.T, text string) (getenv func(string) string, path string)
 }
 
 func TestCredentials(t *testing.T) {
-	helpers(t, map[string]string{
+	installHelpers(t, map[string]string{
 		// Says what it was asked for.
 		"echo":    `test "$*" = get && echo "{\"ServerURL\":\"x\",\"Username\":\"u of $(cat)\",\"Secret\":\"p?>~\"}"`,
 		"token":   `echo '{"Username":"<token>","Secret":"refresh"}'`,
@@ -76,7 +76,7 @@ func TestCredentials(t *testing.T) {
 		{"helper switched off", auths + `,"credsStore":"nothing","credHelpers":{"nul:5000":""}}`, "nul:5000/a", `{"username":"user","password":"pass","serveraddress":"nul:5000"}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			getenv, _ := config(t, test.config)
+			getenv, _ := writeConfig(t, test.config)
 			c, err := LoadCredentials(getenv)
 			if err != nil {
 				t.Fatal(err)
@@ -94,7 +94,7 @@ func TestCredentials(t *testing.T) {
 }
 
 func TestCredentialsErrors(t *testing.T) {
-	helpers(t, map[string]string{
+	installHelpers(t, map[string]string{
 		"fails":   "echo hunter2; echo hunter2 >&2; exit 3",
 		"garbled": "echo 'hunter2 {'",
 		"list":    `echo '["hunter2"]'`,
@@ -121,7 +121,7 @@ func TestCredentialsErrors(t *testing.T) {
 		{`{"credsStore":"forks"}`, `registry credentials: credential helper docker-credential-forks for r.x: no answer within 300ms; does it wait for a person? Try: echo r.x | docker-credential-forks get`},
 		{`{"credsStore":"endless"}`, `registry credentials: credential helper docker-credential-endless for r.x: no answer within 300ms; does it wait for a person? Try: echo r.x | docker-credential-endless get`},
 	} {
-		getenv, path := config(t, test.config)
+		getenv, path := writeConfig(t, test.config)
 		c, err := LoadCredentials(getenv)
 		if err == nil {
 			c.helperLimit = 300 * time.Millisecond
@@ -184,8 +184,8 @@ func TestCredentialsFile(t *testing.T) {
 }
 
 func TestCredentialsCancelled(t *testing.T) {
-	helpers(t, map[string]string{"hangs": "exec sleep 600"})
-	getenv, _ := config(t, `{"credsStore":"hangs"}`)
+	installHelpers(t, map[string]string{"hangs": "exec sleep 600"})
+	getenv, _ := writeConfig(t, `{"credsStore":"hangs"}`)
 	c, err := LoadCredentials(getenv)
 	if err != nil {
 		t.Fatal(err)

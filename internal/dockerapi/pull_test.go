@@ -60,10 +60,10 @@ func removeImage(t *testing.T, c *Client, ref string) {
 	}
 }
 
-// credentials are those of a config.json that has one entry.
-func credentials(t *testing.T, registry, entry string) *Credentials {
+// credentialsOf are those of a config.json that has one entry.
+func credentialsOf(t *testing.T, registry, entry string) *Credentials {
 	t.Helper()
-	getenv, _ := config(t, `{"auths":{"`+registry+`":`+entry+`}}`)
+	getenv, _ := writeConfig(t, `{"auths":{"`+registry+`":`+entry+`}}`)
 	c, err := LoadCredentials(getenv)
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestRealPullCredentials(t *testing.T) {
 			ref := g.image(t, "dockerapi-test/"+name, 20000)
 			pull := func(c *Client, entry string) error {
 				t.Helper()
-				auth, err := credentials(t, g.address, entry).For(ctx, ref)
+				auth, err := credentialsOf(t, g.address, entry).For(ctx, ref)
 				if err != nil {
 					t.Fatal(err)
 				}

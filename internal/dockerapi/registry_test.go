@@ -93,22 +93,22 @@ func (g *registry) image(t *testing.T, name string, size int) string {
 	type object = map[string]any
 	config := encode(object{
 		"architecture": runtime.GOARCH, "os": "linux", "config": object{"Cmd": []string{"/content"}},
-		"rootfs":  object{"type": "layers", "diff_ids": []string{digest(layer.Bytes())}},
+		"rootfs":  object{"type": "layers", "diff_ids": []string{digestOf(layer.Bytes())}},
 		"history": []object{{"created_by": "a test"}},
 	})
-	g.blobs[digest(config)], g.blobs[digest(packed.Bytes())] = config, packed.Bytes()
+	g.blobs[digestOf(config)], g.blobs[digestOf(packed.Bytes())] = config, packed.Bytes()
 	manifest := encode(object{
 		"schemaVersion": 2, "mediaType": manifestType,
-		"config": object{"mediaType": "application/vnd.docker.container.image.v1+json", "size": len(config), "digest": digest(config)},
-		"layers": []object{{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": packed.Len(), "digest": digest(packed.Bytes())}},
+		"config": object{"mediaType": "application/vnd.docker.container.image.v1+json", "size": len(config), "digest": digestOf(config)},
+		"layers": []object{{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": packed.Len(), "digest": digestOf(packed.Bytes())}},
 	})
-	g.manifests[name+" 1"], g.manifests[name+" "+digest(manifest)] = manifest, manifest
+	g.manifests[name+" 1"], g.manifests[name+" "+digestOf(manifest)] = manifest, manifest
 	return g.address + "/" + name + ":1"
 }
 
 const manifestType = "application/vnd.docker.distribution.manifest.v2+json"
 
-func digest(b []byte) string {
+func digestOf(b []byte) string {
 	sum := sha256.Sum256(b)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
@@ -152,11 +152,11 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if name, tag, ok := strings.Cut(path, "/manifests/"); ok && g.manifests[name+" "+tag] != nil {
 		if g.silent != nil {
-			wait(r, g.silent)
+			pauseUntil(r, g.silent)
 		}
 		manifest := g.manifests[name+" "+tag]
 		w.Header().Set("Content-Type", manifestType)
-		w.Header().Set("Docker-Content-Digest", digest(manifest))
+		w.Header().Set("Docker-Content-Digest", digestOf(manifest))
 		w.Header().Set("Content-Length", fmt.Sprint(len(manifest)))
 		w.Write(manifest)
 		return
@@ -168,7 +168,7 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if g.hang != nil && len(blob) > 10000 {
 			w.Write(blob[:len(blob)/2])
 			w.(http.Flusher).Flush()
-			wait(r, g.hang)
+			pauseUntil(r, g.hang)
 			return
 		}
 		if !g.slow || len(blob) < 10000 {
@@ -189,8 +189,8 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.NotFound(w, r)
 }
 
-// wait waits until until is closed, or the engine has gone.
-func wait(r *http.Request, until chan struct{}) {
+// pauseUntil holds a request up until until is closed, or the engine has gone.
+func pauseUntil(r *http.Request, until chan struct{}) {
 	select {
 	case <-until:
 	case <-r.Context().Done():

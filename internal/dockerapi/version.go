@@ -173,21 +173,18 @@ type need struct {
 // unmet refuses r where the version api, which is there for that reason, is too
 // old for it.
 func (r *request) unmet(api, reason string) error {
-	theirs, err := parseAPIVersion(api)
-	if err != nil { // checked by New and by ping
-		panic("dockerapi: bad version " + api)
-	}
 	for _, n := range r.needs {
+		theirs, _ := parseAPIVersion(api) // checked by New and by ping
 		if least, _ := parseAPIVersion(n.api); theirs.less(least) {
-			return r.refuse("%s needs API %s%s, and %s %s", n.what, n.api, release(n.api), reason, api)
+			return r.refuse("%s needs API %s%s, and %s %s", n.what, n.api, firstEngine(n.api), reason, api)
 		}
 	}
 	return nil
 }
 
-// release names the Docker Engine that first had an API version, for people:
+// firstEngine names the Docker Engine that first had an API version, for people:
 // " (Docker Engine 23.0)".
-func release(api string) string {
+func firstEngine(api string) string {
 	engine, ok := map[string]string{
 		"1.41": "20.10", "1.42": "23.0", "1.43": "24.0", "1.44": "25.0", "1.45": "26.0", "1.46": "27.0",
 		"1.47": "27.2", "1.48": "28.0", "1.49": "28.1", "1.50": "28.2", "1.51": "28.3", "1.52": "29.0",
