@@ -148,8 +148,9 @@ func startExec(id string, detach, tty bool) (*request, error) {
 	return r, nil
 }
 
-// InspectExec tells the state of an exec. Its errors: [ErrNoSuchExec], also when
-// its container has ended since.
+// InspectExec tells the state of an exec. Podman 4 tells the end of a detached
+// one minutes late. Its errors: [ErrNoSuchExec], also when its container has
+// ended since.
 //
 // API: GET /exec/{id}/json.
 func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {

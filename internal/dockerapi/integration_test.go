@@ -706,7 +706,9 @@ func TestRealExec(t *testing.T) {
 		if err := c.StartExecDetached(ctx, detached); err != nil {
 			t.Error(err)
 		}
-		if e := awaitExec(t, ctx, c, detached); e.ExitCode != 3 {
+		if strings.HasPrefix(v.Server, "Libpod/4.") {
+			t.Log("Podman 4 tells minutes later that a detached exec has ended")
+		} else if e := awaitExec(t, ctx, c, detached); e.ExitCode != 3 {
 			t.Errorf("detached: %+v", e)
 		}
 		long := create(ExecConfig{Cmd: []string{"sleep", "600"}})
