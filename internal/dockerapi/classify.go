@@ -187,6 +187,7 @@ const (
 	opInspectExec  = "inspect exec"
 	opLogs         = "read logs of container"
 	opEvents       = "read events of container"
+	opConnect      = "connect container"
 	opPull         = "pull image"
 	opInspectImage = "inspect image"
 )

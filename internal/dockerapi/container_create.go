@@ -23,6 +23,10 @@ const maxArgument = 131071
 // one that the engine makes up; else it is unique on the engine, has two
 // characters or more, letters, digits, and after the first also _ . and -.
 //
+// An engine before API 1.44 takes one network only: the one of NetworkMode. The
+// container is to be connected to the others before it starts, see
+// [Client.ConnectNetwork].
+//
 // After [ErrUnreachable] the container may exist: it can be found again by its
 // name, and that is why one should be given. Other errors: [ErrNoSuchImage],
 // [ErrNameInUse] with [Error.HolderID], [ErrInvalid].
@@ -36,13 +40,25 @@ func (c *Client) CreateContainer(ctx context.Context, name string, cfg Container
 		doubt: "it may have been created",
 		// Not replayable: the second answer would be a conflict with the first.
 	}
+	r.query = url.Values{}
 	if name == "" {
 		r.target = cfg.Image
 	} else {
-		r.query = url.Values{"name": {name}}
+		r.query.Set("name", name)
 	}
 	if err := checkArguments(r, cfg); err != nil {
 		return Created{}, err
+	}
+	r.needs = cfg.needs()
+	if cfg.Platform != "" {
+		r.query.Set("platform", cfg.Platform)
+	}
+	if len(cfg.endpoints()) > 1 || cfg.MacAddress != "" {
+		v, err := c.version(ctx)
+		if err != nil {
+			return Created{}, r.wrap(err)
+		}
+		cfg = cfg.forVersion(v.API)
 	}
 	var err error
 	if r.body, err = json.Marshal(cfg); err != nil {

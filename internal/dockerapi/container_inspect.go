@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,6 +22,7 @@ type Container struct {
 	Tty       bool              // its output is not framed: see AttachOptions
 	LogDriver string            // "json-file", "none", ...
 	LogOpts   map[string]string // the driver's options: "max-size", ...
+	Networks  []string          // names of those that it is connected to, or will be when it starts
 	State     State
 }
 
@@ -107,6 +110,9 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 				Config map[string]string
 			}
 		}
+		NetworkSettings struct {
+			Networks map[string]struct{}
+		}
 		// The field names are those of the API. The zero time of Go is what
 		// it sends for never.
 		State State
@@ -127,6 +133,7 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 		Tty:       answer.Config.Tty,
 		LogDriver: answer.HostConfig.LogConfig.Type,
 		LogOpts:   answer.HostConfig.LogConfig.Config,
+		Networks:  slices.Sorted(maps.Keys(answer.NetworkSettings.Networks)),
 		State:     answer.State.ofDocker(),
 	}, nil
 }

@@ -17,6 +17,8 @@ type LogsOptions struct {
 	Stdout, Stderr io.Writer // nil: not read
 	Tty            bool      // that of the container: the log has no frames, all goes to Stdout
 	Since          time.Time // zero: from the beginning; Podman takes the whole second
+	Until          time.Time // zero: to the end
+	Details        bool      // each line begins with what the log driver adds to it, such as labels
 	Timestamps     bool      // each line begins with its time, RFC 3339 in nanoseconds, and a space
 	Tail           string    // "" or "all": everything; "100": the last 100 lines
 }
@@ -44,8 +46,11 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 	flag(r.query, "stderr", o.Stderr != nil)
 	flag(r.query, "follow", o.Follow)
 	flag(r.query, "timestamps", o.Timestamps)
-	if !o.Since.IsZero() {
-		r.query.Set("since", fmt.Sprintf("%d.%09d", o.Since.Unix(), o.Since.Nanosecond()))
+	flag(r.query, "details", o.Details)
+	for name, at := range map[string]time.Time{"since": o.Since, "until": o.Until} {
+		if !at.IsZero() {
+			r.query.Set(name, fmt.Sprintf("%d.%09d", at.Unix(), at.Nanosecond()))
+		}
 	}
 	if o.Tail != "" && o.Tail != "all" {
 		// The engine takes anything else for all.

@@ -63,6 +63,24 @@ var endpoints = []struct {
 		request: "POST /containers/create?name=a+b%26c%2Fd", body: `{"Image":"i"}`,
 		status: 201, answer: `{"Id":"x"}`, want: Created{ID: "x"},
 	}, {
+		name: "create with several networks, for an engine that takes one",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return c.CreateContainer(ctx, "web", ContainerConfig{Image: "i", Platform: "linux/arm64", MacAddress: "02:00:00:00:00:01",
+				HostConfig:       &HostConfig{NetworkMode: "a"},
+				NetworkingConfig: &NetworkingConfig{map[string]*EndpointSettings{"a": {MacAddress: "02:00:00:00:00:01"}, "b": {}}}})
+		},
+		request: "POST /containers/create?name=web&platform=linux%2Farm64",
+		body:    `{"Image":"i","MacAddress":"02:00:00:00:00:01","HostConfig":{"NetworkMode":"a"},"NetworkingConfig":{"EndpointsConfig":{"a":{}}}}`,
+		status:  201, answer: `{"Id":"x"}`, want: Created{ID: "x"},
+	}, {
+		name: "connect",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.ConnectNetwork(ctx, "my net", "web", EndpointSettings{Aliases: []string{"db"}, IPAMConfig: &EndpointIPAM{IPv4Address: "10.0.0.2"}})
+		},
+		request: "POST /networks/my%20net/connect",
+		body:    `{"Container":"web","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.0.0.2"},"Aliases":["db"]}}`,
+		status:  200,
+	}, {
 		name:    "start",
 		call:    func(ctx context.Context, c *Client) (any, error) { return nil, c.StartContainer(ctx, fullID) },
 		request: "POST /containers/" + fullID + "/start", status: 204,
@@ -298,10 +316,10 @@ var endpoints = []struct {
 		name: "logs of all kinds",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			var o, e bytes.Buffer
-			join, err := c.ContainerLogs(ctx, "web", LogsOptions{Follow: true, Stdout: &o, Stderr: &e, Since: time.Unix(5, 7), Timestamps: true, Tail: "10"})
+			join, err := c.ContainerLogs(ctx, "web", LogsOptions{Follow: true, Stdout: &o, Stderr: &e, Since: time.Unix(5, 7), Until: time.Unix(9, 0), Details: true, Timestamps: true, Tail: "10"})
 			return joined(&o, &e, join, err)
 		},
-		request: "GET /containers/web/logs?follow=1&since=5.000000007&stderr=1&stdout=1&tail=10&timestamps=1", status: 200,
+		request: "GET /containers/web/logs?details=1&follow=1&since=5.000000007&stderr=1&stdout=1&tail=10&timestamps=1&until=9.000000000", status: 200,
 		answer: frame(1, "out") + frame(2, "err"), want: "out|err",
 	}, {
 		name:    "pull",
@@ -452,6 +470,7 @@ func TestRefusedLocally(t *testing.T) {
 		"slash":        c.StopContainer(ctx, "/", StopOptions{}),
 		"kill":         c.KillContainer(ctx, "", "TERM"),
 		"pause":        c.PauseContainer(ctx, ""),
+		"connect":      c.ConnectNetwork(ctx, "", "x", EndpointSettings{}),
 		"unpause":      c.UnpauseContainer(ctx, ""),
 		"restart":      c.RestartContainer(ctx, "", StopOptions{}),
 		"dots":         c.RemoveContainer(ctx, "..", RemoveOptions{}),

@@ -1,0 +1,69 @@
+package dockerapi
+
+// needs are the fields of a configuration that an engine would ignore if it did
+// not know them, or put elsewhere.
+func (cfg ContainerConfig) needs() []need {
+	var needs []need
+	add := func(given bool, what, api string) {
+		if given {
+			needs = append(needs, need{what, api})
+		}
+	}
+	add(cfg.Platform != "", "a platform", "1.41")
+	if check := cfg.Healthcheck; check != nil {
+		add(check.StartInterval != 0, "a health check's start interval", "1.44")
+	}
+	h := cfg.HostConfig
+	if h == nil {
+		return needs
+	}
+	add(h.CgroupnsMode != "", "a cgroup namespace mode", "1.41")
+	add(len(h.Annotations) > 0, "an annotation", "1.43")
+	for _, m := range h.Mounts {
+		add(m.Type == "image", "a mount of an image", "1.48")
+		if o := m.BindOptions; o != nil {
+			add(o.CreateMountpoint, "a mount that makes its source", "1.42")
+			add(o.ReadOnlyNonRecursive || o.ReadOnlyForceRecursive, "a choice of recursive read-only mounts", "1.44")
+		}
+		if o := m.VolumeOptions; o != nil {
+			add(o.Subpath != "", "a mount of a part of a volume", "1.45")
+		}
+	}
+	for _, e := range cfg.endpoints() {
+		add(e.GwPriority != 0, "a network's gateway priority", "1.48")
+	}
+	return needs
+}
+
+func (cfg ContainerConfig) endpoints() map[string]*EndpointSettings {
+	if cfg.NetworkingConfig == nil {
+		return nil
+	}
+	return cfg.NetworkingConfig.EndpointsConfig
+}
+
+// forVersion puts what has moved between versions where the version api has it:
+// the MAC address, which became a network's with 1.44; and leaves out all
+// networks but the first, of which there were not more before.
+func (cfg ContainerConfig) forVersion(api string) ContainerConfig {
+	theirs, err := parseAPIVersion(api)
+	if err != nil { // checked by New and by ping
+		panic("dockerapi: bad version " + api)
+	}
+	if !theirs.less(apiVersion{1, 44}) {
+		cfg.MacAddress = ""
+		return cfg
+	}
+	if cfg.HostConfig == nil || len(cfg.endpoints()) == 0 {
+		return cfg
+	}
+	first := cfg.HostConfig.NetworkMode
+	only := make(map[string]*EndpointSettings)
+	if e := cfg.endpoints()[first]; e != nil {
+		e := *e
+		e.MacAddress = ""
+		only[first] = &e
+	}
+	cfg.NetworkingConfig = &NetworkingConfig{EndpointsConfig: only}
+	return cfg
+}
