@@ -1,5 +1,5 @@
 // Command docker-dispatch takes messages from a RabbitMQ queue and for each one drives a Docker
-// Engine: run, stop and remove containers. This package is flags, wiring, signals and exit codes,
+// Engine: runs containers, stops and removes them, and so on. This package is flags, wiring, signals and exit codes,
 // and all text that a person reads; what a message means is internal/cmd's.
 package main
 
@@ -124,6 +124,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		Docker: d.engine(), Reporter: d.reporter(out), Log: d.log, Gate: gate, Host: d.host,
 		Concurrency: d.concurrency, Pull: d.pull, Timeout: d.timeout, Capture: d.capture, MaxMessage: d.maxMessage,
 		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
+		Policy: d.policy, Credentials: d.credentials.For,
 	})
 
 	jobs := make(chan cmd.Job, d.ahead)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -38,6 +39,8 @@ type settings struct {
 	pull        string
 	timeout     time.Duration
 	maxMessage  int
+	policy      *cmd.Policy // nil: the built-in one
+	credentials *dockerapi.Credentials
 
 	tlsVerify              bool
 	tlsCA, tlsCert, tlsKey string
@@ -59,7 +62,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		tlsVerify: getenv("DOCKER_TLS_VERIFY") != "", apiVersion: getenv("DOCKER_API_VERSION"),
 	}
 	var version bool
-	deadLetter := ""
+	deadLetter, policy := "", ""
 	fs := flag.NewFlagSet("docker-dispatch", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
@@ -80,6 +83,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.StringVar(&s.pull, "pull", s.pull, "")
 	fs.DurationVar(&s.timeout, "timeout", 0, "")
 	fs.Var((*size)(&s.maxMessage), "max-message", "")
+	fs.StringVar(&policy, "policy", "", "")
 	fs.BoolVar(&s.tlsVerify, "tlsverify", s.tlsVerify, "")
 	fs.StringVar(&s.tlsCA, "tlscacert", "", "")
 	fs.StringVar(&s.tlsCert, "tlscert", "", "")
@@ -120,6 +124,14 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		return nil, err
 	}
 	var err error
+	if policy != "" {
+		if s.policy, err = cmd.LoadPolicy(policy); err != nil {
+			return nil, usageError("--policy: "+err.Error(), `a policy is a file with a JSON object; {"Trust": true} allows everything`)
+		}
+	}
+	if s.credentials, err = dockerapi.LoadCredentials(getenv); err != nil {
+		return nil, usageError(err.Error(), "docker login writes that file; DOCKER_CONFIG names the folder it is in")
+	}
 	if s.host, err = os.Hostname(); err != nil {
 		s.host = "unknown"
 	}

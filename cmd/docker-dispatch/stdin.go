@@ -28,24 +28,35 @@ type stdinSource struct {
 	settled chan settlement // has room for all that are under way, so that settling never waits
 
 	mu      sync.Mutex
-	bad     bool // a message did not succeed
-	unread  bool // Run ended before the stream did
+	bad     bool          // a message did not succeed
+	retries map[int]retry // by place: failed, and to be tried again when settled
+	unread  bool          // Run ended before the stream did
 	readErr error
 }
 
 type settlement struct {
 	verdict cmd.Verdict
 	message numbered
+	retry   *retry
+}
+
+// retry is when and as what a message is to be tried again.
+type retry struct {
+	delay   time.Duration
+	attempt int
+	id      string
 }
 
 // numbered is a message with its place in the stream.
 type numbered struct {
-	n    int
-	body []byte
+	n       int
+	body    []byte
+	attempt int    // from 1
+	id      string // the job's, from the second attempt on
 }
 
 func newStdinSource(in io.Reader, gate *cmd.Gate, limit, maxMessage int) *stdinSource {
-	return &stdinSource{in: in, gate: gate, limit: limit, maxMessage: maxMessage, settled: make(chan settlement, limit)}
+	return &stdinSource{retries: make(map[int]retry), in: in, gate: gate, limit: limit, maxMessage: maxMessage, settled: make(chan settlement, limit)}
 }
 
 // Run implements source. It returns when all messages are settled, or ctx ends.
@@ -59,10 +70,21 @@ func (s *stdinSource) Run(ctx context.Context, jobs chan<- cmd.Job) error {
 
 	var waiting []numbered // read, or given back, and not handed over; in the stream's order
 	read := 0
-	underWay := 0
+	underWay, delayed := 0, 0 // delayed: those that wait to be tried again
+	due := make(chan numbered)
 	take := func(done settlement) {
 		underWay--
-		if done.verdict == cmd.Requeue {
+		switch {
+		case done.retry != nil:
+			delayed++
+			m := numbered{done.message.n, done.message.body, done.retry.attempt, done.retry.id}
+			time.AfterFunc(done.retry.delay, func() {
+				select {
+				case due <- m:
+				case <-ctx.Done():
+				}
+			})
+		case done.verdict == cmd.Requeue:
 			i, _ := slices.BinarySearchFunc(waiting, done.message, func(a, b numbered) int { return cmp.Compare(a.n, b.n) })
 			waiting = slices.Insert(waiting, i, done.message)
 		}
@@ -71,7 +93,7 @@ func (s *stdinSource) Run(ctx context.Context, jobs chan<- cmd.Job) error {
 		for len(s.settled) > 0 { // what was given back goes before what is handed over next
 			take(<-s.settled)
 		}
-		if in == nil && underWay == 0 && len(waiting) == 0 {
+		if in == nil && underWay == 0 && delayed == 0 && len(waiting) == 0 {
 			return s.readError()
 		}
 		open, changed := s.gate.State()
@@ -94,13 +116,16 @@ func (s *stdinSource) Run(ctx context.Context, jobs chan<- cmd.Job) error {
 				continue
 			}
 			read++
-			waiting = append(waiting, numbered{read, m})
+			waiting = append(waiting, numbered{n: read, body: m, attempt: 1})
+		case m := <-due:
+			delayed--
+			waiting = append(waiting, m)
 		case done := <-s.settled:
 			take(done)
 		case <-changed:
 		case <-ctx.Done():
 			s.mu.Lock()
-			s.unread = in != nil || len(waiting) > 0
+			s.unread = in != nil || len(waiting) > 0 || delayed > 0
 			s.mu.Unlock()
 			return s.readError()
 		}
@@ -108,13 +133,28 @@ func (s *stdinSource) Run(ctx context.Context, jobs chan<- cmd.Job) error {
 }
 
 func (s *stdinSource) job(m numbered) cmd.Job {
-	return cmd.Job{Queue: "stdin", Body: m.body, Settle: func(_ context.Context, v cmd.Verdict, r cmd.Result) error {
-		s.mu.Lock()
-		s.bad = s.bad || v != cmd.Requeue && r.Status != cmd.Succeeded
-		s.mu.Unlock()
-		s.settled <- settlement{v, m}
-		return nil
-	}}
+	return cmd.Job{
+		Queue: "stdin", MessageID: m.id, Attempt: m.attempt, Body: m.body,
+		Again: func(_ context.Context, delay time.Duration, attempt int, id string) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.retries[m.n] = retry{delay, attempt, id}
+			return nil
+		},
+		Settle: func(_ context.Context, v cmd.Verdict, r cmd.Result) error {
+			done := settlement{verdict: v, message: m}
+			s.mu.Lock()
+			if again, ok := s.retries[m.n]; ok {
+				done.retry = &again
+				delete(s.retries, m.n)
+			} else {
+				s.bad = s.bad || v != cmd.Requeue && r.Status != cmd.Succeeded
+			}
+			s.mu.Unlock()
+			s.settled <- done
+			return nil
+		},
+	}
 }
 
 // Quiet implements source. What runs for a stream is nobody's when the stream is over.
@@ -127,7 +167,7 @@ func (s *stdinSource) Close(context.Context) error {
 	for {
 		select {
 		case done := <-s.settled:
-			if done.verdict == cmd.Requeue {
+			if done.verdict == cmd.Requeue || done.retry != nil {
 				s.mu.Lock()
 				s.unread = true
 				s.mu.Unlock()

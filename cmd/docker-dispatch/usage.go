@@ -2,8 +2,8 @@ package main
 
 // usage is the answer to -h.
 const usage = `docker-dispatch takes JSON messages from a RabbitMQ queue and for each one drives a
-Docker Engine: runs, stops and removes containers, shows their output, and settles
-the message only when the work has ended.
+Docker Engine: runs containers, stops and removes them, and so on. It shows their
+output, and settles the message only when the work has ended.
 
 Usage:
   docker-dispatch [options] [dockerHostAddr [amqpAddr]]
@@ -27,6 +27,8 @@ Messages:
                            queue's own dead-letter exchange
 
 Containers:
+      --policy FILE        what messages may ask for; {"Trust": true} in it allows all
+                           (default: nothing that hands over the engine's host)
       --pull POLICY        images to pull: missing, always or never (default missing)
       --timeout TIME       the longest that a foreground container may run (default: no limit)
       --drain TIME         how long a stop of this program waits for running

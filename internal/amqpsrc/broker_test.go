@@ -1040,3 +1040,47 @@ func TestStallAtLogin(t *testing.T) {
 		t.Errorf("logged:\n%s", r.log)
 	}
 }
+
+// A message that is to be tried again comes back after its delay, as the next attempt of the same job.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			q := p.queue(kind)
+			p.send(q, amqp.Publishing{Body: []byte("known"), MessageId: "id", CorrelationId: "corr", ReplyTo: "answers", Expiration: "3600000",
+				Headers: amqp.Table{"mine": "yes"}})
+			p.send(q, amqp.Publishing{Body: []byte("unknown")})
+			r := start(t, q, nil)
+			began := time.Now()
+			for _, j := range r.take("known", "unknown") {
+				id := j.MessageID
+				if id == "" {
+					id = "job-7"
+				}
+				if err := j.Again(context.Background(), 700*time.Millisecond, 2, id); err != nil {
+					t.Fatal(err)
+				}
+				settle(t, j, cmd.Ack)
+			}
+			for range 2 {
+				j := r.next()
+				if took := time.Since(began); took < time.Second {
+					t.Errorf("%s: back after %v", j.Body, took)
+				}
+				want := map[string]string{"known": "id", "unknown": "job-7"}[string(j.Body)]
+				if j.MessageID != want || j.Attempt != 2 || j.Queue != q {
+					t.Errorf("%s: job %+v", j.Body, j)
+				}
+				settle(t, j, cmd.Ack)
+			}
+			if err := r.end(); err != nil {
+				t.Fatal(err)
+			}
+			r.close()
+			p.expect(q)
+			p.delete(q + ".retry.1")
+		})
+	}
+}

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"log/slog"
-	mathrand "math/rand/v2"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -39,12 +37,25 @@ const (
 // directReply as a reply_to is refused from all but the one who waits for the answer.
 const directReply = "amq.rabbitmq.reply-to"
 
-// deadLetter makes the copy of a message that goes to the dead-letter queue: the body as it was, and of
-// the properties an allow-list. Left out is what the broker refuses from us (user_id), what it acts on
-// (expiration, CC and BCC, which would send further copies), and what it wrote itself.
+// deadLetter makes the copy of a message that goes to the dead-letter queue.
+func deadLetter(d amqp.Delivery, queue, host, copy string, r cmd.Result, now time.Time, frameMax int) amqp.Publishing {
+	return copyWith(d, amqp.Table{
+		headerReason: clip(r.Reason, maxReason),
+		headerError:  clip(r.Error, maxError),
+		headerHost:   clip(host, 255),
+		headerTime:   now.UTC().Format(time.RFC3339),
+		headerQueue:  clip(queue, 255),
+		headerCopy:   copy,
+	}, frameMax)
+}
+
+// copyWith makes a copy of a message, with headers of ours: the body as it was, and of the properties an
+// allow-list. Left out is what the broker refuses from us (user_id), what it acts on (expiration, CC and
+// BCC, which would send further copies), and what it wrote itself.
 // The copy's properties and headers are one frame of at most frameMax bytes (0: any size); the broker
 // ends the connection over a larger one, so headers that have no place are dropped, largest first.
-func deadLetter(d amqp.Delivery, queue, host, copy string, r cmd.Result, now time.Time, frameMax int) amqp.Publishing {
+func copyWith(d amqp.Delivery, ours amqp.Table, frameMax int) amqp.Publishing {
+	ours = maps.Clone(ours)
 	p := amqp.Publishing{
 		ContentType:     d.ContentType,
 		ContentEncoding: d.ContentEncoding,
@@ -57,14 +68,6 @@ func deadLetter(d amqp.Delivery, queue, host, copy string, r cmd.Result, now tim
 		Type:            d.Type,
 		AppId:           d.AppId,
 		Body:            d.Body,
-	}
-	ours := amqp.Table{
-		headerReason: clip(r.Reason, maxReason),
-		headerError:  clip(r.Error, maxError),
-		headerHost:   clip(host, 255),
-		headerTime:   now.UTC().Format(time.RFC3339),
-		headerQueue:  clip(queue, 255),
-		headerCopy:   copy,
 	}
 	if d.UserId != "" {
 		ours[headerUser] = clip(d.UserId, 255)
@@ -228,59 +231,14 @@ func clip(s string, n int) string {
 // A storeFunc keeps a message in the dead-letter queue. See publisher.deadLetter.
 type storeFunc func(ctx context.Context, d amqp.Delivery, r cmd.Result, lost func() bool) error
 
-// hopeless is how long to wait before the next attempt at what the broker refuses for good, such as a
-// message larger than it takes by now. It is tried again all the same: somebody may raise the limit,
-// and to give up would be to lose the message.
-const hopeless = 5 * time.Minute
-
 // deadLetter returns nil once the broker has confirmed that it stored a copy of d in the dead-letter
-// queue. Until then it tries again, ever more slowly, and the original stays unacked. It gives up when
-// ctx ends, with its error; and with ErrDeliveryLost where the delivery is lost and nothing was sent.
+// queue. See cmd.Job.Store.
 func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, r cmd.Result, lost func() bool) error {
-	log := p.log.With("message_id", d.MessageId, "dead_letter", p.config.DeadLetter)
-	report := reporter{log: log, lost: "dead letter not stored, waiting; its message stays in the queue", back: "dead letter stored after all"}
-	wait := reconnecting()
-	copy := rand.Text()
-	sent := false
-	for now := time.Now(); ; {
-		err := p.publish(ctx, p.config.DeadLetter, func(frameMax int) amqp.Publishing {
+	now, copy := time.Now(), rand.Text()
+	return p.keep(ctx, d.MessageId, keeping{
+		what: "dead letter", queue: p.config.DeadLetter, declare: p.declare, lost: lost,
+		message: func(frameMax int) amqp.Publishing {
 			return deadLetter(d, p.config.Queue, p.config.Host, copy, r, now, frameMax)
-		}, func() bool {
-			if !sent && lost() {
-				return false // another may have carried the message out by now
-			}
-			sent = true
-			return true
-		})
-		switch {
-		case err == nil:
-			report.well()
-			return nil
-		case err == cmd.ErrDeliveryLost, ctx.Err() != nil:
-			return cmp.Or(ctx.Err(), err)
-		}
-		delay := wait.next()
-		level := slog.LevelWarn
-		switch {
-		case errors.Is(err, errUnroutable):
-			// The queue was deleted: made again, it is there for the next attempt.
-			if failed := p.declareAgain(ctx); failed != nil {
-				err = fmt.Errorf("%w, and cannot be made again: %w", err, failed)
-			}
-		case errors.Is(err, errLine):
-			// Nobody knows whether it was stored. The publisher has its own delays and its own log.
-			log.Debug("dead letter not confirmed", "error", err)
-			if !sleep(ctx, delay) {
-				return ctx.Err()
-			}
-			continue
-		case code(err) == amqp.PreconditionFailed, code(err) == amqp.ContentTooLarge:
-			delay = hopeless/2 + mathrand.N(hopeless/2)
-			level = slog.LevelError
-		}
-		report.failAt(level, err)
-		if !sleep(ctx, delay) {
-			return ctx.Err()
-		}
-	}
+		},
+	})
 }

@@ -270,9 +270,9 @@ func (d *dialer) abortAll() {
 	}
 }
 
-// declare makes sure that a queue exists. kind "" only looks; else the queue is created where it is
-// missing, and one that is there with other arguments is used as it is.
-func (l *link) declare(queue, kind string) (note string, err error) {
+// declare makes sure that a queue exists. Without arguments it only looks; else the queue is created,
+// durable, where it is missing, and one that is there with other arguments is used as it is.
+func (l *link) declare(queue string, args amqp.Table) (note string, err error) {
 	look := func() error {
 		return l.on(func(ch *amqp.Channel) error {
 			_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the flags are not looked at
@@ -284,7 +284,7 @@ func (l *link) declare(queue, kind string) (note string, err error) {
 			return err
 		})
 	}
-	if kind == "" {
+	if args == nil {
 		return "", look()
 	}
 	err = l.on(func(ch *amqp.Channel) error {
@@ -293,7 +293,7 @@ func (l *link) declare(queue, kind string) (note string, err error) {
 			false, // autoDelete
 			false, // exclusive
 			false, // noWait
-			amqp.Table{amqp.QueueTypeArg: kind})
+			args)
 		return err
 	})
 	switch code(err) {

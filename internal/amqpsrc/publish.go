@@ -1,6 +1,7 @@
 package amqpsrc
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -29,7 +30,7 @@ const (
 )
 
 var (
-	errUnroutable = errors.New("the dead-letter queue does not exist")
+	errUnroutable = errors.New("the queue does not exist")
 	errNacked     = errors.New("the broker could not store it (is the queue full?)")
 	errLine       = errors.New("the connection ended before the broker confirmed it")
 	errUnanswered = errors.New("the broker has not confirmed it in time")
@@ -54,10 +55,16 @@ type line struct {
 	frameMax  int
 	unblocked cmd.Gate
 	blocked   chan amqp.Blocking
-	free      chan *outlet      // outlets that nobody holds
-	broken    chan *outlet      // outlets that the owner is to replace
-	declares  chan chan<- error // requests to declare the dead-letter queue
-	over      chan struct{}     // closed when the connection has ended
+	free      chan *outlet     // outlets that nobody holds
+	broken    chan *outlet     // outlets that the owner is to replace
+	declares  chan declaration // requests to declare a queue
+	over      chan struct{}    // closed when the connection has ended
+}
+
+// A declaration is a request to the owner of a line, who makes its calls.
+type declaration struct {
+	declare func(*line) error
+	answer  chan<- error
 }
 
 // An outlet is a channel in confirm mode, held by one publish at a time.
@@ -83,7 +90,7 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 	l := &line{
 		free:     make(chan *outlet, publishers),
 		broken:   make(chan *outlet, publishers),
-		declares: make(chan chan<- error),
+		declares: make(chan declaration),
 		over:     make(chan struct{}),
 	}
 	l.unblocked.Set(true)
@@ -105,7 +112,7 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 			}
 			l.free <- o
 		}
-		if first {
+		if first && p.config.DeadLetter != "" {
 			return p.mayPublish(l)
 		}
 		return nil
@@ -119,12 +126,11 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 
 // declare makes sure of the dead-letter queue, and says what is wrong in words for a person.
 func (p *publisher) declare(l *line) error {
-	kind := p.config.Declare
-	if kind == "" {
-		kind = amqp.QueueTypeClassic
+	queue, kind := p.config.DeadLetter, cmp.Or(p.config.Declare, amqp.QueueTypeClassic)
+	if queue == "" {
+		return nil
 	}
-	queue := p.config.DeadLetter
-	note, err := l.link.declare(queue, kind)
+	note, err := l.link.declare(queue, amqp.Table{amqp.QueueTypeArg: kind})
 	if note != "" {
 		p.log.Debug("the dead-letter queue exists with other arguments and is used as it is", "queue", queue, "broker", note)
 	}
@@ -260,8 +266,8 @@ func (p *publisher) serve(ctx context.Context, l *line) error {
 			if err := l.replace(ctx, o); err != nil {
 				return plain(err)
 			}
-		case answer := <-declares:
-			answer <- p.declare(l)
+		case d := <-declares:
+			d.answer <- d.declare(l)
 		}
 	}
 }
@@ -401,15 +407,15 @@ func await[T any](ctx context.Context, l *line, c <-chan T) (v T, err error) {
 	}
 }
 
-// declareAgain has the owner of the line declare the dead-letter queue.
-func (p *publisher) declareAgain(ctx context.Context) error {
+// declareAgain has the owner of the line declare a queue.
+func (p *publisher) declareAgain(ctx context.Context, declare func(*line) error) error {
 	l, err := p.current(ctx)
 	if err != nil {
 		return err
 	}
 	answer := make(chan error, 1)
 	select {
-	case l.declares <- answer:
+	case l.declares <- declaration{declare, answer}:
 	case <-l.over:
 		return errLine
 	case <-ctx.Done():

@@ -24,6 +24,7 @@ type session struct {
 	config    *Config
 	log       *slog.Logger
 	store     storeFunc
+	again     againFunc
 
 	// Only the owner uses these.
 	deliveries <-chan amqp.Delivery // nil while nothing is consumed
@@ -55,13 +56,18 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 	sess := &session{
 		config: &s.cfg,
 		log:    s.cfg.Log,
-		store:  s.store,
+		store:  s.publisher.deadLetter,
+		again:  s.publisher.again,
 		done:   make(chan struct{}),
 		looks:  s.looks,
 		fences: make(chan struct{}, 1),
 	}
 	link, err := s.dialer.open(ctx, "consume", func(l *link) error {
-		note, err := l.declare(s.cfg.Queue, s.cfg.Declare)
+		var args amqp.Table
+		if s.cfg.Declare != "" {
+			args = amqp.Table{amqp.QueueTypeArg: s.cfg.Declare}
+		}
+		note, err := l.declare(s.cfg.Queue, args)
 		if err != nil {
 			return explainQueue(err, s.cfg.Queue, fmt.Sprintf("configure permission on queue %q, to create it", s.cfg.Queue))
 		}

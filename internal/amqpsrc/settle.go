@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -23,16 +24,21 @@ var errSettledTwice = errors.New("the delivery was settled before")
 // job makes a delivery into what the pool knows.
 func (s *session) job(d amqp.Delivery) cmd.Job {
 	del := &delivery{Delivery: d, sess: s}
+	n, id := attempt(d)
 	j := cmd.Job{
 		Queue:       s.config.Queue,
 		Place:       s.link.place,
-		MessageID:   d.MessageId,
+		MessageID:   id,
 		Redelivered: d.Redelivered,
 		Copy:        copyOf(d),
+		Attempt:     n,
 		Body:        d.Body,
 		Lost:        s.over,
 		Settle:      del.settle,
 		Fence:       s.fence,
+	}
+	j.Again = func(ctx context.Context, delay time.Duration, attempt int, id string) error {
+		return s.again(ctx, d, delay, attempt, id, s.over)
 	}
 	if s.config.DeadLetter != "" {
 		j.Store = func(ctx context.Context, r cmd.Result) error { return s.store(ctx, d, r, s.over) }

@@ -44,8 +44,7 @@ type Config struct {
 type Source struct {
 	cfg       Config
 	dialer    *dialer
-	publisher *publisher // nil where nothing is published
-	store     storeFunc
+	publisher *publisher
 	report    reporter
 	declared  sync.Once // the note that the queue has other arguments
 	closing   sync.Once
@@ -81,10 +80,7 @@ func New(cfg Config) *Source {
 		quit:   make(chan struct{}),
 	}
 	s.dialer = &dialer{config: cfg}
-	if cfg.DeadLetter != "" {
-		s.publisher = newPublisher(s.dialer, cfg.Log)
-		s.store = s.publisher.deadLetter
-	}
+	s.publisher = newPublisher(s.dialer, cfg.Log)
 	return s
 }
 
@@ -201,7 +197,7 @@ func (s *Source) startPublisher(ctx context.Context) error {
 	s.mu.Lock()
 	started := s.stopLine != nil
 	s.mu.Unlock()
-	if s.publisher == nil || started {
+	if started {
 		return nil
 	}
 	l, err := s.publisher.start(ctx)

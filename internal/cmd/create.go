@@ -1,9 +1,13 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -23,13 +27,14 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 	if orphan != nil {
 		return orphan.ID, orphan, false, nil
 	}
-	if t.pool.Pull == "always" {
-		if err := r.pull(t); err != nil {
+	policy := cmp.Or(r.Pull, t.pool.Pull)
+	if policy == "always" {
+		if err := t.pull(r.Image, r.container.Platform); err != nil {
 			return "", nil, false, err
 		}
 	}
 	cuts := 0 // how often the engine was lost in a create, which may have been carried out
-	pulled := t.pool.Pull != "missing"
+	pulled := policy != "missing"
 	var patience context.Context // bounds the wait for a container that is about to go
 	for n := 0; ; {
 		var created dockerapi.Created
@@ -51,12 +56,16 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 			return created.ID, nil, true, nil
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && !pulled:
 			pulled = true
-			if err := r.pull(t); err != nil {
+			if err := t.pull(r.Image, r.container.Platform); err != nil {
 				return "", nil, false, err
 			}
 			continue
-		case errors.Is(err, dockerapi.ErrNoSuchImage) && t.pool.Pull == "never":
-			return "", nil, false, fmt.Errorf("%w (not pulled, because of --pull never)", err)
+		case errors.Is(err, dockerapi.ErrNoSuchImage) && policy == "never":
+			because := "--pull never"
+			if r.Pull != "" {
+				because = `"Pull": "never"`
+			}
+			return "", nil, false, fmt.Errorf("%w (not pulled, because of %s)", err, because)
 		case !errors.Is(err, dockerapi.ErrNameInUse):
 			return "", nil, false, err
 		}
@@ -71,6 +80,11 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 			// Never started, and soon no more.
 		case r.owns(t, holder):
 			return holder.ID, &holder, cuts > 0, nil
+		case r.before(t, holder) && holder.State.Ended():
+			if err := t.try(func() error { return t.discard(holder.ID, false) }); err != nil {
+				return "", nil, false, err
+			}
+			continue
 		case holder.State.Status == "removing":
 		case holder.Labels[LabelJob] == t.id && t.pool.jobs.held(holder.ID, t):
 			// That of an earlier delivery of this message, which is being settled and will remove it.
@@ -123,6 +137,9 @@ func (r *Run) takeName(t *task, holder dockerapi.Container) error {
 // of its own may have been, to make room.
 func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
 	labels := []string{LabelQueue + "=" + t.queue, LabelDigest + "=" + t.digest}
+	if r.Retry != nil {
+		labels = append(labels, LabelAttempt+"="+strconv.Itoa(t.attempt))
+	}
 	switch {
 	case t.stable && (t.again.Load() || r.Name != ""):
 		labels = append(labels, LabelJob+"="+t.id)
@@ -157,10 +174,22 @@ func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
 	return nil, nil
 }
 
+// like tells whether a container was made for a message like this.
+func (r *Run) like(t *task, c dockerapi.Container) bool {
+	return c.Labels[LabelDigest] == t.digest && t.ofQueue(c.Labels)
+}
+
+// before tells whether a container that has our name is that of an earlier attempt of this job: it makes
+// room for the next.
+func (r *Run) before(t *task, c dockerapi.Container) bool {
+	n, err := strconv.Atoi(c.Labels[LabelAttempt])
+	return err == nil && n < t.attempt && r.like(t, c) && c.Labels[LabelJob] == t.id
+}
+
 // owns tells whether a container that has our name is this job's: one that a lost answer to our
 // create, or an earlier process with the same message, left behind.
 func (r *Run) owns(t *task, c dockerapi.Container) bool {
-	if c.Labels[LabelDigest] != t.digest || !t.ofQueue(c.Labels) {
+	if !r.like(t, c) || r.Retry != nil && c.Labels[LabelAttempt] != strconv.Itoa(t.attempt) {
 		return false
 	}
 	if c.Labels[LabelJob] == t.id {
@@ -171,42 +200,21 @@ func (r *Run) owns(t *task, c dockerapi.Container) bool {
 	return !t.stable && t.again.Load() && r.Name != "" && t.pool.jobs.claim(c.ID, t)
 }
 
-// pull fetches the image.
-func (r *Run) pull(t *task) error {
-	t.log.Info("pulling image", "image", r.Image)
-	start := time.Now()
-	err := t.try(func() error {
-		return t.pool.Docker.PullImage(t.ctx, r.Image, dockerapi.PullOptions{}, func(p dockerapi.PullProgress) {
-			t.log.Debug("pulling image", "image", r.Image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
-		})
-	})
-	switch {
-	case err == nil:
-		t.log.Info("image pulled", "image", r.Image, "took", time.Since(start).Round(time.Millisecond))
-		return nil
-	case final(err):
-		return err
-	}
-	return &pullError{err}
-}
-
-// A pullError is why an image that a run needs could not be had, whatever the registry's reason.
-type pullError struct{ err error }
-
-func (e *pullError) Error() string        { return e.err.Error() }
-func (e *pullError) Unwrap() error        { return e.err }
-func (e *pullError) Is(target error) bool { return target == dockerapi.ErrNoSuchImage }
-
+// config is the request for the job's container.
 func (r *Run) config(t *task) dockerapi.ContainerConfig {
-	return dockerapi.ContainerConfig{
-		Image:        r.Image,
-		Cmd:          r.Cmd,
-		Entrypoint:   r.Entrypoint,
-		Labels:       t.labels(r.Remove),
-		OpenStdin:    r.Stdin,
-		StdinOnce:    r.Stdin,
-		AttachStdin:  r.Stdin,
-		AttachStdout: r.Stdout,
-		AttachStderr: r.Stderr,
+	c := r.container
+	c.Image, c.Cmd, c.Entrypoint = r.Image, r.Cmd, r.Entrypoint
+	c.OpenStdin, c.StdinOnce = r.Stdin || r.Interactive, r.Stdin
+	c.AttachStdin, c.AttachStdout, c.AttachStderr = r.Stdin, r.Stdout, r.Stderr
+	if c.HostConfig == nil {
+		c.HostConfig = new(hostConfig) // without one the engine leaves out some of its own defaults
 	}
+	c.Labels = t.labels(r.Remove)
+	maps.Copy(c.Labels, r.container.Labels)
+	if r.Retry != nil {
+		attempt := strconv.Itoa(t.attempt)
+		c.Labels[LabelAttempt] = attempt
+		c.Env = append(slices.Clip(c.Env), "DISPATCH_ATTEMPT="+attempt)
+	}
+	return c
 }

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -17,14 +18,24 @@ type Docker interface {
 	CreateContainer(ctx context.Context, name string, cfg dockerapi.ContainerConfig) (dockerapi.Created, error)
 	StartContainer(ctx context.Context, id string) error
 	StopContainer(ctx context.Context, id string, o dockerapi.StopOptions) error
+	RestartContainer(ctx context.Context, id string, o dockerapi.StopOptions) error
+	KillContainer(ctx context.Context, id, signal string) error
+	PauseContainer(ctx context.Context, id string) error
+	UnpauseContainer(ctx context.Context, id string) error
 	RemoveContainer(ctx context.Context, id string, o dockerapi.RemoveOptions) error
 	RenameContainer(ctx context.Context, id, name string) error
 	InspectContainer(ctx context.Context, id string) (dockerapi.Container, error)
+	InspectContainerRaw(ctx context.Context, id string) (json.RawMessage, error)
 	ListContainers(ctx context.Context, o dockerapi.ListOptions) ([]dockerapi.ContainerSummary, error)
 	WaitContainer(ctx context.Context, id string, cond dockerapi.Condition) (join func() (dockerapi.ExitStatus, error), err error)
 	AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (join func() error, err error)
 	RemembersCreation(ctx context.Context, c dockerapi.Container) (bool, error)
 	ContainerLogs(ctx context.Context, id string, o dockerapi.LogsOptions) (join func() error, err error)
+	ConnectNetwork(ctx context.Context, network, id string, e dockerapi.EndpointSettings) error
+	CreateExec(ctx context.Context, containerID string, cfg dockerapi.ExecConfig) (id string, err error)
+	StartExec(ctx context.Context, execID string, o dockerapi.AttachOptions) (join func() error, err error)
+	StartExecDetached(ctx context.Context, execID string) error
+	InspectExec(ctx context.Context, execID string) (dockerapi.Exec, error)
 	PullImage(ctx context.Context, ref string, o dockerapi.PullOptions, progress func(dockerapi.PullProgress)) error
 }
 

@@ -1,7 +1,9 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -32,7 +34,9 @@ type fakeDocker struct {
 	saysLate   bool                              // which is said only when the log is read
 	changed    chan struct{}                     // closed at each change
 	down       bool
-	deaths     int // how often the engine has died
+	deaths     int           // how often the engine has died
+	holdPull   chan struct{} // not nil: a pull waits for it
+	pulled     []dockerapi.PullOptions
 }
 
 type fakeContainer struct {
@@ -41,6 +45,7 @@ type fakeContainer struct {
 	config dockerapi.ContainerConfig
 	log    []chunk
 	born   int // how often the engine had died by then
+	exec   *fakeExec
 }
 
 type chunk struct{ stream, data string }
@@ -350,11 +355,142 @@ func (f *fakeDocker) copy(ctx context.Context, c *fakeContainer, next int, follo
 	}
 }
 
+// change carries out a change of a container that is there.
+func (f *fakeDocker) change(ctx context.Context, call, id string, change func(c *fakeContainer) error) error {
+	err := f.enter(ctx, call, id)
+	defer f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	c, err := f.find(id)
+	if err == nil {
+		err = change(c)
+	}
+	f.touch()
+	return cmp.Or(err, take(f.after, call))
+}
+
+func (f *fakeDocker) RestartContainer(ctx context.Context, id string, o dockerapi.StopOptions) error {
+	return f.change(ctx, "restart", id, func(c *fakeContainer) error {
+		c.State.Status, c.State.Running, c.State.StartedAt = "running", true, time.Now()
+		return nil
+	})
+}
+
+func (f *fakeDocker) KillContainer(ctx context.Context, id, signal string) error {
+	return f.change(ctx, "kill "+signal, id, func(c *fakeContainer) error {
+		if !c.State.Running {
+			return fmt.Errorf("kill: %w: it does not run", dockerapi.ErrConflict)
+		}
+		c.end(137)
+		return nil
+	})
+}
+
+func (f *fakeDocker) PauseContainer(ctx context.Context, id string) error {
+	return f.pause(ctx, "pause", id, true)
+}
+
+func (f *fakeDocker) UnpauseContainer(ctx context.Context, id string) error {
+	return f.pause(ctx, "unpause", id, false)
+}
+
+func (f *fakeDocker) pause(ctx context.Context, call, id string, to bool) error {
+	return f.change(ctx, call, id, func(c *fakeContainer) error {
+		if c.State.Paused == to || !c.State.Running {
+			return fmt.Errorf("%s: %w", call, dockerapi.ErrConflict)
+		}
+		c.State.Paused = to
+		return nil
+	})
+}
+
+func (f *fakeDocker) ConnectNetwork(ctx context.Context, network, id string, e dockerapi.EndpointSettings) error {
+	return f.change(ctx, "connect "+network, id, func(c *fakeContainer) error {
+		c.Networks = append(c.Networks, network)
+		return nil
+	})
+}
+
+func (f *fakeDocker) InspectContainerRaw(ctx context.Context, id string) (raw json.RawMessage, err error) {
+	err = f.change(ctx, "inspect raw", id, func(c *fakeContainer) error {
+		raw = json.RawMessage(fmt.Sprintf(`{"Id":%q,"Name":%q}`, c.ID, "/"+c.Name))
+		return nil
+	})
+	return raw, err
+}
+
+// Execs are in the container that has their id: "exec-" and its own. Their program prints the
+// container's log, and ends when the test ends the container's program "exec".
+func (f *fakeDocker) CreateExec(ctx context.Context, id string, cfg dockerapi.ExecConfig) (exec string, err error) {
+	err = f.change(ctx, "create exec", id, func(c *fakeContainer) error {
+		if !c.State.Running {
+			return fmt.Errorf("exec: %w: it does not run", dockerapi.ErrConflict)
+		}
+		c.exec, exec = &fakeExec{config: cfg}, "exec-"+c.ID
+		return nil
+	})
+	return exec, err
+}
+
+func (f *fakeDocker) StartExec(ctx context.Context, exec string, o dockerapi.AttachOptions) (join func() error, err error) {
+	err = f.change(ctx, "start exec", strings.TrimPrefix(exec, "exec-"), func(c *fakeContainer) error {
+		if c.exec.started {
+			return dockerapi.ErrConflict
+		}
+		c.exec.started, c.exec.running = true, true
+		join = func() error {
+			if o.Stdin != nil {
+				io.Copy(o.Stdout, o.Stdin)
+			}
+			io.WriteString(o.Stdout, strings.Join(c.exec.config.Cmd, " ")+"\n")
+			err := f.until(ctx, f.deaths, func() bool { return !c.exec.running })
+			return err
+		}
+		return nil
+	})
+	return join, err
+}
+
+func (f *fakeDocker) StartExecDetached(ctx context.Context, exec string) error {
+	_, err := f.StartExec(ctx, exec, dockerapi.AttachOptions{})
+	return err
+}
+
+func (f *fakeDocker) InspectExec(ctx context.Context, exec string) (e dockerapi.Exec, err error) {
+	err = f.change(ctx, "inspect exec", strings.TrimPrefix(exec, "exec-"), func(c *fakeContainer) error {
+		e = dockerapi.Exec{ContainerID: c.ID, Running: c.exec.running, ExitCode: c.exec.code}
+		if c.exec.started {
+			e.Pid = 1
+		}
+		return nil
+	})
+	return e, err
+}
+
+// fakeExec is a program in a container.
+type fakeExec struct {
+	config           dockerapi.ExecConfig
+	started, running bool
+	code             int
+}
+
+func (c *fakeContainer) endExec(code int) {
+	c.engine.mu.Lock()
+	defer c.engine.mu.Unlock()
+	c.exec.running, c.exec.code = false, code
+	c.engine.touch()
+}
+
 func (f *fakeDocker) PullImage(ctx context.Context, ref string, o dockerapi.PullOptions, progress func(dockerapi.PullProgress)) error {
+	if f.holdPull != nil {
+		<-f.holdPull
+	}
 	err := f.enter(ctx, "pull", ref)
 	defer f.mu.Unlock()
 	if err == nil {
 		f.images[ref] = true
+		f.pulled = append(f.pulled, o)
 	}
 	return err
 }
@@ -475,18 +611,19 @@ func (r *record) Result(res Result) error {
 
 // bench is a pool at work on a fake engine, inside a synctest bubble.
 type bench struct {
-	t      *testing.T
-	docker *fakeDocker
-	record *record
-	pool   *Pool
-	gate   *Gate
-	jobs   chan Job
-	stop   context.CancelFunc // ends the work context
-	done   chan int
-	mu     sync.Mutex
-	events []string // "ack m1", "fence m1", in order, with the engine's removes
-	stores bool     // deliveries have Store
-	fences []error  // what the next fences of the deliveries to come return
+	t       *testing.T
+	docker  *fakeDocker
+	record  *record
+	pool    *Pool
+	gate    *Gate
+	jobs    chan Job
+	stop    context.CancelFunc // ends the work context
+	done    chan int
+	mu      sync.Mutex
+	events  []string // "ack m1", "fence m1", in order, with the engine's removes
+	stores  bool     // deliveries have Store
+	attempt int      // of the deliveries to come
+	fences  []error  // what the next fences of the deliveries to come return
 
 	beforeFence, beforeStore func() // of the deliveries to come
 	copy                     string // of the deliveries to come
@@ -543,6 +680,7 @@ type delivery struct {
 	fences   []error       // what the next fences return
 	hold     chan struct{} // not nil: Settle waits for it
 	copies   int           // in the dead-letter queue
+	agains   []string      // "delay attempt id"
 }
 
 // send hands a message over and waits until all is quiet.
@@ -556,7 +694,13 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 	d := &delivery{b: b, name: name, fences: b.fences}
 	beforeFence, beforeStore := b.beforeFence, b.beforeStore
 	j := Job{
-		Queue: "q", MessageID: messageID, Redelivered: redelivered, Copy: b.copy, Body: []byte(body),
+		Queue: "q", MessageID: messageID, Redelivered: redelivered, Copy: b.copy, Attempt: b.attempt, Body: []byte(body),
+		Again: func(_ context.Context, delay time.Duration, attempt int, id string) error {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			d.agains = append(d.agains, fmt.Sprintf("%v %d %s", delay, attempt, id))
+			return nil
+		},
 		Lost: func() bool { b.mu.Lock(); defer b.mu.Unlock(); return d.lost },
 		Settle: func(ctx context.Context, v Verdict, r Result) error {
 			if d.hold != nil {
@@ -638,4 +782,16 @@ func (b *bench) result() Result {
 		b.t.Fatalf("no result; calls: %q", b.docker.did())
 	}
 	return b.record.results[len(b.record.results)-1]
+}
+
+// endExecs lets a program that runs in a container end, if there is one.
+func (b *bench) endExecs(c *fakeContainer) {
+	synctest.Wait()
+	b.docker.mu.Lock()
+	if c.exec != nil {
+		c.exec.running = false
+		b.docker.touch()
+	}
+	b.docker.mu.Unlock()
+	synctest.Wait()
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -31,7 +30,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 
 	f := &following{task: t, run: r, id: id, startSent: !fresh}
 	if r.foreground() && (r.Stdout || r.Stderr) {
-		f.out = newOutput(f.emit, t.pool.Capture, &t.pool.lineBudget)
+		f.out = t.output(t.name)
 	}
 	if found != nil && !found.State.StartedAt.IsZero() {
 		f.adopted, f.missed = true, true
@@ -65,6 +64,9 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 	if f.gap && state.ExitCode == exitUnknown {
 		res.unknown()
 	}
+	if r.Retry != nil {
+		r.Retry.attempts(&res, t.attempt, t.endAsked.Load())
+	}
 	if r.Remove {
 		return res, func() error { return t.discard(id, false) }, nil
 	}
@@ -90,7 +92,6 @@ type following struct {
 	gap       bool          // the engine was away just now
 	logless   bool          // the log driver keeps nothing that could be read
 	lost      bool          // output is known to be missing
-	unshown   atomic.Bool   // output could not be shown
 	overdue   time.Duration // the time limit that it ran into; 0: none
 	exit      *int          // as a wait told it
 	cuts      int           // how often the engine was lost before the start
@@ -103,7 +104,7 @@ type following struct {
 // follow takes the container to where the run is done, and returns its last state. Its error is
 // one from before the start, ErrNoSuchContainer, or final.
 func (f *following) follow() (dockerapi.State, error) {
-	if !f.adopted && !f.startSent {
+	if !f.adopted && !f.startSent && len(f.run.networks) < 2 { // else see connect
 		if err := f.survive(f.listen(true)); err != nil {
 			return dockerapi.State{}, err
 		}
@@ -123,6 +124,9 @@ func (f *following) follow() (dockerapi.State, error) {
 		case err != nil:
 		case c.State.StartedAt.IsZero():
 			if err = f.mayStart(c); err == nil {
+				err = f.connect(c)
+			}
+			if err == nil {
 				err = f.listen(true)
 			}
 		default:
@@ -351,8 +355,8 @@ var errBrokenOff = errors.New("the output ended before the container")
 // before the container is an error: its connection may have been cut, which looks just so.
 func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 	var timeUp, broken <-chan time.Time
-	if f.pool.Timeout > 0 {
-		timer := time.NewTimer(time.Until(f.startedAt.Add(f.pool.Timeout)))
+	if limit := f.run.timeLimit(f.pool.Timeout); limit > 0 {
+		timer := time.NewTimer(time.Until(f.startedAt.Add(limit)))
 		defer timer.Stop()
 		timeUp = timer.C
 	}
@@ -387,8 +391,8 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 
 // stopOverdue stops a container whose time is up.
 func (f *following) stopOverdue() {
-	f.overdue = f.pool.Timeout
-	f.log.Warn("container runs longer than it may; stopping it", "container", f.name, "timeout", f.pool.Timeout)
+	f.overdue = f.run.timeLimit(f.pool.Timeout)
+	f.log.Warn("container runs longer than it may; stopping it", "container", f.name, "timeout", f.overdue)
 	err := f.retry(func() error {
 		return f.pool.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{})
 	})

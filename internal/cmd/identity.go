@@ -16,24 +16,28 @@ const (
 	LabelDigest = "docker-dispatch.digest" // sha256 of the message's body, in hex
 	LabelRemove = "docker-dispatch.remove" // "true": ours to remove when it has ended
 	LabelBroker = "docker-dispatch.broker" // the queue's virtual host and its broker, as VHOST@BROKER
+
+	// LabelAttempt counts the attempts of a job that is tried again when it fails, from 1.
+	LabelAttempt = "docker-dispatch.attempt"
 )
 
 // An identity is what a message is known by when it comes again: queue, message_id and the digest
 // of its body. Without a message_id the id is random, and the digest is all there is.
 type identity struct {
-	queue  string
-	place  Place
-	id     string // as shown, and in LabelJob
-	raw    string // the message_id
-	copy   string // see Job.Copy
-	digest string
-	stable bool   // the publisher gave a message_id
-	suffix string // 12 hex digits for a derived name
+	queue   string
+	place   Place
+	id      string // as shown, and in LabelJob
+	raw     string // the message_id
+	copy    string // see Job.Copy
+	digest  string
+	attempt int    // from 1; each attempt has a container of its own
+	stable  bool   // the publisher gave a message_id
+	suffix  string // 12 hex digits for a derived name
 }
 
 func identify(j Job) identity {
 	sum := sha256.Sum256(j.Body)
-	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: j.Copy, digest: hex.EncodeToString(sum[:])}
+	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: j.Copy, digest: hex.EncodeToString(sum[:]), attempt: max(1, j.Attempt)}
 	if j.MessageID == "" {
 		var b [6]byte
 		rand.Read(b[:])
@@ -43,7 +47,11 @@ func identify(j Job) identity {
 	}
 	i.stable = true
 	i.id = printableID(j.MessageID)
-	key := sha256.Sum256([]byte(i.place.VHost + "\x00" + i.queue + "\x00" + i.raw + "\x00" + i.digest))
+	of := i.place.VHost + "\x00" + i.queue + "\x00" + i.raw + "\x00" + i.digest
+	if i.attempt > 1 {
+		of += "\x00" + strconv.Itoa(i.attempt)
+	}
+	key := sha256.Sum256([]byte(of))
 	i.suffix = hex.EncodeToString(key[:6])
 	return i
 }
@@ -59,7 +67,9 @@ func printableID(id string) string {
 
 // key tells equal jobs apart from all others, whatever their copy. Jobs without a message_id are equal to
 // none.
-func (i identity) key() string { return i.queue + "\x00" + i.raw + "\x00" + i.digest }
+func (i identity) key() string {
+	return i.queue + "\x00" + i.raw + "\x00" + i.digest + "\x00" + strconv.Itoa(i.attempt)
+}
 
 // copyKey tells copies of a job apart too.
 func (i identity) copyKey() string { return i.key() + "\x00" + i.copy }

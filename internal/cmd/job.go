@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"time"
 )
 
 // A Job is one message's work, as a source hands it to the pool. The pool settles each job
@@ -13,6 +14,7 @@ type Job struct {
 	Place       Place  // where that queue is
 	MessageID   string // the publisher's message_id; empty where it gave none
 	Redelivered bool   // the broker's flag; a hint, wrong both ways
+	Attempt     int    // which attempt of a job that is tried again this is, from 1; 0 is 1
 	Body        []byte
 
 	// Copy tells apart the copies of one message, where dead letters were sent again. It is empty for
@@ -28,6 +30,11 @@ type Job struct {
 	// nothing was kept, for the broker has taken the message back. Any other error is the context's.
 	// It is nil where Settle needs no copy for DeadLetter.
 	Store func(ctx context.Context, r Result) error
+
+	// Again keeps a copy of the message that comes back after the delay, as that attempt of the job
+	// with that id. It returns nil when that is sure: then the message itself is to be acked. Any
+	// other error is the context's.
+	Again func(ctx context.Context, delay time.Duration, attempt int, id string) error
 
 	// Settle tells the broker the verdict. A nil error means that the answer was written to the
 	// connection, not that the broker has it: see Fence. ErrDeliveryLost means that the
@@ -61,6 +68,7 @@ const (
 	Ack        Verdict = iota // done: the broker forgets the message
 	DeadLetter                // cannot be done: kept in the dead-letter queue, with its reason
 	Requeue                   // not begun: back to the queue, for this host or another
+	TryAgain                  // failed, and to be tried again later
 )
 
 func (v Verdict) String() string {
@@ -71,6 +79,8 @@ func (v Verdict) String() string {
 		return "dead letter"
 	case Requeue:
 		return "requeue"
+	case TryAgain:
+		return "try again"
 	}
 	return "unknown verdict"
 }

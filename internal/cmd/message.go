@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// A Command is a decoded message: *Run, *Stop or *Remove.
+// A Command is a decoded message: *Run, *Stop and so on.
 type Command interface {
 	// Verb is the command's name, as in the message.
 	Verb() string
@@ -21,18 +21,84 @@ type Command interface {
 	do(t *task) (r Result, cleanup func() error, err error)
 }
 
+// lasts tells whether a command is work on the host that goes on for a while: it needs a slot, and what
+// comes next on its container need not wait for its end.
+func lasts(c Command) bool {
+	switch c.(type) {
+	case *Run, *Exec:
+		return true
+	}
+	return false
+}
+
 // A verb is one value of the message's Command key. decode gets the message's other members.
 type verb struct {
 	name, alias string
 	decode      func(members []member) (Command, error)
+	docs        []KeyDoc
 }
 
-func verbs() []verb {
-	return []verb{
-		{"run", "", decodeRun},
-		{"stop", "", decodeStop},
-		{"remove", "rm", decodeRemove},
+var verbs = []verb{
+	command("run", runKeys, runOptions, decodeRun),
+	command("create", runKeys, containerOptions, decodeCreate),
+	onContainer("start", startKeys, nil),
+	onContainer("stop", stopKeys, stopOptions),
+	onContainer("restart", restartKeys, restartOptions),
+	onContainer("kill", killKeys, killOptions),
+	onContainer("pause", pauseKeys, nil),
+	onContainer("unpause", unpauseKeys, nil),
+	command("rename", renameKeys, nil, decodeRename),
+	onContainer("remove", removeKeys, removeOptions).or("rm"),
+	onContainer("wait", waitKeys, nil),
+	onContainer("logs", logsKeys, logsOptions),
+	onContainer("inspect", inspectKeys, nil),
+	command("exec", execKeys, execOptions, decodeExec),
+	command("pull", pullKeys, pullOptions, decodePull),
+}
+
+func command[T any](name string, keys, options []key[T], decode func([]member) (Command, error)) verb {
+	v := verb{name: name, decode: decode}
+	for _, k := range keys {
+		v.docs = append(v.docs, KeyDoc{k.name, false, k.form.String(), k.help})
 	}
+	for _, k := range options {
+		v.docs = append(v.docs, KeyDoc{k.name, true, k.form.String(), k.help})
+	}
+	return v
+}
+
+func onContainer[T any, C interface {
+	*T
+	Command
+}](name string, keys, options []key[T]) verb {
+	return command(name, keys, options, decodeOn[T, C](name, keys, options))
+}
+
+func (v verb) or(alias string) verb {
+	v.alias = alias
+	return v
+}
+
+// A CommandDoc describes a command for people.
+type CommandDoc struct {
+	Name, Alias string
+	Keys        []KeyDoc
+}
+
+// A KeyDoc describes a key of a command.
+type KeyDoc struct {
+	Name   string
+	Option bool   // it stands in Options
+	Value  string // what it takes
+	Help   string // Markdown, one line
+}
+
+// Docs describes all commands, for the README.
+func Docs() (docs []CommandDoc) {
+	for _, v := range verbs {
+		docs = append(docs, CommandDoc{v.name, v.alias, v.docs})
+	}
+	return docs
 }
 
 // Decode reads one message, strictly: an unknown, duplicate or misplaced key, a value of a wrong
@@ -54,7 +120,7 @@ func Decode(body []byte, limit int) (Command, error) {
 	}
 
 	var names []string
-	for _, v := range verbs() {
+	for _, v := range verbs {
 		names = append(names, v.name)
 		if v.alias != "" {
 			names = append(names, v.alias)
@@ -73,7 +139,7 @@ func Decode(body []byte, limit int) (Command, error) {
 	if err := decodeString(&name, members[i].value); err != nil {
 		return nil, at("Command", err)
 	}
-	for _, v := range verbs() {
+	for _, v := range verbs {
 		if name != "" && (name == v.name || name == v.alias) {
 			return v.decode(slices.Delete(members, i, i+1))
 		}
@@ -140,13 +206,6 @@ func object(raw json.RawMessage) ([]member, error) {
 	return members, nil
 }
 
-// A key is one key that a command or its Options take. set decodes the value into the command;
-// its error says what was expected.
-type key[T any] struct {
-	name string
-	set  func(*T, json.RawMessage) error
-}
-
 // decodeKeys sets the members on c. top and options are the keys that the command takes.
 func decodeKeys[T any](c *T, verb string, members []member, top, options []key[T]) error {
 	for _, m := range members {
@@ -183,7 +242,7 @@ func at(key string, err error) error { return fmt.Errorf("%s: %w", key, err) }
 func setKey[T any](c *T, m member, keys []key[T]) (known bool, err error) {
 	for _, k := range keys {
 		if k.name == m.key {
-			return true, k.set(c, m.value)
+			return true, k.apply(c, m.value)
 		}
 	}
 	return false, nil
@@ -206,6 +265,10 @@ func unknownOption[T any](name, verb string, top, options []key[T]) error {
 	}
 	if near := nearest(name, keyNames(top)); near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q beside Options?", quote(name), near)
+	}
+	const most = 12 // more names than that nobody reads
+	if len(options) > most {
+		return fmt.Errorf("unknown key %s; %s takes the options of the docker CLI, such as --stop-timeout 5 as \"StopTimeout\": 5", quote(name), verb)
 	}
 	return fmt.Errorf("unknown key %s; %s takes %s", quote(name), verb, list(keyNames(options), "and"))
 }

@@ -24,7 +24,7 @@ type output struct {
 	moves          atomic.Int64 // see movement
 }
 
-func newOutput(emit func(stream string, offset int64, data []byte), capture int, budget *atomic.Int64) *output {
+func newOutput(emit func(stream string, offset int64, data []byte) error, capture int, budget *atomic.Int64) *output {
 	o := new(output)
 	o.stdout = stream{name: "stdout", emit: emit, budget: budget, moves: &o.moves, tail: tail{limit: capture}}
 	o.stderr = stream{name: "stderr", emit: emit, budget: budget, moves: &o.moves, tail: tail{limit: capture}}
@@ -55,6 +55,9 @@ func (o *output) noReplay() {
 // altered tells whether bytes that were passed on are others than the container wrote.
 func (o *output) altered() bool { return o.stdout.altered || o.stderr.altered }
 
+// unshown tells whether some of it could not be shown.
+func (o *output) unshown() bool { return o.stdout.unshown || o.stderr.unshown }
+
 // movement changes while output is passed on. It is odd as long as a piece is on its way, so that
 // the reader waits for us and not we for it. A nil output does not move.
 func (o *output) movement() int64 {
@@ -75,7 +78,7 @@ func (o *output) finish() (short bool) {
 // stream is one of a container's two streams: an io.Writer that passes on whole lines.
 type stream struct {
 	name   string
-	emit   func(stream string, offset int64, data []byte)
+	emit   func(stream string, offset int64, data []byte) error
 	budget *atomic.Int64 // shared: what streams hold beyond freeLine
 	moves  *atomic.Int64
 	seen   int64 // bytes written, the held ones included
@@ -88,6 +91,7 @@ type stream struct {
 	textOnly bool   // what comes is from a log of text
 	altered  bool   // and had bytes replaced
 	edge     []byte // the last bytes of the write before
+	unshown  bool   // something could not be shown
 }
 
 // Write never fails: showing output must not change what becomes of the job.
@@ -160,7 +164,9 @@ func (s *stream) hold(p []byte) {
 
 // pass gives on data, which ends at offset end of the stream.
 func (s *stream) pass(data []byte, end int64) {
-	s.emit(s.name, end-int64(len(data)), data)
+	if err := s.emit(s.name, end-int64(len(data)), data); err != nil {
+		s.unshown = true
+	}
 }
 
 func (s *stream) drop() {

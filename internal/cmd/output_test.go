@@ -13,8 +13,9 @@ import (
 // gather is an output whose pieces are kept.
 func gather(capture int, budget *atomic.Int64) (*output, *[]string) {
 	var pieces []string
-	return newOutput(func(stream string, offset int64, data []byte) {
+	return newOutput(func(stream string, offset int64, data []byte) error {
 		pieces = append(pieces, fmt.Sprintf("%s@%d:%s", stream, offset, data))
+		return nil
 	}, capture, budget), &pieces
 }
 
@@ -102,11 +103,12 @@ func TestOutputReplay(t *testing.T) {
 		}
 		var budget atomic.Int64
 		var got bytes.Buffer
-		o := newOutput(func(_ string, offset int64, p []byte) {
+		o := newOutput(func(_ string, offset int64, p []byte) error {
 			if offset != int64(got.Len()) {
 				t.Fatalf("%q: offset %d after %d bytes", data, offset, got.Len())
 			}
 			got.Write(p)
+			return nil
 		}, 50, &budget)
 		for cut := range 3 {
 			end := len(data)

@@ -19,7 +19,12 @@ type Config struct {
 	Pull        string        // "missing", "always" or "never"
 	Timeout     time.Duration // the longest that a foreground container may run; 0 is no limit
 	Capture     int           // bytes of each stream's end that a result holds
-	MaxMessage  int           // bytes; a larger message is refused; 0 is no limit
+	Policy      *Policy       // what messages may ask for; nil: the built-in one
+
+	// Credentials returns what a registry is to be shown for an image, as dockerapi.PullOptions has
+	// it. Nil: nothing.
+	Credentials func(ctx context.Context, image string) (auth string, err error)
+	MaxMessage  int // bytes; a larger message is refused; 0 is no limit
 
 	// SweepAfter is how long after its end a container that a crash left behind is removed; 0: never.
 	// Queue is the queue whose containers these are. Quiet tells whether that has been consumed for
@@ -40,6 +45,7 @@ type Pool struct {
 	jobs    registry
 	pending pending
 	slots   slots
+	pulls   pulls
 
 	stopping   chan struct{}   // closed when no more jobs come: what has not begun is given back
 	settling   context.Context // outlives Run's, so that a job that has ended then can be settled
@@ -56,6 +62,7 @@ func NewPool(cfg Config) *Pool {
 		jobs:       newRegistry(),
 		pending:    pending{tasks: make(map[*task]struct{})},
 		slots:      slots{free: cfg.Concurrency},
+		pulls:      pulls{flight: make(map[string]*pullFlight)},
 		stopping:   make(chan struct{}),
 		retryFirst: 500 * time.Millisecond,
 		idle:       10 * time.Second,
@@ -139,7 +146,7 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 	if t.invalid == nil {
 		p.pending.add(t)
 	}
-	if _, ok := t.cmd.(*Run); ok && t.before == nil && t.earlier == nil {
+	if lasts(t.cmd) && t.before == nil && t.earlier == nil {
 		t.place = p.slots.request()
 	}
 	return t

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -15,23 +14,13 @@ type Remove struct {
 	Force     bool   // killed first if it runs
 }
 
-func decodeRemove(members []member) (Command, error) {
-	r := new(Remove)
-	keys := []key[Remove]{
-		{"Container", func(r *Remove, v json.RawMessage) error { return decodeContainer(&r.Container, v) }},
+var (
+	removeKeys    = []key[Remove]{containerKey(func(r *Remove) *string { return &r.Container })}
+	removeOptions = []key[Remove]{
+		boolKey("Volumes", "remove its anonymous volumes too", func(r *Remove) *bool { return &r.Volumes }),
+		boolKey("Force", "kill it first if it runs", func(r *Remove) *bool { return &r.Force }),
 	}
-	options := []key[Remove]{
-		{"Volumes", func(r *Remove, v json.RawMessage) error { return decodeBool(&r.Volumes, v) }},
-		{"Force", func(r *Remove, v json.RawMessage) error { return decodeBool(&r.Force, v) }},
-	}
-	if err := decodeKeys(r, "remove", members, keys, options); err != nil {
-		return nil, err
-	}
-	if r.Container == "" {
-		return nil, errors.New(`key "Container" is missing; remove needs the name or id of a container`)
-	}
-	return r, nil
-}
+)
 
 // Verb implements Command.
 func (r *Remove) Verb() string { return "remove" }

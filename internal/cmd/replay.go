@@ -1,10 +1,10 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -23,14 +23,15 @@ func (f *following) open(ctx context.Context, begin bool) (join func() error, er
 		}
 		f.unreadable()
 	}
-	o := dockerapi.AttachOptions{Stdout: f.stdout(), Stderr: f.stderr()}
-	if f.run.Stdin && begin {
-		o.Stdin = strings.NewReader("")
-	}
-	if o == (dockerapi.AttachOptions{}) {
+	o := dockerapi.AttachOptions{Stdout: f.stdout(), Stderr: f.stderr(), Tty: f.run.container.Tty}
+	input := f.run.Stdin && begin
+	if o.Stdout == nil && o.Stderr == nil && !input {
 		return func() error { return nil }, nil
 	}
 	err = f.retry(func() (err error) {
+		if input {
+			o.Stdin = bytes.NewReader(f.run.Input)
+		}
 		join, err = f.pool.Docker.AttachContainer(ctx, f.id, o)
 		return err
 	})
@@ -73,7 +74,7 @@ func (f *following) replay(ctx context.Context, follow bool) (join func() error,
 		return logWeight{w, &f.logRead}
 	}
 	read, err := f.pool.Docker.ContainerLogs(ctx, f.id, dockerapi.LogsOptions{
-		Follow: follow, Stdout: weighed(f.stdout()), Stderr: weighed(f.stderr()),
+		Follow: follow, Stdout: weighed(f.stdout()), Stderr: weighed(f.stderr()), Tty: f.run.container.Tty,
 	})
 	if err != nil {
 		return nil, err
@@ -99,24 +100,17 @@ func (f *following) unreadable() {
 }
 
 func (f *following) stdout() io.Writer {
-	if f.out == nil || !f.run.Stdout {
+	if f.out == nil || !f.run.Stdout && !f.run.container.Tty {
 		return nil
 	}
 	return &f.out.stdout
 }
 
 func (f *following) stderr() io.Writer {
-	if f.out == nil || !f.run.Stderr {
+	if f.out == nil || !f.run.Stderr || f.run.container.Tty {
 		return nil
 	}
 	return &f.out.stderr
-}
-
-func (f *following) emit(stream string, offset int64, data []byte) {
-	err := f.pool.Reporter.Output(Output{Job: f.task.id, ContainerName: f.name, Stream: stream, Offset: offset, Data: data})
-	if err != nil {
-		f.unshown.Store(true)
-	}
 }
 
 // captured ends the output, and fills in what the result holds of it.
@@ -124,14 +118,11 @@ func (f *following) captured(r *Result) {
 	if f.out == nil {
 		return
 	}
-	short := f.out.finish()
 	if f.out.altered() && !f.lost {
 		f.lost = true
 		f.log.Warn("output that is not UTF-8 was read from a log that cannot hold it; the log driver local can", "container", f.name)
 	}
-	r.Stdout, r.StdoutBytes = text(f.out.stdout.tail.bytes()), f.out.stdout.seen
-	r.Stderr, r.StderrBytes = text(f.out.stderr.tail.bytes()), f.out.stderr.seen
-	r.Incomplete = f.lost || short || f.unshown.Load()
+	r.output(f.out, f.lost)
 }
 
 // text returns the end of a stream as a string that does not begin inside a character.

@@ -28,6 +28,8 @@ type Result struct {
 	Status        Status
 	Reason        string     `json:",omitempty"` // one of the Reason constants
 	Error         string     `json:",omitempty"` // one sentence for a person
+	Attempt       int        `json:",omitempty"` // from 1; 0 where the job has no Retry
+	Retrying      bool       `json:",omitempty"` // the job is tried again later: there will be another result
 	ExitCode      *int       `json:",omitempty"`
 	ContainerID   string     `json:"ContainerId,omitempty"`
 	ContainerName string     `json:",omitempty"`
@@ -41,6 +43,8 @@ type Result struct {
 	StdoutBytes   int64      `json:",omitempty"`
 	StderrBytes   int64      `json:",omitempty"`
 	Incomplete    bool       `json:",omitempty"` // output is known to be missing
+
+	spent bool // it failed, and was the last attempt
 }
 
 // Reasons: why a job did not succeed, in one word for programs.
@@ -51,6 +55,7 @@ const (
 	ReasonKilled          = "killed"                 // it ended by a signal that nobody here asked for
 	ReasonNoSuchContainer = "no-such-container"      // the container does not exist
 	ReasonInvalid         = "invalid-message"        // the message cannot be understood
+	ReasonPolicy          = "policy"                 // the operator's policy forbids it
 	ReasonNoSuchImage     = "no-such-image"          // the image is not there, and could not be pulled
 	ReasonNameConflict    = "name-conflict"          // another container has the name
 	ReasonConflict        = "conflict"               // the container's state does not allow it
@@ -63,11 +68,42 @@ const (
 
 // verdict decides what becomes of the message. It is the only place that does.
 func verdict(r Result) Verdict {
-	switch r.Status {
-	case Succeeded, Failed:
+	switch {
+	case r.Retrying:
+		return TryAgain
+	case r.Status == Succeeded, r.Status == Failed && !r.spent:
 		return Ack
 	}
 	return DeadLetter
+}
+
+// refuse fills in why a message is not carried out.
+func (r *Result) refuse(err error) {
+	r.Status, r.Reason, r.Error = Refused, ReasonInvalid, err.Error()
+	if _, ok := errors.AsType[*deniedError](err); ok {
+		r.Reason = ReasonPolicy
+	}
+}
+
+// done fills in how a call of the engine ended.
+func (r *Result) done(err error) {
+	if _, ok := errors.AsType[*deniedError](err); ok {
+		r.refuse(err)
+		return
+	}
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	r.Status = Succeeded
+}
+
+// output ends the output, and fills in what a result holds of it. cut: some is known to be missing.
+func (r *Result) output(o *output, cut bool) {
+	short := o.finish()
+	r.Stdout, r.StdoutBytes = text(o.stdout.tail.bytes()), o.stdout.seen
+	r.Stderr, r.StderrBytes = text(o.stderr.tail.bytes()), o.stderr.seen
+	r.Incomplete = cut || short || o.unshown() || o.altered()
 }
 
 // fail fills in an error of the engine.

@@ -5,64 +5,78 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // Run starts a container from an image, as `docker run` does.
 type Run struct {
-	Image      string
-	Cmd        []string // nil: the image's own
-	Name       string   // empty: derived from the job
-	Entrypoint []string // nil: the image's own; [""] clears it
-	Stdin      bool     // Attach names STDIN: the program gets an open, empty standard input
-	Stdout     bool     // Attach names STDOUT
-	Stderr     bool     // Attach names STDERR
-	Remove     bool     // the container is removed when it has ended
-	Detach     bool     // done when the container has started, whatever else is said
+	Image       string
+	Cmd         []string // nil: the image's own
+	Name        string   // empty: derived from the job
+	Entrypoint  []string // nil: the image's own; [""] clears it
+	Pull        string   // "missing", "always" or "never"; empty: the pool's
+	Interactive bool     // standard input is kept open
+	Stdin       bool     // Attach names STDIN: the program gets Input, then EOF
+	Stdout      bool     // Attach names STDOUT
+	Stderr      bool     // Attach names STDERR
+	Remove      bool     // the container is removed when it has ended
+	Detach      bool     // done when the container has started, whatever else is said
+
+	Input   []byte        // for standard input
+	Timeout time.Duration // the longest it may run; 0: as long as the pool lets it
+	Retry   *Retry        // nil: never
+
+	container containerConfig // what the other options say
+	endpoint  dockerapi.EndpointSettings
+	networks  []network
+	healthCmd string
+
+	noHealthcheck bool
+	hasInput      bool // Stdin or StdinBase64 was given
 }
 
-func runKeys() []key[Run] {
-	return []key[Run]{
-		{"Image", func(r *Run, v json.RawMessage) error { return decodeString(&r.Image, v) }},
-		{"Cmd", func(r *Run, v json.RawMessage) error {
-			if kind(v) == "a string" {
-				return errors.New(`expected an array of strings, got a string; write one item for each argument, ["echo", "hi"], or ["sh", "-c", "..."] for a shell`)
-			}
-			if err := decodeStrings(&r.Cmd, v); err != nil {
-				return err
-			}
-			return checkArgs(r.Cmd)
-		}},
+var runKeys = []key[Run]{
+	{name: "Image", form: formText, help: "the image", set: func(r *Run, v []string) error {
+		r.Image = v[0]
+		return nil
+	}},
+	{name: "Cmd", form: formArray, help: "the command and its arguments; left out: the image's own", decode: func(r *Run, v json.RawMessage) error {
+		return decodeCommandLine(&r.Cmd, v)
+	}},
+}
+
+// decodeCommandLine reads a program's arguments.
+func decodeCommandLine(to *[]string, v json.RawMessage) error {
+	if kind(v) == "a string" {
+		return errors.New(`expected an array of strings, got a string; write one item for each argument, ["echo", "hi"], or ["sh", "-c", "..."] for a shell`)
 	}
-}
-
-func runOptions() []key[Run] {
-	return []key[Run]{
-		{"Name", func(r *Run, v json.RawMessage) error {
-			if err := decodeString(&r.Name, v); err != nil {
-				return err
-			}
-			return checkName(r.Name)
-		}},
-		{"Entrypoint", func(r *Run, v json.RawMessage) error {
-			if err := decodeList(&r.Entrypoint, v); err != nil {
-				return err
-			}
-			if len(r.Entrypoint) == 0 {
-				r.Entrypoint = []string{""} // an empty list clears the image's, as "" does
-			}
-			return checkArgs(r.Entrypoint)
-		}},
-		{"Attach", decodeAttach},
-		{"Remove", func(r *Run, v json.RawMessage) error { return decodeBool(&r.Remove, v) }},
-		{"Detach", func(r *Run, v json.RawMessage) error { return decodeBool(&r.Detach, v) }},
-	}
-}
-
-func decodeAttach(r *Run, v json.RawMessage) error {
-	var streams []string
-	if err := decodeList(&streams, v); err != nil {
+	if err := decodeStrings(to, v); err != nil {
 		return err
 	}
+	return checkArgs(*to)
+}
+
+// runOptions are those of run alone, and those of all containers.
+var runOptions = append([]key[Run]{
+	{name: "Attach", form: formList, help: "`STDOUT`, `STDERR`: streams to show. `STDIN`: the program gets `Stdin`, else an empty standard input", set: setAttach},
+	boolKey("Remove", "remove the container when it has ended", func(r *Run) *bool { return &r.Remove }),
+	boolKey("Detach", "done when it has started; not together with `Attach`", func(r *Run) *bool { return &r.Detach }),
+	{name: "Stdin", form: formText, help: "what the program reads on standard input; needs `Attach` with `STDIN`", set: func(r *Run, v []string) error {
+		return setInput(&r.hasInput, &r.Input, []byte(v[0]))
+	}},
+	{name: "StdinBase64", form: formText, help: "the same in base64, for what is not text", set: func(r *Run, v []string) error {
+		return setInputBase64(&r.hasInput, &r.Input, v[0])
+	}},
+	{name: "Timeout", form: formText, help: "the longest it may run, such as `90s`: then it is stopped", set: func(r *Run, v []string) (err error) {
+		r.Timeout, err = parseSpan(v[0])
+		return err
+	}},
+	{name: "Retry", form: formOther, help: "run again what has failed, see below", decode: decodeRetry},
+}, containerOptions...)
+
+func setAttach(r *Run, streams []string) error {
 	for _, s := range streams {
 		switch strings.ToUpper(s) {
 		case "STDIN":
@@ -84,16 +98,31 @@ func decodeAttach(r *Run, v json.RawMessage) error {
 
 func decodeRun(members []member) (Command, error) {
 	r := new(Run)
-	if err := decodeKeys(r, "run", members, runKeys(), runOptions()); err != nil {
+	if err := decodeKeys(r, "run", members, runKeys, runOptions); err != nil {
 		return nil, err
 	}
-	switch {
-	case r.Image == "":
+	if r.Image == "" {
 		return nil, errors.New(`key "Image" is missing or empty; run needs the image to run`)
-	case r.Detach && r.attached():
-		return nil, at("Options", errors.New("only one of Attach and Detach can be given; a detached run is done when its container has started"))
+	}
+	if err := r.check(); err != nil {
+		return nil, at("Options", err)
 	}
 	return r, nil
+}
+
+// check refuses options that do not go together.
+func (r *Run) check() error {
+	switch {
+	case r.Detach && r.attached():
+		return errors.New("only one of Attach and Detach can be given; a detached run is done when its container has started")
+	case r.hasInput && !r.Stdin:
+		return errors.New(`the program gets Stdin only if Attach names "STDIN"`)
+	case r.Timeout > 0 && !r.foreground():
+		return errors.New("a Timeout needs Attach or Remove: a detached run is done when its container has started")
+	case r.Retry != nil && !r.foreground():
+		return errors.New("a Retry needs Attach or Remove: how a detached run ends is not known")
+	}
+	return r.finish()
 }
 
 // Verb implements Command.
@@ -106,3 +135,11 @@ func (r *Run) attached() bool { return r.Stdin || r.Stdout || r.Stderr }
 
 // foreground says whether the job lasts until the container has exited.
 func (r *Run) foreground() bool { return !r.Detach && (r.attached() || r.Remove) }
+
+// timeLimit is the longest that the container may run; 0: no limit.
+func (r *Run) timeLimit(pool time.Duration) time.Duration {
+	if pool > 0 && (r.Timeout == 0 || pool < r.Timeout) {
+		return pool
+	}
+	return r.Timeout
+}

@@ -42,8 +42,8 @@ func (t *task) settle(r Result, cleanup func() error) bool {
 			}
 			cleanup = nil
 		}
-		// Only what was acked is remembered: a dead letter that a person sends again is to run.
-		if t.pool.jobs.remove(t, v == Ack) {
+		// A dead letter is not remembered: one that a person sends again is to run.
+		if t.pool.jobs.remove(t, v != DeadLetter) {
 			return true
 		}
 	}
@@ -98,23 +98,32 @@ func (t *task) answer(v Verdict, r Result) (fence func(context.Context) error, o
 	}
 }
 
-// answerOne settles one delivery, which take has returned. A job has one dead letter, however often its
-// message comes.
+// answerOne settles one delivery, which take has returned. A job has one dead letter, and one next attempt,
+// however often its message comes.
 func (t *task) answerOne(j Job, v Verdict, r Result) error {
 	if j.Lost != nil && j.Lost() {
 		t.pool.jobs.dropTaken(t)
-		return ErrDeliveryLost // and no dead letter: the message may be done elsewhere by now
+		return ErrDeliveryLost // and nothing is stored: the message may be done elsewhere by now
 	}
-	if v == DeadLetter && j.Store != nil {
+	var store func() error
+	switch {
+	case v == DeadLetter && j.Store != nil:
+		t.pool.jobs.storing(t)
+		store = func() error { return j.Store(t.ctx, r) }
+	case v == TryAgain:
+		store = func() error {
+			return j.Again(t.ctx, t.cmd.(*Run).Retry.delay(t.attempt), t.attempt+1, t.id)
+		}
+	}
+	if store != nil {
+		v = Ack
 		if !t.stored {
-			t.pool.jobs.storing(t)
-			if err := j.Store(t.ctx, r); err != nil {
+			if err := store(); err != nil {
 				t.pool.jobs.dropTaken(t)
 				return err
 			}
 			t.stored = true
 		}
-		v = Ack
 	}
 	t.pool.jobs.answers(t)
 	return j.Settle(t.ctx, v, r)

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"encoding/json"
-	"errors"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -11,31 +10,26 @@ import (
 type Stop struct {
 	Container string // name or id
 	Time      *int   // seconds before the kill; nil: the container's own stop timeout, 10 unless set
+	Signal    string // instead of the container's own; API 1.42
 }
 
-func decodeStop(members []member) (Command, error) {
-	s := new(Stop)
-	keys := []key[Stop]{
-		{"Container", func(s *Stop, v json.RawMessage) error { return decodeContainer(&s.Container, v) }},
-	}
-	options := []key[Stop]{
-		{"Time", func(s *Stop, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
-	}
-	if err := decodeKeys(s, "stop", members, keys, options); err != nil {
-		return nil, err
-	}
-	if s.Container == "" {
-		return nil, errors.New(`key "Container" is missing; stop needs the name or id of a container`)
-	}
-	return s, nil
-}
+// Restart stops a container, where it runs, and starts it, as `docker restart` does.
+type Restart Stop
 
-func decodeContainer(to *string, v json.RawMessage) error {
-	if err := decodeString(to, v); err != nil {
-		return err
+var (
+	stopKeys    = []key[Stop]{containerKey(func(s *Stop) *string { return &s.Container })}
+	stopOptions = []key[Stop]{
+		{name: "Time", form: formWhole, help: "seconds before the kill; 0 kills at once; left out: the container's own setting, else 10",
+			decode: func(s *Stop, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
+		textKey("Signal", "the signal to send first; left out: the container's own, else TERM", func(s *Stop) *string { return &s.Signal }),
 	}
-	return checkRef(*to)
-}
+	restartKeys    = []key[Restart]{containerKey(func(s *Restart) *string { return &s.Container })}
+	restartOptions = []key[Restart]{
+		{name: "Time", form: formWhole, help: stopOptions[0].help,
+			decode: func(s *Restart, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
+		textKey("Signal", stopOptions[1].help, func(s *Restart) *string { return &s.Signal }),
+	}
+)
 
 // Verb implements Command.
 func (s *Stop) Verb() string { return "stop" }
@@ -44,12 +38,9 @@ func (s *Stop) Verb() string { return "stop" }
 func (s *Stop) Target() string { return s.Container }
 
 func (s *Stop) do(t *task) (Result, func() error, error) {
-	runs := t.pool.jobs.runs(s.Container)
-	for _, r := range runs {
-		r.endAsked.Store(true) // its exit is then no surprise
-	}
+	runs := t.asksEnd(s.Container)
 	err := t.try(func() error {
-		return t.pool.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time})
+		return t.pool.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Signal: s.Signal})
 	})
 	if err == nil {
 		for _, r := range runs {
@@ -57,4 +48,17 @@ func (s *Stop) do(t *task) (Result, func() error, error) {
 		}
 	}
 	return t.containerResult(s.Container, err)
+}
+
+// Verb implements Command.
+func (s *Restart) Verb() string { return "restart" }
+
+// Target implements Command.
+func (s *Restart) Target() string { return s.Container }
+
+func (s *Restart) do(t *task) (Result, func() error, error) {
+	t.asksEnd(s.Container)
+	return t.change(s.Container, func() error {
+		return t.pool.Docker.RestartContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Signal: s.Signal})
+	}, nil)
 }

@@ -43,7 +43,7 @@ type task struct {
 	container atomic.Pointer[string] // the container's id, once known
 	begun     bool                   // the engine may have done something for us
 	asked     time.Time              // when the engine was last asked to create the container
-	stored    bool                   // the dead-letter queue has the message
+	stored    bool                   // the broker has the dead letter, or the next attempt
 
 	afterwards func() // what remains to be done when the job is settled; may be nil
 
@@ -67,9 +67,16 @@ func (t *task) decode(body []byte) {
 	if t.invalid != nil {
 		return
 	}
+	if err := t.pool.Policy.check(t.cmd); err != nil {
+		t.invalid = &deniedError{err}
+		return
+	}
 	t.name = t.cmd.Target()
-	if r, ok := t.cmd.(*Run); ok {
-		t.name = t.containerName(r.Name)
+	switch c := t.cmd.(type) {
+	case *Run:
+		t.name = t.containerName(c.Name)
+	case *Create:
+		t.name = t.containerName(c.Name)
 	}
 }
 
@@ -114,7 +121,7 @@ func (t *task) work() bool {
 	}
 	// What comes next on the container may begin. Behind a stop or remove that is answered first: if that
 	// came again, to another process, it would hit what the next command makes of the name.
-	if _, ok := t.cmd.(*Run); ok || verdict(result) != Ack {
+	if lasts(t.cmd) || verdict(result) != Ack {
 		t.tookEffect()
 	}
 	if err := t.report(result); err != nil {
@@ -140,7 +147,7 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 	}()
 	if t.invalid != nil {
 		r := t.result()
-		r.Status, r.Reason, r.Error = Refused, ReasonInvalid, t.invalid.Error()
+		r.refuse(t.invalid)
 		return r, nil, nil
 	}
 	if err := t.turn(); err != nil {
@@ -172,7 +179,7 @@ func (t *task) turn() error {
 	if t.pool.away() { // since before we came, so that no change will tell
 		t.pool.recall()
 	}
-	if _, ok := t.cmd.(*Run); ok {
+	if lasts(t.cmd) {
 		if t.place == nil {
 			t.place = t.pool.slots.request()
 		}
@@ -212,12 +219,15 @@ func (t *task) containerResult(ref string, err error) (Result, func() error, err
 	}
 	r := t.result()
 	r.ContainerName = ref
-	if err != nil {
-		r.fail(err)
-	} else {
-		r.Status = Succeeded
-	}
+	r.done(err)
 	return r, nil, nil
+}
+
+// output makes what takes the output of a command on the container ref.
+func (t *task) output(ref string) *output {
+	return newOutput(func(stream string, offset int64, data []byte) error {
+		return t.pool.Reporter.Output(Output{Job: t.id, ContainerName: ref, Stream: stream, Offset: offset, Data: data})
+	}, t.pool.Capture, &t.pool.lineBudget)
 }
 
 // result is a result of this task with the fields that are known of any.

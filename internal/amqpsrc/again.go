@@ -1,0 +1,86 @@
+package amqpsrc
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Headers of a message that is to be tried again. Like those of a dead letter they are ours.
+const (
+	headerAttempt = headerPrefix + "attempt" // which attempt the message is, from 2
+	headerJob     = headerPrefix + "job"     // the job's id, for a message without message_id
+)
+
+// delays of which there is a queue each are whole seconds with two digits that count: there are not too
+// many of them then, whatever the messages ask for.
+func roundDelay(d time.Duration) time.Duration {
+	unit := time.Second
+	for d > 99*unit {
+		unit *= 10
+	}
+	return max(unit, (d+unit-1)/unit*unit)
+}
+
+// delayQueue is the queue in which messages of this one wait that long. It is a quorum queue, for only
+// these hand a message on before they forget it (dead-letter-strategy at-least-once). One that is not
+// used any more goes away by itself, long after its last message has left.
+func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table) {
+	return fmt.Sprintf("%s.retry.%d", queue, int64(delay/time.Second)), amqp.Table{
+		amqp.QueueTypeArg:           amqp.QueueTypeQuorum,
+		"x-message-ttl":             int64(delay / time.Millisecond),
+		"x-expires":                 int64((2*delay + time.Hour) / time.Millisecond),
+		"x-dead-letter-exchange":    "",
+		"x-dead-letter-routing-key": queue,
+		"x-dead-letter-strategy":    "at-least-once",
+		amqp.QueueOverflowArg:       amqp.QueueOverflowRejectPublish,
+	}
+}
+
+// An againFunc keeps a message until it is tried again. See publisher.again.
+type againFunc func(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error
+
+// again keeps a copy of a message in the queue of a delay, from where the broker puts it back into its
+// own. See cmd.Job.Again.
+func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
+	queue, args := delayQueue(p.config.Queue, roundDelay(delay))
+	ours := amqp.Table{headerAttempt: int32(attempt)}
+	if c := copyOf(d); c != "" {
+		ours[headerCopy] = c
+	}
+	if d.MessageId == "" {
+		ours[headerJob] = clip(id, 255)
+	}
+	k := keeping{
+		what: "message to be tried again", queue: queue, fresh: true,
+		declare: func(l *line) error {
+			_, err := l.link.declare(queue, args)
+			if code(err) == amqp.AccessRefused {
+				return fmt.Errorf("the user has no configure permission on queue %q, in which messages wait to be tried again: %s", queue, reason(err))
+			}
+			return err
+		},
+		message: func(frameMax int) amqp.Publishing { return copyWith(d, ours, frameMax) }, lost: lost,
+	}
+	return p.keep(ctx, d.MessageId, k)
+}
+
+// attempt reads which attempt of which job a message is. Who can publish can claim any, and gains nothing.
+func attempt(d amqp.Delivery) (n int, id string) {
+	id = d.MessageId
+	switch v := d.Headers[headerAttempt].(type) {
+	case int32:
+		n = int(v)
+	case int64:
+		n = int(v)
+	}
+	if n < 2 {
+		return 1, id
+	}
+	if own, ok := d.Headers[headerJob].(string); ok && id == "" {
+		id = own
+	}
+	return n, id
+}

@@ -1,0 +1,81 @@
+package amqpsrc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// hopeless is how long to wait before the next attempt at what the broker refuses for good, such as a
+// message larger than it takes by now. It is tried again all the same: somebody may raise the limit,
+// and to give up would be to lose the message.
+const hopeless = 5 * time.Minute
+
+// A keeping is a copy of a message that must be stored in a queue of ours before the message is acked.
+type keeping struct {
+	what    string            // for the log
+	queue   string            // where it goes
+	declare func(*line) error // makes sure of the queue
+	fresh   bool              // which is done each time, for the queue goes away where nobody does
+	message func(frameMax int) amqp.Publishing
+	lost    func() bool // the broker has taken the message back: another may carry it out
+}
+
+// keep returns nil once the broker has confirmed that it stored the copy. Until then it tries again, ever
+// more slowly, and the original stays unacked. It gives up when ctx ends, with its error; and with
+// ErrDeliveryLost where the delivery is lost and nothing was sent.
+func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error {
+	log := p.log.With("message_id", messageID, "to", k.queue)
+	report := reporter{log: log, lost: k.what + " not stored, waiting; its message stays in the queue", back: k.what + " stored after all"}
+	wait := reconnecting()
+	declare, sent := k.fresh, false
+	for {
+		var err error
+		if declare {
+			err = p.declareAgain(ctx, k.declare)
+		}
+		if err == nil {
+			err = p.publish(ctx, k.queue, k.message, func() bool {
+				sent = sent || !k.lost()
+				return sent
+			})
+		}
+		switch {
+		case err == nil:
+			report.well()
+			return nil
+		case err == cmd.ErrDeliveryLost, ctx.Err() != nil:
+			return cmp.Or(ctx.Err(), err)
+		}
+		delay := wait.next()
+		level := slog.LevelWarn
+		switch {
+		case errors.Is(err, errUnroutable):
+			// The queue was deleted: made again, it is there for the next attempt.
+			if failed := p.declareAgain(ctx, k.declare); failed != nil {
+				err = fmt.Errorf("%w, and cannot be made again: %w", err, failed)
+			}
+		case errors.Is(err, errLine):
+			// Nobody knows whether it was stored. The publisher has its own delays and its own log.
+			log.Debug(k.what+" not confirmed", "error", err)
+			if !sleep(ctx, delay) {
+				return ctx.Err()
+			}
+			continue
+		case code(err) == amqp.PreconditionFailed, code(err) == amqp.ContentTooLarge:
+			delay = hopeless/2 + rand.N(hopeless/2)
+			level = slog.LevelError
+		}
+		report.failAt(level, err)
+		if !sleep(ctx, delay) {
+			return ctx.Err()
+		}
+	}
+}

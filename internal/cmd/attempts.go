@@ -1,0 +1,130 @@
+package cmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Retry is when a run that has failed is run again, in a new container.
+type Retry struct {
+	Max     int           // how often at most, beyond the first time
+	Delay   time.Duration // before the first, doubling with each
+	Reasons []string      // of results; nil and no Codes: exit, oom and timeout
+	Codes   []int         // exit codes
+}
+
+const (
+	defaultDelay = 10 * time.Second
+	maxDelay     = 24 * time.Hour
+	maxAttempts  = 100
+)
+
+// retryReasons are those that another attempt may not have.
+var retryReasons = []string{ReasonExit, ReasonOOM, ReasonTimeout, ReasonKilled}
+
+var retryKeys = []key[Retry]{
+	numberKey("Max", "how often", func(r *Retry) *int { return &r.Max }, parseInt[int](1, maxAttempts)),
+	{name: "Delay", form: formText, set: func(r *Retry, v []string) (err error) {
+		if r.Delay, err = parseSpan(v[0]); err == nil && r.Delay > maxDelay {
+			err = fmt.Errorf("%v is more than %v", r.Delay, maxDelay)
+		}
+		return err
+	}},
+	{name: "On", form: formOther, decode: decodeRetryOn},
+}
+
+func decodeRetry(r *Run, v json.RawMessage) error {
+	members, err := object(v)
+	if err != nil {
+		return err
+	}
+	r.Retry = &Retry{Delay: defaultDelay}
+	for _, m := range members {
+		i := slices.IndexFunc(retryKeys, func(k key[Retry]) bool { return k.name == m.key })
+		if i < 0 {
+			return unknownOption(m.key, "Retry", nil, retryKeys)
+		}
+		if err := retryKeys[i].apply(r.Retry, m.value); err != nil {
+			return at(m.key, err)
+		}
+	}
+	if r.Retry.Max == 0 {
+		return errors.New(`key "Max" is missing; it says how often to try again`)
+	}
+	return nil
+}
+
+func decodeRetryOn(r *Retry, v json.RawMessage) error {
+	if kind(v) != "an array" {
+		return wrongKind(`an array of reasons and exit codes, such as ["timeout", 75]`, v)
+	}
+	var items []json.RawMessage
+	if err := json.Unmarshal(v, &items); err != nil {
+		return err
+	}
+	if len(items) == 0 {
+		return errors.New("expected at least one reason or exit code; leave it out for " + list(retryReasons[:3], "and"))
+	}
+	for i, item := range items {
+		var err error
+		switch kind(item) {
+		case "a number":
+			var code int
+			if code, err = strconv.Atoi(string(item)); err != nil || code < 1 || code > 255 {
+				err = fmt.Errorf("expected an exit code from 1 to 255, got %s", quote(string(item)))
+			}
+			r.Codes = append(r.Codes, code)
+		case "a string":
+			var reason string
+			if err = decodeString(&reason, item); err == nil {
+				err = oneOf(retryReasons...)(reason)
+			}
+			r.Reasons = append(r.Reasons, reason)
+		default:
+			err = wrongKind("a reason or an exit code", item)
+		}
+		if err != nil {
+			return fmt.Errorf("item %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// wants tells whether a result is one to try again.
+func (r *Retry) wants(res Result) bool {
+	if res.Status != Failed {
+		return false
+	}
+	if r.Reasons == nil && r.Codes == nil {
+		return slices.Contains(retryReasons[:3], res.Reason)
+	}
+	return slices.Contains(r.Reasons, res.Reason) || res.ExitCode != nil && slices.Contains(r.Codes, *res.ExitCode)
+}
+
+// delay is how long to wait behind that attempt.
+func (r *Retry) delay(attempt int) time.Duration {
+	d := r.Delay
+	for ; attempt > 1 && d < maxDelay; attempt-- {
+		d *= 2
+	}
+	return min(d, maxDelay)
+}
+
+// attempts fills in which attempt a result is of, and whether there is another.
+func (r *Retry) attempts(res *Result, attempt int, stopped bool) {
+	res.Attempt = attempt
+	if stopped || !r.wants(*res) {
+		return
+	}
+	if attempt > r.Max {
+		res.spent = true
+		res.Error += fmt.Sprintf("; given up after %d attempts", attempt)
+		return
+	}
+	res.Retrying = true
+	res.Error += fmt.Sprintf("; trying again in %v (attempt %d of %d)", r.delay(attempt), attempt+1, r.Max+1)
+}

@@ -1,0 +1,180 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestDecodeRetry(t *testing.T) {
+	for _, tt := range []struct{ retry, want string }{
+		{`{"Max":3}`, "{3 10s [] []}"},
+		{`{"Max":3,"Delay":"1m30s"}`, "{3 1m30s [] []}"},
+		{`{"Max":1,"On":["oom","killed",75]}`, "{1 10s [oom killed] [75]}"},
+		{`{"Max":"3"}`, "{3 10s [] []}"},
+		{`3`, "Options.Retry: expected an object, got a number"},
+		{`{}`, `Options.Retry: key "Max" is missing; it says how often to try again`},
+		{`{"Max":0}`, `Options.Retry: Max: expected a whole number from 1 to 100, got "0"`},
+		{`{"Max":1.5}`, `Options.Retry: Max: expected a whole number, got "1.5"`},
+		{`{"Max":3,"Delay":10}`, `Options.Retry: Delay: expected a string, got a number`},
+		{`{"Max":3,"Delay":"soon"}`, `Options.Retry: Delay: expected a time such as "90s" or "1h30m", got "soon"`},
+		{`{"Max":3,"Delay":"-1s"}`, `Options.Retry: Delay: expected a time such as "90s" or "1h30m", got "-1s"`},
+		{`{"Max":3,"Delay":"1000h"}`, `Options.Retry: Delay: 1000h0m0s is more than 24h0m0s`},
+		{`{"Max":3,"Dely":"1s"}`, `Options.Retry: unknown key "Dely"; did you mean "Delay"?`},
+		{`{"Max":3,"On":[]}`, `Options.Retry: On: expected at least one reason or exit code; leave it out for "exit", "oom" and "timeout"`},
+		{`{"Max":3,"On":"exit"}`, `Options.Retry: On: expected an array of reasons and exit codes, such as ["timeout", 75], got a string`},
+		{`{"Max":3,"On":["exot"]}`, `Options.Retry: On: item 1: unknown value "exot"; did you mean "exit"?`},
+		{`{"Max":3,"On":["exit",0]}`, `Options.Retry: On: item 2: expected an exit code from 1 to 255, got "0"`},
+		{`{"Max":3,"On":[true]}`, `Options.Retry: On: item 1: expected a reason or an exit code, got a boolean`},
+	} {
+		c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{"Remove":true,"Retry":`+tt.retry+`}}`), 0)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			got = fmt.Sprint(*c.(*Run).Retry)
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.retry, got, tt.want)
+		}
+	}
+	if _, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{"Retry":{"Max":1}}}`), 0); err == nil || !strings.Contains(err.Error(), "a Retry needs Attach or Remove") {
+		t.Errorf("a retry of a detached run: %v", err)
+	}
+}
+
+func TestRetryDelay(t *testing.T) {
+	r := &Retry{Delay: 10 * time.Second}
+	for attempt, want := range map[int]time.Duration{1: 10 * time.Second, 2: 20 * time.Second, 4: 80 * time.Second, 50: maxDelay} {
+		if got := r.delay(attempt); got != want {
+			t.Errorf("behind attempt %d: %v, want %v", attempt, got, want)
+		}
+	}
+}
+
+const retried = `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"],"Retry":{"Max":2,"Delay":"1m","On":["exit",75,"timeout"]}}}`
+
+// TestRetry: each attempt has a container and a result of its own; when they are used up, the message is
+// kept.
+func TestRetry(t *testing.T) {
+	for _, remove := range []bool{false, true} {
+		for _, id := range []string{"id", ""} {
+			t.Run(fmt.Sprintf("message_id %q, Remove %v", id, remove), func(t *testing.T) {
+				onBench(t, nil, func(b *bench) {
+					b.stores = true
+					body := retried
+					if remove {
+						body = strings.Replace(body, `"Retry"`, `"Remove":true,"Retry"`, 1)
+					}
+					job := id
+					for attempt := 1; attempt <= 3; attempt++ {
+						b.attempt = attempt
+						d := b.send(fmt.Sprint("attempt ", attempt), job, false, body)
+						c := b.docker.named(t, "web")
+						if got := fmt.Sprint(c.config.Env); got != fmt.Sprintf("[DISPATCH_ATTEMPT=%d]", attempt) {
+							t.Errorf("attempt %d: environment %s", attempt, got)
+						}
+						if c.Labels[LabelAttempt] != fmt.Sprint(attempt) {
+							t.Errorf("attempt %d: labels %v", attempt, c.Labels)
+						}
+						d.unsettled()
+						c.exit(1)
+						synctest.Wait()
+						d.want(Ack, ReasonExit)
+						r := b.result()
+						if r.Attempt != attempt || r.Retrying != (attempt < 3) || r.Status != Failed || *r.ExitCode != 1 {
+							t.Errorf("attempt %d: result %+v", attempt, r)
+						}
+						if attempt < 3 {
+							if want := fmt.Sprintf("%v %d", time.Minute<<(attempt-1), attempt+1); len(d.agains) != 1 || !strings.HasPrefix(d.agains[0], want) || d.copies != 0 {
+								t.Errorf("attempt %d: to be tried again %q, want %s; %d dead letters", attempt, d.agains, want, d.copies)
+							}
+							if job == "" {
+								job = strings.Fields(d.agains[0])[2] // the id that the first attempt got
+							}
+						} else if len(d.agains) != 0 || d.copies != 1 || !strings.Contains(r.Error, "given up after 3 attempts") {
+							t.Errorf("the last attempt: again %q, %d dead letters, %s", d.agains, d.copies, r.Error)
+						}
+						if want := map[bool]int{true: 0, false: 1}[remove]; b.docker.count() != want {
+							t.Errorf("attempt %d: %d containers, want %d", attempt, b.docker.count(), want)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestRetryOnlyOn: what succeeds, was stopped by a message, or failed for another reason is not tried again.
+func TestRetryOnlyOn(t *testing.T) {
+	body := strings.Replace(retried, `"exit",75`, `75`, 1)
+	for _, tt := range []struct {
+		name string
+		end  func(b *bench, c *fakeContainer)
+		want int
+	}{
+		{"exit 0", func(b *bench, c *fakeContainer) { c.exit(0) }, 0},
+		{"another code", func(b *bench, c *fakeContainer) { c.exit(1) }, 0},
+		{"the code", func(b *bench, c *fakeContainer) { c.exit(75) }, 1},
+		{"stopped by a message", func(b *bench, c *fakeContainer) {
+			b.send("stop", "s", false, `{"Command":"kill","Container":"web"}`)
+		}, 0},
+	} {
+		onBench(t, nil, func(b *bench) {
+			d := b.send("m", "id", false, body)
+			tt.end(b, b.docker.named(t, "web"))
+			synctest.Wait()
+			if len(d.agains) != tt.want || len(d.verdicts) != 1 || d.verdicts[0] != Ack {
+				t.Errorf("%s: tried again %q, settled %v", tt.name, d.agains, d.verdicts)
+			}
+		})
+	}
+}
+
+// TestRetryOnce: a message that comes again when its next attempt is on its way has one next attempt.
+func TestRetryOnce(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.fences = []error{ErrDeliveryLost}
+		first := b.send("first", "id", false, retried)
+		b.fences = nil
+		b.docker.named(t, "web").exit(1)
+		synctest.Wait()
+		again := b.send("again", "id", true, retried)
+		again.want(Ack, ReasonExit)
+		late := b.send("late", "id", true, retried) // settled lately
+		late.want(Ack, "")
+		if n := len(first.agains) + len(again.agains) + len(late.agains); n != 1 || len(b.record.results) != 1 {
+			t.Errorf("%d next attempts, %d results, want one of each", n, len(b.record.results))
+		}
+	})
+}
+
+// TestRetryAfterCrash: the next process finds the attempt's own container, and not that of another attempt.
+func TestRetryAfterCrash(t *testing.T) {
+	for _, left := range []int{1, 2} {
+		onBench(t, nil, func(b *bench) {
+			ident := identify(Job{Queue: "q", MessageID: "id", Body: []byte(retried), Attempt: left})
+			labels := ident.labels(false)
+			labels[LabelAttempt] = fmt.Sprint(left)
+			b.leave("web", "exited", labels)
+			b.attempt = 2
+			d := b.send("m", "id", true, retried)
+			if left == 2 {
+				d.want(Ack, ReasonExit)
+				if r := b.result(); !r.Adopted || r.Attempt != 2 || *r.ExitCode != 4 {
+					t.Errorf("result %+v", r)
+				}
+				return
+			}
+			d.unsettled() // the container of the attempt before was in the way, and is gone
+			b.docker.named(t, "web").exit(0)
+			synctest.Wait()
+			d.want(Ack, "")
+			if r := b.result(); r.Adopted || r.Attempt != 2 {
+				t.Errorf("result %+v", r)
+			}
+		})
+	}
+}

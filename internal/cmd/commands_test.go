@@ -1,0 +1,326 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// TestCommands carries out each command that is one call, also where its answer was lost, and where the
+// message had been delivered before and was carried out then.
+func TestCommands(t *testing.T) {
+	for _, tt := range []struct {
+		command, options string
+		state            string // of the container before
+		call             string
+		twice            string // the reason when it is carried out a second time; "" where that succeeds
+	}{
+		{"start", ``, "exited", "start", ""},
+		{"stop", `"Signal":"INT"`, "running", "stop", ""},
+		{"restart", `"Time":3`, "running", "restart", ""},
+		{"kill", `"Signal":"HUP"`, "running", "kill HUP", ""},
+		{"pause", ``, "running", "pause", ""},
+		{"unpause", ``, "paused", "unpause", ""},
+		{"rename", ``, "running", "rename", ""},
+		{"remove", `"Force":true`, "running", "remove", ""},
+	} {
+		body := fmt.Sprintf(`{"Command":%q,"Container":"web","Options":{%s}}`, tt.command, tt.options)
+		if tt.command == "rename" {
+			body = `{"Command":"rename","Container":"web","NewName":"other"}`
+		}
+		t.Run(tt.command, func(t *testing.T) {
+			onBench(t, nil, func(b *bench) {
+				b.leave("web", tt.state, nil)
+				b.send("m", "id", false, body).want(Ack, "")
+				if r := b.result(); r.Status != Succeeded || r.Command != tt.command {
+					t.Errorf("result %+v", r)
+				}
+				if calls := strings.Join(b.docker.did(), ","); strings.Count(calls, tt.call) != 1 {
+					t.Errorf("calls %s", calls)
+				}
+			})
+			onBench(t, nil, func(b *bench) { // the answer is lost
+				b.leave("web", tt.state, nil)
+				b.docker.after[tt.call] = []error{errCut}
+				d := b.post("m", "id", false, body)
+				time.Sleep(time.Minute)
+				d.want(Ack, "")
+			})
+			onBench(t, nil, func(b *bench) { // done by an earlier process
+				b.leave("web", tt.state, nil)
+				b.send("m", "", false, body).want(Ack, "")
+				b.send("again", "", true, body).want(Ack, tt.twice)
+			})
+			onBench(t, nil, func(b *bench) {
+				d := b.send("m", "id", false, body)
+				d.want(Ack, ReasonNoSuchContainer)
+			})
+		})
+	}
+	t.Run("conflicts", func(t *testing.T) {
+		for _, body := range []string{
+			`{"Command":"kill","Container":"web"}`, `{"Command":"pause","Container":"web"}`, `{"Command":"unpause","Container":"web"}`,
+			`{"Command":"exec","Container":"web","Cmd":["true"]}`,
+		} {
+			onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
+				b.leave("web", "exited", nil)
+				b.send("m", "id", false, body).want(DeadLetter, ReasonConflict)
+			})
+		}
+	})
+}
+
+func TestKillIsAsked(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		run := b.send("run", "1", false, wait)
+		b.send("kill", "2", false, `{"Command":"kill","Container":"web"}`).want(Ack, "")
+		run.want(Ack, ReasonExit)
+	})
+}
+
+func TestCreateCommand(t *testing.T) {
+	const body = `{"Command":"create","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web"}}`
+	onBench(t, nil, func(b *bench) {
+		b.send("m", "id", false, body).want(Ack, "")
+		if r := b.result(); r.Status != Succeeded || r.ContainerID == "" || r.Image != "busybox" {
+			t.Errorf("result %+v", r)
+		}
+		if c := b.docker.named(t, "web"); c.State.Status != "created" || c.Labels[LabelJob] != "id" || c.Labels[LabelRemove] != "false" {
+			t.Errorf("container %+v", c.Container)
+		}
+		// The same message again, to another process: it is there.
+		b.pool.jobs.done = map[string]time.Time{}
+		b.send("again", "id", true, body).want(Ack, "")
+		b.send("another", "id2", false, body).want(DeadLetter, ReasonNameConflict)
+		if b.docker.count() != 1 {
+			t.Errorf("%d containers", b.docker.count())
+		}
+	})
+}
+
+func TestWaitCommand(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		run := b.send("run", "1", false, strings.Replace(wait, `,"Remove":true`, "", 1))
+		w := b.send("wait", "2", false, `{"Command":"wait","Container":"web"}`)
+		w.unsettled()
+		stop := b.send("stop", "3", false, `{"Command":"stop","Container":"web"}`) // does not wait for the wait
+		stop.want(Ack, "")
+		run.want(Ack, ReasonExit)
+		w.want(Ack, "")
+		for _, r := range b.record.results {
+			if r.Command == "wait" && (r.Status != Succeeded || r.ExitCode == nil || *r.ExitCode != 143) {
+				t.Errorf("result %+v", r)
+			}
+		}
+	})
+}
+
+func TestLogsCommand(t *testing.T) {
+	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
+		c := b.leave("web", "running", nil)
+		b.send("m", "id", false, `{"Command":"logs","Container":"web"}`).want(Ack, "")
+		if r := b.result(); r.Stdout != "before\n" || r.Status != Succeeded || r.ExitCode != nil {
+			t.Errorf("result %+v", r)
+		}
+		b.record.output = nil
+		follow := b.send("follow", "id2", false, `{"Command":"logs","Container":"web","Options":{"Follow":true}}`)
+		follow.unsettled()
+		c.write("stdout", "more\n")
+		c.exit(0)
+		time.Sleep(time.Minute)
+		follow.want(Ack, "")
+		if r := b.result(); r.Stdout != "before\nmore\n" || r.Incomplete {
+			t.Errorf("result %+v", r)
+		}
+	})
+}
+
+func TestInspectCommand(t *testing.T) {
+	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
+		b.leave("web", "running", nil)
+		b.send("m", "id", false, `{"Command":"inspect","Container":"web"}`).want(Ack, "")
+		want := "[\n    {\n        \"Id\": \"id-of-web\",\n        \"Name\": \"/web\"\n    }\n]\n"
+		if got := b.result().Stdout; got != want {
+			t.Errorf("output %q, want %q", got, want)
+		}
+	})
+}
+
+func TestExecCommand(t *testing.T) {
+	trust := func(c *Config) { c.Policy = &Policy{Trust: true} }
+	t.Run("in a job's container", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			run := b.send("run", "1", false, wait)
+			e := b.send("exec", "2", false, `{"Command":"exec","Container":"web","Cmd":["ls","-l"],"Options":{"Stdin":"in\n","User":"nobody","Env":["A=b"]}}`)
+			e.unsettled()
+			c := b.docker.named(t, "web")
+			if got := fmt.Sprint(c.exec.config); got != "{[ls -l] [A=b] nobody  false false true true true}" {
+				t.Errorf("exec %s", got)
+			}
+			c.endExec(7)
+			time.Sleep(time.Minute)
+			e.want(Ack, ReasonExit)
+			r := b.result()
+			if r.Command != "exec" || *r.ExitCode != 7 || r.Stdout != "in\nls -l\n" || r.Incomplete || r.ContainerName != "web" {
+				t.Errorf("result %+v", r)
+			}
+			c.exit(0)
+			synctest.Wait()
+			run.want(Ack, "")
+		})
+	})
+	t.Run("detached", func(t *testing.T) {
+		onBench(t, trust, func(b *bench) {
+			b.leave("web", "running", nil)
+			b.send("m", "id", false, `{"Command":"exec","Container":"web","Cmd":["sleep","9"],"Options":{"Detach":true}}`).want(Ack, "")
+			if r := b.result(); r.Status != Succeeded || r.ExitCode != nil {
+				t.Errorf("result %+v", r)
+			}
+		})
+	})
+	for _, name := range []string{"the answer to the start is lost", "the start is lost"} {
+		t.Run(name, func(t *testing.T) {
+			onBench(t, trust, func(b *bench) {
+				c := b.leave("web", "running", nil)
+				if name == "the start is lost" {
+					b.docker.before["start exec"] = []error{errCut}
+				} else {
+					b.docker.after["start exec"] = []error{errCut}
+				}
+				d := b.post("m", "id", false, `{"Command":"exec","Container":"web","Cmd":["once"]}`)
+				time.Sleep(time.Minute)
+				d.unsettled()
+				c.endExec(0)
+				time.Sleep(time.Minute)
+				d.want(Ack, "")
+				starts := strings.Count(strings.Join(b.docker.did(), ","), "start exec")
+				lost := name == "the answer to the start is lost"
+				if r := b.result(); r.Incomplete != lost || *r.ExitCode != 0 || starts > 2 || lost && starts != 1 {
+					t.Errorf("result %+v, started %d times", r, starts)
+				}
+			})
+		})
+	}
+	t.Run("engine restarted meanwhile", func(t *testing.T) {
+		onBench(t, trust, func(b *bench) {
+			b.leave("web", "running", nil)
+			d := b.send("m", "id", false, `{"Command":"exec","Container":"web","Cmd":["once"]}`)
+			b.docker.die()
+			b.docker.mu.Lock()
+			clear(b.docker.byID)
+			b.docker.mu.Unlock()
+			time.Sleep(time.Minute)
+			b.docker.revive()
+			time.Sleep(time.Minute)
+			d.want(Ack, ReasonNoSuchContainer)
+			if r := b.result(); !strings.Contains(r.Error, "it may have done its work") {
+				t.Errorf("result %+v", r)
+			}
+		})
+	})
+}
+
+func TestPullCommand(t *testing.T) {
+	onBench(t, func(c *Config) {
+		c.Credentials = func(ctx context.Context, image string) (string, error) { return "for " + image, nil }
+	}, func(b *bench) {
+		b.docker.before["pull"] = []error{dockerapi.ErrTemporary}
+		d := b.post("m", "id", false, `{"Command":"pull","Image":"new","Options":{"Platform":"linux/arm64"}}`)
+		time.Sleep(time.Minute)
+		d.want(Ack, "")
+		if r := b.result(); r.Image != "new" || r.Status != Succeeded || r.ContainerName != "" {
+			t.Errorf("result %+v", r)
+		}
+		if got := b.docker.pulled; !slices.Equal(got, []dockerapi.PullOptions{{Platform: "linux/arm64", Auth: "for new"}}) {
+			t.Errorf("pulled with %+v", got)
+		}
+		b.docker.before["pull"] = []error{errors.New("pull access denied")}
+		b.send("m2", "id2", false, `{"Command":"pull","Image":"other"}`).want(DeadLetter, ReasonNoSuchImage)
+	})
+}
+
+// TestPullsOnce: two jobs that want one image share its pull.
+func TestPullsOnce(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 9 }, func(b *bench) {
+		b.docker.holdPull = make(chan struct{})
+		var all []*delivery
+		for i := range 5 {
+			all = append(all, b.send(fmt.Sprint(i), fmt.Sprint(i), false, fmt.Sprintf(`{"Command":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Name":"n%d","Attach":"STDOUT"}}`, i)))
+		}
+		close(b.docker.holdPull)
+		synctest.Wait()
+		for _, d := range all {
+			d.want(Ack, "")
+		}
+		if n := strings.Count(strings.Join(b.docker.did(), ","), "pull new"); n != 1 {
+			t.Errorf("pulled %d times", n)
+		}
+	})
+}
+
+func TestPullOfAMessage(t *testing.T) {
+	onBench(t, func(c *Config) { c.Pull = "never" }, func(b *bench) {
+		b.send("m", "1", false, `{"Command":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT"}}`).want(DeadLetter, ReasonNoSuchImage)
+		b.send("m2", "2", false, `{"Command":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"missing"}}`).want(Ack, "")
+		b.send("m3", "3", false, `{"Command":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"always"}}`).want(Ack, "")
+		if n := strings.Count(strings.Join(b.docker.did(), ","), "pull new"); n != 2 {
+			t.Errorf("pulled %d times, want 2", n)
+		}
+	})
+}
+
+// TestTimeoutOfAMessage: a message may ask for less than the daemon allows.
+func TestTimeoutOfAMessage(t *testing.T) {
+	for _, tt := range []struct{ pool, message, want time.Duration }{
+		{0, time.Minute, time.Minute}, {time.Hour, time.Minute, time.Minute}, {time.Minute, time.Hour, time.Minute},
+	} {
+		onBench(t, func(c *Config) { c.Timeout = tt.pool }, func(b *bench) {
+			d := b.send("m", "id", false, strings.Replace(wait, `"Remove"`, fmt.Sprintf(`"Timeout":%q,"Remove"`, tt.message), 1))
+			time.Sleep(tt.want - time.Second)
+			d.unsettled()
+			time.Sleep(2 * time.Second)
+			d.want(Ack, ReasonTimeout)
+		})
+	}
+}
+
+// TestSeveralNetworks: an engine that took one only is told of the others before the start.
+func TestSeveralNetworks(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.send("m", "id", false, `{"Command":"run","Image":"busybox","Cmd":["echo"],"Options":{"Name":"web","Network":["a","b","c"],"Attach":"STDOUT"}}`).want(Ack, "")
+		calls := strings.Join(b.docker.did(), ",")
+		if !strings.Contains(calls, "connect b") || !strings.Contains(calls, "connect c") || strings.Index(calls, "connect c") > strings.Index(calls, "start") {
+			t.Errorf("calls %s", calls)
+		}
+	})
+}
+
+func TestLogTime(t *testing.T) {
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	for text, want := range map[string]string{
+		"42m": "2026-03-04T04:24:07Z", "1h30m": "2026-03-04T03:36:07Z", "2026-01-02T15:04:05Z": "2026-01-02T15:04:05Z",
+		"2026-01-02T15:04:05.5Z": "2026-01-02T15:04:05.5Z", "2026-01-02T15:04:05+01:00": "2026-01-02T14:04:05Z",
+		"1767366245": "2026-01-02T15:04:05Z", "1767366245.25": "2026-01-02T15:04:05.25Z",
+	} {
+		if got := logTime(text, now).UTC().Format(time.RFC3339Nano); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	for _, text := range []string{"2026-01-02T15:04:05", "2026-01-02T15:04", "2026-01-02"} {
+		if logTime(text, now).IsZero() {
+			t.Errorf("%s is taken for no time", text)
+		}
+	}
+	for _, text := range []string{"yesterday", "1.2.3", "-", "2026-13-01", "1.1234567890"} {
+		if err := checkLogTime(text); err == nil {
+			t.Errorf("%s is taken for a time", text)
+		}
+	}
+}

@@ -1,0 +1,175 @@
+package cmd
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// Exec runs a program in a running container, as `docker exec` does.
+type Exec struct {
+	Container  string // name or id
+	Cmd        []string
+	Detach     bool // done when it has started
+	Input      []byte
+	Env        []string
+	User       string
+	Workdir    string
+	Privileged bool
+	Tty        bool
+
+	interactive bool
+	hasInput    bool
+}
+
+var (
+	execKeys = []key[Exec]{
+		containerKey(func(e *Exec) *string { return &e.Container }),
+		{name: "Cmd", form: formArray, help: "the program and its arguments", decode: func(e *Exec, v json.RawMessage) error {
+			return decodeCommandLine(&e.Cmd, v)
+		}},
+	}
+	execOptions = []key[Exec]{
+		boolKey("Detach", "done when it has started; its output is not shown", func(e *Exec) *bool { return &e.Detach }),
+		{name: "Env", form: formPairs, help: "environment variables", set: func(e *Exec, v []string) error {
+			e.Env = v
+			if err := each(v, parseEnv); err != nil {
+				return err
+			}
+			return checkArgs(v)
+		}},
+		boolKey("Interactive", "it gets an empty standard input; `Stdin` says so too", func(e *Exec) *bool { return &e.interactive }),
+		{name: "Stdin", form: formText, help: "what it reads on standard input", set: func(e *Exec, v []string) error {
+			return setInput(&e.hasInput, &e.Input, []byte(v[0]))
+		}},
+		{name: "StdinBase64", form: formText, help: "the same in base64, for what is not text", set: func(e *Exec, v []string) error {
+			return setInputBase64(&e.hasInput, &e.Input, v[0])
+		}},
+		boolKey("Privileged", "all rights on the host", func(e *Exec) *bool { return &e.Privileged }),
+		boolKey("Tty", "a terminal: standard error is then part of standard output", func(e *Exec) *bool { return &e.Tty }),
+		textKey("User", "user and group, NAME or id[:GROUP or id]", func(e *Exec) *string { return &e.User }),
+		textKey("Workdir", "working directory", func(e *Exec) *string { return &e.Workdir }),
+	}
+)
+
+func decodeExec(members []member) (Command, error) {
+	c, err := decodeOn[Exec, *Exec]("exec", execKeys, execOptions)(members)
+	if err != nil {
+		return nil, err
+	}
+	switch e := c.(*Exec); {
+	case len(e.Cmd) == 0:
+		return nil, errors.New(`key "Cmd" is missing or empty; exec needs the program to run`)
+	case e.Detach && (e.interactive || e.hasInput):
+		return nil, at("Options", errors.New("only one of Detach, and Interactive or Stdin, can be given; nobody would give a detached program its input"))
+	}
+	return c, nil
+}
+
+// Verb implements Command.
+func (e *Exec) Verb() string { return "exec" }
+
+// Target implements Command.
+func (e *Exec) Target() string { return e.Container }
+
+// execPoll is how often a program is looked at whose end nobody tells.
+const execPoll = 500 * time.Millisecond
+
+func (e *Exec) do(t *task) (Result, func() error, error) {
+	c, err := t.lookInto(e.Container)
+	if err != nil {
+		return t.containerResult(e.Container, err)
+	}
+	input := e.interactive || e.hasInput
+	var id string
+	err = t.try(func() (err error) {
+		id, err = t.pool.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
+			Cmd: e.Cmd, Env: e.Env, User: e.User, WorkingDir: e.Workdir, Privileged: e.Privileged, Tty: e.Tty,
+			AttachStdin: input, AttachStdout: !e.Detach, AttachStderr: !e.Detach,
+		})
+		return err
+	})
+	if err != nil {
+		return t.containerResult(e.Container, err)
+	}
+	if e.Detach {
+		_, err := t.startExec(id, func() error { return t.pool.Docker.StartExecDetached(t.ctx, id) })
+		return t.containerResult(e.Container, err)
+	}
+	out := t.output(e.Container)
+	o := dockerapi.AttachOptions{Stdout: &out.stdout, Stderr: &out.stderr, Tty: e.Tty}
+	var join func() error
+	missed, err := t.startExec(id, func() (err error) {
+		if input {
+			o.Stdin = bytes.NewReader(e.Input)
+		}
+		join, err = t.pool.Docker.StartExec(t.ctx, id, o)
+		return err
+	})
+	if err != nil {
+		return t.containerResult(e.Container, err)
+	}
+	t.tookEffect()
+	if !missed {
+		missed = join() != nil
+	}
+	end, err := t.execEnd(id)
+	r, cleanup, err := t.containerResult(e.Container, err)
+	if err != nil {
+		return r, cleanup, err
+	}
+	r.output(out, missed)
+	if r.Status == Succeeded {
+		r.exit(dockerapi.State{ExitCode: end.ExitCode}, true, 0)
+	}
+	return r, nil, nil
+}
+
+// execEnd waits for the end of a program whose output has ended.
+func (t *task) execEnd(id string) (end dockerapi.Exec, err error) {
+	for n := 0; ; n++ {
+		err := t.try(func() (err error) {
+			end, err = t.pool.Docker.InspectExec(t.ctx, id)
+			return err
+		})
+		switch {
+		case err != nil && final(err):
+			return end, err
+		case err != nil:
+			return end, fmt.Errorf("the engine does not know any more how the program ended; it may have done its work: %w", err)
+		case !end.Running:
+			return end, nil
+		}
+		if err := pause(t.ctx, backoff(n, 20*time.Millisecond, execPoll)); err != nil {
+			return end, err
+		}
+	}
+}
+
+// startExec starts a program, which the engine does once at most. missed: it was started by a request
+// whose answer was lost, and its output with that.
+func (t *task) startExec(id string, start func() error) (missed bool, err error) {
+	sent := false
+	err = t.try(func() error {
+		if sent {
+			e, err := t.pool.Docker.InspectExec(t.ctx, id)
+			if err != nil {
+				return err
+			}
+			if missed = e.Running || e.Pid != 0; missed {
+				return nil
+			}
+		}
+		err := start()
+		if sent && errors.Is(err, dockerapi.ErrConflict) {
+			missed, err = true, nil // it was about to start when we looked
+		}
+		sent = sent || err != nil && !neverSent(err)
+		return err
+	})
+	return missed, err
+}

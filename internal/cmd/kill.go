@@ -1,0 +1,35 @@
+package cmd
+
+import (
+	"errors"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// Kill sends a signal to a container, as `docker kill` does.
+type Kill struct {
+	Container string // name or id
+	Signal    string // empty: KILL
+}
+
+var (
+	killKeys    = []key[Kill]{containerKey(func(k *Kill) *string { return &k.Container })}
+	killOptions = []key[Kill]{
+		textKey("Signal", "the signal, such as `HUP`; left out: `KILL`", func(k *Kill) *string { return &k.Signal }),
+	}
+)
+
+// Verb implements Command.
+func (k *Kill) Verb() string { return "kill" }
+
+// Target implements Command.
+func (k *Kill) Target() string { return k.Container }
+
+func (k *Kill) do(t *task) (Result, func() error, error) {
+	t.asksEnd(k.Container)
+	return t.change(k.Container, func() error {
+		return t.pool.Docker.KillContainer(t.ctx, k.Container, k.Signal)
+	}, func(err error) bool {
+		return errors.Is(err, dockerapi.ErrConflict) && t.is(k.Container, dockerapi.State.Ended)
+	})
+}

@@ -1,0 +1,70 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// containerKey is the key of the container that a command is for.
+func containerKey[T any](field func(*T) *string) key[T] {
+	return textKey("Container", "name or id", field, checkRef)
+}
+
+// decodeOn makes the decoder of a command on a container.
+func decodeOn[T any, C interface {
+	*T
+	Command
+}](verb string, keys, options []key[T]) func([]member) (Command, error) {
+	return func(members []member) (Command, error) {
+		c := C(new(T))
+		if err := decodeKeys((*T)(c), verb, members, keys, options); err != nil {
+			return nil, err
+		}
+		if c.Target() == "" {
+			return nil, fmt.Errorf(`key "Container" is missing; %s needs the name or id of a container`, verb)
+		}
+		return c, nil
+	}
+}
+
+// change carries out a change of the container ref that is one call. There are two calls where the
+// first answer was lost, or the message was delivered before: done tells whether the refusal of the
+// second shows that the first was carried out. It may be nil.
+func (t *task) change(ref string, call func() error, done func(err error) bool) (Result, func() error, error) {
+	again := t.again.Load()
+	err := t.try(func() error {
+		err := call()
+		if again && err != nil && done != nil && done(err) {
+			return nil
+		}
+		again = again || errors.Is(err, dockerapi.ErrUnreachable)
+		return err
+	})
+	return t.containerResult(ref, err)
+}
+
+// asksEnd records that a message has asked for the end of a container: it is then no surprise.
+func (t *task) asksEnd(ref string) []*task {
+	runs := t.pool.jobs.runs(ref)
+	for _, r := range runs {
+		r.endAsked.Store(true)
+	}
+	return runs
+}
+
+// lookInto finds the container ref for a command that gets into it, where the policy allows that.
+func (t *task) lookInto(ref string) (dockerapi.Container, error) {
+	c, err := t.inspect(ref)
+	if err == nil {
+		err = t.pool.Policy.mayLookInto(t.cmd.Verb(), c)
+	}
+	return c, err
+}
+
+// is tells whether the state of the container ref has what the caller looks for.
+func (t *task) is(ref string, state func(dockerapi.State) bool) bool {
+	c, err := t.pool.Docker.InspectContainer(t.ctx, ref)
+	return err == nil && state(c.State)
+}

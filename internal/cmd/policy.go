@@ -1,0 +1,170 @@
+package cmd
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// A Policy says what messages may ask for. Whoever can publish to the queue commands the engine, and the
+// engine is root on its host: so what hands over the host is denied unless the operator allows it. The
+// nil Policy is the built-in one.
+type Policy struct {
+	Trust bool // everything is allowed: who can publish owns the host anyway
+}
+
+// LoadPolicy reads a policy's file, strictly.
+func LoadPolicy(path string) (*Policy, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	p := new(Policy)
+	if err := p.decode(bytes.TrimPrefix(text, []byte("\ufeff"))); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, nil
+}
+
+func (p *Policy) decode(text []byte) error {
+	if err := checkJSON(text); err != nil {
+		return err
+	}
+	members, err := object(text)
+	if err != nil {
+		return err
+	}
+	keys := []key[Policy]{boolKey("Trust", "everything is allowed", func(p *Policy) *bool { return &p.Trust })}
+	for _, m := range members {
+		known, err := setKey(p, m, keys)
+		if !known {
+			return unknownOption(m.key, "a policy", nil, keys)
+		}
+		if err != nil {
+			return at(m.key, err)
+		}
+	}
+	return nil
+}
+
+// A deniedError is why the policy forbids a message.
+type deniedError struct{ err error }
+
+func (e *deniedError) Error() string {
+	return e.err.Error() + ": denied, because it can hand over the host; the daemon's operator allows it with --policy"
+}
+func (e *deniedError) Unwrap() error { return e.err }
+
+// check returns the key of a command that the policy denies, or nil.
+func (p *Policy) check(c Command) error {
+	if p != nil && p.Trust {
+		return nil
+	}
+	switch c := c.(type) {
+	case *Run:
+		return c.handsOver()
+	case *Create:
+		return c.handsOver()
+	case *Exec:
+		if c.Privileged {
+			return errors.New("Options.Privileged")
+		}
+	}
+	return nil
+}
+
+// mayLookInto tells whether a command that gets into a container, or shows what is in it, may have this
+// one. One that is not ours may have been given the host, and holds what is not ours to tell.
+func (p *Policy) mayLookInto(verb string, c dockerapi.Container) error {
+	if p != nil && p.Trust || c.Labels[LabelJob] != "" {
+		return nil
+	}
+	return &deniedError{fmt.Errorf("%s of the container %s, which no message has made", verb, quote(c.Name))}
+}
+
+// handsOver returns an option that gives a container rights on the host.
+func (r *Run) handsOver() error {
+	h := r.container.HostConfig
+	if h == nil {
+		return nil
+	}
+	for _, o := range []struct {
+		name   string
+		denied bool
+	}{
+		{"Privileged", h.Privileged},
+		{"Device", len(h.Devices) > 0},
+		{"Device or Options.Gpus", len(h.DeviceRequests) > 0},
+		{"DeviceCgroupRule", len(h.DeviceCgroupRules) > 0},
+		{"CapAdd", len(h.CapAdd) > 0},
+		{"SecurityOpt", len(h.SecurityOpt) > 0 || h.MaskedPaths != nil || h.ReadonlyPaths != nil},
+		{"Sysctl", len(h.Sysctls) > 0},
+		{"Runtime", h.Runtime != ""},
+		{"Annotation", len(h.Annotations) > 0}, // runtimes take orders by them
+		{"CgroupParent", h.CgroupParent != ""},
+		{"VolumesFrom", len(h.VolumesFrom) > 0},
+		{"VolumeDriver", h.VolumeDriver != "" && h.VolumeDriver != "local"},
+		{"Network", foreign(h.NetworkMode)},
+		{"Ipc", foreign(h.IpcMode)},
+		{"Pid", foreign(h.PidMode)},
+		{"Uts", foreign(h.UTSMode)},
+		{"Userns", foreign(h.UsernsMode)},
+		{"Cgroupns", foreign(h.CgroupnsMode)},
+		{"PublishAll", h.PublishAllPorts},
+		{"LogDriver", h.LogConfig != nil && !keepsLocally(h.LogConfig.Type)},
+	} {
+		if o.denied {
+			return errors.New("Options." + o.name)
+		}
+	}
+	for _, b := range h.Binds {
+		if strings.HasPrefix(b, "/") {
+			return fmt.Errorf("Options.Volume: the host's path %s", quote(b))
+		}
+	}
+	for _, m := range h.Mounts {
+		if err := mountHandsOver(m); err != nil {
+			return at("Options.Mount", err)
+		}
+	}
+	for port, bindings := range h.PortBindings {
+		for _, b := range bindings {
+			if ip, err := netip.ParseAddr(b.HostIP); err != nil || !ip.IsLoopback() {
+				return fmt.Errorf("Options.Publish: port %s on other addresses of the host than loopback (write 127.0.0.1:...)", port)
+			}
+		}
+	}
+	return nil
+}
+
+// foreign tells whether a namespace is one of the host or of another container.
+func foreign(mode string) bool { return mode == "host" || strings.HasPrefix(mode, "container:") }
+
+// keepsLocally tells whether a log driver writes to the engine's own files. Others connect to where their
+// options say, in the name of the host, and some read its files.
+func keepsLocally(driver string) bool {
+	switch driver {
+	case "", "json-file", "local", "none", "journald":
+		return true
+	}
+	return false
+}
+
+func mountHandsOver(m dockerapi.Mount) error {
+	switch m.Type {
+	case "tmpfs", "image":
+		return nil
+	case "volume", "":
+		// The local driver mounts what its options say: a path of the host, too.
+		if o := m.VolumeOptions; o != nil && o.DriverConfig != nil {
+			return errors.New("volume-driver and volume-opt")
+		}
+		return nil
+	}
+	return fmt.Errorf("a mount of type %s", quote(m.Type))
+}

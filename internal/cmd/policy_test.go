@@ -1,0 +1,163 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPolicyDenies: what hands over the host is refused, with its key and what to do; the operator can
+// allow it.
+func TestPolicyDenies(t *testing.T) {
+	denied := []struct{ option, value, want string }{
+		{"Privileged", `true`, "Options.Privileged: denied"},
+		{"Volume", `"/etc:/etc"`, `Options.Volume: the host's path "/etc:/etc": denied`},
+		{"Volume", `["data:/data","/:/host:ro"]`, `Options.Volume: the host's path "/:/host:ro": denied`},
+		{"Mount", `"type=bind,src=/,dst=/host"`, `Options.Mount: a mount of type "bind": denied`},
+		{"Mount", `"type=volume,dst=/v,volume-driver=local,volume-opt=type=none,volume-opt=o=bind,volume-opt=device=/"`, "Options.Mount: volume-driver and volume-opt: denied"},
+		{"Mount", `"type=volume,dst=/v,volume-driver=nfs"`, "Options.Mount: volume-driver"},
+		{"VolumeDriver", `"nfs"`, "Options.VolumeDriver: denied"},
+		{"VolumesFrom", `"other"`, "Options.VolumesFrom: denied"},
+		{"Network", `"host"`, "Options.Network: denied"},
+		{"Network", `"container:other"`, "Options.Network: denied"},
+		{"Ipc", `"host"`, "Options.Ipc: denied"},
+		{"Ipc", `"container:x"`, "Options.Ipc: denied"},
+		{"Pid", `"host"`, "Options.Pid: denied"},
+		{"Pid", `"container:x"`, "Options.Pid: denied"},
+		{"Uts", `"host"`, "Options.Uts: denied"},
+		{"Userns", `"host"`, "Options.Userns: denied"},
+		{"Cgroupns", `"host"`, "Options.Cgroupns: denied"},
+		{"Device", `"/dev/sda"`, "Options.Device: denied"},
+		{"Device", `"vendor.com/class=name"`, "Options.Device or Options.Gpus: denied"},
+		{"DeviceCgroupRule", `"b *:* rwm"`, "Options.DeviceCgroupRule: denied"},
+		{"Gpus", `"all"`, "Options.Device or Options.Gpus: denied"},
+		{"CapAdd", `"SYS_ADMIN"`, "Options.CapAdd: denied"},
+		{"SecurityOpt", `"seccomp=unconfined"`, "Options.SecurityOpt: denied"},
+		{"SecurityOpt", `"systempaths=unconfined"`, "Options.SecurityOpt: denied"},
+		{"Sysctl", `"net.ipv4.ip_forward=1"`, "Options.Sysctl: denied"},
+		{"Runtime", `"other"`, "Options.Runtime: denied"},
+		{"Annotation", `"a=b"`, "Options.Annotation: denied"},
+		{"CgroupParent", `"/"`, "Options.CgroupParent: denied"},
+		{"Publish", `"8080:80"`, "Options.Publish: port 80/tcp on other addresses"},
+		{"Publish", `"0.0.0.0:8080:80"`, "Options.Publish: port 80/tcp on other addresses"},
+		{"Publish", `"[::]:8080:80"`, "Options.Publish: port 80/tcp on other addresses"},
+		{"Publish", `"192.168.0.1:8080:80/udp"`, "Options.Publish: port 80/udp on other addresses"},
+		{"PublishAll", `true`, "Options.PublishAll: denied"},
+		{"LogDriver", `"syslog"`, "Options.LogDriver: denied"},
+	}
+	trust := &Policy{Trust: true}
+	for _, d := range denied {
+		for _, verb := range []string{"run", "create"} {
+			c, err := Decode([]byte(`{"Command":"`+verb+`","Image":"a","Options":{"`+d.option+`":`+d.value+`}}`), 0)
+			if err != nil {
+				t.Errorf("%s %s: %v", d.option, d.value, err)
+				continue
+			}
+			err = (*Policy)(nil).check(c)
+			if err == nil {
+				t.Errorf("%s: %s %s is allowed", verb, d.option, d.value)
+				continue
+			}
+			if text := (&deniedError{err}).Error(); !strings.HasPrefix(text, d.want) || !strings.Contains(text, "--policy") {
+				t.Errorf("%s %s: got %s, want %s", d.option, d.value, text, d.want)
+			}
+			if err := trust.check(c); err != nil {
+				t.Errorf("%s %s: with trust: %v", d.option, d.value, err)
+			}
+		}
+	}
+	for _, allowed := range []string{
+		`"Volume":["data:/data","/anonymous"]`, `"Mount":"type=volume,src=data,dst=/data"`, `"Mount":"type=tmpfs,dst=/t"`,
+		`"Publish":"127.0.0.1:8080:80"`, `"Publish":"[::1]:8080:80"`, `"Network":"backend"`, `"Network":"none"`, `"Ipc":"private"`, `"Cgroupns":"private"`,
+		`"CapDrop":"ALL"`, `"Memory":"64m"`, `"LogDriver":"local"`, `"Privileged":false`, `"Tmpfs":"/run"`, `"ReadOnly":true`, `"VolumeDriver":"local"`,
+	} {
+		c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{`+allowed+`}}`), 0)
+		if err == nil {
+			err = (*Policy)(nil).check(c)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", allowed, err)
+		}
+	}
+}
+
+// TestPolicyRefuses: a denied message does nothing, and is kept.
+func TestPolicyRefuses(t *testing.T) {
+	const body = `{"Command":"run","Image":"busybox","Options":{"Name":"web","Privileged":true,"Remove":true}}`
+	onBench(t, nil, func(b *bench) {
+		b.send("m", "id", false, body).want(DeadLetter, ReasonPolicy)
+		if r := b.result(); r.Status != Refused || r.Command != "run" {
+			t.Errorf("result %+v", r)
+		}
+		if len(b.docker.did()) != 0 {
+			t.Errorf("the engine was asked: %q", b.docker.did())
+		}
+	})
+	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
+		b.send("m", "id", false, body).unsettled()
+		b.docker.named(t, "web").exit(0)
+	})
+}
+
+// TestPolicyForeignContainers: messages do not get into containers that no message has made.
+func TestPolicyForeignContainers(t *testing.T) {
+	for _, body := range []string{
+		`{"Command":"exec","Container":"web","Cmd":["true"]}`, `{"Command":"logs","Container":"web"}`, `{"Command":"inspect","Container":"web"}`,
+	} {
+		for _, ours := range []bool{false, true} {
+			for _, trust := range []bool{false, true} {
+				onBench(t, func(c *Config) { c.Policy = &Policy{Trust: trust} }, func(b *bench) {
+					labels := map[string]string{}
+					if ours {
+						labels[LabelJob] = "a job"
+					}
+					c := b.leave("web", "running", labels)
+					d := b.post("m", "id", false, body)
+					b.endExecs(c)
+					if ours || trust {
+						d.want(Ack, "")
+					} else {
+						d.want(DeadLetter, ReasonPolicy)
+					}
+				})
+			}
+		}
+	}
+	if err := (*Policy)(nil).check(&Exec{Privileged: true}); err == nil {
+		t.Error("a privileged exec is allowed")
+	}
+}
+
+func TestLoadPolicy(t *testing.T) {
+	for _, tt := range []struct {
+		text, want string
+		trust      bool
+	}{
+		{`{"Trust": true}`, "", true},
+		{`{}`, "", false},
+		{`{"Trust": false}`, "", false},
+		{`{"Trust": "yes"}`, "Trust: expected true or false, got a string", false},
+		{`{"trust": true}`, `unknown key "trust"; did you mean "Trust"?`, false},
+		{`{"Images": ["a"]}`, `unknown key "Images"; a policy takes "Trust"`, false},
+		{`[]`, "expected an object, got an array", false},
+		{``, "not JSON", false},
+	} {
+		path := filepath.Join(t.TempDir(), "policy.json")
+		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, err := LoadPolicy(path)
+		switch {
+		case tt.want != "":
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s: %v, want %s", tt.text, err, tt.want)
+			}
+		case err != nil || p.Trust != tt.trust:
+			t.Errorf("%s: %+v, %v", tt.text, p, err)
+		}
+	}
+	if _, err := LoadPolicy(filepath.Join(t.TempDir(), "none")); err == nil {
+		t.Error("a policy that is not there is taken")
+	}
+}

@@ -1,0 +1,426 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// The options of run and create are those of `docker run` that mean something to a queue. They fill
+// the request to the engine; what is not given is not in it. Left out are those of a terminal
+// (detach-keys, sig-proxy), those that read the caller's files (env-file, label-file, cidfile), and
+// those of Windows.
+
+// Where values go. A container's own settings:
+func config[V any](field func(*dockerapi.ContainerConfig) *V) func(*Run) *V {
+	return func(r *Run) *V { return field(&r.container) }
+}
+
+// What concerns the host:
+func host[V any](field func(*dockerapi.HostConfig) *V) func(*Run) *V {
+	return func(r *Run) *V { return field(r.host()) }
+}
+
+// The check of its health:
+func health[V any](field func(*dockerapi.Healthcheck) *V) func(*Run) *V {
+	return func(r *Run) *V {
+		if r.container.Healthcheck == nil {
+			r.container.Healthcheck = new(dockerapi.Healthcheck)
+		}
+		return field(r.container.Healthcheck)
+	}
+}
+
+// Its place in the first network:
+func endpoint[V any](field func(*dockerapi.EndpointSettings) *V) func(*Run) *V {
+	return func(r *Run) *V { return field(&r.endpoint) }
+}
+
+// Shorthands for the closures below.
+type (
+	containerConfig = dockerapi.ContainerConfig
+	hostConfig      = dockerapi.HostConfig
+)
+
+// containerOptions are what run and create have in common.
+var containerOptions = []key[Run]{
+	{name: "Name", form: formText, help: "the container's name; left out: `dispatch-` and 12 hex digits", set: func(r *Run, v []string) error {
+		r.Name = v[0]
+		return checkName(r.Name)
+	}},
+	{name: "Entrypoint", form: formList, help: "replaces the image's; `\"\"` clears it", set: func(r *Run, v []string) error {
+		r.Entrypoint = v
+		if len(v) == 0 {
+			r.Entrypoint = []string{""} // an empty list clears the image's, as "" does
+		}
+		return checkArgs(r.Entrypoint)
+	}},
+	{name: "Pull", form: formText, help: "pull the image before: `missing`, `always` or `never`; left out: as `--pull` says", set: func(r *Run, v []string) error {
+		r.Pull = v[0]
+		return oneOf("missing", "always", "never")(r.Pull)
+	}},
+	textKey("Platform", "OS[/ARCH[/VARIANT]] of the image, where it has several", config(func(c *containerConfig) *string { return &c.Platform }), parsePlatform),
+
+	// The process.
+	{name: "Env", form: formPairs, help: "environment variables; `NAME` alone removes the image's", set: func(r *Run, v []string) error {
+		r.container.Env = v
+		if err := each(v, parseEnv); err != nil {
+			return err
+		}
+		return checkArgs(v)
+	}},
+	textKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })),
+	listKey("GroupAdd", "further groups", host(func(h *hostConfig) *[]string { return &h.GroupAdd })),
+	textKey("Workdir", "working directory", config(func(c *containerConfig) *string { return &c.WorkingDir })),
+	boolKey("Interactive", "standard input is kept open, also where it is not attached", func(r *Run) *bool { return &r.Interactive }),
+	boolKey("Tty", "a terminal: standard error is then part of standard output", config(func(c *containerConfig) *bool { return &c.Tty })),
+	{name: "Init", form: formBool, help: "a small init as the first process, which passes signals on and reaps children", set: func(r *Run, v []string) error {
+		r.host().Init = new(v[0] == "true")
+		return nil
+	}},
+	textKey("StopSignal", "the signal that a stop sends", config(func(c *containerConfig) *string { return &c.StopSignal })),
+	numberKey("StopTimeout", "seconds between a stop's signal and the kill; -1: no kill", config(func(c *containerConfig) **int { return &c.StopTimeout }), to(parseInt[int](-1, math.MaxInt32))),
+	{name: "Restart", form: formText, help: "when the engine starts it again: `no`, `on-failure[:N]`, `always`, `unless-stopped`", set: func(r *Run, v []string) error {
+		p, err := parseRestart(v[0])
+		r.host().RestartPolicy = &p
+		return err
+	}},
+	pairsKey("Label", "labels; those that begin with `docker-dispatch.` are ours", config(func(c *containerConfig) *map[string]string { return &c.Labels }), ownLabel),
+	pairsKey("Annotation", "annotations for the runtime", host(func(h *hostConfig) *map[string]string { return &h.Annotations }), parseKeyValue),
+
+	// Resources.
+	numberKey("Memory", "most memory, such as `512m`", host(func(h *hostConfig) *int64 { return &h.Memory }), parseBytes),
+	numberKey("MemoryReservation", "memory that is kept for it", host(func(h *hostConfig) *int64 { return &h.MemoryReservation }), parseBytes),
+	numberKey("MemorySwap", "most memory and swap together; -1: any swap", host(func(h *hostConfig) *int64 { return &h.MemorySwap }), parseMemorySwap),
+	{name: "MemorySwappiness", form: formNumber, help: "0 to 100; -1: the host's", set: func(r *Run, v []string) error {
+		n, err := parseInt[int64](-1, 100)(v[0])
+		if n >= 0 {
+			r.host().MemorySwappiness = &n
+		}
+		return err
+	}},
+	numberKey("ShmSize", "size of /dev/shm", host(func(h *hostConfig) *int64 { return &h.ShmSize }), parseBytes),
+	numberKey("Cpus", "number of CPUs, such as `1.5`", host(func(h *hostConfig) *int64 { return &h.NanoCPUs }), parseCPUs),
+	numberKey("CpuShares", "relative weight", host(func(h *hostConfig) *int64 { return &h.CPUShares }), anyInt),
+	numberKey("CpuPeriod", "microseconds", host(func(h *hostConfig) *int64 { return &h.CPUPeriod }), anyInt),
+	numberKey("CpuQuota", "microseconds in a period", host(func(h *hostConfig) *int64 { return &h.CPUQuota }), anyInt),
+	numberKey("CpuRtPeriod", "microseconds, of real time", host(func(h *hostConfig) *int64 { return &h.CPURealtimePeriod }), anyInt),
+	numberKey("CpuRtRuntime", "microseconds in a period of real time", host(func(h *hostConfig) *int64 { return &h.CPURealtimeRuntime }), anyInt),
+	textKey("CpusetCpus", "CPUs it may use, such as `0-3,5`", host(func(h *hostConfig) *string { return &h.CpusetCpus })),
+	textKey("CpusetMems", "memory nodes it may use", host(func(h *hostConfig) *string { return &h.CpusetMems })),
+	numberKey("PidsLimit", "most processes; -1: any number", host(func(h *hostConfig) **int64 { return &h.PidsLimit }), to(anyInt)),
+	itemsKey("Ulimit", "limits of its processes, NAME=SOFT[:HARD]", host(func(h *hostConfig) *[]dockerapi.Ulimit { return &h.Ulimits }), parseUlimit),
+	numberKey("BlkioWeight", "relative weight at the disks, 10 to 1000", host(func(h *hostConfig) *uint16 { return &h.BlkioWeight }), parseInt[uint16](0, math.MaxUint16)),
+	itemsKey("BlkioWeightDevice", "the same for one disk, PATH:WEIGHT", host(func(h *hostConfig) *[]dockerapi.WeightDevice { return &h.BlkioWeightDevice }), parseWeightDevice),
+	itemsKey("DeviceReadBps", "most bytes a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceReadBps }), parseThrottleBps),
+	itemsKey("DeviceWriteBps", "most bytes a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceWriteBps }), parseThrottleBps),
+	itemsKey("DeviceReadIops", "most operations a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceReadIOps }), parseThrottleIOps),
+	itemsKey("DeviceWriteIops", "most operations a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceWriteIOps }), parseThrottleIOps),
+	{name: "OomKillDisable", form: formBool, help: "wait for memory rather than be killed", set: func(r *Run, v []string) error {
+		r.host().OomKillDisable = new(v[0] == "true")
+		return nil
+	}},
+	numberKey("OomScoreAdj", "-1000 to 1000: who is killed first", host(func(h *hostConfig) *int { return &h.OomScoreAdj }), parseInt[int](-1000, 1000)),
+
+	// Files.
+	{name: "Volume", form: formList, help: "volumes and, if the policy allows it, paths of the host: SOURCE:TARGET[:OPTIONS]", set: func(r *Run, v []string) error {
+		return each(v, func(s string) error {
+			bind, anonymous, err := parseVolume(s)
+			switch {
+			case err != nil:
+				return err
+			case bind != "":
+				r.host().Binds = append(r.host().Binds, bind)
+			default:
+				if r.container.Volumes == nil {
+					r.container.Volumes = make(map[string]struct{})
+				}
+				r.container.Volumes[anonymous] = struct{}{}
+			}
+			return nil
+		})
+	}},
+	itemsKey("Mount", "mounts, `type=volume,src=NAME,dst=PATH`", host(func(h *hostConfig) *[]dockerapi.Mount { return &h.Mounts }), parseMount),
+	{name: "Tmpfs", form: formList, help: "file systems in memory, PATH[:OPTIONS]", set: func(r *Run, v []string) error {
+		r.host().Tmpfs = make(map[string]string, len(v))
+		return each(v, func(s string) error {
+			path, options, err := parseTmpfs(s)
+			r.host().Tmpfs[path] = options
+			return err
+		})
+	}},
+	listKey("VolumesFrom", "the volumes of other containers, NAME[:ro]", host(func(h *hostConfig) *[]string { return &h.VolumesFrom })),
+	textKey("VolumeDriver", "the driver of new volumes", host(func(h *hostConfig) *string { return &h.VolumeDriver })),
+	boolKey("ReadOnly", "its own file system cannot be written", host(func(h *hostConfig) *bool { return &h.ReadonlyRootfs })),
+	pairsKey("StorageOpt", "options of the storage driver", host(func(h *hostConfig) *map[string]string { return &h.StorageOpt }), parseStorageOpt),
+
+	// Networks.
+	{name: "Network", form: formList, help: "networks: a name, or `name=NAME,alias=...,ip=...`", set: func(r *Run, v []string) error {
+		return each(v, func(s string) error {
+			name, e, err := parseNetwork(s)
+			r.networks = append(r.networks, network{name, e})
+			return err
+		})
+	}},
+	listKey("NetworkAlias", "further names in the first network", endpoint(func(e *dockerapi.EndpointSettings) *[]string { return &e.Aliases })),
+	{name: "Ip", form: formText, help: "its IPv4 address in the first network", set: func(r *Run, v []string) error {
+		r.ipam().IPv4Address = v[0]
+		return parseIP(v[0], 4)
+	}},
+	{name: "Ip6", form: formText, help: "its IPv6 address in the first network", set: func(r *Run, v []string) error {
+		r.ipam().IPv6Address = v[0]
+		return parseIP(v[0], 6)
+	}},
+	{name: "LinkLocalIp", form: formList, help: "link-local addresses in the first network", set: func(r *Run, v []string) error {
+		r.ipam().LinkLocalIPs = v
+		return each(v, parseAnyIP)
+	}},
+	textKey("MacAddress", "its MAC address in the first network", endpoint(func(e *dockerapi.EndpointSettings) *string { return &e.MacAddress }), parseMAC),
+	{name: "Publish", form: formList, help: "ports on the host, `127.0.0.1:8080:80/tcp`", set: func(r *Run, v []string) error {
+		bindings, exposed, err := parsePublish(v)
+		r.host().PortBindings = bindings
+		r.expose(exposed)
+		return err
+	}},
+	boolKey("PublishAll", "all ports that the image exposes", host(func(h *hostConfig) *bool { return &h.PublishAllPorts })),
+	{name: "Expose", form: formList, help: "ports to expose, `80/tcp`, `7000-7010`", set: func(r *Run, v []string) error {
+		return each(v, func(s string) error {
+			ports, err := parseExpose(s)
+			set := make(map[string]struct{}, len(ports))
+			for _, p := range ports {
+				set[p] = struct{}{}
+			}
+			r.expose(set)
+			return err
+		})
+	}},
+	textKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })),
+	textKey("Domainname", "its domain name", config(func(c *containerConfig) *string { return &c.Domainname })),
+	itemsKey("Dns", "DNS servers", host(func(h *hostConfig) *[]string { return &h.DNS }), parseDNS),
+	listKey("DnsOption", "options of the resolver", host(func(h *hostConfig) *[]string { return &h.DNSOptions })),
+	itemsKey("DnsSearch", "DNS search domains", host(func(h *hostConfig) *[]string { return &h.DNSSearch }), parseDNSSearch),
+	itemsKey("AddHost", "lines of /etc/hosts, NAME:ADDRESS", host(func(h *hostConfig) *[]string { return &h.ExtraHosts }), parseExtraHost),
+	listKey("Link", "links to other containers, NAME[:ALIAS]", host(func(h *hostConfig) *[]string { return &h.Links }), parseLink),
+
+	// Rights and namespaces.
+	boolKey("Privileged", "all rights on the host", host(func(h *hostConfig) *bool { return &h.Privileged })),
+	listKey("CapAdd", "capabilities to add", host(func(h *hostConfig) *[]string { return &h.CapAdd })),
+	listKey("CapDrop", "capabilities to drop", host(func(h *hostConfig) *[]string { return &h.CapDrop })),
+	{name: "SecurityOpt", form: formList, help: "security options; a seccomp profile as its JSON text", set: func(r *Run, v []string) (err error) {
+		h := r.host()
+		h.SecurityOpt, h.MaskedPaths, h.ReadonlyPaths, err = parseSecurityOpts(v)
+		return err
+	}},
+	{name: "Device", form: formList, help: "devices of the host, PATH[:PATH[:rwm]]", set: func(r *Run, v []string) error {
+		return each(v, func(s string) error {
+			if isCDI(s) {
+				r.askDevices(dockerapi.DeviceRequest{Driver: "cdi", DeviceIDs: []string{s}})
+				return nil
+			}
+			d, err := parseDevice(s)
+			r.host().Devices = append(r.host().Devices, d)
+			return err
+		})
+	}},
+	listKey("DeviceCgroupRule", "rules for devices, `c 1:3 rwm`", host(func(h *hostConfig) *[]string { return &h.DeviceCgroupRules }), parseDeviceCgroupRule),
+	{name: "Gpus", form: formNumber, help: "GPUs: `all`, a number, or `device=0,1`", set: func(r *Run, v []string) error {
+		requests, err := parseGPUs(v[0])
+		for _, d := range requests {
+			r.askDevices(d)
+		}
+		return err
+	}},
+	pairsKey("Sysctl", "kernel parameters of its namespaces", host(func(h *hostConfig) *map[string]string { return &h.Sysctls }), parseSysctl),
+	namespaceKey("Ipc", "`none`, `private`, `shareable`, `host` or `container:NAME`", func(h *hostConfig) *string { return &h.IpcMode }),
+	namespaceKey("Pid", "`host` or `container:NAME`", func(h *hostConfig) *string { return &h.PidMode }),
+	namespaceKey("Uts", "`host`", func(h *hostConfig) *string { return &h.UTSMode }),
+	namespaceKey("Userns", "`host`", func(h *hostConfig) *string { return &h.UsernsMode }),
+	namespaceKey("Cgroupns", "`private` or `host`", func(h *hostConfig) *string { return &h.CgroupnsMode }),
+	textKey("CgroupParent", "the cgroup above its own", host(func(h *hostConfig) *string { return &h.CgroupParent })),
+	textKey("Runtime", "the runtime of the engine that runs it", host(func(h *hostConfig) *string { return &h.Runtime })),
+
+	// Health.
+	{name: "HealthCmd", form: formText, help: "a shell's line that tells whether it is well", set: func(r *Run, v []string) error {
+		r.healthCmd = v[0]
+		return nil
+	}},
+	numberKey("HealthInterval", "time between two checks, such as `30s`", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Interval }), parseDuration),
+	numberKey("HealthTimeout", "the longest a check may take", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Timeout }), parseDuration),
+	numberKey("HealthStartPeriod", "time to start, in which a failed check does not count", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartPeriod }), parseDuration),
+	numberKey("HealthStartInterval", "time between two checks meanwhile", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartInterval }), parseDuration),
+	numberKey("HealthRetries", "how many failed checks in a row count", health(func(h *dockerapi.Healthcheck) *int { return &h.Retries }), parseInt[int](0, math.MaxInt32)),
+	boolKey("NoHealthcheck", "no checks, whatever the image says", func(r *Run) *bool { return &r.noHealthcheck }),
+
+	// Logs.
+	{name: "LogDriver", form: formText, help: "where the engine keeps its output", set: func(r *Run, v []string) error {
+		r.logConfig().Type = v[0]
+		return nil
+	}},
+	{name: "LogOpt", form: formPairs, help: "options of the log driver", set: func(r *Run, v []string) error {
+		r.logConfig().Config = make(map[string]string, len(v))
+		return each(v, func(s string) error {
+			k, v, err := parseKeyValue(s)
+			r.logConfig().Config[k] = v
+			return err
+		})
+	}},
+}
+
+func anyInt(s string) (int64, error) { return parseInt[int64](math.MinInt64, math.MaxInt64)(s) }
+
+func parseAnyIP(s string) error { return parseIP(s, 0) }
+
+func namespaceKey(name, help string, field func(*hostConfig) *string) key[Run] {
+	return textKey(name, help, host(field), func(s string) error { return parseNamespace(strings.ToLower(name), s) })
+}
+
+// labelPrefix begins the labels that are ours.
+const labelPrefix = "docker-dispatch."
+
+// ownLabel refuses labels by which we know our containers.
+func ownLabel(s string) (k, v string, err error) {
+	k, v, err = parseLabel(s)
+	if err == nil && strings.HasPrefix(k, labelPrefix) {
+		err = fmt.Errorf("%s begins as our own labels do; choose another name", quote(k))
+	}
+	return k, v, err
+}
+
+// network is one of the networks that a run asks for.
+type network struct {
+	name     string
+	endpoint dockerapi.EndpointSettings
+}
+
+func (r *Run) host() *hostConfig {
+	if r.container.HostConfig == nil {
+		r.container.HostConfig = new(hostConfig)
+	}
+	return r.container.HostConfig
+}
+
+func (r *Run) ipam() *dockerapi.EndpointIPAM {
+	if r.endpoint.IPAMConfig == nil {
+		r.endpoint.IPAMConfig = new(dockerapi.EndpointIPAM)
+	}
+	return r.endpoint.IPAMConfig
+}
+
+func (r *Run) logConfig() *dockerapi.LogConfig {
+	h := r.host()
+	if h.LogConfig == nil {
+		h.LogConfig = new(dockerapi.LogConfig)
+	}
+	return h.LogConfig
+}
+
+func (r *Run) expose(ports map[string]struct{}) {
+	if r.container.ExposedPorts == nil {
+		r.container.ExposedPorts = make(map[string]struct{}, len(ports))
+	}
+	for p := range ports {
+		r.container.ExposedPorts[p] = struct{}{}
+	}
+}
+
+func (r *Run) askDevices(d dockerapi.DeviceRequest) {
+	r.host().DeviceRequests = append(r.host().DeviceRequests, d)
+}
+
+// finish completes what several options say together, and refuses those that do not go together.
+func (r *Run) finish() error {
+	h := r.container.HostConfig
+	switch {
+	case h == nil:
+	case h.RestartPolicy != nil && r.Remove && h.RestartPolicy.Name != "no" && h.RestartPolicy.Name != "":
+		return errors.New("only one of Restart and Remove can be given; a container that is started again is not removed at its end")
+	case h.LogConfig != nil && h.LogConfig.Type == "none" && len(h.LogConfig.Config) > 0:
+		return at("LogOpt", errors.New("the log driver none has no options"))
+	}
+	if h != nil {
+		h.CapAdd, h.CapDrop = capabilities(h.CapAdd, h.CapDrop)
+	}
+	if err := r.finishHealth(); err != nil {
+		return err
+	}
+	return r.finishNetworks()
+}
+
+func (r *Run) finishHealth() error {
+	check := r.container.Healthcheck
+	switch {
+	case r.noHealthcheck && (check != nil || r.healthCmd != ""):
+		return at("NoHealthcheck", errors.New("it goes with none of the other Health options"))
+	case r.noHealthcheck:
+		r.container.Healthcheck = &dockerapi.Healthcheck{Test: []string{"NONE"}}
+	case r.healthCmd != "":
+		*health(func(h *dockerapi.Healthcheck) *[]string { return &h.Test })(r) = []string{"CMD-SHELL", r.healthCmd}
+	}
+	return nil
+}
+
+// finishNetworks puts the networks into the request. What is said apart from them is said of the first.
+func (r *Run) finishNetworks() error {
+	e := r.endpoint
+	asked := e.Aliases != nil || e.IPAMConfig != nil || e.MacAddress != ""
+	if len(r.networks) == 0 {
+		if !asked {
+			return nil
+		}
+		r.networks = []network{{name: "default"}}
+	}
+	first := &r.networks[0].endpoint
+	if asked {
+		switch {
+		case e.Aliases != nil && first.Aliases != nil:
+			return at("NetworkAlias", errors.New("the first of Network names aliases already"))
+		case e.IPAMConfig != nil && first.IPAMConfig != nil:
+			return at("Ip, Ip6, LinkLocalIp", errors.New("the first of Network names addresses already"))
+		case e.MacAddress != "" && first.MacAddress != "":
+			return at("MacAddress", errors.New("the first of Network names one already"))
+		}
+		if e.Aliases != nil {
+			first.Aliases = e.Aliases
+		}
+		if e.IPAMConfig != nil {
+			first.IPAMConfig = e.IPAMConfig
+		}
+		if e.MacAddress != "" {
+			first.MacAddress = e.MacAddress
+		}
+	}
+	r.host().NetworkMode = r.networks[0].name
+	endpoints := make(map[string]*dockerapi.EndpointSettings, len(r.networks))
+	for i := range r.networks {
+		n := &r.networks[i]
+		if _, ok := endpoints[n.name]; ok {
+			return at("Network", fmt.Errorf("%s is named twice", quote(n.name)))
+		}
+		if len(r.networks) > 1 && !userDefined(n.name) {
+			return at("Network", fmt.Errorf("%s goes with no other network", quote(n.name)))
+		}
+		endpoints[n.name] = &n.endpoint
+	}
+	if len(r.networks) > 1 || asked || says(r.networks[0].endpoint) {
+		r.container.NetworkingConfig = &dockerapi.NetworkingConfig{EndpointsConfig: endpoints}
+	}
+	return nil
+}
+
+// says tells whether a network's settings hold anything.
+func says(e dockerapi.EndpointSettings) bool {
+	return e.Aliases != nil || e.IPAMConfig != nil || e.Links != nil || e.MacAddress != "" || e.DriverOpts != nil || e.GwPriority != 0
+}
+
+// userDefined tells whether a network is not one of the engine's own modes.
+func userDefined(name string) bool {
+	switch name {
+	case "host", "none":
+		return false
+	}
+	return !strings.HasPrefix(name, "container:")
+}
