@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -176,6 +177,16 @@ func (l *lab) containers() []dockerapi.ContainerSummary {
 		l.t.Logf("containers: %v", err)
 	}
 	return list
+}
+
+// deleteQueues deletes queues that the program made beside the lab's own.
+func (l *lab) deleteQueues(suffixes ...string) {
+	for _, s := range suffixes {
+		l.withChannel(func(ch *amqp.Channel) error {
+			_, err := ch.QueueDelete(l.queue+s, false, false, false)
+			return err
+		})
+	}
 }
 
 // engineCall asks the engine for what the program does not, and returns its answer.
@@ -353,10 +364,13 @@ func (p *process) awaitLog(text string) {
 	p.await("log "+text, func(_, stderr string) bool { return strings.Contains(stderr, text) })
 }
 
-// done waits until n jobs have ended, as the log has it.
+// done waits until n jobs have ended, as the log has it, and their results where they are printed.
 func (p *process) done(n int) {
 	p.l.t.Helper()
-	p.await(fmt.Sprintf("%d jobs done", n), func(_, stderr string) bool { return strings.Count(stderr, `msg="job done"`) >= n })
+	json := slices.Contains(p.cmd.Args, "json")
+	p.await(fmt.Sprintf("%d jobs done", n), func(stdout, stderr string) bool {
+		return strings.Count(stderr, `msg="job done"`) >= n && (!json || strings.Count(stdout, `{"Event":"result"`) >= n && strings.HasSuffix(stdout, "\n"))
+	})
 }
 
 func (p *process) out() string {
@@ -386,13 +400,22 @@ func (p *process) wait() int {
 // results reads the result events of a program that runs with --format json.
 func (p *process) results() (results []cmd.Result) {
 	p.l.t.Helper()
-	for line := range strings.Lines(p.out()) {
+	return resultsIn(p.l.t, p.out())
+}
+
+// resultsIn reads the result events in what has come of stdout so far.
+func resultsIn(t *testing.T, stdout string) (results []cmd.Result) {
+	t.Helper()
+	for line := range strings.Lines(stdout) {
 		var e struct {
 			Event string
 			cmd.Result
 		}
+		if !strings.HasSuffix(line, "\n") {
+			break
+		}
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			p.l.t.Fatalf("stdout line is no JSON: %v: %.200q", err, line)
+			t.Fatalf("stdout line is no JSON: %v: %.200q", err, line)
 		}
 		if e.Event == "result" {
 			results = append(results, e.Result)

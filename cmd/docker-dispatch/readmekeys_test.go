@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+)
+
+// keysTable is README's table of all commands and their keys.
+func keysTable() string {
+	var b strings.Builder
+	b.WriteString("| Command | Key | Value | Meaning |\n|---|---|---|---|\n")
+	var run cmd.CommandDoc
+	for _, doc := range cmd.Docs() {
+		name := "`" + doc.Name + "`"
+		if doc.Alias != "" {
+			name += ", `" + doc.Alias + "`"
+		}
+		switch doc.Name {
+		case "run":
+			run = doc
+		case "create":
+			var without []string
+			for _, k := range run.Keys {
+				if !slices.ContainsFunc(doc.Keys, func(o cmd.KeyDoc) bool { return o.Name == k.Name }) {
+					without = append(without, "`"+k.Name+"`")
+				}
+			}
+			fmt.Fprintf(&b, "| %s | | | all keys of `run` but %s |\n", name, strings.Join(without, ", "))
+			continue
+		}
+		for _, k := range doc.Keys {
+			key, value := "`"+k.Name+"`", k.Value
+			if k.Option {
+				key = "`Options." + k.Name + "`"
+			} else if k.Name == "Image" || k.Name == "Container" || k.Name == "NewName" || doc.Name == "exec" {
+				value += ", required"
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, key, value, k.Help)
+			name = ""
+		}
+	}
+	return b.String()
+}
+
+// TestREADMEKeys compares README's table with the program's own. UPDATE_README=1 writes it.
+func TestREADMEKeys(t *testing.T) {
+	path := filepath.Join("..", "..", "README.md")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "<!-- keys, from the program's own table -->\n", "<!-- end of keys -->\n"
+	before, rest, ok := strings.Cut(string(text), begin)
+	table, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("README has no %q and %q", begin, end)
+	}
+	want := keysTable()
+	if table == want {
+		return
+	}
+	if os.Getenv("UPDATE_README") != "" {
+		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Error("README's table of keys is not the program's; UPDATE_README=1 go test -run TestREADMEKeys ./cmd/docker-dispatch writes it")
+}
