@@ -165,6 +165,19 @@ func TestTimeLimit(t *testing.T) {
 	p.stop()
 }
 
+// TestRestartPolicy: a container that the engine starts again is done when it is not any more, with the output of
+// all its starts.
+func TestRestartPolicy(t *testing.T) {
+	l := newLab(t)
+	p := l.start("--format", "json")
+	l.publish(message{"id", `{"Command":"run","Image":"busybox","Cmd":["sh","-c","date +%s.%N; sleep 0.2; exit 3"],"Options":{"Attach":"STDOUT","Restart":"on-failure:3"}}`})
+	p.done(1)
+	if r := resultOf(t, p, "id"); r.Status != cmd.Failed || *r.ExitCode != 3 || r.Incomplete || strings.Count(r.Stdout, "\n") != 4 {
+		t.Errorf("result %+v", r)
+	}
+	p.stop()
+}
+
 // TestRetries: what fails is tried again after its delay, from the broker and from stdin, until it succeeds or
 // its attempts are used up.
 func TestRetries(t *testing.T) {

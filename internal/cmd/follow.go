@@ -133,6 +133,7 @@ func (f *following) follow() (dockerapi.State, error) {
 			f.gap = f.gap || f.adopted && n == 0 && f.pool.engine.missed(c.State.StartedAt)
 			f.started(c.State.StartedAt)
 			if c.State.Ended() {
+				f.missed = f.missed || f.run.restarts() // nobody listened between two starts
 				if err := f.catchUp(); err != nil {
 					return dockerapi.State{}, err
 				}

@@ -136,6 +136,12 @@ func (r *Run) attached() bool { return r.Stdin || r.Stdout || r.Stderr }
 // foreground says whether the job lasts until the container has exited.
 func (r *Run) foreground() bool { return !r.Detach && (r.attached() || r.Remove) }
 
+// restarts tells whether the engine may start the container more than once.
+func (r *Run) restarts() bool {
+	h := r.container.HostConfig
+	return h != nil && h.RestartPolicy != nil && h.RestartPolicy.Name != "" && h.RestartPolicy.Name != "no"
+}
+
 // timeLimit is the longest that the container may run; 0: no limit.
 func (r *Run) timeLimit(pool time.Duration) time.Duration {
 	if pool > 0 && (r.Timeout == 0 || pool < r.Timeout) {

@@ -336,7 +336,7 @@ func (r *Run) finish() error {
 	h := r.container.HostConfig
 	switch {
 	case h == nil:
-	case h.RestartPolicy != nil && r.Remove && h.RestartPolicy.Name != "no" && h.RestartPolicy.Name != "":
+	case r.restarts() && r.Remove:
 		return errors.New("only one of Restart and Remove can be given; a container that is started again is not removed at its end")
 	case h.LogConfig != nil && h.LogConfig.Type == "none" && len(h.LogConfig.Config) > 0:
 		return at("LogOpt", errors.New("the log driver none has no options"))

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ const maxName = 255
 
 // kind names the type of a valid JSON value as a person would.
 func kind(raw json.RawMessage) string {
-	raw = json.RawMessage(strings.TrimLeft(string(raw[:min(len(raw), 64)]), " \t\r\n"))
+	raw = bytes.TrimLeft(raw, " \t\r\n")
 	if len(raw) == 0 {
 		return "nothing"
 	}
