@@ -22,6 +22,8 @@ type parity struct {
 	args   []string // of docker create
 	also   string   // further options of the message
 	api    string   // the version that it needs; empty: any
+	older  bool     // we do it with older versions too, in another way
+	run    bool     // by run, attached
 	ours   []string // what differs, and should: paths in docker inspect
 }
 
@@ -82,6 +84,8 @@ var parities = []parity{
 		args: []string{"--mount", "type=bind,src=DIR,dst=/data,ro", "--mount", "type=volume,dst=/v,volume-nocopy", "--mount", "type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=1770"}},
 	{option: "Mount", value: `"type=volume,src=parity-named,dst=/v,volume-subpath=a"`, args: []string{"--mount", "type=volume,src=parity-named,dst=/v,volume-subpath=a"}, api: "1.45"},
 	{option: "Mount", value: `"type=bind,src=DIR,dst=/data,ro,bind-recursive=writable"`, args: []string{"--mount", "type=bind,src=DIR,dst=/data,ro,bind-recursive=writable"}, api: "1.44"},
+	{option: "Mount", value: `"type=image,src=busybox,dst=/image"`, args: []string{"--mount", "type=image,src=busybox,dst=/image"}, api: "1.48"},
+	{option: "Network", value: `"name=NET,gw-priority=5"`, args: []string{"--network", "name=NET,gw-priority=5"}, api: "1.48"},
 	{option: "Tmpfs", value: `["/a","/b:size=1m,mode=1777"]`, args: []string{"--tmpfs", "/a", "--tmpfs", "/b:size=1m,mode=1777"}},
 	{option: "VolumesFrom", value: `"OTHER:ro"`, args: []string{"--volumes-from", "OTHER:ro"}},
 	{option: "VolumeDriver", value: `"local"`, args: []string{"--volume-driver", "local"}},
@@ -93,13 +97,13 @@ var parities = []parity{
 	{option: "Network", value: `"container:OTHER"`, args: []string{"--network", "container:OTHER"}},
 	{option: "Network", value: `"NET"`, args: []string{"--network", "NET"}},
 	{option: "Network", value: `"name=NET,alias=db,alias=base,ip=10.99.7.9"`, args: []string{"--network", "name=NET,alias=db,alias=base,ip=10.99.7.9"}},
-	{option: "Network", value: `["NET","bridge"]`, args: []string{"--network", "NET", "--network", "bridge"}, api: "1.44"},
+	{option: "Network", value: `["NET","bridge"]`, args: []string{"--network", "NET", "--network", "bridge"}, api: "1.44", older: true},
 	{option: "NetworkAlias", value: `["db","base"]`, args: []string{"--network", "NET", "--network-alias", "db", "--network-alias", "base"}, also: `,"Network":"NET"`},
 	{option: "Ip", value: `"10.99.7.8"`, args: []string{"--network", "NET", "--ip", "10.99.7.8"}, also: `,"Network":"NET"`},
 	{option: "Ip6", value: `"fd00:99::8"`, args: []string{"--network", "NET", "--ip6", "fd00:99::8"}, also: `,"Network":"NET"`},
 	{option: "LinkLocalIp", value: `"169.254.1.2"`, args: []string{"--network", "NET", "--link-local-ip", "169.254.1.2"}, also: `,"Network":"NET"`},
-	{option: "MacAddress", value: `"92:d0:c6:0a:29:33"`, args: []string{"--mac-address", "92:d0:c6:0a:29:33"}, api: "1.44"},
-	{option: "MacAddress", value: `"92:d0:c6:0a:29:34"`, args: []string{"--network", "NET", "--mac-address", "92:d0:c6:0a:29:34"}, also: `,"Network":"NET"`, api: "1.44"},
+	{option: "MacAddress", value: `"92:d0:c6:0a:29:33"`, args: []string{"--mac-address", "92:d0:c6:0a:29:33"}, api: "1.44", older: true},
+	{option: "MacAddress", value: `"92:d0:c6:0a:29:34"`, args: []string{"--network", "NET", "--mac-address", "92:d0:c6:0a:29:34"}, also: `,"Network":"NET"`, api: "1.44", older: true},
 	{option: "Publish", value: `["127.0.0.1:8080:80/tcp","9000-9001:90-91/udp","443"]`, args: []string{"-p", "127.0.0.1:8080:80/tcp", "-p", "9000-9001:90-91/udp", "-p", "443"}},
 	{option: "PublishAll", value: `true`, args: []string{"-P"}},
 	{option: "Expose", value: `["7000-7002","80/udp"]`, args: []string{"--expose", "7000-7002", "--expose", "80/udp"}},
@@ -142,6 +146,16 @@ var parities = []parity{
 	{option: "LogDriver", value: `"local"`, args: []string{"--log-driver", "local"}},
 	{option: "LogOpt", value: `["max-size=1m","max-file=2"]`, args: []string{"--log-opt", "max-size=1m", "--log-opt", "max-file=2"}},
 
+	{option: "Attach", value: `["STDOUT","STDERR"]`, args: []string{"-a", "stdout", "-a", "stderr"}, run: true},
+	{option: "Attach", value: `"STDERR"`, args: []string{"-a", "stderr"}, run: true},
+	{option: "Attach", value: `["STDIN","STDOUT"]`, args: []string{"-i", "-a", "stdin", "-a", "stdout"}, run: true},
+	{option: "Interactive", value: `true`, args: []string{"-i", "-a", "stdout"}, also: `,"Attach":"STDOUT"`, run: true},
+	{option: "Detach", value: `true`, args: []string{"-d"}, run: true},
+	{option: "Volume", value: `["parity-named:/a","parity-named:/a"]`, args: []string{"-v", "parity-named:/a", "-v", "parity-named:/a"}},
+	{option: "Ulimit", value: `["nofile=100:200","nofile=300:400"]`, args: []string{"--ulimit", "nofile=100:200", "--ulimit", "nofile=300:400"}},
+	{option: "CpuShares", value: `"0x200"`, args: []string{"-c", "0x200"}},
+	{option: "HealthRetries", value: `0`, args: []string{"--health-retries", "0"}},
+
 	// What the engine, or the API's version, refuses, both refuse.
 	{option: "Memory", value: `"1m"`, args: []string{"-m", "1m"}},
 	{option: "LogDriver", value: `"nosuch"`, args: []string{"--log-driver", "nosuch"}},
@@ -179,21 +193,29 @@ func TestParity(t *testing.T) {
 	fill := strings.NewReplacer("NET_ADMIN", "NET_ADMIN", "NET", net, "OTHER", other, "DIR", dir)
 
 	api := l.api(t)
-	var rows []parity
-	var messages strings.Builder
-	for _, p := range parities {
-		if older(api, p.api) {
-			continue
+	verb := func(p parity) string {
+		if p.run {
+			return "run"
 		}
-		rows = append(rows, p)
-		fmt.Fprintf(&messages, `{"Command":"create","Image":"busybox","Cmd":["true"],"Options":{"Name":"parity-%s-%d",%q:%s%s}}`+"\n",
-			l.serial, len(rows)-1, p.option, fill.Replace(p.value), fill.Replace(p.also))
+		return "create"
+	}
+	var messages strings.Builder
+	for i, p := range parities {
+		fmt.Fprintf(&messages, `{"Command":%q,"Image":"busybox","Cmd":["true"],"Options":{"Name":"parity-%s-%d",%q:%s%s}}`+"\n",
+			verb(p), l.serial, i, p.option, fill.Replace(p.value), fill.Replace(p.also))
 	}
 	results := l.viaStdin(t, messages.String(), "--policy", policy)
-	for i, p := range rows {
+	for i, p := range parities {
 		t.Run(fmt.Sprintf("%s=%s", p.option, p.value), func(t *testing.T) {
 			name := fmt.Sprintf("parity-%s-%d", l.serial, i)
-			args := []string{"create", "--name", name + "-cli"}
+			if r := results[name]; older(api, p.api) {
+				refused := r.Status != cmd.Succeeded && strings.Contains(r.Error, "needs API "+p.api)
+				if refused == p.older || !refused && r.Status != cmd.Succeeded {
+					t.Errorf("with API %s: %s %s", api, r.Status, r.Error)
+				}
+				return
+			}
+			args := []string{verb(p), "--name", name + "-cli"}
 			for _, a := range p.args {
 				args = append(args, fill.Replace(a))
 			}
@@ -307,7 +329,7 @@ func flatten(flat map[string]string, path string, v any) {
 			flatten(flat, at, e)
 		}
 	case []any:
-		if slices.ContainsFunc([]string{"Mounts", ".Aliases", "Config.Env", ".Ulimits"}, func(s string) bool { return strings.HasSuffix(path, s) }) {
+		if slices.ContainsFunc([]string{"Mounts", ".Aliases", "Config.Env", ".Ulimits", ".Binds"}, func(s string) bool { return strings.HasSuffix(path, s) }) {
 			for _, e := range v { // in no order
 				text, _ := json.Marshal(anonymous(e))
 				flat[path+" "+string(text)] = "there"
@@ -320,6 +342,7 @@ func flatten(flat map[string]string, path string, v any) {
 	default:
 		text := fmt.Sprint(v)
 		given := v != nil && text != "" && text != "0" && text != "false"
+		given = given || v != nil && slices.Contains([]string{"Config.StopTimeout", "HostConfig.MemorySwappiness", "HostConfig.Init"}, path)
 		// What the CLI says by itself, and the engine would anyway.
 		given = given && !(path == "HostConfig.RestartPolicy.Name" && text == "no")
 		if given {

@@ -180,8 +180,9 @@ func (s *settings) validate() error {
 		s.queue = "stdin"
 		s.sweepAfter = 0 // containers of other processes with a stream of their own look the same
 	}
-	if len(s.queue) > 255 {
-		return usageError(fmt.Sprintf("--queue has %d bytes; a queue's name has at most 255", len(s.queue)), "docker-dispatch -h lists the options")
+	const most = 255 - len(".retry.86400") // the longest name that is made of it
+	if len(s.queue) > most {
+		return usageError(fmt.Sprintf("--queue has %d bytes; at most %d are taken, so that there is room for the names of its further queues", len(s.queue), most), "docker-dispatch -h lists the options")
 	}
 	switch {
 	case s.concurrency < 1:

@@ -25,13 +25,12 @@ func roundDelay(d time.Duration) time.Duration {
 }
 
 // delayQueue is the queue in which messages of this one wait that long. It is a quorum queue, for only
-// these hand a message on before they forget it (dead-letter-strategy at-least-once). One that is not
-// used any more goes away by itself, long after its last message has left.
+// these hand a message on before they forget it (dead-letter-strategy at-least-once). It does not expire: what
+// cannot be handed on for now would go with it.
 func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table) {
 	return fmt.Sprintf("%s.retry.%d", queue, int64(delay/time.Second)), amqp.Table{
 		amqp.QueueTypeArg:           amqp.QueueTypeQuorum,
 		"x-message-ttl":             int64(delay / time.Millisecond),
-		"x-expires":                 int64((2*delay + time.Hour) / time.Millisecond),
 		"x-dead-letter-exchange":    "",
 		"x-dead-letter-routing-key": queue,
 		"x-dead-letter-strategy":    "at-least-once",
@@ -56,7 +55,11 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 	k := keeping{
 		what: "message to be tried again", queue: queue, fresh: true,
 		declare: func(l *line) error {
-			_, err := l.link.declare(queue, args)
+			note, err := l.link.declare(queue, args)
+			if note != "" {
+				// It would keep the message, or send it elsewhere.
+				return fmt.Errorf("queue %q, in which messages wait to be tried again, has other arguments; delete it when it is empty: %s", queue, note)
+			}
 			if code(err) == amqp.AccessRefused {
 				return fmt.Errorf("the user has no configure permission on queue %q, in which messages wait to be tried again: %s", queue, reason(err))
 			}

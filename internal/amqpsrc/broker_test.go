@@ -1041,6 +1041,31 @@ func TestStallAtLogin(t *testing.T) {
 	}
 }
 
+// A queue that is in the place of a delay's, and would keep the message, does not get it.
+func TestAgainElsewhere(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	p.declare(q+".retry.1", "classic")
+	t.Cleanup(func() { p.delete(q + ".retry.1") })
+	p.fill(q, 1, 1)
+	r := start(t, q, nil)
+	j := r.next()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- j.Again(ctx, time.Second, 2, "id") }()
+	r.log.wait(t, "has other arguments")
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("again: %v", err)
+	}
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.expect(q + ".retry.1")
+}
+
 // A message that is to be tried again comes back after its delay, as the next attempt of the same job.
 func TestAgain(t *testing.T) {
 	t.Parallel()

@@ -118,6 +118,10 @@ func TestRetryOnlyOn(t *testing.T) {
 		{"exit 0", func(b *bench, c *fakeContainer) { c.exit(0) }, 0},
 		{"another code", func(b *bench, c *fakeContainer) { c.exit(1) }, 0},
 		{"the code", func(b *bench, c *fakeContainer) { c.exit(75) }, 1},
+		{"a signal that ends nothing", func(b *bench, c *fakeContainer) {
+			b.send("hup", "h", false, `{"Command":"kill","Container":"web","Options":{"Signal":"HUP"}}`)
+			c.exit(75)
+		}, 1},
 		{"stopped by a message", func(b *bench, c *fakeContainer) {
 			b.send("stop", "s", false, `{"Command":"kill","Container":"web"}`)
 		}, 0},
@@ -177,4 +181,51 @@ func TestRetryAfterCrash(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRetrySentAgain: the dead letter of a job with attempts begins anew when it is sent again, and what comes
+// twice of its last attempt does not run again.
+func TestRetrySentAgain(t *testing.T) {
+	for _, copy := range []string{"", "copy-1"} {
+		onBench(t, nil, func(b *bench) {
+			b.stores = true
+			for b.attempt = 1; b.attempt <= 3; b.attempt++ {
+				b.send(fmt.Sprint("attempt ", b.attempt), "id", false, retried)
+				b.docker.named(t, "web").exit(1)
+				synctest.Wait()
+			}
+			b.attempt = 3
+			b.send("the last attempt twice", "id", false, retried).want(Ack, "")
+			if len(b.record.results) != 3 {
+				t.Errorf("%d results", len(b.record.results))
+			}
+			b.attempt, b.copy = 1, copy
+			again := b.send("sent again", "id", false, retried)
+			again.unsettled()
+			b.docker.named(t, "web").exit(0)
+			synctest.Wait()
+			again.want(Ack, "")
+		})
+	}
+}
+
+// TestRetryStoredFirst: without a message_id the next attempt is kept before the container goes: what is left
+// then is one ack.
+func TestRetryStoredFirst(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		held := make(chan struct{})
+		b.beforeAgain = func() { <-held }
+		d := b.send("m", "", false, strings.Replace(retried, `"Retry"`, `"Remove":true,"Retry"`, 1))
+		b.docker.named(t, "web").exit(1)
+		synctest.Wait()
+		if b.docker.count() != 1 {
+			t.Error("the container is gone, and nothing else shows that the attempt was made")
+		}
+		close(held)
+		synctest.Wait()
+		d.want(Ack, ReasonExit)
+		if b.docker.count() != 0 || len(d.agains) != 1 {
+			t.Errorf("%d containers, tried again %q", b.docker.count(), d.agains)
+		}
+	})
 }

@@ -291,11 +291,47 @@ func TestTimeoutOfAMessage(t *testing.T) {
 	}
 }
 
+// TestTimeoutIsTheOperators: a message cannot put the kill off.
+func TestTimeoutIsTheOperators(t *testing.T) {
+	for _, tt := range []struct{ stopTimeout, want string }{{"", "<nil>"}, {`"StopTimeout":7,`, "7"}, {`"StopTimeout":-1,`, "300"}, {`"StopTimeout":2147483647,`, "300"}} {
+		onBench(t, func(c *Config) { c.Timeout = time.Minute }, func(b *bench) {
+			b.send("m", "id", false, strings.Replace(wait, `"Remove"`, tt.stopTimeout+`"Remove"`, 1))
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			got := "<nil>"
+			if p := b.docker.stopTime; p != nil {
+				got = fmt.Sprint(*p)
+			}
+			if got != tt.want {
+				t.Errorf("%s: stopped with %s seconds, want %s", tt.stopTimeout, got, tt.want)
+			}
+		})
+	}
+}
+
+// TestFullName: short names of one image are one image.
+func TestFullName(t *testing.T) {
+	for _, name := range []string{"busybox", "busybox:latest", "docker.io/library/busybox", "library/busybox:latest"} {
+		if got := fullName(name); got != "busybox:latest" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	for name, want := range map[string]string{"host:5000/a/b": "host:5000/a/b:latest", "a/b@sha256:12": "a/b@sha256:12", "b:1": "b:1"} {
+		if got := fullName(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 // TestSeveralNetworks: an engine that took one only is told of the others before the start.
 func TestSeveralNetworks(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		b.send("m", "id", false, `{"Command":"run","Image":"busybox","Cmd":["echo"],"Options":{"Name":"web","Network":["a","b","c"],"Attach":"STDOUT"}}`).want(Ack, "")
+		b.send("create", "id2", false, `{"Command":"create","Image":"busybox","Options":{"Name":"made","Network":["a","d"]}}`).want(Ack, "")
 		calls := strings.Join(b.docker.did(), ",")
+		if !strings.Contains(calls, "connect d") {
+			t.Errorf("a container that is only created is in one network: %s", calls)
+		}
 		if !strings.Contains(calls, "connect b") || !strings.Contains(calls, "connect c") || strings.Index(calls, "connect c") > strings.Index(calls, "start") {
 			t.Errorf("calls %s", calls)
 		}

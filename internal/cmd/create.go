@@ -157,7 +157,7 @@ func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
 		return nil, err
 	}
 	for _, s := range list {
-		if !t.ofQueue(s.Labels) || !t.pool.jobs.claim(s.ID, t) {
+		if !t.like(s.Labels) || !t.pool.jobs.claim(s.ID, t) {
 			continue
 		}
 		c, err := t.inspect(s.ID)
@@ -174,22 +174,17 @@ func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
 	return nil, nil
 }
 
-// like tells whether a container was made for a message like this.
-func (r *Run) like(t *task, c dockerapi.Container) bool {
-	return c.Labels[LabelDigest] == t.digest && t.ofQueue(c.Labels)
-}
-
-// before tells whether a container that has our name is that of an earlier attempt of this job: it makes
-// room for the next.
+// before tells whether a container that has our name is that of another attempt of this job: it makes
+// room for this one.
 func (r *Run) before(t *task, c dockerapi.Container) bool {
 	n, err := strconv.Atoi(c.Labels[LabelAttempt])
-	return err == nil && n < t.attempt && r.like(t, c) && c.Labels[LabelJob] == t.id
+	return err == nil && n != t.attempt && c.Labels[LabelDigest] == t.digest && t.ofQueue(c.Labels) && c.Labels[LabelJob] == t.id
 }
 
 // owns tells whether a container that has our name is this job's: one that a lost answer to our
 // create, or an earlier process with the same message, left behind.
 func (r *Run) owns(t *task, c dockerapi.Container) bool {
-	if !r.like(t, c) || r.Retry != nil && c.Labels[LabelAttempt] != strconv.Itoa(t.attempt) {
+	if !t.like(c.Labels) || r.Retry != nil && c.Labels[LabelAttempt] != strconv.Itoa(t.attempt) {
 		return false
 	}
 	if c.Labels[LabelJob] == t.id {

@@ -64,6 +64,8 @@ func decodeExec(members []member) (Command, error) {
 	switch e := c.(*Exec); {
 	case len(e.Cmd) == 0:
 		return nil, errors.New(`key "Cmd" is missing or empty; exec needs the program to run`)
+	case e.Tty && (e.interactive || e.hasInput):
+		return nil, at("Options", errors.New("only one of Tty, and Interactive or Stdin, can be given: nobody types, and a terminal has no end of input"))
 	case e.Detach && (e.interactive || e.hasInput):
 		return nil, at("Options", errors.New("only one of Detach, and Interactive or Stdin, can be given; nobody would give a detached program its input"))
 	}

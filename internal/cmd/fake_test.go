@@ -37,6 +37,7 @@ type fakeDocker struct {
 	deaths     int           // how often the engine has died
 	holdPull   chan struct{} // not nil: a pull waits for it
 	pulled     []dockerapi.PullOptions
+	stopTime   *int // of the last stop
 }
 
 type fakeContainer struct {
@@ -161,7 +162,7 @@ func (f *fakeDocker) StopContainer(ctx context.Context, id string, o dockerapi.S
 		return err
 	}
 	c, err := f.find(id)
-	if err == nil && c.State.Running {
+	if f.stopTime = o.Time; err == nil && c.State.Running {
 		c.end(143)
 	}
 	return err
@@ -382,7 +383,9 @@ func (f *fakeDocker) KillContainer(ctx context.Context, id, signal string) error
 		if !c.State.Running {
 			return fmt.Errorf("kill: %w: it does not run", dockerapi.ErrConflict)
 		}
-		c.end(137)
+		if signal != "HUP" {
+			c.end(137)
+		}
 		return nil
 	})
 }
@@ -625,8 +628,8 @@ type bench struct {
 	attempt int      // of the deliveries to come
 	fences  []error  // what the next fences of the deliveries to come return
 
-	beforeFence, beforeStore func() // of the deliveries to come
-	copy                     string // of the deliveries to come
+	beforeFence, beforeStore, beforeAgain func() // of the deliveries to come
+	copy                                  string // of the deliveries to come
 }
 
 // onBench runs a test inside a bubble, with a pool. The pool must have ended when the test returns;
@@ -692,10 +695,13 @@ func (b *bench) send(name, messageID string, redelivered bool, body string) *del
 
 func (b *bench) post(name, messageID string, redelivered bool, body string) *delivery {
 	d := &delivery{b: b, name: name, fences: b.fences}
-	beforeFence, beforeStore := b.beforeFence, b.beforeStore
+	beforeFence, beforeStore, beforeAgain := b.beforeFence, b.beforeStore, b.beforeAgain
 	j := Job{
 		Queue: "q", MessageID: messageID, Redelivered: redelivered, Copy: b.copy, Attempt: b.attempt, Body: []byte(body),
 		Again: func(_ context.Context, delay time.Duration, attempt int, id string) error {
+			if beforeAgain != nil {
+				beforeAgain()
+			}
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			d.agains = append(d.agains, fmt.Sprintf("%v %d %s", delay, attempt, id))

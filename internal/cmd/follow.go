@@ -124,7 +124,7 @@ func (f *following) follow() (dockerapi.State, error) {
 		case err != nil:
 		case c.State.StartedAt.IsZero():
 			if err = f.mayStart(c); err == nil {
-				err = f.connect(c)
+				err = f.run.connect(f.task, c)
 			}
 			if err == nil {
 				err = f.listen(true)
@@ -395,7 +395,7 @@ func (f *following) stopOverdue() {
 	f.overdue = f.run.timeLimit(f.pool.Timeout)
 	f.log.Warn("container runs longer than it may; stopping it", "container", f.name, "timeout", f.overdue)
 	err := f.retry(func() error {
-		return f.pool.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{})
+		return f.pool.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{Time: f.run.grace()})
 	})
 	if err != nil && !final(err) {
 		f.log.Warn("container not stopped", "container", f.name, "error", err)

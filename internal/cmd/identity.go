@@ -19,6 +19,7 @@ const (
 
 	// LabelAttempt counts the attempts of a job that is tried again when it fails, from 1.
 	LabelAttempt = "docker-dispatch.attempt"
+	LabelCopy    = "docker-dispatch.copy" // which copy of its message, where a dead letter was sent again
 )
 
 // An identity is what a message is known by when it comes again: queue, message_id and the digest
@@ -48,8 +49,8 @@ func identify(j Job) identity {
 	i.stable = true
 	i.id = printableID(j.MessageID)
 	of := i.place.VHost + "\x00" + i.queue + "\x00" + i.raw + "\x00" + i.digest
-	if i.attempt > 1 {
-		of += "\x00" + strconv.Itoa(i.attempt)
+	if i.attempt > 1 || i.copy != "" {
+		of += "\x00" + strconv.Itoa(i.attempt) + "\x00" + i.copy
 	}
 	key := sha256.Sum256([]byte(of))
 	i.suffix = hex.EncodeToString(key[:6])
@@ -89,7 +90,15 @@ func (i identity) labels(remove bool) map[string]string {
 	if remove {
 		l[LabelRemove] = "true"
 	}
+	if i.copy != "" {
+		l[LabelCopy] = i.copy
+	}
 	return l
+}
+
+// like tells whether a container was made for a message like this, and this copy of it.
+func (i identity) like(labels map[string]string) bool {
+	return labels[LabelDigest] == i.digest && labels[LabelCopy] == i.copy && i.ofQueue(labels)
 }
 
 // ofQueue tells whether a container was made for a message of the identity's queue. What a broker calls

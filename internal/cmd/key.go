@@ -210,7 +210,7 @@ func to[N any](parse func(string) (N, error)) func(string) (*N, error) {
 // parseInt reads a whole number between least and most.
 func parseInt[N int | int64 | uint16](least, most int64) func(string) (N, error) {
 	return func(s string) (N, error) {
-		n, err := strconv.ParseInt(s, 10, 64)
+		n, err := strconv.ParseInt(s, 0, 64) // as the CLI: 0x200 is one, too
 		switch {
 		case errors.Is(err, strconv.ErrSyntax):
 			return 0, fmt.Errorf("expected a whole number, got %s", quote(s))

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -25,8 +26,19 @@ func (k *Kill) Verb() string { return "kill" }
 // Target implements Command.
 func (k *Kill) Target() string { return k.Container }
 
+// ends tells whether the signal is meant to end the container.
+func (k *Kill) ends() bool {
+	switch strings.TrimPrefix(strings.ToUpper(k.Signal), "SIG") {
+	case "", "KILL", "TERM", "INT", "QUIT", "9", "15", "2", "3":
+		return true
+	}
+	return false
+}
+
 func (k *Kill) do(t *task) (Result, func() error, error) {
-	t.asksEnd(k.Container)
+	if k.ends() {
+		t.asksEnd(k.Container)
+	}
 	return t.change(k.Container, func() error {
 		return t.pool.Docker.KillContainer(t.ctx, k.Container, k.Signal)
 	}, func(err error) bool {

@@ -45,7 +45,7 @@ func (t *task) change(ref string, call func() error, done func(err error) bool) 
 	return t.containerResult(ref, err)
 }
 
-// asksEnd records that a message has asked for the end of a container: it is then no surprise.
+// asksEnd records that a message asks for the end of a container: it is then no surprise.
 func (t *task) asksEnd(ref string) []*task {
 	runs := t.pool.jobs.runs(ref)
 	for _, r := range runs {
@@ -58,7 +58,7 @@ func (t *task) asksEnd(ref string) []*task {
 func (t *task) lookInto(ref string) (dockerapi.Container, error) {
 	c, err := t.inspect(ref)
 	if err == nil {
-		err = t.pool.Policy.mayLookInto(t.cmd.Verb(), c)
+		err = t.pool.Policy.mayLookInto(t, c)
 	}
 	return c, err
 }

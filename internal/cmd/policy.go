@@ -79,12 +79,13 @@ func (p *Policy) check(c Command) error {
 }
 
 // mayLookInto tells whether a command that gets into a container, or shows what is in it, may have this
-// one. One that is not ours may have been given the host, and holds what is not ours to tell.
-func (p *Policy) mayLookInto(verb string, c dockerapi.Container) error {
-	if p != nil && p.Trust || c.Labels[LabelJob] != "" {
+// one. One that was not made for the same queue may have been given the host, and holds what is not for
+// this queue's publishers.
+func (p *Policy) mayLookInto(t *task, c dockerapi.Container) error {
+	if p != nil && p.Trust || c.Labels[LabelJob] != "" && t.ofQueue(c.Labels) {
 		return nil
 	}
-	return &deniedError{fmt.Errorf("%s of the container %s, which no message has made", verb, quote(c.Name))}
+	return &deniedError{fmt.Errorf("%s of the container %s, which no message of this queue has made", t.cmd.Verb(), quote(c.Name))}
 }
 
 // handsOver returns an option that gives a container rights on the host.
@@ -110,16 +111,23 @@ func (r *Run) handsOver() error {
 		{"VolumesFrom", len(h.VolumesFrom) > 0},
 		{"VolumeDriver", h.VolumeDriver != "" && h.VolumeDriver != "local"},
 		{"Network", foreign(h.NetworkMode)},
+		{"Link", len(h.Links) > 0}, // shows the other container's environment
 		{"Ipc", foreign(h.IpcMode)},
 		{"Pid", foreign(h.PidMode)},
 		{"Uts", foreign(h.UTSMode)},
 		{"Userns", foreign(h.UsernsMode)},
 		{"Cgroupns", foreign(h.CgroupnsMode)},
 		{"PublishAll", h.PublishAllPorts},
-		{"LogDriver", h.LogConfig != nil && !keepsLocally(h.LogConfig.Type)},
+		{"LogDriver", h.LogConfig != nil && h.LogConfig.Type != "" && !keepsLocally(h.LogConfig.Type)},
+		{"LogOpt without a LogDriver", h.LogConfig != nil && h.LogConfig.Type == "" && len(h.LogConfig.Config) > 0}, // the engine's own may be any
 	} {
 		if o.denied {
 			return errors.New("Options." + o.name)
+		}
+	}
+	for _, n := range r.networks {
+		if foreign(n.name) || len(n.endpoint.DriverOpts) > 0 {
+			return errors.New("Options.Network")
 		}
 	}
 	for _, b := range h.Binds {
@@ -142,14 +150,17 @@ func (r *Run) handsOver() error {
 	return nil
 }
 
-// foreign tells whether a namespace is one of the host or of another container.
-func foreign(mode string) bool { return mode == "host" || strings.HasPrefix(mode, "container:") }
+// foreign tells whether a namespace may be one of the host or of another container. Engines have further
+// words for that, such as Podman's ns:PATH, so that all but plain names count.
+func foreign(mode string) bool {
+	return mode == "host" || mode != "" && checkRef(mode) != nil
+}
 
 // keepsLocally tells whether a log driver writes to the engine's own files. Others connect to where their
 // options say, in the name of the host, and some read its files.
 func keepsLocally(driver string) bool {
 	switch driver {
-	case "", "json-file", "local", "none", "journald":
+	case "json-file", "local", "none", "journald":
 		return true
 	}
 	return false

@@ -21,6 +21,11 @@ func TestPolicyDenies(t *testing.T) {
 		{"VolumesFrom", `"other"`, "Options.VolumesFrom: denied"},
 		{"Network", `"host"`, "Options.Network: denied"},
 		{"Network", `"container:other"`, "Options.Network: denied"},
+		{"Network", `"ns:/proc/self/ns/net"`, "Options.Network: denied"},
+		{"Network", `["backend","name=ns:/proc/1/ns/net"]`, "Options.Network: denied"},
+		{"Network", `"name=backend,driver-opt=com.docker.network.endpoint.sysctls=x"`, "Options.Network: denied"},
+		{"Link", `"other:db"`, "Options.Link: denied"},
+		{"LogOpt", `"syslog-address=unix:///run/x"`, "Options.LogOpt without a LogDriver: denied"},
 		{"Ipc", `"host"`, "Options.Ipc: denied"},
 		{"Ipc", `"container:x"`, "Options.Ipc: denied"},
 		{"Pid", `"host"`, "Options.Pid: denied"},
@@ -70,7 +75,7 @@ func TestPolicyDenies(t *testing.T) {
 	for _, allowed := range []string{
 		`"Volume":["data:/data","/anonymous"]`, `"Mount":"type=volume,src=data,dst=/data"`, `"Mount":"type=tmpfs,dst=/t"`,
 		`"Publish":"127.0.0.1:8080:80"`, `"Publish":"[::1]:8080:80"`, `"Network":"backend"`, `"Network":"none"`, `"Ipc":"private"`, `"Cgroupns":"private"`,
-		`"CapDrop":"ALL"`, `"Memory":"64m"`, `"LogDriver":"local"`, `"Privileged":false`, `"Tmpfs":"/run"`, `"ReadOnly":true`, `"VolumeDriver":"local"`,
+		`"CapDrop":"ALL"`, `"Memory":"64m"`, `"LogDriver":"local"`, `"LogDriver":"json-file","LogOpt":"max-size=1m"`, `"Privileged":false`, `"Tmpfs":"/run"`, `"ReadOnly":true`, `"VolumeDriver":"local"`,
 	} {
 		c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{`+allowed+`}}`), 0)
 		if err == nil {
@@ -108,9 +113,9 @@ func TestPolicyForeignContainers(t *testing.T) {
 		for _, ours := range []bool{false, true} {
 			for _, trust := range []bool{false, true} {
 				onBench(t, func(c *Config) { c.Policy = &Policy{Trust: trust} }, func(b *bench) {
-					labels := map[string]string{}
+					labels := map[string]string{LabelJob: "a job", LabelQueue: "another"}
 					if ours {
-						labels[LabelJob] = "a job"
+						labels[LabelQueue] = "q"
 					}
 					c := b.leave("web", "running", labels)
 					d := b.post("m", "id", false, body)

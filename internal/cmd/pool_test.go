@@ -1577,3 +1577,20 @@ func TestIdentity(t *testing.T) {
 		t.Error("a broker that was renamed is taken for another")
 	}
 }
+
+// TestCopyHasItsOwnContainer: a dead letter that is sent again does not take the container that was kept of it
+// for its own.
+func TestCopyHasItsOwnContainer(t *testing.T) {
+	const body = `{"Command":"run","Image":"busybox","Cmd":["echo","again"],"Options":{"Attach":"STDOUT"}}`
+	for _, redelivered := range []bool{false, true} {
+		onBench(t, nil, func(b *bench) {
+			first := identify(Job{Queue: "q", MessageID: "id", Body: []byte(body)})
+			b.leave(first.containerName(""), "exited", first.labels(false))
+			b.copy = "copy-1"
+			b.send("m", "id", redelivered, body).want(Ack, "")
+			if r := b.result(); r.Adopted || r.Stdout != "again\n" || b.docker.count() != 2 {
+				t.Errorf("result %+v, %d containers", r, b.docker.count())
+			}
+		})
+	}
+}

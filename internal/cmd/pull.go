@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,10 +62,19 @@ type pullFlight struct {
 	err  error
 }
 
+// fullName is what an image's short names stand for.
+func fullName(image string) string {
+	name := strings.TrimPrefix(strings.TrimPrefix(image, "docker.io/"), "library/")
+	if last := name[strings.LastIndexByte(name, '/')+1:]; !strings.ContainsAny(last, ":@") {
+		name += ":latest"
+	}
+	return name
+}
+
 // pull fetches an image, or waits for the pull of it that is under way.
 func (t *task) pull(image, platform string) error {
 	p := &t.pool.pulls
-	of := image + "\x00" + platform
+	of := fullName(image) + "\x00" + platform
 	for {
 		p.mu.Lock()
 		f := p.flight[of]

@@ -207,7 +207,14 @@ func (g *registry) remove(t *task, remember bool) bool {
 		delete(g.byKey, t.key())
 	}
 	if !remember {
-		return true
+		// A dead letter that is sent again begins with the first attempt.
+		i := t.identity
+		for i.attempt = 1; i.attempt < t.attempt; i.attempt++ {
+			delete(g.done, i.copyKey())
+		}
+		if t.attempt == 1 {
+			return true
+		}
 	}
 	now := time.Now()
 	for len(g.forget) > 0 && now.Sub(g.done[g.forget[0]]) >= recent {

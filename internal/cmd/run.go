@@ -112,9 +112,14 @@ func decodeRun(members []member) (Command, error) {
 
 // check refuses options that do not go together.
 func (r *Run) check() error {
+	if r.Interactive && r.attached() {
+		r.Stdin = true // as the CLI has it; there is nobody to type, so that it ends at once
+	}
 	switch {
 	case r.Detach && r.attached():
 		return errors.New("only one of Attach and Detach can be given; a detached run is done when its container has started")
+	case r.Stdin && r.container.Tty:
+		return errors.New("only one of Tty and Attach with STDIN can be given: nobody types, and a terminal has no end of input")
 	case r.hasInput && !r.Stdin:
 		return errors.New(`the program gets Stdin only if Attach names "STDIN"`)
 	case r.Timeout > 0 && !r.foreground():
@@ -135,6 +140,19 @@ func (r *Run) attached() bool { return r.Stdin || r.Stdout || r.Stderr }
 
 // foreground says whether the job lasts until the container has exited.
 func (r *Run) foreground() bool { return !r.Detach && (r.attached() || r.Remove) }
+
+// mostGrace is the longest, in seconds, that a container whose time is up has for its end.
+const mostGrace = 300
+
+// grace is what a container whose time is up gets between the signal and the kill, in seconds; nil is the
+// engine's default. A message cannot put the kill off for ever.
+func (r *Run) grace() *int {
+	t := r.container.StopTimeout
+	if t == nil || *t >= 0 && *t <= mostGrace {
+		return t
+	}
+	return new(mostGrace)
+}
 
 // restarts tells whether the engine may start the container more than once.
 func (r *Run) restarts() bool {

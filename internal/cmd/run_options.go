@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,7 +114,15 @@ var containerOptions = []key[Run]{
 	textKey("CpusetCpus", "CPUs it may use, such as `0-3,5`", host(func(h *hostConfig) *string { return &h.CpusetCpus })),
 	textKey("CpusetMems", "memory nodes it may use", host(func(h *hostConfig) *string { return &h.CpusetMems })),
 	numberKey("PidsLimit", "most processes; -1: any number", host(func(h *hostConfig) **int64 { return &h.PidsLimit }), to(anyInt)),
-	itemsKey("Ulimit", "limits of its processes, NAME=SOFT[:HARD]", host(func(h *hostConfig) *[]dockerapi.Ulimit { return &h.Ulimits }), parseUlimit),
+	{name: "Ulimit", form: formList, help: "limits of its processes, NAME=SOFT[:HARD]", set: func(r *Run, v []string) error {
+		h := r.host()
+		return each(v, func(s string) error {
+			u, err := parseUlimit(s)
+			// The last of one name wins.
+			h.Ulimits = append(slices.DeleteFunc(h.Ulimits, func(o dockerapi.Ulimit) bool { return o.Name == u.Name }), u)
+			return err
+		})
+	}},
 	numberKey("BlkioWeight", "relative weight at the disks, 10 to 1000", host(func(h *hostConfig) *uint16 { return &h.BlkioWeight }), parseInt[uint16](0, math.MaxUint16)),
 	itemsKey("BlkioWeightDevice", "the same for one disk, PATH:WEIGHT", host(func(h *hostConfig) *[]dockerapi.WeightDevice { return &h.BlkioWeightDevice }), parseWeightDevice),
 	itemsKey("DeviceReadBps", "most bytes a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceReadBps }), parseThrottleBps),
@@ -134,7 +143,9 @@ var containerOptions = []key[Run]{
 			case err != nil:
 				return err
 			case bind != "":
-				r.host().Binds = append(r.host().Binds, bind)
+				if !slices.Contains(r.host().Binds, bind) {
+					r.host().Binds = append(r.host().Binds, bind)
+				}
 			default:
 				if r.container.Volumes == nil {
 					r.container.Volumes = make(map[string]struct{})
@@ -227,7 +238,7 @@ var containerOptions = []key[Run]{
 		})
 	}},
 	listKey("DeviceCgroupRule", "rules for devices, `c 1:3 rwm`", host(func(h *hostConfig) *[]string { return &h.DeviceCgroupRules }), parseDeviceCgroupRule),
-	{name: "Gpus", form: formNumber, help: "GPUs: `all`, a number, or `device=0,1`", set: func(r *Run, v []string) error {
+	{name: "Gpus", form: formNumber, help: "GPUs: `all`, a number, or `\"device=0,1\"` with its quotation marks", set: func(r *Run, v []string) error {
 		requests, err := parseGPUs(v[0])
 		for _, d := range requests {
 			r.askDevices(d)
@@ -248,10 +259,10 @@ var containerOptions = []key[Run]{
 		r.healthCmd = v[0]
 		return nil
 	}},
-	numberKey("HealthInterval", "time between two checks, such as `30s`", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Interval }), parseDuration),
-	numberKey("HealthTimeout", "the longest a check may take", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Timeout }), parseDuration),
-	numberKey("HealthStartPeriod", "time to start, in which a failed check does not count", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartPeriod }), parseDuration),
-	numberKey("HealthStartInterval", "time between two checks meanwhile", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartInterval }), parseDuration),
+	durationKey("HealthInterval", "time between two checks, such as `30s`", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Interval })),
+	durationKey("HealthTimeout", "the longest a check may take", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Timeout })),
+	durationKey("HealthStartPeriod", "time to start, in which a failed check does not count", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartPeriod })),
+	durationKey("HealthStartInterval", "time between two checks meanwhile", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartInterval })),
 	numberKey("HealthRetries", "how many failed checks in a row count", health(func(h *dockerapi.Healthcheck) *int { return &h.Retries }), parseInt[int](0, math.MaxInt32)),
 	boolKey("NoHealthcheck", "no checks, whatever the image says", func(r *Run) *bool { return &r.noHealthcheck }),
 
@@ -268,6 +279,13 @@ var containerOptions = []key[Run]{
 			return err
 		})
 	}},
+}
+
+func durationKey(name, help string, field func(*Run) *time.Duration) key[Run] {
+	return key[Run]{name: name, form: formText, help: help, set: func(r *Run, v []string) (err error) {
+		*field(r), err = parseDuration(v[0])
+		return err
+	}}
 }
 
 func anyInt(s string) (int64, error) { return parseInt[int64](math.MinInt64, math.MaxInt64)(s) }
@@ -357,6 +375,8 @@ func (r *Run) finishHealth() error {
 		return at("NoHealthcheck", errors.New("it goes with none of the other Health options"))
 	case r.noHealthcheck:
 		r.container.Healthcheck = &dockerapi.Healthcheck{Test: []string{"NONE"}}
+	case check != nil && r.healthCmd == "" && check.Interval == 0 && check.Timeout == 0 && check.StartPeriod == 0 && check.StartInterval == 0 && check.Retries == 0:
+		r.container.Healthcheck = nil // nothing but zeros, which are the image's own
 	case r.healthCmd != "":
 		*health(func(h *dockerapi.Healthcheck) *[]string { return &h.Test })(r) = []string{"CMD-SHELL", r.healthCmd}
 	}
@@ -394,6 +414,7 @@ func (r *Run) finishNetworks() error {
 		}
 	}
 	r.host().NetworkMode = r.networks[0].name
+	r.container.MacAddress = first.MacAddress // where engines before API 1.44 have it
 	endpoints := make(map[string]*dockerapi.EndpointSettings, len(r.networks))
 	for i := range r.networks {
 		n := &r.networks[i]

@@ -17,7 +17,7 @@ func (t *task) settle(r Result, cleanup func() error) bool {
 	v := verdict(r)
 	if cleanup != nil && !t.stable {
 		// Between the removal and the ack nothing proves that the job is done: that must be short.
-		if !t.answerable() || !t.clean(cleanup) {
+		if !t.storeFirst(v, r) || !t.clean(cleanup) {
 			return false
 		}
 		cleanup = nil
@@ -47,6 +47,21 @@ func (t *task) settle(r Result, cleanup func() error) bool {
 			return true
 		}
 	}
+}
+
+// storeFirst keeps the copy that the verdict wants, behind which only the ack is left to do. It returns
+// false where the process stops before that.
+func (t *task) storeFirst(v Verdict, r Result) bool {
+	for t.answerable() {
+		j, ok := t.pool.jobs.present(t)
+		if !ok && v == Ack {
+			return true
+		}
+		if err := t.store(j, v, r); !errors.Is(err, ErrDeliveryLost) {
+			return err == nil
+		}
+	}
+	return false
 }
 
 // answerable waits until the task has a delivery whose connection lives, or its message is not in the
@@ -105,28 +120,32 @@ func (t *task) answerOne(j Job, v Verdict, r Result) error {
 		t.pool.jobs.dropTaken(t)
 		return ErrDeliveryLost // and nothing is stored: the message may be done elsewhere by now
 	}
-	var store func() error
-	switch {
-	case v == DeadLetter && j.Store != nil:
-		t.pool.jobs.storing(t)
-		store = func() error { return j.Store(t.ctx, r) }
-	case v == TryAgain:
-		store = func() error {
-			return j.Again(t.ctx, t.cmd.(*Run).Retry.delay(t.attempt), t.attempt+1, t.id)
-		}
+	if err := t.store(j, v, r); err != nil {
+		t.pool.jobs.dropTaken(t)
+		return err
 	}
-	if store != nil {
+	if t.stored {
 		v = Ack
-		if !t.stored {
-			if err := store(); err != nil {
-				t.pool.jobs.dropTaken(t)
-				return err
-			}
-			t.stored = true
-		}
 	}
 	t.pool.jobs.answers(t)
 	return j.Settle(t.ctx, v, r)
+}
+
+// store keeps the dead letter or the next attempt, where the verdict is one and that has not been done.
+func (t *task) store(j Job, v Verdict, r Result) (err error) {
+	switch {
+	case t.stored:
+		return nil
+	case v == DeadLetter && j.Store != nil:
+		t.pool.jobs.storing(t)
+		err = j.Store(t.ctx, r)
+	case v == TryAgain:
+		err = j.Again(t.ctx, t.cmd.(*Run).Retry.delay(t.attempt), t.attempt+1, t.id)
+	default:
+		return nil
+	}
+	t.stored = err == nil
+	return err
 }
 
 // quietFor is how long a queue must have been consumed and empty before a message that was lost with its

@@ -57,7 +57,6 @@ func (s *Restart) Verb() string { return "restart" }
 func (s *Restart) Target() string { return s.Container }
 
 func (s *Restart) do(t *task) (Result, func() error, error) {
-	t.asksEnd(s.Container)
 	return t.change(s.Container, func() error {
 		return t.pool.Docker.RestartContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Signal: s.Signal})
 	}, nil)

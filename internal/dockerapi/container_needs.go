@@ -29,7 +29,8 @@ func (cfg ContainerConfig) needs() []need {
 			add(o.Subpath != "", "a mount of a part of a volume", "1.45")
 		}
 	}
-	for _, e := range cfg.endpoints() {
+	for name, e := range cfg.endpoints() {
+		add(e.MacAddress != "" && name != h.NetworkMode, "a MAC address in a further network", "1.44")
 		add(e.GwPriority != 0, "a network's gateway priority", "1.48")
 	}
 	return needs

@@ -233,11 +233,11 @@ func (c *Credentials) ask(ctx context.Context, name, key string) (registryAuth, 
 	case errors.Is(err, exec.ErrNotFound):
 		return fail("there is no such program on PATH; install it, or take it out of %s", c.path)
 	case limited.Err() != nil:
-		return fail("no answer within %v; does it wait for a person? Try: echo %s | %s get", c.helperLimit, key, program)
+		return fail("no answer within %v; does it wait for a person? Try %q with the registry's name on its standard input", c.helperLimit, program+" get")
 	case err != nil && strings.TrimSpace(string(stdout.bytes)) == "credentials not found in native keychain":
 		return registryAuth{}, nil
 	case err != nil:
-		return fail("%v; to see why: echo %s | %s get", err, key, program)
+		return fail("%v; to see why, run %q with the registry's name on its standard input", err, program+" get")
 	}
 	var answer struct{ Username, Secret string }
 	if json.Unmarshal(stdout.bytes, &answer) != nil {
