@@ -645,6 +645,7 @@ func onBench(t *testing.T, change func(*Config), test func(b *bench)) {
 			change(&cfg)
 		}
 		b.pool = NewPool(cfg)
+		b.pool.lingers = 0 // but where a test is about it
 		ctx, cancel := context.WithCancel(t.Context())
 		b.stop = cancel
 		go func() { b.done <- b.pool.Run(ctx, b.jobs) }()

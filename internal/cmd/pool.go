@@ -51,6 +51,7 @@ type Pool struct {
 	settling   context.Context // outlives Run's, so that a job that has ended then can be settled
 	lineBudget atomic.Int64    // shared by all streams, see lineBudget
 	retryFirst time.Duration   // first delay before an engine error that may pass is tried again
+	lingers    time.Duration   // see linger
 	idle       time.Duration   // how long output may stay silent after the exit before it is given up
 }
 
@@ -65,6 +66,7 @@ func NewPool(cfg Config) *Pool {
 		pulls:      pulls{flight: make(map[string]*pullFlight)},
 		stopping:   make(chan struct{}),
 		retryFirst: 500 * time.Millisecond,
+		lingers:    lingers,
 		idle:       10 * time.Second,
 	}
 }

@@ -1594,3 +1594,67 @@ func TestCopyHasItsOwnContainer(t *testing.T) {
 		})
 	}
 }
+
+// TestLingers: the container of a settled job stays for a while, in nobody's way, so that the message finds it
+// where a broker that was killed has forgotten the ack.
+func TestLingers(t *testing.T) {
+	t.Run("removed after a while", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.pool.lingers = lingers
+			b.send("m", "id", false, echo).want(Ack, "")
+			time.Sleep(lingers - time.Millisecond)
+			if b.docker.count() != 1 {
+				t.Error("removed too early")
+			}
+			time.Sleep(time.Second)
+			if b.docker.count() != 0 {
+				t.Error("not removed")
+			}
+		})
+	})
+	t.Run("the connection ends meanwhile", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.pool.lingers = lingers
+			b.fences = []error{nil, ErrDeliveryLost}
+			b.send("m", "id", false, echo).want(Ack, "")
+			b.fences = nil
+			time.Sleep(time.Hour)
+			if b.docker.count() != 1 {
+				t.Error("removed, though the ack may be lost")
+			}
+			b.send("again", "id", true, echo).want(Ack, "")
+			time.Sleep(time.Minute)
+			if b.docker.count() != 0 || len(b.record.results) != 1 {
+				t.Errorf("%d containers, %d results", b.docker.count(), len(b.record.results))
+			}
+		})
+	})
+	t.Run("its name is free", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.pool.lingers = lingers
+			begin := time.Now()
+			for i := range 5 {
+				b.send(fmt.Sprint(i), fmt.Sprint(i), false, echo).want(Ack, "")
+				b.record.output = nil
+			}
+			if took := time.Since(begin); took > 100*time.Millisecond {
+				t.Errorf("five runs of one name took %v", took)
+			}
+			time.Sleep(time.Minute)
+			if b.docker.count() != 0 {
+				t.Errorf("%d containers left", b.docker.count())
+			}
+		})
+	})
+	t.Run("stopped meanwhile", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.pool.lingers = lingers
+			b.send("m", "id", false, echo).want(Ack, "")
+			begin := time.Now()
+			b.close()
+			if left := <-b.done; left != 0 || b.docker.count() != 0 || time.Since(begin) > 0 {
+				t.Errorf("%d jobs, %d containers left after %v", left, b.docker.count(), time.Since(begin))
+			}
+		})
+	})
+}

@@ -272,6 +272,18 @@ func (g *registry) held(id string, t *task) bool {
 	return !retired && g.other(id, t)
 }
 
+// lingers tells whether the container id is that of a settled job.
+func (g *registry) lingers(id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for t := range g.live {
+		if own := t.container.Load(); own != nil && *own == id && t.lingering.Load() {
+			return true
+		}
+	}
+	return false
+}
+
 // retire makes the container id one that no job may claim: its message is settled.
 func (g *registry) retire(id string) {
 	g.mu.Lock()

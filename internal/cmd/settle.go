@@ -36,6 +36,14 @@ func (t *task) settle(r Result, cleanup func() error) bool {
 			}
 		}
 		t.tookEffect() // an ack that was lost would have brought the message to another process
+		if cleanup != nil && fence != nil && v != DeadLetter {
+			if err := t.linger(fence); errors.Is(err, ErrDeliveryLost) {
+				t.log.Debug("connection ended shortly behind the answer, which may be lost; waiting for the message to come again")
+				continue
+			} else if err != nil {
+				return false
+			}
+		}
 		if cleanup != nil {
 			if !t.clean(cleanup) {
 				return false
@@ -46,6 +54,29 @@ func (t *task) settle(r Result, cleanup func() error) bool {
 		if t.pool.jobs.remove(t, v != DeadLetter) {
 			return true
 		}
+	}
+}
+
+// lingers is how long the container of a settled job outlives its ack: a broker that is killed can have
+// forgotten what it has not written to its disk yet, which a busy classic queue is in no haste to do.
+const lingers = 3 * time.Second
+
+// linger waits until an ack is old enough, and makes sure that its connection has lived through that.
+// Where the process stops it does not wait. The container's name can be had meanwhile.
+func (t *task) linger(fence func(context.Context) error) error {
+	if t.pool.lingers == 0 {
+		return nil
+	}
+	t.lingering.Store(true)
+	timer := time.NewTimer(t.pool.lingers)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return fence(t.ctx)
+	case <-t.pool.stopping:
+		return nil
+	case <-t.ctx.Done():
+		return t.ctx.Err()
 	}
 }
 

@@ -41,6 +41,7 @@ type task struct {
 	endAsked  atomic.Bool            // a message asked for the end of the container
 	stopped   atomic.Bool            // a message's stop of the container succeeded
 	container atomic.Pointer[string] // the container's id, once known
+	lingering atomic.Bool            // settled, and the container is to go soon
 	begun     bool                   // the engine may have done something for us
 	asked     time.Time              // when the engine was last asked to create the container
 	stored    bool                   // the broker has the dead letter, or the next attempt
