@@ -113,13 +113,13 @@ func TestCredentialsErrors(t *testing.T) {
 		{`{"auths":{"r.x":{"auth":"aHVudGVyMg=="}}}`, `registry credentials: FILE: the "auth" of r.x is not base64 of USER:PASSWORD; log in again with: docker login r.x`},
 		{`{"credsStore":"missing"}`, `registry credentials: credential helper docker-credential-missing for r.x: there is no such program on PATH; install it, or take it out of FILE`},
 		{`{"credsStore":"../x"}`, `registry credentials: credential helper docker-credential-../x for r.x: that is not the name of a helper; see credsStore and credHelpers in FILE`},
-		{`{"credsStore":"fails"}`, `registry credentials: credential helper docker-credential-fails for r.x: exit status 3; to see why: echo r.x | docker-credential-fails get`},
+		{`{"credsStore":"fails"}`, `registry credentials: credential helper docker-credential-fails for r.x: exit status 3; to see why, run "docker-credential-fails get" with the registry's name on its standard input`},
 		{`{"credsStore":"garbled"}`, `registry credentials: credential helper docker-credential-garbled for r.x: its answer is not a JSON object with Username and Secret; is it a credential helper?`},
 		{`{"credsStore":"list"}`, `registry credentials: credential helper docker-credential-list for r.x: its answer is not a JSON object with Username and Secret; is it a credential helper?`},
 		{`{"credsStore":"number"}`, `registry credentials: credential helper docker-credential-number for r.x: its answer is not a JSON object with Username and Secret; is it a credential helper?`},
-		{`{"credsStore":"hangs"}`, `registry credentials: credential helper docker-credential-hangs for r.x: no answer within 300ms; does it wait for a person? Try: echo r.x | docker-credential-hangs get`},
-		{`{"credsStore":"forks"}`, `registry credentials: credential helper docker-credential-forks for r.x: no answer within 300ms; does it wait for a person? Try: echo r.x | docker-credential-forks get`},
-		{`{"credsStore":"endless"}`, `registry credentials: credential helper docker-credential-endless for r.x: no answer within 300ms; does it wait for a person? Try: echo r.x | docker-credential-endless get`},
+		{`{"credsStore":"hangs"}`, `registry credentials: credential helper docker-credential-hangs for r.x: no answer within 300ms; does it wait for a person? Try "docker-credential-hangs get" with the registry's name on its standard input`},
+		{`{"credsStore":"forks"}`, `registry credentials: credential helper docker-credential-forks for r.x: no answer within 300ms; does it wait for a person? Try "docker-credential-forks get" with the registry's name on its standard input`},
+		{`{"credsStore":"endless"}`, `registry credentials: credential helper docker-credential-endless for r.x: no answer within 300ms; does it wait for a person? Try "docker-credential-endless get" with the registry's name on its standard input`},
 	} {
 		getenv, path := writeConfig(t, test.config)
 		c, err := LoadCredentials(getenv)
