@@ -80,17 +80,17 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 			// Never started, and soon no more.
 		case r.owns(t, holder):
 			return holder.ID, &holder, cuts > 0, nil
+		case t.pool.jobs.lingers(holder.ID):
+			if err := r.takeName(t, holder); err != nil {
+				return "", nil, false, err
+			}
+			continue
 		case r.before(t, holder) && holder.State.Ended():
 			if err := t.try(func() error { return t.discard(holder.ID, false) }); err != nil {
 				return "", nil, false, err
 			}
 			continue
 		case holder.State.Status == "removing":
-		case t.pool.jobs.lingers(holder.ID):
-			if err := r.takeName(t, holder); err != nil {
-				return "", nil, false, err
-			}
-			continue
 		case holder.Labels[LabelJob] == t.id && t.pool.jobs.held(holder.ID, t):
 			// That of an earlier delivery of this message, which is being settled and will remove it.
 			if err := pause(t.ctx, backoff(n, 50*time.Millisecond, time.Second)); err != nil {

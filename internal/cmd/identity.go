@@ -38,7 +38,7 @@ type identity struct {
 
 func identify(j Job) identity {
 	sum := sha256.Sum256(j.Body)
-	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: j.Copy, digest: hex.EncodeToString(sum[:]), attempt: max(1, j.Attempt)}
+	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: printableID(j.Copy), digest: hex.EncodeToString(sum[:]), attempt: max(1, j.Attempt)}
 	if j.MessageID == "" {
 		var b [6]byte
 		rand.Read(b[:])

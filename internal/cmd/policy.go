@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -90,6 +91,11 @@ func (p *Policy) mayLookInto(t *task, c dockerapi.Container) error {
 
 // handsOver returns an option that gives a container rights on the host.
 func (r *Run) handsOver() error {
+	for _, e := range r.container.Env {
+		if !strings.Contains(e, "=") { // with Podman the value of its service's own environment
+			return fmt.Errorf("Options.Env: %s without a value", quote(e))
+		}
+	}
 	h := r.container.HostConfig
 	if h == nil {
 		return nil
@@ -134,6 +140,16 @@ func (r *Run) handsOver() error {
 		if strings.HasPrefix(b, "/") {
 			return fmt.Errorf("Options.Volume: the host's path %s", quote(b))
 		}
+		if parts := strings.SplitN(b, ":", 3); len(parts) == 3 && !plainOptions(parts[2]) {
+			return fmt.Errorf("Options.Volume: the options of %s", quote(b))
+		}
+	}
+	if h.LogConfig != nil {
+		for k := range h.LogConfig.Config {
+			if !slices.Contains(logOptions, k) {
+				return fmt.Errorf("Options.LogOpt: %s", quote(k))
+			}
+		}
 	}
 	for _, m := range h.Mounts {
 		if err := mountHandsOver(m); err != nil {
@@ -166,7 +182,36 @@ func keepsLocally(driver string) bool {
 	return false
 }
 
+// plainOptions tells whether those of a volume change nothing but how it is mounted. Podman has ones with
+// paths of the host.
+func plainOptions(options string) bool {
+	for o := range strings.SplitSeq(options, ",") {
+		if !slices.Contains([]string{"ro", "rw", "nocopy", "z", "Z"}, o) {
+			return false
+		}
+	}
+	return true
+}
+
+// logOptions are those of log drivers that name neither a file nor a host.
+var logOptions = []string{"max-size", "max-file", "compress", "mode", "max-buffer-size", "labels", "labels-regex", "env", "env-regex", "tag"}
+
 func mountHandsOver(m dockerapi.Mount) error {
+	texts := []string{m.Source, m.Target, m.Consistency}
+	if m.VolumeOptions != nil {
+		texts = append(texts, m.VolumeOptions.Subpath)
+		for k, v := range m.VolumeOptions.Labels {
+			texts = append(texts, k, v)
+		}
+	}
+	if m.ImageOptions != nil {
+		texts = append(texts, m.ImageOptions.Subpath)
+	}
+	for _, s := range texts {
+		if strings.Contains(s, ",") { // Podman puts them into one text, with further options
+			return fmt.Errorf("the comma in %s", quote(s))
+		}
+	}
 	switch m.Type {
 	case "tmpfs", "image":
 		return nil

@@ -17,6 +17,11 @@ func TestPolicyDenies(t *testing.T) {
 		{"Mount", `"type=bind,src=/,dst=/host"`, `Options.Mount: a mount of type "bind": denied`},
 		{"Mount", `"type=volume,dst=/v,volume-driver=local,volume-opt=type=none,volume-opt=o=bind,volume-opt=device=/"`, "Options.Mount: volume-driver and volume-opt: denied"},
 		{"Mount", `"type=volume,dst=/v,volume-driver=nfs"`, "Options.Mount: volume-driver"},
+		{"Mount", `"type=volume,\"src=v,volume-opt=device=/\",dst=/h"`, `Options.Mount: the comma in "v,volume-opt=device=/": denied`},
+		{"Mount", `"type=volume,src=vv,\"dst=/h,volume-opt=device=/\""`, "Options.Mount: the comma in "},
+		{"Volume", `"vv:/h:O,upperdir=/etc"`, `Options.Volume: the options of "vv:/h:O,upperdir=/etc": denied`},
+		{"LogOpt", `["path=/etc/cron.d/x"]`, "Options.LogOpt"},
+		{"Env", `["*"]`, `Options.Env: "*" without a value: denied`},
 		{"VolumeDriver", `"nfs"`, "Options.VolumeDriver: denied"},
 		{"VolumesFrom", `"other"`, "Options.VolumesFrom: denied"},
 		{"Network", `"host"`, "Options.Network: denied"},
@@ -73,7 +78,7 @@ func TestPolicyDenies(t *testing.T) {
 		}
 	}
 	for _, allowed := range []string{
-		`"Volume":["data:/data","/anonymous"]`, `"Mount":"type=volume,src=data,dst=/data"`, `"Mount":"type=tmpfs,dst=/t"`,
+		`"Volume":["data:/data","/anonymous","data:/x:ro,z"]`, `"Env":["A=*","B="]`, `"Mount":"type=volume,src=data,dst=/data"`, `"Mount":"type=tmpfs,dst=/t"`,
 		`"Publish":"127.0.0.1:8080:80"`, `"Publish":"[::1]:8080:80"`, `"Network":"backend"`, `"Network":"none"`, `"Ipc":"private"`, `"Cgroupns":"private"`,
 		`"CapDrop":"ALL"`, `"Memory":"64m"`, `"LogDriver":"local"`, `"LogDriver":"json-file","LogOpt":"max-size=1m"`, `"Privileged":false`, `"Tmpfs":"/run"`, `"ReadOnly":true`, `"VolumeDriver":"local"`,
 	} {

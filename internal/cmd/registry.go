@@ -191,29 +191,23 @@ func (g *registry) unanswered(t *task) {
 	t.answering = false
 }
 
-// remove forgets a task. It returns false, and keeps it, where deliveries of it have come that
-// were not taken: they must be settled first. One that is remembered answers for deliveries to come.
-func (g *registry) remove(t *task, remember bool) bool {
+// remember records that a job is settled, once: it answers for deliveries to come. A dead letter is not
+// remembered: one that is sent again is to run, from the first attempt. Only what comes twice of a later
+// attempt, whose copy in the dead-letter queue is ours and a first attempt, is.
+func (g *registry) remember(t *task, v Verdict) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(t.remaining) > 0 {
-		return false
+	if !t.stable || t.remembered {
+		return
 	}
-	delete(g.live, t)
-	if !t.stable {
-		return true
-	}
-	if g.byKey[t.key()] == t { // else another has taken over
-		delete(g.byKey, t.key())
-	}
-	if !remember {
-		// A dead letter that is sent again begins with the first attempt.
+	t.remembered = true
+	if v == DeadLetter {
 		i := t.identity
 		for i.attempt = 1; i.attempt < t.attempt; i.attempt++ {
 			delete(g.done, i.copyKey())
 		}
-		if t.attempt == 1 {
-			return true
+		if t.attempt == 1 || !t.stored {
+			return
 		}
 	}
 	now := time.Now()
@@ -225,7 +219,37 @@ func (g *registry) remove(t *task, remember bool) bool {
 		g.forget = append(g.forget, t.copyKey())
 	}
 	g.done[t.copyKey()] = now
+}
+
+// expect forgets the next attempt of a job, from an earlier time that it was sent: it is to come and run.
+func (g *registry) expect(t *task) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := t.identity
+	i.attempt++
+	delete(g.done, i.copyKey())
+}
+
+// remove forgets a task. It returns false, and keeps it, where deliveries of it have come that
+// were not taken: they must be settled first.
+func (g *registry) remove(t *task) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(t.remaining) > 0 {
+		return false
+	}
+	delete(g.live, t)
+	if t.stable && g.byKey[t.key()] == t { // else another has taken over
+		delete(g.byKey, t.key())
+	}
 	return true
+}
+
+// waits tells whether deliveries of t have come that are to be answered.
+func (g *registry) waits(t *task) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(t.remaining) > 0
 }
 
 // runs returns the live runs that have the container ref (name, id or its beginning). A run that is

@@ -35,6 +35,7 @@ func (t *task) settle(r Result, cleanup func() error) bool {
 				return false
 			}
 		}
+		t.pool.jobs.remember(t, v)
 		t.tookEffect() // an ack that was lost would have brought the message to another process
 		if cleanup != nil && fence != nil && v != DeadLetter {
 			if err := t.linger(fence); errors.Is(err, ErrDeliveryLost) {
@@ -43,6 +44,9 @@ func (t *task) settle(r Result, cleanup func() error) bool {
 			} else if err != nil {
 				return false
 			}
+			if t.pool.jobs.waits(t) {
+				continue
+			}
 		}
 		if cleanup != nil {
 			if !t.clean(cleanup) {
@@ -50,8 +54,7 @@ func (t *task) settle(r Result, cleanup func() error) bool {
 			}
 			cleanup = nil
 		}
-		// A dead letter is not remembered: one that a person sends again is to run.
-		if t.pool.jobs.remove(t, v != DeadLetter) {
+		if t.pool.jobs.remove(t) {
 			return true
 		}
 	}
@@ -61,8 +64,8 @@ func (t *task) settle(r Result, cleanup func() error) bool {
 // forgotten what it has not written to its disk yet, which a busy classic queue is in no haste to do.
 const lingers = 3 * time.Second
 
-// linger waits until an ack is old enough, and makes sure that its connection has lived through that.
-// Where the process stops it does not wait. The container's name can be had meanwhile.
+// linger waits until an ack is old enough, or the process is to stop, and makes sure that its connection
+// has lived through that. The container's name can be had meanwhile.
 func (t *task) linger(fence func(context.Context) error) error {
 	if t.pool.lingers == 0 {
 		return nil
@@ -74,7 +77,7 @@ func (t *task) linger(fence func(context.Context) error) error {
 	case <-timer.C:
 		return fence(t.ctx)
 	case <-t.pool.stopping:
-		return nil
+		return fence(t.ctx)
 	case <-t.ctx.Done():
 		return t.ctx.Err()
 	}
@@ -83,32 +86,38 @@ func (t *task) linger(fence func(context.Context) error) error {
 // storeFirst keeps the copy that the verdict wants, behind which only the ack is left to do. It returns
 // false where the process stops before that.
 func (t *task) storeFirst(v Verdict, r Result) bool {
-	for t.answerable() {
+	for {
+		gone, ok := t.answerable()
+		if !ok {
+			return false
+		}
 		j, ok := t.pool.jobs.present(t)
-		if !ok && v == Ack {
-			return true
+		if v == Ack || !ok && gone {
+			return true // nothing to keep, or nothing to keep a copy of
+		}
+		if !ok {
+			continue
 		}
 		if err := t.store(j, v, r); !errors.Is(err, ErrDeliveryLost) {
 			return err == nil
 		}
 	}
-	return false
 }
 
-// answerable waits until the task has a delivery whose connection lives, or its message is not in the
-// queue any more. It returns false where the process stops before that.
-func (t *task) answerable() bool {
+// answerable waits until the task has a delivery whose connection lives, or its message is gone: not in the
+// queue any more. It is not ok where the process stops before that.
+func (t *task) answerable() (gone, ok bool) {
 	for {
 		if j, ok := t.pool.jobs.present(t); ok {
 			if j.Fence == nil {
-				return true
+				return false, true
 			}
 			if err := j.Fence(t.ctx); !errors.Is(err, ErrDeliveryLost) {
-				return err == nil
+				return false, err == nil
 			}
 		}
 		if end := t.awaitDelivery(); end != deliveryCame {
-			return end == deliveryStays
+			return true, end == deliveryStays
 		}
 	}
 }
@@ -171,6 +180,7 @@ func (t *task) store(j Job, v Verdict, r Result) (err error) {
 		t.pool.jobs.storing(t)
 		err = j.Store(t.ctx, r)
 	case v == TryAgain:
+		t.pool.jobs.expect(t)
 		err = j.Again(t.ctx, t.cmd.(*Run).Retry.delay(t.attempt), t.attempt+1, t.id)
 	default:
 		return nil

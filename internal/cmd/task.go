@@ -48,12 +48,13 @@ type task struct {
 
 	afterwards func() // what remains to be done when the job is settled; may be nil
 
-	remaining []Job         // deliveries not yet answered; guarded by the registry
-	taken     []Job         // deliveries that are about to be answered; guarded by the registry
-	answering bool          // an answer may have been written; guarded by the registry
-	answered  bool          // and was before; guarded by the registry
-	kept      bool          // the dead-letter queue may have the message; guarded by the registry
-	arrived   chan struct{} // signals that a delivery has joined
+	remaining  []Job         // deliveries not yet answered; guarded by the registry
+	taken      []Job         // deliveries that are about to be answered; guarded by the registry
+	answering  bool          // an answer may have been written; guarded by the registry
+	answered   bool          // and was before; guarded by the registry
+	kept       bool          // the dead-letter queue may have the message; guarded by the registry
+	remembered bool          // as a settled one; guarded by the registry
+	arrived    chan struct{} // signals that a delivery has joined
 }
 
 // decode reads the message. A message that makes us panic must not do so again and again.
@@ -281,7 +282,7 @@ func (t *task) giveBack() {
 				t.log.Debug("message not given back", "error", err)
 			}
 		}
-		if t.pool.jobs.remove(t, false) {
+		if t.pool.jobs.remove(t) {
 			break
 		}
 	}

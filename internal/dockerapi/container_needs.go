@@ -61,9 +61,7 @@ func (cfg ContainerConfig) forVersion(api string) ContainerConfig {
 	first := cfg.HostConfig.NetworkMode
 	only := make(map[string]*EndpointSettings)
 	if e := cfg.endpoints()[first]; e != nil {
-		e := *e
-		e.MacAddress = ""
-		only[first] = &e
+		only[first] = e // with the address: Podman has always looked there
 	}
 	cfg.NetworkingConfig = &NetworkingConfig{EndpointsConfig: only}
 	return cfg

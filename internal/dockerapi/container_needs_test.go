@@ -40,7 +40,7 @@ func TestCreateForVersion(t *testing.T) {
 	}
 	before, _ := json.Marshal(cfg)
 	for api, want := range map[string]string{
-		"1.43": `{"MacAddress":"02:00:00:00:00:01","HostConfig":{"NetworkMode":"a"},"NetworkingConfig":{"EndpointsConfig":{"a":{"Aliases":["x"]}}}}`,
+		"1.43": `{"MacAddress":"02:00:00:00:00:01","HostConfig":{"NetworkMode":"a"},"NetworkingConfig":{"EndpointsConfig":{"a":{"Aliases":["x"],"MacAddress":"02:00:00:00:00:01"}}}}`,
 		"1.44": `{"HostConfig":{"NetworkMode":"a"},"NetworkingConfig":{"EndpointsConfig":{"a":{"Aliases":["x"],"MacAddress":"02:00:00:00:00:01"},"b":{"Aliases":["y"]}}}}`,
 	} {
 		if got, _ := json.Marshal(cfg.forVersion(api)); string(got) != want {

@@ -70,7 +70,7 @@ var endpoints = []struct {
 				NetworkingConfig: &NetworkingConfig{map[string]*EndpointSettings{"a": {MacAddress: "02:00:00:00:00:01"}, "b": {}}}})
 		},
 		request: "POST /containers/create?name=web&platform=linux%2Farm64",
-		body:    `{"Image":"i","MacAddress":"02:00:00:00:00:01","HostConfig":{"NetworkMode":"a"},"NetworkingConfig":{"EndpointsConfig":{"a":{}}}}`,
+		body:    `{"Image":"i","MacAddress":"02:00:00:00:00:01","HostConfig":{"NetworkMode":"a"},"NetworkingConfig":{"EndpointsConfig":{"a":{"MacAddress":"02:00:00:00:00:01"}}}}`,
 		status:  201, answer: `{"Id":"x"}`, want: Created{ID: "x"},
 	}, {
 		name: "connect",

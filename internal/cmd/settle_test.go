@@ -1,0 +1,143 @@
+package cmd
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var retriedRemoved = strings.Replace(retried, `"Retry"`, `"Remove":true,"Retry"`, 1)
+
+// TestGivenBackIsNotSettled: a later attempt that was given back runs when it comes again.
+func TestGivenBackIsNotSettled(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.attempt = 2
+		b.docker.die()
+		b.pool.engine.lost(errCut)
+		synctest.Wait()
+		b.send("m", "id", false, retried).want(Requeue, "")
+		b.docker.revive()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		again := b.send("again", "id", true, retried)
+		again.unsettled()
+		b.docker.named(t, "web").exit(0)
+		synctest.Wait()
+		again.want(Ack, "")
+	})
+}
+
+// TestSentAgainFailsAgain: a dead letter with attempts goes through all of them each time that it is sent,
+// with and without our headers, also where they follow each other faster than their containers go.
+func TestSentAgainFailsAgain(t *testing.T) {
+	for _, copy := range []string{"", "copy-1"} {
+		for _, linger := range []time.Duration{0, lingers} {
+			onBench(t, nil, func(b *bench) {
+				b.stores, b.pool.lingers = true, linger
+				body := strings.Replace(retriedRemoved, `"Delay":"1m"`, `"Delay":"1s"`, 1)
+				for cycle := 1; cycle <= 2; cycle++ {
+					if cycle == 2 {
+						b.copy = copy
+					}
+					for b.attempt = 1; b.attempt <= 3; b.attempt++ {
+						b.send("attempt", "id", false, body).unsettled()
+						b.docker.named(t, "web").exit(1)
+						time.Sleep(time.Second)
+						synctest.Wait()
+					}
+					time.Sleep(time.Minute)
+				}
+				if n := len(b.record.results); n != 6 {
+					t.Errorf("copy %q, lingers %v: %d results, want 6", copy, linger, n)
+				}
+			})
+		}
+	}
+}
+
+// TestNothingToStore: a message without an id that went another way while its job was at work leaves nothing
+// to keep a copy of.
+func TestNothingToStore(t *testing.T) {
+	for _, body := range []string{retriedRemoved, strings.Replace(echo, "busybox", "none", 1)} {
+		onBench(t, func(c *Config) {
+			c.Quiet = func(context.Context, time.Duration) (Place, bool) { return Place{}, true }
+		}, func(b *bench) {
+			b.stores = true
+			d := b.send("m", "", false, body)
+			d.lose()
+			if b.docker.count() > 0 {
+				b.docker.named(t, "web").exit(1)
+			}
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			if n := b.docker.count() + len(b.pool.jobs.live); n != 0 {
+				t.Errorf("%d containers and tasks are left", n)
+			}
+		})
+	}
+	t.Run("lost behind the fence", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			var d *delivery
+			b.beforeFence = func() { d.lose() } // and it returns nil
+			d = b.post("m", "", false, retriedRemoved)
+			synctest.Wait()
+			b.beforeFence = nil
+			b.docker.named(t, "web").exit(1)
+			synctest.Wait()
+			again := b.send("again", "", true, retriedRemoved)
+			again.want(Ack, ReasonExit)
+			if len(again.agains) != 1 || b.docker.count() != 0 {
+				t.Errorf("to be tried again %q, %d containers", again.agains, b.docker.count())
+			}
+		})
+	})
+}
+
+// TestLingersForAll: the container outlives each ack, also one that joins, and stays where the connection ended
+// before a stop.
+func TestLingersForAll(t *testing.T) {
+	t.Run("published twice", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.pool.lingers = lingers
+			b.send("m", "id", false, echo).want(Ack, "")
+			time.Sleep(time.Second)
+			d := b.send("twice", "id", false, echo)
+			time.Sleep(time.Minute)
+			d.want(Ack, "")
+			for _, e := range b.events {
+				if strings.HasPrefix(e, "ack twice") && strings.Contains(e, "containers: 0") {
+					t.Errorf("events %q", b.events)
+				}
+			}
+		})
+	})
+	t.Run("lost, and then stopped", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.pool.lingers = lingers
+			b.fences = []error{nil, ErrDeliveryLost}
+			b.send("m", "id", false, echo).want(Ack, "")
+			b.close()
+			<-b.done
+			if b.docker.count() != 1 {
+				t.Error("removed, though the ack may be lost")
+			}
+		})
+	})
+	t.Run("the next attempt", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.pool.lingers = lingers
+			b.send("m", "id", false, retriedRemoved)
+			b.docker.named(t, "web").exit(1)
+			time.Sleep(time.Second)
+			b.attempt = 2
+			b.send("m2", "id", false, retriedRemoved)
+			if b.docker.count() != 2 {
+				t.Errorf("%d containers: that of the first attempt did not outlive its ack", b.docker.count())
+			}
+			b.docker.named(t, "web").exit(0)
+			time.Sleep(time.Minute)
+		})
+	})
+}
