@@ -150,6 +150,7 @@ func TestLiveRestore(t *testing.T) {
 		l.publish(message{name, runMessage(name, strings.Replace(ticking(0), "[ $i -lt 0 ]", "[ ! -e /go ]", 1))})
 		p.await("some output", func(stdout, _ string) bool { return strings.Contains(stdout, `"line 5\n"`) })
 		restart(how)
+		p.await("the engine again", func(_, stderr string) bool { return strings.Count(stderr, "engine answers") == 2 })
 		l.touch(name, "/go")
 		p.done(1)
 		r := p.one()

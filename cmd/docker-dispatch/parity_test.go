@@ -27,8 +27,8 @@ type parity struct {
 	ours   []string // what differs, and should: paths in docker inspect
 }
 
-// parities has a row at least for each option that a container can be created with. NET and OTHER stand
-// for a network and a container of the test, DIR for a folder.
+// parities has a row at least for each option that a container can be created with. NET, SECOND and OTHER
+// stand for networks and a container of the test, DIR for a folder.
 var parities = []parity{
 	{option: "Entrypoint", value: `"/bin/echo"`, args: []string{"--entrypoint", "/bin/echo"}},
 	{option: "Entrypoint", value: `""`, args: []string{"--entrypoint", ""}},
@@ -97,7 +97,7 @@ var parities = []parity{
 	{option: "Network", value: `"container:OTHER"`, args: []string{"--network", "container:OTHER"}},
 	{option: "Network", value: `"NET"`, args: []string{"--network", "NET"}},
 	{option: "Network", value: `"name=NET,alias=db,alias=base,ip=10.99.7.9"`, args: []string{"--network", "name=NET,alias=db,alias=base,ip=10.99.7.9"}},
-	{option: "Network", value: `["NET","bridge"]`, args: []string{"--network", "NET", "--network", "bridge"}, api: "1.44", older: true},
+	{option: "Network", value: `["NET","SECOND"]`, args: []string{"--network", "NET", "--network", "SECOND"}, api: "1.44", older: true},
 	{option: "NetworkAlias", value: `["db","base"]`, args: []string{"--network", "NET", "--network-alias", "db", "--network-alias", "base"}, also: `,"Network":"NET"`},
 	{option: "Ip", value: `"10.99.7.8"`, args: []string{"--network", "NET", "--ip", "10.99.7.8"}, also: `,"Network":"NET"`},
 	{option: "Ip6", value: `"fd00:99::8"`, args: []string{"--network", "NET", "--ip6", "fd00:99::8"}, also: `,"Network":"NET"`},
@@ -182,15 +182,16 @@ func TestParity(t *testing.T) {
 			}
 		}
 	}
-	net, other := "parity-net-"+l.serial, "parity-other-"+l.serial
+	net, second, other := "parity-net-"+l.serial, "parity-second-"+l.serial, "parity-other-"+l.serial
+	l.docker(t, "network", "create", second)
 	l.docker(t, "network", "create", "--subnet", "10.99.7.0/24", "--ipv6", "--subnet", "fd00:99::/64", net)
 	l.docker(t, "create", "--name", other, "-v", "/shared", "busybox", "true")
 	t.Cleanup(func() {
 		ids := strings.Fields(l.docker(t, "ps", "-aq", "--filter", "name="+l.serial))
 		l.docker(t, append([]string{"rm", "-fv"}, ids...)...)
-		l.docker(t, "network", "rm", net)
+		l.docker(t, "network", "rm", net, second)
 	})
-	fill := strings.NewReplacer("NET_ADMIN", "NET_ADMIN", "NET", net, "OTHER", other, "DIR", dir)
+	fill := strings.NewReplacer("NET_ADMIN", "NET_ADMIN", "NET", net, "SECOND", second, "OTHER", other, "DIR", dir)
 
 	api := l.api(t)
 	verb := func(p parity) string {

@@ -421,7 +421,7 @@ func (r *Run) finishNetworks() error {
 		if _, ok := endpoints[n.name]; ok {
 			return at("Network", fmt.Errorf("%s is named twice", quote(n.name)))
 		}
-		if len(r.networks) > 1 && !userDefined(n.name) {
+		if len(r.networks) > 1 && !isUserDefined(n.name) {
 			return at("Network", fmt.Errorf("%s goes with no other network", quote(n.name)))
 		}
 		endpoints[n.name] = &n.endpoint
@@ -435,13 +435,4 @@ func (r *Run) finishNetworks() error {
 // says tells whether a network's settings hold anything.
 func says(e dockerapi.EndpointSettings) bool {
 	return e.Aliases != nil || e.IPAMConfig != nil || e.Links != nil || e.MacAddress != "" || e.DriverOpts != nil || e.GwPriority != 0
-}
-
-// userDefined tells whether a network is not one of the engine's own modes.
-func userDefined(name string) bool {
-	switch name {
-	case "host", "none":
-		return false
-	}
-	return !strings.HasPrefix(name, "container:")
 }

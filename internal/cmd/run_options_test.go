@@ -96,6 +96,7 @@ func TestOptionErrors(t *testing.T) {
 		{`{"NoHealthcheck":true,"HealthCmd":"true"}`, `Options: NoHealthcheck: it goes with none of the other Health options`},
 		{`{"LogDriver":"none","LogOpt":"a=b"}`, `Options: LogOpt: the log driver none has no options`},
 		{`{"Network":["a","a"]}`, `Options: Network: "a" is named twice`},
+		{`{"Network":["a","bridge"]}`, `Options: Network: "bridge" goes with no other network`},
 		{`{"Network":["a","host"]}`, `Options: Network: "host" goes with no other network`},
 		{`{"Network":"name=a,alias=x","NetworkAlias":"y"}`, `Options: NetworkAlias: the first of Network names aliases already`},
 		{`{"Memroy":"1m"}`, `Options: unknown key "Memroy"; did you mean "Memory"?`},
