@@ -46,6 +46,9 @@ type Job struct {
 	Fence func(ctx context.Context) error
 }
 
+// lost is Lost where that can happen.
+func (j Job) lost() bool { return j.Lost != nil && j.Lost() }
+
 // A Place is where a queue is: the same name can stand for several.
 type Place struct {
 	VHost  string // the virtual host

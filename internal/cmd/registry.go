@@ -177,7 +177,7 @@ func (g *registry) present(t *task) (Job, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, j := range t.remaining {
-		if j.Lost == nil || !j.Lost() {
+		if !j.lost() {
 			return j, true
 		}
 	}

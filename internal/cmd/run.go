@@ -38,10 +38,7 @@ type Run struct {
 }
 
 var runKeys = []key[Run]{
-	{name: "Image", form: formText, help: "the image", set: func(r *Run, v []string) error {
-		r.Image = v[0]
-		return nil
-	}},
+	textKey("Image", "the image", func(r *Run) *string { return &r.Image }),
 	{name: "Cmd", form: formArray, help: "the command and its arguments; left out: the image's own", decode: func(r *Run, v json.RawMessage) error {
 		return decodeCommandLine(&r.Cmd, v)
 	}},

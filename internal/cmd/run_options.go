@@ -255,10 +255,7 @@ var containerOptions = []key[Run]{
 	textKey("Runtime", "the runtime of the engine that runs it", host(func(h *hostConfig) *string { return &h.Runtime })),
 
 	// Health.
-	{name: "HealthCmd", form: formText, help: "a shell's line that tells whether it is well", set: func(r *Run, v []string) error {
-		r.healthCmd = v[0]
-		return nil
-	}},
+	textKey("HealthCmd", "a shell's line that tells whether it is well", func(r *Run) *string { return &r.healthCmd }),
 	durationKey("HealthInterval", "time between two checks, such as `30s`", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Interval })),
 	durationKey("HealthTimeout", "the longest a check may take", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Timeout })),
 	durationKey("HealthStartPeriod", "time to start, in which a failed check does not count", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartPeriod })),
@@ -267,18 +264,8 @@ var containerOptions = []key[Run]{
 	boolKey("NoHealthcheck", "no checks, whatever the image says", func(r *Run) *bool { return &r.noHealthcheck }),
 
 	// Logs.
-	{name: "LogDriver", form: formText, help: "where the engine keeps its output", set: func(r *Run, v []string) error {
-		r.logConfig().Type = v[0]
-		return nil
-	}},
-	{name: "LogOpt", form: formPairs, help: "options of the log driver", set: func(r *Run, v []string) error {
-		r.logConfig().Config = make(map[string]string, len(v))
-		return each(v, func(s string) error {
-			k, v, err := parseKeyValue(s)
-			r.logConfig().Config[k] = v
-			return err
-		})
-	}},
+	textKey("LogDriver", "where the engine keeps its output", func(r *Run) *string { return &r.logConfig().Type }),
+	pairsKey("LogOpt", "options of the log driver", func(r *Run) *map[string]string { return &r.logConfig().Config }, parseKeyValue),
 }
 
 func durationKey(name, help string, field func(*Run) *time.Duration) key[Run] {

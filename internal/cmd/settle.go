@@ -156,7 +156,7 @@ func (t *task) answer(v Verdict, r Result) (fence func(context.Context) error, o
 // answerOne settles one delivery, which take has returned. A job has one dead letter, and one next attempt,
 // however often its message comes.
 func (t *task) answerOne(j Job, v Verdict, r Result) error {
-	if j.Lost != nil && j.Lost() {
+	if j.lost() {
 		t.pool.jobs.dropTaken(t)
 		return ErrDeliveryLost // and nothing is stored: the message may be done elsewhere by now
 	}

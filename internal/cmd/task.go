@@ -99,7 +99,7 @@ func (t *task) orphaned() bool {
 	if t.answering {
 		return false
 	}
-	alive := func(j Job) bool { return j.Lost == nil || !j.Lost() }
+	alive := func(j Job) bool { return !j.lost() }
 	return !slices.ContainsFunc(t.remaining, alive) && !slices.ContainsFunc(t.taken, alive)
 }
 
