@@ -63,6 +63,19 @@ func (t *task) lookInto(ref string) (dockerapi.Container, error) {
 	return c, err
 }
 
+// stays is an error where the container ref is that of a run which has ended and removes it: to whoever sent
+// the run it is no more, and a start would do again what the run did.
+func (t *task) stays(ref string) error {
+	if !t.pool.jobs.leaves(ref) {
+		return nil
+	}
+	c, err := t.pool.Docker.InspectContainer(t.ctx, ref)
+	if err != nil || !t.pool.jobs.leaves(c.ID) {
+		return err
+	}
+	return fmt.Errorf("%w: %s ran with Remove and has ended, and is about to be removed", dockerapi.ErrNoSuchContainer, ref)
+}
+
 // is tells whether the state of the container ref has what the caller looks for.
 func (t *task) is(ref string, state func(dockerapi.State) bool) bool {
 	c, err := t.pool.Docker.InspectContainer(t.ctx, ref)

@@ -1646,6 +1646,21 @@ func TestLingers(t *testing.T) {
 			}
 		})
 	})
+	t.Run("not to be started", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.pool.lingers = lingers
+			b.send("run", "id", false, echo).want(Ack, "")
+			id := b.result().ContainerID
+			for _, ref := range []string{"web", id} {
+				for _, verb := range []string{"start", "restart"} {
+					b.send(verb+ref, "", false, fmt.Sprintf(`{"Command": %q, "Container": %q}`, verb, ref)).want(Ack, ReasonNoSuchContainer)
+				}
+			}
+			b.record.output = nil
+			b.send("next", "", false, `{"Command": "create", "Image": "alpine", "Options": {"Name": "web"}}`).want(Ack, "")
+			b.send("its start", "", false, `{"Command": "start", "Container": "web"}`).want(Ack, "")
+		})
+	})
 	t.Run("stopped meanwhile", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.pool.lingers = lingers

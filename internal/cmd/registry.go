@@ -308,6 +308,12 @@ func (g *registry) lingers(id string) bool {
 	return false
 }
 
+// leaves tells whether ref is a name or id of a container that a run which has its result will remove. By name
+// another may have it meanwhile.
+func (g *registry) leaves(ref string) bool {
+	return slices.ContainsFunc(g.runs(ref), func(t *task) bool { return t.leaves.Load() })
+}
+
 // retire makes the container id one that no job may claim: its message is settled.
 func (g *registry) retire(id string) {
 	g.mu.Lock()

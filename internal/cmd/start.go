@@ -15,6 +15,9 @@ func (s *Start) Target() string { return s.Container }
 
 func (s *Start) do(t *task) (Result, func() error, error) {
 	return t.change(s.Container, func() error {
+		if err := t.stays(s.Container); err != nil {
+			return err
+		}
 		return t.pool.Docker.StartContainer(t.ctx, s.Container)
 	}, nil)
 }

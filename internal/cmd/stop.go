@@ -58,6 +58,9 @@ func (s *Restart) Target() string { return s.Container }
 
 func (s *Restart) do(t *task) (Result, func() error, error) {
 	return t.change(s.Container, func() error {
+		if err := t.stays(s.Container); err != nil {
+			return err
+		}
 		return t.pool.Docker.RestartContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Signal: s.Signal})
 	}, nil)
 }

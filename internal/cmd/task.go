@@ -41,6 +41,7 @@ type task struct {
 	endAsked  atomic.Bool            // a message asked for the end of the container
 	stopped   atomic.Bool            // a message's stop of the container succeeded
 	container atomic.Pointer[string] // the container's id, once known
+	leaves    atomic.Bool            // the container has ended, and is to be removed
 	lingering atomic.Bool            // settled, and the container is to go soon
 	begun     bool                   // the engine may have done something for us
 	asked     time.Time              // when the engine was last asked to create the container
@@ -121,6 +122,7 @@ func (t *task) work() bool {
 		t.log.Info("job left as it is", "container", t.name)
 		return false
 	}
+	t.leaves.Store(cleanup != nil)
 	// What comes next on the container may begin. Behind a stop or remove that is answered first: if that
 	// came again, to another process, it would hit what the next command makes of the name.
 	if lasts(t.cmd) || verdict(result) != Ack {
