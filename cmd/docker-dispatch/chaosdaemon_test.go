@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -169,48 +168,40 @@ func (e *events) read(r io.Reader, daemon int) {
 }
 
 func (e *events) take(line []byte, daemon int, now time.Time) error {
-	var head struct{ Event, Job string }
-	if err := json.Unmarshal(line, &head); err != nil {
+	event, err := cmd.DecodeEvent(line)
+	if err != nil {
 		return err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	j := e.jobs[head.Job]
-	if j == nil {
-		j = &printed{containers: map[string]bool{}, first: now, out: map[string]*pieces{"stdout": {}, "stderr": {}}}
-		e.jobs[head.Job] = j
-	}
-	switch head.Event {
-	case "started":
-		var s cmd.Started
-		if err := json.Unmarshal(line, &s); err != nil {
-			return err
+	of := func(job string) *printed {
+		j := e.jobs[job]
+		if j == nil {
+			j = &printed{containers: map[string]bool{}, first: now, out: map[string]*pieces{"stdout": {}, "stderr": {}}}
+			e.jobs[job] = j
 		}
+		return j
+	}
+	if s := event.Started; s != nil {
+		j := of(s.Job)
 		j.containers[s.ContainerID] = true
 		if s.Adopted {
 			j.adopted++
 		}
-	case "output":
-		var o outputEvent
-		if err := json.Unmarshal(line, &o); err != nil {
-			return err
-		}
-		out := j.out[o.Stream]
+	}
+	if o := event.Output; o != nil {
+		out := of(o.Job).out[o.Stream]
 		if out == nil {
 			return fmt.Errorf("stream %q", o.Stream)
 		}
-		out.add(o.Offset, append([]byte(o.Data), o.Base64...))
-	case "result":
-		var r cmd.Result
-		if err := json.Unmarshal(line, &r); err != nil {
-			return err
-		}
+		out.add(o.Offset, o.Data)
+	}
+	if r := event.Result; r != nil {
+		j := of(r.Job)
 		if r.ContainerID != "" {
 			j.containers[r.ContainerID] = true
 		}
-		j.results = append(j.results, printedResult{r, now, daemon})
-	default:
-		return fmt.Errorf("event %q", head.Event)
+		j.results = append(j.results, printedResult{*r, now, daemon})
 	}
 	return nil
 }

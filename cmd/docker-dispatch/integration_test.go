@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -326,19 +325,25 @@ func TestOutput(t *testing.T) {
 	var got bytes.Buffer
 	var kinds []string
 	for line := range strings.Lines(p.out()) {
-		var e outputEvent
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
+		e, err := cmd.DecodeEvent([]byte(line))
+		if err != nil {
 			t.Fatalf("%v: %.100q", err, line)
 		}
-		if len(kinds) == 0 || kinds[len(kinds)-1] != e.Event {
-			kinds = append(kinds, e.Event)
+		kind := "result"
+		switch {
+		case e.Started != nil:
+			kind = "started"
+		case e.Output != nil:
+			kind = "output"
 		}
-		if e.Event == "output" && e.Stream == "stdout" {
-			if int(e.Offset) != got.Len() {
-				t.Fatalf("offset %d after %d bytes", e.Offset, got.Len())
+		if len(kinds) == 0 || kinds[len(kinds)-1] != kind {
+			kinds = append(kinds, kind)
+		}
+		if o := e.Output; o != nil && o.Stream == "stdout" {
+			if int(o.Offset) != got.Len() {
+				t.Fatalf("offset %d after %d bytes", o.Offset, got.Len())
 			}
-			got.WriteString(e.Data)
-			got.Write(e.Base64)
+			got.Write(o.Data)
 		}
 	}
 	if got.String() != want {
@@ -686,31 +691,6 @@ func TestSplitsStdin(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
-	}
-}
-
-func TestJSONCutsLongLines(t *testing.T) {
-	var b bytes.Buffer
-	r := &jsonReporter{&out{w: &b}}
-	line := bytes.Repeat([]byte("é"), maxData) // two bytes each: cuts must not fall inside
-	r.Output(cmd.Output{ContainerName: "web", Stream: "stdout", Offset: 7, Data: append([]byte("x"), line...)})
-	var got []byte
-	for l := range strings.Lines(b.String()) {
-		var e struct {
-			Offset       int64
-			Data, Base64 string
-		}
-		if err := json.Unmarshal([]byte(l), &e); err != nil {
-			t.Fatal(err)
-		}
-		raw, _ := base64.StdEncoding.DecodeString(e.Base64)
-		if int(e.Offset) != 7+len(got) || len(e.Data) > maxData || len(raw) > 0 {
-			t.Fatalf("event at %d with %d bytes, %d of them base64", e.Offset, len(e.Data), len(raw))
-		}
-		got = append(got, e.Data...)
-	}
-	if string(got) != "x"+string(line) {
-		t.Error("bytes lost")
 	}
 }
 

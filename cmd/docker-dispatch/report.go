@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"sync"
 	"syscall"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
@@ -121,74 +119,17 @@ func prefixed(b *bytes.Buffer, name string, data []byte) {
 type jsonReporter struct{ *out }
 
 func (r *jsonReporter) Started(s cmd.Started) {
-	r.events(struct {
-		Event string
-		cmd.Started
-	}{"started", s})
+	r.write(func(b *bytes.Buffer) { b.Write(s.JSON()) })
+}
+
+func (r *jsonReporter) Output(o cmd.Output) error {
+	return r.write(func(b *bytes.Buffer) {
+		for line := range o.Lines() {
+			b.Write(line.JSON())
+		}
+	})
 }
 
 func (r *jsonReporter) Result(res cmd.Result) error {
-	return result(r.events(struct {
-		Event string
-		cmd.Result
-	}{"result", res}))
-}
-
-// outputEvent is one line of a container, or a piece of one where it is long.
-type outputEvent struct {
-	Event         string
-	Job           string
-	ContainerName string
-	Stream        string
-	Offset        int64
-	Data          string `json:",omitempty"`
-	Base64        []byte `json:",omitempty"`
-}
-
-// maxData bounds the bytes of one output event.
-const maxData = 64 << 10
-
-func (r *jsonReporter) Output(o cmd.Output) error {
-	var events []any
-	offset := o.Offset
-	for line := range bytes.Lines(o.Data) {
-		for len(line) > 0 {
-			n := cut(line)
-			e := outputEvent{Event: "output", Job: o.Job, ContainerName: o.ContainerName, Stream: o.Stream, Offset: offset}
-			if piece := line[:n]; utf8.Valid(piece) {
-				e.Data = string(piece)
-			} else {
-				e.Base64 = piece
-			}
-			events = append(events, e)
-			offset += int64(n)
-			line = line[n:]
-		}
-	}
-	return r.events(events...)
-}
-
-// cut returns how much of a line goes into one event: at most maxData, and no part of a character.
-func cut(line []byte) int {
-	if len(line) <= maxData {
-		return len(line)
-	}
-	for n := maxData; n > maxData-utf8.UTFMax; n-- {
-		if utf8.RuneStart(line[n]) {
-			return n
-		}
-	}
-	return maxData
-}
-
-func (r *jsonReporter) events(events ...any) error {
-	return r.write(func(b *bytes.Buffer) {
-		enc := json.NewEncoder(b)
-		enc.SetEscapeHTML(false)
-		for _, e := range events {
-			if err := enc.Encode(e); err != nil {
-				r.log.Error("event not written", "error", err)
-			}
-		}
-	})
+	return result(r.write(func(b *bytes.Buffer) { b.Write(res.JSON()) }))
 }

@@ -114,9 +114,8 @@ func (r *Retry) delay(attempt int) time.Duration {
 	return min(d, maxDelay)
 }
 
-// attempts fills in which attempt a result is of, and whether there is another.
+// attempts fills in whether there is another attempt behind that one.
 func (r *Retry) attempts(res *Result, attempt int, stopped bool) {
-	res.Attempt = attempt
 	if stopped || !r.wants(*res) {
 		return
 	}

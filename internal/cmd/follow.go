@@ -437,7 +437,7 @@ func (f *following) started(at time.Time) {
 	f.startedAt = at
 	f.pool.Reporter.Started(Started{
 		Job: f.task.id, Command: f.run.Verb(), Host: f.pool.Host,
-		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Adopted: f.adopted,
+		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Adopted: f.adopted,
 	})
 	said := "container started"
 	if f.adopted {

@@ -21,6 +21,7 @@ type Started struct {
 	ContainerID   string `json:"ContainerId"`
 	ContainerName string
 	Image         string
+	Attempt       int  `json:",omitempty"` // as in Result
 	Adopted       bool `json:",omitempty"` // it was started by an earlier process
 }
 
@@ -29,6 +30,7 @@ type Started struct {
 type Output struct {
 	Job           string
 	ContainerName string
+	Attempt       int    // as in Result
 	Stream        string // "stdout" or "stderr"
 	Offset        int64  // bytes of that stream before this piece
 	Data          []byte // valid until Reporter.Output returns

@@ -230,13 +230,21 @@ func (t *task) containerResult(ref string, err error) (Result, func() error, err
 // output makes what takes the output of a command on the container ref.
 func (t *task) output(ref string) *output {
 	return newOutput(func(stream string, offset int64, data []byte) error {
-		return t.pool.Reporter.Output(Output{Job: t.id, ContainerName: ref, Stream: stream, Offset: offset, Data: data})
+		return t.pool.Reporter.Output(Output{Job: t.id, ContainerName: ref, Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data})
 	}, t.pool.Capture, &t.pool.lineBudget)
+}
+
+// shownAttempt is the number of the attempt where the job may have several, else 0.
+func (t *task) shownAttempt() int {
+	if r, ok := t.cmd.(*Run); ok && r.Retry != nil {
+		return t.attempt
+	}
+	return 0
 }
 
 // result is a result of this task with the fields that are known of any.
 func (t *task) result() Result {
-	r := Result{Job: t.id, Host: t.pool.Host, Queue: t.queue, ContainerName: t.name}
+	r := Result{Job: t.id, Host: t.pool.Host, Queue: t.queue, Attempt: t.shownAttempt(), ContainerName: t.name}
 	if t.cmd != nil {
 		r.Command = t.cmd.Verb()
 	}
