@@ -57,7 +57,7 @@ func TestREADMEMessagesAreValid(t *testing.T) {
 		t.Fatalf("%d messages in README", len(messages))
 	}
 	for _, m := range messages {
-		if _, err := cmd.Decode([]byte(m), 1<<20); err != nil {
+		if _, err := cmd.Decode([]byte(m), 1<<20, false); err != nil {
 			t.Errorf("%v:\n%s", err, m)
 		}
 	}

@@ -379,6 +379,12 @@ func (p *process) out() string {
 	return p.stdout.String()
 }
 
+func (p *process) log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stderr.String()
+}
+
 // stop sends SIGTERM, and returns the exit code.
 func (p *process) stop() int {
 	p.l.t.Helper()

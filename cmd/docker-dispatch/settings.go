@@ -34,6 +34,7 @@ type settings struct {
 	format      string
 	capture     int
 	deadLetter  string // empty: reject
+	results     string // empty: none
 	drain       time.Duration
 	sweepAfter  time.Duration // 0: never
 	pull        string
@@ -78,6 +79,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.StringVar(&s.format, "format", s.format, "")
 	fs.Var((*size)(&s.capture), "capture", "")
 	fs.StringVar(&deadLetter, "dead-letter", "", "")
+	fs.StringVar(&s.results, "results", "", "")
 	fs.DurationVar(&s.drain, "drain", s.drain, "")
 	fs.DurationVar(&s.sweepAfter, "sweep-after", s.sweepAfter, "")
 	fs.StringVar(&s.pull, "pull", s.pull, "")
@@ -202,6 +204,9 @@ func (s *settings) validate() error {
 	}
 	if s.deadLetter != "" && s.deadLetter == s.queue && s.amqpURL != "-" {
 		return usageError(fmt.Sprintf("--dead-letter %s is the queue itself; what cannot be carried out would go round for ever", s.queue), "name another queue, or none")
+	}
+	if s.results != "" && (s.results == s.queue || s.results == s.deadLetter) {
+		return usageError(fmt.Sprintf("--results %s is a queue that has another use here; the results would be taken for messages", s.results), "name another queue")
 	}
 	for _, o := range []struct {
 		option, value string

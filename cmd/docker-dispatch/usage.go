@@ -26,6 +26,9 @@ Messages:
                            at start (default: QUEUE.dead); none leaves it to the
                            queue's own dead-letter exchange
 
+      --results QUEUE      a queue for the results of all jobs, besides the reply_to of
+                           each message (default: none; it must exist)
+
 Containers:
       --policy FILE        what messages may ask for; {"Trust": true} in it allows all
                            (default: nothing that hands over the engine's host)

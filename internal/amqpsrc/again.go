@@ -38,9 +38,6 @@ func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table
 	}
 }
 
-// An againFunc keeps a message until it is tried again. See publisher.again.
-type againFunc func(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error
-
 // again keeps a copy of a message in the queue of a delay, from where the broker puts it back into its
 // own. See cmd.Job.Again.
 func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {

@@ -228,9 +228,6 @@ func clip(s string, n int) string {
 	return s[:n] + more
 }
 
-// A storeFunc keeps a message in the dead-letter queue. See publisher.deadLetter.
-type storeFunc func(ctx context.Context, d amqp.Delivery, r cmd.Result, lost func() bool) error
-
 // deadLetter returns nil once the broker has confirmed that it stored a copy of d in the dead-letter
 // queue. See cmd.Job.Store.
 func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, r cmd.Result, lost func() bool) error {

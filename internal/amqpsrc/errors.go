@@ -22,10 +22,11 @@ var (
 	ErrNoQueue      = errors.New("no such queue")
 	ErrForbidden    = errors.New("permission missing")
 	ErrNoDeadLetter = errors.New("no dead-letter queue")
+	ErrNoResults    = errors.New("no results queue")
 )
 
 func fatal(err error) bool {
-	for _, kind := range []error{ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter} {
+	for _, kind := range []error{ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoResults} {
 		if errors.Is(err, kind) {
 			return true
 		}

@@ -18,19 +18,23 @@ import (
 // and to give up would be to lose the message.
 const hopeless = 5 * time.Minute
 
-// A keeping is a copy of a message that must be stored in a queue of ours before the message is acked.
+// A keeping is what must be stored in a queue before a message is acked: a copy of it, or its result.
 type keeping struct {
 	what    string            // for the log
 	queue   string            // where it goes
-	declare func(*line) error // makes sure of the queue
+	declare func(*line) error // makes sure of the queue; nil: that is somebody else's
 	fresh   bool              // which is done each time, for the queue goes away where nobody does
 	message func(frameMax int) amqp.Publishing
-	lost    func() bool // the broker has taken the message back: another may carry it out
+	lost    func() bool          // the broker has taken the message back: another may carry it out
+	vain    func(err error) bool // asked when the broker has not stored it: to go on is in vain; nil: never
 }
 
+// A vainError is why something is not kept after all.
+type vainError struct{ error }
+
 // keep returns nil once the broker has confirmed that it stored the copy. Until then it tries again, ever
-// more slowly, and the original stays unacked. It gives up when ctx ends, with its error; and with
-// ErrDeliveryLost where the delivery is lost and nothing was sent.
+// more slowly, and the original stays unacked. It gives up when ctx ends, with its error; with
+// ErrDeliveryLost where the delivery is lost and nothing was sent; and with a vainError where that is vain.
 func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error {
 	log := p.log.With("message_id", messageID, "to", k.queue)
 	report := reporter{log: log, lost: k.what + " not stored, waiting; its message stays in the queue", back: k.what + " stored after all"}
@@ -39,7 +43,7 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 	for {
 		var err error
 		if declare {
-			err = p.declareAgain(ctx, k.declare)
+			err = p.call(ctx, k.declare)
 		}
 		if err == nil {
 			err = p.publish(ctx, k.queue, k.message, func() bool {
@@ -56,10 +60,13 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 		}
 		delay := wait.next()
 		level := slog.LevelWarn
+		if k.vain != nil && !errors.Is(err, errLine) && k.vain(err) {
+			return &vainError{err}
+		}
 		switch {
-		case errors.Is(err, errUnroutable):
+		case errors.Is(err, errUnroutable) && k.declare != nil:
 			// The queue was deleted: made again, it is there for the next attempt.
-			if failed := p.declareAgain(ctx, k.declare); failed != nil {
+			if failed := p.call(ctx, k.declare); failed != nil {
 				err = fmt.Errorf("%w, and cannot be made again: %w", err, failed)
 			}
 		case errors.Is(err, errLine):

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
@@ -44,6 +45,10 @@ type publisher struct {
 	log    *slog.Logger
 	report reporter
 
+	recording cmd.Gate     // closed while results cannot be stored
+	dropped   atomic.Int64 // replies that nobody took
+	streams   sync.WaitGroup
+
 	mu      sync.Mutex
 	line    *line         // nil while there is no connection; guarded by mu
 	changed chan struct{} // closed at the next change of line; guarded by mu
@@ -55,16 +60,16 @@ type line struct {
 	frameMax  int
 	unblocked cmd.Gate
 	blocked   chan amqp.Blocking
-	free      chan *outlet     // outlets that nobody holds
-	broken    chan *outlet     // outlets that the owner is to replace
-	declares  chan declaration // requests to declare a queue
-	over      chan struct{}    // closed when the connection has ended
+	free      chan *outlet  // outlets that nobody holds
+	broken    chan *outlet  // outlets that the owner is to replace
+	calls     chan call     // requests to make one
+	over      chan struct{} // closed when the connection has ended
 }
 
-// A declaration is a request to the owner of a line, who makes its calls.
-type declaration struct {
-	declare func(*line) error
-	answer  chan<- error
+// A call is a request to the owner of a line, who makes its synchronous calls.
+type call struct {
+	make   func(*line) error
+	answer chan<- error
 }
 
 // An outlet is a channel in confirm mode, held by one publish at a time.
@@ -75,23 +80,25 @@ type outlet struct {
 }
 
 func newPublisher(d *dialer, log *slog.Logger) *publisher {
-	return &publisher{
+	p := &publisher{
 		dialer:  d,
 		config:  &d.config,
 		log:     log,
 		report:  reporter{log: log, lost: "publishing connection lost, waiting", back: "publishing connection is back"},
 		changed: make(chan struct{}),
 	}
+	p.recording.Set(true)
+	return p
 }
 
 // connect opens a line. first: the dead-letter queue must be there or be made, and the user must be
 // allowed to publish to it; later a failure of these does not keep the line from its other work.
 func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 	l := &line{
-		free:     make(chan *outlet, publishers),
-		broken:   make(chan *outlet, publishers),
-		declares: make(chan declaration),
-		over:     make(chan struct{}),
+		free:   make(chan *outlet, publishers),
+		broken: make(chan *outlet, publishers),
+		calls:  make(chan call),
+		over:   make(chan struct{}),
 	}
 	l.unblocked.Set(true)
 	link, err := p.dialer.open(ctx, "publish", func(k *link) error {
@@ -105,14 +112,20 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 			}
 			p.log.Warn("dead-letter queue not declared", "error", err)
 		}
+		if err := p.declareResults(l); err != nil {
+			if first {
+				return err
+			}
+			p.log.Warn("results queue not declared", "error", err)
+		}
 		for range publishers {
-			o, err := l.open()
+			o, err := l.open(1)
 			if err != nil {
 				return plain(err)
 			}
 			l.free <- o
 		}
-		if first && p.config.DeadLetter != "" {
+		if first && (p.config.DeadLetter != "" || p.config.Results != "") {
 			return p.mayPublish(l)
 		}
 		return nil
@@ -158,7 +171,7 @@ func (p *publisher) mayPublish(l *line) error {
 		l.broken <- o
 	}
 	if code(err) == amqp.AccessRefused {
-		return explainQueue(err, "", `write permission on exchange "amq.default", to publish dead letters`)
+		return explainQueue(err, "", `write permission on exchange "amq.default", to publish dead letters and results`)
 	}
 	if errors.Is(err, errLine) {
 		return err
@@ -166,16 +179,16 @@ func (p *publisher) mayPublish(l *line) error {
 	return nil
 }
 
-// open makes an outlet. The caller owns the line's calls.
-func (l *line) open() (*outlet, error) {
+// open makes an outlet, for as many messages as may be unconfirmed on it. The caller owns the line's calls.
+func (l *line) open(window int) (*outlet, error) {
 	var o outlet
 	return &o, l.link.within(rpcTimeout, func() (err error) {
 		if o.ch, err = l.link.Channel(); err != nil {
 			return err
 		}
 		o.closed = o.ch.NotifyClose(make(chan *amqp.Error, 1))
-		o.returned = o.ch.NotifyReturn(make(chan amqp.Return, 4))
-		return o.ch.Confirm(false) // noWait
+		o.returned = o.ch.NotifyReturn(make(chan amqp.Return, window+1)) // the library must never wait for us
+		return o.ch.Confirm(false)                                       // noWait
 	})
 }
 
@@ -238,9 +251,9 @@ func (p *publisher) run(ctx context.Context, l *line) {
 func (p *publisher) serve(ctx context.Context, l *line) error {
 	for {
 		// A broker that blocks answers no calls; what wants one waits.
-		broken, declares := l.broken, l.declares
+		broken, calls := l.broken, l.calls
 		if open, _ := l.unblocked.State(); !open {
-			broken, declares = nil, nil
+			broken, calls = nil, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -266,8 +279,8 @@ func (p *publisher) serve(ctx context.Context, l *line) error {
 			if err := l.replace(ctx, o); err != nil {
 				return plain(err)
 			}
-		case d := <-declares:
-			d.answer <- d.declare(l)
+		case c := <-calls:
+			c.answer <- c.make(l)
 		}
 	}
 }
@@ -281,7 +294,7 @@ func (l *line) replace(ctx context.Context, o *outlet) error {
 	if err := l.link.within(rpcTimeout, o.ch.Close); err != nil {
 		return err
 	}
-	fresh, err := l.open()
+	fresh, err := l.open(1)
 	if err != nil {
 		return err
 	}
@@ -356,12 +369,9 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 
 // send publishes one message on an outlet. clean tells whether that can be used again.
 func (l *line) send(ctx context.Context, o *outlet, queue string, m amqp.Publishing) (err error, clean bool) {
-	dc, err := o.ch.PublishWithDeferredConfirm("", queue, true, false, m) // mandatory, immediate
+	dc, err := l.write(o, queue, m)
 	if err != nil {
-		if e := nonBlocking(o.closed); e != nil && e.Server && !l.link.IsClosed() {
-			return plain(e), false
-		}
-		return fmt.Errorf("%w: %w", errLine, err), false
+		return err, false
 	}
 	timer := time.NewTimer(confirmTimeout)
 	defer timer.Stop()
@@ -378,6 +388,24 @@ func (l *line) send(ctx context.Context, o *outlet, queue string, m amqp.Publish
 			return ctx.Err(), false
 		}
 	}
+	return l.outcome(o, dc)
+}
+
+// write sends a message without waiting for its confirm.
+func (l *line) write(o *outlet, queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
+	dc, err := o.ch.PublishWithDeferredConfirm("", queue, !isDirect(queue), false, m) // mandatory, immediate
+	if err == nil {
+		return dc, nil
+	}
+	if e := nonBlocking(o.closed); e != nil && e.Server && !l.link.IsClosed() {
+		return nil, plain(e)
+	}
+	return nil, fmt.Errorf("%w: %w", errLine, err)
+}
+
+// outcome tells what a confirm that is done says of the message. clean tells whether the outlet can be used
+// again.
+func (l *line) outcome(o *outlet, dc *amqp.DeferredConfirmation) (err error, clean bool) {
 	// A return comes before the confirm, so it is here by now.
 	if nonBlocking(o.returned).ReplyCode != 0 {
 		return errUnroutable, true
@@ -407,23 +435,28 @@ func await[T any](ctx context.Context, l *line, c <-chan T) (v T, err error) {
 	}
 }
 
-// declareAgain has the owner of the line declare a queue.
-func (p *publisher) declareAgain(ctx context.Context, declare func(*line) error) error {
+// call has the owner of the line that there is make a synchronous call.
+func (p *publisher) call(ctx context.Context, make func(*line) error) error {
 	l, err := p.current(ctx)
 	if err != nil {
 		return err
 	}
+	return l.call(ctx, make)
+}
+
+// call has the line's owner make a synchronous call.
+func (l *line) call(ctx context.Context, f func(*line) error) error {
 	answer := make(chan error, 1)
 	select {
-	case l.declares <- declaration{declare, answer}:
+	case l.calls <- call{f, answer}:
 	case <-l.over:
 		return errLine
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	declared, err := await(ctx, l, answer)
+	made, err := await(ctx, l, answer)
 	if err != nil {
 		return err
 	}
-	return declared
+	return made
 }

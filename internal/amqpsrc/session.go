@@ -23,8 +23,7 @@ type session struct {
 	cancelled chan string // the consumer tags that the broker cancelled
 	config    *Config
 	log       *slog.Logger
-	store     storeFunc
-	again     againFunc
+	publisher *publisher
 
 	// Only the owner uses these.
 	deliveries <-chan amqp.Delivery // nil while nothing is consumed
@@ -54,13 +53,12 @@ func (s *session) over() bool {
 // openSession connects, makes sure of the queue and sets the prefetch. Nothing is consumed yet.
 func (s *Source) openSession(ctx context.Context) (*session, error) {
 	sess := &session{
-		config: &s.cfg,
-		log:    s.cfg.Log,
-		store:  s.publisher.deadLetter,
-		again:  s.publisher.again,
-		done:   make(chan struct{}),
-		looks:  s.looks,
-		fences: make(chan struct{}, 1),
+		config:    &s.cfg,
+		log:       s.cfg.Log,
+		publisher: s.publisher,
+		done:      make(chan struct{}),
+		looks:     s.looks,
+		fences:    make(chan struct{}, 1),
 	}
 	link, err := s.dialer.open(ctx, "consume", func(l *link) error {
 		var args amqp.Table
@@ -104,6 +102,8 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 	)
 	for {
 		open, changed := s.config.Gate.State()
+		recording, recordingChanged := s.publisher.recording.State()
+		open = open && recording
 		if ctx.Err() != nil {
 			if err := s.takeBack(&next, closeTimeout); err != nil {
 				return err
@@ -141,6 +141,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 		case out <- job:
 			next = next[1:]
 		case <-changed:
+		case <-recordingChanged:
 		case <-ctx.Done():
 		case <-s.fences:
 			if err := s.barrier(rpcTimeout); err != nil {

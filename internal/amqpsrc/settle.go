@@ -25,6 +25,7 @@ var errSettledTwice = errors.New("the delivery was settled before")
 func (s *session) job(d amqp.Delivery) cmd.Job {
 	del := &delivery{Delivery: d, sess: s}
 	n, id := attempt(d)
+	p := s.publisher
 	j := cmd.Job{
 		Queue:       s.config.Queue,
 		Place:       s.link.place,
@@ -38,10 +39,22 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 		Fence:       s.fence,
 	}
 	j.Again = func(ctx context.Context, delay time.Duration, attempt int, id string) error {
-		return s.again(ctx, d, delay, attempt, id, s.over)
+		return p.again(ctx, d, delay, attempt, id, s.over)
 	}
 	if s.config.DeadLetter != "" {
-		j.Store = func(ctx context.Context, r cmd.Result) error { return s.store(ctx, d, r, s.over) }
+		j.Store = func(ctx context.Context, r cmd.Result) error { return p.deadLetter(ctx, d, r, s.over) }
+	}
+	replies := newReplier(p, d, s.over)
+	switch {
+	case d.ReplyTo == "":
+	case s.config.own(d.ReplyTo):
+		j.Invalid = fmt.Errorf("reply_to %q is a queue of docker-dispatch itself; name one that takes the answers", d.ReplyTo)
+	default:
+		j.ReplyTo = d.ReplyTo + "\x00" + d.CorrelationId
+		j.Reply, j.Stream = replies.reply, replies.stream
+	}
+	if s.config.Results != "" {
+		j.Record = replies.record
 	}
 	return j
 }

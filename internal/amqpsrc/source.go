@@ -30,6 +30,13 @@ type Config struct {
 	// of the queue, and drops them where it has none.
 	DeadLetter string
 
+	// Results names a queue, in the same vhost, for the results of all jobs. It must exist, but where
+	// Declare is given. With "" there is none.
+	Results string
+
+	// Control names a further queue of this Source's host, or "": nobody may have answers sent there.
+	Control string
+
 	Host    string // this host's name
 	Version string // of the program
 	Log     *slog.Logger
@@ -139,6 +146,10 @@ func (s *Source) begin(cancel context.CancelFunc) error {
 		return errors.New("the name of the dead-letter queue has more than 255 bytes")
 	case s.cfg.DeadLetter == s.cfg.Queue:
 		return errors.New("the dead-letter queue must not be the queue itself")
+	case len(s.cfg.Results) > 255:
+		return errors.New("the name of the results queue has more than 255 bytes")
+	case s.cfg.Results != "" && (s.cfg.Results == s.cfg.Queue || s.cfg.Results == s.cfg.DeadLetter):
+		return errors.New("the results queue must be none of the others")
 	case s.cfg.Declare != "" && s.cfg.Declare != amqp.QueueTypeClassic && s.cfg.Declare != amqp.QueueTypeQuorum:
 		return fmt.Errorf("a queue can be declared as classic or quorum, not as %q", s.cfg.Declare)
 	case s.cfg.Prefetch < 1 || s.cfg.Prefetch > 65535:
@@ -234,6 +245,7 @@ func (s *Source) Close(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.publishes.Wait()
+	s.publisher.streams.Wait()
 	if !cut() {
 		return ctx.Err()
 	}

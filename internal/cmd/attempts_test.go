@@ -29,7 +29,7 @@ func TestDecodeRetry(t *testing.T) {
 		{`{"Max":3,"On":["exit",0]}`, `Options.Retry: On: item 2: expected an exit code from 1 to 255, got "0"`},
 		{`{"Max":3,"On":[true]}`, `Options.Retry: On: item 1: expected a reason or an exit code, got a boolean`},
 	} {
-		c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{"Remove":true,"Retry":`+tt.retry+`}}`), 0)
+		c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{"Remove":true,"Retry":`+tt.retry+`}}`), 0, false)
 		got := ""
 		if err != nil {
 			got = err.Error()
@@ -40,7 +40,7 @@ func TestDecodeRetry(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", tt.retry, got, tt.want)
 		}
 	}
-	if _, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{"Retry":{"Max":1}}}`), 0); err == nil || !strings.Contains(err.Error(), "a Retry needs Attach or Remove") {
+	if _, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{"Retry":{"Max":1}}}`), 0, false); err == nil || !strings.Contains(err.Error(), "a Retry needs Attach, Remove or a reply_to") {
 		t.Errorf("a retry of a detached run: %v", err)
 	}
 }

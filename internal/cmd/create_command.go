@@ -11,7 +11,7 @@ type Create struct{ Run }
 
 func decodeCreate(members []member) (Command, error) {
 	c := new(Create)
-	if err := decodeKeys(&c.Run, "create", members, runKeys, containerOptions); err != nil {
+	if err := decodeKeys(&c.Run, "create", members, imageKeys, containerOptions); err != nil {
 		return nil, err
 	}
 	if c.Image == "" {

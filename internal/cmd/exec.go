@@ -21,6 +21,7 @@ type Exec struct {
 	Workdir    string
 	Privileged bool
 	Tty        bool
+	Stream     bool // see Run
 
 	interactive bool
 	hasInput    bool
@@ -32,6 +33,7 @@ var (
 		{name: "Cmd", form: formArray, help: "the program and its arguments", decode: func(e *Exec, v json.RawMessage) error {
 			return decodeCommandLine(&e.Cmd, v)
 		}},
+		streamKey(func(e *Exec) *bool { return &e.Stream }),
 	}
 	execOptions = []key[Exec]{
 		boolKey("Detach", "done when it has started; its output is not shown", func(e *Exec) *bool { return &e.Detach }),

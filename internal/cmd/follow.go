@@ -435,10 +435,12 @@ func (f *following) started(at time.Time) {
 		return
 	}
 	f.startedAt = at
-	f.pool.Reporter.Started(Started{
+	s := Started{
 		Job: f.task.id, Command: f.run.Verb(), Host: f.pool.Host,
 		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Adopted: f.adopted,
-	})
+	}
+	f.pool.Reporter.Started(s)
+	f.live.started(s)
 	said := "container started"
 	if f.adopted {
 		said = "container of an earlier process adopted"

@@ -36,6 +36,24 @@ type Job struct {
 	// other error is the context's.
 	Again func(ctx context.Context, delay time.Duration, attempt int, id string) error
 
+	// Invalid is why the message is not to be carried out, whatever its body says; nil: that decides.
+	Invalid error
+
+	// ReplyTo tells apart where answers go. It is empty where nobody asked for one; Reply and Stream are nil
+	// then.
+	ReplyTo string
+
+	// Reply sends the result to whoever asked for it. It returns nil when the broker has confirmed that,
+	// or nobody takes it any more. ErrDeliveryLost: nothing was sent, for the broker has taken the message
+	// back. Any other error is the context's.
+	Reply func(ctx context.Context, r Result) error
+
+	// Stream opens a stream of events to whoever asked for the result.
+	Stream func() Stream
+
+	// Record is Reply to the queue for the results of all jobs, which must take it. Nil: there is none.
+	Record func(ctx context.Context, r Result) error
+
 	// Settle tells the broker the verdict. A nil error means that the answer was written to the
 	// connection, not that the broker has it: see Fence. ErrDeliveryLost means that the
 	// delivery's session is gone, and that the broker will deliver the message again.
@@ -48,6 +66,20 @@ type Job struct {
 
 // lost is Lost where that can happen.
 func (j Job) lost() bool { return j.Lost != nil && j.Lost() }
+
+// A Stream sends events to one place, in order.
+type Stream interface {
+	// Send hands an event over. It waits while too much is on its way. what tells the events of a job
+	// apart, and begins with the kind: "output/stdout/0". An error is the context's, or says that the stream
+	// was ended.
+	Send(ctx context.Context, job, what string, event []byte) error
+
+	// Flush returns nil when all that was sent has arrived, or nobody takes it. Its errors are those of Send.
+	Flush(ctx context.Context) error
+
+	// Close ends the stream. What has not arrived by then may not.
+	Close()
+}
 
 // A Place is where a queue is: the same name can stand for several.
 type Place struct {

@@ -18,10 +18,11 @@ type Logs struct {
 	Tail       string // number of lines, or "all"
 	Timestamps bool
 	Details    bool
+	Stream     bool // see Run
 }
 
 var (
-	logsKeys    = []key[Logs]{containerKey(func(l *Logs) *string { return &l.Container })}
+	logsKeys    = []key[Logs]{containerKey(func(l *Logs) *string { return &l.Container }), streamKey(func(l *Logs) *bool { return &l.Stream })}
 	logsOptions = []key[Logs]{
 		boolKey("Follow", "until the container ends", func(l *Logs) *bool { return &l.Follow }),
 		textKey("Since", "from that time (`2026-01-02T15:04:05Z`, seconds since 1970), or from so long ago (`42m`)", func(l *Logs) *string { return &l.Since }, checkLogTime),

@@ -31,6 +31,24 @@ func lasts(c Command) bool {
 	return false
 }
 
+// streamKey is the key that asks for the output as it comes.
+func streamKey[T any](field func(*T) *bool) key[T] {
+	return boolKey("Stream", "send the output to the message's reply_to as it comes, see below", field)
+}
+
+// streams tells whether a command is asked for its output as it comes.
+func streams(c Command) bool {
+	switch c := c.(type) {
+	case *Run:
+		return c.Stream
+	case *Exec:
+		return c.Stream
+	case *Logs:
+		return c.Stream
+	}
+	return false
+}
+
 // A verb is one value of the message's Command key. decode gets the message's other members.
 type verb struct {
 	name, alias string
@@ -40,7 +58,7 @@ type verb struct {
 
 var verbs = []verb{
 	command("run", runKeys, runOptions, decodeRun),
-	command("create", runKeys, containerOptions, decodeCreate),
+	command("create", imageKeys, containerOptions, decodeCreate),
 	onContainer("start", startKeys, nil),
 	onContainer("stop", stopKeys, stopOptions),
 	onContainer("restart", restartKeys, restartOptions),
@@ -103,8 +121,9 @@ func Docs() (docs []CommandDoc) {
 
 // Decode reads one message, strictly: an unknown, duplicate or misplaced key, a value of a wrong
 // type and anything behind the object are errors. They say where, what was expected and, where
-// there is one, the nearest known key. A body longer than limit bytes is not read; 0 is no limit.
-func Decode(body []byte, limit int) (Command, error) {
+// there is one, the nearest known key. A body longer than limit bytes is not read; 0 is no limit. replies says
+// that the sender asked for the result: a run lasts until its container has exited then.
+func Decode(body []byte, limit int, replies bool) (Command, error) {
 	if limit > 0 && len(body) > limit {
 		return nil, fmt.Errorf("the message is larger than the %d bytes that are read (--max-message)", limit)
 	}
@@ -141,7 +160,15 @@ func Decode(body []byte, limit int) (Command, error) {
 	}
 	for _, v := range verbs {
 		if name != "" && (name == v.name || name == v.alias) {
-			return v.decode(slices.Delete(members, i, i+1))
+			c, err := v.decode(slices.Delete(members, i, i+1))
+			if r, ok := c.(*Run); ok && err == nil {
+				r.replies = replies
+				err = r.checkForeground()
+			}
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
 		}
 	}
 	if near := nearest(name, names); near != "" {

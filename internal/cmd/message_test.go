@@ -29,7 +29,7 @@ func TestDecode(t *testing.T) {
 		{`{"Command":"remove","Container":"0123abc","Options":{"Volumes":true,"Force":true}}`, &Remove{Container: "0123abc", Volumes: true, Force: true}},
 		{`{"Command":"rm","Container":"a.b-c_d","Options":{"Force":false}}`, &Remove{Container: "a.b-c_d"}},
 	} {
-		got, err := Decode([]byte(tt.body), 1<<20)
+		got, err := Decode([]byte(tt.body), 1<<20, false)
 		if err != nil {
 			t.Errorf("%s: %v", tt.body, err)
 		} else if !reflect.DeepEqual(got, tt.want) {
@@ -65,8 +65,8 @@ func TestDecodeErrors(t *testing.T) {
 		{`{"Command":"run","Image":"a","Image":"b"}`, `duplicate key "Image"`},
 		{`{"Command":"run","Image":"a","Imagine":"b"}`, `unknown key "Imagine"; did you mean "Image"?`},
 		{`{"Command":"run","Image":"a","Name":"b"}`, `unknown key "Name"; did you mean Options: {"Name": ...}?`},
-		{`{"Command":"run","Image":"a","Zzzzzz":"b"}`, `unknown key "Zzzzzz"; run takes "Image", "Cmd" and "Options"`},
-		{`{"Command":"run","Image":"a","Container":"b"}`, `unknown key "Container"; run takes "Image", "Cmd" and "Options"`},
+		{`{"Command":"run","Image":"a","Zzzzzz":"b"}`, `unknown key "Zzzzzz"; run takes "Image", "Cmd", "Stream" and "Options"`},
+		{`{"Command":"run","Image":"a","Container":"b"}`, `unknown key "Container"; run takes "Image", "Cmd", "Stream" and "Options"`},
 		{`{"Command":"run"}`, `key "Image" is missing or empty; run needs the image to run`},
 		{`{"Command":"run","Image":""}`, `key "Image" is missing or empty; run needs the image to run`},
 		{`{"Command":"run","Image":["a"]}`, `Image: expected a string, got an array`},
@@ -102,9 +102,9 @@ func TestDecodeErrors(t *testing.T) {
 		{`{"Command":"remove","Container":"a","Options":{"Volume":true}}`, `Options: unknown key "Volume"; did you mean "Volumes"?`},
 		{`{"Command":"rm","Container":"a","Options":{"Force":1}}`, `Options.Force: expected true or false, got a number`},
 		{strings.Repeat("[", 10001) + strings.Repeat("]", 10001), `not JSON: line 1, column 10001: invalid character '[' exceeded max depth`},
-		{`{"Command":"run","Image":"a","` + strings.Repeat("k", 100) + `":1}`, `unknown key "` + strings.Repeat("k", 60) + `"...; run takes "Image", "Cmd" and "Options"`},
+		{`{"Command":"run","Image":"a","` + strings.Repeat("k", 100) + `":1}`, `unknown key "` + strings.Repeat("k", 60) + `"...; run takes "Image", "Cmd", "Stream" and "Options"`},
 	} {
-		got, err := Decode([]byte(tt.body), 1<<20)
+		got, err := Decode([]byte(tt.body), 1<<20, false)
 		name := tt.body[:min(len(tt.body), 100)]
 		if err == nil {
 			t.Errorf("%s: decoded to %+v; want error %q", name, got, tt.want)
@@ -116,11 +116,11 @@ func TestDecodeErrors(t *testing.T) {
 
 func TestDecodeTooLarge(t *testing.T) {
 	body := []byte(`{"Command":"run","Image":"busybox"}`)
-	if _, err := Decode(body, len(body)); err != nil {
+	if _, err := Decode(body, len(body), false); err != nil {
 		t.Errorf("message of the limit's size: %v", err)
 	}
 	const want = "the message is larger than the 34 bytes that are read (--max-message)"
-	if _, err := Decode(body, len(body)-1); err == nil || err.Error() != want {
+	if _, err := Decode(body, len(body)-1, false); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -138,7 +138,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c, err := Decode(body, 1<<16)
+		c, err := Decode(body, 1<<16, false)
 		if err != nil {
 			if err.Error() == "" || strings.ContainsRune(err.Error(), 0) {
 				t.Errorf("error says nothing, or holds raw bytes of the message: %q", err)
@@ -170,7 +170,7 @@ func BenchmarkDecode(b *testing.B) {
 	body := []byte(`{"Command":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true}}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Decode(body, 1<<20); err != nil {
+		if _, err := Decode(body, 1<<20, false); err != nil {
 			b.Fatal(err)
 		}
 	}

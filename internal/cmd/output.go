@@ -24,10 +24,12 @@ type output struct {
 	moves          atomic.Int64 // see movement
 }
 
-func newOutput(emit func(stream string, offset int64, data []byte) error, capture int, budget *atomic.Int64) *output {
+// newOutput makes an output that passes whole lines on to emit, and all bytes as they come to raw, which
+// may be nil.
+func newOutput(emit func(stream string, offset int64, data []byte) error, raw func(stream string, offset int64, data []byte), capture int, budget *atomic.Int64) *output {
 	o := new(output)
-	o.stdout = stream{name: "stdout", emit: emit, budget: budget, moves: &o.moves, tail: tail{limit: capture}}
-	o.stderr = stream{name: "stderr", emit: emit, budget: budget, moves: &o.moves, tail: tail{limit: capture}}
+	o.stdout = stream{name: "stdout", emit: emit, raw: raw, budget: budget, moves: &o.moves, tail: tail{limit: capture}}
+	o.stderr = stream{name: "stderr", emit: emit, raw: raw, budget: budget, moves: &o.moves, tail: tail{limit: capture}}
 	return o
 }
 
@@ -79,6 +81,7 @@ func (o *output) finish() (short bool) {
 type stream struct {
 	name   string
 	emit   func(stream string, offset int64, data []byte) error
+	raw    func(stream string, offset int64, data []byte)
 	budget *atomic.Int64 // shared: what streams hold beyond freeLine
 	moves  *atomic.Int64
 	seen   int64 // bytes written, the held ones included
@@ -103,6 +106,9 @@ func (s *stream) Write(p []byte) (int, error) {
 		drop := min(s.skip, int64(len(p)))
 		s.skip -= drop
 		p = p[drop:]
+	}
+	if s.raw != nil && len(p) > 0 {
+		s.raw(s.name, s.seen, p)
 	}
 	s.seen += int64(len(p))
 	if s.textOnly {

@@ -16,7 +16,7 @@ func gather(capture int, budget *atomic.Int64) (*output, *[]string) {
 	return newOutput(func(stream string, offset int64, data []byte) error {
 		pieces = append(pieces, fmt.Sprintf("%s@%d:%s", stream, offset, data))
 		return nil
-	}, capture, budget), &pieces
+	}, nil, capture, budget), &pieces
 }
 
 func TestOutputPassesWholeLines(t *testing.T) {
@@ -102,13 +102,18 @@ func TestOutputReplay(t *testing.T) {
 			data[i] = "ab\n"[rng.IntN(3)]
 		}
 		var budget atomic.Int64
-		var got bytes.Buffer
+		var got, raw bytes.Buffer
 		o := newOutput(func(_ string, offset int64, p []byte) error {
 			if offset != int64(got.Len()) {
 				t.Fatalf("%q: offset %d after %d bytes", data, offset, got.Len())
 			}
 			got.Write(p)
 			return nil
+		}, func(_ string, offset int64, p []byte) {
+			if offset != int64(raw.Len()) {
+				t.Fatalf("%q: raw offset %d after %d bytes", data, offset, raw.Len())
+			}
+			raw.Write(p)
 		}, 50, &budget)
 		for cut := range 3 {
 			end := len(data)
@@ -122,8 +127,8 @@ func TestOutputReplay(t *testing.T) {
 				at += n
 			}
 		}
-		if o.finish() || !bytes.Equal(got.Bytes(), data) {
-			t.Fatalf("got %q, want %q", got.Bytes(), data)
+		if o.finish() || !bytes.Equal(got.Bytes(), data) || !bytes.Equal(raw.Bytes(), data) {
+			t.Fatalf("got %q and %q, want %q", got.Bytes(), raw.Bytes(), data)
 		}
 		want := data[max(0, len(data)-50):]
 		if !bytes.Equal(o.stdout.tail.bytes(), want) {

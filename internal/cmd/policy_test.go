@@ -59,7 +59,7 @@ func TestPolicyDenies(t *testing.T) {
 	trust := &Policy{Trust: true}
 	for _, d := range denied {
 		for _, verb := range []string{"run", "create"} {
-			c, err := Decode([]byte(`{"Command":"`+verb+`","Image":"a","Options":{"`+d.option+`":`+d.value+`}}`), 0)
+			c, err := Decode([]byte(`{"Command":"`+verb+`","Image":"a","Options":{"`+d.option+`":`+d.value+`}}`), 0, false)
 			if err != nil {
 				t.Errorf("%s %s: %v", d.option, d.value, err)
 				continue
@@ -82,7 +82,7 @@ func TestPolicyDenies(t *testing.T) {
 		`"Publish":"127.0.0.1:8080:80"`, `"Publish":"[::1]:8080:80"`, `"Network":"backend"`, `"Network":"none"`, `"Ipc":"private"`, `"Cgroupns":"private"`,
 		`"CapDrop":"ALL"`, `"Memory":"64m"`, `"LogDriver":"local"`, `"LogDriver":"json-file","LogOpt":"max-size=1m"`, `"Privileged":false`, `"Tmpfs":"/run"`, `"ReadOnly":true`, `"VolumeDriver":"local"`,
 	} {
-		c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{`+allowed+`}}`), 0)
+		c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{`+allowed+`}}`), 0, false)
 		if err == nil {
 			err = (*Policy)(nil).check(c)
 		}

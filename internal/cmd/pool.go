@@ -135,6 +135,7 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 		over:      make(chan struct{}),
 		ended:     make(chan struct{}),
 		remaining: []Job{j},
+		told:      make(map[string]bool),
 
 		superseded: make(chan struct{}),
 	}
@@ -143,7 +144,7 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 		close(earlier.superseded) // once: from now on it is this task that the message is known by
 	}
 	t.again.Store(j.Redelivered)
-	t.decode(j.Body)
+	t.decode(j)
 	p.jobs.add(t)
 	if t.invalid == nil {
 		p.pending.add(t)

@@ -23,6 +23,7 @@ type Run struct {
 	Stderr      bool     // Attach names STDERR
 	Remove      bool     // the container is removed when it has ended
 	Detach      bool     // done when the container has started, whatever else is said
+	Stream      bool     // the output goes to whoever asked for the result, as it comes
 
 	Input   []byte        // for standard input
 	Timeout time.Duration // the longest it may run; 0: as long as the pool lets it
@@ -35,14 +36,18 @@ type Run struct {
 
 	noHealthcheck bool
 	hasInput      bool // Stdin or StdinBase64 was given
+	replies       bool // somebody asked for the result
 }
 
-var runKeys = []key[Run]{
+// imageKeys say what a container is made of.
+var imageKeys = []key[Run]{
 	textKey("Image", "the image", func(r *Run) *string { return &r.Image }),
 	{name: "Cmd", form: formArray, help: "the command and its arguments; left out: the image's own", decode: func(r *Run, v json.RawMessage) error {
 		return decodeCommandLine(&r.Cmd, v)
 	}},
 }
+
+var runKeys = append(imageKeys, streamKey(func(r *Run) *bool { return &r.Stream }))
 
 // decodeCommandLine reads a program's arguments.
 func decodeCommandLine(to *[]string, v json.RawMessage) error {
@@ -119,12 +124,20 @@ func (r *Run) check() error {
 		return errors.New("only one of Tty and Attach with STDIN can be given: nobody types, and a terminal has no end of input")
 	case r.hasInput && !r.Stdin:
 		return errors.New(`the program gets Stdin only if Attach names "STDIN"`)
-	case r.Timeout > 0 && !r.foreground():
-		return errors.New("a Timeout needs Attach or Remove: a detached run is done when its container has started")
-	case r.Retry != nil && !r.foreground():
-		return errors.New("a Retry needs Attach or Remove: how a detached run ends is not known")
 	}
 	return r.finish()
+}
+
+// checkForeground refuses options that a detached run does not have.
+func (r *Run) checkForeground() error {
+	switch {
+	case r.foreground():
+	case r.Timeout > 0:
+		return at("Options", errors.New("a Timeout needs Attach, Remove or a reply_to: a detached run is done when its container has started"))
+	case r.Retry != nil:
+		return at("Options", errors.New("a Retry needs Attach, Remove or a reply_to: how a detached run ends is not known"))
+	}
+	return nil
 }
 
 // Verb implements Command.
@@ -136,7 +149,7 @@ func (r *Run) Target() string { return r.Name }
 func (r *Run) attached() bool { return r.Stdin || r.Stdout || r.Stderr }
 
 // foreground says whether the job lasts until the container has exited.
-func (r *Run) foreground() bool { return !r.Detach && (r.attached() || r.Remove) }
+func (r *Run) foreground() bool { return !r.Detach && (r.attached() || r.Remove || r.replies) }
 
 // mostGrace is the longest, in seconds, that a container whose time is up has for its end.
 const mostGrace = 300

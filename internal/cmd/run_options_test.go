@@ -9,7 +9,7 @@ import (
 // request is what a run with the options asks the engine for, as JSON.
 func request(t *testing.T, options string) (string, error) {
 	t.Helper()
-	c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":`+options+`}`), 0)
+	c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":`+options+`}`), 0, false)
 	if err != nil {
 		return "", err
 	}
@@ -87,7 +87,7 @@ func TestOptionErrors(t *testing.T) {
 		{`{"Attach":["STDIN"],"Tty":true}`, `Options: only one of Tty and Attach with STDIN can be given: `},
 		{`{"Attach":["STDOUT"],"Interactive":true,"Tty":true}`, `Options: only one of Tty and Attach with STDIN can be given: `},
 		{`{"HealthInterval":30}`, `Options.HealthInterval: expected a string, got a number`},
-		{`{"Timeout":"1m"}`, `Options: a Timeout needs Attach or Remove: a detached run is done when its container has started`},
+		{`{"Timeout":"1m"}`, `Options: a Timeout needs Attach, Remove or a reply_to: a detached run is done when its container has started`},
 		{`{"Remove":true,"Timeout":"-1m"}`, `Options.Timeout: expected a time such as "90s" or "1h30m", got "-1m"`},
 		{`{"Stdin":"x","Attach":"STDOUT"}`, `Options: the program gets Stdin only if Attach names "STDIN"`},
 		{`{"Stdin":"x","StdinBase64":"eA==","Attach":"STDIN"}`, `Options.StdinBase64: only one of Stdin and StdinBase64 can be given`},
@@ -133,7 +133,7 @@ func FuzzOptions(f *testing.F) {
 		if text, err := request(t, options); err == nil && !json.Valid([]byte(text)) {
 			t.Errorf("%s: request %s", options, text)
 		}
-		if c, err := Decode([]byte(`{"Command":"create","Image":"a","Options":`+options+`}`), 0); err == nil {
+		if c, err := Decode([]byte(`{"Command":"create","Image":"a","Options":`+options+`}`), 0, false); err == nil {
 			(*Policy)(nil).check(c)
 		}
 	})
@@ -144,7 +144,7 @@ func BenchmarkDecodeOptions(b *testing.B) {
 		"Memory":"512m","Cpus":1.5,"Env":{"A":"b","C":"d"},"Label":["x=y"],"Publish":["127.0.0.1:8080:80"],"Mount":"type=volume,src=data,dst=/data","Network":"backend"}}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Decode(body, 1<<20); err != nil {
+		if _, err := Decode(body, 1<<20, false); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -83,7 +83,7 @@ func (t *task) linger(fence func(context.Context) error) error {
 	}
 }
 
-// storeFirst keeps the copy that the verdict wants, behind which only the ack is left to do. It returns
+// storeFirst keeps what is to be kept before a message is acked, so that only the ack is left to do. It returns
 // false where the process stops before that.
 func (t *task) storeFirst(v Verdict, r Result) bool {
 	for {
@@ -92,8 +92,8 @@ func (t *task) storeFirst(v Verdict, r Result) bool {
 			return false
 		}
 		j, ok := t.pool.jobs.present(t)
-		if v == Ack || !ok && gone {
-			return true // nothing to keep, or nothing to keep a copy of
+		if !ok && gone {
+			return true // nothing to keep a copy of
 		}
 		if !ok {
 			continue
@@ -171,8 +171,12 @@ func (t *task) answerOne(j Job, v Verdict, r Result) error {
 	return j.Settle(t.ctx, v, r)
 }
 
-// store keeps the dead letter or the next attempt, where the verdict is one and that has not been done.
+// store has the broker keep what must be kept before a delivery is acked, as far as that has not been done:
+// the result, for whoever wants it, and then the dead letter or the next attempt, where the verdict is one.
 func (t *task) store(j Job, v Verdict, r Result) (err error) {
+	if err := t.tell(j, r); err != nil {
+		return err
+	}
 	switch {
 	case t.stored:
 		return nil
@@ -187,6 +191,26 @@ func (t *task) store(j Job, v Verdict, r Result) (err error) {
 	}
 	t.stored = err == nil
 	return err
+}
+
+// tell sends the result to those who want it: behind all output.
+func (t *task) tell(j Job, r Result) error {
+	if err := t.live.flush(t.ctx); err != nil {
+		return err
+	}
+	if j.Record != nil && !t.recorded {
+		if err := j.Record(t.ctx, r); err != nil {
+			return err
+		}
+		t.recorded = true
+	}
+	if j.Reply != nil && !t.told[j.ReplyTo] {
+		if err := j.Reply(t.ctx, r); err != nil {
+			return err
+		}
+		t.told[j.ReplyTo] = true
+	}
+	return nil
 }
 
 // quietFor is how long a queue must have been consumed and empty before a message that was lost with its

@@ -46,6 +46,9 @@ type task struct {
 	begun     bool                   // the engine may have done something for us
 	asked     time.Time              // when the engine was last asked to create the container
 	stored    bool                   // the broker has the dead letter, or the next attempt
+	recorded  bool                   // the results queue has the result
+	told      map[string]bool        // who has it, by Job.ReplyTo
+	live      *live                  // sends output to whoever asked for the result; may be nil
 
 	afterwards func() // what remains to be done when the job is settled; may be nil
 
@@ -59,20 +62,26 @@ type task struct {
 }
 
 // decode reads the message. A message that makes us panic must not do so again and again.
-func (t *task) decode(body []byte) {
+func (t *task) decode(j Job) {
+	if t.invalid = j.Invalid; t.invalid != nil {
+		return
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			t.log.Error("panic; please report this", "panic", v, "trace", string(debug.Stack()))
 			t.cmd, t.invalid = nil, fmt.Errorf("the message could not be decoded: panic: %v", v)
 		}
 	}()
-	t.cmd, t.invalid = Decode(body, t.pool.MaxMessage)
+	t.cmd, t.invalid = Decode(j.Body, t.pool.MaxMessage, j.ReplyTo != "")
 	if t.invalid != nil {
 		return
 	}
 	if err := t.pool.Policy.check(t.cmd); err != nil {
 		t.invalid = &deniedError{err}
 		return
+	}
+	if j.Stream != nil && streams(t.cmd) {
+		t.live = newLive(t.ctx, j.Stream())
 	}
 	t.name = t.cmd.Target()
 	switch c := t.cmd.(type) {
@@ -113,6 +122,7 @@ func (t *task) has(ref string) bool {
 // work carries the task out and settles it. It returns false where the task was left unfinished.
 func (t *task) work() bool {
 	defer close(t.ended)
+	defer t.live.close()
 	defer t.tookEffect()
 	result, cleanup, err := t.run()
 	switch {
@@ -229,9 +239,17 @@ func (t *task) containerResult(ref string, err error) (Result, func() error, err
 
 // output makes what takes the output of a command on the container ref.
 func (t *task) output(ref string) *output {
-	return newOutput(func(stream string, offset int64, data []byte) error {
-		return t.pool.Reporter.Output(Output{Job: t.id, ContainerName: ref, Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data})
-	}, t.pool.Capture, &t.pool.lineBudget)
+	piece := func(stream string, offset int64, data []byte) Output {
+		return Output{Job: t.id, ContainerName: ref, Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
+	}
+	emit := func(stream string, offset int64, data []byte) error {
+		return t.pool.Reporter.Output(piece(stream, offset, data))
+	}
+	var raw func(stream string, offset int64, data []byte)
+	if t.live != nil {
+		raw = func(stream string, offset int64, data []byte) { t.live.write(piece(stream, offset, data)) }
+	}
+	return newOutput(emit, raw, t.pool.Capture, &t.pool.lineBudget)
 }
 
 // shownAttempt is the number of the attempt where the job may have several, else 0.

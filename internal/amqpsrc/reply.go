@@ -1,0 +1,142 @@
+package amqpsrc
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// appID is what our messages say that they come from.
+const appID = "docker-dispatch"
+
+// impatience is how long a reply_to that is full is tried: a program that does not read its answers must not
+// hold up the queue for ever.
+const impatience = time.Minute
+
+// isDirect tells whether a queue is a direct reply-to: no queue, but the other end of a channel. Brokers
+// before 4.2 answer a mandatory message there that it cannot be routed, though it is delivered; newer
+// ones never do.
+func isDirect(queue string) bool { return strings.HasPrefix(queue, directReply) }
+
+// own tells whether a queue is one of ours: what were published there would be taken for a command, or
+// for a dead letter.
+func (c *Config) own(queue string) bool {
+	return queue == c.Queue || queue == c.DeadLetter || queue == c.Control || queue == c.Results || strings.HasPrefix(queue, c.Queue+".retry.")
+}
+
+// A replier is where the answers to one message go.
+type replier struct {
+	publisher   *publisher
+	to          string // "": nowhere
+	correlation string
+	messageID   string // of the request, for the log
+	lost        func() bool
+}
+
+func newReplier(p *publisher, d amqp.Delivery, lost func() bool) replier {
+	return replier{publisher: p, to: d.ReplyTo, correlation: cmp.Or(d.CorrelationId, d.MessageId), messageID: d.MessageId, lost: lost}
+}
+
+// event makes the message that an event travels in. job and what make its id, which is the same
+// whenever it is sent again; what is also its type, up to the first slash.
+func (r replier) event(job, what string, body []byte) amqp.Publishing {
+	kind, _, _ := strings.Cut(what, "/")
+	return amqp.Publishing{
+		ContentType:   "application/json",
+		Type:          kind,
+		AppId:         appID,
+		DeliveryMode:  amqp.Persistent,
+		MessageId:     eventID(job, what),
+		CorrelationId: r.correlation,
+		Timestamp:     time.Now(),
+		Body:          body,
+	}
+}
+
+// eventID is the message_id of an event. A job's id that leaves no room is in it as a digest.
+func eventID(job, what string) string {
+	if len(job)+1+len(what) > 255 {
+		sum := sha256.Sum256([]byte(job))
+		job = hex.EncodeToString(sum[:])
+	}
+	return job + "/" + what
+}
+
+func (r replier) result(res cmd.Result) func(int) amqp.Publishing {
+	what := "result"
+	if res.Retrying {
+		what += "/" + strconv.Itoa(res.Attempt) // not the last one
+	}
+	m := r.event(res.Job, what, res.JSON())
+	return func(int) amqp.Publishing { return m }
+}
+
+// reply publishes a result to the message's reply_to. See cmd.Job.Reply.
+func (r replier) reply(ctx context.Context, res cmd.Result) error {
+	began := time.Now()
+	err := r.publisher.keep(ctx, r.messageID, keeping{
+		what: "reply", queue: r.to, message: r.result(res), lost: r.lost,
+		vain: func(err error) bool {
+			return errors.Is(err, errUnroutable) || errors.Is(err, errNacked) && time.Since(began) > impatience
+		},
+	})
+	if vain, ok := errors.AsType[*vainError](err); ok {
+		r.publisher.unheard(r, vain)
+		return nil
+	}
+	return err
+}
+
+// unheard logs that nobody takes the answers to a message.
+func (p *publisher) unheard(r replier, err error) {
+	p.log.Warn("nobody takes the reply: it is dropped", "message_id", r.messageID, "reply_to", clip(r.to, 255), "error", err, "dropped", p.dropped.Add(1))
+}
+
+// record publishes a result to the results queue. Where that is gone no messages are taken until it is
+// there again. See cmd.Job.Record.
+func (r replier) record(ctx context.Context, res cmd.Result) error {
+	p := r.publisher
+	err := p.keep(ctx, r.messageID, keeping{
+		what: "result", queue: p.config.Results, message: r.result(res), lost: r.lost,
+		declare: p.declareResults,
+		vain: func(error) bool {
+			if p.recording.Set(false) {
+				p.log.Error("results cannot be stored; no messages are taken until they can", "queue", p.config.Results)
+			}
+			return false
+		},
+	})
+	if err == nil && p.recording.Set(true) {
+		p.log.Info("results can be stored again", "queue", p.config.Results)
+	}
+	return err
+}
+
+// declareResults makes sure of the results queue: like the queue of the messages it is made where that
+// was asked for, else it must be there.
+func (p *publisher) declareResults(l *line) error {
+	if p.config.Results == "" {
+		return nil
+	}
+	var args amqp.Table
+	if p.config.Declare != "" {
+		args = amqp.Table{amqp.QueueTypeArg: p.config.Declare}
+	}
+	_, err := l.link.declare(p.config.Results, args)
+	if isNoQueue(err) {
+		return fmt.Errorf("%w: %q: %s", ErrNoResults, p.config.Results, reason(err))
+	}
+	if err != nil {
+		return explainQueue(err, p.config.Results, fmt.Sprintf("configure permission on queue %q, to create it", p.config.Results))
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// liveDelay is the longest that a byte waits for more of its stream before it is sent.
+const liveDelay = 100 * time.Millisecond
+
+// live sends the events of a job to whoever asked for its result, as they happen. A nil one sends nothing.
+type live struct {
+	stream Stream
+	ctx    context.Context // its end ends the sending
+
+	mu    sync.Mutex
+	piece Output // what is not sent yet; guarded by mu
+	timer *time.Timer
+	err   error // why no more is sent; guarded by mu
+}
+
+func newLive(ctx context.Context, s Stream) *live {
+	l := &live{stream: s, ctx: ctx}
+	l.timer = time.AfterFunc(liveDelay, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.rest()
+	})
+	l.timer.Stop()
+	return l
+}
+
+// started sends that the container runs.
+func (l *live) started(s Started) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rest()
+	l.send(s.Job, what(eventStarted, s.Attempt), s.JSON())
+}
+
+// write sends output, together with what comes soon behind it. It waits where the broker is slow.
+func (l *live) write(o Output) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &l.piece
+	if p.Stream != o.Stream || p.Offset+int64(len(p.Data)) != o.Offset {
+		l.rest()
+	}
+	if len(p.Data) == 0 {
+		data := p.Data
+		*p = o
+		p.Data = data
+		l.timer.Reset(liveDelay)
+	}
+	p.Data = append(p.Data, o.Data...)
+	for len(p.Data) >= MaxData {
+		l.part(cut(p.Data))
+	}
+}
+
+// rest sends what is left. The mutex is held.
+func (l *live) rest() {
+	l.timer.Stop()
+	if n := len(l.piece.Data); n > 0 {
+		l.part(n)
+	}
+}
+
+// part sends the first n bytes of the piece. The mutex is held.
+func (l *live) part(n int) {
+	o := l.piece
+	o.Data = o.Data[:n]
+	l.send(o.Job, fmt.Sprintf("%s/%s/%d", what(eventOutput, o.Attempt), o.Stream, o.Offset), o.JSON())
+	l.piece.Offset += int64(n)
+	l.piece.Data = append(l.piece.Data[:0], l.piece.Data[n:]...)
+}
+
+func (l *live) send(job, what string, event []byte) {
+	if l.err == nil {
+		l.err = l.stream.Send(l.ctx, job, what, event)
+	}
+}
+
+// flush returns nil when all has arrived, or nobody takes it.
+func (l *live) flush(ctx context.Context) error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	l.rest()
+	err := l.err
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return l.stream.Flush(ctx)
+}
+
+func (l *live) close() {
+	if l == nil {
+		return
+	}
+	l.stream.Close() // first: a send that waits holds the mutex
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timer.Stop()
+}
+
+// what tells an event of a job apart from others.
+func what(kind string, attempt int) string {
+	if attempt == 0 {
+		return kind
+	}
+	return fmt.Sprintf("%s/%d", kind, attempt)
+}
