@@ -25,7 +25,8 @@ type keeping struct {
 	declare func(*line) error // makes sure of the queue
 	fresh   bool              // which is done each time, for the queue goes away where nobody does
 	message func(frameMax int) amqp.Publishing
-	lost    func() bool // the broker has taken the message back: another may carry it out
+	lost    func() bool          // the broker has taken the message back: another may carry it out
+	young   func() time.Duration // how long yet the broker may forget the queue with all that is in it; nil: not at all
 }
 
 // keep returns nil once the broker has confirmed that it stored the copy. Until then it tries again, ever
@@ -40,6 +41,9 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 		var err error
 		if declare {
 			err = p.declareAgain(ctx, k.declare)
+		}
+		if err == nil && k.young != nil && !sleep(ctx, k.young()) {
+			return ctx.Err()
 		}
 		if err == nil {
 			err = p.publish(ctx, k.queue, k.message, func() bool {
