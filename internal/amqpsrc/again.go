@@ -55,6 +55,7 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 	k := keeping{
 		what: "message to be tried again", queue: queue, fresh: true, young: func() time.Duration { return p.young(queue) },
 		declare: func(l *line) error {
+			began := time.Now()
 			_, missing := l.link.declare(queue, nil)
 			note, err := l.link.declare(queue, args)
 			if err == nil && isNoQueue(missing) {
@@ -66,6 +67,9 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 			}
 			if code(err) == amqp.AccessRefused {
 				return fmt.Errorf("the user has no configure permission on queue %q, in which messages wait to be tried again: %s", queue, reason(err))
+			}
+			if err != nil && time.Since(began) >= rpcTimeout {
+				err = fmt.Errorf("queue %q, in which messages wait to be tried again, does not answer; a broker that was killed right after it was made can leave it so, and it is to be deleted then: %w", queue, plain(err))
 			}
 			return err
 		},
