@@ -38,7 +38,7 @@ func keysTable() string {
 			key, value := "`"+k.Name+"`", k.Value
 			if k.Option {
 				key = "`Options." + k.Name + "`"
-			} else if k.Name == "Image" || k.Name == "Container" || k.Name == "NewName" || doc.Name == "exec" {
+			} else if k.Name == "Image" || k.Name == "Container" || k.Name == "NewName" || doc.Name == "exec" && k.Name == "Cmd" {
 				value += ", required"
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, key, value, k.Help)

@@ -313,7 +313,7 @@ func TestDeadLetter(t *testing.T) {
 				t.Errorf("time is %v", d.Headers[headerTime])
 			}
 			delete(d.Headers, headerTime)
-			if copyOf(d) == "" {
+			if copyOf(d, q) == "" {
 				t.Error("the copy cannot be told from the message")
 			}
 			delete(d.Headers, headerCopy)

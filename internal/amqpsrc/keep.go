@@ -27,6 +27,7 @@ type keeping struct {
 	message func(frameMax int) amqp.Publishing
 	lost    func() bool          // the broker has taken the message back: another may carry it out
 	vain    func(err error) bool // asked when the broker has not stored it: to go on is in vain; nil: never
+	young   func() time.Duration // how long yet the broker may forget the queue with all that is in it; nil: not at all
 }
 
 // A vainError is why something is not kept after all.
@@ -44,6 +45,9 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 		var err error
 		if declare {
 			err = p.call(ctx, k.declare)
+		}
+		if err == nil && k.young != nil && !sleep(ctx, k.young()) {
+			return ctx.Err()
 		}
 		if err == nil {
 			err = p.publish(ctx, k.queue, k.message, func() bool {

@@ -50,8 +50,9 @@ type publisher struct {
 	streams   sync.WaitGroup
 
 	mu      sync.Mutex
-	line    *line         // nil while there is no connection; guarded by mu
-	changed chan struct{} // closed at the next change of line; guarded by mu
+	line    *line                // nil while there is no connection; guarded by mu
+	changed chan struct{}        // closed at the next change of line; guarded by mu
+	births  map[string]time.Time // when a queue was made by us; guarded by mu
 }
 
 // A line is one connection that publishes. Its owner, publisher.serve, makes all synchronous calls.
@@ -346,13 +347,9 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 			return err
 		}
 	}
-	var o *outlet
-	select {
-	case o = <-l.free:
-	case <-l.over:
-		return errLine
-	case <-ctx.Done():
-		return ctx.Err()
+	o, err := await(ctx, l, l.free)
+	if err != nil {
+		return err
 	}
 	if !may() {
 		l.free <- o

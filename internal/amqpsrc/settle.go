@@ -24,14 +24,14 @@ var errSettledTwice = errors.New("the delivery was settled before")
 // job makes a delivery into what the pool knows.
 func (s *session) job(d amqp.Delivery) cmd.Job {
 	del := &delivery{Delivery: d, sess: s}
-	n, id := attempt(d)
+	n, id := attempt(d, s.config.Queue)
 	p := s.publisher
 	j := cmd.Job{
 		Queue:       s.config.Queue,
 		Place:       s.link.place,
 		MessageID:   id,
 		Redelivered: d.Redelivered,
-		Copy:        copyOf(d),
+		Copy:        copyOf(d, s.config.Queue),
 		Attempt:     n,
 		Body:        d.Body,
 		Lost:        s.over,
@@ -59,10 +59,24 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 	return j
 }
 
-// copyOf is the header that tells the copies of dead letters apart.
-func copyOf(d amqp.Delivery) string {
+// copyOf tells the copies of a message apart that came back as dead letters: by our header; or by the broker's,
+// where it was rejected, and sent again as it was.
+func copyOf(d amqp.Delivery, queue string) string {
 	c, _ := d.Headers[headerCopy].(string)
-	return c
+	return c + rejection(d, queue)
+}
+
+// rejection tells which rejection a message has come back from; it is empty for one that was not rejected.
+func rejection(d amqp.Delivery, queue string) string {
+	deaths, _ := d.Headers["x-death"].([]any)
+	for _, death := range deaths {
+		t, _ := death.(amqp.Table)
+		if t["queue"] == queue && t["reason"] == "rejected" {
+			at, _ := t["time"].(time.Time)
+			return fmt.Sprintf("rejected-%v-%d", t["count"], at.Unix())
+		}
+	}
+	return ""
 }
 
 // settle carries a verdict out. A second ack of one delivery would close the channel, and all that is

@@ -676,3 +676,27 @@ func TestFenceBatches(t *testing.T) {
 		t.Errorf("fence of a session that is over: %v", err)
 	}
 }
+
+// TestRejection: a message that was rejected and comes back as it was begins anew, as another copy.
+func TestRejection(t *testing.T) {
+	death := func(queue, reason string) amqp.Table {
+		return amqp.Table{"queue": queue, "reason": reason, "count": int64(2), "time": time.Unix(1700000000, 0)}
+	}
+	for _, tt := range []struct {
+		deaths  any
+		attempt int
+		copy    string
+	}{
+		{nil, 3, "c"},
+		{"x", 3, "c"},
+		{[]any{"x", death("q.retry.1", "expired"), death("q", "delivery_limit"), death("other", "rejected")}, 3, "c"},
+		{[]any{death("q.retry.1", "expired"), death("q", "rejected")}, 1, "crejected-2-1700000000"},
+	} {
+		d := amqp.Delivery{MessageId: "", Headers: amqp.Table{headerAttempt: int32(3), headerJob: "j", headerCopy: "c", "x-death": tt.deaths}}
+		n, id := attempt(d, "q")
+		want := map[int]string{1: "", 3: "j"}[tt.attempt]
+		if got := copyOf(d, "q"); n != tt.attempt || got != tt.copy || id != want {
+			t.Errorf("%v: attempt %d of %q, copy %q; want %d of %q, %q", tt.deaths, n, id, got, tt.attempt, want, tt.copy)
+		}
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 func TestDecodeRetry(t *testing.T) {
@@ -186,9 +188,9 @@ func TestRetryAfterCrash(t *testing.T) {
 // TestRetrySentAgain: the dead letter of a job with attempts begins anew when it is sent again, and what comes
 // twice of its last attempt does not run again.
 func TestRetrySentAgain(t *testing.T) {
-	for _, copy := range []string{"", "copy-1"} {
+	for _, copy := range []string{"", "copy-1", "rejected"} {
 		onBench(t, nil, func(b *bench) {
-			b.stores = true
+			b.stores = copy != "rejected" // no dead-letter queue of ours
 			for b.attempt = 1; b.attempt <= 3; b.attempt++ {
 				b.send(fmt.Sprint("attempt ", b.attempt), "id", false, retried)
 				b.docker.named(t, "web").exit(1)
@@ -228,4 +230,97 @@ func TestRetryStoredFirst(t *testing.T) {
 			t.Errorf("%d containers, tried again %q", b.docker.count(), d.agains)
 		}
 	})
+}
+
+// TestRetryAfterCrashWithoutID: without a message_id the next process finds the job's id on its container, by
+// which the further attempts are known.
+func TestRetryAfterCrashWithoutID(t *testing.T) {
+	for _, body := range []string{retried, retriedRemoved, strings.Replace(retriedRemoved, `"Name":"web",`, "", 1)} {
+		onBench(t, nil, func(b *bench) {
+			labels := identify(Job{Queue: "q", Body: []byte(body)}).labels(body != retried)
+			labels[LabelAttempt] = "1"
+			b.leave("web", "exited", labels)
+			d := b.send("m", "", true, body)
+			d.want(Ack, ReasonExit)
+			id := labels[LabelJob]
+			if want := "1m0s 2 " + id; len(d.agains) != 1 || d.agains[0] != want || b.result().Job != id {
+				t.Fatalf("tried again %q, want %s; result %+v", d.agains, want, b.result())
+			}
+			b.attempt = 2
+			next := b.send("next", id, false, body)
+			b.docker.named(t, b.record.started[1].ContainerName).exit(0)
+			synctest.Wait()
+			next.want(Ack, "")
+		})
+	}
+}
+
+// TestRetryOverran: a container that an earlier process stopped for its time limit, and whose end nobody saw, has
+// run into that.
+func TestRetryOverran(t *testing.T) {
+	body := strings.Replace(retried, `"Retry"`, `"Timeout":"1m","Retry"`, 1)
+	for _, tt := range []struct {
+		ran    time.Duration
+		code   int
+		oom    bool
+		reason string
+	}{
+		{61 * time.Second, 137, false, ReasonTimeout},
+		{61 * time.Second, 143, false, ReasonTimeout},
+		{59 * time.Second, 137, false, ReasonKilled},
+		{61 * time.Second, 1, false, ReasonExit},
+		{61 * time.Second, 137, true, ReasonOOM},
+	} {
+		onBench(t, nil, func(b *bench) {
+			labels := identify(Job{Queue: "q", MessageID: "id", Body: []byte(body)}).labels(false)
+			labels[LabelAttempt] = "1"
+			c := b.leave("web", "exited", labels)
+			c.State.FinishedAt, c.State.ExitCode, c.State.OOMKilled = c.State.StartedAt.Add(tt.ran), tt.code, tt.oom
+			b.send("m", "id", true, body)
+			if r := b.result(); r.Reason != tt.reason {
+				t.Errorf("%+v: result %+v", tt, r)
+			}
+		})
+	}
+}
+
+// TestRetryDoubledWhileSettled: what comes twice of the last attempt while that is being settled is the same job.
+func TestRetryDoubledWhileSettled(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.stores, b.attempt = true, 3
+		held := make(chan struct{})
+		b.beforeStore = func() { <-held }
+		d := b.send("m", "id", false, retried)
+		b.beforeStore = nil
+		b.docker.named(t, "web").exit(1)
+		synctest.Wait()
+		twice := b.send("twice", "id", false, retried)
+		close(held)
+		synctest.Wait()
+		d.want(Ack, ReasonExit)
+		twice.want(Ack, ReasonExit)
+		if d.copies+twice.copies != 1 || len(b.record.results) != 1 {
+			t.Errorf("%d dead letters, %d results", d.copies+twice.copies, len(b.record.results))
+		}
+	})
+}
+
+// TestRefusedStop: what the engine refused to stop has not been stopped.
+func TestRefusedStop(t *testing.T) {
+	for call, body := range map[string]string{
+		"stop":   `{"Command":"stop","Container":"web"}`,
+		"kill ":  `{"Command":"kill","Container":"web"}`,
+		"remove": `{"Command":"remove","Container":"web","Options":{"Force":true}}`,
+	} {
+		onBench(t, nil, func(b *bench) {
+			d := b.send("m", "id", false, retried)
+			b.docker.before[call] = []error{dockerapi.ErrInvalid}
+			b.send(call, "s", false, body).want(DeadLetter, ReasonBadRequest)
+			b.docker.named(t, "web").exit(1)
+			synctest.Wait()
+			if d.want(Ack, ReasonExit); len(d.agains) != 1 {
+				t.Errorf("%s: not tried again", call)
+			}
+		})
+	}
 }

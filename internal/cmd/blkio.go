@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 
@@ -49,7 +50,7 @@ func parseThrottleIOps(s string) (dockerapi.ThrottleDevice, error) {
 
 func cutBlockDevice(s string) (device, value string, err error) {
 	device, value, ok := strings.Cut(s, ":")
-	if !ok || !strings.HasPrefix(device, "/dev/") {
+	if !ok || !strings.HasPrefix(device, "/dev/") || path.Clean(device) != device {
 		return "", "", fmt.Errorf("expected a device below /dev, a colon and a number, got %s", quote(s))
 	}
 	return device, value, nil

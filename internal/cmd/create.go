@@ -79,6 +79,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 		case holder.State.Status == "removing" && !holder.State.Ended():
 			// Never started, and soon no more.
 		case r.owns(t, holder):
+			t.pool.jobs.adopt(t, holder)
 			return holder.ID, &holder, cuts > 0, nil
 		case t.pool.jobs.lingers(holder.ID):
 			if err := r.takeName(t, holder); err != nil {
@@ -172,7 +173,7 @@ func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.pool.jobs.rename(t, c.Name)
+		t.pool.jobs.adopt(t, c)
 		return &c, nil
 	}
 	t.container.Store(nil)

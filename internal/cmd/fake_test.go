@@ -630,6 +630,7 @@ type bench struct {
 
 	beforeFence, beforeStore, beforeAgain func() // of the deliveries to come
 	copy                                  string // of the deliveries to come
+	change                                func(*Job)
 }
 
 // onBench runs a test inside a bubble, with a pool. The pool must have ended when the test returns;
@@ -750,6 +751,9 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 			d.copies++
 			return nil
 		}
+	}
+	if b.change != nil {
+		b.change(&j)
 	}
 	b.jobs <- j
 	return d

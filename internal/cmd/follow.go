@@ -26,7 +26,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 		return res, nil, nil
 	}
 	t.container.Store(&id)
-	res.ContainerID, res.ContainerName = id, t.name
+	res.Job, res.ContainerID, res.ContainerName = t.id, id, t.name
 
 	f := &following{task: t, run: r, id: id, startSent: !fresh}
 	if r.foreground() && (r.Stdout || r.Stderr) {
@@ -60,12 +60,12 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 		}
 		return res, nil, nil
 	}
-	res.exit(state, t.endAsked.Load(), f.overdue)
+	res.exit(state, t.endAsked.Load() > 0, f.overdue)
 	if f.gap && state.ExitCode == exitUnknown {
 		res.unknown()
 	}
 	if r.Retry != nil {
-		r.Retry.attempts(&res, t.attempt, t.endAsked.Load())
+		r.Retry.attempts(&res, t.attempt, t.endAsked.Load() > 0)
 	}
 	if r.Remove {
 		return res, func() error { return t.discard(id, false) }, nil
@@ -148,6 +148,9 @@ func (f *following) follow() (dockerapi.State, error) {
 				// What a container writes while its engine is down is in no log, unless the
 				// engine finds it running again.
 				f.lost = f.lost || f.gap && f.out != nil
+				if f.adopted && f.overdue == 0 {
+					f.overdue = f.run.overran(c.State, f.pool.Timeout)
+				}
 				return c.State, nil
 			}
 			if f.run.foreground() {

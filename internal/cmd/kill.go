@@ -36,12 +36,14 @@ func (k *Kill) ends() bool {
 }
 
 func (k *Kill) do(t *task) (Result, func() error, error) {
-	if k.ends() {
-		t.asksEnd(k.Container)
-	}
-	return t.change(k.Container, func() error {
+	call := t.onceMore(func() error {
 		return t.pool.Docker.KillContainer(t.ctx, k.Container, k.Signal)
 	}, func(err error) bool {
 		return errors.Is(err, dockerapi.ErrConflict) && t.is(k.Container, dockerapi.State.Ended)
 	})
+	ask := t.try
+	if k.ends() {
+		ask = func(call func() error) error { return t.askEnd(k.Container, call) }
+	}
+	return t.containerResult(k.Container, ask(call))
 }

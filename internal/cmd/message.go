@@ -33,7 +33,7 @@ func lasts(c Command) bool {
 
 // streamKey is the key that asks for the output as it comes.
 func streamKey[T any](field func(*T) *bool) key[T] {
-	return boolKey("Stream", "send the output to the message's reply_to as it comes, see below", field)
+	return boolKey("Stream", "send the output to the message's reply_to as it comes, see [Answers](#answers)", field)
 }
 
 // streams tells whether a command is asked for its output as it comes.

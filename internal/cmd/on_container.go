@@ -33,25 +33,36 @@ func decodeOn[T any, C interface {
 // first answer was lost, or the message was delivered before: done tells whether the refusal of the
 // second shows that the first was carried out. It may be nil.
 func (t *task) change(ref string, call func() error, done func(err error) bool) (Result, func() error, error) {
+	err := t.try(t.onceMore(call, done))
+	return t.containerResult(ref, err)
+}
+
+// onceMore makes a call of call that knows by done whether it was made before.
+func (t *task) onceMore(call func() error, done func(err error) bool) func() error {
 	again := t.again.Load()
-	err := t.try(func() error {
+	return func() error {
 		err := call()
 		if again && err != nil && done != nil && done(err) {
 			return nil
 		}
 		again = again || errors.Is(err, dockerapi.ErrUnreachable)
 		return err
-	})
-	return t.containerResult(ref, err)
+	}
 }
 
-// asksEnd records that a message asks for the end of a container: it is then no surprise.
-func (t *task) asksEnd(ref string) []*task {
+// askEnd asks for the end of a container by call, which is then no surprise to the run that has it.
+func (t *task) askEnd(ref string, call func() error) error {
 	runs := t.pool.jobs.runs(ref)
 	for _, r := range runs {
-		r.endAsked.Store(true)
+		r.endAsked.Add(1)
 	}
-	return runs
+	err := t.try(call)
+	if err != nil && !final(err) { // the engine has refused it
+		for _, r := range runs {
+			r.endAsked.Add(-1)
+		}
+	}
+	return err
 }
 
 // lookInto finds the container ref for a command that gets into it, where the policy allows that.

@@ -111,13 +111,13 @@ func (p *Pool) Run(ctx context.Context, jobs <-chan Job) (left int) {
 // is known: then it is settled with that, or at once.
 func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 	ident := identify(j)
-	k, earlier := p.jobs.recognise(ident, j)
+	k, earlier, id := p.jobs.recognise(ident, j)
 	switch k {
 	case joined:
-		p.Log.Info("message came again; joined to its job", "job", earlier.id)
+		p.Log.Info("message came again; joined to its job", "job", id)
 		return nil
 	case finished:
-		p.Log.Info("message came again after it was settled; acked", "job", ident.id)
+		p.Log.Info("message came again after it was settled; acked", "job", id)
 		if err := j.Settle(ctx, Ack, Result{Job: ident.id}); err != nil {
 			p.Log.Warn("message not acked", "job", ident.id, "error", err)
 		}

@@ -1390,7 +1390,7 @@ func TestRecognisePrefers(t *testing.T) {
 				g.unanswered(t)
 			}
 		}
-		if k, found := g.recognise(identify(lost), lost); k != joined || found != tasks[false] {
+		if k, found, _ := g.recognise(identify(lost), lost); k != joined || found != tasks[false] {
 			t.Fatal("joined to one that may be settled")
 		}
 	}

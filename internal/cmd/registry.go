@@ -46,26 +46,26 @@ const (
 // recognise looks a delivery up. A delivery with a message_id is known by its key. One without is
 // known by its digest, only if it is marked as redelivered, and only as that of a job whose own
 // delivery is lost: equal messages without an id are different jobs. The task is that job's, where it is
-// at work.
-func (g *registry) recognise(i identity, j Job) (known, *task) {
+// at work, and id its id.
+func (g *registry) recognise(i identity, j Job) (k known, t *task, id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if i.stable {
 		if t := g.byKey[i.key()]; t != nil {
-			if t.copy != i.copy || t.kept && !j.Redelivered {
+			if t.copy != i.copy || t.kept && !j.Redelivered && i.attempt == 1 {
 				// A dead letter of the job that was sent again: an ack would lose it.
-				return returned, t
+				return returned, t, t.id
 			}
 			t.join(j)
-			return joined, t
+			return joined, t, t.id
 		}
 		if at, ok := g.done[i.copyKey()]; ok && time.Since(at) < recent {
-			return finished, nil
+			return finished, nil, i.id
 		}
-		return unknown, nil
+		return unknown, nil, i.id
 	}
 	if !j.Redelivered {
-		return unknown, nil
+		return unknown, nil, i.id
 	}
 	var found *task
 	for t := range g.live {
@@ -75,10 +75,10 @@ func (g *registry) recognise(i identity, j Job) (known, *task) {
 		}
 	}
 	if found == nil {
-		return unknown, nil
+		return unknown, nil, i.id
 	}
 	found.join(j)
-	return joined, found
+	return joined, found, found.id
 }
 
 // add registers a task, and puts it behind the last command on the same container.
@@ -206,7 +206,7 @@ func (g *registry) remember(t *task, v Verdict) {
 		for i.attempt = 1; i.attempt < t.attempt; i.attempt++ {
 			delete(g.done, i.copyKey())
 		}
-		if t.attempt == 1 || !t.stored {
+		if t.attempt == 1 {
 			return
 		}
 	}
@@ -321,10 +321,19 @@ func (g *registry) retire(id string) {
 	g.retired[id] = struct{}{}
 }
 
-// rename gives t the name of a container that it has found.
-func (g *registry) rename(t *task, name string) {
+// adopt makes t the job that a container which it has claimed was made for. Without a message_id only the
+// container knows that job's id.
+func (g *registry) adopt(t *task, c dockerapi.Container) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if id := c.Labels[LabelJob]; !t.stable && id != "" {
+		t.id = id
+		t.log = t.pool.Log.With("job", id)
+	}
+	if t.name == c.Name {
+		return
+	}
+	name := c.Name
 	g.passed(t.name, t.order)
 	t.name = name
 	if g.latest[name] == nil {

@@ -30,16 +30,17 @@ func (r *Remove) Target() string { return r.Container }
 
 func (r *Remove) do(t *task) (Result, func() error, error) {
 	for _, run := range t.pool.jobs.runs(r.Container) {
-		if r.Force {
-			run.endAsked.Store(true)
-		}
 		if run.stopped.Load() {
 			t.letEnd(run)
 		}
 	}
 	// What is gone when we ask again went by our own earlier request, whose answer was lost.
 	again := t.again.Load()
-	err := t.try(func() error {
+	ask := t.try
+	if r.Force {
+		ask = func(call func() error) error { return t.askEnd(r.Container, call) }
+	}
+	err := ask(func() error {
 		err := t.pool.Docker.RemoveContainer(t.ctx, r.Container, dockerapi.RemoveOptions{Volumes: r.Volumes, Force: r.Force})
 		switch {
 		case errors.Is(err, dockerapi.ErrRemovalInProgress):

@@ -170,6 +170,16 @@ func (r *Run) restarts() bool {
 	return h != nil && h.RestartPolicy != nil && h.RestartPolicy.Name != "" && h.RestartPolicy.Name != "no"
 }
 
+// overran returns the time limit that a container which has ended seems to have run into, as nobody saw: an
+// earlier process has stopped it then. 0: none.
+func (r *Run) overran(s dockerapi.State, pool time.Duration) time.Duration {
+	limit := r.timeLimit(pool)
+	if limit == 0 || s.OOMKilled || !outsideSignal(s.ExitCode-128) || s.FinishedAt.Sub(s.StartedAt) < limit {
+		return 0
+	}
+	return limit
+}
+
 // timeLimit is the longest that the container may run; 0: no limit.
 func (r *Run) timeLimit(pool time.Duration) time.Duration {
 	if pool > 0 && (r.Timeout == 0 || pool < r.Timeout) {

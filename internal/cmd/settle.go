@@ -195,16 +195,19 @@ func (t *task) store(j Job, v Verdict, r Result) (err error) {
 
 // tell sends the result to those who want it: behind all output.
 func (t *task) tell(j Job, r Result) error {
-	if err := t.live.flush(t.ctx); err != nil {
-		return err
+	record, reply := j.Record != nil && !t.recorded, j.Reply != nil && !t.told[j.ReplyTo]
+	if reply {
+		if err := t.live.flush(t.ctx); err != nil {
+			return err
+		}
 	}
-	if j.Record != nil && !t.recorded {
+	if record {
 		if err := j.Record(t.ctx, r); err != nil {
 			return err
 		}
 		t.recorded = true
 	}
-	if j.Reply != nil && !t.told[j.ReplyTo] {
+	if reply {
 		if err := j.Reply(t.ctx, r); err != nil {
 			return err
 		}

@@ -38,8 +38,8 @@ func (s *Stop) Verb() string { return "stop" }
 func (s *Stop) Target() string { return s.Container }
 
 func (s *Stop) do(t *task) (Result, func() error, error) {
-	runs := t.asksEnd(s.Container)
-	err := t.try(func() error {
+	runs := t.pool.jobs.runs(s.Container)
+	err := t.askEnd(s.Container, func() error {
 		return t.pool.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Signal: s.Signal})
 	})
 	if err == nil {

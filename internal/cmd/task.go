@@ -38,7 +38,7 @@ type task struct {
 	superseded chan struct{}   // closed when another task has taken the message over
 
 	again     atomic.Bool            // a delivery was marked as redelivered
-	endAsked  atomic.Bool            // a message asked for the end of the container
+	endAsked  atomic.Int32           // how many messages asked for the end of the container, and were not refused
 	stopped   atomic.Bool            // a message's stop of the container succeeded
 	container atomic.Pointer[string] // the container's id, once known
 	leaves    atomic.Bool            // the container has ended, and is to be removed
