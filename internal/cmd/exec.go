@@ -12,7 +12,7 @@ import (
 
 // Exec runs a program in a running container, as `docker exec` does.
 type Exec struct {
-	Container  string // name or id
+	Ref
 	Cmd        []string
 	Detach     bool // done when it has started
 	Input      []byte
@@ -28,13 +28,12 @@ type Exec struct {
 }
 
 var (
-	execKeys = []key[Exec]{
-		containerKey(func(e *Exec) *string { return &e.Container }),
-		{name: "Cmd", form: formArray, help: "the program and its arguments", decode: func(e *Exec, v json.RawMessage) error {
+	execKeys = append(refKeys(func(e *Exec) *Ref { return &e.Ref }),
+		key[Exec]{name: "Cmd", form: formArray, help: "the program and its arguments", decode: func(e *Exec, v json.RawMessage) error {
 			return decodeCommandLine(&e.Cmd, v)
 		}},
 		streamKey(func(e *Exec) *bool { return &e.Stream }),
-	}
+	)
 	execOptions = []key[Exec]{
 		boolKey("Detach", "done when it has started; its output is not shown", func(e *Exec) *bool { return &e.Detach }),
 		{name: "Env", form: formPairs, help: "environment variables", set: func(e *Exec, v []string) error {
@@ -76,9 +75,6 @@ func decodeExec(members []member) (Command, error) {
 
 // Verb implements Command.
 func (e *Exec) Verb() string { return "exec" }
-
-// Target implements Command.
-func (e *Exec) Target() string { return e.Container }
 
 // execPoll is how often a program is looked at whose end nobody tells.
 const execPoll = 500 * time.Millisecond

@@ -620,6 +620,7 @@ type bench struct {
 	pool    *Pool
 	gate    *Gate
 	jobs    chan Job
+	control chan Job
 	stop    context.CancelFunc // ends the work context
 	done    chan int
 	mu      sync.Mutex
@@ -637,7 +638,7 @@ type bench struct {
 // it is ended here where the test did not.
 func onBench(t *testing.T, change func(*Config), test func(b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bench{t: t, docker: newFakeDocker(), record: new(record), gate: new(Gate), jobs: make(chan Job), done: make(chan int, 1)}
+		b := &bench{t: t, docker: newFakeDocker(), record: new(record), gate: new(Gate), jobs: make(chan Job), control: make(chan Job), done: make(chan int, 1)}
 		cfg := Config{
 			Docker: b.docker, Reporter: b.record, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug})), Gate: b.gate,
 			Host: "here", Concurrency: 2, Pull: "missing", Capture: 1 << 10, MaxMessage: 1 << 20,
@@ -649,7 +650,7 @@ func onBench(t *testing.T, change func(*Config), test func(b *bench)) {
 		b.pool.lingers = 0 // but where a test is about it
 		ctx, cancel := context.WithCancel(t.Context())
 		b.stop = cancel
-		go func() { b.done <- b.pool.Run(ctx, b.jobs) }()
+		go func() { b.done <- b.pool.Run(ctx, b.jobs, b.control) }()
 		synctest.Wait()
 		test(b)
 		b.close()
@@ -670,6 +671,7 @@ func (b *bench) close() {
 	defer b.mu.Unlock()
 	if b.jobs != nil {
 		close(b.jobs)
+		close(b.control)
 		b.jobs = nil
 	}
 }
@@ -755,7 +757,11 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 	if b.change != nil {
 		b.change(&j)
 	}
-	b.jobs <- j
+	if j.Control {
+		b.control <- j
+	} else {
+		b.jobs <- j
+	}
 	return d
 }
 

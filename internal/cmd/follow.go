@@ -75,7 +75,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 
 // final tells whether err ends a command without a result.
 func final(err error) bool {
-	return errors.Is(err, errNotBegun) || errors.Is(err, context.Canceled)
+	return errors.Is(err, errNotBegun) || errors.Is(err, errCancelled) || errors.Is(err, context.Canceled)
 }
 
 // A following is one run's container on its way from creation to exit.

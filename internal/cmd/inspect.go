@@ -7,16 +7,13 @@ import (
 
 // Inspect tells what the engine knows of a container, as `docker inspect` does: as output.
 type Inspect struct {
-	Container string // name or id
+	Ref
 }
 
-var inspectKeys = []key[Inspect]{containerKey(func(i *Inspect) *string { return &i.Container })}
+var inspectKeys = refKeys(func(i *Inspect) *Ref { return &i.Ref })
 
 // Verb implements Command.
 func (i *Inspect) Verb() string { return "inspect" }
-
-// Target implements Command.
-func (i *Inspect) Target() string { return i.Container }
 
 func (i *Inspect) do(t *task) (Result, func() error, error) {
 	c, err := t.lookInto(i.Container)

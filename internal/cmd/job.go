@@ -36,6 +36,10 @@ type Job struct {
 	// other error is the context's.
 	Again func(ctx context.Context, delay time.Duration, attempt int, id string) error
 
+	// Control says that the message came by the queue for commands that must not wait. Queue is the one that
+	// this belongs to.
+	Control bool
+
 	// Invalid is why the message is not to be carried out, whatever its body says; nil: that decides.
 	Invalid error
 

@@ -9,12 +9,12 @@ import (
 
 // Kill sends a signal to a container, as `docker kill` does.
 type Kill struct {
-	Container string // name or id
-	Signal    string // empty: KILL
+	Ref
+	Signal string // empty: KILL
 }
 
 var (
-	killKeys    = []key[Kill]{containerKey(func(k *Kill) *string { return &k.Container })}
+	killKeys    = refKeys(func(k *Kill) *Ref { return &k.Ref })
 	killOptions = []key[Kill]{
 		textKey("Signal", "the signal, such as `HUP`; left out: `KILL`", func(k *Kill) *string { return &k.Signal }),
 	}
@@ -22,9 +22,6 @@ var (
 
 // Verb implements Command.
 func (k *Kill) Verb() string { return "kill" }
-
-// Target implements Command.
-func (k *Kill) Target() string { return k.Container }
 
 // ends tells whether the signal is meant to end the container.
 func (k *Kill) ends() bool {

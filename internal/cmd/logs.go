@@ -11,7 +11,7 @@ import (
 
 // Logs shows what a container has written, as `docker logs` does.
 type Logs struct {
-	Container  string // name or id
+	Ref
 	Follow     bool   // until the container ends
 	Since      string // a time, or how long ago; empty: from the beginning
 	Until      string // the same; empty: to the end
@@ -22,7 +22,7 @@ type Logs struct {
 }
 
 var (
-	logsKeys    = []key[Logs]{containerKey(func(l *Logs) *string { return &l.Container }), streamKey(func(l *Logs) *bool { return &l.Stream })}
+	logsKeys    = append(refKeys(func(l *Logs) *Ref { return &l.Ref }), streamKey(func(l *Logs) *bool { return &l.Stream }))
 	logsOptions = []key[Logs]{
 		boolKey("Follow", "until the container ends", func(l *Logs) *bool { return &l.Follow }),
 		textKey("Since", "from that time (`2026-01-02T15:04:05Z`, seconds since 1970), or from so long ago (`42m`)", func(l *Logs) *string { return &l.Since }, checkLogTime),
@@ -41,9 +41,6 @@ var (
 
 // Verb implements Command.
 func (l *Logs) Verb() string { return "logs" }
-
-// Target implements Command.
-func (l *Logs) Target() string { return l.Container }
 
 func (l *Logs) do(t *task) (Result, func() error, error) {
 	c, err := t.lookInto(l.Container)

@@ -49,6 +49,15 @@ func streams(c Command) bool {
 	return false
 }
 
+// shortly tells whether a command is one for the control queue, which nothing is to hold up.
+func shortly(c Command) bool {
+	switch c.(type) {
+	case *Run, *Pull:
+		return false
+	}
+	return true
+}
+
 // A verb is one value of the message's Command key. decode gets the message's other members.
 type verb struct {
 	name, alias string
@@ -87,7 +96,7 @@ func command[T any](name string, keys, options []key[T], decode func([]member) (
 
 func onContainer[T any, C interface {
 	*T
-	Command
+	commandOn
 }](name string, keys, options []key[T]) verb {
 	return command(name, keys, options, decodeOn[T, C](name, keys, options))
 }

@@ -23,11 +23,11 @@ func TestDecode(t *testing.T) {
 		{`{"Command":"run","Image":"a","Options":{"Attach":[],"Entrypoint":""}}`, &Run{Image: "a", Entrypoint: []string{""}}},
 		{`{"Command":"run","Image":"a","Options":{"Entrypoint":[]}}`, &Run{Image: "a", Entrypoint: []string{""}}},
 		{`{"Command":"run","Image":"a","Options":{"Detach":true,"Remove":true}}`, &Run{Image: "a", Detach: true, Remove: true}},
-		{`{"Command":"stop","Container":"web"}`, &Stop{Container: "web"}},
-		{`{"Command":"stop","Container":"web","Options":{"Time":5}}`, &Stop{Container: "web", Time: &five}},
-		{`{"Command":"stop","Container":"web","Options":{"Time":0}}`, &Stop{Container: "web", Time: &zero}},
-		{`{"Command":"remove","Container":"0123abc","Options":{"Volumes":true,"Force":true}}`, &Remove{Container: "0123abc", Volumes: true, Force: true}},
-		{`{"Command":"rm","Container":"a.b-c_d","Options":{"Force":false}}`, &Remove{Container: "a.b-c_d"}},
+		{`{"Command":"stop","Container":"web"}`, &Stop{Ref: Ref{Container: "web"}}},
+		{`{"Command":"stop","Container":"web","Options":{"Time":5}}`, &Stop{Ref: Ref{Container: "web"}, Time: &five}},
+		{`{"Command":"stop","Container":"web","Options":{"Time":0}}`, &Stop{Ref: Ref{Container: "web"}, Time: &zero}},
+		{`{"Command":"remove","Container":"0123abc","Options":{"Volumes":true,"Force":true}}`, &Remove{Ref: Ref{Container: "0123abc"}, Volumes: true, Force: true}},
+		{`{"Command":"rm","Container":"a.b-c_d","Options":{"Force":false}}`, &Remove{Ref: Ref{Container: "a.b-c_d"}}},
 	} {
 		got, err := Decode([]byte(tt.body), 1<<20, false)
 		if err != nil {
@@ -90,8 +90,8 @@ func TestDecodeErrors(t *testing.T) {
 		{`{"Command":"run","Image":"a","Options":{"Attach":["screen"]}}`, `Options.Attach: unknown stream "screen"; expected "STDIN", "STDOUT" or "STDERR"`},
 		{`{"Command":"run","Image":"a","Options":{"Remove":"true"}}`, `Options.Remove: expected true or false, got a string`},
 		{`{"Command":"run","Image":"a","Options":{"Detach":true,"Attach":["STDOUT"]}}`, `Options: only one of Attach and Detach can be given; a detached run is done when its container has started`},
-		{`{"Command":"stop"}`, `key "Container" is missing; stop needs the name or id of a container`},
-		{`{"Command":"stop","Container":"a","Image":"b"}`, `unknown key "Image"; stop takes "Container" and "Options"`},
+		{`{"Command":"stop"}`, `key "Container" is missing; stop needs the name or id of a container, or a Job`},
+		{`{"Command":"stop","Container":"a","Image":"b"}`, `unknown key "Image"; stop takes "Container", "Job" and "Options"`},
 		{`{"Command":"stop","Container":"a/b"}`, `Container: "a/b" is not a container's name; it has letters, digits, and behind the first also _ . -`},
 		{`{"Command":"stop","Container":"a","Options":{"Time":"5"}}`, `Options.Time: expected a whole number of seconds, got a string`},
 		{`{"Command":"stop","Container":"a","Options":{"Time":1.5}}`, `Options.Time: expected a whole number of seconds from 0 to 2147483647, got "1.5"`},

@@ -7,23 +7,53 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// containerKey is the key of the container that a command is for.
-func containerKey[T any](field func(*T) *string) key[T] {
-	return textKey("Container", "name or id", field, checkRef)
+// A Ref is the container that a command is for.
+type Ref struct {
+	Container string // name or id
+	Job       string // in place of that, the job that has it
+}
+
+// Target implements Command.
+func (r *Ref) Target() string { return r.Container }
+
+func (r *Ref) of() *Ref { return r }
+
+// A commandOn is a command for a container.
+type commandOn interface {
+	Command
+	of() *Ref
+}
+
+// refKeys are the keys that say which container a command is for.
+func refKeys[T any](field func(*T) *Ref) []key[T] {
+	return []key[T]{
+		textKey("Container", "name or id", func(c *T) *string { return &field(c).Container }, checkRef),
+		textKey("Job", "in place of Container, the job that it was made for: the message_id of its message", func(c *T) *string { return &field(c).Job }, checkJob),
+	}
+}
+
+func checkJob(s string) error {
+	if s == "" || len(s) > 4*255 { // bytes that are not UTF-8 are written with four
+		return fmt.Errorf("expected a job's id, got %s", quote(s))
+	}
+	return nil
 }
 
 // decodeOn makes the decoder of a command on a container.
 func decodeOn[T any, C interface {
 	*T
-	Command
+	commandOn
 }](verb string, keys, options []key[T]) func([]member) (Command, error) {
 	return func(members []member) (Command, error) {
 		c := C(new(T))
 		if err := decodeKeys((*T)(c), verb, members, keys, options); err != nil {
 			return nil, err
 		}
-		if c.Target() == "" {
-			return nil, fmt.Errorf(`key "Container" is missing; %s needs the name or id of a container`, verb)
+		switch r := c.of(); {
+		case r.Container == "" && r.Job == "":
+			return nil, fmt.Errorf(`key "Container" is missing; %s needs the name or id of a container, or a Job`, verb)
+		case r.Container != "" && r.Job != "":
+			return nil, errors.New("only one of Container and Job can be given")
 		}
 		return c, nil
 	}

@@ -8,24 +8,21 @@ import (
 
 // Pause stops a container's processes where they are, as `docker pause` does.
 type Pause struct {
-	Container string // name or id
+	Ref
 }
 
 // Unpause lets them go on, as `docker unpause` does.
 type Unpause struct {
-	Container string // name or id
+	Ref
 }
 
 var (
-	pauseKeys   = []key[Pause]{containerKey(func(p *Pause) *string { return &p.Container })}
-	unpauseKeys = []key[Unpause]{containerKey(func(u *Unpause) *string { return &u.Container })}
+	pauseKeys   = refKeys(func(p *Pause) *Ref { return &p.Ref })
+	unpauseKeys = refKeys(func(u *Unpause) *Ref { return &u.Ref })
 )
 
 // Verb implements Command.
 func (p *Pause) Verb() string { return "pause" }
-
-// Target implements Command.
-func (p *Pause) Target() string { return p.Container }
 
 func (p *Pause) do(t *task) (Result, func() error, error) {
 	return t.change(p.Container, func() error {
@@ -37,9 +34,6 @@ func (p *Pause) do(t *task) (Result, func() error, error) {
 
 // Verb implements Command.
 func (u *Unpause) Verb() string { return "unpause" }
-
-// Target implements Command.
-func (u *Unpause) Target() string { return u.Container }
 
 func (u *Unpause) do(t *task) (Result, func() error, error) {
 	return t.change(u.Container, func() error {

@@ -71,10 +71,10 @@ func NewPool(cfg Config) *Pool {
 	}
 }
 
-// Run carries out jobs until the channel is closed, then gives back what has not begun and waits
+// Run carries out jobs, and those of the control queue beside them, until both channels are closed; then it gives back what has not begun and waits
 // for the rest. The end of ctx leaves jobs where they are: their containers run on, their messages
 // stay unsettled. Run returns how many were left so; it is called once.
-func (p *Pool) Run(ctx context.Context, jobs <-chan Job) (left int) {
+func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 	settling, stopSettling := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSettling()
 	p.settling = settling
@@ -87,7 +87,22 @@ func (p *Pool) Run(ctx context.Context, jobs <-chan Job) (left int) {
 
 	var abandoned atomic.Int64
 	seq := int64(0)
-	for j := range jobs {
+	for jobs != nil || control != nil {
+		var j Job
+		var ok bool
+		select {
+		case j, ok = <-jobs:
+			if !ok {
+				jobs = nil
+			}
+		case j, ok = <-control:
+			if !ok {
+				control = nil
+			}
+		}
+		if !ok {
+			continue
+		}
 		seq++
 		t := p.accept(ctx, j, seq)
 		if t == nil {
@@ -131,7 +146,9 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 		log:       p.Log.With("job", ident.id),
 		arrived:   make(chan struct{}, 1),
 		order:     newOrder(),
+		control:   j.Control,
 		recalled:  make(chan struct{}),
+		cancelled: make(chan struct{}),
 		over:      make(chan struct{}),
 		ended:     make(chan struct{}),
 		remaining: []Job{j},
@@ -149,7 +166,7 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 	if t.invalid == nil {
 		p.pending.add(t)
 	}
-	if lasts(t.cmd) && t.before == nil && t.earlier == nil {
+	if lasts(t.cmd) && !t.control && t.before == nil && t.earlier == nil {
 		t.place = p.slots.request()
 	}
 	return t

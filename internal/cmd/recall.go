@@ -12,6 +12,7 @@ import (
 type order struct {
 	effective chan struct{} // closed when the command has taken effect, or never will
 	givenBack atomic.Bool   // set before: the message went back, and what is behind it must go back too
+	begun     atomic.Bool   // the engine is, or was, asked for something
 	once      sync.Once
 }
 
@@ -42,18 +43,19 @@ func (p *pending) add(t *task) {
 	p.tasks[t] = struct{}{}
 }
 
-// begin ends the wait of a task whose turn has come. It returns false where the task was recalled.
+// begin ends the wait of a task whose turn has come. It returns false where the task was recalled, or cancelled.
 func (p *Pool) begin(t *task) bool {
 	for {
 		p.pending.mu.Lock()
 		if _, waits := p.pending.tasks[t]; waits && !p.away() && !p.goesBack(t) {
 			delete(p.pending.tasks, t)
 			p.pending.mu.Unlock()
+			t.order.begun.Store(true)
 			return true
 		}
 		p.pending.mu.Unlock()
 		p.recall()
-		if t.wasRecalled() {
+		if t.wasRecalled() || t.wasCancelled() {
 			return false
 		}
 	}
@@ -139,4 +141,12 @@ func (t *task) wasRecalled() bool {
 func (t *task) unbegin() bool {
 	t.pool.pending.add(t)
 	return !t.pool.begin(t)
+}
+
+// notBegun is why a task has not begun.
+func (t *task) notBegun() error {
+	if t.wasCancelled() {
+		return errCancelled
+	}
+	return errNotBegun
 }

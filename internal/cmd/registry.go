@@ -20,6 +20,7 @@ type registry struct {
 	done    map[string]time.Time // settled jobs with a message_id, and when
 	forget  []string             // copyKeys of done, oldest first
 	retired map[string]struct{}  // ids of containers that belong to no message any more
+	cancels map[string]time.Time // ids of jobs that a message asked to end, whose messages have not come
 	latest  map[string]*order    // for each container's name, the last command on it that may not have taken effect
 }
 
@@ -29,6 +30,7 @@ func newRegistry() registry {
 		byKey:   make(map[string]*task),
 		done:    make(map[string]time.Time),
 		retired: make(map[string]struct{}),
+		cancels: make(map[string]time.Time),
 		latest:  make(map[string]*order),
 	}
 }
@@ -81,7 +83,8 @@ func (g *registry) recognise(i identity, j Job) (k known, t *task, id string) {
 	return joined, found, found.id
 }
 
-// add registers a task, and puts it behind the last command on the same container.
+// add registers a task, and puts it behind the last command on the same container. One from the control
+// queue is in nobody's way, and waits for none that has not begun.
 func (g *registry) add(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -89,9 +92,14 @@ func (g *registry) add(t *task) {
 	if t.stable {
 		g.byKey[t.key()] = t
 	}
-	if t.name != "" {
-		t.before = g.latest[t.name]
+	before := g.latest[t.name]
+	switch {
+	case t.name == "":
+	case !t.control:
+		t.before = before
 		g.latest[t.name] = t.order
+	case before != nil && before.begun.Load():
+		t.before = before
 	}
 }
 

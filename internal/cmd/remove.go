@@ -9,13 +9,13 @@ import (
 
 // Remove removes a container, as `docker rm` does.
 type Remove struct {
-	Container string // name or id
-	Volumes   bool   // its anonymous volumes too
-	Force     bool   // killed first if it runs
+	Ref
+	Volumes bool // its anonymous volumes too
+	Force   bool // killed first if it runs
 }
 
 var (
-	removeKeys    = []key[Remove]{containerKey(func(r *Remove) *string { return &r.Container })}
+	removeKeys    = refKeys(func(r *Remove) *Ref { return &r.Ref })
 	removeOptions = []key[Remove]{
 		boolKey("Volumes", "remove its anonymous volumes too", func(r *Remove) *bool { return &r.Volumes }),
 		boolKey("Force", "kill it first if it runs", func(r *Remove) *bool { return &r.Force }),
@@ -24,9 +24,6 @@ var (
 
 // Verb implements Command.
 func (r *Remove) Verb() string { return "remove" }
-
-// Target implements Command.
-func (r *Remove) Target() string { return r.Container }
 
 func (r *Remove) do(t *task) (Result, func() error, error) {
 	for _, run := range t.pool.jobs.runs(r.Container) {

@@ -8,14 +8,13 @@ import (
 
 // Rename gives a container another name, as `docker rename` does.
 type Rename struct {
-	Container string // name or id
-	NewName   string
+	Ref
+	NewName string
 }
 
-var renameKeys = []key[Rename]{
-	containerKey(func(r *Rename) *string { return &r.Container }),
+var renameKeys = append(refKeys(func(r *Rename) *Ref { return &r.Ref }),
 	textKey("NewName", "the name it is to have", func(r *Rename) *string { return &r.NewName }, checkName),
-}
+)
 
 func decodeRename(members []member) (Command, error) {
 	c, err := decodeOn[Rename, *Rename]("rename", renameKeys, nil)(members)
@@ -27,9 +26,6 @@ func decodeRename(members []member) (Command, error) {
 
 // Verb implements Command.
 func (r *Rename) Verb() string { return "rename" }
-
-// Target implements Command.
-func (r *Rename) Target() string { return r.Container }
 
 func (r *Rename) do(t *task) (Result, func() error, error) {
 	return t.change(r.Container, func() error {

@@ -63,6 +63,7 @@ const (
 	ReasonCommandNotFound = "command-not-found"      // exit code 127, as docker has it
 	ReasonNotExecutable   = "command-not-executable" // exit code 126
 	ReasonEngine          = "engine"                 // the engine failed
+	ReasonCancelled       = "cancelled"              // a message asked for its end before it had started
 	ReasonInternal        = "internal"               // a fault of this program
 )
 
@@ -71,7 +72,7 @@ func verdict(r Result) Verdict {
 	switch {
 	case r.Retrying:
 		return TryAgain
-	case r.Status == Succeeded, r.Status == Failed && !r.spent:
+	case r.Status == Succeeded, r.Status == Failed && !r.spent, r.Reason == ReasonCancelled:
 		return Ack
 	}
 	return DeadLetter
@@ -82,6 +83,9 @@ func (r *Result) refuse(err error) {
 	r.Status, r.Reason, r.Error = Refused, ReasonInvalid, err.Error()
 	if _, ok := errors.AsType[*deniedError](err); ok {
 		r.Reason = ReasonPolicy
+	}
+	if errors.Is(err, errCancelled) {
+		r.Reason = ReasonCancelled
 	}
 }
 

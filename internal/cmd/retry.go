@@ -23,7 +23,7 @@ func (t *task) try(f func() error) error {
 		t.pool.engine.lost(err)
 		if !t.begun && neverSent(err) {
 			if t.unbegin() {
-				return errNotBegun
+				return t.notBegun()
 			}
 			continue
 		}

@@ -2,16 +2,13 @@ package cmd
 
 // Start starts a container that was created or has ended, as `docker start` does.
 type Start struct {
-	Container string // name or id
+	Ref
 }
 
-var startKeys = []key[Start]{containerKey(func(s *Start) *string { return &s.Container })}
+var startKeys = refKeys(func(s *Start) *Ref { return &s.Ref })
 
 // Verb implements Command.
 func (s *Start) Verb() string { return "start" }
-
-// Target implements Command.
-func (s *Start) Target() string { return s.Container }
 
 func (s *Start) do(t *task) (Result, func() error, error) {
 	return t.change(s.Container, func() error {

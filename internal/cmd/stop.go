@@ -8,22 +8,22 @@ import (
 
 // Stop stops a container, as `docker stop` does.
 type Stop struct {
-	Container string // name or id
-	Time      *int   // seconds before the kill; nil: the container's own stop timeout, 10 unless set
-	Signal    string // instead of the container's own; API 1.42
+	Ref
+	Time   *int   // seconds before the kill; nil: the container's own stop timeout, 10 unless set
+	Signal string // instead of the container's own; API 1.42
 }
 
 // Restart stops a container, where it runs, and starts it, as `docker restart` does.
 type Restart Stop
 
 var (
-	stopKeys    = []key[Stop]{containerKey(func(s *Stop) *string { return &s.Container })}
+	stopKeys    = refKeys(func(s *Stop) *Ref { return &s.Ref })
 	stopOptions = []key[Stop]{
 		{name: "Time", form: formWhole, help: "seconds before the kill; 0 kills at once; left out: the container's own setting, else 10",
 			decode: func(s *Stop, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
 		textKey("Signal", "the signal to send first; left out: the container's own, else TERM", func(s *Stop) *string { return &s.Signal }),
 	}
-	restartKeys    = []key[Restart]{containerKey(func(s *Restart) *string { return &s.Container })}
+	restartKeys    = refKeys(func(s *Restart) *Ref { return &s.Ref })
 	restartOptions = []key[Restart]{
 		{name: "Time", form: formWhole, help: stopOptions[0].help,
 			decode: func(s *Restart, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
@@ -33,9 +33,6 @@ var (
 
 // Verb implements Command.
 func (s *Stop) Verb() string { return "stop" }
-
-// Target implements Command.
-func (s *Stop) Target() string { return s.Container }
 
 func (s *Stop) do(t *task) (Result, func() error, error) {
 	runs := t.pool.jobs.runs(s.Container)
@@ -52,9 +49,6 @@ func (s *Stop) do(t *task) (Result, func() error, error) {
 
 // Verb implements Command.
 func (s *Restart) Verb() string { return "restart" }
-
-// Target implements Command.
-func (s *Restart) Target() string { return s.Container }
 
 func (s *Restart) do(t *task) (Result, func() error, error) {
 	return t.change(s.Container, func() error {

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,9 +30,12 @@ type task struct {
 	seq      int64         // counts the jobs of the pool, in the queue's order
 	order    *order        // the command's own place
 	before   *order        // that of the last command on the same container; its effect is waited for
+	control  bool          // it came by the control queue
 	recalled chan struct{} // closed when the message was given back
-	place    chan struct{} // the slot asked for
-	over     chan struct{} // closed when the result is known, or there will be none
+
+	cancelled chan struct{} // closed when a message cancelled the job
+	place     chan struct{} // the slot asked for
+	over      chan struct{} // closed when the result is known, or there will be none
 
 	earlier    <-chan struct{} // a task on the same message, whose end is waited for; may be nil
 	ended      chan struct{}   // closed when the task is no more
@@ -72,8 +76,16 @@ func (t *task) decode(j Job) {
 			t.cmd, t.invalid = nil, fmt.Errorf("the message could not be decoded: panic: %v", v)
 		}
 	}()
+	if j.Copy == "" && !j.Control && t.pool.jobs.cancelled(t.id) { // a dead letter that is sent again is meant
+		t.invalid = errCancelled
+		return
+	}
 	t.cmd, t.invalid = Decode(j.Body, t.pool.MaxMessage, j.ReplyTo != "")
 	if t.invalid != nil {
+		return
+	}
+	if j.Control && !shortly(t.cmd) {
+		t.invalid = fmt.Errorf("%s is not taken from the control queue; send it to the queue %s", t.cmd.Verb(), quote(j.Queue))
 		return
 	}
 	if err := t.pool.Policy.check(t.cmd); err != nil {
@@ -164,6 +176,12 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 		r.refuse(t.invalid)
 		return r, nil, nil
 	}
+	defer func() {
+		if errors.Is(err, errCancelled) {
+			result, cleanup, err = t.result(), nil, nil
+			result.refuse(errCancelled)
+		}
+	}()
 	if err := t.turn(); err != nil {
 		return Result{}, nil, err
 	}
@@ -174,6 +192,11 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 			result.Status, result.Reason, result.Error = Errored, ReasonInternal, fmt.Sprintf("panic: %v", v)
 		}
 	}()
+	if c, ok := t.cmd.(commandOn); ok && c.of().Job != "" {
+		if cancelled, err := t.resolve(c.of()); err != nil || cancelled {
+			return t.containerResult("", err)
+		}
+	}
 	return t.cmd.do(t)
 }
 
@@ -193,7 +216,7 @@ func (t *task) turn() error {
 	if t.pool.away() { // since before we came, so that no change will tell
 		t.pool.recall()
 	}
-	if lasts(t.cmd) {
+	if lasts(t.cmd) && !t.control {
 		if t.place == nil {
 			t.place = t.pool.slots.request()
 		}
@@ -202,7 +225,7 @@ func (t *task) turn() error {
 		}
 	}
 	if !t.pool.begin(t) {
-		return errNotBegun
+		return t.notBegun()
 	}
 	return nil
 }
@@ -214,6 +237,8 @@ func (t *task) await(ready <-chan struct{}) error {
 		return nil
 	case <-t.recalled:
 		return errNotBegun
+	case <-t.cancelled:
+		return errCancelled
 	case <-t.ctx.Done():
 		return context.Cause(t.ctx)
 	}
@@ -232,7 +257,7 @@ func (t *task) containerResult(ref string, err error) (Result, func() error, err
 		return Result{}, nil, err
 	}
 	r := t.result()
-	r.ContainerName = ref
+	r.ContainerName = cmp.Or(t.name, ref)
 	r.done(err)
 	return r, nil, nil
 }

@@ -4,16 +4,13 @@ import "github.com/mutaphore/docker-dispatch/internal/dockerapi"
 
 // Wait is done when a container has ended, and tells its exit code, as `docker wait` does.
 type Wait struct {
-	Container string // name or id
+	Ref
 }
 
-var waitKeys = []key[Wait]{containerKey(func(w *Wait) *string { return &w.Container })}
+var waitKeys = refKeys(func(w *Wait) *Ref { return &w.Ref })
 
 // Verb implements Command.
 func (w *Wait) Verb() string { return "wait" }
-
-// Target implements Command.
-func (w *Wait) Target() string { return w.Container }
 
 func (w *Wait) do(t *task) (Result, func() error, error) {
 	var code int

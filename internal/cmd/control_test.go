@@ -1,0 +1,138 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const sleeper = `{"Command":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
+
+// command sends a command by the control queue.
+func (b *bench) command(body string) *delivery {
+	b.change = func(j *Job) { j.Control = true }
+	defer func() { b.change = nil }()
+	return b.send(body, "", false, body)
+}
+
+// TestJobRef: a job is known by its id, whether it waits, runs, or has left a container.
+func TestJobRef(t *testing.T) {
+	stop := func(id string) string { return fmt.Sprintf(`{"Command":"stop","Job":%q}`, id) }
+	t.Run("running", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			d := b.send("m", "one", false, sleeper)
+			b.command(stop("one")).want(Ack, "")
+			if r := b.record.results[0]; r.Command != "stop" && r.Command != "run" || r.ContainerName == "" {
+				t.Errorf("result %+v", r)
+			}
+			d.want(Ack, ReasonExit)
+		})
+	})
+	t.Run("waiting", func(t *testing.T) {
+		onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+			first := b.send("m", "first", false, sleeper)
+			waits := b.send("m", "waits", false, sleeper)
+			b.command(stop("waits")).want(Ack, "")
+			waits.want(Ack, ReasonCancelled)
+			first.unsettled()
+			if r := b.record.results[len(b.record.results)-1]; b.docker.count() != 1 || len(b.record.started) != 1 {
+				t.Errorf("%d containers, %+v", b.docker.count(), r)
+			}
+			b.send("m", "waits", true, sleeper).want(Ack, "") // settled lately
+			b.command(stop("first")).want(Ack, "")
+			first.want(Ack, ReasonExit)
+		})
+	})
+	t.Run("not here yet", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.command(stop("late")).want(Ack, ReasonNoSuchContainer)
+			b.send("m", "late", false, sleeper).want(Ack, ReasonCancelled)
+			b.command(`{"Command":"logs","Job":"other"}`).want(Ack, ReasonNoSuchContainer)
+			b.command(stop("another"))
+			time.Sleep(recent)
+			b.send("m", "other", false, sleeper).unsettled()
+			b.send("m", "another", false, sleeper).unsettled()
+			b.command(stop("other"))
+			b.command(stop("another"))
+		})
+	})
+	t.Run("left", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			labels := identify(Job{Queue: "q", MessageID: "old", Body: []byte("x")}).labels(false)
+			c := b.leave("web", "running", labels)
+			b.command(stop("old")).want(Ack, "")
+			if c.State.Running || b.result().ContainerName != "web" {
+				t.Errorf("result %+v", b.result())
+			}
+		})
+	})
+	t.Run("between two attempts", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			d := b.send("m", "id", false, retried)
+			b.docker.named(t, "web").exit(1)
+			synctest.Wait()
+			if len(d.agains) != 1 {
+				t.Fatal("not tried again")
+			}
+			b.command(`{"Command":"kill","Job":"id"}`)
+			b.attempt = 2
+			b.send("next", "id", false, retried)
+			if n := len(b.record.started); n != 1 {
+				t.Errorf("started %d times", n)
+			}
+		})
+	})
+	t.Run("while it is settled", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			held := make(chan struct{})
+			b.beforeAgain = func() { <-held }
+			b.send("m", "id", false, retried)
+			b.docker.named(t, "web").exit(1)
+			synctest.Wait()
+			b.command(stop("id")).want(Ack, "")
+			close(held)
+			synctest.Wait()
+			b.attempt = 2
+			b.send("next", "id", false, retried).want(Ack, ReasonCancelled)
+		})
+	})
+}
+
+// TestControl: a command on the control queue waits for no run that has not begun, and needs no place.
+func TestControl(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+		named := strings.Replace(sleeper, `"Attach"`, `"Name":"web","Attach"`, 1)
+		first := b.send("m", "first", false, sleeper)
+		waits := b.send("m", "second", false, named)
+		b.command(`{"Command":"stop","Container":"web"}`).want(Ack, ReasonNoSuchContainer)
+		waits.unsettled()
+		b.command(`{"Command":"exec","Container":"`+b.record.started[0].ContainerName+`","Cmd":["ls"],"Options":{"Detach":true}}`).want(Ack, "")
+		for _, body := range []string{sleeper, `{"Command":"pull","Image":"busybox"}`} {
+			b.command(body).want(DeadLetter, ReasonInvalid)
+			if !strings.Contains(b.result().Error, `is not taken from the control queue; send it to the queue "q"`) {
+				t.Errorf("%+v", b.result())
+			}
+		}
+		b.command(`{"Command":"kill","Job":"first"}`)
+		first.want(Ack, ReasonExit)
+		waits.unsettled()
+		b.command(`{"Command":"stop","Container":"web"}`).want(Ack, "")
+		waits.want(Ack, ReasonExit)
+	})
+}
+
+func TestJobAndContainer(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"Command":"stop"}`:                                       `key "Container" is missing; stop needs the name or id of a container, or a Job`,
+		`{"Command":"stop","Container":"web","Job":"x"}`:           `only one of Container and Job can be given`,
+		`{"Command":"stop","Job":""}`:                              `Job: expected a job's id, got ""`,
+		`{"Command":"rename","Job":"any thing/é","NewName":"new"}`: "",
+	} {
+		_, err := Decode([]byte(body), 0, false)
+		if got := fmt.Sprint(err); err == nil && want != "" || err != nil && got != want {
+			t.Errorf("%s: %v, want %s", body, err, want)
+		}
+	}
+}
