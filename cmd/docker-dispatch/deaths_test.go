@@ -113,10 +113,10 @@ type mortalSource struct {
 	mortal
 }
 
-func (s mortalSource) Run(ctx context.Context, jobs chan<- cmd.Job) error {
+func (s mortalSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
 	defer close(jobs)
 	inner, done := make(chan cmd.Job), make(chan error, 1)
-	go func() { done <- s.source.Run(ctx, inner) }()
+	go func() { done <- s.source.Run(ctx, inner, control) }()
 	for j := range inner {
 		store, settle, fence := j.Store, j.Settle, j.Fence
 		settled := false // by the job's one goroutine

@@ -796,7 +796,7 @@ func TestStdinKeepsOrder(t *testing.T) {
 	s := newStdinSource(strings.NewReader(`{"n":1}{"n":2}{"n":3}{"n":4}`), gate, 4, 100)
 	jobs := make(chan cmd.Job)
 	done := make(chan error, 1)
-	go func() { done <- s.Run(t.Context(), jobs) }()
+	go func() { done <- s.Run(t.Context(), jobs, make(chan cmd.Job)) }()
 	var first []cmd.Job
 	for range 3 {
 		first = append(first, <-jobs)

@@ -74,8 +74,8 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 
 // A source brings jobs: the broker, or stdin.
 type source interface {
-	// Run hands jobs over until ctx ends, and closes the channel.
-	Run(ctx context.Context, jobs chan<- cmd.Job) error
+	// Run hands jobs over until ctx ends, those of the control queue to control, and closes both channels.
+	Run(ctx context.Context, jobs, control chan<- cmd.Job) error
 	// Quiet tells whether the queue has been consumed for that long, and is empty; and where it is.
 	Quiet(ctx context.Context, consumed time.Duration) (at cmd.Place, quiet bool)
 	// Close ends the connections that Run left open so that jobs could be settled.
@@ -127,10 +127,10 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		Policy: d.policy, Credentials: d.credentials.For,
 	})
 
-	jobs := make(chan cmd.Job, d.ahead)
+	jobs, control := make(chan cmd.Job, d.ahead), make(chan cmd.Job)
 	sourceDone, poolDone, closed := make(chan error, 1), make(chan int, 1), make(chan error, 1)
-	go func() { sourceDone <- src.Run(intake, jobs) }()
-	go func() { poolDone <- pool.Run(work, jobs) }()
+	go func() { sourceDone <- src.Run(intake, jobs, control) }()
+	go func() { poolDone <- pool.Run(work, jobs, control) }()
 
 	var failure error // of the source, or of our own
 	var drain, grace <-chan time.Time
@@ -230,7 +230,7 @@ func (d *daemon) source(gate *cmd.Gate) source {
 	}
 	return between(d.seams.source, source(amqpsrc.New(amqpsrc.Config{
 		URL: d.amqpURL, Queue: d.queue, Declare: d.declare, Prefetch: d.concurrency + d.ahead,
-		DeadLetter: d.deadLetter, Results: d.results, Host: d.host, Version: versionString(), Log: d.log, Gate: gate,
+		DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: versionString(), Log: d.log, Gate: gate,
 	})))
 }
 

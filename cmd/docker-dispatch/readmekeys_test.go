@@ -38,8 +38,10 @@ func keysTable() string {
 			key, value := "`"+k.Name+"`", k.Value
 			if k.Option {
 				key = "`Options." + k.Name + "`"
-			} else if k.Name == "Image" || k.Name == "Container" || k.Name == "NewName" || doc.Name == "exec" && k.Name == "Cmd" {
+			} else if k.Name == "Image" || k.Name == "NewName" || doc.Name == "exec" && k.Name == "Cmd" {
 				value += ", required"
+			} else if k.Name == "Container" {
+				value += ", this or `Job`"
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, key, value, k.Help)
 			name = ""

@@ -72,7 +72,11 @@ func newLab(t *testing.T, kind ...string) *lab {
 	t.Cleanup(func() {
 		l.withChannel(func(ch *amqp.Channel) error {
 			_, err := ch.QueueDelete(l.queue, false, false, false)
-			return errors.Join(err, func() error { _, err := ch.QueueDelete(l.queue+".dead", false, false, false); return err }())
+			for _, further := range []string{".dead", ".control"} {
+				_, e := ch.QueueDelete(l.queue+further, false, false, false)
+				err = errors.Join(err, e)
+			}
+			return err
 		})
 		for _, c := range l.containers() {
 			if err := l.engine.RemoveContainer(context.Background(), c.ID, dockerapi.RemoveOptions{Force: true, Volumes: true}); err != nil {

@@ -35,6 +35,7 @@ type settings struct {
 	capture     int
 	deadLetter  string // empty: reject
 	results     string // empty: none
+	control     string // empty: none
 	drain       time.Duration
 	sweepAfter  time.Duration // 0: never
 	pull        string
@@ -63,7 +64,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		tlsVerify: getenv("DOCKER_TLS_VERIFY") != "", apiVersion: getenv("DOCKER_API_VERSION"),
 	}
 	var version bool
-	deadLetter, policy := "", ""
+	deadLetter, control, policy := "", "", ""
 	fs := flag.NewFlagSet("docker-dispatch", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
@@ -80,6 +81,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.Var((*size)(&s.capture), "capture", "")
 	fs.StringVar(&deadLetter, "dead-letter", "", "")
 	fs.StringVar(&s.results, "results", "", "")
+	fs.StringVar(&control, "control", "", "")
 	fs.DurationVar(&s.drain, "drain", s.drain, "")
 	fs.DurationVar(&s.sweepAfter, "sweep-after", s.sweepAfter, "")
 	fs.StringVar(&s.pull, "pull", s.pull, "")
@@ -118,6 +120,13 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		s.deadLetter = s.queue + ".dead"
 	case "none":
 		s.deadLetter = ""
+	}
+	s.control = control
+	switch control {
+	case "":
+		s.control = s.queue + ".control"
+	case "none":
+		s.control = ""
 	}
 	if err := s.validate(); err != nil {
 		return nil, err
@@ -180,6 +189,7 @@ func (s *settings) validate() error {
 	}
 	if s.amqpURL == "-" {
 		s.queue = "stdin"
+		s.control = ""
 		s.sweepAfter = 0 // containers of other processes with a stream of their own look the same
 	}
 	const most = 255 - len(".retry.86400") // the longest name that is made of it
@@ -204,6 +214,9 @@ func (s *settings) validate() error {
 	}
 	if s.deadLetter != "" && s.deadLetter == s.queue && s.amqpURL != "-" {
 		return usageError(fmt.Sprintf("--dead-letter %s is the queue itself; what cannot be carried out would go round for ever", s.queue), "name another queue, or none")
+	}
+	if s.control != "" && (s.control == s.queue || s.control == s.deadLetter || s.control == s.results) {
+		return usageError(fmt.Sprintf("--control %s is a queue that has another use here", s.control), "name another queue, or none")
 	}
 	if s.results != "" && (s.results == s.queue || s.results == s.deadLetter) {
 		return usageError(fmt.Sprintf("--results %s is a queue that has another use here; the results would be taken for messages", s.results), "name another queue")

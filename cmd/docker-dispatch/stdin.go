@@ -60,8 +60,9 @@ func newStdinSource(in io.Reader, gate *cmd.Gate, limit, maxMessage int) *stdinS
 }
 
 // Run implements source. It returns when all messages are settled, or ctx ends.
-func (s *stdinSource) Run(ctx context.Context, jobs chan<- cmd.Job) error {
+func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
 	defer close(jobs)
+	close(control)
 	messages := make(chan []byte)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -33,9 +33,10 @@ var hints = []struct {
 }{
 	{amqpsrc.ErrLogin, "check user and password in the broker's address, amqp://user:password@host; the user guest may log in only from the broker's own machine"},
 	{amqpsrc.ErrVhost, "check the virtual host behind the last / of the broker's address, and the user's permissions on it"},
+	{amqpsrc.ErrNoControl, "create that queue, or let the user configure and read it; --control NAME names another, --control none does without"},
+	{amqpsrc.ErrNoResults, "create the queue that --results names, or let --declare quorum or --declare classic do it"},
 	{amqpsrc.ErrNoQueue, "create the queue, or let --declare quorum or --declare classic do it"},
 	{amqpsrc.ErrNoDeadLetter, "create that queue, or let the user configure it; --dead-letter NAME names another, --dead-letter none leaves it to the queue's own dead-letter exchange"},
-	{amqpsrc.ErrNoResults, "create the queue that --results names, or let --declare quorum or --declare classic do it"},
 	{amqpsrc.ErrForbidden, "give the user what it needs: read on the queue, write on amq.default, and configure on what is to be declared (rabbitmqctl set_permissions)"},
 	{fs.ErrPermission, "run as root or as a user in the socket's group: usermod -aG docker USER, then log in again"},
 	{dockerapi.ErrVersion, "use Docker Engine 19.03 (API 1.40) or newer"},

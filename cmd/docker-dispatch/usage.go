@@ -26,6 +26,8 @@ Messages:
                            at start (default: QUEUE.dead); none leaves it to the
                            queue's own dead-letter exchange
 
+      --control NAME       a second queue, for commands that must not wait behind runs,
+                           declared at start (default: QUEUE.control); none: off
       --results QUEUE      a queue for the results of all jobs, besides the reply_to of
                            each message (default: none; it must exist)
 

@@ -228,14 +228,14 @@ func clip(s string, n int) string {
 	return s[:n] + more
 }
 
-// deadLetter returns nil once the broker has confirmed that it stored a copy of d in the dead-letter
+// deadLetter, for a message of the queue from, returns nil once the broker has confirmed that it stored a copy of d in the dead-letter
 // queue. See cmd.Job.Store.
-func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, r cmd.Result, lost func() bool) error {
+func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, from string, r cmd.Result, lost func() bool) error {
 	now, copy := time.Now(), rand.Text()
 	return p.keep(ctx, d.MessageId, keeping{
 		what: "dead letter", queue: p.config.DeadLetter, declare: p.declare, lost: lost,
 		message: func(frameMax int) amqp.Publishing {
-			return deadLetter(d, p.config.Queue, p.config.Host, copy, r, now, frameMax)
+			return deadLetter(d, from, p.config.Host, copy, r, now, frameMax)
 		},
 	})
 }

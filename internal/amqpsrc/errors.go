@@ -22,11 +22,12 @@ var (
 	ErrNoQueue      = errors.New("no such queue")
 	ErrForbidden    = errors.New("permission missing")
 	ErrNoDeadLetter = errors.New("no dead-letter queue")
+	ErrNoControl    = errors.New("no control queue")
 	ErrNoResults    = errors.New("no results queue")
 )
 
 func fatal(err error) bool {
-	for _, kind := range []error{ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoResults} {
+	for _, kind := range []error{ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults} {
 		if errors.Is(err, kind) {
 			return true
 		}

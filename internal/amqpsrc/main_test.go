@@ -297,7 +297,7 @@ func start(t testing.TB, queue string, change func(*Config)) *rig {
 	r.source = New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel
-	go func() { r.ended <- r.source.Run(ctx, r.jobs) }()
+	go func() { r.ended <- r.source.Run(ctx, r.jobs, nil) }()
 	t.Cleanup(func() {
 		r.stop()
 		go func() {

@@ -65,13 +65,18 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		if s.cfg.Declare != "" {
 			args = amqp.Table{amqp.QueueTypeArg: s.cfg.Declare}
 		}
-		note, err := l.declare(s.cfg.Queue, args)
+		queue := s.cfg.source()
+		note, err := l.declare(queue, args)
 		if err != nil {
-			return explainQueue(err, s.cfg.Queue, fmt.Sprintf("configure permission on queue %q, to create it", s.cfg.Queue))
+			err = explainQueue(err, queue, fmt.Sprintf("configure permission on queue %q, to create it", queue))
+			if s.cfg.controls && fatal(err) {
+				err = fmt.Errorf("%w: %w", ErrNoControl, err)
+			}
+			return err
 		}
 		if note != "" {
 			s.declared.Do(func() {
-				s.cfg.Log.Warn("the queue exists with other arguments and is used as it is", "queue", s.cfg.Queue, "broker", note)
+				s.cfg.Log.Warn("the queue exists with other arguments and is used as it is", "queue", queue, "broker", note)
 			})
 		}
 		if sess.ch, err = l.Channel(); err != nil {
@@ -208,7 +213,7 @@ func (s *session) why(e *amqp.Error) error {
 		e = nonBlocking(s.link.closed)
 	}
 	if e != nil {
-		return explainQueue(e, s.config.Queue, "permission")
+		return explainQueue(e, s.config.source(), "permission")
 	}
 	if nonBlocking(s.cancelled) != "" {
 		return errCancelled
@@ -229,7 +234,7 @@ func (s *session) consume() error {
 	s.tags++
 	s.tag = "docker-dispatch-" + strconv.Itoa(s.tags)
 	err := s.link.within(rpcTimeout, func() (err error) {
-		s.deliveries, err = s.ch.Consume(s.config.Queue, s.tag,
+		s.deliveries, err = s.ch.Consume(s.config.source(), s.tag,
 			false, // autoAck
 			false, // exclusive
 			false, // noLocal
@@ -239,7 +244,7 @@ func (s *session) consume() error {
 	})
 	if err != nil {
 		s.deliveries = nil
-		return explainQueue(err, s.config.Queue, fmt.Sprintf("read permission on queue %q, to consume from it", s.config.Queue))
+		return explainQueue(err, s.config.source(), fmt.Sprintf("read permission on queue %q, to consume from it", s.config.source()))
 	}
 	s.since = time.Now()
 	s.consuming()

@@ -24,14 +24,15 @@ var errSettledTwice = errors.New("the delivery was settled before")
 // job makes a delivery into what the pool knows.
 func (s *session) job(d amqp.Delivery) cmd.Job {
 	del := &delivery{Delivery: d, sess: s}
-	n, id := attempt(d, s.config.Queue)
+	n, id := attempt(d, s.config.source())
 	p := s.publisher
 	j := cmd.Job{
 		Queue:       s.config.Queue,
 		Place:       s.link.place,
 		MessageID:   id,
 		Redelivered: d.Redelivered,
-		Copy:        copyOf(d, s.config.Queue),
+		Control:     s.config.controls,
+		Copy:        copyOf(d, s.config.source()),
 		Attempt:     n,
 		Body:        d.Body,
 		Lost:        s.over,
@@ -42,7 +43,9 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 		return p.again(ctx, d, delay, attempt, id, s.over)
 	}
 	if s.config.DeadLetter != "" {
-		j.Store = func(ctx context.Context, r cmd.Result) error { return p.deadLetter(ctx, d, r, s.over) }
+		j.Store = func(ctx context.Context, r cmd.Result) error {
+			return p.deadLetter(ctx, d, s.config.source(), r, s.over)
+		}
 	}
 	replies := newReplier(p, d, s.over)
 	switch {

@@ -1,6 +1,7 @@
 package amqpsrc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,8 +35,11 @@ type Config struct {
 	// Declare is given. With "" there is none.
 	Results string
 
-	// Control names a further queue of this Source's host, or "": nobody may have answers sent there.
+	// Control names a second queue, in the same vhost, whose messages are not to wait behind those of Queue.
+	// It is made where it is missing. With "" there is none.
 	Control string
+
+	controls bool // this is the Config of the control queue's own session
 
 	Host    string // this host's name
 	Version string // of the program
@@ -58,6 +62,8 @@ type Source struct {
 
 	// Only Run uses these.
 	worked bool // a session has consumed: from now on everything is waited out
+
+	control *Source // of the control queue; nil: there is none
 
 	looks chan look     // see Quiet
 	quit  chan struct{} // closed by Close: the session that lingers is to end
@@ -88,17 +94,72 @@ func New(cfg Config) *Source {
 	}
 	s.dialer = &dialer{config: cfg}
 	s.publisher = newPublisher(s.dialer, cfg.Log)
+	if cfg.Control != "" {
+		s.control = s.newControl()
+	}
 	return s
+}
+
+// controlPrefetch is how many messages of the control queue may be unacked. Most are done in no time; an exec or
+// a wait is not.
+const controlPrefetch = 250
+
+// newControl returns the Source of the control queue, which has a consuming connection of its own, and shares the
+// publisher.
+func (s *Source) newControl() *Source {
+	cfg := s.cfg
+	cfg.controls, cfg.Prefetch, cfg.Declare = true, controlPrefetch, cmp.Or(cfg.Declare, amqp.QueueTypeClassic)
+	return &Source{
+		cfg:       cfg,
+		dialer:    &dialer{config: cfg},
+		publisher: s.publisher,
+		report:    reporter{log: cfg.Log.With("queue", cfg.Control), lost: s.report.lost, back: s.report.back},
+		looks:     make(chan look),
+		quit:      make(chan struct{}),
+	}
+}
+
+// source is the queue that a session consumes.
+func (c *Config) source() string {
+	if c.controls {
+		return c.Control
+	}
+	return c.Queue
 }
 
 // Run hands the queue's messages over on jobs, in the queue's order, until ctx ends. A broker that is
 // away is waited for. When ctx ends, Run hands over what the broker had sent already, closes jobs and
 // returns nil; the connections stay up, so that jobs that still run can settle, until Close.
 //
+// Those of the control queue go to control, which may be nil where there is none.
+//
 // Run returns an error only before its first session has consumed anything, and only where waiting is
-// no help: ErrLogin and the others in errors.go, or a Config that makes no sense. It closes jobs then
+// no help: ErrLogin and the others in errors.go, or a Config that makes no sense. It closes jobs and control then
 // too.
-func (s *Source) Run(ctx context.Context, jobs chan<- cmd.Job) error {
+func (s *Source) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
+	if s.control == nil {
+		if control != nil {
+			close(control)
+		}
+		return s.run(ctx, jobs)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	controlled := make(chan error, 1)
+	go func() {
+		err := s.control.run(ctx, control)
+		if err != nil {
+			cancel()
+		}
+		controlled <- err
+	}()
+	err := s.run(ctx, jobs)
+	cancel()
+	return cmp.Or(err, <-controlled)
+}
+
+// run consumes one queue.
+func (s *Source) run(ctx context.Context, jobs chan<- cmd.Job) error {
 	defer close(jobs)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -106,7 +167,7 @@ func (s *Source) Run(ctx context.Context, jobs chan<- cmd.Job) error {
 		return err
 	}
 	defer s.running.Done()
-	if s.cfg.DeadLetter == "" {
+	if s.cfg.DeadLetter == "" && !s.cfg.controls {
 		s.cfg.Log.Warn("no dead-letter queue: what cannot be done is rejected, and lost unless the queue has a dead-letter exchange", "queue", s.cfg.Queue)
 	}
 	refusals := 0 // logins in a row that were refused without a word
@@ -146,6 +207,10 @@ func (s *Source) begin(cancel context.CancelFunc) error {
 		return errors.New("the name of the dead-letter queue has more than 255 bytes")
 	case s.cfg.DeadLetter == s.cfg.Queue:
 		return errors.New("the dead-letter queue must not be the queue itself")
+	case len(s.cfg.Control) > 255:
+		return errors.New("the name of the control queue has more than 255 bytes")
+	case s.cfg.Control != "" && (s.cfg.Control == s.cfg.Queue || s.cfg.Control == s.cfg.DeadLetter || s.cfg.Control == s.cfg.Results):
+		return errors.New("the control queue must be none of the others")
 	case len(s.cfg.Results) > 255:
 		return errors.New("the name of the results queue has more than 255 bytes")
 	case s.cfg.Results != "" && (s.cfg.Results == s.cfg.Queue || s.cfg.Results == s.cfg.DeadLetter):
@@ -174,13 +239,15 @@ func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 	if err != nil {
 		return err
 	}
-	if err := s.startPublisher(ctx); err != nil {
-		sess.end(s.dialer, true)
-		return err
+	if !s.cfg.controls {
+		if err := s.startPublisher(ctx); err != nil {
+			sess.end(s.dialer, true)
+			return err
+		}
 	}
 	sess.consuming = func() {
 		if !s.worked {
-			s.cfg.Log.Info("taking messages", "broker", Redact(s.cfg.URL), "queue", s.cfg.Queue, "prefetch", s.cfg.Prefetch)
+			s.cfg.Log.Info("taking messages", "broker", Redact(s.cfg.URL), "queue", s.cfg.source(), "prefetch", s.cfg.Prefetch)
 		}
 		s.worked = true
 		s.report.well()
@@ -229,6 +296,14 @@ func (s *Source) startPublisher(ctx context.Context) error {
 // ctx ends first the connections are cut, and its error is returned. Nothing of the package runs when
 // Close has returned.
 func (s *Source) Close(ctx context.Context) error {
+	var controlling sync.WaitGroup
+	if s.control != nil {
+		controlling.Go(func() {
+			if err := s.control.Close(ctx); err != nil {
+				s.cfg.Log.Debug("the control queue's connection was cut", "error", err)
+			}
+		})
+	}
 	s.mu.Lock()
 	s.closed = true
 	if s.stopRun != nil {
@@ -238,6 +313,7 @@ func (s *Source) Close(ctx context.Context) error {
 	s.closing.Do(func() { close(s.quit) })
 	cut := context.AfterFunc(ctx, s.dialer.abortAll)
 	s.running.Wait()
+	controlling.Wait()
 	// The publisher goes last: a job that settles until then may need it.
 	s.mu.Lock()
 	if s.stopLine != nil {
@@ -245,7 +321,9 @@ func (s *Source) Close(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.publishes.Wait()
-	s.publisher.streams.Wait()
+	if !s.cfg.controls {
+		s.publisher.streams.Wait()
+	}
 	if !cut() {
 		return ctx.Err()
 	}

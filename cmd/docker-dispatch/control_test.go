@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// command publishes a command to the control queue.
+func (c *caller) command(body string) {
+	c.l.t.Helper()
+	dc, err := c.ch.PublishWithDeferredConfirm("", c.l.queue+".control", true, false, amqp.Publishing{
+		CorrelationId: body, ReplyTo: c.replyTo, DeliveryMode: amqp.Persistent, Body: []byte(body),
+	})
+	if err != nil || !dc.Wait() {
+		c.l.t.Fatalf("not published: %v", err)
+	}
+}
+
+// TestControlQueue: while runs wait for their turn, a command on the control queue does not.
+func TestControlQueue(t *testing.T) {
+	l := newLab(t)
+	p := l.start("-c", "1", "--ahead", "1")
+	c := newCaller(l, false)
+	for i := range 4 {
+		c.call(fmt.Sprint("run-", i), "", streamed("echo begun; sleep 60 & wait"))
+	}
+	if _, e := c.event(); e.Started == nil || e.Started.Job != "run-0" {
+		t.Fatalf("%+v", e)
+	}
+	c.event() // its output: what comes now are results
+	c.command(`{"Command": "kill", "Job": "run-1"}`)
+	got := map[string]cmd.Result{}
+	take := func(n int) {
+		t.Helper()
+		for n > 0 {
+			if d, e := c.event(); e.Result != nil {
+				got[e.Result.Job] = *e.Result
+				got[d.CorrelationId] = *e.Result
+				n--
+			}
+		}
+	}
+	take(2)
+	if r := got["run-1"]; r.Status != cmd.Refused || r.Reason != cmd.ReasonCancelled {
+		t.Errorf("run-1: %+v", r)
+	}
+	c.command(`{"Command": "kill", "Job": "run-3"}`) // the broker has it still
+	take(1)
+	if r := got[`{"Command": "kill", "Job": "run-3"}`]; r.Reason != cmd.ReasonNoSuchContainer || !strings.Contains(r.Error, "if its message comes within") {
+		t.Errorf("%+v", r)
+	}
+	c.command(`{"Command": "logs", "Job": "run-0"}`)
+	take(1)
+	if r := got[`{"Command": "logs", "Job": "run-0"}`]; r.Stdout != "begun\n" {
+		t.Errorf("%+v", r)
+	}
+	c.command(`{"Command": "kill", "Job": "run-0"}`)
+	take(2)
+	c.command(`{"Command": "kill", "Job": "run-2"}`)
+	take(3) // run-2, its kill, and run-3, which is refused
+	if r := got["run-3"]; r.Reason != cmd.ReasonCancelled {
+		t.Errorf("run-3: %+v", r)
+	}
+	if r := got["run-2"]; r.Reason != cmd.ReasonCancelled && (r.ExitCode == nil || *r.ExitCode != 137) {
+		t.Errorf("run-2: %+v", r)
+	}
+	c.command(`{"Command": "run", "Image": "busybox"}`)
+	take(1)
+	l.eventually("all settled", func() bool {
+		return l.ready(l.queue) == 0 && l.ready(l.queue+".dead") == 1 && len(l.containers()) == 0
+	})
+	if d := l.dead()[0]; d.Headers["x-dispatch-queue"] != l.queue+".control" || !strings.Contains(fmt.Sprint(d.Headers["x-dispatch-error"]), "not taken from the control queue") {
+		t.Errorf("dead letter %v", d.Headers)
+	}
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// TestControlQueueForbidden: a user who may not make the control queue is told what to do.
+func TestControlQueueForbidden(t *testing.T) {
+	l := newLab(t)
+	user := "limited-" + l.serial
+	l.rabbitmqctl("add_user", user, "secret")
+	t.Cleanup(func() { l.rabbitmqctl("delete_user", user) })
+	l.rabbitmqctl("set_permissions", user, "^"+l.queue+`\.dead$`, ".*", "^"+l.queue+"$")
+	url := strings.Replace(l.amqpURL, "guest:guest", user+":secret", 1)
+	p := l.start("="+l.dockerHost, "="+url)
+	if code := p.wait(); code != 2 || !strings.Contains(p.log(), "--control none does without") {
+		t.Errorf("exit %d: %s", code, p.log())
+	}
+	p = l.start("--control", "none", "="+l.dockerHost, "="+url)
+	p.awaitLog("taking messages")
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
