@@ -86,8 +86,8 @@ func New(cfg Config) *Source {
 		looks:  make(chan look),
 		quit:   make(chan struct{}),
 	}
-	s.dialer = &dialer{config: cfg}
-	s.publisher = newPublisher(s.dialer, cfg.Log)
+	s.dialer = &dialer{name: fmt.Sprintf("docker-dispatch@%s %s", cfg.Host, cfg.Queue), version: cfg.Version, connect: cfg.Dial}
+	s.publisher = newPublisher(s.dialer, &s.cfg)
 	return s
 }
 
