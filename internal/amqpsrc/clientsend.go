@@ -12,7 +12,7 @@ import (
 )
 
 // underWayMax is how many messages of a Client may be unconfirmed at a time.
-const underWayMax = 2048
+const underWayMax = 8192
 
 // ErrUnknown is the error of a message of which nobody knows whether it is stored: its connection or its
 // channel ended before the broker confirmed it.
