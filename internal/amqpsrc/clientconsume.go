@@ -151,7 +151,8 @@ func (k *consumer) why() error {
 }
 
 // finish closes the channel behind the last ack. A quorum queue holds some acks back in the channel's
-// process, and one that is still there when the channel closes is lost.
+// process, and one that is still there when the channel closes is lost. What is not acked is given back
+// before that: RabbitMQ 4.3 counts what comes back from a closed channel as a failed delivery.
 func (k *consumer) finish() {
 	l := k.client.link
 	call := func(f func() error) bool { return !k.ch.IsClosed() && l.within(closeTimeout, f) == nil }
@@ -162,7 +163,8 @@ func (k *consumer) finish() {
 	k.mu.Lock()
 	k.over = true
 	k.mu.Unlock()
-	if k.acks.Load() && call(func() error { return k.ch.Qos(k.prefetch, 0, false) }) {
+	if call(func() error { return k.ch.Nack(0, true, true) }) && // all of them: multiple, requeue
+		call(func() error { return k.ch.Qos(k.prefetch, 0, false) }) && k.acks.Load() {
 		select {
 		case <-time.After(settling):
 		case <-k.client.done:

@@ -72,12 +72,8 @@ func (t *task) decode(j Job) {
 			t.cmd, t.invalid = nil, fmt.Errorf("the message could not be decoded: panic: %v", v)
 		}
 	}()
-	t.cmd, t.invalid = Decode(j.Body, t.pool.MaxMessage, j.ReplyTo != "")
+	t.cmd, t.invalid = Check(j.Body, t.pool.MaxMessage, j.ReplyTo != "", t.pool.Policy)
 	if t.invalid != nil {
-		return
-	}
-	if err := t.pool.Policy.check(t.cmd); err != nil {
-		t.invalid = &deniedError{err}
 		return
 	}
 	if j.Stream != nil && streams(t.cmd) {
