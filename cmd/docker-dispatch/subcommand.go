@@ -22,6 +22,7 @@ type subcommand func(p *invocation) int
 var subcommands = map[string]subcommand{
 	"send":  (*invocation).send,
 	"check": (*invocation).check,
+	"dead":  (*invocation).dead,
 }
 
 // An invocation is what a subcommand has of its process: arguments behind its name, environment, streams, signals.
