@@ -43,11 +43,11 @@ Options:
 
 Exit codes: 0 done, 1 not all of it, 2 wrong usage or configuration.
 
-Example: an option was mistyped; the message is sent anew, and the wrong one dropped
+Example: an option was mistyped; the right message was sent since, and the wrong one goes
   $ docker-dispatch dead list -q jobs
-  ID      AGE  REASON           WHAT        ERROR
-  nightly 2m   invalid-message  run alpine  Options: unknown key "Memroy"; did you mean "Memory"?
-  $ docker-dispatch dead drop -q jobs --yes nightly
+  ID    AGE  REASON           WHAT        ERROR
+  job1  5s   invalid-message  run alpine  Options: unknown key "Memroy"; did you mean "Memory"?
+  $ docker-dispatch dead drop -q jobs --yes job1
   1 message dropped from jobs.dead
 `
 
@@ -345,7 +345,7 @@ func (m *morgue) replay(ctx, now context.Context, client *amqpsrc.Client) error 
 	defer r.stop()
 	if m.all {
 		// What is replayed may come back dead at once; n keeps that from going round.
-		err = m.consuming(ctx, client, 1000, func(in <-chan amqpsrc.Received) error {
+		err = m.consuming(ctx, client, 200, func(in <-chan amqpsrc.Received) error {
 			err := m.each(ctx, client, in, n, func(l amqpsrc.Received) error { return r.send(ctx, l) })
 			r.stop()
 			return err
