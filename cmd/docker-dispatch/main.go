@@ -49,6 +49,11 @@ type seams struct {
 
 // run is the program. It returns the exit code.
 func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, sm seams) int {
+	if len(args) > 0 {
+		if sub := subcommands[args[0]]; sub != nil {
+			return sub(&invocation{args[0], args[1:], getenv, stdin, stdout, stderr, signals})
+		}
+	}
 	s, err := parseSettings(args, getenv)
 	switch {
 	case errors.Is(err, errHelp):

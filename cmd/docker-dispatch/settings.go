@@ -135,10 +135,8 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		return nil, err
 	}
 	var err error
-	if policy != "" {
-		if s.policy, err = cmd.LoadPolicy(policy); err != nil {
-			return nil, usageError("--policy: "+err.Error(), `a policy is a file with a JSON object; {"Trust": true} allows everything`)
-		}
+	if s.policy, err = loadPolicy(policy); err != nil {
+		return nil, err
 	}
 	if s.credentials, err = dockerapi.LoadCredentials(getenv); err != nil {
 		return nil, usageError(err.Error(), "docker login writes that file; DOCKER_CONFIG names the folder it is in")

@@ -7,6 +7,7 @@
 //	settle.go      one delivery: its verdict, exactly once, on the session that brought it
 //	fence.go       when an ack can no longer be lost
 //	publish.go     the second connection, which publishes with confirms
+//	outlet.go      a channel that publishes
 //	keep.go        what must be stored before a message is acked
 //	reply.go       results, to reply_to and to the results queue
 //	stream.go      output, to reply_to as it comes
@@ -15,6 +16,12 @@
 //	link.go        one connection: dial, watchdog, close
 //	filter.go      keeps header tables away from the AMQP library that it would choke on
 //	url.go errors.go report.go   addresses, error kinds, what is logged
+//
+// The other side of the queue has a way in of its own, Client: Connect, Send, Consume, Close.
+//
+//	client.go         one connection, its calls and its end
+//	clientsend.go     messages with many confirms under way
+//	clientconsume.go  what is received, and how a consumer ends
 //
 // Four rules hold it together.
 //
@@ -26,7 +33,7 @@
 // Acks and publishes are no calls, and come from any goroutine.
 //
 // Two connections, because the broker stops reading from one that publishes when it runs short of
-// memory or disk, and acks must still get through then.
+// memory or disk, and acks must still get through then. (A Client, behind which a person waits, has one.)
 //
 // Every wait can be ended: by a context, by the session's end, and at the bottom by closing the
 // socket, which is the only thing that gets the library out of a write.

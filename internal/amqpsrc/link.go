@@ -87,7 +87,9 @@ type link struct {
 // A dialer opens links. Nothing in it changes once it is made.
 type dialer struct {
 	address address
-	config  Config
+	name    string                                       // of the connections, at the broker; each adds its role
+	version string                                       // of the program
+	connect func(network, addr string) (net.Conn, error) // nil: as the net package does
 
 	mu    sync.Mutex
 	wires map[*wire]struct{} // of all links that are open, for abortAll; guarded by mu
@@ -141,7 +143,7 @@ func (d *dialer) cause(ctx context.Context, err error) error {
 
 // dial connects the socket, with TLS on it where the address asks for that.
 func (d *dialer) dial(ctx context.Context) (*wire, error) {
-	dial := d.config.Dial
+	dial := d.connect
 	if dial == nil {
 		var nd net.Dialer
 		dial = func(network, addr string) (net.Conn, error) { return nd.DialContext(ctx, network, addr) }
@@ -184,10 +186,10 @@ func (d *dialer) login(w *wire, role string) (*link, error) {
 	// A fresh table each time: the library writes into it.
 	properties := amqp.Table{
 		"product":  "docker-dispatch",
-		"version":  d.config.Version,
+		"version":  d.version,
 		"platform": "Go",
 	}
-	properties.SetClientConnectionName(fmt.Sprintf("docker-dispatch@%s %s %s", d.config.Host, d.config.Queue, role))
+	properties.SetClientConnectionName(d.name + " " + role)
 	conn, err := amqp.Open(w, amqp.Config{
 		SASL:       d.address.sasl(),
 		Vhost:      d.address.vhost,

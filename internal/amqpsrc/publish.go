@@ -30,13 +30,6 @@ const (
 	longEnough = time.Minute
 )
 
-var (
-	errUnroutable = errors.New("the queue does not exist")
-	errNacked     = errors.New("the broker could not store it (is the queue full?)")
-	errLine       = errors.New("the connection ended before the broker confirmed it")
-	errUnanswered = errors.New("the broker has not confirmed it in time")
-)
-
 // A publisher sends messages over a connection of its own, and brings that back by itself. Losing it
 // costs no delivery.
 type publisher struct {
@@ -73,19 +66,12 @@ type call struct {
 	answer chan<- error
 }
 
-// An outlet is a channel in confirm mode, held by one publish at a time.
-type outlet struct {
-	ch       *amqp.Channel
-	closed   chan *amqp.Error
-	returned chan amqp.Return
-}
-
-func newPublisher(d *dialer, log *slog.Logger) *publisher {
+func newPublisher(d *dialer, cfg *Config) *publisher {
 	p := &publisher{
 		dialer:  d,
-		config:  &d.config,
-		log:     log,
-		report:  reporter{log: log, lost: "publishing connection lost, waiting", back: "publishing connection is back"},
+		config:  cfg,
+		log:     cfg.Log,
+		report:  reporter{log: cfg.Log, lost: "publishing connection lost, waiting", back: "publishing connection is back"},
 		changed: make(chan struct{}),
 	}
 	p.recording.Set(true)
@@ -181,17 +167,7 @@ func (p *publisher) mayPublish(l *line) error {
 }
 
 // open makes an outlet, for as many messages as may be unconfirmed on it. The caller owns the line's calls.
-func (l *line) open(window int) (*outlet, error) {
-	var o outlet
-	return &o, l.link.within(rpcTimeout, func() (err error) {
-		if o.ch, err = l.link.Channel(); err != nil {
-			return err
-		}
-		o.closed = o.ch.NotifyClose(make(chan *amqp.Error, 1))
-		o.returned = o.ch.NotifyReturn(make(chan amqp.Return, window+1)) // the library must never wait for us
-		return o.ch.Confirm(false)                                       // noWait
-	})
-}
+func (l *line) open(window int) (*outlet, error) { return l.link.outlet(window + 1) }
 
 // start connects for the first time. It tries until that works, ctx ends, or the reason is fatal.
 func (p *publisher) start(ctx context.Context) (*line, error) {
@@ -394,8 +370,8 @@ func (l *line) write(o *outlet, queue string, m amqp.Publishing) (*amqp.Deferred
 	if err == nil {
 		return dc, nil
 	}
-	if e := nonBlocking(o.closed); e != nil && e.Server && !l.link.IsClosed() {
-		return nil, plain(e)
+	if reason := o.end(l.link); reason != errLine {
+		return nil, reason
 	}
 	return nil, fmt.Errorf("%w: %w", errLine, err)
 }
@@ -410,14 +386,7 @@ func (l *line) outcome(o *outlet, dc *amqp.DeferredConfirmation) (err error, cle
 	if dc.Acked() {
 		return nil, true
 	}
-	// Not acked is what a nack, a closed channel and a lost connection have in common.
-	if !o.ch.IsClosed() {
-		return errNacked, true
-	}
-	if e := nonBlocking(o.closed); e != nil && e.Server && !l.link.IsClosed() {
-		return plain(e), false
-	}
-	return errLine, false
+	return o.unconfirmed(l.link)
 }
 
 // await receives from c; what ends the wait before that is the error. A closed c has the zero value.

@@ -92,12 +92,16 @@ func New(cfg Config) *Source {
 		looks:  make(chan look),
 		quit:   make(chan struct{}),
 	}
-	s.dialer = &dialer{config: cfg}
-	s.publisher = newPublisher(s.dialer, cfg.Log)
+	s.dialer = newDialer(cfg)
+	s.publisher = newPublisher(s.dialer, &s.cfg)
 	if cfg.Control != "" {
 		s.control = s.newControl()
 	}
 	return s
+}
+
+func newDialer(cfg Config) *dialer {
+	return &dialer{name: fmt.Sprintf("docker-dispatch@%s %s", cfg.Host, cfg.source()), version: cfg.Version, connect: cfg.Dial}
 }
 
 // controlPrefetch is how many messages of the control queue may be unacked. Most are done in no time; an exec or
@@ -111,7 +115,7 @@ func (s *Source) newControl() *Source {
 	cfg.controls, cfg.Prefetch, cfg.Declare = true, controlPrefetch, cmp.Or(cfg.Declare, amqp.QueueTypeClassic)
 	return &Source{
 		cfg:       cfg,
-		dialer:    &dialer{config: cfg},
+		dialer:    newDialer(cfg),
 		publisher: s.publisher,
 		report:    reporter{log: cfg.Log.With("queue", cfg.Control), lost: s.report.lost, back: s.report.back},
 		looks:     make(chan look),

@@ -80,16 +80,12 @@ func (t *task) decode(j Job) {
 		t.invalid = errCancelled
 		return
 	}
-	t.cmd, t.invalid = Decode(j.Body, t.pool.MaxMessage, j.ReplyTo != "")
+	t.cmd, t.invalid = Check(j.Body, t.pool.MaxMessage, j.ReplyTo != "", t.pool.Policy)
 	if t.invalid != nil {
 		return
 	}
 	if j.Control && !shortly(t.cmd) {
 		t.invalid = fmt.Errorf("%s is not taken from the control queue; send it to the queue %s", t.cmd.Verb(), quote(j.Queue))
-		return
-	}
-	if err := t.pool.Policy.check(t.cmd); err != nil {
-		t.invalid = &deniedError{err}
 		return
 	}
 	if j.Stream != nil && streams(t.cmd) {

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+)
+
+const checkUsage = `docker-dispatch check says offline whether messages are valid: whether a daemon with the
+same policy would take them. What only the engine knows, such as whether an image
+exists, shows when they run.
+
+Usage:
+  docker-dispatch check [options] [FILE...]
+
+The files hold one JSON object after another; without a file, and for -, stdin is read.
+
+Options:
+      --policy FILE        the daemon's policy (default: the built-in one)
+      --max-message SIZE   the largest message that the daemon reads (default 1m)
+      --replies            they will be sent with a reply_to, so that a run lasts until
+                           its container has exited
+  -h, --help               print this
+
+There is one line on stdout for each fault: the file, the message's number in it, and
+what is wrong. Exit codes: 0 all are valid, 1 some are not, 2 wrong usage.
+
+Example:
+  $ echo '{"Command": "run", "Image": "alpine", "Options": {"Memroy": "64m"}}' |
+    docker-dispatch check
+  stdin:1: Options: unknown key "Memroy"; did you mean "Memory"?
+  docker-dispatch: 1 message checked, 1 fault
+`
+
+// check is the subcommand of that name.
+func (p *invocation) check() int { return p.end(checkUsage, p.checkAll()) }
+
+func (p *invocation) checkAll() error {
+	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
+	policyFile, limit, replies := "", size(1<<20), false
+	fs.StringVar(&policyFile, "policy", "", "")
+	fs.BoolVar(&replies, "replies", false, "")
+	fs.Var(&limit, "max-message", "")
+	files, err := p.parse(fs)
+	if err != nil {
+		return err
+	}
+	if limit < 1 {
+		return usageError("--max-message must be at least 1 byte", "leave it out for 1m")
+	}
+	policy, err := loadPolicy(policyFile)
+	if err != nil {
+		return err
+	}
+	ctx, _, stop := p.interrupts()
+	defer stop()
+	messages, err := p.messageFiles(ctx, files, int(limit))
+	if err != nil {
+		return err
+	}
+	checked, faults := 0, 0
+	for {
+		select {
+		case m, ok := <-messages:
+			switch {
+			case !ok:
+				fmt.Fprintf(p.stderr, "docker-dispatch: %s checked, %s\n", counted(checked, "message"), counted(faults, "fault"))
+				if faults > 0 {
+					return errSomeFailed
+				}
+				return nil
+			case m.err != nil:
+				return fmt.Errorf("%s: %w", m.file, m.err)
+			}
+			checked++
+			if _, err := cmd.Check(m.body, int(limit), replies, policy); err != nil {
+				faults++
+				fmt.Fprintf(p.stdout, "%s: %s\n", m, plainLine(err.Error()))
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// loadPolicy reads the file of a policy; without one it is the built-in one.
+func loadPolicy(file string) (*cmd.Policy, error) {
+	if file == "" {
+		return nil, nil
+	}
+	p, err := cmd.LoadPolicy(file)
+	if err != nil {
+		return nil, usageError("--policy: "+err.Error(), `a policy is a file with a JSON object; {"Trust": true} allows everything`)
+	}
+	return p, nil
+}

@@ -1,0 +1,513 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+)
+
+const deadUsage = `docker-dispatch dead looks after dead letters: messages that a daemon could not carry out.
+
+Usage:
+  docker-dispatch dead list   -q QUEUE [options]
+  docker-dispatch dead replay -q QUEUE [options] --all | ID...
+  docker-dispatch dead drop   -q QUEUE [options] --all | ID...
+
+list shows them, and leaves them where they are. replay puts them back onto the queue that
+they came from; each leaves the dead letters only when the broker has stored it there. drop
+deletes them for good. ID is what list shows first; it stands for all that have it. --all
+are those that are there at the start. Interrupted, replay and drop have lost nothing; a
+message may then be on its queue and among the dead letters, and a daemon that gets it
+from both knows it.
+
+Options:
+  -q, --queue NAME       the queue whose dead letters they are (required)
+      --dead-letter NAME where they are (default: QUEUE.dead)
+      --all              all of them
+      --yes              drop without asking
+      --format FORMAT    of list: text or json, one object a line (default text)
+      --amqp URL         the broker (default: $AMQP_URL, else
+                         amqp://guest:guest@localhost:5672/)
+  -h, --help             print this
+
+Exit codes: 0 done, 1 not all of it, 2 wrong usage or configuration.
+
+Example: an option was mistyped; the right message was sent since, and the wrong one goes
+  $ docker-dispatch dead list -q jobs
+  ID    AGE  REASON           WHAT        ERROR
+  job1  5s   invalid-message  run alpine  Options: unknown key "Memroy"; did you mean "Memory"?
+  $ docker-dispatch dead drop -q jobs --yes job1
+  1 message dropped from jobs.dead
+`
+
+// noneComes is how long no dead letter comes before the broker is asked whether there are more.
+const noneComes = time.Second
+
+// counting is how often a quorum queue may have had a dead letter back before list says so: RabbitMQ 4.0 to
+// 4.2 count each look, and drop what was looked at 20 times unless the queue has another limit.
+const counting = 10
+
+// A morgue is one use of dead.
+type morgue struct {
+	*broker
+	verb     string
+	from     string // the queue with the dead letters
+	all, yes bool
+	format   string
+	ids      []string
+}
+
+// dead is the subcommand of that name.
+func (p *invocation) dead() int { return p.end(deadUsage, p.deadLetters()) }
+
+func (p *invocation) deadLetters() error {
+	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
+	m := &morgue{broker: p.broker(fs)}
+	fs.StringVar(&m.from, "dead-letter", "", "")
+	fs.BoolVar(&m.all, "all", false, "")
+	fs.BoolVar(&m.yes, "yes", false, "")
+	fs.StringVar(&m.format, "format", "text", "")
+	rest, err := p.parse(fs)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		m.verb, m.ids = rest[0], rest[1:]
+	}
+	if err := m.validate(); err != nil {
+		return err
+	}
+	ctx, now, stop := p.interrupts()
+	defer stop()
+	client, err := m.connect(ctx)
+	if err != nil {
+		return causeOr(ctx, err)
+	}
+	defer m.close(client)
+	switch m.verb {
+	case "list":
+		err = m.list(ctx, client)
+	case "replay":
+		err = m.replay(ctx, now, client)
+	case "drop":
+		err = m.drop(ctx, client)
+	}
+	return m.missing(causeOr(ctx, err))
+}
+
+func (m *morgue) validate() error {
+	switch {
+	case !slices.Contains([]string{"list", "replay", "drop"}, m.verb):
+		if m.verb == "" {
+			return usageError("dead wants to be told what to do: list, replay or drop", "docker-dispatch dead list -q QUEUE")
+		}
+		return usageError(fmt.Sprintf("dead %s: not one of list, replay, drop", m.verb), "docker-dispatch dead list -q QUEUE")
+	case m.verb == "list" && (len(m.ids) > 0 || m.all || m.yes):
+		return usageError("dead list takes neither IDs nor --all nor --yes; it shows all", m.process.listsOptions())
+	case m.verb != "list" && m.all == (len(m.ids) > 0):
+		return usageError("dead "+m.verb+" wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs")
+	case m.format != "text" && m.format != "json":
+		return usageError(fmt.Sprintf("--format %q: not one of text, json", m.format), m.process.listsOptions())
+	}
+	if err := m.check(); err != nil {
+		return err
+	}
+	m.from = cmp.Or(m.from, m.queue+".dead")
+	if m.from == m.queue {
+		return usageError("--dead-letter "+m.from+" is the queue itself", "leave it out for QUEUE.dead")
+	}
+	if m.verb == "drop" && !m.yes && !isTerminal(m.process.stdin) {
+		return usageError("dead drop deletes messages for good, and there is no terminal to ask on", "give --yes if that is meant")
+	}
+	return nil
+}
+
+// missing explains that there is no queue with dead letters.
+func (m *morgue) missing(err error) error {
+	if _, ok := errors.AsType[*hinted](err); ok || !errors.Is(err, amqpsrc.ErrNoQueue) {
+		return m.explain(err)
+	}
+	return &hinted{err.Error(), "a daemon declares its dead-letter queue when it starts; --dead-letter NAME names one that is not called QUEUE.dead", exitFailed}
+}
+
+// idOf is what a dead letter is called: its message_id, else what the daemon has marked the copy with.
+func idOf(r amqpsrc.Received) string { return cmp.Or(r.ID, r.DeadLetter().Copy, "-") }
+
+// chosen tells whether a dead letter is meant.
+func (m *morgue) chosen(r amqpsrc.Received) bool {
+	return m.all || slices.Contains(m.ids, idOf(r)) && idOf(r) != "-" || slices.Contains(m.ids, r.DeadLetter().Copy) && r.DeadLetter().Copy != ""
+}
+
+// each hands over the dead letters that are there at the start, in order, until one is an error or ctx ends.
+func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amqpsrc.Received, n int, do func(amqpsrc.Received) error) error {
+	timer := time.NewTimer(noneComes)
+	defer timer.Stop()
+	for range n {
+		for got := false; !got; {
+			timer.Reset(noneComes)
+			select {
+			case r, ok := <-in:
+				if !ok {
+					return cmp.Or(client.Err(), fmt.Errorf("queue %s was deleted", plainLine(m.from)))
+				}
+				got = true
+				if err := do(r); err != nil {
+					return err
+				}
+			case <-timer.C:
+				// Another consumer may have taken some, or their time was over.
+				left, err := client.Ready(ctx, m.from)
+				if err != nil || left == 0 {
+					return err
+				}
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// list shows all dead letters. They go back in order when the consumer ends.
+func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
+	n, err := client.Ready(ctx, m.from)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		fmt.Fprintf(m.process.stderr, "docker-dispatch: no dead letters in %s\n", plainLine(m.from))
+		return nil
+	}
+	var shown []letter
+	err = m.whole(ctx, client, n, func(r amqpsrc.Received) error {
+		shown = append(shown, letterOf(r, time.Now()))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if m.format == "json" {
+		e := json.NewEncoder(m.process.stdout)
+		e.SetEscapeHTML(false)
+		for _, l := range shown {
+			if err := e.Encode(l); err != nil {
+				return err
+			}
+		}
+	} else {
+		w := tabwriter.NewWriter(m.process.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprint(w, "ID\tAGE\tREASON\tWHAT\tERROR\n")
+		for _, l := range shown {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", plainLine(l.Id), l.age, cmp.Or(plainLine(l.Reason), "-"), plainLine(l.what()), cmp.Or(plainLine(l.Error), "-"))
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(shown, func(l letter) bool { return l.looks >= counting }) {
+		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: %s is a quorum queue that has had messages back %d times or more; RabbitMQ before 4.3 counts each list, "+
+			"and drops a message at the queue's delivery-limit (20 since 4.0): set that to -1 by a policy\n", plainLine(m.from), counting)
+	}
+	return nil
+}
+
+// whole consumes all dead letters without a limit, and waits until those that were not acked are back.
+func (m *morgue) whole(ctx context.Context, client *amqpsrc.Client, n int, do func(amqpsrc.Received) error) error {
+	return m.consuming(ctx, client, 0, func(in <-chan amqpsrc.Received) error { return m.each(ctx, client, in, n, do) })
+}
+
+// consuming has a consumer while do works. A signal does not end it: what do is about has to be acked.
+func (m *morgue) consuming(ctx context.Context, client *amqpsrc.Client, prefetch int, do func(<-chan amqpsrc.Received) error) error {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	in, err := client.Consume(own, m.from, prefetch)
+	if err != nil {
+		return err
+	}
+	err = do(in)
+	cancel()
+	for range in {
+	}
+	return err
+}
+
+// A letter is what list shows of a dead letter.
+type letter struct {
+	Id      string
+	Reason  string    `json:",omitempty"`
+	Error   string    `json:",omitempty"`
+	Time    time.Time `json:",omitzero"`
+	Host    string    `json:",omitempty"`
+	Queue   string    `json:",omitempty"`
+	Copy    string    `json:",omitempty"`
+	Command string    `json:",omitempty"`
+	Target  string    `json:",omitempty"` // the image, else the container
+	Bytes   int       // of the body
+	Body    string    `json:",omitempty"` // as far as it is needed to know the message: where there is no command in it
+
+	age   string
+	looks int
+}
+
+func letterOf(r amqpsrc.Received, now time.Time) letter {
+	d := r.DeadLetter()
+	l := letter{
+		Id: idOf(r), Reason: d.Reason, Error: d.Error, Time: d.Time, Host: d.Host, Queue: d.Queue, Copy: d.Copy,
+		Bytes: len(r.Body), age: "-", looks: d.Looks,
+	}
+	if !d.Time.IsZero() {
+		l.age = ageText(now.Sub(d.Time))
+	}
+	// Not cmd.Decode: many are here because that refused them.
+	var body struct {
+		Command, Image, Container string
+		Options                   struct{ Name string }
+	}
+	err := json.Unmarshal(r.Body, &body)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err == nil || ok {
+		l.Command, l.Target = body.Command, cmp.Or(body.Image, body.Container)
+	}
+	if l.Command == "" {
+		const most = 40
+		l.Body = strings.ToValidUTF8(string(r.Body[:min(most, len(r.Body))]), "?")
+		if len(r.Body) > most {
+			l.Body += "..."
+		}
+	}
+	return l
+}
+
+func (l letter) what() string {
+	if l.Command == "" {
+		return cmp.Or(l.Body, "(empty)")
+	}
+	return strings.TrimSpace(l.Command + " " + l.Target)
+}
+
+// ageText is a time in its largest unit.
+func ageText(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%dd", int(d.Hours())/24)
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
+}
+
+// pick takes the chosen ones of all dead letters, and has do work on them while it holds all. An ID that
+// none has ends it before.
+func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do func([]amqpsrc.Received) error) error {
+	var chosen []amqpsrc.Received
+	found := make(map[string]bool)
+	return m.consuming(ctx, client, 0, func(in <-chan amqpsrc.Received) error {
+		err := m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
+			if m.chosen(r) {
+				chosen = append(chosen, r)
+				found[idOf(r)], found[r.DeadLetter().Copy] = true, true
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, id := range m.ids {
+			if !found[id] {
+				return &hinted{fmt.Sprintf("no dead letter in %s has the ID %s; nothing was done", plainLine(m.from), plainLine(id)),
+					"docker-dispatch dead list -q " + m.queue + " shows the IDs", exitFailed}
+			}
+		}
+		return do(chosen)
+	})
+}
+
+// replay sends the chosen ones to their queue, and acks each when the broker has stored it there.
+func (m *morgue) replay(ctx, now context.Context, client *amqpsrc.Client) error {
+	n, err := client.Ready(ctx, m.from)
+	if err != nil {
+		return err
+	}
+	r := &replaying{morgue: m, client: client, now: now, back: make(chan revived, 1<<10), done: make(chan struct{})}
+	go r.collect()
+	defer r.stop()
+	if m.all {
+		// What is replayed may come back dead at once; n keeps that from going round.
+		err = m.consuming(ctx, client, 200, func(in <-chan amqpsrc.Received) error {
+			err := m.each(ctx, client, in, n, func(l amqpsrc.Received) error { return r.send(ctx, l) })
+			r.stop()
+			return err
+		})
+	} else {
+		err = m.pick(ctx, client, n, func(chosen []amqpsrc.Received) (err error) {
+			for _, l := range chosen {
+				if err = cmp.Or(causeOr(ctx, nil), r.send(ctx, l)); err != nil {
+					break
+				}
+			}
+			r.stop()
+			return err
+		})
+	}
+	r.stop()
+	if r.replayed > 0 || err == nil {
+		fmt.Fprintf(m.process.stdout, "%s put back\n", counted(r.replayed, "message"))
+	}
+	if n := int(r.failed.Load()); n > 0 && (err == nil || err == errTooMany) {
+		err = &hinted{fmt.Sprintf("%s not put back; they are still in %s", counted(n, "message"), plainLine(m.from)), "mend what is wrong, and replay again", exitFailed}
+	}
+	return err
+}
+
+// A replaying is a replay at work.
+type replaying struct {
+	*morgue
+	client *amqpsrc.Client
+	now    context.Context
+	back   chan revived
+	done   chan struct{} // closed when all that was sent is settled
+	over   bool
+
+	replayed int          // the collector's until done is closed
+	failed   atomic.Int32 // how many were not put back
+}
+
+// A revived is a dead letter that was sent again.
+type revived struct {
+	letter    amqpsrc.Received
+	to        string
+	confirmed func(context.Context) error
+}
+
+// tooMany is how many may fail before no more are tried. They are held until the end, and not to be more than
+// may be unacked.
+const tooMany = 100
+
+var errTooMany = errors.New("too many could not be put back")
+
+// send sends a dead letter to where it came from.
+func (r *replaying) send(ctx context.Context, l amqpsrc.Received) error {
+	if r.failed.Load() >= tooMany {
+		return errTooMany
+	}
+	to := cmp.Or(l.DeadLetter().Queue, r.queue)
+	if to == r.from {
+		to = r.queue
+	}
+	confirmed, err := r.client.Send(ctx, to, l.Revived())
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, amqpsrc.ErrGone):
+		return err
+	default:
+		confirmed = func(context.Context) error { return err }
+	}
+	r.back <- revived{l, to, confirmed}
+	return nil
+}
+
+// collect acks what the broker has stored.
+func (r *replaying) collect() {
+	defer close(r.done)
+	for v := range r.back {
+		err := v.confirmed(r.now)
+		if err == nil {
+			if err = v.letter.Ack(); err == nil {
+				r.replayed++
+				continue
+			}
+			err = fmt.Errorf("it is in %s, and still here too: %w", v.to, err)
+		}
+		if r.now.Err() != nil {
+			err = fmt.Errorf("%w: not waited for any longer", amqpsrc.ErrUnknown)
+		}
+		r.failed.Add(1)
+		fmt.Fprintf(r.process.stderr, "%s: not put back onto %s: %s\n", plainLine(idOf(v.letter)), plainLine(v.to), plainLine(err.Error()))
+	}
+}
+
+// stop waits until all that was sent is settled.
+func (r *replaying) stop() {
+	if !r.over {
+		r.over = true
+		close(r.back)
+	}
+	<-r.done
+}
+
+// drop deletes the chosen ones.
+func (m *morgue) drop(ctx context.Context, client *amqpsrc.Client) error {
+	n, err := client.Ready(ctx, m.from)
+	if err != nil {
+		return err
+	}
+	dropped := 0
+	ack := func(r amqpsrc.Received) error {
+		err := r.Ack()
+		if err == nil {
+			dropped++
+		}
+		return err
+	}
+	if m.all {
+		if n > 0 {
+			if err := m.ask(ctx, n); err != nil {
+				return err
+			}
+			err = m.consuming(ctx, client, 1000, func(in <-chan amqpsrc.Received) error { return m.each(ctx, client, in, n, ack) })
+		}
+	} else {
+		err = m.pick(ctx, client, n, func(chosen []amqpsrc.Received) error {
+			if err := m.ask(ctx, len(chosen)); err != nil {
+				return err
+			}
+			for _, r := range chosen {
+				if err := cmp.Or(causeOr(ctx, nil), ack(r)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if dropped > 0 || err == nil {
+		fmt.Fprintf(m.process.stdout, "%s dropped from %s\n", counted(dropped, "message"), plainLine(m.from))
+	}
+	return err
+}
+
+// ask asks whether that many are to be deleted.
+func (m *morgue) ask(ctx context.Context, n int) error {
+	if m.yes {
+		return nil
+	}
+	fmt.Fprintf(m.process.stderr, "drop %s from %s for good? [y/N] ", counted(n, "message"), plainLine(m.from))
+	answer := make(chan string, 1)
+	go func() { // a read of stdin cannot be interrupted: this may stay behind, until the program ends
+		line, _ := bufio.NewReader(m.process.stdin).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case a := <-answer:
+		if a == "y" || a == "yes" {
+			return nil
+		}
+		return &hinted{"nothing was dropped", "answer y to drop, or give --yes", exitFailed}
+	case <-ctx.Done():
+		fmt.Fprintln(m.process.stderr)
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,295 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// bury puts messages into the dead-letter queue, as a daemon does.
+func (l *lab) bury(kind string, letters ...amqp.Publishing) {
+	l.t.Helper()
+	l.withChannel(func(ch *amqp.Channel) error {
+		if _, err := ch.QueueDeclare(l.queue+".dead", true, false, false, false, amqp.Table{amqp.QueueTypeArg: kind}); err != nil {
+			return err
+		}
+		if err := ch.Confirm(false); err != nil {
+			return err
+		}
+		var last *amqp.DeferredConfirmation
+		for _, p := range letters {
+			p.DeliveryMode = amqp.Persistent
+			c, err := ch.PublishWithDeferredConfirm("", l.queue+".dead", true, false, p)
+			if err != nil {
+				return err
+			}
+			last = c
+		}
+		if last != nil {
+			last.Wait()
+		}
+		return nil
+	})
+	l.eventually("all are buried", func() bool { return l.ready(l.queue+".dead") == len(letters) })
+}
+
+// letter is a dead letter of the lab's queue.
+func (l *lab) letter(id, body string) amqp.Publishing {
+	return amqp.Publishing{
+		MessageId: id, Body: []byte(body), ContentType: "application/json", ReplyTo: "answers", CorrelationId: "c" + id, Priority: 1,
+		Headers: amqp.Table{
+			"x-dispatch-reason": "invalid-message", "x-dispatch-error": "why\x1b[2J\n" + id, "x-dispatch-host": "h", "x-dispatch-queue": l.queue,
+			"x-dispatch-time": time.Now().Add(-90 * time.Minute).UTC().Format(time.RFC3339), "x-dispatch-copy": "COPY" + id, "own": "kept",
+		},
+	}
+}
+
+func (l *lab) letters(n int) (list []amqp.Publishing) {
+	for i := range n {
+		list = append(list, l.letter(fmt.Sprint(i), fmt.Sprintf(`{"Command": "pull", "Image": "i%d"}`, i)))
+	}
+	return list
+}
+
+// list shows what they were, in order, and takes nothing away.
+func TestDeadList(t *testing.T) {
+	for _, kind := range []string{"classic", "quorum"} {
+		t.Run(kind, func(t *testing.T) {
+			l := newLab(t)
+			first := l.letter("first", `{"Command": "run", "Image": "alpine", "Options": {"Memroy": "64m"}}`)
+			nameless := l.letter("", `{"Command": "stop", "Container": "c", "Image": 7}`)
+			brokers := amqp.Publishing{Body: []byte("rub\x1bbish"), MessageId: "last", Headers: amqp.Table{"x-first-death-reason": "rejected", "x-first-death-queue": "q"}}
+			l.bury(kind, first, nameless, brokers)
+			for range 2 {
+				out := l.succeeds("", "dead", "list", "-q", l.queue)
+				var fields [][]string
+				for line := range strings.Lines(out) {
+					fields = append(fields, strings.Fields(line))
+				}
+				want := [][]string{
+					{"ID", "AGE", "REASON", "WHAT", "ERROR"},
+					{"first", "90m", "invalid-message", "run", "alpine", "why?[2J", "first"},
+					{"COPY", "90m", "invalid-message", "stop", "c", "why?[2J"},
+					{"last", "-", "rejected", "rub?bish", "-"},
+				}
+				if fmt.Sprint(fields) != fmt.Sprint(want) {
+					t.Errorf("list:\n%s\nwant %q", out, want)
+				}
+			}
+			d := json.NewDecoder(strings.NewReader(l.succeeds("", "dead", "list", "-q", "other", "--dead-letter", l.queue+".dead", "--format", "json")))
+			var got letter
+			if err := d.Decode(&got); err != nil || got.Id != "first" || got.Target != "alpine" || got.Queue != l.queue || got.Copy != "COPYfirst" || got.Bytes != len(first.Body) {
+				t.Errorf("as JSON: %+v (%v)", got, err)
+			}
+			left := l.dead()
+			if fmt.Sprint(bodies(left)) != fmt.Sprint([]string{string(first.Body), string(nameless.Body), string(brokers.Body)}) {
+				t.Errorf("left: %q", bodies(left))
+			}
+			_, stderr, code := outcome(t, l.subcommand("dead", "list", "-q", l.queue))
+			if code != 0 || !strings.Contains(stderr, "no dead letters in") {
+				t.Errorf("of none: exit %d, stderr %q", code, stderr)
+			}
+		})
+	}
+	l := newLab(t)
+	_, stderr := l.fails(exitFailed, "", "dead", "list", "-q", l.queue)
+	if !strings.Contains(stderr, "no such queue") || !strings.Contains(stderr, "hint: a daemon declares its dead-letter queue") {
+		t.Errorf("stderr:\n%s", stderr)
+	}
+}
+
+// replay puts messages back as they were, but for the mark of the copy; the others stay in order.
+func TestDeadReplay(t *testing.T) {
+	for _, kind := range []string{"classic", "quorum"} {
+		t.Run(kind, func(t *testing.T) {
+			l := newLab(t)
+			letters := l.letters(5)
+			letters[2].ReplyTo = "amq.rabbitmq.reply-to.g1h2"
+			letters[3].MessageId = ""
+			l.bury(kind, letters...)
+			if out := l.succeeds("", "dead", "replay", "-q", l.queue, "1", "2", "COPY3"); out != "3 messages put back\n" {
+				t.Errorf("stdout %q", out)
+			}
+			back := l.get(l.queue)
+			if len(back) != 3 {
+				t.Fatalf("%d are back", len(back))
+			}
+			for i, d := range back {
+				p := letters[i+1]
+				reply := "answers"
+				if i == 1 {
+					reply = ""
+				}
+				if string(d.Body) != string(p.Body) || d.MessageId != p.MessageId || d.CorrelationId != p.CorrelationId || d.ReplyTo != reply || d.Priority != 1 ||
+					d.ContentType != p.ContentType || fmt.Sprint(d.Headers) != fmt.Sprintf("map[own:kept x-dispatch-copy:COPY%d]", i+1) {
+					t.Errorf("back is %+v", d)
+				}
+			}
+			_, stderr := l.fails(exitFailed, "", "dead", "replay", "-q", l.queue, "0", "nosuch")
+			if !strings.Contains(stderr, "has the ID nosuch; nothing was done") {
+				t.Errorf("stderr:\n%s", stderr)
+			}
+			if out := l.succeeds("", "dead", "replay", "-q", l.queue, "--all"); out != "2 messages put back\n" {
+				t.Errorf("stdout %q", out)
+			}
+			if got := bodies(l.get(l.queue)); fmt.Sprint(got) != fmt.Sprint([]string{string(letters[0].Body), string(letters[4].Body)}) {
+				t.Errorf("back: %q", got)
+			}
+			if n := l.ready(l.queue + ".dead"); n != 0 {
+				t.Errorf("%d are left", n)
+			}
+		})
+	}
+}
+
+// What cannot be put back stays, and does not hold up the rest.
+func TestDeadReplayNowhere(t *testing.T) {
+	l := newLab(t)
+	letters := l.letters(3)
+	letters[1].Headers["x-dispatch-queue"] = l.queue + ".nosuch"
+	l.bury("classic", letters...)
+	stdout, stderr := l.fails(exitFailed, "", "dead", "replay", "-q", l.queue, "--all")
+	if stdout != "2 messages put back\n" || !strings.Contains(stderr, "1: not put back onto "+l.queue+".nosuch: no such queue") || !strings.Contains(stderr, "1 message not put back; they are still in") {
+		t.Errorf("stdout %q, stderr:\n%s", stdout, stderr)
+	}
+	if got := l.dead(); len(got) != 1 || got[0].MessageId != "1" {
+		t.Errorf("left: %q", bodies(got))
+	}
+	l.get(l.queue)
+
+	// Where none can, it ends all the same.
+	many := l.letters(3 * tooMany)
+	for _, p := range many {
+		p.Headers["x-dispatch-queue"] = l.queue + ".nosuch"
+	}
+	l.bury("classic", many...)
+	l.fails(exitFailed, "", "dead", "replay", "-q", l.queue, "--all")
+	if n := l.ready(l.queue + ".dead"); n != len(many) {
+		t.Errorf("%d are left, want %d", n, len(many))
+	}
+}
+
+// Killed at any moment, a replay has lost nothing.
+func TestDeadReplayKilled(t *testing.T) {
+	l := newLab(t)
+	const many = 3000
+	l.bury("classic", l.letters(many)...)
+	midway := 0
+	for round := 0; l.ready(l.queue+".dead") > 0; round++ {
+		before := l.ready(l.queue)
+		c := l.subcommand("dead", "replay", "-q", l.queue, "--all")
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if round < 20 {
+			l.eventually("some are back", func() bool { return l.ready(l.queue) > before })
+			time.Sleep(rand.N(20 * time.Millisecond)) // any moment
+			c.Process.Kill()
+		}
+		c.Wait()
+		// What the dead connection held comes back when the broker has noticed.
+		l.eventually("nobody holds any", func() bool { return l.held(l.queue+".dead") == 0 })
+		if n := l.ready(l.queue + ".dead"); n > 0 && n < many {
+			midway++
+		}
+	}
+	copies := map[string]int{}
+	for _, d := range l.get(l.queue) {
+		copies[d.MessageId]++
+	}
+	twice := 0
+	for _, n := range copies {
+		if n > 1 {
+			twice++
+		}
+	}
+	if len(copies) != many {
+		t.Errorf("%d of %d are back", len(copies), many)
+	}
+	t.Logf("killed midway %d times; %d are there more than once", midway, twice)
+	if midway == 0 {
+		t.Error("never killed midway")
+	}
+}
+
+// held is how many messages of a queue some consumer has.
+func (l *lab) held(queue string) (n int) {
+	l.t.Helper()
+	l.withChannel(func(ch *amqp.Channel) error {
+		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+		n = q.Consumers
+		return err
+	})
+	return n
+}
+
+// drop asks on a terminal, and takes only a yes for one.
+func TestDeadDrop(t *testing.T) {
+	l := newLab(t)
+	l.bury("quorum", l.letters(5)...)
+	for _, tt := range []struct {
+		typed string
+		args  []string
+		code  int
+		left  string
+	}{
+		{"n\n", []string{"1", "3"}, exitFailed, "01234"},
+		{"\n", []string{"--all"}, exitFailed, "01234"},
+		{"\x03", []string{"--all"}, exitFailed, "01234"}, // Ctrl-C
+		{"y\n", []string{"1", "3"}, 0, "024"},
+		{"", []string{"--yes", "2"}, 0, "04"},
+		{"yes\n", []string{"--all"}, 0, ""},
+	} {
+		tty := newTerminal(t)
+		c := l.subcommand(append([]string{"dead", "drop", "-q", l.queue}, tt.args...)...)
+		var stdout bytes.Buffer
+		c.Stdin, c.Stdout, c.Stderr = tty.slave, &stdout, tty.slave
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if tt.typed != "" {
+			tty.await("for good? [y/N] ")
+			if tt.typed == "\x03" {
+				c.Process.Signal(os.Interrupt)
+			} else {
+				tty.typed(tt.typed)
+			}
+		}
+		code := 0
+		if exit, ok := errors.AsType[*exec.ExitError](c.Wait()); ok {
+			code = exit.ExitCode()
+		}
+		if code != tt.code {
+			t.Errorf("%q: exit %d, on the terminal %q, stdout %q", tt.args, code, tty, stdout.String())
+		}
+		var left []string
+		l.eventually("nobody holds any", func() bool { return l.held(l.queue+".dead") == 0 })
+		for line := range strings.Lines(l.listed()) {
+			left = append(left, strings.Fields(line)[0])
+		}
+		if got := strings.Join(slices.Compact(left), ""); got != tt.left {
+			t.Errorf("%q: left are %q, want %q", tt.args, got, tt.left)
+		}
+	}
+}
+
+// listed is what list shows, without its head.
+func (l *lab) listed() string {
+	l.t.Helper()
+	stdout, stderr, code := outcome(l.t, l.subcommand("dead", "list", "-q", l.queue))
+	if code != 0 {
+		l.t.Fatalf("dead list: exit %d\n%s", code, stderr)
+	}
+	_, rest, _ := strings.Cut(stdout, "\n")
+	return rest
+}

@@ -1,0 +1,331 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+)
+
+const sendUsage = `docker-dispatch send puts messages on a queue, and says which of them the broker has stored.
+
+Usage:
+  docker-dispatch send -q QUEUE [options] [FILE...]
+
+The files hold one JSON object after another; without a file, and for -, stdin is read.
+Each message is checked before it goes (see docker-dispatch check); the first fault, and
+the first message that the broker does not store, end it: nothing behind that is sent.
+
+Options:
+  -q, --queue NAME       the queue (required; it must exist)
+      --amqp URL         the broker (default: $AMQP_URL, else
+                         amqp://guest:guest@localhost:5672/)
+      --message-id ID    of the one message there is (default: a random one for each)
+      --reply QUEUE      where the daemon sends what became of each (reply_to)
+      --no-check         send whatever stands there, one object or one line a message
+      --max-message SIZE the largest message that is sent (default 1m, as the daemon's)
+  -h, --help             print this
+
+Exit codes: 0 all are stored, 1 some are not: what is stored, what is not, and of what
+nobody knows, is on stderr by file and number; 2 wrong usage or configuration.
+
+Example: a file with three messages
+  $ for i in 1 2 3; do
+      echo '{"Command": "run", "Image": "busybox", "Cmd": ["echo", "'$i'"]}'
+    done >jobs.json
+  $ docker-dispatch send -q jobs jobs.json
+  3 messages stored in jobs
+`
+
+// inFlight is how much of large messages is under way at a time: so many parts of that size.
+const (
+	inFlightParts = 4096
+	inFlightPart  = 16 << 10
+)
+
+// A sending is one use of send.
+type sending struct {
+	*broker
+	id, reply string
+	noCheck   bool
+	limit     size
+
+	stored atomic.Int64
+	failed chan struct{} // closed when a message was not stored: no more are sent
+	faults faultList     // what was not stored; the collector's until it has ended
+}
+
+// A posted is a message on its way.
+type posted struct {
+	fileMessage
+	parts     int
+	confirmed func(context.Context) error
+}
+
+// send is the subcommand of that name.
+func (p *invocation) send() int { return p.end(sendUsage, p.sendAll()) }
+
+func (p *invocation) sendAll() error {
+	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
+	s := &sending{broker: p.broker(fs), limit: 1 << 20, failed: make(chan struct{})}
+	fs.StringVar(&s.id, "message-id", "", "")
+	fs.StringVar(&s.reply, "reply", "", "")
+	fs.BoolVar(&s.noCheck, "no-check", false, "")
+	fs.Var(&s.limit, "max-message", "")
+	files, err := p.parse(fs)
+	if err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	if s.limit < 1 {
+		return usageError("--max-message must be at least 1 byte", "leave it out for 1m")
+	}
+	for _, o := range []struct{ option, value string }{{"--message-id", s.id}, {"--reply", s.reply}} {
+		if len(o.value) > 255 {
+			return usageError(o.option+" has more than 255 bytes", p.listsOptions())
+		}
+	}
+	if s.reply == s.queue {
+		return usageError("--reply "+s.reply+" is the queue itself; answers would be taken for messages", "name another queue")
+	}
+	ctx, now, stop := p.interrupts()
+	defer stop()
+	messages, err := p.messageFiles(ctx, files, int(s.limit))
+	if err != nil {
+		return err
+	}
+	var first []fileMessage // what was read to see whether there is only one
+	if s.id != "" {
+		if first, err = s.one(ctx, messages); err != nil {
+			return err
+		}
+	}
+	client, err := s.connect(ctx)
+	if err != nil {
+		return causeOr(ctx, err)
+	}
+	defer s.close(client)
+	return s.run(ctx, now, client, first, messages)
+}
+
+// one reads the one message that there is to be.
+func (s *sending) one(ctx context.Context, messages <-chan fileMessage) (first []fileMessage, err error) {
+	for {
+		select {
+		case m, ok := <-messages:
+			if !ok {
+				return first, nil
+			}
+			if first = append(first, m); len(first) > 1 && m.err == nil {
+				return nil, usageError("--message-id with more than one message; the daemon would take the second for a copy of the first", "leave --message-id out, or send them one by one")
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// run sends all messages, and says what became of them.
+func (s *sending) run(ctx, now context.Context, client *amqpsrc.Client, first []fileMessage, messages <-chan fileMessage) error {
+	line := newStatusLine(s.process.stderr)
+	under := make(chan posted, 1<<16)
+	room := make(chan struct{}, inFlightParts)
+	collected := make(chan struct{})
+	go func() {
+		defer close(collected)
+		s.collect(now, under, room)
+	}()
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		s.progress(line, collected)
+	}()
+	stopped := s.feed(ctx, client, first, messages, under, room)
+	close(under)
+	<-collected
+	<-shown
+	stored := int(s.stored.Load())
+	if stopped == nil && len(s.faults.list) == 0 {
+		fmt.Fprintf(s.process.stdout, "%s stored in %s\n", counted(stored, "message"), plainLine(s.queue))
+		return nil
+	}
+	s.faults.print(s.process.stderr)
+	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s, %d not stored, %d of which nobody knows; nothing behind these was sent\n",
+		counted(stored, "message"), plainLine(s.queue), s.faults.notStored, s.faults.unknown)
+	if stopped == nil {
+		stopped = s.faults.list[0].err
+	}
+	return stopped
+}
+
+// feed sends messages until there are no more, or one fails. What it returns is why it stopped early.
+func (s *sending) feed(ctx context.Context, client *amqpsrc.Client, first []fileMessage, messages <-chan fileMessage, under chan<- posted, room chan struct{}) error {
+	for n := 0; ; n++ {
+		var m fileMessage
+		if n < len(first) {
+			m = first[n]
+		} else {
+			var ok bool
+			select {
+			case m, ok = <-messages:
+				if !ok {
+					return nil
+				}
+			case <-s.failed:
+				return nil
+			case <-client.Done():
+				return s.explain(fmt.Errorf("the connection to the broker has ended: %w", client.Err()))
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		if err := s.refused(m); err != nil {
+			return fmt.Errorf("%s is not sent: %w", m, err)
+		}
+		p := posted{fileMessage: m, parts: len(m.body) / inFlightPart}
+		for range min(p.parts, inFlightParts) {
+			select {
+			case room <- struct{}{}:
+			case <-s.failed:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		id := s.id
+		if id == "" {
+			id = rand.Text()
+		}
+		var err error
+		p.confirmed, err = client.Send(ctx, s.queue, amqpsrc.Message{
+			ID: id, ReplyTo: s.reply, ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: m.body,
+		})
+		if err != nil {
+			if errors.Is(err, amqpsrc.ErrUnknown) {
+				p.confirmed = func(context.Context) error { return err }
+				under <- p
+				return nil
+			}
+			return s.explain(fmt.Errorf("%s is not sent: %w", m, causeOr(ctx, err)))
+		}
+		p.body = nil
+		under <- p
+		if n == 0 {
+			// What is wrong with the queue or with the user shows with the first, before there are
+			// thousands under way of which nobody would know.
+			if p.confirmed(ctx) != nil {
+				return causeOr(ctx, nil)
+			}
+		}
+	}
+}
+
+// refused says why a message does not go.
+func (s *sending) refused(m fileMessage) error {
+	if m.err != nil {
+		return m.err
+	}
+	if s.noCheck {
+		if len(m.body) > int(s.limit) {
+			return fmt.Errorf("it is larger than %d bytes (--max-message)", s.limit)
+		}
+		return nil
+	}
+	_, err := cmd.Decode(m.body, int(s.limit), s.reply != "")
+	return err
+}
+
+// collect waits for the confirms, in the order of sending.
+func (s *sending) collect(now context.Context, under <-chan posted, room <-chan struct{}) {
+	for p := range under {
+		err := p.confirmed(now)
+		for range min(p.parts, inFlightParts) {
+			<-room
+		}
+		if err == nil {
+			s.stored.Add(1)
+			continue
+		}
+		if now.Err() != nil {
+			err = fmt.Errorf("%w: not waited for any longer", amqpsrc.ErrUnknown)
+		}
+		if len(s.faults.list) == 0 {
+			close(s.failed)
+		}
+		s.faults.add(p.fileMessage, s.explain(err))
+	}
+}
+
+// progress shows how far it is, until done is closed.
+func (s *sending) progress(line *statusLine, done <-chan struct{}) {
+	if !line.terminal {
+		return
+	}
+	defer line.clear()
+	began := time.Now()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			n := s.stored.Load()
+			line.show(fmt.Sprintf("%d stored, %.0f a second", n, float64(n)/time.Since(began).Seconds()))
+		case <-done:
+			return
+		}
+	}
+}
+
+// causeOr prefers the reason why ctx has ended to what this made of a call.
+func causeOr(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// A faultList keeps which messages are not stored, those in a row with the same fault as one.
+type faultList struct {
+	list               []faultRange
+	notStored, unknown int
+}
+
+type faultRange struct {
+	file     string
+	from, to int
+	err      error
+}
+
+func (l *faultList) add(m fileMessage, err error) {
+	if errors.Is(err, amqpsrc.ErrUnknown) {
+		l.unknown++
+	} else {
+		l.notStored++
+	}
+	if n := len(l.list); n > 0 {
+		if last := &l.list[n-1]; last.file == m.file && last.to == m.n-1 && last.err.Error() == err.Error() {
+			last.to = m.n
+			return
+		}
+	}
+	l.list = append(l.list, faultRange{m.file, m.n, m.n, err})
+}
+
+func (l *faultList) print(w io.Writer) {
+	for _, f := range l.list {
+		which := fmt.Sprintf("%s:%d", f.file, f.from)
+		if f.to > f.from {
+			which += fmt.Sprintf("-%d", f.to)
+		}
+		fmt.Fprintf(w, "%s: %s\n", plainLine(which), plainLine(f.err.Error()))
+	}
+}

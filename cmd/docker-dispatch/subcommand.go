@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+)
+
+// A subcommand is a use of the program from the other end of the queue. It returns the exit code.
+type subcommand func(p *invocation) int
+
+// subcommands are chosen by the first argument.
+var subcommands = map[string]subcommand{
+	"send":  (*invocation).send,
+	"check": (*invocation).check,
+	"dead":  (*invocation).dead,
+}
+
+// An invocation is what a subcommand has of its process: arguments behind its name, environment, streams, signals.
+type invocation struct {
+	name           string
+	args           []string
+	getenv         func(string) string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	signals        <-chan os.Signal
+}
+
+// parse reads the command line. Options may stand before, between and behind what they are not.
+func (p *invocation) parse(fs *flag.FlagSet) (rest []string, err error) {
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	for args := p.args; ; {
+		if err := fs.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, errHelp
+			}
+			return nil, usageError(flagError(err), p.listsOptions())
+		}
+		if fs.NArg() == 0 {
+			return rest, nil
+		}
+		rest = append(rest, fs.Arg(0))
+		args = fs.Args()[1:]
+	}
+}
+
+func (p *invocation) listsOptions() string {
+	return "docker-dispatch " + p.name + " -h lists the options"
+}
+
+// end prints what a subcommand ended with, and returns the exit code.
+func (p *invocation) end(help string, err error) int {
+	switch {
+	case err == nil:
+		return exitClean
+	case errors.Is(err, errHelp):
+		fmt.Fprint(p.stdout, help)
+		return exitClean
+	}
+	return fail(p.stderr, err)
+}
+
+// A broker is which broker a subcommand talks to, and about which queue.
+type broker struct {
+	process *invocation
+	url     string
+	queue   string
+}
+
+func (p *invocation) broker(fs *flag.FlagSet) *broker {
+	b := &broker{process: p}
+	fs.StringVar(&b.url, "amqp", "", "")
+	fs.StringVar(&b.queue, "q", "", "")
+	fs.StringVar(&b.queue, "queue", "", "")
+	return b
+}
+
+// check looks at what the command line says, before anything is done.
+func (b *broker) check() error {
+	if b.queue == "" {
+		return usageError("no queue given", "name it: docker-dispatch "+b.process.name+" -q NAME ...")
+	}
+	if len(b.queue) > 255 {
+		return usageError("the name of the queue has more than 255 bytes", b.process.listsOptions())
+	}
+	if b.url == "" {
+		b.url = b.process.getenv("AMQP_URL")
+	}
+	if b.url == "" {
+		b.url = "amqp://guest:guest@localhost:5672/"
+	}
+	if err := amqpsrc.CheckURL(b.url); err != nil {
+		return usageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password")
+	}
+	return nil
+}
+
+// connect connects. What is worth a warning later goes to stderr.
+func (b *broker) connect(ctx context.Context) (*amqpsrc.Client, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	c, err := amqpsrc.Connect(ctx, amqpsrc.ClientConfig{
+		URL: b.url, Name: "docker-dispatch " + b.process.name + "@" + host + " " + b.queue, Version: versionString(),
+		Log: slog.New(slog.NewTextHandler(b.process.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
+		return nil, b.explain(fmt.Errorf("broker %s: %w", amqpsrc.Redact(b.url), err))
+	}
+	return c, nil
+}
+
+// explain adds what to do about an error of the broker, where that is not what a daemon is told.
+func (b *broker) explain(err error) error {
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, amqpsrc.ErrNoQueue):
+		return &hinted{err.Error(), "check the name and the virtual host; the daemon makes its queue with --declare quorum or --declare classic", exitFailed}
+	case errors.Is(err, amqpsrc.ErrForbidden):
+		return &hinted{err.Error(), "give the user what it needs: write on amq.default to send, read on a queue to take from it (rabbitmqctl set_permissions)", exitFailed}
+	case errors.Is(err, amqpsrc.ErrLogin), errors.Is(err, amqpsrc.ErrVhost):
+		return err
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return &hinted{err.Error(), "is the broker running there? --amqp or AMQP_URL gives its address", exitFailed}
+	}
+	return err
+}
+
+// close ends a connection, in order where that is quick.
+func (b *broker) close(c *amqpsrc.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastAcks)
+	defer cancel()
+	_ = c.Close(ctx) // what matters is confirmed and acked by now
+}
+
+// errInterrupted is the end of a subcommand by a signal.
+var errInterrupted = errors.New("interrupted")
+
+// interrupts returns a context that the first signal ends, and one that the second does, or lastAcks
+// after the first. stop releases them.
+func (p *invocation) interrupts() (work, now context.Context, stop func()) {
+	work, stopWork := context.WithCancelCause(context.Background())
+	now, stopNow := context.WithCancelCause(context.Background())
+	done := make(chan struct{})
+	go func() {
+		var first time.Time
+		var late <-chan time.Time
+		for {
+			select {
+			case <-p.signals:
+				if first.IsZero() {
+					first, late = time.Now(), time.After(lastAcks)
+					stopWork(errInterrupted)
+				} else if time.Since(first) >= sameSignal {
+					stopNow(errInterrupted)
+				}
+			case <-late:
+				stopNow(errInterrupted)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return work, now, func() {
+		close(done)
+		stopWork(nil)
+		stopNow(nil)
+	}
+}
+
+// isTerminal tells whether a stream is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var errno syscall.Errno
+	err = conn.Control(func(fd uintptr) {
+		var t syscall.Termios
+		_, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TCGETS, uintptr(unsafe.Pointer(&t)))
+	})
+	return err == nil && errno == 0
+}
+
+// A statusLine is a line on a terminal that is written anew, and vanishes in the end. On what is none
+// nothing is written.
+type statusLine struct {
+	w        io.Writer
+	terminal bool
+}
+
+func newStatusLine(w io.Writer) *statusLine { return &statusLine{w, isTerminal(w)} }
+
+func (l *statusLine) show(text string) {
+	if l.terminal {
+		fmt.Fprintf(l.w, "\r\x1b[K%s", text)
+	}
+}
+
+func (l *statusLine) clear() { l.show("") }
+
+// plainLine is text of others in one line that can go to a terminal.
+func plainLine(s string) string { return printable(oneLine(s)) }
+
+// counted is a number of things.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

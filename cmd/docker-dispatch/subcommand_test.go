@@ -1,0 +1,436 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// A terminal is a pseudo terminal: what a program writes to it, and what a person types.
+type terminal struct {
+	t       *testing.T
+	master  *os.File
+	slave   *os.File
+	mu      sync.Mutex
+	written bytes.Buffer
+	changed chan struct{}
+}
+
+func newTerminal(t *testing.T) *terminal {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no pseudo terminals here: %v", err)
+	}
+	var n, unlock int32
+	for request, arg := range map[uintptr]*int32{syscall.TIOCSPTLCK: &unlock, syscall.TIOCGPTN: &n} {
+		if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, master.Fd(), request, uintptr(unsafe.Pointer(arg))); e != 0 {
+			t.Fatal(e)
+		}
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty := &terminal{t: t, master: master, slave: slave, changed: make(chan struct{}, 1)}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		buf := make([]byte, 4096)
+		for {
+			n, err := master.Read(buf)
+			tty.mu.Lock()
+			tty.written.Write(buf[:n])
+			tty.mu.Unlock()
+			select {
+			case tty.changed <- struct{}{}:
+			default:
+			}
+			if err != nil { // EIO when the last end of the program's side is closed
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		slave.Close()
+		<-read
+		master.Close()
+	})
+	return tty
+}
+
+func (tty *terminal) String() string {
+	tty.mu.Lock()
+	defer tty.mu.Unlock()
+	return tty.written.String()
+}
+
+// await waits until a text stands on the terminal.
+func (tty *terminal) await(text string) {
+	tty.t.Helper()
+	timeout := time.After(patience)
+	for !strings.Contains(tty.String(), text) {
+		select {
+		case <-tty.changed:
+		case <-timeout:
+			tty.t.Fatalf("never on the terminal: %q\n%q", text, tty)
+		}
+	}
+}
+
+func (tty *terminal) typed(text string) {
+	tty.t.Helper()
+	if _, err := tty.master.WriteString(text); err != nil {
+		tty.t.Fatal(err)
+	}
+}
+
+// subcommand is the program as a subcommand that talks to the lab's broker.
+func (l *lab) subcommand(args ...string) *exec.Cmd {
+	c := program(l.t, args...)
+	c.Env = append(c.Env, "AMQP_URL="+l.amqpURL)
+	return c
+}
+
+// succeeds runs a subcommand that must end with 0, with nothing on stderr, and returns its stdout.
+func (l *lab) succeeds(stdin string, args ...string) string {
+	l.t.Helper()
+	c := l.subcommand(args...)
+	c.Stdin = strings.NewReader(stdin)
+	stdout, stderr, code := outcome(l.t, c)
+	if code != 0 || stderr != "" {
+		l.t.Fatalf("%q: exit %d, stdout %q, stderr:\n%s", args, code, stdout, stderr)
+	}
+	return stdout
+}
+
+// fails runs a subcommand that must end with the code, and returns stdout and stderr.
+func (l *lab) fails(code int, stdin string, args ...string) (stdout, stderr string) {
+	l.t.Helper()
+	c := l.subcommand(args...)
+	c.Stdin = strings.NewReader(stdin)
+	stdout, stderr, got := outcome(l.t, c)
+	if got != code {
+		l.t.Fatalf("%q: exit %d, want %d, stdout %q, stderr:\n%s", args, got, code, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+// get takes all messages from a queue.
+func (l *lab) get(queue string) (all []amqp.Delivery) {
+	l.t.Helper()
+	l.withChannel(func(ch *amqp.Channel) error {
+		for {
+			d, ok, err := ch.Get(queue, true)
+			if err != nil || !ok {
+				return err
+			}
+			all = append(all, d)
+		}
+	})
+	return all
+}
+
+func bodies(all []amqp.Delivery) (list []string) {
+	for _, d := range all {
+		list = append(list, string(d.Body))
+	}
+	return list
+}
+
+func TestSubcommandHelpAndUsage(t *testing.T) {
+	for name, help := range map[string]string{"send": sendUsage, "check": checkUsage, "dead": deadUsage} {
+		for _, flag := range []string{"-h", "--help"} {
+			stdout, stderr, code := outcome(t, program(t, name, flag))
+			if stdout != help || stderr != "" || code != 0 {
+				t.Errorf("%s %s: exit %d, stderr %q, stdout %q", name, flag, code, stderr, stdout)
+			}
+		}
+		for line := range strings.Lines(help) {
+			if len(line) > 96 {
+				t.Errorf("%s: line of %d characters: %s", name, len(line), line)
+			}
+		}
+	}
+	const url = "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password"
+	for _, tt := range []struct{ args, message, hint string }{
+		{"send --nosuch", "unknown option -nosuch", "docker-dispatch send -h lists the options"},
+		{"send", "no queue given", "name it: docker-dispatch send -q NAME ..."},
+		{"send -q x nosuch.json", "open nosuch.json: no such file or directory", "name files of messages, or - for stdin"},
+		{"send -q x --reply x", "--reply x is the queue itself; answers would be taken for messages", "name another queue"},
+		{"send -q x --max-message 0", "--max-message must be at least 1 byte", "leave it out for 1m"},
+		{"send -q x --amqp http://u:secret@h", "", url},
+		{"check --max-message 0", "--max-message must be at least 1 byte", "leave it out for 1m"},
+		{"check nosuch.json", "open nosuch.json: no such file or directory", "name files of messages, or - for stdin"},
+		{"check --policy nosuch.json", "--policy: open nosuch.json: no such file or directory", `a policy is a file with a JSON object; {"Trust": true} allows everything`},
+		{"dead", "dead wants to be told what to do: list, replay or drop", "docker-dispatch dead list -q QUEUE"},
+		{"dead bury -q x", "dead bury: not one of list, replay, drop", "docker-dispatch dead list -q QUEUE"},
+		{"dead list", "no queue given", "name it: docker-dispatch dead -q NAME ..."},
+		{"dead list -q x id", "dead list takes neither IDs nor --all nor --yes; it shows all", "docker-dispatch dead -h lists the options"},
+		{"dead replay -q x", "dead replay wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs"},
+		{"dead replay -q x --all id", "dead replay wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs"},
+		{"dead drop -q x id", "dead drop deletes messages for good, and there is no terminal to ask on", "give --yes if that is meant"},
+		{"dead list -q x --dead-letter x", "--dead-letter x is the queue itself", "leave it out for QUEUE.dead"},
+		{"dead list -q x --format yaml", `--format "yaml": not one of text, json`, "docker-dispatch dead -h lists the options"},
+	} {
+		stdout, stderr, code := outcome(t, program(t, strings.Fields(tt.args)...))
+		message, hint, _ := strings.Cut(strings.TrimSuffix(stderr, "\n"), "\n")
+		if code != exitUsage || stdout != "" || hint != "hint: "+tt.hint || tt.message != "" && message != "docker-dispatch: error: "+tt.message {
+			t.Errorf("%s: exit %d, stdout %q, stderr:\n%s\nwant %q and hint %q", tt.args, code, stdout, stderr, tt.message, tt.hint)
+		}
+		if strings.Contains(stderr, "secret") {
+			t.Errorf("%s: the password shows: %s", tt.args, stderr)
+		}
+	}
+}
+
+// Nobody answers: that is said at once.
+func TestSubcommandNoBroker(t *testing.T) {
+	c := program(t, "send", "-q", "x", "--amqp", "amqp://u:secret@127.0.0.1:1/")
+	c.Stdin = strings.NewReader("{}")
+	_, stderr, code := outcome(t, c)
+	if code != exitFailed || !strings.Contains(stderr, "broker amqp://u:xxxxx@127.0.0.1:1/: ") || !strings.Contains(stderr, "hint: is the broker running there?") {
+		t.Errorf("exit %d, stderr:\n%s", code, stderr)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := dir + "/" + name
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := write("good", `{"Command": "run", "Image": "a"}`+"\n{\"Command\":\n\"stop\", \"Container\": \"c\"}{\"Command\": \"pull\", \"Image\": \"a\"}\n")
+	bad := write("bad", "{\"Command\": \"run\", \"Image\": \"a\"}\nrubbish\x1b[2J\n{\"Command\": \"run\", \"Image\": \"a\", \"Options\": {\"Privileged\": true}}\n")
+	trust := write("trust", `{"Trust": true}`)
+	for _, tt := range []struct {
+		args   []string
+		stdin  string
+		code   int
+		stdout []string // beginnings of the lines
+		stderr string
+	}{
+		{[]string{good}, "", 0, nil, "docker-dispatch: 3 messages checked, 0 faults\n"},
+		{nil, `{"Command": "rum", "Image": "a"}`, 1, []string{`stdin:1: Command: unknown command "rum"; did you mean "run"?`}, "docker-dispatch: 1 message checked, 1 fault\n"},
+		{[]string{good, bad, "-"}, "{", 1, []string{bad + ":2: not JSON", bad + ":3: Options.Privileged: denied", "stdin:1: not JSON"}, "docker-dispatch: 7 messages checked, 3 faults\n"},
+		{[]string{bad, "--policy", trust}, "", 1, []string{bad + ":2: not JSON"}, "docker-dispatch: 3 messages checked, 1 fault\n"},
+		{[]string{"--max-message", "20"}, `{"Command": "pull", "Image": "a"}`, 1, []string{"stdin:1: the message is larger than the 20 bytes"}, "docker-dispatch: 1 message checked, 1 fault\n"},
+		{nil, "", 0, nil, "docker-dispatch: 0 messages checked, 0 faults\n"},
+		{[]string{dir}, "", 1, nil, "docker-dispatch: error: " + dir + ": cannot be read: read " + dir + ": is a directory\n"},
+	} {
+		c := program(t, append([]string{"check"}, tt.args...)...)
+		c.Stdin = strings.NewReader(tt.stdin)
+		stdout, stderr, code := outcome(t, c)
+		lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
+		if stdout == "" {
+			lines = nil
+		}
+		ok := code == tt.code && stderr == tt.stderr && len(lines) == len(tt.stdout) && !strings.Contains(stdout, "\x1b")
+		for i := range min(len(lines), len(tt.stdout)) {
+			ok = ok && strings.HasPrefix(lines[i], tt.stdout[i])
+		}
+		if !ok {
+			t.Errorf("%q: exit %d, stderr %q, stdout:\n%s", tt.args, code, stderr, stdout)
+		}
+	}
+}
+
+func TestSend(t *testing.T) {
+	l := newLab(t)
+	file := t.TempDir() + "/jobs.json"
+	one, two, three := `{"Command": "pull", "Image": "one"}`, "{\"Command\": \"pull\",\n\"Image\": \"two\"}", `{"Command": "pull", "Image": "three"}`
+	if err := os.WriteFile(file, []byte(one+two+"\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := l.succeeds(three, "send", "-q", l.queue, file, "-"); out != "3 messages stored in "+l.queue+"\n" {
+		t.Errorf("stdout %q", out)
+	}
+	got := l.get(l.queue)
+	if fmt.Sprint(bodies(got)) != fmt.Sprint([]string{one, two, three}) {
+		t.Errorf("stored: %q", bodies(got))
+	}
+	ids := map[string]bool{}
+	for _, d := range got {
+		ids[d.MessageId] = true
+		if d.DeliveryMode != amqp.Persistent || d.ContentType != "application/json" || d.ReplyTo != "" {
+			t.Errorf("stored: %+v", d)
+		}
+	}
+	if len(ids) != 3 || ids[""] {
+		t.Errorf("message_ids: %v", ids)
+	}
+
+	if out := l.succeeds(one, "send", "-q", l.queue, "--message-id", "nightly", "--reply", "answers"); out != "1 message stored in "+l.queue+"\n" {
+		t.Errorf("stdout %q", out)
+	}
+	if got := l.get(l.queue); len(got) != 1 || got[0].MessageId != "nightly" || got[0].ReplyTo != "answers" {
+		t.Errorf("stored: %+v", got)
+	}
+	if out := l.succeeds("rubbish\n{}\n", "send", "-q", l.queue, "--no-check"); out != "2 messages stored in "+l.queue+"\n" {
+		t.Errorf("stdout %q", out)
+	}
+	if got := bodies(l.get(l.queue)); fmt.Sprint(got) != "[rubbish {}]" {
+		t.Errorf("stored: %q", got)
+	}
+	if _, stderr := l.fails(exitUsage, one+two, "send", "-q", l.queue, "--message-id", "x"); !strings.Contains(stderr, "--message-id with more than one message") {
+		t.Errorf("stderr %q", stderr)
+	}
+
+	// A fault ends it there: what went before is stored, and said to be.
+	_, stderr := l.fails(exitFailed, one+two+`{"Command": "rum"}`+three, "send", "-q", l.queue)
+	if got := bodies(l.get(l.queue)); len(got) != 2 {
+		t.Errorf("stored: %q", got)
+	}
+	for _, want := range []string{"2 messages stored in " + l.queue + ", 0 not stored", "stdin:3 is not sent: Command: unknown command"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("stderr lacks %q:\n%s", want, stderr)
+		}
+	}
+}
+
+// What the broker does not store is said by file and number, and is not stored.
+func TestSendNotStored(t *testing.T) {
+	l := newLab(t)
+	one := `{"Command": "pull", "Image": "one"}`
+	_, stderr := l.fails(exitFailed, one+one, "send", "-q", l.queue+".nosuch")
+	for _, want := range []string{"stdin:1: no such queue: ", "0 messages stored in " + l.queue + ".nosuch, 1 not stored, 0 of which nobody knows", "hint: check the name"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("stderr lacks %q:\n%s", want, stderr)
+		}
+	}
+	full := l.queue + ".full"
+	t.Cleanup(func() { l.deleteQueues(".full") })
+	l.withChannel(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclare(full, true, false, false, false, amqp.Table{"x-max-length": 50, "x-overflow": "reject-publish"})
+		return err
+	})
+	_, stderr = l.fails(exitFailed, strings.Repeat(one, 5000), "send", "-q", full)
+	stored := len(l.get(full))
+	if !strings.Contains(stderr, fmt.Sprintf("docker-dispatch: %d messages stored in %s", stored, full)) || !strings.Contains(stderr, "the broker could not store it") {
+		t.Errorf("%d are stored; stderr:\n%s", stored, stderr)
+	}
+}
+
+// A connection that is cut: what is said to be stored is, and of the rest nobody knows.
+func TestSendCut(t *testing.T) {
+	l := newLab(t)
+	c := l.subcommand("send", "-q", l.queue)
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(stdin, strings.Repeat(`{"Command": "pull", "Image": "one"}`, 10))
+	l.eventually("ten are stored", func() bool { return l.ready(l.queue) == 10 })
+	closeConnection(t, "docker-dispatch send@", l.queue)
+	err = c.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailed {
+		t.Errorf("%v", err)
+	}
+	for _, want := range []string{"10 messages stored in", "the connection to the broker has ended: the broker says: 320"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("stderr lacks %q:\n%s", want, stderr.String())
+		}
+	}
+}
+
+// closeConnection has the broker end the connection with that name.
+func closeConnection(t *testing.T, parts ...string) {
+	t.Helper()
+	ctl := os.Getenv("DISPATCH_TEST_RABBITMQCTL")
+	if ctl == "" {
+		need(t, "DISPATCH_TEST_RABBITMQCTL")
+	}
+	out, err := exec.Command(ctl, "-q", "list_connections", "pid", "client_properties").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		all := true
+		for _, p := range parts {
+			all = all && strings.Contains(line, p)
+		}
+		if all {
+			pid, _, _ := strings.Cut(line, "\t")
+			if out, err := exec.Command(ctl, "-q", "close_connection", pid, "test").CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			return
+		}
+	}
+	t.Fatalf("no connection %q in:\n%s", parts, out)
+}
+
+// On a terminal a line shows how far it is, and vanishes.
+func TestSendProgress(t *testing.T) {
+	l := newLab(t)
+	tty := newTerminal(t)
+	c := l.subcommand("send", "-q", l.queue)
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stderr = tty.slave
+	var stdout bytes.Buffer
+	c.Stdout = &stdout
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(stdin, `{"Command": "pull", "Image": "one"}`)
+	tty.await("1 stored")
+	stdin.Close()
+	if err := c.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	tty.await("\r\x1b[K")
+	if s := tty.String(); !strings.HasSuffix(s, "\r\x1b[K") || strings.Contains(s, "\n") {
+		t.Errorf("on the terminal stands %q", s)
+	}
+	if stdout.String() != "1 message stored in "+l.queue+"\n" {
+		t.Errorf("stdout %q", stdout.String())
+	}
+}
+
+// A signal ends it in order: what is stored is told.
+func TestSendInterrupted(t *testing.T) {
+	l := newLab(t)
+	c := l.subcommand("send", "-q", l.queue)
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(stdin, strings.Repeat(`{"Command": "pull", "Image": "one"}`, 3))
+	l.eventually("three are stored", func() bool { return l.ready(l.queue) == 3 })
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	err = c.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailed {
+		t.Errorf("%v", err)
+	}
+	if !strings.Contains(stderr.String(), "3 messages stored in") || !strings.Contains(stderr.String(), "error: interrupted") {
+		t.Errorf("stderr:\n%s", stderr.String())
+	}
+}

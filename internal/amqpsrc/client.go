@@ -1,0 +1,256 @@
+package amqpsrc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// ClientConfig says where a Client connects to, and as whom.
+type ClientConfig struct {
+	URL     string // AMQP URI; see CheckURL
+	Name    string // of the connection, as the broker lists it; "": docker-dispatch
+	Version string // of the program
+	Log     *slog.Logger
+
+	// Dial opens a TCP connection. Nil: as the net package does, ended with the attempt.
+	Dial func(network, addr string) (net.Conn, error)
+}
+
+// A Client is one connection of the other side: of who sends messages, waits for their results, and
+// looks after dead letters. Nothing reconnects. When Done is closed, Err says why, and what was not
+// confirmed or acked by then is as the broker has it; the caller connects again. All methods may be
+// called from any goroutine.
+//
+// It publishes and consumes on one connection, so a broker that is short of memory or disk lets its acks
+// wait as well as its messages. Methods wait for it until their context ends. One that ends in the middle
+// of a call of the broker ends the connection too: nothing else gets the library out of it.
+type Client struct {
+	dialer    *dialer
+	link      *link
+	log       *slog.Logger
+	blocked   chan amqp.Blocking
+	unblocked cmd.Gate
+
+	turn   chan struct{} // held by the one who publishes
+	outlet *manifold     // nil: none yet; guarded by turn
+	slots  chan struct{} // one token for each message that is not confirmed
+
+	life      context.Context // ends with Close: consumers end
+	end       context.CancelFunc
+	mu        sync.Mutex
+	closing   bool           // Close was called; guarded by mu
+	consumers sync.WaitGroup // added to under mu, while closing is not set
+
+	done chan struct{}
+	err  error // why the connection ended; written before done is closed
+}
+
+// Connect makes a connection and logs in. Its errors are ErrLogin, ErrVhost, or what the network says.
+func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
+	a, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{
+		dialer: &dialer{address: a, name: cmp.Or(cfg.Name, "docker-dispatch"), version: cfg.Version, connect: cfg.Dial},
+		log:    cfg.Log,
+		turn:   make(chan struct{}, 1),
+		slots:  make(chan struct{}, underWayMax),
+		done:   make(chan struct{}),
+	}
+	c.unblocked.Set(true)
+	c.link, err = c.dialer.open(ctx, "client", func(l *link) error {
+		// Room for more than one: the reader of the connection must not wait for the watcher.
+		c.blocked = l.NotifyBlocked(make(chan amqp.Blocking, 16))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.life, c.end = context.WithCancel(context.Background())
+	go c.watch()
+	return c, nil
+}
+
+// watch waits for the end of the connection.
+func (c *Client) watch() {
+	for {
+		select {
+		case e := <-c.link.closed:
+			c.err = errClosed
+			if e != nil {
+				c.err = plain(e)
+			}
+			close(c.done)
+			return
+		case b, ok := <-c.blocked:
+			if !ok {
+				c.blocked = nil
+				continue
+			}
+			if c.unblocked.Set(!b.Active) {
+				if b.Active {
+					c.log.Warn("the broker takes no messages for now; waiting", "reason", b.Reason)
+				} else {
+					c.log.Info("the broker takes messages again")
+				}
+			}
+		}
+	}
+}
+
+// Done is closed when the connection has ended.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Err returns why the connection has ended, and nil while it has not.
+func (c *Client) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+// Close ends the consumers, waits until the broker has their acks, and ends the connection. When ctx ends
+// first the connection is cut, and its error is returned. What is sent meanwhile may be lost; wait for
+// what was sent before. Nothing of the Client runs when Close has returned.
+func (c *Client) Close(ctx context.Context) error {
+	c.mu.Lock()
+	again := c.closing
+	c.closing = true
+	c.mu.Unlock()
+	cut := context.AfterFunc(ctx, c.link.wire.abort)
+	c.end()
+	c.consumers.Wait()
+	if !again {
+		open, _ := c.unblocked.State()
+		c.dialer.part(c.link, open && c.Err() == nil)
+	}
+	<-c.done
+	c.turn <- struct{}{} // nothing is published any more: a write has failed, and the next finds the end
+	if c.outlet != nil {
+		c.outlet.retire()
+		c.outlet = nil
+	}
+	<-c.turn
+	if !cut() {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// ready waits until the broker takes messages and answers calls.
+func (c *Client) ready(ctx context.Context) error {
+	for {
+		select {
+		case <-c.done:
+			return c.gone()
+		case <-ctx.Done():
+			return ctx.Err()
+		default:
+		}
+		open, changed := c.unblocked.State()
+		if open {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-c.done:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// ErrGone is the error of what was asked of a Client whose connection has ended.
+var ErrGone = errors.New("the connection to the broker has ended")
+
+func (c *Client) gone() error {
+	if c.err == errClosed {
+		return ErrGone
+	}
+	return fmt.Errorf("%w: %w", ErrGone, c.err)
+}
+
+// why finds the reason of an error that only says that the connection is closed.
+func (c *Client) why(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if c.link.IsClosed() {
+		c.link.wire.abort()
+		<-c.done
+		return c.gone()
+	}
+	return err
+}
+
+// call makes a call of the broker on a channel of its own. need is the permission that it takes.
+func (c *Client) call(ctx context.Context, queue, need string, call func(*amqp.Channel) error) error {
+	if err := checkName(queue); err != nil {
+		return err
+	}
+	if err := c.ready(ctx); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, c.link.wire.abort)
+	defer stop()
+	if err := c.link.on(call); err != nil {
+		return c.why(ctx, explainQueue(err, queue, fmt.Sprintf("%s permission on queue %q", need, queue)))
+	}
+	return nil
+}
+
+func checkName(queue string) error {
+	if queue == "" || len(queue) > 255 {
+		return errors.New("the name of the queue must have 1 to 255 bytes")
+	}
+	return nil
+}
+
+// DeclareReplies makes a queue for answers: durable, so that it outlives the broker, and not exclusive, so
+// that it outlives the connection; the broker deletes it when nobody has consumed from it for so long.
+func (c *Client) DeclareReplies(ctx context.Context, queue string, expires time.Duration) error {
+	return c.call(ctx, queue, "configure", func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclare(queue,
+			true,  // durable
+			false, // autoDelete
+			false, // exclusive
+			false, // noWait
+			amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeClassic, "x-expires": max(1, expires.Milliseconds())})
+		return err
+	})
+}
+
+// DeleteQueue deletes a queue, with what is in it. One that does not exist is no error.
+func (c *Client) DeleteQueue(ctx context.Context, queue string) error {
+	return c.call(ctx, queue, "configure", func(ch *amqp.Channel) error {
+		_, err := ch.QueueDelete(queue, false, false, false) // ifUnused, ifEmpty, noWait
+		return err
+	})
+}
+
+// Ready returns how many messages a queue holds that no consumer has.
+func (c *Client) Ready(ctx context.Context, queue string) (n int, err error) {
+	err = c.call(ctx, queue, "configure", func(ch *amqp.Channel) error {
+		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the flags are not looked at
+		n = q.Messages
+		return err
+	})
+	return n, err
+}

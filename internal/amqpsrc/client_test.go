@@ -1,0 +1,469 @@
+package amqpsrc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// connect makes a Client. change may change its ClientConfig before.
+func connect(t testing.TB, change func(*ClientConfig)) *Client {
+	t.Helper()
+	cfg := ClientConfig{URL: brokerURL(t)}
+	if change != nil {
+		change(&cfg)
+	}
+	c, err := Connect(soon(t), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(soon(t)) })
+	return c
+}
+
+// soon is a context for what must not take long.
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func (p *proxy) under(c *ClientConfig) {
+	var cfg Config
+	p.through(&cfg)
+	c.Dial = cfg.Dial
+}
+
+// A message arrives as it was sent, persistent, and comes back as it was received.
+func TestClientMessage(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			q := p.queue(kind)
+			c := connect(t, nil)
+			m := Message{
+				ID: "id", ReplyTo: "reply", CorrelationID: "correlation", Type: "type", ContentType: "application/json",
+				ContentEncoding: "utf-8", AppID: "app", Priority: 3, Timestamp: time.Unix(1700000000, 0),
+				Headers: map[string]any{"a": "b", "n": int64(7), "t": map[string]any{"list": []any{"x", map[string]any{"y": true}}}},
+				Body:    []byte("{}"),
+			}
+			if err := c.Publish(soon(t), q, m); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := c.Ready(soon(t), q); n != 1 || err != nil {
+				t.Errorf("%d messages are ready (%v), want 1", n, err)
+			}
+			in, err := c.Consume(soon(t), q, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := next(t, in)
+			if !reflect.DeepEqual(r.Message, m) || r.Queue != q || r.Redelivered {
+				t.Errorf("received %+v\nwant %+v", r, m)
+			}
+			if r.delivery.DeliveryMode != amqp.Persistent {
+				t.Error("the message is not persistent")
+			}
+			if err := r.Ack(); err != nil {
+				t.Error(err)
+			}
+			if err := r.Ack(); !errors.Is(err, errSettledTwice) {
+				t.Errorf("second ack: %v", err)
+			}
+			if err := c.Close(soon(t)); err != nil {
+				t.Error(err)
+			}
+			if _, open := <-in; open {
+				t.Error("a message comes behind Close")
+			}
+			p.expect(q)
+			if _, err := c.Send(soon(t), q, m); !errors.Is(err, ErrGone) {
+				t.Errorf("Send behind Close: %v", err)
+			}
+		})
+	}
+}
+
+func next(t testing.TB, in <-chan Received) Received {
+	t.Helper()
+	select {
+	case r, ok := <-in:
+		if !ok {
+			t.Fatal("the consumer has ended")
+		}
+		return r
+	case <-time.After(patience):
+		t.Fatal("no message comes")
+	}
+	panic("unreachable")
+}
+
+// Of many that are under way each one gets its own answer.
+func TestClientManyUnderWay(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q, missing := p.queue("classic"), p.name()
+	full := p.name()
+	if _, err := p.ch.QueueDeclare(full, true, false, false, false, amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"}); err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, nil)
+	if err := c.Publish(soon(t), full, Message{Body: []byte("0")}); err != nil {
+		t.Fatal(err)
+	}
+	// The queue takes one more than its limit, by then it knows that it is full.
+	eventually(t, "full", func() bool {
+		err := c.Publish(soon(t), full, Message{})
+		return errors.Is(err, ErrNotStored)
+	})
+	queues, want := []string{q, missing, full}, []error{nil, ErrNoQueue, ErrNotStored}
+	var confirmed []func(context.Context) error
+	const rounds = underWayMax
+	for i := range rounds {
+		for _, queue := range queues {
+			f, err := c.Send(soon(t), queue, Message{Body: fmt.Append(nil, i/2)}) // two in a row are the same
+			if err != nil {
+				t.Fatal(err)
+			}
+			confirmed = append(confirmed, f)
+		}
+	}
+	for i, f := range confirmed {
+		if err := f(soon(t)); !errors.Is(err, want[i%3]) {
+			t.Fatalf("message %d to %s: %v, want %v", i/3, queues[i%3], err, want[i%3])
+		}
+	}
+	if n := p.ready(q); n != rounds {
+		t.Errorf("%d messages are stored, want %d", n, rounds)
+	}
+}
+
+// What the broker would end the connection for is refused before it is sent.
+func TestClientUnsendable(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	c := connect(t, nil)
+	long := strings.Repeat("x", 256)
+	for name, m := range map[string]Message{
+		"message_id":       {ID: long},
+		"reply_to":         {ReplyTo: long},
+		"name of a header": {Headers: map[string]any{long: 1}},
+		"type of a header": {Headers: map[string]any{"f": func() {}}},
+		"large headers":    {Headers: map[string]any{"f": strings.Repeat("x", frameSize)}},
+	} {
+		if _, err := c.Send(soon(t), q, m); err == nil {
+			t.Errorf("%s: sent", name)
+		}
+	}
+	for _, queue := range []string{"", long} {
+		if _, err := c.Send(soon(t), queue, Message{}); err == nil {
+			t.Errorf("sent to queue %q", queue)
+		}
+	}
+	if err := c.Publish(soon(t), q, Message{Body: []byte("1")}); err != nil {
+		t.Error(err)
+	}
+	p.expect(q, "1")
+}
+
+// A connection that is cut leaves no message without an answer, and no ack that counts.
+func TestClientCut(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("quorum")
+	p.fill(q, 1, 2)
+	c := connect(t, px.under)
+	in, err := c.Consume(context.Background(), q, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := next(t, in)
+	if c.Err() != nil {
+		t.Error(c.Err())
+	}
+	if err := c.Publish(soon(t), q, Message{Body: []byte("stored")}); err != nil {
+		t.Fatal(err)
+	}
+	px.conn(0).gate.Set(false)
+	var confirmed []func(context.Context) error
+	for range 3 {
+		f, err := c.Send(soon(t), q, Message{Body: []byte("lost")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		confirmed = append(confirmed, f)
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := confirmed[0](ended); err != context.Canceled {
+		t.Errorf("confirmed with a context that has ended: %v", err)
+	}
+	px.conn(0).cut()
+	for _, f := range confirmed {
+		if err := f(soon(t)); !errors.Is(err, ErrUnknown) {
+			t.Errorf("confirmed: %v", err)
+		}
+	}
+	<-c.Done()
+	if c.Err() == nil {
+		t.Error("no reason")
+	}
+	select {
+	case _, open := <-in:
+		if open {
+			t.Error("a message came")
+		}
+	case <-time.After(patience):
+		t.Fatal("the consumer goes on")
+	}
+	if err := r.Ack(); !errors.Is(err, cmd.ErrDeliveryLost) {
+		t.Errorf("Ack: %v", err)
+	}
+	for what, err := range map[string]error{
+		"Publish": c.Publish(soon(t), q, Message{}), "DeleteQueue": c.DeleteQueue(soon(t), q),
+	} {
+		if !errors.Is(err, ErrGone) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := c.Consume(soon(t), q, 1); !errors.Is(err, ErrGone) {
+		t.Errorf("Consume: %v", err)
+	}
+	if err := c.Close(soon(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+// Where a consumer ends, its acks are safe, and what it did not ack is in the queue in its order.
+func TestClientConsumeEnds(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			const many = 200
+			p := newPeer(t)
+			q := p.queue(kind)
+			p.fill(q, 1, many)
+			c := connect(t, nil)
+			ctx, cancel := context.WithCancel(context.Background())
+			in, err := c.Consume(ctx, q, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var odd []string
+			for i := range many {
+				r := next(t, in)
+				if i%2 == 0 {
+					odd = append(odd, string(r.Body))
+				} else if err := r.Ack(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cancel()
+			for range in {
+				t.Error("a message comes behind the end")
+			}
+			if c.Err() != nil {
+				t.Error("the connection has ended too")
+			}
+			eventually(t, "all back", func() bool { return p.ready(q) == many/2 })
+			p.expect(q, odd...)
+		})
+	}
+}
+
+// A queue that is deleted ends its consumer; the Client goes on.
+func TestClientQueueDeleted(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q, log := p.name(), newLogbook()
+	c := connect(t, func(cfg *ClientConfig) { cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
+	if _, err := c.Consume(soon(t), q, 1); !errors.Is(err, ErrNoQueue) {
+		t.Errorf("Consume: %v", err)
+	}
+	if _, err := c.Ready(soon(t), q); !errors.Is(err, ErrNoQueue) {
+		t.Errorf("Ready: %v", err)
+	}
+	for range 2 { // declared twice it is the same
+		if err := c.DeclareReplies(soon(t), q, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := p.ch.QueueDeclare(q, true, false, false, false, amqp.Table{"x-expires": 60000, "x-queue-type": "classic"})
+	if err != nil {
+		t.Errorf("the queue is not what was asked for: %v", err)
+	}
+	in, err := c.Consume(soon(t), q, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // one that is not there is no error
+		if err := c.DeleteQueue(soon(t), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-in:
+	case <-time.After(patience):
+		t.Fatal("the consumer goes on")
+	}
+	log.wait(t, "cancelled the consumer")
+	if c.Err() != nil {
+		t.Error(c.Err())
+	}
+	if err := c.Publish(soon(t), q, Message{}); !errors.Is(err, ErrNoQueue) {
+		t.Errorf("Publish: %v", err)
+	}
+}
+
+// While the broker blocks nothing is sent, and a wait for it can be ended without harm.
+func TestClientBlocked(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q, log := p.queue("classic"), newLogbook()
+	c := connect(t, func(cfg *ClientConfig) { px.under(cfg); cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
+	px.conn(0).inject(0, 10, 60, "\x0alow memory")
+	log.wait(t, "takes no messages for now")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 2)
+	go func() { done <- c.Publish(ctx, q, Message{Body: []byte("given up")}) }()
+	go func() { done <- c.DeleteQueue(ctx, q) }()
+	cancel()
+	for range 2 {
+		if err := <-done; err != context.Canceled {
+			t.Errorf("ended: %v", err)
+		}
+	}
+	go func() { done <- c.Publish(soon(t), q, Message{Body: []byte("1")}) }()
+	px.conn(0).inject(0, 10, 61, "")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	log.wait(t, "takes messages again")
+	p.expect(q, "1")
+
+	// Close does not wait for an answer that does not come.
+	px.conn(0).inject(0, 10, 60, "\x0alow memory")
+	eventually(t, "blocked", func() bool { open, _ := c.unblocked.State(); return !open })
+	began := time.Now()
+	if err := c.Close(soon(t)); err != nil || time.Since(began) > time.Second {
+		t.Errorf("Close of a blocked connection: %v after %v", err, time.Since(began))
+	}
+}
+
+// A broker that freezes holds up nobody whose context ends.
+func TestClientFrozen(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("classic")
+	c := connect(t, px.under)
+	px.conn(0).gate.Set(false)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if err := c.DeleteQueue(ctx, q); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("DeleteQueue: %v", err)
+	}
+	<-c.Done()
+
+	c = connect(t, px.under)
+	px.conn(1).gate.Set(false)
+	ctx, cancel = context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if err := c.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// A message for which the broker closes the channel is told apart where it is alone, and the next one
+// goes by another channel.
+func TestClientForbidden(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	user := "test-" + q
+	rabbitmqctl(t, "add_user", user, "secret")
+	t.Cleanup(func() { rabbitmqctl(t, "delete_user", user) })
+	u, err := url.Parse(brokerURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(user, "wrong")
+	as := func(cfg *ClientConfig) { cfg.URL = u.String() }
+	if _, err := Connect(soon(t), ClientConfig{URL: u.String()}); !errors.Is(err, ErrLogin) || strings.Contains(err.Error(), "wrong@") {
+		t.Errorf("wrong password: %v", err)
+	}
+	u.User = url.UserPassword(user, "secret")
+	if _, err := Connect(soon(t), ClientConfig{URL: u.String()}); !errors.Is(err, ErrVhost) {
+		t.Errorf("no permission: %v", err)
+	}
+	rabbitmqctl(t, "set_permissions", user, "^$", "^$", "^$")
+	c := connect(t, as)
+	if err := c.Publish(soon(t), q, Message{}); !errors.Is(err, ErrForbidden) || errors.Is(err, ErrUnknown) {
+		t.Errorf("Publish: %v", err)
+	}
+	if _, err := c.Consume(soon(t), q, 1); !errors.Is(err, ErrForbidden) {
+		t.Errorf("Consume: %v", err)
+	}
+	if err := c.DeclareReplies(soon(t), "replies", time.Minute); !errors.Is(err, ErrForbidden) {
+		t.Errorf("DeclareReplies: %v", err)
+	}
+	// Of several that are under way nobody knows which one it was.
+	var confirmed []func(context.Context) error
+	for range 2 {
+		f, err := c.Send(soon(t), q, Message{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		confirmed = append(confirmed, f)
+	}
+	for _, f := range confirmed {
+		if err := f(soon(t)); !errors.Is(err, ErrForbidden) || !errors.Is(err, ErrUnknown) {
+			t.Logf("of two: %v", err) // where the first failed before the second was sent
+		}
+	}
+	if c.Err() != nil {
+		t.Error(c.Err())
+	}
+}
+
+func BenchmarkClientSend(b *testing.B) {
+	p := newPeer(b)
+	q := p.queue("classic")
+	c := connect(b, nil)
+	body := []byte(`{"Command": "run", "Image": "busybox:latest", "Cmd": ["echo", "hello"], "Options": {"Remove": true}}`)
+	window := make(chan func(context.Context) error, underWayMax)
+	failed := make(chan error, 1)
+	go func() {
+		defer close(failed)
+		for f := range window {
+			if err := f(context.Background()); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	for b.Loop() {
+		f, err := c.Send(context.Background(), q, Message{Body: body})
+		if err != nil {
+			b.Fatal(err)
+		}
+		window <- f
+	}
+	close(window)
+	if err := <-failed; err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+}

@@ -1,0 +1,53 @@
+package amqpsrc
+
+import (
+	"maps"
+	"strings"
+	"time"
+)
+
+// A DeadLetter is what is known of how a message came into a dead-letter queue.
+type DeadLetter struct {
+	Reason string    // such as invalid-message, or in the broker's own words, rejected
+	Error  string    // empty where the broker put it there
+	Host   string    // whose daemon put it there
+	Queue  string    // where it came from; empty where nobody knows
+	Copy   string    // tells this dead letter apart from all others; empty where the broker put it there
+	Time   time.Time // when; zero where nobody knows
+	Looks  int       // how often a quorum queue has had it back; it may have a limit for that
+}
+
+// DeadLetter reads the headers that tell how a message came into a dead-letter queue: the daemon's, or the
+// broker's own where --dead-letter is none.
+func (r Received) DeadLetter() DeadLetter {
+	text := func(key string) string { s, _ := r.Headers[key].(string); return s }
+	d := DeadLetter{Reason: text(headerReason), Error: text(headerError), Host: text(headerHost), Queue: text(headerQueue), Copy: text(headerCopy)}
+	d.Time, _ = time.Parse(time.RFC3339, text(headerTime)) // zero where it is none
+	if n, ok := r.Headers["x-delivery-count"].(int64); ok {
+		d.Looks = int(n)
+	}
+	if d.Reason == "" {
+		d.Reason = text("x-first-death-reason")
+		d.Queue = text("x-first-death-queue")
+		if deaths, _ := r.Headers["x-death"].([]any); len(deaths) > 0 {
+			death, _ := deaths[len(deaths)-1].(map[string]any)
+			d.Time, _ = death["time"].(time.Time)
+		}
+	}
+	return d
+}
+
+// Revived is the message that a dead letter was, to be sent again. It keeps the header by which the daemon
+// tells it from other copies of the same message; who waited directly for an answer does so no more.
+func (r Received) Revived() Message {
+	m := r.Message
+	m.Headers = maps.Clone(m.Headers)
+	maps.DeleteFunc(m.Headers, func(key string, _ any) bool { return key != headerCopy && !passes(key) })
+	if to, ok := r.Headers[headerReply].(string); ok {
+		m.ReplyTo = to
+	}
+	if strings.HasPrefix(m.ReplyTo, directReply) {
+		m.ReplyTo = ""
+	}
+	return m
+}
