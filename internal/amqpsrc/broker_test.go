@@ -1113,3 +1113,48 @@ func TestAgain(t *testing.T) {
 		})
 	}
 }
+
+// Without the permission to publish nobody gets an answer, and no job waits for that.
+func TestReplyForbidden(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	user := "mute-" + q
+	rabbitmqctl(t, "add_user", user, "secret")
+	t.Cleanup(func() { rabbitmqctl(t, "delete_user", user) })
+	rabbitmqctl(t, "set_permissions", user, "", "", "^"+q+"$")
+	p.declare(q+"-answers", "classic")
+	t.Cleanup(func() { p.delete(q + "-answers") })
+	p.send(q, amqp.Publishing{Body: []byte("m"), ReplyTo: q + "-answers", MessageId: "id"})
+	r := start(t, q, func(c *Config) {
+		u, err := url.Parse(c.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.UserPassword(user, "secret")
+		c.URL, c.DeadLetter = u.String(), ""
+	})
+	j := r.next()
+	stream := j.Stream()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := stream.Send(ctx, "id", "started", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Flush(ctx); err != nil {
+		t.Errorf("flush: %v", err)
+	}
+	stream.Close()
+	if err := j.Reply(ctx, cmd.Result{Job: "id"}); err != nil {
+		t.Errorf("reply: %v", err)
+	}
+	settle(t, j, cmd.Ack)
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	if n := r.log.count("nobody takes the reply"); n != 2 {
+		t.Errorf("said %d times", n)
+	}
+	p.expect(q)
+}

@@ -33,6 +33,15 @@ func (c *Config) own(queue string) bool {
 	return queue == c.Queue || queue == c.DeadLetter || queue == c.Control || queue == c.Results || strings.HasPrefix(queue, c.Queue+".retry.")
 }
 
+// refused tells whether a broker has a message and does not store it.
+func refused(err error) bool {
+	switch code(err) {
+	case amqp.AccessRefused, amqp.PreconditionFailed, amqp.ContentTooLarge:
+		return true
+	}
+	return errors.Is(err, errNacked)
+}
+
 // A replier is where the answers to one message go.
 type replier struct {
 	publisher   *publisher
@@ -86,7 +95,7 @@ func (r replier) reply(ctx context.Context, res cmd.Result) error {
 	err := r.publisher.keep(ctx, r.messageID, keeping{
 		what: "reply", queue: r.to, message: r.result(res), lost: r.lost,
 		vain: func(err error) bool {
-			return errors.Is(err, errUnroutable) || errors.Is(err, errNacked) && time.Since(began) > impatience
+			return errors.Is(err, errUnroutable) || code(err) == amqp.AccessRefused || refused(err) && time.Since(began) > impatience
 		},
 	})
 	if vain, ok := errors.AsType[*vainError](err); ok {

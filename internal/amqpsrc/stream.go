@@ -27,10 +27,11 @@ type stream struct {
 	over    chan struct{} // closed when run has ended
 
 	// Only run uses these.
-	sent   []sent // the unconfirmed, oldest first
-	bytes  int    // that their bodies hold
-	refuse time.Time
-	gone   bool // nobody takes the messages: they are dropped
+	sent  []sent // the unconfirmed, oldest first
+	bytes int    // that their bodies hold
+	gone  bool   // nobody takes the messages: they are dropped
+
+	refused time.Time // since when the broker stores none; zero: it does
 }
 
 // sent is a message that the broker has not confirmed.
@@ -111,11 +112,12 @@ func (s *stream) run(ctx context.Context) {
 			return
 		}
 		p.log.Debug("stream of a reply interrupted", "message_id", s.messageID, "error", err)
-		if !errors.Is(err, errNacked) {
-			s.refuse = time.Time{}
-		} else if s.refuse.IsZero() {
-			s.refuse = time.Now()
-		} else if time.Since(s.refuse) > impatience {
+		switch {
+		case !refused(err):
+			s.refused = time.Time{}
+		case s.refused.IsZero() && code(err) != amqp.AccessRefused:
+			s.refused = time.Now()
+		case code(err) == amqp.AccessRefused || time.Since(s.refused) > impatience:
 			s.drop(err)
 		}
 		if !sleep(ctx, wait.next()) {
@@ -189,7 +191,7 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 			if !clean {
 				return errLine
 			}
-			s.refuse = time.Time{}
+			s.refused = time.Time{}
 			timer.Reset(confirmTimeout)
 		case done := <-flushes:
 			close(done)
