@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -241,6 +242,47 @@ func TestParity(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestParityFlags reads the docker CLI's arguments as docker-dispatch run does: they become the message that
+// TestParity holds against them.
+func TestParityFlags(t *testing.T) {
+	fill := strings.NewReplacer("DIR", "/dir")
+	caller := cmd.Caller{LookupEnv: func(string) (string, bool) { return "", false }, ReadFile: os.ReadFile}
+	for _, p := range parities {
+		args := []string{"-d"}
+		options := `"Detach":true,`
+		if p.run {
+			args, options = nil, ""
+		}
+		for _, a := range append(p.args, "busybox", "true") {
+			args = append(args, fill.Replace(a))
+		}
+		options += fmt.Sprintf("%q:%s%s", p.option, fill.Replace(p.value), fill.Replace(p.also))
+		if p.run && p.args[0] == "-i" { // it means both
+			options = `"Interactive":true,"Attach":["STDIN","STDOUT"]`
+		}
+		want, err := cmd.Decode(fmt.Appendf(nil, `{"Command":"run","Image":"busybox","Cmd":["true"],"Options":{%s}}`, options), 0)
+		if err != nil {
+			t.Fatalf("%s: %v", options, err)
+		}
+		l, err := cmd.ParseRunLine(args, nil, caller)
+		if err != nil {
+			t.Errorf("%q: %v", args, err)
+			continue
+		}
+		body, err := l.Message(nil, false)
+		if err != nil {
+			t.Errorf("%q: %v", args, err)
+			continue
+		}
+		got, err := cmd.Decode(body, 0)
+		if err != nil {
+			t.Errorf("%s: %v", body, err)
+		} else if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: message %s\ngot  %+v\nwant %+v", args, body, got, want)
+		}
 	}
 }
 

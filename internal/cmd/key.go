@@ -16,6 +16,10 @@ type key[T any] struct {
 	form form
 	help string // one line, for the README
 
+	// flags are the docker CLI's names for it, the first the usual one; nil: the name in kebab case.
+	// One letter is a short one.
+	flags []string
+
 	// set puts the value into the command, as the texts that the flag would have been given, one
 	// for each time. Its error says what was expected.
 	set func(*T, []string) error
@@ -32,6 +36,12 @@ func (k key[T]) apply(c *T, v json.RawMessage) error {
 		return err
 	}
 	return k.set(c, texts)
+}
+
+// called names the flags of a key.
+func (k key[T]) called(flags ...string) key[T] {
+	k.flags = flags
+	return k
 }
 
 // A form is what the value of a key looks like in JSON.

@@ -28,6 +28,7 @@ type Result struct {
 	Status        Status
 	Reason        string     `json:",omitempty"` // one of the Reason constants
 	Error         string     `json:",omitempty"` // one sentence for a person
+	EngineError   string     `json:",omitempty"` // the engine's own words, where it refused
 	Attempt       int        `json:",omitempty"` // from 1; 0 where the job has no Retry
 	Retrying      bool       `json:",omitempty"` // the job is tried again later: there will be another result
 	ExitCode      *int       `json:",omitempty"`
@@ -113,6 +114,9 @@ func (r *Result) output(o *output, cut bool) {
 // fail fills in an error of the engine.
 func (r *Result) fail(err error) {
 	r.Status, r.Error = Errored, err.Error()
+	if e, ok := errors.AsType[*dockerapi.Error](err); ok && e.Status != 0 {
+		r.EngineError = e.Message
+	}
 	switch {
 	case errors.Is(err, dockerapi.ErrCommandNotFound):
 		r.Reason, r.ExitCode = ReasonCommandNotFound, new(127)

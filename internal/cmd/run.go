@@ -62,16 +62,16 @@ func decodeCommandLine(to *[]string, v json.RawMessage) error {
 
 // runOptions are those of run alone, and those of all containers.
 var runOptions = append([]key[Run]{
-	{name: "Attach", form: formList, help: "`STDOUT`, `STDERR`: streams to show. `STDIN`: the program gets `Stdin`, else an empty standard input", set: setAttach},
-	boolKey("Remove", "remove the container when it has ended", func(r *Run) *bool { return &r.Remove }),
-	boolKey("Detach", "done when it has started; not together with `Attach`", func(r *Run) *bool { return &r.Detach }),
-	{name: "Stdin", form: formText, help: "what the program reads on standard input; needs `Attach` with `STDIN`", set: func(r *Run, v []string) error {
+	{name: "Attach", flags: []string{"attach", "a"}, form: formList, help: "`STDOUT`, `STDERR`: streams to show. `STDIN`: the program gets `Stdin`, else an empty standard input", set: setAttach},
+	boolKey("Remove", "remove the container when it has ended", func(r *Run) *bool { return &r.Remove }).called("rm"),
+	boolKey("Detach", "done when it has started; not together with `Attach`", func(r *Run) *bool { return &r.Detach }).called("detach", "d"),
+	{name: "Stdin", flags: []string{}, form: formText, help: "what the program reads on standard input; needs `Attach` with `STDIN`", set: func(r *Run, v []string) error {
 		return setInput(&r.hasInput, &r.Input, []byte(v[0]))
 	}},
-	{name: "StdinBase64", form: formText, help: "the same in base64, for what is not text", set: func(r *Run, v []string) error {
+	{name: "StdinBase64", flags: []string{}, form: formText, help: "the same in base64, for what is not text", set: func(r *Run, v []string) error {
 		return setInputBase64(&r.hasInput, &r.Input, v[0])
 	}},
-	{name: "Timeout", form: formText, help: "the longest it may run, such as `90s`: then it is stopped", set: func(r *Run, v []string) (err error) {
+	{name: "Timeout", flags: []string{"run-timeout"}, form: formText, help: "the longest it may run, such as `90s`: then it is stopped", set: func(r *Run, v []string) (err error) {
 		r.Timeout, err = parseSpan(v[0])
 		return err
 	}},

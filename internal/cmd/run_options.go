@@ -14,7 +14,7 @@ import (
 // The options of run and create are those of `docker run` that mean something to a queue. They fill
 // the request to the engine; what is not given is not in it. Left out are those of a terminal
 // (detach-keys, sig-proxy), those that read the caller's files (env-file, label-file, cidfile), and
-// those of Windows.
+// those of Windows; see RunLine for what becomes of these on a command line.
 
 // Where values go. A container's own settings:
 func config[V any](field func(*dockerapi.ContainerConfig) *V) func(*Run) *V {
@@ -67,18 +67,18 @@ var containerOptions = []key[Run]{
 	textKey("Platform", "OS[/ARCH[/VARIANT]] of the image, where it has several", config(func(c *containerConfig) *string { return &c.Platform }), parsePlatform),
 
 	// The process.
-	{name: "Env", form: formPairs, help: "environment variables; `NAME` alone removes the image's", set: func(r *Run, v []string) error {
+	{name: "Env", flags: []string{"env", "e"}, form: formPairs, help: "environment variables; `NAME` alone removes the image's", set: func(r *Run, v []string) error {
 		r.container.Env = v
 		if err := each(v, parseEnv); err != nil {
 			return err
 		}
 		return checkArgs(v)
 	}},
-	textKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })),
+	textKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })).called("user", "u"),
 	listKey("GroupAdd", "further groups", host(func(h *hostConfig) *[]string { return &h.GroupAdd })),
-	textKey("Workdir", "working directory", config(func(c *containerConfig) *string { return &c.WorkingDir })),
-	boolKey("Interactive", "standard input is kept open, also where it is not attached", func(r *Run) *bool { return &r.Interactive }),
-	boolKey("Tty", "a terminal: standard error is then part of standard output", config(func(c *containerConfig) *bool { return &c.Tty })),
+	textKey("Workdir", "working directory", config(func(c *containerConfig) *string { return &c.WorkingDir })).called("workdir", "w"),
+	boolKey("Interactive", "standard input is kept open, also where it is not attached", func(r *Run) *bool { return &r.Interactive }).called("interactive", "i"),
+	boolKey("Tty", "a terminal: standard error is then part of standard output", config(func(c *containerConfig) *bool { return &c.Tty })).called("tty", "t"),
 	{name: "Init", form: formBool, help: "a small init as the first process, which passes signals on and reaps children", set: func(r *Run, v []string) error {
 		r.host().Init = new(v[0] == "true")
 		return nil
@@ -90,11 +90,11 @@ var containerOptions = []key[Run]{
 		r.host().RestartPolicy = &p
 		return err
 	}},
-	pairsKey("Label", "labels; those that begin with `docker-dispatch.` are ours", config(func(c *containerConfig) *map[string]string { return &c.Labels }), ownLabel),
+	pairsKey("Label", "labels; those that begin with `docker-dispatch.` are ours", config(func(c *containerConfig) *map[string]string { return &c.Labels }), ownLabel).called("label", "l"),
 	pairsKey("Annotation", "annotations for the runtime", host(func(h *hostConfig) *map[string]string { return &h.Annotations }), parseKeyValue),
 
 	// Resources.
-	numberKey("Memory", "most memory, such as `512m`", host(func(h *hostConfig) *int64 { return &h.Memory }), parseBytes),
+	numberKey("Memory", "most memory, such as `512m`", host(func(h *hostConfig) *int64 { return &h.Memory }), parseBytes).called("memory", "m"),
 	numberKey("MemoryReservation", "memory that is kept for it", host(func(h *hostConfig) *int64 { return &h.MemoryReservation }), parseBytes),
 	numberKey("MemorySwap", "most memory and swap together; -1: any swap", host(func(h *hostConfig) *int64 { return &h.MemorySwap }), parseMemorySwap),
 	{name: "MemorySwappiness", form: formNumber, help: "0 to 100; -1: the host's", set: func(r *Run, v []string) error {
@@ -106,7 +106,7 @@ var containerOptions = []key[Run]{
 	}},
 	numberKey("ShmSize", "size of /dev/shm", host(func(h *hostConfig) *int64 { return &h.ShmSize }), parseBytes),
 	numberKey("Cpus", "number of CPUs, such as `1.5`", host(func(h *hostConfig) *int64 { return &h.NanoCPUs }), parseCPUs),
-	numberKey("CpuShares", "relative weight", host(func(h *hostConfig) *int64 { return &h.CPUShares }), anyInt),
+	numberKey("CpuShares", "relative weight", host(func(h *hostConfig) *int64 { return &h.CPUShares }), anyInt).called("cpu-shares", "c"),
 	numberKey("CpuPeriod", "microseconds", host(func(h *hostConfig) *int64 { return &h.CPUPeriod }), anyInt),
 	numberKey("CpuQuota", "microseconds in a period", host(func(h *hostConfig) *int64 { return &h.CPUQuota }), anyInt),
 	numberKey("CpuRtPeriod", "microseconds, of real time", host(func(h *hostConfig) *int64 { return &h.CPURealtimePeriod }), anyInt),
@@ -136,7 +136,7 @@ var containerOptions = []key[Run]{
 	numberKey("OomScoreAdj", "-1000 to 1000: who is killed first", host(func(h *hostConfig) *int { return &h.OomScoreAdj }), parseInt[int](-1000, 1000)),
 
 	// Files.
-	{name: "Volume", form: formList, help: "volumes and, if the policy allows it, paths of the host: SOURCE:TARGET[:OPTIONS]", set: func(r *Run, v []string) error {
+	{name: "Volume", flags: []string{"volume", "v"}, form: formList, help: "volumes and, if the policy allows it, paths of the host: SOURCE:TARGET[:OPTIONS]", set: func(r *Run, v []string) error {
 		return each(v, func(s string) error {
 			bind, anonymous, err := parseVolume(s)
 			switch {
@@ -170,14 +170,14 @@ var containerOptions = []key[Run]{
 	pairsKey("StorageOpt", "options of the storage driver", host(func(h *hostConfig) *map[string]string { return &h.StorageOpt }), parseStorageOpt),
 
 	// Networks.
-	{name: "Network", form: formList, help: "networks: a name, or `name=NAME,alias=...,ip=...`", set: func(r *Run, v []string) error {
+	{name: "Network", flags: []string{"network", "net"}, form: formList, help: "networks: a name, or `name=NAME,alias=...,ip=...`", set: func(r *Run, v []string) error {
 		return each(v, func(s string) error {
 			name, e, err := parseNetwork(s)
 			r.networks = append(r.networks, network{name, e})
 			return err
 		})
 	}},
-	listKey("NetworkAlias", "further names in the first network", endpoint(func(e *dockerapi.EndpointSettings) *[]string { return &e.Aliases })),
+	listKey("NetworkAlias", "further names in the first network", endpoint(func(e *dockerapi.EndpointSettings) *[]string { return &e.Aliases })).called("network-alias", "net-alias"),
 	{name: "Ip", form: formText, help: "its IPv4 address in the first network", set: func(r *Run, v []string) error {
 		r.ipam().IPv4Address = v[0]
 		return parseIP(v[0], 4)
@@ -191,13 +191,13 @@ var containerOptions = []key[Run]{
 		return each(v, parseAnyIP)
 	}},
 	textKey("MacAddress", "its MAC address in the first network", endpoint(func(e *dockerapi.EndpointSettings) *string { return &e.MacAddress }), parseMAC),
-	{name: "Publish", form: formList, help: "ports on the host, `127.0.0.1:8080:80/tcp`", set: func(r *Run, v []string) error {
+	{name: "Publish", flags: []string{"publish", "p"}, form: formList, help: "ports on the host, `127.0.0.1:8080:80/tcp`", set: func(r *Run, v []string) error {
 		bindings, exposed, err := parsePublish(v)
 		r.host().PortBindings = bindings
 		r.expose(exposed)
 		return err
 	}},
-	boolKey("PublishAll", "all ports that the image exposes", host(func(h *hostConfig) *bool { return &h.PublishAllPorts })),
+	boolKey("PublishAll", "all ports that the image exposes", host(func(h *hostConfig) *bool { return &h.PublishAllPorts })).called("publish-all", "P"),
 	{name: "Expose", form: formList, help: "ports to expose, `80/tcp`, `7000-7010`", set: func(r *Run, v []string) error {
 		return each(v, func(s string) error {
 			ports, err := parseExpose(s)
@@ -209,10 +209,10 @@ var containerOptions = []key[Run]{
 			return err
 		})
 	}},
-	textKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })),
+	textKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })).called("hostname", "h"),
 	textKey("Domainname", "its domain name", config(func(c *containerConfig) *string { return &c.Domainname })),
 	itemsKey("Dns", "DNS servers", host(func(h *hostConfig) *[]string { return &h.DNS }), parseDNS),
-	listKey("DnsOption", "options of the resolver", host(func(h *hostConfig) *[]string { return &h.DNSOptions })),
+	listKey("DnsOption", "options of the resolver", host(func(h *hostConfig) *[]string { return &h.DNSOptions })).called("dns-option", "dns-opt"),
 	itemsKey("DnsSearch", "DNS search domains", host(func(h *hostConfig) *[]string { return &h.DNSSearch }), parseDNSSearch),
 	itemsKey("AddHost", "lines of /etc/hosts, NAME:ADDRESS", host(func(h *hostConfig) *[]string { return &h.ExtraHosts }), parseExtraHost),
 	listKey("Link", "links to other containers, NAME[:ALIAS]", host(func(h *hostConfig) *[]string { return &h.Links }), parseLink),
