@@ -263,7 +263,7 @@ func TestParityFlags(t *testing.T) {
 		if p.run && p.args[0] == "-i" { // it means both
 			options = `"Interactive":true,"Attach":["STDIN","STDOUT"]`
 		}
-		want, err := cmd.Decode(fmt.Appendf(nil, `{"Command":"run","Image":"busybox","Cmd":["true"],"Options":{%s}}`, options), 0)
+		want, err := cmd.Decode(fmt.Appendf(nil, `{"Command":"run","Image":"busybox","Cmd":["true"],"Options":{%s}}`, options), 0, false)
 		if err != nil {
 			t.Fatalf("%s: %v", options, err)
 		}
@@ -277,7 +277,7 @@ func TestParityFlags(t *testing.T) {
 			t.Errorf("%q: %v", args, err)
 			continue
 		}
-		got, err := cmd.Decode(body, 0)
+		got, err := cmd.Decode(body, 0, false)
 		if err != nil {
 			t.Errorf("%s: %v", body, err)
 		} else if !reflect.DeepEqual(got, want) {

@@ -20,6 +20,7 @@ type subcommand func(p *invocation) int
 
 // subcommands are chosen by the first argument.
 var subcommands = map[string]subcommand{
+	"run":   (*invocation).run,
 	"send":  (*invocation).send,
 	"check": (*invocation).check,
 	"dead":  (*invocation).dead,

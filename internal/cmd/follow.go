@@ -323,7 +323,8 @@ func (f *following) listen(begin bool) error {
 		f.missed = true
 		f.log.Debug("output broke off; reading the log", "container", f.name, "error", err)
 	} else {
-		f.missed = false
+		// A log that is followed may end, with some engines, before what the container wrote last without a newline.
+		f.missed = !begin
 	}
 	return nil
 }

@@ -143,6 +143,8 @@ func (k key[T]) check(v string) error {
 		return k.decode(new(T), json.RawMessage(v))
 	case strings.HasPrefix(v, seccompFile) && k.name == "SecurityOpt":
 		return nil // the profile is yet to be read
+	case k.name == "Name":
+		return nil // see read
 	}
 	return k.set(new(T), []string{v})
 }
@@ -150,7 +152,8 @@ func (k key[T]) check(v string) error {
 // seccompFile begins a --security-opt that names a file.
 const seccompFile = "seccomp="
 
-// read puts what stands in the caller's files and environment in the place of their names.
+// read puts what stands in the caller's files and environment in the place of their names. It finds what docker finds
+// behind its flags.
 func (l *RunLine) read(caller Caller) error {
 	var env, labels []string
 	for _, path := range l.envFiles {
@@ -181,6 +184,11 @@ func (l *RunLine) read(caller Caller) error {
 			return fmt.Errorf("opening seccomp profile (%s) failed: %w", path, err)
 		}
 		l.values["SecurityOpt"][i] = seccompFile + string(profile)
+	}
+	for _, name := range l.values["Name"] {
+		if checkName(name) != nil { // docker leaves that to the engine, whose words these are
+			return fmt.Errorf("Error response from daemon: Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
+		}
 	}
 	if env != nil {
 		l.values["Env"] = env
@@ -322,7 +330,7 @@ func (l *RunLine) Message(stdin []byte, stream bool) ([]byte, error) {
 		putInput(m.Options, stdin)
 	}
 	body := line(m)
-	_, err := Decode(body, 0)
+	_, err := Decode(body, 0, stream)
 	return body, err
 }
 

@@ -148,7 +148,7 @@ func TestRunLineInput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := Decode(body, 0)
+		c, err := Decode(body, 0, true)
 		if err != nil {
 			t.Fatal(err)
 		}

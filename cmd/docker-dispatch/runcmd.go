@@ -1,0 +1,291 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+)
+
+// Exit codes of docker-dispatch run besides the container's own: docker run's.
+const (
+	exitRefused   = 125 // the run could not be had
+	exitSignalled = 128 // and the signal's number: ended before the container was
+)
+
+// run is docker-dispatch run, which does what docker run does from the other end of a queue.
+func (p *invocation) run() int {
+	c := &runClient{stdin: p.stdin, stdout: p.stdout, stderr: p.stderr, stop: make(chan struct{}), maxMessage: 1 << 20}
+	if err := c.parse(p.args, p.getenv); err != nil {
+		return c.refuse(err)
+	}
+	c.connect = func(ctx context.Context) (runBroker, error) {
+		return amqpsrc.Connect(ctx, amqpsrc.ClientConfig{URL: c.url, Name: "docker-dispatch run " + c.job, Version: versionString()})
+	}
+	if isTerminal(p.stderr) {
+		c.waits.w = p.stderr
+	}
+	return c.run(p.signals)
+}
+
+// runBroker is what a run has of a connection to the broker: an *amqpsrc.Client.
+type runBroker interface {
+	Publish(ctx context.Context, queue string, m amqpsrc.Message) error
+	DeclareReplies(ctx context.Context, queue string, expires time.Duration) error
+	Consume(ctx context.Context, queue string, prefetch int) (<-chan amqpsrc.Received, error)
+	DeleteQueue(ctx context.Context, queue string) error
+	Close(ctx context.Context) error
+}
+
+// parse reads the command line and the environment.
+func (c *runClient) parse(args []string, getenv func(string) string) error {
+	c.url = getenv("AMQP_URL")
+	control := ""
+	own := []cmd.Flag{
+		textFlag("queue", "q", &c.queue),
+		textFlag("amqp", "", &c.url),
+		textFlag("control", "", &control),
+		{Name: "timeout", Set: func(v string) (err error) {
+			if c.timeout, err = time.ParseDuration(v); err == nil && c.timeout < 0 {
+				err = errors.New("a time cannot be negative")
+			}
+			return err
+		}},
+		{Name: "max-message", Set: (*size)(&c.maxMessage).Set},
+	}
+	var err error
+	c.line, err = cmd.ParseRunLine(args, own, cmd.Caller{
+		LookupEnv: func(name string) (string, bool) {
+			v := getenv(name)
+			if v == "" { // set to nothing, or not set
+				_, set := os.LookupEnv(name)
+				return "", set
+			}
+			return v, true
+		},
+		ReadFile: os.ReadFile,
+	})
+	if err != nil {
+		return err
+	}
+	if c.url == "" {
+		c.url = "amqp://guest:guest@localhost:5672/"
+	}
+	switch control {
+	case "":
+		c.control = c.queue + ".control"
+	case "none":
+	default:
+		c.control = control
+	}
+	if err := amqpsrc.CheckURL(c.url); err != nil {
+		return usageError(err.Error(), "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
+	}
+	if c.queue == "" {
+		return usageError("no queue given", "name the queue that the daemon takes messages from: docker-dispatch run -q NAME ...")
+	}
+	return c.conflicts()
+}
+
+func textFlag(name, short string, to *string) cmd.Flag {
+	return cmd.Flag{Name: name, Short: short, Set: func(v string) error {
+		*to = v
+		return nil
+	}}
+}
+
+// conflicts refuses what docker run does before it asks the engine, and what needs a terminal.
+func (c *runClient) conflicts() error {
+	l := c.line
+	switch {
+	case l.Detach && len(l.Attach) > 0:
+		return &plainError{"conflicting options: cannot specify both --attach and --detach"}
+	case !l.Tty || !l.Attached("stdin"):
+	case isTerminal(c.stdin):
+		return errors.New("-t and -i together need a terminal, and a queue is none: leave out -t, and what you type is read to its end")
+	default:
+		return &plainError{"the input device is not a TTY"}
+	}
+	if l.CIDFile != "" {
+		if _, err := os.Stat(l.CIDFile); err == nil {
+			return fmt.Errorf("container ID file found, make sure the other container isn't running or delete %s", l.CIDFile)
+		}
+	}
+	return nil
+}
+
+// message makes the job's message, with what stdin holds.
+func (c *runClient) message() error {
+	var input []byte
+	if c.line.Attached("stdin") {
+		var err error
+		if input, err = io.ReadAll(io.LimitReader(c.stdin, int64(c.maxMessage)+1)); err != nil {
+			return fmt.Errorf("standard input cannot be read: %w", err)
+		}
+	}
+	var err error
+	if c.body, err = c.line.Message(input, !c.line.Detach); err != nil {
+		return err
+	}
+	if len(c.body) > c.maxMessage {
+		what := fmt.Sprintf("the message has %d bytes", len(c.body))
+		if len(input) > c.maxMessage {
+			what = "standard input is too long for a message"
+		} else if len(input) > 0 {
+			what += " with what standard input holds"
+		}
+		return fmt.Errorf("%s; at most %d are taken (--max-message, here and at the daemon): put large input into a volume, or where the container can fetch it", what, c.maxMessage)
+	}
+	return nil
+}
+
+// run is the run from its message to its exit code.
+func (c *runClient) run(signals <-chan os.Signal) int {
+	c.job, c.replies = randomHex(), "docker-dispatch.reply."+randomHex()
+	out := func(stream string, w io.Writer) io.Writer {
+		if !c.line.Attached(stream) {
+			return nil
+		}
+		return behindLine{w, &c.waits}
+	}
+	c.answer = newAnswer(c.job, out("stdout", c.stdout), out("stderr", c.stderr))
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	type end struct {
+		result *cmd.Result
+		err    error
+	}
+	ended := make(chan end, 1)
+	go func() {
+		if err := c.message(); err != nil {
+			ended <- end{nil, err}
+			return
+		}
+		result, err := c.follow(ctx)
+		ended <- end{result, err}
+	}()
+
+	var timeout <-chan time.Time
+	if c.timeout > 0 {
+		timeout = time.After(c.timeout)
+	}
+	leave := func(code int, why string) int {
+		cancel()
+		select { // the queue of the answers is deleted meanwhile
+		case <-ended:
+		case <-time.After(leaving):
+		}
+		c.waits.end()
+		if why != "" {
+			c.say("%s; the job %s goes on", why, c.job)
+		}
+		return code
+	}
+	var signalled time.Time
+	code := 0
+	for {
+		select {
+		case sig := <-signals:
+			if n, ok := sig.(syscall.Signal); ok {
+				code = exitSignalled + int(n)
+			}
+			switch {
+			case !c.quit():
+				return leave(code, "")
+			case !signalled.IsZero() && time.Since(signalled) < sameSignal:
+			case !signalled.IsZero() || !c.line.SigProxy || c.control == "" || c.line.Detach:
+				return leave(code, "left")
+			default:
+				signalled = time.Now()
+				close(c.stop)
+			}
+		case <-timeout:
+			if !c.quit() {
+				return leave(exitRefused, fmt.Sprintf("nothing could be sent within %v", c.timeout))
+			}
+			return leave(exitRefused, fmt.Sprintf("no result within %v", c.timeout))
+		case e := <-ended:
+			c.waits.end()
+			if e.err != nil {
+				return c.refuse(e.err)
+			}
+			if c.line.Detach {
+				fmt.Fprintln(c.stdout, c.job)
+				return exitClean
+			}
+			return c.ended(e.result, code)
+		}
+	}
+}
+
+// leaving is how long the end of a run may take that is not waited for.
+const leaving = 3 * time.Second
+
+// ended says what a result tells beside the output, and returns the exit code. signalled is that of a run that a signal
+// ended before it had begun.
+func (c *runClient) ended(r *cmd.Result, signalled int) int {
+	code := exitRefused
+	if r.ExitCode != nil {
+		code = *r.ExitCode
+	}
+	switch {
+	case r.Status == cmd.Refused && signalled != 0:
+		c.say("%s", r.Error)
+		return signalled
+	case r.Status == cmd.Refused || r.Status == cmd.Errored:
+		if r.Reason == cmd.ReasonNoSuchImage && (c.line.Pull == "" || c.line.Pull == "missing") && !c.line.Quiet {
+			fmt.Fprintf(c.stderr, "Unable to find image '%s' locally\n", c.line.FullImage())
+		}
+		text := r.Error
+		if r.EngineError != "" {
+			text = "Error response from daemon: " + r.EngineError
+		}
+		return c.fault(text, code)
+	case r.Reason == cmd.ReasonTimeout:
+		c.say("%s", r.Error)
+	}
+	missing := c.answer.lost + c.answer.missing(r)
+	if missing > 0 || r.Incomplete {
+		text := "output is missing"
+		if missing > 0 {
+			text = fmt.Sprintf("%d bytes of the output are missing", missing)
+		}
+		c.say("%s; the container has exited with code %d", text, code)
+		if code == 0 {
+			code = exitRefused
+		}
+	}
+	return code
+}
+
+// identified writes the container's id where --cidfile wants it.
+func (c *runClient) identified(id string) error {
+	if c.line.CIDFile == "" || id == "" {
+		return nil
+	}
+	if err := os.WriteFile(c.line.CIDFile, []byte(id), 0o666); err != nil {
+		return fmt.Errorf("failed to write the container ID to the file: %w; the job %s goes on", err, c.job)
+	}
+	c.line.CIDFile = ""
+	return nil
+}
+
+func randomHex() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// jsonStop is the command that stops a job.
+func jsonStop(job string) []byte {
+	return fmt.Appendf(nil, `{"Command": "stop", "Job": %q}`, job)
+}

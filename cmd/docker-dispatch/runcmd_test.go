@@ -1,0 +1,414 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+)
+
+// ours is docker-dispatch run in a process of its own.
+type ours struct {
+	*exec.Cmd
+	t        *testing.T
+	out, err lockedBuffer
+	exited   chan struct{}
+}
+
+// lockedBuffer can be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// run starts docker-dispatch run on the lab's queue. An argument that begins with = is the broker's address.
+func (l *lab) run(t *testing.T, stdin io.Reader, args ...string) *ours {
+	t.Helper()
+	url := l.amqpURL
+	if len(args) > 0 && strings.HasPrefix(args[0], "=") {
+		url, args = args[0][1:], args[1:]
+	}
+	o := &ours{Cmd: program(t, append([]string{"run", "-q", l.queue}, args...)...), t: t, exited: make(chan struct{})}
+	o.Env = append(o.Env, "AMQP_URL="+url)
+	o.Stdin, o.Stdout, o.Stderr = stdin, &o.out, &o.err
+	if err := o.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		o.Wait()
+		close(o.exited)
+	}()
+	t.Cleanup(func() {
+		o.Process.Kill()
+		<-o.exited
+		if t.Failed() {
+			t.Logf("docker-dispatch %q: stdout %.500q, stderr %.2000q", args, o.out.String(), o.err.String())
+		}
+	})
+	return o
+}
+
+// end waits for the end.
+func (o *ours) end() (stdout, stderr string, code int) {
+	o.t.Helper()
+	select {
+	case <-o.exited:
+	case <-time.After(patience):
+		o.t.Fatalf("docker-dispatch run does not end; stdout %.200q, stderr %.1000q", o.out.String(), o.err.String())
+	}
+	return o.out.String(), o.err.String(), o.ProcessState.ExitCode()
+}
+
+// expect waits for the end, and compares.
+func (o *ours) expect(stdout, stderr string, code int) {
+	o.t.Helper()
+	out, errs, c := o.end()
+	if out != stdout || errs != stderr || c != code {
+		o.t.Errorf("exit %d, stdout %.500q, stderr %.1000q\nwant %d, %.500q, %.1000q", c, out, errs, code, stdout, stderr)
+	}
+}
+
+// actor is a daemon that does what the test says.
+type actor struct {
+	*lab
+	client   *amqpsrc.Client
+	messages <-chan amqpsrc.Received
+	commands <-chan amqpsrc.Received
+}
+
+func newActor(t *testing.T) *actor {
+	a := &actor{lab: newLab(t)}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	var err error
+	if a.client, err = amqpsrc.Connect(ctx, amqpsrc.ClientConfig{URL: a.amqpURL}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.client.Close(ctx) })
+	if err := a.client.DeclareReplies(ctx, a.queue+".control", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if a.messages, err = a.client.Consume(ctx, a.queue, 10); err != nil {
+		t.Fatal(err)
+	}
+	if a.commands, err = a.client.Consume(ctx, a.queue+".control", 10); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// next is the next message of a queue, acked.
+func (a *actor) next(from <-chan amqpsrc.Received) amqpsrc.Message {
+	a.t.Helper()
+	select {
+	case m := <-from:
+		if err := m.Ack(); err != nil {
+			a.t.Fatal(err)
+		}
+		return m.Message
+	case <-time.After(patience):
+		a.t.Fatal("no message came")
+	}
+	panic("unreachable")
+}
+
+// say publishes an event as an answer to a message.
+func (a *actor) say(to amqpsrc.Message, event interface{ JSON() []byte }) {
+	a.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := a.client.Publish(ctx, to.ReplyTo, amqpsrc.Message{CorrelationID: to.ID, Body: event.JSON()}); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+func (a *actor) out(to amqpsrc.Message, stream string, offset int, text string) {
+	a.t.Helper()
+	a.say(to, cmd.Output{Job: to.ID, Stream: stream, Offset: int64(offset), Data: []byte(text)})
+}
+
+func (a *actor) succeed(to amqpsrc.Message, stdout, stderr int) {
+	a.t.Helper()
+	a.say(to, cmd.Result{Job: to.ID, Status: cmd.Succeeded, ExitCode: new(0), StdoutBytes: int64(stdout), StderrBytes: int64(stderr)})
+}
+
+// gone waits until the queue of the answers does not exist.
+func (a *actor) gone(to amqpsrc.Message) {
+	a.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if n, err := a.client.Ready(ctx, to.ReplyTo); err == nil {
+		a.t.Errorf("the queue of the answers is left behind, with %d messages", n)
+	}
+}
+
+// TestRunAnswers: what docker-dispatch run makes of a daemon's answers.
+func TestRunAnswers(t *testing.T) {
+	t.Run("the message", func(t *testing.T) {
+		a := newActor(t)
+		o := a.run(t, strings.NewReader("in"), "-i", "--rm", "busybox", "cat", "-q")
+		m := a.next(a.messages)
+		want := `{"Command":"run","Image":"busybox","Cmd":["cat","-q"],"Options":{"Attach":["STDIN","STDOUT","STDERR"],"Interactive":true,"Remove":true,"Stdin":"in"},"Stream":true}` + "\n"
+		if string(m.Body) != want || len(m.ID) != 32 || !strings.HasPrefix(m.ReplyTo, "docker-dispatch.reply.") || m.ContentType != "application/json" {
+			t.Errorf("message %+v\n%s", m, m.Body)
+		}
+		a.succeed(m, 0, 0)
+		o.expect("", "", 0)
+		a.gone(m)
+	})
+	t.Run("twice and early", func(t *testing.T) {
+		a := newActor(t)
+		o := a.run(t, nil, "busybox")
+		m := a.next(a.messages)
+		a.say(m, cmd.Started{Job: m.ID})
+		a.out(m, "stdout", 0, "a\xff\x00")
+		a.out(m, "stderr", 0, "E")
+		a.out(m, "stdout", 5, "f")
+		a.say(m, cmd.Started{Job: m.ID, Adopted: true})
+		a.out(m, "stdout", 0, "a\xff\x00d")
+		a.out(m, "stderr", 0, "ER")
+		a.out(m, "stdout", 4, "ef")
+		a.succeed(m, 6, 2)
+		o.expect("a\xff\x00def", "ER", 0)
+	})
+	t.Run("output that is missing", func(t *testing.T) {
+		a := newActor(t)
+		for _, tt := range []struct {
+			result cmd.Result
+			stderr string
+			code   int
+		}{
+			{cmd.Result{StdoutBytes: 5, ExitCode: new(0), Status: cmd.Succeeded}, "docker-dispatch: 4 bytes of the output are missing; the container has exited with code 0\n", 125},
+			{cmd.Result{StdoutBytes: 5, ExitCode: new(3), Status: cmd.Failed}, "docker-dispatch: 4 bytes of the output are missing; the container has exited with code 3\n", 3},
+			{cmd.Result{StdoutBytes: 1, ExitCode: new(0), Status: cmd.Succeeded, Incomplete: true}, "docker-dispatch: output is missing; the container has exited with code 0\n", 125},
+		} {
+			o := a.run(t, nil, "busybox")
+			m := a.next(a.messages)
+			a.out(m, "stdout", 0, "a")
+			a.out(m, "stdout", 4, "e")
+			tt.result.Job = m.ID
+			a.say(m, tt.result)
+			o.expect("a", tt.stderr, tt.code)
+		}
+	})
+	t.Run("another attempt", func(t *testing.T) {
+		a := newActor(t)
+		o := a.run(t, nil, "--retry", `{"Max":1}`, "busybox")
+		m := a.next(a.messages)
+		for n := 1; n <= 2; n++ {
+			text := fmt.Sprintf("attempt %d\n", n)
+			a.say(m, cmd.Output{Job: m.ID, Attempt: n, Stream: "stdout", Data: []byte(text)})
+			a.say(m, cmd.Result{Job: m.ID, Attempt: n, Retrying: n < 2, Status: cmd.Failed, Reason: cmd.ReasonExit, ExitCode: new(n), StdoutBytes: int64(len(text))})
+		}
+		o.expect("attempt 1\nattempt 2\n", "", 2)
+	})
+	t.Run("refusals", func(t *testing.T) {
+		a := newActor(t)
+		const help = "\n\nRun 'docker-dispatch run --help' for more information\n"
+		for _, tt := range []struct {
+			args   []string
+			result cmd.Result
+			stderr string
+			code   int
+		}{
+			{nil, cmd.Result{Status: cmd.Refused, Reason: cmd.ReasonPolicy, Error: "no"}, "docker-dispatch: no" + help, 125},
+			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonEngine, Error: "x", EngineError: "Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
+			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, Error: "x", EngineError: "Why"},
+				"Unable to find image 'busybox:latest' locally\ndocker-dispatch: Error response from daemon: Why" + help, 125},
+			{[]string{"--quiet"}, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, EngineError: "Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
+			{[]string{"--pull", "never"}, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, EngineError: "Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
+			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonCommandNotFound, ExitCode: new(127), EngineError: "Why"}, "docker-dispatch: Error response from daemon: Why" + help, 127},
+			{nil, cmd.Result{Status: cmd.Failed, Reason: cmd.ReasonTimeout, ExitCode: new(137), Error: "too long"}, "docker-dispatch: too long\n", 137},
+			{nil, cmd.Result{Status: cmd.Failed, Reason: cmd.ReasonKilled, ExitCode: new(137), Error: "killed"}, "", 137},
+		} {
+			o := a.run(t, nil, append(tt.args, "busybox")...)
+			m := a.next(a.messages)
+			tt.result.Job = m.ID
+			a.say(m, tt.result)
+			o.expect("", tt.stderr, tt.code)
+		}
+	})
+	t.Run("-d", func(t *testing.T) {
+		a := newActor(t)
+		o := a.run(t, nil, "-d", "busybox")
+		m := a.next(a.messages)
+		if m.ReplyTo != "" || strings.Contains(string(m.Body), "Stream") {
+			t.Errorf("%+v %s", m, m.Body)
+		}
+		o.expect(m.ID+"\n", "", 0)
+	})
+	t.Run("--cidfile", func(t *testing.T) {
+		a := newActor(t)
+		file := filepath.Join(t.TempDir(), "cid")
+		o := a.run(t, nil, "--cidfile", file, "busybox")
+		m := a.next(a.messages)
+		a.say(m, cmd.Started{Job: m.ID, ContainerID: "c0ffee"})
+		a.succeed(m, 0, 0)
+		o.expect("", "", 0)
+		if id, err := os.ReadFile(file); string(id) != "c0ffee" {
+			t.Errorf("%q, %v", id, err)
+		}
+		a.run(t, nil, "--cidfile", file, "busybox").expect("", "docker-dispatch: container ID file found, make sure the other container isn't running or delete "+file+"\n\nRun 'docker-dispatch run --help' for more information\n", 125)
+	})
+}
+
+// TestRunLeaves: signals stop the job, then leave it; so does the time.
+func TestRunLeaves(t *testing.T) {
+	stopped := func(t *testing.T, a *actor, m amqpsrc.Message) {
+		t.Helper()
+		var got struct{ Command, Job string }
+		if err := json.Unmarshal(a.next(a.commands).Body, &got); err != nil || got.Command != "stop" || got.Job != m.ID {
+			t.Errorf("command %+v, %v", got, err)
+		}
+	}
+	t.Run("stopped", func(t *testing.T) {
+		a := newActor(t)
+		o := a.run(t, nil, "busybox")
+		m := a.next(a.messages)
+		o.Process.Signal(syscall.SIGTERM)
+		stopped(t, a, m)
+		a.out(m, "stdout", 0, "bye")
+		a.say(m, cmd.Result{Job: m.ID, Status: cmd.Failed, Reason: cmd.ReasonExit, ExitCode: new(9), StdoutBytes: 3})
+		o.expect("bye", "", 9)
+	})
+	t.Run("taken back", func(t *testing.T) {
+		a := newActor(t)
+		o := a.run(t, nil, "busybox")
+		m := a.next(a.messages)
+		o.Process.Signal(os.Interrupt)
+		stopped(t, a, m)
+		a.say(m, cmd.Result{Job: m.ID, Status: cmd.Refused, Reason: "cancelled", Error: "cancelled before it began"})
+		o.expect("", "docker-dispatch: cancelled before it began\n", 130)
+	})
+	t.Run("left", func(t *testing.T) {
+		a := newActor(t)
+		o := a.run(t, nil, "busybox")
+		m := a.next(a.messages)
+		o.Process.Signal(os.Interrupt)
+		stopped(t, a, m)
+		time.Sleep(2 * sameSignal) // signals that are nearer are one
+		o.Process.Signal(os.Interrupt)
+		o.expect("", "docker-dispatch: left; the job "+m.ID+" goes on\n", 130)
+		a.gone(m)
+	})
+	t.Run("--sig-proxy=false", func(t *testing.T) {
+		a := newActor(t)
+		o := a.run(t, nil, "--sig-proxy=false", "busybox")
+		m := a.next(a.messages)
+		o.Process.Signal(os.Interrupt)
+		o.expect("", "docker-dispatch: left; the job "+m.ID+" goes on\n", 130)
+	})
+	t.Run("--timeout", func(t *testing.T) {
+		a := newActor(t)
+		o := a.run(t, nil, "--timeout", "300ms", "busybox")
+		m := a.next(a.messages)
+		o.expect("", "docker-dispatch: no result within 300ms; the job "+m.ID+" goes on\n", 125)
+		a.gone(m)
+	})
+	t.Run("while stdin is open", func(t *testing.T) {
+		a := newActor(t)
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		o := a.run(t, r, "-i", "busybox")
+		time.Sleep(300 * time.Millisecond) // until it reads; earlier would do as well
+		o.Process.Signal(os.Interrupt)
+		o.expect("", "", 130)
+	})
+}
+
+// TestRunReconnects: the connection is cut wherever it can be, and nothing is missing or comes twice.
+func TestRunReconnects(t *testing.T) {
+	a := newActor(t)
+	_, address, _ := strings.Cut(a.amqpURL, "@")
+	address, _, _ = strings.Cut(address, "/")
+	proxy, err := newFaultyProxy("tcp", "127.0.0.1:0", "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.close()
+	o := a.run(t, nil, "="+strings.Replace(a.amqpURL, address, proxy.ln.Addr().String(), 1), "busybox")
+	m := a.next(a.messages)
+	var want strings.Builder
+	for i := range 300 {
+		text := fmt.Sprintf("line %d\n", i)
+		a.out(m, "stdout", want.Len(), text)
+		want.WriteString(text)
+		switch i {
+		case 50, 100:
+			proxy.cut()
+		case 150:
+			proxy.cutAfter(100, toClient)
+		case 200: // the cut takes acks along
+			proxy.cutAfter(20, toServer)
+		}
+	}
+	a.succeed(m, want.Len(), 0)
+	o.expect(want.String(), "", 0)
+	a.gone(m)
+}
+
+// TestRunRefuses: what is wrong before anything is sent.
+func TestRunRefuses(t *testing.T) {
+	l := newLab(t)
+	const help = "\n\nRun 'docker-dispatch run --help' for more information\n"
+	const use = "\n\nUsage:  docker-dispatch run [OPTIONS] IMAGE [COMMAND] [ARG...]" + help
+	for _, tt := range []struct {
+		args   string
+		stdin  string
+		stderr string
+		code   int
+	}{
+		{"--foo busybox", "", "unknown flag: --foo" + use, 125},
+		{"-it busybox", "", "the input device is not a TTY\n", 1},
+		{"-d -a stdout busybox", "", "conflicting options: cannot specify both --attach and --detach\n", 1},
+		{"--rm", "", "docker-dispatch: 'docker-dispatch run' requires at least 1 argument" + strings.Replace(use, "\n\nRun", "\n\nSee", 1), 1},
+		{"-i --max-message 1k busybox", strings.Repeat("x", 2000), "docker-dispatch: standard input is too long for a message; at most 1024 are taken (--max-message, here and at the daemon): put large input into a volume, or where the container can fetch it" + help, 125},
+		{"-i --max-message 1k busybox", strings.Repeat("x", 1000), "docker-dispatch: the message has 1129 bytes with what standard input holds; at most 1024 are taken (--max-message, here and at the daemon): put large input into a volume, or where the container can fetch it" + help, 125},
+		{"-q '' busybox", "", "docker-dispatch: error: no queue given\nhint: name the queue that the daemon takes messages from: docker-dispatch run -q NAME ...\n", 125},
+		{"-q nosuch busybox", "", "docker-dispatch: error: no such queue: \"nosuch\"\nhint: a daemon with --queue nosuch --declare quorum makes it; check -q, and --amqp or $AMQP_URL\n", 125},
+		{"--amqp http://x busybox", "", "docker-dispatch: error: ", 125},
+		{"--amqp amqp://u:secret@127.0.0.1:1/ busybox", "", "docker-dispatch: error: the broker amqp://u:xxxxx@127.0.0.1:1/ cannot be reached: ", 125},
+	} {
+		var args []string
+		for _, a := range strings.Fields(tt.args) {
+			args = append(args, strings.ReplaceAll(a, "''", ""))
+		}
+		out, errs, code := l.run(t, strings.NewReader(tt.stdin), args...).end()
+		if out != "" || code != tt.code || !strings.HasPrefix(errs, tt.stderr) || strings.Contains(errs, "secret") {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q\nwant %d, %q", tt.args, code, out, errs, tt.code, tt.stderr)
+		}
+	}
+	for _, args := range [][]string{{"-h"}, {"--help"}, {"--rm", "--help", "busybox"}} {
+		l.run(t, nil, args...).expect(runUsage, "", 0)
+	}
+	if n := l.ready(l.queue); n != 0 {
+		t.Errorf("%d messages were sent", n)
+	}
+}

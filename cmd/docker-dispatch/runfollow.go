@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+)
+
+// runClient is docker-dispatch run at work.
+type runClient struct {
+	line       *cmd.RunLine
+	queue      string
+	control    string // empty: none
+	url        string
+	timeout    time.Duration
+	maxMessage int
+
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	waits          waitLine
+	connect        func(ctx context.Context) (runBroker, error)
+
+	job     string // its id: the message's
+	replies string // the queue of its answers
+	body    []byte
+	answer  *answer
+	written []amqpsrc.Received // events whose effect is here, and which the broker does not know of yet
+
+	declared  bool          // the queue of the answers
+	confirmed bool          // the message is the broker's
+	stop      chan struct{} // closed when the job is to be stopped
+	told      bool          // the daemon's queue has the command
+	mu        sync.Mutex
+	sending   bool // the message may be on its way; guarded by mu
+	over      bool // and must not go any more; guarded by mu
+}
+
+const (
+	// repliesKept is how long the broker keeps the answers for a client that is away. What a container writes
+	// meanwhile is on the broker's disk.
+	repliesKept = 15 * time.Minute
+	// onTheWay is how many events the broker may be ahead of us, of at most 64 KiB of output each.
+	onTheWay = 64
+	// partingTime bounds the calls behind the end.
+	partingTime = 2 * time.Second
+)
+
+var (
+	errLine        = errors.New("the connection to the broker ended")
+	errRepliesGone = errors.New("the queue of the answers is gone")
+)
+
+// quit tells whether the message may have been sent. If not, it never will be.
+func (c *runClient) quit() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	return c.sending
+}
+
+func (c *runClient) send() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sending = c.sending || !c.over
+	return c.sending
+}
+
+// follow sends the message and waits for the last result, over as many connections as it takes. Before the
+// message may have been sent a connection that fails is an error. With -d there is no result.
+func (c *runClient) follow(ctx context.Context) (*cmd.Result, error) {
+	for wait := firstWait; ; wait = min(2*wait, mostWait) {
+		began := time.Now()
+		result, err := c.session(ctx)
+		if !errors.Is(err, errLine) {
+			return result, err
+		}
+		if time.Since(began) > mostWait {
+			wait = firstWait
+		}
+		c.waits.show("docker-dispatch: no connection to the broker; trying again")
+		select {
+		case <-time.After(wait/2 + rand.N(wait/2)):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Between two connections.
+const (
+	firstWait = 200 * time.Millisecond
+	mostWait  = 5 * time.Second
+)
+
+// session is what follow does over one connection. errLine says that another may help.
+func (c *runClient) session(ctx context.Context) (*cmd.Result, error) {
+	broker, err := c.connect(ctx)
+	if err != nil {
+		return nil, c.again(ctx, c.unreachable(err))
+	}
+	// The job may end, or be left, while ctx does not live any more.
+	after, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	result, err := c.converse(ctx, broker)
+	time.AfterFunc(partingTime, cancel)
+	if !errors.Is(err, errLine) && c.declared {
+		broker.DeleteQueue(after, c.replies) // else it expires
+	}
+	broker.Close(after)
+	return result, err
+}
+
+// again makes errLine of an error of the broker's where the message may be on its way: then the job is, too.
+func (c *runClient) again(ctx context.Context, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ctx.Err() != nil || !c.sending {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errLine, err)
+}
+
+// converse sends what is to be sent, and takes the answers.
+func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result, error) {
+	var answers <-chan amqpsrc.Received
+	if !c.line.Detach {
+		if !c.declared {
+			if err := broker.DeclareReplies(ctx, c.replies, repliesKept); err != nil {
+				return nil, err
+			}
+			c.declared = true
+		}
+		var err error
+		c.written = nil // those of the last connection
+		answers, err = broker.Consume(ctx, c.replies, onTheWay)
+		switch {
+		case errors.Is(err, amqpsrc.ErrNoQueue):
+			return nil, fmt.Errorf("%w: nobody knows how the job %s ends", errRepliesGone, c.job)
+		case err != nil:
+			return nil, c.again(ctx, err)
+		}
+	}
+	if !c.confirmed {
+		if err := c.publish(ctx, broker); err != nil {
+			return nil, err
+		}
+	}
+	if c.line.Detach {
+		return nil, nil
+	}
+	stop := (<-chan struct{})(c.stop)
+	if c.told {
+		stop = nil
+	}
+	for {
+		select {
+		case m, ok := <-answers:
+			if !ok {
+				if ctx.Err() != nil {
+					return nil, ctx.Err()
+				}
+				return nil, errLine
+			}
+			result, err := c.take(m)
+			if result != nil || err != nil {
+				return result, err
+			}
+		case <-stop:
+			stop = nil
+			if err := c.tell(ctx, broker); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// publish sends the message. Sent again it has the same id, by which the daemon knows it.
+func (c *runClient) publish(ctx context.Context, broker runBroker) error {
+	if !c.send() {
+		return context.Canceled
+	}
+	m := amqpsrc.Message{ID: c.job, ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: c.body}
+	if !c.line.Detach {
+		m.ReplyTo = c.replies
+	}
+	err := broker.Publish(ctx, c.queue, m)
+	switch {
+	case err == nil:
+		c.confirmed = true
+		c.waits.show("docker-dispatch: queued on %s", c.queue)
+		return nil
+	case errors.Is(err, amqpsrc.ErrGone), errors.Is(err, amqpsrc.ErrUnknown):
+		return c.again(ctx, err)
+	}
+	return err
+}
+
+// tell has the daemon stop the job.
+func (c *runClient) tell(ctx context.Context, broker runBroker) error {
+	err := broker.Publish(ctx, c.control, amqpsrc.Message{
+		ID: randomHex(), ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: jsonStop(c.job),
+	})
+	switch {
+	case err == nil:
+		c.told = true
+		c.waits.show("docker-dispatch: stopping the job")
+		return nil
+	case errors.Is(err, amqpsrc.ErrGone), errors.Is(err, amqpsrc.ErrUnknown):
+		return c.again(ctx, err)
+	}
+	c.told = true
+	c.waits.end()
+	c.say("the job cannot be stopped from here: queue %q: %v; a second signal leaves it", c.control, err)
+	return nil
+}
+
+// take makes what an event says true here. It returns the last result, or why there cannot be one.
+func (c *runClient) take(m amqpsrc.Received) (*cmd.Result, error) {
+	defer c.ack(m)
+	e, err := cmd.DecodeEvent(m.Body)
+	if err != nil {
+		return nil, nil // not a daemon's
+	}
+	var result *cmd.Result
+	switch {
+	case e.Started != nil && e.Started.Job == c.job:
+		c.waits.show("docker-dispatch: started on %s", e.Started.Host)
+		err = c.identified(e.Started.ContainerID)
+	case e.Output != nil:
+		if err = c.answer.output(e.Output); err != nil {
+			err = fmt.Errorf("the output cannot be written: %w; the job %s goes on", err, c.job)
+		}
+	case e.Result != nil && c.answer.result(e.Result):
+		result = e.Result
+	}
+	return result, err
+}
+
+// ack lets the broker send more. What it has no ack of comes again over the next connection, and is known then;
+// the last events are never acked, for their queue goes.
+func (c *runClient) ack(m amqpsrc.Received) {
+	if c.written = append(c.written, m); len(c.written) < onTheWay/2 {
+		return
+	}
+	for _, m := range c.written {
+		m.Ack()
+	}
+	c.written = nil
+}

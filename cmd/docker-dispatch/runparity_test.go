@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A commandRow is a command line that is given to docker run and to docker-dispatch run.
+type commandRow struct {
+	args  []string
+	stdin string // without it standard input is empty
+}
+
+// allBytes writes each byte once.
+const allBytes = `i=0; while [ $i -lt 256 ]; do printf "\\$(printf %03o $i)"; i=$((i+1)); done`
+
+// commandRows are the commands. OTHER stands for a container's name, DIR for a folder with the files that they name.
+var commandRows = []commandRow{
+	{args: []string{"--rm", "busybox", "echo", "hi"}},
+	{args: []string{"--rm", "busybox", "true"}},
+	{args: []string{"--rm", "busybox"}},
+	{args: []string{"--rm", "busybox", "sh", "-c", allBytes}},
+	{args: []string{"--rm", "busybox", "cat", "/bin/busybox"}},
+	{args: []string{"--rm", "busybox", "sh", "-c", "yes $(seq 100) | head -c 52428800"}},
+	{args: []string{"--rm", "busybox", "printf", "no newline"}},
+	{args: []string{"--rm", "busybox", "sh", "-c", "echo only err >&2"}},
+	{args: []string{"--rm", "busybox", "sh", "-c", "echo out; echo err >&2; printf more; printf e >&2; exit 7"}},
+	{args: []string{"--rm", "busybox", "false"}},
+	{args: []string{"--rm", "busybox", "sh", "-c", "exit 125"}},
+	{args: []string{"--rm", "busybox", "/etc/passwd"}},
+	{args: []string{"--rm", "busybox", "nosuch"}},
+	{args: []string{"--rm", "busybox", "/no/such", "program"}},
+	{args: []string{"--rm", "busybox", "sh", "-c", "nosuch"}},
+	{args: []string{"--rm", "--init", "busybox", "sh", "-c", "echo before; kill -9 $$"}},
+	{args: []string{"--rm", "-m", "16m", "--memory-swap", "16m", "busybox", "sh", "-c", "echo before; exec tail /dev/zero"}},
+	{args: []string{"--rm", "-i", "busybox", "cat"}, stdin: "from standard input\n\x00\xff no newline"},
+	{args: []string{"--rm", "-i", "busybox", "wc", "-c"}, stdin: strings.Repeat("0123456789", 50000)},
+	{args: []string{"--rm", "-i", "busybox", "cat"}},
+	{args: []string{"--rm", "-i", "busybox", "true"}, stdin: "nobody reads it"},
+	{args: []string{"--rm", "busybox", "cat"}, stdin: "without -i"},
+	{args: []string{"127.0.0.1:1/no/such:image", "true"}},
+	{args: []string{"--pull", "never", "no/such", "true"}},
+	{args: []string{"--quiet", "--pull", "always", "127.0.0.1:1/no/such"}},
+	{args: []string{"--rm", "--no-such-option", "busybox"}},
+	{args: []string{"--rm", "-Z", "busybox"}},
+	{args: []string{"--rm", "--memory"}},
+	{args: []string{"--rm", "--rm=perhaps", "busybox"}},
+	{args: []string{}},
+	{args: []string{"Not/An Image"}},
+	{args: []string{"-it", "busybox"}},
+	{args: []string{"--cidfile", "DIR/vars", "busybox"}},
+	{args: []string{"--env-file", "DIR/nosuch", "busybox"}},
+	{args: []string{"--name", "OTHER", "busybox"}},
+	{args: []string{"--name", "not a name", "busybox"}},
+	{args: []string{"-m", "1m", "busybox"}},
+	{args: []string{"--rm", "--network", "nosuch", "busybox"}},
+	{args: []string{"--rm", "-u", "nosuch", "busybox"}},
+	{args: []string{"--rm", "-w", "relative", "busybox"}},
+	{args: []string{"--rm", "-t", "busybox", "sh", "-c", "tty; echo err >&2"}},
+	{args: []string{"--rm", "-a", "stderr", "busybox", "sh", "-c", "echo out; echo err >&2"}},
+	{args: []string{"--rm", "-eA=b", "--env-file", "DIR/vars", "-e", "PASSED", "-w/tmp", "-u1000", "-h", "web", "busybox", "sh", "-c", "pwd; id; hostname; env | sort"}},
+	{args: []string{"--rm", "--entrypoint", "/bin/echo", "--read-only", "--network=none", "busybox", "-n", "--rm"}},
+	{args: []string{"--rm", "--cap-drop=ALL", "--tmpfs", "/x:size=1m", "-m64m", "--", "busybox", "sh", "-c", "grep CapEff /proc/self/status; df -k /x; cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null"}},
+}
+
+// said is what a command did.
+type said struct {
+	stdout, stderr string
+	code           int
+	took           time.Duration
+}
+
+func (s said) String() string {
+	return fmt.Sprintf("exit %d, %d bytes of stdout %.300q, stderr %.1000q", s.code, len(s.stdout), s.stdout, s.stderr)
+}
+
+// sayings runs a command to its end.
+func sayings(t *testing.T, c *exec.Cmd, stdin string) said {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(stdin), &out, &errs
+	began := time.Now()
+	err := c.Run()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatal(err)
+	}
+	return said{out.String(), errs.String(), c.ProcessState.ExitCode(), time.Since(began)}
+}
+
+// asDocker is what docker would have printed in the place of what docker-dispatch has.
+func asDocker(stderr string) string { return strings.ReplaceAll(stderr, "docker-dispatch", "docker") }
+
+// firstWords takes from docker's errors what versions of the docker CLI before 28 say in other words.
+func firstWords(stderr string) string {
+	for _, end := range []string{"\n\nRun 'docker run", "\n\nUsage:", "\nSee 'docker run"} {
+		if text, _, ok := strings.Cut(stderr, end); ok {
+			return strings.TrimRight(text, ".")
+		}
+	}
+	return stderr
+}
+
+// twins is docker run and docker-dispatch run side by side, and a daemon for the latter.
+type twins struct {
+	*lab
+	fill *strings.Replacer
+	old  bool // the docker CLI
+}
+
+func newTwins(t *testing.T) *twins {
+	w := &twins{lab: newLab(t)}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"vars": "# vars\nB=c d\nPASSED\nUNSET\n", "policy": `{"Trust": true}`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := "other-" + w.serial
+	w.docker(t, "create", "--name", other, "busybox")
+	t.Cleanup(func() { w.docker(t, "rm", "-f", other) })
+	w.fill = strings.NewReplacer("DIR", dir, "OTHER", other)
+	major, _, _ := strings.Cut(w.docker(t, "version", "--format", "{{.Client.Version}}"), ".")
+	n, err := strconv.Atoi(major)
+	w.old = err == nil && n < 28
+	w.env = nil
+	t.Cleanup(func() { w.deleteQueues(".control") })
+	return w
+}
+
+func (w *twins) daemon(args ...string) *process {
+	return w.start(append([]string{"--policy", filepath.Dir(w.fill.Replace("DIR/x")) + "/policy"}, args...)...)
+}
+
+// both gives a row to both.
+func (w *twins) both(t *testing.T, row commandRow) (docker, dispatch said) {
+	t.Helper()
+	var args []string
+	for _, a := range row.args {
+		args = append(args, w.fill.Replace(a))
+	}
+	c := w.dockerCommand(append([]string{"run"}, args...)...)
+	c.Env = append(c.Env, "PASSED=on")
+	docker = sayings(t, c, row.stdin)
+	c = program(t, append([]string{"run", "-q", w.queue}, args...)...)
+	c.Env = append(c.Env, "AMQP_URL="+w.amqpURL, "PASSED=on")
+	dispatch = sayings(t, c, row.stdin)
+	return docker, dispatch
+}
+
+// compare holds the two against each other.
+func (w *twins) compare(t *testing.T, docker, dispatch said) {
+	t.Helper()
+	want, got := docker.stderr, asDocker(dispatch.stderr)
+	if w.old {
+		want, got = firstWords(want), firstWords(got)
+	}
+	if docker.stdout != dispatch.stdout || want != got || docker.code != dispatch.code {
+		t.Errorf("they differ\ndocker          %v\ndocker-dispatch %v", docker, dispatch)
+	}
+}
+
+// TestRunIsDockerRun gives command lines to docker run and to docker-dispatch run: standard output, standard
+// error and exit code are the same, byte for byte, but for the program's name.
+func TestRunIsDockerRun(t *testing.T) {
+	w := newTwins(t)
+	w.daemon()
+	for _, row := range commandRows {
+		t.Run(strings.Join(row.args, " "), func(t *testing.T) {
+			docker, dispatch := w.both(t, row)
+			w.compare(t, docker, dispatch)
+			t.Logf("docker %v, docker-dispatch %v", docker.took.Round(time.Millisecond), dispatch.took.Round(time.Millisecond))
+		})
+	}
+}
+
+// slowly are commands that write for some seconds.
+var slowly = []commandRow{
+	{args: []string{"--rm", "busybox", "sh", "-c", "for i in $(seq 40); do echo out $i; echo err $i >&2; sleep 0.1; done; printf end; exit 7"}},
+	{args: []string{"--rm", "busybox", "sh", "-c", "for i in $(seq 10); do yes $i $(seq 100) | head -c 5242880; sleep 0.3; done"}},
+	{args: []string{"--rm", "--log-driver", "local", "busybox", "sh", "-c", "for n in $(seq 20); do " + allBytes + "; sleep 0.1; done"}},
+	{args: []string{"--rm", "-i", "--log-driver", "local", "busybox", "sh", "-c", "read a; echo $a; sleep 1; cat; sleep 2; cat; echo end >&2"}, stdin: "first\nsecond\n\xff"},
+	{args: []string{"--init", "busybox", "sh", "-c", "for i in $(seq 20); do echo $i; sleep 0.1; done; kill -9 $$"}},
+	{args: []string{"--rm", "-t", "busybox", "sh", "-c", "for i in $(seq 20); do echo $i; sleep 0.1; done"}},
+}
+
+// TestRunIsDockerRunWhileTheDaemonDies does the same while the daemon is killed in the middle of the output, and started again,
+// twice.
+func TestRunIsDockerRunWhileTheDaemonDies(t *testing.T) {
+	w := newTwins(t)
+	daemon := w.daemon("--sweep-after", "0s")
+	for _, row := range slowly {
+		t.Run(strings.Join(row.args, " "), func(t *testing.T) {
+			docker := sayings(t, w.dockerCommand(append([]string{"run"}, row.args...)...), row.stdin)
+			o := w.run(t, strings.NewReader(row.stdin), row.args...)
+			for range 2 {
+				seen := len(o.out.String())
+				w.eventually("output", func() bool { return len(o.out.String()) > seen })
+				daemon.cmd.Process.Kill()
+				daemon.wait()
+				daemon = w.daemon("--sweep-after", "0s")
+			}
+			stdout, stderr, code := o.end()
+			w.compare(t, docker, said{stdout, stderr, code, 0})
+		})
+	}
+	daemon.stop()
+}

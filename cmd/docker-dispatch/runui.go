@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+)
+
+// What docker-dispatch run prints of its own is what docker run would have, with this program's name.
+
+// A plainError is one that docker run prints as it is, and exits with 1 for.
+type plainError struct{ message string }
+
+func (e *plainError) Error() string { return e.message }
+
+const runUsageLine = "Usage:  docker-dispatch run [OPTIONS] IMAGE [COMMAND] [ARG...]"
+
+// refuse says why there is no run, and returns the exit code.
+func (c *runClient) refuse(err error) int {
+	if errors.Is(err, amqpsrc.ErrNoQueue) {
+		err = usageError(err.Error(), "a daemon with --queue "+c.queue+" --declare quorum makes it; check -q, and --amqp or $AMQP_URL")
+	}
+	const seeHelp = " 'docker-dispatch run --help' for more information"
+	if _, ok := errors.AsType[*hinted](err); ok || c.hasHint(err) {
+		fail(c.stderr, err)
+		return exitRefused
+	}
+	if e, ok := errors.AsType[*plainError](err); ok {
+		fmt.Fprintln(c.stderr, e.message)
+		return exitFailed
+	}
+	if e, ok := errors.AsType[*cmd.FlagError](err); ok {
+		if e.Message == "flag needs an argument: 'h' in -h" { // it is docker's --hostname, and meant as another
+			err = cmd.ErrHelp
+		} else {
+			fmt.Fprintf(c.stderr, "%s\n\n%s\n\nRun%s\n", e.Message, runUsageLine, seeHelp)
+			return exitRefused
+		}
+	}
+	switch {
+	case errors.Is(err, cmd.ErrHelp):
+		fmt.Fprint(c.stdout, runUsage)
+		return exitClean
+	case errors.Is(err, cmd.ErrNoImage):
+		fmt.Fprintf(c.stderr, "docker-dispatch: 'docker-dispatch run' requires at least 1 argument\n\n%s\n\nSee%s\n", runUsageLine, seeHelp)
+		return exitFailed
+	}
+	return c.fault(err.Error(), exitRefused)
+}
+
+// hasHint tells whether an error is the broker's, for which fail has a hint.
+func (c *runClient) hasHint(err error) bool {
+	for _, e := range []error{amqpsrc.ErrLogin, amqpsrc.ErrVhost, amqpsrc.ErrNoQueue, amqpsrc.ErrForbidden} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// unreachable explains why there is no connection to the broker.
+func (c *runClient) unreachable(err error) error {
+	if c.hasHint(err) {
+		return err
+	}
+	return usageError(fmt.Sprintf("the broker %s cannot be reached: %v", amqpsrc.Redact(c.url), err),
+		"--amqp or $AMQP_URL names the broker, amqp://user:password@host:5672/vhost")
+}
+
+// fault prints an error as docker run does, and returns the exit code.
+func (c *runClient) fault(text string, code int) int {
+	fmt.Fprintf(c.stderr, "docker-dispatch: %s\n\nRun 'docker-dispatch run --help' for more information\n", strings.TrimSpace(text))
+	return code
+}
+
+// say prints a line that docker run has no words for.
+func (c *runClient) say(format string, args ...any) {
+	fmt.Fprintf(c.stderr, "docker-dispatch: %s\n", printable(oneLine(fmt.Sprintf(format, args...))))
+}
+
+// runUsage is the answer to docker-dispatch run -h.
+const runUsage = runUsageLine + `
+
+Runs a container on the host of whoever takes messages from a queue, and shows here
+what docker run would show there: its output, byte for byte, and its exit code.
+
+OPTIONS are those of docker run, in any order before IMAGE, and these:
+  -q, --queue NAME         the queue of the daemon (required)
+      --amqp URL           the broker, amqp://user:password@host:5672/vhost
+                           (default: $AMQP_URL, else amqp://guest:guest@localhost:5672/)
+      --timeout TIME       wait so long for the result, such as 10m; the job goes on then
+      --run-timeout TIME   the longest that the container may run: then it is stopped
+      --retry JSON         run again what has failed: '{"Max": 3, "Delay": "30s"}'
+      --control NAME       the daemon's queue for commands (default: QUEUE.control);
+                           none has signals end this program alone
+      --max-message SIZE   the largest message to send (default 1m); the daemon's
+                           --max-message must be no less
+      --help               print this; so does -h behind which nothing stands
+
+With -i standard input is read to its end, and travels in the message. -t and -i do
+not go together: nobody types at the other end. --env-file, --label-file, -e NAME and
+a seccomp profile are read here; paths of -v and --mount are the host's. -d prints the
+job's id once the broker has the message. --cidfile gets the container's id, and
+nothing with -d. Of --pull nothing is shown.
+
+Ctrl-C and SIGTERM stop the container, or take the job back where it has not begun; a
+second one leaves this program alone, as the first does with --sig-proxy=false.
+
+Exit codes: the container's; 125 where it could not be run or its result not be had,
+126 and 127 where its command could not be, 130 or 143 when left by a signal.
+
+Example: count the words of a file on the host behind the queue jobs
+  docker-dispatch run -q jobs --amqp amqp://broker.example -i --rm busybox wc -w <text
+`
