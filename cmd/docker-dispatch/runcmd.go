@@ -247,7 +247,7 @@ func (c *runClient) ended(r *cmd.Result, signalled int) int {
 		}
 		text := r.Error
 		if r.EngineError != "" {
-			text = "Error response from daemon: " + r.EngineError
+			text = r.EngineError
 		}
 		return c.fault(text, code)
 	case r.Reason == cmd.ReasonTimeout:

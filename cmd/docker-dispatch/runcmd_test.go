@@ -236,12 +236,12 @@ func TestRunAnswers(t *testing.T) {
 			code   int
 		}{
 			{nil, cmd.Result{Status: cmd.Refused, Reason: cmd.ReasonPolicy, Error: "no"}, "docker-dispatch: no" + help, 125},
-			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonEngine, Error: "x", EngineError: "Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
-			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, Error: "x", EngineError: "Why"},
+			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonEngine, Error: "x", EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
+			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, Error: "x", EngineError: "Error response from daemon: Why"},
 				"Unable to find image 'busybox:latest' locally\ndocker-dispatch: Error response from daemon: Why" + help, 125},
-			{[]string{"--quiet"}, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, EngineError: "Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
-			{[]string{"--pull", "never"}, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, EngineError: "Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
-			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonCommandNotFound, ExitCode: new(127), EngineError: "Why"}, "docker-dispatch: Error response from daemon: Why" + help, 127},
+			{[]string{"--quiet"}, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
+			{[]string{"--pull", "never"}, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
+			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonCommandNotFound, ExitCode: new(127), EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 127},
 			{nil, cmd.Result{Status: cmd.Failed, Reason: cmd.ReasonTimeout, ExitCode: new(137), Error: "too long"}, "docker-dispatch: too long\n", 137},
 			{nil, cmd.Result{Status: cmd.Failed, Reason: cmd.ReasonKilled, ExitCode: new(137), Error: "killed"}, "", 137},
 		} {

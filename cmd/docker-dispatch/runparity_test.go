@@ -118,6 +118,9 @@ type twins struct {
 
 func newTwins(t *testing.T) *twins {
 	w := &twins{lab: newLab(t)}
+	if v, err := w.engine.Ping(t.Context()); err != nil || v.Podman {
+		t.Skipf("the docker CLI does not get exit codes from Podman (%v)", err)
+	}
 	dir := t.TempDir()
 	for name, text := range map[string]string{"vars": "# vars\nB=c d\nPASSED\nUNSET\n", "policy": `{"Trust": true}`} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -217,6 +220,24 @@ func TestRunIsDockerRunWhileTheDaemonDies(t *testing.T) {
 		})
 	}
 	daemon.stop()
+}
+
+// TestRunIsDockerRunWhileTheBrokerDies does the same while the broker is stopped in the middle of the output, killed, and
+// started again.
+func TestRunIsDockerRunWhileTheBrokerDies(t *testing.T) {
+	w := newTwins(t)
+	w.daemon()
+	row := commandRow{args: []string{"--rm", "busybox", "sh", "-c", "for i in $(seq 150); do echo $i $(seq 1000); echo err $i >&2; sleep 0.1; done; printf end; exit 7"}}
+	docker := sayings(t, w.dockerCommand(append([]string{"run"}, row.args...)...), "")
+	o := w.run(t, nil, row.args...)
+	for _, how := range []string{"down", "kill"} {
+		seen := len(o.out.String())
+		w.eventually("output", func() bool { return len(o.out.String()) > seen })
+		w.server(how, "broker")
+		w.server("up", "broker")
+	}
+	stdout, stderr, code := o.end()
+	w.compare(t, docker, said{stdout, stderr, code, 0})
 }
 
 // TestRunSaysWhatALogHasLost: the log json-file cannot hold what is not UTF-8. Where it had to be read, that is said.

@@ -28,7 +28,7 @@ type Result struct {
 	Status        Status
 	Reason        string     `json:",omitempty"` // one of the Reason constants
 	Error         string     `json:",omitempty"` // one sentence for a person
-	EngineError   string     `json:",omitempty"` // the engine's own words, where it refused
+	EngineError   string     `json:",omitempty"` // the engine's own words, as the docker CLI shows them
 	Attempt       int        `json:",omitempty"` // from 1; 0 where the job has no Retry
 	Retrying      bool       `json:",omitempty"` // the job is tried again later: there will be another result
 	ExitCode      *int       `json:",omitempty"`
@@ -116,6 +116,9 @@ func (r *Result) fail(err error) {
 	r.Status, r.Error = Errored, err.Error()
 	if e, ok := errors.AsType[*dockerapi.Error](err); ok && e.Status != 0 {
 		r.EngineError = e.Message
+		if e.Status >= 400 { // else it came in the course of the answer
+			r.EngineError = "Error response from daemon: " + e.Message
+		}
 	}
 	switch {
 	case errors.Is(err, dockerapi.ErrCommandNotFound):
