@@ -179,14 +179,18 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 		timeout = time.After(c.timeout)
 	}
 	leave := func(code int, why string) int {
+		sent := c.quit()
 		cancel()
 		select { // the queue of the answers is deleted meanwhile
 		case <-ended:
 		case <-time.After(leaving):
 		}
 		c.waits.end()
-		if why != "" {
+		switch {
+		case sent:
 			c.say("%s; the job %s goes on", why, c.job)
+		case code == exitRefused:
+			c.say("%s; nothing was sent", why)
 		}
 		return code
 	}
@@ -200,7 +204,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 			}
 			switch {
 			case !c.quit():
-				return leave(code, "")
+				return leave(code, "left")
 			case !signalled.IsZero() && time.Since(signalled) < sameSignal:
 			case !signalled.IsZero() || !c.line.SigProxy || c.control == "" || c.line.Detach:
 				return leave(code, "left")
@@ -209,9 +213,6 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 				close(c.stop)
 			}
 		case <-timeout:
-			if !c.quit() {
-				return leave(exitRefused, fmt.Sprintf("nothing could be sent within %v", c.timeout))
-			}
 			return leave(exitRefused, fmt.Sprintf("no result within %v", c.timeout))
 		case e := <-ended:
 			c.waits.end()
@@ -273,7 +274,7 @@ func (c *runClient) identified(id string) error {
 		return nil
 	}
 	if err := os.WriteFile(c.line.CIDFile, []byte(id), 0o666); err != nil {
-		return fmt.Errorf("failed to write the container ID to the file: %w; the job %s goes on", err, c.job)
+		return &leftError{fmt.Sprintf("the container's id cannot be written: %v; the job %s goes on", err, c.job)}
 	}
 	c.line.CIDFile = ""
 	return nil

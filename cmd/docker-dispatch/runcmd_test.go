@@ -48,6 +48,12 @@ func (b *lockedBuffer) String() string {
 // run starts docker-dispatch run on the lab's queue. An argument that begins with = is the broker's address.
 func (l *lab) run(t *testing.T, stdin io.Reader, args ...string) *ours {
 	t.Helper()
+	return l.runTo(t, nil, stdin, args...)
+}
+
+// runTo is run with another standard output, where there is one.
+func (l *lab) runTo(t *testing.T, stdout io.Writer, stdin io.Reader, args ...string) *ours {
+	t.Helper()
 	url := l.amqpURL
 	if len(args) > 0 && strings.HasPrefix(args[0], "=") {
 		url, args = args[0][1:], args[1:]
@@ -55,6 +61,9 @@ func (l *lab) run(t *testing.T, stdin io.Reader, args ...string) *ours {
 	o := &ours{Cmd: program(t, append([]string{"run", "-q", l.queue}, args...)...), t: t, exited: make(chan struct{})}
 	o.Env = append(o.Env, "AMQP_URL="+url)
 	o.Stdin, o.Stdout, o.Stderr = stdin, &o.out, &o.err
+	if stdout != nil {
+		o.Stdout = stdout
+	}
 	if err := o.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -328,6 +337,40 @@ func TestRunLeaves(t *testing.T) {
 		m := a.next(a.messages)
 		o.expect("", "docker-dispatch: no result within 300ms; the job "+m.ID+" goes on\n", 125)
 		a.gone(m)
+	})
+	t.Run("output that nobody reads", func(t *testing.T) {
+		a := newActor(t)
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		o := a.runTo(t, w, nil, "busybox")
+		w.Close()
+		m := a.next(a.messages)
+		a.out(m, "stdout", 0, "x")
+		o.expect("", "docker-dispatch: the output cannot be written: write /dev/stdout: broken pipe; the job "+m.ID+" goes on\n", 125)
+		a.gone(m)
+	})
+	t.Run("answers that are gone", func(t *testing.T) {
+		a := newActor(t)
+		o := a.run(t, nil, "busybox")
+		m := a.next(a.messages)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if err := a.client.DeleteQueue(ctx, m.ReplyTo); err != nil {
+			t.Fatal(err)
+		}
+		o.expect("", "docker-dispatch: the queue of the answers is gone; the job "+m.ID+" may go on\n", 125)
+	})
+	t.Run("time that is over before all is read", func(t *testing.T) {
+		l := newLab(t)
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		l.run(t, r, "-i", "--timeout", "200ms", "busybox").expect("", "docker-dispatch: no result within 200ms; nothing was sent\n", 125)
 	})
 	t.Run("while stdin is open", func(t *testing.T) {
 		a := newActor(t)

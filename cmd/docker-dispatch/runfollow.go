@@ -52,10 +52,12 @@ const (
 	partingTime = 2 * time.Second
 )
 
-var (
-	errLine        = errors.New("the connection to the broker ended")
-	errRepliesGone = errors.New("the queue of the answers is gone")
-)
+var errLine = errors.New("the connection to the broker ended")
+
+// A leftError is why a job that goes on is not waited for any longer.
+type leftError struct{ message string }
+
+func (e *leftError) Error() string { return e.message }
 
 // quit tells whether the message may have been sent. If not, it never will be.
 func (c *runClient) quit() bool {
@@ -142,7 +144,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 		answers, err = broker.Consume(ctx, c.replies, onTheWay)
 		switch {
 		case errors.Is(err, amqpsrc.ErrNoQueue):
-			return nil, fmt.Errorf("%w: nobody knows how the job %s ends", errRepliesGone, c.job)
+			return nil, &leftError{fmt.Sprintf("the queue of the answers is gone; the job %s may go on", c.job)}
 		case err != nil:
 			return nil, c.again(ctx, err)
 		}
@@ -235,7 +237,7 @@ func (c *runClient) take(m amqpsrc.Received) (*cmd.Result, error) {
 		err = c.identified(e.Started.ContainerID)
 	case e.Output != nil:
 		if err = c.answer.output(e.Output); err != nil {
-			err = fmt.Errorf("the output cannot be written: %w; the job %s goes on", err, c.job)
+			err = &leftError{fmt.Sprintf("the output cannot be written: %v; the job %s goes on", err, c.job)}
 		}
 	case e.Result != nil && c.answer.result(e.Result):
 		result = e.Result

@@ -28,6 +28,10 @@ func (c *runClient) refuse(err error) int {
 		fail(c.stderr, err)
 		return exitRefused
 	}
+	if _, ok := errors.AsType[*leftError](err); ok {
+		c.say("%v", err)
+		return exitRefused
+	}
 	if e, ok := errors.AsType[*plainError](err); ok {
 		fmt.Fprintln(c.stderr, e.message)
 		return exitFailed
