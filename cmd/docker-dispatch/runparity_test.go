@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -238,6 +239,25 @@ func TestRunIsDockerRunWhileTheBrokerDies(t *testing.T) {
 	}
 	stdout, stderr, code := o.end()
 	w.compare(t, docker, said{stdout, stderr, code, 0})
+}
+
+// TestRunStopsItsJob: a signal stops the container, and takes a job back that waits for its turn.
+func TestRunStopsItsJob(t *testing.T) {
+	l := newLab(t)
+	t.Cleanup(func() { l.deleteQueues(".control") })
+	l.start("-c", "1")
+	long := l.run(t, nil, "--rm", "busybox", "sh", "-c", "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.1; done")
+	l.eventually("up", func() bool { return long.out.String() == "up\n" })
+	next, tty := l.onTerminal(t, func(o *ours, tty *os.File) { o.Stderr = tty }, "--rm", "busybox", "echo", "never")
+	tty.await("queued", func(s string) bool { return strings.Contains(s, "queued on") })
+	next.Process.Signal(os.Interrupt)
+	next.expect("", "", 130)
+	tty.shows("docker-dispatch: cancelled: a message asked for its end before it had started\n")
+	long.Process.Signal(syscall.SIGTERM)
+	long.expect("up\nbye\n", "", 5)
+	if n := l.ready(l.queue) + l.ready(l.queue+".control"); n != 0 {
+		t.Errorf("%d messages left", n)
+	}
 }
 
 // TestRunSaysWhatALogHasLost: the log json-file cannot hold what is not UTF-8. Where it had to be read, that is said.
