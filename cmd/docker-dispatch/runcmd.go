@@ -253,6 +253,9 @@ func (c *runClient) ended(r *cmd.Result, signalled int) int {
 		return c.fault(text, code)
 	case r.Reason == cmd.ReasonTimeout:
 		c.say("%s", r.Error)
+		if code == 0 { // it ended well, but too late
+			code = exitRefused
+		}
 	}
 	missing := c.answer.lost + c.answer.missing(r)
 	if missing > 0 || r.Incomplete {

@@ -49,7 +49,7 @@ const (
 	// onTheWay is how many events the broker may be ahead of us, of at most 64 KiB of output each.
 	onTheWay = 64
 	// partingTime bounds the calls behind the end.
-	partingTime = 2 * time.Second
+	partingTime = 5 * time.Second
 )
 
 var errLine = errors.New("the connection to the broker ended")
