@@ -26,7 +26,7 @@ type keeping struct {
 	fresh   bool              // which is done each time, for the queue goes away where nobody does
 	message func(frameMax int) amqp.Publishing
 	lost    func() bool          // the broker has taken the message back: another may carry it out
-	vain    func(err error) bool // asked when the broker has not stored it: to go on is in vain; nil: never
+	vain    func(err error) bool // asked when it is not confirmed: to go on is in vain; nil: never
 	young   func() time.Duration // how long yet the broker may forget the queue with all that is in it; nil: not at all
 }
 
@@ -64,7 +64,7 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 		}
 		delay := wait.next()
 		level := slog.LevelWarn
-		if k.vain != nil && !errors.Is(err, errLine) && k.vain(err) {
+		if k.vain != nil && k.vain(err) {
 			return &vainError{err}
 		}
 		switch {

@@ -22,6 +22,10 @@ const appID = "docker-dispatch"
 // hold up the queue for ever.
 const impatience = time.Minute
 
+// fleeting is how often an answer to a direct reply-to is sent that is not confirmed. The broker ends our connection
+// over one that is malformed, and one that was real is gone with a broker that was restarted.
+const fleeting = 2
+
 // isDirect tells whether a queue is a direct reply-to: no queue, but the other end of a channel. Brokers
 // before 4.2 answer a mandatory message there that it cannot be routed, though it is delivered; newer
 // ones never do.
@@ -91,10 +95,14 @@ func (r replier) result(res cmd.Result) func(int) amqp.Publishing {
 
 // reply publishes a result to the message's reply_to. See cmd.Job.Reply.
 func (r replier) reply(ctx context.Context, res cmd.Result) error {
-	began := time.Now()
+	began, lost := time.Now(), 0
 	err := r.publisher.keep(ctx, r.messageID, keeping{
 		what: "reply", queue: r.to, message: r.result(res), lost: r.lost,
 		vain: func(err error) bool {
+			if errors.Is(err, errLine) && isDirect(r.to) {
+				lost++
+				return lost == fleeting
+			}
 			return errors.Is(err, errUnroutable) || code(err) == amqp.AccessRefused || refused(err) && time.Since(began) > impatience
 		},
 	})
@@ -117,8 +125,8 @@ func (r replier) record(ctx context.Context, res cmd.Result) error {
 	err := p.keep(ctx, r.messageID, keeping{
 		what: "result", queue: p.config.Results, message: r.result(res), lost: r.lost,
 		declare: p.declareResults,
-		vain: func(error) bool {
-			if p.recording.Set(false) {
+		vain: func(err error) bool {
+			if !errors.Is(err, errLine) && p.recording.Set(false) {
 				p.log.Error("results cannot be stored; no messages are taken until they can", "queue", p.config.Results)
 			}
 			return false

@@ -31,6 +31,7 @@ type stream struct {
 	bytes int    // that their bodies hold
 	gone  bool   // nobody takes the messages: they are dropped
 
+	lost    int       // how often a connection has ended since the last confirm
 	refused time.Time // since when the broker stores none; zero: it does
 }
 
@@ -113,6 +114,10 @@ func (s *stream) run(ctx context.Context) {
 		}
 		p.log.Debug("stream of a reply interrupted", "message_id", s.messageID, "error", err)
 		switch {
+		case errors.Is(err, errLine) && isDirect(s.to) && len(s.sent) > 0:
+			if s.lost++; s.lost == fleeting {
+				s.drop(err)
+			}
 		case !refused(err):
 			s.refused = time.Time{}
 		case s.refused.IsZero() && code(err) != amqp.AccessRefused:
@@ -191,7 +196,7 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 			if !clean {
 				return errLine
 			}
-			s.refused = time.Time{}
+			s.refused, s.lost = time.Time{}, 0
 			timer.Reset(confirmTimeout)
 		case done := <-flushes:
 			close(done)

@@ -100,6 +100,45 @@ func TestJobRef(t *testing.T) {
 	})
 }
 
+// TestJobRefAtWork: an exec that waits for its job does not hold the place which that waits for.
+func TestJobRefAtWork(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+		first := b.send("m", "first", false, sleeper)
+		b.send("m", "second", false, sleeper)
+		exec := b.send("m", "exec", false, `{"Command":"exec","Job":"second","Cmd":["ls"],"Options":{"Detach":true}}`)
+		b.command(`{"Command":"kill","Job":"first"}`)
+		first.want(Ack, ReasonExit)
+		exec.unsettled() // behind the one place
+		b.command(`{"Command":"kill","Job":"second"}`)
+		exec.want(Ack, ReasonNoSuchContainer) // the job is done
+	})
+}
+
+// TestCancelsOnlyWhatIsToCome: a stop by Job does not refuse the message of a container that is there, nor that of a
+// job that is done.
+func TestCancelsOnlyWhatIsToCome(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		labels := identify(Job{Queue: "q", MessageID: "id", Body: []byte(retried)}).labels(false)
+		labels[LabelAttempt] = "1"
+		b.leave("web", "running", labels)
+		b.command(`{"Command":"stop","Job":"id"}`).want(Ack, "")
+		b.attempt = 1
+		b.send("m", "id", true, retried).want(Ack, ReasonKilled)
+		if r := b.result(); !r.Adopted || r.ExitCode == nil {
+			t.Errorf("result %+v", r)
+		}
+	})
+	onBench(t, nil, func(b *bench) {
+		b.send("m", "id", false, echo).want(Ack, "")
+		b.command(`{"Command":"stop","Job":"id"}`).want(Ack, ReasonNoSuchContainer)
+		b.record.output = nil
+		b.send("m", "id", false, strings.Replace(echo, "hi", "other", 1)).want(Ack, "")
+		if len(b.record.started) != 2 {
+			t.Errorf("started %d times", len(b.record.started))
+		}
+	})
+}
+
 // TestControl: a command on the control queue waits for no run that has not begun, and needs no place.
 func TestControl(t *testing.T) {
 	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {

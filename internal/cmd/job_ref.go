@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -36,21 +38,17 @@ func (t *task) resolve(r *Ref) (cancelled bool, err error) {
 			return true, nil
 		}
 		if job.retries() {
-			t.cancelNext(r.Job)
+			t.cancelFrom(r.Job, job.attempt+1)
 		}
 		if id := job.container.Load(); id != nil {
 			r.Container, t.name = *id, t.pool.jobs.nameOf(job)
 			return false, nil
 		}
-		select { // it is about to create its container, or to be given back
-		case <-job.order.effective:
-		case <-t.ctx.Done():
-			return false, t.ctx.Err()
+		if lasts(t.cmd) && !t.control {
+			break // it holds a place, which the job may wait for
 		}
-		if job.container.Load() == nil {
-			if err := t.await(job.ended); err != nil {
-				return false, err
-			}
+		if err := t.awaitStart(job); err != nil {
+			return false, err
 		}
 	}
 	var list []dockerapi.ContainerSummary
@@ -66,25 +64,55 @@ func (t *task) resolve(r *Ref) (cancelled bool, err error) {
 	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.ofQueue(c.Labels) }) // the newest
 	if i < 0 {
 		err := fmt.Errorf("%w of the job %s, which is not at work here", dockerapi.ErrNoSuchContainer, quote(r.Job))
-		if t.cancelNext(r.Job) {
+		if !t.pool.jobs.knew(t.queue, r.Job) && t.cancelFrom(r.Job, 1) {
 			err = fmt.Errorf("%w; if its message comes within the next %v, it is refused", err, recent)
 		}
 		return false, err
 	}
 	r.Container, t.name = list[i].ID, list[i].Name
-	if list[i].Labels[LabelAttempt] != "" {
-		t.cancelNext(r.Job)
+	if n, err := strconv.Atoi(list[i].Labels[LabelAttempt]); err == nil {
+		t.cancelFrom(r.Job, n+1)
 	}
 	return false, nil
 }
 
-// cancelNext has the job's next message refused, where the command asks for the job's end: it is the next attempt, or
-// has not come yet.
-func (t *task) cancelNext(job string) bool {
+// awaitStart waits until a job has started, or will not. It is about to create its container, or to be given back.
+func (t *task) awaitStart(job *task) error {
+	if err := t.await(job.order.effective); err != nil || job.container.Load() != nil {
+		return err
+	}
+	return t.await(job.ended)
+}
+
+// namesJob tells whether the command names a job, and not a container.
+func (t *task) namesJob() bool {
+	c, ok := t.cmd.(commandOn)
+	return ok && c.of().Job != ""
+}
+
+// awaitJob waits until the job that the command names has started, where it is here. One that asks for the job's
+// end has nothing to wait for.
+func (t *task) awaitJob() error {
+	if !t.namesJob() || ends(t.cmd) {
+		return nil
+	}
+	for {
+		job := t.pool.jobs.run(t.cmd.(commandOn).of().Job)
+		if job == nil || job.container.Load() != nil {
+			return nil
+		}
+		if err := t.awaitStart(job); err != nil {
+			return err
+		}
+	}
+}
+
+// cancelFrom has the job's messages refused from that attempt on, where the command asks for the job's end.
+func (t *task) cancelFrom(job string, attempt int) bool {
 	if _, ok := t.cmd.(*Remove); ok || !ends(t.cmd) {
 		return false // what is removed is what has been
 	}
-	t.pool.jobs.cancel(job)
+	t.pool.jobs.cancel(job, attempt)
 	return true
 }
 
@@ -138,22 +166,45 @@ func (g *registry) nameOf(t *task) string {
 	return t.name
 }
 
-// cancel remembers that a job is not to run, should its message come.
-func (g *registry) cancel(id string) {
+// A cancel is a message that asked for the end of a job which had not come.
+type cancel struct {
+	at      time.Time
+	attempt int // the first one that is not to run
+}
+
+// cancel remembers that a job is not to run from that attempt on, should its message come.
+func (g *registry) cancel(id string, attempt int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	for id, at := range g.cancels {
-		if now.Sub(at) >= recent {
+	for id, c := range g.cancels {
+		if now.Sub(c.at) >= recent {
 			delete(g.cancels, id)
 		}
 	}
-	g.cancels[id] = now
+	g.cancels[id] = cancel{now, attempt}
 }
 
-func (g *registry) cancelled(id string) bool {
+// cancelled tells whether a message that has come is not to run, once.
+func (g *registry) cancelled(i identity) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	at, ok := g.cancels[id]
-	return ok && time.Since(at) < recent
+	c, ok := g.cancels[i.id]
+	if !ok || time.Since(c.at) >= recent || i.attempt < c.attempt {
+		return false
+	}
+	delete(g.cancels, i.id)
+	return true
+}
+
+// knew tells whether a job with that id was settled here lately.
+func (g *registry) knew(queue, id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key, at := range g.done {
+		if strings.HasPrefix(key, queue+"\x00"+id+"\x00") && time.Since(at) < recent {
+			return true
+		}
+	}
+	return false
 }

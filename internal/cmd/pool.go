@@ -166,7 +166,7 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 	if t.invalid == nil {
 		p.pending.add(t)
 	}
-	if lasts(t.cmd) && !t.control && t.before == nil && t.earlier == nil {
+	if lasts(t.cmd) && !t.control && t.before == nil && t.earlier == nil && !t.namesJob() {
 		t.place = p.slots.request()
 	}
 	return t

@@ -20,7 +20,7 @@ type registry struct {
 	done    map[string]time.Time // settled jobs with a message_id, and when
 	forget  []string             // copyKeys of done, oldest first
 	retired map[string]struct{}  // ids of containers that belong to no message any more
-	cancels map[string]time.Time // ids of jobs that a message asked to end, whose messages have not come
+	cancels map[string]cancel    // ids of jobs that a message asked to end, whose messages have not come
 	latest  map[string]*order    // for each container's name, the last command on it that may not have taken effect
 }
 
@@ -30,7 +30,7 @@ func newRegistry() registry {
 		byKey:   make(map[string]*task),
 		done:    make(map[string]time.Time),
 		retired: make(map[string]struct{}),
-		cancels: make(map[string]time.Time),
+		cancels: make(map[string]cancel),
 		latest:  make(map[string]*order),
 	}
 }

@@ -76,7 +76,7 @@ func (t *task) decode(j Job) {
 			t.cmd, t.invalid = nil, fmt.Errorf("the message could not be decoded: panic: %v", v)
 		}
 	}()
-	if j.Copy == "" && !j.Control && t.pool.jobs.cancelled(t.id) { // a dead letter that is sent again is meant
+	if j.Copy == "" && !j.Control && t.pool.jobs.cancelled(t.identity) { // a dead letter that is sent again is meant
 		t.invalid = errCancelled
 		return
 	}
@@ -188,8 +188,8 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 			result.Status, result.Reason, result.Error = Errored, ReasonInternal, fmt.Sprintf("panic: %v", v)
 		}
 	}()
-	if c, ok := t.cmd.(commandOn); ok && c.of().Job != "" {
-		if cancelled, err := t.resolve(c.of()); err != nil || cancelled {
+	if t.namesJob() {
+		if cancelled, err := t.resolve(t.cmd.(commandOn).of()); err != nil || cancelled {
 			return t.containerResult("", err)
 		}
 	}
@@ -208,6 +208,9 @@ func (t *task) turn() error {
 		if err := t.await(t.before.effective); err != nil {
 			return err
 		}
+	}
+	if err := t.awaitJob(); err != nil {
+		return err
 	}
 	if t.pool.away() { // since before we came, so that no change will tell
 		t.pool.recall()
