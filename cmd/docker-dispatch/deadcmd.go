@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -340,12 +339,14 @@ func (m *morgue) replay(ctx, now context.Context, client *amqpsrc.Client) error 
 	if err != nil {
 		return err
 	}
-	r := &replaying{morgue: m, client: client, now: now, back: make(chan revived, 1<<10), done: make(chan struct{})}
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	r := &replaying{morgue: m, client: client, now: now, giveUp: giveUp, back: make(chan revived, 1<<10), done: make(chan struct{})}
 	go r.collect()
 	defer r.stop()
 	if m.all {
 		// What is replayed may come back dead at once; n keeps that from going round.
-		err = m.consuming(ctx, client, 200, func(in <-chan amqpsrc.Received) error {
+		err = m.consuming(ctx, client, 2*tooMany, func(in <-chan amqpsrc.Received) error {
 			err := m.each(ctx, client, in, n, func(l amqpsrc.Received) error { return r.send(ctx, l) })
 			r.stop()
 			return err
@@ -365,7 +366,7 @@ func (m *morgue) replay(ctx, now context.Context, client *amqpsrc.Client) error 
 	if r.replayed > 0 || err == nil {
 		fmt.Fprintf(m.process.stdout, "%s put back\n", counted(r.replayed, "message"))
 	}
-	if n := int(r.failed.Load()); n > 0 && (err == nil || err == errTooMany) {
+	if n := r.failed; n > 0 && (err == nil || err == errTooMany) {
 		err = &hinted{fmt.Sprintf("%s not put back; they are still in %s", counted(n, "message"), plainLine(m.from)), "mend what is wrong, and replay again", exitFailed}
 	}
 	return err
@@ -376,12 +377,12 @@ type replaying struct {
 	*morgue
 	client *amqpsrc.Client
 	now    context.Context
+	giveUp context.CancelCauseFunc // ends the taking of further ones
 	back   chan revived
 	done   chan struct{} // closed when all that was sent is settled
 	over   bool
 
-	replayed int          // the collector's until done is closed
-	failed   atomic.Int32 // how many were not put back
+	replayed, failed int // the collector's until done is closed
 }
 
 // A revived is a dead letter that was sent again.
@@ -391,17 +392,14 @@ type revived struct {
 	confirmed func(context.Context) error
 }
 
-// tooMany is how many may fail before no more are tried. They are held until the end, and not to be more than
-// may be unacked.
+// tooMany is how many may fail before no more are tried. They are held until the end: they must be fewer than
+// may be unacked, or nothing would come any more.
 const tooMany = 100
 
 var errTooMany = errors.New("too many could not be put back")
 
 // send sends a dead letter to where it came from.
 func (r *replaying) send(ctx context.Context, l amqpsrc.Received) error {
-	if r.failed.Load() >= tooMany {
-		return errTooMany
-	}
 	to := cmp.Or(l.DeadLetter().Queue, r.queue)
 	if to == r.from {
 		to = r.queue
@@ -435,7 +433,9 @@ func (r *replaying) collect() {
 		if r.now.Err() != nil {
 			err = fmt.Errorf("%w: not waited for any longer", amqpsrc.ErrUnknown)
 		}
-		r.failed.Add(1)
+		if r.failed++; r.failed == tooMany {
+			r.giveUp(errTooMany)
+		}
 		fmt.Fprintf(r.process.stderr, "%s: not put back onto %s: %s\n", plainLine(idOf(v.letter)), plainLine(v.to), plainLine(err.Error()))
 	}
 }
