@@ -343,3 +343,23 @@ func TestReplyOfAttempts(t *testing.T) {
 	}
 	p.stop()
 }
+
+// TestReplyToMalformed: a direct reply-to that is none, over which the broker ends the connection, is given up.
+func TestReplyToMalformed(t *testing.T) {
+	l := newLab(t)
+	p := l.start()
+	c := newCaller(l, false)
+	good := c.replyTo
+	c.replyTo = "amq.rabbitmq.reply-to.@@@.x"
+	c.call("bad", "", streamed("echo hi"))
+	p.awaitLog("nobody takes the reply")
+	c.replyTo = good
+	c.call("good", "", streamed("echo hi"))
+	if stdout, _, _, r := c.stream(func(int) {}); stdout != "hi\n" || r.Job != "good" {
+		t.Errorf("%q %+v", stdout, r)
+	}
+	l.eventually("all settled", func() bool { return l.ready(l.queue) == 0 && len(l.containers()) == 0 })
+	if code := p.stop(); code != 0 || l.ready(l.queue) != 0 {
+		t.Errorf("exit %d, %d messages left", code, l.ready(l.queue))
+	}
+}

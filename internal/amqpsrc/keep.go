@@ -20,14 +20,15 @@ const hopeless = 5 * time.Minute
 
 // A keeping is what must be stored in a queue before a message is acked: a copy of it, or its result.
 type keeping struct {
-	what    string            // for the log
-	queue   string            // where it goes
-	declare func(*line) error // makes sure of the queue; nil: that is somebody else's
-	fresh   bool              // which is done each time, for the queue goes away where nobody does
-	message func(frameMax int) amqp.Publishing
-	lost    func() bool          // the broker has taken the message back: another may carry it out
-	vain    func(err error) bool // asked when it is not confirmed: to go on is in vain; nil: never
-	young   func() time.Duration // how long yet the broker may forget the queue with all that is in it; nil: not at all
+	what     string            // for the log
+	queue    string            // where it goes
+	declare  func(*line) error // makes sure of the queue; nil: that is somebody else's
+	fresh    bool              // which is done each time, for the queue goes away where nobody does
+	message  func(frameMax int) amqp.Publishing
+	lost     func() bool          // the broker has taken the message back: another may carry it out
+	patience time.Duration        // how long a confirm may take; 0: confirmTimeout
+	vain     func(err error) bool // asked when it is not confirmed: to go on is in vain; nil: never
+	young    func() time.Duration // how long yet the broker may forget the queue with all that is in it; nil: not at all
 }
 
 // A vainError is why something is not kept after all.
@@ -50,7 +51,7 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 			return ctx.Err()
 		}
 		if err == nil {
-			err = p.publish(ctx, k.queue, k.message, func() bool {
+			err = p.publish(ctx, k.queue, k.message, cmp.Or(k.patience, confirmTimeout), func() bool {
 				sent = sent || !k.lost()
 				return sent
 			})

@@ -38,8 +38,9 @@ type publisher struct {
 	log    *slog.Logger
 	report reporter
 
-	recording cmd.Gate     // closed while results cannot be stored
-	dropped   atomic.Int64 // replies that nobody took
+	replies   chan struct{} // one token for each reply that holds an outlet, or wants one
+	recording cmd.Gate      // closed while results cannot be stored
+	dropped   atomic.Int64  // replies that nobody took
 	streams   sync.WaitGroup
 
 	mu      sync.Mutex
@@ -75,6 +76,7 @@ func newPublisher(d *dialer, cfg *Config) *publisher {
 		changed: make(chan struct{}),
 	}
 	p.recording.Set(true)
+	p.replies = make(chan struct{}, publishers/2)
 	return p
 }
 
@@ -151,7 +153,7 @@ func (p *publisher) mayPublish(l *line) error {
 	o := <-l.free
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	err, clean := l.send(ctx, o, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{})
+	err, clean := l.send(ctx, o, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, confirmTimeout)
 	if clean {
 		l.free <- o
 	} else {
@@ -307,8 +309,8 @@ func (p *publisher) current(ctx context.Context) (*line, error) {
 
 // publish sends a message to a queue and returns nil when the broker has confirmed that it is stored
 // there. make is given the size of a frame. errLine means that nobody knows. may is asked right before
-// anything is sent; where it says no, ErrDeliveryLost is returned.
-func (p *publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, may func() bool) error {
+// anything is sent; where it says no, ErrDeliveryLost is returned. patience is how long a confirm may take.
+func (p *publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {
 	l, err := p.current(ctx)
 	if err != nil {
 		return err
@@ -331,7 +333,7 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 		l.free <- o
 		return cmd.ErrDeliveryLost
 	}
-	err, clean := l.send(ctx, o, queue, make(l.frameMax))
+	err, clean := l.send(ctx, o, queue, make(l.frameMax), patience)
 	if clean {
 		l.free <- o // never blocks: there are no more outlets than it holds
 	} else {
@@ -341,12 +343,12 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 }
 
 // send publishes one message on an outlet. clean tells whether that can be used again.
-func (l *line) send(ctx context.Context, o *outlet, queue string, m amqp.Publishing) (err error, clean bool) {
+func (l *line) send(ctx context.Context, o *outlet, queue string, m amqp.Publishing, patience time.Duration) (err error, clean bool) {
 	dc, err := l.write(o, queue, m)
 	if err != nil {
 		return err, false
 	}
-	timer := time.NewTimer(confirmTimeout)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for waiting := true; waiting; {
 		select {
@@ -356,7 +358,7 @@ func (l *line) send(ctx context.Context, o *outlet, queue string, m amqp.Publish
 			if open, _ := l.unblocked.State(); open {
 				return errUnanswered, false
 			}
-			timer.Reset(confirmTimeout)
+			timer.Reset(patience)
 		case <-ctx.Done():
 			return ctx.Err(), false
 		}

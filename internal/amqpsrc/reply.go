@@ -18,8 +18,8 @@ import (
 // appID is what our messages say that they come from.
 const appID = "docker-dispatch"
 
-// impatience is how long a reply_to that is full is tried: a program that does not read its answers must not
-// hold up the queue for ever.
+// impatience is how long a reply_to that is full is tried, and how long one may take to confirm: a program that
+// does not read its answers must not hold up the queue for ever.
 const impatience = time.Minute
 
 // fleeting is how often an answer to a direct reply-to is sent that is not confirmed. The broker ends our connection
@@ -95,15 +95,22 @@ func (r replier) result(res cmd.Result) func(int) amqp.Publishing {
 
 // reply publishes a result to the message's reply_to. See cmd.Job.Reply.
 func (r replier) reply(ctx context.Context, res cmd.Result) error {
+	// A reply_to that does not confirm must not keep all outlets from dead letters and results.
+	select {
+	case r.publisher.replies <- struct{}{}:
+		defer func() { <-r.publisher.replies }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	began, lost := time.Now(), 0
 	err := r.publisher.keep(ctx, r.messageID, keeping{
-		what: "reply", queue: r.to, message: r.result(res), lost: r.lost,
+		what: "reply", queue: r.to, message: r.result(res), lost: r.lost, patience: impatience,
 		vain: func(err error) bool {
 			if errors.Is(err, errLine) && isDirect(r.to) {
 				lost++
 				return lost == fleeting
 			}
-			return errors.Is(err, errUnroutable) || code(err) == amqp.AccessRefused || refused(err) && time.Since(began) > impatience
+			return errors.Is(err, errUnroutable) || errors.Is(err, errUnanswered) || code(err) == amqp.AccessRefused || refused(err) && time.Since(began) > impatience
 		},
 	})
 	if vain, ok := errors.AsType[*vainError](err); ok {

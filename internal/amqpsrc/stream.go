@@ -114,6 +114,8 @@ func (s *stream) run(ctx context.Context) {
 		}
 		p.log.Debug("stream of a reply interrupted", "message_id", s.messageID, "error", err)
 		switch {
+		case errors.Is(err, errUnanswered):
+			s.drop(err)
 		case errors.Is(err, errLine) && isDirect(s.to) && len(s.sent) > 0:
 			if s.lost++; s.lost == fleeting {
 				s.drop(err)
@@ -158,7 +160,7 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 			return err
 		}
 	}
-	timer := time.NewTimer(confirmTimeout)
+	timer := time.NewTimer(impatience)
 	defer timer.Stop()
 	for {
 		unblocked, changed := l.unblocked.State()
@@ -176,7 +178,7 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 				continue
 			}
 			if len(s.sent) == 0 {
-				timer.Reset(confirmTimeout)
+				timer.Reset(impatience)
 			}
 			s.add(m)
 			if err := s.write(l, o, &s.sent[len(s.sent)-1]); err != nil {
@@ -197,7 +199,7 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 				return errLine
 			}
 			s.refused, s.lost = time.Time{}, 0
-			timer.Reset(confirmTimeout)
+			timer.Reset(impatience)
 		case done := <-flushes:
 			close(done)
 		case <-changed:
@@ -205,7 +207,7 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 			if len(s.sent) > 0 && unblocked {
 				return errUnanswered
 			}
-			timer.Reset(confirmTimeout)
+			timer.Reset(impatience)
 		case <-l.over:
 			return errLine
 		case <-ctx.Done():

@@ -110,7 +110,39 @@ func TestJobRefAtWork(t *testing.T) {
 		first.want(Ack, ReasonExit)
 		exec.unsettled() // behind the one place
 		b.command(`{"Command":"kill","Job":"second"}`)
-		exec.want(Ack, ReasonNoSuchContainer) // the job is done
+		if len(exec.verdicts) != 1 { // the container is about to go, or has gone
+			t.Errorf("the exec is settled %v", exec.verdicts)
+		}
+	})
+}
+
+// TestCancelExec: an exec that waits for its turn can be cancelled too.
+func TestCancelExec(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+		first := b.send("m", "first", false, sleeper)
+		exec := b.send("m", "exec", false, `{"Command":"exec","Job":"first","Cmd":["ls"]}`)
+		b.command(`{"Command":"kill","Job":"exec"}`).want(Ack, "")
+		exec.want(Ack, ReasonCancelled)
+		b.command(`{"Command":"kill","Job":"first"}`)
+		first.want(Ack, ReasonExit)
+	})
+}
+
+// TestCancelPull: a job whose image is being pulled is cancelled, and another that waits for the image gets it.
+func TestCancelPull(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.docker.holdPull = make(chan struct{})
+		body := strings.Replace(sleeper, "busybox", "unknown", 1)
+		leads := b.send("m", "leads", false, body)
+		follows := b.send("m", "follows", false, body)
+		b.command(`{"Command":"stop","Job":"leads"}`).want(Ack, "")
+		leads.want(Ack, ReasonCancelled)
+		follows.unsettled()
+		b.command(`{"Command":"stop","Job":"follows"}`).want(Ack, "")
+		follows.want(Ack, ReasonCancelled)
+		if b.docker.count() != 0 {
+			t.Errorf("%d containers", b.docker.count())
+		}
 	})
 }
 

@@ -39,6 +39,9 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 	for n := 0; ; {
 		var created dockerapi.Created
 		err := t.try(func() (err error) {
+			if cuts == 0 && t.wasCancelled() {
+				return errCancelled
+			}
 			t.asked = time.Now()
 			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, r.config(t))
 			if errors.Is(err, dockerapi.ErrUnreachable) && !neverSent(err) {

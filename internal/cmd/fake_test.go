@@ -487,7 +487,11 @@ func (c *fakeContainer) endExec(code int) {
 
 func (f *fakeDocker) PullImage(ctx context.Context, ref string, o dockerapi.PullOptions, progress func(dockerapi.PullProgress)) error {
 	if f.holdPull != nil {
-		<-f.holdPull
+		select {
+		case <-f.holdPull:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	err := f.enter(ctx, "pull", ref)
 	defer f.mu.Unlock()

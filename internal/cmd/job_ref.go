@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,13 +30,16 @@ func ends(c Command) bool {
 // asks for its end: then there is nothing more to do.
 func (t *task) resolve(r *Ref) (cancelled bool, err error) {
 	for {
-		job := t.pool.jobs.run(r.Job)
+		job := t.pool.jobs.byID(r.Job)
 		if job == nil {
 			break
 		}
 		if ends(t.cmd) && t.pool.pending.cancel(job) {
 			t.log.Info("job cancelled before it had started", "cancelled", r.Job)
 			return true, nil
+		}
+		if _, ok := job.cmd.(*Exec); ok {
+			return false, fmt.Errorf("%w: the job %s is an exec, which has no container of its own, and has begun", dockerapi.ErrConflict, quote(r.Job))
 		}
 		if job.retries() {
 			t.cancelFrom(r.Job, job.attempt+1)
@@ -49,6 +53,9 @@ func (t *task) resolve(r *Ref) (cancelled bool, err error) {
 		}
 		if err := t.awaitStart(job); err != nil {
 			return false, err
+		}
+		if ends(t.cmd) && job.container.Load() == nil && job.wasCancelled() {
+			return true, nil
 		}
 	}
 	var list []dockerapi.ContainerSummary
@@ -77,6 +84,7 @@ func (t *task) resolve(r *Ref) (cancelled bool, err error) {
 }
 
 // awaitStart waits until a job has started, or will not. It is about to create its container, or to be given back.
+// One that has been cancelled meanwhile ends as soon as it can.
 func (t *task) awaitStart(job *task) error {
 	if err := t.await(job.order.effective); err != nil || job.container.Load() != nil {
 		return err
@@ -97,8 +105,11 @@ func (t *task) awaitJob() error {
 		return nil
 	}
 	for {
-		job := t.pool.jobs.run(t.cmd.(commandOn).of().Job)
+		job := t.pool.jobs.byID(t.cmd.(commandOn).of().Job)
 		if job == nil || job.container.Load() != nil {
+			return nil
+		}
+		if _, ok := job.cmd.(*Exec); ok {
 			return nil
 		}
 		if err := t.awaitStart(job); err != nil {
@@ -116,16 +127,30 @@ func (t *task) cancelFrom(job string, attempt int) bool {
 	return true
 }
 
-// cancel ends the wait of a task that has not begun. It returns false where it has, or is given back.
+// cancel ends the wait of a task that has not begun, and returns true; or has one that has begun end before it
+// creates its container, where it has not come so far.
 func (p *pending) cancel(t *task) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, waits := p.tasks[t]; !waits {
-		return false
-	}
+	_, waits := p.tasks[t]
 	delete(p.tasks, t)
-	close(t.cancelled)
-	return true
+	if (waits || t.order.begun.Load()) && !t.wasCancelled() {
+		close(t.cancelled)
+	}
+	return waits
+}
+
+// cancellable returns a context that ends with the task's, and when a message cancels the job.
+func (t *task) cancellable() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(t.ctx)
+	go func() {
+		select {
+		case <-t.cancelled:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 func (t *task) wasCancelled() bool {
@@ -148,12 +173,12 @@ func (t *task) retries() bool {
 	}
 }
 
-// run returns the live run with that id, its last attempt.
-func (g *registry) run(id string) (found *task) {
+// byID returns the live run or exec with that id, the last attempt of a run.
+func (g *registry) byID(id string) (found *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for t := range g.live {
-		if _, ok := t.cmd.(*Run); ok && t.id == id && (found == nil || t.attempt > found.attempt) {
+		if lasts(t.cmd) && t.id == id && (found == nil || t.attempt > found.attempt) {
 			found = t
 		}
 	}

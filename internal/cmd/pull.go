@@ -91,6 +91,8 @@ func (t *task) pull(image, platform string) error {
 		t.log.Debug("image is being pulled for another job; waiting", "image", image)
 		select {
 		case <-f.done:
+		case <-t.cancelled:
+			return errCancelled
 		case <-t.ctx.Done():
 			return t.ctx.Err()
 		}
@@ -115,15 +117,17 @@ func (p *pulls) lead(of string, f *pullFlight, pull func() error) {
 func (t *task) pullAlone(image, platform string) error {
 	t.log.Info("pulling image", "image", image)
 	start := time.Now()
+	ctx, stop := t.cancellable()
+	defer stop()
 	err := t.try(func() error {
 		o := dockerapi.PullOptions{Platform: platform}
 		if t.pool.Credentials != nil {
 			var err error
-			if o.Auth, err = t.pool.Credentials(t.ctx, image); err != nil {
+			if o.Auth, err = t.pool.Credentials(ctx, image); err != nil {
 				return err
 			}
 		}
-		return t.pool.Docker.PullImage(t.ctx, image, o, func(p dockerapi.PullProgress) {
+		return t.pool.Docker.PullImage(ctx, image, o, func(p dockerapi.PullProgress) {
 			t.log.Debug("pulling image", "image", image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
 		})
 	})
@@ -131,6 +135,8 @@ func (t *task) pullAlone(image, platform string) error {
 	case err == nil:
 		t.log.Info("image pulled", "image", image, "took", time.Since(start).Round(time.Millisecond))
 		return nil
+	case t.wasCancelled():
+		return errCancelled
 	case final(err):
 		return err
 	}

@@ -145,7 +145,7 @@ func (t *task) unbegin() bool {
 
 // notBegun is why a task has not begun.
 func (t *task) notBegun() error {
-	if t.wasCancelled() {
+	if t.wasCancelled() && !t.wasRecalled() {
 		return errCancelled
 	}
 	return errNotBegun
