@@ -194,6 +194,23 @@ func TestControl(t *testing.T) {
 	})
 }
 
+// TestControlWaitsForWhatHasBegun: a stop by name waits for the run that is creating its container, whatever waits
+// behind that.
+func TestControlWaitsForWhatHasBegun(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.docker.holdPull = make(chan struct{})
+		named := strings.Replace(strings.Replace(sleeper, `"Attach"`, `"Name":"web","Attach"`, 1), "busybox", "unknown", 1)
+		first := b.send("m", "first", false, named)
+		b.send("m", "second", false, named)
+		stop := b.command(`{"Command":"stop","Container":"web"}`)
+		stop.unsettled()
+		close(b.docker.holdPull)
+		synctest.Wait()
+		stop.want(Ack, "")
+		first.want(Ack, ReasonExit)
+	})
+}
+
 func TestJobAndContainer(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"Command":"stop"}`:                                       `key "Container" is missing; stop needs the name or id of a container, or a Job`,

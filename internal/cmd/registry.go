@@ -92,14 +92,21 @@ func (g *registry) add(t *task) {
 	if t.stable {
 		g.byKey[t.key()] = t
 	}
-	before := g.latest[t.name]
 	switch {
 	case t.name == "":
 	case !t.control:
-		t.before = before
+		t.before = g.latest[t.name]
 		g.latest[t.name] = t.order
-	case before != nil && before.begun.Load():
-		t.before = before
+	default:
+		var last *task
+		for o := range g.live {
+			if o.name == t.name && o.order.begun.Load() && !o.order.tookEffect() && (last == nil || o.seq > last.seq) {
+				last = o
+			}
+		}
+		if last != nil {
+			t.before = last.order
+		}
 	}
 }
 
