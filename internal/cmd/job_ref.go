@@ -226,8 +226,8 @@ func (g *registry) cancelled(i identity) bool {
 func (g *registry) knew(queue, id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for key, at := range g.done {
-		if strings.HasPrefix(key, queue+"\x00"+id+"\x00") && time.Since(at) < recent {
+	for key, s := range g.done {
+		if strings.HasPrefix(key, queue+"\x00"+id+"\x00") && time.Since(s.at) < recent {
 			return true
 		}
 	}

@@ -192,6 +192,19 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	})
+	t.Run("asked again", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			var answers []string
+			nothing := func() error { return nil }
+			for _, to := range []string{"first", "first", "second"} {
+				b.change = b.answering(to, new(fakeStream), &answers, nothing)
+				b.send("m", "id", false, body).want(Ack, "")
+			}
+			if want := "[results succeeded (containers: 1) first succeeded (containers: 1) second succeeded (containers: 0)]"; fmt.Sprint(answers) != want {
+				t.Errorf("answers %q", answers)
+			}
+		})
+	})
 	t.Run("lost", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			var answers []string

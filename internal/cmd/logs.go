@@ -62,6 +62,15 @@ func (l *Logs) do(t *task) (Result, func() error, error) {
 		if err == nil {
 			err = join()
 		}
+		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && logKeeps(c.LogDriver, c.LogOpts) == keepsAll {
+			// To a slow reader some engines end a log that is followed, as if it were whole, with the container.
+			whole := o
+			whole.Follow = false
+			out.replay(false)
+			if join, err = t.pool.Docker.ContainerLogs(t.ctx, c.ID, whole); err == nil {
+				err = join()
+			}
+		}
 		// The last lines are others when asked for again.
 		if cut = cut || err != nil && o.Tail != "" && o.Tail != "all"; cut {
 			out.noReplay()

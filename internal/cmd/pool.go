@@ -48,6 +48,7 @@ type Pool struct {
 	pulls   pulls
 
 	stopping   chan struct{}   // closed when no more jobs come: what has not begun is given back
+	answering  sync.WaitGroup  // those that tell the result of a job that was settled before
 	settling   context.Context // outlives Run's, so that a job that has ended then can be settled
 	lineBudget atomic.Int64    // shared by all streams, see lineBudget
 	retryFirst time.Duration   // first delay before an engine error that may pass is tried again
@@ -117,6 +118,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 	close(p.stopping)
 	p.recall()
 	working.Wait()
+	p.answering.Wait()
 	stopWatch()
 	watching.Wait()
 	return int(abandoned.Load())
@@ -133,8 +135,20 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 		return nil
 	case finished:
 		p.Log.Info("message came again after it was settled; acked", "job", id)
-		if err := j.Settle(ctx, Ack, Result{Job: ident.id}); err != nil {
-			p.Log.Warn("message not acked", "job", ident.id, "error", err)
+		again := func() {
+			if r := p.jobs.untold(ident, j); r != nil {
+				if err := j.Reply(p.settling, *r); err != nil {
+					return // it comes again
+				}
+			}
+			if err := j.Settle(ctx, Ack, Result{Job: ident.id}); err != nil {
+				p.Log.Warn("message not acked", "job", ident.id, "error", err)
+			}
+		}
+		if j.Reply == nil {
+			again()
+		} else {
+			p.answering.Go(again)
 		}
 		return nil
 	}

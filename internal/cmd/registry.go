@@ -16,24 +16,34 @@ const recent = time.Hour
 type registry struct {
 	mu      sync.Mutex
 	live    map[*task]struct{}
-	byKey   map[string]*task     // live jobs with a message_id
-	done    map[string]time.Time // settled jobs with a message_id, and when
-	forget  []string             // copyKeys of done, oldest first
-	retired map[string]struct{}  // ids of containers that belong to no message any more
-	cancels map[string]cancel    // ids of jobs that a message asked to end, whose messages have not come
-	latest  map[string]*order    // for each container's name, the last command on it that may not have taken effect
+	byKey   map[string]*task    // live jobs with a message_id
+	done    map[string]doneJob  // jobs with a message_id that were settled lately
+	forget  []string            // copyKeys of done, oldest first
+	retired map[string]struct{} // ids of containers that belong to no message any more
+	cancels map[string]cancel   // ids of jobs that a message asked to end, whose messages have not come
+	latest  map[string]*order   // for each container's name, the last command on it that may not have taken effect
 }
 
 func newRegistry() registry {
 	return registry{
 		live:    make(map[*task]struct{}),
 		byKey:   make(map[string]*task),
-		done:    make(map[string]time.Time),
+		done:    make(map[string]doneJob),
 		retired: make(map[string]struct{}),
 		cancels: make(map[string]cancel),
 		latest:  make(map[string]*order),
 	}
 }
+
+// A doneJob is what is remembered of a job that was settled.
+type doneJob struct {
+	at     time.Time
+	result *Result         // where somebody asked for it
+	told   map[string]bool // who has it, by Job.ReplyTo
+}
+
+// smallTail is how much output of a settled job is remembered with its result.
+const smallTail = 4 << 10
 
 // known is what a registry can say of a delivery.
 type known int
@@ -61,7 +71,7 @@ func (g *registry) recognise(i identity, j Job) (k known, t *task, id string) {
 			t.join(j)
 			return joined, t, t.id
 		}
-		if at, ok := g.done[i.copyKey()]; ok && time.Since(at) < recent {
+		if s, ok := g.done[i.copyKey()]; ok && time.Since(s.at) < recent {
 			return finished, nil, i.id
 		}
 		return unknown, nil, i.id
@@ -209,7 +219,7 @@ func (g *registry) unanswered(t *task) {
 // remember records that a job is settled, once: it answers for deliveries to come. A dead letter is not
 // remembered: one that is sent again is to run, from the first attempt. Only what comes twice of a later
 // attempt, whose copy in the dead-letter queue is ours and a first attempt, is.
-func (g *registry) remember(t *task, v Verdict) {
+func (g *registry) remember(t *task, v Verdict, r Result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !t.stable || t.remembered {
@@ -226,14 +236,32 @@ func (g *registry) remember(t *task, v Verdict) {
 		}
 	}
 	now := time.Now()
-	for len(g.forget) > 0 && now.Sub(g.done[g.forget[0]]) >= recent {
+	for len(g.forget) > 0 && now.Sub(g.done[g.forget[0]].at) >= recent {
 		delete(g.done, g.forget[0])
 		g.forget = g.forget[1:]
 	}
 	if _, ok := g.done[t.copyKey()]; !ok {
 		g.forget = append(g.forget, t.copyKey())
 	}
-	g.done[t.copyKey()] = now
+	s := doneJob{at: now}
+	if len(t.told) > 0 {
+		if len(r.Stdout)+len(r.Stderr) > smallTail {
+			r.Stdout, r.Stderr, r.Incomplete = "", "", true
+		}
+		s.result, s.told = &r, t.told
+	}
+	g.done[t.copyKey()] = s
+}
+
+// untold returns the result of a job that was settled, where it is known and a delivery asks for it from elsewhere.
+func (g *registry) untold(i identity, j Job) *Result {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.done[i.copyKey()]
+	if j.Reply == nil || s.told[j.ReplyTo] {
+		return nil
+	}
+	return s.result
 }
 
 // expect forgets the next attempt of a job, from an earlier time that it was sent: it is to come and run.

@@ -35,7 +35,7 @@ func (t *task) settle(r Result, cleanup func() error) bool {
 				return false
 			}
 		}
-		t.pool.jobs.remember(t, v)
+		t.pool.jobs.remember(t, v, r)
 		t.tookEffect() // an ack that was lost would have brought the message to another process
 		if cleanup != nil && fence != nil && v != DeadLetter {
 			if err := t.linger(fence); errors.Is(err, ErrDeliveryLost) {
