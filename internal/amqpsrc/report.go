@@ -15,9 +15,11 @@ import (
 type reporter struct {
 	log        *slog.Logger
 	lost, back string // what is logged
+	second     bool   // another connection to the same broker says when that is away
 
 	mu    sync.Mutex
 	down  bool
+	told  bool            // this outage was logged
 	known map[string]bool // kinds of the errors of this outage
 }
 
@@ -29,8 +31,10 @@ func (r *reporter) failAt(level slog.Level, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.down = true
-	if r.known[key] {
+	if r.known[key] || r.second && key == away {
 		level = slog.LevelDebug
+	} else {
+		r.told = true
 	}
 	if r.known == nil {
 		r.known = make(map[string]bool)
@@ -56,11 +60,14 @@ func (r *reporter) failAt(level slog.Level, err error) {
 func (r *reporter) well() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.down {
+	if r.down && r.told {
 		r.log.Info(r.back)
 	}
-	r.down, r.known = false, nil
+	r.down, r.told, r.known = false, false, nil
 }
+
+// away is the kind of all errors that a broker which is stopped causes.
+const away = "away"
 
 // kindOf tells errors apart as far as a person wants to read of them. All the ways in which a broker
 // that stops shows are one: it says so, then the connection ends, then none can be made. Of others
@@ -68,11 +75,11 @@ func (r *reporter) well() {
 func kindOf(err error) string {
 	text := err.Error()
 	if code(err) == amqp.ConnectionForced {
-		return "away"
+		return away
 	}
 	for _, s := range []string{"EOF", "connection reset", "connection refused", "broken pipe", "i/o timeout", "closed network connection", errClosed.Error(), amqp.ErrClosed.Reason} {
 		if strings.Contains(text, s) {
-			return "away"
+			return away
 		}
 	}
 	return strings.Map(func(c rune) rune {

@@ -117,7 +117,7 @@ func (s *Source) newControl() *Source {
 		cfg:       cfg,
 		dialer:    newDialer(cfg),
 		publisher: s.publisher,
-		report:    reporter{log: cfg.Log.With("queue", cfg.Control), lost: s.report.lost, back: s.report.back},
+		report:    reporter{log: cfg.Log.With("queue", cfg.Control), lost: s.report.lost, back: s.report.back, second: true},
 		looks:     make(chan look),
 		quit:      make(chan struct{}),
 	}

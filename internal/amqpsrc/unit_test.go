@@ -269,6 +269,17 @@ func TestReporter(t *testing.T) {
 	if book.count("msg=back") != 1 || book.count("msg=lost") != 3 {
 		t.Errorf("the next outage is logged as\n%s", book)
 	}
+	second := reporter{log: r.log, lost: "second lost", back: "second back", second: true}
+	second.fail(io.EOF)
+	second.well()
+	if book.count("second") != 0 {
+		t.Errorf("what the first connection says is logged twice\n%s", book)
+	}
+	second.fail(fmt.Errorf("%w: q", ErrNoQueue))
+	second.well()
+	if book.count("queue unavailable") != 2 || book.count("second back") != 1 {
+		t.Errorf("its own trouble is logged as\n%s", book)
+	}
 }
 
 // A fakeAck counts what is settled.
