@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -170,6 +171,9 @@ var notCreated = []string{"Name"}
 // TestParity creates containers by the docker CLI and by messages, and compares what docker inspect says.
 func TestParity(t *testing.T) {
 	l := newLab(t)
+	if v, err := l.engine.Ping(t.Context()); err == nil && v.Podman {
+		t.Skip("Podman takes the PidsLimit 0 that the docker CLI always sends for no limit, and shows ids where Docker does not")
+	}
 	dir := t.TempDir()
 	policy := filepath.Join(dir, "policy.json")
 	if err := os.WriteFile(policy, []byte(`{"Trust": true}`), 0o600); err != nil {
@@ -185,14 +189,17 @@ func TestParity(t *testing.T) {
 	}
 	net, second, other := "parity-net-"+l.serial, "parity-second-"+l.serial, "parity-other-"+l.serial
 	l.docker(t, "network", "create", second)
-	l.docker(t, "network", "create", "--subnet", "10.99.7.0/24", "--ipv6", "--subnet", "fd00:99::/64", net)
+	n := 1 + rand.IntN(250) // another engine of this machine may be tested too
+	subnets := []string{"10.99.7.", fmt.Sprintf("10.99.%d.", n), "fd00:99:", fmt.Sprintf("fd00:%d:", 100+n)}
+	place := strings.NewReplacer(subnets...)
+	l.docker(t, "network", "create", "--subnet", place.Replace("10.99.7.0/24"), "--ipv6", "--subnet", place.Replace("fd00:99::/64"), net)
 	l.docker(t, "create", "--name", other, "-v", "/shared", "busybox", "true")
 	t.Cleanup(func() {
 		ids := strings.Fields(l.docker(t, "ps", "-aq", "--filter", "name="+l.serial))
 		l.docker(t, append([]string{"rm", "-fv"}, ids...)...)
 		l.docker(t, "network", "rm", net, second)
 	})
-	fill := strings.NewReplacer("NET_ADMIN", "NET_ADMIN", "NET", net, "SECOND", second, "OTHER", other, "DIR", dir)
+	fill := strings.NewReplacer(append(subnets, "NET_ADMIN", "NET_ADMIN", "NET", net, "SECOND", second, "OTHER", other, "DIR", dir)...)
 
 	api := l.api(t)
 	verb := func(p parity) string {
