@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -76,16 +77,7 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	if c.url == "" {
-		c.url = "amqp://guest:guest@localhost:5672/"
-	}
-	switch control {
-	case "":
-		c.control = c.queue + ".control"
-	case "none":
-	default:
-		c.control = control
-	}
+	c.url, c.control = cmp.Or(c.url, localBroker), furtherQueue(control, c.queue+".control")
 	if err := amqpsrc.CheckURL(c.url); err != nil {
 		return usageError(err.Error(), "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
 	}

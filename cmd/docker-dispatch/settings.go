@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"flag"
@@ -114,20 +115,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	if err := s.addresses(addresses, getenv); err != nil {
 		return nil, err
 	}
-	s.deadLetter = deadLetter
-	switch deadLetter {
-	case "":
-		s.deadLetter = s.queue + ".dead"
-	case "none":
-		s.deadLetter = ""
-	}
-	s.control = control
-	switch control {
-	case "":
-		s.control = s.queue + ".control"
-	case "none":
-		s.control = ""
-	}
+	s.deadLetter, s.control = furtherQueue(deadLetter, s.queue+".dead"), furtherQueue(control, s.queue+".control")
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
@@ -147,6 +135,18 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	return s, nil
 }
 
+// localBroker is the address of a broker on this machine, where none is given.
+const localBroker = "amqp://guest:guest@localhost:5672/"
+
+// furtherQueue is the name of a queue beside the one of the messages, as an option gives it: empty for the usual
+// one, "none" for none, which is "".
+func furtherQueue(given, usual string) string {
+	if given == "none" {
+		return ""
+	}
+	return cmp.Or(given, usual)
+}
+
 // addresses takes the two addresses, or their defaults.
 func (s *settings) addresses(given []string, getenv func(string) string) error {
 	if len(given) > 2 {
@@ -160,9 +160,7 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 	if len(given) > 1 {
 		amqp = given[1]
 	}
-	if amqp == "" {
-		amqp = "amqp://guest:guest@localhost:5672/"
-	}
+	amqp = cmp.Or(amqp, localBroker)
 	if strings.HasPrefix(docker, "amqp://") || strings.HasPrefix(docker, "amqps://") {
 		return usageError("the first address is the broker's; the Docker Engine's comes first",
 			"docker-dispatch [options] dockerHostAddr amqpAddr, for example /var/run/docker.sock "+amqpsrc.Redact(docker))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -94,12 +95,7 @@ func (b *broker) check() error {
 	if len(b.queue) > 255 {
 		return usageError("the name of the queue has more than 255 bytes", b.process.listsOptions())
 	}
-	if b.url == "" {
-		b.url = b.process.getenv("AMQP_URL")
-	}
-	if b.url == "" {
-		b.url = "amqp://guest:guest@localhost:5672/"
-	}
+	b.url = cmp.Or(b.url, b.process.getenv("AMQP_URL"), localBroker)
 	if err := amqpsrc.CheckURL(b.url); err != nil {
 		return usageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password")
 	}
