@@ -206,8 +206,10 @@ func (s *sending) feed(ctx context.Context, client *amqpsrc.Client, first []file
 			id = rand.Text()
 		}
 		var err error
+		// No app_id: with properties of over 64 bytes RabbitMQ takes a fifth fewer messages a second, since
+		// Erlang no longer keeps them with the message.
 		p.confirmed, err = client.Send(ctx, s.queue, amqpsrc.Message{
-			ID: id, ReplyTo: s.reply, ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: m.body,
+			ID: id, ReplyTo: s.reply, ContentType: "application/json", Timestamp: time.Now(), Body: m.body,
 		})
 		if err != nil {
 			if errors.Is(err, amqpsrc.ErrUnknown) {
