@@ -33,6 +33,7 @@ func resultOf(t *testing.T, p *process, job string) cmd.Result {
 
 // TestEveryCommand leads one container through its life by messages.
 func TestEveryCommand(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name := "life-" + l.serial
 	p := l.start("--format", "json")
@@ -111,6 +112,7 @@ func TestEveryCommand(t *testing.T) {
 
 // TestInput gives programs their standard input: text, bytes, much, and nothing.
 func TestInput(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	much := make([]byte, 600_000)
 	rand.Read(much)
@@ -153,6 +155,7 @@ func TestInput(t *testing.T) {
 
 // TestTimeLimit: a program gets TERM when its time is over, and KILL when its container's stop timeout is.
 func TestTimeLimit(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start("--format", "json")
 	l.publish(message{"id", `{"Command":"run","Image":"busybox","Cmd":["sh","-c","trap 'echo term' TERM; while :; do sleep 0.1; done"],"Options":{"Attach":"STDOUT","Remove":true,"Timeout":"1s","StopTimeout":1}}`})
@@ -168,6 +171,7 @@ func TestTimeLimit(t *testing.T) {
 // TestRestartPolicy: a container that the engine starts again is done when it is not any more, with the output of
 // all its starts.
 func TestRestartPolicy(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start("--format", "json")
 	l.publish(message{"id", `{"Command":"run","Image":"busybox","Cmd":["sh","-c","date +%s.%N; sleep 0.2; exit 3"],"Options":{"Attach":"STDOUT","Restart":"on-failure:3"}}`})
@@ -181,6 +185,7 @@ func TestRestartPolicy(t *testing.T) {
 // TestRetries: what fails is tried again after its delay, from the broker and from stdin, until it succeeds or
 // its attempts are used up.
 func TestRetries(t *testing.T) {
+	t.Parallel()
 	const body = `{"Command":"run","Image":"busybox","Cmd":["sh","-c","echo $DISPATCH_ATTEMPT; test $DISPATCH_ATTEMPT -ge %d"],"Options":{"Attach":"STDOUT","Remove":true,"Retry":{"Max":2,"Delay":"1s"}}}`
 	check := func(t *testing.T, results []cmd.Result, attempts int) {
 		t.Helper()
@@ -199,6 +204,7 @@ func TestRetries(t *testing.T) {
 	}
 	for _, kind := range []string{"classic", "quorum"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t, kind)
 			p := l.start("--format", "json")
 			l.publish(message{"ends", fmt.Sprintf(body, 9)})
@@ -216,6 +222,7 @@ func TestRetries(t *testing.T) {
 		})
 	}
 	t.Run("stdin", func(t *testing.T) {
+		t.Parallel()
 		l := newLab(t)
 		c := program(t, "--format", "json", l.dockerHost, "-")
 		c.Stdin = strings.NewReader(fmt.Sprintf(body, 2))

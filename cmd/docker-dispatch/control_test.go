@@ -22,6 +22,7 @@ func (c *caller) command(body string) {
 
 // TestControlQueue: while runs wait for their turn, a command on the control queue does not.
 func TestControlQueue(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start("-c", "1", "--ahead", "1")
 	c := newCaller(l, false)
@@ -83,6 +84,7 @@ func TestControlQueue(t *testing.T) {
 
 // TestControlQueueForbidden: a user who may not make the control queue is told what to do.
 func TestControlQueueForbidden(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	user := "limited-" + l.serial
 	l.rabbitmqctl("add_user", user, "secret")

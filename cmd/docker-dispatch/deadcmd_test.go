@@ -63,6 +63,7 @@ func (l *lab) letters(n int) (list []amqp.Publishing) {
 
 // list shows what they were, in order, and takes nothing away.
 func TestDeadList(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "quorum"} {
 		t.Run(kind, func(t *testing.T) {
 			l := newLab(t)
@@ -110,6 +111,7 @@ func TestDeadList(t *testing.T) {
 
 // replay puts messages back as they were, but for the mark of the copy; the others stay in order.
 func TestDeadReplay(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "quorum"} {
 		t.Run(kind, func(t *testing.T) {
 			l := newLab(t)
@@ -154,6 +156,7 @@ func TestDeadReplay(t *testing.T) {
 
 // What cannot be put back stays, and does not hold up the rest.
 func TestDeadReplayNowhere(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	letters := l.letters(3)
 	letters[1].Headers["x-dispatch-queue"] = l.queue + ".nosuch"
@@ -181,6 +184,7 @@ func TestDeadReplayNowhere(t *testing.T) {
 
 // Killed at any moment, a replay has lost nothing.
 func TestDeadReplayKilled(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	const many = 3000
 	l.bury("classic", l.letters(many)...)
@@ -235,6 +239,7 @@ func (l *lab) held(queue string) (n int) {
 
 // drop asks on a terminal, and takes only a yes for one.
 func TestDeadDrop(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.bury("quorum", l.letters(5)...)
 	for _, tt := range []struct {

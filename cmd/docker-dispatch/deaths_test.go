@@ -162,6 +162,7 @@ const (
 // step, the program in the container runs once, all its output and its exit code are reported, and in
 // the end nothing is left, neither message nor container.
 func TestDeathAtEachStep(t *testing.T) {
+	t.Parallel()
 	const script = "cat /proc/sys/kernel/random/uuid; echo err >&2; sleep 0.2; echo end; exit 3"
 	unnamed := func(string) string { return runMessage("", script) }
 	named := func(name string) string { return runMessage(name, script) }
@@ -246,6 +247,7 @@ func TestDeathAtEachStep(t *testing.T) {
 
 // TestNameAfterDeath: what a death leaves behind does not keep its name from the next job.
 func TestNameAfterDeath(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name := "again-" + l.serial
 	l.publish(message{"one", runMessage(name, "exit 3")})

@@ -72,6 +72,7 @@ func (p *process) one() cmd.Result {
 
 // TestUpgrade replaces the program under a running job, once politely and once not.
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	const lines = 40
 	l.publish(message{"id", runMessage("upgrade-"+l.serial, ticking(lines))})
@@ -94,12 +95,16 @@ func TestUpgrade(t *testing.T) {
 
 // TestAckTimeout has the broker take the message of a running job back, again and again.
 func TestAckTimeout(t *testing.T) {
+	broker := newLab(t)
+	timeout := func(ms string) {
+		broker.rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, "+ms+").")
+	}
+	timeout("1000") // looked at every 2 s, see scripts/services
+	t.Cleanup(func() { timeout("1800000") })
 	for _, kind := range []string{"classic", "quorum"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t, kind)
-			timeout := func(ms string) { l.rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, "+ms+").") }
-			timeout("1000") // looked at every 2 s, see scripts/services
-			defer timeout("1800000")
 			const lines = 70
 			l.publish(message{"id", runMessage("timeout-"+l.serial, ticking(lines))},
 				message{"", runMessage("timeout2-"+l.serial, "sleep 7; exit 2")})
@@ -194,6 +199,7 @@ func (l *lab) startContainer(id string) {
 
 // TestIncompleteLog adopts containers whose earlier output cannot be had, or not for sure.
 func TestIncompleteLog(t *testing.T) {
+	t.Parallel()
 	const seen, much = 100, 3000
 	for _, tt := range []struct {
 		name       string
@@ -235,6 +241,7 @@ func TestIncompleteLog(t *testing.T) {
 
 // TestPausedContainer adopts a container that somebody has paused, and follows it when that is over.
 func TestPausedContainer(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name := "paused-" + l.serial
 	m := message{"id", runMessage(name, ticking(20))}
@@ -254,6 +261,7 @@ func TestPausedContainer(t *testing.T) {
 
 // TestKilled ends a container from outside.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name := "killed-" + l.serial
 	p := l.start("--format", "json")
@@ -268,6 +276,7 @@ func TestKilled(t *testing.T) {
 
 // TestFullDisk has no room for a container's log: what it writes comes to us all the same.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("DISPATCH_TEST_SERVICES") == "" {
 		need(t, "DISPATCH_TEST_SERVICES")
 	}
@@ -304,6 +313,7 @@ func TestFullDisk(t *testing.T) {
 
 // TestFullLog has the program's own log on a full disk: jobs do not depend on it.
 func TestFullLog(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
@@ -326,6 +336,7 @@ func TestFullLog(t *testing.T) {
 // TestStopWithStalledBroker stops the program while the broker's side of the network says nothing: it
 // ends in order all the same, and leaves what runs to the next one.
 func TestStopWithStalledBroker(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	u, err := url.Parse(l.amqpURL)
 	if err != nil {

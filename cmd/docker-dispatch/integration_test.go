@@ -108,6 +108,7 @@ func TestREADMENamesTests(t *testing.T) {
 
 // TestREADMEExamples carries out README's first three messages, over each kind of address.
 func TestREADMEExamples(t *testing.T) {
+	t.Parallel()
 	addresses := map[string][]string{"socket": nil}
 	if tcp := os.Getenv("DISPATCH_TEST_TCP"); tcp != "" {
 		addresses["tcp"] = []string{"=" + tcp}
@@ -150,6 +151,7 @@ func TestREADMEExamples(t *testing.T) {
 
 // TestFiftyJobs runs fifty containers at once; each line must come once, and nothing may be left.
 func TestFiftyJobs(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	const jobs, lines = 50, 20
 	p := l.start("-c", "50")
@@ -192,6 +194,7 @@ func TestFiftyJobs(t *testing.T) {
 }
 
 func TestOrderOnOneNameReal(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start("-c", "2", "--format", "json")
 	var messages []message
@@ -213,6 +216,7 @@ func TestOrderOnOneNameReal(t *testing.T) {
 }
 
 func TestStopOvertakesWaitingRuns(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start("-c", "1", "--ahead", "4")
 	long, next := fmt.Sprintf("long-%d", os.Getpid()), fmt.Sprintf("next-%d", os.Getpid())
@@ -224,6 +228,7 @@ func TestStopOvertakesWaitingRuns(t *testing.T) {
 
 // TestBadMessages: whatever is wrong with a message, it is kept with its reason, and the daemon goes on.
 func TestBadMessages(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start("--max-message", "300", "--pull", "never")
 	other := fmt.Sprintf("taken-%d", os.Getpid())
@@ -279,6 +284,7 @@ func TestBadMessages(t *testing.T) {
 }
 
 func TestMissingImageIsPulled(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start()
 	l.publish(message{"m", `{"Command":"run","Image":"127.0.0.1:1/no/such:image","Cmd":["true"],"Options":{"Remove":true}}`})
@@ -292,6 +298,7 @@ func TestMissingImageIsPulled(t *testing.T) {
 
 // TestOutput: binary bytes, a line of 10 MB, a last line without newline, both streams; in both formats.
 func TestOutput(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name := fmt.Sprintf("output-%d", os.Getpid())
 	script := `printf 'a\000b\377\n'; head -c 10000000 /dev/zero | tr '\0' x; echo; echo oops >&2; printf 'no newline'`
@@ -359,6 +366,7 @@ func TestOutput(t *testing.T) {
 }
 
 func TestConfigurationErrors(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	sock := filepath.Join(t.TempDir(), "docker.sock")
 	for _, tt := range []struct {
@@ -428,6 +436,7 @@ func TestConfigurationErrors(t *testing.T) {
 
 // TestWaitsForServers starts the program before its servers are there.
 func TestWaitsForServers(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	sock := filepath.Join(t.TempDir(), "docker.sock")
 	port, err := net.Listen("tcp", "127.0.0.1:0")
@@ -492,6 +501,7 @@ func relay(t *testing.T, network, from, toNetwork, to string) {
 // TestStopLeavesContainers stops the program while a job runs and another waits; the next start
 // goes on with both, and the container has run once.
 func TestStopLeavesContainers(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name := fmt.Sprintf("stays-%d", os.Getpid())
 	p := l.start("-c", "1", "--drain", "0s")
@@ -533,6 +543,7 @@ func (l *lab) touch(container, file string) {
 }
 
 func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start("--drain", "1h")
 	l.publish(message{"", runMessage("", "echo started; exec sleep 600")})
@@ -554,6 +565,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 }
 
 func TestStdin(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	for _, tt := range []struct {
 		name, in string
@@ -706,6 +718,7 @@ func TestTextForgesNothing(t *testing.T) {
 // TestReaderGoes closes the program's stdout: it stops in order, and leaves the containers and messages, also
 // of a job that ends by then: nobody has seen that.
 func TestReaderGoes(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name := fmt.Sprintf("reader-%d", os.Getpid())
 	c := program(t, "-q", l.queue, l.dockerHost, l.amqpURL)
@@ -744,6 +757,7 @@ func TestReaderGoes(t *testing.T) {
 
 // TestStopWithStuckReader stops the program while nobody reads its output.
 func TestStopWithStuckReader(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	c := program(t, "-q", l.queue, "--drain", "0s", l.dockerHost, l.amqpURL)
 	r, w, err := os.Pipe()

@@ -47,6 +47,7 @@ func outcome(t *testing.T, c *exec.Cmd) (stdout, stderr string, code int) {
 }
 
 func TestHelpAndVersion(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"-h"}, {"--help"}, {"-q", "x", "-h"}} {
 		stdout, stderr, code := outcome(t, program(t, args...))
 		if stdout != usage || stderr != "" || code != 0 {
@@ -65,6 +66,7 @@ func TestHelpAndVersion(t *testing.T) {
 }
 
 func TestUsageErrors(t *testing.T) {
+	t.Parallel()
 	const list = "docker-dispatch -h lists the options"
 	const explain = "docker-dispatch -h explains the options"
 	const amqpHint = "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin"

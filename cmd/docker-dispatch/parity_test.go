@@ -170,6 +170,7 @@ var notCreated = []string{"Name"}
 
 // TestParity creates containers by the docker CLI and by messages, and compares what docker inspect says.
 func TestParity(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	if v, err := l.engine.Ping(t.Context()); err == nil && v.Podman {
 		t.Skip("Podman takes the PidsLimit 0 that the docker CLI always sends for no limit, and shows ids where Docker does not")

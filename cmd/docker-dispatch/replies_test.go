@@ -128,6 +128,7 @@ func streamed(script string) string {
 
 // TestReply: whoever asks for the result gets it, before the message is settled, whatever became of it.
 func TestReply(t *testing.T) {
+	t.Parallel()
 	for _, direct := range []bool{false, true} {
 		t.Run(fmt.Sprintf("direct %v", direct), func(t *testing.T) {
 			l := newLab(t)
@@ -164,6 +165,7 @@ func TestReply(t *testing.T) {
 
 // TestReplyToNobody: an answer that nobody takes does not hold up the job; and nobody can have answers taken for messages.
 func TestReplyToNobody(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start("--format", "json")
 	c := newCaller(l, false)
@@ -190,6 +192,7 @@ func TestReplyToNobody(t *testing.T) {
 
 // TestStream: output comes as it is written, in pieces that say where they belong, and the result behind it.
 func TestStream(t *testing.T) {
+	t.Parallel()
 	for _, direct := range []bool{false, true} {
 		t.Run(fmt.Sprintf("direct %v", direct), func(t *testing.T) {
 			l := newLab(t)
@@ -234,6 +237,7 @@ func TestStream(t *testing.T) {
 
 // TestStreamAcrossRestart: what comes when the daemon is killed and started again is the whole output.
 func TestStreamAcrossRestart(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start("-v")
 	c := newCaller(l, false)
@@ -260,6 +264,7 @@ func TestStreamAcrossRestart(t *testing.T) {
 
 // TestStreamReconnects: the connections to the broker are cut again and again, and nothing is missing.
 func TestStreamReconnects(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	u, err := url.Parse(l.amqpURL)
 	if err != nil {
@@ -290,6 +295,7 @@ func TestStreamReconnects(t *testing.T) {
 
 // TestResults: the results queue gets all results; while it is gone no messages are taken, and nothing is lost.
 func TestResults(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	results := l.queue + ".results"
 	p := l.start("--results", results)
@@ -320,6 +326,7 @@ func TestResults(t *testing.T) {
 
 // TestReplyOfAttempts: each attempt of a job has a result, and the last one says so by its id.
 func TestReplyOfAttempts(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start()
 	defer l.deleteQueues(".retry.1")
@@ -346,6 +353,7 @@ func TestReplyOfAttempts(t *testing.T) {
 
 // TestReplyToMalformed: a direct reply-to that is none, over which the broker ends the connection, is given up.
 func TestReplyToMalformed(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	p := l.start()
 	c := newCaller(l, false)

@@ -288,6 +288,7 @@ func TestRunAnswers(t *testing.T) {
 
 // TestRunLeaves: signals stop the job, then leave it; so does the time.
 func TestRunLeaves(t *testing.T) {
+	t.Parallel()
 	stopped := func(t *testing.T, a *actor, m amqpsrc.Message) {
 		t.Helper()
 		var got struct{ Command, Job string }
@@ -420,6 +421,7 @@ func TestRunReconnects(t *testing.T) {
 
 // TestRunRefuses: what is wrong before anything is sent.
 func TestRunRefuses(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	const help = "\n\nRun 'docker-dispatch run --help' for more information\n"
 	const use = "\n\nUsage:  docker-dispatch run [OPTIONS] IMAGE [COMMAND] [ARG...]" + help

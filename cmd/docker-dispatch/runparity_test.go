@@ -175,6 +175,7 @@ func (w *twins) compare(t *testing.T, docker, dispatch said) {
 // TestRunIsDockerRun gives command lines to docker run and to docker-dispatch run: standard output, standard
 // error and exit code are the same, byte for byte, but for the program's name.
 func TestRunIsDockerRun(t *testing.T) {
+	t.Parallel()
 	w := newTwins(t)
 	w.daemon()
 	for _, row := range commandRows {
@@ -203,11 +204,13 @@ var slowly = []commandRow{
 // TestRunIsDockerRunWhileTheDaemonDies does the same while the daemon is killed in the middle of the output, and started again,
 // twice.
 func TestRunIsDockerRunWhileTheDaemonDies(t *testing.T) {
-	w := newTwins(t)
-	daemon := w.daemon("--sweep-after", "0s")
+	t.Parallel()
 	for _, row := range slowly {
 		t.Run(strings.Join(row.args, " "), func(t *testing.T) {
+			t.Parallel()
+			w := newTwins(t)
 			docker := sayings(t, w.dockerCommand(append([]string{"run"}, row.args...)...), row.stdin)
+			daemon := w.daemon("--sweep-after", "0s")
 			o := w.run(t, strings.NewReader(row.stdin), row.args...)
 			for range 2 {
 				seen := len(o.out.String())
@@ -218,9 +221,9 @@ func TestRunIsDockerRunWhileTheDaemonDies(t *testing.T) {
 			}
 			stdout, stderr, code := o.end()
 			w.compare(t, docker, said{stdout, stderr, code, 0})
+			daemon.stop()
 		})
 	}
-	daemon.stop()
 }
 
 // TestRunIsDockerRunWhileTheBrokerDies does the same while the broker is stopped in the middle of the output, killed, and
@@ -243,6 +246,7 @@ func TestRunIsDockerRunWhileTheBrokerDies(t *testing.T) {
 
 // TestRunStopsItsJob: a signal stops the container, and takes a job back that waits for its turn.
 func TestRunStopsItsJob(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	t.Cleanup(func() { l.deleteQueues(".control") })
 	l.start("-c", "1")
@@ -262,6 +266,7 @@ func TestRunStopsItsJob(t *testing.T) {
 
 // TestRunSaysWhatALogHasLost: the log json-file cannot hold what is not UTF-8. Where it had to be read, that is said.
 func TestRunSaysWhatALogHasLost(t *testing.T) {
+	t.Parallel()
 	w := newTwins(t)
 	daemon := w.daemon()
 	o := w.run(t, nil, "--rm", "--log-driver", "json-file", "busybox", "sh", "-c", `echo begin; sleep 2; printf '\377\n'; exit 0`)

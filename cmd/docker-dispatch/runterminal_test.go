@@ -37,6 +37,7 @@ func (l *lab) onTerminal(t *testing.T, change func(o *ours, tty *os.File), args 
 
 // TestRunOnTerminal: while the job waits, a line on the terminal says so. It vanishes when output begins.
 func TestRunOnTerminal(t *testing.T) {
+	t.Parallel()
 	t.Run("stderr", func(t *testing.T) {
 		a := newActor(t)
 		o, tty := a.onTerminal(t, func(o *ours, tty *os.File) { o.Stderr = tty }, "busybox")

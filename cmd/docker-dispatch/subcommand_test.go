@@ -149,6 +149,7 @@ func bodies(all []amqp.Delivery) (list []string) {
 }
 
 func TestSubcommandHelpAndUsage(t *testing.T) {
+	t.Parallel()
 	for name, help := range map[string]string{"send": sendUsage, "check": checkUsage, "dead": deadUsage} {
 		for _, flag := range []string{"-h", "--help"} {
 			stdout, stderr, code := outcome(t, program(t, name, flag))
@@ -196,6 +197,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 
 // Nobody answers: that is said at once.
 func TestSubcommandNoBroker(t *testing.T) {
+	t.Parallel()
 	c := program(t, "send", "-q", "x", "--amqp", "amqp://u:secret@127.0.0.1:1/")
 	c.Stdin = strings.NewReader("{}")
 	_, stderr, code := outcome(t, c)
@@ -205,6 +207,7 @@ func TestSubcommandNoBroker(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := dir + "/" + name
@@ -249,6 +252,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestSend(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	file := t.TempDir() + "/jobs.json"
 	one, two, three := `{"Command": "pull", "Image": "one"}`, "{\"Command\": \"pull\",\n\"Image\": \"two\"}", `{"Command": "pull", "Image": "three"}`
@@ -303,6 +307,7 @@ func TestSend(t *testing.T) {
 
 // What the broker does not store is said by file and number, and is not stored.
 func TestSendNotStored(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	one := `{"Command": "pull", "Image": "one"}`
 	_, stderr := l.fails(exitFailed, one+one, "send", "-q", l.queue+".nosuch")
@@ -326,6 +331,7 @@ func TestSendNotStored(t *testing.T) {
 
 // A connection that is cut: what is said to be stored is, and of the rest nobody knows.
 func TestSendCut(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	c := l.subcommand("send", "-q", l.queue)
 	stdin, err := c.StdinPipe()
@@ -380,6 +386,7 @@ func closeConnection(t *testing.T, parts ...string) {
 
 // On a terminal a line shows how far it is, and vanishes.
 func TestSendProgress(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	tty := newTerminal(t)
 	c := l.subcommand("send", "-q", l.queue)
@@ -410,6 +417,7 @@ func TestSendProgress(t *testing.T) {
 
 // A signal ends it in order: what is stored is told.
 func TestSendInterrupted(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	c := l.subcommand("send", "-q", l.queue)
 	stdin, err := c.StdinPipe()
