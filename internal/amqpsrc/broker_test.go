@@ -1158,3 +1158,46 @@ func TestReplyForbidden(t *testing.T) {
 	}
 	p.expect(q)
 }
+
+// Answers that their reply_to is too full for do not hold up those for others.
+func TestReplyToFull(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	if _, err := p.ch.QueueDeclare(q+"-full", true, false, false, false, amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"}); err != nil {
+		t.Fatal(err)
+	}
+	p.declare(q+"-answers", "classic")
+	t.Cleanup(func() { p.delete(q + "-full"); p.delete(q + "-answers") })
+	p.fill(q+"-full", 0, 0)
+	r := start(t, q, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var replying sync.WaitGroup
+	for range publishers {
+		p.send(q, amqp.Publishing{Body: []byte("full"), ReplyTo: q + "-full"})
+		j := r.next()
+		replying.Go(func() {
+			if err := j.Reply(ctx, cmd.Result{Job: "full"}); !errors.Is(err, context.Canceled) {
+				t.Errorf("reply: %v", err)
+			}
+			settle(t, j, cmd.Ack)
+		})
+	}
+	eventually(t, "all were refused", func() bool { return r.log.count("reply not stored") == publishers })
+	p.send(q, amqp.Publishing{Body: []byte("good"), ReplyTo: q + "-answers"})
+	j := r.next()
+	answer, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	if err := j.Reply(answer, cmd.Result{Job: "good"}); err != nil {
+		t.Fatalf("reply to another: %v", err)
+	}
+	settle(t, j, cmd.Ack)
+	cancel()
+	replying.Wait()
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.expect(q)
+}

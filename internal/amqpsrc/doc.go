@@ -11,6 +11,7 @@
 //	keep.go        what must be stored before a message is acked
 //	reply.go       results, to reply_to and to the results queue
 //	stream.go      output, to reply_to as it comes
+//	refusals.go    which reply_to stores nothing
 //	again.go       the queues in which messages wait to be tried again
 //	deadletter.go  what a dead letter looks like, and when it is stored
 //	link.go        one connection: dial, watchdog, close

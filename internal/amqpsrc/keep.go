@@ -26,7 +26,8 @@ type keeping struct {
 	fresh    bool              // which is done each time, for the queue goes away where nobody does
 	message  func(frameMax int) amqp.Publishing
 	lost     func() bool          // the broker has taken the message back: another may carry it out
-	patience time.Duration        // how long a confirm may take; 0: confirmTimeout
+	patience func() time.Duration // how long a confirm may take; nil: confirmTimeout
+	turns    chan struct{}        // holds a token while an attempt is under way; nil: any number may be
 	vain     func(err error) bool // asked when it is not confirmed: to go on is in vain; nil: never
 	young    func() time.Duration // how long yet the broker may forget the queue with all that is in it; nil: not at all
 }
@@ -51,7 +52,7 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 			return ctx.Err()
 		}
 		if err == nil {
-			err = p.publish(ctx, k.queue, k.message, cmp.Or(k.patience, confirmTimeout), func() bool {
+			err = p.attempt(ctx, k, func() bool {
 				sent = sent || !k.lost()
 				return sent
 			})
@@ -90,4 +91,21 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 			return ctx.Err()
 		}
 	}
+}
+
+// attempt publishes once.
+func (p *publisher) attempt(ctx context.Context, k keeping, may func() bool) error {
+	if k.turns != nil {
+		select {
+		case k.turns <- struct{}{}:
+			defer func() { <-k.turns }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	patience := confirmTimeout
+	if k.patience != nil {
+		patience = k.patience()
+	}
+	return p.publish(ctx, k.queue, k.message, patience, may)
 }

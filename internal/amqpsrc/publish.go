@@ -39,8 +39,9 @@ type publisher struct {
 	report reporter
 
 	replies   chan struct{} // one token for each reply that holds an outlet, or wants one
-	recording cmd.Gate      // closed while results cannot be stored
-	dropped   atomic.Int64  // replies that nobody took
+	refusals  refusals
+	recording cmd.Gate     // closed while results cannot be stored
+	dropped   atomic.Int64 // replies that nobody took
 	streams   sync.WaitGroup
 
 	mu      sync.Mutex

@@ -18,8 +18,8 @@ import (
 // appID is what our messages say that they come from.
 const appID = "docker-dispatch"
 
-// impatience is how long a reply_to that is full is tried, and how long one may take to confirm: a program that
-// does not read its answers must not hold up the queue for ever.
+// impatience is how long a reply_to may refuse messages or not confirm them: a program that does not read its
+// answers must not hold up the queue for ever. See refusals.
 const impatience = time.Minute
 
 // fleeting is how often an answer to a direct reply-to is sent that is not confirmed. The broker ends our connection
@@ -35,15 +35,6 @@ func isDirect(queue string) bool { return strings.HasPrefix(queue, directReply) 
 // for a dead letter.
 func (c *Config) own(queue string) bool {
 	return queue == c.Queue || queue == c.DeadLetter || queue == c.Control || queue == c.Results || strings.HasPrefix(queue, c.Queue+".retry.")
-}
-
-// refused tells whether a broker has a message and does not store it.
-func refused(err error) bool {
-	switch code(err) {
-	case amqp.AccessRefused, amqp.PreconditionFailed, amqp.ContentTooLarge:
-		return true
-	}
-	return errors.Is(err, errNacked)
 }
 
 // A replier is where the answers to one message go.
@@ -95,27 +86,25 @@ func (r replier) result(res cmd.Result) func(int) amqp.Publishing {
 
 // reply publishes a result to the message's reply_to. See cmd.Job.Reply.
 func (r replier) reply(ctx context.Context, res cmd.Result) error {
-	// A reply_to that does not confirm must not keep all outlets from dead letters and results.
-	select {
-	case r.publisher.replies <- struct{}{}:
-		defer func() { <-r.publisher.replies }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	began, lost := time.Now(), 0
-	err := r.publisher.keep(ctx, r.messageID, keeping{
-		what: "reply", queue: r.to, message: r.result(res), lost: r.lost, patience: impatience,
+	p, lost := r.publisher, 0
+	err := p.keep(ctx, r.messageID, keeping{
+		what: "reply", queue: r.to, message: r.result(res), lost: r.lost, patience: func() time.Duration { return p.refusals.patience(r.to) },
+		// A reply_to that does not confirm must not keep all outlets from dead letters and results.
+		turns: p.replies,
 		vain: func(err error) bool {
 			if errors.Is(err, errLine) && isDirect(r.to) {
 				lost++
 				return lost == fleeting
 			}
-			return errors.Is(err, errUnroutable) || errors.Is(err, errUnanswered) || code(err) == amqp.AccessRefused || refused(err) && time.Since(began) > impatience
+			return errors.Is(err, errUnroutable) || p.refusals.vain(r.to, err)
 		},
 	})
 	if vain, ok := errors.AsType[*vainError](err); ok {
-		r.publisher.unheard(r, vain)
+		p.unheard(r, vain)
 		return nil
+	}
+	if err == nil {
+		p.refusals.stored(r.to)
 	}
 	return err
 }

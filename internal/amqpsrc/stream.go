@@ -31,8 +31,7 @@ type stream struct {
 	bytes int    // that their bodies hold
 	gone  bool   // nobody takes the messages: they are dropped
 
-	lost    int       // how often a connection has ended since the last confirm
-	refused time.Time // since when the broker stores none; zero: it does
+	lost int // how often a connection has ended since the last confirm
 }
 
 // sent is a message that the broker has not confirmed.
@@ -114,17 +113,11 @@ func (s *stream) run(ctx context.Context) {
 		}
 		p.log.Debug("stream of a reply interrupted", "message_id", s.messageID, "error", err)
 		switch {
-		case errors.Is(err, errUnanswered):
-			s.drop(err)
 		case errors.Is(err, errLine) && isDirect(s.to) && len(s.sent) > 0:
 			if s.lost++; s.lost == fleeting {
 				s.drop(err)
 			}
-		case !refused(err):
-			s.refused = time.Time{}
-		case s.refused.IsZero() && code(err) != amqp.AccessRefused:
-			s.refused = time.Now()
-		case code(err) == amqp.AccessRefused || time.Since(s.refused) > impatience:
+		case p.refusals.vain(s.to, err):
 			s.drop(err)
 		}
 		if !sleep(ctx, wait.next()) {
@@ -160,7 +153,8 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 			return err
 		}
 	}
-	timer := time.NewTimer(impatience)
+	refusals := &s.publisher.refusals
+	timer := time.NewTimer(refusals.patience(s.to))
 	defer timer.Stop()
 	for {
 		unblocked, changed := l.unblocked.State()
@@ -178,7 +172,7 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 				continue
 			}
 			if len(s.sent) == 0 {
-				timer.Reset(impatience)
+				timer.Reset(refusals.patience(s.to))
 			}
 			s.add(m)
 			if err := s.write(l, o, &s.sent[len(s.sent)-1]); err != nil {
@@ -192,17 +186,20 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 			case err != nil:
 				return err
 			default:
+				refusals.stored(s.to)
 				s.bytes -= len(s.sent[0].message.Body)
+				s.sent[0] = sent{} // the array outlives it
 				s.sent = s.sent[1:]
 			}
 			if !clean {
 				return errLine
 			}
-			s.refused, s.lost = time.Time{}, 0
+			s.lost = 0
 			timer.Reset(impatience)
 		case done := <-flushes:
 			close(done)
 		case <-changed:
+			timer.Reset(impatience) // it has confirmed nothing while it blocked
 		case <-timer.C:
 			if len(s.sent) > 0 && unblocked {
 				return errUnanswered

@@ -1,0 +1,78 @@
+package amqpsrc
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// refusals remembers which reply_to stores nothing. It is the queue that has time to come round, not each message
+// for it: else many jobs with one reply_to that nobody reads would hold up all others, a minute each.
+type refusals struct {
+	mu     sync.Mutex
+	queues map[string]refusal // guarded by mu
+}
+
+type refusal struct{ since, last time.Time }
+
+const (
+	// stale is how long after the last refusal a queue has all its time again.
+	stale = 2 * impatience
+
+	// shortly is how long a queue that has used up its time may yet take to confirm a message.
+	shortly = 2 * time.Second
+)
+
+// vain tells whether to go on is in vain, since the queue has stored nothing for too long, or will not store the
+// message whatever happens. err is why it has not.
+func (r *refusals) vain(queue string, err error) bool {
+	switch code(err) {
+	case amqp.AccessRefused, amqp.PreconditionFailed, amqp.ContentTooLarge:
+		return true
+	}
+	unanswered := errors.Is(err, errUnanswered)
+	if !unanswered && !errors.Is(err, errNacked) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	for q, old := range r.queues {
+		if now.Sub(old.last) > stale {
+			delete(r.queues, q)
+		}
+	}
+	q, ok := r.queues[queue]
+	if !ok {
+		q.since = now
+	}
+	if unanswered { // for so long already
+		q.since = now.Add(-impatience)
+	}
+	q.last = now
+	if r.queues == nil {
+		r.queues = make(map[string]refusal)
+	}
+	r.queues[queue] = q
+	return now.Sub(q.since) >= impatience
+}
+
+// stored records that the queue has stored a message.
+func (r *refusals) stored(queue string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.queues, queue)
+}
+
+// patience is how long the queue may take to confirm a message.
+func (r *refusals) patience(queue string) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	q, ok := r.queues[queue]
+	if !ok || time.Since(q.last) > stale {
+		return impatience
+	}
+	return max(shortly, impatience-time.Since(q.since))
+}
