@@ -205,6 +205,17 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	})
+	t.Run("asked afterwards", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.send("m", "id", false, echo).want(Ack, "")
+			var answers []string
+			b.change = b.answering("to", new(fakeStream), &answers, func() error { return nil })
+			b.send("m", "id", false, echo).want(Ack, "")
+			if fmt.Sprint(answers) != "[to succeeded (containers: 0)]" {
+				t.Errorf("answers %q", answers)
+			}
+		})
+	})
 	t.Run("lost", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			var answers []string

@@ -38,11 +38,11 @@ func newRegistry() registry {
 // A doneJob is what is remembered of a job that was settled.
 type doneJob struct {
 	at     time.Time
-	result *Result         // where somebody asked for it
+	result *Result
 	told   map[string]bool // who has it, by Job.ReplyTo
 }
 
-// smallTail is how much output of a settled job is remembered with its result.
+// smallTail is how much output of a settled job is remembered with its result, where somebody asked for that.
 const smallTail = 4 << 10
 
 // known is what a registry can say of a delivery.
@@ -243,17 +243,13 @@ func (g *registry) remember(t *task, v Verdict, r Result) {
 	if _, ok := g.done[t.copyKey()]; !ok {
 		g.forget = append(g.forget, t.copyKey())
 	}
-	s := doneJob{at: now}
-	if len(t.told) > 0 {
-		if len(r.Stdout)+len(r.Stderr) > smallTail {
-			r.Stdout, r.Stderr, r.Incomplete = "", "", true
-		}
-		s.result, s.told = &r, t.told
+	if n := len(r.Stdout) + len(r.Stderr); n > smallTail || n > 0 && len(t.told) == 0 {
+		r.Stdout, r.Stderr, r.Incomplete = "", "", true
 	}
-	g.done[t.copyKey()] = s
+	g.done[t.copyKey()] = doneJob{now, &r, t.told}
 }
 
-// untold returns the result of a job that was settled, where it is known and a delivery asks for it from elsewhere.
+// untold returns the result of a job that was settled, where a delivery asks for it from elsewhere.
 func (g *registry) untold(i identity, j Job) *Result {
 	g.mu.Lock()
 	defer g.mu.Unlock()
