@@ -352,11 +352,14 @@ func (l *line) send(ctx context.Context, o *outlet, queue string, m amqp.Publish
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for waiting := true; waiting; {
+		open, changed := l.unblocked.State()
 		select {
 		case <-dc.Done():
 			waiting = false
+		case <-changed:
+			timer.Reset(patience) // it confirms nothing while it blocks
 		case <-timer.C:
-			if open, _ := l.unblocked.State(); open {
+			if open {
 				return errUnanswered, false
 			}
 			timer.Reset(patience)
