@@ -1201,3 +1201,74 @@ func TestReplyToFull(t *testing.T) {
 	r.close()
 	p.expect(q)
 }
+
+// A direct reply-to that is none ends the connection of all answers. None of the others is given up for that.
+func TestReplyToMalformed(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	answers, err := p.ch.Consume(directReply, "", true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.send(q, amqp.Publishing{Body: []byte("good"), ReplyTo: directReply, MessageId: "good"})
+	r := start(t, q, nil)
+	good := r.next()
+	stream := good.Stream()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	sent, ended := 0, make(chan struct{})
+	var working sync.WaitGroup
+	working.Go(func() {
+		for {
+			select {
+			case <-ended:
+				return
+			default:
+			}
+			if err := stream.Send(ctx, "good", fmt.Sprint("output/", sent), make([]byte, 1<<10)); err != nil {
+				t.Errorf("send: %v", err)
+				return
+			}
+			sent++
+		}
+	})
+	got := make(map[string]bool)
+	working.Go(func() {
+		for d := range answers {
+			if got[d.MessageId] = true; d.Type == "result" {
+				return
+			}
+		}
+	})
+	const bad = 3
+	for i := range bad {
+		p.send(q, amqp.Publishing{Body: []byte("bad"), ReplyTo: fmt.Sprintf("%s.@@@.%d", directReply, i)})
+		j := r.next()
+		if err := j.Reply(ctx, cmd.Result{Job: "bad"}); err != nil {
+			t.Fatalf("reply to nobody: %v", err)
+		}
+		settle(t, j, cmd.Ack)
+	}
+	close(ended)
+	if err := stream.Flush(ctx); err != nil {
+		t.Errorf("flush: %v", err)
+	}
+	if err := good.Reply(ctx, cmd.Result{Job: "good"}); err != nil {
+		t.Errorf("reply: %v", err)
+	}
+	settle(t, good, cmd.Ack)
+	stream.Close()
+	if t.Failed() {
+		p.conn.Close()
+	}
+	working.Wait()
+	if n := r.log.count("nobody takes the reply"); n != bad || len(got) != sent+1 {
+		t.Errorf("%d replies were given up, %d messages of %d came", n, len(got), sent+1)
+	}
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.expect(q)
+}

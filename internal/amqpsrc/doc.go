@@ -12,6 +12,7 @@
 //	reply.go       results, to reply_to and to the results queue
 //	stream.go      output, to reply_to as it comes
 //	refusals.go    which reply_to stores nothing
+//	direct.go      direct reply-tos, and those over which the broker ends a connection
 //	again.go       the queues in which messages wait to be tried again
 //	deadletter.go  what a dead letter looks like, and when it is stored
 //	link.go        one connection: dial, watchdog, close

@@ -107,5 +107,15 @@ func (p *publisher) attempt(ctx context.Context, k keeping, may func() bool) err
 	if k.patience != nil {
 		patience = k.patience()
 	}
-	return p.publish(ctx, k.queue, k.message, patience, may)
+	if p.suspects.has(k.queue) {
+		if !may() {
+			return cmd.ErrDeliveryLost
+		}
+		return p.alone(ctx, k.queue, k.message)
+	}
+	err := p.publish(ctx, k.queue, k.message, patience, may)
+	if errors.Is(err, errLine) {
+		p.suspects.add(k.queue)
+	}
+	return err
 }

@@ -40,6 +40,7 @@ type publisher struct {
 
 	replies   chan struct{} // one token for each reply that holds an outlet, or wants one
 	refusals  refusals
+	suspects  suspects
 	recording cmd.Gate     // closed while results cannot be stored
 	dropped   atomic.Int64 // replies that nobody took
 	streams   sync.WaitGroup

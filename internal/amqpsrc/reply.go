@@ -22,15 +22,6 @@ const appID = "docker-dispatch"
 // answers must not hold up the queue for ever. See refusals.
 const impatience = time.Minute
 
-// fleeting is how often an answer to a direct reply-to is sent that is not confirmed. The broker ends our connection
-// over one that is malformed, and one that was real is gone with a broker that was restarted.
-const fleeting = 2
-
-// isDirect tells whether a queue is a direct reply-to: no queue, but the other end of a channel. Brokers
-// before 4.2 answer a mandatory message there that it cannot be routed, though it is delivered; newer
-// ones never do.
-func isDirect(queue string) bool { return strings.HasPrefix(queue, directReply) }
-
 // own tells whether a queue is one of ours: what were published there would be taken for a command, or
 // for a dead letter.
 func (c *Config) own(queue string) bool {
@@ -86,17 +77,13 @@ func (r replier) result(res cmd.Result) func(int) amqp.Publishing {
 
 // reply publishes a result to the message's reply_to. See cmd.Job.Reply.
 func (r replier) reply(ctx context.Context, res cmd.Result) error {
-	p, lost := r.publisher, 0
+	p := r.publisher
 	err := p.keep(ctx, r.messageID, keeping{
 		what: "reply", queue: r.to, message: r.result(res), lost: r.lost, patience: func() time.Duration { return p.refusals.patience(r.to) },
 		// A reply_to that does not confirm must not keep all outlets from dead letters and results.
 		turns: p.replies,
 		vain: func(err error) bool {
-			if errors.Is(err, errLine) && isDirect(r.to) {
-				lost++
-				return lost == fleeting
-			}
-			return errors.Is(err, errUnroutable) || p.refusals.vain(r.to, err)
+			return errors.Is(err, errUnroutable) || errors.Is(err, errMalformed) || p.refusals.vain(r.to, err)
 		},
 	})
 	if vain, ok := errors.AsType[*vainError](err); ok {

@@ -30,8 +30,6 @@ type stream struct {
 	sent  []sent // the unconfirmed, oldest first
 	bytes int    // that their bodies hold
 	gone  bool   // nobody takes the messages: they are dropped
-
-	lost int // how often a connection has ended since the last confirm
 }
 
 // sent is a message that the broker has not confirmed.
@@ -113,11 +111,9 @@ func (s *stream) run(ctx context.Context) {
 		}
 		p.log.Debug("stream of a reply interrupted", "message_id", s.messageID, "error", err)
 		switch {
-		case errors.Is(err, errLine) && isDirect(s.to) && len(s.sent) > 0:
-			if s.lost++; s.lost == fleeting {
-				s.drop(err)
-			}
-		case p.refusals.vain(s.to, err):
+		case errors.Is(err, errLine) && len(s.sent) > 0:
+			p.suspects.add(s.to)
+		case errors.Is(err, errMalformed), p.refusals.vain(s.to, err):
 			s.drop(err)
 		}
 		if !sleep(ctx, wait.next()) {
@@ -128,6 +124,13 @@ func (s *stream) run(ctx context.Context) {
 
 // connected opens an outlet and serves the stream there, until that is of no more use.
 func (s *stream) connected(ctx context.Context) error {
+	if len(s.sent) > 0 && s.publisher.suspects.has(s.to) {
+		first := s.sent[0].message
+		if err := s.publisher.alone(ctx, s.to, func(int) amqp.Publishing { return first }); err != nil {
+			return err
+		}
+		s.stored()
+	}
 	l, err := s.publisher.current(ctx)
 	if err != nil {
 		return err
@@ -187,14 +190,11 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 				return err
 			default:
 				refusals.stored(s.to)
-				s.bytes -= len(s.sent[0].message.Body)
-				s.sent[0] = sent{} // the array outlives it
-				s.sent = s.sent[1:]
+				s.stored()
 			}
 			if !clean {
 				return errLine
 			}
-			s.lost = 0
 			timer.Reset(impatience)
 		case done := <-flushes:
 			close(done)
@@ -211,6 +211,13 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// stored forgets the oldest message.
+func (s *stream) stored() {
+	s.bytes -= len(s.sent[0].message.Body)
+	s.sent[0] = sent{} // the array outlives it
+	s.sent = s.sent[1:]
 }
 
 func (s *stream) add(m amqp.Publishing) {

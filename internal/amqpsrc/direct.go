@@ -1,0 +1,90 @@
+package amqpsrc
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// errMalformed is the end of a message to a direct reply-to that is none: brokers end the connection over it,
+// with all that others have on it.
+var errMalformed = errors.New("the broker ends the connection over it")
+
+// isDirect tells whether a queue is a direct reply-to: no queue, but the other end of a channel. Brokers
+// before 4.2 answer a mandatory message there that it cannot be routed, though it is delivered; newer
+// ones never do.
+func isDirect(queue string) bool { return strings.HasPrefix(queue, directReply) }
+
+// suspects are the direct reply-tos for which a message was under way when a connection ended. Each is sent to
+// over a connection of its own, until that goes well: so none is blamed for another, or for the network, and
+// none ends the connection of others twice.
+type suspects struct {
+	mu    sync.Mutex
+	since map[string]time.Time // guarded by mu
+}
+
+// add makes a queue suspect, where it is a direct reply-to.
+func (s *suspects) add(queue string) {
+	if !isDirect(queue) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	for q, at := range s.since {
+		if now.Sub(at) > stale {
+			delete(s.since, q)
+		}
+	}
+	if s.since == nil {
+		s.since = make(map[string]time.Time)
+	}
+	s.since[queue] = now
+}
+
+func (s *suspects) remove(queue string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.since, queue)
+}
+
+func (s *suspects) has(queue string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.since[queue]
+	return ok
+}
+
+// alone sends a message to a suspect. errMalformed: it is guilty. Any other error says nothing of it.
+func (p *publisher) alone(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing) error {
+	if _, err := p.current(ctx); err != nil { // as long as the broker is away there is nothing to try
+		return err
+	}
+	l := new(line)
+	l.unblocked.Set(true)
+	var o *outlet
+	link, err := p.dialer.open(ctx, "reply", func(k *link) (err error) {
+		l.link = k
+		o, err = l.open(1)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err, _ = l.send(ctx, o, queue, make(link.Config.FrameSize), shortly)
+	p.dialer.part(link, err == nil)
+	switch {
+	case err == nil:
+		p.suspects.remove(queue)
+	case errors.Is(err, errLine):
+		p.suspects.add(queue)
+		return errMalformed
+	case errors.Is(err, errUnanswered): // it blocks, or is slow
+		return errLine
+	}
+	return err
+}
