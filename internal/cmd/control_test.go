@@ -96,6 +96,9 @@ func TestJobRef(t *testing.T) {
 			synctest.Wait()
 			b.attempt = 2
 			b.send("next", "id", false, retried).want(Ack, ReasonCancelled)
+			if r := b.result(); r.Command != "run" || r.Attempt != 2 {
+				t.Errorf("result %+v", r)
+			}
 		})
 	})
 }

@@ -76,12 +76,12 @@ func (t *task) decode(j Job) {
 			t.cmd, t.invalid = nil, fmt.Errorf("the message could not be decoded: panic: %v", v)
 		}
 	}()
-	if j.Copy == "" && !j.Control && t.pool.jobs.cancelled(t.identity) { // a dead letter that is sent again is meant
-		t.invalid = errCancelled
-		return
-	}
 	t.cmd, t.invalid = Check(j.Body, t.pool.MaxMessage, j.ReplyTo != "", t.pool.Policy)
 	if t.invalid != nil {
+		return
+	}
+	if j.Copy == "" && !j.Control && t.pool.jobs.cancelled(t.identity) { // a dead letter that is sent again is meant
+		t.invalid = errCancelled
 		return
 	}
 	if j.Control && !shortly(t.cmd) {
