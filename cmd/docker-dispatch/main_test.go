@@ -95,6 +95,7 @@ func TestUsageErrors(t *testing.T) {
 		{"-q x --pull maybe", `--pull "maybe": not one of missing, always, never`, explain},
 		{"-q x --declare stream", `--declare "stream": not one of quorum, classic`, explain},
 		{"-q x --dead-letter x", "--dead-letter x is the queue itself; what cannot be carried out would go round for ever", "name another queue, or none"},
+		{"-q x --control x.retry.5", "--control x.retry.5 is a queue in which messages of x may wait for their next attempt", "name another queue"},
 		{"-q x a b c", "3 addresses given; at most two are taken: dockerHostAddr amqpAddr", "options may stand anywhere, but each value belongs right behind its option"},
 		{"amqp://u:secret@h /run/docker.sock -q x", "the first address is the broker's; the Docker Engine's comes first",
 			"docker-dispatch [options] dockerHostAddr amqpAddr, for example /var/run/docker.sock amqp://u:xxxxx@h"},

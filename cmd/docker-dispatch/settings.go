@@ -217,6 +217,11 @@ func (s *settings) validate() error {
 	if s.results != "" && (s.results == s.queue || s.results == s.deadLetter) {
 		return usageError(fmt.Sprintf("--results %s is a queue that has another use here; the results would be taken for messages", s.results), "name another queue")
 	}
+	for _, o := range []struct{ option, value string }{{"--dead-letter", s.deadLetter}, {"--control", s.control}, {"--results", s.results}} {
+		if strings.HasPrefix(o.value, s.queue+".retry.") {
+			return usageError(fmt.Sprintf("%s %s is a queue in which messages of %s may wait for their next attempt", o.option, o.value, s.queue), "name another queue")
+		}
+	}
 	for _, o := range []struct {
 		option, value string
 		allowed       []string
