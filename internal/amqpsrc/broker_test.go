@@ -1272,3 +1272,40 @@ func TestReplyToMalformed(t *testing.T) {
 	r.close()
 	p.expect(q)
 }
+
+// A result that is larger than the broker takes is stored without the captured output.
+func TestLargeResult(t *testing.T) {
+	limit := func(bytes int) { // kept in one place by brokers before 3.13, in the other since
+		rabbitmqctl(t, "eval", fmt.Sprintf("application:set_env(rabbit, max_message_size, %d), persistent_term:put(max_message_size, %[1]d).", bytes))
+	}
+	p := newPeer(t)
+	q := p.queue("classic")
+	for _, name := range []string{q + "-results", q + "-answers"} {
+		p.declare(name, "classic")
+		t.Cleanup(func() { p.delete(name) })
+	}
+	limit(1 << 20)
+	t.Cleanup(func() { limit(16 << 20) })
+	p.send(q, amqp.Publishing{Body: []byte("m"), ReplyTo: q + "-answers"})
+	r := start(t, q, func(c *Config) { c.Results = q + "-results" })
+	j := r.next()
+	res := cmd.Result{Job: "m", Stdout: strings.Repeat("x", 2<<20), StdoutBytes: 2 << 20}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := errors.Join(j.Reply(ctx, res), j.Record(ctx, res)); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, j, cmd.Ack)
+	for _, name := range []string{q + "-results", q + "-answers"} {
+		d, ok, err := p.ch.Get(name, true)
+		if err != nil || !ok {
+			t.Fatalf("nothing in %s: %v", name, err)
+		}
+		if e, err := cmd.DecodeEvent(d.Body); err != nil || e.Result == nil || e.Result.Stdout != "" || e.Result.StdoutBytes != 2<<20 {
+			t.Errorf("%s: %v %.200s", name, err, d.Body)
+		}
+	}
+	if n := r.log.count("larger than the broker takes"); n != 2 {
+		t.Errorf("logged %d times", n)
+	}
+}

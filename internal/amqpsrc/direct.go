@@ -60,7 +60,7 @@ func (s *suspects) has(queue string) bool {
 }
 
 // alone sends a message to a suspect. errMalformed: it is guilty. Any other error says nothing of it.
-func (p *publisher) alone(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing) error {
+func (p *publisher) alone(ctx context.Context, queue string, message func(frameMax int) amqp.Publishing) error {
 	if _, err := p.current(ctx); err != nil { // as long as the broker is away there is nothing to try
 		return err
 	}
@@ -75,7 +75,7 @@ func (p *publisher) alone(ctx context.Context, queue string, make func(frameMax 
 	if err != nil {
 		return err
 	}
-	err, _ = l.send(ctx, o, queue, make(link.Config.FrameSize), shortly)
+	err, _ = l.send(ctx, o, queue, message(link.Config.FrameSize), shortly)
 	p.dialer.part(link, err == nil)
 	switch {
 	case err == nil:

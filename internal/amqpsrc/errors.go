@@ -143,6 +143,12 @@ func (e *brokerError) Error() string {
 
 func (e *brokerError) Unwrap() error { return e.cause }
 
+// tooLarge tells whether the broker refused a message for its size, whatever else happens.
+func tooLarge(err error) bool {
+	c := code(err)
+	return c == amqp.PreconditionFailed || c == amqp.ContentTooLarge
+}
+
 var ackTimeout = regexp.MustCompile(`timed out.*?(\d+) ms`)
 
 // ackTimedOut tells whether the broker ended a channel because a delivery was not acked in time, and

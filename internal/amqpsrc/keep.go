@@ -82,7 +82,7 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 				return ctx.Err()
 			}
 			continue
-		case code(err) == amqp.PreconditionFailed, code(err) == amqp.ContentTooLarge:
+		case tooLarge(err):
 			delay = hopeless/2 + rand.N(hopeless/2)
 			level = slog.LevelError
 		}

@@ -28,8 +28,7 @@ const (
 // vain tells whether to go on is in vain, since the queue has stored nothing for too long, or will not store the
 // message whatever happens. err is why it has not.
 func (r *refusals) vain(queue string, err error) bool {
-	switch code(err) {
-	case amqp.AccessRefused, amqp.PreconditionFailed, amqp.ContentTooLarge:
+	if code(err) == amqp.AccessRefused || tooLarge(err) {
 		return true
 	}
 	unanswered := errors.Is(err, errUnanswered)

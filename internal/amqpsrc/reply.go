@@ -66,6 +66,24 @@ func eventID(job, what string) string {
 	return job + "/" + what
 }
 
+// keep keeps a result; without its captured output where that makes it larger than the broker takes.
+func (r replier) keep(ctx context.Context, res cmd.Result, k keeping) error {
+	p := r.publisher
+	k.message, k.lost = r.result(res), r.lost
+	captured := len(res.Stdout)+len(res.Stderr) > 0
+	whole := k
+	whole.vain = func(err error) bool { return captured && tooLarge(err) || k.vain(err) }
+	err := p.keep(ctx, r.messageID, whole)
+	if vain, ok := errors.AsType[*vainError](err); !ok || !captured || !tooLarge(vain.error) {
+		return err
+	}
+	p.log.Warn(k.what+" larger than the broker takes: stored without the captured output; a smaller --capture helps",
+		"message_id", r.messageID, "to", clip(k.queue, 255), "error", err)
+	res.Stdout, res.Stderr = "", ""
+	k.message = r.result(res)
+	return p.keep(ctx, r.messageID, k)
+}
+
 func (r replier) result(res cmd.Result) func(int) amqp.Publishing {
 	what := "result"
 	if res.Retrying {
@@ -78,8 +96,8 @@ func (r replier) result(res cmd.Result) func(int) amqp.Publishing {
 // reply publishes a result to the message's reply_to. See cmd.Job.Reply.
 func (r replier) reply(ctx context.Context, res cmd.Result) error {
 	p := r.publisher
-	err := p.keep(ctx, r.messageID, keeping{
-		what: "reply", queue: r.to, message: r.result(res), lost: r.lost, patience: func() time.Duration { return p.refusals.patience(r.to) },
+	err := r.keep(ctx, res, keeping{
+		what: "reply", queue: r.to, patience: func() time.Duration { return p.refusals.patience(r.to) },
 		// A reply_to that does not confirm must not keep all outlets from dead letters and results.
 		turns: p.replies,
 		vain: func(err error) bool {
@@ -105,9 +123,8 @@ func (p *publisher) unheard(r replier, err error) {
 // there again. See cmd.Job.Record.
 func (r replier) record(ctx context.Context, res cmd.Result) error {
 	p := r.publisher
-	err := p.keep(ctx, r.messageID, keeping{
-		what: "result", queue: p.config.Results, message: r.result(res), lost: r.lost,
-		declare: p.declareResults,
+	err := r.keep(ctx, res, keeping{
+		what: "result", queue: p.config.Results, declare: p.declareResults,
 		vain: func(err error) bool {
 			if !errors.Is(err, errLine) && p.recording.Set(false) {
 				p.log.Error("results cannot be stored; no messages are taken until they can", "queue", p.config.Results)
