@@ -53,6 +53,12 @@ Example: an option was mistyped; the right message was sent since, and the wrong
 // noneComes is how long no dead letter comes before the broker is asked whether there are more.
 const noneComes = time.Second
 
+// barren is how often in a row the broker may say that there are more, and send none.
+const barren = 5
+
+// mostUnacked is the largest prefetch there is. Without one a quorum queue holds back what is beyond 2000.
+const mostUnacked = 65535
+
 // counting is how often a quorum queue may have had a dead letter back before list says so: RabbitMQ 4.0 to
 // 4.2 count each look, and drop what was looked at 20 times unless the queue has another limit.
 const counting = 10
@@ -149,30 +155,33 @@ func (m *morgue) chosen(r amqpsrc.Received) bool {
 }
 
 // each hands over the dead letters that are there at the start, in order, until one is an error or ctx ends.
+// A *hinted error says that the broker holds some back.
 func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amqpsrc.Received, n int, do func(amqpsrc.Received) error) error {
 	timer := time.NewTimer(noneComes)
 	defer timer.Stop()
-	for range n {
-		for got := false; !got; {
-			timer.Reset(noneComes)
-			select {
-			case r, ok := <-in:
-				if !ok {
-					return cmp.Or(client.Err(), fmt.Errorf("queue %s was deleted", plainLine(m.from)))
-				}
-				got = true
-				if err := do(r); err != nil {
-					return err
-				}
-			case <-timer.C:
-				// Another consumer may have taken some, or their time was over.
-				left, err := client.Ready(ctx, m.from)
-				if err != nil || left == 0 {
-					return err
-				}
-			case <-ctx.Done():
-				return context.Cause(ctx)
+	for got, none := 0, 0; got < n; {
+		timer.Reset(noneComes)
+		select {
+		case r, ok := <-in:
+			if !ok {
+				return cmp.Or(client.Err(), fmt.Errorf("queue %s was deleted", plainLine(m.from)))
 			}
+			got, none = got+1, 0
+			if err := do(r); err != nil {
+				return err
+			}
+		case <-timer.C:
+			// Another consumer may have taken some, or their time was over.
+			left, err := client.Ready(ctx, m.from)
+			if err != nil || left == 0 {
+				return err
+			}
+			if none++; none == barren {
+				return &hinted{fmt.Sprintf("the broker sends no more of %s: %s came, and %d are still there", plainLine(m.from), counted(got, "message"), left),
+					"it has a consumer that goes first, or holds more than one look can show; --all takes more than that, a part at a time", exitFailed}
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 	return nil
@@ -193,7 +202,7 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 		shown = append(shown, letterOf(r, time.Now()))
 		return nil
 	})
-	if err != nil {
+	if _, short := errors.AsType[*hinted](err); err != nil && !short {
 		return err
 	}
 	if m.format == "json" {
@@ -204,7 +213,7 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 				return err
 			}
 		}
-	} else {
+	} else if len(shown) > 0 {
 		w := tabwriter.NewWriter(m.process.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprint(w, "ID\tAGE\tREASON\tWHAT\tERROR\n")
 		for _, l := range shown {
@@ -218,12 +227,20 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: %s is a quorum queue that has had messages back %d times or more; RabbitMQ before 4.3 counts each list, "+
 			"and drops a message at the queue's delivery-limit (20 since 4.0): set that to -1 by a policy\n", plainLine(m.from), counting)
 	}
-	return nil
+	return err
 }
 
-// whole consumes all dead letters without a limit, and waits until those that were not acked are back.
+// whole consumes all dead letters at once, and waits until those that were not acked are back.
 func (m *morgue) whole(ctx context.Context, client *amqpsrc.Client, n int, do func(amqpsrc.Received) error) error {
-	return m.consuming(ctx, client, 0, func(in <-chan amqpsrc.Received) error { return m.each(ctx, client, in, n, do) })
+	return m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error { return m.each(ctx, client, in, n, do) })
+}
+
+// holding is the prefetch by which all of n messages come.
+func holding(n int) int {
+	if n > mostUnacked {
+		return 0 // no limit, which a classic queue takes at its word
+	}
+	return n
 }
 
 // consuming has a consumer while do works. A signal does not end it: what do is about has to be acked.
@@ -312,7 +329,7 @@ func ageText(d time.Duration) string {
 func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do func([]amqpsrc.Received) error) error {
 	var chosen []amqpsrc.Received
 	found := make(map[string]bool)
-	return m.consuming(ctx, client, 0, func(in <-chan amqpsrc.Received) error {
+	return m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
 		err := m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
 			if m.chosen(r) {
 				chosen = append(chosen, r)

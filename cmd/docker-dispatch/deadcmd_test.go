@@ -109,6 +109,50 @@ func TestDeadList(t *testing.T) {
 	}
 }
 
+// A quorum queue that is asked for no prefetch sends 2000, and then none.
+func TestDeadMany(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	const many = 2100
+	l.bury("quorum", l.letters(many)...)
+	if n := strings.Count(l.listed(), "\n"); n != many {
+		t.Errorf("%d are listed", n)
+	}
+	if out := l.succeeds("", "dead", "replay", "-q", l.queue, "0", fmt.Sprint(many-1)); out != "2 messages put back\n" {
+		t.Errorf("stdout %q", out)
+	}
+}
+
+// Where the broker serves another consumer only, that is said.
+func TestDeadHeldBack(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	dead := l.queue + ".dead"
+	l.withChannel(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclare(dead, true, false, false, false, amqp.Table{"x-single-active-consumer": true})
+		if err != nil {
+			return err
+		}
+		for _, p := range l.letters(3) {
+			if err := ch.Publish("", dead, true, false, p); err != nil {
+				return err
+			}
+		}
+		if err := ch.Qos(1, 0, false); err != nil {
+			return err
+		}
+		if _, err := ch.Consume(dead, "first", false, false, false, false, nil); err != nil {
+			return err
+		}
+		l.eventually("one is taken", func() bool { return l.ready(dead) == 2 })
+		stdout, stderr := l.fails(exitFailed, "", "dead", "list", "-q", l.queue)
+		if stdout != "" || !strings.Contains(stderr, "the broker sends no more of "+dead+": 0 messages came, and 2 are still there") {
+			t.Errorf("stdout %q, stderr:\n%s", stdout, stderr)
+		}
+		return nil
+	})
+}
+
 // replay puts messages back as they were, but for the mark of the copy; the others stay in order.
 func TestDeadReplay(t *testing.T) {
 	t.Parallel()
