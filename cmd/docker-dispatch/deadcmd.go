@@ -198,10 +198,13 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 		return nil
 	}
 	var shown []letter
-	err = m.whole(ctx, client, n, func(r amqpsrc.Received) error {
-		shown = append(shown, letterOf(r, time.Now()))
-		return nil
+	err = m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
+		return m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
+			shown = append(shown, letterOf(r, time.Now()))
+			return nil
+		})
 	})
+	m.returned(ctx, client, len(shown))
 	if _, short := errors.AsType[*hinted](err); err != nil && !short {
 		return err
 	}
@@ -230,9 +233,25 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 	return err
 }
 
-// whole consumes all dead letters at once, and waits until those that were not acked are back.
-func (m *morgue) whole(ctx context.Context, client *amqpsrc.Client, n int, do func(amqpsrc.Received) error) error {
-	return m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error { return m.each(ctx, client, in, n, do) })
+// returned waits until the queue has so many messages back, or no more come. A quorum queue appends them to its
+// log again, some while behind the end of their consumer; until then it looks empty.
+func (m *morgue) returned(ctx context.Context, client *amqpsrc.Client, n int) {
+	tick := time.NewTicker(noneComes / 10)
+	defer tick.Stop()
+	for before, same := -1, 0; same < 10; {
+		ready, err := client.Ready(ctx, m.from)
+		if err != nil || ready >= n {
+			return
+		}
+		if same++; ready != before {
+			before, same = ready, 0
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // holding is the prefetch by which all of n messages come.
@@ -328,12 +347,15 @@ func ageText(d time.Duration) string {
 // none has ends it before.
 func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do func([]amqpsrc.Received) error) error {
 	var chosen []amqpsrc.Received
+	others := 0
 	found := make(map[string]bool)
-	return m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
+	err := m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
 		err := m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
 			if m.chosen(r) {
 				chosen = append(chosen, r)
 				found[idOf(r)], found[r.DeadLetter().Copy] = true, true
+			} else {
+				others++
 			}
 			return nil
 		})
@@ -348,6 +370,8 @@ func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do fun
 		}
 		return do(chosen)
 	})
+	m.returned(ctx, client, others)
+	return err
 }
 
 // replay sends the chosen ones to their queue, and acks each when the broker has stored it there.
