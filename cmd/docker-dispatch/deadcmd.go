@@ -154,6 +154,16 @@ func (m *morgue) chosen(r amqpsrc.Received) bool {
 	return m.all || slices.Contains(m.ids, idOf(r)) && idOf(r) != "-" || slices.Contains(m.ids, r.DeadLetter().Copy) && r.DeadLetter().Copy != ""
 }
 
+// count returns how many dead letters there are. It warns of those that it cannot know of.
+func (m *morgue) count(ctx context.Context, client *amqpsrc.Client) (n int, err error) {
+	n, consumers, err := client.Ready(ctx, m.from)
+	if consumers > 0 {
+		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: %s has %s, such as another docker-dispatch dead; what it holds is not seen here\n",
+			plainLine(m.from), counted(consumers, "consumer"))
+	}
+	return n, err
+}
+
 // each hands over the dead letters that are there at the start, in order, until one is an error or ctx ends.
 // A *hinted error says that the broker holds some back.
 func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amqpsrc.Received, n int, do func(amqpsrc.Received) error) error {
@@ -164,7 +174,10 @@ func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amq
 		select {
 		case r, ok := <-in:
 			if !ok {
-				return cmp.Or(client.Err(), fmt.Errorf("queue %s was deleted", plainLine(m.from)))
+				if _, _, err := client.Ready(ctx, m.from); err != nil { // the queue is gone, or the connection
+					return err
+				}
+				return fmt.Errorf("the broker has ended the consumer of %s", plainLine(m.from))
 			}
 			got, none = got+1, 0
 			if err := do(r); err != nil {
@@ -172,7 +185,7 @@ func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amq
 			}
 		case <-timer.C:
 			// Another consumer may have taken some, or their time was over.
-			left, err := client.Ready(ctx, m.from)
+			left, _, err := client.Ready(ctx, m.from)
 			if err != nil || left == 0 {
 				return err
 			}
@@ -189,7 +202,7 @@ func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amq
 
 // list shows all dead letters. They go back in order when the consumer ends.
 func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
-	n, err := client.Ready(ctx, m.from)
+	n, err := m.count(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -239,7 +252,7 @@ func (m *morgue) returned(ctx context.Context, client *amqpsrc.Client, n int) {
 	tick := time.NewTicker(noneComes / 10)
 	defer tick.Stop()
 	for before, same := -1, 0; same < 10; {
-		ready, err := client.Ready(ctx, m.from)
+		ready, _, err := client.Ready(ctx, m.from)
 		if err != nil || ready >= n {
 			return
 		}
@@ -376,7 +389,7 @@ func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do fun
 
 // replay sends the chosen ones to their queue, and acks each when the broker has stored it there.
 func (m *morgue) replay(ctx, now context.Context, client *amqpsrc.Client) error {
-	n, err := client.Ready(ctx, m.from)
+	n, err := m.count(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -492,7 +505,7 @@ func (r *replaying) stop() {
 
 // drop deletes the chosen ones.
 func (m *morgue) drop(ctx context.Context, client *amqpsrc.Client) error {
-	n, err := client.Ready(ctx, m.from)
+	n, err := m.count(ctx, client)
 	if err != nil {
 		return err
 	}

@@ -158,6 +158,32 @@ func TestDeadHeldBack(t *testing.T) {
 	})
 }
 
+// What another consumer has is not said to be nowhere.
+func TestDeadHeldByAnother(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.bury("classic", l.letters(2)...)
+	tty := newTerminal(t)
+	c := l.subcommand("dead", "drop", "-q", l.queue, "1")
+	c.Stdin, c.Stderr = tty.slave, tty.slave
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tty.await("for good? [y/N] ")
+	stdout, stderr, code := outcome(t, l.subcommand("dead", "list", "-q", l.queue))
+	if code != 0 || stdout != "" || !strings.Contains(stderr, "warning: "+l.queue+".dead has 1 consumer") {
+		t.Errorf("exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
+	}
+
+	// A connection that is lost meanwhile is not taken for the queue.
+	closeConnection(t, "docker-dispatch dead@", l.queue)
+	tty.typed("y\n")
+	c.Wait()
+	if n := strings.Count(l.listed(), "\n"); n != 2 {
+		t.Errorf("%d are left", n)
+	}
+}
+
 // replay puts messages back as they were, but for the mark of the copy; the others stay in order.
 func TestDeadReplay(t *testing.T) {
 	t.Parallel()

@@ -170,7 +170,7 @@ func (a *actor) gone(to amqpsrc.Message) {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if n, err := a.client.Ready(ctx, to.ReplyTo); err == nil {
+	if n, _, err := a.client.Ready(ctx, to.ReplyTo); err == nil {
 		a.t.Errorf("the queue of the answers is left behind, with %d messages", n)
 	}
 }

@@ -245,12 +245,13 @@ func (c *Client) DeleteQueue(ctx context.Context, queue string) error {
 	})
 }
 
-// Ready returns how many messages a queue holds that no consumer has.
-func (c *Client) Ready(ctx context.Context, queue string) (n int, err error) {
+// Ready returns how many messages a queue holds that no consumer has, and how many consumers it has, which
+// may hold others.
+func (c *Client) Ready(ctx context.Context, queue string) (n, consumers int, err error) {
 	err = c.call(ctx, queue, "configure", func(ch *amqp.Channel) error {
 		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the flags are not looked at
-		n = q.Messages
+		n, consumers = q.Messages, q.Consumers
 		return err
 	})
-	return n, err
+	return n, consumers, err
 }

@@ -61,8 +61,8 @@ func TestClientMessage(t *testing.T) {
 			if err := c.Publish(soon(t), q, m); err != nil {
 				t.Fatal(err)
 			}
-			if n, err := c.Ready(soon(t), q); n != 1 || err != nil {
-				t.Errorf("%d messages are ready (%v), want 1", n, err)
+			if n, consumers, err := c.Ready(soon(t), q); n != 1 || consumers != 0 || err != nil {
+				t.Errorf("%d messages are ready, with %d consumers (%v), want 1 with none", n, consumers, err)
 			}
 			in, err := c.Consume(soon(t), q, 1)
 			if err != nil {
@@ -293,7 +293,7 @@ func TestClientQueueDeleted(t *testing.T) {
 	if _, err := c.Consume(soon(t), q, 1); !errors.Is(err, ErrNoQueue) {
 		t.Errorf("Consume: %v", err)
 	}
-	if _, err := c.Ready(soon(t), q); !errors.Is(err, ErrNoQueue) {
+	if _, _, err := c.Ready(soon(t), q); !errors.Is(err, ErrNoQueue) {
 		t.Errorf("Ready: %v", err)
 	}
 	for range 2 { // declared twice it is the same
