@@ -9,6 +9,9 @@ import (
 	"os"
 )
 
+// byteOrder is what some editors begin a text in UTF-8 with.
+const byteOrder = "\ufeff"
+
 // A fileMessage is a message with the file that it stands in, and its number there.
 type fileMessage struct {
 	file string
@@ -53,6 +56,9 @@ func (p *invocation) messageFiles(ctx context.Context, names []string, limit int
 				m.file = "stdin"
 			}
 			in := bufio.NewReaderSize(r, 64<<10)
+			if mark, _ := in.Peek(len(byteOrder)); string(mark) == byteOrder {
+				in.Discard(len(mark))
+			}
 			for {
 				body, err := nextMessage(in, limit)
 				if len(body) > 0 {

@@ -224,11 +224,13 @@ func (s *stdinSource) read(ctx context.Context, messages chan<- []byte) {
 }
 
 // nextMessage reads one message: an object up to its closing brace, or, where something else
-// stands, what is left of the line, so that one fault costs one message. It keeps at most
-// limit+1 bytes of a message, enough to refuse it.
+// stands, what is left of the line, so that one fault costs one message. An object that is cut short
+// ends before the next one, where JSON cannot go on with that, so that it does not take all that follows with
+// it. It keeps at most limit+1 bytes of a message, enough to refuse it.
 func nextMessage(r *bufio.Reader, limit int) ([]byte, error) {
 	var m []byte
 	depth, quoted, escaped := 0, false, false
+	last := byte(0) // of the object, and no space
 	for {
 		c, err := r.ReadByte()
 		if err != nil {
@@ -238,8 +240,18 @@ func nextMessage(r *bufio.Reader, limit int) ([]byte, error) {
 			continue
 		}
 		object := depth > 0 || len(m) == 0 && c == '{'
-		if !object && c == '\n' {
+		switch {
+		case c == '\n' && !object:
 			return m, nil
+		case c == '\n' && quoted: // a fault, but perhaps no more than that
+			if next, _ := r.Peek(1); string(next) == "{" {
+				return m, nil
+			}
+		case c == '{' && depth > 0 && !quoted && last != ':' && last != ',' && last != '[':
+			return m, r.UnreadByte()
+		}
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			last = c
 		}
 		if len(m) <= limit {
 			m = append(m, c)

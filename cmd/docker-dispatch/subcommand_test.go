@@ -218,6 +218,15 @@ func TestCheck(t *testing.T) {
 	}
 	good := write("good", `{"Command": "run", "Image": "a"}`+"\n{\"Command\":\n\"stop\", \"Container\": \"c\"}{\"Command\": \"pull\", \"Image\": \"a\"}\n")
 	bad := write("bad", "{\"Command\": \"run\", \"Image\": \"a\"}\nrubbish\x1b[2J\n{\"Command\": \"run\", \"Image\": \"a\", \"Options\": {\"Privileged\": true}}\n")
+	// Cut short in the middle of a line: what follows is checked all the same.
+	cut := write("cut", "\ufeff"+strings.Repeat(`{"Command": "pull", "Image": "a"}
+{"Command": "run", "Image": "a
+{"Command": "pull", "Image": "a"}
+{"Command": "run", "Cmd": ["a",
+{"Command": "pull", "Image": "a", "Options": {"Platform": "{"}}
+{"Command": "run", "Image": "a", "Cmd": ["echo
+a"]}
+`, 2))
 	trust := write("trust", `{"Trust": true}`)
 	for _, tt := range []struct {
 		args   []string
@@ -231,6 +240,10 @@ func TestCheck(t *testing.T) {
 		{[]string{good, bad, "-"}, "{", 1, []string{bad + ":2: not JSON", bad + ":3: Options.Privileged: denied", "stdin:1: not JSON"}, "docker-dispatch: 7 messages checked, 3 faults\n"},
 		{[]string{bad, "--policy", trust}, "", 1, []string{bad + ":2: not JSON"}, "docker-dispatch: 3 messages checked, 1 fault\n"},
 		{[]string{"--max-message", "20"}, `{"Command": "pull", "Image": "a"}`, 1, []string{"stdin:1: the message is larger than the 20 bytes"}, "docker-dispatch: 1 message checked, 1 fault\n"},
+		{[]string{cut}, "", 1, []string{
+			cut + ":2: not JSON", cut + ":4: not JSON", cut + ":5: not JSON: line 2, column 1: invalid character '\\n'",
+			cut + ":7: not JSON", cut + ":9: not JSON", cut + ":10: not JSON",
+		}, "docker-dispatch: 10 messages checked, 6 faults\n"},
 		{nil, "", 0, nil, "docker-dispatch: 0 messages checked, 0 faults\n"},
 		{[]string{dir}, "", 1, nil, "docker-dispatch: error: " + dir + ": cannot be read: read " + dir + ": is a directory\n"},
 	} {
