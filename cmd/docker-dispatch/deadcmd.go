@@ -100,6 +100,7 @@ func (p *invocation) deadLetters() error {
 		return causeOr(ctx, err)
 	}
 	defer m.close(client)
+	m.cutAt(now, client)
 	switch m.verb {
 	case "list":
 		err = m.list(ctx, client)

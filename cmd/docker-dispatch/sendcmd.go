@@ -114,6 +114,7 @@ func (p *invocation) sendAll() error {
 		return causeOr(ctx, err)
 	}
 	defer s.close(client)
+	s.cutAt(now, client)
 	return s.run(ctx, now, client, first, messages)
 }
 

@@ -51,6 +51,9 @@ func (p *invocation) parse(fs *flag.FlagSet) (rest []string, err error) {
 		if fs.NArg() == 0 {
 			return rest, nil
 		}
+		if i := len(args) - fs.NArg() - 1; i >= 0 && args[i] == "--" {
+			return append(rest, fs.Args()...), nil
+		}
 		rest = append(rest, fs.Arg(0))
 		args = fs.Args()[1:]
 	}
@@ -133,6 +136,11 @@ func (b *broker) explain(err error) error {
 		return &hinted{err.Error(), "is the broker running there? --amqp or AMQP_URL gives its address", exitFailed}
 	}
 	return err
+}
+
+// cutAt cuts a connection when ctx ends. Nothing else ends a write to a broker that does not read.
+func (b *broker) cutAt(ctx context.Context, c *amqpsrc.Client) {
+	context.AfterFunc(ctx, func() { _ = c.Close(ctx) })
 }
 
 // close ends a connection, in order where that is quick.

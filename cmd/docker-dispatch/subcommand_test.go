@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -296,6 +298,16 @@ func TestSend(t *testing.T) {
 	if got := l.get(l.queue); len(got) != 1 || got[0].MessageId != "nightly" || got[0].ReplyTo != "answers" {
 		t.Errorf("stored: %+v", got)
 	}
+	dashed := filepath.Dir(file) + "/-x"
+	if err := os.WriteFile(dashed, []byte(one), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := l.subcommand("send", "-q", l.queue, "--", "jobs.json", "-x")
+	c.Dir = filepath.Dir(file)
+	if stdout, stderr, _ := outcome(t, c); stdout != "3 messages stored in "+l.queue+"\n" {
+		t.Errorf("stdout %q, stderr %q", stdout, stderr)
+	}
+	l.get(l.queue)
 	if out := l.succeeds("rubbish\n{}\n", "send", "-q", l.queue, "--no-check"); out != "2 messages stored in "+l.queue+"\n" {
 		t.Errorf("stdout %q", out)
 	}
@@ -453,5 +465,54 @@ func TestSendInterrupted(t *testing.T) {
 	}
 	if !strings.Contains(stderr.String(), "3 messages stored in") || !strings.Contains(stderr.String(), "error: interrupted") {
 		t.Errorf("stderr:\n%s", stderr.String())
+	}
+}
+
+// A second signal ends it also where the broker does not read what is sent.
+func TestSendStalled(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	u, err := url.Parse(l.amqpURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := newFaultyProxy("tcp", "127.0.0.1:0", "tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.close)
+	u.Host = proxy.ln.Addr().String()
+	c := l.subcommand("send", "--no-check", "-q", l.queue, "--amqp", u.String())
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(stdin, "first")
+	l.eventually("the first is stored", func() bool { return l.ready(l.queue) == 1 })
+	proxy.stall(1, toServer)
+	line := bytes.Repeat([]byte("x"), 1<<20)
+	line[len(line)-1] = '\n'
+	for range 66 { // more than it keeps: it is writing then
+		if _, err := stdin.Write(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	signal := time.NewTicker(2 * sameSignal)
+	defer signal.Stop()
+	for began := time.Now(); ; {
+		select {
+		case <-signal.C:
+			c.Process.Signal(os.Interrupt)
+		case err := <-ended:
+			if took := time.Since(began); took > lastAcks {
+				t.Errorf("it took %v to end (%v)", took, err)
+			}
+			return
+		}
 	}
 }
