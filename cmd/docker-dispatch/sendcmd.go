@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -56,6 +57,7 @@ type sending struct {
 	id, reply string
 	noCheck   bool
 	limit     size
+	typed     bool // messages are typed on a terminal, which a line of progress would be in the way of
 
 	stored atomic.Int64
 	failed chan struct{} // closed when a message was not stored: no more are sent
@@ -99,6 +101,7 @@ func (p *invocation) sendAll() error {
 	}
 	ctx, now, stop := p.interrupts()
 	defer stop()
+	s.typed = isTerminal(p.stdin) && (len(files) == 0 || slices.Contains(files, "-"))
 	messages, err := p.messageFiles(ctx, files, int(s.limit))
 	if err != nil {
 		return err
@@ -160,7 +163,7 @@ func (s *sending) run(ctx, now context.Context, client *amqpsrc.Client, first []
 		return nil
 	}
 	s.faults.print(s.process.stderr)
-	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s, %d not stored, %d of which nobody knows; nothing behind these was sent\n",
+	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s, %d not stored, and of %d nobody knows; nothing behind these was sent\n",
 		counted(stored, "message"), plainLine(s.queue), s.faults.notStored, s.faults.unknown)
 	if stopped == nil {
 		stopped = s.faults.list[0].err
@@ -270,7 +273,7 @@ func (s *sending) collect(now context.Context, under <-chan posted, room <-chan 
 
 // progress shows how far it is, until done is closed.
 func (s *sending) progress(line *statusLine, done <-chan struct{}) {
-	if !line.terminal {
+	if !line.terminal || s.typed {
 		return
 	}
 	defer line.clear()

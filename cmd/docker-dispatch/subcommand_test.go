@@ -336,7 +336,7 @@ func TestSendNotStored(t *testing.T) {
 	l := newLab(t)
 	one := `{"Command": "pull", "Image": "one"}`
 	_, stderr := l.fails(exitFailed, one+one, "send", "-q", l.queue+".nosuch")
-	for _, want := range []string{"stdin:1: no such queue: ", "0 messages stored in " + l.queue + ".nosuch, 1 not stored, 0 of which nobody knows", "hint: check the name"} {
+	for _, want := range []string{"stdin:1: no such queue: ", "0 messages stored in " + l.queue + ".nosuch, 1 not stored, and of 0 nobody knows", "hint: check the name"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr lacks %q:\n%s", want, stderr)
 		}
@@ -437,6 +437,28 @@ func TestSendProgress(t *testing.T) {
 	}
 	if stdout.String() != "1 message stored in "+l.queue+"\n" {
 		t.Errorf("stdout %q", stdout.String())
+	}
+}
+
+// The line is not in the way of a person who types messages.
+func TestSendTyped(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	tty := newTerminal(t)
+	c := l.subcommand("send", "-q", l.queue)
+	c.Stdin, c.Stderr = tty.slave, tty.slave
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tty.await("Ctrl-D on a line of its own ends them")
+	tty.typed(`{"Command": "pull", "Image": "one"}` + "\n")
+	l.eventually("it is stored", func() bool { return l.ready(l.queue) == 1 })
+	tty.typed("\x04")
+	if err := c.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if s := tty.String(); strings.Contains(s, "\x1b") {
+		t.Errorf("on the terminal stands %q", s)
 	}
 }
 
