@@ -25,8 +25,9 @@ Usage:
 
 list shows them, and leaves them where they are. replay puts them back onto the queue that
 they came from; each leaves the dead letters only when the broker has stored it there. drop
-deletes them for good. ID is what list shows first; it stands for all that have it. --all
-are those that are there at the start. Interrupted, replay and drop have lost nothing; a
+deletes them for good. ID is what list shows first; it stands for all that have it. Those
+shown as - have none: only --all takes them. --all are those that are there at the start,
+and that no other consumer holds. Interrupted, replay and drop have lost nothing; a
 message may then be on its queue and among the dead letters, and a daemon that gets it
 from both knows it.
 
@@ -150,9 +151,14 @@ func (m *morgue) missing(err error) error {
 // idOf is what a dead letter is called: its message_id, else what the daemon has marked the copy with.
 func idOf(r amqpsrc.Received) string { return cmp.Or(r.ID, r.DeadLetter().Copy, "-") }
 
-// chosen tells whether a dead letter is meant.
-func (m *morgue) chosen(r amqpsrc.Received) bool {
-	return m.all || slices.Contains(m.ids, idOf(r)) && idOf(r) != "-" || slices.Contains(m.ids, r.DeadLetter().Copy) && r.DeadLetter().Copy != ""
+// namesOf are what an ID may be to mean a dead letter: what it is called, also as list can show that, and its mark.
+func namesOf(r amqpsrc.Received) (names []string) {
+	for _, s := range []string{r.ID, plainLine(r.ID), r.DeadLetter().Copy} {
+		if s != "" {
+			names = append(names, s)
+		}
+	}
+	return names
 }
 
 // count returns how many dead letters there are. It warns of those that it cannot know of.
@@ -365,9 +371,14 @@ func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do fun
 	found := make(map[string]bool)
 	err := m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
 		err := m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
-			if m.chosen(r) {
+			meant := false
+			for _, name := range namesOf(r) {
+				if slices.Contains(m.ids, name) {
+					meant, found[name] = true, true
+				}
+			}
+			if meant {
 				chosen = append(chosen, r)
-				found[idOf(r)], found[r.DeadLetter().Copy] = true, true
 			} else {
 				others++
 			}

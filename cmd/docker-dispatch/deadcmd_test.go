@@ -229,6 +229,24 @@ func TestDeadReplay(t *testing.T) {
 	}
 }
 
+// An ID is what list shows, also where it cannot show what it is.
+func TestDeadIDs(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	letters := l.letters(3)
+	letters[1].MessageId = "night  ly\x1b[31m"
+	l.bury("classic", append(letters, amqp.Publishing{Body: []byte("nameless"), MessageId: ""})...)
+	if out := l.succeeds("", "dead", "replay", "-q", l.queue, "night ly?[31m"); out != "1 message put back\n" {
+		t.Errorf("stdout %q", out)
+	}
+	if got := l.get(l.queue); len(got) != 1 || got[0].MessageId != letters[1].MessageId {
+		t.Errorf("back: %q", bodies(got))
+	}
+	if _, stderr := l.fails(exitFailed, "", "dead", "replay", "-q", l.queue, "-"); !strings.Contains(stderr, "has the ID -; nothing was done") {
+		t.Errorf("stderr:\n%s", stderr)
+	}
+}
+
 // What cannot be put back stays, and does not hold up the rest.
 func TestDeadReplayNowhere(t *testing.T) {
 	t.Parallel()
