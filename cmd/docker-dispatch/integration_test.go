@@ -709,8 +709,8 @@ func TestSplitsStdin(t *testing.T) {
 func TestTextForgesNothing(t *testing.T) {
 	var b bytes.Buffer
 	r := &textReporter{&out{w: &b}}
-	r.Result(cmd.Result{Job: "a\nfake | line\x1b[31m", Error: "bad\r\nthing\x1b[0m"})
-	if got, want := b.String(), "a?fake | line?[31m   | Error: bad thing?[0m\n"; got != want {
+	r.Result(cmd.Result{Job: "a\nfake | line\x1b[31m", Error: "bad\r\nthing\x1b[0m\u202e"})
+	if got, want := b.String(), "a?fake | line?[31m   | Error: bad thing?[0m?\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

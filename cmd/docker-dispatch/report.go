@@ -89,11 +89,11 @@ func result(err error) error {
 	return nil
 }
 
-// printable takes the control characters out of what strangers wrote, such as a message_id: they
-// could forge lines, or command the terminal.
+// printable takes the control characters, those of a line's direction too, out of what strangers wrote, such
+// as a message_id: they could forge lines, or command the terminal.
 func printable(s string) string {
 	s = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
+		if unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) {
 			return '?'
 		}
 		return c
