@@ -60,9 +60,8 @@ const barren = 5
 // mostUnacked is the largest prefetch there is. Without one a quorum queue holds back what is beyond 2000.
 const mostUnacked = 65535
 
-// counting is how often a quorum queue may have had a dead letter back before list says so: RabbitMQ 4.0 to
-// 4.2 count each look, and drop what was looked at 20 times unless the queue has another limit.
-const counting = 10
+// counting is how often a quorum queue may have had a dead letter back before that is said.
+const counting = 2
 
 // A morgue is one use of dead.
 type morgue struct {
@@ -218,13 +217,15 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 		return nil
 	}
 	var shown []letter
+	looks := 0
 	err = m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
 		return m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
 			shown = append(shown, letterOf(r, time.Now()))
+			looks = max(looks, r.DeadLetter().Looks)
 			return nil
 		})
 	})
-	m.returned(ctx, client, len(shown))
+	m.returned(ctx, client, len(shown), looks)
 	if _, short := errors.AsType[*hinted](err); err != nil && !short {
 		return err
 	}
@@ -246,16 +247,17 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(shown, func(l letter) bool { return l.looks >= counting }) {
-		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: %s is a quorum queue that has had messages back %d times or more; RabbitMQ before 4.3 counts each list, "+
-			"and drops a message at the queue's delivery-limit (20 since 4.0): set that to -1 by a policy\n", plainLine(m.from), counting)
-	}
 	return err
 }
 
 // returned waits until the queue has so many messages back, or no more come. A quorum queue appends them to its
-// log again, some while behind the end of their consumer; until then it looks empty.
-func (m *morgue) returned(ctx context.Context, client *amqpsrc.Client, n int) {
+// log again, some while behind the end of their consumer; until then it looks empty. It also counts that, and
+// has had some of them back so often before.
+func (m *morgue) returned(ctx context.Context, client *amqpsrc.Client, n, looks int) {
+	if looks >= counting {
+		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: %s is a quorum queue that has had messages back %d times; RabbitMQ before 4.3 counts each look at them, "+
+			"and drops a message at the queue's delivery-limit (20 since 4.0, where nothing else is set): set that to -1 by a policy\n", plainLine(m.from), looks+1)
+	}
 	tick := time.NewTicker(noneComes / 10)
 	defer tick.Stop()
 	for before, same := -1, 0; same < 10; {
@@ -311,15 +313,14 @@ type letter struct {
 	Bytes   int       // of the body
 	Body    string    `json:",omitempty"` // as far as it is needed to know the message: where there is no command in it
 
-	age   string
-	looks int
+	age string
 }
 
 func letterOf(r amqpsrc.Received, now time.Time) letter {
 	d := r.DeadLetter()
 	l := letter{
 		Id: idOf(r), Reason: d.Reason, Error: d.Error, Time: d.Time, Host: d.Host, Queue: d.Queue, Copy: d.Copy,
-		Bytes: len(r.Body), age: "-", looks: d.Looks,
+		Bytes: len(r.Body), age: "-",
 	}
 	if !d.Time.IsZero() {
 		l.age = ageText(now.Sub(d.Time))
@@ -367,7 +368,7 @@ func ageText(d time.Duration) string {
 // none has ends it before.
 func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do func([]amqpsrc.Received) error) error {
 	var chosen []amqpsrc.Received
-	others := 0
+	others, looks := 0, 0
 	found := make(map[string]bool)
 	err := m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
 		err := m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
@@ -380,7 +381,7 @@ func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do fun
 			if meant {
 				chosen = append(chosen, r)
 			} else {
-				others++
+				others, looks = others+1, max(looks, r.DeadLetter().Looks)
 			}
 			return nil
 		})
@@ -395,7 +396,7 @@ func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do fun
 		}
 		return do(chosen)
 	})
-	m.returned(ctx, client, others)
+	m.returned(ctx, client, others, looks)
 	return err
 }
 

@@ -87,7 +87,11 @@ func TestDeadList(t *testing.T) {
 					t.Errorf("list:\n%s\nwant %q", out, want)
 				}
 			}
-			d := json.NewDecoder(strings.NewReader(l.succeeds("", "dead", "list", "-q", "other", "--dead-letter", l.queue+".dead", "--format", "json")))
+			out, warning, _ := outcome(t, l.subcommand("dead", "list", "-q", "other", "--dead-letter", l.queue+".dead", "--format", "json"))
+			if (kind == "quorum") != strings.Contains(warning, "has had messages back 3 times") {
+				t.Errorf("stderr:\n%s", warning)
+			}
+			d := json.NewDecoder(strings.NewReader(out))
 			var got letter
 			if err := d.Decode(&got); err != nil || got.Id != "first" || got.Target != "alpine" || got.Queue != l.queue || got.Copy != "COPYfirst" || got.Bytes != len(first.Body) {
 				t.Errorf("as JSON: %+v (%v)", got, err)
@@ -120,8 +124,9 @@ func TestDeadMany(t *testing.T) {
 			t.Errorf("%d are listed", n)
 		}
 	}
-	if out := l.succeeds("", "dead", "replay", "-q", l.queue, "0", fmt.Sprint(many-1)); out != "2 messages put back\n" {
-		t.Errorf("stdout %q", out)
+	stdout, stderr, _ := outcome(t, l.subcommand("dead", "replay", "-q", l.queue, "0", fmt.Sprint(many-1)))
+	if stdout != "2 messages put back\n" || !strings.Contains(stderr, "warning: "+l.queue+".dead is a quorum queue that has had messages back 3 times") {
+		t.Errorf("stdout %q, stderr:\n%s", stdout, stderr)
 	}
 	if out := l.succeeds("", "dead", "drop", "-q", l.queue, "--yes", "--all"); out != fmt.Sprintf("%d messages dropped from %s.dead\n", many-2, l.queue) {
 		t.Errorf("stdout %q", out)
