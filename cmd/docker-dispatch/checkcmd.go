@@ -77,7 +77,9 @@ func (p *invocation) checkAll() error {
 			checked++
 			if _, err := cmd.Check(m.body, int(limit), replies, policy); err != nil {
 				faults++
-				fmt.Fprintf(p.stdout, "%s: %s\n", m, plainLine(err.Error()))
+				if _, err := fmt.Fprintf(p.stdout, "%s: %s\n", m, plainLine(err.Error())); err != nil {
+					return err // nobody reads on
+				}
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -123,6 +123,8 @@ func (m *morgue) validate() error {
 		return usageError("dead list takes neither IDs nor --all nor --yes; it shows all", m.process.listsOptions())
 	case m.verb != "list" && m.all == (len(m.ids) > 0):
 		return usageError("dead "+m.verb+" wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs")
+	case m.queue == "":
+		return usageError("no queue given", "name it: docker-dispatch dead "+m.verb+" -q NAME ...")
 	case m.format != "text" && m.format != "json":
 		return usageError(fmt.Sprintf("--format %q: not one of text, json", m.format), m.process.listsOptions())
 	}

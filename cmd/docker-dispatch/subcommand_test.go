@@ -178,7 +178,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 		{"check --policy nosuch.json", "--policy: open nosuch.json: no such file or directory", `a policy is a file with a JSON object; {"Trust": true} allows everything`},
 		{"dead", "dead wants to be told what to do: list, replay or drop", "docker-dispatch dead list -q QUEUE"},
 		{"dead bury -q x", "dead bury: not one of list, replay, drop", "docker-dispatch dead list -q QUEUE"},
-		{"dead list", "no queue given", "name it: docker-dispatch dead -q NAME ..."},
+		{"dead list", "no queue given", "name it: docker-dispatch dead list -q NAME ..."},
 		{"dead list -q x id", "dead list takes neither IDs nor --all nor --yes; it shows all", "docker-dispatch dead -h lists the options"},
 		{"dead replay -q x", "dead replay wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs"},
 		{"dead replay -q x --all id", "dead replay wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs"},
@@ -263,6 +263,38 @@ a"]}
 		if !ok {
 			t.Errorf("%q: exit %d, stderr %q, stdout:\n%s", tt.args, code, stderr, stdout)
 		}
+	}
+}
+
+// Where nobody reads the faults it ends.
+func TestCheckReaderGoes(t *testing.T) {
+	t.Parallel()
+	c := program(t, "check")
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	defer write.Close()
+	c.Stdout = write
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(stdin, "rubbish")
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	select {
+	case err := <-ended:
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailed {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(patience):
+		t.Error("it goes on")
 	}
 }
 
