@@ -117,6 +117,8 @@ func (l *RunLine) set(k key[Run], v string) error {
 		l.Tty = v == "true"
 	case "Pull":
 		l.Pull = v
+	case "Entrypoint":
+		delete(l.values, k.name) // a list in a message, and one text to docker: the last counts
 	}
 	if k.form == formText && v == "" {
 		delete(l.values, k.name) // as if it had not been given

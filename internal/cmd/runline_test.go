@@ -63,6 +63,7 @@ func TestRunLine(t *testing.T) {
 		{"-d --net x --network y --net-alias z --dns-opt ndots:1 --dns-option use-vc --ip6 fd00::1 a",
 			`"Image":"a","Options":{"Detach":true,"DnsOption":["ndots:1","use-vc"],"Ip6":"fd00::1","Network":["x","y"],"NetworkAlias":["z"]}`},
 		{"-d --entrypoint '' --workdir '' --name xx --name '' a", `"Image":"a","Options":{"Detach":true,"Entrypoint":[""]}`},
+		{"-d --entrypoint sh --entrypoint echo a", `"Image":"a","Options":{"Detach":true,"Entrypoint":["echo"]}`},
 		{"-d --memory-swap -1 --pids-limit -1 a", `"Image":"a","Options":{"Detach":true,"MemorySwap":"-1","PidsLimit":"-1"}`},
 		{"-d --security-opt seccomp=profile --security-opt no-new-privileges a",
 			`"Image":"a","Options":{"Detach":true,"SecurityOpt":["seccomp={ \"defaultAction\": \"SCMP_ACT_ALLOW\" }\n","no-new-privileges"]}`},
