@@ -158,8 +158,16 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 	}
 	ended := make(chan end, 1)
 	go func() {
-		if err := c.message(); err != nil {
-			ended <- end{nil, err}
+		made := make(chan error, 1)
+		go func() { made <- c.message() }()
+		select {
+		case err := <-made:
+			if err != nil {
+				ended <- end{nil, err}
+				return
+			}
+		case <-ctx.Done(): // standard input may never end
+			ended <- end{nil, ctx.Err()}
 			return
 		}
 		result, err := c.follow(ctx)

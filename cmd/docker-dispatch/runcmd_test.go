@@ -372,7 +372,11 @@ func TestRunLeaves(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer w.Close()
+		began := time.Now()
 		l.run(t, r, "-i", "--timeout", "200ms", "busybox").expect("", "docker-dispatch: no result within 200ms; nothing was sent\n", 125)
+		if took := time.Since(began); took > leaving {
+			t.Errorf("it took %v", took)
+		}
 	})
 	t.Run("while stdin is open", func(t *testing.T) {
 		a := newActor(t)
