@@ -354,6 +354,27 @@ func TestRunLeaves(t *testing.T) {
 		o.expect("", "docker-dispatch: the output cannot be written: write /dev/stdout: broken pipe; the job "+m.ID+" goes on\n", 125)
 		a.gone(m)
 	})
+	t.Run("output that waits for its reader", func(t *testing.T) {
+		a := newActor(t)
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		o := a.runTo(t, w, nil, "busybox")
+		w.Close()
+		m := a.next(a.messages)
+		a.out(m, "stdout", 0, strings.Repeat("x", 100_000))         // more than a pipe holds
+		if _, err := io.ReadFull(r, make([]byte, 10)); err != nil { // it is being written
+			t.Fatal(err)
+		}
+		o.Process.Signal(os.Interrupt)
+		stopped(t, a, m)
+		time.Sleep(2 * sameSignal) // signals that are nearer are one
+		o.Process.Signal(os.Interrupt)
+		o.expect("", "docker-dispatch: left; the job "+m.ID+" goes on\n", 130)
+		a.gone(m)
+	})
 	t.Run("answers that are gone", func(t *testing.T) {
 		a := newActor(t)
 		o := a.run(t, nil, "busybox")

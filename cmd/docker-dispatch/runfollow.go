@@ -132,6 +132,8 @@ func (c *runClient) again(ctx context.Context, err error) error {
 // converse sends what is to be sent, and takes the answers.
 func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result, error) {
 	var answers <-chan amqpsrc.Received
+	consuming, end := context.WithCancel(ctx)
+	defer end()
 	if !c.line.Detach {
 		if !c.declared {
 			if err := broker.DeclareReplies(ctx, c.replies, repliesKept); err != nil {
@@ -141,7 +143,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 		}
 		var err error
 		c.written = nil // those of the last connection
-		answers, err = broker.Consume(ctx, c.replies, onTheWay)
+		answers, err = broker.Consume(consuming, c.replies, onTheWay)
 		switch {
 		case errors.Is(err, amqpsrc.ErrNoQueue):
 			return nil, &leftError{fmt.Sprintf("the queue of the answers is gone; the job %s may go on", c.job)}
@@ -157,30 +159,50 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 	if c.line.Detach {
 		return nil, nil
 	}
+	// Whoever reads our output may stop reading: that must keep no command from its queue, and nobody from leaving.
+	taken := make(chan taking, 1)
+	go func() { taken <- c.takeAll(answers) }()
 	stop := (<-chan struct{})(c.stop)
 	if c.told {
 		stop = nil
 	}
 	for {
 		select {
-		case m, ok := <-answers:
-			if !ok {
-				if ctx.Err() != nil {
-					return nil, ctx.Err()
-				}
-				return nil, errLine
+		case t := <-taken:
+			if t.err == errLine && ctx.Err() != nil {
+				t.err = ctx.Err()
 			}
-			result, err := c.take(m)
-			if result != nil || err != nil {
-				return result, err
-			}
+			return t.result, t.err
 		case <-stop:
 			stop = nil
 			if err := c.tell(ctx, broker); err != nil {
+				end()
+				select {
+				case <-taken: // else another connection's would be taken beside it
+				case <-ctx.Done():
+				}
 				return nil, err
 			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
+}
+
+// A taking is what became of the answers that one connection brought.
+type taking struct {
+	result *cmd.Result
+	err    error
+}
+
+// takeAll takes answers until the last result, an error, or the end of the connection.
+func (c *runClient) takeAll(answers <-chan amqpsrc.Received) taking {
+	for m := range answers {
+		if result, err := c.take(m); result != nil || err != nil {
+			return taking{result, err}
+		}
+	}
+	return taking{nil, errLine}
 }
 
 // publish sends the message. Sent again it has the same id, by which the daemon knows it.
