@@ -179,18 +179,15 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 		timeout = time.After(c.timeout)
 	}
 	leave := func(code int, why string) int {
-		sent := c.quit()
+		c.quit()
 		cancel()
 		select { // the queue of the answers is deleted meanwhile
 		case <-ended:
 		case <-time.After(leaving):
 		}
 		c.waits.end()
-		switch {
-		case sent:
-			c.say("%s; the job %s goes on", why, c.job)
-		case code == exitRefused:
-			c.say("%s; nothing was sent", why)
+		if c.state() != unsent || code == exitRefused {
+			c.say("%s; %s", why, c.fate())
 		}
 		return code
 	}
@@ -277,7 +274,7 @@ func (c *runClient) identified(id string) error {
 		return nil
 	}
 	if err := os.WriteFile(c.line.CIDFile, []byte(id), 0o666); err != nil {
-		return &leftError{fmt.Sprintf("the container's id cannot be written: %v; the job %s goes on", err, c.job)}
+		return &leftError{fmt.Sprintf("the container's id cannot be written: %v; %s", err, c.fate())}
 	}
 	c.line.CIDFile = ""
 	return nil

@@ -323,15 +323,17 @@ func TestRunLeaves(t *testing.T) {
 		stopped(t, a, m)
 		time.Sleep(2 * sameSignal) // signals that are nearer are one
 		o.Process.Signal(os.Interrupt)
-		o.expect("", "docker-dispatch: left; the job "+m.ID+" goes on\n", 130)
+		o.expect("", "docker-dispatch: left; the job "+m.ID+" was told to stop\n", 130)
 		a.gone(m)
 	})
 	t.Run("--sig-proxy=false", func(t *testing.T) {
 		a := newActor(t)
 		o := a.run(t, nil, "--sig-proxy=false", "busybox")
 		m := a.next(a.messages)
+		a.out(m, "stdout", 0, "x")
+		a.eventually("output", func() bool { return o.out.String() != "" })
 		o.Process.Signal(os.Interrupt)
-		o.expect("", "docker-dispatch: left; the job "+m.ID+" goes on\n", 130)
+		o.expect("x", "docker-dispatch: left; the job "+m.ID+" goes on\n", 130)
 	})
 	t.Run("--timeout", func(t *testing.T) {
 		a := newActor(t)
@@ -372,7 +374,7 @@ func TestRunLeaves(t *testing.T) {
 		stopped(t, a, m)
 		time.Sleep(2 * sameSignal) // signals that are nearer are one
 		o.Process.Signal(os.Interrupt)
-		o.expect("", "docker-dispatch: left; the job "+m.ID+" goes on\n", 130)
+		o.expect("", "docker-dispatch: left; the job "+m.ID+" was told to stop\n", 130)
 		a.gone(m)
 	})
 	t.Run("answers that are gone", func(t *testing.T) {
@@ -481,5 +483,45 @@ func TestRunRefuses(t *testing.T) {
 	}
 	if n := l.ready(l.queue); n != 0 {
 		t.Errorf("%d messages were sent", n)
+	}
+}
+
+// mute is a broker that stores nothing.
+type mute struct {
+	runBroker
+	asked chan struct{}
+}
+
+func (m mute) DeclareReplies(context.Context, string, time.Duration) error { return nil }
+func (m mute) Consume(context.Context, string, int) (<-chan amqpsrc.Received, error) {
+	return make(chan amqpsrc.Received), nil
+}
+func (m mute) Publish(ctx context.Context, queue string, _ amqpsrc.Message) error {
+	m.asked <- struct{}{}
+	<-ctx.Done()
+	return ctx.Err()
+}
+func (m mute) DeleteQueue(context.Context, string) error { return nil }
+func (m mute) Close(context.Context) error               { return nil }
+
+// TestRunLeavesWhatIsNotStored: nobody is told that a job goes on that the broker may not have.
+func TestRunLeavesWhatIsNotStored(t *testing.T) {
+	t.Parallel()
+	m := mute{asked: make(chan struct{}, 1)}
+	var out, errs bytes.Buffer
+	line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &runClient{line: line, queue: "q", stdout: &out, stderr: &errs, stop: make(chan struct{}), maxMessage: 1000,
+		connect: func(context.Context) (runBroker, error) { return m, nil }}
+	signals := make(chan os.Signal)
+	go func() {
+		<-m.asked
+		signals <- os.Interrupt
+	}()
+	code := c.run(signals)
+	if want := "docker-dispatch: left; the job " + c.job + " may go on: the broker has not said that it has it\n"; code != 130 || errs.String() != want || out.Len() > 0 {
+		t.Errorf("exit %d, stdout %q, stderr %q, want %q", code, out.String(), errs.String(), want)
 	}
 }

@@ -33,14 +33,23 @@ type runClient struct {
 	answer  *answer
 	written []amqpsrc.Received // events whose effect is here, and which the broker does not know of yet
 
-	declared  bool          // the queue of the answers
-	confirmed bool          // the message is the broker's
-	stop      chan struct{} // closed when the job is to be stopped
-	told      bool          // the daemon's queue has the command
-	mu        sync.Mutex
-	sending   bool // the message may be on its way; guarded by mu
-	over      bool // and must not go any more; guarded by mu
+	declared bool          // the queue of the answers
+	stop     chan struct{} // closed when the job is to be stopped
+	told     bool          // the daemon's queue has the command, or cannot have it
+	mu       sync.Mutex
+	over     bool  // the message must not go any more; guarded by mu
+	sent     reach // guarded by mu
 }
+
+// reach is how far the message has come, and the command behind it.
+type reach int
+
+const (
+	unsent reach = iota
+	onItsWay
+	stored
+	stopSent
+)
 
 const (
 	// repliesKept is how long the broker keeps the answers for a client that is away. What a container writes
@@ -64,14 +73,41 @@ func (c *runClient) quit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true
-	return c.sending
+	return c.sent != unsent
 }
 
 func (c *runClient) send() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sending = c.sending || !c.over
-	return c.sending
+	if c.sent == unsent && !c.over {
+		c.sent = onItsWay
+	}
+	return c.sent != unsent
+}
+
+func (c *runClient) have(s reach) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent = s
+}
+
+func (c *runClient) state() reach {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent
+}
+
+// fate is what is known of a job that is not waited for any longer.
+func (c *runClient) fate() string {
+	switch c.state() {
+	case unsent:
+		return "nothing was sent"
+	case onItsWay:
+		return "the job " + c.job + " may go on: the broker has not said that it has it"
+	case stopSent:
+		return "the job " + c.job + " was told to stop"
+	}
+	return "the job " + c.job + " goes on"
 }
 
 // follow sends the message and waits for the last result, over as many connections as it takes. Before the
@@ -121,9 +157,7 @@ func (c *runClient) session(ctx context.Context) (*cmd.Result, error) {
 
 // again makes errLine of an error of the broker's where the message may be on its way: then the job is, too.
 func (c *runClient) again(ctx context.Context, err error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if ctx.Err() != nil || !c.sending {
+	if ctx.Err() != nil || c.state() == unsent {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errLine, err)
@@ -151,7 +185,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 			return nil, c.again(ctx, err)
 		}
 	}
-	if !c.confirmed {
+	if c.state() < stored {
 		if err := c.publish(ctx, broker); err != nil {
 			return nil, err
 		}
@@ -217,7 +251,7 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 	err := broker.Publish(ctx, c.queue, m)
 	switch {
 	case err == nil:
-		c.confirmed = true
+		c.have(stored)
 		c.waits.show("docker-dispatch: queued on %s", c.queue)
 		return nil
 	case errors.Is(err, amqpsrc.ErrGone), errors.Is(err, amqpsrc.ErrUnknown):
@@ -234,6 +268,7 @@ func (c *runClient) tell(ctx context.Context, broker runBroker) error {
 	switch {
 	case err == nil:
 		c.told = true
+		c.have(stopSent)
 		c.waits.show("docker-dispatch: stopping the job")
 		return nil
 	case errors.Is(err, amqpsrc.ErrGone), errors.Is(err, amqpsrc.ErrUnknown):
@@ -259,7 +294,7 @@ func (c *runClient) take(m amqpsrc.Received) (*cmd.Result, error) {
 		err = c.identified(e.Started.ContainerID)
 	case e.Output != nil:
 		if err = c.answer.output(e.Output); err != nil {
-			err = &leftError{fmt.Sprintf("the output cannot be written: %v; the job %s goes on", err, c.job)}
+			err = &leftError{fmt.Sprintf("the output cannot be written: %v; %s", err, c.fate())}
 		}
 	case e.Result != nil && c.answer.result(e.Result):
 		result = e.Result
