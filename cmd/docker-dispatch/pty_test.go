@@ -28,23 +28,10 @@ func newPTY(t *testing.T) *pty {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ioctl := func(request uintptr, value *int32) {
-		conn, err := master.SyscallConn()
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = conn.Control(func(fd uintptr) {
-			if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, request, uintptr(unsafe.Pointer(value))); errno != 0 {
-				t.Fatal(errno)
-			}
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	ioctl(syscall.TIOCSPTLCK, new(int32))
 	number := new(int32)
-	ioctl(syscall.TIOCGPTN, number)
+	if !ioctl(master, syscall.TIOCSPTLCK, unsafe.Pointer(new(int32))) || !ioctl(master, syscall.TIOCGPTN, unsafe.Pointer(number)) {
+		t.Fatal("no terminal")
+	}
 	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", *number), os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +80,13 @@ func (p *pty) await(what string, ok func(screen string) bool) string {
 			p.t.Fatalf("not within %v: %s; the screen is %q", patience, what, s)
 		}
 	}
+}
+
+// written is all that was written.
+func (p *pty) written() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return string(p.bytes)
 }
 
 func (p *pty) shows(text string) {

@@ -122,7 +122,7 @@ func (c *runClient) follow(ctx context.Context) (*cmd.Result, error) {
 		if time.Since(began) > mostWait {
 			wait = firstWait
 		}
-		c.waits.show("docker-dispatch: no connection to the broker; trying again")
+		c.waits.interrupt("docker-dispatch: no connection to the broker; trying again")
 		select {
 		case <-time.After(wait/2 + rand.N(wait/2)):
 		case <-ctx.Done():
@@ -139,6 +139,9 @@ const (
 
 // session is what follow does over one connection. errLine says that another may help.
 func (c *runClient) session(ctx context.Context) (*cmd.Result, error) {
+	if c.state() == unsent {
+		c.waits.show("docker-dispatch: connecting to the broker")
+	}
 	broker, err := c.connect(ctx)
 	if err != nil {
 		return nil, c.again(ctx, c.unreachable(err))
@@ -185,10 +188,10 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 			return nil, c.again(ctx, err)
 		}
 	}
-	if c.state() < stored {
-		if err := c.publish(ctx, broker); err != nil {
-			return nil, err
-		}
+	if c.state() >= stored {
+		c.waits.resume()
+	} else if err := c.publish(ctx, broker); err != nil {
+		return nil, err
 	}
 	if c.line.Detach {
 		return nil, nil
@@ -248,6 +251,7 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 	if !c.line.Detach {
 		m.ReplyTo = c.replies
 	}
+	c.waits.show("docker-dispatch: sending to %s", c.queue) // a broker that is short of memory takes its time
 	err := broker.Publish(ctx, c.queue, m)
 	switch {
 	case err == nil:

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
@@ -82,6 +83,43 @@ func TestRunOnTerminal(t *testing.T) {
 		a.say(m, cmd.Result{Job: m.ID, Status: cmd.Refused, Reason: cmd.ReasonPolicy, Error: "forbidden"})
 		o.expect("", "", 125)
 		tty.shows("docker-dispatch: forbidden\n\nRun 'docker-dispatch run --help' for more information\n")
+	})
+	t.Run("narrow", func(t *testing.T) {
+		a := newActor(t)
+		o, tty := a.onTerminal(t, func(o *ours, tty *os.File) {
+			if !ioctl(tty, syscall.TIOCSWINSZ, unsafe.Pointer(&[4]uint16{24, 30})) {
+				t.Fatal("the terminal has no size")
+			}
+			o.Stderr = tty
+		}, "busybox")
+		m := a.next(a.messages)
+		a.say(m, cmd.Started{Job: m.ID, Host: "a\u00e9.example"})
+		tty.shows("docker-dispatch: started o...")
+		a.succeed(m, 0, 0)
+		o.expect("", "", 0)
+	})
+	t.Run("cut", func(t *testing.T) {
+		a := newActor(t)
+		_, address, _ := strings.Cut(a.amqpURL, "@")
+		address, _, _ = strings.Cut(address, "/")
+		proxy, err := newFaultyProxy("tcp", "127.0.0.1:0", "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer proxy.close()
+		o, tty := a.onTerminal(t, func(o *ours, tty *os.File) {
+			o.Stderr = tty
+			o.Env = append(o.Env, "AMQP_URL="+strings.Replace(a.amqpURL, address, proxy.ln.Addr().String(), 1))
+		}, "busybox")
+		m := a.next(a.messages)
+		queued := "docker-dispatch: queued on " + a.queue
+		tty.shows(queued)
+		proxy.cut()
+		tty.await("queued again", func(s string) bool {
+			return s == queued && strings.Contains(tty.written(), "no connection to the broker")
+		})
+		a.succeed(m, 0, 0)
+		o.expect("", "", 0)
 	})
 	t.Run("Ctrl-C", func(t *testing.T) {
 		a := newActor(t)

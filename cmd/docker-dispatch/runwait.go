@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -11,21 +12,43 @@ type waitLine struct {
 	mu    sync.Mutex
 	w     io.Writer // nil: there is no terminal, or the line is over; guarded by mu
 	shown bool      // guarded by mu
+	text  string    // what is waited for; guarded by mu
 }
 
-// mostStatus keeps the line shorter than any terminal: one that wraps is not cleared.
+// mostStatus is the longest line. One that wraps is not cleared.
 const mostStatus = 78
 
 // show replaces the line.
 func (s *waitLine) show(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.text = fmt.Sprintf(format, args...)
+	s.put(s.text)
+}
+
+// interrupt replaces the line until resume.
+func (s *waitLine) interrupt(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(text)
+}
+
+// resume shows again what is waited for.
+func (s *waitLine) resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(s.text)
+}
+
+// put writes the line. The caller holds mu.
+func (s *waitLine) put(text string) {
 	if s.w == nil {
 		return
 	}
-	text := printable(fmt.Sprintf(format, args...))
-	if len(text) > mostStatus {
-		text = text[:mostStatus-3] + "..."
+	text = printable(text)
+	// Not in the last column either, where some terminals wrap already. No character has more columns than bytes.
+	if most := min(mostStatus, columns(s.w)-1); len(text) > most {
+		text = strings.ToValidUTF8(text[:max(0, most-3)], "") + "..."[:min(max(0, most), 3)]
 	}
 	fmt.Fprintf(s.w, "\r\x1b[K%s", text)
 	s.shown = true
