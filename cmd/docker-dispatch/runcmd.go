@@ -170,8 +170,16 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 			ended <- end{nil, ctx.Err()}
 			return
 		}
+		if err := c.reserveID(); err != nil {
+			ended <- end{nil, err}
+			return
+		}
 		result, err := c.follow(ctx)
-		ended <- end{result, err}
+		id := ""
+		if result != nil {
+			id = result.ContainerID // of one that could not be started
+		}
+		ended <- end{result, cmp.Or(err, c.identified(id))}
 	}()
 
 	var timeout <-chan time.Time
@@ -268,15 +276,35 @@ func (c *runClient) ended(r *cmd.Result, signalled int) int {
 	return code
 }
 
-// identified writes the container's id where --cidfile wants it.
-func (c *runClient) identified(id string) error {
-	if c.line.CIDFile == "" || id == "" {
+// reserveID makes the file that the container's id goes to, as docker does: where it cannot be made nothing is run.
+func (c *runClient) reserveID() (err error) {
+	if c.line.CIDFile == "" || c.line.Detach {
 		return nil
 	}
-	if err := os.WriteFile(c.line.CIDFile, []byte(id), 0o666); err != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.idFile, err = os.OpenFile(c.line.CIDFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666); err != nil {
+		return fmt.Errorf("failed to create the container ID file: %w", err)
+	}
+	return nil
+}
+
+// identified writes the container's id to its file. Without an id, when none will come, the file goes.
+func (c *runClient) identified(id string) error {
+	c.mu.Lock()
+	f := c.idFile
+	c.idFile = nil
+	c.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	_, err := f.WriteString(id)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return &leftError{fmt.Sprintf("the container's id cannot be written: %v; %s", err, c.fate())}
 	}
-	c.line.CIDFile = ""
+	if id == "" {
+		os.Remove(f.Name())
+	}
 	return nil
 }
 

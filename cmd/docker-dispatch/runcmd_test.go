@@ -283,6 +283,24 @@ func TestRunAnswers(t *testing.T) {
 			t.Errorf("%q, %v", id, err)
 		}
 		a.run(t, nil, "--cidfile", file, "busybox").expect("", "docker-dispatch: container ID file found, make sure the other container isn't running or delete "+file+"\n\nRun 'docker-dispatch run --help' for more information\n", 125)
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		o = a.run(t, nil, "--cidfile", file, "busybox")
+		m = a.next(a.messages)
+		if id, err := os.ReadFile(file); len(id) > 0 || err != nil {
+			t.Errorf("before it has started: %q, %v", id, err)
+		}
+		a.say(m, cmd.Result{Job: m.ID, Status: cmd.Errored, Error: "no"})
+		o.end()
+		if _, err := os.Stat(file); err == nil {
+			t.Error("a file without an id is left behind")
+		}
+		file = filepath.Join(file, "in", "no", "folder")
+		a.run(t, nil, "--cidfile", file, "busybox").expect("", "docker-dispatch: failed to create the container ID file: open "+file+": no such file or directory\n\nRun 'docker-dispatch run --help' for more information\n", 125)
+		if n := a.ready(a.queue); n != 0 {
+			t.Errorf("%d messages were sent", n)
+		}
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type runClient struct {
 	replies string // the queue of its answers
 	body    []byte
 	answer  *answer
+	idFile  *os.File           // where the container's id goes; guarded by mu
 	written []amqpsrc.Received // events whose effect is here, and which the broker does not know of yet
 
 	declared bool          // the queue of the answers
@@ -295,7 +297,9 @@ func (c *runClient) take(m amqpsrc.Received) (*cmd.Result, error) {
 	switch {
 	case e.Started != nil && e.Started.Job == c.job:
 		c.waits.show("docker-dispatch: started on %s", e.Started.Host)
-		err = c.identified(e.Started.ContainerID)
+		if e.Started.ContainerID != "" {
+			err = c.identified(e.Started.ContainerID)
+		}
 	case e.Output != nil:
 		if err = c.answer.output(e.Output); err != nil {
 			err = &leftError{fmt.Sprintf("the output cannot be written: %v; %s", err, c.fate())}
