@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -239,7 +240,7 @@ const leaving = 3 * time.Second
 // ended says what a result tells beside the output, and returns the exit code. signalled is that of a run that a signal
 // ended before it had begun.
 func (c *runClient) ended(r *cmd.Result, signalled int) int {
-	code := exitRefused
+	code := engineErrorCode(r.EngineError)
 	if r.ExitCode != nil {
 		code = *r.ExitCode
 	}
@@ -274,6 +275,17 @@ func (c *runClient) ended(r *cmd.Result, signalled int) int {
 		}
 	}
 	return code
+}
+
+// engineErrorCode is docker run's exit code for what the engine says, which docker takes from the words.
+func engineErrorCode(text string) int {
+	switch {
+	case strings.Contains(text, "no such file or directory"):
+		return 127
+	case strings.Contains(text, "permission denied"), strings.Contains(text, "is a directory"):
+		return 126
+	}
+	return exitRefused
 }
 
 // reserveID makes the file that the container's id goes to, as docker does: where it cannot be made nothing is run.

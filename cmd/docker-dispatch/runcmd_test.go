@@ -251,6 +251,8 @@ func TestRunAnswers(t *testing.T) {
 			{[]string{"--quiet"}, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
 			{[]string{"--pull", "never"}, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
 			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonCommandNotFound, ExitCode: new(127), EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 127},
+			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonEngine, EngineError: "Error response from daemon: x: no such file or directory"}, "docker-dispatch: Error response from daemon: x: no such file or directory" + help, 127},
+			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonEngine, EngineError: "Error response from daemon: x: permission denied"}, "docker-dispatch: Error response from daemon: x: permission denied" + help, 126},
 			{nil, cmd.Result{Status: cmd.Failed, Reason: cmd.ReasonTimeout, ExitCode: new(137), Error: "too long"}, "docker-dispatch: too long\n", 137},
 			{nil, cmd.Result{Status: cmd.Failed, Reason: cmd.ReasonTimeout, ExitCode: new(0), Error: "too long"}, "docker-dispatch: too long\n", 125},
 			{nil, cmd.Result{Status: cmd.Failed, Reason: cmd.ReasonKilled, ExitCode: new(137), Error: "killed"}, "", 137},

@@ -66,6 +66,8 @@ var commandRows = []commandRow{
 	{args: []string{"--rm", "--network", "nosuch", "busybox"}},
 	{args: []string{"--rm", "-u", "nosuch", "busybox"}},
 	{args: []string{"--rm", "-w", "relative", "busybox"}},
+	{args: []string{"--rm", "--device", "/dev/nosuch", "busybox"}},
+	{args: []string{"--rm", "--entrypoint", "sh", "--entrypoint", "echo", "busybox", "-c"}},
 	{args: []string{"--rm", "-t", "busybox", "sh", "-c", "tty; echo err >&2"}},
 	{args: []string{"--rm", "-a", "stderr", "busybox", "sh", "-c", "echo out; echo err >&2"}},
 	{args: []string{"--rm", "-eA=b", "--env-file", "DIR/vars", "-e", "PASSED", "-w/tmp", "-u1000", "-h", "web", "busybox", "sh", "-c", "pwd; id; hostname; env | sort"}},
