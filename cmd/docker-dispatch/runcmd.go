@@ -226,7 +226,10 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 				return c.refuse(e.err)
 			}
 			if c.line.Detach {
-				fmt.Fprintln(c.stdout, c.job)
+				if _, err := fmt.Fprintln(c.stdout, c.job); err != nil {
+					c.say("the output cannot be written: %v; %s", err, c.fate())
+					return exitRefused
+				}
 				return exitClean
 			}
 			return c.ended(e.result, code)

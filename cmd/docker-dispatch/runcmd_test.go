@@ -272,6 +272,14 @@ func TestRunAnswers(t *testing.T) {
 			t.Errorf("%+v %s", m, m.Body)
 		}
 		o.expect(m.ID+"\n", "", 0)
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer full.Close()
+		o = a.runTo(t, full, nil, "-d", "busybox")
+		m = a.next(a.messages)
+		o.expect("", "docker-dispatch: the output cannot be written: write /dev/stdout: no space left on device; the job "+m.ID+" goes on\n", 125)
 	})
 	t.Run("--cidfile", func(t *testing.T) {
 		a := newActor(t)
@@ -504,6 +512,29 @@ func TestRunRefuses(t *testing.T) {
 	if n := l.ready(l.queue); n != 0 {
 		t.Errorf("%d messages were sent", n)
 	}
+}
+
+// TestRunForbidden: a user who may not do what a run takes is told what that is, and with it can.
+func TestRunForbidden(t *testing.T) {
+	t.Parallel()
+	a := newActor(t)
+	user := "limited-" + a.serial
+	a.rabbitmqctl("add_user", user, "secret")
+	t.Cleanup(func() { a.rabbitmqctl("delete_user", user) })
+	url := "=" + strings.Replace(a.amqpURL, "guest:guest", user+":secret", 1)
+	a.rabbitmqctl("set_permissions", user, "^$", "^$", "^$")
+	_, errs, code := a.run(t, nil, url, "busybox").end()
+	const hint = `let the user configure and read ^docker-dispatch\.reply\..*, and write to ^amq\.default$`
+	if code != 125 || !strings.Contains(errs, "permission missing") || !strings.Contains(errs, hint) {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	a.rabbitmqctl("set_permissions", user, `^docker-dispatch\.reply\..*`, `^amq\.default$`, `^docker-dispatch\.reply\..*`)
+	o := a.run(t, nil, url, "busybox")
+	m := a.next(a.messages)
+	a.out(m, "stdout", 0, "x")
+	a.succeed(m, 1, 0)
+	o.expect("x", "", 0)
+	a.gone(m)
 }
 
 // mute is a broker that stores nothing.

@@ -20,6 +20,9 @@ const runUsageLine = "Usage:  docker-dispatch run [OPTIONS] IMAGE [COMMAND] [ARG
 
 // refuse says why there is no run, and returns the exit code.
 func (c *runClient) refuse(err error) int {
+	if errors.Is(err, amqpsrc.ErrForbidden) {
+		err = usageError(err.Error(), `let the user configure and read ^docker-dispatch\.reply\..*, and write to ^amq\.default$ (rabbitmqctl set_permissions); -d needs the latter only`)
+	}
 	if errors.Is(err, amqpsrc.ErrNoQueue) {
 		err = usageError(err.Error(), "a daemon with --queue "+c.queue+" --declare quorum makes it; check -q, and --amqp or $AMQP_URL")
 	}
