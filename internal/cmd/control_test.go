@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 const sleeper = `{"Command":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
@@ -29,6 +31,20 @@ func TestJobRef(t *testing.T) {
 			}
 			d.want(Ack, ReasonExit)
 		})
+	})
+	t.Run("between create and start", func(t *testing.T) {
+		for _, verb := range []string{"stop", "kill"} {
+			onBench(t, nil, func(b *bench) {
+				b.docker.before["start"] = []error{fmt.Errorf("%w: not yet", dockerapi.ErrTemporary)}
+				d := b.send("m", "one", false, sleeper)
+				end := b.command(fmt.Sprintf(`{"Command":%q,"Job":"one"}`, verb))
+				end.unsettled()
+				time.Sleep(time.Second)
+				synctest.Wait()
+				end.want(Ack, "")
+				d.want(Ack, ReasonExit)
+			})
+		}
 	})
 	t.Run("waiting", func(t *testing.T) {
 		onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {

@@ -44,7 +44,8 @@ func (t *task) resolve(r *Ref) (cancelled bool, err error) {
 		if job.retries() {
 			t.cancelFrom(r.Job, job.attempt+1)
 		}
-		if id := job.container.Load(); id != nil {
+		// A container that is about to be started would be started behind its stop.
+		if id := job.container.Load(); id != nil && job.order.tookEffect() {
 			r.Container, t.name = *id, t.pool.jobs.nameOf(job)
 			return false, nil
 		}
@@ -106,7 +107,7 @@ func (t *task) awaitJob() error {
 	}
 	for {
 		job := t.pool.jobs.byID(t.cmd.(commandOn).of().Job)
-		if job == nil || job.container.Load() != nil {
+		if job == nil || job.container.Load() != nil && job.order.tookEffect() {
 			return nil
 		}
 		if _, ok := job.cmd.(*Exec); ok {
