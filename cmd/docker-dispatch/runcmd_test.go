@@ -539,7 +539,6 @@ func TestRunForbidden(t *testing.T) {
 
 // mute is a broker that stores nothing.
 type mute struct {
-	runBroker
 	asked chan struct{}
 }
 
