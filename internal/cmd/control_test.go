@@ -84,6 +84,19 @@ func TestJobRef(t *testing.T) {
 			}
 		})
 	})
+	t.Run("left before its start", func(t *testing.T) {
+		for _, verb := range []string{"stop", "kill"} {
+			onBench(t, nil, func(b *bench) {
+				message := Job{Queue: "q", MessageID: "old", Body: []byte(sleeper)}
+				b.leave(identify(message).containerName(""), "created", identify(message).labels(true))
+				b.command(fmt.Sprintf(`{"Command":%q,"Job":"old"}`, verb)).want(Ack, "")
+				b.send("m", "old", true, sleeper).want(Ack, ReasonCancelled)
+				if n := len(b.record.started); n != 0 {
+					t.Errorf("started %d times", n)
+				}
+			})
+		}
+	})
 	t.Run("between two attempts", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			d := b.send("m", "id", false, retried)

@@ -78,7 +78,11 @@ func (t *task) resolve(r *Ref) (cancelled bool, err error) {
 		return false, err
 	}
 	r.Container, t.name = list[i].ID, list[i].Name
-	if n, err := strconv.Atoi(list[i].Labels[LabelAttempt]); err == nil {
+	switch n, err := strconv.Atoi(list[i].Labels[LabelAttempt]); {
+	case list[i].Status == "created":
+		// By a process that died then: its message is to come again, and would have it started.
+		return t.cancelFrom(r.Job, max(1, n)), nil
+	case err == nil:
 		t.cancelFrom(r.Job, n+1)
 	}
 	return false, nil
