@@ -228,6 +228,30 @@ func TestAdoptAfterAbsence(t *testing.T) {
 	}
 }
 
+// TestQuickRestart: an engine that is killed and started again answers each time that it is asked, and has missed what
+// its containers wrote all the same. One whose connections were cut has not.
+func TestQuickRestart(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		onBench(t, nil, func(b *bench) {
+			d := b.send("m", "id", false, wait)
+			c := b.docker.named(t, "web")
+			b.docker.die()
+			if !killed {
+				b.docker.mu.Lock()
+				c.born = b.docker.deaths
+				b.docker.mu.Unlock()
+			}
+			b.docker.revive()
+			c.exit(0)
+			time.Sleep(time.Minute)
+			d.want(Ack, "")
+			if r := b.result(); r.Incomplete != killed {
+				t.Errorf("killed: %v; result %+v", killed, r)
+			}
+		})
+	}
+}
+
 // slowLog is an engine whose logs take a minute to read, in two halves.
 type slowLog struct{ *fakeDocker }
 

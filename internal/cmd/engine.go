@@ -52,14 +52,12 @@ type engine struct {
 	docker Docker
 	gate   *Gate
 	log    *slog.Logger
-	away   atomic.Int64 // how often it did not answer when it was asked
-	last   atomic.Int64 // when that was last, in nanoseconds since 1970
+	away   atomic.Int64 // when it was last lost, or did not answer, in nanoseconds since 1970
 }
 
-// missed tells whether the engine was away after a time, as far as this process knows.
-func (e *engine) missed(since time.Time) bool {
-	return e.away.Load() > 0 && since.UnixNano() < e.last.Load()
-}
+// missed tells whether the engine may have been away after a time, as far as this process knows. One that is
+// killed and started anew at once answers each time that it is asked.
+func (e *engine) missed(since time.Time) bool { return since.UnixNano() < e.away.Load() }
 
 // watch asks the engine until it answers, opens the gate, and begins again when lost has closed it.
 // It returns when ctx ends.
@@ -92,8 +90,7 @@ func (e *engine) watch(ctx context.Context) {
 			said, opened = "", time.Now()
 			e.gate.Set(true)
 		default:
-			e.last.Store(time.Now().UnixNano())
-			e.away.Add(1)
+			e.away.Store(time.Now().UnixNano())
 			if err.Error() == said {
 				continue
 			}
@@ -105,6 +102,7 @@ func (e *engine) watch(ctx context.Context) {
 
 // lost records that a call did not reach the engine, or that its answer did not come.
 func (e *engine) lost(err error) {
+	e.away.Store(time.Now().UnixNano())
 	if e.gate.Set(false) {
 		e.log.Warn("engine lost; no messages are taken until it answers", "error", err)
 	}

@@ -89,7 +89,7 @@ type following struct {
 	startedAt time.Time     // zero: not started, as far as is known
 	startSent bool          // it may have been told to start before, by us or another process
 	missed    bool          // output may have been missed; the log has it
-	gap       bool          // the engine was away just now
+	gap       bool          // the engine may have been away just now
 	logless   bool          // the log driver keeps nothing that could be read
 	lost      bool          // output is known to be missing
 	overdue   time.Duration // the time limit that it ran into; 0: none
@@ -254,13 +254,9 @@ func (f *following) survive(err error) error {
 			f.cuts++
 			f.cut = err
 		}
-		before := f.pool.engine.away.Load()
 		f.pool.engine.lost(err)
-		if err := f.pool.engine.wait(f.ctx); err != nil {
-			return err
-		}
-		f.gap = f.pool.engine.away.Load() != before
-		return nil
+		f.gap = true
+		return f.pool.engine.wait(f.ctx)
 	case f.startedAt.IsZero():
 		return err
 	}
