@@ -32,9 +32,7 @@ func (p *invocation) run() int {
 	c.connect = func(ctx context.Context) (runBroker, error) {
 		return amqpsrc.Connect(ctx, amqpsrc.ClientConfig{URL: c.url, Name: "docker-dispatch run " + c.job, Version: versionString()})
 	}
-	if isTerminal(p.stderr) {
-		c.waits.w = p.stderr
-	}
+	c.waits.on(p.stderr)
 	return c.run(p.signals)
 }
 

@@ -25,7 +25,7 @@ type runClient struct {
 
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	waits          waitLine
+	waits          statusLine
 	connect        func(ctx context.Context) (runBroker, error)
 
 	job     string // its id: the message's

@@ -140,7 +140,6 @@ func (s *sending) one(ctx context.Context, messages <-chan fileMessage) (first [
 
 // run sends all messages, and says what became of them.
 func (s *sending) run(ctx, now context.Context, client *amqpsrc.Client, first []fileMessage, messages <-chan fileMessage) error {
-	line := newStatusLine(s.process.stderr)
 	under := make(chan posted, 1<<16)
 	room := make(chan struct{}, inFlightParts)
 	collected := make(chan struct{})
@@ -151,7 +150,7 @@ func (s *sending) run(ctx, now context.Context, client *amqpsrc.Client, first []
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
-		s.progress(line, collected)
+		s.progress(collected)
 	}()
 	stopped := s.feed(ctx, client, first, messages, under, room)
 	close(under)
@@ -272,11 +271,12 @@ func (s *sending) collect(now context.Context, under <-chan posted, room <-chan 
 }
 
 // progress shows how far it is, until done is closed.
-func (s *sending) progress(line *statusLine, done <-chan struct{}) {
-	if !line.terminal || s.typed {
+func (s *sending) progress(done <-chan struct{}) {
+	var line statusLine
+	if s.typed || !line.on(s.process.stderr) {
 		return
 	}
-	defer line.clear()
+	defer line.end()
 	began := time.Now()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -284,7 +284,7 @@ func (s *sending) progress(line *statusLine, done <-chan struct{}) {
 		select {
 		case <-tick.C:
 			n := s.stored.Load()
-			line.show(fmt.Sprintf("%d stored, %.0f a second", n, float64(n)/time.Since(began).Seconds()))
+			line.show("%d stored, %.0f a second", n, float64(n)/time.Since(began).Seconds())
 		case <-done:
 			return
 		}

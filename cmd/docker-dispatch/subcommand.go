@@ -217,23 +217,6 @@ func ioctl(stream any, request uintptr, to unsafe.Pointer) bool {
 	return err == nil && errno == 0
 }
 
-// A statusLine is a line on a terminal that is written anew, and vanishes in the end. On what is none
-// nothing is written.
-type statusLine struct {
-	w        io.Writer
-	terminal bool
-}
-
-func newStatusLine(w io.Writer) *statusLine { return &statusLine{w, isTerminal(w)} }
-
-func (l *statusLine) show(text string) {
-	if l.terminal {
-		fmt.Fprintf(l.w, "\r\x1b[K%s", text)
-	}
-}
-
-func (l *statusLine) clear() { l.show("") }
-
 // plainLine is text of others in one line that can go to a terminal.
 func plainLine(s string) string { return printable(oneLine(s)) }
 

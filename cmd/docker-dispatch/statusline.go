@@ -7,19 +7,30 @@ import (
 	"sync"
 )
 
-// waitLine is one line on a terminal that tells what is being waited for, until there is something to see.
-type waitLine struct {
+// A statusLine is one line on a terminal that tells how far something is, and vanishes in the end. The zero value
+// shows nothing.
+type statusLine struct {
 	mu    sync.Mutex
 	w     io.Writer // nil: there is no terminal, or the line is over; guarded by mu
 	shown bool      // guarded by mu
-	text  string    // what is waited for; guarded by mu
+	text  string    // what was shown last; guarded by mu
 }
 
 // mostStatus is the longest line. One that wraps is not cleared.
 const mostStatus = 78
 
+// on has the line shown on w, where that is a terminal, and tells whether it is.
+func (s *statusLine) on(w io.Writer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if isTerminal(w) {
+		s.w = w
+	}
+	return s.w != nil
+}
+
 // show replaces the line.
-func (s *waitLine) show(format string, args ...any) {
+func (s *statusLine) show(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.text = fmt.Sprintf(format, args...)
@@ -27,21 +38,21 @@ func (s *waitLine) show(format string, args ...any) {
 }
 
 // interrupt replaces the line until resume.
-func (s *waitLine) interrupt(text string) {
+func (s *statusLine) interrupt(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(text)
 }
 
-// resume shows again what is waited for.
-func (s *waitLine) resume() {
+// resume shows again what was shown before.
+func (s *statusLine) resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(s.text)
 }
 
 // put writes the line. The caller holds mu.
-func (s *waitLine) put(text string) {
+func (s *statusLine) put(text string) {
 	if s.w == nil {
 		return
 	}
@@ -55,7 +66,7 @@ func (s *waitLine) put(text string) {
 }
 
 // end takes the line away for good.
-func (s *waitLine) end() {
+func (s *statusLine) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shown {
@@ -67,7 +78,7 @@ func (s *waitLine) end() {
 // behindLine is where output goes that ends the line.
 type behindLine struct {
 	io.Writer
-	line *waitLine
+	line *statusLine
 }
 
 // Write implements io.Writer.
