@@ -1,6 +1,7 @@
 package amqpsrc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -1307,5 +1308,100 @@ func TestLargeResult(t *testing.T) {
 	}
 	if n := r.log.count("larger than the broker takes"); n != 2 {
 		t.Errorf("logged %d times", n)
+	}
+}
+
+// A watchedConn does something before a text is written.
+type watchedConn struct {
+	net.Conn
+	text   string
+	before func(net.Conn)
+}
+
+func (c *watchedConn) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(c.text)) {
+		c.before(c.Conn)
+	}
+	return c.Conn.Write(p)
+}
+
+// What goes wrong with the connection that a suspected direct reply-to has for itself is not laid to its charge.
+func TestReplyApart(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		before    func(c net.Conn, px *proxy) // the answer is written
+		meanwhile func(r *rig, px *proxy)
+		want      error
+	}{
+		"cut": {before: func(c net.Conn, _ *proxy) { c.Close() }},
+		"blocked": {before: func(_ net.Conn, px *proxy) {
+			own := px.conn(2)
+			own.gate.Set(false)
+			own.inject(0, 10, 60, "\x0alow memory")
+			time.AfterFunc(shortly+shortly/4, func() {
+				if n := px.count(); n != 3 {
+					px.t.Errorf("%d connections", n)
+				}
+				own.inject(0, 10, 61, "")
+				own.gate.Set(true)
+			})
+		}},
+		"lost meanwhile": {want: cmd.ErrDeliveryLost, meanwhile: func(r *rig, px *proxy) {
+			r.log.wait(r.t, "reply not stored, waiting")
+			px.conn(0).cut()
+			r.log.wait(r.t, "broker unreachable, waiting")
+			px.setRefuse(false)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, px := newPeer(t), newProxy(t)
+			q := p.queue("classic")
+			answers, err := p.ch.Consume(directReply, "", true, false, false, false, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.send(q, amqp.Publishing{Body: []byte("job"), ReplyTo: directReply})
+			var once sync.Once
+			r := start(t, q, func(c *Config) {
+				c.Dial = func(network, _ string) (net.Conn, error) {
+					conn, err := net.Dial(network, px.addr)
+					return &watchedConn{conn, "the answer", func(c net.Conn) {
+						if tt.before != nil {
+							once.Do(func() { tt.before(c, px) })
+						}
+					}}, err
+				}
+			})
+			j := r.next()
+			px.conn(1)
+			to, _, _ := strings.Cut(j.ReplyTo, "\x00")
+			r.source.publisher.suspects.add(to)
+			px.setRefuse(tt.meanwhile != nil)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			replied := make(chan error, 1)
+			go func() { replied <- j.Reply(ctx, cmd.Result{Job: "the answer"}) }()
+			if tt.meanwhile != nil {
+				tt.meanwhile(r, px)
+			}
+			if err := <-replied; err != tt.want {
+				t.Errorf("reply: %v, want %v", err, tt.want)
+			}
+			if n := r.log.count("nobody takes the reply"); n != 0 {
+				t.Errorf("%d replies were given up", n)
+			}
+			for n := 0; ; n++ {
+				select {
+				case <-answers:
+					continue
+				case <-time.After(settling):
+				}
+				if want := map[error]int{nil: 1}[tt.want]; n != want {
+					t.Errorf("%d answers came, want %d", n, want)
+				}
+				return
+			}
+		})
 	}
 }

@@ -3,16 +3,22 @@ package amqpsrc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // errMalformed is the end of a message to a direct reply-to that is none: brokers end the connection over it,
 // with all that others have on it.
 var errMalformed = errors.New("the broker ends the connection over it")
+
+// errApart is the error of a message to a suspect that did not come so far as to be judged: the broker takes no
+// further connection, or the network ended it.
+var errApart = errors.New("not sent over a connection of its own")
 
 // isDirect tells whether a queue is a direct reply-to: no queue, but the other end of a channel. Brokers
 // before 4.2 answer a mandatory message there that it cannot be routed, though it is delivered; newer
@@ -59,8 +65,8 @@ func (s *suspects) has(queue string) bool {
 	return ok
 }
 
-// alone sends a message to a suspect. errMalformed: it is guilty. Any other error says nothing of it.
-func (p *publisher) alone(ctx context.Context, queue string, message func(frameMax int) amqp.Publishing) error {
+// alone sends a message to a suspect, where may says so. errMalformed: it is guilty. errApart says nothing of it.
+func (p *publisher) alone(ctx context.Context, queue string, message func(frameMax int) amqp.Publishing, may func() bool) error {
 	if _, err := p.current(ctx); err != nil { // as long as the broker is away there is nothing to try
 		return err
 	}
@@ -68,23 +74,34 @@ func (p *publisher) alone(ctx context.Context, queue string, message func(frameM
 	l.unblocked.Set(true)
 	var o *outlet
 	link, err := p.dialer.open(ctx, "reply", func(k *link) (err error) {
-		l.link = k
+		l.link, l.blocked = k, k.NotifyBlocked(make(chan amqp.Blocking, 16))
 		o, err = l.open(1)
 		return err
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %v", errApart, err)
+	}
+	go func() { // until the connection ends
+		for b := range l.blocked {
+			l.unblocked.Set(!b.Active)
+		}
+	}()
+	if !may() {
+		p.dialer.part(link, true)
+		return cmd.ErrDeliveryLost
 	}
 	err, _ = l.send(ctx, o, queue, message(link.Config.FrameSize), shortly)
+	ended := nonBlocking(link.closed) // before part takes it
 	p.dialer.part(link, err == nil)
 	switch {
 	case err == nil:
 		p.suspects.remove(queue)
-	case errors.Is(err, errLine):
+	case errors.Is(err, errLine) && ended != nil && ended.Server && ended.Code == amqp.InternalError:
 		p.suspects.add(queue)
 		return errMalformed
-	case errors.Is(err, errUnanswered): // it blocks, or is slow
-		return errLine
+	case errors.Is(err, errLine), errors.Is(err, errUnanswered):
+		p.suspects.add(queue)
+		return fmt.Errorf("%w: %v", errApart, err)
 	}
 	return err
 }

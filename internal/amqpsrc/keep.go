@@ -108,10 +108,7 @@ func (p *publisher) attempt(ctx context.Context, k keeping, may func() bool) err
 		patience = k.patience()
 	}
 	if p.suspects.has(k.queue) {
-		if !may() {
-			return cmd.ErrDeliveryLost
-		}
-		return p.alone(ctx, k.queue, k.message)
+		return p.alone(ctx, k.queue, k.message, may)
 	}
 	err := p.publish(ctx, k.queue, k.message, patience, may)
 	if errors.Is(err, errLine) {

@@ -32,7 +32,7 @@ func (r *refusals) vain(queue string, err error) bool {
 		return true
 	}
 	unanswered := errors.Is(err, errUnanswered)
-	if !unanswered && !errors.Is(err, errNacked) {
+	if !unanswered && !errors.Is(err, errNacked) && !errors.Is(err, errApart) {
 		return false
 	}
 	r.mu.Lock()

@@ -36,6 +36,11 @@ func TestRefusals(t *testing.T) {
 		want("long after", r.patience("mute"), impatience)
 		want("refused long after", r.vain("mute", errNacked), false)
 
+		want("no connection of its own", r.vain("suspect", errApart), false)
+		time.Sleep(impatience)
+		want("none for a minute", r.vain("suspect", errApart), true)
+		r.stored("suspect")
+
 		want("a lost connection", r.vain("q", errLine), false)
 		for _, code := range []int{amqp.AccessRefused, amqp.PreconditionFailed, amqp.ContentTooLarge} {
 			want("what is refused for good", r.vain("q", &amqp.Error{Code: code, Server: true}), true)

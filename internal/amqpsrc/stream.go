@@ -126,9 +126,10 @@ func (s *stream) run(ctx context.Context) {
 func (s *stream) connected(ctx context.Context) error {
 	if len(s.sent) > 0 && s.publisher.suspects.has(s.to) {
 		first := s.sent[0].message
-		if err := s.publisher.alone(ctx, s.to, func(int) amqp.Publishing { return first }); err != nil {
+		if err := s.publisher.alone(ctx, s.to, func(int) amqp.Publishing { return first }, func() bool { return true }); err != nil {
 			return err
 		}
+		s.publisher.refusals.stored(s.to)
 		s.stored()
 	}
 	l, err := s.publisher.current(ctx)
