@@ -575,3 +575,55 @@ func TestRunLeavesWhatIsNotStored(t *testing.T) {
 		t.Errorf("exit %d, stdout %q, stderr %q, want %q", code, out.String(), errs.String(), want)
 	}
 }
+
+// A deafBroker is one that has the result by the time that it is told to stop the job.
+type deafBroker struct {
+	mute
+	answers chan amqpsrc.Received
+	gone    bool // its connection ends then; else it does not answer
+}
+
+func (b deafBroker) Consume(context.Context, string, int) (<-chan amqpsrc.Received, error) {
+	return b.answers, nil
+}
+
+func (b deafBroker) Publish(ctx context.Context, queue string, m amqpsrc.Message) error {
+	var body struct{ Job string }
+	if err := json.Unmarshal(m.Body, &body); err != nil {
+		return err
+	}
+	if queue == "q" {
+		b.asked <- struct{}{}
+		return nil
+	}
+	b.answers <- amqpsrc.Received{Message: amqpsrc.Message{Body: cmd.Result{Job: body.Job, Status: cmd.Failed, ExitCode: new(7)}.JSON()}}
+	close(b.answers)
+	if b.gone {
+		return amqpsrc.ErrGone
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestRunResultBesideStop: a result that comes while the job is told to stop is the job's.
+func TestRunResultBesideStop(t *testing.T) {
+	t.Parallel()
+	for _, gone := range []bool{false, true} {
+		b := deafBroker{mute{make(chan struct{}, 1)}, make(chan amqpsrc.Received, 1), gone}
+		var errs bytes.Buffer
+		line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &runClient{line: line, queue: "q", control: "q.control", stderr: &errs, stop: make(chan struct{}), maxMessage: 1000, timeout: patience / 4,
+			connect: func(context.Context) (runBroker, error) { return b, nil }}
+		signals := make(chan os.Signal)
+		go func() {
+			<-b.asked
+			signals <- os.Interrupt
+		}()
+		if code := c.run(signals); code != 7 || errs.Len() > 0 {
+			t.Errorf("gone %v: exit %d, stderr %q", gone, code, errs.String())
+		}
+	}
+}

@@ -205,6 +205,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 	if c.told {
 		stop = nil
 	}
+	telling := make(chan error, 1)
 	for {
 		select {
 		case t := <-taken:
@@ -212,15 +213,12 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 				t.err = ctx.Err()
 			}
 			return t.result, t.err
-		case <-stop:
+		case <-stop: // beside the answers too: a broker that is short of memory lets it wait, and they come
 			stop = nil
-			if err := c.tell(ctx, broker); err != nil {
-				end()
-				select {
-				case <-taken: // else another connection's would be taken beside it
-				case <-ctx.Done():
-				}
-				return nil, err
+			go func() { telling <- broker.Publish(ctx, c.control, c.stopMessage()) }()
+		case err := <-telling:
+			if c.hasTold(err) != nil {
+				end() // another connection's answers are taken behind those of this one
 			}
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -266,19 +264,21 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 	return err
 }
 
-// tell has the daemon stop the job.
-func (c *runClient) tell(ctx context.Context, broker runBroker) error {
-	err := broker.Publish(ctx, c.control, amqpsrc.Message{
-		ID: randomHex(), ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: jsonStop(c.job),
-	})
+// stopMessage has the daemon stop the job.
+func (c *runClient) stopMessage() amqpsrc.Message {
+	return amqpsrc.Message{ID: randomHex(), ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: jsonStop(c.job)}
+}
+
+// hasTold notes what became of the stop's message. Its error says that another connection may help.
+func (c *runClient) hasTold(err error) error {
 	switch {
 	case err == nil:
 		c.told = true
 		c.have(stopSent)
 		c.waits.show("docker-dispatch: stopping the job")
 		return nil
-	case errors.Is(err, amqpsrc.ErrGone), errors.Is(err, amqpsrc.ErrUnknown):
-		return c.again(ctx, err)
+	case errors.Is(err, amqpsrc.ErrGone), errors.Is(err, amqpsrc.ErrUnknown), errors.Is(err, context.Canceled):
+		return err
 	}
 	c.told = true
 	c.waits.end()
