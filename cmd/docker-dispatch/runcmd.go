@@ -241,7 +241,10 @@ const leaving = 3 * time.Second
 // ended says what a result tells beside the output, and returns the exit code. signalled is that of a run that a signal
 // ended before it had begun.
 func (c *runClient) ended(r *cmd.Result, signalled int) int {
-	code := engineErrorCode(r.EngineError)
+	code := exitRefused
+	if r.ContainerID != "" { // else it was not created, which is 125 whatever the engine says
+		code = engineErrorCode(r.EngineError)
+	}
 	if r.ExitCode != nil {
 		code = *r.ExitCode
 	}
@@ -278,7 +281,7 @@ func (c *runClient) ended(r *cmd.Result, signalled int) int {
 	return code
 }
 
-// engineErrorCode is docker run's exit code for what the engine says, which docker takes from the words.
+// engineErrorCode is docker run's exit code for what the engine says of a start, which docker takes from the words.
 func engineErrorCode(text string) int {
 	switch {
 	case strings.Contains(text, "no such file or directory"):
