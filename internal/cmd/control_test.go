@@ -97,6 +97,16 @@ func TestJobRef(t *testing.T) {
 			})
 		}
 	})
+	t.Run("created, to be started later", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.send("c", "made", false, `{"Command":"create","Image":"busybox"}`).want(Ack, "")
+			b.command(`{"Command":"kill","Job":"made"}`).want(DeadLetter, ReasonConflict)
+			b.command(stop("made")).want(Ack, "")
+			if n := len(b.pool.jobs.cancels); n != 0 {
+				t.Errorf("%d jobs are to be refused", n)
+			}
+		})
+	})
 	t.Run("between two attempts", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			d := b.send("m", "id", false, retried)

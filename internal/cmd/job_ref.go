@@ -79,8 +79,9 @@ func (t *task) resolve(r *Ref) (cancelled bool, err error) {
 	}
 	r.Container, t.name = list[i].ID, list[i].Name
 	switch n, err := strconv.Atoi(list[i].Labels[LabelAttempt]); {
-	case list[i].Status == "created":
-		// By a process that died then: its message is to come again, and would have it started.
+	case list[i].Status == "created" && !t.pool.jobs.knew(t.queue, r.Job):
+		// By a process that died then: its message is to come again, and would have it started. One that was
+		// settled here has made it for others to start.
 		return t.cancelFrom(r.Job, max(1, n)), nil
 	case err == nil:
 		t.cancelFrom(r.Job, n+1)
