@@ -538,8 +538,9 @@ func TestRunForbidden(t *testing.T) {
 	a.gone(m)
 }
 
-// mute is a broker that stores nothing.
+// mute is a broker that stores nothing in one queue.
 type mute struct {
+	queue string
 	asked chan struct{}
 }
 
@@ -549,31 +550,41 @@ func (m mute) Consume(context.Context, string, int) (<-chan amqpsrc.Received, er
 }
 func (m mute) Publish(ctx context.Context, queue string, _ amqpsrc.Message) error {
 	m.asked <- struct{}{}
+	if queue != m.queue {
+		return nil
+	}
 	<-ctx.Done()
 	return ctx.Err()
 }
 func (m mute) DeleteQueue(context.Context, string) error { return nil }
 func (m mute) Close(context.Context) error               { return nil }
 
-// TestRunLeavesWhatIsNotStored: nobody is told that a job goes on that the broker may not have.
+// TestRunLeavesWhatIsNotStored: nobody is told that a job goes on, or not, that the broker may not have.
 func TestRunLeavesWhatIsNotStored(t *testing.T) {
 	t.Parallel()
-	m := mute{asked: make(chan struct{}, 1)}
-	var out, errs bytes.Buffer
-	line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &runClient{line: line, queue: "q", stdout: &out, stderr: &errs, stop: make(chan struct{}), maxMessage: 1000,
-		connect: func(context.Context) (runBroker, error) { return m, nil }}
-	signals := make(chan os.Signal)
-	go func() {
-		<-m.asked
-		signals <- os.Interrupt
-	}()
-	code := c.run(signals)
-	if want := "docker-dispatch: left; the job " + c.job + " may go on: the broker has not said that it has it\n"; code != 130 || errs.String() != want || out.Len() > 0 {
-		t.Errorf("exit %d, stdout %q, stderr %q, want %q", code, out.String(), errs.String(), want)
+	for queue, what := range map[string]string{"q": "it", "q.control": "the stop"} {
+		m := mute{queue, make(chan struct{}, 1)}
+		var out, errs bytes.Buffer
+		line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &runClient{line: line, queue: "q", control: "q.control", stdout: &out, stderr: &errs, stop: make(chan struct{}), maxMessage: 1000,
+			connect: func(context.Context) (runBroker, error) { return m, nil }}
+		signals := make(chan os.Signal)
+		go func() {
+			<-m.asked
+			signals <- os.Interrupt
+			if queue != "q" {
+				<-m.asked
+			}
+			time.Sleep(2 * sameSignal) // signals that are nearer are one
+			signals <- os.Interrupt
+		}()
+		code := c.run(signals)
+		if want := "docker-dispatch: left; the job " + c.job + " may go on: the broker has not said that it has " + what + "\n"; code != 130 || errs.String() != want || out.Len() > 0 {
+			t.Errorf("exit %d, stdout %q, stderr %q, want %q", code, out.String(), errs.String(), want)
+		}
 	}
 }
 
@@ -610,7 +621,7 @@ func (b deafBroker) Publish(ctx context.Context, queue string, m amqpsrc.Message
 func TestRunResultBesideStop(t *testing.T) {
 	t.Parallel()
 	for _, gone := range []bool{false, true} {
-		b := deafBroker{mute{make(chan struct{}, 1)}, make(chan amqpsrc.Received, 1), gone}
+		b := deafBroker{mute{"q.control", make(chan struct{}, 1)}, make(chan amqpsrc.Received, 1), gone}
 		var errs bytes.Buffer
 		line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
 		if err != nil {

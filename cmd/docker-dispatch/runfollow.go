@@ -50,6 +50,7 @@ const (
 	unsent reach = iota
 	onItsWay
 	stored
+	stopOnItsWay
 	stopSent
 )
 
@@ -106,6 +107,8 @@ func (c *runClient) fate() string {
 		return "nothing was sent"
 	case onItsWay:
 		return "the job " + c.job + " may go on: the broker has not said that it has it"
+	case stopOnItsWay:
+		return "the job " + c.job + " may go on: the broker has not said that it has the stop"
 	case stopSent:
 		return "the job " + c.job + " was told to stop"
 	}
@@ -215,6 +218,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 			return t.result, t.err
 		case <-stop: // beside the answers too: a broker that is short of memory lets it wait, and they come
 			stop = nil
+			c.have(stopOnItsWay)
 			go func() { telling <- broker.Publish(ctx, c.control, c.stopMessage()) }()
 		case err := <-telling:
 			if c.hasTold(err) != nil {
@@ -281,6 +285,7 @@ func (c *runClient) hasTold(err error) error {
 		return err
 	}
 	c.told = true
+	c.have(stored)
 	c.waits.end()
 	c.say("the job cannot be stopped from here: queue %q: %v; a second signal leaves it", c.control, err)
 	return nil
