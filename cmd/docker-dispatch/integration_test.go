@@ -692,6 +692,8 @@ func TestSplitsStdin(t *testing.T) {
 		"{} trailing\n{}":              {"{}", "trailing", "{}"},
 		`{"a":`:                        {`{"a":`},
 		" \r\n\t":                      nil,
+		"\ufeff{}\n\ufeff{}":           {"{}", "{}"},
+		"{\"a\n{\"b\":{}}":             {"{\"a", `{"b":{}}`},
 	} {
 		s := newStdinSource(strings.NewReader(in), nil, 1, 100)
 		messages := make(chan []byte, 10)
@@ -702,6 +704,37 @@ func TestSplitsStdin(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+// A typist's input ends with one Ctrl-D, which a terminal tells once.
+type typist struct {
+	t    *testing.T
+	text string
+	over bool
+}
+
+func (r *typist) Read(p []byte) (int, error) {
+	if r.over {
+		r.t.Error("read beyond the end")
+	}
+	n := copy(p, r.text)
+	if r.text = r.text[n:]; n > 0 {
+		return n, nil
+	}
+	r.over = true
+	return 0, io.EOF
+}
+
+func TestReadsNoFurther(t *testing.T) {
+	for _, in := range []string{"", "{}", "{\"a\n"} {
+		p := &invocation{stdin: &typist{t: t, text: in}}
+		messages, err := p.messageFiles(t.Context(), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range messages {
 		}
 	}
 }

@@ -56,9 +56,6 @@ func (p *invocation) messageFiles(ctx context.Context, names []string, limit int
 				m.file = "stdin"
 			}
 			in := bufio.NewReaderSize(r, 64<<10)
-			if mark, _ := in.Peek(len(byteOrder)); string(mark) == byteOrder {
-				in.Discard(len(mark))
-			}
 			for {
 				body, err := nextMessage(in, limit)
 				if len(body) > 0 {

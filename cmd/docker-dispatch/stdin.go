@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -226,11 +227,12 @@ func (s *stdinSource) read(ctx context.Context, messages chan<- []byte) {
 // nextMessage reads one message: an object up to its closing brace, or, where something else
 // stands, what is left of the line, so that one fault costs one message. An object that is cut short
 // ends before the next one, where JSON cannot go on with that, so that it does not take all that follows with
-// it. It keeps at most limit+1 bytes of a message, enough to refuse it.
+// it. A byte order mark in front of a message is none of it. At most limit+1 bytes of a message are kept, enough to
+// refuse it. Nothing is read ahead: on a terminal the end of the input is told once.
 func nextMessage(r *bufio.Reader, limit int) ([]byte, error) {
 	var m []byte
 	depth, quoted, escaped := 0, false, false
-	last := byte(0) // of the object, and no space
+	last, before := byte(0), byte(0) // of the object, and no space; the byte before this one
 	for {
 		c, err := r.ReadByte()
 		if err != nil {
@@ -243,18 +245,21 @@ func nextMessage(r *bufio.Reader, limit int) ([]byte, error) {
 		switch {
 		case c == '\n' && !object:
 			return m, nil
-		case c == '\n' && quoted: // a fault, but perhaps no more than that
-			if next, _ := r.Peek(1); string(next) == "{" {
-				return m, nil
-			}
+		case c == '{' && quoted && before == '\n': // the line's end alone is a fault, but perhaps no more than that
+			return bytes.TrimSuffix(m, []byte{before}), r.UnreadByte()
 		case c == '{' && depth > 0 && !quoted && last != ':' && last != ',' && last != '[':
 			return m, r.UnreadByte()
 		}
 		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
 			last = c
 		}
+		before = c
 		if len(m) <= limit {
 			m = append(m, c)
+		}
+		if len(m) == len(byteOrder) && string(m) == byteOrder {
+			m = nil
+			continue
 		}
 		switch {
 		case !object:
