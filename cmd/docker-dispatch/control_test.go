@@ -86,11 +86,7 @@ func TestControlQueue(t *testing.T) {
 func TestControlQueueForbidden(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	user := "limited-" + l.serial
-	l.rabbitmqctl("add_user", user, "secret")
-	t.Cleanup(func() { l.rabbitmqctl("delete_user", user) })
-	l.rabbitmqctl("set_permissions", user, "^"+l.queue+`\.dead$`, ".*", "^"+l.queue+"$")
-	url := strings.Replace(l.amqpURL, "guest:guest", user+":secret", 1)
+	_, url := l.limited("^"+l.queue+`\.dead$`, ".*", "^"+l.queue+"$")
 	p := l.start("="+l.dockerHost, "="+url)
 	if code := p.wait(); code != 2 || !strings.Contains(p.log(), "--control none does without") {
 		t.Errorf("exit %d: %s", code, p.log())

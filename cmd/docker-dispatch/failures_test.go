@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -338,18 +337,9 @@ func TestFullLog(t *testing.T) {
 func TestStopWithStalledBroker(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	u, err := url.Parse(l.amqpURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy, err := newFaultyProxy("tcp", "127.0.0.1:0", "tcp", u.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(proxy.close)
-	u.Host = proxy.ln.Addr().String()
+	proxy, through := l.proxied(t)
 	l.publish(message{"id", runMessage("stalled-"+l.serial, ticking(20))})
-	p := l.start("--format", "json", "--drain", "0s", "="+l.dockerHost, "="+u.String())
+	p := l.start("--format", "json", "--drain", "0s", "="+l.dockerHost, "="+through)
 	p.await("some output", func(stdout, _ string) bool { return strings.Contains(stdout, `"line 2\n"`) })
 	proxy.stall(1, toServer, toClient)
 	if code := p.stop(); code != 0 {

@@ -9,9 +9,6 @@ import (
 	"os"
 )
 
-// byteOrder is what some editors begin a text in UTF-8 with.
-const byteOrder = "\ufeff"
-
 // A fileMessage is a message with the file that it stands in, and its number there.
 type fileMessage struct {
 	file string

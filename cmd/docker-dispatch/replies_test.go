@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -266,17 +265,8 @@ func TestStreamAcrossRestart(t *testing.T) {
 func TestStreamReconnects(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	u, err := url.Parse(l.amqpURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy, err := newFaultyProxy("tcp", "127.0.0.1:0", "tcp", u.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer proxy.close()
-	u.Host = proxy.ln.Addr().String()
-	p := l.start("-v", "="+l.dockerHost, "="+u.String())
+	proxy, through := l.proxied(t)
+	p := l.start("-v", "="+l.dockerHost, "="+through)
 	c := newCaller(l, false)
 	const size = 20 << 20
 	c.call("cut", "", streamed(fmt.Sprintf("yes 0123456789abcde | head -c %d; echo end >&2", size)))

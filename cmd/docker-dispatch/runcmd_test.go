@@ -447,14 +447,8 @@ func TestRunLeaves(t *testing.T) {
 // TestRunReconnects: the connection is cut wherever it can be, and nothing is missing or comes twice.
 func TestRunReconnects(t *testing.T) {
 	a := newActor(t)
-	_, address, _ := strings.Cut(a.amqpURL, "@")
-	address, _, _ = strings.Cut(address, "/")
-	proxy, err := newFaultyProxy("tcp", "127.0.0.1:0", "tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer proxy.close()
-	o := a.run(t, nil, "="+strings.Replace(a.amqpURL, address, proxy.ln.Addr().String(), 1), "busybox")
+	proxy, through := a.proxied(t)
+	o := a.run(t, nil, "="+through, "busybox")
 	m := a.next(a.messages)
 	var want strings.Builder
 	for i := range 300 {
@@ -519,18 +513,14 @@ func TestRunRefuses(t *testing.T) {
 func TestRunForbidden(t *testing.T) {
 	t.Parallel()
 	a := newActor(t)
-	user := "limited-" + a.serial
-	a.rabbitmqctl("add_user", user, "secret")
-	t.Cleanup(func() { a.rabbitmqctl("delete_user", user) })
-	url := "=" + strings.Replace(a.amqpURL, "guest:guest", user+":secret", 1)
-	a.rabbitmqctl("set_permissions", user, "^$", "^$", "^$")
-	_, errs, code := a.run(t, nil, url, "busybox").end()
+	user, url := a.limited("^$", "^$", "^$")
+	_, errs, code := a.run(t, nil, "="+url, "busybox").end()
 	const hint = `let the user configure and read ^docker-dispatch\.reply\..*, and write to ^amq\.default$`
 	if code != 125 || !strings.Contains(errs, "permission missing") || !strings.Contains(errs, hint) {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	a.rabbitmqctl("set_permissions", user, `^docker-dispatch\.reply\..*`, `^amq\.default$`, `^docker-dispatch\.reply\..*`)
-	o := a.run(t, nil, url, "busybox")
+	o := a.run(t, nil, "="+url, "busybox")
 	m := a.next(a.messages)
 	a.out(m, "stdout", 0, "x")
 	a.succeed(m, 1, 0)

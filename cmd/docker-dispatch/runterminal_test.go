@@ -100,16 +100,10 @@ func TestRunOnTerminal(t *testing.T) {
 	})
 	t.Run("cut", func(t *testing.T) {
 		a := newActor(t)
-		_, address, _ := strings.Cut(a.amqpURL, "@")
-		address, _, _ = strings.Cut(address, "/")
-		proxy, err := newFaultyProxy("tcp", "127.0.0.1:0", "tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer proxy.close()
+		proxy, through := a.proxied(t)
 		o, tty := a.onTerminal(t, func(o *ours, tty *os.File) {
 			o.Stderr = tty
-			o.Env = append(o.Env, "AMQP_URL="+strings.Replace(a.amqpURL, address, proxy.ln.Addr().String(), 1))
+			o.Env = append(o.Env, "AMQP_URL="+through)
 		}, "busybox")
 		m := a.next(a.messages)
 		queued := "docker-dispatch: queued on " + a.queue

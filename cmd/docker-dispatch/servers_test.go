@@ -257,6 +257,32 @@ func (l *lab) rabbitmqctl(args ...string) {
 	}
 }
 
+// proxied puts a proxy before the broker, until the test t ends, and returns it with the broker's address through it.
+func (l *lab) proxied(t *testing.T) (*faultyProxy, string) {
+	t.Helper()
+	u, err := url.Parse(l.amqpURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := newFaultyProxy("tcp", "127.0.0.1:0", "tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.close)
+	u.Host = proxy.ln.Addr().String()
+	return proxy, u.String()
+}
+
+// limited makes a user of the broker with these permissions, until the test ends, and returns the address for it.
+func (l *lab) limited(configure, write, read string) (user, amqpURL string) {
+	l.t.Helper()
+	user = "limited-" + l.serial
+	l.rabbitmqctl("add_user", user, "secret")
+	l.t.Cleanup(func() { l.rabbitmqctl("delete_user", user) })
+	l.rabbitmqctl("set_permissions", user, configure, write, read)
+	return user, strings.Replace(l.amqpURL, "guest:guest", user+":secret", 1)
+}
+
 // process is the program at work in a process of its own.
 type process struct {
 	l      *lab

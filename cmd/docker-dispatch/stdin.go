@@ -224,6 +224,9 @@ func (s *stdinSource) read(ctx context.Context, messages chan<- []byte) {
 	}
 }
 
+// byteOrder is what some editors begin a text in UTF-8 with.
+const byteOrder = "\ufeff"
+
 // nextMessage reads one message: an object up to its closing brace, or, where something else
 // stands, what is left of the line, so that one fault costs one message. An object that is cut short
 // ends before the next one, where JSON cannot go on with that, so that it does not take all that follows with

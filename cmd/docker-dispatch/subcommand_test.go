@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -526,17 +525,8 @@ func TestSendInterrupted(t *testing.T) {
 func TestSendStalled(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	u, err := url.Parse(l.amqpURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy, err := newFaultyProxy("tcp", "127.0.0.1:0", "tcp", u.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(proxy.close)
-	u.Host = proxy.ln.Addr().String()
-	c := l.subcommand("send", "--no-check", "-q", l.queue, "--amqp", u.String())
+	proxy, through := l.proxied(t)
+	c := l.subcommand("send", "--no-check", "-q", l.queue, "--amqp", through)
 	stdin, err := c.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
