@@ -108,11 +108,11 @@ func (j *chaosJob) write(m *marks) {
 	options := map[string]any{}
 	switch {
 	case j.kind == "stop":
-		message = map[string]any{"Command": "stop", "Container": j.target, "Options": map[string]any{"Time": 10}}
+		message = map[string]any{"Dockercmd": "stop", "Container": j.target, "Options": map[string]any{"Time": 10}}
 	case j.bad:
-		message = map[string]any{"Command": "run", "Image": "busybox", "Cnd": []string{j.name}}
+		message = map[string]any{"Dockercmd": "run", "Image": "busybox", "Cnd": []string{j.name}}
 	default:
-		message = map[string]any{"Command": "run", "Image": "busybox", "Cmd": []string{"sh", "-c", j.script(m)}, "Options": options}
+		message = map[string]any{"Dockercmd": "run", "Image": "busybox", "Cmd": []string{"sh", "-c", j.script(m)}, "Options": options}
 		if j.named {
 			options["Name"] = j.name
 		}

@@ -28,7 +28,7 @@ There is one line on stdout for each fault: the file, the message's number in it
 what is wrong. Exit codes: 0 all are valid, 1 some are not, 2 wrong usage.
 
 Example:
-  $ echo '{"Command": "run", "Image": "alpine", "Options": {"Memroy": "64m"}}' |
+  $ echo '{"Dockercmd": "run", "Image": "alpine", "Options": {"Memroy": "64m"}}' |
     docker-dispatch check
   stdin:1: Options: unknown key "Memroy"; did you mean "Memory"?
   docker-dispatch: 1 message checked, 1 fault

@@ -61,50 +61,50 @@ func TestEveryCommand(t *testing.T) {
 			t.Errorf("the container is %s, want %s: %v", c.State.Status, want, err)
 		}
 	}
-	succeeds(`{"Command":"create","Image":"busybox","Cmd":["sh","-c","echo began; trap 'exit 5' TERM; trap 'echo hup' HUP; while :; do sleep 0.1; done"],"Options":{"Name":"NAME","Env":{"WHO":"me"}}}`)
+	succeeds(`{"Dockercmd":"create","Image":"busybox","Cmd":["sh","-c","echo began; trap 'exit 5' TERM; trap 'echo hup' HUP; while :; do sleep 0.1; done"],"Options":{"Name":"NAME","Env":{"WHO":"me"}}}`)
 	state("created")
-	succeeds(`{"Command":"start","Container":"NAME"}`)
+	succeeds(`{"Dockercmd":"start","Container":"NAME"}`)
 	state("running")
-	if r := succeeds(`{"Command":"exec","Container":"NAME","Cmd":["sh","-c","echo $WHO $HERE; pwd; id -u; cat; echo err >&2"],"Options":{"Env":["HERE=there"],"Workdir":"/tmp","User":"65534","Stdin":"from stdin\n"}}`); r.Stdout != "me there\n/tmp\n65534\nfrom stdin\n" || r.Stderr != "err\n" || *r.ExitCode != 0 {
+	if r := succeeds(`{"Dockercmd":"exec","Container":"NAME","Cmd":["sh","-c","echo $WHO $HERE; pwd; id -u; cat; echo err >&2"],"Options":{"Env":["HERE=there"],"Workdir":"/tmp","User":"65534","Stdin":"from stdin\n"}}`); r.Stdout != "me there\n/tmp\n65534\nfrom stdin\n" || r.Stderr != "err\n" || *r.ExitCode != 0 {
 		t.Errorf("exec: %+v", r)
 	}
-	if r := do(`{"Command":"exec","Container":"NAME","Cmd":["sh","-c","exit 9"]}`); r.Status != cmd.Failed || r.Reason != cmd.ReasonExit || *r.ExitCode != 9 {
+	if r := do(`{"Dockercmd":"exec","Container":"NAME","Cmd":["sh","-c","exit 9"]}`); r.Status != cmd.Failed || r.Reason != cmd.ReasonExit || *r.ExitCode != 9 {
 		t.Errorf("exec: %+v", r)
 	}
-	if r := do(`{"Command":"exec","Container":"NAME","Cmd":["nosuch"]}`); r.Status == cmd.Succeeded || r.ExitCode == nil || *r.ExitCode != 126 && *r.ExitCode != 127 {
+	if r := do(`{"Dockercmd":"exec","Container":"NAME","Cmd":["nosuch"]}`); r.Status == cmd.Succeeded || r.ExitCode == nil || *r.ExitCode != 126 && *r.ExitCode != 127 {
 		t.Errorf("exec of what is not there: %+v", r)
 	}
-	succeeds(`{"Command":"exec","Container":"NAME","Cmd":["touch","/tmp/detached"],"Options":{"Detach":true}}`)
+	succeeds(`{"Dockercmd":"exec","Container":"NAME","Cmd":["touch","/tmp/detached"],"Options":{"Detach":true}}`)
 	l.eventually("the detached program has run", func() bool {
 		return l.dockerCommand("exec", name, "test", "-e", "/tmp/detached").Run() == nil
 	})
-	succeeds(`{"Command":"kill","Container":"NAME","Options":{"Signal":"HUP"}}`)
-	succeeds(`{"Command":"pause","Container":"NAME"}`)
+	succeeds(`{"Dockercmd":"kill","Container":"NAME","Options":{"Signal":"HUP"}}`)
+	succeeds(`{"Dockercmd":"pause","Container":"NAME"}`)
 	state("paused")
-	if r := do(`{"Command":"pause","Container":"NAME"}`); r.Reason != cmd.ReasonConflict {
+	if r := do(`{"Dockercmd":"pause","Container":"NAME"}`); r.Reason != cmd.ReasonConflict {
 		t.Errorf("paused twice: %+v", r)
 	}
-	succeeds(`{"Command":"unpause","Container":"NAME"}`)
+	succeeds(`{"Dockercmd":"unpause","Container":"NAME"}`)
 	state("running")
-	if r := succeeds(`{"Command":"logs","Container":"NAME","Options":{"Tail":1,"Since":"1h"}}`); r.Stdout != "hup\n" {
+	if r := succeeds(`{"Dockercmd":"logs","Container":"NAME","Options":{"Tail":1,"Since":"1h"}}`); r.Stdout != "hup\n" {
 		t.Errorf("logs: %+v", r)
 	}
 	var inspected []struct{ Name string }
-	if r := succeeds(`{"Command":"inspect","Container":"NAME"}`); json.Unmarshal([]byte(r.Stdout), &inspected) != nil || len(inspected) != 1 || inspected[0].Name != "/"+name {
+	if r := succeeds(`{"Dockercmd":"inspect","Container":"NAME"}`); json.Unmarshal([]byte(r.Stdout), &inspected) != nil || len(inspected) != 1 || inspected[0].Name != "/"+name {
 		t.Errorf("inspect: %+v", r)
 	}
-	succeeds(`{"Command":"rename","Container":"NAME","NewName":"NAME-other"}`)
-	succeeds(`{"Command":"rename","Container":"NAME-other","NewName":"NAME"}`)
-	succeeds(`{"Command":"restart","Container":"NAME","Options":{"Time":5}}`)
+	succeeds(`{"Dockercmd":"rename","Container":"NAME","NewName":"NAME-other"}`)
+	succeeds(`{"Dockercmd":"rename","Container":"NAME-other","NewName":"NAME"}`)
+	succeeds(`{"Dockercmd":"restart","Container":"NAME","Options":{"Time":5}}`)
 	state("running")
 	n++
-	l.publish(message{"wait-" + l.serial, fmt.Sprintf(`{"Command":"wait","Container":%q}`, name)})
-	succeeds(fmt.Sprintf(`{"Command":"stop","Container":%q}`, name))
+	l.publish(message{"wait-" + l.serial, fmt.Sprintf(`{"Dockercmd":"wait","Container":%q}`, name)})
+	succeeds(fmt.Sprintf(`{"Dockercmd":"stop","Container":%q}`, name))
 	if r := resultOf(t, p, "wait-"+l.serial); r.Status != cmd.Succeeded || *r.ExitCode != 5 {
 		t.Errorf("wait: %+v", r)
 	}
 	state("exited")
-	succeeds(`{"Command":"remove","Container":"NAME"}`)
+	succeeds(`{"Dockercmd":"remove","Container":"NAME"}`)
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit %d", code)
 	}
@@ -140,7 +140,7 @@ func TestInput(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			p := l.start(append(args, "--format", "json")...)
 			for id, m := range messages {
-				l.publish(message{id + kind + l.serial, `{"Command":"run","Image":"busybox",` + m + `}`})
+				l.publish(message{id + kind + l.serial, `{"Dockercmd":"run","Image":"busybox",` + m + `}`})
 			}
 			p.done(len(messages))
 			for id := range messages {
@@ -158,7 +158,7 @@ func TestTimeLimit(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	p := l.start("--format", "json")
-	l.publish(message{"id", `{"Command":"run","Image":"busybox","Cmd":["sh","-c","trap 'echo term' TERM; while :; do sleep 0.1; done"],"Options":{"Attach":"STDOUT","Remove":true,"Timeout":"1s","StopTimeout":1}}`})
+	l.publish(message{"id", `{"Dockercmd":"run","Image":"busybox","Cmd":["sh","-c","trap 'echo term' TERM; while :; do sleep 0.1; done"],"Options":{"Attach":"STDOUT","Remove":true,"Timeout":"1s","StopTimeout":1}}`})
 	began := time.Now()
 	p.done(1)
 	took := time.Since(began)
@@ -174,7 +174,7 @@ func TestRestartPolicy(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	p := l.start("--format", "json")
-	l.publish(message{"id", `{"Command":"run","Image":"busybox","Cmd":["sh","-c","date +%s.%N; sleep 0.2; exit 3"],"Options":{"Attach":"STDOUT","Restart":"on-failure:3"}}`})
+	l.publish(message{"id", `{"Dockercmd":"run","Image":"busybox","Cmd":["sh","-c","date +%s.%N; sleep 0.2; exit 3"],"Options":{"Attach":"STDOUT","Restart":"on-failure:3"}}`})
 	p.done(1)
 	if r := resultOf(t, p, "id"); r.Status != cmd.Failed || *r.ExitCode != 3 || r.Incomplete || strings.Count(r.Stdout, "\n") != 4 {
 		t.Errorf("result %+v", r)
@@ -186,7 +186,7 @@ func TestRestartPolicy(t *testing.T) {
 // its attempts are used up.
 func TestRetries(t *testing.T) {
 	t.Parallel()
-	const body = `{"Command":"run","Image":"busybox","Cmd":["sh","-c","echo $DISPATCH_ATTEMPT; test $DISPATCH_ATTEMPT -ge %d"],"Options":{"Attach":"STDOUT","Remove":true,"Retry":{"Max":2,"Delay":"1s"}}}`
+	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["sh","-c","echo $DISPATCH_ATTEMPT; test $DISPATCH_ATTEMPT -ge %d"],"Options":{"Attach":"STDOUT","Remove":true,"Retry":{"Max":2,"Delay":"1s"}}}`
 	check := func(t *testing.T, results []cmd.Result, attempts int) {
 		t.Helper()
 		if len(results) != attempts {

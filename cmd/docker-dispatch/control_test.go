@@ -33,7 +33,7 @@ func TestControlQueue(t *testing.T) {
 		t.Fatalf("%+v", e)
 	}
 	c.event() // its output: what comes now are results
-	c.command(`{"Command": "kill", "Job": "run-1"}`)
+	c.command(`{"Dockercmd": "kill", "Job": "run-1"}`)
 	got := map[string]cmd.Result{}
 	take := func(n int) {
 		t.Helper()
@@ -49,19 +49,19 @@ func TestControlQueue(t *testing.T) {
 	if r := got["run-1"]; r.Status != cmd.Refused || r.Reason != cmd.ReasonCancelled {
 		t.Errorf("run-1: %+v", r)
 	}
-	c.command(`{"Command": "kill", "Job": "run-3"}`) // the broker has it still
+	c.command(`{"Dockercmd": "kill", "Job": "run-3"}`) // the broker has it still
 	take(1)
-	if r := got[`{"Command": "kill", "Job": "run-3"}`]; r.Reason != cmd.ReasonNoSuchContainer || !strings.Contains(r.Error, "if its message comes within") {
+	if r := got[`{"Dockercmd": "kill", "Job": "run-3"}`]; r.Reason != cmd.ReasonNoSuchContainer || !strings.Contains(r.Error, "if its message comes within") {
 		t.Errorf("%+v", r)
 	}
-	c.command(`{"Command": "logs", "Job": "run-0"}`)
+	c.command(`{"Dockercmd": "logs", "Job": "run-0"}`)
 	take(1)
-	if r := got[`{"Command": "logs", "Job": "run-0"}`]; r.Stdout != "begun\n" {
+	if r := got[`{"Dockercmd": "logs", "Job": "run-0"}`]; r.Stdout != "begun\n" {
 		t.Errorf("%+v", r)
 	}
-	c.command(`{"Command": "kill", "Job": "run-0"}`)
+	c.command(`{"Dockercmd": "kill", "Job": "run-0"}`)
 	take(2)
-	c.command(`{"Command": "kill", "Job": "run-2"}`)
+	c.command(`{"Dockercmd": "kill", "Job": "run-2"}`)
 	take(3) // run-2, its kill, and run-3, which is refused
 	if r := got["run-3"]; r.Reason != cmd.ReasonCancelled {
 		t.Errorf("run-3: %+v", r)
@@ -69,7 +69,7 @@ func TestControlQueue(t *testing.T) {
 	if r := got["run-2"]; r.Reason != cmd.ReasonCancelled && (r.ExitCode == nil || *r.ExitCode != 137) {
 		t.Errorf("run-2: %+v", r)
 	}
-	c.command(`{"Command": "run", "Image": "busybox"}`)
+	c.command(`{"Dockercmd": "run", "Image": "busybox"}`)
 	take(1)
 	l.eventually("all settled", func() bool {
 		return l.ready(l.queue) == 0 && l.ready(l.queue+".dead") == 1 && len(l.containers()) == 0

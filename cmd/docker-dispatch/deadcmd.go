@@ -310,7 +310,7 @@ type letter struct {
 	Host    string    `json:",omitempty"`
 	Queue   string    `json:",omitempty"`
 	Copy    string    `json:",omitempty"`
-	Command string    `json:",omitempty"`
+	Command string    `json:"Dockercmd,omitempty"`
 	Target  string    `json:",omitempty"` // the image, else the container
 	Bytes   int       // of the body
 	Body    string    `json:",omitempty"` // as far as it is needed to know the message: where there is no command in it
@@ -329,12 +329,12 @@ func letterOf(r amqpsrc.Received, now time.Time) letter {
 	}
 	// Not cmd.Decode: many are here because that refused them.
 	var body struct {
-		Command, Image, Container string
-		Options                   struct{ Name string }
+		Dockercmd, Image, Container string
+		Options                     struct{ Name string }
 	}
 	err := json.Unmarshal(r.Body, &body)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err == nil || ok {
-		l.Command, l.Target = body.Command, cmp.Or(body.Image, body.Container)
+		l.Command, l.Target = body.Dockercmd, cmp.Or(body.Image, body.Container)
 	}
 	if l.Command == "" {
 		const most = 40

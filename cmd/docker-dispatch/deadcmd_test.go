@@ -56,7 +56,7 @@ func (l *lab) letter(id, body string) amqp.Publishing {
 
 func (l *lab) letters(n int) (list []amqp.Publishing) {
 	for i := range n {
-		list = append(list, l.letter(fmt.Sprint(i), fmt.Sprintf(`{"Command": "pull", "Image": "i%d"}`, i)))
+		list = append(list, l.letter(fmt.Sprint(i), fmt.Sprintf(`{"Dockercmd": "pull", "Image": "i%d"}`, i)))
 	}
 	return list
 }
@@ -67,8 +67,8 @@ func TestDeadList(t *testing.T) {
 	for _, kind := range []string{"classic", "quorum"} {
 		t.Run(kind, func(t *testing.T) {
 			l := newLab(t)
-			first := l.letter("first", `{"Command": "run", "Image": "alpine", "Options": {"Memroy": "64m"}}`)
-			nameless := l.letter("", `{"Command": "stop", "Container": "c", "Image": 7}`)
+			first := l.letter("first", `{"Dockercmd": "run", "Image": "alpine", "Options": {"Memroy": "64m"}}`)
+			nameless := l.letter("", `{"Dockercmd": "stop", "Container": "c", "Image": 7}`)
 			brokers := amqp.Publishing{Body: []byte("rub\x1bbish"), MessageId: "last", Headers: amqp.Table{"x-first-death-reason": "rejected", "x-first-death-queue": "q"}}
 			l.bury(kind, first, nameless, brokers)
 			for range 2 {

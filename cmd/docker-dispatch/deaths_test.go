@@ -166,7 +166,7 @@ func TestDeathAtEachStep(t *testing.T) {
 	const script = "cat /proc/sys/kernel/random/uuid; echo err >&2; sleep 0.2; echo end; exit 3"
 	unnamed := func(string) string { return runMessage("", script) }
 	named := func(name string) string { return runMessage(name, script) }
-	bad := func(string) string { return `{"Command":"run","Image":"busybox","Cmds":[]}` }
+	bad := func(string) string { return `{"Dockercmd":"run","Image":"busybox","Cmds":[]}` }
 	for _, kind := range []struct {
 		name    string
 		id      string

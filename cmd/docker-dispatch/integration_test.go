@@ -29,7 +29,7 @@ func runMessage(name, script string) string {
 		options["Name"] = name
 	}
 	body, err := json.Marshal(map[string]any{
-		"Command": "run", "Image": "busybox", "Cmd": []string{"sh", "-c", script}, "Options": options,
+		"Dockercmd": "run", "Image": "busybox", "Cmd": []string{"sh", "-c", script}, "Options": options,
 	})
 	if err != nil {
 		panic(err)
@@ -201,9 +201,9 @@ func TestOrderOnOneNameReal(t *testing.T) {
 	name := fmt.Sprintf("order-%d", os.Getpid())
 	for range 5 {
 		messages = append(messages,
-			message{"", `{"Command":"run","Image":"busybox","Cmd":["sleep","600"],"Options":{"Name":"` + name + `"}}`},
-			message{"", `{"Command":"stop","Container":"` + name + `","Options":{"Time":0}}`},
-			message{"", `{"Command":"remove","Container":"` + name + `"}`})
+			message{"", `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep","600"],"Options":{"Name":"` + name + `"}}`},
+			message{"", `{"Dockercmd":"stop","Container":"` + name + `","Options":{"Time":0}}`},
+			message{"", `{"Dockercmd":"remove","Container":"` + name + `"}`})
 	}
 	l.publish(messages...)
 	p.done(len(messages))
@@ -221,7 +221,7 @@ func TestStopOvertakesWaitingRuns(t *testing.T) {
 	p := l.start("-c", "1", "--ahead", "4")
 	long, next := fmt.Sprintf("long-%d", os.Getpid()), fmt.Sprintf("next-%d", os.Getpid())
 	l.publish(message{"", runMessage(long, "exec sleep 600")}, message{"", runMessage(next, "echo my turn")},
-		message{"", `{"Command":"stop","Container":"` + long + `","Options":{"Time":0}}`})
+		message{"", `{"Dockercmd":"stop","Container":"` + long + `","Options":{"Time":0}}`})
 	p.awaitLine(fmt.Sprintf("%-20s | my turn", next))
 	p.stop()
 }
@@ -241,17 +241,17 @@ func TestBadMessages(t *testing.T) {
 		{"", "invalid-message", "empty"},
 		{"rubbish", "invalid-message", "not JSON: line 1, column 1"},
 		{"\x00\xff\xfe", "invalid-message", "not UTF-8"},
-		{`{"Command":"run"`, "invalid-message", "unexpected end"},
+		{`{"Dockercmd":"run"`, "invalid-message", "unexpected end"},
 		{`[1]`, "invalid-message", "expected an object"},
-		{`{"Command":"dance"}`, "invalid-message", `unknown command "dance"`},
-		{`{"Command":"run","Image":"busybox","Options":{"Nmae":"x"}}`, "invalid-message", `Options: unknown key "Nmae"; did you mean "Name"?`},
-		{`{"Command":"stop","Container":"x y"}`, "invalid-message", "Container"},
-		{`{"Command":"run","Image":"busybox","Cmd":["` + strings.Repeat("x", 300) + `"]}`, "invalid-message", "--max-message"},
-		{`{"Command":"run","Image":"Not An Image"}`, "bad-request", "reference"},
-		{`{"Command":"run","Image":"no/such:image"}`, "no-such-image", "no/such:image"},
-		{`{"Command":"run","Image":"busybox","Cmd":["/no/such/program"]}`, "command-not-found", "/no/such/program"},
-		{`{"Command":"run","Image":"busybox","Cmd":["/etc/passwd"]}`, "command-not-executable", "/etc/passwd"},
-		{`{"Command":"run","Image":"busybox","Options":{"Name":"` + other + `"}}`, "name-conflict", other},
+		{`{"Dockercmd":"dance"}`, "invalid-message", `unknown command "dance"`},
+		{`{"Dockercmd":"run","Image":"busybox","Options":{"Nmae":"x"}}`, "invalid-message", `Options: unknown key "Nmae"; did you mean "Name"?`},
+		{`{"Dockercmd":"stop","Container":"x y"}`, "invalid-message", "Container"},
+		{`{"Dockercmd":"run","Image":"busybox","Cmd":["` + strings.Repeat("x", 300) + `"]}`, "invalid-message", "--max-message"},
+		{`{"Dockercmd":"run","Image":"Not An Image"}`, "bad-request", "reference"},
+		{`{"Dockercmd":"run","Image":"no/such:image"}`, "no-such-image", "no/such:image"},
+		{`{"Dockercmd":"run","Image":"busybox","Cmd":["/no/such/program"]}`, "command-not-found", "/no/such/program"},
+		{`{"Dockercmd":"run","Image":"busybox","Cmd":["/etc/passwd"]}`, "command-not-executable", "/etc/passwd"},
+		{`{"Dockercmd":"run","Image":"busybox","Options":{"Name":"` + other + `"}}`, "name-conflict", other},
 	}
 	for i, b := range bad {
 		l.publish(message{fmt.Sprintf("bad-%d", i), b.body})
@@ -287,7 +287,7 @@ func TestMissingImageIsPulled(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	p := l.start()
-	l.publish(message{"m", `{"Command":"run","Image":"127.0.0.1:1/no/such:image","Cmd":["true"],"Options":{"Remove":true}}`})
+	l.publish(message{"m", `{"Dockercmd":"run","Image":"127.0.0.1:1/no/such:image","Cmd":["true"],"Options":{"Remove":true}}`})
 	p.done(1)
 	p.stop()
 	kept := l.dead()
@@ -575,8 +575,8 @@ func TestStdin(t *testing.T) {
 		{"two messages", runMessage("", "echo one") + runMessage("", "echo two") + "\n", 0, []string{"| one\n", "| two\n"}},
 		{"a failure", runMessage("", "exit 3"), 1, []string{"| Error: exited with code 3\n"}},
 		{"rubbish between", runMessage("", "echo one") + "\nrubbish\n" + runMessage("", "echo two"), 1, []string{"| one\n", "| two\n", "| Error: not JSON"}},
-		{"cut short", `{"Command":"run","Image":"busy`, 1, []string{"| Error: not JSON"}},
-		{"too long", `{"Command":"` + strings.Repeat("x", 2<<20) + `"}`, 1, []string{"--max-message"}},
+		{"cut short", `{"Dockercmd":"run","Image":"busy`, 1, []string{"| Error: not JSON"}},
+		{"too long", `{"Dockercmd":"` + strings.Repeat("x", 2<<20) + `"}`, 1, []string{"--max-message"}},
 		{"nothing", "", 0, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

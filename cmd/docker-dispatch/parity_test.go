@@ -211,7 +211,7 @@ func TestParity(t *testing.T) {
 	}
 	var messages strings.Builder
 	for i, p := range parities {
-		fmt.Fprintf(&messages, `{"Command":%q,"Image":"busybox","Cmd":["true"],"Options":{"Name":"parity-%s-%d",%q:%s%s}}`+"\n",
+		fmt.Fprintf(&messages, `{"Dockercmd":%q,"Image":"busybox","Cmd":["true"],"Options":{"Name":"parity-%s-%d",%q:%s%s}}`+"\n",
 			verb(p), l.serial, i, p.option, fill.Replace(p.value), fill.Replace(p.also))
 	}
 	results := l.viaStdin(t, messages.String(), "--policy", policy)
@@ -271,7 +271,7 @@ func TestParityFlags(t *testing.T) {
 		if p.run && p.args[0] == "-i" { // it means both
 			options = `"Interactive":true,"Attach":["STDIN","STDOUT"]`
 		}
-		want, err := cmd.Decode(fmt.Appendf(nil, `{"Command":"run","Image":"busybox","Cmd":["true"],"Options":{%s}}`, options), 0, false)
+		want, err := cmd.Decode(fmt.Appendf(nil, `{"Dockercmd":"run","Image":"busybox","Cmd":["true"],"Options":{%s}}`, options), 0, false)
 		if err != nil {
 			t.Fatalf("%s: %v", options, err)
 		}

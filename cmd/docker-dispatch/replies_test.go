@@ -116,7 +116,7 @@ func (c *caller) stream(got func(n int)) (stdout, stderr string, started int, r 
 
 func streamed(script string) string {
 	body, err := json.Marshal(map[string]any{
-		"Command": "run", "Stream": true, "Image": "busybox", "Cmd": []string{"sh", "-c", script},
+		"Dockercmd": "run", "Stream": true, "Image": "busybox", "Cmd": []string{"sh", "-c", script},
 		"Options": map[string]any{"Attach": []string{"STDOUT", "STDERR"}, "Remove": true},
 	})
 	if err != nil {
@@ -133,7 +133,7 @@ func TestReply(t *testing.T) {
 			l := newLab(t)
 			p := l.start()
 			c := newCaller(l, direct)
-			c.call("one", "", `{"Command": "run", "Image": "busybox", "Cmd": ["sh", "-c", "echo hi; exit 7"], "Options": {"Attach": "STDOUT", "Remove": true}}`)
+			c.call("one", "", `{"Dockercmd": "run", "Image": "busybox", "Cmd": ["sh", "-c", "echo hi; exit 7"], "Options": {"Attach": "STDOUT", "Remove": true}}`)
 			d, e := c.event()
 			if r := e.Result; r == nil || r.Job != "one" || r.Status != cmd.Failed || r.ExitCode == nil || *r.ExitCode != 7 || r.Stdout != "hi\n" || r.StdoutBytes != 3 {
 				t.Fatalf("%s", d.Body)
@@ -141,17 +141,17 @@ func TestReply(t *testing.T) {
 			if d.CorrelationId != "one" || d.MessageId != "one/result" || d.ContentType != "application/json" || d.DeliveryMode != amqp.Persistent || d.AppId != "docker-dispatch" {
 				t.Errorf("properties %+v", d)
 			}
-			c.call("", "typo", `{"Command": "run", "Image": "busybox", "Optoins": {}}`)
+			c.call("", "typo", `{"Dockercmd": "run", "Image": "busybox", "Optoins": {}}`)
 			d, e = c.event()
 			if r := e.Result; r == nil || r.Status != cmd.Refused || !strings.Contains(r.Error, `did you mean "Options"`) || d.CorrelationId != "typo" {
 				t.Errorf("%s", d.Body)
 			}
 			// Somebody waits for the end: it is a foreground run.
-			c.call("", "c", `{"Command": "run", "Image": "busybox", "Cmd": ["sh", "-c", "sleep 0.2; exit 3"], "Options": {"Name": "`+l.queue+`"}}`)
+			c.call("", "c", `{"Dockercmd": "run", "Image": "busybox", "Cmd": ["sh", "-c", "sleep 0.2; exit 3"], "Options": {"Name": "`+l.queue+`"}}`)
 			if r := c.result(); r.ExitCode == nil || *r.ExitCode != 3 {
 				t.Errorf("%+v", r)
 			}
-			c.call("", "c", `{"Command": "remove", "Container": "`+l.queue+`"}`)
+			c.call("", "c", `{"Dockercmd": "remove", "Container": "`+l.queue+`"}`)
 			if r := c.result(); r.Command != "remove" || r.Status != cmd.Succeeded {
 				t.Errorf("%+v", r)
 			}
@@ -321,7 +321,7 @@ func TestReplyOfAttempts(t *testing.T) {
 	p := l.start()
 	defer l.deleteQueues(".retry.1")
 	c := newCaller(l, false)
-	c.call("again", "corr", `{"Command": "run", "Stream": true, "Image": "busybox", "Cmd": ["sh", "-c", "echo $DISPATCH_ATTEMPT; exit 75"],
+	c.call("again", "corr", `{"Dockercmd": "run", "Stream": true, "Image": "busybox", "Cmd": ["sh", "-c", "echo $DISPATCH_ATTEMPT; exit 75"],
 		"Options": {"Attach": "STDOUT", "Remove": true, "Retry": {"Max": 1, "Delay": "1s", "On": [75]}}}`)
 	var got []string
 	for {

@@ -332,5 +332,5 @@ func randomHex() string {
 
 // jsonStop is the command that stops a job.
 func jsonStop(job string) []byte {
-	return fmt.Appendf(nil, `{"Command": "stop", "Job": %q}`, job)
+	return fmt.Appendf(nil, `{"Dockercmd": "stop", "Job": %q}`, job)
 }

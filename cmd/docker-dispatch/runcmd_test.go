@@ -181,7 +181,7 @@ func TestRunAnswers(t *testing.T) {
 		a := newActor(t)
 		o := a.run(t, strings.NewReader("in"), "-i", "--rm", "busybox", "cat", "-q")
 		m := a.next(a.messages)
-		want := `{"Command":"run","Image":"busybox","Cmd":["cat","-q"],"Options":{"Attach":["STDIN","STDOUT","STDERR"],"Interactive":true,"Remove":true,"Stdin":"in"},"Stream":true}` + "\n"
+		want := `{"Dockercmd":"run","Image":"busybox","Cmd":["cat","-q"],"Options":{"Attach":["STDIN","STDOUT","STDERR"],"Interactive":true,"Remove":true,"Stdin":"in"},"Stream":true}` + "\n"
 		if string(m.Body) != want || len(m.ID) != 32 || !strings.HasPrefix(m.ReplyTo, "docker-dispatch.reply.") || m.ContentType != "application/json" {
 			t.Errorf("message %+v\n%s", m, m.Body)
 		}
@@ -320,8 +320,8 @@ func TestRunLeaves(t *testing.T) {
 	t.Parallel()
 	stopped := func(t *testing.T, a *actor, m amqpsrc.Message) {
 		t.Helper()
-		var got struct{ Command, Job string }
-		if err := json.Unmarshal(a.next(a.commands).Body, &got); err != nil || got.Command != "stop" || got.Job != m.ID {
+		var got struct{ Dockercmd, Job string }
+		if err := json.Unmarshal(a.next(a.commands).Body, &got); err != nil || got.Dockercmd != "stop" || got.Job != m.ID {
 			t.Errorf("command %+v, %v", got, err)
 		}
 	}

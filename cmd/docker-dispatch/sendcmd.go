@@ -39,7 +39,7 @@ nobody knows, is on stderr by file and number; 2 wrong usage or configuration.
 
 Example: a file with three messages
   $ for i in 1 2 3; do
-      echo '{"Command": "run", "Image": "busybox", "Cmd": ["echo", "'$i'"]}'
+      echo '{"Dockercmd": "run", "Image": "busybox", "Cmd": ["echo", "'$i'"]}'
     done >jobs.json
   $ docker-dispatch send -q jobs jobs.json
   3 messages stored in jobs

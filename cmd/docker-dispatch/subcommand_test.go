@@ -217,15 +217,15 @@ func TestCheck(t *testing.T) {
 		}
 		return path
 	}
-	good := write("good", `{"Command": "run", "Image": "a"}`+"\n{\"Command\":\n\"stop\", \"Container\": \"c\"}{\"Command\": \"pull\", \"Image\": \"a\"}\n")
-	bad := write("bad", "{\"Command\": \"run\", \"Image\": \"a\"}\nrubbish\x1b[2J\n{\"Command\": \"run\", \"Image\": \"a\", \"Options\": {\"Privileged\": true}}\n")
+	good := write("good", `{"Dockercmd": "run", "Image": "a"}`+"\n{\"Dockercmd\":\n\"stop\", \"Container\": \"c\"}{\"Dockercmd\": \"pull\", \"Image\": \"a\"}\n")
+	bad := write("bad", "{\"Dockercmd\": \"run\", \"Image\": \"a\"}\nrubbish\x1b[2J\n{\"Dockercmd\": \"run\", \"Image\": \"a\", \"Options\": {\"Privileged\": true}}\n")
 	// Cut short in the middle of a line: what follows is checked all the same.
-	cut := write("cut", "\ufeff"+strings.Repeat(`{"Command": "pull", "Image": "a"}
-{"Command": "run", "Image": "a
-{"Command": "pull", "Image": "a"}
-{"Command": "run", "Cmd": ["a",
-{"Command": "pull", "Image": "a", "Options": {"Platform": "{"}}
-{"Command": "run", "Image": "a", "Cmd": ["echo
+	cut := write("cut", "\ufeff"+strings.Repeat(`{"Dockercmd": "pull", "Image": "a"}
+{"Dockercmd": "run", "Image": "a
+{"Dockercmd": "pull", "Image": "a"}
+{"Dockercmd": "run", "Cmd": ["a",
+{"Dockercmd": "pull", "Image": "a", "Options": {"Platform": "{"}}
+{"Dockercmd": "run", "Image": "a", "Cmd": ["echo
 a"]}
 `, 2))
 	trust := write("trust", `{"Trust": true}`)
@@ -237,10 +237,10 @@ a"]}
 		stderr string
 	}{
 		{[]string{good}, "", 0, nil, "docker-dispatch: 3 messages checked, 0 faults\n"},
-		{nil, `{"Command": "rum", "Image": "a"}`, 1, []string{`stdin:1: Command: unknown command "rum"; did you mean "run"?`}, "docker-dispatch: 1 message checked, 1 fault\n"},
+		{nil, `{"Dockercmd": "rum", "Image": "a"}`, 1, []string{`stdin:1: Command: unknown command "rum"; did you mean "run"?`}, "docker-dispatch: 1 message checked, 1 fault\n"},
 		{[]string{good, bad, "-"}, "{", 1, []string{bad + ":2: not JSON", bad + ":3: Options.Privileged: denied", "stdin:1: not JSON"}, "docker-dispatch: 7 messages checked, 3 faults\n"},
 		{[]string{bad, "--policy", trust}, "", 1, []string{bad + ":2: not JSON"}, "docker-dispatch: 3 messages checked, 1 fault\n"},
-		{[]string{"--max-message", "20"}, `{"Command": "pull", "Image": "a"}`, 1, []string{"stdin:1: the message is larger than the 20 bytes"}, "docker-dispatch: 1 message checked, 1 fault\n"},
+		{[]string{"--max-message", "20"}, `{"Dockercmd": "pull", "Image": "a"}`, 1, []string{"stdin:1: the message is larger than the 20 bytes"}, "docker-dispatch: 1 message checked, 1 fault\n"},
 		{[]string{cut}, "", 1, []string{
 			cut + ":2: not JSON", cut + ":4: not JSON", cut + ":5: not JSON: line 2, column 1: invalid character '\\n'",
 			cut + ":7: not JSON", cut + ":9: not JSON", cut + ":10: not JSON",
@@ -301,7 +301,7 @@ func TestSend(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	file := t.TempDir() + "/jobs.json"
-	one, two, three := `{"Command": "pull", "Image": "one"}`, "{\"Command\": \"pull\",\n\"Image\": \"two\"}", `{"Command": "pull", "Image": "three"}`
+	one, two, three := `{"Dockercmd": "pull", "Image": "one"}`, "{\"Dockercmd\": \"pull\",\n\"Image\": \"two\"}", `{"Dockercmd": "pull", "Image": "three"}`
 	if err := os.WriteFile(file, []byte(one+two+"\n\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -350,11 +350,11 @@ func TestSend(t *testing.T) {
 	}
 
 	// A fault ends it there: what went before is stored, and said to be.
-	_, stderr := l.fails(exitFailed, one+two+`{"Command": "rum"}`+three, "send", "-q", l.queue)
+	_, stderr := l.fails(exitFailed, one+two+`{"Dockercmd": "rum"}`+three, "send", "-q", l.queue)
 	if got := bodies(l.get(l.queue)); len(got) != 2 {
 		t.Errorf("stored: %q", got)
 	}
-	for _, want := range []string{"2 messages stored in " + l.queue + ", 0 not stored", "stdin:3 is not sent: Command: unknown command"} {
+	for _, want := range []string{"2 messages stored in " + l.queue + ", 0 not stored", "stdin:3 is not sent: Dockercmd: unknown command"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr lacks %q:\n%s", want, stderr)
 		}
@@ -365,7 +365,7 @@ func TestSend(t *testing.T) {
 func TestSendNotStored(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	one := `{"Command": "pull", "Image": "one"}`
+	one := `{"Dockercmd": "pull", "Image": "one"}`
 	_, stderr := l.fails(exitFailed, one+one, "send", "-q", l.queue+".nosuch")
 	for _, want := range []string{"stdin:1: no such queue: ", "0 messages stored in " + l.queue + ".nosuch, 1 not stored, and of 0 nobody knows", "hint: check the name"} {
 		if !strings.Contains(stderr, want) {
@@ -399,7 +399,7 @@ func TestSendCut(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprint(stdin, strings.Repeat(`{"Command": "pull", "Image": "one"}`, 10))
+	fmt.Fprint(stdin, strings.Repeat(`{"Dockercmd": "pull", "Image": "one"}`, 10))
 	l.eventually("ten are stored", func() bool { return l.ready(l.queue) == 10 })
 	closeConnection(t, "docker-dispatch send@", l.queue)
 	err = c.Wait()
@@ -456,7 +456,7 @@ func TestSendProgress(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprint(stdin, `{"Command": "pull", "Image": "one"}`)
+	fmt.Fprint(stdin, `{"Dockercmd": "pull", "Image": "one"}`)
 	tty.await("1 stored")
 	stdin.Close()
 	if err := c.Wait(); err != nil {
@@ -482,7 +482,7 @@ func TestSendTyped(t *testing.T) {
 		t.Fatal(err)
 	}
 	tty.await("Ctrl-D on a line of its own ends them")
-	tty.typed(`{"Command": "pull", "Image": "one"}` + "\n")
+	tty.typed(`{"Dockercmd": "pull", "Image": "one"}` + "\n")
 	l.eventually("it is stored", func() bool { return l.ready(l.queue) == 1 })
 	tty.typed("\x04")
 	if err := c.Wait(); err != nil {
@@ -507,7 +507,7 @@ func TestSendInterrupted(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprint(stdin, strings.Repeat(`{"Command": "pull", "Image": "one"}`, 3))
+	fmt.Fprint(stdin, strings.Repeat(`{"Dockercmd": "pull", "Image": "one"}`, 3))
 	l.eventually("three are stored", func() bool { return l.ready(l.queue) == 3 })
 	if err := c.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)

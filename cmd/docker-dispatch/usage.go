@@ -61,7 +61,7 @@ Exit codes: 0 stopped as asked, 1 failed at run time (with -: a message did not
 succeed), 2 wrong usage or configuration.
 
 Example: run one container and see its output, without a broker
-  echo '{"Command": "run", "Image": "busybox", "Cmd": ["echo", "hi"],
+  echo '{"Dockercmd": "run", "Image": "busybox", "Cmd": ["echo", "hi"],
          "Options": {"Attach": ["STDOUT"], "Remove": true}}' |
   docker-dispatch /var/run/docker.sock -
 `

@@ -442,7 +442,7 @@ func BenchmarkClientSend(b *testing.B) {
 	p := newPeer(b)
 	q := p.queue("classic")
 	c := connect(b, nil)
-	body := []byte(`{"Command": "run", "Image": "busybox:latest", "Cmd": ["echo", "hello"], "Options": {"Remove": true}}`)
+	body := []byte(`{"Dockercmd": "run", "Image": "busybox:latest", "Cmd": ["echo", "hello"], "Options": {"Remove": true}}`)
 	window := make(chan func(context.Context) error, underWayMax)
 	failed := make(chan error, 1)
 	go func() {

@@ -37,7 +37,7 @@ func (b *bench) leave(name, status string, labels map[string]string) *fakeContai
 
 // TestAdopt leaves a container in each state, with each way in which a message can be known again.
 func TestAdopt(t *testing.T) {
-	const body = `{"Command":"run","Image":"busybox","Cmd":["echo","new"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
+	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","new"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
 	withName := strings.Replace(body, `"Attach"`, `"Name":"web","Attach"`, 1)
 	kept := strings.Replace(body, `,"Remove":true`, "", 1)
 	keptName := strings.Replace(withName, `,"Remove":true`, "", 1)

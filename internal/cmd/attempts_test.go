@@ -31,7 +31,7 @@ func TestDecodeRetry(t *testing.T) {
 		{`{"Max":3,"On":["exit",0]}`, `Options.Retry: On: item 2: expected an exit code from 1 to 255, got "0"`},
 		{`{"Max":3,"On":[true]}`, `Options.Retry: On: item 1: expected a reason or an exit code, got a boolean`},
 	} {
-		c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{"Remove":true,"Retry":`+tt.retry+`}}`), 0, false)
+		c, err := Decode([]byte(`{"Dockercmd":"run","Image":"a","Options":{"Remove":true,"Retry":`+tt.retry+`}}`), 0, false)
 		got := ""
 		if err != nil {
 			got = err.Error()
@@ -42,7 +42,7 @@ func TestDecodeRetry(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", tt.retry, got, tt.want)
 		}
 	}
-	if _, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{"Retry":{"Max":1}}}`), 0, false); err == nil || !strings.Contains(err.Error(), "a Retry needs Attach, Remove or a reply_to") {
+	if _, err := Decode([]byte(`{"Dockercmd":"run","Image":"a","Options":{"Retry":{"Max":1}}}`), 0, false); err == nil || !strings.Contains(err.Error(), "a Retry needs Attach, Remove or a reply_to") {
 		t.Errorf("a retry of a detached run: %v", err)
 	}
 }
@@ -56,7 +56,7 @@ func TestRetryDelay(t *testing.T) {
 	}
 }
 
-const retried = `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"],"Retry":{"Max":2,"Delay":"1m","On":["exit",75,"timeout"]}}}`
+const retried = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"],"Retry":{"Max":2,"Delay":"1m","On":["exit",75,"timeout"]}}}`
 
 // TestRetry: each attempt has a container and a result of its own; when they are used up, the message is
 // kept.
@@ -121,11 +121,11 @@ func TestRetryOnlyOn(t *testing.T) {
 		{"another code", func(b *bench, c *fakeContainer) { c.exit(1) }, 0},
 		{"the code", func(b *bench, c *fakeContainer) { c.exit(75) }, 1},
 		{"a signal that ends nothing", func(b *bench, c *fakeContainer) {
-			b.send("hup", "h", false, `{"Command":"kill","Container":"web","Options":{"Signal":"HUP"}}`)
+			b.send("hup", "h", false, `{"Dockercmd":"kill","Container":"web","Options":{"Signal":"HUP"}}`)
 			c.exit(75)
 		}, 1},
 		{"stopped by a message", func(b *bench, c *fakeContainer) {
-			b.send("stop", "s", false, `{"Command":"kill","Container":"web"}`)
+			b.send("stop", "s", false, `{"Dockercmd":"kill","Container":"web"}`)
 		}, 0},
 	} {
 		onBench(t, nil, func(b *bench) {
@@ -308,9 +308,9 @@ func TestRetryDoubledWhileSettled(t *testing.T) {
 // TestRefusedStop: what the engine refused to stop has not been stopped.
 func TestRefusedStop(t *testing.T) {
 	for call, body := range map[string]string{
-		"stop":   `{"Command":"stop","Container":"web"}`,
-		"kill ":  `{"Command":"kill","Container":"web"}`,
-		"remove": `{"Command":"remove","Container":"web","Options":{"Force":true}}`,
+		"stop":   `{"Dockercmd":"stop","Container":"web"}`,
+		"kill ":  `{"Dockercmd":"kill","Container":"web"}`,
+		"remove": `{"Dockercmd":"remove","Container":"web","Options":{"Force":true}}`,
 	} {
 		onBench(t, nil, func(b *bench) {
 			d := b.send("m", "id", false, retried)

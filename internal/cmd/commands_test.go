@@ -31,9 +31,9 @@ func TestCommands(t *testing.T) {
 		{"rename", ``, "running", "rename", ""},
 		{"remove", `"Force":true`, "running", "remove", ""},
 	} {
-		body := fmt.Sprintf(`{"Command":%q,"Container":"web","Options":{%s}}`, tt.command, tt.options)
+		body := fmt.Sprintf(`{"Dockercmd":%q,"Container":"web","Options":{%s}}`, tt.command, tt.options)
 		if tt.command == "rename" {
-			body = `{"Command":"rename","Container":"web","NewName":"other"}`
+			body = `{"Dockercmd":"rename","Container":"web","NewName":"other"}`
 		}
 		t.Run(tt.command, func(t *testing.T) {
 			onBench(t, nil, func(b *bench) {
@@ -66,8 +66,8 @@ func TestCommands(t *testing.T) {
 	}
 	t.Run("conflicts", func(t *testing.T) {
 		for _, body := range []string{
-			`{"Command":"kill","Container":"web"}`, `{"Command":"pause","Container":"web"}`, `{"Command":"unpause","Container":"web"}`,
-			`{"Command":"exec","Container":"web","Cmd":["true"]}`,
+			`{"Dockercmd":"kill","Container":"web"}`, `{"Dockercmd":"pause","Container":"web"}`, `{"Dockercmd":"unpause","Container":"web"}`,
+			`{"Dockercmd":"exec","Container":"web","Cmd":["true"]}`,
 		} {
 			onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
 				b.leave("web", "exited", nil)
@@ -80,13 +80,13 @@ func TestCommands(t *testing.T) {
 func TestKillIsAsked(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		run := b.send("run", "1", false, wait)
-		b.send("kill", "2", false, `{"Command":"kill","Container":"web"}`).want(Ack, "")
+		b.send("kill", "2", false, `{"Dockercmd":"kill","Container":"web"}`).want(Ack, "")
 		run.want(Ack, ReasonExit)
 	})
 }
 
 func TestCreateCommand(t *testing.T) {
-	const body = `{"Command":"create","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web"}}`
+	const body = `{"Dockercmd":"create","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web"}}`
 	onBench(t, nil, func(b *bench) {
 		b.send("m", "id", false, body).want(Ack, "")
 		if r := b.result(); r.Status != Succeeded || r.ContainerID == "" || r.Image != "busybox" {
@@ -108,9 +108,9 @@ func TestCreateCommand(t *testing.T) {
 func TestWaitCommand(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		run := b.send("run", "1", false, strings.Replace(wait, `,"Remove":true`, "", 1))
-		w := b.send("wait", "2", false, `{"Command":"wait","Container":"web"}`)
+		w := b.send("wait", "2", false, `{"Dockercmd":"wait","Container":"web"}`)
 		w.unsettled()
-		stop := b.send("stop", "3", false, `{"Command":"stop","Container":"web"}`) // does not wait for the wait
+		stop := b.send("stop", "3", false, `{"Dockercmd":"stop","Container":"web"}`) // does not wait for the wait
 		stop.want(Ack, "")
 		run.want(Ack, ReasonExit)
 		w.want(Ack, "")
@@ -125,12 +125,12 @@ func TestWaitCommand(t *testing.T) {
 func TestLogsCommand(t *testing.T) {
 	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
 		c := b.leave("web", "running", nil)
-		b.send("m", "id", false, `{"Command":"logs","Container":"web"}`).want(Ack, "")
+		b.send("m", "id", false, `{"Dockercmd":"logs","Container":"web"}`).want(Ack, "")
 		if r := b.result(); r.Stdout != "before\n" || r.Status != Succeeded || r.ExitCode != nil {
 			t.Errorf("result %+v", r)
 		}
 		b.record.output = nil
-		follow := b.send("follow", "id2", false, `{"Command":"logs","Container":"web","Options":{"Follow":true}}`)
+		follow := b.send("follow", "id2", false, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`)
 		follow.unsettled()
 		c.write("stdout", "more\n")
 		c.exit(0)
@@ -145,7 +145,7 @@ func TestLogsCommand(t *testing.T) {
 func TestInspectCommand(t *testing.T) {
 	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
 		b.leave("web", "running", nil)
-		b.send("m", "id", false, `{"Command":"inspect","Container":"web"}`).want(Ack, "")
+		b.send("m", "id", false, `{"Dockercmd":"inspect","Container":"web"}`).want(Ack, "")
 		want := "[\n    {\n        \"Id\": \"id-of-web\",\n        \"Name\": \"/web\"\n    }\n]\n"
 		if got := b.result().Stdout; got != want {
 			t.Errorf("output %q, want %q", got, want)
@@ -158,7 +158,7 @@ func TestExecCommand(t *testing.T) {
 	t.Run("in a job's container", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			run := b.send("run", "1", false, wait)
-			e := b.send("exec", "2", false, `{"Command":"exec","Container":"web","Cmd":["ls","-l"],"Options":{"Stdin":"in\n","User":"nobody","Env":["A=b"]}}`)
+			e := b.send("exec", "2", false, `{"Dockercmd":"exec","Container":"web","Cmd":["ls","-l"],"Options":{"Stdin":"in\n","User":"nobody","Env":["A=b"]}}`)
 			e.unsettled()
 			c := b.docker.named(t, "web")
 			if got := fmt.Sprint(c.exec.config); got != "{[ls -l] [A=b] nobody  false false true true true}" {
@@ -179,7 +179,7 @@ func TestExecCommand(t *testing.T) {
 	t.Run("detached", func(t *testing.T) {
 		onBench(t, trust, func(b *bench) {
 			b.leave("web", "running", nil)
-			b.send("m", "id", false, `{"Command":"exec","Container":"web","Cmd":["sleep","9"],"Options":{"Detach":true}}`).want(Ack, "")
+			b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["sleep","9"],"Options":{"Detach":true}}`).want(Ack, "")
 			if r := b.result(); r.Status != Succeeded || r.ExitCode != nil {
 				t.Errorf("result %+v", r)
 			}
@@ -194,7 +194,7 @@ func TestExecCommand(t *testing.T) {
 				} else {
 					b.docker.after["start exec"] = []error{errCut}
 				}
-				d := b.post("m", "id", false, `{"Command":"exec","Container":"web","Cmd":["once"]}`)
+				d := b.post("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["once"]}`)
 				time.Sleep(time.Minute)
 				d.unsettled()
 				c.endExec(0)
@@ -211,7 +211,7 @@ func TestExecCommand(t *testing.T) {
 	t.Run("engine restarted meanwhile", func(t *testing.T) {
 		onBench(t, trust, func(b *bench) {
 			b.leave("web", "running", nil)
-			d := b.send("m", "id", false, `{"Command":"exec","Container":"web","Cmd":["once"]}`)
+			d := b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["once"]}`)
 			b.docker.die()
 			b.docker.mu.Lock()
 			clear(b.docker.byID)
@@ -232,7 +232,7 @@ func TestPullCommand(t *testing.T) {
 		c.Credentials = func(ctx context.Context, image string) (string, error) { return "for " + image, nil }
 	}, func(b *bench) {
 		b.docker.before["pull"] = []error{dockerapi.ErrTemporary}
-		d := b.post("m", "id", false, `{"Command":"pull","Image":"new","Options":{"Platform":"linux/arm64"}}`)
+		d := b.post("m", "id", false, `{"Dockercmd":"pull","Image":"new","Options":{"Platform":"linux/arm64"}}`)
 		time.Sleep(time.Minute)
 		d.want(Ack, "")
 		if r := b.result(); r.Image != "new" || r.Status != Succeeded || r.ContainerName != "" {
@@ -242,7 +242,7 @@ func TestPullCommand(t *testing.T) {
 			t.Errorf("pulled with %+v", got)
 		}
 		b.docker.before["pull"] = []error{errors.New("pull access denied")}
-		b.send("m2", "id2", false, `{"Command":"pull","Image":"other"}`).want(DeadLetter, ReasonNoSuchImage)
+		b.send("m2", "id2", false, `{"Dockercmd":"pull","Image":"other"}`).want(DeadLetter, ReasonNoSuchImage)
 	})
 }
 
@@ -252,7 +252,7 @@ func TestPullsOnce(t *testing.T) {
 		b.docker.holdPull = make(chan struct{})
 		var all []*delivery
 		for i := range 5 {
-			all = append(all, b.send(fmt.Sprint(i), fmt.Sprint(i), false, fmt.Sprintf(`{"Command":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Name":"n%d","Attach":"STDOUT"}}`, i)))
+			all = append(all, b.send(fmt.Sprint(i), fmt.Sprint(i), false, fmt.Sprintf(`{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Name":"n%d","Attach":"STDOUT"}}`, i)))
 		}
 		close(b.docker.holdPull)
 		synctest.Wait()
@@ -267,9 +267,9 @@ func TestPullsOnce(t *testing.T) {
 
 func TestPullOfAMessage(t *testing.T) {
 	onBench(t, func(c *Config) { c.Pull = "never" }, func(b *bench) {
-		b.send("m", "1", false, `{"Command":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT"}}`).want(DeadLetter, ReasonNoSuchImage)
-		b.send("m2", "2", false, `{"Command":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"missing"}}`).want(Ack, "")
-		b.send("m3", "3", false, `{"Command":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"always"}}`).want(Ack, "")
+		b.send("m", "1", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT"}}`).want(DeadLetter, ReasonNoSuchImage)
+		b.send("m2", "2", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"missing"}}`).want(Ack, "")
+		b.send("m3", "3", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"always"}}`).want(Ack, "")
 		if n := strings.Count(strings.Join(b.docker.did(), ","), "pull new"); n != 2 {
 			t.Errorf("pulled %d times, want 2", n)
 		}
@@ -326,8 +326,8 @@ func TestFullName(t *testing.T) {
 // TestSeveralNetworks: an engine that took one only is told of the others before the start.
 func TestSeveralNetworks(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
-		b.send("m", "id", false, `{"Command":"run","Image":"busybox","Cmd":["echo"],"Options":{"Name":"web","Network":["a","b","c"],"Attach":"STDOUT"}}`).want(Ack, "")
-		b.send("create", "id2", false, `{"Command":"create","Image":"busybox","Options":{"Name":"made","Network":["a","d"]}}`).want(Ack, "")
+		b.send("m", "id", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["echo"],"Options":{"Name":"web","Network":["a","b","c"],"Attach":"STDOUT"}}`).want(Ack, "")
+		b.send("create", "id2", false, `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"made","Network":["a","d"]}}`).want(Ack, "")
 		calls := strings.Join(b.docker.did(), ",")
 		if !strings.Contains(calls, "connect d") {
 			t.Errorf("a container that is only created is in one network: %s", calls)

@@ -10,7 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-const sleeper = `{"Command":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
+const sleeper = `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
 
 // command sends a command by the control queue.
 func (b *bench) command(body string) *delivery {
@@ -21,7 +21,7 @@ func (b *bench) command(body string) *delivery {
 
 // TestJobRef: a job is known by its id, whether it waits, runs, or has left a container.
 func TestJobRef(t *testing.T) {
-	stop := func(id string) string { return fmt.Sprintf(`{"Command":"stop","Job":%q}`, id) }
+	stop := func(id string) string { return fmt.Sprintf(`{"Dockercmd":"stop","Job":%q}`, id) }
 	t.Run("running", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			d := b.send("m", "one", false, sleeper)
@@ -37,7 +37,7 @@ func TestJobRef(t *testing.T) {
 			onBench(t, nil, func(b *bench) {
 				b.docker.before["start"] = []error{fmt.Errorf("%w: not yet", dockerapi.ErrTemporary)}
 				d := b.send("m", "one", false, sleeper)
-				end := b.command(fmt.Sprintf(`{"Command":%q,"Job":"one"}`, verb))
+				end := b.command(fmt.Sprintf(`{"Dockercmd":%q,"Job":"one"}`, verb))
 				end.unsettled()
 				time.Sleep(time.Second)
 				synctest.Wait()
@@ -65,7 +65,7 @@ func TestJobRef(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.command(stop("late")).want(Ack, ReasonNoSuchContainer)
 			b.send("m", "late", false, sleeper).want(Ack, ReasonCancelled)
-			b.command(`{"Command":"logs","Job":"other"}`).want(Ack, ReasonNoSuchContainer)
+			b.command(`{"Dockercmd":"logs","Job":"other"}`).want(Ack, ReasonNoSuchContainer)
 			b.command(stop("another"))
 			time.Sleep(recent)
 			b.send("m", "other", false, sleeper).unsettled()
@@ -89,7 +89,7 @@ func TestJobRef(t *testing.T) {
 			onBench(t, nil, func(b *bench) {
 				message := Job{Queue: "q", MessageID: "old", Body: []byte(sleeper)}
 				b.leave(identify(message).containerName(""), "created", identify(message).labels(true))
-				b.command(fmt.Sprintf(`{"Command":%q,"Job":"old"}`, verb)).want(Ack, "")
+				b.command(fmt.Sprintf(`{"Dockercmd":%q,"Job":"old"}`, verb)).want(Ack, "")
 				b.send("m", "old", true, sleeper).want(Ack, ReasonCancelled)
 				if n := len(b.record.started); n != 0 {
 					t.Errorf("started %d times", n)
@@ -99,8 +99,8 @@ func TestJobRef(t *testing.T) {
 	})
 	t.Run("created, to be started later", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.send("c", "made", false, `{"Command":"create","Image":"busybox"}`).want(Ack, "")
-			b.command(`{"Command":"kill","Job":"made"}`).want(DeadLetter, ReasonConflict)
+			b.send("c", "made", false, `{"Dockercmd":"create","Image":"busybox"}`).want(Ack, "")
+			b.command(`{"Dockercmd":"kill","Job":"made"}`).want(DeadLetter, ReasonConflict)
 			b.command(stop("made")).want(Ack, "")
 			if n := len(b.pool.jobs.cancels); n != 0 {
 				t.Errorf("%d jobs are to be refused", n)
@@ -115,7 +115,7 @@ func TestJobRef(t *testing.T) {
 			if len(d.agains) != 1 {
 				t.Fatal("not tried again")
 			}
-			b.command(`{"Command":"kill","Job":"id"}`)
+			b.command(`{"Dockercmd":"kill","Job":"id"}`)
 			b.attempt = 2
 			b.send("next", "id", false, retried)
 			if n := len(b.record.started); n != 1 {
@@ -147,11 +147,11 @@ func TestJobRefAtWork(t *testing.T) {
 	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
 		first := b.send("m", "first", false, sleeper)
 		b.send("m", "second", false, sleeper)
-		exec := b.send("m", "exec", false, `{"Command":"exec","Job":"second","Cmd":["ls"],"Options":{"Detach":true}}`)
-		b.command(`{"Command":"kill","Job":"first"}`)
+		exec := b.send("m", "exec", false, `{"Dockercmd":"exec","Job":"second","Cmd":["ls"],"Options":{"Detach":true}}`)
+		b.command(`{"Dockercmd":"kill","Job":"first"}`)
 		first.want(Ack, ReasonExit)
 		exec.unsettled() // behind the one place
-		b.command(`{"Command":"kill","Job":"second"}`)
+		b.command(`{"Dockercmd":"kill","Job":"second"}`)
 		if len(exec.verdicts) != 1 { // the container is about to go, or has gone
 			t.Errorf("the exec is settled %v", exec.verdicts)
 		}
@@ -162,10 +162,10 @@ func TestJobRefAtWork(t *testing.T) {
 func TestCancelExec(t *testing.T) {
 	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
 		first := b.send("m", "first", false, sleeper)
-		exec := b.send("m", "exec", false, `{"Command":"exec","Job":"first","Cmd":["ls"]}`)
-		b.command(`{"Command":"kill","Job":"exec"}`).want(Ack, "")
+		exec := b.send("m", "exec", false, `{"Dockercmd":"exec","Job":"first","Cmd":["ls"]}`)
+		b.command(`{"Dockercmd":"kill","Job":"exec"}`).want(Ack, "")
 		exec.want(Ack, ReasonCancelled)
-		b.command(`{"Command":"kill","Job":"first"}`)
+		b.command(`{"Dockercmd":"kill","Job":"first"}`)
 		first.want(Ack, ReasonExit)
 	})
 }
@@ -177,10 +177,10 @@ func TestCancelPull(t *testing.T) {
 		body := strings.Replace(sleeper, "busybox", "unknown", 1)
 		leads := b.send("m", "leads", false, body)
 		follows := b.send("m", "follows", false, body)
-		b.command(`{"Command":"stop","Job":"leads"}`).want(Ack, "")
+		b.command(`{"Dockercmd":"stop","Job":"leads"}`).want(Ack, "")
 		leads.want(Ack, ReasonCancelled)
 		follows.unsettled()
-		b.command(`{"Command":"stop","Job":"follows"}`).want(Ack, "")
+		b.command(`{"Dockercmd":"stop","Job":"follows"}`).want(Ack, "")
 		follows.want(Ack, ReasonCancelled)
 		if b.docker.count() != 0 {
 			t.Errorf("%d containers", b.docker.count())
@@ -195,7 +195,7 @@ func TestCancelsOnlyWhatIsToCome(t *testing.T) {
 		labels := identify(Job{Queue: "q", MessageID: "id", Body: []byte(retried)}).labels(false)
 		labels[LabelAttempt] = "1"
 		b.leave("web", "running", labels)
-		b.command(`{"Command":"stop","Job":"id"}`).want(Ack, "")
+		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(Ack, "")
 		b.attempt = 1
 		b.send("m", "id", true, retried).want(Ack, ReasonKilled)
 		if r := b.result(); !r.Adopted || r.ExitCode == nil {
@@ -204,7 +204,7 @@ func TestCancelsOnlyWhatIsToCome(t *testing.T) {
 	})
 	onBench(t, nil, func(b *bench) {
 		b.send("m", "id", false, echo).want(Ack, "")
-		b.command(`{"Command":"stop","Job":"id"}`).want(Ack, ReasonNoSuchContainer)
+		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(Ack, ReasonNoSuchContainer)
 		b.record.output = nil
 		b.send("m", "id", false, strings.Replace(echo, "hi", "other", 1)).want(Ack, "")
 		if len(b.record.started) != 2 {
@@ -219,19 +219,19 @@ func TestControl(t *testing.T) {
 		named := strings.Replace(sleeper, `"Attach"`, `"Name":"web","Attach"`, 1)
 		first := b.send("m", "first", false, sleeper)
 		waits := b.send("m", "second", false, named)
-		b.command(`{"Command":"stop","Container":"web"}`).want(Ack, ReasonNoSuchContainer)
+		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(Ack, ReasonNoSuchContainer)
 		waits.unsettled()
-		b.command(`{"Command":"exec","Container":"`+b.record.started[0].ContainerName+`","Cmd":["ls"],"Options":{"Detach":true}}`).want(Ack, "")
-		for _, body := range []string{sleeper, `{"Command":"pull","Image":"busybox"}`} {
+		b.command(`{"Dockercmd":"exec","Container":"`+b.record.started[0].ContainerName+`","Cmd":["ls"],"Options":{"Detach":true}}`).want(Ack, "")
+		for _, body := range []string{sleeper, `{"Dockercmd":"pull","Image":"busybox"}`} {
 			b.command(body).want(DeadLetter, ReasonInvalid)
 			if !strings.Contains(b.result().Error, `is not taken from the control queue; send it to the queue "q"`) {
 				t.Errorf("%+v", b.result())
 			}
 		}
-		b.command(`{"Command":"kill","Job":"first"}`)
+		b.command(`{"Dockercmd":"kill","Job":"first"}`)
 		first.want(Ack, ReasonExit)
 		waits.unsettled()
-		b.command(`{"Command":"stop","Container":"web"}`).want(Ack, "")
+		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(Ack, "")
 		waits.want(Ack, ReasonExit)
 	})
 }
@@ -244,7 +244,7 @@ func TestControlWaitsForWhatHasBegun(t *testing.T) {
 		named := strings.Replace(strings.Replace(sleeper, `"Attach"`, `"Name":"web","Attach"`, 1), "busybox", "unknown", 1)
 		first := b.send("m", "first", false, named)
 		b.send("m", "second", false, named)
-		stop := b.command(`{"Command":"stop","Container":"web"}`)
+		stop := b.command(`{"Dockercmd":"stop","Container":"web"}`)
 		stop.unsettled()
 		close(b.docker.holdPull)
 		synctest.Wait()
@@ -255,10 +255,10 @@ func TestControlWaitsForWhatHasBegun(t *testing.T) {
 
 func TestJobAndContainer(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"Command":"stop"}`:                                       `key "Container" is missing; stop needs the name or id of a container, or a Job`,
-		`{"Command":"stop","Container":"web","Job":"x"}`:           `only one of Container and Job can be given`,
-		`{"Command":"stop","Job":""}`:                              `Job: expected a job's id, got ""`,
-		`{"Command":"rename","Job":"any thing/é","NewName":"new"}`: "",
+		`{"Dockercmd":"stop"}`:                                       `key "Container" is missing; stop needs the name or id of a container, or a Job`,
+		`{"Dockercmd":"stop","Container":"web","Job":"x"}`:           `only one of Container and Job can be given`,
+		`{"Dockercmd":"stop","Job":""}`:                              `Job: expected a job's id, got ""`,
+		`{"Dockercmd":"rename","Job":"any thing/é","NewName":"new"}`: "",
 	} {
 		_, err := Decode([]byte(body), 0, false)
 		if got := fmt.Sprint(err); err == nil && want != "" || err != nil && got != want {

@@ -249,7 +249,7 @@ func TestReplyMakesForeground(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		var answers []string
 		b.change = b.answering("to", new(fakeStream), &answers, func() error { return nil })
-		const body = `{"Command":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Name":"web","Timeout":"1h"}}`
+		const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Name":"web","Timeout":"1h"}}`
 		d := b.send("m", "id", false, body)
 		d.unsettled()
 		b.docker.named(t, "web").exit(3)

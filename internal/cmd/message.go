@@ -58,7 +58,15 @@ func shortly(c Command) bool {
 	return true
 }
 
-// A verb is one value of the message's Command key. decode gets the message's other members.
+// commandKey is the key that says what to do.
+const commandKey = "Dockercmd"
+
+// meansCommand tells whether an unknown key was most likely meant to be commandKey.
+func meansCommand(key string) bool {
+	return nearest(key, []string{commandKey, "Command"}) != ""
+}
+
+// A verb is one value of the message's Dockercmd key. decode gets the message's other members.
 type verb struct {
 	name, alias string
 	decode      func(members []member) (Command, error)
@@ -137,7 +145,7 @@ func Decode(body []byte, limit int, replies bool) (Command, error) {
 		return nil, fmt.Errorf("the message is larger than the %d bytes that are read (--max-message)", limit)
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, errors.New(`the message is empty; expected a JSON object such as {"Command": "run", "Image": "busybox"}`)
+		return nil, errors.New(`the message is empty; expected a JSON object such as {"Dockercmd": "run", "Image": "busybox"}`)
 	}
 	if err := checkJSON(body); err != nil {
 		return nil, err
@@ -154,18 +162,18 @@ func Decode(body []byte, limit int, replies bool) (Command, error) {
 			names = append(names, v.alias)
 		}
 	}
-	i := slices.IndexFunc(members, func(m member) bool { return m.key == "Command" })
+	i := slices.IndexFunc(members, func(m member) bool { return m.key == commandKey })
 	if i < 0 {
 		for _, m := range members {
-			if near := nearest(m.key, []string{"Command", "Dockercmd"}); near != "" {
-				return nil, fmt.Errorf("unknown key %s; did you mean %q?", quote(m.key), "Command")
+			if meansCommand(m.key) {
+				return nil, fmt.Errorf("unknown key %s; did you mean %q?", quote(m.key), commandKey)
 			}
 		}
-		return nil, fmt.Errorf("key %q is missing; it says what to do: %s", "Command", list(names, "or"))
+		return nil, fmt.Errorf("key %q is missing; it says what to do: %s", commandKey, list(names, "or"))
 	}
 	var name string
 	if err := decodeString(&name, members[i].value); err != nil {
-		return nil, at("Command", err)
+		return nil, at(commandKey, err)
 	}
 	for _, v := range verbs {
 		if name != "" && (name == v.name || name == v.alias) {
@@ -181,9 +189,9 @@ func Decode(body []byte, limit int, replies bool) (Command, error) {
 		}
 	}
 	if near := nearest(name, names); near != "" {
-		return nil, at("Command", fmt.Errorf("unknown command %s; did you mean %q?", quote(name), near))
+		return nil, at(commandKey, fmt.Errorf("unknown command %s; did you mean %q?", quote(name), near))
 	}
-	return nil, at("Command", fmt.Errorf("unknown command %s; expected %s", quote(name), list(names, "or")))
+	return nil, at(commandKey, fmt.Errorf("unknown command %s; expected %s", quote(name), list(names, "or")))
 }
 
 // checkJSON refuses what is not one JSON value in UTF-8, with the place of the fault.
@@ -285,7 +293,10 @@ func setKey[T any](c *T, m member, keys []key[T]) (known bool, err error) {
 }
 
 func unknownKey[T any](name, verb string, top, options []key[T]) error {
-	names := append(keyNames(top), "Options", "Command")
+	if meansCommand(name) {
+		return fmt.Errorf("unknown key %s; did you mean %q?", quote(name), commandKey)
+	}
+	names := append(keyNames(top), "Options", commandKey)
 	if near := nearest(name, names); near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q?", quote(name), near)
 	}

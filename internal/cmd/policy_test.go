@@ -59,7 +59,7 @@ func TestPolicyDenies(t *testing.T) {
 	trust := &Policy{Trust: true}
 	for _, d := range denied {
 		for _, verb := range []string{"run", "create"} {
-			c, err := Decode([]byte(`{"Command":"`+verb+`","Image":"a","Options":{"`+d.option+`":`+d.value+`}}`), 0, false)
+			c, err := Decode([]byte(`{"Dockercmd":"`+verb+`","Image":"a","Options":{"`+d.option+`":`+d.value+`}}`), 0, false)
 			if err != nil {
 				t.Errorf("%s %s: %v", d.option, d.value, err)
 				continue
@@ -82,7 +82,7 @@ func TestPolicyDenies(t *testing.T) {
 		`"Publish":"127.0.0.1:8080:80"`, `"Publish":"[::1]:8080:80"`, `"Network":"backend"`, `"Network":"none"`, `"Ipc":"private"`, `"Cgroupns":"private"`,
 		`"CapDrop":"ALL"`, `"Memory":"64m"`, `"LogDriver":"local"`, `"LogDriver":"json-file","LogOpt":"max-size=1m"`, `"Privileged":false`, `"Tmpfs":"/run"`, `"ReadOnly":true`, `"VolumeDriver":"local"`,
 	} {
-		c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":{`+allowed+`}}`), 0, false)
+		c, err := Decode([]byte(`{"Dockercmd":"run","Image":"a","Options":{`+allowed+`}}`), 0, false)
 		if err == nil {
 			err = (*Policy)(nil).check(c)
 		}
@@ -94,7 +94,7 @@ func TestPolicyDenies(t *testing.T) {
 
 // TestPolicyRefuses: a denied message does nothing, and is kept.
 func TestPolicyRefuses(t *testing.T) {
-	const body = `{"Command":"run","Image":"busybox","Options":{"Name":"web","Privileged":true,"Remove":true}}`
+	const body = `{"Dockercmd":"run","Image":"busybox","Options":{"Name":"web","Privileged":true,"Remove":true}}`
 	onBench(t, nil, func(b *bench) {
 		b.send("m", "id", false, body).want(DeadLetter, ReasonPolicy)
 		if r := b.result(); r.Status != Refused || r.Command != "run" {
@@ -113,7 +113,7 @@ func TestPolicyRefuses(t *testing.T) {
 // TestPolicyForeignContainers: messages do not get into containers that no message has made.
 func TestPolicyForeignContainers(t *testing.T) {
 	for _, body := range []string{
-		`{"Command":"exec","Container":"web","Cmd":["true"]}`, `{"Command":"logs","Container":"web"}`, `{"Command":"inspect","Container":"web"}`,
+		`{"Dockercmd":"exec","Container":"web","Cmd":["true"]}`, `{"Dockercmd":"logs","Container":"web"}`, `{"Dockercmd":"inspect","Container":"web"}`,
 	} {
 		for _, ours := range []bool{false, true} {
 			for _, trust := range []bool{false, true} {

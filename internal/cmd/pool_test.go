@@ -16,9 +16,9 @@ import (
 
 // Messages that tests send. A container of wait runs until the test ends it.
 const (
-	echo  = `{"Command":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true}}`
-	wait  = `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true}}`
-	plain = `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
+	echo  = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true}}`
+	wait  = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true}}`
+	plain = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
 )
 
 func named(name string) string { return strings.Replace(wait, `"web"`, `"`+name+`"`, 1) }
@@ -78,8 +78,8 @@ func TestRunLabelsAndName(t *testing.T) {
 
 func TestRunDetached(t *testing.T) {
 	for _, body := range []string{
-		`{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web"}}`,
-		`{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Detach":true}}`,
+		`{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web"}}`,
+		`{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Detach":true}}`,
 	} {
 		onBench(t, nil, func(b *bench) {
 			b.send("m", "id", false, body).want(Ack, "")
@@ -93,7 +93,7 @@ func TestRunDetached(t *testing.T) {
 	}
 	t.Run("removed at its end", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.send("m", "id", false, `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Detach":true,"Remove":true}}`).want(Ack, "")
+			b.send("m", "id", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Detach":true,"Remove":true}}`).want(Ack, "")
 			b.docker.named(t, "web").exit(0)
 			synctest.Wait()
 			if n := b.docker.count(); n != 0 {
@@ -118,7 +118,7 @@ func TestRunEnds(t *testing.T) {
 		{"killed from without", func(b *bench, c *fakeContainer) { c.exit(137) }, Failed, ReasonKilled, 137},
 		{"out of memory", func(b *bench, c *fakeContainer) { c.State.OOMKilled = true; c.exit(137) }, Failed, ReasonOOM, 137},
 		{"stopped by a message", func(b *bench, c *fakeContainer) {
-			b.send("stop", "", false, `{"Command":"stop","Container":"web"}`).want(Ack, "")
+			b.send("stop", "", false, `{"Dockercmd":"stop","Container":"web"}`).want(Ack, "")
 		}, Failed, ReasonExit, 143},
 		{"over its time", func(b *bench, c *fakeContainer) { time.Sleep(time.Hour + time.Second) }, Failed, ReasonTimeout, 143},
 	} {
@@ -454,7 +454,7 @@ func TestEngineAwayGivesBack(t *testing.T) {
 	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
 		running := b.send("running", "1", false, named("aa"))
 		waiting := b.send("waiting", "2", false, named("bb"))
-		behind := b.send("behind", "3", false, `{"Command":"stop","Container":"bb"}`)
+		behind := b.send("behind", "3", false, `{"Dockercmd":"stop","Container":"bb"}`)
 		waiting.unsettled()
 		b.docker.die()
 		synctest.Wait()
@@ -486,7 +486,7 @@ func TestGivesBackInOrder(t *testing.T) {
 				var want []string
 				for i := range 20 {
 					for _, body := range []string{
-						`{"Command":"run","Image":"busybox","Options":{"Name":"nn"}}`, `{"Command":"stop","Container":"nn"}`, `{"Command":"remove","Container":"nn"}`,
+						`{"Dockercmd":"run","Image":"busybox","Options":{"Name":"nn"}}`, `{"Dockercmd":"stop","Container":"nn"}`, `{"Dockercmd":"remove","Container":"nn"}`,
 					} {
 						d := b.post(fmt.Sprintf("%02d %s", i, body[12:16]), "", false, strings.ReplaceAll(body, "nn", fmt.Sprintf("n%d", i%7)))
 						want = append(want, fmt.Sprintf("requeue %s (containers: 1)", d.name))
@@ -736,15 +736,15 @@ func TestStopAndRemove(t *testing.T) {
 		verdict     Verdict
 		reason      string
 	}{
-		{"stop of none", `{"Command":"stop","Container":"nono"}`, false, nil, nil, Ack, ReasonNoSuchContainer},
-		{"remove of none", `{"Command":"remove","Container":"nono"}`, false, nil, nil, Ack, ReasonNoSuchContainer},
-		{"remove of one gone before", `{"Command":"remove","Container":"nono"}`, true, nil, nil, Ack, ""},
-		{"remove of a running one", `{"Command":"remove","Container":"web"}`, false, nil, nil, DeadLetter, ReasonConflict},
-		{"forced remove", `{"Command":"rm","Container":"web","Options":{"Force":true}}`, false, nil, nil, Ack, ""},
-		{"remove whose answer is lost", `{"Command":"rm","Container":"web","Options":{"Force":true}}`, false, nil, []error{errCut}, Ack, ""},
-		{"stop", `{"Command":"stop","Container":"web"}`, false, nil, nil, Ack, ""},
-		{"stop with a fault that passes", `{"Command":"stop","Container":"web"}`, false, []error{dockerapi.ErrTemporary, errCut}, nil, Ack, ""},
-		{"stop refused", `{"Command":"stop","Container":"web"}`, false, []error{dockerapi.ErrInvalid}, nil, DeadLetter, ReasonBadRequest},
+		{"stop of none", `{"Dockercmd":"stop","Container":"nono"}`, false, nil, nil, Ack, ReasonNoSuchContainer},
+		{"remove of none", `{"Dockercmd":"remove","Container":"nono"}`, false, nil, nil, Ack, ReasonNoSuchContainer},
+		{"remove of one gone before", `{"Dockercmd":"remove","Container":"nono"}`, true, nil, nil, Ack, ""},
+		{"remove of a running one", `{"Dockercmd":"remove","Container":"web"}`, false, nil, nil, DeadLetter, ReasonConflict},
+		{"forced remove", `{"Dockercmd":"rm","Container":"web","Options":{"Force":true}}`, false, nil, nil, Ack, ""},
+		{"remove whose answer is lost", `{"Dockercmd":"rm","Container":"web","Options":{"Force":true}}`, false, nil, []error{errCut}, Ack, ""},
+		{"stop", `{"Dockercmd":"stop","Container":"web"}`, false, nil, nil, Ack, ""},
+		{"stop with a fault that passes", `{"Dockercmd":"stop","Container":"web"}`, false, []error{dockerapi.ErrTemporary, errCut}, nil, Ack, ""},
+		{"stop refused", `{"Dockercmd":"stop","Container":"web"}`, false, []error{dockerapi.ErrInvalid}, nil, DeadLetter, ReasonBadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onBench(t, nil, func(b *bench) {
@@ -767,13 +767,13 @@ func TestOrderOnOneName(t *testing.T) {
 	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
 		other := b.send("other", "0", false, named("other"))
 		run := b.send("run", "1", false, named("web"))
-		stop := b.send("stop", "2", false, `{"Command":"stop","Container":"web"}`)
+		stop := b.send("stop", "2", false, `{"Dockercmd":"stop","Container":"web"}`)
 		again := b.send("again", "4", false, strings.Replace(named("web"), "wait", "echo", 1))
 		run.unsettled()
 		stop.unsettled() // its run waits for a slot
 		again.unsettled()
 		// A stop of another container overtakes the runs that wait.
-		b.send("overtakes", "5", false, `{"Command":"stop","Container":"other"}`).want(Ack, "")
+		b.send("overtakes", "5", false, `{"Dockercmd":"stop","Container":"other"}`).want(Ack, "")
 		other.want(Ack, ReasonExit)
 		run.want(Ack, ReasonExit)
 		stop.want(Ack, "")
@@ -796,8 +796,8 @@ func TestSameNameAgainAndAgain(t *testing.T) {
 		var all []*delivery
 		for i := range 3 {
 			for _, body := range []string{
-				`{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"]}}`,
-				`{"Command":"stop","Container":"web"}`, `{"Command":"remove","Container":"web"}`,
+				`{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"]}}`,
+				`{"Dockercmd":"stop","Container":"web"}`, `{"Dockercmd":"remove","Container":"web"}`,
 			} {
 				all = append(all, b.post(fmt.Sprintf("%d %s", i, body[12:16]), "", false, body))
 			}
@@ -861,11 +861,11 @@ func TestJoin(t *testing.T) {
 		}
 	})
 	t.Run("delivery lost before it began", func(t *testing.T) { // the broker may have given it to somebody else
-		for _, body := range []string{named("bb"), `{"Command":"stop","Container":"aa"}`} {
+		for _, body := range []string{named("bb"), `{"Dockercmd":"stop","Container":"aa"}`} {
 			for _, id := range []string{"id", ""} {
 				onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
 					first := b.send("first", "1", false, named("aa"))
-					between := b.send("between", "2", false, `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"aa","Attach":["STDOUT"],"Remove":true}}`)
+					between := b.send("between", "2", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"aa","Attach":["STDOUT"],"Remove":true}}`)
 					d := b.send("m", id, false, body)
 					d.lose()
 					between.lose()
@@ -1128,7 +1128,7 @@ func TestContainerCannotBeRemoved(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		broken := errors.New("driver failed to remove root filesystem")
 		b.docker.before["remove"] = []error{broken}
-		const unnamed = `{"Command":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
+		const unnamed = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
 		b.send("1", "", false, unnamed).want(Ack, "")
 		if b.docker.count() != 1 {
 			t.Fatal("the container is gone")
@@ -1148,14 +1148,14 @@ func (panics) StopContainer(context.Context, string, dockerapi.StopOptions) erro
 
 func TestPanicIsKept(t *testing.T) {
 	onBench(t, func(c *Config) { c.Docker = panics{c.Docker.(*fakeDocker)} }, func(b *bench) {
-		b.send("m", "id", false, `{"Command":"stop","Container":"web"}`).want(DeadLetter, ReasonInternal)
+		b.send("m", "id", false, `{"Dockercmd":"stop","Container":"web"}`).want(DeadLetter, ReasonInternal)
 		b.send("next", "", false, echo).want(Ack, "")
 	})
 }
 
 func TestBadMessages(t *testing.T) {
 	onBench(t, func(c *Config) { c.MaxMessage = 40 }, func(b *bench) {
-		for _, body := range []string{"", "rubbish", `{"Command":"stop"}`, strings.Repeat(" ", 41) + "{}"} {
+		for _, body := range []string{"", "rubbish", `{"Dockercmd":"stop"}`, strings.Repeat(" ", 41) + "{}"} {
 			b.send(body, "", false, body).want(DeadLetter, ReasonInvalid)
 		}
 		if r := b.result(); r.Status != Refused || r.Error == "" || r.Job == "" {
@@ -1401,12 +1401,12 @@ func TestGoesBackBehind(t *testing.T) {
 	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
 		b.send("first", "1", false, named("other"))
 		run := b.send("run", "2", false, named("web"))
-		early := b.send("early", "3", false, `{"Command":"stop","Container":"web"}`)
+		early := b.send("early", "3", false, `{"Dockercmd":"stop","Container":"web"}`)
 		run.hold = make(chan struct{})
 		run.lose()
 		b.docker.named(t, "other").exit(0)
 		synctest.Wait() // the run is being given back
-		late := b.send("late", "4", false, `{"Command":"stop","Container":"web"}`)
+		late := b.send("late", "4", false, `{"Dockercmd":"stop","Container":"web"}`)
 		close(run.hold)
 		synctest.Wait()
 		early.want(Requeue, "")
@@ -1417,7 +1417,7 @@ func TestGoesBackBehind(t *testing.T) {
 // TestDetachedIsNoOrphan: the container of a detached run without message_id stays when its message is
 // settled, and belongs to no other message.
 func TestDetachedIsNoOrphan(t *testing.T) {
-	const body = `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Detach":true,"Remove":true}}`
+	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Detach":true,"Remove":true}}`
 	onBench(t, nil, func(b *bench) {
 		b.leave("dispatch-0123456789ab", "running", identify(Job{Queue: "q", Body: []byte(body)}).labels(true))
 		b.send("m", "", true, body).want(Ack, "")
@@ -1529,7 +1529,7 @@ func TestStopIsFencedFirst(t *testing.T) {
 		held := make(chan struct{})
 		b.send("run", "1", false, wait)
 		b.beforeFence = func() { <-held }
-		b.send("stop", "2", false, `{"Command":"stop","Container":"web"}`)
+		b.send("stop", "2", false, `{"Dockercmd":"stop","Container":"web"}`)
 		b.beforeFence = nil
 		b.send("next", "3", false, strings.Replace(echo, `"hi"`, `"next"`, 1))
 		if b.record.output["web/stdout"] != "" {
@@ -1581,7 +1581,7 @@ func TestIdentity(t *testing.T) {
 // TestCopyHasItsOwnContainer: a dead letter that is sent again does not take the container that was kept of it
 // for its own.
 func TestCopyHasItsOwnContainer(t *testing.T) {
-	const body = `{"Command":"run","Image":"busybox","Cmd":["echo","again"],"Options":{"Attach":"STDOUT"}}`
+	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","again"],"Options":{"Attach":"STDOUT"}}`
 	for _, redelivered := range []bool{false, true} {
 		onBench(t, nil, func(b *bench) {
 			first := identify(Job{Queue: "q", MessageID: "id", Body: []byte(body)})
@@ -1653,12 +1653,12 @@ func TestLingers(t *testing.T) {
 			id := b.result().ContainerID
 			for _, ref := range []string{"web", id} {
 				for _, verb := range []string{"start", "restart"} {
-					b.send(verb+ref, "", false, fmt.Sprintf(`{"Command": %q, "Container": %q}`, verb, ref)).want(Ack, ReasonNoSuchContainer)
+					b.send(verb+ref, "", false, fmt.Sprintf(`{"Dockercmd": %q, "Container": %q}`, verb, ref)).want(Ack, ReasonNoSuchContainer)
 				}
 			}
 			b.record.output = nil
-			b.send("next", "", false, `{"Command": "create", "Image": "alpine", "Options": {"Name": "web"}}`).want(Ack, "")
-			b.send("its start", "", false, `{"Command": "start", "Container": "web"}`).want(Ack, "")
+			b.send("next", "", false, `{"Dockercmd": "create", "Image": "alpine", "Options": {"Name": "web"}}`).want(Ack, "")
+			b.send("its start", "", false, `{"Dockercmd": "start", "Container": "web"}`).want(Ack, "")
 		})
 	})
 	t.Run("stopped meanwhile", func(t *testing.T) {

@@ -16,7 +16,7 @@ type Reporter interface {
 // Started says that a job's container runs.
 type Started struct {
 	Job           string
-	Command       string
+	Command       string `json:"Dockercmd"`
 	Host          string
 	ContainerID   string `json:"ContainerId"`
 	ContainerName string

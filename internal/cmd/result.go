@@ -22,7 +22,7 @@ const (
 // Times are UTC; zero times, empty strings and nil pointers are left out.
 type Result struct {
 	Job           string
-	Command       string `json:",omitempty"`
+	Command       string `json:"Dockercmd,omitempty"`
 	Host          string `json:",omitempty"`
 	Queue         string `json:",omitempty"`
 	Status        Status

@@ -9,7 +9,7 @@ import (
 // request is what a run with the options asks the engine for, as JSON.
 func request(t *testing.T, options string) (string, error) {
 	t.Helper()
-	c, err := Decode([]byte(`{"Command":"run","Image":"a","Options":`+options+`}`), 0, false)
+	c, err := Decode([]byte(`{"Dockercmd":"run","Image":"a","Options":`+options+`}`), 0, false)
 	if err != nil {
 		return "", err
 	}
@@ -133,14 +133,14 @@ func FuzzOptions(f *testing.F) {
 		if text, err := request(t, options); err == nil && !json.Valid([]byte(text)) {
 			t.Errorf("%s: request %s", options, text)
 		}
-		if c, err := Decode([]byte(`{"Command":"create","Image":"a","Options":`+options+`}`), 0, false); err == nil {
+		if c, err := Decode([]byte(`{"Dockercmd":"create","Image":"a","Options":`+options+`}`), 0, false); err == nil {
 			(*Policy)(nil).check(c)
 		}
 	})
 }
 
 func BenchmarkDecodeOptions(b *testing.B) {
-	body := []byte(`{"Command":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true,
+	body := []byte(`{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true,
 		"Memory":"512m","Cpus":1.5,"Env":{"A":"b","C":"d"},"Label":["x=y"],"Publish":["127.0.0.1:8080:80"],"Mount":"type=volume,src=data,dst=/data","Network":"backend"}}`)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -303,7 +303,7 @@ func (l *RunLine) FullImage() string { return fullName(l.Image) }
 
 // runMessage is the message of a run.
 type runMessage struct {
-	Command string
+	Command string `json:"Dockercmd"`
 	Image   string
 	Cmd     []string       `json:",omitempty"`
 	Options map[string]any `json:",omitempty"`

@@ -114,7 +114,7 @@ func TestRunLine(t *testing.T) {
 			if err != nil {
 				return err.Error()
 			}
-			return strings.TrimSuffix(strings.TrimPrefix(string(body), `{"Command":"run",`), "}\n")
+			return strings.TrimSuffix(strings.TrimPrefix(string(body), `{"Dockercmd":"run",`), "}\n")
 		}()
 		if got != tt.want {
 			t.Errorf("%s\ngot  %s\nwant %s", tt.args, got, tt.want)

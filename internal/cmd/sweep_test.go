@@ -13,7 +13,7 @@ import (
 
 // TestSweep: only what ended long ago, is marked for removal, and belongs to no message, is removed.
 func TestSweep(t *testing.T) {
-	const left = `{"Command":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"left","Attach":["STDOUT"],"Remove":true}}`
+	const left = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"left","Attach":["STDOUT"],"Remove":true}}`
 	var quiet atomic.Bool
 	sweeping := func(c *Config) {
 		c.SweepAfter, c.Queue = 24*time.Hour, "q"
