@@ -301,6 +301,12 @@ type process struct {
 // addresses.
 func (l *lab) start(args ...string) *process {
 	l.t.Helper()
+	return l.startCommand(program(l.t), args...)
+}
+
+// startCommand is start with a program of the caller's, which gets the arguments and the environment.
+func (l *lab) startCommand(c *exec.Cmd, args ...string) *process {
+	l.t.Helper()
 	addresses := []string{l.dockerHost, l.amqpURL}
 	var options []string
 	for i, at := 0, 0; i < len(args); i++ {
@@ -311,9 +317,9 @@ func (l *lab) start(args ...string) *process {
 		}
 		options = append(options, args[i])
 	}
-	p := &process{l: l, exited: make(chan struct{}), grown: make(chan struct{})}
-	p.cmd = program(l.t, append(append([]string{"-q", l.queue}, options...), addresses...)...)
-	p.cmd.Env = append(p.cmd.Env, l.env...)
+	p := &process{l: l, exited: make(chan struct{}), grown: make(chan struct{}), cmd: c}
+	c.Args = append(append(append(c.Args, "-q", l.queue), options...), addresses...)
+	c.Env = append(c.Env, l.env...)
 	p.pipe(p.cmd.StdoutPipe, &p.stdout)
 	p.pipe(p.cmd.StderrPipe, &p.stderr)
 	if err := p.cmd.Start(); err != nil {
