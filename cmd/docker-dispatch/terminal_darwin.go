@@ -1,0 +1,6 @@
+package main
+
+import "syscall"
+
+// getTermios asks a device for its settings, which only a terminal has.
+const getTermios = syscall.TIOCGETA
