@@ -42,6 +42,7 @@ type runBroker interface {
 	DeclareReplies(ctx context.Context, queue string, expires time.Duration) error
 	Consume(ctx context.Context, queue string, prefetch int) (<-chan amqpsrc.Received, error)
 	DeleteQueue(ctx context.Context, queue string) error
+	Heartbeat() time.Duration
 	Close(ctx context.Context) error
 }
 
@@ -140,7 +141,7 @@ func (c *runClient) message() error {
 
 // run is the run from its message to its exit code.
 func (c *runClient) run(signals <-chan os.Signal) int {
-	c.job, c.replies = randomHex(), "docker-dispatch.reply."+randomHex()
+	c.job, c.replies = cmp.Or(c.job, randomHex()), "docker-dispatch.reply."+randomHex()
 	out := func(stream string, w io.Writer) io.Writer {
 		if !c.line.Attached(stream) {
 			return nil

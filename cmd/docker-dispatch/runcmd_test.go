@@ -547,6 +547,7 @@ func (m mute) Publish(ctx context.Context, queue string, _ amqpsrc.Message) erro
 	return ctx.Err()
 }
 func (m mute) DeleteQueue(context.Context, string) error { return nil }
+func (m mute) Heartbeat() time.Duration                  { return 10 * time.Second }
 func (m mute) Close(context.Context) error               { return nil }
 
 // TestRunLeavesWhatIsNotStored: nobody is told that a job goes on, or not, that the broker may not have.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +36,10 @@ type runClient struct {
 	idFile  *os.File           // where the container's id goes; guarded by mu
 	written []amqpsrc.Received // events whose effect is here, and which the broker does not know of yet
 
+	// noticed is when the broker has noticed at the latest that the connection before is dead. Until then it may
+	// hold answers for that, which come after later ones. Zero: there was none.
+	noticed time.Time
+
 	declared bool          // the queue of the answers
 	stop     chan struct{} // closed when the job is to be stopped
 	told     bool          // the daemon's queue has the command, or cannot have it
@@ -60,6 +65,8 @@ const (
 	repliesKept = 15 * time.Minute
 	// onTheWay is how many events the broker may be ahead of us, of at most 64 KiB of output each.
 	onTheWay = 64
+	// heartbeatsMissed is after how many heartbeats a broker has given up a connection that is dead.
+	heartbeatsMissed = 3
 	// partingTime bounds the calls behind the end.
 	partingTime = 5 * time.Second
 )
@@ -155,6 +162,7 @@ func (c *runClient) session(ctx context.Context) (*cmd.Result, error) {
 	after, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	result, err := c.converse(ctx, broker)
+	c.noticed = time.Now().Add(heartbeatsMissed * broker.Heartbeat())
 	time.AfterFunc(partingTime, cancel)
 	if !errors.Is(err, errLine) && c.declared {
 		broker.DeleteQueue(after, c.replies) // else it expires
@@ -236,14 +244,41 @@ type taking struct {
 	err    error
 }
 
-// takeAll takes answers until the last result, an error, or the end of the connection.
+// takeAll takes answers until the last result, an error, or the end of the connection. As long as the broker may hold
+// answers for an earlier connection, those that come after them wait.
 func (c *runClient) takeAll(answers <-chan amqpsrc.Received) taking {
-	for m := range answers {
-		if result, err := c.take(m); result != nil || err != nil {
-			return taking{result, err}
+	type waiting struct {
+		amqpsrc.Received
+		event cmd.Event
+	}
+	var early []waiting // at most onTheWay: they are not acked
+	noticed := time.NewTimer(time.Until(c.noticed))
+	defer noticed.Stop()
+	for {
+		select {
+		case m, ok := <-answers:
+			if !ok {
+				return taking{nil, errLine}
+			}
+			e, _ := cmd.DecodeEvent(m.Body) // what is no event is not a daemon's, and says nothing
+			early = append(early, waiting{m, e})
+		case <-noticed.C:
+		}
+		for {
+			i := slices.IndexFunc(early, func(w waiting) bool { return !time.Now().Before(c.noticed) || !c.answer.tooEarly(w.event) })
+			if i < 0 {
+				break
+			}
+			w := early[i]
+			early = slices.Delete(early, i, i+1)
+			if result, err := c.take(w.Received, w.event); result != nil || err != nil {
+				return taking{result, err}
+			}
+		}
+		if len(early) > 0 {
+			c.waits.show("docker-dispatch: waiting for output that the broker holds for a lost connection")
 		}
 	}
-	return taking{nil, errLine}
 }
 
 // publish sends the message. Sent again it has the same id, by which the daemon knows it.
@@ -292,13 +327,8 @@ func (c *runClient) hasTold(err error) error {
 }
 
 // take makes what an event says true here. It returns the last result, or why there cannot be one.
-func (c *runClient) take(m amqpsrc.Received) (*cmd.Result, error) {
+func (c *runClient) take(m amqpsrc.Received, e cmd.Event) (result *cmd.Result, err error) {
 	defer c.ack(m)
-	e, err := cmd.DecodeEvent(m.Body)
-	if err != nil {
-		return nil, nil // not a daemon's
-	}
-	var result *cmd.Result
 	switch {
 	case e.Started != nil && e.Started.Job == c.job:
 		c.waits.show("docker-dispatch: started on %s", e.Started.Host)

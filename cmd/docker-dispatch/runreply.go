@@ -14,7 +14,8 @@ const mostEarly = 16 << 20
 // however often events come, and whatever comes before its turn.
 type answer struct {
 	job     string
-	attempt int // whose output is being written, from 1
+	attempt int  // whose output is being written, from 1
+	ended   bool // its result has come
 	streams map[string]*answerStream
 	lost    int64 // bytes of earlier attempts that did not come
 }
@@ -49,7 +50,7 @@ func (a *answer) output(o *cmd.Output) error {
 func (a *answer) current(attempt int) bool {
 	attempt = max(1, attempt)
 	if attempt > a.attempt {
-		a.attempt = attempt
+		a.attempt, a.ended = attempt, false
 		for name, s := range a.streams {
 			a.streams[name] = &answerStream{w: s.w}
 		}
@@ -62,6 +63,7 @@ func (a *answer) result(r *cmd.Result) bool {
 	if r.Job != a.job || !a.current(r.Attempt) {
 		return false
 	}
+	a.ended = true
 	if r.Retrying {
 		a.lost += a.missing(r)
 	}
@@ -71,11 +73,33 @@ func (a *answer) result(r *cmd.Result) bool {
 // missing counts the bytes of the attempt's output that a result tells of and that did not come.
 func (a *answer) missing(r *cmd.Result) (n int64) {
 	for name, total := range map[string]int64{"stdout": r.StdoutBytes, "stderr": r.StderrBytes} {
-		if s := a.streams[name]; s.w != nil {
+		switch s := a.streams[name]; {
+		case s.w == nil:
+		case max(1, r.Attempt) > a.attempt: // nothing of it has come
+			n += total
+		default:
 			n += max(0, total-s.written)
 		}
 	}
 	return n
+}
+
+// tooEarly tells whether an event says that others have gone before it which have not come: a result of more output, or
+// anything of an attempt before the result of the last one.
+func (a *answer) tooEarly(e cmd.Event) bool {
+	job, attempt := "", 0
+	switch {
+	case e.Started != nil:
+		job, attempt = e.Started.Job, e.Started.Attempt
+	case e.Output != nil:
+		job, attempt = e.Output.Job, e.Output.Attempt
+	case e.Result != nil:
+		job, attempt = e.Result.Job, e.Result.Attempt
+	}
+	if attempt = max(1, attempt); job != a.job || attempt < a.attempt {
+		return false
+	}
+	return attempt > a.attempt+1 || attempt > a.attempt && !a.ended || e.Result != nil && a.missing(e.Result) > 0
 }
 
 // add writes what is new of a piece, and what was waiting for it.

@@ -111,6 +111,10 @@ func (c *Client) watch() {
 	}
 }
 
+// Heartbeat is how often each side shows that it lives, as both have agreed; 0: never. A broker that gets nothing for
+// two to three of these gives the connection up, and has back what it has sent there.
+func (c *Client) Heartbeat() time.Duration { return c.link.Config.Heartbeat }
+
 // Done is closed when the connection has ended.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
