@@ -24,10 +24,11 @@ var (
 	ErrNoDeadLetter = errors.New("no dead-letter queue")
 	ErrNoControl    = errors.New("no control queue")
 	ErrNoResults    = errors.New("no results queue")
+	ErrNotAMQP      = errors.New("what answers there does not speak AMQP")
 )
 
 func fatal(err error) bool {
-	for _, kind := range []error{ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults} {
+	for _, kind := range []error{ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrNotAMQP} {
 		if errors.Is(err, kind) {
 			return true
 		}
@@ -70,6 +71,9 @@ func (e *silentRefusal) Unwrap() error { return ErrLogin }
 // explainDial turns an error of a dial into one that a person can act on. read is the error that ended
 // the reading from the socket, took the time since the login was sent.
 func explainDial(err error, user, vhost string, read error, took time.Duration) error {
+	if other, ok := errors.AsType[*notAMQP](read); ok {
+		return other
+	}
 	var e *amqp.Error
 	if !errors.As(err, &e) {
 		if s := err.Error(); strings.Contains(s, "first record does not look like a TLS handshake") {
@@ -101,6 +105,29 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 		return fmt.Errorf("what answers is no AMQP 0-9-1 broker (%s); does the port want amqps://?", e.Reason)
 	}
 	return plain(err)
+}
+
+// A notAMQP is what something other than a broker says at a broker's address.
+type notAMQP struct{ start string } // what came first
+
+func (e *notAMQP) Error() string {
+	what := fmt.Sprintf("it says %q", e.start)
+	switch {
+	case strings.HasPrefix(e.start, "HTTP/"):
+		what = "it is an HTTP server, as a Docker Engine's port is, or a broker's management port"
+	case strings.HasPrefix(e.start, "\x15\x03"), strings.HasPrefix(e.start, "\x16\x03"):
+		what = "it speaks TLS; write amqps:// for a broker's port with TLS"
+	}
+	return fmt.Sprintf("%v: %s", ErrNotAMQP, what)
+}
+
+func (e *notAMQP) Unwrap() error { return ErrNotAMQP }
+
+// refused tells whether an error is the broker's refusal: it is there, and does not let us. What it says of itself, that
+// it stops or is broken, is none.
+func refused(err error) bool {
+	c := code(err)
+	return c != 0 && c != amqp.ConnectionForced && c != amqp.InternalError
 }
 
 // explainQueue turns an error of a call about a queue into one that a person can act on. need is the

@@ -14,6 +14,7 @@ import (
 // unreadableHeader; the body and all other properties arrive as they were sent.
 type filter struct {
 	in   *bufio.Reader
+	amqp bool   // a frame has come: it is a broker that answers
 	out  []byte // what is to be handed on before anything else
 	pass int64  // how much of in may be handed on as it is; -1: all of it, what comes is not AMQP
 	buf  []byte // the memory of out, used again
@@ -67,6 +68,17 @@ func (f *filter) Read(p []byte) (int, error) {
 
 // frame looks at the head of the next frame, and takes in all of it where it is a content header.
 func (f *filter) frame() error {
+	if !f.amqp {
+		first, err := f.in.Peek(1)
+		if err != nil {
+			return err
+		}
+		if first[0] != frameMethod && first[0] != 'A' { // a broker of another version says AMQP and its own
+			start, _ := f.in.Peek(f.in.Buffered())
+			return &notAMQP{clip(string(start), 80)}
+		}
+		f.amqp = true
+	}
 	head, err := f.in.Peek(7)
 	if err != nil {
 		if err == io.EOF && len(head) > 0 {

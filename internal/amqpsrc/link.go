@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
@@ -31,6 +32,7 @@ type wire struct {
 	net.Conn // TLS included
 	raw      net.Conn
 	in       *filter
+	heard    atomic.Bool // something has come
 
 	mu      sync.Mutex
 	readErr error         // the first error of a Read
@@ -40,14 +42,22 @@ type wire struct {
 
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.in.Read(p)
+	if n > 0 {
+		w.heard.Store(true)
+	}
 	if err != nil {
-		w.mu.Lock()
-		if w.readErr == nil {
-			w.readErr, w.silence = err, time.Since(w.wrote)
-		}
-		w.mu.Unlock()
+		w.ends(err)
 	}
 	return n, err
+}
+
+// ends records why nothing more is read, the first time.
+func (w *wire) ends(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.readErr == nil {
+		w.readErr, w.silence = err, time.Since(w.wrote)
+	}
 }
 
 // Write bounds each write by itself, since the library knows deadlines only for its handshake. The
@@ -109,7 +119,9 @@ func (d *dialer) open(ctx context.Context, role string, setup func(*link) error)
 		return nil, d.cause(ctx, err)
 	}
 	stop := context.AfterFunc(ctx, w.abort)
+	probing := d.probeAfter(ctx, w)
 	l, err := d.login(w, role)
+	probing()
 	if err == nil {
 		err = setup(l)
 	}
@@ -125,9 +137,61 @@ func (d *dialer) open(ctx context.Context, role string, setup func(*link) error)
 			l.wait()
 		}
 		d.forget(w)
+		if errors.Is(err, ErrNotAMQP) {
+			err = fmt.Errorf("%s: %w", d.address.hostPort(), err)
+		}
 		return nil, d.cause(ctx, err)
 	}
 	return l, nil
+}
+
+// brokerSpeaks is how soon a broker answers a new connection, unless it is busy.
+const brokerSpeaks = 2 * time.Second
+
+// probeAfter ends a connection on which nothing has come for a while, if it is no broker that is there. An HTTP server
+// waits for the end of a line, which no client of AMQP sends. end is to be called when the wait is over.
+func (d *dialer) probeAfter(ctx context.Context, w *wire) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var probing sync.WaitGroup
+	probing.Go(func() {
+		timer := time.NewTimer(brokerSpeaks)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		if w.heard.Load() {
+			return
+		}
+		if other := d.probe(ctx); other != nil {
+			w.ends(other)
+			w.abort()
+		}
+	})
+	return func() {
+		cancel()
+		probing.Wait()
+	}
+}
+
+// probe tells what speaks HTTP at the broker's address; nil: nothing does, as far as is known.
+func (d *dialer) probe(ctx context.Context) error {
+	w, err := d.dial(ctx)
+	if err != nil {
+		return nil
+	}
+	defer d.forget(w)
+	defer w.abort()
+	defer context.AfterFunc(ctx, w.abort)()
+	if _, err := w.Write([]byte("GET / HTTP/1.0\r\n\r\n")); err != nil {
+		return nil
+	}
+	_, err = w.Read(make([]byte, 1))
+	if other, ok := errors.AsType[*notAMQP](err); ok {
+		return other
+	}
+	return nil
 }
 
 // cause prefers the reason why an attempt was ended to the error that this made of it.
@@ -138,7 +202,7 @@ func (d *dialer) cause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != errNoAnswer {
 		return cause
 	}
-	return fmt.Errorf("%w within %v", errNoAnswer, d.address.timeout)
+	return fmt.Errorf("%w within %v; does the port speak AMQP?", errNoAnswer, d.address.timeout)
 }
 
 // dial connects the socket, with TLS on it where the address asks for that.

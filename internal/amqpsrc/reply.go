@@ -114,9 +114,16 @@ func (r replier) reply(ctx context.Context, res cmd.Result) error {
 	return err
 }
 
-// unheard logs that nobody takes the answers to a message.
+// unheard logs that the answers to a message are dropped.
 func (p *publisher) unheard(r replier, err error) {
-	p.log.Warn("nobody takes the reply: it is dropped", "message_id", r.messageID, "reply_to", clip(r.to, 255), "error", err, "dropped", p.dropped.Add(1))
+	msg := "nobody takes the reply: it is dropped"
+	switch {
+	case tooLarge(err):
+		msg = "the reply is larger than the broker takes: it is dropped"
+	case refused(err):
+		msg = "the broker refuses the reply: it is dropped"
+	}
+	p.log.Warn(msg, "message_id", r.messageID, "reply_to", clip(r.to, 255), "error", err, "dropped", p.dropped.Add(1))
 }
 
 // record publishes a result to the results queue. Where that is gone no messages are taken until it is

@@ -52,6 +52,10 @@ func (r *reporter) failAt(level slog.Level, err error) {
 		msg = "queue unavailable, waiting"
 	case errors.Is(err, ErrLogin), errors.Is(err, ErrVhost):
 		msg = "broker refuses the login, waiting"
+	case errors.Is(err, ErrNotAMQP):
+		msg = "no broker at the address, waiting"
+	case refused(err) && msg == r.lost:
+		msg = "broker refuses, waiting"
 	}
 	r.log.Log(context.Background(), level, msg, args...)
 }

@@ -1,6 +1,7 @@
 package amqpsrc
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -269,6 +270,23 @@ func TestReporter(t *testing.T) {
 	if book.count("msg=back") != 1 || book.count("msg=lost") != 3 {
 		t.Errorf("the next outage is logged as\n%s", book)
 	}
+	for _, refusal := range []error{
+		server(403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use"),
+		server(530, "NOT_ALLOWED - access to vhost '/' refused for user 'u': connection limit (1) is reached"),
+		server(530, "NOT_ALLOWED - number of channels opened (16) has reached the negotiated channel_max (16)"),
+	} {
+		r.well()
+		before := book.count("broker refuses, waiting")
+		r.fail(plain(refusal))
+		if book.count("broker refuses, waiting") != before+1 || book.count("msg=lost") != 3 {
+			t.Errorf("%v is logged as\n%s", refusal, book)
+		}
+	}
+	r.well()
+	r.fail(server(541, "INTERNAL_ERROR"))
+	if book.count("msg=lost") != 4 {
+		t.Errorf("a broker that is broken is logged as\n%s", book)
+	}
 	second := reporter{log: r.log, lost: "second lost", back: "second back", second: true}
 	second.fail(io.EOF)
 	second.well()
@@ -527,14 +545,14 @@ func TestFilter(t *testing.T) {
 			}
 		}
 	}
-	// What is not AMQP, and what is cut, goes on as it is.
-	for _, s := range []string{"AMQP\x00\x00\x09\x01", "HTTP/1.1 400 Bad Request\r\n"} {
+	// What a broker of another version says goes on as it is, and so does what is no frame after one that is.
+	for _, s := range []string{"AMQP\x00\x00\x09\x01", string(before) + "HTTP/1.1 400 Bad Request\r\n"} {
 		if got, err := io.ReadAll(newFilter(strings.NewReader(s))); err != nil || string(got) != s {
 			t.Errorf("%q became %q, %v", s, got, err)
 		}
 	}
 	for _, n := range []int{3, 20} {
-		if _, err := io.ReadAll(newFilter(bytes.NewReader(wireFrame(nil)[:n]))); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err := io.ReadAll(newFilter(bytes.NewReader(append(bytes.Clone(before), wireFrame(nil)[:n]...)))); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("cut at %d: %v", n, err)
 		}
 	}
@@ -549,7 +567,7 @@ func FuzzFilter(f *testing.F) {
 		if len(table) > maxHeaderFrame/2 {
 			return
 		}
-		got, err := io.ReadAll(newFilter(bytes.NewReader(wireFrame(table))))
+		got, err := io.ReadAll(&filter{in: bufio.NewReader(bytes.NewReader(wireFrame(table))), amqp: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -557,7 +575,7 @@ func FuzzFilter(f *testing.F) {
 			t.Errorf("frame of %x became %x", table, got)
 		}
 		raw := append([]byte(nil), table...) // as a whole frame too
-		io.Copy(io.Discard, newFilter(bytes.NewReader(append([]byte{frameHeader, 0, 1, 0, 0, 0, byte(min(len(raw), 255))}, raw...))))
+		io.Copy(io.Discard, newFilter(bytes.NewReader(append([]byte{frameMethod, 0, 0, 0, 0, 0, 0, 0xCE, frameHeader, 0, 1, 0, 0, 0, byte(min(len(raw), 255))}, raw...))))
 	})
 }
 
