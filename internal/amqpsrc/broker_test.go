@@ -1154,7 +1154,7 @@ func TestReplyForbidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	if n := r.log.count("nobody takes the reply"); n != 2 {
+	if n := r.log.count("the broker refuses the reply"); n != 2 {
 		t.Errorf("said %d times", n)
 	}
 	p.expect(q)

@@ -105,7 +105,7 @@ func (r replier) reply(ctx context.Context, res cmd.Result) error {
 		},
 	})
 	if vain, ok := errors.AsType[*vainError](err); ok {
-		p.unheard(r, vain)
+		p.unheard(r, vain.error)
 		return nil
 	}
 	if err == nil {
