@@ -11,6 +11,7 @@
 //	keep.go        what must be stored before a message is acked
 //	reply.go       results, to reply_to and to the results queue
 //	stream.go      output, to reply_to as it comes
+//	lane.go        the channels that all streams share
 //	refusals.go    which reply_to stores nothing
 //	direct.go      direct reply-tos, and those over which the broker ends a connection
 //	again.go       the queues in which messages wait to be tried again

@@ -24,11 +24,12 @@ var (
 	ErrNoDeadLetter = errors.New("no dead-letter queue")
 	ErrNoControl    = errors.New("no control queue")
 	ErrNoResults    = errors.New("no results queue")
+	ErrChannels     = errors.New("too few channels")
 	ErrNotAMQP      = errors.New("what answers there does not speak AMQP")
 )
 
 func fatal(err error) bool {
-	for _, kind := range []error{ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrNotAMQP} {
+	for _, kind := range []error{ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrChannels, ErrNotAMQP} {
 		if errors.Is(err, kind) {
 			return true
 		}

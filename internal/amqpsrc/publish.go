@@ -22,6 +22,9 @@ const (
 	// was sent; and because what one caller publishes on a channel that it holds keeps its order.
 	publishers = 8
 
+	// channelsNeeded is how many channels the connection has at most: those, the lanes, and some for calls.
+	channelsNeeded = 2 * publishers
+
 	// confirmTimeout is how long a confirm may take from a broker that is not blocking. A quorum
 	// queue without its majority confirms late; what is sent anew then is stored twice.
 	confirmTimeout = 5 * time.Minute
@@ -61,6 +64,7 @@ type line struct {
 	broken    chan *outlet  // outlets that the owner is to replace
 	calls     chan call     // requests to make one
 	over      chan struct{} // closed when the connection has ended
+	lanes     [lanes]*lane  // the owner's; nil: not opened yet
 }
 
 // A call is a request to the owner of a line, who makes its synchronous calls.
@@ -94,6 +98,9 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 	l.unblocked.Set(true)
 	link, err := p.dialer.open(ctx, "publish", func(k *link) error {
 		l.link = k
+		if most := int(k.Config.ChannelMax); most < channelsNeeded {
+			return fmt.Errorf("%w: a connection to this broker has at most %d, and %d are needed (channel_max)", ErrChannels, most, channelsNeeded)
+		}
 		l.frameMax = k.Config.FrameSize
 		// Room for more than one: the reader of the connection must not wait while the owner calls.
 		l.blocked = k.NotifyBlocked(make(chan amqp.Blocking, 16))

@@ -3,6 +3,7 @@ package amqpsrc
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
@@ -29,13 +30,14 @@ type stream struct {
 	// Only run uses these.
 	sent  []sent // the unconfirmed, oldest first
 	bytes int    // that their bodies hold
+	apart bool   // one of them may be what the broker closed a lane over
 	gone  bool   // nobody takes the messages: they are dropped
 }
 
 // sent is a message that the broker has not confirmed.
 type sent struct {
 	message amqp.Publishing
-	confirm *amqp.DeferredConfirmation
+	confirm *amqp.DeferredConfirmation // nil: not on its way
 }
 
 // stream opens a stream. See cmd.Job.Stream.
@@ -96,7 +98,8 @@ func (s *stream) run(ctx context.Context) {
 	for len(s.sent) == 0 { // a job that does not begin needs no channel
 		select {
 		case m := <-s.in:
-			s.add(m)
+			s.sent = append(s.sent, sent{message: m})
+			s.bytes += len(m.Body)
 		case done := <-s.flushes:
 			close(done)
 		case <-ctx.Done():
@@ -111,6 +114,8 @@ func (s *stream) run(ctx context.Context) {
 		}
 		p.log.Debug("stream of a reply interrupted", "message_id", s.messageID, "error", err)
 		switch {
+		case errors.Is(err, errShared):
+			s.apart = true
 		case errors.Is(err, errLine) && len(s.sent) > 0:
 			p.suspects.add(s.to)
 		case errors.Is(err, errMalformed), p.refusals.vain(s.to, err):
@@ -122,7 +127,7 @@ func (s *stream) run(ctx context.Context) {
 	}
 }
 
-// connected opens an outlet and serves the stream there, until that is of no more use.
+// connected serves the stream on a lane, until that is of no more use.
 func (s *stream) connected(ctx context.Context) error {
 	if len(s.sent) > 0 && s.publisher.suspects.has(s.to) {
 		first := s.sent[0].message
@@ -132,43 +137,79 @@ func (s *stream) connected(ctx context.Context) error {
 		s.publisher.refusals.stored(s.to)
 		s.stored()
 	}
+	if s.apart {
+		if err := s.oneByOne(ctx); err != nil {
+			return err
+		}
+		s.apart = false
+	}
 	l, err := s.publisher.current(ctx)
 	if err != nil {
 		return err
 	}
-	var o *outlet
-	err = l.call(ctx, func(l *line) (err error) {
-		o, err = l.open(window)
-		return err
-	})
+	k, err := l.lane(ctx, s.to)
 	if err != nil {
 		return err
 	}
-	err = s.serve(ctx, l, o)
-	// Not ctx: else the channel would stay open. It goes with the connection at the latest.
-	_ = l.call(context.WithoutCancel(ctx), func(l *line) error { return l.link.within(rpcTimeout, o.ch.Close) })
+	err = s.serve(ctx, l, k)
+	s.leave(l, k)
+	if errors.Is(err, errUnanswered) {
+		// What the queue never confirms would hold its slots for ever. Others on the lane send theirs again.
+		_ = l.call(context.WithoutCancel(ctx), func(l *line) error { return l.link.within(rpcTimeout, k.ch.Close) })
+	}
 	return err
 }
 
-// serve publishes on an outlet, first what was sent before and is not confirmed.
-func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
-	for i := range s.sent {
-		if err := s.write(l, o, &s.sent[i]); err != nil {
+// oneByOne sends what is not confirmed, each message on a channel of its own for as long as it takes: an error of the
+// broker is that of the message then.
+func (s *stream) oneByOne(ctx context.Context) error {
+	p := s.publisher
+	for len(s.sent) > 0 {
+		select {
+		case p.replies <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		err := p.publish(ctx, s.to, func(int) amqp.Publishing { return s.sent[0].message }, p.refusals.patience(s.to), func() bool { return true })
+		<-p.replies
+		switch {
+		case errors.Is(err, errUnroutable):
+			s.drop(err)
+			return nil
+		case err != nil:
 			return err
 		}
+		p.refusals.stored(s.to)
+		s.stored()
 	}
+	return nil
+}
+
+// serve publishes on a lane, first what was sent before and is not confirmed.
+func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
+	written := 0 // so many of sent are on their way
 	refusals := &s.publisher.refusals
 	timer := time.NewTimer(refusals.patience(s.to))
 	defer timer.Stop()
 	for {
 		unblocked, changed := l.unblocked.State()
-		in, flushes := s.in, s.flushes
-		var confirmed <-chan struct{}
-		if len(s.sent) > 0 {
-			confirmed, flushes = s.sent[0].confirm.Done(), nil
+		// A slot is asked for only when there is a message for it, and confirms are taken meanwhile: they free slots.
+		var in <-chan amqp.Publishing
+		var slot chan<- struct{}
+		switch {
+		case !unblocked:
+		case written < len(s.sent):
+			slot = k.slots
+		case len(s.sent) < window && s.bytes < windowBytes:
+			in = s.in
 		}
-		if !unblocked || len(s.sent) == window || s.bytes >= windowBytes {
-			in = nil
+		var confirmed <-chan struct{}
+		flushes := s.flushes
+		if len(s.sent) > 0 {
+			flushes = nil
+		}
+		if written > 0 {
+			confirmed = s.sent[0].confirm.Done()
 		}
 		select {
 		case m := <-in:
@@ -178,23 +219,29 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 			if len(s.sent) == 0 {
 				timer.Reset(refusals.patience(s.to))
 			}
-			s.add(m)
-			if err := s.write(l, o, &s.sent[len(s.sent)-1]); err != nil {
+			s.sent = append(s.sent, sent{message: m})
+			s.bytes += len(m.Body)
+		case slot <- struct{}{}:
+			m := &s.sent[written]
+			var err error
+			if m.confirm, err = k.write(l, s.to, m.message); err != nil {
 				return err
 			}
+			written++
 		case <-confirmed:
-			err, clean := l.outcome(o, s.sent[0].confirm)
+			err := k.outcome(l, s.to, s.sent[0])
+			s.sent[0].confirm = nil
 			switch {
 			case errors.Is(err, errUnroutable):
+				s.leave(l, k)
 				s.drop(err)
+				written = 0
 			case err != nil:
 				return err
 			default:
 				refusals.stored(s.to)
 				s.stored()
-			}
-			if !clean {
-				return errLine
+				written--
 			}
 			timer.Reset(impatience)
 		case done := <-flushes:
@@ -214,21 +261,20 @@ func (s *stream) serve(ctx context.Context, l *line, o *outlet) error {
 	}
 }
 
+// leave gives up waiting for what is on its way over a lane.
+func (s *stream) leave(l *line, k *lane) {
+	left := slices.Clone(s.sent)
+	for i := range s.sent {
+		s.sent[i].confirm = nil
+	}
+	s.publisher.streams.Go(func() { k.abandon(l, s.to, left) })
+}
+
 // stored forgets the oldest message.
 func (s *stream) stored() {
 	s.bytes -= len(s.sent[0].message.Body)
 	s.sent[0] = sent{} // the array outlives it
 	s.sent = s.sent[1:]
-}
-
-func (s *stream) add(m amqp.Publishing) {
-	s.sent = append(s.sent, sent{message: m})
-	s.bytes += len(m.Body)
-}
-
-func (s *stream) write(l *line, o *outlet, m *sent) (err error) {
-	m.confirm, err = l.write(o, s.to, m.message)
-	return err
 }
 
 // drop ends the sending: nobody takes it.

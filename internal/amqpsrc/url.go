@@ -174,8 +174,8 @@ func (a *address) parameters(query url.Values) error {
 			a.timeout = time.Duration(n) * time.Millisecond
 		case "channel_max":
 			n, err := strconv.ParseUint(value, 10, 16)
-			if err != nil || n > 0 && n < 2*publishers {
-				return fmt.Errorf("the AMQP address has a channel_max that is not 0 or a number from %d to 65535", 2*publishers)
+			if err != nil || n > 0 && n < channelsNeeded {
+				return fmt.Errorf("the AMQP address has a channel_max that is not 0 or a number from %d to 65535", channelsNeeded)
 			}
 			a.channelMax = uint16(n)
 		case "auth_mechanism":

@@ -1,0 +1,118 @@
+package amqpsrc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+const (
+	// lanes is how many channels of a line all streams share. Streams to one queue share one of them, so that a queue
+	// that does not confirm holds up few others.
+	lanes = 4
+
+	// laneWindow is how many messages may be unconfirmed on a lane. Each may come back, and the reader of the
+	// connection must not wait for room then.
+	laneWindow = 1024
+)
+
+// errShared is the end of a lane over one of the messages on it. It does not say over which: each stream finds out for
+// its own by sending them one by one.
+var errShared = errors.New("the broker closed the channel over a message of this stream or of another")
+
+// A lane is a channel in confirm mode on which many streams publish: a job that streams takes no channel of its own, for
+// a connection has a limited number of them.
+type lane struct {
+	*outlet
+	slots chan struct{} // a token for each message that is not confirmed
+
+	mu     sync.Mutex
+	back   map[string]int // messages that came back and have not been asked for, by returnKey; guarded by mu
+	reason error          // why the broker closed the channel; guarded by mu
+}
+
+// laneSeed tells queues apart.
+var laneSeed = maphash.MakeSeed()
+
+// lane returns the lane of a queue.
+func (l *line) lane(ctx context.Context, queue string) (found *lane, err error) {
+	err = l.call(ctx, func(l *line) error {
+		at := &l.lanes[maphash.String(laneSeed, queue)%lanes]
+		if *at == nil || (*at).ch.IsClosed() {
+			o, err := l.open(laneWindow)
+			if err != nil {
+				return plain(err)
+			}
+			*at = &lane{outlet: o, slots: make(chan struct{}, laneWindow), back: make(map[string]int)}
+		}
+		found = *at
+		return nil
+	})
+	return found, err
+}
+
+func returnKey(queue, id string) string { return queue + "\x00" + id }
+
+// outcome tells what a confirm that is done says of a message, and gives its slot back.
+func (k *lane) outcome(l *line, queue string, m sent) error {
+	defer func() { <-k.slots }()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	// A return comes before its confirm, so it is here by now.
+	for len(k.returned) > 0 {
+		r := <-k.returned
+		k.back[returnKey(r.RoutingKey, r.MessageId)]++
+	}
+	key := returnKey(queue, m.message.MessageId)
+	switch {
+	case k.back[key] > 0:
+		if k.back[key]--; k.back[key] == 0 {
+			delete(k.back, key)
+		}
+		return errUnroutable
+	case m.confirm.Acked():
+		return nil
+	case !k.ch.IsClosed():
+		return errNacked
+	}
+	return k.why(l)
+}
+
+// why returns the reason why the channel was closed. The caller holds mu.
+func (k *lane) why(l *line) error {
+	if k.reason == nil {
+		k.reason = k.end(l.link)
+		if k.reason != errLine {
+			k.reason = fmt.Errorf("%w: %v", errShared, k.reason) // %v: it may not be this stream's
+		}
+	}
+	return k.reason
+}
+
+// abandon gives back the slots of messages that nobody waits for any longer, when it is known what became of them.
+func (k *lane) abandon(l *line, queue string, messages []sent) {
+	for _, m := range messages {
+		if m.confirm == nil { // not written
+			continue
+		}
+		<-m.confirm.Done() // at the latest when the channel is closed, with its connection
+		_ = k.outcome(l, queue, m)
+	}
+}
+
+// write sends a message without waiting for its confirm. The caller has a slot for it, which is given back where nothing
+// was sent.
+func (k *lane) write(l *line, queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
+	dc, err := k.ch.PublishWithDeferredConfirm("", queue, !isDirect(queue), false, m) // mandatory, immediate
+	if err == nil {
+		return dc, nil
+	}
+	<-k.slots
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return nil, k.why(l)
+}
