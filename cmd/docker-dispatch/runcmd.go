@@ -242,6 +242,7 @@ const leaving = 3 * time.Second
 // ended says what a result tells beside the output, and returns the exit code. signalled is that of a run that a signal
 // ended before it had begun.
 func (c *runClient) ended(r *cmd.Result, signalled int) int {
+	c.warn(r.Warnings)
 	code := exitRefused
 	if r.ContainerID != "" { // else it was not created, which is 125 whatever the engine says
 		code = engineErrorCode(r.EngineError)

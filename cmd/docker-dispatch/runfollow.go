@@ -34,6 +34,7 @@ type runClient struct {
 	body    []byte
 	answer  *answer
 	idFile  *os.File           // where the container's id goes; guarded by mu
+	warned  bool               // the engine's warnings have been printed
 	written []amqpsrc.Received // events whose effect is here, and which the broker does not know of yet
 
 	// noticed is when the broker has noticed at the latest that the connection before is dead. Until then it may
@@ -331,6 +332,7 @@ func (c *runClient) take(m amqpsrc.Received, e cmd.Event) (result *cmd.Result, e
 	defer c.ack(m)
 	switch {
 	case e.Started != nil && e.Started.Job == c.job:
+		c.warn(e.Started.Warnings)
 		c.waits.show("docker-dispatch: started on %s", e.Started.Host)
 		if e.Started.ContainerID != "" {
 			err = c.identified(e.Started.ContainerID)

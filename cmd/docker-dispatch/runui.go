@@ -83,6 +83,18 @@ func (c *runClient) fault(text string, code int) int {
 	return code
 }
 
+// warn prints the engine's warnings as docker does, once: events come again.
+func (c *runClient) warn(warnings []string) {
+	if c.warned {
+		return
+	}
+	for _, w := range warnings {
+		c.warned = true
+		c.waits.end()
+		fmt.Fprintf(c.stderr, "WARNING: %s\n", printable(w))
+	}
+}
+
 // say prints a line that docker run has no words for.
 func (c *runClient) say(format string, args ...any) {
 	fmt.Fprintf(c.stderr, "docker-dispatch: %s\n", printable(oneLine(fmt.Sprintf(format, args...))))

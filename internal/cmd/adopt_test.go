@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -111,6 +113,56 @@ func TestAdopt(t *testing.T) {
 						t.Errorf("a second container was created: %q", b.docker.did())
 					}
 				})
+			})
+		}
+	}
+}
+
+// TestImageWithOurLabels: what an image says under the names of our labels is not what its containers have.
+func TestImageWithOurLabels(t *testing.T) {
+	for _, image := range []map[string]string{
+		{LabelCopy: "x"},
+		{LabelAttempt: "7"},
+		{LabelCopy: "x", LabelAttempt: "-1", LabelJob: "another", LabelQueue: "q2", LabelDigest: "0", LabelRemove: "maybe", LabelBroker: "v@"},
+	} {
+		onBench(t, nil, func(b *bench) {
+			const body = `{"Dockercmd":"run","Image":"busybox","Options":{"Attach":["STDOUT"],"Remove":true}}`
+			ident := identify(Job{Queue: "q", MessageID: "id", Body: []byte(body)})
+			labels := maps.Clone(image)
+			maps.Copy(labels, ident.labels(true)) // as engines have it
+			c := b.leave(ident.containerName(""), "running", labels)
+			d := b.send("m", "id", true, body)
+			d.unsettled()
+			c.exit(0)
+			time.Sleep(time.Minute)
+			d.want(Ack, "")
+			if r := b.result(); !r.Adopted || b.docker.count() != 0 {
+				t.Errorf("%v: result %+v, %q", image, r, b.docker.did())
+			}
+		})
+	}
+}
+
+// TestWarnings: what the engine says when it creates a container is in the result, and with the start.
+func TestWarnings(t *testing.T) {
+	for _, said := range [][]string{nil, {"Weight discarded."}, {"one", "two"}} {
+		for _, body := range []string{
+			`{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Attach":["STDOUT"],"Remove":true}}`,
+			`{"Dockercmd":"run","Image":"busybox"}`,
+			`{"Dockercmd":"create","Image":"busybox"}`,
+		} {
+			onBench(t, nil, func(b *bench) {
+				b.docker.warnings = said
+				b.send("m", "id", false, body)
+				time.Sleep(time.Minute)
+				if r := b.result(); r.Status != Succeeded || !slices.Equal(r.Warnings, said) {
+					t.Errorf("%s: result %+v, want %q", body, r, said)
+				}
+				for _, s := range b.record.started {
+					if !slices.Equal(s.Warnings, said) {
+						t.Errorf("%s: started %+v, want %q", body, s, said)
+					}
+				}
 			})
 		}
 	}

@@ -56,6 +56,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 			for _, w := range created.Warnings {
 				t.log.Warn("engine warns of the container", "container", t.name, "warning", w)
 			}
+			t.warnings = created.Warnings
 			return created.ID, nil, true, nil
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && !pulled:
 			pulled = true

@@ -38,6 +38,7 @@ type fakeDocker struct {
 	holdPull   chan struct{} // not nil: a pull waits for it
 	pulled     []dockerapi.PullOptions
 	stopTime   *int // of the last stop
+	warnings   []string
 }
 
 type fakeContainer struct {
@@ -132,7 +133,7 @@ func (f *fakeDocker) CreateContainer(ctx context.Context, name string, cfg docke
 	c.ID, c.Name, c.Labels, c.State.Status = fmt.Sprintf("id%d-%s", len(f.calls), name), name, cfg.Labels, "created"
 	f.byID[c.ID] = c
 	f.touch()
-	return dockerapi.Created{ID: c.ID}, take(f.after, "create")
+	return dockerapi.Created{ID: c.ID, Warnings: f.warnings}, take(f.after, "create")
 }
 
 func (f *fakeDocker) StartContainer(ctx context.Context, id string) error {

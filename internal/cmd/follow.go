@@ -26,7 +26,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 		return res, nil, nil
 	}
 	t.container.Store(&id)
-	res.Job, res.ContainerID, res.ContainerName = t.id, id, t.name
+	res.Job, res.ContainerID, res.ContainerName, res.Warnings = t.id, id, t.name, t.warnings
 
 	f := &following{task: t, run: r, id: id, startSent: !fresh}
 	if r.foreground() && (r.Stdout || r.Stderr) {
@@ -437,7 +437,7 @@ func (f *following) started(at time.Time) {
 	f.startedAt = at
 	s := Started{
 		Job: f.task.id, Command: f.run.Verb(), Host: f.pool.Host,
-		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Adopted: f.adopted,
+		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.warnings, Adopted: f.adopted,
 	}
 	f.pool.Reporter.Started(s)
 	f.live.started(s)

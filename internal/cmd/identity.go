@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Labels of every container that we create. They are what a later process knows a container by.
+// Labels of every container that we create. They are what a later process knows a container by. All of them are always
+// set, some to nothing: an image may have labels of the same names.
 const (
 	LabelJob    = "docker-dispatch.job"    // the job's id
 	LabelQueue  = "docker-dispatch.queue"  // the queue of its message
@@ -86,14 +87,10 @@ func (i identity) containerName(asked string) string {
 
 // labels of the job's container.
 func (i identity) labels(remove bool) map[string]string {
-	l := map[string]string{LabelJob: i.id, LabelQueue: i.queue, LabelDigest: i.digest, LabelRemove: "false", LabelBroker: i.place.String()}
-	if remove {
-		l[LabelRemove] = "true"
+	return map[string]string{
+		LabelJob: i.id, LabelQueue: i.queue, LabelDigest: i.digest, LabelRemove: strconv.FormatBool(remove), LabelBroker: i.place.String(),
+		LabelAttempt: "", LabelCopy: i.copy,
 	}
-	if i.copy != "" {
-		l[LabelCopy] = i.copy
-	}
-	return l
 }
 
 // like tells whether a container was made for a message like this, and this copy of it.

@@ -21,8 +21,9 @@ type Started struct {
 	ContainerID   string `json:"ContainerId"`
 	ContainerName string
 	Image         string
-	Attempt       int  `json:",omitempty"` // as in Result
-	Adopted       bool `json:",omitempty"` // it was started by an earlier process
+	Attempt       int      `json:",omitempty"` // as in Result
+	Warnings      []string `json:",omitempty"` // as in Result
+	Adopted       bool     `json:",omitempty"` // it was started by an earlier process
 }
 
 // Output is a piece of one stream of a container: one or more whole lines with their newlines, the

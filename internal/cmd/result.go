@@ -32,6 +32,7 @@ type Result struct {
 	Attempt       int        `json:",omitempty"` // from 1; 0 where the job has no Retry
 	Retrying      bool       `json:",omitempty"` // the job is tried again later: there will be another result
 	ExitCode      *int       `json:",omitempty"`
+	Warnings      []string   `json:",omitempty"` // the engine's, of the container as it was created
 	ContainerID   string     `json:"ContainerId,omitempty"`
 	ContainerName string     `json:",omitempty"`
 	Image         string     `json:",omitempty"`

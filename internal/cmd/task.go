@@ -48,6 +48,7 @@ type task struct {
 	leaves    atomic.Bool            // the container has ended, and is to be removed
 	lingering atomic.Bool            // settled, and the container is to go soon
 	begun     bool                   // the engine may have done something for us
+	warnings  []string               // what the engine said when it created the container
 	asked     time.Time              // when the engine was last asked to create the container
 	stored    bool                   // the broker has the dead letter, or the next attempt
 	recorded  bool                   // the results queue has the result
@@ -286,7 +287,7 @@ func (t *task) shownAttempt() int {
 
 // result is a result of this task with the fields that are known of any.
 func (t *task) result() Result {
-	r := Result{Job: t.id, Host: t.pool.Host, Queue: t.queue, Attempt: t.shownAttempt(), ContainerName: t.name}
+	r := Result{Job: t.id, Host: t.pool.Host, Queue: t.queue, Attempt: t.shownAttempt(), ContainerName: t.name, Warnings: t.warnings}
 	if t.cmd != nil {
 		r.Command = t.cmd.Verb()
 	}

@@ -11,8 +11,13 @@ import (
 // Created is a new container.
 type Created struct {
 	ID       string   // 64 hex digits
-	Warnings []string // what the engine could not do, such as a limit that it dropped
+	Warnings []string // what the engine could not do, such as a limit that it dropped; each one line, of bounded length
 }
+
+const (
+	maxWarnings = 20
+	maxWarning  = 1 << 10 // bytes
+)
 
 // maxArgument is what Linux takes as one argument or variable, in bytes, beside
 // the final NUL (MAX_ARG_STRLEN). With a longer one create and start succeed,
@@ -74,7 +79,11 @@ func (c *Client) CreateContainer(ctx context.Context, name string, cfg Container
 	if answer.ID == "" {
 		return Created{}, c.withoutID(ctx, r)
 	}
-	return Created{ID: answer.ID, Warnings: answer.Warnings}, nil
+	warnings := answer.Warnings[:min(len(answer.Warnings), maxWarnings)]
+	for i, w := range warnings {
+		warnings[i] = shorten(oneLine(w), maxWarning)
+	}
+	return Created{ID: answer.ID, Warnings: warnings}, nil
 }
 
 // checkArguments refuses what the kernel would refuse later, less clearly.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,14 @@ var endpoints = []struct {
 			`"HostConfig":{"NetworkMode":"none","Init":true,"LogConfig":{"Type":"json-file","Config":{"max-size":"1m"}}}}`,
 		status: 201, answer: `{"Id":"` + fullID + `","Warnings":["no swap limit"]}`,
 		want: Created{ID: fullID, Warnings: []string{"no swap limit"}},
+	}, {
+		name: "create with more warnings than anybody reads",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return c.CreateContainer(ctx, "", ContainerConfig{Image: "i"})
+		},
+		request: "POST /containers/create", body: `{"Image":"i"}`,
+		status: 201, answer: `{"Id":"x","Warnings":["a\n\u001b[2Jb"` + strings.Repeat(`,"`+strings.Repeat("x", 2000)+`"`, 100) + `]}`,
+		want: Created{ID: "x", Warnings: append([]string{"a ?[2Jb"}, slices.Repeat([]string{strings.Repeat("x", maxWarning) + "..."}, maxWarnings-1)...)},
 	}, {
 		name: "create with nothing",
 		call: func(ctx context.Context, c *Client) (any, error) {
