@@ -356,11 +356,13 @@ var errBrokenOff = errors.New("the output ended before the container")
 // before the container is an error: its connection may have been cut, which looks just so.
 func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 	var timeUp, broken <-chan time.Time
+	var timeLimit *time.Timer
 	if limit := f.run.timeLimit(f.pool.Timeout); limit > 0 {
-		timer := time.NewTimer(time.Until(f.startedAt.Add(limit)))
-		defer timer.Stop()
-		timeUp = timer.C
+		timeLimit = time.NewTimer(time.Until(f.startedAt.Add(limit)))
+		defer timeLimit.Stop()
+		timeUp = timeLimit.C
 	}
+	stops := 0 // how often it was stopped for that
 	ended := drained
 	if f.out == nil {
 		ended = nil
@@ -385,21 +387,33 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 		case <-broken:
 			return exit{err: errBrokenOff}
 		case <-timeUp:
-			f.stopOverdue()
+			again := time.Minute // where the engine says that it has done it, and the container runs on
+			if !f.stopOverdue(stops > maxRetries) {
+				again = backoff(stops, time.Second, time.Minute)
+			}
+			stops++
+			timeLimit.Reset(again)
 		}
 	}
 }
 
-// stopOverdue stops a container whose time is up.
-func (f *following) stopOverdue() {
-	f.overdue = f.run.timeLimit(f.pool.Timeout)
-	f.log.Warn("container runs longer than it may; stopping it", "container", f.name, "timeout", f.overdue)
+// stopOverdue stops a container whose time is up, or kills it where stops have failed. It tells whether the engine has
+// done that: a container that the engine cannot stop must be told again, for as long as it runs.
+func (f *following) stopOverdue(kill bool) bool {
+	if f.overdue == 0 {
+		f.overdue = f.run.timeLimit(f.pool.Timeout)
+		f.log.Warn("container runs longer than it may; stopping it", "container", f.name, "timeout", f.overdue)
+	}
 	err := f.retry(func() error {
+		if kill {
+			return f.pool.Docker.KillContainer(f.ctx, f.id, "")
+		}
 		return f.pool.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{Time: f.run.grace()})
 	})
 	if err != nil && !final(err) {
-		f.log.Warn("container not stopped", "container", f.name, "error", err)
+		f.log.Warn("container not stopped; trying again", "container", f.name, "error", err)
 	}
+	return err == nil
 }
 
 // errSilent says that a container's output did not end although the container has.

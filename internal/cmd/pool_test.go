@@ -146,6 +146,40 @@ func TestRunEnds(t *testing.T) {
 	}
 }
 
+// TestOverdueIsStopped: a container whose time is up is stopped, however often the engine fails to, and in the end killed.
+func TestOverdueIsStopped(t *testing.T) {
+	broken := errors.New("cannot stop container: broken")
+	for _, tt := range []struct {
+		name   string
+		errs   []error
+		stops  int
+		kills  int
+		within time.Duration
+	}{
+		{"once", []error{broken}, 2, 0, time.Hour + 2*time.Second},
+		{"its connection closes twice", []error{errCut, errCut}, 3, 0, time.Hour + 5*time.Second},
+		{"errors that may pass", slices.Repeat([]error{dockerapi.ErrTemporary}, 2*maxRetries), 2*maxRetries + 1, 0, time.Hour + 2*time.Minute},
+		{"each time", slices.Repeat([]error{broken}, 100), maxRetries + 1, 1, time.Hour + 10*time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onBench(t, func(c *Config) { c.Timeout = time.Hour }, func(b *bench) {
+				b.docker.before["stop"] = tt.errs
+				began := time.Now()
+				d := b.send("m", "id", false, `{"Dockercmd":"run","Image":"busybox","Options":{"Attach":["STDOUT"],"Name":"web"}}`)
+				time.Sleep(24 * time.Hour)
+				d.want(Ack, ReasonTimeout)
+				did := fmt.Sprint(b.docker.did())
+				if stops, kills := strings.Count(did, "stop "), strings.Count(did, "kill "); stops != tt.stops || kills != tt.kills {
+					t.Errorf("%d stops and %d kills, want %d and %d", stops, kills, tt.stops, tt.kills)
+				}
+				if took := b.result().FinishedAt.Sub(began); took > tt.within {
+					t.Errorf("it ran for %v", took)
+				}
+			})
+		})
+	}
+}
+
 // TestRunFails lets each step fail, and expects the message kept with its reason, and no container left.
 func TestRunFails(t *testing.T) {
 	passing := []error{dockerapi.ErrTemporary, dockerapi.ErrTemporary, dockerapi.ErrTemporary, dockerapi.ErrTemporary, dockerapi.ErrTemporary, dockerapi.ErrTemporary}
