@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
 const deadUsage = `docker-dispatch dead looks after dead letters: messages that a daemon could not carry out.
@@ -150,11 +151,11 @@ func (m *morgue) missing(err error) error {
 }
 
 // idOf is what a dead letter is called: its message_id, else what the daemon has marked the copy with.
-func idOf(r amqpsrc.Received) string { return cmp.Or(r.ID, r.DeadLetter().Copy, "-") }
+func idOf(r amqpsrc.Received) string { return cmp.Or(cmd.JobID(r.ID), r.DeadLetter().Copy, "-") }
 
-// namesOf are what an ID may be to mean a dead letter: what it is called, also as list can show that, and its mark.
+// namesOf are what an ID may be to mean a dead letter: its message_id, also as that is shown, and its mark.
 func namesOf(r amqpsrc.Received) (names []string) {
-	for _, s := range []string{r.ID, plainLine(r.ID), r.DeadLetter().Copy} {
+	for _, s := range []string{r.ID, cmd.JobID(r.ID), plainLine(cmd.JobID(r.ID)), r.DeadLetter().Copy} {
 		if s != "" {
 			names = append(names, s)
 		}

@@ -239,13 +239,19 @@ func TestDeadIDs(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	letters := l.letters(3)
-	letters[1].MessageId = "night  ly\x1b[31m"
+	letters[0].MessageId, letters[1].MessageId, letters[2].MessageId = "\xe9\xff", "night  ly\x1b[31m", "a\nb"
 	l.bury("classic", append(letters, amqp.Publishing{Body: []byte("nameless"), MessageId: ""})...)
-	if out := l.succeeds("", "dead", "replay", "-q", l.queue, "night ly?[31m"); out != "1 message put back\n" {
-		t.Errorf("stdout %q", out)
-	}
-	if got := l.get(l.queue); len(got) != 1 || got[0].MessageId != letters[1].MessageId {
-		t.Errorf("back: %q", bodies(got))
+	list := l.succeeds("", "dead", "list", "-q", l.queue)
+	for i, shown := range []string{`\xe9\xff`, `night ly\x1b[31m`, `a\nb`} {
+		if !strings.Contains(list, shown) {
+			t.Errorf("%q is not shown as %s:\n%s", letters[i].MessageId, shown, list)
+		}
+		if out := l.succeeds("", "dead", "replay", "-q", l.queue, shown); out != "1 message put back\n" {
+			t.Errorf("stdout %q", out)
+		}
+		if got := l.get(l.queue); len(got) != 1 || got[0].MessageId != letters[i].MessageId {
+			t.Errorf("back: %q", bodies(got))
+		}
 	}
 	if _, stderr := l.fails(exitFailed, "", "dead", "replay", "-q", l.queue, "-"); !strings.Contains(stderr, "has the ID -; nothing was done") {
 		t.Errorf("stderr:\n%s", stderr)

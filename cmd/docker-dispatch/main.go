@@ -105,8 +105,9 @@ const sameSignal = 250 * time.Millisecond
 const stuck = 5 * time.Second
 
 var (
-	errReaderGone = errors.New("standard output was closed by its reader; containers that ran are still running, and their messages go back to the queue")
-	errStuck      = errors.New("stopped although nobody reads standard output; containers that ran are still running, and their messages go back to the queue")
+	errReaderGone = errors.New("standard output was closed by its reader")
+	errStuck      = errors.New("stopped although nobody reads standard output")
+	errOutputLost = errors.New("standard output could not be written; output is missing from it")
 )
 
 // errForced is returned when a second signal ends the program at once.
@@ -158,7 +159,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 			}
 		case <-gone:
 			gone = nil
-			failure = errReaderGone
+			failure = fmt.Errorf("%w; %s", errReaderGone, d.fate())
 			if stopped.IsZero() {
 				stop("standard output was closed")
 			}
@@ -173,7 +174,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 			}
 		case <-grace:
 			// A job that has been told to stop and does not is one that cannot write its output.
-			return errStuck
+			return fmt.Errorf("%w; %s", errStuck, d.fate())
 		case err := <-sourceDone:
 			sourceDone = nil
 			failure = cmp.Or(err, failure)
@@ -194,15 +195,31 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 			if err != nil {
 				d.log.Warn("connection not closed in order; the broker may deliver messages again", "error", err)
 			}
-			return d.ended(src, left, failure)
+			return d.ended(src, left, cmp.Or(failure, d.shown(out)))
 		}
 	}
+}
+
+// fate is what becomes of jobs that are left as they are.
+func (d *daemon) fate() string {
+	if d.amqpURL == "-" {
+		return "containers that ran are still running, and nothing follows them any longer"
+	}
+	return "containers that ran are still running, and their messages go back to the queue, where the next start gets them"
+}
+
+// shown is an error where the output of messages from stdin could not be shown. It is nowhere else then.
+func (d *daemon) shown(out *out) error {
+	if d.amqpURL == "-" && out.incomplete() {
+		return errOutputLost
+	}
+	return nil
 }
 
 // ended tells how the program ended.
 func (d *daemon) ended(src source, left int, err error) error {
 	if left > 0 {
-		d.log.Warn("stopped; jobs were left as they are: containers that run go on, and the next start finds them", "jobs", left)
+		d.log.Warn("stopped; jobs were left as they are: "+d.fate(), "jobs", left)
 	} else {
 		d.log.Info("stopped")
 	}
@@ -243,7 +260,7 @@ func (d *daemon) reporter(out *out) cmd.Reporter {
 	if d.format == "json" {
 		return between(d.seams.reporter, cmd.Reporter(&jsonReporter{out}))
 	}
-	return between(d.seams.reporter, cmd.Reporter(&textReporter{out}))
+	return between(d.seams.reporter, cmd.Reporter(&textReporter{out, d.raw}))
 }
 
 func between[T any](seam func(T) T, part T) T {

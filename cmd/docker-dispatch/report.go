@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
@@ -19,7 +21,8 @@ type out struct {
 	mu     sync.Mutex
 	w      io.Writer
 	log    *slog.Logger
-	broken bool // writing failed before; guarded by mu
+	broken bool // the last write failed; guarded by mu
+	lost   bool // a write has failed; guarded by mu
 	buf    bytes.Buffer
 	left   bool          // the reader of a pipe has gone, and nothing is written any more; guarded by mu
 	gone   chan struct{} // closed then
@@ -57,16 +60,31 @@ func (o *out) write(fill func(*bytes.Buffer)) error {
 		o.log.Info("standard output can be written again")
 	}
 	o.broken = err != nil
+	o.lost = o.lost || o.broken
 	return err
 }
 
+// incomplete tells whether something could not be written.
+func (o *out) incomplete() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.lost
+}
+
 // textReporter shows output for a person: each line behind the name of its container.
-type textReporter struct{ *out }
+type textReporter struct {
+	*out
+	raw bool // what containers write goes out as it is
+}
 
 func (r *textReporter) Started(cmd.Started) {}
 
 func (r *textReporter) Output(o cmd.Output) error {
-	return r.write(func(b *bytes.Buffer) { prefixed(b, o.ContainerName, o.Data) })
+	data := o.Data
+	if !r.raw {
+		data = escaped(data)
+	}
+	return r.write(func(b *bytes.Buffer) { prefixed(b, o.ContainerName, data) })
 }
 
 func (r *textReporter) Result(res cmd.Result) error {
@@ -102,6 +120,45 @@ func printable(s string) string {
 		s = strings.ToValidUTF8(s[:1000], "") + "..."
 	}
 	return s
+}
+
+// escaped makes text of what a container writes: control characters, those of a line's direction too, and bytes that are
+// not UTF-8 become what Go writes for them, such as \x1b. They could forge lines, or command the terminal. Tabs stay, and
+// so do newlines with a carriage return before them.
+func escaped(data []byte) []byte {
+	plain := func(b []byte) int { // how much of b stays as it is
+		for i := 0; i < len(b); {
+			c, size := utf8.DecodeRune(b[i:])
+			switch {
+			case c == '\n', c == '\t':
+			case c == '\r' && i+1 < len(b) && b[i+1] == '\n':
+			case c == utf8.RuneError && size == 1, unicode.IsControl(c), unicode.Is(unicode.Bidi_Control, c):
+				return i
+			}
+			i += size
+		}
+		return len(b)
+	}
+	n := plain(data)
+	if n == len(data) {
+		return data
+	}
+	text := make([]byte, 0, len(data)+len(data)/8)
+	for {
+		text, data = append(text, data[:n]...), data[n:]
+		if len(data) == 0 {
+			return text
+		}
+		c, size := utf8.DecodeRune(data)
+		if c == utf8.RuneError {
+			text = fmt.Appendf(text, `\x%02x`, data[0])
+		} else {
+			quoted := strconv.AppendQuoteRune(nil, c)
+			text = append(text, quoted[1:len(quoted)-1]...)
+		}
+		data = data[size:]
+		n = plain(data)
+	}
 }
 
 // prefixed writes the lines of data, each as `NAME | line`.

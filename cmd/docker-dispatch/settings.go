@@ -33,6 +33,7 @@ type settings struct {
 	verbose     bool
 	logFormat   string
 	format      string
+	raw         bool // text output as containers write it
 	capture     int
 	deadLetter  string // empty: reject
 	results     string // empty: none
@@ -79,6 +80,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.BoolVar(&s.verbose, "verbose", false, "")
 	fs.StringVar(&s.logFormat, "log-format", s.logFormat, "")
 	fs.StringVar(&s.format, "format", s.format, "")
+	fs.BoolVar(&s.raw, "raw", false, "")
 	fs.Var((*size)(&s.capture), "capture", "")
 	fs.StringVar(&deadLetter, "dead-letter", "", "")
 	fs.StringVar(&s.results, "results", "", "")

@@ -67,9 +67,9 @@ func fail(stderr io.Writer, err error) int {
 	if errors.Is(err, errSomeFailed) {
 		return exitFailed
 	}
-	fmt.Fprintf(stderr, "docker-dispatch: error: %s\n", oneLine(err.Error()))
+	fmt.Fprintf(stderr, "docker-dispatch: error: %s\n", plainLine(err.Error()))
 	if h, ok := errors.AsType[*hinted](err); ok {
-		fmt.Fprintf(stderr, "hint: %s\n", oneLine(h.hint))
+		fmt.Fprintf(stderr, "hint: %s\n", plainLine(h.hint))
 		return h.code
 	}
 	for _, h := range hints {

@@ -44,6 +44,8 @@ Containers:
 
 Output:
       --format FORMAT      text or json, one event a line (default text)
+      --raw                text as containers write it; else control characters are
+                           shown, as \x1b, so that they command no terminal
       --capture SIZE       how much of each stream's end a result holds (default 64k)
       --log-format FORMAT  logs on stderr as text or json (default text)
   -v, --verbose            log every step

@@ -39,7 +39,7 @@ type identity struct {
 
 func identify(j Job) identity {
 	sum := sha256.Sum256(j.Body)
-	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: printableID(j.Copy), digest: hex.EncodeToString(sum[:]), attempt: max(1, j.Attempt)}
+	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: JobID(j.Copy), digest: hex.EncodeToString(sum[:]), attempt: max(1, j.Attempt)}
 	if j.MessageID == "" {
 		var b [6]byte
 		rand.Read(b[:])
@@ -48,7 +48,7 @@ func identify(j Job) identity {
 		return i
 	}
 	i.stable = true
-	i.id = printableID(j.MessageID)
+	i.id = JobID(j.MessageID)
 	of := i.place.VHost + "\x00" + i.queue + "\x00" + i.raw + "\x00" + i.digest
 	if i.attempt > 1 || i.copy != "" {
 		of += "\x00" + strconv.Itoa(i.attempt) + "\x00" + i.copy
@@ -58,9 +58,10 @@ func identify(j Job) identity {
 	return i
 }
 
-// printableID is a message_id as text: bytes that are not UTF-8 are written as Go writes them, \xe9.
-func printableID(id string) string {
-	if utf8.ValidString(id) {
+// JobID is the id of a job as it is shown and taken everywhere: the message_id, in which bytes that are not UTF-8 and
+// characters that cannot be seen are written as Go writes them, such as \xe9.
+func JobID(id string) string {
+	if utf8.ValidString(id) && !strings.ContainsFunc(id, func(c rune) bool { return !strconv.IsPrint(c) }) {
 		return id
 	}
 	quoted := strconv.Quote(id)
