@@ -38,6 +38,8 @@ var parities = []parity{
 	{option: "Platform", value: `"linux"`, args: []string{"--platform", "linux"}, api: "1.41"},
 	{option: "Env", value: `["A=b","EMPTY=","NOT_SET","SPACE=a b"]`, args: []string{"-e", "A=b", "-e", "EMPTY=", "-e", "NOT_SET", "-e", "SPACE=a b"}},
 	{option: "Env", value: `{"A":"b","C":"d=e"}`, args: []string{"-e", "A=b", "-e", "C=d=e"}},
+	{option: "Env", value: `["A=1","B=2","A=3"]`, args: []string{"-e", "A=1", "-e", "B=2", "-e", "A=3"}},
+	{option: "Env", value: `["A=1","A=","A=2","B"]`, args: []string{"-e", "A=1", "-e", "A=", "-e", "A=2", "-e", "B"}},
 	{option: "User", value: `"1000:100"`, args: []string{"-u", "1000:100"}},
 	{option: "GroupAdd", value: `["audio","33"]`, args: []string{"--group-add", "audio", "--group-add", "33"}},
 	{option: "Workdir", value: `"/tmp"`, args: []string{"-w", "/tmp"}},
@@ -344,8 +346,7 @@ func (l *lab) viaStdin(t *testing.T, messages string, args ...string) map[string
 	return results
 }
 
-// inspect is what docker inspect says of a container, by path, without what is each container's own and
-// without what is empty.
+// inspect is what docker inspect says of a container, by path, without what is each container's own.
 func (l *lab) inspect(t *testing.T, name string) map[string]string {
 	t.Helper()
 	var all []map[string]any
@@ -355,6 +356,9 @@ func (l *lab) inspect(t *testing.T, name string) map[string]string {
 	}
 	flat := make(map[string]string)
 	flatten(flat, "", all[0])
+	if flat["Config.Labels"] == "{}" {
+		delete(flat, "Config.Labels") // ours has some
+	}
 	if id, _ := all[0]["Id"].(string); strings.HasPrefix(id, flat["Config.Hostname"]) {
 		delete(flat, "Config.Hostname")
 	}
@@ -372,6 +376,9 @@ func flatten(flat map[string]string, path string, v any) {
 	}
 	switch v := v.(type) {
 	case map[string]any:
+		if len(v) == 0 {
+			flat[path] = "{}"
+		}
 		for k, e := range v {
 			at := k
 			if path != "" {
@@ -380,6 +387,9 @@ func flatten(flat map[string]string, path string, v any) {
 			flatten(flat, at, e)
 		}
 	case []any:
+		if len(v) == 0 {
+			flat[path] = "[]"
+		}
 		if slices.ContainsFunc([]string{"Mounts", ".Aliases", "Config.Env", ".Ulimits", ".Binds"}, func(s string) bool { return strings.HasSuffix(path, s) }) {
 			for _, e := range v { // in no order
 				text, _ := json.Marshal(anonymous(e))
@@ -391,14 +401,7 @@ func flatten(flat map[string]string, path string, v any) {
 			flatten(flat, fmt.Sprintf("%s.%d", path, i), e)
 		}
 	default:
-		text := fmt.Sprint(v)
-		given := v != nil && text != "" && text != "0" && text != "false"
-		given = given || v != nil && slices.Contains([]string{"Config.StopTimeout", "HostConfig.MemorySwappiness", "HostConfig.Init"}, path)
-		// What the CLI says by itself, and the engine would anyway.
-		given = given && !(path == "HostConfig.RestartPolicy.Name" && text == "no")
-		if given {
-			flat[path] = text
-		}
+		flat[path] = fmt.Sprint(v)
 	}
 }
 

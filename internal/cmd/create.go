@@ -205,15 +205,39 @@ func (r *Run) owns(t *task, c dockerapi.Container) bool {
 	return !t.stable && t.again.Load() && r.Name != "" && t.pool.jobs.claim(c.ID, t)
 }
 
+// asDocker completes the host's part of a request as the docker CLI does, so that docker inspect shows the same.
+func asDocker(given *hostConfig) *hostConfig {
+	h := new(hostConfig)
+	if given != nil {
+		*h = *given
+	}
+	if h.RestartPolicy == nil {
+		h.RestartPolicy = &dockerapi.RestartPolicy{Name: "no"}
+	}
+	if h.PortBindings == nil {
+		h.PortBindings = map[string][]dockerapi.PortBinding{}
+	}
+	h.DNS, h.DNSOptions, h.DNSSearch = notNil(h.DNS), notNil(h.DNSOptions), notNil(h.DNSSearch)
+	h.Ulimits, h.Devices, h.BlkioWeightDevice = notNil(h.Ulimits), notNil(h.Devices), notNil(h.BlkioWeightDevice)
+	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = notNil(h.BlkioDeviceReadBps), notNil(h.BlkioDeviceWriteBps)
+	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = notNil(h.BlkioDeviceReadIOps), notNil(h.BlkioDeviceWriteIOps)
+	return h
+}
+
+func notNil[E any](s []E) []E {
+	if s == nil {
+		return []E{}
+	}
+	return s
+}
+
 // config is the request for the job's container.
 func (r *Run) config(t *task) dockerapi.ContainerConfig {
 	c := r.container
 	c.Image, c.Cmd, c.Entrypoint = r.Image, r.Cmd, r.Entrypoint
 	c.OpenStdin, c.StdinOnce = r.Stdin || r.Interactive, r.Stdin
 	c.AttachStdin, c.AttachStdout, c.AttachStderr = r.Stdin, r.Stdout, r.Stderr
-	if c.HostConfig == nil {
-		c.HostConfig = new(hostConfig) // without one the engine leaves out some of its own defaults
-	}
+	c.HostConfig = asDocker(c.HostConfig)
 	c.Labels = t.labels(r.Remove)
 	maps.Copy(c.Labels, r.container.Labels)
 	if r.Retry != nil {

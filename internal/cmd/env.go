@@ -20,6 +20,22 @@ func parseEnv(s string) error {
 	return nil
 }
 
+// lastOfEach keeps, of variables that are given more than once, the last value in the first place, as the docker CLI does.
+func lastOfEach(env []string) []string {
+	kept := make([]string, 0, len(env))
+	at := make(map[string]int, len(env))
+	for _, e := range env {
+		name, _, _ := strings.Cut(e, "=")
+		if i, ok := at[name]; ok {
+			kept[i] = e
+			continue
+		}
+		at[name] = len(kept)
+		kept = append(kept, e)
+	}
+	return kept
+}
+
 // parseLabel reads one --label, NAME[=VALUE].
 func parseLabel(s string) (name, value string, err error) {
 	name, value, _ = strings.Cut(s, "=")

@@ -16,7 +16,7 @@ func parseGPUs(s string) ([]dockerapi.DeviceRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := dockerapi.DeviceRequest{Capabilities: [][]string{{"gpu"}}}
+	r := dockerapi.DeviceRequest{Capabilities: [][]string{{"gpu"}}, Options: map[string]string{}}
 	var seen []string
 	for _, field := range fields {
 		name, value, given := strings.Cut(field, "=")

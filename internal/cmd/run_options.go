@@ -68,10 +68,10 @@ var containerOptions = []key[Run]{
 
 	// The process.
 	{name: "Env", flags: []string{"env", "e"}, form: formPairs, help: "environment variables; `NAME` alone removes the image's", set: func(r *Run, v []string) error {
-		r.container.Env = v
 		if err := each(v, parseEnv); err != nil {
 			return err
 		}
+		r.container.Env = lastOfEach(v)
 		return checkArgs(v)
 	}},
 	textKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })).called("user", "u"),

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -21,6 +22,13 @@ func request(t *testing.T, options string) (string, error) {
 		}
 	}
 	cfg.Image = ""
+	// What the docker CLI sends by itself is left out.
+	defaults, h := reflect.ValueOf(asDocker(nil)).Elem(), reflect.ValueOf(cfg.HostConfig).Elem()
+	for i := range h.NumField() {
+		if reflect.DeepEqual(h.Field(i).Interface(), defaults.Field(i).Interface()) {
+			h.Field(i).SetZero()
+		}
+	}
 	text, err := json.Marshal(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +62,8 @@ func TestOptions(t *testing.T) {
 		{`{"NoHealthcheck":true}`, `{"Healthcheck":{"Test":["NONE"]},"HostConfig":{}}`},
 		{`{"CapAdd":["sys_time"],"CapDrop":["ALL","CAP_SYS_TIME"]}`, `{"HostConfig":{"CapAdd":["CAP_SYS_TIME"],"CapDrop":["ALL"]}}`},
 		{`{"Device":["/dev/null","vendor.com/gpu=0"],"Gpus":"all"}`,
-			`{"HostConfig":{"Devices":[{"PathOnHost":"/dev/null","PathInContainer":"/dev/null","CgroupPermissions":"rwm"}],"DeviceRequests":[{"Driver":"cdi","DeviceIDs":["vendor.com/gpu=0"]},{"Count":-1,"Capabilities":[["gpu"]]}]}}`},
-		{`{"SecurityOpt":"systempaths=unconfined"}`, `{"HostConfig":{"MaskedPaths":[],"ReadonlyPaths":[]}}`},
+			`{"HostConfig":{"Devices":[{"PathOnHost":"/dev/null","PathInContainer":"/dev/null","CgroupPermissions":"rwm"}],"DeviceRequests":[{"Driver":"cdi","DeviceIDs":["vendor.com/gpu=0"]},{"Count":-1,"Capabilities":[["gpu"]],"Options":{}}]}}`},
+		{`{"SecurityOpt":"systempaths=unconfined"}`, `{"HostConfig":{"SecurityOpt":[],"MaskedPaths":[],"ReadonlyPaths":[]}}`},
 		{`{"LogOpt":{"max-size":"1m"}}`, `{"HostConfig":{"LogConfig":{"Config":{"max-size":"1m"}}}}`},
 		{`{"Restart":"on-failure:3"}`, `{"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}`},
 	} {

@@ -20,7 +20,7 @@ func parseSecurityOpts(list []string) (opts []string, masked, readonly *[]string
 		}
 		opts = append(opts, s)
 	}
-	return opts, masked, readonly, nil
+	return notNil(opts), masked, readonly, nil
 }
 
 // parseSecurityOpt reads NAME=VALUE, or NAME:VALUE as it was once written.

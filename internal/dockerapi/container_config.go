@@ -75,6 +75,9 @@ type Healthcheck struct {
 
 // HostConfig is the part of a container's configuration that concerns the host
 // it runs on.
+//
+// Lists and maps that are tagged omitzero are sent also where they are empty, if
+// not nil: inspect shows the difference.
 type HostConfig struct {
 	// Files.
 	Binds          []string          `json:",omitempty"` // SOURCE:TARGET[:OPTIONS]; a source without slash is a volume
@@ -91,11 +94,11 @@ type HostConfig struct {
 	// NetworkMode is "bridge", "host", "none", "container:ID" or a network's
 	// name. That it exists is checked by start only.
 	NetworkMode     string                   `json:",omitempty"`
-	PortBindings    map[string][]PortBinding `json:",omitempty"` // by port, such as "80/tcp"
+	PortBindings    map[string][]PortBinding `json:",omitzero"` // by port, such as "80/tcp"
 	PublishAllPorts bool                     `json:",omitempty"`
-	DNS             []string                 `json:"Dns,omitempty"`
-	DNSOptions      []string                 `json:"DnsOptions,omitempty"`
-	DNSSearch       []string                 `json:"DnsSearch,omitempty"`
+	DNS             []string                 `json:"Dns,omitzero"`
+	DNSOptions      []string                 `json:"DnsOptions,omitzero"`
+	DNSSearch       []string                 `json:"DnsSearch,omitzero"`
 	ExtraHosts      []string                 `json:",omitempty"` // NAME:IP
 	Links           []string                 `json:",omitempty"`
 
@@ -104,7 +107,7 @@ type HostConfig struct {
 	CapDrop       []string          `json:",omitempty"`
 	Privileged    bool              `json:",omitempty"`
 	GroupAdd      []string          `json:",omitempty"`
-	SecurityOpt   []string          `json:",omitempty"`
+	SecurityOpt   []string          `json:",omitzero"`
 	MaskedPaths   *[]string         `json:",omitempty"` // nil: the engine's own
 	ReadonlyPaths *[]string         `json:",omitempty"` // nil: the engine's own
 	CgroupnsMode  string            `json:",omitempty"` // API 1.41
@@ -130,17 +133,17 @@ type HostConfig struct {
 	CpusetCpus           string           `json:",omitempty"`
 	CpusetMems           string           `json:",omitempty"`
 	PidsLimit            *int64           `json:",omitempty"` // -1: unlimited
-	Ulimits              []Ulimit         `json:",omitempty"`
+	Ulimits              []Ulimit         `json:",omitzero"`
 	BlkioWeight          uint16           `json:",omitempty"` // 10 to 1000
-	BlkioWeightDevice    []WeightDevice   `json:",omitempty"`
-	BlkioDeviceReadBps   []ThrottleDevice `json:",omitempty"`
-	BlkioDeviceWriteBps  []ThrottleDevice `json:",omitempty"`
-	BlkioDeviceReadIOps  []ThrottleDevice `json:",omitempty"`
-	BlkioDeviceWriteIOps []ThrottleDevice `json:",omitempty"`
+	BlkioWeightDevice    []WeightDevice   `json:",omitzero"`
+	BlkioDeviceReadBps   []ThrottleDevice `json:",omitzero"`
+	BlkioDeviceWriteBps  []ThrottleDevice `json:",omitzero"`
+	BlkioDeviceReadIOps  []ThrottleDevice `json:",omitzero"`
+	BlkioDeviceWriteIOps []ThrottleDevice `json:",omitzero"`
 	OomKillDisable       *bool            `json:",omitempty"`
 	OomScoreAdj          int              `json:",omitempty"` // -1000 to 1000
 	CgroupParent         string           `json:",omitempty"`
-	Devices              []Device         `json:",omitempty"`
+	Devices              []Device         `json:",omitzero"`
 	DeviceCgroupRules    []string         `json:",omitempty"`
 	DeviceRequests       []DeviceRequest  `json:",omitempty"`
 
@@ -201,7 +204,7 @@ type DeviceRequest struct {
 	Count        int               `json:",omitempty"` // -1: all
 	DeviceIDs    []string          `json:",omitempty"`
 	Capabilities [][]string        `json:",omitempty"`
-	Options      map[string]string `json:",omitempty"`
+	Options      map[string]string `json:",omitzero"`
 }
 
 // Mount is one entry of "docker run --mount".
