@@ -1,10 +1,12 @@
 package amqpsrc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
@@ -13,16 +15,6 @@ const (
 	headerAttempt = headerPrefix + "attempt" // which attempt the message is, from 2
 	headerJob     = headerPrefix + "job"     // the job's id, for a message without message_id
 )
-
-// delays of which there is a queue each are whole seconds with two digits that count: there are not too
-// many of them then, whatever the messages ask for.
-func roundDelay(d time.Duration) time.Duration {
-	unit := time.Second
-	for d > 99*unit {
-		unit *= 10
-	}
-	return max(unit, (d+unit-1)/unit*unit)
-}
 
 // delayQueue is the queue in which messages of this one wait that long. It is a quorum queue, for only
 // these hand a message on before they forget it (dead-letter-strategy at-least-once). It does not expire: what
@@ -41,7 +33,7 @@ func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table
 // again keeps a copy of a message in the queue of a delay, from where the broker puts it back into its
 // own. See cmd.Job.Again.
 func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
-	queue, args := delayQueue(p.config.Queue, roundDelay(delay))
+	queue, args := delayQueue(p.config.Queue, delay)
 	ours := amqp.Table{headerAttempt: int32(attempt)}
 	if c := copyOf(d, p.config.Queue); c != "" {
 		ours[headerCopy] = c
@@ -103,17 +95,9 @@ func attempt(d amqp.Delivery, queue string) (n int, id string) {
 	if rejection(d, queue) != "" {
 		return 1, id
 	}
-	switch v := d.Headers[headerAttempt].(type) {
-	case int32:
-		n = int(v)
-	case int64:
-		n = int(v)
-	}
-	if n < 2 {
+	v, ok := number(d.Headers[headerAttempt], 2, cmd.MaxAttempt)
+	if !ok {
 		return 1, id
 	}
-	if own, ok := d.Headers[headerJob].(string); ok && id == "" {
-		id = own
-	}
-	return n, id
+	return int(v), cmp.Or(id, text(d.Headers[headerJob]))
 }

@@ -49,6 +49,12 @@ func (s *suspects) add(queue string) {
 	if s.since == nil {
 		s.since = make(map[string]time.Time)
 	}
+	for other := range s.since { // whichever: it is suspected again where there is cause
+		if len(s.since) < mostRefusals {
+			break
+		}
+		delete(s.since, other)
+	}
 	s.since[queue] = now
 }
 

@@ -21,6 +21,9 @@ const (
 	// stale is how long after the last refusal a queue has all its time again.
 	stale = 2 * impatience
 
+	// mostRefusals is how many queues are remembered: their names are strangers'.
+	mostRefusals = 1000
+
 	// shortly is how long a queue that has used up its time may yet take to confirm a message.
 	shortly = 2 * time.Second
 )
@@ -53,6 +56,12 @@ func (r *refusals) vain(queue string, err error) bool {
 	q.last = now
 	if r.queues == nil {
 		r.queues = make(map[string]refusal)
+	}
+	for other := range r.queues { // whichever: it only has all its time again
+		if len(r.queues) < mostRefusals {
+			break
+		}
+		delete(r.queues, other)
 	}
 	r.queues[queue] = q
 	return now.Sub(q.since) >= impatience

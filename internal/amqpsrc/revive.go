@@ -1,6 +1,7 @@
 package amqpsrc
 
 import (
+	"cmp"
 	"maps"
 	"strings"
 	"time"
@@ -20,15 +21,13 @@ type DeadLetter struct {
 // DeadLetter reads the headers that tell how a message came into a dead-letter queue: the daemon's, or the
 // broker's own where --dead-letter is none.
 func (r Received) DeadLetter() DeadLetter {
-	text := func(key string) string { s, _ := r.Headers[key].(string); return s }
-	d := DeadLetter{Reason: text(headerReason), Error: text(headerError), Host: text(headerHost), Queue: text(headerQueue), Copy: text(headerCopy)}
-	d.Time, _ = time.Parse(time.RFC3339, text(headerTime)) // zero where it is none
-	if n, ok := r.Headers["x-delivery-count"].(int64); ok {
-		d.Looks = int(n)
-	}
+	own := func(key string) string { return clip(word(r.Headers[key]), maxError) }
+	d := DeadLetter{Reason: own(headerReason), Error: own(headerError), Host: own(headerHost), Queue: own(headerQueue), Copy: text(r.Headers[headerCopy])}
+	d.Time, _ = time.Parse(time.RFC3339, own(headerTime)) // zero where it is none
+	d.Looks = count(r.Headers["x-delivery-count"])
 	if d.Reason == "" {
-		d.Reason = text("x-first-death-reason")
-		d.Queue = text("x-first-death-queue")
+		d.Reason = own("x-first-death-reason")
+		d.Queue = own("x-first-death-queue")
 		if deaths, _ := r.Headers["x-death"].([]any); len(deaths) > 0 {
 			death, _ := deaths[len(deaths)-1].(map[string]any)
 			d.Time, _ = death["time"].(time.Time)
@@ -43,11 +42,15 @@ func (r Received) Revived() Message {
 	m := r.Message
 	m.Headers = maps.Clone(m.Headers)
 	maps.DeleteFunc(m.Headers, func(key string, _ any) bool { return key != headerCopy && !passes(key) })
-	if to, ok := r.Headers[headerReply].(string); ok {
-		m.ReplyTo = to
-	}
+	m.ReplyTo = cmp.Or(text(r.Headers[headerReply]), m.ReplyTo)
 	if strings.HasPrefix(m.ReplyTo, directReply) {
 		m.ReplyTo = ""
 	}
 	return m
+}
+
+// word is a header's text, of whatever length; empty where it is none.
+func word(value any) string {
+	s, _ := value.(string)
+	return s
 }

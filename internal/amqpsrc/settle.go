@@ -65,8 +65,7 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 // copyOf tells the copies of a message apart that came back as dead letters: by our header; or by the broker's,
 // where it was rejected, and sent again as it was.
 func copyOf(d amqp.Delivery, queue string) string {
-	c, _ := d.Headers[headerCopy].(string)
-	return c + rejection(d, queue)
+	return text(d.Headers[headerCopy]) + rejection(d, queue)
 }
 
 // rejection tells which rejection a message has come back from; it is empty for one that was not rejected.
@@ -76,7 +75,7 @@ func rejection(d amqp.Delivery, queue string) string {
 		t, _ := death.(amqp.Table)
 		if t["queue"] == queue && t["reason"] == "rejected" {
 			at, _ := t["time"].(time.Time)
-			return fmt.Sprintf("rejected-%v-%d", t["count"], at.Unix())
+			return fmt.Sprintf("rejected-%d-%d", count(t["count"]), at.Unix())
 		}
 	}
 	return ""

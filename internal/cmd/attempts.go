@@ -20,14 +20,25 @@ type Retry struct {
 const (
 	defaultDelay = 10 * time.Second
 	maxDelay     = 24 * time.Hour
-	maxAttempts  = 100
+	maxAgain     = 100 // how often a message may ask to be tried again
+
+	// MaxAttempt is the highest number that an attempt of a job can have.
+	MaxAttempt = 1 + maxAgain
 )
+
+// delays are how long a job can wait for its next attempt; what a message asks for is rounded up. The broker has a queue
+// for each that was used, whatever strangers ask for.
+var delays = []time.Duration{
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second,
+	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 16 * time.Hour, maxDelay,
+}
 
 // retryReasons are those that another attempt may not have.
 var retryReasons = []string{ReasonExit, ReasonOOM, ReasonTimeout, ReasonKilled}
 
 var retryKeys = []key[Retry]{
-	numberKey("Max", "how often", func(r *Retry) *int { return &r.Max }, parseInt[int](1, maxAttempts)),
+	numberKey("Max", "how often", func(r *Retry) *int { return &r.Max }, parseInt[int](1, maxAgain)),
 	{name: "Delay", form: formText, set: func(r *Retry, v []string) (err error) {
 		if r.Delay, err = parseSpan(v[0]); err == nil && r.Delay > maxDelay {
 			err = fmt.Errorf("%v is more than %v", r.Delay, maxDelay)
@@ -105,13 +116,14 @@ func (r *Retry) wants(res Result) bool {
 	return slices.Contains(r.Reasons, res.Reason) || res.ExitCode != nil && slices.Contains(r.Codes, *res.ExitCode)
 }
 
-// delay is how long to wait behind that attempt.
+// delay is how long to wait after that attempt.
 func (r *Retry) delay(attempt int) time.Duration {
 	d := r.Delay
 	for ; attempt > 1 && d < maxDelay; attempt-- {
 		d *= 2
 	}
-	return min(d, maxDelay)
+	i, _ := slices.BinarySearch(delays, d)
+	return delays[min(i, len(delays)-1)]
 }
 
 // attempts fills in whether there is another attempt behind that one.

@@ -102,7 +102,7 @@ func TestJobRef(t *testing.T) {
 			b.send("c", "made", false, `{"Dockercmd":"create","Image":"busybox"}`).want(Ack, "")
 			b.command(`{"Dockercmd":"kill","Job":"made"}`).want(DeadLetter, ReasonConflict)
 			b.command(stop("made")).want(Ack, "")
-			if n := len(b.pool.jobs.cancels); n != 0 {
+			if n := len(b.pool.jobs.cancels.byKey); n != 0 {
 				t.Errorf("%d jobs are to be refused", n)
 			}
 		})

@@ -39,7 +39,10 @@ type identity struct {
 
 func identify(j Job) identity {
 	sum := sha256.Sum256(j.Body)
-	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: JobID(j.Copy), digest: hex.EncodeToString(sum[:]), attempt: max(1, j.Attempt)}
+	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: JobID(j.Copy), digest: hex.EncodeToString(sum[:]), attempt: 1}
+	if j.Attempt > 1 && j.Attempt <= MaxAttempt { // else it is no attempt of ours
+		i.attempt = j.Attempt
+	}
 	if j.MessageID == "" {
 		var b [6]byte
 		rand.Read(b[:])
@@ -75,7 +78,7 @@ func (i identity) key() string {
 }
 
 // copyKey tells copies of a job apart too.
-func (i identity) copyKey() string { return i.key() + "\x00" + i.copy }
+func (i identity) copyKey() memoryKey { return keyOf(i.key() + "\x00" + i.copy) }
 
 // containerName is the name of the job's container: the one asked for, else one derived from the
 // identity, so that a create whose answer was lost is found again by its name.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -197,34 +195,22 @@ func (g *registry) nameOf(t *task) string {
 	return t.name
 }
 
-// A cancel is a message that asked for the end of a job which had not come.
-type cancel struct {
-	at      time.Time
-	attempt int // the first one that is not to run
-}
-
 // cancel remembers that a job is not to run from that attempt on, should its message come.
 func (g *registry) cancel(id string, attempt int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now := time.Now()
-	for id, c := range g.cancels {
-		if now.Sub(c.at) >= recent {
-			delete(g.cancels, id)
-		}
-	}
-	g.cancels[id] = cancel{now, attempt}
+	g.cancels.put(keyOf(id), attempt, 1)
 }
 
 // cancelled tells whether a message that has come is not to run, once.
 func (g *registry) cancelled(i identity) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c, ok := g.cancels[i.id]
-	if !ok || time.Since(c.at) >= recent || i.attempt < c.attempt {
+	from, ok := g.cancels.get(keyOf(i.id))
+	if !ok || i.attempt < from {
 		return false
 	}
-	delete(g.cancels, i.id)
+	g.cancels.drop(keyOf(i.id))
 	return true
 }
 
@@ -232,10 +218,6 @@ func (g *registry) cancelled(i identity) bool {
 func (g *registry) knew(queue, id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for key, s := range g.done {
-		if strings.HasPrefix(key, queue+"\x00"+id+"\x00") && time.Since(s.at) < recent {
-			return true
-		}
-	}
-	return false
+	_, ok := g.settled.get(keyOf(queue + "\x00" + id))
+	return ok
 }

@@ -3,24 +3,19 @@ package cmd
 import (
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
-
-// recent is how long a settled job with a message_id is remembered, for a delivery of it that was
-// under way.
-const recent = time.Hour
 
 // registry knows the jobs of this process: those at work, and those settled lately.
 type registry struct {
 	mu      sync.Mutex
 	live    map[*task]struct{}
 	byKey   map[string]*task    // live jobs with a message_id
-	done    map[string]doneJob  // jobs with a message_id that were settled lately
-	forget  []string            // copyKeys of done, oldest first
+	done    memory[doneJob]     // jobs with a message_id that were settled lately, by copyKey
+	settled memory[struct{}]    // the same jobs, by queue and id
 	retired map[string]struct{} // ids of containers that belong to no message any more
-	cancels map[string]cancel   // ids of jobs that a message asked to end, whose messages have not come
+	cancels memory[int]         // by id, jobs that a message asked to end, whose messages have not come: the first attempt that is not to run
 	latest  map[string]*order   // for each container's name, the last command on it that may not have taken effect
 }
 
@@ -28,16 +23,24 @@ func newRegistry() registry {
 	return registry{
 		live:    make(map[*task]struct{}),
 		byKey:   make(map[string]*task),
-		done:    make(map[string]doneJob),
+		done:    newMemory[doneJob](mostSettled, settledBytes),
+		settled: newMemory[struct{}](mostSettled, mostSettled),
 		retired: make(map[string]struct{}),
-		cancels: make(map[string]cancel),
+		cancels: newMemory[int](mostCancels, mostCancels),
 		latest:  make(map[string]*order),
 	}
 }
 
+const (
+	// mostSettled is how many settled jobs are remembered, and settledBytes how much room their results may take.
+	mostSettled  = 100_000
+	settledBytes = 32 << 20
+	// mostCancels is how many jobs may be cancelled before their messages have come.
+	mostCancels = 10_000
+)
+
 // A doneJob is what is remembered of a job that was settled.
 type doneJob struct {
-	at     time.Time
 	result *Result
 	told   map[string]bool // who has it, by Job.ReplyTo
 }
@@ -71,7 +74,7 @@ func (g *registry) recognise(i identity, j Job) (k known, t *task, id string) {
 			t.join(j)
 			return joined, t, t.id
 		}
-		if s, ok := g.done[i.copyKey()]; ok && time.Since(s.at) < recent {
+		if _, ok := g.done.get(i.copyKey()); ok {
 			return finished, nil, i.id
 		}
 		return unknown, nil, i.id
@@ -229,32 +232,42 @@ func (g *registry) remember(t *task, v Verdict, r Result) {
 	if v == DeadLetter {
 		i := t.identity
 		for i.attempt = 1; i.attempt < t.attempt; i.attempt++ {
-			delete(g.done, i.copyKey())
+			g.done.drop(i.copyKey())
 		}
 		if t.attempt == 1 {
 			return
 		}
 	}
-	now := time.Now()
-	for len(g.forget) > 0 && now.Sub(g.done[g.forget[0]].at) >= recent {
-		delete(g.done, g.forget[0])
-		g.forget = g.forget[1:]
-	}
-	if _, ok := g.done[t.copyKey()]; !ok {
-		g.forget = append(g.forget, t.copyKey())
-	}
 	if n := len(r.Stdout) + len(r.Stderr); n > smallTail || n > 0 && len(t.told) == 0 {
 		r.Stdout, r.Stderr, r.Incomplete = "", "", true
 	}
-	g.done[t.copyKey()] = doneJob{now, &r, t.told}
+	d := doneJob{&r, t.told}
+	g.done.put(t.copyKey(), d, d.weight())
+	g.settled.put(keyOf(t.queue+"\x00"+t.id), struct{}{}, 1)
+}
+
+// weight is about how many bytes a settled job takes.
+func (d doneJob) weight() int {
+	r := d.result
+	n := 1 << 10 // the result itself, and the entry
+	for _, s := range []string{r.Job, r.Error, r.EngineError, r.ContainerID, r.ContainerName, r.Image, r.Stdout, r.Stderr} {
+		n += len(s)
+	}
+	for _, w := range r.Warnings {
+		n += len(w)
+	}
+	for to := range d.told {
+		n += 64 + len(to)
+	}
+	return n
 }
 
 // untold returns the result of a job that was settled, where a delivery asks for it from elsewhere.
 func (g *registry) untold(i identity, j Job) *Result {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.done[i.copyKey()]
-	if j.Reply == nil || s.told[j.ReplyTo] {
+	s, ok := g.done.get(i.copyKey())
+	if !ok || j.Reply == nil || s.told[j.ReplyTo] {
 		return nil
 	}
 	return s.result
@@ -266,7 +279,7 @@ func (g *registry) expect(t *task) {
 	defer g.mu.Unlock()
 	i := t.identity
 	i.attempt++
-	delete(g.done, i.copyKey())
+	g.done.drop(i.copyKey())
 }
 
 // remove forgets a task. It returns false, and keeps it, where deliveries of it have come that

@@ -1,0 +1,91 @@
+package cmd
+
+import (
+	"crypto/sha256"
+	"time"
+)
+
+// recent is how long a settled job with a message_id is remembered, for a delivery of it that was
+// under way.
+const recent = time.Hour
+
+// A memory holds what strangers' messages leave behind, for an hour and within bounds: the oldest goes first. Its keys
+// are digests, so that long names take no more room than short ones. The zero value holds nothing; it is guarded by
+// whoever has it.
+type memory[V any] struct {
+	most   int // entries
+	weight int // what the values may weigh together
+	byKey  map[memoryKey]memoryEntry[V]
+	order  []memoryPlace // oldest first; entries that were dropped since still have theirs
+	held   int           // what the values weigh
+	serial int64
+}
+
+type memoryKey [sha256.Size]byte
+
+type memoryEntry[V any] struct {
+	value  V
+	weight int
+	at     time.Time
+	serial int64
+}
+
+type memoryPlace struct {
+	key    memoryKey
+	serial int64 // of the entry that it is for: the key may have a later one
+}
+
+func newMemory[V any](most, weight int) memory[V] {
+	return memory[V]{most: most, weight: weight, byKey: make(map[memoryKey]memoryEntry[V])}
+}
+
+// keyOf is the key of something that a text tells apart from all others.
+func keyOf(text string) memoryKey { return sha256.Sum256([]byte(text)) }
+
+// put remembers a value from now on. forgotten are those that had to go for it.
+func (m *memory[V]) put(k memoryKey, value V, weight int) (forgotten []V) {
+	now := time.Now()
+	m.drop(k)
+	m.serial++
+	m.byKey[k] = memoryEntry[V]{value, weight, now, m.serial}
+	m.held += weight
+	m.order = append(m.order, memoryPlace{k, m.serial})
+	for len(m.order) > 0 {
+		p := m.order[0]
+		e, ok := m.byKey[p.key]
+		if ok = ok && e.serial == p.serial; ok && len(m.byKey) <= m.most && m.held <= m.weight && now.Sub(e.at) < recent {
+			break
+		}
+		m.order = m.order[1:]
+		if ok {
+			m.drop(p.key)
+			forgotten = append(forgotten, e.value)
+		}
+	}
+	// Places of what was dropped pile up where the oldest entry stays for long.
+	if len(m.order) > 2*len(m.byKey)+16 {
+		var live []memoryPlace
+		for _, p := range m.order {
+			if e, ok := m.byKey[p.key]; ok && e.serial == p.serial {
+				live = append(live, p)
+			}
+		}
+		m.order = live
+	}
+	return forgotten
+}
+
+func (m *memory[V]) get(k memoryKey) (value V, ok bool) {
+	e, ok := m.byKey[k]
+	if !ok || time.Since(e.at) >= recent {
+		return value, false
+	}
+	return e.value, true
+}
+
+func (m *memory[V]) drop(k memoryKey) {
+	if e, ok := m.byKey[k]; ok {
+		m.held -= e.weight
+		delete(m.byKey, k)
+	}
+}
