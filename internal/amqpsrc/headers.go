@@ -36,9 +36,12 @@ func count(value any) int {
 	return int(n)
 }
 
-// text reads a text of at most 255 bytes, as properties and names are.
+// maxText is the longest text that is read, in bytes: that of properties and names.
+const maxText = 255
+
+// text reads a text of at most maxText bytes.
 func text(value any) string {
-	if s, ok := value.(string); ok && len(s) <= 255 {
+	if s, ok := value.(string); ok && len(s) <= maxText {
 		return s
 	}
 	return ""

@@ -729,3 +729,65 @@ func TestRejection(t *testing.T) {
 		}
 	}
 }
+
+// TestAttemptNumber: a number that no attempt can have, and what is no number, counts as absent.
+func TestAttemptNumber(t *testing.T) {
+	for _, tt := range []struct {
+		header any
+		want   int
+	}{
+		{int64(1099511627776), 1},
+		{int64(math.MaxInt64), 1},
+		{int64(math.MinInt64), 1},
+		{int32(math.MaxInt32), 1},
+		{int32(-1), 1},
+		{int32(0), 1},
+		{int32(cmd.MaxAttempt + 1), 1},
+		{int32(cmd.MaxAttempt), cmd.MaxAttempt},
+		{int64(2), 2},
+		{int8(2), 2},
+		{int16(2), 2},
+		{uint32(2), 2},
+		{byte(2), 2},
+		{2.0, 1},
+		{"2", 1},
+		{[]any{int32(2)}, 1},
+		{nil, 1},
+	} {
+		if n, _ := attempt(amqp.Delivery{Headers: amqp.Table{headerAttempt: tt.header}}, "q"); n != tt.want {
+			t.Errorf("%T %v: attempt %d, want %d", tt.header, tt.header, n, tt.want)
+		}
+	}
+}
+
+// FuzzHeaders: whatever a stranger writes into the headers that we read, what is made of it is bounded.
+func FuzzHeaders(f *testing.F) {
+	f.Add(byte(0), int64(1099511627776), "x")
+	f.Add(byte(1), int64(-1), strings.Repeat("\xff", 300))
+	f.Add(byte(2), int64(3), "")
+	f.Fuzz(func(t *testing.T, kind byte, n int64, s string) {
+		values := []any{n, int32(n), int16(n), int8(n), byte(n), uint32(n), float64(n), s, []byte(s), []any{n, s}, amqp.Table{s: n}, nil, time.Unix(n, 0)}
+		v := values[int(kind)%len(values)]
+		h := amqp.Table{}
+		for _, k := range []string{headerAttempt, headerJob, headerCopy, headerReason, headerError, headerHost, headerTime, headerQueue, headerReply, headerUser, headerDropped, "x-death", "x-delivery-count", "x-first-death-reason"} {
+			h[k] = v
+		}
+		d := amqp.Delivery{Headers: h, ReplyTo: s}
+		if got, id := attempt(d, "q"); got < 1 || got > cmd.MaxAttempt || len(id) > maxText {
+			t.Fatalf("attempt %d of an id of %d bytes", got, len(id))
+		}
+		if c := copyOf(d, "q"); len(c) > maxText {
+			t.Fatalf("the copy's mark has %d bytes", len(c))
+		}
+		h["x-death"] = []any{v, amqp.Table{"queue": "q", "reason": "rejected", "count": v, "time": v}}
+		attempt(d, "q")
+		copyOf(d, "q")
+		r := Received{Message: Message{Headers: h, ReplyTo: s}}
+		r.DeadLetter()
+		r.Revived()
+		p := deadLetter(d, "q", "h", "copy", cmd.Result{}, time.Unix(0, 0), 8192)
+		if size := 8 + 14 + 10 + 7 + len(p.ReplyTo) + 4 + tableSize(p.Headers); size > 8192 && len(s) < 256 {
+			t.Fatalf("the frame has %d bytes", size)
+		}
+	})
+}

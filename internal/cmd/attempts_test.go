@@ -49,9 +49,32 @@ func TestDecodeRetry(t *testing.T) {
 
 func TestRetryDelay(t *testing.T) {
 	r := &Retry{Delay: 10 * time.Second}
-	for attempt, want := range map[int]time.Duration{1: 10 * time.Second, 2: 20 * time.Second, 4: 80 * time.Second, 50: maxDelay} {
+	for attempt, want := range map[int]time.Duration{1: 10 * time.Second, 2: 20 * time.Second, 4: 2 * time.Minute, 50: maxDelay} {
 		if got := r.delay(attempt); got != want {
-			t.Errorf("behind attempt %d: %v, want %v", attempt, got, want)
+			t.Errorf("after attempt %d: %v, want %v", attempt, got, want)
+		}
+	}
+	// Whatever strangers ask for: the broker has a queue for each.
+	seen := make(map[time.Duration]bool)
+	for d := 100 * time.Millisecond; d <= maxDelay; d += d/50 + 1 {
+		got := (&Retry{Delay: d}).delay(1)
+		if got < d || got > max(time.Second, 5*d/2) || got%time.Second != 0 {
+			t.Errorf("%v is made %v", d, got)
+		}
+		seen[got] = true
+	}
+	if len(seen) != len(delays) || len(seen) > 20 {
+		t.Errorf("%d delays", len(seen))
+	}
+}
+
+// TestRetrySaysItsDelay: the delay that is told is the one that is kept.
+func TestRetrySaysItsDelay(t *testing.T) {
+	for asked, said := range map[time.Duration]string{100 * time.Millisecond: "1s", 3 * time.Second: "5s", 7 * time.Hour: "8h0m0s"} {
+		res := Result{Status: Failed, Reason: ReasonExit}
+		(&Retry{Max: 1, Delay: asked}).attempts(&res, 1, false)
+		if want := "trying again in " + said + " (attempt 2 of 2)"; !strings.Contains(res.Error, want) {
+			t.Errorf("%v: %q, want %q", asked, res.Error, want)
 		}
 	}
 }

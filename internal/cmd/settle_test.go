@@ -141,3 +141,21 @@ func TestLingersForAll(t *testing.T) {
 		})
 	})
 }
+
+// TestStrangersAttempt: a number that no attempt can have is none: the job ends, and others go on.
+func TestStrangersAttempt(t *testing.T) {
+	for _, n := range []int{1099511627776, MaxAttempt + 1, -1 << 62} {
+		onBench(t, nil, func(b *bench) {
+			b.stores, b.attempt = true, n
+			d := b.send("m", "id", false, "rubbish")
+			d.want(Ack, ReasonInvalid)
+			if d.copies != 1 {
+				t.Errorf("attempt %d: %d dead letters", n, d.copies)
+			}
+			b.send("other", "other", false, echo).want(Ack, "")
+		})
+	}
+	if i := identify(Job{MessageID: "id", Attempt: 1099511627776}); i.attempt != 1 {
+		t.Errorf("attempt %d", i.attempt)
+	}
+}
