@@ -12,7 +12,10 @@ const allCapabilities = "ALL"
 // each once. What is both added and dropped is added.
 func capabilities(add, drop []string) (effectiveAdd, effectiveDrop []string) {
 	add, drop = capabilityNames(add), capabilityNames(drop)
-	drop = slices.DeleteFunc(drop, func(c string) bool { return slices.Contains(add, c) })
+	drop = slices.DeleteFunc(drop, func(c string) bool {
+		_, added := slices.BinarySearch(add, c)
+		return added
+	})
 	return add, drop
 }
 

@@ -31,7 +31,7 @@ func TestParseCPUs(t *testing.T) {
 		{"1e-10", `"1e-10" is too precise; a CPU is divided into 1000000000 parts`},
 		{"1/3", `"1/3" is too precise; a CPU is divided into 1000000000 parts`},
 		{"1e-1000000", `"1e-1000000" is too precise; a CPU is divided into 1000000000 parts`},
-		{"1e999999999", number + `"1e999999999"`}, // math/big has a limit, and so has the docker CLI
+		{"1e999999999", `"1e999999999" is more CPUs than any machine has`},
 		// The docker CLI sends another number for these,
 		{"9223372037", `"9223372037" is more CPUs than any machine has`},
 		{"1e30", `"1e30" is more CPUs than any machine has`},

@@ -233,6 +233,7 @@ func object(raw json.RawMessage) ([]member, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.Token() // the brace; raw is valid JSON, so that no call below can fail
 	var members []member
+	seen := make(map[string]struct{})
 	for dec.More() {
 		tok, err := dec.Token()
 		if err != nil {
@@ -242,9 +243,10 @@ func object(raw json.RawMessage) ([]member, error) {
 		if err := dec.Decode(&m.value); err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(members, func(o member) bool { return o.key == m.key }) {
+		if _, ok := seen[m.key]; ok {
 			return nil, fmt.Errorf("duplicate key %s", quote(m.key))
 		}
+		seen[m.key] = struct{}{}
 		members = append(members, m)
 	}
 	return members, nil

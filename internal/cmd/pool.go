@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,8 +48,8 @@ type Pool struct {
 	slots   slots
 	pulls   pulls
 
+	decoding   chan struct{}   // holds a place for each message that may be decoded at a time
 	stopping   chan struct{}   // closed when no more jobs come: what has not begun is given back
-	answering  sync.WaitGroup  // those that tell the result of a job that was settled before
 	settling   context.Context // outlives Run's, so that a job that has ended then can be settled
 	lineBudget atomic.Int64    // shared by all streams, see lineBudget
 	retryFirst time.Duration   // first delay before an engine error that may pass is tried again
@@ -65,6 +66,7 @@ func NewPool(cfg Config) *Pool {
 		pending:    pending{tasks: make(map[*task]struct{})},
 		slots:      slots{free: cfg.Concurrency},
 		pulls:      pulls{flight: make(map[string]*pullFlight)},
+		decoding:   make(chan struct{}, runtime.GOMAXPROCS(0)),
 		stopping:   make(chan struct{}),
 		retryFirst: 500 * time.Millisecond,
 		lingers:    lingers,
@@ -88,6 +90,12 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 
 	var abandoned atomic.Int64
 	seq := int64(0)
+	// Each queue's jobs take their places one after the other, in the queue's order; they are decoded side by side.
+	turns := make(map[bool]chan struct{}, 2)
+	for _, control := range []bool{false, true} {
+		turns[control] = make(chan struct{})
+		close(turns[control])
+	}
 	for jobs != nil || control != nil {
 		var j Job
 		var ok bool
@@ -105,37 +113,43 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 			continue
 		}
 		seq++
-		t := p.accept(ctx, j, seq)
-		if t == nil {
-			continue
-		}
+		turn, place, seq := turns[j.Control], make(chan struct{}), seq
+		turns[j.Control] = place
 		working.Go(func() {
-			if !t.work() {
+			d := p.decode(j)
+			<-turn
+			t, again := p.accept(ctx, j, d, seq)
+			close(place)
+			switch {
+			case again != nil:
+				again()
+			case t != nil && !t.work():
 				abandoned.Add(1)
 			}
 		})
 	}
 	close(p.stopping)
+	<-turns[false]
+	<-turns[true]
 	p.recall()
 	working.Wait()
-	p.answering.Wait()
 	stopWatch()
 	watching.Wait()
 	return int(abandoned.Load())
 }
 
-// accept turns a job into a task, in the queue's order. It returns nil where the job is one that
-// is known: then it is settled with that, or at once.
-func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
-	ident := identify(j)
+// accept turns a job into a task, in the queue's order. It returns none if the job is known: then the job is
+// settled with the known one, or by again.
+func (p *Pool) accept(ctx context.Context, j Job, d decoded, seq int64) (_ *task, again func()) {
+	ident := d.identity
 	k, earlier, id := p.jobs.recognise(ident, j)
 	switch k {
 	case joined:
 		p.Log.Info("message came again; joined to its job", "job", id)
-		return nil
+		return nil, nil
 	case finished:
 		p.Log.Info("message came again after it was settled; acked", "job", id)
-		again := func() {
+		return nil, func() {
 			if r := p.jobs.untold(ident, j); r != nil {
 				if err := j.Reply(p.settling, *r); err != nil {
 					return // it comes again
@@ -145,12 +159,6 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 				p.Log.Warn("message not acked", "job", ident.id, "error", err)
 			}
 		}
-		if j.Reply == nil {
-			again()
-		} else {
-			p.answering.Go(again)
-		}
-		return nil
 	}
 	t := &task{
 		pool:      p,
@@ -175,7 +183,7 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 		close(earlier.superseded) // once: from now on it is this task that the message is known by
 	}
 	t.again.Store(j.Redelivered)
-	t.decode(j)
+	t.take(j, d)
 	p.jobs.add(t)
 	if t.invalid == nil {
 		p.pending.add(t)
@@ -183,5 +191,5 @@ func (p *Pool) accept(ctx context.Context, j Job, seq int64) *task {
 	if lasts(t.cmd) && !t.control && t.before == nil && t.earlier == nil && !t.namesJob() {
 		t.place = p.slots.request()
 	}
-	return t
+	return t, nil
 }

@@ -137,19 +137,31 @@ func hostIP(s string) (string, error) {
 	return ip, nil
 }
 
+// parseExposed reads all of --expose. The ports of all items are counted before any range is expanded.
+func parseExposed(specs []string) (map[string]struct{}, error) {
+	exposed, count := make(map[string]struct{}), 0
+	err := each(specs, func(spec string) error {
+		r, protocol, err := parseExpose(spec)
+		if err != nil {
+			return err
+		}
+		if count += r.size(); count > maxPorts {
+			return fmt.Errorf("expected at most %d ports, %s makes them more", maxPorts, quote(spec))
+		}
+		for port := r.first; port <= r.last; port++ {
+			exposed[strconv.Itoa(port)+"/"+protocol] = struct{}{}
+		}
+		return nil
+	})
+	return exposed, err
+}
+
 // parseExpose reads one --expose: a port or a range, with or without a protocol.
-func parseExpose(spec string) (ports []string, err error) {
+func parseExpose(spec string) (r portRange, protocol string, err error) {
 	if strings.Contains(spec, ":") {
-		return nil, fmt.Errorf("expected a port of the container only, got %s; Publish gives one of the host", quote(spec))
+		return r, "", fmt.Errorf("expected a port of the container only, got %s; Publish gives one of the host", quote(spec))
 	}
-	r, protocol, err := parseContainerPorts(spec)
-	if err != nil {
-		return nil, err
-	}
-	for port := r.first; port <= r.last; port++ {
-		ports = append(ports, strconv.Itoa(port)+"/"+protocol)
-	}
-	return ports, nil
+	return parseContainerPorts(spec)
 }
 
 // parseContainerPorts reads 80, 80/udp or 80-90/sctp.

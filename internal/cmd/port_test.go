@@ -98,7 +98,11 @@ func TestParsePublish(t *testing.T) {
 }
 
 func TestParseExpose(t *testing.T) {
-	testParse(t, parseExpose, []taken[[]string]{
+	parse := func(s string) ([]string, error) {
+		exposed, err := parseExposed([]string{s})
+		return slices.Sorted(maps.Keys(exposed)), err
+	}
+	testParse(t, parse, []taken[[]string]{
 		{"80", []string{"80/tcp"}},
 		{"80/", []string{"80/tcp"}},
 		{"80/udp", []string{"80/udp"}},

@@ -137,13 +137,15 @@ var containerOptions = []key[Run]{
 
 	// Files.
 	{name: "Volume", flags: []string{"volume", "v"}, form: formList, help: "volumes and, if the policy allows it, paths of the host: SOURCE:TARGET[:OPTIONS]", set: func(r *Run, v []string) error {
+		seen := make(map[string]struct{}, len(v))
 		return each(v, func(s string) error {
 			bind, anonymous, err := parseVolume(s)
 			switch {
 			case err != nil:
 				return err
 			case bind != "":
-				if !slices.Contains(r.host().Binds, bind) {
+				if _, ok := seen[bind]; !ok {
+					seen[bind] = struct{}{}
 					r.host().Binds = append(r.host().Binds, bind)
 				}
 			default:
@@ -199,15 +201,9 @@ var containerOptions = []key[Run]{
 	}},
 	boolKey("PublishAll", "all ports that the image exposes", host(func(h *hostConfig) *bool { return &h.PublishAllPorts })).called("publish-all", "P"),
 	{name: "Expose", form: formList, help: "ports to expose, `80/tcp`, `7000-7010`", set: func(r *Run, v []string) error {
-		return each(v, func(s string) error {
-			ports, err := parseExpose(s)
-			set := make(map[string]struct{}, len(ports))
-			for _, p := range ports {
-				set[p] = struct{}{}
-			}
-			r.expose(set)
-			return err
-		})
+		exposed, err := parseExposed(v)
+		r.expose(exposed)
+		return err
 	}},
 	textKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })).called("hostname", "h"),
 	textKey("Domainname", "its domain name", config(func(c *containerConfig) *string { return &c.Domainname })),
@@ -340,6 +336,8 @@ func (r *Run) askDevices(d dockerapi.DeviceRequest) {
 func (r *Run) finish() error {
 	h := r.container.HostConfig
 	switch {
+	case len(r.container.ExposedPorts) > maxPorts:
+		return fmt.Errorf("Publish and Expose name %d ports of the container together; at most %d are taken", len(r.container.ExposedPorts), maxPorts)
 	case h == nil:
 	case r.restarts() && r.Remove:
 		return errors.New("only one of Restart and Remove can be given; a container that is started again is not removed at its end")

@@ -66,19 +66,35 @@ type task struct {
 	arrived    chan struct{} // signals that a delivery has joined
 }
 
-// decode reads the message. A message that makes us panic must not do so again and again.
-func (t *task) decode(j Job) {
-	if t.invalid = j.Invalid; t.invalid != nil {
-		return
+// decoded is what a message says by itself, whatever came before it.
+type decoded struct {
+	identity identity
+	cmd      Command
+	invalid  error
+}
+
+// decode reads a message. Not more are decoded at a time than there are processors: more would take memory only.
+// A message that makes us panic must not do so again and again.
+func (p *Pool) decode(j Job) (d decoded) {
+	p.decoding <- struct{}{}
+	defer func() { <-p.decoding }()
+	d.identity = identify(j)
+	if d.invalid = j.Invalid; d.invalid != nil {
+		return d
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			t.log.Error("panic; please report this", "panic", v, "trace", string(debug.Stack()))
-			t.cmd, t.invalid = nil, fmt.Errorf("the message could not be decoded: panic: %v", v)
+			p.Log.Error("panic; please report this", "job", d.identity.id, "panic", v, "trace", string(debug.Stack()))
+			d.cmd, d.invalid = nil, fmt.Errorf("the message could not be decoded: panic: %v", v)
 		}
 	}()
-	t.cmd, t.invalid = Check(j.Body, t.pool.MaxMessage, j.ReplyTo != "", t.pool.Policy)
-	if t.invalid != nil {
+	d.cmd, d.invalid = Check(j.Body, p.MaxMessage, j.ReplyTo != "", p.Policy)
+	return d
+}
+
+// take makes a decoded message the task's, in the queue's order.
+func (t *task) take(j Job, d decoded) {
+	if t.cmd, t.invalid = d.cmd, d.invalid; t.invalid != nil {
 		return
 	}
 	if j.Copy == "" && !j.Control && t.pool.jobs.cancelled(t.identity) { // a dead letter that is sent again is meant

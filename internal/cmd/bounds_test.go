@@ -1,0 +1,145 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// items makes an option's i-th item. Options that are not here take "ki=v".
+var items = map[string]func(i int) string{
+	"Attach":            func(i int) string { return "STDOUT" },
+	"BlkioWeightDevice": func(i int) string { return fmt.Sprintf("/dev/d%d:100", i) },
+	"DeviceReadBps":     func(i int) string { return fmt.Sprintf("/dev/d%d:1", i) },
+	"DeviceWriteBps":    func(i int) string { return fmt.Sprintf("/dev/d%d:1", i) },
+	"DeviceReadIops":    func(i int) string { return fmt.Sprintf("/dev/d%d:1", i) },
+	"DeviceWriteIops":   func(i int) string { return fmt.Sprintf("/dev/d%d:1", i) },
+	"Ulimit":            func(i int) string { return fmt.Sprintf("%s=%d", ulimitNames()[i%15], i) },
+	"Volume":            func(i int) string { return fmt.Sprintf("v%d:/d", i) },
+	"Mount":             func(i int) string { return fmt.Sprintf("dst=/%d", i) },
+	"Network":           func(i int) string { return fmt.Sprintf("n%d", i) },
+	"LinkLocalIp":       func(i int) string { return fmt.Sprintf("169.254.%d.%d", i/256%256, i%256) },
+	"Publish":           func(i int) string { return fmt.Sprintf("127.0.0.1::%d", i) },
+	"Expose":            func(i int) string { return fmt.Sprint(i) },
+	"Dns":               func(i int) string { return fmt.Sprintf("10.%d.%d.1", i/256%256, i%256) },
+	"DnsSearch":         func(i int) string { return fmt.Sprintf("a%d.b", i) },
+	"AddHost":           func(i int) string { return fmt.Sprintf("h%d:10.0.0.1", i) },
+	"Device":            func(i int) string { return fmt.Sprintf("/dev/d%d", i) },
+	"DeviceCgroupRule":  func(i int) string { return fmt.Sprintf("c 1:%d r", i) },
+	"SecurityOpt":       func(i int) string { return fmt.Sprintf("label=k%d", i) },
+	"Sysctl":            func(i int) string { return fmt.Sprintf("net.k%d=v", i) },
+	"CapAdd":            func(i int) string { return fmt.Sprintf("C%d", i) },
+	"CapDrop":           func(i int) string { return fmt.Sprintf("D%d", i) },
+}
+
+// worst are messages with n items of each option that takes a list, by the option; and one of unknown keys.
+func worst(n int) map[string][]byte {
+	bodies := make(map[string][]byte)
+	list := func(name string) string {
+		item := items[name]
+		if item == nil {
+			item = func(i int) string { return fmt.Sprintf("k%d=v", i) }
+		}
+		texts := make([]string, n)
+		for i := range texts {
+			texts[i] = item(i)
+		}
+		text, _ := json.Marshal(texts)
+		return fmt.Sprintf("%q:%s", name, text)
+	}
+	run := func(options string) []byte {
+		return []byte(`{"Dockercmd":"run","Image":"a","Options":{` + options + `}}`)
+	}
+	pairs := func(value string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"k%d":%s,`, i, value)
+		}
+		return strings.TrimSuffix(b.String(), ",")
+	}
+	for _, k := range runOptions {
+		switch k.form {
+		case formList, formPairs:
+			bodies[k.name] = run(list(k.name))
+		case formText, formNumber:
+			bodies[k.name] = run(fmt.Sprintf(`%q:"%s"`, k.name, strings.Repeat("1", n)))
+		}
+	}
+	bodies["Env of an object"] = run(`"Env":{` + pairs(`"v"`) + `}`)
+	bodies["unknown keys"] = []byte(`{` + pairs("1") + `}`)
+	bodies["CapAdd and CapDrop"] = run(list("CapAdd") + "," + list("CapDrop"))
+	bodies["fields of a Mount"] = run(`"Mount":"dst=/d` + strings.Repeat(",volume-opt=a=b", n) + `"`)
+	bodies["aliases of a Network"] = run(`"Network":"name=n` + strings.Repeat(",alias=b", n) + `"`)
+	return bodies
+}
+
+func decodeWorst(body []byte) { Check(body, 0, true, nil) }
+
+// TestDecodeIsLinear: sixteen times the message takes about sixteen times the work. Only the ratio counts, the
+// least of several: quadratic work shows as 256.
+func TestDecodeIsLinear(t *testing.T) {
+	const n, times, most = 1500, 16, 80
+	small, large := worst(n), worst(n*times)
+	took := func(body []byte) time.Duration {
+		at := time.Now()
+		decodeWorst(body)
+		return time.Since(at)
+	}
+	for name, body := range small {
+		ratio := 0.0
+		for range 6 {
+			least := took(body)
+			for range 4 {
+				least = min(least, took(body))
+			}
+			ratio = float64(took(large[name])) / float64(max(least, 10*time.Microsecond))
+			if ratio < most {
+				break
+			}
+		}
+		if ratio >= most {
+			t.Errorf("%s: %d times the message takes %.0f times as long", name, times, ratio)
+		}
+	}
+}
+
+// TestDecodeIsBounded: what a decode allocates goes by the message's length, not by a number in it.
+func TestDecodeIsBounded(t *testing.T) {
+	many := func(option, item string, n int) string {
+		return `"` + option + `":[` + strings.TrimSuffix(strings.Repeat(`"`+item+`",`, n), ",") + `]`
+	}
+	for _, tt := range []struct{ options, want string }{
+		{many("Expose", "0-65535", 200), `Options.Expose: item 2: expected at most 65536 ports, "0-65535" makes them more`},
+		{many("Publish", "0-65535", 200), `Options.Publish: expected at most 65536 ports, "0-65535" makes them more`},
+		{many("Expose", "1-40000/udp", 1) + `,"Publish":"1-40000"`, `Options: Publish and Expose name 80000 ports of the container together; at most 65536 are taken`},
+		{`"Cpus":"1e1000000"`, `Options.Cpus: "1e1000000" is more CPUs than any machine has`},
+		{`"Cpus":"3e-999999"`, `Options.Cpus: "3e-999999" is too precise`},
+		{`"Cpus":"0x1p999999"`, `Options.Cpus: "0x1p999999" is more CPUs than any machine has`},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := request(t, "{"+tt.options+"}")
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%.60s: got %v, want %s", tt.options, err, tt.want)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+			t.Errorf("%.60s: %d bytes allocated", tt.options, n)
+		}
+	}
+}
+
+// BenchmarkDecodeWorst shows the time per KB of the worst message of every option.
+func BenchmarkDecodeWorst(b *testing.B) {
+	for name, body := range worst(4000) {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				decodeWorst(body)
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/(float64(len(body))/1024), "µs/KB")
+		})
+	}
+}
