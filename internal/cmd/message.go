@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 )
 
 // A Command is a decoded message: *Run, *Stop and so on.
@@ -192,30 +191,6 @@ func Decode(body []byte, limit int, replies bool) (Command, error) {
 		return nil, at(commandKey, fmt.Errorf("unknown command %s; did you mean %q?", quote(name), near))
 	}
 	return nil, at(commandKey, fmt.Errorf("unknown command %s; expected %s", quote(name), list(names, "or")))
-}
-
-// checkJSON refuses what is not one JSON value in UTF-8, with the place of the fault.
-func checkJSON(body []byte) error {
-	if !utf8.Valid(body) {
-		at := 0
-		for r, n := utf8.DecodeRune(body); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(body[at:]) {
-			at += n
-		}
-		return fmt.Errorf("not JSON: byte %d is not UTF-8", at+1)
-	}
-	var raw json.RawMessage
-	err := json.Unmarshal(body, &raw)
-	if err == nil {
-		return nil
-	}
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		at := int(min(syntax.Offset, int64(len(body))))
-		before := body[:at]
-		line := 1 + bytes.Count(before, []byte("\n"))
-		column := len(before) - (bytes.LastIndexByte(before, '\n') + 1)
-		return fmt.Errorf("not JSON: line %d, column %d: %w", line, max(column, 1), err)
-	}
-	return fmt.Errorf("not JSON: %w", err)
 }
 
 // A member is one key of a JSON object with its value, undecoded.

@@ -1,0 +1,152 @@
+package cmd
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// checkJSON refuses what is not one JSON value in UTF-8, with the place of the fault.
+func checkJSON(body []byte) error {
+	var raw json.RawMessage
+	err := json.Unmarshal(body, &raw)
+	if err == nil && utf8.Valid(body) {
+		return nil
+	}
+	if name := encoding(body); name != "" {
+		return fmt.Errorf("not JSON: the message is %s; expected text in UTF-8", name)
+	}
+	if !utf8.Valid(body) {
+		at := 0
+		for r, n := utf8.DecodeRune(body); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(body[at:]) {
+			at += n
+		}
+		return fmt.Errorf("not JSON: %s: byte %d is not UTF-8", place(body, at), at+1)
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		at := int(max(0, min(syntax.Offset, int64(len(body)))-1)) // the byte that was not expected, or the last
+		start, said := syntaxFault(body, at, err.Error())
+		return fmt.Errorf("not JSON: %s: %s", place(body, start), said)
+	}
+	return fmt.Errorf("not JSON: %w", err)
+}
+
+// place is where the byte at is, for people.
+func place(body []byte, at int) string {
+	line := body[bytes.LastIndexByte(body[:at], '\n')+1 : at]
+	return fmt.Sprintf("line %d, column %d", 1+bytes.Count(body[:at], []byte("\n")), 1+utf8.RuneCount(line))
+}
+
+// encoding names what a body is in, if it is in no text of UTF-8 that anybody could mean; else it is "".
+func encoding(body []byte) string {
+	for _, e := range []struct{ begins, name string }{
+		{"\x1f\x8b", "compressed with gzip"},
+		{"\x28\xb5\x2f\xfd", "compressed with zstd"},
+		{"\x78\x01", "compressed with zlib"}, {"\x78\x5e", "compressed with zlib"},
+		{"\x78\x9c", "compressed with zlib"}, {"\x78\xda", "compressed with zlib"},
+		{"BZh", "compressed with bzip2"},
+		{"\xfd7zXZ\x00", "compressed with xz"},
+		{"\xff\xfe\x00\x00", "in UTF-32"}, {"\x00\x00\xfe\xff", "in UTF-32"},
+		{"\xff\xfe", "in UTF-16"}, {"\xfe\xff", "in UTF-16"},
+		{"\xef\xbb\xbf", "in UTF-8 with a byte order mark, which JSON has none of"},
+	} {
+		if bytes.HasPrefix(body, []byte(e.begins)) {
+			return e.name
+		}
+	}
+	if len(body) < 4 {
+		return ""
+	}
+	// JSON begins with two characters of ASCII, so that without a mark the zeros tell.
+	switch zero := [4]bool{body[0] == 0, body[1] == 0, body[2] == 0, body[3] == 0}; zero {
+	case [4]bool{true, true, true, false}, [4]bool{false, true, true, true}:
+		return "in UTF-32"
+	case [4]bool{true, false, true, false}, [4]bool{false, true, false, true}:
+		return "in UTF-16"
+	}
+	return ""
+}
+
+// syntaxFault says in a person's words what is wrong at the byte at, of which encoding/json says err; and where
+// that begins.
+func syntaxFault(body []byte, at int, err string) (start int, said string) {
+	before := bytes.TrimRight(body[:at], " \t\r\n")
+	if len(before) == 0 || strings.HasPrefix(err, "unexpected end") || strings.Contains(err, "max depth") || strings.Contains(err, "top-level") {
+		return at, err
+	}
+	r, _ := utf8.DecodeRune(body[at:])
+	last := before[len(before)-1]
+	isKey := strings.Contains(err, "beginning of object key")
+	behind := strings.Contains(err, "after object key:value pair") || strings.Contains(err, "after array element")
+	switch {
+	case strings.ContainsRune("“”„‟«»‘’", r):
+		return at, fmt.Sprintf("the quotation mark %c is typographic; JSON takes \" only", r)
+	case strings.Contains(err, "in string literal"), strings.Contains(err, "in string escape"), strings.Contains(err, "hexadecimal"):
+		return at, err
+	case (isKey || strings.Contains(err, "beginning of value")) && r == '\'':
+		return at, "a single quotation mark; JSON takes \" only"
+	case last == ',' && (r == '}' || r == ']'):
+		return len(before) - 1, fmt.Sprintf("the comma has nothing after it; leave it out before %c", r)
+	case r == '/' || r == '#':
+		return at, err + "; JSON has no comments"
+	case isKey && isWord(r):
+		return at, fmt.Sprintf("the key %s has no quotation marks", word(body, at))
+	case strings.HasSuffix(err, "after object key") && (isWord(r) || r == '"' || r == '[' || r == '{'):
+		return at, err + "; a colon, or a quotation mark of the key, is missing"
+	case isWord(r) && !(behind && len(before) == at && last == '"'):
+		start = at
+		for start > 0 && isWord(rune(body[start-1])) {
+			start--
+		}
+		if behind && start == at {
+			break // a value begins here
+		}
+		switch w := word(body, start); w {
+		case "True", "TRUE", "False", "FALSE":
+			return start, fmt.Sprintf("%s is not JSON; write %s", w, strings.ToLower(w))
+		case "None", "nil", "undefined", "NULL", "Null":
+			return start, fmt.Sprintf("%s is not JSON; write null, or leave the key out", w)
+		default:
+			return start, fmt.Sprintf("the value %s has no quotation marks", w)
+		}
+	}
+	if behind && (isWord(r) || r == '"' || r == '{' || r == '[') {
+		return at, fmt.Sprintf("a comma is missing before %s", word(body, at))
+	}
+	return at, err
+}
+
+func isWord(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' || r == '-' || r == '.' || r == '$'
+}
+
+// word is the word, or the string, that begins at a byte, with a bound.
+func word(body []byte, at int) string {
+	const limit = 60
+	text := string(body[at:min(len(body), at+4*limit)])
+	end := strings.IndexFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n,:{}[]\"'", r) })
+	if text[0] == '"' {
+		end = strings.IndexByte(text[1:], '"') + 2
+		if end < 2 {
+			end = 1
+		}
+	} else if end == 0 {
+		end = 1
+	}
+	if end >= 0 {
+		text = text[:end]
+	}
+	if len(text) > limit {
+		return strings.ToValidUTF8(text[:limit], "") + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
+}
