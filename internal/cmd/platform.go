@@ -16,7 +16,11 @@ func parsePlatform(s string) error {
 	if s == "" {
 		return nil
 	}
-	found := platform.FindStringSubmatch(s)
+	const longest = 255
+	var found []string
+	if len(s) <= longest {
+		found = platform.FindStringSubmatch(s)
+	}
 	if found == nil {
 		return fmt.Errorf(`expected a platform such as "linux/arm64/v8", got %s`, quote(s))
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -109,10 +110,11 @@ func (r *Run) handsOver() error {
 		{"Device or Options.Gpus", len(h.DeviceRequests) > 0},
 		{"DeviceCgroupRule", len(h.DeviceCgroupRules) > 0},
 		{"CapAdd", len(h.CapAdd) > 0},
-		{"SecurityOpt", len(h.SecurityOpt) > 0 || h.MaskedPaths != nil || h.ReadonlyPaths != nil},
+		{"SecurityOpt", slices.ContainsFunc(h.SecurityOpt, grants) || h.MaskedPaths != nil || h.ReadonlyPaths != nil},
 		{"Sysctl", len(h.Sysctls) > 0},
 		{"Runtime", h.Runtime != ""},
-		{"Annotation", len(h.Annotations) > 0}, // runtimes take orders by them
+		{"Annotation", len(h.Annotations) > 0},                   // runtimes take orders by them
+		{"GroupAdd", slices.Contains(h.GroupAdd, "keep-groups")}, // with Podman the groups of its own process
 		{"CgroupParent", h.CgroupParent != ""},
 		{"VolumesFrom", len(h.VolumesFrom) > 0},
 		{"VolumeDriver", h.VolumeDriver != "" && h.VolumeDriver != "local"},
@@ -145,9 +147,12 @@ func (r *Run) handsOver() error {
 		}
 	}
 	if h.LogConfig != nil {
-		for k := range h.LogConfig.Config {
+		for k, v := range h.LogConfig.Config {
 			if !slices.Contains(logOptions, k) {
 				return fmt.Errorf("Options.LogOpt: %s", quote(k))
+			}
+			if err := plainLogOption(k, v); err != nil {
+				return fmt.Errorf("Options.LogOpt: %s: %w", k, err)
 			}
 		}
 	}
@@ -164,6 +169,11 @@ func (r *Run) handsOver() error {
 		}
 	}
 	return nil
+}
+
+// grants tells whether a security option may give rights. This one only takes them.
+func grants(option string) bool {
+	return !slices.Contains([]string{"no-new-privileges", "no-new-privileges=true", "no-new-privileges:true"}, option)
 }
 
 // foreign tells whether a namespace may be one of the host or of another container. Engines have further
@@ -193,8 +203,29 @@ func plainOptions(options string) bool {
 	return true
 }
 
-// logOptions are those of log drivers that name neither a file nor a host.
-var logOptions = []string{"max-size", "max-file", "compress", "mode", "max-buffer-size", "labels", "labels-regex", "env", "env-regex", "tag"}
+// logOptions are those of log drivers that name neither a file nor a host. The engine compiles and runs
+// labels-regex and env-regex.
+var logOptions = []string{"max-size", "max-file", "compress", "mode", "max-buffer-size", "labels", "env", "tag"}
+
+// Ceilings of log options: the engine goes through all max-file files at each rotation, and holds
+// max-buffer-size in memory.
+const (
+	maxLogFiles  = 1000
+	maxLogBuffer = 64 << 20
+)
+
+// plainLogOption refuses a value that makes the engine compute, or hold, as much as the message likes.
+func plainLogOption(name, value string) error {
+	switch n, err := strconv.Atoi(value); {
+	case strings.Contains(value, "{{"):
+		return fmt.Errorf("%s is a template, which the engine evaluates", quote(value))
+	case name == "max-file" && (err != nil || n > maxLogFiles):
+		return fmt.Errorf("%s is not a number up to %d", quote(value), maxLogFiles)
+	case name == "max-buffer-size" && logSize(value) > maxLogBuffer:
+		return fmt.Errorf("%s is more than %d bytes", quote(value), maxLogBuffer)
+	}
+	return nil
+}
 
 func mountHandsOver(m dockerapi.Mount) error {
 	texts := []string{m.Source, m.Target, m.Consistency}

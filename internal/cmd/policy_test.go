@@ -21,6 +21,19 @@ func TestPolicyDenies(t *testing.T) {
 		{"Mount", `"type=volume,src=vv,\"dst=/h,volume-opt=device=/\""`, "Options.Mount: the comma in "},
 		{"Volume", `"vv:/h:O,upperdir=/etc"`, `Options.Volume: the options of "vv:/h:O,upperdir=/etc": denied`},
 		{"LogOpt", `["path=/etc/cron.d/x"]`, "Options.LogOpt"},
+		{"LogOpt", `{"tag":"{{pad .ID 700000000 0}}"}`, "Options.LogOpt without a LogDriver: denied"},
+		{"LogDriver", `"json-file","LogOpt":{"tag":"{{pad .ID 700000000 0}}"}`, `Options.LogOpt: tag: "{{pad .ID 700000000 0}}" is a template, which the engine evaluates: denied`},
+		{"LogDriver", `"journald","LogOpt":"tag=a{{.Name}}"`, `Options.LogOpt: tag: "a{{.Name}}" is a template`},
+		{"LogDriver", `"local","LogOpt":"labels={{.ID}}"`, `Options.LogOpt: labels: "{{.ID}}" is a template`},
+		{"LogDriver", `"json-file","LogOpt":"env-regex=(a{1000}){1000}"`, `Options.LogOpt: "env-regex": denied`},
+		{"LogDriver", `"journald","LogOpt":"labels-regex=.*"`, `Options.LogOpt: "labels-regex": denied`},
+		{"LogDriver", `"local","LogOpt":["max-size=1","max-file=1000000000"]`, `Options.LogOpt: max-file: "1000000000" is not a number up to 1000: denied`},
+		{"LogDriver", `"json-file","LogOpt":"max-file=99999999999999999999"`, `Options.LogOpt: max-file: "99999999999999999999" is not`},
+		{"LogDriver", `"json-file","LogOpt":["mode=non-blocking","max-buffer-size=100g"]`, `Options.LogOpt: max-buffer-size: "100g" is more than 67108864 bytes: denied`},
+		{"LogDriver", `"local","LogOpt":["mode=non-blocking","max-buffer-size=65m"]`, `Options.LogOpt: max-buffer-size: "65m" is more`},
+		{"GroupAdd", `["33","keep-groups"]`, "Options.GroupAdd: denied"},
+		{"SecurityOpt", `"no-new-privileges=false"`, "Options.SecurityOpt: denied"},
+		{"SecurityOpt", `["no-new-privileges","label=disable"]`, "Options.SecurityOpt: denied"},
 		{"Env", `["*"]`, `Options.Env: "*" without a value: denied`},
 		{"VolumeDriver", `"nfs"`, "Options.VolumeDriver: denied"},
 		{"VolumesFrom", `"other"`, "Options.VolumesFrom: denied"},
@@ -80,7 +93,8 @@ func TestPolicyDenies(t *testing.T) {
 	for _, allowed := range []string{
 		`"Volume":["data:/data","/anonymous","data:/x:ro,z"]`, `"Env":["A=*","B="]`, `"Mount":"type=volume,src=data,dst=/data"`, `"Mount":"type=tmpfs,dst=/t"`,
 		`"Publish":"127.0.0.1:8080:80"`, `"Publish":"[::1]:8080:80"`, `"Network":"backend"`, `"Network":"none"`, `"Ipc":"private"`, `"Cgroupns":"private"`,
-		`"CapDrop":"ALL"`, `"Memory":"64m"`, `"LogDriver":"local"`, `"LogDriver":"json-file","LogOpt":"max-size=1m"`, `"Privileged":false`, `"Tmpfs":"/run"`, `"ReadOnly":true`, `"VolumeDriver":"local"`,
+		`"CapDrop":"ALL"`, `"Memory":"64m"`, `"LogDriver":"local"`, `"LogDriver":"json-file","LogOpt":"max-size=1m"`, `"LogDriver":"json-file","LogOpt":["tag=web-1","max-file=5","labels=a,b"]`, `"LogDriver":"local","LogOpt":["mode=non-blocking","max-buffer-size=4m"]`,
+		`"SecurityOpt":"no-new-privileges"`, `"SecurityOpt":"no-new-privileges=true"`, `"GroupAdd":["audio","33"]`, `"Privileged":false`, `"Tmpfs":"/run"`, `"ReadOnly":true`, `"VolumeDriver":"local"`,
 	} {
 		c, err := Decode([]byte(`{"Dockercmd":"run","Image":"a","Options":{`+allowed+`}}`), 0, false)
 		if err == nil {
