@@ -36,6 +36,9 @@ func main() { os.Exit(execute(seams{})) }
 func execute(s seams) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	if !signal.Ignored(syscall.SIGHUP) { // else nohup started us, so that we outlive the terminal
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	signal.Ignore(syscall.SIGPIPE) // a reader that goes must not end us out of order: see out.gone
 	return run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr, signals, s)
 }

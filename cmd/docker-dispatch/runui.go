@@ -125,11 +125,11 @@ a seccomp profile are read here; paths of -v and --mount are the host's. -d prin
 job's id once the broker has the message. --cidfile gets the container's id, and
 nothing with -d. Of --pull nothing is shown.
 
-Ctrl-C and SIGTERM stop the container, or take the job back where it has not begun; a
+Ctrl-C, SIGTERM and SIGHUP stop the container, or take the job back where it has not begun; a
 second one leaves this program alone, as the first does with --sig-proxy=false.
 
 Exit codes: the container's; 125 where it could not be run or its result not be had,
-126 and 127 where its command could not be, 130 or 143 when left by a signal.
+126 and 127 where its command could not be, 130, 143 or 129 when left by a signal.
 
 Example: count the words of a file on the host behind the queue jobs
   docker-dispatch run -q jobs --amqp amqp://broker.example -i --rm busybox wc -w <text

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// underSignals is the program while its stdin stays open.
+type underSignals struct {
+	*exec.Cmd
+	stderr io.Reader
+	out    *bufio.Reader
+	in     io.Writer
+}
+
+// startIgnoring starts the program. A shell sets the signals that the program finds ignored: none inherited ones
+// count, and so the test does not depend on how it was started itself.
+func startIgnoring(t *testing.T, ignored string, args ...string) *underSignals {
+	t.Helper()
+	c := program(t, args...)
+	trap := `exec "$@"`
+	if ignored != "" {
+		trap = `trap "" ` + ignored + `; ` + trap
+	}
+	c.Args = append([]string{"/bin/sh", "-c", trap, "sh", c.Path}, c.Args[1:]...)
+	c.Path = "/bin/sh"
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end := time.AfterFunc(patience, func() { c.Process.Kill() }) // against hanging only
+	t.Cleanup(func() {
+		end.Stop()
+		c.Process.Kill()
+		c.Wait()
+	})
+	return &underSignals{c, stderr, bufio.NewReader(stdout), stdin}
+}
+
+// rest reads stderr to its end, and returns it with the exit code.
+func (u *underSignals) rest() (string, int) {
+	text, _ := io.ReadAll(u.stderr)
+	u.Wait()
+	return string(text), u.ProcessState.ExitCode()
+}
+
+// TestHangup: SIGHUP stops the program in order, as SIGTERM does, unless it was ignored from the start.
+func TestHangup(t *testing.T) {
+	t.Parallel()
+	t.Run("daemon", func(t *testing.T) {
+		for _, tt := range []struct {
+			ignored, reason string
+			signals         []syscall.Signal
+		}{
+			{"", "hangup", []syscall.Signal{syscall.SIGHUP}},
+			{"", "terminated", []syscall.Signal{syscall.SIGTERM}},
+			{"HUP", "terminated", []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM}}, // the lower number is delivered first
+		} {
+			u := startIgnoring(t, tt.ignored, t.TempDir()+"/no.sock", "-")
+			first := make([]byte, 1)
+			if _, err := io.ReadFull(u.stderr, first); err != nil { // it logs that the engine is not there
+				t.Fatal(err)
+			}
+			for _, s := range tt.signals {
+				u.Process.Signal(s)
+			}
+			text, code := u.rest()
+			if code != exitFailed || !strings.Contains(text, "reason="+tt.reason) {
+				t.Errorf("%+v: exit %d, stderr:\n%s", tt, code, text)
+			}
+		}
+	})
+	t.Run("check", func(t *testing.T) {
+		u := startIgnoring(t, "", "check")
+		io.WriteString(u.in, "rubbish\n")
+		if _, err := u.out.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		u.Process.Signal(syscall.SIGHUP)
+		if text, code := u.rest(); code != exitFailed || !strings.Contains(text, "error: interrupted") {
+			t.Errorf("exit %d, stderr:\n%s", code, text)
+		}
+	})
+}
