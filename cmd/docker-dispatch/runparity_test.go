@@ -218,8 +218,7 @@ func TestRunIsDockerRunWhileTheDaemonDies(t *testing.T) {
 			daemon := w.daemon("--sweep-after", "0s")
 			o := w.run(t, strings.NewReader(row.stdin), row.args...)
 			for range 2 {
-				seen := len(o.out.String())
-				w.eventually("output", func() bool { return len(o.out.String()) > seen })
+				o.grows()
 				daemon.cmd.Process.Kill()
 				daemon.wait()
 				daemon = w.daemon("--sweep-after", "0s")
@@ -240,8 +239,7 @@ func TestRunIsDockerRunWhileTheBrokerDies(t *testing.T) {
 	docker := sayings(t, w.dockerCommand(append([]string{"run"}, row.args...)...), "")
 	o := w.run(t, nil, row.args...)
 	for _, how := range []string{"down", "kill"} {
-		seen := len(o.out.String())
-		w.eventually("output", func() bool { return len(o.out.String()) > seen })
+		o.grows()
 		w.server(how, "broker")
 		w.server("up", "broker")
 	}

@@ -26,8 +26,9 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// patience bounds every wait of the tests with real servers; none of them waits for the time itself.
-const patience = 60 * time.Second
+// patience bounds every wait of the tests with real servers, against hanging only; none of them waits for the
+// time itself.
+const patience = 3 * time.Minute
 
 // lab is what a test has of the real servers, with a queue of its own.
 type lab struct {
