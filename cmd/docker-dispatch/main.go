@@ -53,6 +53,9 @@ type seams struct {
 // run is the program. It returns the exit code.
 func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, sm seams) int {
 	if len(args) > 0 {
+		if args[0] == "help" {
+			args = []string{"-h"}
+		}
 		if sub := subcommands[args[0]]; sub != nil {
 			return sub(&invocation{args[0], args[1:], getenv, stdin, stdout, stderr, signals})
 		}

@@ -48,7 +48,7 @@ func outcome(t *testing.T, c *exec.Cmd) (stdout, stderr string, code int) {
 
 func TestHelpAndVersion(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-h"}, {"--help"}, {"-q", "x", "-h"}} {
+	for _, args := range [][]string{{"-h"}, {"--help"}, {"help"}, {"-q", "x", "-h"}} {
 		stdout, stderr, code := outcome(t, program(t, args...))
 		if stdout != usage || stderr != "" || code != 0 {
 			t.Errorf("%q: exit %d, stderr %q, stdout %q", args, code, stderr, stdout)
@@ -68,6 +68,7 @@ func TestHelpAndVersion(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	const list = "docker-dispatch -h lists the options"
+	const bare = "the commands are run, send, check, dead and help; the address of a host with such a name is tcp://"
 	const explain = "docker-dispatch -h explains the options"
 	const amqpHint = "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin"
 	const dockerHint = "a Docker address is ip:port, the path of a socket, or tcp://, unix://, http:// or https://"
@@ -96,6 +97,9 @@ func TestUsageErrors(t *testing.T) {
 		{"-q x --declare stream", `--declare "stream": not one of quorum, classic`, explain},
 		{"-q x --dead-letter x", "--dead-letter x is the queue itself; what cannot be carried out would go round for ever", "name another queue, or none"},
 		{"-q x --control x.retry.5", "--control x.retry.5 is a queue in which messages of x may wait for their next attempt", "name another queue"},
+		{"status", `"status" is no command, and no address`, bare + "status"},
+		{"chekc -q x", `"chekc" is no command, and no address`, bare + "chekc"},
+		{"-q x engine", `"engine" is no command, and no address`, bare + "engine"},
 		{"-q x a b c", "3 addresses given; at most two are taken: dockerHostAddr amqpAddr", "options may stand anywhere, but each value belongs right behind its option"},
 		{"amqp://u:secret@h /run/docker.sock -q x", "the first address is the broker's; the Docker Engine's comes first",
 			"docker-dispatch [options] dockerHostAddr amqpAddr, for example /var/run/docker.sock amqp://u:xxxxx@h"},

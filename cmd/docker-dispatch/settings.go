@@ -156,6 +156,10 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 			"options may stand anywhere, but each value belongs right behind its option")
 	}
 	docker, amqp := getenv("DOCKER_HOST"), getenv("AMQP_URL")
+	if len(given) > 0 && given[0] != "" && given[0] != "localhost" && !strings.ContainsAny(given[0], "./:@") {
+		return usageError(fmt.Sprintf("%q is no command, and no address", given[0]),
+			"the commands are run, send, check, dead and help; the address of a host with such a name is tcp://"+given[0])
+	}
 	if len(given) > 0 {
 		docker = given[0]
 	}
