@@ -266,3 +266,33 @@ func TestJobAndContainer(t *testing.T) {
 		}
 	}
 }
+
+// TestJobRefsNameIsGuarded: what container a command by Job is for is learned while others come; shown by the race
+// detector.
+func TestJobRefsNameIsGuarded(t *testing.T) {
+	for _, atWork := range []bool{true, false} {
+		onBench(t, nil, func(b *bench) {
+			d := b.send("m", "one", false, strings.Replace(wait, `,"Remove":true`, "", 1))
+			if !atWork {
+				b.docker.named(t, "web").exit(0)
+				synctest.Wait()
+				d.want(Ack, "")
+				b.docker.named(t, "web").State.Running = true
+			}
+			b.change = func(j *Job) { j.Control = true }
+			var sent []*delivery
+			for range 200 {
+				sent = append(sent, b.post("job", "", false, `{"Dockercmd":"kill","Job":"one","Options":{"Signal":"HUP"}}`),
+					b.post("container", "", false, `{"Dockercmd":"kill","Container":"web","Options":{"Signal":"HUP"}}`))
+			}
+			synctest.Wait()
+			for _, d := range sent {
+				d.want(Ack, "")
+			}
+			b.change = nil
+			if atWork {
+				b.docker.named(t, "web").exit(0)
+			}
+		})
+	}
+}

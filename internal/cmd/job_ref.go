@@ -44,7 +44,8 @@ func (t *task) resolve(r *Ref) (cancelled bool, err error) {
 		}
 		// A container that is about to be started would be started behind its stop.
 		if id := job.container.Load(); id != nil && job.order.tookEffect() {
-			r.Container, t.name = *id, t.pool.jobs.nameOf(job)
+			r.Container = *id
+			t.pool.jobs.name(t, t.pool.jobs.nameOf(job))
 			return false, nil
 		}
 		if lasts(t.cmd) && !t.control {
@@ -75,7 +76,8 @@ func (t *task) resolve(r *Ref) (cancelled bool, err error) {
 		}
 		return false, err
 	}
-	r.Container, t.name = list[i].ID, list[i].Name
+	r.Container = list[i].ID
+	t.pool.jobs.name(t, list[i].Name)
 	switch n, err := strconv.Atoi(list[i].Labels[LabelAttempt]); {
 	case list[i].Status == "created" && !t.pool.jobs.knew(t.queue, r.Job):
 		// By a process that died then: its message is to come again, and would have it started. One that was
@@ -187,6 +189,13 @@ func (g *registry) byID(id string) (found *task) {
 		}
 	}
 	return found
+}
+
+// name records the name of the container that a task turns out to be for.
+func (g *registry) name(t *task, name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t.name = name
 }
 
 func (g *registry) nameOf(t *task) string {

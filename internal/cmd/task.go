@@ -26,7 +26,7 @@ type task struct {
 	invalid error // why the message was not decoded; cmd is nil then
 	log     *slog.Logger
 
-	name     string        // the container's, as asked for or derived; empty where unknown
+	name     string        // the container's, as asked for or derived; empty where unknown; written with the registry's mutex
 	seq      int64         // counts the jobs of the pool, in the queue's order
 	order    *order        // the command's own place
 	before   *order        // that of the last command on the same container; its effect is waited for
