@@ -80,7 +80,7 @@ func (e *Exec) Verb() string { return "exec" }
 const execPoll = 500 * time.Millisecond
 
 func (e *Exec) do(t *task) (Result, func() error, error) {
-	c, err := t.lookInto(e.Container)
+	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(e.Container, err)
 	}

@@ -103,12 +103,32 @@ func (f *fakeDocker) touch() {
 }
 
 func (f *fakeDocker) find(ref string) (*fakeContainer, error) {
+	if c := f.byID[ref]; c != nil {
+		return c, nil
+	}
+	var begins []*fakeContainer
 	for _, c := range f.byID {
-		if c.ID == ref || c.Name == ref {
+		if c.Name == ref {
 			return c, nil
 		}
+		if ref != "" && strings.HasPrefix(c.ID, ref) {
+			begins = append(begins, c)
+		}
+	}
+	if len(begins) == 1 {
+		return begins[0], nil
 	}
 	return nil, fmt.Errorf("inspect %q: %w", ref, dockerapi.ErrNoSuchContainer)
+}
+
+// nameOf is the name of the container that ref is, or ref itself where there is none.
+func (f *fakeDocker) nameOf(ref string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c, err := f.find(ref); err == nil {
+		return c.Name
+	}
+	return ref
 }
 
 func (f *fakeDocker) Ping(ctx context.Context) (dockerapi.Version, error) {
@@ -157,7 +177,7 @@ func (f *fakeDocker) StartContainer(ctx context.Context, id string) error {
 }
 
 func (f *fakeDocker) StopContainer(ctx context.Context, id string, o dockerapi.StopOptions) error {
-	err := f.enter(ctx, "stop", id)
+	err := f.enter(ctx, "stop", f.nameOf(id))
 	defer f.mu.Unlock()
 	if err != nil {
 		return err
@@ -170,13 +190,7 @@ func (f *fakeDocker) StopContainer(ctx context.Context, id string, o dockerapi.S
 }
 
 func (f *fakeDocker) RemoveContainer(ctx context.Context, id string, o dockerapi.RemoveOptions) error {
-	f.mu.Lock()
-	name := id
-	if c, err := f.find(id); err == nil {
-		name = c.Name
-	}
-	f.mu.Unlock()
-	err := f.enter(ctx, "remove", name)
+	err := f.enter(ctx, "remove", f.nameOf(id))
 	defer f.mu.Unlock()
 	if err != nil {
 		return err
@@ -359,7 +373,7 @@ func (f *fakeDocker) copy(ctx context.Context, c *fakeContainer, next int, follo
 
 // change carries out a change of a container that is there.
 func (f *fakeDocker) change(ctx context.Context, call, id string, change func(c *fakeContainer) error) error {
-	err := f.enter(ctx, call, id)
+	err := f.enter(ctx, call, f.nameOf(id))
 	defer f.mu.Unlock()
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ var inspectKeys = refKeys(func(i *Inspect) *Ref { return &i.Ref })
 func (i *Inspect) Verb() string { return "inspect" }
 
 func (i *Inspect) do(t *task) (Result, func() error, error) {
-	c, err := t.lookInto(i.Container)
+	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(i.Container, err)
 	}

@@ -24,9 +24,9 @@ func ends(c Command) bool {
 	return false
 }
 
-// resolve finds the container of the job that a command names. A job that has not begun is cancelled by one that
+// ofJob finds the container of the job that a command names. A job that has not begun is cancelled by one that
 // asks for its end: then there is nothing more to do.
-func (t *task) resolve(r *Ref) (cancelled bool, err error) {
+func (t *task) ofJob(r *Ref) (cancelled bool, err error) {
 	for {
 		job := t.pool.jobs.byID(r.Job)
 		if job == nil {

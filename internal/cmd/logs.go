@@ -43,7 +43,7 @@ var (
 func (l *Logs) Verb() string { return "logs" }
 
 func (l *Logs) do(t *task) (Result, func() error, error) {
-	c, err := t.lookInto(l.Container)
+	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(l.Container, err)
 	}

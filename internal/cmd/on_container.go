@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -59,12 +60,12 @@ func decodeOn[T any, C interface {
 	}
 }
 
-// change carries out a change of the container ref that is one call. There are two calls where the
+// change carries out a change of the container id that is one call. There are two calls where the
 // first answer was lost, or the message was delivered before: done tells whether the refusal of the
 // second shows that the first was carried out. It may be nil.
-func (t *task) change(ref string, call func() error, done func(err error) bool) (Result, func() error, error) {
+func (t *task) change(id string, call func() error, done func(err error) bool) (Result, func() error, error) {
 	err := t.try(t.onceMore(call, done))
-	return t.containerResult(ref, err)
+	return t.containerResult(id, err)
 }
 
 // onceMore makes a call of call that knows by done whether it was made before.
@@ -81,8 +82,8 @@ func (t *task) onceMore(call func() error, done func(err error) bool) func() err
 }
 
 // askEnd asks for the end of a container by call, which is then no surprise to the run that has it.
-func (t *task) askEnd(ref string, call func() error) error {
-	runs := t.pool.jobs.runs(ref)
+func (t *task) askEnd(id string, call func() error) error {
+	runs := t.pool.jobs.runs(id)
 	for _, r := range runs {
 		r.endAsked.Add(1)
 	}
@@ -95,30 +96,47 @@ func (t *task) askEnd(ref string, call func() error) error {
 	return err
 }
 
-// lookInto finds the container ref for a command that gets into it, where the policy allows that.
-func (t *task) lookInto(ref string) (dockerapi.Container, error) {
-	c, err := t.inspect(ref)
-	if err == nil {
-		err = t.pool.Policy.mayLookInto(t, c)
-	}
-	return c, err
+// A repeatable is a command that may find nothing of its container's old name because it was carried out before.
+type repeatable interface {
+	wasDone(t *task) bool
 }
 
-// stays is an error where the container ref is that of a run which has ended and removes it: to whoever sent
+// resolve asks the engine which container a command is for: a name, an id or the beginning of one says that only
+// to the engine, and not for long. From then on the command goes by the full id. over: there is nothing more to do.
+func (t *task) resolve(r *Ref) (over bool, err error) {
+	if r.Job != "" {
+		if over, err = t.ofJob(r); over {
+			return true, err
+		}
+	}
+	if err == nil {
+		t.on, err = t.inspect(r.Container)
+	}
+	switch c, ok := t.cmd.(repeatable); {
+	case err == nil:
+		r.Container = t.on.ID
+	case ok && errors.Is(err, dockerapi.ErrNoSuchContainer) && t.again.Load() && c.wasDone(t):
+		return true, nil
+	}
+	return false, err
+}
+
+// lookInto is the container of a command that gets into it, where the policy allows that.
+func (t *task) lookInto() (dockerapi.Container, error) {
+	return t.on, t.pool.Policy.mayLookInto(t, t.on)
+}
+
+// stays is an error where the container id is that of a run which has ended and removes it: to whoever sent
 // the run it is no more, and a start would do again what the run did.
-func (t *task) stays(ref string) error {
-	if !t.pool.jobs.leaves(ref) {
+func (t *task) stays(id string) error {
+	if !t.pool.jobs.leaves(id) {
 		return nil
 	}
-	c, err := t.pool.Docker.InspectContainer(t.ctx, ref)
-	if err != nil || !t.pool.jobs.leaves(c.ID) {
-		return err
-	}
-	return fmt.Errorf("%w: %s ran with Remove and has ended, and is about to be removed", dockerapi.ErrNoSuchContainer, ref)
+	return fmt.Errorf("%w: %s ran with Remove and has ended, and is about to be removed", dockerapi.ErrNoSuchContainer, cmp.Or(t.name, id))
 }
 
-// is tells whether the state of the container ref has what the caller looks for.
-func (t *task) is(ref string, state func(dockerapi.State) bool) bool {
-	c, err := t.pool.Docker.InspectContainer(t.ctx, ref)
+// is tells whether the state of the container id has what the caller looks for.
+func (t *task) is(id string, state func(dockerapi.State) bool) bool {
+	c, err := t.pool.Docker.InspectContainer(t.ctx, id)
 	return err == nil && state(c.State)
 }

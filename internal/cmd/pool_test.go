@@ -1182,8 +1182,9 @@ func (panics) StopContainer(context.Context, string, dockerapi.StopOptions) erro
 
 func TestPanicIsKept(t *testing.T) {
 	onBench(t, func(c *Config) { c.Docker = panics{c.Docker.(*fakeDocker)} }, func(b *bench) {
+		b.leave("web", "running", nil)
 		b.send("m", "id", false, `{"Dockercmd":"stop","Container":"web"}`).want(DeadLetter, ReasonInternal)
-		b.send("next", "", false, echo).want(Ack, "")
+		b.send("next", "", false, strings.Replace(echo, `"web"`, `"other"`, 1)).want(Ack, "")
 	})
 }
 

@@ -304,13 +304,13 @@ func (g *registry) waits(t *task) bool {
 	return len(t.remaining) > 0
 }
 
-// runs returns the live runs that have the container ref (name, id or its beginning). A run that is
-// still to create a container of that name is none of them.
-func (g *registry) runs(ref string) (runs []*task) {
+// runs returns the live runs that have the container id.
+func (g *registry) runs(id string) (runs []*task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for t := range g.live {
-		if _, ok := t.cmd.(*Run); ok && t.has(ref) {
+		own := t.container.Load()
+		if _, ok := t.cmd.(*Run); ok && own != nil && *own == id {
 			runs = append(runs, t)
 		}
 	}
@@ -360,10 +360,9 @@ func (g *registry) lingers(id string) bool {
 	return false
 }
 
-// leaves tells whether ref is a name or id of a container that a run which has its result will remove. By name
-// another may have it meanwhile.
-func (g *registry) leaves(ref string) bool {
-	return slices.ContainsFunc(g.runs(ref), func(t *task) bool { return t.leaves.Load() })
+// leaves tells whether the container id is one that a run which has its result will remove.
+func (g *registry) leaves(id string) bool {
+	return slices.ContainsFunc(g.runs(id), func(t *task) bool { return t.leaves.Load() })
 }
 
 // retire makes the container id one that no job may claim: its message is settled.

@@ -25,6 +25,9 @@ var (
 // Verb implements Command.
 func (r *Remove) Verb() string { return "remove" }
 
+// wasDone implements repeatable.
+func (r *Remove) wasDone(*task) bool { return true }
+
 func (r *Remove) do(t *task) (Result, func() error, error) {
 	for _, run := range t.pool.jobs.runs(r.Container) {
 		if run.stopped.Load() {

@@ -1,10 +1,6 @@
 package cmd
 
-import (
-	"errors"
-
-	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
-)
+import "errors"
 
 // Rename gives a container another name, as `docker rename` does.
 type Rename struct {
@@ -27,10 +23,17 @@ func decodeRename(members []member) (Command, error) {
 // Verb implements Command.
 func (r *Rename) Verb() string { return "rename" }
 
+// wasDone implements repeatable.
+func (r *Rename) wasDone(t *task) bool {
+	_, err := t.pool.Docker.InspectContainer(t.ctx, r.NewName)
+	return err == nil
+}
+
 func (r *Rename) do(t *task) (Result, func() error, error) {
 	return t.change(r.Container, func() error {
 		return t.pool.Docker.RenameContainer(t.ctx, r.Container, r.NewName)
-	}, func(err error) bool {
-		return errors.Is(err, dockerapi.ErrNoSuchContainer) && t.is(r.NewName, func(dockerapi.State) bool { return true })
+	}, func(error) bool { // engines differ in how they refuse the name that it has
+		c, err := t.pool.Docker.InspectContainer(t.ctx, r.Container)
+		return err == nil && c.Name == r.NewName
 	})
 }

@@ -8,9 +8,10 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // errNotBegun says that nothing was done, and that the message can go back to its queue.
@@ -26,12 +27,13 @@ type task struct {
 	invalid error // why the message was not decoded; cmd is nil then
 	log     *slog.Logger
 
-	name     string        // the container's, as asked for or derived; empty where unknown; written with the registry's mutex
-	seq      int64         // counts the jobs of the pool, in the queue's order
-	order    *order        // the command's own place
-	before   *order        // that of the last command on the same container; its effect is waited for
-	control  bool          // it came by the control queue
-	recalled chan struct{} // closed when the message was given back
+	name     string              // the container's, as asked for or derived; empty where unknown; written with the registry's mutex
+	on       dockerapi.Container // what a command on a container is for, see resolve
+	seq      int64               // counts the jobs of the pool, in the queue's order
+	order    *order              // the command's own place
+	before   *order              // that of the last command on the same container; its effect is waited for
+	control  bool                // it came by the control queue
+	recalled chan struct{}       // closed when the message was given back
 
 	cancelled chan struct{} // closed when a message cancelled the job
 	place     chan struct{} // the slot asked for
@@ -138,12 +140,6 @@ func (t *task) orphaned() bool {
 	return !slices.ContainsFunc(t.remaining, alive) && !slices.ContainsFunc(t.taken, alive)
 }
 
-// has tells whether the task has made or found its container, and ref names it.
-func (t *task) has(ref string) bool {
-	id := t.container.Load()
-	return id != nil && (ref == t.name || strings.HasPrefix(*id, ref))
-}
-
 // work carries the task out and settles it. It returns false where the task was left unfinished.
 func (t *task) work() bool {
 	defer close(t.ended)
@@ -205,8 +201,8 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 			result.Status, result.Reason, result.Error = Errored, ReasonInternal, fmt.Sprintf("panic: %v", v)
 		}
 	}()
-	if t.namesJob() {
-		if cancelled, err := t.resolve(t.cmd.(commandOn).of()); err != nil || cancelled {
+	if c, ok := t.cmd.(commandOn); ok {
+		if over, err := t.resolve(c.of()); err != nil || over {
 			return t.containerResult("", err)
 		}
 	}
@@ -281,7 +277,7 @@ func (t *task) containerResult(ref string, err error) (Result, func() error, err
 // output makes what takes the output of a command on the container ref.
 func (t *task) output(ref string) *output {
 	piece := func(stream string, offset int64, data []byte) Output {
-		return Output{Job: t.id, ContainerName: ref, Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
+		return Output{Job: t.id, ContainerName: cmp.Or(t.name, ref), Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
 	}
 	emit := func(stream string, offset int64, data []byte) error {
 		return t.pool.Reporter.Output(piece(stream, offset, data))
