@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -107,6 +108,63 @@ func TestDoneBefore(t *testing.T) {
 					want = ""
 				}
 				b.send("m", "id", again, tt.body).want(Ack, want)
+			})
+		}
+	}
+}
+
+// TestNameTakenByOthers: a name that is taken by what the engine does not show, or by a container that is not ours
+// and on its way out, is waited for, for a while. Nothing that is not ours is touched.
+func TestNameTakenByOthers(t *testing.T) {
+	labels := func(queue string) map[string]string {
+		return map[string]string{LabelJob: "other", LabelQueue: queue, LabelDigest: "d", LabelRemove: "true"}
+	}
+	for _, tt := range []struct {
+		name   string
+		status string // of the container that has it; empty: there is none
+		labels map[string]string
+	}{
+		{"nothing visible", "", nil},
+		{"a foreign one that is being removed", "removing", nil},
+		{"a foreign one that is being removed and never ran", "created", nil},
+		{"one of another queue that has ended", "exited", labels("another")},
+		{"one that says it goes, without a job", "exited", map[string]string{LabelRemove: "true"}},
+	} {
+		for _, goes := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, goes: %v", tt.name, goes), func(t *testing.T) {
+				onBench(t, nil, func(b *bench) {
+					words := fmt.Errorf("%w: the name is reserved", dockerapi.ErrNameInUse)
+					if tt.status == "" {
+						b.docker.before["create"] = slices.Repeat([]error{words}, 1000)
+					} else if c := b.leave("web", tt.status, tt.labels); tt.status == "created" {
+						c.State.Status = "removing"
+					}
+					d := b.send("m", "id", false, echo)
+					d.unsettled()
+					time.Sleep(leaving / 2)
+					if goes {
+						b.docker.mu.Lock()
+						delete(b.docker.byID, "id-of-web")
+						delete(b.docker.before, "create")
+						b.docker.mu.Unlock()
+					}
+					time.Sleep(leaving)
+					synctest.Wait()
+					if goes {
+						d.want(Ack, "")
+						return
+					}
+					d.want(DeadLetter, ReasonNameConflict)
+					if r := b.result(); !strings.Contains(r.Error, dockerapi.ErrNameInUse.Error()) {
+						t.Errorf("result %+v", r)
+					}
+					if tt.status != "" {
+						b.docker.named(t, "web")
+					}
+					if calls := fmt.Sprint(b.docker.did()); strings.Contains(calls, "rename") || strings.Contains(calls, "remove") || strings.Contains(calls, "kill") {
+						t.Errorf("calls %s", calls)
+					}
+				})
 			})
 		}
 	}

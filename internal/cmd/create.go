@@ -13,8 +13,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// leaving is how long a container of ours that has ended and is to be removed may keep its name from a
-// run that wants it: a settling that nothing disturbs takes less.
+// leaving is how long what is about to go may keep its name from a run that wants it: a settling that nothing
+// disturbs takes less. Then a container of ours that has ended is renamed, and anything else has the name.
 const leaving = 2 * time.Second
 
 // create makes the run's container, or finds it where an earlier request made it. found is then
@@ -77,7 +77,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 		holder, inspectErr := t.inspect(t.name)
 		switch {
 		case errors.Is(inspectErr, dockerapi.ErrNoSuchContainer):
-			// Gone since: the name is free.
+			// Gone since, and the name is free; or it is taken by what the engine does not show.
 		case inspectErr != nil:
 			return "", nil, false, inspectErr
 		case holder.State.Status == "removing" && !holder.State.Ended():
@@ -111,13 +111,19 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 			patience, cancel = context.WithTimeout(t.ctx, leaving)
 			defer cancel()
 		}
-		t.log.Debug("name taken by a container that is about to be removed; waiting", "container", t.name)
+		t.log.Debug("name taken by what seems about to go; waiting", "container", t.name)
 		if pause(patience, backoff(n, 50*time.Millisecond, time.Second)) != nil {
 			if t.ctx.Err() != nil {
 				return "", nil, false, context.Cause(t.ctx)
 			}
-			if err := r.takeName(t, holder); err != nil {
+			if inspectErr != nil || !t.made(holder) {
 				return "", nil, false, err
+			}
+			switch taken := r.takeName(t, holder); {
+			case errors.Is(taken, dockerapi.ErrConflict), errors.Is(taken, dockerapi.ErrRemovalInProgress):
+				return "", nil, false, err // it is still being removed
+			case taken != nil:
+				return "", nil, false, taken
 			}
 			patience = nil
 		}
@@ -182,6 +188,12 @@ func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
 	}
 	t.container.Store(nil)
 	return nil, nil
+}
+
+// made tells whether a container was made for a message of the task's queue. No other is ever renamed or removed to
+// make room.
+func (t *task) made(c dockerapi.Container) bool {
+	return c.Labels[LabelJob] != "" && t.ofQueue(c.Labels)
 }
 
 // before tells whether a container that has our name is that of another attempt of this job: it makes

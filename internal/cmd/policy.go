@@ -84,7 +84,7 @@ func (p *Policy) check(c Command) error {
 // one. One that was not made for the same queue may have been given the host, and holds what is not for
 // this queue's publishers.
 func (p *Policy) mayLookInto(t *task, c dockerapi.Container) error {
-	if p != nil && p.Trust || c.Labels[LabelJob] != "" && t.ofQueue(c.Labels) {
+	if p != nil && p.Trust || t.made(c) {
 		return nil
 	}
 	return &deniedError{fmt.Errorf("%s of the container %s, which no message of this queue has made", t.cmd.Verb(), quote(c.Name))}
