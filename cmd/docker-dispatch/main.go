@@ -135,6 +135,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	pool := cmd.NewPool(cmd.Config{
 		Docker: d.engine(), Reporter: d.reporter(out), Log: d.log, Gate: gate, Host: d.host,
 		Concurrency: d.concurrency, Pull: d.pull, Timeout: d.timeout, Capture: d.capture, MaxMessage: d.maxMessage,
+		Places: d.concurrency + d.ahead, ControlPlaces: amqpsrc.ControlPrefetch,
 		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
 		Policy: d.policy, Credentials: d.credentials.For,
 	})

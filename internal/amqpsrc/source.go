@@ -104,15 +104,15 @@ func newDialer(cfg Config) *dialer {
 	return &dialer{name: fmt.Sprintf("docker-dispatch@%s %s", cfg.Host, cfg.source()), version: cfg.Version, connect: cfg.Dial}
 }
 
-// controlPrefetch is how many messages of the control queue may be unacked. Most are done in no time; an exec or
+// ControlPrefetch is how many messages of the control queue may be unacked. Most are done in no time; an exec or
 // a wait is not.
-const controlPrefetch = 250
+const ControlPrefetch = 250
 
 // newControl returns the Source of the control queue, which has a consuming connection of its own, and shares the
 // publisher.
 func (s *Source) newControl() *Source {
 	cfg := s.cfg
-	cfg.controls, cfg.Prefetch, cfg.Declare = true, controlPrefetch, cmp.Or(cfg.Declare, amqp.QueueTypeClassic)
+	cfg.controls, cfg.Prefetch, cfg.Declare = true, ControlPrefetch, cmp.Or(cfg.Declare, amqp.QueueTypeClassic)
 	return &Source{
 		cfg:       cfg,
 		dialer:    newDialer(cfg),

@@ -456,14 +456,14 @@ func (f *fakeDocker) StartExec(ctx context.Context, exec string, o dockerapi.Att
 		if c.exec.started {
 			return dockerapi.ErrConflict
 		}
-		c.exec.started, c.exec.running = true, true
+		e := c.exec
+		e.started, e.running = true, true
 		join = func() error {
 			if o.Stdin != nil {
 				io.Copy(o.Stdout, o.Stdin)
 			}
-			io.WriteString(o.Stdout, strings.Join(c.exec.config.Cmd, " ")+"\n")
-			err := f.until(ctx, f.deaths, func() bool { return !c.exec.running })
-			return err
+			io.WriteString(o.Stdout, strings.Join(e.config.Cmd, " ")+"\n")
+			return f.until(ctx, f.deaths, func() bool { return !e.running || !c.State.Running })
 		}
 		return nil
 	})
@@ -586,6 +586,7 @@ type record struct {
 	started []Started
 	results []Result
 	output  map[string]string // by container/stream
+	seen    map[string]int64  // bytes, by job/container/stream
 	lines   []string          // "name stream offset data"
 	block   chan struct{}     // not nil: Output waits for it
 
@@ -610,12 +611,14 @@ func (r *record) Output(o Output) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.output == nil {
-		r.output = map[string]string{}
+		r.output, r.seen = map[string]string{}, map[string]int64{}
 	}
 	at := o.ContainerName + "/" + o.Stream
-	if int64(len(r.output[at])) != o.Offset {
-		panic(fmt.Sprintf("%s: offset %d, but %d bytes came before", at, o.Offset, len(r.output[at])))
+	of := o.Job + "/" + at
+	if r.seen[of] != o.Offset {
+		panic(fmt.Sprintf("%s: offset %d, but %d bytes came before", of, o.Offset, r.seen[of]))
 	}
+	r.seen[of] += int64(len(o.Data))
 	r.output[at] += string(o.Data)
 	r.lines = append(r.lines, fmt.Sprintf("%s %s %q", o.ContainerName, o.Stream, o.Data))
 	return r.unwritable

@@ -118,6 +118,11 @@ func (t *task) awaitJob() error {
 		if _, ok := job.cmd.(*Exec); ok {
 			return nil
 		}
+		if t.control { // else the job's own message is before it, and has a place in time
+			if err := t.hold(); err != nil {
+				return err
+			}
+		}
 		if err := t.awaitStart(job); err != nil {
 			return err
 		}

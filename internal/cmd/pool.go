@@ -27,6 +27,9 @@ type Config struct {
 	Credentials func(ctx context.Context, image string) (auth string, err error)
 	MaxMessage  int // bytes; a larger message is refused; 0 is no limit
 
+	// Places and ControlPlaces are how many messages the queue and the control queue hand over at a time; 0: no limit.
+	Places, ControlPlaces int
+
 	// SweepAfter is how long after its end a container that a crash left behind is removed; 0: never.
 	// Queue is the queue whose containers these are. Quiet tells whether that has been consumed for
 	// some time and has no message left, so that all there are have been handed over, and where it is.
@@ -48,7 +51,9 @@ type Pool struct {
 	slots   slots
 	pulls   pulls
 
-	decoding   chan struct{}   // holds a place for each message that may be decoded at a time
+	decoding                chan struct{} // holds a place for each message that may be decoded at a time
+	holders, controlHolders holders
+
 	stopping   chan struct{}   // closed when no more jobs come: what has not begun is given back
 	settling   context.Context // outlives Run's, so that a job that has ended then can be settled
 	lineBudget atomic.Int64    // shared by all streams, see lineBudget

@@ -37,6 +37,7 @@ type task struct {
 
 	cancelled chan struct{} // closed when a message cancelled the job
 	place     chan struct{} // the slot asked for
+	held      *holders      // where the task is counted, see hold
 	over      chan struct{} // closed when the result is known, or there will be none
 
 	earlier    <-chan struct{} // a task on the same message, whose end is waited for; may be nil
@@ -191,7 +192,10 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 			result.refuse(errCancelled)
 		}
 	}()
-	if err := t.turn(); err != nil {
+	defer t.unhold()
+	if err := t.turn(); errors.Is(err, dockerapi.ErrConflict) {
+		return t.containerResult("", err)
+	} else if err != nil {
 		return Result{}, nil, err
 	}
 	defer func() {
@@ -206,12 +210,17 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 			return t.containerResult("", err)
 		}
 	}
-	return t.cmd.do(t)
+	return t.carryOut()
 }
 
 // turn waits for the command before on the same container, for a slot where the command is a run,
 // and for the engine.
 func (t *task) turn() error {
+	if t.holds() {
+		if err := t.hold(); err != nil {
+			return err
+		}
+	}
 	if t.earlier != nil {
 		if err := t.await(t.earlier); err != nil {
 			return err

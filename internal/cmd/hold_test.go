@@ -1,0 +1,129 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// broker hands messages over as a queue does: so many at a time, the next when one is settled.
+func (b *bench) broker(control bool, places int, bodies []string) []*delivery {
+	free := make(chan struct{}, places)
+	for range places {
+		free <- struct{}{}
+	}
+	b.change = func(j *Job) {
+		j.Control = control
+		settle := j.Settle
+		j.Settle = func(ctx context.Context, v Verdict, r Result) error {
+			defer func() { free <- struct{}{} }()
+			return settle(ctx, v, r)
+		}
+	}
+	defer func() { b.change = nil }()
+	var sent []*delivery
+	for i, body := range bodies {
+		synctest.Wait()
+		select {
+		case <-free:
+		default:
+			b.t.Fatalf("message %d of %d is not handed over: all places are held", i+1, len(bodies))
+		}
+		sent = append(sent, b.post(fmt.Sprint(i), "", false, body))
+	}
+	synctest.Wait()
+	return sent
+}
+
+// TestStopBehindWaits: however many commands wait for something else to end, a stop is taken.
+func TestStopBehindWaits(t *testing.T) {
+	const keeps = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"]}}`
+	for _, tt := range []struct {
+		name            string
+		control         bool
+		places, waiting int
+		body            string
+	}{
+		{"wait", false, 20, 30, `{"Dockercmd":"wait","Container":"web"}`},
+		{"wait by the control queue", true, 250, 300, `{"Dockercmd":"wait","Container":"web"}`},
+		{"followed logs", false, 20, 30, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`},
+		{"followed logs by the control queue", true, 250, 300, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`},
+		{"exec by the control queue", true, 250, 300, `{"Dockercmd":"exec","Container":"web","Cmd":["sleep"]}`},
+		{"for a job that waits", true, 250, 300, `{"Dockercmd":"inspect","Job":"later"}`},
+		{"of few places", false, 2, 3, `{"Dockercmd":"wait","Container":"web"}`},
+		{"of one place", false, 1, 2, `{"Dockercmd":"wait","Container":"web"}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onBench(t, func(c *Config) { c.Concurrency, c.Places, c.ControlPlaces = 1, tt.places, tt.places }, func(b *bench) {
+				run := b.send("run", "one", false, keeps)
+				later := b.send("run", "later", false, sleeper)
+				bodies := []string{}
+				for range tt.waiting {
+					bodies = append(bodies, tt.body)
+				}
+				sent := b.broker(tt.control, tt.places, append(bodies, `{"Dockercmd":"stop","Container":"web"}`))
+				sent[tt.waiting].want(Ack, "")
+				run.want(Ack, ReasonExit)
+				refused := 0
+				for _, d := range sent {
+					if d.reason == ReasonConflict {
+						refused++
+					}
+				}
+				if want := tt.waiting - tt.places/2; refused != want {
+					t.Errorf("%d were refused; want %d", refused, want)
+				}
+				b.record.mu.Lock()
+				for _, r := range b.record.results {
+					if r.Reason == ReasonConflict && !strings.Contains(r.Error, fmt.Sprintf("of the %d messages", tt.places)) {
+						t.Errorf("result %+v", r)
+					}
+				}
+				b.record.mu.Unlock()
+				b.endExecs(b.docker.named(t, "web"))
+				time.Sleep(execPoll)
+				// Those that have ended make room.
+				b.command(`{"Dockercmd":"stop","Job":"later"}`).want(Ack, "")
+				later.want(Ack, ReasonExit)
+				if n := b.pool.holders.n.Load() + b.pool.controlHolders.n.Load(); n != 0 {
+					t.Errorf("%d are still counted", n)
+				}
+			})
+		})
+	}
+}
+
+// TestHoldingEnds: a wait and a followed log last as long as a run may, and no longer.
+func TestHoldingEnds(t *testing.T) {
+	for _, body := range []string{`{"Dockercmd":"wait","Container":"web"}`, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`} {
+		for _, away := range []bool{false, true} {
+			onBench(t, func(c *Config) { c.Timeout, c.Policy = time.Minute, &Policy{Trust: true} }, func(b *bench) {
+				c := b.leave("web", "running", nil)
+				d := b.send("m", "id", false, body)
+				time.Sleep(time.Minute - time.Second)
+				d.unsettled()
+				if away {
+					b.docker.die()
+				}
+				time.Sleep(2 * time.Second)
+				d.want(Ack, ReasonTimeout)
+				if r := b.result(); r.Status != Failed || r.ExitCode != nil || !strings.Contains(r.Error, "1m0s") {
+					t.Errorf("result %+v", r)
+				}
+				b.docker.revive()
+				c.exit(0)
+			})
+		}
+	}
+	onBench(t, func(c *Config) { c.Timeout = time.Minute }, func(b *bench) { // the container ends in time
+		c := b.leave("web", "running", nil)
+		d := b.send("m", "id", false, `{"Dockercmd":"wait","Container":"web"}`)
+		time.Sleep(time.Minute / 2)
+		c.exit(3)
+		synctest.Wait()
+		d.want(Ack, "")
+	})
+}
