@@ -26,7 +26,7 @@ func (b *bench) leave(name, status string, labels map[string]string) *fakeContai
 		c.State.Running, c.State.Paused = true, status == "paused"
 		c.State.StartedAt = time.Now()
 	case "exited", "removing":
-		c.State.StartedAt, c.State.FinishedAt, c.State.ExitCode = time.Now(), time.Now(), 4
+		c.State.StartedAt, c.State.FinishedAt, c.State.ExitCode = time.Now(), time.Now(), new(4)
 	}
 	if status != "created" {
 		c.log = []chunk{{"stdout", "before\n"}}

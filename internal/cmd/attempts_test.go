@@ -298,7 +298,7 @@ func TestRetryOverran(t *testing.T) {
 			labels := identify(Job{Queue: "q", MessageID: "id", Body: []byte(body)}).labels(false)
 			labels[LabelAttempt] = "1"
 			c := b.leave("web", "exited", labels)
-			c.State.FinishedAt, c.State.ExitCode, c.State.OOMKilled = c.State.StartedAt.Add(tt.ran), tt.code, tt.oom
+			c.State.FinishedAt, c.State.ExitCode, c.State.OOMKilled = c.State.StartedAt.Add(tt.ran), new(tt.code), tt.oom
 			b.send("m", "id", true, body)
 			if r := b.result(); r.Reason != tt.reason {
 				t.Errorf("%+v: result %+v", tt, r)

@@ -141,8 +141,8 @@ func (t *task) execEnd(id string) (end dockerapi.Exec, err error) {
 			return end, err
 		case err != nil:
 			return end, fmt.Errorf("the engine does not know any more how the program ended; it may have done its work: %w", err)
-		case !end.Running:
-			return end, nil
+		case !end.Running && (end.ExitCode != nil || n >= maxRetries):
+			return end, nil // without a code it was not started, or is about to be
 		}
 		if err := pause(t.ctx, backoff(n, 20*time.Millisecond, execPoll)); err != nil {
 			return end, err

@@ -301,7 +301,7 @@ func (f *fakeDocker) WaitContainer(ctx context.Context, id string, cond dockerap
 		})
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return dockerapi.ExitStatus{Code: c.State.ExitCode}, err
+		return dockerapi.ExitStatus{Code: f.exitOf(c, cond)}, err
 	}, nil
 }
 
@@ -478,6 +478,9 @@ func (f *fakeDocker) StartExecDetached(ctx context.Context, exec string) error {
 func (f *fakeDocker) InspectExec(ctx context.Context, exec string) (e dockerapi.Exec, err error) {
 	err = f.change(ctx, "inspect exec", strings.TrimPrefix(exec, "exec-"), func(c *fakeContainer) error {
 		e = dockerapi.Exec{ContainerID: c.ID, Running: c.exec.running, ExitCode: c.exec.code}
+		if e.Running || !c.exec.started {
+			e.ExitCode = nil
+		}
 		if c.exec.started {
 			e.Pid = 1
 		}
@@ -490,13 +493,13 @@ func (f *fakeDocker) InspectExec(ctx context.Context, exec string) (e dockerapi.
 type fakeExec struct {
 	config           dockerapi.ExecConfig
 	started, running bool
-	code             int
+	code             *int // nil: the engine does not know
 }
 
 func (c *fakeContainer) endExec(code int) {
 	c.engine.mu.Lock()
 	defer c.engine.mu.Unlock()
-	c.exec.running, c.exec.code = false, code
+	c.exec.running, c.exec.code = false, &code
 	c.engine.touch()
 }
 
@@ -546,8 +549,16 @@ func (c *fakeContainer) exit(code int) {
 }
 
 func (c *fakeContainer) end(code int) {
-	c.State.Status, c.State.Running, c.State.ExitCode, c.State.FinishedAt = "exited", false, code, time.Now()
+	c.State.Status, c.State.Running, c.State.ExitCode, c.State.FinishedAt = "exited", false, &code, time.Now()
 	c.engine.touch()
+}
+
+// exitOf is what a wait says: 0 also of a container that was never started.
+func (f *fakeDocker) exitOf(c *fakeContainer, cond dockerapi.Condition) *int {
+	if c.State.StartedAt.IsZero() && cond == dockerapi.NotRunning {
+		return new(0)
+	}
+	return c.State.ExitCode
 }
 
 // named returns a container; the test fails where there is none.
@@ -828,7 +839,7 @@ func (b *bench) endExecs(c *fakeContainer) {
 	synctest.Wait()
 	b.docker.mu.Lock()
 	if c.exec != nil {
-		c.exec.running = false
+		c.exec.running, c.exec.code = false, new(0)
 		b.docker.touch()
 	}
 	b.docker.mu.Unlock()

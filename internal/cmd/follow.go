@@ -61,8 +61,8 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 		return res, nil, nil
 	}
 	res.exit(state, t.endAsked.Load() > 0, f.overdue)
-	if f.gap && state.ExitCode == exitUnknown {
-		res.unknown()
+	if f.gap && state.ExitCode != nil && *state.ExitCode == exitUnknown {
+		res.unknown(exitUnseen)
 	}
 	if r.Retry != nil {
 		r.Retry.attempts(&res, t.attempt, t.endAsked.Load() > 0)
@@ -118,7 +118,7 @@ func (f *following) follow() (dockerapi.State, error) {
 		switch {
 		case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
 			// Somebody removed it as it ended.
-			return dockerapi.State{ExitCode: *f.exit, StartedAt: f.startedAt}, nil
+			return dockerapi.State{ExitCode: f.exit, StartedAt: f.startedAt}, nil
 		case errors.Is(err, dockerapi.ErrNoSuchContainer):
 			return dockerapi.State{}, err
 		case err != nil:
@@ -138,7 +138,7 @@ func (f *following) follow() (dockerapi.State, error) {
 					return dockerapi.State{}, err
 				}
 				// What a wait has told is the container's own.
-				if f.gap || f.adopted && f.exit == nil && c.State.ExitCode == exitUnknown {
+				if f.gap || f.adopted && f.exit == nil && c.State.ExitCode != nil && *c.State.ExitCode == exitUnknown {
 					same, err := f.sameEngine(c)
 					if err != nil {
 						return dockerapi.State{}, err
@@ -314,7 +314,9 @@ func (f *following) listen(begin bool) error {
 		<-drained
 		return end.err
 	}
-	f.exit, f.gap = &end.code, false
+	if end.code != nil {
+		f.exit, f.gap = end.code, false
+	}
 	if err := f.drain(drained, cancel); err != nil {
 		f.missed = true
 		f.log.Debug("output broke off; reading the log", "container", f.name, "error", err)
@@ -327,7 +329,7 @@ func (f *following) listen(begin bool) error {
 
 // exit is how a wait ended.
 type exit struct {
-	code int
+	code *int // nil: the engine does not know
 	err  error
 }
 

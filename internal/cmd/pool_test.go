@@ -416,7 +416,7 @@ func TestExitAfterOutage(t *testing.T) {
 	for _, restarted := range []bool{false, true} { // before this process began
 		onBench(t, nil, func(b *bench) {
 			c := b.leave("web", "exited", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
-			c.State.ExitCode = 255
+			c.State.ExitCode = new(255)
 			if restarted {
 				b.docker.die()
 				b.docker.revive()
@@ -666,7 +666,7 @@ func TestNames(t *testing.T) {
 		for _, id := range []string{"other", ""} {
 			onBench(t, nil, func(b *bench) {
 				c := foreign(b, ours(id, wait), "exited")
-				c.State.ExitCode = 4
+				c.State.ExitCode = new(4)
 				b.send("m", "id", false, echo)
 				time.Sleep(5 * time.Second)
 				b.send("other", id, id == "", wait).want(Ack, ReasonExit)
@@ -706,7 +706,7 @@ func TestNames(t *testing.T) {
 	t.Run("our own of an earlier process, ended", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			c := foreign(b, ours("id", echo), "exited")
-			c.log, c.State.ExitCode = []chunk{{"stdout", "before\n"}, {"stderr", "oops"}}, 4
+			c.log, c.State.ExitCode = []chunk{{"stdout", "before\n"}, {"stderr", "oops"}}, new(4)
 			b.send("m", "id", true, echo).want(Ack, ReasonExit)
 			if r := b.result(); !r.Adopted || *r.ExitCode != 4 || r.Stdout != "before\n" || r.Stderr != "oops" {
 				t.Errorf("result %+v", r)
@@ -1515,7 +1515,7 @@ func TestSlowStart(t *testing.T) {
 			}
 			c := b.docker.named(t, "web")
 			b.docker.mu.Lock()
-			c.State.StartedAt, c.State.FinishedAt, c.State.Status, c.State.ExitCode = time.Now(), time.Now(), "exited", 0
+			c.State.StartedAt, c.State.FinishedAt, c.State.Status, c.State.ExitCode = time.Now(), time.Now(), "exited", new(0)
 			c.log = []chunk{{"stdout", "hi\n"}}
 			b.docker.touch()
 			b.docker.mu.Unlock()
@@ -1540,7 +1540,7 @@ func (s stalls) CreateContainer(ctx context.Context, name string, cfg dockerapi.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.byID[created.ID]
-	c.State.StartedAt, c.State.FinishedAt, c.State.Status = time.Now(), time.Now(), "exited"
+	c.State.StartedAt, c.State.FinishedAt, c.State.Status, c.State.ExitCode = time.Now(), time.Now(), "exited", new(0)
 	c.log = []chunk{{"stdout", "hi\n"}}
 	return created, err
 }

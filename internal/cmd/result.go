@@ -143,31 +143,36 @@ func (r *Result) fail(err error) {
 
 // exit fills in how a container ended. asked: a message asked for its end; late: its time was up.
 func (r *Result) exit(s dockerapi.State, asked bool, late time.Duration) {
-	r.ExitCode, r.OOMKilled = new(s.ExitCode), s.OOMKilled
+	r.ExitCode, r.OOMKilled = s.ExitCode, s.OOMKilled
 	if !s.StartedAt.IsZero() {
 		r.StartedAt = new(s.StartedAt.UTC())
 	}
 	if !s.FinishedAt.IsZero() {
 		r.FinishedAt = new(s.FinishedAt.UTC())
 	}
+	if s.ExitCode == nil {
+		r.unknown("the engine does not know the exit code")
+		return
+	}
+	code := *s.ExitCode
 	switch {
 	case late > 0:
 		r.Status, r.Reason = Failed, ReasonTimeout
-		r.Error = fmt.Sprintf("stopped after %v, the longest it may run (exit code %d)", late, s.ExitCode)
-	case s.ExitCode == 0:
+		r.Error = fmt.Sprintf("stopped after %v, the longest it may run (exit code %d)", late, code)
+	case code == 0:
 		r.Status = Succeeded
 	case s.OOMKilled:
 		r.Status, r.Reason = Failed, ReasonOOM
-		r.Error = fmt.Sprintf("killed for want of memory (exit code %d)", s.ExitCode)
-	case !asked && outsideSignal(s.ExitCode-128):
+		r.Error = fmt.Sprintf("killed for want of memory (exit code %d)", code)
+	case !asked && outsideSignal(code-128):
 		r.Status, r.Reason = Failed, ReasonKilled
-		r.Error = fmt.Sprintf("ended by signal %d, which no message here asked for (exit code %d)", s.ExitCode-128, s.ExitCode)
-	case asked && outsideSignal(s.ExitCode-128):
+		r.Error = fmt.Sprintf("ended by signal %d, which no message here asked for (exit code %d)", code-128, code)
+	case asked && outsideSignal(code-128):
 		r.Status, r.Reason = Failed, ReasonExit
-		r.Error = fmt.Sprintf("ended as a message asked (exit code %d)", s.ExitCode)
+		r.Error = fmt.Sprintf("ended as a message asked (exit code %d)", code)
 	default:
 		r.Status, r.Reason = Failed, ReasonExit
-		r.Error = fmt.Sprintf("exited with code %d", s.ExitCode)
+		r.Error = fmt.Sprintf("exited with code %d", code)
 	}
 }
 
@@ -175,11 +180,12 @@ func (r *Result) exit(s dockerapi.State, asked bool, late time.Duration) {
 // could not learn how.
 const exitUnknown = 255
 
-// unknown fills in that a container ended, and that nobody knows how.
-func (r *Result) unknown() {
+const exitUnseen = "the engine was down when the container ended, and does not know its exit code"
+
+// unknown fills in that a program may have run, and that nobody knows how it ended.
+func (r *Result) unknown(why string) {
 	r.ExitCode = nil
-	r.Status, r.Reason = Errored, ReasonEngine
-	r.Error = "the engine was down when the container ended, and does not know its exit code; the job may have done its work"
+	r.Status, r.Reason, r.Error = Errored, ReasonEngine, why+"; the job may have done its work"
 }
 
 // outsideSignal tells whether a signal comes from without: HUP, INT, QUIT, KILL and TERM are sent

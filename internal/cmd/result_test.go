@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -22,5 +23,42 @@ func TestEngineError(t *testing.T) {
 		if r.EngineError != tt.want || r.Error != tt.err.Error()+" (more)" {
 			t.Errorf("%+v: %q, %q", tt.err, r.EngineError, r.Error)
 		}
+	}
+}
+
+// TestExitCodeNotKnown: a job whose exit code nobody knows is no success, and has none.
+func TestExitCodeNotKnown(t *testing.T) {
+	for name, end := range map[string]func(b *bench) *delivery{
+		"run": func(b *bench) *delivery {
+			c := b.leave("web", "exited", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c.State.ExitCode = nil
+			return b.send("m", "id", true, echo)
+		},
+		"exec": func(b *bench) *delivery {
+			b.leave("web", "running", identify(Job{Queue: "q", MessageID: "other"}).labels(false))
+			d := b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["x"]}`)
+			c := b.docker.named(b.t, "web")
+			b.docker.mu.Lock()
+			c.exec.running = false
+			b.docker.touch()
+			b.docker.mu.Unlock()
+			return d
+		},
+		"wait": func(b *bench) *delivery {
+			b.leave("web", "exited", nil).State.ExitCode = nil
+			return b.send("m", "id", false, `{"Dockercmd":"wait","Container":"web"}`)
+		},
+		"wait for a container that was never started": func(b *bench) *delivery {
+			b.leave("web", "created", nil)
+			return b.send("m", "id", false, `{"Dockercmd":"wait","Container":"web"}`)
+		},
+	} {
+		onBench(t, nil, func(b *bench) {
+			d := end(b)
+			time.Sleep(time.Minute)
+			if r := b.result(); r.Status != Errored || r.ExitCode != nil || len(d.verdicts) != 1 || d.verdicts[0] != DeadLetter {
+				t.Errorf("%s: result %+v, settled %v", name, r, d.verdicts)
+			}
+		})
 	}
 }

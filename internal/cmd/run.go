@@ -174,7 +174,7 @@ func (r *Run) restarts() bool {
 // earlier process has stopped it then. 0: none.
 func (r *Run) overran(s dockerapi.State, pool time.Duration) time.Duration {
 	limit := r.timeLimit(pool)
-	if limit == 0 || s.OOMKilled || !outsideSignal(s.ExitCode-128) || s.FinishedAt.Sub(s.StartedAt) < limit {
+	if limit == 0 || s.OOMKilled || s.ExitCode == nil || !outsideSignal(*s.ExitCode-128) || s.FinishedAt.Sub(s.StartedAt) < limit {
 		return 0
 	}
 	return limit

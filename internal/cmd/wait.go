@@ -1,6 +1,10 @@
 package cmd
 
-import "github.com/mutaphore/docker-dispatch/internal/dockerapi"
+import (
+	"fmt"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
 
 // Wait is done when a container has ended, and tells its exit code, as `docker wait` does.
 type Wait struct {
@@ -13,8 +17,15 @@ var waitKeys = refKeys(func(w *Wait) *Ref { return &w.Ref })
 func (w *Wait) Verb() string { return "wait" }
 
 func (w *Wait) do(t *task) (Result, func() error, error) {
-	var code int
-	err := t.try(func() error {
+	var code *int
+	c, err := t.inspect(w.Container)
+	if err == nil && c.State.StartedAt.IsZero() { // a wait would answer 0 at once
+		err = fmt.Errorf("%w: it has never been started, and has no exit code", dockerapi.ErrConflict)
+	}
+	if err != nil {
+		return t.containerResult(w.Container, err)
+	}
+	err = t.try(func() error {
 		join, err := t.pool.Docker.WaitContainer(t.ctx, w.Container, dockerapi.NotRunning)
 		if err != nil {
 			return err
@@ -26,7 +37,9 @@ func (w *Wait) do(t *task) (Result, func() error, error) {
 	})
 	r, cleanup, err := t.containerResult(w.Container, err)
 	if err == nil && r.Status == Succeeded {
-		r.ExitCode = &code
+		if r.ExitCode = code; code == nil {
+			r.unknown("the engine does not know the container's exit code")
+		}
 	}
 	return r, cleanup, err
 }

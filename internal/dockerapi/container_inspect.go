@@ -40,10 +40,9 @@ type State struct {
 	OOMKilled bool
 	Dead      bool
 
-	// ExitCode says something only if Ended. It is 128 and the signal where
-	// one ended the command; after a failed start it is 126, 127 or 128, with
-	// Status created (0 on Podman).
-	ExitCode int
+	// ExitCode is nil unless Ended, and where the engine does not know it. It is
+	// 128 and the signal where one ended the command.
+	ExitCode *int
 	Error    string // why the last start failed
 
 	StartedAt  time.Time // zero: never
@@ -68,7 +67,20 @@ func (s State) Ended() bool {
 func (s State) ofDocker() State {
 	s.Running = s.Running || s.Status == "stopping"
 	s.Status = statusOfDocker(s.Status)
+	s.ExitCode = knownExit(s.ExitCode)
+	if !s.Ended() {
+		s.ExitCode = nil // a 0 that is none
+	}
 	return s
+}
+
+// knownExit is an exit code, or nil where it is none: engines say -1 too of one
+// that they do not know.
+func knownExit(code *int) *int {
+	if code != nil && *code < 0 {
+		return nil
+	}
+	return code
 }
 
 func statusOfDocker(status string) string {

@@ -28,11 +28,11 @@ const (
 
 // ExitStatus is how a container ended.
 type ExitStatus struct {
-	// Code is that of the command, or 128 and the signal that ended it: 137 is
+	// Code is nil where the engine does not know it. It is that of the command, or 128 and the signal that ended it: 137 is
 	// SIGKILL, by the kernel's OOM killer too. A container that is removed
 	// without ever having run reports 0: only one whose start has succeeded
 	// has an exit code.
-	Code int
+	Code *int
 }
 
 // WaitContainer waits for a container. It returns when the engine has
@@ -99,5 +99,5 @@ func (s *stream) exitStatus() (ExitStatus, error) {
 	case answer.StatusCode == nil:
 		return ExitStatus{}, s.broken(&garbledError{start: excerpt(start), err: errors.New("no exit code")})
 	}
-	return ExitStatus{Code: *answer.StatusCode}, nil
+	return ExitStatus{Code: knownExit(answer.StatusCode)}, nil
 }

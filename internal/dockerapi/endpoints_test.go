@@ -170,7 +170,7 @@ var endpoints = []struct {
 		want: Container{
 			ID: fullID, Name: "web", Image: "busybox", ImageID: "sha256:abc", Created: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
 			Labels: map[string]string{"a": "b"}, Tty: true, LogDriver: "local", LogOpts: map[string]string{"max-size": "1m"},
-			State: State{Status: "exited", Running: true, Paused: true, Restarting: true, OOMKilled: true, Dead: true, ExitCode: 137, Error: "why",
+			State: State{Status: "exited", Running: true, Paused: true, Restarting: true, OOMKilled: true, Dead: true, ExitCode: new(137), Error: "why",
 				StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC)},
 		},
 	}, {
@@ -219,7 +219,7 @@ var endpoints = []struct {
 		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectContainer(ctx, "web") },
 		request: "GET /containers/web/json", status: 200,
 		answer: `{"Id":"x","State":{"Status":"stopped","Running":false,"ExitCode":4,"StartedAt":"2026-01-02T03:04:06Z","FinishedAt":"2026-01-02T03:04:07Z"}}`,
-		want: Container{ID: "x", State: State{Status: "exited", ExitCode: 4,
+		want: Container{ID: "x", State: State{Status: "exited", ExitCode: new(4),
 			StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC), FinishedAt: time.Date(2026, 1, 2, 3, 4, 7, 0, time.UTC)}},
 	}, {
 		name: "wait",
@@ -227,12 +227,12 @@ var endpoints = []struct {
 			return joinWait(c.WaitContainer(ctx, "web", NextExit))
 		},
 		request: "POST /containers/web/wait?condition=next-exit", status: 200,
-		answer: `{"StatusCode":137,"Error":null}`, want: ExitStatus{Code: 137},
+		answer: `{"StatusCode":137,"Error":null}`, want: ExitStatus{Code: new(137)},
 	}, {
 		name:    "wait for nothing in particular",
 		call:    func(ctx context.Context, c *Client) (any, error) { return joinWait(c.WaitContainer(ctx, "web", "")) },
 		request: "POST /containers/web/wait", status: 200,
-		answer: ` {"StatusCode":0}`, want: ExitStatus{},
+		answer: ` {"StatusCode":0}`, want: ExitStatus{Code: new(0)},
 	}, {
 		name: "attach",
 		call: func(ctx context.Context, c *Client) (any, error) {
@@ -306,7 +306,7 @@ var endpoints = []struct {
 		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectExec(ctx, "x") },
 		request: "GET /exec/x/json", status: 200,
 		answer: `{"ID":"x","Running":false,"ExitCode":7,"ContainerID":"` + fullID + `","Pid":5,"New":{}}`,
-		want:   Exec{ContainerID: fullID, ExitCode: 7, Pid: 5},
+		want:   Exec{ContainerID: fullID, ExitCode: new(7), Pid: 5},
 	}, {
 		name:    "inspect running exec",
 		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectExec(ctx, "x") },
@@ -596,5 +596,44 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 	if len(remotes) != 1 {
 		t.Errorf("%d connections", len(remotes))
+	}
+}
+
+// exitOf is an exit code, or -1 where it is not known.
+func exitOf(code *int) int {
+	if code == nil {
+		return -1
+	}
+	return *code
+}
+
+// TestExitCodeNotKnown: what is missing, null or -1 is never read as 0.
+func TestExitCodeNotKnown(t *testing.T) {
+	for _, code := range []string{``, `,"ExitCode":null`, `,"ExitCode":-1`} {
+		c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path == "/_ping":
+				w.Header().Set("Api-Version", "1.41")
+			case strings.HasPrefix(r.URL.Path, "/v1.41/exec/"):
+				fmt.Fprintf(w, `{"ID":"x","Running":false%s}`, code)
+			case strings.HasSuffix(r.URL.Path, "/wait"):
+				fmt.Fprintf(w, `{"Error":null%s}`, strings.Replace(code, "ExitCode", "StatusCode", 1))
+			default:
+				fmt.Fprintf(w, `{"Id":"x","State":{"Status":"exited"%s}}`, code)
+			}
+		})
+		if e, err := c.InspectExec(t.Context(), "x"); err != nil || e.ExitCode != nil {
+			t.Errorf("exec%s: %v, %v", code, exitOf(e.ExitCode), err)
+		}
+		if got, err := c.InspectContainer(t.Context(), "x"); err != nil || got.State.ExitCode != nil {
+			t.Errorf("container%s: %v, %v", code, exitOf(got.State.ExitCode), err)
+		}
+		join, err := c.WaitContainer(t.Context(), "x", NotRunning)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, err := join(); status.Code != nil || err == nil && !strings.Contains(code, "-1") {
+			t.Errorf("wait%s: %v, %v", code, exitOf(status.Code), err)
+		}
 	}
 }

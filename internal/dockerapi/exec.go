@@ -37,12 +37,12 @@ type Exec struct {
 	ContainerID string // 64 hex digits
 	Running     bool   // false also before the start
 
-	// ExitCode is that of the command, or 128 and the signal that ended it;
-	// while it runs, and before it has been started, it is 0 and means nothing.
+	// ExitCode is that of the command, or 128 and the signal that ended it; nil
+	// while it runs, before it has been started, and where it is not known.
 	//
 	// Of a command that could not be run it is 126, on newer engines also 127;
 	// on Podman 126 or 127.
-	ExitCode int
+	ExitCode *int
 
 	// Pid is that of the command on the engine's host. It stays when the
 	// command has ended, but not on Podman. One that could not be run has 0.
@@ -163,7 +163,7 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	var answer struct {
 		ContainerID string
 		Running     *bool
-		ExitCode    int // null while it runs
+		ExitCode    *int // null while it runs
 		Pid         int
 	}
 	if err := c.do(ctx, r, &answer); err != nil {
@@ -172,7 +172,11 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	if answer.Running == nil {
 		return Exec{}, c.broken(ctx, ctx, r, &garbledError{err: errors.New("its answer does not tell whether the command runs")})
 	}
-	return Exec{ContainerID: answer.ContainerID, Running: *answer.Running, ExitCode: answer.ExitCode, Pid: answer.Pid}, nil
+	e := Exec{ContainerID: answer.ContainerID, Running: *answer.Running, Pid: answer.Pid}
+	if !e.Running {
+		e.ExitCode = knownExit(answer.ExitCode)
+	}
+	return e, nil
 }
 
 // execRequest makes the request of an endpoint below /exec/{id}.

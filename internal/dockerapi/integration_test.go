@@ -146,7 +146,7 @@ func TestRealRun(t *testing.T) {
 			t.Error(err)
 		}
 		status, err := exit()
-		if err != nil || status.Code != 7 {
+		if err != nil || exitOf(status.Code) != 7 {
 			t.Errorf("exit = %+v, %v; want 7", status, err)
 		}
 		if !bytes.Equal(stdout.Bytes(), input) {
@@ -168,7 +168,7 @@ func TestRealRun(t *testing.T) {
 		}
 		if got.ID != id || got.Name != name || got.Image != image || got.Tty || got.LogDriver == "" ||
 			got.Labels["dockerapi-test"] != name || got.State.Status != "exited" || !got.State.Ended() ||
-			got.State.ExitCode != 7 || got.State.StartedAt.IsZero() || got.State.FinishedAt.Before(got.State.StartedAt) ||
+			exitOf(got.State.ExitCode) != 7 || got.State.StartedAt.IsZero() || got.State.FinishedAt.Before(got.State.StartedAt) ||
 			time.Since(got.Created) > time.Hour {
 			t.Errorf("inspect = %+v", got)
 		}
@@ -347,7 +347,7 @@ func TestRealRefusals(t *testing.T) {
 		if d := time.Since(begin); d > 8*time.Second { // its own grace period is 10 s
 			t.Errorf("stop with time 0 took %v", d)
 		}
-		if got, err := c.InspectContainer(ctx, id); err != nil || got.State.ExitCode != 137 {
+		if got, err := c.InspectContainer(ctx, id); err != nil || exitOf(got.State.ExitCode) != 137 {
 			t.Errorf("after the kill: %+v, %v", got.State, err)
 		}
 
@@ -409,7 +409,7 @@ func TestRealForcedRemoval(t *testing.T) {
 				case errors.Is(err, ErrNoSuchContainer):
 				case err != nil:
 					t.Errorf("inspect meanwhile: %v", err)
-				case s.Status == "running" && s.Running, s.Ended() && s.ExitCode == 137 && !s.FinishedAt.IsZero(), s.Status == "removing":
+				case s.Status == "running" && s.Running, s.Ended() && exitOf(s.ExitCode) == 137 && !s.FinishedAt.IsZero(), s.Status == "removing":
 				default:
 					t.Errorf("meanwhile: %+v", s)
 				}
@@ -502,7 +502,7 @@ func TestRealConcurrent(t *testing.T) {
 				if want := fmt.Sprintf("%[1]d 1\n%[1]d 2\n%[1]d 3\n", i); stdout.String() != want {
 					t.Errorf("stdout = %q, want %q", stdout.String(), want)
 				}
-				if status, err := exit(); err != nil || status.Code != i {
+				if status, err := exit(); err != nil || exitOf(status.Code) != i {
 					t.Errorf("exit = %+v, %v; want %d", status, err, i)
 				}
 			})
@@ -584,7 +584,7 @@ func TestRealSignals(t *testing.T) {
 
 		expect("kill", c.KillContainer(ctx, id, ""), nil)
 		exit, err := c.WaitContainer(ctx, id, NotRunning)
-		if status, err := joinWait(exit, err); err != nil || status != (ExitStatus{137}) {
+		if status, err := joinWait(exit, err); err != nil || exitOf(status.(ExitStatus).Code) != 137 {
 			t.Errorf("killed: %+v, %v", status, err)
 		}
 		expect("kill of an ended one", c.KillContainer(ctx, id, "TERM"), ErrConflict)
@@ -663,34 +663,34 @@ func TestRealExec(t *testing.T) {
 
 		input := bytes.Repeat([]byte("0123456789abcde\n"), 64<<10) // 1 MiB
 		e, stdout, stderr := run(ExecConfig{Cmd: []string{"sh", "-c", "cat; echo done >&2; exit 7"}}, bytes.NewReader(input))
-		if e.ExitCode != 7 || stdout != string(input) || stderr != "done\n" || e.ContainerID != id || !v.Podman && e.Pid == 0 {
+		if exitOf(e.ExitCode) != 7 || stdout != string(input) || stderr != "done\n" || e.ContainerID != id || !v.Podman && e.Pid == 0 {
 			t.Errorf("cat: %+v, %d bytes, %q", e, len(stdout), stderr)
 		}
 		e, stdout, stderr = run(ExecConfig{Cmd: []string{"sh", "-c", "cat; echo eof"}}, strings.NewReader(""))
-		if e.ExitCode != 0 || stdout != "eof\n" || stderr != "" {
+		if exitOf(e.ExitCode) != 0 || stdout != "eof\n" || stderr != "" {
 			t.Errorf("empty stdin: %+v, %q, %q", e, stdout, stderr)
 		}
 		e, stdout, stderr = run(ExecConfig{Cmd: []string{"sh", "-c", "echo $A; pwd; id -u; id -g"}, Env: []string{"A=<&> b"}, User: "1:2", WorkingDir: "/etc"}, nil)
-		if e.ExitCode != 0 || stdout != "<&> b\n/etc\n1\n2\n" || stderr != "" {
+		if exitOf(e.ExitCode) != 0 || stdout != "<&> b\n/etc\n1\n2\n" || stderr != "" {
 			t.Errorf("options: %+v, %q, %q", e, stdout, stderr)
 		}
 		e, stdout, stderr = run(ExecConfig{Cmd: []string{"sh", "-c", "echo out; echo err >&2; test -t 1"}, Tty: true}, nil)
-		if e.ExitCode != 0 || stdout != "out\r\nerr\r\n" || stderr != "" {
+		if exitOf(e.ExitCode) != 0 || stdout != "out\r\nerr\r\n" || stderr != "" {
 			t.Errorf("tty: %+v, %q, %q", e, stdout, stderr)
 		}
 		e, _, stderr = run(ExecConfig{Cmd: []string{"sh", "-c", "nope"}}, nil)
-		if e.ExitCode != 127 || !strings.Contains(stderr, "not found") {
+		if exitOf(e.ExitCode) != 127 || !strings.Contains(stderr, "not found") {
 			t.Errorf("127: %+v, %q", e, stderr)
 		}
 		e, _, _ = run(ExecConfig{Cmd: []string{"sh", "-c", "kill -TERM $$"}}, nil)
-		if e.ExitCode != 143 {
+		if exitOf(e.ExitCode) != 143 {
 			t.Errorf("143: %+v", e)
 		}
 
 		// What cannot be run: a line of output and an exit code, or an error.
 		for command, want := range map[string]error{"nope": ErrCommandNotFound, "/no/such": ErrCommandNotFound, "/etc": ErrNotExecutable} {
 			e, stdout, stderr := run(ExecConfig{Cmd: []string{command}}, nil)
-			if e.Running || e.Pid != 0 || e.ExitCode != 126 && e.ExitCode != 127 || !strings.Contains(stdout+stderr, command) {
+			if e.Running || e.Pid != 0 || exitOf(e.ExitCode) != 126 && exitOf(e.ExitCode) != 127 || !strings.Contains(stdout+stderr, command) {
 				t.Errorf("%s: %+v, %q, %q", command, e, stdout, stderr)
 			}
 			t.Logf("%s: exit code %d, stdout %q, stderr %q", command, e.ExitCode, stdout, stderr)
@@ -708,14 +708,14 @@ func TestRealExec(t *testing.T) {
 		}
 		if strings.HasPrefix(v.Server, "Libpod/4.") {
 			t.Log("Podman 4 tells minutes later that a detached exec has ended")
-		} else if e := awaitExec(t, ctx, c, detached); e.ExitCode != 3 {
+		} else if e := awaitExec(t, ctx, c, detached); exitOf(e.ExitCode) != 3 {
 			t.Errorf("detached: %+v", e)
 		}
 		long := create(ExecConfig{Cmd: []string{"sleep", "600"}})
 		if err := c.StartExecDetached(ctx, long); err != nil {
 			t.Error(err)
 		}
-		if e, err := c.InspectExec(ctx, long); err != nil || !e.Running || e.Pid == 0 || e.ExitCode != 0 {
+		if e, err := c.InspectExec(ctx, long); err != nil || !e.Running || e.Pid == 0 || e.ExitCode != nil {
 			t.Errorf("running: %+v, %v", e, err)
 		}
 		fresh := create(ExecConfig{Cmd: []string{"true"}, AttachStdout: true})

@@ -522,7 +522,7 @@ func TestWaitReturnsEarly(t *testing.T) {
 	if err := c.StartContainer(background(t), "x"); err != nil {
 		t.Fatal(err)
 	}
-	if status, err := join(); err != nil || status.Code != 3 {
+	if status, err := join(); err != nil || exitOf(status.Code) != 3 {
 		t.Errorf("%+v, %v", status, err)
 	}
 	await(t, gone)
@@ -673,7 +673,7 @@ func TestConcurrentUse(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if status, err := joinWait(c.WaitContainer(background(t), id, NextExit)); err != nil || status != (ExitStatus{3}) {
+			if status, err := joinWait(c.WaitContainer(background(t), id, NextExit)); err != nil || exitOf(status.(ExitStatus).Code) != 3 {
 				t.Error(status, err)
 			}
 			if err := c.StartContainer(background(t), id); err != nil {
