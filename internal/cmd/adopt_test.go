@@ -294,9 +294,9 @@ func TestQuickRestart(t *testing.T) {
 				b.docker.mu.Unlock()
 			}
 			b.docker.revive()
-			c.exit(0)
+			c.exit(3)
 			time.Sleep(time.Minute)
-			d.want(Ack, "")
+			d.want(Ack, ReasonExit)
 			if r := b.result(); r.Incomplete != killed {
 				t.Errorf("killed: %v; result %+v", killed, r)
 			}

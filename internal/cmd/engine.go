@@ -53,6 +53,7 @@ type engine struct {
 	gate   *Gate
 	log    *slog.Logger
 	away   atomic.Int64 // when it was last lost, or did not answer, in nanoseconds since 1970
+	back   atomic.Int64 // when it answered again, likewise
 }
 
 // missed tells whether the engine may have been away after a time, as far as this process knows. One that is
@@ -88,6 +89,7 @@ func (e *engine) watch(ctx context.Context) {
 		case err == nil:
 			e.log.Info("engine answers", "server", v.Server, "api", v.API)
 			said, opened = "", time.Now()
+			e.back.Store(opened.UnixNano())
 			e.gate.Set(true)
 		default:
 			e.away.Store(time.Now().UnixNano())

@@ -61,7 +61,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 		return res, nil, nil
 	}
 	res.exit(state, t.endAsked.Load() > 0, f.overdue)
-	if f.gap && state.ExitCode != nil && *state.ExitCode == exitUnknown {
+	if f.unseen(state) {
 		res.unknown(exitUnseen)
 	}
 	if r.Retry != nil {
@@ -90,6 +90,7 @@ type following struct {
 	startSent bool          // it may have been told to start before, by us or another process
 	missed    bool          // output may have been missed; the log has it
 	gap       bool          // the engine may have been away just now
+	gapAt     time.Time     // since when, or when it was away last
 	logless   bool          // the log driver keeps nothing that could be read
 	lost      bool          // output is known to be missing
 	overdue   time.Duration // the time limit that it ran into; 0: none
@@ -130,7 +131,9 @@ func (f *following) follow() (dockerapi.State, error) {
 				err = f.listen(true)
 			}
 		default:
-			f.gap = f.gap || f.adopted && n == 0 && f.pool.engine.missed(c.State.StartedAt)
+			if f.adopted && n == 0 && f.pool.engine.missed(c.State.StartedAt) {
+				f.gap, f.gapAt = true, time.Unix(0, f.pool.engine.away.Load())
+			}
 			f.started(c.State.StartedAt)
 			if c.State.Ended() {
 				f.missed = f.missed || f.run.restarts() // nobody listened between two starts
@@ -186,6 +189,16 @@ func (f *following) mayStart(c dockerapi.Container) error {
 		err = errMayHaveRun
 	}
 	return err
+}
+
+// unseen tells whether the exit code is one that an engine says which was down when the container ended: it
+// has then the time of its return for that of the end. A 0 that was recorded before the engine was lost, or after
+// it answered again, is true.
+func (f *following) unseen(s dockerapi.State) bool {
+	if !f.gap || s.ExitCode == nil {
+		return false
+	}
+	return *s.ExitCode == exitUnknown || *s.ExitCode == 0 && !s.FinishedAt.Before(f.gapAt) && s.FinishedAt.UnixNano() <= f.pool.engine.back.Load()
 }
 
 // sameEngine tells whether the engine is surely the process that created the container, so that it has
@@ -255,7 +268,9 @@ func (f *following) survive(err error) error {
 			f.cut = err
 		}
 		f.pool.engine.lost(err)
-		f.gap = true
+		if !f.gap {
+			f.gap, f.gapAt = true, time.Now()
+		}
 		return f.pool.engine.wait(f.ctx)
 	case f.startedAt.IsZero():
 		return err

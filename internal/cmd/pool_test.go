@@ -382,6 +382,64 @@ func TestExitUnknown(t *testing.T) {
 	})
 }
 
+// TestExitZeroUnseen: nor is a 0 that was recorded when the engine came back; one from before is true, as is any
+// other code, and what a wait tells that has lived through the end.
+func TestExitZeroUnseen(t *testing.T) {
+	for _, adopted := range []bool{false, true} {
+		for _, tt := range []struct {
+			code    int
+			before  bool // the end was recorded before the engine was lost
+			runs    bool // the engine finds it running again
+			unknown bool
+		}{
+			{0, false, false, true},
+			{0, true, false, false},
+			{0, false, true, false},
+			{3, false, false, false},
+			{255, true, false, true},
+		} {
+			onBench(t, nil, func(b *bench) {
+				var d *delivery
+				var c *fakeContainer
+				if adopted {
+					c = b.leave("web", "running", identify(Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).labels(true))
+					time.Sleep(time.Minute)
+				} else {
+					d = b.send("m", "id", false, wait)
+					c = b.docker.named(t, "web")
+				}
+				end := time.Now()
+				time.Sleep(time.Minute)
+				b.docker.die()
+				if adopted {
+					b.pool.engine.lost(errDial)
+				}
+				time.Sleep(time.Minute)
+				if !tt.runs {
+					c.exit(tt.code)
+				}
+				if tt.before {
+					c.State.FinishedAt = end
+				}
+				b.docker.revive()
+				time.Sleep(time.Minute)
+				if adopted {
+					d = b.send("m", "id", true, wait)
+				}
+				if tt.runs {
+					c.exit(tt.code)
+				}
+				time.Sleep(time.Minute)
+				r := b.result()
+				if r.Adopted != adopted || (r.ExitCode == nil) != tt.unknown || (r.Status == Errored) != tt.unknown ||
+					len(d.verdicts) != 1 || (d.verdicts[0] == DeadLetter) != tt.unknown {
+					t.Errorf("%+v, adopted %v: result %+v, settled %v", tt, adopted, r, d.verdicts)
+				}
+			})
+		}
+	}
+}
+
 // TestExitAfterOutage: an engine that was only out of reach knows all of a container.
 func TestExitAfterOutage(t *testing.T) {
 	onBench(t, nil, func(b *bench) {

@@ -176,8 +176,8 @@ func (r *Result) exit(s dockerapi.State, asked bool, late time.Duration) {
 	}
 }
 
-// exitUnknown is what an engine says of a container that ended while the engine was down, where it
-// could not learn how.
+// exitUnknown is what an engine says, where it does not say 0, of a container that ended while the engine was
+// down, where it could not learn how.
 const exitUnknown = 255
 
 const exitUnseen = "the engine was down when the container ended, and does not know its exit code"
