@@ -624,7 +624,7 @@ func underLoad(t *testing.T, fault func(l *lab)) {
 		switch {
 		case r.Status == cmd.Succeeded && r.Stdout == "begin\nend\n" && !r.Incomplete:
 		case r.Status == cmd.Succeeded && r.Incomplete && l.killed: // what it wrote while the engine was down
-		case r.Status == cmd.Failed && r.Reason == cmd.ReasonKilled: // with its engine
+		case r.Status == cmd.Failed && r.ExitCode != nil && *r.ExitCode > 128: // with its engine
 		case r.Status == cmd.Errored && r.Reason == cmd.ReasonEngine && l.killed: // nobody knows its exit
 			unknown++
 		default:

@@ -95,7 +95,9 @@ func (r *textReporter) Result(res cmd.Result) error {
 	if name == "" {
 		name = res.Job
 	}
-	return result(r.write(func(b *bytes.Buffer) { prefixed(b, printable(name), []byte("Error: "+printable(oneLine(res.Error)))) }))
+	return result(r.write(func(b *bytes.Buffer) {
+		prefixed(b, printable(name), []byte(errorWord(res)+printable(oneLine(res.Error))))
+	}))
 }
 
 // result is the error of a result that was written with err. A full disk may have room again for the
@@ -189,4 +191,12 @@ func (r *jsonReporter) Output(o cmd.Output) error {
 
 func (r *jsonReporter) Result(res cmd.Result) error {
 	return result(r.write(func(b *bytes.Buffer) { b.Write(res.JSON()) }))
+}
+
+// errorWord stands before why a job did not end by itself with success.
+func errorWord(r cmd.Result) string {
+	if r.Status == cmd.Stopped {
+		return ""
+	}
+	return "Error: "
 }

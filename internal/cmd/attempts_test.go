@@ -290,7 +290,7 @@ func TestRetryOverran(t *testing.T) {
 	}{
 		{61 * time.Second, 137, false, ReasonTimeout},
 		{61 * time.Second, 143, false, ReasonTimeout},
-		{59 * time.Second, 137, false, ReasonKilled},
+		{59 * time.Second, 137, false, ReasonExit},
 		{61 * time.Second, 1, false, ReasonExit},
 		{61 * time.Second, 137, true, ReasonOOM},
 	} {

@@ -29,7 +29,7 @@ func TestJobRef(t *testing.T) {
 			if r := b.record.results[0]; r.Command != "stop" && r.Command != "run" || r.ContainerName == "" {
 				t.Errorf("result %+v", r)
 			}
-			d.want(Ack, ReasonExit)
+			d.want(Ack, "")
 		})
 	})
 	t.Run("between create and start", func(t *testing.T) {
@@ -42,7 +42,7 @@ func TestJobRef(t *testing.T) {
 				time.Sleep(time.Second)
 				synctest.Wait()
 				end.want(Ack, "")
-				d.want(Ack, ReasonExit)
+				d.want(Ack, "")
 			})
 		}
 	})
@@ -58,7 +58,7 @@ func TestJobRef(t *testing.T) {
 			}
 			b.send("m", "waits", true, sleeper).want(Ack, "") // settled lately
 			b.command(stop("first")).want(Ack, "")
-			first.want(Ack, ReasonExit)
+			first.want(Ack, "")
 		})
 	})
 	t.Run("not here yet", func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestJobRefAtWork(t *testing.T) {
 		b.send("m", "second", false, sleeper)
 		exec := b.send("m", "exec", false, `{"Dockercmd":"exec","Job":"second","Cmd":["ls"],"Options":{"Detach":true}}`)
 		b.command(`{"Dockercmd":"kill","Job":"first"}`)
-		first.want(Ack, ReasonExit)
+		first.want(Ack, "")
 		exec.unsettled() // behind the one place
 		b.command(`{"Dockercmd":"kill","Job":"second"}`)
 		if len(exec.verdicts) != 1 { // the container is about to go, or has gone
@@ -166,7 +166,7 @@ func TestCancelExec(t *testing.T) {
 		b.command(`{"Dockercmd":"kill","Job":"exec"}`).want(Ack, "")
 		exec.want(Ack, ReasonCancelled)
 		b.command(`{"Dockercmd":"kill","Job":"first"}`)
-		first.want(Ack, ReasonExit)
+		first.want(Ack, "")
 	})
 }
 
@@ -197,7 +197,7 @@ func TestCancelsOnlyWhatIsToCome(t *testing.T) {
 		b.leave("web", "running", labels)
 		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(Ack, "")
 		b.attempt = 1
-		b.send("m", "id", true, retried).want(Ack, ReasonKilled)
+		b.send("m", "id", true, retried).want(Ack, ReasonExit)
 		if r := b.result(); !r.Adopted || r.ExitCode == nil {
 			t.Errorf("result %+v", r)
 		}
@@ -229,10 +229,10 @@ func TestControl(t *testing.T) {
 			}
 		}
 		b.command(`{"Dockercmd":"kill","Job":"first"}`)
-		first.want(Ack, ReasonExit)
+		first.want(Ack, "")
 		waits.unsettled()
 		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(Ack, "")
-		waits.want(Ack, ReasonExit)
+		waits.want(Ack, "")
 	})
 }
 
@@ -249,7 +249,7 @@ func TestControlWaitsForWhatHasBegun(t *testing.T) {
 		close(b.docker.holdPull)
 		synctest.Wait()
 		stop.want(Ack, "")
-		first.want(Ack, ReasonExit)
+		first.want(Ack, "")
 	})
 }
 

@@ -30,6 +30,7 @@ type Docker interface {
 	WaitContainer(ctx context.Context, id string, cond dockerapi.Condition) (join func() (dockerapi.ExitStatus, error), err error)
 	AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (join func() error, err error)
 	RemembersCreation(ctx context.Context, c dockerapi.Container) (bool, error)
+	RemembersKill(ctx context.Context, c dockerapi.Container, signal int) (bool, error)
 	ContainerLogs(ctx context.Context, id string, o dockerapi.LogsOptions) (join func() error, err error)
 	ConnectNetwork(ctx context.Context, network, id string, e dockerapi.EndpointSettings) error
 	CreateExec(ctx context.Context, containerID string, cfg dockerapi.ExecConfig) (id string, err error)

@@ -124,7 +124,7 @@ func (e *Exec) do(t *task) (Result, func() error, error) {
 	}
 	r.output(out, missed)
 	if r.Status == Succeeded {
-		r.exit(dockerapi.State{ExitCode: end.ExitCode}, true, 0)
+		r.exit(dockerapi.State{ExitCode: end.ExitCode}, false, false, 0)
 	}
 	return r, nil, nil
 }

@@ -48,6 +48,7 @@ type fakeContainer struct {
 	log    []chunk
 	born   int // how often the engine had died by then
 	exec   *fakeExec
+	killed int // the signal that somebody had the engine send
 }
 
 type chunk struct{ stream, data string }
@@ -261,6 +262,16 @@ func (f *fakeDocker) RemembersCreation(ctx context.Context, c dockerapi.Containe
 	}
 	own, err := f.find(c.ID)
 	return err == nil && own.born == f.deaths, nil
+}
+
+func (f *fakeDocker) RemembersKill(ctx context.Context, c dockerapi.Container, signal int) (bool, error) {
+	err := f.enter(ctx, "events", "")
+	defer f.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
+	own, err := f.find(c.ID)
+	return err == nil && own.killed == signal, nil
 }
 
 // until blocks until done, called with the mutex held, or the engine's death or the context's end.

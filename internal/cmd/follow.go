@@ -60,12 +60,17 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 		}
 		return res, nil, nil
 	}
-	res.exit(state, t.endAsked.Load() > 0, f.overdue)
+	asked := t.endAsked.Load() > 0
+	killed, err := f.killed(state, asked)
+	if err != nil {
+		return Result{}, nil, err
+	}
+	res.exit(state, asked, killed, f.overdue)
 	if f.unseen(state) {
 		res.unknown(exitUnseen)
 	}
 	if r.Retry != nil {
-		r.Retry.attempts(&res, t.attempt, t.endAsked.Load() > 0)
+		r.Retry.attempts(&res, t.attempt, asked)
 	}
 	if r.Remove {
 		return res, func() error { return t.discard(id, false) }, nil
@@ -189,6 +194,22 @@ func (f *following) mayStart(c dockerapi.Container) error {
 		err = errMayHaveRun
 	}
 	return err
+}
+
+// killed tells whether the engine was asked to send the signal that the exit code names. Its error is final.
+func (f *following) killed(s dockerapi.State, asked bool) (killed bool, err error) {
+	if asked || f.overdue > 0 || s.OOMKilled || s.ExitCode == nil || *s.ExitCode <= 128 || s.FinishedAt.IsZero() {
+		return false, nil
+	}
+	err = f.try(func() (err error) {
+		killed, err = f.pool.Docker.RemembersKill(f.ctx, dockerapi.Container{ID: f.id, State: s}, *s.ExitCode-128)
+		return err
+	})
+	if err != nil && !final(err) {
+		f.log.Debug("the engine does not tell what it was asked", "container", f.name, "error", err)
+		return false, nil
+	}
+	return killed, err
 }
 
 // unseen tells whether the exit code is one that an engine says which was down when the container ended: it
@@ -329,6 +350,7 @@ func (f *following) listen(begin bool) error {
 		<-drained
 		return end.err
 	}
+	f.hasEnded.Store(true)
 	if end.code != nil {
 		f.exit, f.gap = end.code, false
 	}

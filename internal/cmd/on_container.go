@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -83,7 +84,7 @@ func (t *task) onceMore(call func() error, done func(err error) bool) func() err
 
 // askEnd asks for the end of a container by call, which is then no surprise to the run that has it.
 func (t *task) askEnd(id string, call func() error) error {
-	runs := t.pool.jobs.runs(id)
+	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool { return r.hasEnded.Load() })
 	for _, r := range runs {
 		r.endAsked.Add(1)
 	}

@@ -115,11 +115,14 @@ func TestRunEnds(t *testing.T) {
 		{"exit 0", func(b *bench, c *fakeContainer) { c.exit(0) }, Succeeded, "", 0},
 		{"exit 3", func(b *bench, c *fakeContainer) { c.exit(3) }, Failed, ReasonExit, 3},
 		{"its own segfault", func(b *bench, c *fakeContainer) { c.exit(139) }, Failed, ReasonExit, 139},
-		{"killed from without", func(b *bench, c *fakeContainer) { c.exit(137) }, Failed, ReasonKilled, 137},
+		{"killed from without", func(b *bench, c *fakeContainer) { c.killed = 9; c.exit(137) }, Failed, ReasonKilled, 137},
+		{"another signal from without", func(b *bench, c *fakeContainer) { c.killed = 1; c.exit(137) }, Failed, ReasonExit, 137},
+		{"its own exit 137", func(b *bench, c *fakeContainer) { c.exit(137) }, Failed, ReasonExit, 137},
+		{"its own exit 130", func(b *bench, c *fakeContainer) { c.exit(130) }, Failed, ReasonExit, 130},
 		{"out of memory", func(b *bench, c *fakeContainer) { c.State.OOMKilled = true; c.exit(137) }, Failed, ReasonOOM, 137},
 		{"stopped by a message", func(b *bench, c *fakeContainer) {
 			b.send("stop", "", false, `{"Dockercmd":"stop","Container":"web"}`).want(Ack, "")
-		}, Failed, ReasonExit, 143},
+		}, Stopped, "", 143},
 		{"over its time", func(b *bench, c *fakeContainer) { time.Sleep(time.Hour + time.Second) }, Failed, ReasonTimeout, 143},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -848,7 +851,7 @@ func TestStopAndRemove(t *testing.T) {
 				if b.docker.count() > 0 {
 					b.docker.named(t, "web").exit(0)
 				} else {
-					run.want(Ack, ReasonExit) // its end was asked for
+					run.want(Ack, "") // its end was asked for
 				}
 			})
 		})
@@ -866,8 +869,8 @@ func TestOrderOnOneName(t *testing.T) {
 		again.unsettled()
 		// A stop of another container overtakes the runs that wait.
 		b.send("overtakes", "5", false, `{"Dockercmd":"stop","Container":"other"}`).want(Ack, "")
-		other.want(Ack, ReasonExit)
-		run.want(Ack, ReasonExit)
+		other.want(Ack, "")
+		run.want(Ack, "")
 		stop.want(Ack, "")
 		time.Sleep(time.Minute)
 		again.want(Ack, "")
@@ -899,7 +902,7 @@ func TestSameNameAgainAndAgain(t *testing.T) {
 			t.Errorf("took %v", took)
 		}
 		for i, d := range all {
-			d.want(Ack, []string{ReasonExit, "", ""}[i%3])
+			d.want(Ack, []string{"", "", ""}[i%3])
 		}
 	})
 }

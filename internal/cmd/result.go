@@ -13,6 +13,7 @@ type Status string
 
 const (
 	Succeeded Status = "succeeded" // done as asked
+	Stopped   Status = "stopped"   // ended because a message asked for it
 	Failed    Status = "failed"    // the engine did it, and it ended badly: exit not 0, OOM, no such container
 	Refused   Status = "refused"   // the message was never carried out: not valid, or forbidden
 	Errored   Status = "error"     // the engine could not do it
@@ -74,7 +75,7 @@ func verdict(r Result) Verdict {
 	switch {
 	case r.Retrying:
 		return TryAgain
-	case r.Status == Succeeded, r.Status == Failed && !r.spent, r.Reason == ReasonCancelled:
+	case r.Status == Succeeded, r.Status == Stopped, r.Status == Failed && !r.spent, r.Reason == ReasonCancelled:
 		return Ack
 	}
 	return DeadLetter
@@ -141,8 +142,9 @@ func (r *Result) fail(err error) {
 	}
 }
 
-// exit fills in how a container ended. asked: a message asked for its end; late: its time was up.
-func (r *Result) exit(s dockerapi.State, asked bool, late time.Duration) {
+// exit fills in how a program ended. asked: a message asked for its end; killed: the engine was asked, by no message
+// here, to send the signal that its exit code names; late: its time was up. A code above 128 by itself is only a code.
+func (r *Result) exit(s dockerapi.State, asked, killed bool, late time.Duration) {
 	r.ExitCode, r.OOMKilled = s.ExitCode, s.OOMKilled
 	if !s.StartedAt.IsZero() {
 		r.StartedAt = new(s.StartedAt.UTC())
@@ -159,17 +161,16 @@ func (r *Result) exit(s dockerapi.State, asked bool, late time.Duration) {
 	case late > 0:
 		r.Status, r.Reason = Failed, ReasonTimeout
 		r.Error = fmt.Sprintf("stopped after %v, the longest it may run (exit code %d)", late, code)
+	case asked:
+		r.Status, r.Error = Stopped, fmt.Sprintf("stopped as a message asked (exit code %d)", code)
 	case code == 0:
 		r.Status = Succeeded
 	case s.OOMKilled:
 		r.Status, r.Reason = Failed, ReasonOOM
 		r.Error = fmt.Sprintf("killed for want of memory (exit code %d)", code)
-	case !asked && outsideSignal(code-128):
+	case killed:
 		r.Status, r.Reason = Failed, ReasonKilled
 		r.Error = fmt.Sprintf("ended by signal %d, which no message here asked for (exit code %d)", code-128, code)
-	case asked && outsideSignal(code-128):
-		r.Status, r.Reason = Failed, ReasonExit
-		r.Error = fmt.Sprintf("ended as a message asked (exit code %d)", code)
 	default:
 		r.Status, r.Reason = Failed, ReasonExit
 		r.Error = fmt.Sprintf("exited with code %d", code)

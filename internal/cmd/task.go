@@ -46,6 +46,7 @@ type task struct {
 
 	again     atomic.Bool            // a delivery was marked as redelivered
 	endAsked  atomic.Int32           // how many messages asked for the end of the container, and were not refused
+	hasEnded  atomic.Bool            // the container has ended: what asks for that now has not brought it about
 	stopped   atomic.Bool            // a message's stop of the container succeeded
 	container atomic.Pointer[string] // the container's id, once known
 	leaves    atomic.Bool            // the container has ended, and is to be removed

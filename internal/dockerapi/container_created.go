@@ -18,7 +18,27 @@ import (
 //
 // API: GET /events.
 func (c *Client) RemembersCreation(ctx context.Context, ctr Container) (bool, error) {
-	filters, err := json.Marshal(map[string][]string{"container": {ctr.ID}, "event": {"create"}})
+	return c.remembers(ctx, ctr, "create",
+		// By the engine's clock. What lies behind it is answered at once, and
+		// the answer ends there.
+		strconv.FormatInt(ctr.Created.Unix()-1, 10), strconv.FormatInt(ctr.Created.Add(creationTakes).Unix(), 10),
+		func(map[string]string) bool { return true })
+}
+
+// RemembersKill tells whether the engine was asked, by whomever, to send that
+// signal to a container that has ended, as far as it remembers: its last 256
+// events. A signal that did not come by the engine is unknown to it.
+//
+// API: GET /events.
+func (c *Client) RemembersKill(ctx context.Context, ctr Container, signal int) (bool, error) {
+	return c.remembers(ctx, ctr, "kill",
+		strconv.FormatInt(ctr.State.StartedAt.Unix(), 10), strconv.FormatInt(ctr.State.FinishedAt.Unix()+1, 10),
+		func(attributes map[string]string) bool { return attributes["signal"] == strconv.Itoa(signal) })
+}
+
+// remembers tells whether the engine has an event of a container in memory.
+func (c *Client) remembers(ctx context.Context, ctr Container, action, since, until string, is func(attributes map[string]string) bool) (bool, error) {
+	filters, err := json.Marshal(map[string][]string{"container": {ctr.ID}, "event": {action}})
 	if err != nil {
 		return false, err
 	}
@@ -27,10 +47,8 @@ func (c *Client) RemembersCreation(ctx context.Context, ctr Container) (bool, er
 		method: http.MethodGet, path: "/events",
 		query: url.Values{
 			"filters": {string(filters)},
-			// By the engine's clock. What lies behind it is answered at once, and
-			// the answer ends there.
-			"since": {strconv.FormatInt(ctr.Created.Unix()-1, 10)},
-			"until": {strconv.FormatInt(ctr.Created.Add(creationTakes).Unix(), 10)},
+			"since":   {since},
+			"until":   {until},
 		},
 		want: []int{http.StatusOK}, limit: c.limits.header,
 	}
@@ -41,16 +59,23 @@ func (c *Client) RemembersCreation(ctx context.Context, ctr Container) (bool, er
 		return false, err
 	}
 	defer s.close()
-	var event struct{ Action string }
-	switch err := json.NewDecoder(io.LimitReader(s.body, maxErrorBody)).Decode(&event); {
-	case err == nil:
-		return event.Action == "create", nil
-	case err == io.EOF:
-		return false, nil
-	case limited.Err() != nil && ctx.Err() == nil: // its clock is behind
-		return false, nil
-	default:
-		return false, s.broken(err)
+	events := json.NewDecoder(io.LimitReader(s.body, maxErrorBody))
+	for {
+		var event struct {
+			Action string
+			Actor  struct{ Attributes map[string]string }
+		}
+		switch err := events.Decode(&event); {
+		case err == nil && event.Action == action && is(event.Actor.Attributes):
+			return true, nil
+		case err == nil:
+		case err == io.EOF:
+			return false, nil
+		case limited.Err() != nil && ctx.Err() == nil: // its clock is behind
+			return false, nil
+		default:
+			return false, s.broken(err)
+		}
 	}
 }
 
