@@ -1405,3 +1405,30 @@ func TestReplyApart(t *testing.T) {
 		})
 	}
 }
+
+// A job queue that is missing leaves no queue behind.
+func TestNothingDeclaredForMissingQueue(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	for _, role := range []string{"control", "dead", "results"} {
+		q := p.name()
+		other := q + "." + role
+		t.Cleanup(func() { p.delete(other) })
+		runs(t, q, ErrNoQueue, q, func(c *Config) {
+			c.DeadLetter, c.Control = "", q+".control"
+			switch role {
+			case "dead":
+				c.DeadLetter = other
+			case "results":
+				c.Results = other
+			}
+		})
+		ch, err := p.conn.Channel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ch.QueueDeclarePassive(other, true, false, false, false, nil); err == nil {
+			t.Errorf("%s was made", other)
+		}
+	}
+}

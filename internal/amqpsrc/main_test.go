@@ -297,7 +297,11 @@ func start(t testing.TB, queue string, change func(*Config)) *rig {
 	r.source = New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel
-	go func() { r.ended <- r.source.Run(ctx, r.jobs, nil) }()
+	var control chan cmd.Job
+	if cfg.Control != "" {
+		control = make(chan cmd.Job)
+	}
+	go func() { r.ended <- r.source.Run(ctx, r.jobs, control) }()
 	t.Cleanup(func() {
 		r.stop()
 		go func() {

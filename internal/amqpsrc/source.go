@@ -63,7 +63,9 @@ type Source struct {
 	// Only Run uses these.
 	worked bool // a session has consumed: from now on everything is waited out
 
-	control *Source // of the control queue; nil: there is none
+	control *Source       // of the control queue; nil: there is none
+	found   chan struct{} // closed once the job queue is known to exist
+	finding sync.Once
 
 	looks chan look     // see Quiet
 	quit  chan struct{} // closed by Close: the session that lingers is to end
@@ -91,6 +93,7 @@ func New(cfg Config) *Source {
 		report: reporter{log: cfg.Log, lost: "broker unreachable, waiting", back: "broker is back"},
 		looks:  make(chan look),
 		quit:   make(chan struct{}),
+		found:  make(chan struct{}),
 	}
 	s.dialer = newDialer(cfg)
 	s.publisher = newPublisher(s.dialer, &s.cfg)
@@ -151,6 +154,14 @@ func (s *Source) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
 	defer cancel()
 	controlled := make(chan error, 1)
 	go func() {
+		// Not before: a job queue that was mistyped must leave no control queue behind.
+		select {
+		case <-s.found:
+		case <-ctx.Done():
+			close(control)
+			controlled <- nil
+			return
+		}
 		err := s.control.run(ctx, control)
 		if err != nil {
 			cancel()
@@ -244,6 +255,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 		return err
 	}
 	if !s.cfg.controls {
+		s.finding.Do(func() { close(s.found) })
 		if err := s.startPublisher(ctx); err != nil {
 			sess.end(s.dialer, true)
 			return err
