@@ -1406,6 +1406,39 @@ func TestReplyApart(t *testing.T) {
 	}
 }
 
+// A stream is refused in each role, also by a user who may create nothing.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q, stream := p.queue("classic"), p.queue("stream")
+	for name, change := range map[string]func(*Config){
+		"jobs":             func(c *Config) { c.Queue, c.DeadLetter = stream, q+".dead" },
+		"jobs, declared":   func(c *Config) { c.Queue, c.DeadLetter, c.Declare = stream, q+".dead", "quorum" },
+		"dead":             func(c *Config) { c.DeadLetter = stream },
+		"control":          func(c *Config) { c.Control = stream },
+		"results":          func(c *Config) { c.Results = stream },
+		"results, declare": func(c *Config) { c.Results, c.Declare = stream, "classic" },
+	} {
+		t.Run(name, func(t *testing.T) { runs(t, q, ErrStream, fmt.Sprintf("queue %q is a stream", stream), change) })
+	}
+}
+
+// A queue that is made again as a stream is waited out, and nothing is taken from it.
+func TestStreamLater(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	r := start(t, q, nil)
+	r.log.wait(t, "taking messages")
+	p.delete(q)
+	p.declare(q, "stream")
+	r.log.wait(t, "is a stream")
+	p.delete(q)
+	p.declare(q, "classic")
+	p.fill(q, 1, 1)
+	settle(t, r.take("1")[0], cmd.Ack)
+}
+
 // A job queue that is missing leaves no queue behind.
 func TestNothingDeclaredForMissingQueue(t *testing.T) {
 	t.Parallel()

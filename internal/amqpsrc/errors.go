@@ -24,12 +24,15 @@ var (
 	ErrNoDeadLetter = errors.New("no dead-letter queue")
 	ErrNoControl    = errors.New("no control queue")
 	ErrNoResults    = errors.New("no results queue")
+	ErrStream       = errors.New("is a stream, which keeps no jobs")
 	ErrChannels     = errors.New("too few channels")
 	ErrNotAMQP      = errors.New("what answers there does not speak AMQP")
 )
 
 func fatal(err error) bool {
-	for _, kind := range []error{ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrChannels, ErrNotAMQP} {
+	for _, kind := range []error{
+		ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrStream, ErrChannels, ErrNotAMQP,
+	} {
 		if errors.Is(err, kind) {
 			return true
 		}

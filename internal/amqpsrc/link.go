@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -336,24 +337,44 @@ func (d *dialer) abortAll() {
 	}
 }
 
-// declare makes sure that a queue exists. Without arguments it only looks; else the queue is created,
-// durable, where it is missing, and one that is there with other arguments is used as it is.
+// declare makes sure that a queue exists and is no stream. Without arguments it only looks; else the queue is
+// created, durable, where it is missing, and one that is there with other arguments is used as it is.
 func (l *link) declare(queue string, args amqp.Table) (note string, err error) {
-	look := func() error {
-		return l.on(func(ch *amqp.Channel) error {
-			_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the flags are not looked at
-			if code(err) == amqp.AccessRefused {
-				// RabbitMQ 4.2.6 and 4.3.0 want the configure permission for a look. What is then
-				// done with the queue will tell whether it is there.
-				return errSkip
-			}
-			return err
-		})
+	typed := false // the broker has said that the type is that of args
+	if args != nil {
+		err = l.create(queue, args)
+		note = reasonOf(err, amqp.PreconditionFailed)
+		typed = err == nil
 	}
-	if args == nil {
-		return "", look()
+	switch {
+	case typed:
+		return "", nil
+	case strings.Contains(note, "current is 'stream'"):
+		return "", fmt.Errorf("queue %q %w", queue, ErrStream)
+	case err != nil && note == "" && code(err) != amqp.AccessRefused:
+		return "", err
 	}
-	err = l.on(func(ch *amqp.Channel) error {
+	// Without the permission to create it the queue is as good, if it is there.
+	missing := l.look(queue)
+	if missing == nil {
+		missing = l.noStream(queue)
+	}
+	if err != nil && note == "" && isNoQueue(missing) {
+		return "", err
+	}
+	return note, missing
+}
+
+// reasonOf returns the broker's words of an error with that code, and "" for all others.
+func reasonOf(err error, want int) string {
+	if code(err) != want {
+		return ""
+	}
+	return reason(err)
+}
+
+func (l *link) create(queue string, args amqp.Table) error {
+	return l.on(func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclare(queue,
 			true,  // durable
 			false, // autoDelete
@@ -362,14 +383,34 @@ func (l *link) declare(queue string, args amqp.Table) (note string, err error) {
 			args)
 		return err
 	})
-	switch code(err) {
-	case amqp.PreconditionFailed:
-		return reason(err), look()
-	case amqp.AccessRefused:
-		// Without the permission to create it the queue is as good, if it is there.
-		if missing := look(); !isNoQueue(missing) {
-			return "", missing
+}
+
+// look is an error if the queue does not exist.
+func (l *link) look(queue string) error {
+	return l.on(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the flags are not looked at
+		if code(err) == amqp.AccessRefused {
+			// RabbitMQ 4.2.6 and 4.3.0 want the configure permission for a look. What is then
+			// done with the queue will tell whether it is there.
+			return errSkip
 		}
+		return err
+	})
+}
+
+// noStream is an error if the queue is a stream. A look does not tell the type. A consumer with an offset and
+// without a prefetch is refused by every type, each in its own words, so nothing is ever delivered (seen on 3.10
+// and 4.0). That needs the read permission; without it the type stays unknown.
+func (l *link) noStream(queue string) error {
+	err := l.on(func(ch *amqp.Channel) error {
+		_, err := ch.Consume(queue, "", false, false, false, false, amqp.Table{"x-stream-offset": "last"})
+		return err
+	})
+	switch {
+	case strings.Contains(reasonOf(err, amqp.PreconditionFailed), "prefetch count is not set"):
+		return fmt.Errorf("queue %q %w", queue, ErrStream)
+	case isNoQueue(err), code(err) == 0:
+		return err
 	}
-	return "", err
+	return nil
 }

@@ -48,7 +48,7 @@ func (r *reporter) failAt(level slog.Level, err error) {
 			"goes on. Raise consumer_timeout on the broker above your longest job")
 	}
 	switch {
-	case errors.Is(err, ErrNoQueue), errors.Is(err, ErrForbidden), errors.Is(err, ErrNoDeadLetter), errors.Is(err, errCancelled):
+	case errors.Is(err, ErrNoQueue), errors.Is(err, ErrForbidden), errors.Is(err, ErrNoDeadLetter), errors.Is(err, ErrStream), errors.Is(err, errCancelled):
 		msg = "queue unavailable, waiting"
 	case errors.Is(err, ErrLogin), errors.Is(err, ErrVhost):
 		msg = "broker refuses the login, waiting"

@@ -69,7 +69,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		note, err := l.declare(queue, args)
 		if err != nil {
 			err = explainQueue(err, queue, fmt.Sprintf("configure permission on queue %q, to create it", queue))
-			if s.cfg.controls && fatal(err) {
+			if s.cfg.controls && fatal(err) && !errors.Is(err, ErrStream) {
 				err = fmt.Errorf("%w: %w", ErrNoControl, err)
 			}
 			return err
