@@ -874,8 +874,15 @@ func TestDeclare(t *testing.T) {
 			q := p.name()
 			r := start(t, q, func(c *Config) { c.Declare = kind })
 			r.log.wait(t, "taking messages")
-			p.declare(q, kind) // fails where it is not the same
-			p.declare(q+".dead", kind)
+			for _, name := range []string{q, q + ".dead"} { // fails where it is not the same
+				args := amqp.Table{"x-queue-type": kind}
+				if v, _ := p.conn.Properties["version"].(string); kind == "quorum" && !strings.HasPrefix(v, "3.") {
+					args["x-delivery-limit"] = int32(-1)
+				}
+				if _, err := p.ch.QueueDeclare(name, true, false, false, false, args); err != nil {
+					t.Fatal(err)
+				}
+			}
 			p.fill(q, 1, 1)
 			settle(t, r.next(), cmd.Ack)
 			if err := r.end(); err != nil {
@@ -1463,5 +1470,34 @@ func TestNothingDeclaredForMissingQueue(t *testing.T) {
 		if _, err := ch.QueueDeclarePassive(other, true, false, false, false, nil); err == nil {
 			t.Errorf("%s was made", other)
 		}
+	}
+}
+
+// No return of a message is too many for a quorum queue that we declare, and the 15th is warned about.
+func TestNoDeliveryLimit(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.name()
+	r := start(t, q, func(c *Config) { c.Declare = "quorum" })
+	r.log.wait(t, "taking messages")
+	p.fill(q, 1, 1)
+	for range 30 {
+		settle(t, r.take("1")[0], cmd.Requeue)
+	}
+	settle(t, r.take("1")[0], cmd.Ack)
+	if n := r.log.count("returned often"); n != 1 {
+		t.Errorf("%d warnings, want 1", n)
+	}
+}
+
+// A quorum queue without the argument, as earlier versions made it, is used without a word.
+func TestDeliveryLimitOfEarlierQueue(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("quorum")
+	r := start(t, q, func(c *Config) { c.Declare = "quorum" })
+	r.log.wait(t, "taking messages")
+	if r.log.count("other arguments") != 0 {
+		t.Errorf("a warning for a queue of ours:\n%s", r.log)
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -342,7 +344,16 @@ func (d *dialer) abortAll() {
 func (l *link) declare(queue string, args amqp.Table) (note string, err error) {
 	typed := false // the broker has said that the type is that of args
 	if args != nil {
-		err = l.create(queue, args)
+		err = errNoLimit
+		if l.unlimits() && args[amqp.QueueTypeArg] == amqp.QueueTypeQuorum {
+			without := maps.Clone(args)
+			without["x-delivery-limit"] = int32(-1)
+			err = l.create(queue, without)
+		}
+		if err == errNoLimit || code(err) == amqp.PreconditionFailed {
+			// Also a queue that an earlier version made, without the argument.
+			err = l.create(queue, args)
+		}
 		note = reasonOf(err, amqp.PreconditionFailed)
 		typed = err == nil
 	}
@@ -363,6 +374,18 @@ func (l *link) declare(queue string, args amqp.Table) (note string, err error) {
 		return "", err
 	}
 	return note, missing
+}
+
+// errNoLimit is in place of the answer to a declare that was not made.
+var errNoLimit = errors.New("no delivery limit to take off")
+
+// unlimits tells whether x-delivery-limit -1 means that there is no limit. RabbitMQ 3 drops a message at its first
+// return then.
+func (l *link) unlimits() bool {
+	version, _ := l.Properties["version"].(string)
+	major, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && n >= 4
 }
 
 // reasonOf returns the broker's words of an error with that code, and "" for all others.

@@ -40,6 +40,9 @@ type session struct {
 	batch  *fenceBatch // those that wait for the next fence; guarded by mu
 }
 
+// nearLimit is how many returns of a message are warned about, once: 5 before the default limit.
+const nearLimit = 15
+
 // over tells whether the session has ended.
 func (s *session) over() bool {
 	select {
@@ -140,6 +143,10 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 			}
 			if d.Headers[unreadableHeader] != nil {
 				s.log.Warn("a message's headers cannot be read; it is taken without them", "message_id", d.MessageId)
+			}
+			if n, _ := d.Headers["x-delivery-count"].(int64); n == nearLimit {
+				s.log.Warn("a message was returned often; the broker drops it at the queue's delivery limit, if that has one (20 by default since RabbitMQ 4.0)",
+					"message_id", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "set delivery-limit -1 by a policy")
 			}
 			next = []amqp.Delivery{d}
 			s.taken++
