@@ -14,7 +14,7 @@ import (
 
 // TestOneContainer: a reference is the container that the engine says it is, and no other.
 func TestOneContainer(t *testing.T) {
-	const retrying = `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Name":"job","Attach":["STDOUT"],"Retry":{"Max":1,"On":["killed"]}}}`
+	const retrying = `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Name":"job","Attach":["STDOUT"],"Retry":{"Max":1,"On":["exit"]}}}`
 	for _, command := range []string{
 		`{"Dockercmd":"stop","Container":%q}`, `{"Dockercmd":"kill","Container":%q}`, `{"Dockercmd":"remove","Container":%q,"Options":{"Force":true}}`,
 	} {
@@ -34,7 +34,7 @@ func TestOneContainer(t *testing.T) {
 				}
 				own.exit(137)
 				synctest.Wait()
-				if job.want(Ack, ReasonKilled); len(job.agains) != 1 {
+				if job.want(Ack, ReasonExit); len(job.agains) != 1 {
 					t.Errorf("%s %s: the job is not tried again", command, ref)
 				}
 			})
