@@ -43,7 +43,7 @@ func TestOneContainer(t *testing.T) {
 			job := b.send("m", "one", false, retrying)
 			id := b.docker.named(t, "job").ID
 			b.send("end", "two", false, fmt.Sprintf(command, id[:len(id)-2])).want(Ack, "")
-			if job.want(Ack, ReasonExit); b.result().Retrying {
+			if job.want(Ack, ""); b.result().Retrying {
 				t.Errorf("%s: the job is tried again", command)
 			}
 		})
