@@ -103,7 +103,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 			if errors.Is(err, flag.ErrHelp) {
 				return nil, errHelp
 			}
-			return nil, usageError(flagError(err), "docker-dispatch -h lists the options")
+			return nil, usageError(flagError(fs, err), "docker-dispatch -h lists the options")
 		}
 		if fs.NArg() == 0 {
 			break
@@ -157,8 +157,12 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 	}
 	docker, amqp := getenv("DOCKER_HOST"), getenv("AMQP_URL")
 	if len(given) > 0 && given[0] != "" && given[0] != "localhost" && !strings.ContainsAny(given[0], "./:@") {
-		return usageError(fmt.Sprintf("%q is no command, and no address", given[0]),
-			"the commands are run, send, check, dead and help; the address of a host with such a name is tcp://"+given[0])
+		names := []string{"run", "send", "check", "dead", "help"}
+		hint := "the commands are run, send, check, dead and help; the address of a host with such a name is tcp://" + given[0]
+		if near := cmd.Nearest(given[0], names); near != "" {
+			hint = fmt.Sprintf("did you mean docker-dispatch %s? %s", near, hint)
+		}
+		return usageError(fmt.Sprintf("%q is no command, and no address", given[0]), hint)
 	}
 	if len(given) > 0 {
 		docker = given[0]
@@ -246,15 +250,28 @@ func (s *settings) validate() error {
 }
 
 // flagError puts an error of package flag, which has no types for them, into this program's words.
-func flagError(err error) string {
+func flagError(fs *flag.FlagSet, err error) string {
 	text := err.Error()
-	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
-		return "unknown option " + name
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		var known []string
+		fs.VisitAll(func(f *flag.Flag) {
+			if len(f.Name) > 1 {
+				known = append(known, f.Name)
+			}
+		})
+		text := "unknown option " + dashed(name)
+		if near := cmd.Nearest(name, known); near != "" {
+			text += "; did you mean " + dashed(near) + "?"
+		}
+		return text
 	}
-	if name, ok := strings.CutPrefix(text, "flag needs an argument: "); ok {
-		return "option " + name + " needs a value"
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
+		return "option " + dashed(name) + " needs a value"
 	}
-	text = strings.Replace(text, "for flag", "for option", 1)
+	if before, rest, ok := strings.Cut(text, " for flag -"); ok {
+		name, after, _ := strings.Cut(rest, ":")
+		text = before + " for option " + dashed(name) + ":" + after
+	}
 	if told, ok := strings.CutSuffix(text, ": parse error"); ok {
 		if strings.HasSuffix(told, "-drain") || strings.HasSuffix(told, "-sweep-after") || strings.HasSuffix(told, "-timeout") {
 			return told + ": expected a time such as 10s or 1h30m"
@@ -262,6 +279,14 @@ func flagError(err error) string {
 		return told + ": expected a whole number"
 	}
 	return text
+}
+
+// dashed is an option as it is written.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }
 
 // tlsFiles fills in the files that the options do not name, as the docker CLI does: from

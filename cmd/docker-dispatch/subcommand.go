@@ -45,7 +45,7 @@ func (p *invocation) parse(fs *flag.FlagSet) (rest []string, err error) {
 			if errors.Is(err, flag.ErrHelp) {
 				return nil, errHelp
 			}
-			return nil, usageError(flagError(err), p.listsOptions())
+			return nil, usageError(flagError(fs, err), p.listsOptions())
 		}
 		if fs.NArg() == 0 {
 			return rest, nil

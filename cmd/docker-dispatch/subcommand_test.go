@@ -166,7 +166,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 	}
 	const url = "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password"
 	for _, tt := range []struct{ args, message, hint string }{
-		{"send --nosuch", "unknown option -nosuch", "docker-dispatch send -h lists the options"},
+		{"send --nosuch", "unknown option --nosuch", "docker-dispatch send -h lists the options"},
 		{"send", "no queue given", "name it: docker-dispatch send -q NAME ..."},
 		{"send -q x nosuch.json", "open nosuch.json: no such file or directory", "name files of messages, or - for stdin"},
 		{"send -q x --reply x", "--reply x is the queue itself; answers would be taken for messages", "name another queue"},

@@ -30,7 +30,7 @@ func csvFields(s string) ([]string, error) {
 
 // unknownField says that s has a field of a name that is not known.
 func unknownField(name, s string, known []string) error {
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		return fmt.Errorf("unknown field %s in %s; did you mean %q?", quote(name), quote(s), near)
 	}
 	return fmt.Errorf("unknown field %s in %s; expected %s", quote(name), quote(s), list(known, "or"))

@@ -71,6 +71,13 @@ func parseLong(flags []Flag, arg string, behind []string) ([]string, error) {
 	if name == "help" {
 		return nil, ErrHelp
 	}
+	var known []string
+	for _, f := range flags {
+		known = append(known, f.Name)
+	}
+	if near := Nearest(name, known); near != "" {
+		return nil, flagError("unknown flag: --%s; did you mean --%s?", name, near)
+	}
 	return nil, flagError("unknown flag: --%s", name)
 }
 

@@ -246,7 +246,7 @@ func oneOf(values ...string) func(string) error {
 		if slices.Contains(values, s) {
 			return nil
 		}
-		if near := nearest(s, values); near != "" {
+		if near := Nearest(s, values); near != "" {
 			return fmt.Errorf("unknown value %s; did you mean %q?", quote(s), near)
 		}
 		return fmt.Errorf("unknown value %s; expected %s", quote(s), list(values, "or"))

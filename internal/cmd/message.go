@@ -62,7 +62,7 @@ const commandKey = "Dockercmd"
 
 // meansCommand tells whether an unknown key was most likely meant to be commandKey.
 func meansCommand(key string) bool {
-	return nearest(key, []string{commandKey, "Command"}) != ""
+	return Nearest(key, []string{commandKey, "Command"}) != ""
 }
 
 // A verb is one value of the message's Dockercmd key. decode gets the message's other members.
@@ -187,7 +187,7 @@ func Decode(body []byte, limit int, replies bool) (Command, error) {
 			return c, nil
 		}
 	}
-	if near := nearest(name, names); near != "" {
+	if near := Nearest(name, names); near != "" {
 		return nil, at(commandKey, fmt.Errorf("unknown command %s; did you mean %q?", quote(name), near))
 	}
 	return nil, at(commandKey, fmt.Errorf("unknown command %s; expected %s", quote(name), list(names, "or")))
@@ -274,20 +274,20 @@ func unknownKey[T any](name, verb string, top, options []key[T]) error {
 		return fmt.Errorf("unknown key %s; did you mean %q?", quote(name), commandKey)
 	}
 	names := append(keyNames(top), "Options", commandKey)
-	if near := nearest(name, names); near != "" {
+	if near := Nearest(name, names); near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q?", quote(name), near)
 	}
-	if near := nearest(name, keyNames(options)); near != "" {
+	if near := Nearest(name, keyNames(options)); near != "" {
 		return fmt.Errorf("unknown key %s; did you mean Options: {%q: ...}?", quote(name), near)
 	}
 	return fmt.Errorf("unknown key %s; %s takes %s", quote(name), verb, list(append(keyNames(top), "Options"), "and"))
 }
 
 func unknownOption[T any](name, verb string, top, options []key[T]) error {
-	if near := nearest(name, keyNames(options)); near != "" {
+	if near := Nearest(name, keyNames(options)); near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q?", quote(name), near)
 	}
-	if near := nearest(name, keyNames(top)); near != "" {
+	if near := Nearest(name, keyNames(top)); near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q beside Options?", quote(name), near)
 	}
 	const most = 12 // more names than that nobody reads

@@ -89,7 +89,7 @@ func setAttach(r *Run, streams []string) error {
 			r.Stderr = true
 		default:
 			names := []string{"STDIN", "STDOUT", "STDERR"}
-			if near := nearest(s, names); near != "" {
+			if near := Nearest(s, names); near != "" {
 				return fmt.Errorf("unknown stream %s; did you mean %q?", quote(s), near)
 			}
 			return fmt.Errorf("unknown stream %s; expected %s", quote(s), list(names, "or"))

@@ -21,7 +21,7 @@ func parseUlimit(s string) (dockerapi.Ulimit, error) {
 		return dockerapi.Ulimit{}, fmt.Errorf(`expected a limit such as "nofile=1024:2048", got %s`, quote(s))
 	}
 	if names := ulimitNames(); !slices.Contains(names, name) {
-		if near := nearest(name, names); near != "" {
+		if near := Nearest(name, names); near != "" {
 			return dockerapi.Ulimit{}, fmt.Errorf("unknown limit %s; did you mean %q?", quote(name), near)
 		}
 		return dockerapi.Ulimit{}, fmt.Errorf("unknown limit %s; expected %s", quote(name), list(names, "or"))

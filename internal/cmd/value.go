@@ -173,8 +173,8 @@ func list(names []string, last string) string {
 	return b.String()
 }
 
-// nearest returns the known name that was most likely meant by name, or "". Case does not count.
-func nearest(name string, known []string) string {
+// Nearest returns the known name that was most likely meant by name, or "". Case does not count.
+func Nearest(name string, known []string) string {
 	if len(name) > 64 {
 		return ""
 	}
