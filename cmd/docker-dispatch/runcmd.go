@@ -30,7 +30,11 @@ func (p *invocation) run() int {
 		return c.refuse(err)
 	}
 	c.connect = func(ctx context.Context) (runBroker, error) {
-		return amqpsrc.Connect(ctx, amqpsrc.ClientConfig{URL: c.url, Name: "docker-dispatch run " + c.job, Version: versionString()})
+		return amqpsrc.Connect(ctx, amqpsrc.ClientConfig{URL: c.url, Name: "docker-dispatch run " + c.job, Version: versionString(),
+			Blocked: func(reason string) {
+				c.waits.end()
+				c.say("the broker takes no messages for now; waiting (%s)", reason)
+			}})
 	}
 	c.waits.on(p.stderr)
 	return c.run(p.signals)
@@ -200,6 +204,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 		return code
 	}
 	var signalled time.Time
+	var unstored <-chan time.Time
 	code := 0
 	for {
 		select {
@@ -216,6 +221,11 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 			default:
 				signalled = time.Now()
 				close(c.stop)
+				unstored = time.After(confirming)
+			}
+		case <-unstored:
+			if c.state() == onItsWay { // there is no job yet that could be told to stop
+				return leave(code, "left")
 			}
 		case <-timeout:
 			return leave(exitRefused, fmt.Sprintf("no result within %v", c.timeout))
@@ -235,6 +245,9 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 		}
 	}
 }
+
+// confirming is how long a run that is told to stop waits for the broker to store its message.
+const confirming = time.Second
 
 // leaving is how long the end of a run may take that is not waited for.
 const leaving = 3 * time.Second

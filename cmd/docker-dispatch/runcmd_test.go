@@ -597,6 +597,23 @@ func TestRunLeavesWhatIsNotStored(t *testing.T) {
 	}
 }
 
+// TestRunDuringAlarm: a broker that is short of memory is said to be, and the first signal ends a run whose message it has
+// not stored.
+func TestRunDuringAlarm(t *testing.T) {
+	l := newLab(t)
+	l.rabbitmqctl("set_vm_memory_high_watermark", "0.00001")
+	t.Cleanup(func() { l.rabbitmqctl("set_vm_memory_high_watermark", "0.4") })
+	o := l.run(t, nil, "busybox", "true")
+	l.eventually("the run says that the broker takes nothing", func() bool {
+		return strings.Contains(o.err.String(), "docker-dispatch: the broker takes no messages for now; waiting (low on memory)\n")
+	})
+	o.Process.Signal(syscall.SIGTERM)
+	stdout, stderr, code := o.end()
+	if code != 143 || stdout != "" || !strings.Contains(stderr, "docker-dispatch: left; the job ") || !strings.Contains(stderr, " may go on: the broker has not said that it has it\n") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
 // A deafBroker is one that has the result by the time that it is told to stop the job.
 type deafBroker struct {
 	mute

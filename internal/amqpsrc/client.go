@@ -21,6 +21,9 @@ type ClientConfig struct {
 	Version string // of the program
 	Log     *slog.Logger
 
+	// Blocked is told that the broker takes no messages for now, and why. Nil: that is logged.
+	Blocked func(reason string)
+
 	// Dial opens a TCP connection. Nil: as the net package does, ended with the attempt.
 	Dial func(network, addr string) (net.Conn, error)
 }
@@ -37,6 +40,7 @@ type Client struct {
 	dialer    *dialer
 	link      *link
 	log       *slog.Logger
+	onBlocked func(reason string)
 	blocked   chan amqp.Blocking
 	unblocked cmd.Gate
 
@@ -64,11 +68,15 @@ func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Client{
-		dialer: &dialer{address: a, name: cmp.Or(cfg.Name, "docker-dispatch"), version: cfg.Version, connect: cfg.Dial},
-		log:    cfg.Log,
-		turn:   make(chan struct{}, 1),
-		slots:  make(chan struct{}, underWayMax),
-		done:   make(chan struct{}),
+		dialer:    &dialer{address: a, name: cmp.Or(cfg.Name, "docker-dispatch"), version: cfg.Version, connect: cfg.Dial},
+		log:       cfg.Log,
+		onBlocked: cfg.Blocked,
+		turn:      make(chan struct{}, 1),
+		slots:     make(chan struct{}, underWayMax),
+		done:      make(chan struct{}),
+	}
+	if c.onBlocked == nil {
+		c.onBlocked = func(reason string) { c.log.Warn("the broker takes no messages for now; waiting", "reason", reason) }
 	}
 	c.unblocked.Set(true)
 	c.link, err = c.dialer.open(ctx, "client", func(l *link) error {
@@ -102,7 +110,7 @@ func (c *Client) watch() {
 			}
 			if c.unblocked.Set(!b.Active) {
 				if b.Active {
-					c.log.Warn("the broker takes no messages for now; waiting", "reason", b.Reason)
+					c.onBlocked(b.Reason)
 				} else {
 					c.log.Info("the broker takes messages again")
 				}
