@@ -163,6 +163,7 @@ func (v *chaosVerdict) result(e *evidence, r printedResult) {
 	switch {
 	case r.Status == cmd.Succeeded && (e.detach || code == e.exit):
 	case r.Status == cmd.Failed && r.Reason == cmd.ReasonExit && code == e.exit:
+	case e.kind == "stopped" && r.Status == cmd.Stopped && code == e.exit:
 	case e.kind == "stopped" && killed:
 		v.counts["killed by their stop"]++
 	case e.kind == "stopped" && code == lateExit:

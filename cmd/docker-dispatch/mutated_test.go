@@ -91,13 +91,13 @@ func (l *lab) publishMutated(r *rand.Rand) map[string]bool {
 	l.t.Helper()
 	bodies := [][]byte{
 		[]byte(`{"Dockercmd": "run", "Image": "nosuch:1", "Cmd": ["echo", "h\u00e9"], "Options": {"Attach": ["STDOUT"], "Remove": true, "Env": {"A": "b"}, "Publish": ["127.0.0.1:8080-8090:80-90/tcp"], "Memory": "64m", "Ulimit": "nofile=1:2", "Label": ["a=b"], "Mount": "type=tmpfs,dst=/t"}}`),
-		[]byte(`{"Dockercmd": "run", "Image": "nosuch:1", "Options": {"Name": "nosuch", "Timeout": "90s", "Retry": {"Max": 2, "On": ["timeout", 75]}, "Remove": true, "Expose": ["1-65535"], "LogDriver": "json-file", "LogOpt": {"max-size": "1m"}}}`),
+		[]byte(`{"Dockercmd": "run", "Image": "nosuch:1", "Options": {"Name": "NAME", "Timeout": "90s", "Retry": {"Max": 2, "On": ["timeout", 75]}, "Remove": true, "Expose": ["7000-7010"], "LogDriver": "json-file", "LogOpt": {"max-size": "1m"}}}`),
 		[]byte(`{"Dockercmd": "create", "Image": "nosuch:1", "Options": {"Network": ["none"], "Health-Cmd": "true"}}`),
-		[]byte(`{"Dockercmd": "stop", "Container": "nosuch", "Options": {"Time": 1}}`),
-		[]byte(`{"Dockercmd": "remove", "Container": "nosuch", "Options": {"Volumes": true, "Force": true}}`),
-		[]byte(`{"Dockercmd": "logs", "Container": "nosuch", "Options": {"Tail": "10", "Since": "42m"}}`),
-		[]byte(`{"Dockercmd": "exec", "Container": "nosuch", "Cmd": ["ls"], "Options": {"Stdin": "x"}}`),
-		[]byte(`{"Dockercmd": "kill", "Container": "nosuch", "Options": {"Signal": "HUP"}}`),
+		[]byte(`{"Dockercmd": "stop", "Container": "NAME", "Options": {"Time": 1}}`),
+		[]byte(`{"Dockercmd": "remove", "Container": "NAME", "Options": {"Volumes": true, "Force": true}}`),
+		[]byte(`{"Dockercmd": "logs", "Container": "NAME", "Options": {"Tail": "10", "Since": "42m"}}`),
+		[]byte(`{"Dockercmd": "exec", "Container": "NAME", "Cmd": ["ls"], "Options": {"Stdin": "x"}}`),
+		[]byte(`{"Dockercmd": "kill", "Container": "NAME", "Options": {"Signal": "HUP"}}`),
 	}
 	ids := make(map[string]bool, mutatedMessages)
 	l.withChannel(func(ch *amqp.Channel) error {
@@ -111,7 +111,7 @@ func (l *lab) publishMutated(r *rand.Rand) map[string]bool {
 			c, err := ch.PublishWithDeferredConfirm("", l.queue, true, false, amqp.Publishing{
 				MessageId: id, DeliveryMode: amqp.Persistent, Priority: uint8(r.IntN(256)),
 				ContentType: mangledText(r), ContentEncoding: mangledText(r), CorrelationId: mangledText(r), Type: mangledText(r),
-				ReplyTo: mangledReply(r), Headers: mangledTable(r, 0), Body: mangledBody(r, bodies[r.IntN(len(bodies))]),
+				ReplyTo: mangledReply(r), Headers: mangledTable(r, 0), Body: mangledBody(r, bytes.ReplaceAll(bodies[r.IntN(len(bodies))], []byte("NAME"), fmt.Appendf(nil, "nosuch-%d", n))),
 			})
 			if err != nil {
 				return errors.Join(err, <-closed)

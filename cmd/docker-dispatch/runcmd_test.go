@@ -504,7 +504,7 @@ func TestRunRefuses(t *testing.T) {
 		{"-d -a stdout busybox", "", "conflicting options: cannot specify both --attach and --detach\n", 1},
 		{"--rm", "", "docker-dispatch: 'docker-dispatch run' requires at least 1 argument" + strings.Replace(use, "\n\nRun", "\n\nSee", 1), 1},
 		{"-i --max-message 1k busybox", strings.Repeat("x", 2000), "docker-dispatch: standard input is too long for a message; at most 1024 are taken (--max-message, here and at the daemon): put large input into a volume, or where the container can fetch it" + help, 125},
-		{"-i --max-message 1k busybox", strings.Repeat("x", 1000), "docker-dispatch: the message has 1129 bytes with what standard input holds; at most 1024 are taken (--max-message, here and at the daemon): put large input into a volume, or where the container can fetch it" + help, 125},
+		{"-i --max-message 1k busybox", strings.Repeat("x", 1000), "docker-dispatch: the message has 1131 bytes with what standard input holds; at most 1024 are taken (--max-message, here and at the daemon): put large input into a volume, or where the container can fetch it" + help, 125},
 		{"-q '' busybox", "", "docker-dispatch: error: no queue given\nhint: name the queue that the daemon takes messages from: docker-dispatch run -q NAME ...\n", 125},
 		{"-q nosuch busybox", "", "docker-dispatch: error: no such queue: \"nosuch\"\nhint: a daemon with --queue nosuch --declare quorum makes it; check -q, and --amqp or $AMQP_URL\n", 125},
 		{"--amqp http://x busybox", "", "docker-dispatch: error: ", 125},

@@ -237,12 +237,12 @@ a"]}
 		stderr string
 	}{
 		{[]string{good}, "", 0, nil, "docker-dispatch: 3 messages checked, 0 faults\n"},
-		{nil, `{"Dockercmd": "rum", "Image": "a"}`, 1, []string{`stdin:1: Command: unknown command "rum"; did you mean "run"?`}, "docker-dispatch: 1 message checked, 1 fault\n"},
+		{nil, `{"Dockercmd": "rum", "Image": "a"}`, 1, []string{`stdin:1: Dockercmd: unknown command "rum"; did you mean "run"?`}, "docker-dispatch: 1 message checked, 1 fault\n"},
 		{[]string{good, bad, "-"}, "{", 1, []string{bad + ":2: not JSON", bad + ":3: Options.Privileged: denied", "stdin:1: not JSON"}, "docker-dispatch: 7 messages checked, 3 faults\n"},
 		{[]string{bad, "--policy", trust}, "", 1, []string{bad + ":2: not JSON"}, "docker-dispatch: 3 messages checked, 1 fault\n"},
 		{[]string{"--max-message", "20"}, `{"Dockercmd": "pull", "Image": "a"}`, 1, []string{"stdin:1: the message is larger than the 20 bytes"}, "docker-dispatch: 1 message checked, 1 fault\n"},
 		{[]string{cut}, "", 1, []string{
-			cut + ":2: not JSON", cut + ":4: not JSON", cut + ":5: not JSON: line 2, column 1: invalid character '\\n'",
+			cut + ":2: not JSON", cut + ":4: not JSON", cut + ":5: not JSON: line 1, column 49: invalid character '\\n'",
 			cut + ":7: not JSON", cut + ":9: not JSON", cut + ":10: not JSON",
 		}, "docker-dispatch: 10 messages checked, 6 faults\n"},
 		{nil, "", 0, nil, "docker-dispatch: 0 messages checked, 0 faults\n"},

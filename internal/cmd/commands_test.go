@@ -96,7 +96,7 @@ func TestCreateCommand(t *testing.T) {
 			t.Errorf("container %+v", c.Container)
 		}
 		// The same message again, to another process: it is there.
-		b.pool.jobs.done = newMemory[doneJob](mostSettled, settledBytes)
+		b.pool.jobs.done = newMemory[struct{}](mostSettled, mostSettled)
 		b.send("again", "id", true, body).want(Ack, "")
 		b.send("another", "id2", false, body).want(DeadLetter, ReasonNameConflict)
 		if b.docker.count() != 1 {

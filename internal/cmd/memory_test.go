@@ -65,8 +65,8 @@ func TestSettledJobsAreBounded(t *testing.T) {
 	for i := range 50_000 {
 		last = settle(i)
 	}
-	if g.done.held > settledBytes || len(g.done.byKey) > mostSettled || len(g.settled.byKey) > mostSettled {
-		t.Errorf("%d are remembered, with %d bytes", len(g.done.byKey), g.done.held)
+	if g.results.held > resultBytes || len(g.done.byKey) > mostSettled || len(g.settled.byKey) > mostSettled {
+		t.Errorf("%d are remembered, with %d bytes", len(g.done.byKey), g.results.held)
 	}
 	if k, _, _ := g.recognise(last, Job{}); k != finished || !g.knew("q", last.id) {
 		t.Error("the last one is not known")

@@ -12,8 +12,9 @@ type registry struct {
 	mu      sync.Mutex
 	live    map[*task]struct{}
 	byKey   map[string]*task    // live jobs with a message_id
-	done    memory[doneJob]     // jobs with a message_id that were settled lately, by copyKey
+	done    memory[struct{}]    // jobs with a message_id that were settled lately, by copyKey
 	settled memory[struct{}]    // the same jobs, by queue and id
+	results memory[doneJob]     // results of the latest of them, by copyKey
 	retired map[string]struct{} // ids of containers that belong to no message any more
 	cancels memory[int]         // by id, jobs that a message asked to end, whose messages have not come: the first attempt that is not to run
 	latest  map[string]*order   // for each container's name, the last command on it that may not have taken effect
@@ -23,8 +24,9 @@ func newRegistry() registry {
 	return registry{
 		live:    make(map[*task]struct{}),
 		byKey:   make(map[string]*task),
-		done:    newMemory[doneJob](mostSettled, settledBytes),
+		done:    newMemory[struct{}](mostSettled, mostSettled),
 		settled: newMemory[struct{}](mostSettled, mostSettled),
+		results: newMemory[doneJob](mostSettled, resultBytes),
 		retired: make(map[string]struct{}),
 		cancels: newMemory[int](mostCancels, mostCancels),
 		latest:  make(map[string]*order),
@@ -32,9 +34,10 @@ func newRegistry() registry {
 }
 
 const (
-	// mostSettled is how many settled jobs are remembered, and settledBytes how much room their results may take.
-	mostSettled  = 100_000
-	settledBytes = 32 << 20
+	// mostSettled is how many settled jobs are remembered, and resultBytes how much room their results may take: those of
+	// earlier ones are forgotten before they are.
+	mostSettled = 50_000
+	resultBytes = 8 << 20
 	// mostCancels is how many jobs may be cancelled before their messages have come.
 	mostCancels = 10_000
 )
@@ -242,7 +245,8 @@ func (g *registry) remember(t *task, v Verdict, r Result) {
 		r.Stdout, r.Stderr, r.Incomplete = "", "", true
 	}
 	d := doneJob{&r, t.told}
-	g.done.put(t.copyKey(), d, d.weight())
+	g.done.put(t.copyKey(), struct{}{}, 1)
+	g.results.put(t.copyKey(), d, d.weight())
 	g.settled.put(keyOf(t.queue+"\x00"+t.id), struct{}{}, 1)
 }
 
@@ -266,7 +270,7 @@ func (d doneJob) weight() int {
 func (g *registry) untold(i identity, j Job) *Result {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s, ok := g.done.get(i.copyKey())
+	s, ok := g.results.get(i.copyKey())
 	if !ok || j.Reply == nil || s.told[j.ReplyTo] {
 		return nil
 	}
