@@ -24,6 +24,7 @@ type session struct {
 	config    *Config
 	log       *slog.Logger
 	publisher *publisher
+	awaited   *awaited
 
 	// Only the owner uses these.
 	deliveries <-chan amqp.Delivery // nil while nothing is consumed
@@ -59,6 +60,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		config:    &s.cfg,
 		log:       s.cfg.Log,
 		publisher: s.publisher,
+		awaited:   &s.awaited,
 		done:      make(chan struct{}),
 		looks:     s.looks,
 		fences:    make(chan struct{}, 1),
@@ -201,6 +203,7 @@ func (s *session) linger(quit <-chan struct{}) error {
 // end marks the session as over, before anything is closed: from here on nothing is acked. A
 // connection that is sound is closed politely, which saves the broker's log a warning.
 func (s *session) end(d *dialer, politely bool) {
+	s.awaited.ended()
 	close(s.done)
 	d.part(s.link, politely)
 }
@@ -254,6 +257,7 @@ func (s *session) consume() error {
 		return explainQueue(err, s.config.source(), fmt.Sprintf("read permission on queue %q, to consume from it", s.config.source()))
 	}
 	s.since = time.Now()
+	s.awaited.consumed()
 	s.consuming()
 	return nil
 }
@@ -264,6 +268,7 @@ func (s *session) takeBack(next *[]amqp.Delivery, timeout time.Duration) error {
 	if s.deliveries == nil {
 		return nil
 	}
+	s.awaited.ended()
 	// With an answer: without one the deliveries under way would be dropped, and stay unacked.
 	if err := s.link.within(timeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
 		return s.why(asError(err))

@@ -26,6 +26,8 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 	del := &delivery{Delivery: d, sess: s}
 	n, id := attempt(d, s.config.source())
 	p := s.publisher
+	var abandoned atomic.Bool
+	lost := func() bool { return s.over() && !abandoned.Load() }
 	j := cmd.Job{
 		Queue:       s.config.Queue,
 		Place:       s.link.place,
@@ -36,18 +38,20 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 		Attempt:     n,
 		Body:        d.Body,
 		Lost:        s.over,
+		Awaited:     s.awaited.get,
+		Abandon:     func() { abandoned.Store(true) },
 		Settle:      del.settle,
 		Fence:       s.fence,
 	}
 	j.Again = func(ctx context.Context, delay time.Duration, attempt int, id string) error {
-		return p.again(ctx, d, delay, attempt, id, s.over)
+		return p.again(ctx, d, delay, attempt, id, lost)
 	}
 	if s.config.DeadLetter != "" {
 		j.Store = func(ctx context.Context, r cmd.Result) error {
-			return p.deadLetter(ctx, d, s.config.source(), r, s.over)
+			return p.deadLetter(ctx, d, s.config.source(), r, lost)
 		}
 	}
-	replies := newReplier(p, d, s.over)
+	replies := newReplier(p, d, lost)
 	switch {
 	case d.ReplyTo == "":
 	case s.config.own(d.ReplyTo):

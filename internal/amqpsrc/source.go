@@ -67,6 +67,8 @@ type Source struct {
 	found   chan struct{} // closed once the job queue is known to exist
 	finding sync.Once
 
+	awaited awaited
+
 	looks chan look     // see Quiet
 	quit  chan struct{} // closed by Close: the session that lingers is to end
 
@@ -252,8 +254,14 @@ func (s *Source) begin(cancel context.CancelFunc) error {
 func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 	sess, err := s.openSession(ctx)
 	if err != nil {
+		if errors.Is(err, ErrNoQueue) {
+			s.awaited.noQueue()
+		} else {
+			s.awaited.ended()
+		}
 		return err
 	}
+	s.awaited.ended() // until it consumes
 	if !s.cfg.controls {
 		s.finding.Do(func() { close(s.found) })
 		if err := s.startPublisher(ctx); err != nil {

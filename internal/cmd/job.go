@@ -25,6 +25,14 @@ type Job struct {
 	// deliver the message again. Nil where that cannot happen.
 	Lost func() bool
 
+	// Awaited returns since when the delivery, once lost, could have come again: since its queue is consumed,
+	// or since the broker says that there is no such queue. It is not ok where neither is so. Nil: it can never be lost.
+	Awaited func() (since time.Time, ok bool)
+
+	// Abandon says that a message which is lost is not waited for any more: from now on Store, Again, Reply and
+	// Record of this Job do not return ErrDeliveryLost. Nil where they never do.
+	Abandon func()
+
 	// Store keeps a copy of the message, with why it is one, in the dead-letter queue. It returns
 	// nil when the broker has confirmed that: then the message itself is to be acked. ErrDeliveryLost:
 	// nothing was kept, for the broker has taken the message back. Any other error is the context's.

@@ -187,6 +187,7 @@ func (p *Pool) accept(ctx context.Context, j Job, d decoded, seq int64) (_ *task
 		t.earlier = earlier.ended
 		close(earlier.superseded) // once: from now on it is this task that the message is known by
 	}
+	t.give(j)
 	t.again.Store(j.Redelivered)
 	t.take(j, d)
 	p.jobs.add(t)

@@ -3,6 +3,7 @@ package cmd
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -213,6 +214,26 @@ func (g *registry) present(t *task) (Job, bool) {
 		}
 	}
 	return Job{}, false
+}
+
+// given returns the deliveries of t, the last for each who wants its result, and since when they could have
+// come again. It is not ok where one is not lost, or could not have come again.
+func (g *registry) given(t *task) (jobs []Job, since time.Time, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, j := range t.given {
+		if !j.lost() || j.Awaited == nil {
+			return nil, time.Time{}, false
+		}
+		at, ok := j.Awaited()
+		if !ok {
+			return nil, time.Time{}, false
+		}
+		if at.After(since) {
+			since = at
+		}
+	}
+	return slices.Clone(t.given), since, true
 }
 
 // unanswered records that all deliveries that were taken are lost.

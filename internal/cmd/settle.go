@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -87,7 +88,7 @@ func (t *task) linger(fence func(context.Context) error) error {
 // false where the process stops before that.
 func (t *task) storeFirst(v Verdict, r Result) bool {
 	for {
-		gone, ok := t.answerable()
+		gone, ok := t.answerable(v, r)
 		if !ok {
 			return false
 		}
@@ -106,7 +107,7 @@ func (t *task) storeFirst(v Verdict, r Result) bool {
 
 // answerable waits until the task has a delivery whose connection lives, or its message is gone: not in the
 // queue any more. It is not ok where the process stops before that.
-func (t *task) answerable() (gone, ok bool) {
+func (t *task) answerable(v Verdict, r Result) (gone, ok bool) {
 	for {
 		if j, ok := t.pool.jobs.present(t); ok {
 			if j.Fence == nil {
@@ -116,7 +117,7 @@ func (t *task) answerable() (gone, ok bool) {
 				return false, err == nil
 			}
 		}
-		if end := t.awaitDelivery(); end != deliveryCame {
+		if end := t.awaitDelivery(v, r); end != deliveryCame {
 			return true, end == deliveryStays
 		}
 	}
@@ -143,7 +144,7 @@ func (t *task) answer(v Verdict, r Result) (fence func(context.Context) error, o
 		}
 		t.tookEffect() // a message that is lost comes again to this task, and does nothing again
 		t.pool.jobs.unanswered(t)
-		switch t.awaitDelivery() {
+		switch t.awaitDelivery(v, r) {
 		case deliveryStays:
 			t.log.Debug("message does not come again: it was settled, or has gone another way")
 			return nil, true
@@ -228,10 +229,20 @@ const (
 	deliveryNever        // no more messages are taken
 )
 
-// awaitDelivery waits for the message of a finished job to come again, however long the broker is away.
-func (t *task) awaitDelivery() int {
+// A message that is lost has goneAfter to come again before its result is sent without it. Whether it can come is
+// looked at every goneLook.
+const (
+	goneAfter = time.Minute
+	goneLook  = 5 * time.Second
+)
+
+// awaitDelivery waits for the message of a finished job to come again, however long the broker is away. What the
+// message had asked for does not wait that long: see goneAfter.
+func (t *task) awaitDelivery(v Verdict, r Result) int {
 	ticker := time.NewTicker(quietFor)
 	defer ticker.Stop()
+	gone := time.NewTimer(0)
+	defer gone.Stop()
 	for {
 		select {
 		case <-t.arrived:
@@ -242,6 +253,14 @@ func (t *task) awaitDelivery() int {
 			return deliveryNever
 		case <-t.ctx.Done():
 			return deliveryNever
+		case <-gone.C:
+			next, err := t.sendGone(v, r)
+			if err != nil {
+				return deliveryNever
+			}
+			if next > 0 {
+				gone.Reset(next)
+			}
 		case <-ticker.C:
 			if t.pool.Quiet == nil {
 				continue
@@ -251,6 +270,43 @@ func (t *task) awaitDelivery() int {
 			}
 		}
 	}
+}
+
+// sendGone sends what is to be sent for a message that does not come again: the result to all who want it, and
+// the dead letter or the next attempt. It returns when to look again where it is too early for that, and 0 where
+// it is done. Should the message come all the same, only its ack is left to do.
+func (t *task) sendGone(v Verdict, r Result) (next time.Duration, err error) {
+	jobs, since, ok := t.pool.jobs.given(t)
+	if !ok {
+		return goneLook, nil
+	}
+	if early := goneAfter - time.Since(since); early > 0 {
+		return min(early, goneLook), nil // the connection may end again meanwhile
+	}
+	if _, run := t.cmd.(*Run); run && v == DeadLetter && r.Reason == ReasonNoSuchContainer {
+		v = Ack // whoever has the message has done the job, and removed the container
+	}
+	if !slices.ContainsFunc(jobs, func(j Job) bool { return t.unsent(j, v) }) {
+		return 0, nil
+	}
+	t.log.Warn("the message is gone: it did not come again within a minute; its result is sent all the same", "container", t.name)
+	for _, j := range jobs {
+		if j.Abandon != nil {
+			j.Abandon()
+		}
+		if err := t.store(j, v, r); errors.Is(err, ErrDeliveryLost) {
+			return goneLook, nil
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// unsent tells whether store has something to do.
+func (t *task) unsent(j Job, v Verdict) bool {
+	return j.Record != nil && !t.recorded || j.Reply != nil && !t.told[j.ReplyTo] ||
+		!t.stored && (v == DeadLetter && j.Store != nil || v == TryAgain)
 }
 
 // clean removes what the job leaves. It returns false where the process stops before that is done.

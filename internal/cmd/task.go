@@ -61,6 +61,7 @@ type task struct {
 
 	afterwards func() // what remains to be done when the job is settled; may be nil
 
+	given      []Job         // the last delivery for each ReplyTo; guarded by the registry
 	remaining  []Job         // deliveries not yet answered; guarded by the registry
 	taken      []Job         // deliveries that are about to be answered; guarded by the registry
 	answering  bool          // an answer may have been written; guarded by the registry
@@ -124,6 +125,7 @@ func (t *task) take(j Job, d decoded) {
 // join adds a delivery. The registry's mutex is held.
 func (t *task) join(j Job) {
 	t.remaining = append(t.remaining, j)
+	t.give(j)
 	if j.Redelivered {
 		t.again.Store(true)
 	}
@@ -131,6 +133,13 @@ func (t *task) join(j Job) {
 	case t.arrived <- struct{}{}:
 	default:
 	}
+}
+
+// give records a delivery, for the case that it is lost and does not come again. The registry's mutex is held,
+// or nobody knows the task yet.
+func (t *task) give(j Job) {
+	t.given = slices.DeleteFunc(t.given, func(o Job) bool { return o.ReplyTo == j.ReplyTo })
+	t.given = append(t.given, j)
 }
 
 // orphaned tells whether all deliveries of the task are lost. The registry's mutex is held.
