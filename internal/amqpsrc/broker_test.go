@@ -707,13 +707,31 @@ func TestQueueDeleted(t *testing.T) {
 			t.Parallel()
 			p := newPeer(t)
 			q := p.queue(kind)
-			p.fill(q, 1, 1)
+			answers := q + "-answers"
+			p.declare(answers, "classic")
+			t.Cleanup(func() { p.delete(answers) })
+			p.send(q, amqp.Publishing{Body: []byte("1"), ReplyTo: answers, DeliveryMode: amqp.Persistent})
 			r := start(t, q, nil)
 			j := r.next()
 			p.delete(q)
 			eventually(t, "session over", j.Lost)
 			lost(t, j, cmd.Ack)
 			r.log.wait(t, "no such queue")
+			missing, ok := j.Awaited()
+			if !ok {
+				t.Error("a message of a queue that is missing is waited for")
+			}
+			if err := j.Reply(t.Context(), cmd.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
+				t.Errorf("reply for a message that may come again: %v", err)
+			}
+			j.Abandon()
+			if err := errors.Join(j.Reply(t.Context(), cmd.Result{}), j.Store(t.Context(), cmd.Result{})); err != nil {
+				t.Errorf("reply and dead letter for a message that is gone: %v", err)
+			}
+			lost(t, j, cmd.Ack)
+			if at, ok := j.Awaited(); !ok || at != missing {
+				t.Errorf("missing since %v, and then since %v", missing, at)
+			}
 			p.declare(q, kind)
 			p.fill(q, 2, 2)
 			settle(t, r.take("2")[0], cmd.Ack)
@@ -721,6 +739,11 @@ func TestQueueDeleted(t *testing.T) {
 				t.Errorf("the missing queue is logged %d times\n%s", n, r.log)
 			}
 			r.log.wait(t, "is back")
+			if at, ok := j.Awaited(); !ok || !at.After(missing) {
+				t.Errorf("missing since %v, consumed since %v", missing, at)
+			}
+			r.gate.Set(false)
+			eventually(t, "nothing is consumed", func() bool { _, ok := j.Awaited(); return !ok })
 		})
 	}
 }
