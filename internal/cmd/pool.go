@@ -56,6 +56,7 @@ type Pool struct {
 
 	stopping   chan struct{}   // closed when no more jobs come: what has not begun is given back
 	settling   context.Context // outlives Run's, so that a job that has ended then can be settled
+	staying    atomic.Int64    // containers of jobs that are done, which a stop leaves
 	lineBudget atomic.Int64    // shared by all streams, see lineBudget
 	retryFirst time.Duration   // first delay before an engine error that may pass is tried again
 	lingers    time.Duration   // see linger
@@ -140,6 +141,13 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 	working.Wait()
 	stopWatch()
 	watching.Wait()
+	if n := p.staying.Load(); n > 0 {
+		when := "when their messages come again"
+		if p.SweepAfter > 0 {
+			when += ", or by the sweep"
+		}
+		p.Log.Warn("containers of jobs that are done stay: it is not known whether the broker still has their messages, or the engine did not remove them in time; the next start removes them "+when, "containers", n)
+	}
 	return int(abandoned.Load())
 }
 

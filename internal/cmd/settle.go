@@ -14,7 +14,12 @@ import (
 // must therefore outlive the message; one without only by the container's absence.
 // The task stays known until no answer can be lost any more: a message that comes again joins it.
 // It returns false where the process stops before all is done.
-func (t *task) settle(r Result, cleanup func() error) bool {
+func (t *task) settle(r Result, cleanup func() error) (ok bool) {
+	defer func() {
+		if !ok && cleanup != nil {
+			t.pool.staying.Add(1)
+		}
+	}()
 	v := verdict(r)
 	if cleanup != nil && !t.stable {
 		// Between the removal and the ack nothing proves that the job is done: that must be short.

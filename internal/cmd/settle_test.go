@@ -123,6 +123,9 @@ func TestLingersForAll(t *testing.T) {
 			if b.docker.count() != 1 {
 				t.Error("removed, though the ack may be lost")
 			}
+			if n := b.pool.staying.Load(); n != 1 {
+				t.Errorf("%d containers are said to stay, want 1", n)
+			}
 		})
 	})
 	t.Run("the next attempt", func(t *testing.T) {
