@@ -291,7 +291,7 @@ func TestMissingImageIsPulled(t *testing.T) {
 	p.done(1)
 	p.stop()
 	kept := l.dead()
-	if len(kept) != 1 || kept[0].Headers["x-dispatch-reason"] != "no-such-image" || !strings.Contains(fmt.Sprint(kept[0].Headers["x-dispatch-error"]), "127.0.0.1:1") {
+	if len(kept) != 1 || kept[0].Headers["x-dispatch-reason"] != "engine" || !strings.Contains(fmt.Sprint(kept[0].Headers["x-dispatch-error"]), "127.0.0.1:1") {
 		t.Errorf("dead letters %v", kept)
 	}
 }

@@ -246,6 +246,7 @@ func TestGivesUp(t *testing.T) {
 		d := b.send("m", "id", false, wait)
 		for range 10 * maxRetries {
 			b.docker.before["wait"] = append(b.docker.before["wait"], errCut, dockerapi.ErrTemporary)
+			b.docker.before["ping"] = append(b.docker.before["ping"], errDial, nil) // else see TestBrokenWait
 		}
 		b.docker.die()
 		time.Sleep(time.Minute)

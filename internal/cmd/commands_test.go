@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -241,7 +240,7 @@ func TestPullCommand(t *testing.T) {
 		if got := b.docker.pulled; !slices.Equal(got, []dockerapi.PullOptions{{Platform: "linux/arm64", Auth: "for new"}}) {
 			t.Errorf("pulled with %+v", got)
 		}
-		b.docker.before["pull"] = []error{errors.New("pull access denied")}
+		b.docker.before["pull"] = []error{fmt.Errorf("%w: pull access denied", dockerapi.ErrNoSuchImage)}
 		b.send("m2", "id2", false, `{"Dockercmd":"pull","Image":"other"}`).want(DeadLetter, ReasonNoSuchImage)
 	})
 }

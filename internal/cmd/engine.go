@@ -103,6 +103,22 @@ func (e *engine) watch(ctx context.Context) {
 	}
 }
 
+// pingShort is how long an engine may take to show that it is there.
+const pingShort = 5 * time.Second
+
+// answers tells whether the engine is there although a call to it has broken. It may have been killed and be back,
+// so that this counts as an absence all the same.
+func (e *engine) answers(ctx context.Context) bool {
+	e.away.Store(time.Now().UnixNano())
+	ctx, cancel := context.WithTimeout(ctx, pingShort)
+	defer cancel()
+	if _, err := e.docker.Ping(ctx); err != nil {
+		return false
+	}
+	e.back.Store(time.Now().UnixNano())
+	return true
+}
+
 // lost records that a call did not reach the engine, or that its answer did not come.
 func (e *engine) lost(err error) {
 	e.away.Store(time.Now().UnixNano())

@@ -45,7 +45,10 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 	case err != nil:
 		res.fail(err)
 		res.Status = Errored // a container that is gone took its exit code with it
-		if f.missed && !errors.Is(err, errMayHaveRun) {
+		switch {
+		case errors.As(err, new(*brokenError)) && !f.startedAt.IsZero():
+			res.Error += "; the container may go on"
+		case f.missed && !errors.Is(err, errMayHaveRun):
 			res.Error += "; the engine was lost while it started the container, so that the job may have run"
 		}
 		if f.startedAt.IsZero() {
@@ -102,6 +105,8 @@ type following struct {
 	exit      *int          // as a wait told it
 	cuts      int           // how often the engine was lost before the start
 	cut       error         // the last time
+	broken    int           // how often in a row the engine broke off its answer, being there
+	brokenAt  time.Time     // when we went on after the last
 	logKeeps  int64         // see logKeeps
 	logText   bool          // the log holds text only
 	logRead   int64         // how much the log that was read last weighs
@@ -284,16 +289,34 @@ func (f *following) survive(err error) error {
 		return err
 	case errors.Is(err, dockerapi.ErrUnreachable):
 		f.missed, f.begun = true, true
-		if f.startedAt.IsZero() && !neverSent(err) {
-			f.cuts++
-			f.cut = err
-		}
-		f.pool.engine.lost(err)
 		if !f.gap {
 			f.gap, f.gapAt = true, time.Now()
 		}
-		return f.pool.engine.wait(f.ctx)
-	case f.startedAt.IsZero():
+		answers := f.pool.engine.answers(f.ctx)
+		if f.ctx.Err() != nil {
+			return context.Cause(f.ctx)
+		}
+		if f.startedAt.IsZero() && (answers || !neverSent(err)) {
+			f.cuts++ // see mayStart
+			f.cut = err
+		}
+		if !answers {
+			f.broken = 0
+			f.pool.engine.lost(err)
+			return f.pool.engine.wait(f.ctx)
+		}
+		if time.Since(f.brokenAt) > settled {
+			f.broken = 0
+		}
+		if f.broken == maxRetries && !f.startedAt.IsZero() {
+			return &brokenError{err}
+		}
+		f.log.Warn("engine broke off its answer; looking again", "container", f.name, "error", err)
+		err := pause(f.ctx, backoff(f.broken, f.pool.retryFirst, time.Minute))
+		f.broken++
+		f.brokenAt = time.Now()
+		return err
+	case errors.As(err, new(*brokenError)), f.startedAt.IsZero():
 		return err
 	}
 	f.missed = true

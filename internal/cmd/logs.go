@@ -56,7 +56,7 @@ func (l *Logs) do(t *task) (Result, func() error, error) {
 		Stdout: &out.stdout, Stderr: &out.stderr, Tty: c.Tty,
 	}
 	cut := false
-	err = t.try(func() error {
+	err = t.tryLong(func() error {
 		out.replay(false)
 		join, err := t.pool.Docker.ContainerLogs(t.ctx, c.ID, o)
 		if err == nil {

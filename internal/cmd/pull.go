@@ -119,7 +119,7 @@ func (t *task) pullAlone(image, platform string) error {
 	start := time.Now()
 	ctx, stop := t.cancellable()
 	defer stop()
-	err := t.try(func() error {
+	err := t.tryIn(ctx, func() error {
 		o := dockerapi.PullOptions{Platform: platform}
 		if t.pool.Credentials != nil {
 			var err error
@@ -130,7 +130,7 @@ func (t *task) pullAlone(image, platform string) error {
 		return t.pool.Docker.PullImage(ctx, image, o, func(p dockerapi.PullProgress) {
 			t.log.Debug("pulling image", "image", image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
 		})
-	})
+	}, false)
 	switch {
 	case err == nil:
 		t.log.Info("image pulled", "image", image, "took", time.Since(start).Round(time.Millisecond))
@@ -139,11 +139,13 @@ func (t *task) pullAlone(image, platform string) error {
 		return errCancelled
 	case final(err):
 		return err
+	case errors.Is(err, dockerapi.ErrUnauthorized), errors.Is(err, dockerapi.ErrInvalid):
+		return &pullError{err} // which registries say also of an image that is not there
 	}
-	return &pullError{err}
+	return err
 }
 
-// A pullError is why an image that a run needs could not be had, whatever the registry's reason.
+// A pullError is that an image is not to be had, though the registry or the engine says it otherwise.
 type pullError struct{ err error }
 
 func (e *pullError) Error() string        { return e.err.Error() }

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -12,14 +13,44 @@ import (
 const maxRetries = 5
 
 // try calls f until the engine has given an answer that is final. While the engine is away it
-// waits; an error that may pass is tried again a few times.
-func (t *task) try(f func() error) error {
-	for {
-		err := t.retry(f)
+// waits; an error that may pass is tried again a few times, and so is an answer that breaks off
+// although the engine is there.
+func (t *task) try(f func() error) error { return t.tryIn(t.ctx, f, false) }
+
+// tryLong is try for a call that may last for days: after one that lasted, the count begins anew.
+func (t *task) tryLong(f func() error) error { return t.tryIn(t.ctx, f, true) }
+
+// tryIn is try whose pauses end with ctx.
+func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
+	for broken := 0; ; {
+		began := time.Now()
+		err := t.retryIn(ctx, f)
 		if !errors.Is(err, dockerapi.ErrUnreachable) {
 			t.begun = true
 			return err
 		}
+		if long && time.Since(began) > settled {
+			broken = 0
+		}
+		answers := t.pool.engine.answers(ctx)
+		if ctx.Err() != nil {
+			t.begun = t.begun || !neverSent(err)
+			return context.Cause(ctx)
+		}
+		if answers {
+			t.begun = t.begun || !neverSent(err)
+			if broken == maxRetries {
+				t.begun = true
+				return &brokenError{err}
+			}
+			t.log.Warn("engine broke off its answer; trying again", "error", err)
+			if err := pause(ctx, backoff(broken, t.pool.retryFirst, time.Minute)); err != nil {
+				return err
+			}
+			broken++
+			continue
+		}
+		broken = 0
 		t.pool.engine.lost(err)
 		if !t.begun && neverSent(err) {
 			if t.unbegin() {
@@ -29,10 +60,18 @@ func (t *task) try(f func() error) error {
 		}
 		t.begun = true
 		t.log.Debug("engine call failed; waiting for the engine", "error", err)
-		if err := t.pool.engine.wait(t.ctx); err != nil {
+		if err := t.pool.engine.wait(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// A brokenError ends a job whose calls break off each time although the engine is there.
+type brokenError struct{ err error }
+
+// No Unwrap: it is no longer an error that waiting for the engine helps.
+func (e *brokenError) Error() string {
+	return fmt.Sprintf("given up: the engine is there, and broke off its answer %d times: %v", maxRetries+1, e.err)
 }
 
 // lostTooOften ends a job that may be what the engine dies of: it is not tried for ever.
@@ -41,15 +80,26 @@ func lostTooOften(err error) error {
 	return fmt.Errorf("given up: the engine was lost %d times while it carried this out: %v", maxRetries+1, err)
 }
 
+const (
+	registryFirst = 20 * time.Second // delay before a registry is asked again that was asked too often; see backoff
+	registryMost  = 5 * time.Minute
+)
+
 // retry calls f again while its error is one that may pass, a few times.
-func (t *task) retry(f func() error) error {
+func (t *task) retry(f func() error) error { return t.retryIn(t.ctx, f) }
+
+func (t *task) retryIn(ctx context.Context, f func() error) error {
 	for n := 0; ; n++ {
 		err := f()
 		if !errors.Is(err, dockerapi.ErrTemporary) || n == maxRetries {
 			return err
 		}
 		t.log.Warn("engine error that may pass; trying again", "error", err)
-		if err := pause(t.ctx, backoff(n, t.pool.retryFirst, time.Minute)); err != nil {
+		first, most := t.pool.retryFirst, time.Minute
+		if errors.Is(err, dockerapi.ErrTooManyRequests) {
+			first, most = registryFirst, registryMost
+		}
+		if err := pause(ctx, backoff(n, first, most)); err != nil {
 			return err
 		}
 	}

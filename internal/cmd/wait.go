@@ -25,7 +25,7 @@ func (w *Wait) do(t *task) (Result, func() error, error) {
 	if err != nil {
 		return t.containerResult(w.Container, err)
 	}
-	err = t.try(func() error {
+	err = t.tryLong(func() error {
 		join, err := t.pool.Docker.WaitContainer(t.ctx, w.Container, dockerapi.NotRunning)
 		if err != nil {
 			return err

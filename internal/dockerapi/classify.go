@@ -21,6 +21,10 @@ func (e *Error) kind() error {
 		return false
 	}
 
+	if has("no space left on device", "disk quota exceeded") && (e.Status < 300 && e.Status > 0 || e.Status >= 500) {
+		return nil // it does not pass by itself, whatever else the text says
+	}
+
 	switch e.Op {
 	case opCreate:
 		switch {
@@ -38,7 +42,7 @@ func (e *Error) kind() error {
 	case opPull, opInspectImage:
 		switch {
 		case has(tooManyRequests...): // before the others: "denied: ... toomanyrequests"
-			return ErrTemporary
+			return ErrTooManyRequests
 		case has(noSuchImage...),
 			has("not found") && has("manifest", "repository", "failed to resolve reference", "no match for platform"):
 			return ErrNoSuchImage

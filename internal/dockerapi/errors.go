@@ -53,6 +53,10 @@ var (
 	// ErrTemporary: a failure that may pass; worth trying again later.
 	ErrTemporary = errors.New("temporary failure")
 
+	// ErrTooManyRequests: an ErrTemporary; a registry wants to be asked less
+	// often.
+	ErrTooManyRequests = fmt.Errorf("%w: too many requests", ErrTemporary)
+
 	// ErrVersion: the engine and this client have no API version in common, or
 	// the server is no engine at all.
 	ErrVersion = errors.New("no common API version")
@@ -113,7 +117,7 @@ func (e *Error) Error() string {
 // this package.
 func (e *Error) Is(target error) bool {
 	kind := e.kind()
-	return kind != nil && target == kind
+	return kind != nil && errors.Is(kind, target)
 }
 
 // HolderID is, for [ErrNameInUse], the full id of the container that has the

@@ -146,6 +146,8 @@ func TestKinds(t *testing.T) {
 		{opPull, 200, "error from registry: denied", "unauthorized"},
 		{opPull, 200, "toomanyrequests: You have reached your pull rate limit", "temporary"},
 		{opPull, 403, "denied: toomanyrequests: slow down", "temporary"},
+		{opPull, 200, "failed to register layer: write /x: no space left on device: unexpected EOF", ""},
+		{opCreate, 500, "mkdir /var/lib/docker/x: no space left on device; connection reset", ""},
 		{opPull, 500, `Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io: no such host`, "temporary"},
 		{opPull, 500, `Get "https://registry-1.docker.io/v2/": net/http: TLS handshake timeout`, "temporary"},
 		{opPull, 200, "received unexpected HTTP status: 503 Service Unavailable", "temporary"},

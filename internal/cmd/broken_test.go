@@ -1,0 +1,164 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// brokenCalls are commands, and the call of each that the tests break.
+var brokenCalls = []struct{ call, body string }{
+	{"pull", `{"Dockercmd":"pull","Image":"x"}`},
+	{"stop", `{"Dockercmd":"stop","Container":"web"}`},
+	{"remove", `{"Dockercmd":"rm","Container":"web","Options":{"Force":true}}`},
+	{"logs", `{"Dockercmd":"logs","Container":"web"}`},
+	{"start exec", `{"Dockercmd":"exec","Container":"web","Cmd":["a"],"Options":{"Detach":true}}`},
+	{"inspect", `{"Dockercmd":"pause","Container":"web"}`},
+}
+
+// errHTML is what dockerapi makes of an answer that no engine gives.
+var errHTML = fmt.Errorf("%w: its answer is not JSON: <html>", dockerapi.ErrUnreachable)
+
+// TestBrokenAnswers: an answer that breaks off each time although the engine is there is not asked for for ever, and
+// holds nobody else up.
+func TestBrokenAnswers(t *testing.T) {
+	for _, tt := range brokenCalls {
+		for _, cut := range []error{errCut, errHTML} {
+			t.Run(tt.call, func(t *testing.T) {
+				onBench(t, nil, func(b *bench) {
+					web := b.send("web", "web", false, wait)
+					b.docker.mu.Lock()
+					b.docker.before[tt.call] = slices.Repeat([]error{cut}, 1000)
+					b.docker.mu.Unlock()
+					d := b.send("m", "id", false, tt.body)
+					if open, _ := b.gate.State(); !open {
+						t.Error("intake is paused")
+					}
+					d.unsettled()
+					if tt.call != "inspect" { // which every job needs
+						other := b.send("other", "other", false, `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"other"}}`)
+						other.want(Ack, "")
+					}
+					time.Sleep(time.Hour)
+					synctest.Wait()
+					d.want(DeadLetter, ReasonEngine)
+					if r := b.result(); !strings.Contains(r.Error, cut.Error()) {
+						t.Errorf("the error does not tell the reason: %s", r.Error)
+					}
+					b.docker.mu.Lock()
+					if n := 1000 - len(b.docker.before[tt.call]); n != maxRetries+1 {
+						t.Errorf("tried %d times", n)
+					}
+					b.docker.before[tt.call] = nil
+					b.docker.mu.Unlock()
+					if open, _ := b.gate.State(); !open {
+						t.Error("intake is paused in the end")
+					}
+					web.unsettled()
+					b.docker.named(t, "web").exit(0)
+					time.Sleep(time.Minute)
+					web.want(Ack, "")
+				})
+			})
+		}
+	}
+}
+
+// TestBrokenAnswersEngineAway: where the ping fails too, the engine is lost, and waited for.
+func TestBrokenAnswersEngineAway(t *testing.T) {
+	for _, tt := range brokenCalls {
+		t.Run(tt.call, func(t *testing.T) {
+			onBench(t, nil, func(b *bench) {
+				b.send("web", "web", false, wait)
+				b.docker.mu.Lock()
+				b.docker.before[tt.call] = []error{errCut}
+				b.docker.before["ping"] = slices.Repeat([]error{errDial}, 20)
+				b.docker.mu.Unlock()
+				d := b.send("m", "id", false, tt.body)
+				if open, _ := b.gate.State(); open {
+					t.Error("intake goes on")
+				}
+				d.unsettled()
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				d.want(Ack, "")
+				if tt.call != "stop" && tt.call != "remove" {
+					b.docker.named(t, "web").exit(0)
+				}
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}
+
+// TestBrokenWait: a container that runs is not asked for for ever either, and is left as it is.
+func TestBrokenWait(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		d := b.send("m", "id", false, wait)
+		b.docker.mu.Lock()
+		b.docker.before["wait"] = slices.Repeat([]error{errCut}, 1000)
+		b.docker.deaths++ // cuts what is open
+		b.docker.touch()
+		b.docker.mu.Unlock()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		d.want(DeadLetter, ReasonEngine)
+		if r := b.result(); !strings.Contains(r.Error, "may go on") || b.docker.count() != 1 {
+			t.Errorf("result %+v, %d containers", r, b.docker.count())
+		}
+	})
+}
+
+// TestPullReasons: only an image that is not to be had is no such image.
+func TestPullReasons(t *testing.T) {
+	for _, tt := range []struct {
+		err    error
+		reason string
+		tries  int
+		least  time.Duration
+	}{
+		{dockerapi.ErrTooManyRequests, ReasonEngine, maxRetries + 1, 5 * time.Minute / 2},
+		{dockerapi.ErrTemporary, ReasonEngine, maxRetries + 1, 0},
+		{errors.New("write /layer: no space left on device"), ReasonEngine, 1, 0},
+		{dockerapi.ErrNoSuchImage, ReasonNoSuchImage, 1, 0},
+		{dockerapi.ErrUnauthorized, ReasonNoSuchImage, 1, 0},
+	} {
+		t.Run(tt.err.Error(), func(t *testing.T) {
+			p := &pullTimes{}
+			onBench(t, func(c *Config) { p.Docker = c.Docker; c.Docker = p }, func(b *bench) {
+				b.docker.before["pull"] = slices.Repeat([]error{tt.err}, 100)
+				d := b.send("m", "id", false, `{"Dockercmd":"pull","Image":"x"}`)
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				d.want(DeadLetter, tt.reason)
+				if len(p.at) != tt.tries {
+					t.Fatalf("%d pulls, want %d", len(p.at), tt.tries)
+				}
+				if took := p.at[len(p.at)-1].Sub(p.at[0]); took < tt.least {
+					t.Errorf("given up after %v", took)
+				}
+				if tt.least > 0 && p.at[1].Sub(p.at[0]) < 10*time.Second {
+					t.Errorf("asked again after %v", p.at[1].Sub(p.at[0]))
+				}
+			})
+		})
+	}
+}
+
+// pullTimes is an engine that notes when it was told to pull.
+type pullTimes struct {
+	Docker
+	at []time.Time
+}
+
+func (p *pullTimes) PullImage(ctx context.Context, ref string, o dockerapi.PullOptions, progress func(dockerapi.PullProgress)) error {
+	p.at = append(p.at, time.Now())
+	return p.Docker.PullImage(ctx, ref, o, progress)
+}
