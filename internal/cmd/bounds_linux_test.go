@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -81,27 +82,35 @@ func decodeWorst(body []byte) { Check(body, 0, true, nil) }
 // TestDecodeIsLinear: sixteen times the message takes about sixteen times the work. Only the ratio counts, the
 // least of several: quadratic work shows as 256.
 func TestDecodeIsLinear(t *testing.T) {
-	const n, times, most = 1500, 16, 80
+	const n, times = 1500, 16
+	// most is how much longer one long message may take than as many short ones: a quadratic one takes 16 times as long.
+	const most = 5
 	small, large := worst(n), worst(n*times)
-	took := func(body []byte) time.Duration {
-		at := time.Now()
-		decodeWorst(body)
-		return time.Since(at)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// The thread's own time, which a busy machine takes nothing of. Its clock may tick each 4 ms only.
+	spent := func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_THREAD, &u); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
 	for name, body := range small {
-		ratio := 0.0
-		for range 6 {
-			least := took(body)
-			for range 4 {
-				least = min(least, took(body))
-			}
-			ratio = float64(took(large[name])) / float64(max(least, 10*time.Microsecond))
-			if ratio < most {
-				break
-			}
+		rounds := 0
+		at := spent()
+		for rounds == 0 || spent()-at < 10*time.Millisecond {
+			decodeWorst(large[name])
+			rounds++
 		}
-		if ratio >= most {
-			t.Errorf("%s: %d times the message takes %.0f times as long", name, times, ratio)
+		long := spent() - at
+		at = spent()
+		for range rounds * times {
+			decodeWorst(body)
+		}
+		short := max(spent()-at, 8*time.Millisecond)
+		if long > most*short {
+			t.Errorf("%s: a message takes %v, as many short ones %v", name, long/time.Duration(rounds), short/time.Duration(rounds))
 		}
 	}
 }
