@@ -268,7 +268,8 @@ func (c *runClient) ended(r *cmd.Result, signalled int) int {
 		c.say("%s", r.Error)
 		return signalled
 	case r.Status == cmd.Refused || r.Status == cmd.Errored:
-		if r.Reason == cmd.ReasonNoSuchImage && (c.line.Pull == "" || c.line.Pull == "missing") && !c.line.Quiet {
+		missing := r.Reason == cmd.ReasonNoSuchImage || strings.HasPrefix(r.Error, "pull image ") // a pull that fails is of a missing one
+		if missing && (c.line.Pull == "" || c.line.Pull == "missing") && !c.line.Quiet {
 			fmt.Fprintf(c.stderr, "Unable to find image '%s' locally\n", c.line.FullImage())
 		}
 		text := r.Error

@@ -212,7 +212,8 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 	}
 	// Whoever reads our output may stop reading: that must keep no command from its queue, and nobody from leaving.
 	taken := make(chan taking, 1)
-	go func() { taken <- c.takeAll(answers) }()
+	noticed := c.noticed // this goroutine's copy: it may outlive the connection
+	go func() { taken <- c.takeAll(answers, noticed) }()
 	stop := (<-chan struct{})(c.stop)
 	if c.told {
 		stop = nil
@@ -247,14 +248,14 @@ type taking struct {
 
 // takeAll takes answers until the last result, an error, or the end of the connection. As long as the broker may hold
 // answers for an earlier connection, those that come after them wait.
-func (c *runClient) takeAll(answers <-chan amqpsrc.Received) taking {
+func (c *runClient) takeAll(answers <-chan amqpsrc.Received, noticed time.Time) taking {
 	type waiting struct {
 		amqpsrc.Received
 		event cmd.Event
 	}
 	var early []waiting // at most onTheWay: they are not acked
-	noticed := time.NewTimer(time.Until(c.noticed))
-	defer noticed.Stop()
+	timer := time.NewTimer(time.Until(noticed))
+	defer timer.Stop()
 	for {
 		select {
 		case m, ok := <-answers:
@@ -263,10 +264,10 @@ func (c *runClient) takeAll(answers <-chan amqpsrc.Received) taking {
 			}
 			e, _ := cmd.DecodeEvent(m.Body) // what is no event is not a daemon's, and says nothing
 			early = append(early, waiting{m, e})
-		case <-noticed.C:
+		case <-timer.C:
 		}
 		for {
-			i := slices.IndexFunc(early, func(w waiting) bool { return !time.Now().Before(c.noticed) || !c.answer.tooEarly(w.event) })
+			i := slices.IndexFunc(early, func(w waiting) bool { return !time.Now().Before(noticed) || !c.answer.tooEarly(w.event) })
 			if i < 0 {
 				break
 			}
