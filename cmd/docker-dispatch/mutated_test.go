@@ -165,7 +165,7 @@ func mangledText(r *rand.Rand) string {
 	return string(text)
 }
 
-// mangledReply is a reply_to that nobody reads, mostly none: each that is one costs the test a wait.
+// mangledReply is a reply_to that is no queue, and mostly none: each costs the test a wait.
 func mangledReply(r *rand.Rand) string {
 	switch r.IntN(200) {
 	case 0:
@@ -176,7 +176,7 @@ func mangledReply(r *rand.Rand) string {
 	return ""
 }
 
-// mangledTable has headers of ours and of the broker's with values that nobody expects.
+// mangledTable has headers of ours and of the broker's with values of any type and size.
 func mangledTable(r *rand.Rand, depth int) amqp.Table {
 	t := make(amqp.Table)
 	names := []string{"x-dispatch-attempt", "x-dispatch-copy", "x-dispatch-job", "x-dispatch-reason", "x-dispatch-queue", "x-dispatch-time",

@@ -109,11 +109,14 @@ func result(err error) error {
 	return nil
 }
 
+// controls tells whether a character could command a terminal, or turn a line around.
+func controls(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) }
+
 // printable takes the control characters, those of a line's direction too, out of what strangers wrote, such
 // as a message_id: they could forge lines, or command the terminal.
 func printable(s string) string {
 	s = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) {
+		if controls(c) {
 			return '?'
 		}
 		return c
@@ -134,7 +137,7 @@ func escaped(data []byte) []byte {
 			switch {
 			case c == '\n', c == '\t':
 			case c == '\r' && i+1 < len(b) && b[i+1] == '\n':
-			case c == utf8.RuneError && size == 1, unicode.IsControl(c), unicode.Is(unicode.Bidi_Control, c):
+			case c == utf8.RuneError && size == 1, controls(c):
 				return i
 			}
 			i += size

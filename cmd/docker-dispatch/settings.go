@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -157,7 +158,7 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 	}
 	docker, amqp := getenv("DOCKER_HOST"), getenv("AMQP_URL")
 	if len(given) > 0 && given[0] != "" && given[0] != "localhost" && !strings.ContainsAny(given[0], "./:@") {
-		names := []string{"run", "send", "check", "dead", "help"}
+		names := append(slices.Sorted(maps.Keys(subcommands)), "help")
 		hint := "the commands are run, send, check, dead and help; the address of a host with such a name is tcp://" + given[0]
 		if near := cmd.Nearest(given[0], names); near != "" {
 			hint = fmt.Sprintf("did you mean docker-dispatch %s? %s", near, hint)

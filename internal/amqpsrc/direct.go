@@ -49,12 +49,7 @@ func (s *suspects) add(queue string) {
 	if s.since == nil {
 		s.since = make(map[string]time.Time)
 	}
-	for other := range s.since { // whichever: it is suspected again where there is cause
-		if len(s.since) < mostRefusals {
-			break
-		}
-		delete(s.since, other)
-	}
+	makeRoom(s.since) // one that is forgotten is suspected again if there is cause
 	s.since[queue] = now
 }
 

@@ -35,13 +35,10 @@ type lane struct {
 	reason error          // why the broker closed the channel; guarded by mu
 }
 
-// laneSeed tells queues apart.
-var laneSeed = maphash.MakeSeed()
-
 // lane returns the lane of a queue.
 func (l *line) lane(ctx context.Context, queue string) (found *lane, err error) {
 	err = l.call(ctx, func(l *line) error {
-		at := &l.lanes[maphash.String(laneSeed, queue)%lanes]
+		at := &l.lanes[maphash.String(l.seed, queue)%lanes]
 		if *at == nil || (*at).ch.IsClosed() {
 			o, err := l.open(laneWindow)
 			if err != nil {
@@ -107,7 +104,7 @@ func (k *lane) abandon(l *line, queue string, messages []sent) {
 // write sends a message without waiting for its confirm. The caller has a slot for it, which is given back where nothing
 // was sent.
 func (k *lane) write(l *line, queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
-	dc, err := k.ch.PublishWithDeferredConfirm("", queue, !isDirect(queue), false, m) // mandatory, immediate
+	dc, err := k.publish(queue, m)
 	if err == nil {
 		return dc, nil
 	}

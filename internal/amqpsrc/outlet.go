@@ -34,6 +34,11 @@ func (l *link) outlet(returns int) (*outlet, error) {
 	})
 }
 
+// publish writes a message, mandatory but for a direct reply-to: see isDirect.
+func (o *outlet) publish(queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
+	return o.ch.PublishWithDeferredConfirm("", queue, !isDirect(queue), false, m) // mandatory, immediate
+}
+
 // unconfirmed tells what became of a message that was neither returned nor acked. Not acked is what a
 // nack, a closed channel and a lost connection have in common. errLine means that nobody knows. open
 // tells whether the outlet can be used again.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -65,6 +66,7 @@ type line struct {
 	calls     chan call     // requests to make one
 	over      chan struct{} // closed when the connection has ended
 	lanes     [lanes]*lane  // the owner's; nil: not opened yet
+	seed      maphash.Seed  // spreads queues over lanes
 }
 
 // A call is a request to the owner of a line, who makes its synchronous calls.
@@ -94,6 +96,7 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 		broken: make(chan *outlet, publishers),
 		calls:  make(chan call),
 		over:   make(chan struct{}),
+		seed:   maphash.MakeSeed(),
 	}
 	l.unblocked.Set(true)
 	link, err := p.dialer.open(ctx, "publish", func(k *link) error {
@@ -380,7 +383,7 @@ func (l *line) send(ctx context.Context, o *outlet, queue string, m amqp.Publish
 
 // write sends a message without waiting for its confirm.
 func (l *line) write(o *outlet, queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
-	dc, err := o.ch.PublishWithDeferredConfirm("", queue, !isDirect(queue), false, m) // mandatory, immediate
+	dc, err := o.publish(queue, m)
 	if err == nil {
 		return dc, nil
 	}

@@ -57,14 +57,19 @@ func (r *refusals) vain(queue string, err error) bool {
 	if r.queues == nil {
 		r.queues = make(map[string]refusal)
 	}
-	for other := range r.queues { // whichever: it only has all its time again
-		if len(r.queues) < mostRefusals {
-			break
-		}
-		delete(r.queues, other)
-	}
+	makeRoom(r.queues) // one that is forgotten only has all its time again
 	r.queues[queue] = q
 	return now.Sub(q.since) >= impatience
+}
+
+// makeRoom forgets queues, whichever, until there is room for one more.
+func makeRoom[V any](queues map[string]V) {
+	for q := range queues {
+		if len(queues) < mostRefusals {
+			return
+		}
+		delete(queues, q)
+	}
 }
 
 // stored records that the queue has stored a message.

@@ -146,7 +146,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 			if d.Headers[unreadableHeader] != nil {
 				s.log.Warn("a message's headers cannot be read; it is taken without them", "message_id", d.MessageId)
 			}
-			if n, _ := d.Headers["x-delivery-count"].(int64); n == nearLimit {
+			if n := count(d.Headers["x-delivery-count"]); n == nearLimit {
 				s.log.Warn("a message was returned often; the broker drops it at the queue's delivery limit, if that has one (20 by default since RabbitMQ 4.0)",
 					"message_id", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "set delivery-limit -1 by a policy")
 			}

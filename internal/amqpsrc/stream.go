@@ -98,8 +98,7 @@ func (s *stream) run(ctx context.Context) {
 	for len(s.sent) == 0 { // a job that does not begin needs no channel
 		select {
 		case m := <-s.in:
-			s.sent = append(s.sent, sent{message: m})
-			s.bytes += len(m.Body)
+			s.add(m)
 		case done := <-s.flushes:
 			close(done)
 		case <-ctx.Done():
@@ -219,8 +218,7 @@ func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
 			if len(s.sent) == 0 {
 				timer.Reset(refusals.patience(s.to))
 			}
-			s.sent = append(s.sent, sent{message: m})
-			s.bytes += len(m.Body)
+			s.add(m)
 		case slot <- struct{}{}:
 			m := &s.sent[written]
 			var err error
@@ -275,6 +273,11 @@ func (s *stream) stored() {
 	s.bytes -= len(s.sent[0].message.Body)
 	s.sent[0] = sent{} // the array outlives it
 	s.sent = s.sent[1:]
+}
+
+func (s *stream) add(m amqp.Publishing) {
+	s.sent = append(s.sent, sent{message: m})
+	s.bytes += len(m.Body)
 }
 
 // drop ends the sending: nobody takes it.

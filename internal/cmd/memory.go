@@ -42,8 +42,8 @@ func newMemory[V any](most, weight int) memory[V] {
 // keyOf is the key of something that a text tells apart from all others.
 func keyOf(text string) memoryKey { return sha256.Sum256([]byte(text)) }
 
-// put remembers a value from now on. forgotten are those that had to go for it.
-func (m *memory[V]) put(k memoryKey, value V, weight int) (forgotten []V) {
+// put remembers a value from now on, and forgets as many of the oldest as that takes.
+func (m *memory[V]) put(k memoryKey, value V, weight int) {
 	now := time.Now()
 	m.drop(k)
 	m.serial++
@@ -59,7 +59,6 @@ func (m *memory[V]) put(k memoryKey, value V, weight int) (forgotten []V) {
 		m.order = m.order[1:]
 		if ok {
 			m.drop(p.key)
-			forgotten = append(forgotten, e.value)
 		}
 	}
 	// Places of what was dropped pile up where the oldest entry stays for long.
@@ -72,7 +71,6 @@ func (m *memory[V]) put(k memoryKey, value V, weight int) (forgotten []V) {
 		}
 		m.order = live
 	}
-	return forgotten
 }
 
 func (m *memory[V]) get(k memoryKey) (value V, ok bool) {
