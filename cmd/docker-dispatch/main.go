@@ -259,7 +259,7 @@ func (d *daemon) source(gate *cmd.Gate) source {
 	}
 	return between(d.seams.source, source(amqpsrc.New(amqpsrc.Config{
 		URL: d.amqpURL, Queue: d.queue, Declare: d.declare, Prefetch: d.concurrency + d.ahead,
-		DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: versionString(), Log: d.log, Gate: gate,
+		MaxMessage: d.maxMessage, DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: versionString(), Log: d.log, Gate: gate,
 	})))
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"io"
+	"math"
 )
 
 // A filter reads AMQP frames from the broker and hands them on, byte by byte the same, but for one
@@ -12,12 +13,17 @@ import (
 // the connection. The message would come again on the next connection, and end that too, for ever: one
 // such message would stop the queue. The filter puts a table in place that says so, with the one entry
 // unreadableHeader; the body and all other properties arrive as they were sent.
+//
+// It also reads over the bodies that the account has no room for. Such a message arrives with no body and no properties, and
+// account.unread knows it.
 type filter struct {
-	in   *bufio.Reader
-	amqp bool   // a frame has come: it is a broker that answers
-	out  []byte // what is to be handed on before anything else
-	pass int64  // how much of in may be handed on as it is; -1: all of it, what comes is not AMQP
-	buf  []byte // the memory of out, used again
+	in      *bufio.Reader
+	amqp    bool   // a frame has come: it is a broker that answers
+	out     []byte // what is to be handed on before anything else
+	pass    int64  // how much of in may be handed on as it is; -1: all of it, what comes is not AMQP
+	buf     []byte // the memory of out, used again
+	account *account
+	over    map[uint16]bool // the channels whose message is read over
 }
 
 // unreadableHeader is the name of the only header of a message whose headers could not be read.
@@ -86,8 +92,10 @@ func (f *filter) frame() error {
 		}
 		return err
 	}
-	kind, size := head[0], int64(binary.BigEndian.Uint32(head[3:]))
+	kind, channel, size := head[0], binary.BigEndian.Uint16(head[1:]), int64(binary.BigEndian.Uint32(head[3:]))
 	switch {
+	case kind == frameBody && f.over[channel]:
+		return f.skip(7 + size + 1)
 	case kind != frameMethod && kind != frameHeader && kind != frameBody && kind != frameHeartbeat:
 		f.pass = -1
 		return nil
@@ -104,8 +112,51 @@ func (f *filter) frame() error {
 	if _, err := io.ReadFull(f.in, frame); err != nil {
 		return err
 	}
+	delete(f.over, channel) // also where a channel was closed amid a body
+	if size := bodySize(frame); !f.account.take(size) {
+		if f.over == nil {
+			f.over = make(map[uint16]bool)
+		}
+		f.over[channel] = true
+		f.out = withoutBody(frame, f.account.mark, size)
+		return nil
+	}
 	f.out = readable(frame)
 	return nil
+}
+
+// skip reads over n bytes.
+func (f *filter) skip(n int64) error {
+	_, err := io.CopyN(io.Discard, f.in, n)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// bodySize returns how large the body is that follows a content header.
+func bodySize(frame []byte) int64 {
+	if len(frame) < 7+12 {
+		return 0
+	}
+	return int64(min(binary.BigEndian.Uint64(frame[7+4:]), math.MaxInt64))
+}
+
+// withoutBody returns the frame of a content header for the same channel, of a message without a body, whose only
+// property is the header mark.
+func withoutBody(frame []byte, mark string, size int64) []byte {
+	table := append([]byte{byte(len(mark))}, mark...)
+	table = append(table, 'l')
+	table = binary.BigEndian.AppendUint64(table, uint64(size))
+
+	out := append([]byte(nil), frame[:7+4]...) // its size comes below; class, weight
+	out = binary.BigEndian.AppendUint64(out, 0)
+	out = binary.BigEndian.AppendUint16(out, 0x2000) // headers
+	out = binary.BigEndian.AppendUint32(out, uint32(len(table)))
+	out = append(out, table...)
+	out = append(out, frame[len(frame)-1])
+	binary.BigEndian.PutUint32(out[3:], uint32(len(out)-8))
+	return out
 }
 
 // readable returns the frame of a content header, with another table in it where the library could

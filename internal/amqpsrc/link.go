@@ -103,6 +103,7 @@ type dialer struct {
 	name    string                                       // of the connections, at the broker; each adds its role
 	version string                                       // of the program
 	connect func(network, addr string) (net.Conn, error) // nil: as the net package does
+	budget  *budget                                      // of the connections that consume; nil: no bound
 
 	mu    sync.Mutex
 	wires map[*wire]struct{} // of all links that are open, for abortAll; guarded by mu
@@ -110,6 +111,9 @@ type dialer struct {
 }
 
 var errNoAnswer = errors.New("the broker does not answer")
+
+// consuming is the role of a connection that takes deliveries in.
+const consuming = "consume"
 
 // open dials and runs setup, all under one watchdog. The library clears its deadline when the handshake
 // is over and sets the next one when it has read another frame; a broker that freezes between the two
@@ -120,6 +124,9 @@ func (d *dialer) open(ctx context.Context, role string, setup func(*link) error)
 	w, err := d.dial(ctx)
 	if err != nil {
 		return nil, d.cause(ctx, err)
+	}
+	if role == consuming && d.budget != nil {
+		w.in.account = d.budget.account()
 	}
 	stop := context.AfterFunc(ctx, w.abort)
 	probing := d.probeAfter(ctx, w)

@@ -31,8 +31,9 @@ type session struct {
 	tag        string
 	tags       int // the number of consumers so far: a tag that the server may still know is an error
 	consuming  func()
-	since      time.Time // when the consumer began
-	taken      int       // how many deliveries came from it
+	since      time.Time       // when the consumer began
+	taken      int             // how many deliveries came from it
+	unread     []amqp.Delivery // those whose bodies had no room; they go back one by one
 
 	done   chan struct{} // closed when the session is over: nothing may be acked any more
 	looks  <-chan look   // questions after the queue
@@ -65,7 +66,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		looks:     s.looks,
 		fences:    make(chan struct{}, 1),
 	}
-	link, err := s.dialer.open(ctx, "consume", func(l *link) error {
+	link, err := s.dialer.open(ctx, consuming, func(l *link) error {
 		var args amqp.Table
 		if s.cfg.Declare != "" {
 			args = amqp.Table{amqp.QueueTypeArg: s.cfg.Declare}
@@ -107,10 +108,11 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 // Nothing is given back here. While the gate is closed, and behind the end of ctx, it is the pool that
 // gives back what it does not begin: only there are all the messages that have to go back in order.
 func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
-	var (
-		next []amqp.Delivery // taken from the library, not yet handed over
-	)
+	var next []amqp.Delivery // taken from the library, not yet handed over
+	again := time.NewTimer(unreadAgain)
+	defer again.Stop()
 	for {
+		freed, late := s.unreadRoom(again)
 		open, changed := s.config.Gate.State()
 		recording, recordingChanged := s.publisher.recording.State()
 		open = open && recording
@@ -150,10 +152,22 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 				s.log.Warn("a message was returned often; the broker drops it at the queue's delivery limit, if that has one (20 by default since RabbitMQ 4.0)",
 					"message_id", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "set delivery-limit -1 by a policy")
 			}
-			next = []amqp.Delivery{d}
 			s.taken++
+			if !s.setAside(d) {
+				next = []amqp.Delivery{d}
+			}
 		case out <- job:
 			next = next[1:]
+		case <-freed:
+			again.Reset(unreadAgain)
+			if err := s.askAgain(); err != nil {
+				return err
+			}
+		case <-late:
+			again.Reset(unreadAgain)
+			if err := s.askAgain(); err != nil {
+				return err
+			}
 		case <-changed:
 		case <-recordingChanged:
 		case <-ctx.Done():
@@ -163,7 +177,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 			}
 		case l := <-s.looks:
 			quiet, err := s.quiet(l.consumed)
-			l.answer <- seen{quiet && len(next) == 0, s, s.taken, s.link.place}
+			l.answer <- seen{quiet && len(next) == 0 && len(s.unread) == 0, s, s.taken, s.link.place}
 			if err != nil {
 				return err
 			}
@@ -206,6 +220,7 @@ func (s *session) end(d *dialer, politely bool) {
 	s.awaited.ended()
 	close(s.done)
 	d.part(s.link, politely)
+	s.account().close()
 }
 
 var (
@@ -262,6 +277,48 @@ func (s *session) consume() error {
 	return nil
 }
 
+// setAside keeps a delivery whose body had no room.
+func (s *session) setAside(d amqp.Delivery) bool {
+	size, unread := s.account().unread(d)
+	if unread {
+		s.log.Debug("a message that is too large waits until others of its kind are dealt with", "bytes", size)
+		s.unread = append(s.unread, d)
+	}
+	return unread
+}
+
+// unreadRoom returns what tells that the first of the unread may have room; both are nil where none is unread.
+func (s *session) unreadRoom(again *time.Timer) (freed <-chan struct{}, late <-chan time.Time) {
+	if len(s.unread) == 0 {
+		return nil, nil
+	}
+	size, _ := s.account().unread(s.unread[0])
+	_, freed = s.account().room(size)
+	return freed, again.C
+}
+
+// askAgain has the broker deliver the first of the unread anew, where there is room for it. Another consumer may get
+// it, or a message that comes before it may take the room; so this is done again and again.
+func (s *session) askAgain() error {
+	size, _ := s.account().unread(s.unread[0])
+	if room, _ := s.account().room(size); !room {
+		return nil
+	}
+	return s.giveBack()
+}
+
+// giveBack requeues the first of the unread.
+func (s *session) giveBack() error {
+	d := s.unread[0]
+	s.unread = s.unread[1:]
+	if err := d.Nack(false, true); err != nil { // multiple, requeue
+		return s.why(asError(err))
+	}
+	return nil
+}
+
+func (s *session) account() *account { return s.link.wire.in.account }
+
 // takeBack cancels the consumer, and adds to next all that the broker had sent before it heard of
 // that. What was handed over before stays ours too, and can be acked on this channel.
 func (s *session) takeBack(next *[]amqp.Delivery, timeout time.Duration) error {
@@ -274,9 +331,16 @@ func (s *session) takeBack(next *[]amqp.Delivery, timeout time.Duration) error {
 		return s.why(asError(err))
 	}
 	for d := range s.deliveries {
-		*next = append(*next, d)
+		if !s.setAside(d) {
+			*next = append(*next, d)
+		}
 	}
 	s.deliveries = nil
+	for len(s.unread) > 0 {
+		if err := s.giveBack(); err != nil {
+			return err
+		}
+	}
 	if nonBlocking(s.cancelled) != "" {
 		return errCancelled
 	}

@@ -95,6 +95,7 @@ func (d *delivery) settle(_ context.Context, v cmd.Verdict, _ cmd.Result) error 
 	if d.settled.Swap(true) {
 		return errSettledTwice
 	}
+	defer d.sess.account().settled(int64(len(d.Body)))
 	var err error
 	switch v {
 	case cmd.Ack:

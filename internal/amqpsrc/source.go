@@ -26,6 +26,10 @@ type Config struct {
 	// Prefetch is how many messages may be unacked at a time, 1 to 65535.
 	Prefetch int
 
+	// MaxMessage is the largest body that can be done, in bytes. Larger ones are handed over too, but few are held at a
+	// time. 0: there is no limit to either.
+	MaxMessage int
+
 	// DeadLetter names the queue, in the same vhost, for messages that cannot be done. It is made
 	// where it is missing. With "" they are rejected, which leaves them to the dead-letter exchange
 	// of the queue, and drops them where it has none.
@@ -39,7 +43,8 @@ type Config struct {
 	// It is made where it is missing. With "" there is none.
 	Control string
 
-	controls bool // this is the Config of the control queue's own session
+	oversized int64 // bytes that messages larger than MaxMessage may take at a time; 0: oversizedBytes
+	controls  bool  // this is the Config of the control queue's own session
 
 	Host    string // this host's name
 	Version string // of the program
@@ -98,6 +103,9 @@ func New(cfg Config) *Source {
 		found:  make(chan struct{}),
 	}
 	s.dialer = newDialer(cfg)
+	if cfg.MaxMessage > 0 {
+		s.dialer.budget = newBudget(cfg.MaxMessage, cmp.Or(cfg.oversized, oversizedBytes))
+	}
 	s.publisher = newPublisher(s.dialer, &s.cfg)
 	if cfg.Control != "" {
 		s.control = s.newControl()
@@ -114,13 +122,15 @@ func newDialer(cfg Config) *dialer {
 const ControlPrefetch = 250
 
 // newControl returns the Source of the control queue, which has a consuming connection of its own, and shares the
-// publisher.
+// publisher and the budget.
 func (s *Source) newControl() *Source {
 	cfg := s.cfg
 	cfg.controls, cfg.Prefetch, cfg.Declare = true, ControlPrefetch, cmp.Or(cfg.Declare, amqp.QueueTypeClassic)
+	dialer := newDialer(cfg)
+	dialer.budget = s.dialer.budget
 	return &Source{
 		cfg:       cfg,
-		dialer:    newDialer(cfg),
+		dialer:    dialer,
 		publisher: s.publisher,
 		report:    reporter{log: cfg.Log.With("queue", cfg.Control), lost: s.report.lost, back: s.report.back, second: true},
 		looks:     make(chan look),

@@ -1,0 +1,173 @@
+package amqpsrc
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// oversizedBody is the body of an oversized message, of several frames.
+func oversizedBody(n int) string {
+	return fmt.Sprintf("%d:", n) + string(bytes.Repeat([]byte{byte('a' + n%26)}, 300_000+n))
+}
+
+// However many messages are too large, few of their bodies are held at a time. Those that can be done do not wait for
+// them, and each dead letter is whole.
+func TestOversizedAreBounded(t *testing.T) {
+	t.Parallel()
+	const oversized, held = 12, 2
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			q := p.queue(kind)
+			for i := range oversized {
+				p.send(q, amqp.Publishing{Body: []byte(oversizedBody(i))})
+				p.send(q, amqp.Publishing{Body: []byte(fmt.Sprint(i))})
+			}
+			r := start(t, q, func(c *Config) { c.Prefetch, c.MaxMessage, c.oversized = 2*oversized, 1000, held*301_000 })
+			var large []cmd.Job
+			for i := 0; i < oversized+held; i++ {
+				j := r.next()
+				if len(j.Body) > 1000 {
+					large = append(large, j)
+				} else {
+					settle(t, j, cmd.Ack)
+				}
+			}
+			if len(large) != held {
+				t.Fatalf("%d bodies are held, want %d", len(large), held)
+			}
+			for done := range oversized {
+				err := deadLetterJob(context.Background(), large[0], cmd.Result{Reason: "invalid-message", Error: "too large"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				// It is settled by now, so there is room for another.
+				if large = large[1:]; done < oversized-held {
+					large = append(large, r.next())
+				}
+			}
+			if err := r.end(); err != nil {
+				t.Fatal(err)
+			}
+			r.close()
+			p.expect(q)
+			got := map[string]bool{}
+			for _, d := range p.expectAny(q+".dead", oversized) {
+				got[string(d.Body)] = true
+			}
+			for i := range oversized {
+				if !got[oversizedBody(i)] {
+					t.Errorf("the dead letter of %d is missing or not whole", i)
+				}
+			}
+		})
+	}
+}
+
+// What was read over is the queue's again when nothing is taken any more: for a pause, or for good.
+func TestUnreadGoBack(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	for i := range 3 {
+		p.send(q, amqp.Publishing{Body: []byte(oversizedBody(i))})
+	}
+	r := start(t, q, func(c *Config) { c.MaxMessage, c.oversized = 1000, 1 })
+	first := r.next()
+	eventually(t, "all prefetched", func() bool { return p.ready(q) == 0 })
+	r.gate.Set(false)
+	eventually(t, "two given back", func() bool { return p.ready(q) == 2 })
+	r.gate.Set(true)
+	eventually(t, "all prefetched", func() bool { return p.ready(q) == 0 })
+	settle(t, first, cmd.Ack)
+	second := r.next()
+	settle(t, second, cmd.Requeue)
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.expectAny(q, 2)
+}
+
+// A connection that ends gives back what it held, once.
+func TestAccounts(t *testing.T) {
+	b := newBudget(10, 100)
+	one, other := b.account(), b.account()
+	for _, step := range []struct {
+		what string
+		ok   bool
+	}{
+		{"small", one.take(10) && one.take(10)},
+		{"first", one.take(60)},
+		{"too much", !other.take(41)},
+		{"fits", other.take(40)},
+		{"full", !one.take(11)},
+	} {
+		if !step.ok {
+			t.Errorf("%s: held are %d", step.what, b.held)
+		}
+	}
+	_, freed := b.room(50)
+	other.settled(5) // takes no room
+	other.settled(40)
+	<-freed
+	one.close()
+	one.settled(60) // too late
+	one.close()
+	if b.held != 0 {
+		t.Errorf("held are %d in the end", b.held)
+	}
+	if !other.take(1000) || other.take(11) {
+		t.Error("one of any size has room, and no second")
+	}
+	var none *account
+	none.settled(100)
+	none.close()
+	if !none.take(1 << 40) {
+		t.Error("without a budget there is room")
+	}
+}
+
+// The filter reads over what has no room, on one channel beside others, and nothing else.
+func TestFilterReadsOver(t *testing.T) {
+	frame := func(kind, channel byte, payload []byte) []byte {
+		return append(append([]byte{kind, 0, channel, 0, 0, byte(len(payload) >> 8), byte(len(payload))}, payload...), 0xCE)
+	}
+	header := func(channel byte, size int) []byte {
+		return frame(frameHeader, channel, []byte{0, 60, 0, 0, 0, 0, 0, 0, 0, 0, byte(size >> 8), byte(size), 0x10, 0, 2})
+	}
+	method := frame(frameMethod, 1, []byte{0, 60, 0, 60})
+	large := bytes.Repeat([]byte{'x'}, 300)
+	b := newBudget(100, 100)
+	a := b.account()
+	if !a.take(101) {
+		t.Fatal("no room for one")
+	}
+	instead := withoutBody(header(1, 600), a.mark, 600)
+	in := bytes.Join([][]byte{
+		method, header(1, 600), frame(frameBody, 1, large), frame(frameHeartbeat, 0, nil), header(2, 3), frame(frameBody, 2, []byte("two")),
+		frame(frameBody, 1, large), header(1, 5), frame(frameBody, 1, []byte("small")),
+	}, nil)
+	want := bytes.Join([][]byte{
+		method, instead, frame(frameHeartbeat, 0, nil), header(2, 3), frame(frameBody, 2, []byte("two")),
+		header(1, 5), frame(frameBody, 1, []byte("small")),
+	}, nil)
+	f := newFilter(iotest.OneByteReader(bytes.NewReader(in)))
+	f.account = a
+	if got, err := io.ReadAll(f); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%v\n%q, want\n%q", err, got, want)
+	}
+	f = newFilter(bytes.NewReader(in[:len(method)+len(header(1, 600))+9]))
+	f.account = a
+	if _, err := io.ReadAll(f); err != io.ErrUnexpectedEOF {
+		t.Errorf("cut amid a body: %v", err)
+	}
+}
