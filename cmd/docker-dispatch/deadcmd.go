@@ -61,9 +61,6 @@ const barren = 5
 // mostUnacked is the largest prefetch there is. Without one a quorum queue holds back what is beyond 2000.
 const mostUnacked = 65535
 
-// counting is how often a quorum queue may have had a dead letter back before that is said.
-const counting = 2
-
 // A morgue is one use of dead.
 type morgue struct {
 	*broker
@@ -220,15 +217,16 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 		return nil
 	}
 	var shown []letter
-	looks := 0
 	err = m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
+		stay := &renewal{morgue: m, client: client}
+		defer stay.renew(ctx)
 		return m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
 			shown = append(shown, letterOf(r, time.Now()))
-			looks = max(looks, r.DeadLetter().Looks)
+			stay.add(ctx, r)
 			return nil
 		})
 	})
-	m.returned(ctx, client, len(shown), looks)
+	m.returned(ctx, client, len(shown))
 	if _, short := errors.AsType[*hinted](err); err != nil && !short {
 		return err
 	}
@@ -254,13 +252,8 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 }
 
 // returned waits until the queue has so many messages back, or no more come. A quorum queue appends them to its
-// log again, some while behind the end of their consumer; until then it looks empty. It also counts that, and
-// has had some of them back so often before.
-func (m *morgue) returned(ctx context.Context, client *amqpsrc.Client, n, looks int) {
-	if looks >= counting {
-		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: %s is a quorum queue that has had messages back %d times; RabbitMQ before 4.3 counts each look at them, "+
-			"and drops a message at the queue's delivery-limit (20 since 4.0, where nothing else is set): set that to -1 by a policy\n", plainLine(m.from), looks+1)
-	}
+// log again, some while behind the end of their consumer; until then it looks empty.
+func (m *morgue) returned(ctx context.Context, client *amqpsrc.Client, n int) {
 	tick := time.NewTicker(noneComes / 10)
 	defer tick.Stop()
 	for before, same := -1, 0; same < 10; {
@@ -370,10 +363,16 @@ func ageText(d time.Duration) string {
 // pick takes the chosen ones of all dead letters, and has do work on them while it holds all. An ID that
 // none has ends it before.
 func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do func([]amqpsrc.Received) error) error {
-	var chosen []amqpsrc.Received
-	others, looks := 0, 0
+	var all, chosen []amqpsrc.Received
 	found := make(map[string]bool)
 	err := m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
+		defer func() {
+			stay := &renewal{morgue: m, client: client}
+			for _, r := range all {
+				stay.add(ctx, r)
+			}
+			stay.renew(ctx)
+		}()
 		err := m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
 			meant := false
 			for _, name := range namesOf(r) {
@@ -381,10 +380,9 @@ func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do fun
 					meant, found[name] = true, true
 				}
 			}
+			all = append(all, r)
 			if meant {
 				chosen = append(chosen, r)
-			} else {
-				others, looks = others+1, max(looks, r.DeadLetter().Looks)
 			}
 			return nil
 		})
@@ -399,7 +397,7 @@ func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do fun
 		}
 		return do(chosen)
 	})
-	m.returned(ctx, client, others, looks)
+	m.returned(ctx, client, len(all)-len(chosen))
 	return err
 }
 

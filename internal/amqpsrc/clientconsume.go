@@ -30,6 +30,20 @@ func (r Received) Ack() error {
 	return r.settle(func() error { return r.delivery.Ack(false) }) // multiple
 }
 
+// AckAtEnd says that the message is done with; it is acked when the consumer ends and no more come: until then it counts
+// for the prefetch, and no other comes in its place.
+func (r Received) AckAtEnd() error {
+	return r.settle(func() error {
+		r.of.atEnd.Lock()
+		defer r.of.atEnd.Unlock()
+		r.of.atEnd.acks = append(r.of.atEnd.acks, r.delivery)
+		return nil
+	})
+}
+
+// Settled tells whether the message was acked or given back.
+func (r Received) Settled() bool { return r.settled.Load() }
+
 // Requeue gives the message back.
 func (r Received) Requeue() error {
 	return r.settle(func() error { return r.delivery.Nack(false, true) }) // multiple, requeue
@@ -59,6 +73,10 @@ type consumer struct {
 	closed     chan *amqp.Error
 	cancelled  chan string // holds the tag where the broker has ended the consumer
 	acks       atomic.Bool // something was acked or given back
+	atEnd      struct {
+		sync.Mutex
+		acks []amqp.Delivery // to be acked at the end; guarded by the mutex
+	}
 
 	mu   sync.RWMutex // held by acks, for reading: what is acked before over is set is safe
 	over bool         // nothing may be acked any more; guarded by mu
@@ -163,6 +181,11 @@ func (k *consumer) finish() {
 	k.mu.Lock()
 	k.over = true
 	k.mu.Unlock()
+	for _, d := range k.atEnd.acks { // nobody adds to them any more
+		if !call(func() error { return d.Ack(false) }) { // multiple
+			break
+		}
+	}
 	if call(func() error { return k.ch.Nack(0, true, true) }) && // all of them: multiple, requeue
 		call(func() error { return k.ch.Qos(k.prefetch, 0, false) }) && k.acks.Load() {
 		select {

@@ -15,7 +15,7 @@ type DeadLetter struct {
 	Queue  string    // where it came from; empty where nobody knows
 	Copy   string    // tells this dead letter apart from all others; empty where the broker put it there
 	Time   time.Time // when; zero where nobody knows
-	Looks  int       // how often a quorum queue has had it back; it may have a limit for that
+	Looks  int       // how often a quorum queue has had it back; it drops it at its delivery limit, if it has one
 }
 
 // DeadLetter reads the headers that tell how a message came into a dead-letter queue: the daemon's, or the
@@ -34,6 +34,20 @@ func (r Received) DeadLetter() DeadLetter {
 		}
 	}
 	return d
+}
+
+// Anew is the dead letter as it may be put into the same queue again, where the broker then counts its returns from
+// zero.
+func (r Received) Anew() Message {
+	m := r.Message
+	m.Headers = make(map[string]any, len(r.Headers)+1)
+	maps.Copy(m.Headers, r.Headers)
+	delete(m.Headers, "x-delivery-count")
+	delete(m.Headers, "x-acquired-count")
+	if r.UserID != "" { // which a broker takes from its owner only
+		m.Headers[headerUser] = r.UserID
+	}
+	return m
 }
 
 // Revived is the message that a dead letter was, to be sent again. It keeps the header by which the daemon
