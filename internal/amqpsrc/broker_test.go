@@ -55,6 +55,9 @@ func TestCutMidJob(t *testing.T) {
 					j := r.next()
 					again[string(j.Body)] = j
 				}
+				if old[0].Released() {
+					t.Error("the broker is said to have released what a connection that was cut held")
+				}
 				for i, j := range old[1:] {
 					lost(t, j, []cmd.Verdict{cmd.Ack, cmd.Requeue, cmd.DeadLetter}[i])
 					if j := again[string(j.Body)]; !j.Redelivered {
@@ -585,6 +588,7 @@ func TestServerCancel(t *testing.T) {
 	px.conn(0).inject(3, 60, 30, "\x11docker-dispatch-1\x01") // the tag; no answer is wanted
 	eventually(t, "session over", j.Lost)
 	lost(t, j, cmd.Ack)
+	eventually(t, "the broker has released it", j.Released)
 	settle(t, r.take("1")[0], cmd.Ack)
 	if n := px.count(); n != 3 {
 		t.Errorf("%d connections were made, want 3", n)
@@ -592,6 +596,22 @@ func TestServerCancel(t *testing.T) {
 	if r.log.count("cancelled the consumer") != 1 {
 		t.Errorf("logged:\n%s", r.log)
 	}
+}
+
+// A connection that the broker closes, as it does when it is stopped, holds no message any more.
+func TestBrokerCloses(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("classic")
+	p.fill(q, 1, 1)
+	r := start(t, q, px.through)
+	j := r.next()
+	px.conn(0).inject(0, 10, 50, "\x01\x40\x08shutdown\x00\x00\x00\x00") // 320; about no method
+	eventually(t, "session over", j.Lost)
+	if !j.Released() {
+		t.Error("the broker is not known to have released the message")
+	}
+	settle(t, r.take("1")[0], cmd.Ack)
 }
 
 // A dead letter waits for the publisher, also beyond the end of its session.

@@ -312,16 +312,17 @@ func (l *link) on(call func(*amqp.Channel) error) error {
 // errSkip ends on without an error, and without the channel that the broker has closed.
 var errSkip = errors.New("skip")
 
-// part says goodbye to the broker, or hangs up where that takes too long. After it the library has
-// let go of the connection.
-func (d *dialer) part(l *link, politely bool) {
+// part says goodbye to the broker, or hangs up where that takes too long, and tells whether the broker has answered.
+// After it the library has let go of the connection.
+func (d *dialer) part(l *link, politely bool) (answered bool) {
 	if politely {
 		// The library's CloseDeadline moves with each heartbeat that comes in, so it alone is no bound.
-		_ = l.within(closeTimeout, func() error { return l.CloseDeadline(time.Now().Add(closeTimeout)) })
+		answered = l.within(closeTimeout, func() error { return l.CloseDeadline(time.Now().Add(closeTimeout)) }) == nil
 	}
 	l.wire.abort()
 	l.wait()
 	d.forget(l.wire)
+	return answered
 }
 
 // wait returns when the library has let go of the connection. The wire must have been aborted.

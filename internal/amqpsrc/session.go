@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
@@ -25,6 +26,7 @@ type session struct {
 	log       *slog.Logger
 	publisher *publisher
 	awaited   *awaited
+	account   *account // nil: no bound on oversized messages
 
 	// Only the owner uses these.
 	deliveries <-chan amqp.Delivery // nil while nothing is consumed
@@ -35,7 +37,9 @@ type session struct {
 	taken      int             // how many deliveries came from it
 	unread     []amqp.Delivery // those whose bodies had no room; they go back one by one
 
-	done   chan struct{} // closed when the session is over: nothing may be acked any more
+	done     chan struct{} // closed when the session is over: nothing may be acked any more
+	released atomic.Bool   // the broker knows that too, and has taken back what was not acked
+
 	looks  <-chan look   // questions after the queue
 	fences chan struct{} // holds one token while waiters want a fence
 	mu     sync.Mutex
@@ -97,7 +101,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sess.link = link
+	sess.link, sess.account = link, link.wire.in.account
 	return sess, nil
 }
 
@@ -219,8 +223,10 @@ func (s *session) linger(quit <-chan struct{}) error {
 func (s *session) end(d *dialer, politely bool) {
 	s.awaited.ended()
 	close(s.done)
-	d.part(s.link, politely)
-	s.account().close()
+	if d.part(s.link, politely) {
+		s.released.Store(true)
+	}
+	s.account.close()
 }
 
 var (
@@ -238,6 +244,9 @@ func (s *session) why(e *amqp.Error) error {
 		e = nonBlocking(s.link.closed)
 	}
 	if e != nil {
+		if e.Server { // it has closed the channel, or all of the connection
+			s.released.Store(true)
+		}
 		return explainQueue(e, s.config.source(), "permission")
 	}
 	if nonBlocking(s.cancelled) != "" {
@@ -279,7 +288,7 @@ func (s *session) consume() error {
 
 // setAside keeps a delivery whose body had no room.
 func (s *session) setAside(d amqp.Delivery) bool {
-	size, unread := s.account().unread(d)
+	size, unread := s.account.unread(d)
 	if unread {
 		s.log.Debug("a message that is too large waits until others of its kind are dealt with", "bytes", size)
 		s.unread = append(s.unread, d)
@@ -292,16 +301,16 @@ func (s *session) unreadRoom(again *time.Timer) (freed <-chan struct{}, late <-c
 	if len(s.unread) == 0 {
 		return nil, nil
 	}
-	size, _ := s.account().unread(s.unread[0])
-	_, freed = s.account().room(size)
+	size, _ := s.account.unread(s.unread[0])
+	_, freed = s.account.room(size)
 	return freed, again.C
 }
 
 // askAgain has the broker deliver the first of the unread anew, where there is room for it. Another consumer may get
 // it, or a message that comes before it may take the room; so this is done again and again.
 func (s *session) askAgain() error {
-	size, _ := s.account().unread(s.unread[0])
-	if room, _ := s.account().room(size); !room {
+	size, _ := s.account.unread(s.unread[0])
+	if room, _ := s.account.room(size); !room {
 		return nil
 	}
 	return s.giveBack()
@@ -316,8 +325,6 @@ func (s *session) giveBack() error {
 	}
 	return nil
 }
-
-func (s *session) account() *account { return s.link.wire.in.account }
 
 // takeBack cancels the consumer, and adds to next all that the broker had sent before it heard of
 // that. What was handed over before stays ours too, and can be acked on this channel.

@@ -38,6 +38,7 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 		Attempt:     n,
 		Body:        d.Body,
 		Lost:        s.over,
+		Released:    s.released.Load,
 		Awaited:     s.awaited.get,
 		Abandon:     func() { abandoned.Store(true) },
 		Settle:      del.settle,
@@ -95,7 +96,7 @@ func (d *delivery) settle(_ context.Context, v cmd.Verdict, _ cmd.Result) error 
 	if d.settled.Swap(true) {
 		return errSettledTwice
 	}
-	defer d.sess.account().settled(int64(len(d.Body)))
+	defer d.sess.account.settled(int64(len(d.Body)))
 	var err error
 	switch v {
 	case cmd.Ack:

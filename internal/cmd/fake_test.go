@@ -658,20 +658,21 @@ func (r *record) Result(res Result) error {
 
 // bench is a pool at work on a fake engine, inside a synctest bubble.
 type bench struct {
-	t       *testing.T
-	docker  *fakeDocker
-	record  *record
-	pool    *Pool
-	gate    *Gate
-	jobs    chan Job
-	control chan Job
-	stop    context.CancelFunc // ends the work context
-	done    chan int
-	mu      sync.Mutex
-	events  []string // "ack m1", "fence m1", in order, with the engine's removes
-	stores  bool     // deliveries have Store
-	attempt int      // of the deliveries to come
-	fences  []error  // what the next fences of the deliveries to come return
+	t        *testing.T
+	docker   *fakeDocker
+	record   *record
+	pool     *Pool
+	gate     *Gate
+	jobs     chan Job
+	control  chan Job
+	stop     context.CancelFunc // ends the work context
+	done     chan int
+	mu       sync.Mutex
+	events   []string // "ack m1", "fence m1", in order, with the engine's removes
+	stores   bool     // deliveries have Store
+	attempt  int      // of the deliveries to come
+	fences   []error  // what the next fences of the deliveries to come return
+	released bool     // what the next deliveries say of their session
 
 	beforeFence, beforeStore, beforeAgain func() // of the deliveries to come
 	copy                                  string // of the deliveries to come
@@ -743,7 +744,7 @@ func (b *bench) send(name, messageID string, redelivered bool, body string) *del
 
 func (b *bench) post(name, messageID string, redelivered bool, body string) *delivery {
 	d := &delivery{b: b, name: name, fences: b.fences}
-	beforeFence, beforeStore, beforeAgain := b.beforeFence, b.beforeStore, b.beforeAgain
+	beforeFence, beforeStore, beforeAgain, released := b.beforeFence, b.beforeStore, b.beforeAgain, b.released
 	j := Job{
 		Queue: "q", MessageID: messageID, Redelivered: redelivered, Copy: b.copy, Attempt: b.attempt, Body: []byte(body),
 		Again: func(_ context.Context, delay time.Duration, attempt int, id string) error {
@@ -755,7 +756,8 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 			d.agains = append(d.agains, fmt.Sprintf("%v %d %s", delay, attempt, id))
 			return nil
 		},
-		Lost: func() bool { b.mu.Lock(); defer b.mu.Unlock(); return d.lost },
+		Lost:     func() bool { b.mu.Lock(); defer b.mu.Unlock(); return d.lost },
+		Released: func() bool { return released },
 		Settle: func(ctx context.Context, v Verdict, r Result) error {
 			if d.hold != nil {
 				<-d.hold

@@ -25,6 +25,9 @@ type Job struct {
 	// deliver the message again. Nil where that cannot happen.
 	Lost func() bool
 
+	// Released tells whether the broker is known to have taken back, by now, what that session had not acked. Nil: it is not.
+	Released func() bool
+
 	// Awaited returns since when the delivery, once lost, could have come again: since its queue is consumed,
 	// or since the broker says that there is no such queue. It is not ok where neither is so. Nil: it can never be lost.
 	Awaited func() (since time.Time, ok bool)

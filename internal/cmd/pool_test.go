@@ -1048,6 +1048,30 @@ func TestJoin(t *testing.T) {
 			})
 		}
 	})
+	t.Run("connection ended by the broker behind the ack, which was taken", func(t *testing.T) {
+		for _, released := range []bool{true, false} {
+			onBench(t, func(c *Config) {
+				back := time.Now()
+				c.Quiet = func(_ context.Context, consumed time.Duration) (Place, bool) {
+					return Place{}, time.Since(back) >= consumed
+				}
+			}, func(b *bench) {
+				b.fences, b.released = []error{ErrDeliveryLost}, released
+				b.send("1", "id", false, wait)
+				b.docker.named(t, "web").exit(0)
+				time.Sleep(releasedFor + time.Second)
+				synctest.Wait()
+				if want := map[bool]int{true: 0, false: 1}[released]; b.docker.count() != want {
+					t.Errorf("released %v: %d containers, want %d", released, b.docker.count(), want)
+				}
+				time.Sleep(2 * quietFor)
+				synctest.Wait()
+				if b.docker.count() != 0 {
+					t.Errorf("released %v: the container stays", released)
+				}
+			})
+		}
+	})
 	t.Run("connection ended before the removal", func(t *testing.T) {
 		for _, quiet := range []bool{false, true} {
 			onBench(t, func(c *Config) {

@@ -216,6 +216,14 @@ func (g *registry) present(t *task) (Job, bool) {
 	return Job{}, false
 }
 
+// released tells whether the broker is known to hold no delivery of t for a connection that has ended.
+func (g *registry) released(t *task) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	held := func(j Job) bool { return j.Released == nil || !j.Released() }
+	return !slices.ContainsFunc(t.given, held)
+}
+
 // given returns the deliveries of t, the last for each who wants its result, and since when they could have
 // come again. It is not ok where one is not lost, or could not have come again.
 func (g *registry) given(t *task) (jobs []Job, since time.Time, ok bool) {

@@ -224,8 +224,11 @@ func (t *task) tell(j Job, r Result) error {
 
 // quietFor is how long a queue must have been consumed and empty before a message that was lost with its
 // connection is known not to be in it: what the broker holds for a connection that it does not know to
-// be dead comes back within twice the heartbeat.
-const quietFor = 2 * time.Minute
+// be dead comes back within twice the heartbeat. Where the broker has ended the connection itself it is releasedFor.
+const (
+	quietFor    = 2 * time.Minute
+	releasedFor = 10 * time.Second
+)
 
 // What a wait for a message to come again ends with.
 const (
@@ -244,8 +247,9 @@ const (
 // awaitDelivery waits for the message of a finished job to come again, however long the broker is away. What the
 // message had asked for does not wait that long: see goneAfter.
 func (t *task) awaitDelivery(v Verdict, r Result) int {
-	ticker := time.NewTicker(quietFor)
-	defer ticker.Stop()
+	wait := releasedFor
+	look := time.NewTimer(wait)
+	defer look.Stop()
 	gone := time.NewTimer(0)
 	defer gone.Stop()
 	for {
@@ -266,13 +270,19 @@ func (t *task) awaitDelivery(v Verdict, r Result) int {
 			if next > 0 {
 				gone.Reset(next)
 			}
-		case <-ticker.C:
+		case <-look.C:
 			if t.pool.Quiet == nil {
 				continue
 			}
-			if _, quiet := t.pool.Quiet(t.ctx, quietFor); quiet {
+			consumed := quietFor
+			if t.pool.jobs.released(t) {
+				consumed = releasedFor
+			}
+			if _, quiet := t.pool.Quiet(t.ctx, consumed); quiet {
 				return deliveryStays
 			}
+			wait = min(2*wait, quietFor)
+			look.Reset(wait)
 		}
 	}
 }
