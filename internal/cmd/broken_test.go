@@ -98,22 +98,55 @@ func TestBrokenAnswersEngineAway(t *testing.T) {
 	}
 }
 
+// TestCallKillsEngine: a call that the engine dies of each time is not made for ever.
+func TestCallKillsEngine(t *testing.T) {
+	for _, tt := range brokenCalls {
+		t.Run(tt.call, func(t *testing.T) {
+			onBench(t, nil, func(b *bench) {
+				web := b.send("web", "web", false, wait)
+				b.docker.mu.Lock()
+				b.docker.before[tt.call] = slices.Repeat([]error{errCut}, 1000)
+				b.docker.before["ping"] = slices.Repeat([]error{errDial, nil}, maxRetries+1) // it is away, and back
+				b.docker.mu.Unlock()
+				d := b.send("m", "id", false, tt.body)
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				d.want(DeadLetter, ReasonEngine)
+				b.docker.mu.Lock()
+				if n := 1000 - len(b.docker.before[tt.call]); n != maxRetries+1 {
+					t.Errorf("made %d times", n)
+				}
+				b.docker.before[tt.call] = nil
+				b.docker.mu.Unlock()
+				b.docker.named(t, "web").exit(0)
+				time.Sleep(time.Minute)
+				web.want(Ack, "")
+			})
+		})
+	}
+}
+
 // TestBrokenWait: a container that runs is not asked for for ever either, and is left as it is.
 func TestBrokenWait(t *testing.T) {
-	onBench(t, nil, func(b *bench) {
-		d := b.send("m", "id", false, wait)
-		b.docker.mu.Lock()
-		b.docker.before["wait"] = slices.Repeat([]error{errCut}, 1000)
-		b.docker.deaths++ // cuts what is open
-		b.docker.touch()
-		b.docker.mu.Unlock()
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		d.want(DeadLetter, ReasonEngine)
-		if r := b.result(); !strings.Contains(r.Error, "may go on") || b.docker.count() != 1 {
-			t.Errorf("result %+v, %d containers", r, b.docker.count())
-		}
-	})
+	for _, broken := range []error{errCut, errHTML, dockerapi.ErrTemporary, dockerapi.ErrConflict} {
+		onBench(t, nil, func(b *bench) {
+			d := b.send("m", "id", false, wait)
+			b.docker.mu.Lock()
+			b.docker.before["wait"] = slices.Repeat([]error{broken}, 1000)
+			b.docker.deaths++ // cuts what is open
+			b.docker.touch()
+			b.docker.mu.Unlock()
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			d.want(DeadLetter, ReasonEngine)
+			if r := b.result(); !strings.Contains(r.Error, "may go on") || b.docker.count() != 1 {
+				t.Errorf("%v: result %+v, %d containers", broken, r, b.docker.count())
+			}
+			b.docker.mu.Lock()
+			b.docker.before["wait"] = nil
+			b.docker.mu.Unlock()
+		})
+	}
 }
 
 // TestPullReasons: only an image that is not to be had is no such image.

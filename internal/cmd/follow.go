@@ -305,23 +305,32 @@ func (f *following) survive(err error) error {
 			f.pool.engine.lost(err)
 			return f.pool.engine.wait(f.ctx)
 		}
-		if time.Since(f.brokenAt) > settled {
-			f.broken = 0
-		}
-		if f.broken == maxRetries && !f.startedAt.IsZero() {
-			return &brokenError{err}
-		}
-		f.log.Warn("engine broke off its answer; looking again", "container", f.name, "error", err)
-		err := pause(f.ctx, backoff(f.broken, f.pool.retryFirst, time.Minute))
-		f.broken++
-		f.brokenAt = time.Now()
-		return err
+		return f.lookAgain(err)
 	case errors.As(err, new(*brokenError)), f.startedAt.IsZero():
 		return err
 	}
 	f.missed = true
-	f.log.Warn("engine error while the container runs; looking again", "container", f.name, "error", err)
-	return nil
+	if errors.Is(err, errBrokenOff) { // which the container may have done itself
+		f.log.Warn("output ended while the container runs; looking again", "container", f.name)
+		return nil
+	}
+	return f.lookAgain(err)
+}
+
+// lookAgain waits before the next look, and gives up behind too many in a row that the engine, being there, has not
+// answered.
+func (f *following) lookAgain(err error) error {
+	if time.Since(f.brokenAt) > settled {
+		f.broken = 0
+	}
+	if f.broken == maxRetries && !f.startedAt.IsZero() {
+		return &brokenError{err}
+	}
+	f.log.Warn("the engine did not answer as it should; looking again", "container", f.name, "error", err)
+	paused := pause(f.ctx, backoff(f.broken, f.pool.retryFirst, time.Minute))
+	f.broken++
+	f.brokenAt = time.Now()
+	return paused
 }
 
 // listen follows the container to its exit. With begin it starts it, when output and exit are

@@ -14,7 +14,7 @@ const maxRetries = 5
 
 // try calls f until the engine has given an answer that is final. While the engine is away it
 // waits; an error that may pass is tried again a few times, and so is an answer that breaks off
-// although the engine is there.
+// although the engine is there, and a call that the engine may die of.
 func (t *task) try(f func() error) error { return t.tryIn(t.ctx, f, false) }
 
 // tryLong is try for a call that may last for days: after one that lasted, the count begins anew.
@@ -22,7 +22,7 @@ func (t *task) tryLong(f func() error) error { return t.tryIn(t.ctx, f, true) }
 
 // tryIn is try whose pauses end with ctx.
 func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
-	for broken := 0; ; {
+	for broken, lost := 0, 0; ; {
 		began := time.Now()
 		err := t.retryIn(ctx, f)
 		if !errors.Is(err, dockerapi.ErrUnreachable) {
@@ -30,7 +30,7 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 			return err
 		}
 		if long && time.Since(began) > settled {
-			broken = 0
+			broken, lost = 0, 0
 		}
 		answers := t.pool.engine.answers(ctx)
 		if ctx.Err() != nil {
@@ -59,6 +59,12 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 			continue
 		}
 		t.begun = true
+		if !neverSent(err) {
+			if lost == maxRetries {
+				return lostTooOften(err)
+			}
+			lost++
+		}
 		t.log.Debug("engine call failed; waiting for the engine", "error", err)
 		if err := t.pool.engine.wait(ctx); err != nil {
 			return err
@@ -71,7 +77,7 @@ type brokenError struct{ err error }
 
 // No Unwrap: it is no longer an error that waiting for the engine helps.
 func (e *brokenError) Error() string {
-	return fmt.Sprintf("given up: the engine is there, and broke off its answer %d times: %v", maxRetries+1, e.err)
+	return fmt.Sprintf("given up: the engine is there, and did not answer as it should %d times: %v", maxRetries+1, e.err)
 }
 
 // lostTooOften ends a job that may be what the engine dies of: it is not tried for ever.
