@@ -575,6 +575,8 @@ func TestStdin(t *testing.T) {
 		{"two messages", runMessage("", "echo one") + runMessage("", "echo two") + "\n", 0, []string{"| one\n", "| two\n"}},
 		{"a failure", runMessage("", "exit 3"), 1, []string{"| Error: exited with code 3\n"}},
 		{"rubbish between", runMessage("", "echo one") + "\nrubbish\n" + runMessage("", "echo two"), 1, []string{"| one\n", "| two\n", "| Error: not JSON"}},
+		{"stopped by another", fmt.Sprintf(`{"Dockercmd":"run","Image":"busybox","Cmd":["sleep","1d"],"Options":{"Name":"%[1]s","Attach":["STDOUT"],"Remove":true}}
+			{"Dockercmd":"kill","Container":"%[1]s"}`, "stopped-"+l.serial), 0, []string{"| stopped as a message asked (exit code 137)\n"}},
 		{"cut short", `{"Dockercmd":"run","Image":"busy`, 1, []string{"| Error: not JSON"}},
 		{"too long", `{"Dockercmd":"` + strings.Repeat("x", 2<<20) + `"}`, 1, []string{"--max-message"}},
 		{"nothing", "", 0, nil},
@@ -624,7 +626,7 @@ func underLoad(t *testing.T, fault func(l *lab)) {
 		switch {
 		case r.Status == cmd.Succeeded && r.Stdout == "begin\nend\n" && !r.Incomplete:
 		case r.Status == cmd.Succeeded && r.Incomplete && l.killed: // what it wrote while the engine was down
-		case r.Status == cmd.Failed && r.ExitCode != nil && *r.ExitCode > 128: // with its engine
+		case r.Status == cmd.Failed && r.ExitCode != nil && *r.ExitCode == 137 && l.killed: // with its engine
 		case r.Status == cmd.Errored && r.Reason == cmd.ReasonEngine && l.killed: // nobody knows its exit
 			unknown++
 		default:

@@ -15,9 +15,9 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// errSomeFailed is the end of a run over stdin in which a message did not succeed; the messages
+// errSomeFailed is the end of a run over stdin in which a message failed; the messages
 // have said why.
-var errSomeFailed = errors.New("a message did not succeed")
+var errSomeFailed = errors.New("a message failed")
 
 // stdinSource brings the messages that stand in a stream, one JSON object after another.
 type stdinSource struct {
@@ -29,7 +29,7 @@ type stdinSource struct {
 	settled chan settlement // has room for all that are under way, so that settling never waits
 
 	mu      sync.Mutex
-	bad     bool          // a message did not succeed
+	bad     bool          // a message failed
 	retries map[int]retry // by place: failed, and to be tried again when settled
 	unread  bool          // Run ended before the stream did
 	readErr error
@@ -150,7 +150,7 @@ func (s *stdinSource) job(m numbered) cmd.Job {
 				done.retry = &again
 				delete(s.retries, m.n)
 			} else {
-				s.bad = s.bad || v != cmd.Requeue && r.Status != cmd.Succeeded
+				s.bad = s.bad || v != cmd.Requeue && r.Status != cmd.Succeeded && r.Status != cmd.Stopped
 			}
 			s.mu.Unlock()
 			s.settled <- done
@@ -180,7 +180,7 @@ func (s *stdinSource) Close(context.Context) error {
 	}
 }
 
-// failed tells whether a message did not succeed, of all that stdin held.
+// failed tells whether a message failed, of all that stdin held. One that another asked to end did not.
 func (s *stdinSource) failed(left int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -59,8 +59,8 @@ Docker over TLS:
       --version            print the version
   -h, --help               print this
 
-Exit codes: 0 stopped as asked, 1 failed at run time (with -: a message did not
-succeed), 2 wrong usage or configuration.
+Exit codes: 0 stopped as asked, 1 failed at run time (with -: a message failed),
+2 wrong usage or configuration.
 
 Example: run one container and see its output, without a broker
   echo '{"Dockercmd": "run", "Image": "busybox", "Cmd": ["echo", "hi"],
