@@ -1037,14 +1037,20 @@ func TestQuiet(t *testing.T) {
 			gate.Set(true)
 			settle(t, second, cmd.Ack) // a quorum queue counts a consumer that still has something to ack
 			eventually(t, "the queue is consumed again", func() bool { _, got := r.source.Quiet(context.Background(), 0); return got })
-			_, err := p.ch.Consume(q, "", false, false, false, false, nil)
+			_, err := p.ch.Consume(q, "other", false, false, false, false, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			quiet(0, false, "with another consumer")
+			if err := p.ch.Cancel("other", false); err != nil {
+				t.Fatal(err)
+			}
 			if err := r.end(); err != nil {
 				t.Fatal(err)
 			}
+			quiet(0, true, "at the end, with nothing left")
+			p.fill(q, 4, 4)
+			quiet(0, false, "at the end, with a message left")
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
 			if _, got := r.source.Quiet(ctx, 0); got {

@@ -54,9 +54,14 @@ func (s *Source) look(ctx context.Context, consumed time.Duration) seen {
 	}
 }
 
-// quiet tells whether the broker has nothing in the queue that it has not sent to us.
-func (s *session) quiet(consumed time.Duration) (quiet bool, err error) {
-	if s.deliveries == nil || time.Since(s.since) < consumed {
+// quiet tells whether the broker has nothing in the queue that it has not sent to us. The consumer of a session that
+// lingers has ended; what would come again stays in the queue.
+func (s *session) quiet(consumed time.Duration, lingering bool) (quiet bool, err error) {
+	own := 1
+	if lingering {
+		own = 0
+	}
+	if s.since.IsZero() || s.deliveries == nil && !lingering || time.Since(s.since) < consumed {
 		return false, nil
 	}
 	err = s.link.on(func(ch *amqp.Channel) error {
@@ -66,7 +71,7 @@ func (s *session) quiet(consumed time.Duration) (quiet bool, err error) {
 			s.log.Warn("containers that a crash left behind cannot be swept: the broker does not say whether the queue is empty", "error", plain(err))
 			return errSkip
 		}
-		quiet = q.Messages == 0 && q.Consumers <= 1 // another may hold any of its messages
+		quiet = q.Messages == 0 && q.Consumers <= own // another may hold any of its messages
 		return err
 	})
 	if err != nil {

@@ -180,7 +180,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 				return err
 			}
 		case l := <-s.looks:
-			quiet, err := s.quiet(l.consumed)
+			quiet, err := s.quiet(l.consumed, false)
 			l.answer <- seen{quiet && len(next) == 0 && len(s.unread) == 0, s, s.taken, s.link.place}
 			if err != nil {
 				return err
@@ -206,6 +206,12 @@ func (s *session) linger(quit <-chan struct{}) error {
 		select {
 		case <-s.fences:
 			if err := s.barrier(rpcTimeout); err != nil {
+				return err
+			}
+		case l := <-s.looks:
+			quiet, err := s.quiet(l.consumed, true)
+			l.answer <- seen{quiet, s, s.taken, s.link.place}
+			if err != nil {
 				return err
 			}
 		case e := <-s.chClosed:

@@ -782,6 +782,7 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 				err := d.fences[0]
 				d.fences = d.fences[1:]
 				if err != nil {
+					d.lost = d.lost || err == ErrDeliveryLost
 					return err
 				}
 			}

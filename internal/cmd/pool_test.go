@@ -1059,7 +1059,7 @@ func TestJoin(t *testing.T) {
 				b.fences, b.released = []error{ErrDeliveryLost}, released
 				b.send("1", "id", false, wait)
 				b.docker.named(t, "web").exit(0)
-				time.Sleep(releasedFor + time.Second)
+				time.Sleep(goneLook)
 				synctest.Wait()
 				if want := map[bool]int{true: 0, false: 1}[released]; b.docker.count() != want {
 					t.Errorf("released %v: %d containers, want %d", released, b.docker.count(), want)
@@ -1075,7 +1075,10 @@ func TestJoin(t *testing.T) {
 	t.Run("connection ended before the removal", func(t *testing.T) {
 		for _, quiet := range []bool{false, true} {
 			onBench(t, func(c *Config) {
-				c.Quiet = func(context.Context, time.Duration) (Place, bool) { return Place{}, quiet }
+				back := time.Now()
+				c.Quiet = func(_ context.Context, consumed time.Duration) (Place, bool) {
+					return Place{}, quiet && time.Since(back) >= consumed
+				}
 			}, func(b *bench) {
 				b.fences = []error{ErrDeliveryLost} // before the session knows it
 				d1 := b.send("1", "", false, wait)

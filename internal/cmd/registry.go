@@ -216,12 +216,21 @@ func (g *registry) present(t *task) (Job, bool) {
 	return Job{}, false
 }
 
-// released tells whether the broker is known to hold no delivery of t for a connection that has ended.
-func (g *registry) released(t *task) bool {
+// quietAfter returns how long the queue must have been consumed, and be empty, before the message of t is known not to
+// come again. It is not ok while a connection that brought it may be alive: what that holds is in nobody's count.
+func (g *registry) quietAfter(t *task) (d time.Duration, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	held := func(j Job) bool { return j.Released == nil || !j.Released() }
-	return !slices.ContainsFunc(t.given, held)
+	d = releasedFor
+	for _, j := range t.given {
+		if !j.lost() {
+			return 0, false
+		}
+		if j.Released == nil || !j.Released() {
+			d = quietFor
+		}
+	}
+	return d, true
 }
 
 // given returns the deliveries of t, the last for each who wants its result, and since when they could have
@@ -229,19 +238,20 @@ func (g *registry) released(t *task) bool {
 func (g *registry) given(t *task) (jobs []Job, since time.Time, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, j := range t.given {
+	jobs = slices.Clone(t.given)
+	for _, j := range jobs {
 		if !j.lost() || j.Awaited == nil {
-			return nil, time.Time{}, false
+			return jobs, time.Time{}, false
 		}
 		at, ok := j.Awaited()
 		if !ok {
-			return nil, time.Time{}, false
+			return jobs, time.Time{}, false
 		}
 		if at.After(since) {
 			since = at
 		}
 	}
-	return slices.Clone(t.given), since, true
+	return jobs, since, true
 }
 
 // unanswered records that all deliveries that were taken are lost.

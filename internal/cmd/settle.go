@@ -227,7 +227,7 @@ func (t *task) tell(j Job, r Result) error {
 // be dead comes back within twice the heartbeat. Where the broker has ended the connection itself it is releasedFor.
 const (
 	quietFor    = 2 * time.Minute
-	releasedFor = 10 * time.Second
+	releasedFor = 3 * time.Second
 )
 
 // What a wait for a message to come again ends with.
@@ -238,20 +238,18 @@ const (
 )
 
 // A message that is lost has goneAfter to come again before its result is sent without it. Whether it can come is
-// looked at every goneLook.
+// looked at every goneLook; a stop waits for the last look no longer than lastLook.
 const (
 	goneAfter = time.Minute
 	goneLook  = 5 * time.Second
+	lastLook  = 3 * time.Second
 )
 
 // awaitDelivery waits for the message of a finished job to come again, however long the broker is away. What the
 // message had asked for does not wait that long: see goneAfter.
 func (t *task) awaitDelivery(v Verdict, r Result) int {
-	wait := releasedFor
-	look := time.NewTimer(wait)
+	look := time.NewTimer(0)
 	defer look.Stop()
-	gone := time.NewTimer(0)
-	defer gone.Stop()
 	for {
 		select {
 		case <-t.arrived:
@@ -259,63 +257,77 @@ func (t *task) awaitDelivery(v Verdict, r Result) int {
 		case <-t.superseded:
 			return deliveryStays
 		case <-t.pool.stopping:
+			ctx, cancel := context.WithTimeout(t.ctx, lastLook)
+			defer cancel()
+			if t.quiet(ctx, v, r) {
+				return deliveryStays
+			}
 			return deliveryNever
 		case <-t.ctx.Done():
 			return deliveryNever
-		case <-gone.C:
-			next, err := t.sendGone(v, r)
-			if err != nil {
+		case <-look.C:
+			if err := t.sendGone(v, r); err != nil {
 				return deliveryNever
 			}
-			if next > 0 {
-				gone.Reset(next)
-			}
-		case <-look.C:
-			if t.pool.Quiet == nil {
-				continue
-			}
-			consumed := quietFor
-			if t.pool.jobs.released(t) {
-				consumed = releasedFor
-			}
-			if _, quiet := t.pool.Quiet(t.ctx, consumed); quiet {
+			if t.quiet(t.ctx, v, r) {
 				return deliveryStays
 			}
-			wait = min(2*wait, quietFor)
-			look.Reset(wait)
+			look.Reset(goneLook)
 		}
 	}
 }
 
-// sendGone sends what is to be sent for a message that does not come again: the result to all who want it, and
-// the dead letter or the next attempt. It returns when to look again where it is too early for that, and 0 where
-// it is done. Should the message come all the same, only its ack is left to do.
-func (t *task) sendGone(v Verdict, r Result) (next time.Duration, err error) {
-	jobs, since, ok := t.pool.jobs.given(t)
+// quiet tells whether the message of a task whose deliveries are lost is surely not in its queue any more. What
+// sendGone has to send is not given up before its time.
+func (t *task) quiet(ctx context.Context, v Verdict, r Result) bool {
+	if t.pool.Quiet == nil {
+		return false
+	}
+	consumed, ok := t.pool.jobs.quietAfter(t)
 	if !ok {
-		return goneLook, nil
+		return false
 	}
-	if early := goneAfter - time.Since(since); early > 0 {
-		return min(early, goneLook), nil // the connection may end again meanwhile
+	if !t.allSent(v, r) {
+		consumed = quietFor
 	}
-	if _, run := t.cmd.(*Run); run && v == DeadLetter && r.Reason == ReasonNoSuchContainer {
-		v = Ack // whoever has the message has done the job, and removed the container
+	_, quiet := t.pool.Quiet(ctx, consumed)
+	return quiet
+}
+
+// sendGone sends what is to be sent for a message that does not come again: the result to all who want it, and
+// the dead letter or the next attempt. Should the message come all the same, only its ack is left to do. It does
+// nothing before the message has had its time.
+func (t *task) sendGone(v Verdict, r Result) error {
+	jobs, since, ok := t.pool.jobs.given(t)
+	if !ok || time.Since(since) < goneAfter || t.allSent(v, r) {
+		return nil // the connection may end again meanwhile
 	}
-	if !slices.ContainsFunc(jobs, func(j Job) bool { return t.unsent(j, v) }) {
-		return 0, nil
-	}
+	v = t.goneVerdict(v, r)
 	t.log.Warn("the message is gone: it did not come again within a minute; its result is sent all the same", "container", t.name)
 	for _, j := range jobs {
 		if j.Abandon != nil {
 			j.Abandon()
 		}
-		if err := t.store(j, v, r); errors.Is(err, ErrDeliveryLost) {
-			return goneLook, nil
-		} else if err != nil {
-			return 0, err
+		if err := t.store(j, v, r); err != nil && !errors.Is(err, ErrDeliveryLost) {
+			return err
 		}
 	}
-	return 0, nil
+	return nil
+}
+
+// goneVerdict is the verdict on a message that does not come again.
+func (t *task) goneVerdict(v Verdict, r Result) Verdict {
+	if _, run := t.cmd.(*Run); run && v == DeadLetter && r.Reason == ReasonNoSuchContainer {
+		return Ack // whoever has the message has done the job, and removed the container
+	}
+	return v
+}
+
+// allSent tells whether sendGone has nothing to do, now or later.
+func (t *task) allSent(v Verdict, r Result) bool {
+	jobs, _, _ := t.pool.jobs.given(t)
+	v = t.goneVerdict(v, r)
+	return !slices.ContainsFunc(jobs, func(j Job) bool { return t.unsent(j, v) })
 }
 
 // unsent tells whether store has something to do.

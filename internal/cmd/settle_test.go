@@ -128,6 +128,20 @@ func TestLingersForAll(t *testing.T) {
 			}
 		})
 	})
+	t.Run("lost as the broker closed, and then stopped with nothing left in the queue", func(t *testing.T) {
+		onBench(t, func(c *Config) {
+			c.Quiet = func(_ context.Context, consumed time.Duration) (Place, bool) { return Place{}, consumed == releasedFor }
+		}, func(b *bench) {
+			b.pool.lingers, b.released = lingers, true
+			b.fences = []error{nil, ErrDeliveryLost}
+			b.send("m", "id", false, echo).want(Ack, "")
+			b.close()
+			<-b.done
+			if n := b.pool.staying.Load(); n != 0 || b.docker.count() != 0 {
+				t.Errorf("%d containers are left, and %d said to stay", b.docker.count(), n)
+			}
+		})
+	})
 	t.Run("the next attempt", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.pool.lingers = lingers
