@@ -35,6 +35,7 @@ type fakeDocker struct {
 	changed    chan struct{}                     // closed at each change
 	down       bool
 	deaths     int           // how often the engine has died
+	started    time.Time     // as its bridge says; zero: there is none
 	holdPull   chan struct{} // not nil: a pull waits for it
 	pulled     []dockerapi.PullOptions
 	stopTime   *int // of the last stop
@@ -262,6 +263,15 @@ func (f *fakeDocker) RemembersCreation(ctx context.Context, c dockerapi.Containe
 	}
 	own, err := f.find(c.ID)
 	return err == nil && own.born == f.deaths, nil
+}
+
+func (f *fakeDocker) EngineStarted(ctx context.Context) (time.Time, error) {
+	err := f.enter(ctx, "inspect network", "")
+	defer f.mu.Unlock()
+	if err == nil && f.started.IsZero() {
+		err = dockerapi.ErrInvalid // it has no default bridge
+	}
+	return f.started, err
 }
 
 func (f *fakeDocker) RemembersKill(ctx context.Context, c dockerapi.Container, signal int) (bool, error) {

@@ -69,7 +69,11 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 		return Result{}, nil, err
 	}
 	res.exit(state, asked, killed, f.overdue)
-	if f.unseen(state) {
+	unseen, err := f.unseen(state)
+	if err != nil {
+		return Result{}, nil, err
+	}
+	if unseen {
 		res.unknown(exitUnseen)
 	}
 	if r.Retry != nil {
@@ -219,12 +223,40 @@ func (f *following) killed(s dockerapi.State, asked bool) (killed bool, err erro
 
 // unseen tells whether the exit code is one that an engine says which was down when the container ended: it
 // has then the time of its return for that of the end. A 0 that was recorded before the engine was lost, or after
-// it answered again, is true.
-func (f *following) unseen(s dockerapi.State) bool {
-	if !f.gap || s.ExitCode == nil {
-		return false
+// it answered again, is true. Its error is final.
+func (f *following) unseen(s dockerapi.State) (bool, error) {
+	switch {
+	case s.ExitCode == nil:
+		return false, nil
+	case f.gap && *s.ExitCode == exitUnknown:
+		return true, nil
+	case *s.ExitCode != 0:
+		return false, nil
+	case f.gap:
+		return !s.FinishedAt.Before(f.gapAt) && s.FinishedAt.UnixNano() <= f.pool.engine.back.Load(), nil
 	}
-	return *s.ExitCode == exitUnknown || *s.ExitCode == 0 && !s.FinishedAt.Before(f.gapAt) && s.FinishedAt.UnixNano() <= f.pool.engine.back.Load()
+	if !f.adopted || f.exit != nil {
+		return false, nil
+	}
+	return f.endedAtRestart(s) // nobody of us may have seen the engine away
+}
+
+// restartTakes is how long an engine that starts may take from its look at its containers to the bridge.
+const restartTakes = 30 * time.Second
+
+// endedAtRestart tells whether a container's end is as old as the engine's process, which has then not seen it. Where
+// the engine does not tell its age it is not. Its error is final.
+func (t *task) endedAtRestart(s dockerapi.State) (bool, error) {
+	var started time.Time
+	err := t.try(func() (err error) {
+		started, err = t.pool.Docker.EngineStarted(t.ctx)
+		return err
+	})
+	if err != nil && !final(err) {
+		t.log.Debug("the engine does not tell when it was started", "error", err)
+		return false, nil
+	}
+	return s.StartedAt.Before(started) && !s.FinishedAt.Before(started.Add(-restartTakes)) && !s.FinishedAt.After(started), err
 }
 
 // sameEngine tells whether the engine is surely the process that created the container, so that it has

@@ -446,6 +446,47 @@ func TestExitZeroUnseen(t *testing.T) {
 	}
 }
 
+// TestExitZeroOfRestart: nor is a 0 that a container has had since the engine was started, where nobody of us was there.
+func TestExitZeroOfRestart(t *testing.T) {
+	for _, tt := range []struct {
+		what    string
+		code    int
+		end     time.Duration // behind the engine's start
+		bridge  bool
+		unknown bool
+	}{
+		{"as the engine was started", 0, -2 * time.Second, true, true},
+		{"another code", 3, -2 * time.Second, true, false},
+		{"seen by the engine before", 0, -time.Minute, true, false},
+		{"seen by this one", 0, time.Second, true, false},
+		{"nobody knows", 0, -2 * time.Second, false, false},
+	} {
+		for _, body := range []string{wait, `{"Dockercmd":"wait","Container":"web"}`} {
+			t.Run(tt.what, func(t *testing.T) {
+				onBench(t, nil, func(b *bench) {
+					c := b.leave("web", "running", identify(Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).labels(true))
+					time.Sleep(time.Hour)
+					if tt.bridge {
+						b.docker.mu.Lock()
+						b.docker.started = time.Now()
+						b.docker.mu.Unlock()
+					}
+					c.exit(tt.code)
+					b.docker.mu.Lock()
+					c.State.FinishedAt = time.Now().Add(tt.end)
+					b.docker.mu.Unlock()
+					time.Sleep(time.Hour)
+					b.send("m", "id", true, body)
+					time.Sleep(time.Minute)
+					if r := b.result(); (r.ExitCode == nil) != tt.unknown || (r.Status == Errored && strings.HasPrefix(r.Error, exitUnseen)) != tt.unknown {
+						t.Errorf("%s: result %+v", body, r)
+					}
+				})
+			})
+		}
+	}
+}
+
 // TestExitAfterOutage: an engine that was only out of reach knows all of a container.
 func TestExitAfterOutage(t *testing.T) {
 	onBench(t, nil, func(b *bench) {

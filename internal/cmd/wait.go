@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -35,9 +36,21 @@ func (w *Wait) do(t *task) (Result, func() error, error) {
 		code = status.Code
 		return err
 	})
+	unseen := false
+	if err == nil && code != nil && *code == 0 { // which an engine says too that was down when the container ended
+		if c, err = t.inspect(w.Container); err == nil {
+			unseen, err = t.endedAtRestart(c.State)
+		} else if errors.Is(err, dockerapi.ErrNoSuchContainer) {
+			err = nil // it was removed as it ended
+		}
+	}
 	r, cleanup, err := t.containerResult(w.Container, err)
 	if err == nil && r.Status == Succeeded {
-		if r.ExitCode = code; code == nil {
+		r.ExitCode = code
+		switch {
+		case unseen:
+			r.unknown(exitUnseen)
+		case code == nil:
 			r.unknown("the engine does not know the container's exit code")
 		}
 	}

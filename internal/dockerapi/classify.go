@@ -192,6 +192,7 @@ const (
 	opLogs         = "read logs of container"
 	opEvents       = "read events of container"
 	opConnect      = "connect container"
+	opNetwork      = "inspect network"
 	opPull         = "pull image"
 	opInspectImage = "inspect image"
 )

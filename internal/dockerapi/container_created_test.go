@@ -46,6 +46,42 @@ func TestRemembersCreation(t *testing.T) {
 	}
 }
 
+// TestRemembersKill: only a signal that the engine was asked to send is one, of all that it remembers.
+func TestRemembersKill(t *testing.T) {
+	started := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	const kill = `{"Action":"kill","Actor":{"Attributes":{"signal":"%d","image":"x"}}}` + "\n"
+	for _, tt := range []struct {
+		name, answer string
+		want         bool
+	}{
+		{"that signal", fmt.Sprintf(kill, 9), true},
+		{"behind another", fmt.Sprintf(kill, 15) + fmt.Sprintf(kill, 9), true},
+		{"another", fmt.Sprintf(kill, 15), false},
+		{"none", "", false},
+		{"no signal", `{"Action":"kill"}`, false},
+		{"something else", `{"Action":"die","Actor":{"Attributes":{"signal":"9"}}}`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/_ping" {
+					w.Header().Set("Api-Version", "1.41")
+					return
+				}
+				q := r.URL.Query()
+				if r.URL.Path != "/v1.41/events" || q.Get("filters") != `{"container":["`+fullID+`"],"event":["kill"]}` ||
+					q.Get("since") != fmt.Sprint(started.Unix()) || q.Get("until") != fmt.Sprint(started.Unix()+61) {
+					t.Errorf("request %s %s", r.Method, r.URL)
+				}
+				fmt.Fprint(w, tt.answer)
+			})
+			ctr := Container{ID: fullID, State: State{StartedAt: started, FinishedAt: started.Add(time.Minute)}}
+			if got, err := c.RemembersKill(t.Context(), ctr, 9); got != tt.want || err != nil {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+}
+
 func TestRemembersCreationReal(t *testing.T) {
 	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
 		ctr, err := c.InspectContainer(ctx, createReal(t, ctx, c, testName(), ContainerConfig{}))

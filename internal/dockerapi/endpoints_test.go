@@ -82,6 +82,11 @@ var endpoints = []struct {
 		body:    `{"Image":"i","MacAddress":"02:00:00:00:00:01","HostConfig":{"NetworkMode":"a"},"NetworkingConfig":{"EndpointsConfig":{"a":{"MacAddress":"02:00:00:00:00:01"}}}}`,
 		status:  201, answer: `{"Id":"x"}`, want: Created{ID: "x"},
 	}, {
+		name:    "engine started",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.EngineStarted(ctx) },
+		request: "GET /networks/bridge",
+		status:  200, answer: `{"Name":"bridge","Created":"2026-01-02T03:04:05.6Z"}`, want: time.Date(2026, 1, 2, 3, 4, 5, 6e8, time.UTC),
+	}, {
 		name: "connect",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return nil, c.ConnectNetwork(ctx, "my net", "web", EndpointSettings{Aliases: []string{"db"}, IPAMConfig: &EndpointIPAM{IPv4Address: "10.0.0.2"}})

@@ -1,0 +1,24 @@
+package dockerapi
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// TestEngineStartedReal: an engine was started before its containers, and not in the future.
+func TestEngineStartedReal(t *testing.T) {
+	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+		started, err := c.EngineStarted(ctx)
+		if err != nil {
+			t.Skip("it has no default bridge: ", err) // Podman's is called otherwise
+		}
+		ctr, err := c.InspectContainer(ctx, createReal(t, ctx, c, testName(), ContainerConfig{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if started.After(ctr.Created) || time.Since(started) > 30*24*time.Hour {
+			t.Errorf("started %v, and created a container %v", started, ctr.Created)
+		}
+	})
+}
