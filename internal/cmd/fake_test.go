@@ -178,6 +178,18 @@ func (f *fakeDocker) StartContainer(ctx context.Context, id string) error {
 	return take(f.after, "start")
 }
 
+// heed waits as an engine does for a container that heeds no signal, where it is given hours. The mutex is held, but for
+// that time.
+func (f *fakeDocker) heed(ctx context.Context, c *fakeContainer, o dockerapi.StopOptions) error {
+	if o.Time == nil || *o.Time < 3600 {
+		return nil
+	}
+	deaths := f.deaths
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	return f.until(ctx, deaths, func() bool { return !c.State.Running })
+}
+
 func (f *fakeDocker) StopContainer(ctx context.Context, id string, o dockerapi.StopOptions) error {
 	err := f.enter(ctx, "stop", f.nameOf(id))
 	defer f.mu.Unlock()
@@ -185,7 +197,10 @@ func (f *fakeDocker) StopContainer(ctx context.Context, id string, o dockerapi.S
 		return err
 	}
 	c, err := f.find(id)
-	if f.stopTime = o.Time; err == nil && c.State.Running {
+	if f.stopTime = o.Time; err == nil {
+		err = f.heed(ctx, c, o)
+	}
+	if err == nil && c.State.Running {
 		c.end(143)
 	}
 	return err
@@ -409,6 +424,9 @@ func (f *fakeDocker) change(ctx context.Context, call, id string, change func(c 
 
 func (f *fakeDocker) RestartContainer(ctx context.Context, id string, o dockerapi.StopOptions) error {
 	return f.change(ctx, "restart", id, func(c *fakeContainer) error {
+		if err := f.heed(ctx, c, o); err != nil {
+			return err
+		}
 		c.State.Status, c.State.Running, c.State.StartedAt = "running", true, time.Now()
 		return nil
 	})

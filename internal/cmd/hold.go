@@ -15,11 +15,11 @@ func (t *task) holds() bool {
 	case *Wait:
 		return true
 	case *Logs:
-		return c.Follow
+		return c.Follow || t.order.patient
 	case *Exec:
-		return t.control
+		return t.control || t.order.patient
 	}
-	return false
+	return t.order.patient
 }
 
 // holders counts the commands of a queue that hold. They may be half of the messages that it hands over.
@@ -36,7 +36,7 @@ func (t *task) hold() error {
 	}
 	if n := h.n.Add(1); places > 0 && n > int64(places/2) {
 		h.n.Add(-1)
-		err := fmt.Errorf("%w: of the %d messages that the %s hands over at a time, %d can wait for something else to end (wait, logs with Follow, exec by the control queue, a command for a job that has not begun), and as many do", dockerapi.ErrConflict, places, queue, places/2)
+		err := fmt.Errorf("%w: of the %d messages that the %s hands over at a time, %d can wait for something else to end (wait, logs with Follow, exec by the control queue, stop and restart with a Time over a minute and what is behind them, a command for a job that has not begun), and as many do", dockerapi.ErrConflict, places, queue, places/2)
 		if !t.pool.begin(t) {
 			return t.notBegun()
 		}
@@ -56,6 +56,10 @@ func (t *task) unhold() {
 // carryOut does the command. A wait, or a log that is followed, lasts as long as a run may.
 func (t *task) carryOut() (Result, func() error, error) {
 	limit := t.pool.Timeout
+	switch t.cmd.(type) {
+	case *Stop, *Restart: // the engine would go on, and nobody would know how it ended
+		limit = 0
+	}
 	if lasts(t.cmd) || !t.holds() || limit == 0 {
 		return t.cmd.do(t)
 	}

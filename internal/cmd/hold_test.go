@@ -38,6 +38,22 @@ func (b *bench) broker(control bool, places int, bodies []string) []*delivery {
 	return sent
 }
 
+// TestKillAmidStop: a stop that takes its time keeps nobody from ending the container at once.
+func TestKillAmidStop(t *testing.T) {
+	for _, control := range []bool{false, true} {
+		for _, end := range []string{`{"Dockercmd":"kill","Container":"deaf"}`, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":0}}`} {
+			onBench(t, nil, func(b *bench) {
+				b.leave("deaf", "running", nil)
+				b.change = func(j *Job) { j.Control = control }
+				stop := b.send("stop", "", false, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`)
+				stop.unsettled()
+				b.send("end", "", false, end).want(Ack, "")
+				stop.want(Ack, "")
+			})
+		}
+	}
+}
+
 // TestStopBehindWaits: however many commands wait for something else to end, a stop is taken.
 func TestStopBehindWaits(t *testing.T) {
 	const keeps = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"]}}`
@@ -52,6 +68,8 @@ func TestStopBehindWaits(t *testing.T) {
 		{"followed logs", false, 20, 30, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`},
 		{"followed logs by the control queue", true, 250, 300, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`},
 		{"exec by the control queue", true, 250, 300, `{"Dockercmd":"exec","Container":"web","Cmd":["sleep"]}`},
+		{"patient stops", true, 250, 300, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`},
+		{"behind a patient stop", true, 250, 300, `{"Dockercmd":"inspect","Container":"deaf"}`},
 		{"for a job that waits", true, 250, 300, `{"Dockercmd":"inspect","Job":"later"}`},
 		{"of few places", false, 2, 3, `{"Dockercmd":"wait","Container":"web"}`},
 		{"of one place", false, 1, 2, `{"Dockercmd":"wait","Container":"web"}`},
@@ -60,9 +78,13 @@ func TestStopBehindWaits(t *testing.T) {
 			onBench(t, func(c *Config) { c.Concurrency, c.Places, c.ControlPlaces = 1, tt.places, tt.places }, func(b *bench) {
 				run := b.send("run", "one", false, keeps)
 				later := b.send("run", "later", false, sleeper)
+				b.leave("deaf", "running", nil)
 				bodies := []string{}
 				for range tt.waiting {
 					bodies = append(bodies, tt.body)
+				}
+				if strings.Contains(tt.body, "deaf") {
+					bodies[0] = `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`
 				}
 				sent := b.broker(tt.control, tt.places, append(bodies, `{"Dockercmd":"stop","Container":"web"}`))
 				sent[tt.waiting].want(Ack, "")
@@ -84,6 +106,7 @@ func TestStopBehindWaits(t *testing.T) {
 				}
 				b.record.mu.Unlock()
 				b.endExecs(b.docker.named(t, "web"))
+				b.docker.named(t, "deaf").exit(0)
 				time.Sleep(execPoll)
 				// Those that have ended make room.
 				b.command(`{"Dockercmd":"stop","Job":"later"}`).want(Ack, "")

@@ -180,7 +180,7 @@ func (p *Pool) accept(ctx context.Context, j Job, d decoded, seq int64) (_ *task
 		identity:  ident,
 		log:       p.Log.With("job", ident.id),
 		arrived:   make(chan struct{}, 1),
-		order:     newOrder(),
+		order:     newOrder(d.cmd),
 		control:   j.Control,
 		recalled:  make(chan struct{}),
 		cancelled: make(chan struct{}),

@@ -13,10 +13,39 @@ type order struct {
 	effective chan struct{} // closed when the command has taken effect, or never will
 	givenBack atomic.Bool   // set before: the message went back, and what is behind it must go back too
 	begun     atomic.Bool   // the engine is, or was, asked for something
+	began     chan struct{} // closed when that is so
 	once      sync.Once
+
+	stops   bool // it only ends the container: another that does may go on beside it
+	patient bool // it may take hours, or what it waits for may
 }
 
-func newOrder() *order { return &order{effective: make(chan struct{})} }
+func newOrder(c Command) *order {
+	o := &order{effective: make(chan struct{}), began: make(chan struct{})}
+	switch c := c.(type) {
+	case *Stop:
+		o.stops, o.patient = true, c.patient()
+	case *Kill:
+		o.stops = c.ends()
+	case *Restart:
+		o.patient = (*Stop)(c).patient()
+	}
+	return o
+}
+
+// behind puts the command behind another on its container.
+func (o *order) behind(before *order) {
+	o.patient = o.patient || before.patient && !before.tookEffect() && !(o.stops && before.stops)
+}
+
+// awaitBefore waits for the command before on the same container. One that only ends it may come amid another that
+// takes its time to.
+func (t *task) awaitBefore() error {
+	if t.order.stops && t.before.stops {
+		return t.await(t.before.effective, t.before.began)
+	}
+	return t.await(t.before.effective, nil)
+}
 
 func (o *order) tookEffect() bool {
 	select {
@@ -50,7 +79,9 @@ func (p *Pool) begin(t *task) bool {
 		if _, waits := p.pending.tasks[t]; waits && !p.away() && !p.goesBack(t) {
 			delete(p.pending.tasks, t)
 			p.pending.mu.Unlock()
-			t.order.begun.Store(true)
+			if !t.order.begun.Swap(true) { // else it had to go back
+				close(t.order.began)
+			}
 			return true
 		}
 		p.pending.mu.Unlock()

@@ -125,6 +125,9 @@ func (g *registry) add(t *task) {
 			t.before = last.order
 		}
 	}
+	if t.before != nil {
+		t.order.behind(t.before)
+	}
 }
 
 // effective records that a command has taken effect, or never will: the next one on the same
@@ -154,7 +157,7 @@ func (g *registry) reserve(c dockerapi.Container) (release func(), ok bool) {
 			return nil, false
 		}
 	}
-	o := newOrder()
+	o := newOrder(nil)
 	g.latest[c.Name] = o
 	g.retired[c.ID] = struct{}{}
 	return func() {

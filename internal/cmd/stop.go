@@ -31,13 +31,16 @@ var (
 	}
 )
 
+// patient tells whether the stop may take longer than most.
+func (s *Stop) patient() bool { return s.Time != nil && *s.Time > 60 }
+
 // Verb implements Command.
 func (s *Stop) Verb() string { return "stop" }
 
 func (s *Stop) do(t *task) (Result, func() error, error) {
 	runs := t.pool.jobs.runs(s.Container)
 	err := t.askEnd(s.Container, func() error {
-		return t.pool.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Signal: s.Signal})
+		return t.pool.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
 	})
 	if err == nil {
 		for _, r := range runs {
@@ -55,6 +58,6 @@ func (s *Restart) do(t *task) (Result, func() error, error) {
 		if err := t.stays(s.Container); err != nil {
 			return err
 		}
-		return t.pool.Docker.RestartContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Signal: s.Signal})
+		return t.pool.Docker.RestartContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
 	}, nil)
 }

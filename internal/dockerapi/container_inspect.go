@@ -24,6 +24,8 @@ type Container struct {
 	LogOpts   map[string]string // the driver's options: "max-size", ...
 	Networks  []string          // names of those that it is connected to, or will be when it starts
 	State     State
+
+	StopTimeout *int // seconds between a stop's signal and the kill; nil: it has none of its own
 }
 
 // State is where a container is in its life.
@@ -115,6 +117,8 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 			Image  string
 			Labels map[string]string
 			Tty    bool
+
+			StopTimeout *int
 		}
 		HostConfig struct {
 			LogConfig struct {
@@ -147,6 +151,8 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 		LogOpts:   answer.HostConfig.LogConfig.Config,
 		Networks:  slices.Sorted(maps.Keys(answer.NetworkSettings.Networks)),
 		State:     answer.State.ofDocker(),
+
+		StopTimeout: answer.Config.StopTimeout,
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package dockerapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -15,6 +16,10 @@ type StopOptions struct {
 	// another), 0 kills at once, -1 never kills.
 	Time *int
 
+	// Own is the container's own time, as Container.StopTimeout has it. It only
+	// says how long the engine may take where Time is nil.
+	Own *int
+
 	// Signal is the stop signal, such as "SIGINT"; "" is the container's own.
 	// It needs API 1.42 (Docker Engine 23.0); Podman does not heed it.
 	Signal string
@@ -23,8 +28,8 @@ type StopOptions struct {
 // StopContainer stops a container, and returns when it has stopped. Stopping a
 // stopped one does nothing.
 //
-// It waits for the engine for Time and 30 seconds more; without a known Time
-// only ctx limits it. Cancelling does not undo the signal that was sent.
+// It waits for the engine for Time, else Own, else 10 seconds, and 30 seconds
+// more; where that is -1 only ctx limits it. Cancelling does not undo the signal that was sent.
 //
 // Errors: [ErrNoSuchContainer]; [ErrInvalid] (no such signal, or Signal given
 // and the engine too old for it).
@@ -47,9 +52,9 @@ func (c *Client) graceful(r *request, o StopOptions) {
 	r.query = url.Values{}
 	if o.Time != nil {
 		r.query.Set("t", strconv.Itoa(*o.Time))
-		if *o.Time >= 0 {
-			r.limit = time.Duration(min(*o.Time, maxGrace))*time.Second + c.limits.stop
-		}
+	}
+	if grace := *cmp.Or(o.Time, o.Own, new(10)); grace >= 0 {
+		r.limit = time.Duration(min(grace, maxGrace))*time.Second + c.limits.stop
 	}
 	if o.Signal != "" {
 		r.query.Set("signal", o.Signal)

@@ -489,13 +489,15 @@ func TestStopLimit(t *testing.T) {
 	})
 	c.limits.stop = time.Millisecond
 	grace, never := 1, -1
-	for _, o := range []StopOptions{{}, {Time: &grace}, {Time: &never}} {
+	for _, o := range []StopOptions{{}, {Time: &grace}, {Time: &never}, {Own: &never}, {Time: &never, Own: new(int)}} {
 		if err := c.StopContainer(background(t), "x", o); err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
-	if err := c.StopContainer(background(t), "x", StopOptions{Time: new(int)}); !errors.Is(err, ErrUnreachable) {
-		t.Errorf("time 0: %v", err)
+	for _, o := range []StopOptions{{Time: new(int)}, {Own: new(int)}, {Time: new(int), Own: &never}} {
+		if err := c.StopContainer(background(t), "x", o); !errors.Is(err, ErrUnreachable) {
+			t.Errorf("%+v: %v", o, err)
+		}
 	}
 	c.limits.stop = time.Second + time.Millisecond
 	if err := c.StopContainer(background(t), "x", StopOptions{Time: &never}); err != nil {
