@@ -93,7 +93,7 @@ func (p *invocation) deadLetters() error {
 	}
 	ctx, now, stop := p.interrupts()
 	defer stop()
-	client, err := m.connect(ctx)
+	client, err := m.connect(ctx, m.from)
 	if err != nil {
 		return causeOr(ctx, err)
 	}

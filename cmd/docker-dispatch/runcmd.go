@@ -30,7 +30,7 @@ func (p *invocation) run() int {
 		return c.refuse(err)
 	}
 	c.connect = func(ctx context.Context) (runBroker, error) {
-		return amqpsrc.Connect(ctx, amqpsrc.ClientConfig{URL: c.url, Name: "docker-dispatch run " + c.job, Version: versionString(),
+		return amqpsrc.Connect(ctx, amqpsrc.ClientConfig{URL: c.url, Queue: c.queue, Name: "docker-dispatch run " + c.job, Version: versionString(),
 			Blocked: func(reason string) {
 				c.waits.end()
 				c.say("the broker takes no messages for now; waiting (%s)", reason)

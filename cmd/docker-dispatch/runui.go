@@ -60,7 +60,7 @@ func (c *runClient) refuse(err error) int {
 
 // hasHint tells whether an error is the broker's, for which fail has a hint.
 func (c *runClient) hasHint(err error) bool {
-	for _, e := range []error{amqpsrc.ErrLogin, amqpsrc.ErrVhost, amqpsrc.ErrNoQueue, amqpsrc.ErrForbidden} {
+	for _, e := range []error{amqpsrc.ErrLogin, amqpsrc.ErrVhost, amqpsrc.ErrNoQueue, amqpsrc.ErrForbidden, amqpsrc.ErrStream, amqpsrc.ErrNotAMQP} {
 		if errors.Is(err, e) {
 			return true
 		}

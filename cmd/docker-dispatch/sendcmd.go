@@ -112,7 +112,7 @@ func (p *invocation) sendAll() error {
 			return err
 		}
 	}
-	client, err := s.connect(ctx)
+	client, err := s.connect(ctx, s.queue)
 	if err != nil {
 		return causeOr(ctx, err)
 	}

@@ -105,15 +105,19 @@ func (b *broker) check() error {
 }
 
 // connect connects. What is worth a warning later goes to stderr.
-func (b *broker) connect(ctx context.Context) (*amqpsrc.Client, error) {
+// The queue is the one that it is about: a stream is refused.
+func (b *broker) connect(ctx context.Context, queue string) (*amqpsrc.Client, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	c, err := amqpsrc.Connect(ctx, amqpsrc.ClientConfig{
-		URL: b.url, Name: "docker-dispatch " + b.process.name + "@" + host + " " + b.queue, Version: versionString(),
+		URL: b.url, Queue: queue, Name: "docker-dispatch " + b.process.name + "@" + host + " " + b.queue, Version: versionString(),
 		Log: slog.New(slog.NewTextHandler(b.process.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
+	if errors.Is(err, amqpsrc.ErrStream) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, b.explain(fmt.Errorf("broker %s: %w", amqpsrc.Redact(b.url), err))
 	}

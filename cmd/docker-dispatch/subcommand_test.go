@@ -560,3 +560,33 @@ func TestSendStalled(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is sent to a stream, and none is looked into: no daemon takes from it, and no ack takes out of it.
+func TestSubcommandsRefuseStreams(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	stream := l.queue + ".stream"
+	l.withChannel(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclare(stream, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeStream})
+		return err
+	})
+	t.Cleanup(func() {
+		l.withChannel(func(ch *amqp.Channel) error { _, err := ch.QueueDelete(stream, false, false, false); return err })
+	})
+	for _, tt := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{"send", "-q", stream}, exitUsage},
+		{[]string{"run", "-q", stream, "busybox", "true"}, 125},
+		{[]string{"run", "-q", stream, "-d", "busybox", "true"}, 125},
+		{[]string{"dead", "list", "-q", l.queue, "--dead-letter", stream}, exitUsage},
+		{[]string{"dead", "drop", "-q", l.queue, "--dead-letter", stream, "--all", "--yes"}, exitUsage},
+	} {
+		_, stderr := l.fails(tt.code, `{"Dockercmd":"pull","Image":"x"}`, tt.args...)
+		if !strings.Contains(stderr, fmt.Sprintf("queue %q is a stream, which keeps no jobs", stream)) {
+			t.Errorf("%q: stderr:\n%s", tt.args, stderr)
+		}
+		t.Log(stderr)
+	}
+}

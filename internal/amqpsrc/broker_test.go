@@ -1479,6 +1479,16 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// Nothing is taken from the control queue before it is known that results can be kept.
+func TestStreamOfResults(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q, control, stream := p.queue("classic"), p.queue("classic"), p.queue("stream")
+	p.fill(control, 1, 1)
+	runs(t, q, ErrStream, fmt.Sprintf("queue %q is a stream", stream), func(c *Config) { c.Results, c.Control = stream, control })
+	p.expect(control, "1")
+}
+
 // A queue that is made again as a stream is waited out, and nothing is taken from it.
 func TestStreamLater(t *testing.T) {
 	t.Parallel()
@@ -1536,6 +1546,52 @@ func TestNoDeliveryLimit(t *testing.T) {
 	settle(t, r.take("1")[0], cmd.Ack)
 	if n := r.log.count("returned often"); n != 1 {
 		t.Errorf("%d warnings, want 1", n)
+	}
+}
+
+// A limit that a queue was declared with is told at once, and each return that comes near it.
+func TestDeliveryLimitIsTold(t *testing.T) {
+	t.Parallel()
+	for limit, want := range map[int]int{0: 0, 3: 3, 8: 6} { // warnings, until the broker drops it
+		p := newPeer(t)
+		q := p.name()
+		if _, err := p.ch.QueueDeclare(q, true, false, false, false, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": limit}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.delete(q) })
+		r := start(t, q, nil)
+		r.log.wait(t, fmt.Sprint("the queue has a delivery limit: "))
+		r.log.wait(t, fmt.Sprint("limit=", limit))
+		p.fill(q, 1, 1)
+		for range limit {
+			settle(t, r.take("1")[0], cmd.Requeue)
+		}
+		settle(t, r.take("1")[0], cmd.Ack)
+		if n := r.log.count("returned often"); n != want {
+			t.Errorf("limit %d: %d warnings, want %d\n%s", limit, n, want, r.log)
+		}
+	}
+}
+
+// What asks for the limit makes no queue.
+func TestDeliveryLimitOfNothing(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.name()
+	d := &dialer{version: "0"}
+	d.address, _ = parseURL(brokerURL(t))
+	l, err := d.open(t.Context(), "test", func(l *link) error {
+		if _, ok := l.deliveryLimit(q); ok {
+			t.Error("a queue that is missing has a limit")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.part(l, true)
+	if _, err := p.ch.QueueDeclarePassive(q, true, false, false, false, nil); !isNoQueue(err) {
+		t.Errorf("the queue: %v", err)
 	}
 }
 

@@ -26,6 +26,9 @@ type ClientConfig struct {
 
 	// Dial opens a TCP connection. Nil: as the net package does, ended with the attempt.
 	Dial func(network, addr string) (net.Conn, error)
+
+	// Queue is the queue that it is about: Connect refuses it if it is a stream. Empty: any.
+	Queue string
 }
 
 // A Client is one connection of the other side: of who sends messages, waits for their results, and
@@ -58,7 +61,7 @@ type Client struct {
 	err  error // why the connection ended; written before done is closed
 }
 
-// Connect makes a connection and logs in. Its errors are ErrLogin, ErrVhost, or what the network says.
+// Connect makes a connection and logs in. Its errors are ErrLogin, ErrVhost, ErrStream, or what the network says.
 func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	a, err := parseURL(cfg.URL)
 	if err != nil {
@@ -82,7 +85,13 @@ func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	c.link, err = c.dialer.open(ctx, "client", func(l *link) error {
 		// Room for more than one: the reader of the connection must not wait for the watcher.
 		c.blocked = l.NotifyBlocked(make(chan amqp.Blocking, 16))
-		return nil
+		if cfg.Queue == "" {
+			return nil
+		}
+		if err := l.noStream(cfg.Queue); errors.Is(err, ErrStream) {
+			return err
+		}
+		return nil // of what else is wrong with it the one who uses it hears
 	})
 	if err != nil {
 		return nil, err

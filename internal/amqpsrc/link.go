@@ -396,6 +396,28 @@ func (l *link) unlimits() bool {
 	return err == nil && n >= 4
 }
 
+// deliveryLimit returns the delivery limit that a queue was declared with; not ok where it has none, or that is not
+// known. A policy's never is. The broker tells what it has where something else is asked for. The queue has just been
+// seen; should that make it anew, it is deleted again.
+func (l *link) deliveryLimit(queue string) (limit int, ok bool) {
+	err := l.create(queue, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": "?"})
+	if err == nil {
+		_ = l.on(func(ch *amqp.Channel) error {
+			_, err := ch.QueueDelete(queue, false, false, false) // ifUnused, ifEmpty, noWait
+			return err
+		})
+	}
+	_, what, _ := strings.Cut(reasonOf(err, amqp.PreconditionFailed), "'x-delivery-limit'")
+	_, current, _ := strings.Cut(what, "but current is ")
+	_, current, _ = strings.Cut(current, "'")
+	current, _, _ = strings.Cut(current, "'")
+	limit, err = strconv.Atoi(current)
+	if limit < 0 && !l.unlimits() {
+		limit = 0
+	}
+	return limit, err == nil && limit >= 0
+}
+
 // reasonOf returns the broker's words of an error with that code, and "" for all others.
 func reasonOf(err error, want int) string {
 	if code(err) != want {

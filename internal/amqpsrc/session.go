@@ -35,6 +35,8 @@ type session struct {
 	consuming  func()
 	since      time.Time       // when the consumer began
 	taken      int             // how many deliveries came from it
+	near       int             // how many returns of a message are warned about
+	limited    bool            // the queue has a delivery limit
 	unread     []amqp.Delivery // those whose bodies had no room; they go back one by one
 
 	done     chan struct{} // closed when the session is over: nothing may be acked any more
@@ -46,7 +48,8 @@ type session struct {
 	batch  *fenceBatch // those that wait for the next fence; guarded by mu
 }
 
-// nearLimit is how many returns of a message are warned about, once: 5 before the default limit.
+// nearLimit is how many returns of a message are warned about, once, where the queue's limit is not known: 5 before
+// RabbitMQ's own. Of a limit that is known the last 5 are.
 const nearLimit = 15
 
 // over tells whether the session has ended.
@@ -87,6 +90,14 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		if note != "" {
 			s.declared.Do(func() {
 				s.cfg.Log.Warn("the queue exists with other arguments and is used as it is", "queue", queue, "broker", note)
+			})
+		}
+		sess.near = nearLimit
+		if limit, ok := l.deliveryLimit(queue); ok {
+			sess.near, sess.limited = max(1, limit-(20-nearLimit)), true
+			s.limited.Do(func() {
+				s.cfg.Log.Warn("the queue has a delivery limit: the broker drops a message that comes back more often, as that of each running job does when docker-dispatch stops",
+					"queue", queue, "limit", limit, "hint", "use a queue without a limit: --declare quorum makes one")
 			})
 		}
 		if sess.ch, err = l.Channel(); err != nil {
@@ -152,9 +163,9 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 			if d.Headers[unreadableHeader] != nil {
 				s.log.Warn("a message's headers cannot be read; it is taken without them", "message_id", d.MessageId)
 			}
-			if n := count(d.Headers["x-delivery-count"]); n == nearLimit {
+			if n := count(d.Headers["x-delivery-count"]); n == s.near || n > s.near && s.limited {
 				s.log.Warn("a message was returned often; the broker drops it at the queue's delivery limit, if that has one (20 by default since RabbitMQ 4.0)",
-					"message_id", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "set delivery-limit -1 by a policy")
+					"message_id", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "use a queue without a limit: --declare quorum makes one")
 			}
 			s.taken++
 			if !s.setAside(d) {

@@ -63,13 +63,14 @@ type Source struct {
 	publisher *publisher
 	report    reporter
 	declared  sync.Once // the note that the queue has other arguments
+	limited   sync.Once // the note that it has a delivery limit
 	closing   sync.Once
 
 	// Only Run uses these.
 	worked bool // a session has consumed: from now on everything is waited out
 
 	control *Source       // of the control queue; nil: there is none
-	found   chan struct{} // closed once the job queue is known to exist
+	found   chan struct{} // closed once the job queue is known to exist, and those that are published to
 	finding sync.Once
 
 	awaited awaited
@@ -166,7 +167,8 @@ func (s *Source) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
 	defer cancel()
 	controlled := make(chan error, 1)
 	go func() {
-		// Not before: a job queue that was mistyped must leave no control queue behind.
+		// Not before: a job queue that was mistyped must leave no control queue behind, and nothing is carried out
+		// whose result cannot be kept.
 		select {
 		case <-s.found:
 		case <-ctx.Done():
@@ -273,11 +275,11 @@ func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 	}
 	s.awaited.ended() // until it consumes
 	if !s.cfg.controls {
-		s.finding.Do(func() { close(s.found) })
 		if err := s.startPublisher(ctx); err != nil {
 			sess.end(s.dialer, true)
 			return err
 		}
+		s.finding.Do(func() { close(s.found) })
 	}
 	sess.consuming = func() {
 		if !s.worked {
