@@ -49,7 +49,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 		case errors.As(err, new(*brokenError)) && !f.startedAt.IsZero():
 			res.Error += "; the container may go on"
 		case f.missed && !errors.Is(err, errMayHaveRun):
-			res.Error += "; the engine was lost while it started the container, so that the job may have run"
+			res.Error += "; the engine did not answer the start of the container, so that the job may have run"
 		}
 		if f.startedAt.IsZero() {
 			// It would be in the way of the same message sent again.

@@ -77,13 +77,13 @@ type brokenError struct{ err error }
 
 // No Unwrap: it is no longer an error that waiting for the engine helps.
 func (e *brokenError) Error() string {
-	return fmt.Sprintf("given up: the engine is there, and did not answer as it should %d times: %v", maxRetries+1, e.err)
+	return fmt.Sprintf("given up: the engine is there, and did not answer as it should, time after time: %v", e.err)
 }
 
 // lostTooOften ends a job that may be what the engine dies of: it is not tried for ever.
 func lostTooOften(err error) error {
 	// Not wrapped: it is no longer an error that waiting for the engine helps.
-	return fmt.Errorf("given up: the engine was lost %d times while it carried this out: %v", maxRetries+1, err)
+	return fmt.Errorf("given up: the engine, which may have been lost, has not answered this %d times: %v", maxRetries+1, err)
 }
 
 const (

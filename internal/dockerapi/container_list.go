@@ -38,7 +38,7 @@ func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]Container
 	r := &request{
 		op:     opList,
 		method: http.MethodGet, path: "/containers/json", query: url.Values{},
-		want: []int{http.StatusOK}, limit: c.limits.read,
+		want: []int{http.StatusOK}, limit: c.limits.read, most: maxList,
 	}
 	// Not the engine is asked for statuses: Podman has others, and refuses a
 	// list of those that it does not know.

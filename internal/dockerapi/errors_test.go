@@ -592,3 +592,28 @@ func TestHostileRawInspect(t *testing.T) {
 		}
 	}
 }
+
+// An answer without an end is read so far, and said to be too large; a list may be longer.
+func TestLargeAnswer(t *testing.T) {
+	c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/_ping" {
+			w.Header().Set("Api-Version", "1.41")
+			return
+		}
+		if strings.HasSuffix(r.URL.Path, "/containers/json") {
+			fmt.Fprintf(w, `[{"Id":"x","Image":"%s"}]`, strings.Repeat("a", maxAnswer))
+			return
+		}
+		io.WriteString(w, `{"Id":"`)
+		for range maxAnswer/1000 + 1 {
+			io.WriteString(w, strings.Repeat("a", 1000))
+		}
+		io.WriteString(w, `"}`)
+	})
+	if _, err := c.InspectContainer(t.Context(), "x"); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "its answer has more than 4194304 bytes") {
+		t.Errorf("inspect: %v", err)
+	}
+	if list, err := c.ListContainers(t.Context(), ListOptions{}); err != nil || len(list) != 1 {
+		t.Errorf("list: %d, %v", len(list), err)
+	}
+}

@@ -17,7 +17,8 @@ import (
 
 const (
 	maxErrorBody = 1 << 20  // bytes read of an error's text
-	maxAnswer    = 64 << 20 // bytes read of an answer: a list of 30,000 containers
+	maxAnswer    = 4 << 20  // bytes read of an answer
+	maxList      = 64 << 20 // bytes read of a list: 30,000 containers
 	maxDrain     = 64 << 10 // bytes read so that a connection can be kept
 )
 
@@ -44,6 +45,8 @@ type request struct {
 	// send it again when it had taken a kept connection that the engine was
 	// just closing. By itself it does so for GET and HEAD only.
 	replayable bool
+
+	most int64 // bytes of the answer that are read; maxAnswer at least
 
 	limit time.Duration // how long we wait, besides the caller's context; 0: as long as that
 }
@@ -109,8 +112,11 @@ func (c *Client) do(ctx context.Context, r *request, into any) error {
 			return resp.Header, nil
 		}
 		start := &prefixWriter{max: maxExcerpt}
-		body := io.TeeReader(io.LimitReader(resp.Body, maxAnswer), start)
-		if err := json.NewDecoder(body).Decode(into); err != nil {
+		most := &io.LimitedReader{R: resp.Body, N: max(r.most, maxAnswer)}
+		if err := json.NewDecoder(io.TeeReader(most, start)).Decode(into); err != nil {
+			if most.N <= 0 {
+				err = &garbledError{err: fmt.Errorf("its answer has more than %d bytes", max(r.most, maxAnswer))}
+			}
 			return resp.Header, c.undecodable(ctx, limited, r, start.bytes, err)
 		}
 		return resp.Header, nil
