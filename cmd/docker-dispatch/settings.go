@@ -269,6 +269,11 @@ func flagError(fs *flag.FlagSet, err error) string {
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
 		return "option " + dashed(name) + " needs a value"
 	}
+	// Of a switch that has a value: the package flag says it with one dash, and calls it no number.
+	if value, rest, ok := strings.Cut(strings.TrimPrefix(text, "invalid boolean value "), " for -"); ok && value != text {
+		name, _, _ := strings.Cut(rest, ":")
+		return fmt.Sprintf("invalid value %s for option %s: it takes none, or true or false", value, dashed(name))
+	}
 	if before, rest, ok := strings.Cut(text, " for flag -"); ok {
 		name, after, _ := strings.Cut(rest, ":")
 		text = before + " for option " + dashed(name) + ":" + after

@@ -3,6 +3,7 @@ package dockerapi
 import (
 	"cmp"
 	"context"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -63,4 +64,4 @@ func (c *Client) graceful(r *request, o StopOptions) {
 }
 
 // maxGrace keeps a time.Duration from overflowing, in seconds.
-const maxGrace = 100 * 365 * 24 * 3600
+const maxGrace = math.MaxInt32

@@ -1,3 +1,5 @@
+//go:build darwin || freebsd || netbsd || openbsd || dragonfly
+
 package main
 
 import "syscall"
