@@ -116,7 +116,11 @@ func (m *morgue) validate() error {
 		if m.verb == "" {
 			return usageError("dead wants to be told what to do: list, replay or drop", "docker-dispatch dead list -q QUEUE")
 		}
-		return usageError(fmt.Sprintf("dead %s: not one of list, replay, drop", m.verb), "docker-dispatch dead list -q QUEUE")
+		text := fmt.Sprintf("dead %s: not one of list, replay, drop", m.verb)
+		if near := cmd.Nearest(m.verb, []string{"list", "replay", "drop"}); near != "" {
+			text += "; did you mean " + near + "?"
+		}
+		return usageError(text, "docker-dispatch dead list -q QUEUE")
 	case m.verb == "list" && (len(m.ids) > 0 || m.all || m.yes):
 		return usageError("dead list takes neither IDs nor --all nor --yes; it shows all", m.process.listsOptions())
 	case m.verb != "list" && m.all == (len(m.ids) > 0):

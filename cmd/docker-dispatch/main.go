@@ -54,7 +54,10 @@ type seams struct {
 func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, sm seams) int {
 	if len(args) > 0 {
 		if args[0] == "help" {
-			args = []string{"-h"}
+			args = append(args[1:], "-h")
+			if subcommands[args[0]] == nil {
+				args = []string{"-h"}
+			}
 		}
 		if sub := subcommands[args[0]]; sub != nil {
 			return sub(&invocation{args[0], args[1:], getenv, stdin, stdout, stderr, signals})

@@ -97,6 +97,8 @@ func TestUsageErrors(t *testing.T) {
 		{"-q x --declare stream", `--declare "stream": not one of quorum, classic`, explain},
 		{"-q x --dead-letter x", "--dead-letter x is the queue itself; what cannot be carried out would go round for ever", "name another queue, or none"},
 		{"-q x --control x.retry.5", "--control x.retry.5 is a queue in which messages of x may wait for their next attempt", "name another queue"},
+		{"-q x --decl quorum", "unknown option --decl; did you mean --declare?", list},
+		{"-q x --raw=maybe", `invalid value "maybe" for option --raw: it takes none, or true or false`, list},
 		{"-q x --concurency 3", "unknown option --concurency; did you mean --concurrency?", list},
 		{"-q x -verbos", "unknown option --verbos; did you mean --verbose?", list},
 		{"-q x --dead-lettre none", "unknown option --dead-lettre; did you mean --dead-letter?", list},

@@ -176,6 +176,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 		{"check nosuch.json", "open nosuch.json: no such file or directory", "name files of messages, or - for stdin"},
 		{"check --policy nosuch.json", "--policy: open nosuch.json: no such file or directory", `a policy is a file with a JSON object; {"Trust": true} allows everything`},
 		{"dead", "dead wants to be told what to do: list, replay or drop", "docker-dispatch dead list -q QUEUE"},
+		{"dead lst -q x", "dead lst: not one of list, replay, drop; did you mean list?", "docker-dispatch dead list -q QUEUE"},
 		{"dead bury -q x", "dead bury: not one of list, replay, drop", "docker-dispatch dead list -q QUEUE"},
 		{"dead list", "no queue given", "name it: docker-dispatch dead list -q NAME ..."},
 		{"dead list -q x id", "dead list takes neither IDs nor --all nor --yes; it shows all", "docker-dispatch dead -h lists the options"},

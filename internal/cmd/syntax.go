@@ -110,7 +110,12 @@ func syntaxFault(body []byte, at int, err string) (start int, said string) {
 			return start, fmt.Sprintf("%s is not JSON; write %s", w, strings.ToLower(w))
 		case "None", "nil", "undefined", "NULL", "Null":
 			return start, fmt.Sprintf("%s is not JSON; write null, or leave the key out", w)
+		case "NaN", "Infinity", "-Infinity":
+			return start, fmt.Sprintf("%s is not JSON, whose numbers all have an end", w)
 		default:
+			if strings.Trim(w, "0123456789.-+eE") == "" {
+				return start, fmt.Sprintf("%s is not a number as JSON writes it: no zero before other digits, no + before, digits on both sides of a point", w)
+			}
 			return start, fmt.Sprintf("the value %s has no quotation marks", w)
 		}
 	}

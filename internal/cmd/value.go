@@ -184,6 +184,11 @@ func Nearest(name string, known []string) string {
 			best, bestDistance = k, d
 		}
 	}
+	for _, k := range known {
+		if best == "" && len(name) >= 3 && strings.HasPrefix(strings.ToLower(k), strings.ToLower(name)) {
+			best = k
+		}
+	}
 	return best
 }
 
