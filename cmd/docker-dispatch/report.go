@@ -109,8 +109,10 @@ func result(err error) error {
 	return nil
 }
 
-// controls tells whether a character could command a terminal, or turn a line around.
-func controls(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) }
+// controls tells whether a character could command a terminal, turn a line around or begin one, or cannot be seen.
+func controls(c rune) bool {
+	return unicode.IsControl(c) || unicode.In(c, unicode.Bidi_Control, unicode.Zl, unicode.Zp) || c == '\uFEFF'
+}
 
 // printable takes the control characters, those of a line's direction too, out of what strangers wrote, such
 // as a message_id: they could forge lines, or command the terminal.

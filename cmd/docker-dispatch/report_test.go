@@ -24,6 +24,7 @@ func TestTextEscapes(t *testing.T) {
 		{"\x00\x7f\u009b31m\n", `\x00\x7f\u009b31m` + "\n"},
 		{"a\xff\xc3\n", `a\xff\xc3` + "\n"},
 		{"\u202egnp.exe\n", `\u202egnp.exe` + "\n"},
+		{"a\u2028forged\ufeff\n", `a\u2028forged\ufeff` + "\n"},
 		{"\ufffd\n", "\ufffd\n"},
 	} {
 		var shown, raw bytes.Buffer

@@ -161,6 +161,9 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 		err    error
 	}
 	ended := make(chan end, 1)
+	for _, w := range c.line.Warnings() {
+		fmt.Fprintf(c.stderr, "WARNING: %s\n", w)
+	}
 	go func() {
 		made := make(chan error, 1)
 		go func() { made <- c.message() }()

@@ -66,6 +66,7 @@ var commandRows = []commandRow{
 	{args: []string{"--rm", "--network", "host", "-p", "80:80", "busybox", "sh", "-c", "echo err >&2"}},
 	{args: []string{"--rm", "--oom-kill-disable", "--blkio-weight", "100", "busybox", "false"}},
 	{args: []string{"--network", "host", "-p", "80:80", "busybox", "nosuch"}},
+	{args: []string{"--rm", "--dns", "10.0.0.1", "--dns", "127.0.0.1", "--dns", "::1", "busybox", "true"}},
 	{args: []string{"--rm", "--network", "nosuch", "busybox"}},
 	{args: []string{"--rm", "-u", "nosuch", "busybox"}},
 	{args: []string{"--rm", "-w", "relative", "busybox"}},

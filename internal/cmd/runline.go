@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"unicode"
@@ -356,4 +357,14 @@ func (f form) value(texts []string) any {
 		return json.RawMessage(texts[0])
 	}
 	return texts[0]
+}
+
+// Warnings are what docker run itself warns of before anything is created.
+func (l *RunLine) Warnings() []string {
+	for _, ip := range l.values["Dns"] {
+		if addr, err := netip.ParseAddr(ip); err == nil && addr.IsLoopback() {
+			return []string{fmt.Sprintf("Localhost DNS (%s) may fail in containers.", ip)}
+		}
+	}
+	return nil
 }
