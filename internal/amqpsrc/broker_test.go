@@ -585,7 +585,7 @@ func TestServerCancel(t *testing.T) {
 	p.fill(q, 1, 1)
 	r := start(t, q, px.through)
 	j := r.next()
-	px.conn(0).inject(3, 60, 30, "\x11docker-dispatch-1\x01") // the tag; no answer is wanted
+	px.conn(0).inject(4, 60, 30, "\x11docker-dispatch-1\x01") // the tag; no answer is wanted
 	eventually(t, "session over", j.Lost)
 	lost(t, j, cmd.Ack)
 	eventually(t, "the broker has released it", j.Released)

@@ -1,6 +1,7 @@
 package amqpsrc
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -80,8 +81,8 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 	}
 	var e *amqp.Error
 	if !errors.As(err, &e) {
-		if s := err.Error(); strings.Contains(s, "first record does not look like a TLS handshake") {
-			return errors.New("the broker does not speak TLS on this port; is it amqp:// rather than amqps://?")
+		if e, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+			return &notAMQP{string(e.RecordHeader[:]), true}
 		}
 		return err
 	}
@@ -112,7 +113,10 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 }
 
 // A notAMQP is what something other than a broker says at a broker's address.
-type notAMQP struct{ start string } // what came first
+type notAMQP struct {
+	start string // what came first
+	tls   bool   // in place of the TLS that was asked for
+}
 
 func (e *notAMQP) Error() string {
 	what := fmt.Sprintf("it says %q", e.start)
@@ -121,6 +125,12 @@ func (e *notAMQP) Error() string {
 		what = "it is an HTTP server, as a Docker Engine's port is, or a broker's management port"
 	case strings.HasPrefix(e.start, "\x15\x03"), strings.HasPrefix(e.start, "\x16\x03"):
 		what = "it speaks TLS; write amqps:// for a broker's port with TLS"
+	case strings.HasPrefix(e.start, "AMQP") && e.tls:
+		what = "it speaks AMQP without TLS; write amqp:// for such a port"
+	case strings.HasPrefix(e.start, "AMQP"):
+		what = fmt.Sprintf("it answers %q, which only says which AMQP it speaks, and 0-9-1 is wanted", e.start)
+	case e.tls:
+		what = fmt.Sprintf("it does not speak TLS, and says %q", e.start)
 	}
 	return fmt.Sprintf("%v: %s", ErrNotAMQP, what)
 }

@@ -79,9 +79,16 @@ func (f *filter) frame() error {
 		if err != nil {
 			return err
 		}
-		if first[0] != frameMethod && first[0] != 'A' { // a broker of another version says AMQP and its own
+		if first[0] != frameMethod && first[0] != 'A' {
 			start, _ := f.in.Peek(f.in.Buffered())
-			return &notAMQP{clip(string(start), 80)}
+			return &notAMQP{start: clip(string(start), 80)}
+		}
+		if first[0] == 'A' { // the header of a protocol, which opens no connection
+			start, err := f.in.Peek(8)
+			if err != nil {
+				return err
+			}
+			return &notAMQP{start: string(start)}
 		}
 		f.amqp = true
 	}

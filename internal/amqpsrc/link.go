@@ -5,12 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
@@ -123,7 +125,7 @@ func (d *dialer) open(ctx context.Context, role string, setup func(*link) error)
 	defer cancel()
 	w, err := d.dial(ctx)
 	if err != nil {
-		return nil, d.cause(ctx, err)
+		return nil, d.cause(ctx, d.at(err))
 	}
 	if role == consuming && d.budget != nil {
 		w.in.account = d.budget.account()
@@ -147,10 +149,10 @@ func (d *dialer) open(ctx context.Context, role string, setup func(*link) error)
 			l.wait()
 		}
 		d.forget(w)
-		if errors.Is(err, ErrNotAMQP) {
-			err = fmt.Errorf("%s: %w", d.address.hostPort(), err)
+		if _, read := w.ended(); !w.heard.Load() && !d.address.tls && (errors.Is(read, io.EOF) || errors.Is(read, syscall.ECONNRESET)) && d.speaksTLS(ctx) {
+			err = &notAMQP{start: "\x16\x03"}
 		}
-		return nil, d.cause(ctx, err)
+		return nil, d.cause(ctx, d.at(err))
 	}
 	return l, nil
 }
@@ -204,6 +206,37 @@ func (d *dialer) probe(ctx context.Context) error {
 	return nil
 }
 
+// at adds the address to an error that does not tell it, and is about what is there.
+func (d *dialer) at(err error) error {
+	if errors.Is(err, ErrNotAMQP) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Errorf("%s: %w", d.address.hostPort(), err)
+	}
+	return err
+}
+
+// speaksTLS tells whether a port that ended our connection without a word answers to TLS.
+func (d *dialer) speaksTLS(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, brokerSpeaks)
+	defer cancel()
+	raw, err := d.raw(ctx)
+	if err != nil {
+		return false
+	}
+	defer raw.Close()
+	// What is there is only to be known, not to be trusted: nothing is sent to it.
+	err = tls.Client(raw, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx)
+	return err == nil || errors.As(err, new(tls.AlertError))
+}
+
+// raw connects the socket.
+func (d *dialer) raw(ctx context.Context) (net.Conn, error) {
+	if d.connect != nil {
+		return d.connect("tcp", d.address.hostPort())
+	}
+	var nd net.Dialer
+	return nd.DialContext(ctx, "tcp", d.address.hostPort())
+}
+
 // cause prefers the reason why an attempt was ended to the error that this made of it.
 func (d *dialer) cause(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
@@ -217,12 +250,7 @@ func (d *dialer) cause(ctx context.Context, err error) error {
 
 // dial connects the socket, with TLS on it where the address asks for that.
 func (d *dialer) dial(ctx context.Context) (*wire, error) {
-	dial := d.connect
-	if dial == nil {
-		var nd net.Dialer
-		dial = func(network, addr string) (net.Conn, error) { return nd.DialContext(ctx, network, addr) }
-	}
-	raw, err := dial("tcp", d.address.hostPort())
+	raw, err := d.raw(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package amqpsrc
 import (
 	"context"
 	"errors"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,10 +17,18 @@ func TestNotAMQP(t *testing.T) {
 	t.Parallel()
 	engine := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(engine.Close)
+	withTLS := httptest.NewTLSServer(http.NotFoundHandler())
+	withTLS.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(withTLS.Close)
 	for _, tt := range []struct {
 		name, banner, want string
 	}{
 		{"HTTP", "", "it is an HTTP server"},
+		{"HTTP over TLS", "", "it speaks TLS; write amqps://"},
+		{"amqps, HTTP", "", "it is an HTTP server"},
+		{"amqps, AMQP", "AMQP\x00\x00\x09\x01", "it speaks AMQP without TLS; write amqp://"},
+		{"amqps, SSH", "SSH-2.0-OpenSSH_9.2\r\n", `it does not speak TLS, and says "SSH-2"`},
+		{"AMQP 1.0", "AMQP\x00\x01\x00\x00", `it answers "AMQP\x00\x01\x00\x00"`},
 		{"SSH", "SSH-2.0-OpenSSH_9.2\r\n", `it says "SSH-2.0-OpenSSH_9.2\r\n"`},
 		{"a short word", "+\n", `it says "+\n"`},
 		{"TLS", "\x15\x03\x03\x00\x02\x02\x28", "it speaks TLS; write amqps://"},
@@ -27,10 +37,17 @@ func TestNotAMQP(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			address := engine.Listener.Addr().String()
+			if tt.name == "HTTP over TLS" {
+				address = withTLS.Listener.Addr().String()
+			}
 			if tt.banner != "" {
 				address = says(t, tt.banner)
 			}
-			_, err := Connect(context.Background(), ClientConfig{URL: "amqp://" + address})
+			scheme := "amqp://"
+			if strings.HasPrefix(tt.name, "amqps") {
+				scheme = "amqps://"
+			}
+			_, err := Connect(context.Background(), ClientConfig{URL: scheme + address})
 			if !errors.Is(err, ErrNotAMQP) || !fatal(err) || !strings.HasPrefix(err.Error(), address+": ") || !strings.Contains(err.Error(), tt.want) || strings.ContainsRune(err.Error(), 0x1b) {
 				t.Errorf("%v", err)
 			}
