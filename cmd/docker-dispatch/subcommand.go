@@ -164,16 +164,18 @@ func (p *invocation) interrupts() (work, now context.Context, stop func()) {
 	done := make(chan struct{})
 	go func() {
 		var first time.Time
-		var late <-chan time.Time
+		var late, soon <-chan time.Time
 		for {
 			select {
 			case <-p.signals:
 				if first.IsZero() {
-					first, late = time.Now(), time.After(lastAcks)
+					first, late, soon = time.Now(), time.After(lastAcks), time.After(time.Second)
 					stopWork(errInterrupted)
 				} else if time.Since(first) >= sameSignal {
 					stopNow(errInterrupted)
 				}
+			case <-soon:
+				fmt.Fprintf(p.stderr, "docker-dispatch: waiting up to %v for what the broker has been sent; another signal ends that\n", lastAcks)
 			case <-late:
 				stopNow(errInterrupted)
 			case <-done:

@@ -58,7 +58,7 @@ func (p *Policy) decode(text []byte) error {
 type deniedError struct{ err error }
 
 func (e *deniedError) Error() string {
-	return e.err.Error() + ": denied, because it can hand over the host; the daemon's operator allows it with --policy"
+	return e.err.Error() + ": denied, because it can hand over the host, or use up its memory or disk; the daemon's operator allows it with --policy"
 }
 func (e *deniedError) Unwrap() error { return e.err }
 

@@ -45,7 +45,7 @@ type Result struct {
 	Stderr        string     `json:",omitempty"`
 	StdoutBytes   int64      `json:",omitempty"`
 	StderrBytes   int64      `json:",omitempty"`
-	Incomplete    bool       `json:",omitempty"` // output is known to be missing
+	Incomplete    bool       `json:",omitempty"` // output is missing, or may be
 
 	spent bool // it failed, and was the last attempt
 }
