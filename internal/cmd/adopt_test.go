@@ -241,6 +241,18 @@ func TestGivesUp(t *testing.T) {
 			b.send("next", "2", false, echo).want(Ack, "")
 		})
 	}
+	// What the engine has made without saying so is removed.
+	onBench(t, nil, func(b *bench) {
+		b.docker.after["create"] = []error{errCut}
+		b.docker.before["create"] = append([]error{nil}, slices.Repeat([]error{errCut}, 100)...)
+		b.send("m", "id", false, echo)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if r := b.result(); r.Reason != ReasonEngine || b.docker.count() != 0 {
+			t.Errorf("%d containers, result %+v", b.docker.count(), r)
+		}
+		b.docker.before["create"] = nil
+	})
 	// A container that runs is not given up, however often the engine is lost.
 	onBench(t, nil, func(b *bench) {
 		d := b.send("m", "id", false, wait)

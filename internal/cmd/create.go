@@ -33,7 +33,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 			return "", nil, false, err
 		}
 	}
-	cuts := 0 // how often the engine was lost in a create, which may have been carried out
+	cuts := 0 // how often a create was not answered, which may have been carried out
 	pulled := policy != "missing"
 	var patience context.Context // bounds the wait for a container that is about to go
 	for n := 0; ; {
@@ -45,9 +45,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 			t.asked = time.Now()
 			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, r.config(t))
 			if errors.Is(err, dockerapi.ErrUnreachable) && !neverSent(err) {
-				if cuts++; cuts > maxRetries {
-					return lostTooOften(err)
-				}
+				cuts++
 			}
 			return err
 		})
@@ -129,6 +127,20 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 		}
 		n++
 	}
+}
+
+// discardUnanswered removes a container that the engine has made without ever saying so.
+func (r *Run) discardUnanswered(t *task) error {
+	c, err := t.pool.Docker.InspectContainer(t.ctx, t.name)
+	switch {
+	case errors.Is(err, dockerapi.ErrNoSuchContainer):
+		return nil
+	case err != nil:
+		return err
+	case !r.owns(t, c) || !c.State.StartedAt.IsZero():
+		return nil
+	}
+	return t.discard(c.ID, true)
 }
 
 // takeName frees the name from a container of a job that has ended and is not settled, or never will

@@ -23,6 +23,9 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 			return Result{}, nil, err
 		}
 		res.fail(err)
+		if errors.As(err, new(*brokenError)) {
+			return res, func() error { return r.discardUnanswered(t) }, nil
+		}
 		return res, nil, nil
 	}
 	t.container.Store(&id)
@@ -193,7 +196,7 @@ var errMayHaveRun = errors.New("the engine was killed or restarted while it may 
 // program has run, and would run it again.
 func (f *following) mayStart(c dockerapi.Container) error {
 	if f.cuts > maxRetries {
-		return lostTooOften(f.cut)
+		return &brokenError{err: f.cut, lost: true}
 	}
 	if !f.startSent {
 		return nil
@@ -356,7 +359,7 @@ func (f *following) lookAgain(err error) error {
 		f.broken = 0
 	}
 	if f.broken == maxRetries && !f.startedAt.IsZero() {
-		return &brokenError{err}
+		return &brokenError{err: err}
 	}
 	f.log.Warn("the engine did not answer as it should; looking again", "container", f.name, "error", err)
 	paused := pause(f.ctx, backoff(f.broken, f.pool.retryFirst, time.Minute))

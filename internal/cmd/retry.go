@@ -41,7 +41,7 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 			t.begun = t.begun || !neverSent(err)
 			if broken == maxRetries {
 				t.begun = true
-				return &brokenError{err}
+				return &brokenError{err: err}
 			}
 			t.log.Warn("engine broke off its answer; trying again", "error", err)
 			if err := pause(ctx, backoff(broken, t.pool.retryFirst, time.Minute)); err != nil {
@@ -61,7 +61,7 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 		t.begun = true
 		if !neverSent(err) {
 			if lost == maxRetries {
-				return lostTooOften(err)
+				return &brokenError{err: err, lost: true}
 			}
 			lost++
 		}
@@ -72,18 +72,19 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 	}
 }
 
-// A brokenError ends a job whose calls break off each time although the engine is there.
-type brokenError struct{ err error }
+// A brokenError ends a job whose calls are not answered, time after time: the engine is there, or it was lost each
+// time, perhaps because of this very call.
+type brokenError struct {
+	err  error
+	lost bool
+}
 
 // No Unwrap: it is no longer an error that waiting for the engine helps.
 func (e *brokenError) Error() string {
+	if e.lost {
+		return fmt.Sprintf("given up: the engine, which may have been lost, has not answered this %d times: %v", maxRetries+1, e.err)
+	}
 	return fmt.Sprintf("given up: the engine is there, and did not answer as it should, time after time: %v", e.err)
-}
-
-// lostTooOften ends a job that may be what the engine dies of: it is not tried for ever.
-func lostTooOften(err error) error {
-	// Not wrapped: it is no longer an error that waiting for the engine helps.
-	return fmt.Errorf("given up: the engine, which may have been lost, has not answered this %d times: %v", maxRetries+1, err)
 }
 
 const (
