@@ -239,18 +239,24 @@ func (c *Client) send(ctx context.Context, queue string, p amqp.Publishing) (*po
 		return nil, err
 	}
 	defer func() { <-c.turn }()
-	w, err := c.current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s := &posting{queue: queue, id: p.MessageId, body: p.Body, known: make(chan struct{})}
-	w.add(1)
-	if s.dc, err = w.ch.PublishWithDeferredConfirm("", queue, true, false, p); err != nil { // mandatory, immediate
+	for {
+		w, err := c.current(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s := &posting{queue: queue, id: p.MessageId, body: p.Body, known: make(chan struct{})}
+		w.add(1)
+		s.dc, err = w.ch.PublishWithDeferredConfirm("", queue, true, false, p) // mandatory, immediate
+		if err == nil {
+			w.sent <- s // never waits: there are no more slots than it holds
+			return s, nil
+		}
 		w.add(-1)
+		if err == amqp.ErrClosed && !c.link.IsClosed() {
+			continue // the broker has closed the channel just now, over an earlier one; nothing was written
+		}
 		return nil, c.why(ctx, fmt.Errorf("%w: %w", ErrUnknown, plain(err)))
 	}
-	w.sent <- s // never waits: there are no more slots than it holds
-	return s, nil
 }
 
 // current returns the manifold to publish in, a new one where the broker has closed the last. The caller

@@ -175,6 +175,20 @@ func TestExecCommand(t *testing.T) {
 			run.want(Ack, "")
 		})
 	})
+	t.Run("a code above 128 is the program's own", func(t *testing.T) {
+		for _, code := range []int{129, 137, 143, 255} {
+			onBench(t, trust, func(b *bench) {
+				c := b.leave("web", "running", nil)
+				d := b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["sh"]}`)
+				c.endExec(code)
+				time.Sleep(time.Minute)
+				d.want(Ack, ReasonExit)
+				if r := b.result(); r.Status != Failed || r.ExitCode == nil || *r.ExitCode != code || r.Error != fmt.Sprintf("exited with code %d", code) {
+					t.Errorf("result %+v", r)
+				}
+			})
+		}
+	})
 	t.Run("detached", func(t *testing.T) {
 		onBench(t, trust, func(b *bench) {
 			b.leave("web", "running", nil)
