@@ -135,7 +135,7 @@ func (v *chaosVerdict) starts(e *evidence) {
 	switch programs := len(e.programs); {
 	case programs == 0 && last.Status == cmd.Errored:
 		v.allow(e, "never started, and said so", "%s %s", last.Reason, last.Error)
-	case programs == 0 && e.kind == "stopped" && last.Reason == cmd.ReasonExit:
+	case programs == 0 && e.kind == "stopped" && last.Status == cmd.Stopped:
 		v.counts["stopped before their first mark"]++
 	case programs == 0 && v.during(endsContainers, e.from, e.to):
 		v.allow(e, "ended with the engine before their first mark", "%s %s %s", last.Status, last.Reason, last.Error)
