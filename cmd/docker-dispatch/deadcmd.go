@@ -421,6 +421,11 @@ func (m *morgue) replay(ctx, now context.Context, client *amqpsrc.Client) error 
 		err = m.consuming(ctx, client, 2*tooMany, func(in <-chan amqpsrc.Received) error {
 			err := m.each(ctx, client, in, n, func(l amqpsrc.Received) error { return r.send(ctx, l) })
 			r.stop()
+			stay := &renewal{morgue: m, client: client}
+			for _, l := range r.left {
+				stay.add(ctx, l)
+			}
+			stay.renew(ctx)
 			return err
 		})
 	} else {
@@ -454,7 +459,8 @@ type replaying struct {
 	done   chan struct{} // closed when all that was sent is settled
 	over   bool
 
-	replayed, failed int // the collector's until done is closed
+	replayed, failed int                // the collector's until done is closed
+	left             []amqpsrc.Received // that were not put back; the collector's too
 }
 
 // A revived is a dead letter that was sent again.
@@ -505,6 +511,7 @@ func (r *replaying) collect() {
 		if r.now.Err() != nil {
 			err = fmt.Errorf("%w: not waited for any longer", amqpsrc.ErrUnknown)
 		}
+		r.left = append(r.left, v.letter)
 		if r.failed++; r.failed == tooMany {
 			r.giveUp(errTooMany)
 		}

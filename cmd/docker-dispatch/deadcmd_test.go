@@ -149,6 +149,9 @@ func TestDeadLooks(t *testing.T) {
 				l.withChannel(func(ch *amqp.Channel) error { return ch.Publish("", dead, true, false, p) })
 			}
 			letters := l.letters(4)
+			for _, p := range letters {
+				p.Headers["x-dispatch-queue"] = l.queue + ".missing"
+			}
 			for _, p := range letters[:3] {
 				send(p)
 			}
@@ -156,13 +159,15 @@ func TestDeadLooks(t *testing.T) {
 			for i := range 24 {
 				var args []string
 				want, code := "", exitFailed
-				switch i % 3 {
+				switch i % 4 {
 				case 0:
 					args, code, want = []string{"list", "-q", l.queue}, 0, "0"
 				case 1:
 					args = []string{"replay", "-q", l.queue, "1", "unknown"}
 				case 2:
 					args = []string{"drop", "-q", l.queue, "--yes", "2", "unknown"}
+				case 3:
+					args = []string{"replay", "-q", l.queue, "--all"}
 				}
 				stdout, stderr, got := outcome(t, l.subcommand(append([]string{"dead"}, args...)...))
 				if got != code || !strings.Contains(stdout, want) || strings.Contains(stderr, "warning") {
