@@ -8,10 +8,12 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -612,6 +614,34 @@ func TestBrokerCloses(t *testing.T) {
 	if !j.Released() {
 		t.Error("the broker is not known to have released the message")
 	}
+	settle(t, r.take("1")[0], cmd.Ack)
+}
+
+// Nor does one whose broker has gone, so that nobody listens at its address.
+func TestBrokerKilled(t *testing.T) {
+	t.Parallel()
+	p, px := newPeer(t), newProxy(t)
+	q := p.queue("classic")
+	p.fill(q, 1, 1)
+	var gone atomic.Bool
+	r := start(t, q, func(c *Config) {
+		px.through(c)
+		dial := c.Dial
+		c.Dial = func(network, address string) (net.Conn, error) {
+			if gone.Load() {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+			}
+			if dial == nil {
+				return net.Dial(network, address)
+			}
+			return dial(network, address)
+		}
+	})
+	j := r.next()
+	gone.Store(true)
+	px.conn(0).cut()
+	eventually(t, "the broker has released it", j.Released)
+	gone.Store(false)
 	settle(t, r.take("1")[0], cmd.Ack)
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
@@ -67,7 +68,8 @@ type Source struct {
 	closing   sync.Once
 
 	// Only Run uses these.
-	worked bool // a session has consumed: from now on everything is waited out
+	worked bool     // a session has consumed: from now on everything is waited out
+	last   *session // the one that has ended, until there is another
 
 	control *Source       // of the control queue; nil: there is none
 	found   chan struct{} // closed once the job queue is known to exist, and those that are published to
@@ -266,6 +268,9 @@ func (s *Source) begin(cancel context.CancelFunc) error {
 func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 	sess, err := s.openSession(ctx)
 	if err != nil {
+		if s.last != nil && errors.Is(err, syscall.ECONNREFUSED) {
+			s.last.released.Store(true) // what held its connection has gone
+		}
 		if errors.Is(err, ErrNoQueue) {
 			s.awaited.noQueue()
 		} else {
@@ -294,6 +299,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 	err = sess.serve(ctx, jobs)
 	if err != nil {
 		sess.end(s.dialer, !sess.link.IsClosed())
+		s.last = sess
 		return err
 	}
 	s.running.Go(func() {
