@@ -370,13 +370,7 @@ func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do fun
 	var all, chosen []amqpsrc.Received
 	found := make(map[string]bool)
 	err := m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
-		defer func() {
-			stay := &renewal{morgue: m, client: client}
-			for _, r := range all {
-				stay.add(ctx, r)
-			}
-			stay.renew(ctx)
-		}()
+		defer func() { m.stay(ctx, client, all) }()
 		err := m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
 			meant := false
 			for _, name := range namesOf(r) {
@@ -421,11 +415,7 @@ func (m *morgue) replay(ctx, now context.Context, client *amqpsrc.Client) error 
 		err = m.consuming(ctx, client, 2*tooMany, func(in <-chan amqpsrc.Received) error {
 			err := m.each(ctx, client, in, n, func(l amqpsrc.Received) error { return r.send(ctx, l) })
 			r.stop()
-			stay := &renewal{morgue: m, client: client}
-			for _, l := range r.left {
-				stay.add(ctx, l)
-			}
-			stay.renew(ctx)
+			m.stay(ctx, client, r.left)
 			return err
 		})
 	} else {

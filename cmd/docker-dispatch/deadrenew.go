@@ -29,6 +29,15 @@ const (
 	renewTime = 30 * time.Second
 )
 
+// stay leaves letters in the queue, but for those that are settled.
+func (m *morgue) stay(ctx context.Context, client *amqpsrc.Client, letters []amqpsrc.Received) {
+	l := &renewal{morgue: m, client: client}
+	for _, r := range letters {
+		l.add(ctx, r)
+	}
+	l.renew(ctx)
+}
+
 // add takes a letter that is to stay in the queue.
 func (l *renewal) add(ctx context.Context, r amqpsrc.Received) {
 	if r.Settled() || !l.begun && r.DeadLetter().Looks == 0 {

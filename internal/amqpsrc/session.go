@@ -48,9 +48,12 @@ type session struct {
 	batch  *fenceBatch // those that wait for the next fence; guarded by mu
 }
 
-// nearLimit is how many returns of a message are warned about, once, where the queue's limit is not known: 5 before
-// RabbitMQ's own. Of a limit that is known the last 5 are.
-const nearLimit = 15
+// The last returns before a limit are warned about; one of them, nearLimit, where the queue's limit is not known but
+// may be RabbitMQ's own.
+const (
+	lastReturns = 5
+	nearLimit   = 20 - lastReturns
+)
 
 // over tells whether the session has ended.
 func (s *session) over() bool {
@@ -94,7 +97,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		}
 		sess.near = nearLimit
 		if limit, ok := l.deliveryLimit(queue); ok {
-			sess.near, sess.limited = max(1, limit-(20-nearLimit)), true
+			sess.near, sess.limited = max(1, limit-lastReturns), true
 			s.limited.Do(func() {
 				s.cfg.Log.Warn("the queue has a delivery limit: the broker drops a message that comes back more often, as that of each running job does when docker-dispatch stops",
 					"queue", queue, "limit", limit, "hint", "use a queue without a limit: --declare quorum makes one")

@@ -92,10 +92,10 @@ func (t *task) ofJob(r *Ref) (cancelled bool, err error) {
 // awaitStart waits until a job has started, or will not. It is about to create its container, or to be given back.
 // One that has been cancelled meanwhile ends as soon as it can.
 func (t *task) awaitStart(job *task) error {
-	if err := t.await(job.order.effective, nil); err != nil || job.container.Load() != nil {
+	if err := t.await(job.order.effective); err != nil || job.container.Load() != nil {
 		return err
 	}
-	return t.await(job.ended, nil)
+	return t.await(job.ended)
 }
 
 // namesJob tells whether the command names a job, and not a container.

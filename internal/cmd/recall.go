@@ -13,7 +13,8 @@ type order struct {
 	effective chan struct{} // closed when the command has taken effect, or never will
 	givenBack atomic.Bool   // set before: the message went back, and what is behind it must go back too
 	begun     atomic.Bool   // the engine is, or was, asked for something
-	began     chan struct{} // closed when that is so
+	began     chan struct{} // closed when that is so, or never will be
+	beginning sync.Once     // closes it
 	once      sync.Once
 
 	stops   bool // it only ends the container: another that does may go on beside it
@@ -42,10 +43,12 @@ func (o *order) behind(before *order) {
 // takes its time to.
 func (t *task) awaitBefore() error {
 	if t.order.stops && t.before.stops {
-		return t.await(t.before.effective, t.before.began)
+		return t.await(t.before.began)
 	}
-	return t.await(t.before.effective, nil)
+	return t.await(t.before.effective)
 }
+
+func (o *order) begins() { o.beginning.Do(func() { close(o.began) }) }
 
 func (o *order) tookEffect() bool {
 	select {
@@ -79,9 +82,8 @@ func (p *Pool) begin(t *task) bool {
 		if _, waits := p.pending.tasks[t]; waits && !p.away() && !p.goesBack(t) {
 			delete(p.pending.tasks, t)
 			p.pending.mu.Unlock()
-			if !t.order.begun.Swap(true) { // else it had to go back
-				close(t.order.began)
-			}
+			t.order.begun.Store(true)
+			t.order.begins()
 			return true
 		}
 		p.pending.mu.Unlock()

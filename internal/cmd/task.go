@@ -232,7 +232,7 @@ func (t *task) turn() error {
 		}
 	}
 	if t.earlier != nil {
-		if err := t.await(t.earlier, nil); err != nil {
+		if err := t.await(t.earlier); err != nil {
 			return err
 		}
 	}
@@ -251,7 +251,7 @@ func (t *task) turn() error {
 		if t.place == nil {
 			t.place = t.pool.slots.request()
 		}
-		if err := t.await(t.place, nil); err != nil {
+		if err := t.await(t.place); err != nil {
 			return err
 		}
 	}
@@ -261,12 +261,10 @@ func (t *task) turn() error {
 	return nil
 }
 
-// await waits for either of two while the task has not begun.
-func (t *task) await(ready, also <-chan struct{}) error {
+// await waits for ready while the task has not begun.
+func (t *task) await(ready <-chan struct{}) error {
 	select {
 	case <-ready:
-		return nil
-	case <-also:
 		return nil
 	case <-t.recalled:
 		return errNotBegun
@@ -281,6 +279,7 @@ func (t *task) tookEffect() {
 	t.order.once.Do(func() {
 		t.pool.jobs.effective(t)
 		close(t.order.effective)
+		t.order.begins()
 	})
 }
 
