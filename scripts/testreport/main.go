@@ -1,0 +1,136 @@
+// Testreport reads what go test -json prints from stdin, and prints what a person wants of it: a line a package as it
+// ends, what failed with its output, how to run that alone, and the slowest tests. It exits with 1 where something
+// failed.
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+func main() {
+	failed, err := report(os.Stdin, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testreport:", err)
+	}
+	if failed || err != nil {
+		os.Exit(1)
+	}
+}
+
+// An event is a line of go test -json: see go doc test2json.
+type event struct {
+	Action, Package, Test, Output, ImportPath string
+
+	Elapsed float64 // seconds
+}
+
+// A result is one test, or one package where it has no test's name.
+type result struct {
+	pkg, test string
+	seconds   float64
+	output    []string
+}
+
+const (
+	slowest     = 10
+	outputLines = 200 // of the output of one test that failed, its first and last
+)
+
+// report copies lines that are not JSON, such as those of a build that failed.
+func report(in io.Reader, out io.Writer) (failed bool, err error) {
+	running := make(map[[2]string]*result)
+	var ended, broken []*result
+	lines := bufio.NewReader(in)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF && len(line) == 0 {
+			break
+		} else if err != nil && err != io.EOF {
+			return true, err
+		}
+		var e event
+		if json.Unmarshal(line, &e) != nil {
+			fmt.Fprintf(out, "%s", line)
+			continue
+		}
+		key := [2]string{e.Package, e.Test}
+		r := running[key]
+		if r == nil {
+			r = &result{pkg: e.Package, test: e.Test}
+			running[key] = r
+		}
+		switch e.Action {
+		case "build-output":
+			fmt.Fprint(out, e.Output)
+		case "output":
+			r.output = append(r.output, e.Output)
+		case "pass", "fail", "skip":
+			r.seconds = e.Elapsed
+			delete(running, key)
+			if e.Test == "" {
+				fmt.Fprintf(out, "%-4s %s %.1f s\n", e.Action, e.Package, e.Elapsed)
+			} else {
+				ended = append(ended, r)
+			}
+			if e.Action == "fail" {
+				broken = append(broken, r)
+			}
+		}
+	}
+	slices.SortStableFunc(ended, func(a, b *result) int { return cmp.Compare(b.seconds, a.seconds) })
+	fmt.Fprintln(out, "slowest:")
+	for i, r := range leaves(ended) {
+		if i < slowest {
+			fmt.Fprintf(out, "%8.1f s %s\n", r.seconds, r.test)
+		}
+	}
+	broken = leaves(broken)
+	for _, r := range broken {
+		fmt.Fprintf(out, "\n--- failed: %s %s (%.1f s)\n", r.pkg, r.test, r.seconds)
+		for _, text := range shortened(r.output) {
+			fmt.Fprint(out, text)
+		}
+		fmt.Fprintf(out, "--- alone: %s\n", alone(r))
+	}
+	return len(broken) > 0, nil
+}
+
+// leaves leaves out each package and each test of which a part is among them, too.
+func leaves(results []*result) []*result {
+	above := make(map[[2]string]bool)
+	for _, r := range results {
+		for test := r.test; test != ""; {
+			test = test[:max(strings.LastIndexByte(test, '/'), 0)]
+			above[[2]string{r.pkg, test}] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(results), func(r *result) bool { return above[[2]string{r.pkg, r.test}] })
+}
+
+func shortened(output []string) []string {
+	if len(output) <= outputLines {
+		return output
+	}
+	left := fmt.Sprintf("... %d lines left out\n", len(output)-outputLines)
+	return slices.Concat(output[:outputLines/2], []string{left}, output[len(output)-outputLines/2:])
+}
+
+// alone is the command that runs one test.
+func alone(r *result) string {
+	run := ""
+	if r.test != "" {
+		parts := strings.Split(r.test, "/")
+		for i, p := range parts {
+			parts[i] = "^" + p + "$"
+		}
+		run = fmt.Sprintf(" -run '%s'", strings.Join(parts, "/"))
+	}
+	return fmt.Sprintf(`scripts/services up && eval "$(scripts/services env)" && go test -race -count=1%s %s`, run, r.pkg)
+}
