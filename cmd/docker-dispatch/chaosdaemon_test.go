@@ -48,7 +48,7 @@ func (d *daemons) start(fullLog bool, args ...string) error {
 	}
 	d.count++
 	i := &incarnation{n: d.count, cmd: exec.Command(exe, append(args, d.args...)...), began: time.Now(), exited: make(chan struct{})}
-	i.cmd.Env = []string{asProgram + "=1", "HOME=" + d.folder}
+	i.cmd.Env = []string{asProgram + "=1", "HOME=" + d.folder, "GORACE=atexit_sleep_ms=0"}
 	file := func(stream string) string {
 		return filepath.Join(d.folder, fmt.Sprintf("daemon-%03d.%s", i.n, stream))
 	}

@@ -424,7 +424,7 @@ func TestConfigurationErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := exec.Command(copied, "-q", "x", sock, l.amqpURL)
-		c.Env = []string{asProgram + "=1"}
+		c.Env = []string{asProgram + "=1", "GORACE=atexit_sleep_ms=0"}
 		c.Dir = "/"
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		_, stderr, code := outcome(t, c)

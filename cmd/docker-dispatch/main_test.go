@@ -27,7 +27,8 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	c := exec.Command(exe, args...)
-	c.Env = []string{asProgram + "=1", "HOME=" + t.TempDir()}
+	// At its exit the race detector waits a second for reports of other goroutines, unless told otherwise.
+	c.Env = []string{asProgram + "=1", "HOME=" + t.TempDir(), "GORACE=atexit_sleep_ms=0"}
 	return c
 }
 
