@@ -87,7 +87,7 @@ func TestDeadList(t *testing.T) {
 					t.Errorf("list:\n%s\nwant %q", out, want)
 				}
 			}
-			out, warning, _ := outcome(t, l.subcommand("dead", "list", "-q", "other", "--dead-letter", l.queue+".dead", "--format", "json"))
+			out, warning, _ := l.call("", "dead", "list", "-q", "other", "--dead-letter", l.queue+".dead", "--format", "json")
 			if warning != "" {
 				t.Errorf("stderr:\n%s", warning)
 			}
@@ -100,7 +100,7 @@ func TestDeadList(t *testing.T) {
 			if fmt.Sprint(bodies(left)) != fmt.Sprint([]string{string(first.Body), string(nameless.Body), string(brokers.Body)}) {
 				t.Errorf("left: %q", bodies(left))
 			}
-			_, stderr, code := outcome(t, l.subcommand("dead", "list", "-q", l.queue))
+			_, stderr, code := l.call("", "dead", "list", "-q", l.queue)
 			if code != 0 || !strings.Contains(stderr, "no dead letters in") {
 				t.Errorf("of none: exit %d, stderr %q", code, stderr)
 			}
@@ -124,7 +124,7 @@ func TestDeadMany(t *testing.T) {
 			t.Errorf("%d are listed", n)
 		}
 	}
-	stdout, stderr, _ := outcome(t, l.subcommand("dead", "replay", "-q", l.queue, "0", fmt.Sprint(many-1)))
+	stdout, stderr, _ := l.call("", "dead", "replay", "-q", l.queue, "0", fmt.Sprint(many-1))
 	if stdout != "2 messages put back\n" || stderr != "" {
 		t.Errorf("stdout %q, stderr:\n%s", stdout, stderr)
 	}
@@ -169,7 +169,7 @@ func TestDeadLooks(t *testing.T) {
 				case 3:
 					args = []string{"replay", "-q", l.queue, "--all"}
 				}
-				stdout, stderr, got := outcome(t, l.subcommand(append([]string{"dead"}, args...)...))
+				stdout, stderr, got := l.call("", append([]string{"dead"}, args...)...)
 				if got != code || !strings.Contains(stdout, want) || strings.Contains(stderr, "warning") {
 					t.Fatalf("look %d: exit %d\n%s\n%s", i+1, got, stdout, stderr)
 				}
@@ -203,7 +203,7 @@ func TestDeadLooksForbidden(t *testing.T) {
 	_, url := l.limited(".*", "^$", ".*")
 	l.bury("quorum", l.letters(3)...)
 	for i := range 3 {
-		stdout, stderr, code := outcome(t, l.subcommand("dead", "list", "-q", l.queue, "--amqp", url))
+		stdout, stderr, code := l.call("", "dead", "list", "-q", l.queue, "--amqp", url)
 		if code != 0 || strings.Count(stdout, "\n") != 4 {
 			t.Errorf("exit %d\n%s", code, stdout)
 		}
@@ -263,7 +263,7 @@ func TestDeadHeldByAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	tty.await("for good? [y/N] ")
-	stdout, stderr, code := outcome(t, l.subcommand("dead", "list", "-q", l.queue))
+	stdout, stderr, code := l.call("", "dead", "list", "-q", l.queue)
 	if code != 0 || stdout != "" || !strings.Contains(stderr, "warning: "+l.queue+".dead has 1 consumer") {
 		t.Errorf("exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
 	}
@@ -483,7 +483,7 @@ func TestDeadDrop(t *testing.T) {
 // listed is what list shows, without its head.
 func (l *lab) listed() string {
 	l.t.Helper()
-	stdout, stderr, code := outcome(l.t, l.subcommand("dead", "list", "-q", l.queue))
+	stdout, stderr, code := l.call("", "dead", "list", "-q", l.queue)
 	if code != 0 {
 		l.t.Fatalf("dead list: exit %d\n%s", code, stderr)
 	}

@@ -47,10 +47,25 @@ func outcome(t *testing.T, c *exec.Cmd) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), 0
 }
 
+// call is the program in this process, where neither a signal nor a terminal is wanted. env is as of exec.Cmd.
+func call(stdin string, env []string, args ...string) (stdout, stderr string, code int) {
+	getenv := func(key string) string {
+		for _, e := range env {
+			if value, ok := strings.CutPrefix(e, key+"="); ok {
+				return value
+			}
+		}
+		return ""
+	}
+	var out, errs bytes.Buffer
+	code = run(args, getenv, strings.NewReader(stdin), &out, &errs, nil, seams{})
+	return out.String(), errs.String(), code
+}
+
 func TestHelpAndVersion(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-h"}, {"--help"}, {"help"}, {"-q", "x", "-h"}} {
-		stdout, stderr, code := outcome(t, program(t, args...))
+		stdout, stderr, code := call("", nil, args...)
 		if stdout != usage || stderr != "" || code != 0 {
 			t.Errorf("%q: exit %d, stderr %q, stdout %q", args, code, stderr, stdout)
 		}
@@ -60,7 +75,7 @@ func TestHelpAndVersion(t *testing.T) {
 			t.Errorf("usage: line of %d characters: %s", len(line), line)
 		}
 	}
-	stdout, stderr, code := outcome(t, program(t, "--version"))
+	stdout, stderr, code := call("", nil, "--version")
 	if !strings.HasPrefix(stdout, "docker-dispatch ") || strings.Count(stdout, "\n") != 1 || stderr != "" || code != 0 {
 		t.Errorf("--version: exit %d, stderr %q, stdout %q", code, stderr, stdout)
 	}
@@ -115,7 +130,7 @@ func TestUsageErrors(t *testing.T) {
 		{"-q x fd://", "", dockerHint},
 		{"-q x tcp://h:1 --tlsverify --tlscacert nosuch.pem", "", "--tlscacert, --tlscert and --tlskey name PEM files; DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem"},
 	} {
-		stdout, stderr, code := outcome(t, program(t, strings.Fields(tt.args)...))
+		stdout, stderr, code := call("", nil, strings.Fields(tt.args)...)
 		message, hint, _ := strings.Cut(strings.TrimSuffix(stderr, "\n"), "\n")
 		if code != exitUsage || stdout != "" || hint != "hint: "+tt.hint || !strings.HasPrefix(message, "docker-dispatch: error: ") ||
 			tt.message != "" && message != "docker-dispatch: error: "+tt.message {

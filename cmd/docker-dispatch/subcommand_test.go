@@ -103,12 +103,15 @@ func (l *lab) subcommand(args ...string) *exec.Cmd {
 	return c
 }
 
+// call runs a subcommand in this process.
+func (l *lab) call(stdin string, args ...string) (stdout, stderr string, code int) {
+	return call(stdin, []string{"AMQP_URL=" + l.amqpURL}, args...)
+}
+
 // succeeds runs a subcommand that must end with 0, with nothing on stderr, and returns its stdout.
 func (l *lab) succeeds(stdin string, args ...string) string {
 	l.t.Helper()
-	c := l.subcommand(args...)
-	c.Stdin = strings.NewReader(stdin)
-	stdout, stderr, code := outcome(l.t, c)
+	stdout, stderr, code := l.call(stdin, args...)
 	if code != 0 || stderr != "" {
 		l.t.Fatalf("%q: exit %d, stdout %q, stderr:\n%s", args, code, stdout, stderr)
 	}
@@ -118,9 +121,7 @@ func (l *lab) succeeds(stdin string, args ...string) string {
 // fails runs a subcommand that must end with the code, and returns stdout and stderr.
 func (l *lab) fails(code int, stdin string, args ...string) (stdout, stderr string) {
 	l.t.Helper()
-	c := l.subcommand(args...)
-	c.Stdin = strings.NewReader(stdin)
-	stdout, stderr, got := outcome(l.t, c)
+	stdout, stderr, got := l.call(stdin, args...)
 	if got != code {
 		l.t.Fatalf("%q: exit %d, want %d, stdout %q, stderr:\n%s", args, got, code, stdout, stderr)
 	}
@@ -153,7 +154,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 	t.Parallel()
 	for name, help := range map[string]string{"send": sendUsage, "check": checkUsage, "dead": deadUsage} {
 		for _, flag := range []string{"-h", "--help"} {
-			stdout, stderr, code := outcome(t, program(t, name, flag))
+			stdout, stderr, code := call("", nil, name, flag)
 			if stdout != help || stderr != "" || code != 0 {
 				t.Errorf("%s %s: exit %d, stderr %q, stdout %q", name, flag, code, stderr, stdout)
 			}
@@ -186,7 +187,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 		{"dead list -q x --dead-letter x", "--dead-letter x is the queue itself", "leave it out for QUEUE.dead"},
 		{"dead list -q x --format yaml", `--format "yaml": not one of text, json`, "docker-dispatch dead -h lists the options"},
 	} {
-		stdout, stderr, code := outcome(t, program(t, strings.Fields(tt.args)...))
+		stdout, stderr, code := call("", nil, strings.Fields(tt.args)...)
 		message, hint, _ := strings.Cut(strings.TrimSuffix(stderr, "\n"), "\n")
 		if code != exitUsage || stdout != "" || hint != "hint: "+tt.hint || tt.message != "" && message != "docker-dispatch: error: "+tt.message {
 			t.Errorf("%s: exit %d, stdout %q, stderr:\n%s\nwant %q and hint %q", tt.args, code, stdout, stderr, tt.message, tt.hint)
@@ -200,9 +201,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 // Nobody answers: that is said at once.
 func TestSubcommandNoBroker(t *testing.T) {
 	t.Parallel()
-	c := program(t, "send", "-q", "x", "--amqp", "amqp://u:secret@127.0.0.1:1/")
-	c.Stdin = strings.NewReader("{}")
-	_, stderr, code := outcome(t, c)
+	_, stderr, code := call("{}", nil, "send", "-q", "x", "--amqp", "amqp://u:secret@127.0.0.1:1/")
 	if code != exitFailed || !strings.Contains(stderr, "broker amqp://u:xxxxx@127.0.0.1:1/: ") || !strings.Contains(stderr, "hint: is the broker running there?") {
 		t.Errorf("exit %d, stderr:\n%s", code, stderr)
 	}
@@ -249,9 +248,7 @@ a"]}
 		{nil, "", 0, nil, "docker-dispatch: 0 messages checked, 0 faults\n"},
 		{[]string{dir}, "", 1, nil, "docker-dispatch: error: " + dir + ": cannot be read: read " + dir + ": is a directory\n"},
 	} {
-		c := program(t, append([]string{"check"}, tt.args...)...)
-		c.Stdin = strings.NewReader(tt.stdin)
-		stdout, stderr, code := outcome(t, c)
+		stdout, stderr, code := call(tt.stdin, nil, append([]string{"check"}, tt.args...)...)
 		lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
 		if stdout == "" {
 			lines = nil
