@@ -12,8 +12,8 @@ import (
 // stored.
 const oversizedBytes = 64 << 20
 
-// unreadAgain is how soon a message that was not read is asked for again, where nothing else says when.
-const unreadAgain = time.Second
+// reservedFor is how long room is kept for a message that was asked for again: another consumer may have got it.
+const reservedFor = 10 * time.Second
 
 // A budget bounds the memory that oversized messages take, over all queues of a Source. It has room for one of any
 // size.
@@ -35,15 +35,8 @@ func (b *budget) account() *account {
 	return &account{budget: b, mark: "x-dispatch-unread-" + rand.Text()}
 }
 
-// room tells whether a message of that size has room now; where it has not, freed is closed when that may have changed.
-func (b *budget) room(size int64) (ok bool, freed <-chan struct{}) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.fits(size), b.freed
-}
-
-// fits is room. b.mu is held.
-func (b *budget) fits(size int64) bool { return b.held == 0 || b.held+size <= b.size }
+// fits tells whether a message of that size has room now. b.mu is held.
+func (b *budget) fits(size int64) bool { return b.held == 0 || size <= b.size-b.held }
 
 // give takes n bytes back. b.mu is held.
 func (b *budget) give(n int64) {
@@ -56,26 +49,77 @@ func (b *budget) give(n int64) {
 // everything.
 type account struct {
 	*budget
-	mark   string // the header that stands for a body which was not read; its value is the body's size. No publisher knows it
-	held   int64  // guarded by budget.mu
-	closed bool   // guarded by budget.mu
+	mark string // the header that stands for a body which was not read; its value is the body's size. No publisher knows it
+
+	// Guarded by budget.mu.
+	held     int64
+	reserved int64 // what of held is kept for a message of that size which was asked for again
+	all      bool  // every body is read: the queue drops a message that goes back
+	closed   bool
 }
 
 // take tells whether the body of a message may be read. What is taken is given back by settled, or by close.
-func (a *account) take(size int64) bool {
+func (a *account) take(size int64, redelivered bool) bool {
 	if a == nil || size <= a.most {
 		return true
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.fits(size) {
+	if redelivered && size == a.reserved {
+		a.reserved = 0
+		a.give(0) // the next may be asked for
+		return true
+	}
+	if !a.all && !a.fits(size) {
 		return false
 	}
+	a.hold(size)
+	return true
+}
+
+// hold is take of what may be taken. budget.mu is held.
+func (a *account) hold(size int64) {
 	if !a.closed {
 		a.held += size
 		a.budget.held += size
 	}
-	return true
+}
+
+// reserve keeps room for a message that was not read and is to be asked for again, for one at a time. Where it cannot,
+// freed is closed when that may have changed.
+func (a *account) reserve(size int64) (ok bool, freed <-chan struct{}) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.reserved > 0 || !a.fits(size) {
+		return false, a.freed
+	}
+	a.hold(size)
+	a.reserved = size
+	return true, nil
+}
+
+// unreserve gives up what is kept for a message that did not come.
+func (a *account) unreserve() {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.held -= a.reserved
+		a.give(a.reserved)
+	}
+	a.reserved = 0
+}
+
+// takeAll has every body read from now on.
+func (a *account) takeAll() {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = true
 }
 
 // settled gives back what the body of a message took.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -72,6 +74,41 @@ func TestOversizedAreBounded(t *testing.T) {
 	}
 }
 
+// A message that is read over goes back once: more often would have the broker drop it at its queue's delivery limit.
+func TestUnreadWithinDeliveryLimit(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int32{0, 1} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			t.Parallel()
+			const oversized = 30
+			p := newPeer(t)
+			q := p.name()
+			if _, err := p.ch.QueueDeclare(q, true, false, false, false, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": limit}); err != nil {
+				t.Fatal(err)
+			}
+			for i := range oversized {
+				// All of one size, so that none is told from another.
+				p.send(q, amqp.Publishing{MessageId: fmt.Sprint(i), Body: []byte(oversizedBody(0))})
+			}
+			r := start(t, q, func(c *Config) { c.Prefetch, c.MaxMessage, c.oversized = 10, 1000, 2*301_000 })
+			got := map[string]bool{}
+			for range oversized {
+				j := r.next()
+				got[j.MessageID] = true
+				settle(t, j, cmd.Ack)
+			}
+			if len(got) != oversized {
+				t.Errorf("%d of %d messages came", len(got), oversized)
+			}
+			if err := r.end(); err != nil {
+				t.Fatal(err)
+			}
+			r.close()
+			p.expect(q)
+		})
+	}
+}
+
 // What was read over is the queue's again when nothing is taken any more: for a pause, or for good.
 func TestUnreadGoBack(t *testing.T) {
 	t.Parallel()
@@ -105,33 +142,42 @@ func TestAccounts(t *testing.T) {
 		what string
 		ok   bool
 	}{
-		{"small", one.take(10) && one.take(10)},
-		{"first", one.take(60)},
-		{"too much", !other.take(41)},
-		{"fits", other.take(40)},
-		{"full", !one.take(11)},
+		{"small", one.take(10, false) && one.take(10, false)},
+		{"first", one.take(60, false)},
+		{"too much", !other.take(41, false)},
+		{"fits", other.take(40, false)},
+		{"full", !one.take(11, false)},
 	} {
 		if !step.ok {
 			t.Errorf("%s: held are %d", step.what, b.held)
 		}
 	}
-	_, freed := b.room(50)
+	_, freed := other.reserve(50)
 	other.settled(5) // takes no room
 	other.settled(40)
 	<-freed
+	if ok, _ := other.reserve(40); !ok || one.take(11, false) || other.take(40, false) || !other.take(40, true) || other.take(40, true) {
+		t.Error("room is kept for the one message that was asked for again")
+	}
+	other.settled(40)
+	if ok, _ := other.reserve(40); !ok {
+		t.Error("no room for one that is asked for again")
+	}
+	other.unreserve()
+	other.unreserve()
 	one.close()
 	one.settled(60) // too late
 	one.close()
 	if b.held != 0 {
 		t.Errorf("held are %d in the end", b.held)
 	}
-	if !other.take(1000) || other.take(11) {
+	if !other.take(1000, false) || other.take(11, false) {
 		t.Error("one of any size has room, and no second")
 	}
 	var none *account
 	none.settled(100)
 	none.close()
-	if !none.take(1 << 40) {
+	if !none.take(1<<40, false) {
 		t.Error("without a budget there is room")
 	}
 }
@@ -148,7 +194,7 @@ func TestFilterReadsOver(t *testing.T) {
 	large := bytes.Repeat([]byte{'x'}, 300)
 	b := newBudget(100, 100)
 	a := b.account()
-	if !a.take(101) {
+	if !a.take(101, false) {
 		t.Fatal("no room for one")
 	}
 	instead := withoutBody(header(1, 600), a.mark, 600)
@@ -169,5 +215,29 @@ func TestFilterReadsOver(t *testing.T) {
 	f.account = a
 	if _, err := io.ReadAll(f); err != io.ErrUnexpectedEOF {
 		t.Errorf("cut amid a body: %v", err)
+	}
+}
+
+func TestRedelivered(t *testing.T) {
+	deliver := func(tag string, redelivered byte) []byte {
+		return slices.Concat([]byte{0, 60, 0, 60, byte(len(tag))}, []byte(tag), []byte{0, 0, 0, 0, 0, 0, 0, 1, redelivered, 0, 1, 'q'})
+	}
+	long := strings.Repeat("t", 255)
+	for _, tt := range []struct {
+		method []byte
+		want   bool
+	}{
+		{deliver("tag", 1), true},
+		{deliver("tag", 0), false},
+		{deliver(long, 1), true},
+		{deliver(long, 1)[:mostDeliver-7], true},
+		{deliver(long, 1)[:mostDeliver-8], false},
+		{[]byte{0, 60, 0, 60}, false},
+		{append([]byte{0, 60, 0, 31}, deliver("", 1)[4:]...), false},
+		{nil, false},
+	} {
+		if got := redelivered(tt.method); got != tt.want {
+			t.Errorf("%q: %v", tt.method, got)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package amqpsrc
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"io"
 	"math"
@@ -24,6 +25,8 @@ type filter struct {
 	buf     []byte // the memory of out, used again
 	account *account
 	over    map[uint16]bool // the channels whose message is read over
+
+	redelivered bool // the message whose content header comes next has been delivered before
 }
 
 // unreadableHeader is the name of the only header of a message whose headers could not be read.
@@ -106,6 +109,11 @@ func (f *filter) frame() error {
 	case kind != frameMethod && kind != frameHeader && kind != frameBody && kind != frameHeartbeat:
 		f.pass = -1
 		return nil
+	case kind == frameMethod:
+		f.pass = 7 + size + 1
+		method, err := f.in.Peek(int(min(f.pass, mostDeliver)))
+		f.redelivered = err == nil && redelivered(method[7:])
+		return nil // the read of the frame will tell the error
 	case kind != frameHeader || size > maxHeaderFrame:
 		f.pass = 7 + size + 1
 		return nil
@@ -120,7 +128,7 @@ func (f *filter) frame() error {
 		return err
 	}
 	delete(f.over, channel) // also where a channel was closed amid a body
-	if size := bodySize(frame); !f.account.take(size) {
+	if size := bodySize(frame); !f.account.take(size, f.redelivered) {
 		if f.over == nil {
 			f.over = make(map[uint16]bool)
 		}
@@ -130,6 +138,19 @@ func (f *filter) frame() error {
 	}
 	f.out = readable(frame)
 	return nil
+}
+
+// mostDeliver is up to where the frame of a basic.deliver says whether the message was delivered before: its head, the
+// method, the consumer tag, the delivery tag and the bit itself.
+const mostDeliver = 7 + 4 + 256 + 8 + 1
+
+// redelivered tells whether a method is a basic.deliver of a message that was delivered before.
+func redelivered(method []byte) bool {
+	if len(method) < 5 || !bytes.HasPrefix(method, []byte{0, 60, 0, 60}) {
+		return false
+	}
+	at := 4 + 1 + int(method[4]) + 8
+	return at < len(method) && method[at]&1 != 0
 }
 
 // skip reads over n bytes.

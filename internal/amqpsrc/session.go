@@ -98,6 +98,9 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		sess.near = nearLimit
 		if limit, ok := l.deliveryLimit(queue); ok {
 			sess.near, sess.limited = max(1, limit-lastReturns), true
+			if limit == 0 {
+				l.wire.in.account.takeAll()
+			}
 			s.limited.Do(func() {
 				s.cfg.Log.Warn("the queue has a delivery limit: the broker drops a message that comes back more often, as that of each running job does when docker-dispatch stops",
 					"queue", queue, "limit", limit, "hint", "use a queue without a limit: --declare quorum makes one")
@@ -127,10 +130,13 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 // gives back what it does not begin: only there are all the messages that have to go back in order.
 func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 	var next []amqp.Delivery // taken from the library, not yet handed over
-	again := time.NewTimer(unreadAgain)
-	defer again.Stop()
+	late := time.NewTimer(reservedFor)
+	defer late.Stop()
 	for {
-		freed, late := s.unreadRoom(again)
+		freed, err := s.askAgain(late)
+		if err != nil {
+			return err
+		}
 		open, changed := s.config.Gate.State()
 		recording, recordingChanged := s.publisher.recording.State()
 		open = open && recording
@@ -177,15 +183,8 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 		case out <- job:
 			next = next[1:]
 		case <-freed:
-			again.Reset(unreadAgain)
-			if err := s.askAgain(); err != nil {
-				return err
-			}
-		case <-late:
-			again.Reset(unreadAgain)
-			if err := s.askAgain(); err != nil {
-				return err
-			}
+		case <-late.C:
+			s.account.unreserve()
 		case <-changed:
 		case <-recordingChanged:
 		case <-ctx.Done():
@@ -316,24 +315,21 @@ func (s *session) setAside(d amqp.Delivery) bool {
 	return unread
 }
 
-// unreadRoom returns what tells that the first of the unread may have room; both are nil where none is unread.
-func (s *session) unreadRoom(again *time.Timer) (freed <-chan struct{}, late <-chan time.Time) {
-	if len(s.unread) == 0 {
-		return nil, nil
+// askAgain has the broker deliver the first of the unread anew once there is room, which is kept for it: each return
+// counts to a delivery limit. freed is closed when the next may be asked for; it is nil where none is unread.
+func (s *session) askAgain(late *time.Timer) (freed <-chan struct{}, err error) {
+	for len(s.unread) > 0 {
+		size, _ := s.account.unread(s.unread[0])
+		ok, freed := s.account.reserve(size)
+		if !ok {
+			return freed, nil
+		}
+		late.Reset(reservedFor)
+		if err := s.giveBack(); err != nil {
+			return nil, err
+		}
 	}
-	size, _ := s.account.unread(s.unread[0])
-	_, freed = s.account.room(size)
-	return freed, again.C
-}
-
-// askAgain has the broker deliver the first of the unread anew, where there is room for it. Another consumer may get
-// it, or a message that comes before it may take the room; so this is done again and again.
-func (s *session) askAgain() error {
-	size, _ := s.account.unread(s.unread[0])
-	if room, _ := s.account.room(size); !room {
-		return nil
-	}
-	return s.giveBack()
+	return nil, nil
 }
 
 // giveBack requeues the first of the unread.
@@ -363,6 +359,7 @@ func (s *session) takeBack(next *[]amqp.Delivery, timeout time.Duration) error {
 		}
 	}
 	s.deliveries = nil
+	s.account.unreserve()
 	for len(s.unread) > 0 {
 		if err := s.giveBack(); err != nil {
 			return err
