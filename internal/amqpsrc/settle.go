@@ -25,6 +25,10 @@ var errSettledTwice = errors.New("the delivery was settled before")
 func (s *session) job(d amqp.Delivery) cmd.Job {
 	del := &delivery{Delivery: d, sess: s}
 	n, id := attempt(d, s.config.source())
+	mark := copyOf(d, s.config.source())
+	if id == "" && text(d.Headers[headerCopy]) == "" {
+		mark = "" // equal messages may have been rejected in one second
+	}
 	p := s.publisher
 	var abandoned atomic.Bool
 	lost := func() bool { return s.over() && !abandoned.Load() }
@@ -34,7 +38,7 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 		MessageID:   id,
 		Redelivered: d.Redelivered,
 		Control:     s.config.controls,
-		Copy:        copyOf(d, s.config.source()),
+		Copy:        mark,
 		Attempt:     n,
 		Body:        d.Body,
 		Lost:        s.over,

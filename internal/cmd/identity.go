@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,16 +25,17 @@ const (
 )
 
 // An identity is what a message is known by when it comes again: queue, message_id and the digest
-// of its body. Without a message_id the id is random, and the digest is all there is.
+// of its body. A dead letter without a message_id that was sent again is known by its mark in place of that. Without
+// both the id is random, and the digest is all there is.
 type identity struct {
 	queue   string
 	place   Place
 	id      string // as shown, and in LabelJob
-	raw     string // the message_id
+	raw     string // the message_id, or what stands in its place
 	copy    string // see Job.Copy
 	digest  string
 	attempt int    // from 1; each attempt has a container of its own
-	stable  bool   // the publisher gave a message_id
+	stable  bool   // raw is not empty
 	suffix  string // 12 hex digits for a derived name
 }
 
@@ -43,21 +45,23 @@ func identify(j Job) identity {
 	if j.Attempt > 1 && j.Attempt <= MaxAttempt { // else it is no attempt of ours
 		i.attempt = j.Attempt
 	}
-	if j.MessageID == "" {
+	if j.MessageID == "" && j.Copy != "" {
+		i.raw = "\x00" + j.Copy
+	}
+	if i.stable = i.raw != ""; !i.stable {
 		var b [6]byte
 		rand.Read(b[:])
 		i.suffix = hex.EncodeToString(b[:])
 		i.id = i.suffix
 		return i
 	}
-	i.stable = true
-	i.id = JobID(j.MessageID)
 	of := i.place.VHost + "\x00" + i.queue + "\x00" + i.raw + "\x00" + i.digest
 	if i.attempt > 1 || i.copy != "" {
 		of += "\x00" + strconv.Itoa(i.attempt) + "\x00" + i.copy
 	}
 	key := sha256.Sum256([]byte(of))
 	i.suffix = hex.EncodeToString(key[:6])
+	i.id = cmp.Or(JobID(j.MessageID), i.suffix)
 	return i
 }
 
@@ -71,8 +75,7 @@ func JobID(id string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// key tells equal jobs apart from all others, whatever their copy. Jobs without a message_id are equal to
-// none.
+// key tells equal jobs apart from all others; of a message_id whatever its copy. Jobs that are not stable are equal to none.
 func (i identity) key() string {
 	return i.queue + "\x00" + i.raw + "\x00" + i.digest + "\x00" + strconv.Itoa(i.attempt)
 }

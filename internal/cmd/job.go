@@ -18,7 +18,8 @@ type Job struct {
 	Body        []byte
 
 	// Copy tells apart the copies of one message, where dead letters were sent again. It is empty for
-	// the message as it was published first, and where it was published again without our headers.
+	// the message as it was published first, and where it was published again without our headers. A message without a
+	// message_id is known by it, so that no two of those may have the same.
 	Copy string
 
 	// Lost tells whether the session that brought the delivery has ended, so that the broker will

@@ -1716,6 +1716,7 @@ func TestIdentity(t *testing.T) {
 	seen := map[string]string{}
 	for _, j := range []Job{
 		{Queue: "q", MessageID: "id"}, {Queue: "p", MessageID: "id"}, {Queue: "q", MessageID: "id", Body: []byte("b")},
+		{Queue: "q", Copy: "one"}, {Queue: "q", Copy: "two"}, {Queue: "q", Copy: "one", Body: []byte("b")}, {Queue: "q", MessageID: "one"},
 		{Queue: "q", MessageID: "id\xe8"}, {Queue: "q", MessageID: "id\xe9"}, {Queue: "q", MessageID: "id\ufffd"},
 	} {
 		i := identify(j)
@@ -1760,6 +1761,22 @@ func TestCopyHasItsOwnContainer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A dead letter without a message_id that was sent again twice, as a killed replay does, runs once; two letters of
+// equal messages run each.
+func TestLetterSentTwice(t *testing.T) {
+	const unnamed = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
+	onBench(t, nil, func(b *bench) {
+		b.copy = "one"
+		b.send("first", "", false, unnamed).want(Ack, "")
+		b.send("again", "", false, unnamed).want(Ack, "")
+		b.copy = "two"
+		b.send("another", "", false, unnamed).want(Ack, "")
+		if len(b.record.results) != 2 {
+			t.Errorf("%d results, want 2: %+v", len(b.record.results), b.record.results)
+		}
+	})
 }
 
 // TestLingers: the container of a settled job stays for a while, in nobody's way, so that the message finds it
