@@ -75,7 +75,7 @@ func copyWith(d amqp.Delivery, ours amqp.Table, frameMax int) amqp.Publishing {
 	if d.ReplyTo == directReply {
 		p.ReplyTo, ours[headerReply] = "", d.ReplyTo
 	}
-	kept, dropped := fit(d.Headers, room(p, ours, frameMax))
+	kept, dropped := fit(d.Headers, room(p, ours, frameMax)-droppedRoom)
 	if d.Headers[unreadableHeader] != nil {
 		ours[headerDropped] = "*"
 	} else if len(dropped) > 0 {
@@ -113,12 +113,13 @@ func room(p amqp.Publishing, ours amqp.Table, frameMax int) int {
 	for _, s := range []string{p.ContentType, p.ContentEncoding, p.CorrelationId, p.ReplyTo, p.MessageId, p.Type, p.AppId} {
 		n -= 1 + len(s)
 	}
-	n -= 4 + tableSize(ours)
-	n -= 1 + len(headerDropped) + 5 + maxDroppedSize
-	return n
+	return n - 4 - tableSize(ours)
 }
 
-const maxDroppedSize = 1024
+const (
+	maxDroppedSize = 1024
+	droppedRoom    = 1 + len(headerDropped) + 5 + maxDroppedSize // of the header that names what was dropped
+)
 
 // fit returns those of the headers that pass, can be sent, and fit: no more than room bytes, and no more
 // entries than a reader with this library bears. It also returns the names of those that do not.

@@ -181,7 +181,7 @@ func (f *fakeDocker) StartContainer(ctx context.Context, id string) error {
 // heed waits as an engine does for a container that heeds no signal, where it is given hours. The mutex is held, but for
 // that time.
 func (f *fakeDocker) heed(ctx context.Context, c *fakeContainer, o dockerapi.StopOptions) error {
-	if o.Time == nil || *o.Time < 3600 {
+	if seconds := cmp.Or(o.Time, c.StopTimeout); seconds == nil || 0 <= *seconds && *seconds < 3600 {
 		return nil
 	}
 	deaths := f.deaths

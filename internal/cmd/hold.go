@@ -4,43 +4,74 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // holds tells whether a command keeps its message for as long as something else goes on, without a place of its own:
-// a queue hands over so many messages at a time, and a stop must be among them.
+// a queue hands over so many messages at a time, and a stop must be among them. How long a stop may take is known
+// when its container is.
 func (t *task) holds() bool {
 	switch c := t.cmd.(type) {
 	case *Wait:
 		return true
 	case *Logs:
-		return c.Follow || t.order.patient
+		return c.Follow
 	case *Exec:
-		return t.control || t.order.patient
+		return t.control
+	case *Stop:
+		return c.patient(t.on.StopTimeout)
+	case *Restart:
+		return (*Stop)(c).patient(t.on.StopTimeout)
 	}
-	return t.order.patient
+	return false
 }
 
-// holders counts the commands of a queue that hold. They may be half of the messages that it hands over.
+// soon is how long a command may wait for another without being one that holds.
+const soon = time.Minute
+
+// awaitLong waits for ready; if that is not soon, as one that holds.
+func (t *task) awaitLong(ready <-chan struct{}) error {
+	timer := time.NewTimer(soon)
+	defer timer.Stop()
+	if late, err := t.awaitUntil(ready, timer.C); !late {
+		return err
+	}
+	if err := t.hold(); err != nil {
+		return err
+	}
+	return t.await(ready)
+}
+
+// holders counts the commands of a queue that hold.
 type holders struct{ n atomic.Int64 }
 
-// hold counts the task among those that hold, until unhold.
+// mayHold is how many of the messages that a queue hands over at a time may be such that hold. What is not needed for
+// runs is for stops, too.
+func (p *Pool) mayHold(control bool) (n, places int) {
+	if control {
+		return p.ControlPlaces / 2, p.ControlPlaces
+	}
+	if ahead := p.Places - p.Concurrency; ahead > 0 {
+		return ahead / 2, p.Places
+	}
+	return p.Places / 2, p.Places // runs may keep a stop from being taken anyway
+}
+
+// hold counts the task among those that hold, until unhold. It is an ErrConflict where there are too many.
 func (t *task) hold() error {
 	if t.held != nil {
 		return nil
 	}
-	h, places, queue := &t.pool.holders, t.pool.Places, "queue"
+	h, queue := &t.pool.holders, "queue"
 	if t.control {
-		h, places, queue = &t.pool.controlHolders, t.pool.ControlPlaces, "control queue"
+		h, queue = &t.pool.controlHolders, "control queue"
 	}
-	if n := h.n.Add(1); places > 0 && n > int64(places/2) {
+	most, places := t.pool.mayHold(t.control)
+	if n := h.n.Add(1); places > 0 && n > int64(most) {
 		h.n.Add(-1)
-		err := fmt.Errorf("%w: of the %d messages that the %s hands over at a time, %d can wait for something else to end (wait, logs with Follow, exec by the control queue, stop and restart with a Time over a minute and what is behind them, a command for a job that has not begun), and as many do", dockerapi.ErrConflict, places, queue, places/2)
-		if !t.pool.begin(t) {
-			return t.notBegun()
-		}
-		return err
+		return fmt.Errorf("%w: of the %d messages that the %s hands over at a time, %d can wait for something else to end (wait, logs with Follow, exec by the control queue, a stop or restart that may take over a minute, what has waited behind another command for a minute, a command for a job that has not begun), and as many do; try again later, or raise --ahead", dockerapi.ErrConflict, places, queue, most)
 	}
 	t.held = h
 	return nil
@@ -60,7 +91,7 @@ func (t *task) carryOut() (Result, func() error, error) {
 	case *Stop, *Restart: // the engine would go on, and nobody would know how it ended
 		limit = 0
 	}
-	if lasts(t.cmd) || !t.holds() || limit == 0 {
+	if lasts(t.cmd) || t.held == nil || limit == 0 {
 		return t.cmd.do(t)
 	}
 	outer := t.ctx

@@ -5,59 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"sync/atomic"
 )
-
-// order is a command's place among those on one container.
-type order struct {
-	effective chan struct{} // closed when the command has taken effect, or never will
-	givenBack atomic.Bool   // set before: the message went back, and what is behind it must go back too
-	begun     atomic.Bool   // the engine is, or was, asked for something
-	began     chan struct{} // closed when that is so, or never will be
-	beginning sync.Once     // closes it
-	once      sync.Once
-
-	stops   bool // it only ends the container: another that does may go on beside it
-	patient bool // it may take hours, or what it waits for may
-}
-
-func newOrder(c Command) *order {
-	o := &order{effective: make(chan struct{}), began: make(chan struct{})}
-	switch c := c.(type) {
-	case *Stop:
-		o.stops, o.patient = true, c.patient()
-	case *Kill:
-		o.stops = c.ends()
-	case *Restart:
-		o.patient = (*Stop)(c).patient()
-	}
-	return o
-}
-
-// behind puts the command behind another on its container.
-func (o *order) behind(before *order) {
-	o.patient = o.patient || before.patient && !before.tookEffect() && !(o.stops && before.stops)
-}
-
-// awaitBefore waits for the command before on the same container. One that only ends it may come amid another that
-// takes its time to.
-func (t *task) awaitBefore() error {
-	if t.order.stops && t.before.stops {
-		return t.await(t.before.began)
-	}
-	return t.await(t.before.effective)
-}
-
-func (o *order) begins() { o.beginning.Do(func() { close(o.began) }) }
-
-func (o *order) tookEffect() bool {
-	select {
-	case <-o.effective:
-		return true
-	default:
-		return false
-	}
-}
 
 // pending is the tasks that have been accepted and have not begun. While the engine is away, or the
 // program stops, they are recalled: given back to their queue, in one place and oldest first, since
@@ -77,13 +25,20 @@ func (p *pending) add(t *task) {
 
 // begin ends the wait of a task whose turn has come. It returns false where the task was recalled, or cancelled.
 func (p *Pool) begin(t *task) bool {
+	if !p.leavesPending(t) {
+		return false
+	}
+	p.jobs.begins(t.order)
+	return true
+}
+
+// leavesPending is begin of a task that asks the engine for nothing.
+func (p *Pool) leavesPending(t *task) bool {
 	for {
 		p.pending.mu.Lock()
 		if _, waits := p.pending.tasks[t]; waits && !p.away() && !p.goesBack(t) {
 			delete(p.pending.tasks, t)
 			p.pending.mu.Unlock()
-			t.order.begun.Store(true)
-			t.order.begins()
 			return true
 		}
 		p.pending.mu.Unlock()
@@ -97,7 +52,7 @@ func (p *Pool) begin(t *task) bool {
 // goesBack tells whether a task is to go back to its queue even while others may begin: it stands behind
 // one that did, or the broker has taken its message back already, and may have given it to somebody else.
 func (p *Pool) goesBack(t *task) bool {
-	return t.before != nil && t.before.givenBack.Load() || p.jobs.lost(t)
+	return t.order.before != nil && t.order.before.givenBack.Load() || p.jobs.lost(t)
 }
 
 // away tells whether nothing may begin.
@@ -127,8 +82,8 @@ func (p *Pool) recall() {
 	chosen := make(map[*order]bool)
 	batch = slices.DeleteFunc(batch, func(t *task) bool {
 		switch {
-		case t.before != nil && chosen[t.before]:
-		case t.before != nil && !t.before.tookEffect():
+		case t.order.before != nil && chosen[t.order.before]:
+		case t.order.before != nil && !t.order.before.tookEffect():
 			return true
 		case !all && !p.goesBack(t):
 			return true

@@ -109,10 +109,11 @@ func (g *registry) add(t *task) {
 	if t.stable {
 		g.byKey[t.key()] = t
 	}
+	t.order.name = t.name
 	switch {
 	case t.name == "":
 	case !t.control:
-		t.before = g.latest[t.name]
+		t.order.before = g.latest[t.name]
 		g.latest[t.name] = t.order
 	default:
 		var last *task
@@ -122,25 +123,8 @@ func (g *registry) add(t *task) {
 			}
 		}
 		if last != nil {
-			t.before = last.order
+			t.order.before = last.order
 		}
-	}
-	if t.before != nil {
-		t.order.behind(t.before)
-	}
-}
-
-// effective records that a command has taken effect, or never will: the next one on the same
-// container need not wait.
-func (g *registry) effective(t *task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.passed(t.name, t.order)
-}
-
-func (g *registry) passed(name string, o *order) {
-	if g.latest[name] == o {
-		delete(g.latest, name)
 	}
 }
 
@@ -158,14 +142,14 @@ func (g *registry) reserve(c dockerapi.Container) (release func(), ok bool) {
 		}
 	}
 	o := newOrder(nil)
-	g.latest[c.Name] = o
+	o.name = c.Name
+	g.latest[o.name] = o
 	g.retired[c.ID] = struct{}{}
 	return func() {
 		g.mu.Lock()
-		g.passed(c.Name, o)
+		defer g.mu.Unlock()
+		g.ends(o)
 		delete(g.retired, c.ID)
-		g.mu.Unlock()
-		close(o.effective)
 	}, true
 }
 
@@ -430,10 +414,9 @@ func (g *registry) adopt(t *task, c dockerapi.Container) {
 	if t.name == c.Name {
 		return
 	}
-	name := c.Name
-	g.passed(t.name, t.order)
-	t.name = name
-	if g.latest[name] == nil {
-		g.latest[name] = t.order
+	g.forget(t.order)
+	t.name, t.order.name = c.Name, c.Name
+	if g.latest[t.name] == nil {
+		g.latest[t.name] = t.order
 	}
 }

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"encoding/json"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -31,8 +32,11 @@ var (
 	}
 )
 
-// patient tells whether the stop may take longer than most.
-func (s *Stop) patient() bool { return s.Time != nil && *s.Time > 60 }
+// patient tells whether the stop of a container with that stop timeout of its own may take longer than most.
+func (s *Stop) patient(own *int) bool {
+	seconds := cmp.Or(s.Time, own)
+	return seconds != nil && (*seconds > 60 || *seconds < 0)
+}
 
 // Verb implements Command.
 func (s *Stop) Verb() string { return "stop" }

@@ -128,7 +128,7 @@ func TestSweep(t *testing.T) {
 		if _, ok := g.reserve(c); ok {
 			t.Error("reserved although a command is to hit it")
 		}
-		g.effective(stop)
+		g.effective(stop.order)
 		delete(g.live, stop)
 		g.retire("id")
 		if _, ok := g.reserve(c); ok {

@@ -31,7 +31,6 @@ type task struct {
 	on       dockerapi.Container // what a command on a container is for, see resolve
 	seq      int64               // counts the jobs of the pool, in the queue's order
 	order    *order              // the command's own place
-	before   *order              // that of the last command on the same container; its effect is waited for
 	control  bool                // it came by the control queue
 	recalled chan struct{}       // closed when the message was given back
 
@@ -204,6 +203,9 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 	}()
 	defer t.unhold()
 	if err := t.turn(); errors.Is(err, dockerapi.ErrConflict) {
+		if !t.pool.leavesPending(t) {
+			return Result{}, nil, t.notBegun()
+		}
 		return t.containerResult("", err)
 	} else if err != nil {
 		return Result{}, nil, err
@@ -219,6 +221,11 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 		if over, err := t.resolve(c.of()); err != nil || over {
 			return t.containerResult("", err)
 		}
+		if t.holds() { // which a stop does not know before
+			if err := t.hold(); err != nil {
+				return t.containerResult("", err)
+			}
+		}
 	}
 	return t.carryOut()
 }
@@ -232,12 +239,12 @@ func (t *task) turn() error {
 		}
 	}
 	if t.earlier != nil {
-		if err := t.await(t.earlier); err != nil {
+		if err := t.awaitLong(t.earlier); err != nil {
 			return err
 		}
 	}
-	if t.before != nil {
-		if err := t.awaitBefore(); err != nil {
+	if b := t.order.before; b != nil {
+		if err := t.awaitLong(b.turn(t.order)); err != nil {
 			return err
 		}
 	}
@@ -263,23 +270,29 @@ func (t *task) turn() error {
 
 // await waits for ready while the task has not begun.
 func (t *task) await(ready <-chan struct{}) error {
+	_, err := t.awaitUntil(ready, nil)
+	return err
+}
+
+// awaitUntil is await, until it is late.
+func (t *task) awaitUntil(ready <-chan struct{}, lateness <-chan time.Time) (late bool, err error) {
 	select {
 	case <-ready:
-		return nil
+		return false, nil
+	case <-lateness:
+		return true, nil
 	case <-t.recalled:
-		return errNotBegun
+		return false, errNotBegun
 	case <-t.cancelled:
-		return errCancelled
+		return false, errCancelled
 	case <-t.ctx.Done():
-		return context.Cause(t.ctx)
+		return false, context.Cause(t.ctx)
 	}
 }
 
 func (t *task) tookEffect() {
 	t.order.once.Do(func() {
-		t.pool.jobs.effective(t)
-		close(t.order.effective)
-		t.order.begins()
+		t.pool.jobs.effective(t.order)
 	})
 }
 

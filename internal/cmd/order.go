@@ -1,0 +1,110 @@
+package cmd
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// An order is a command's place among those on one container.
+type order struct {
+	effective chan struct{} // closed when the command has taken effect, or never will
+	givenBack atomic.Bool   // set before: the message went back, and what is behind it must go back too
+	begun     atomic.Bool   // the engine is, or was, asked for something
+	began     chan struct{} // closed when that is so, or never will be
+
+	name   string // the container's, "" where the command has none; guarded by registry.mu
+	stops  bool   // it only ends the container: another that does may go on beside it
+	before *order // the one that it is behind; nil: none
+
+	once   sync.Once
+	passed []*order // those behind it that ended before their turn came; guarded by registry.mu
+}
+
+func newOrder(c Command) *order {
+	o := &order{effective: make(chan struct{}), began: make(chan struct{})}
+	switch c := c.(type) {
+	case *Stop:
+		o.stops = true
+	case *Kill:
+		o.stops = c.ends()
+	}
+	return o
+}
+
+// turn is what a command has to wait for that is behind this one. One that only ends the container may come amid
+// another that takes its time to.
+func (o *order) turn(behind *order) <-chan struct{} {
+	if o.stops && behind.stops {
+		return o.began
+	}
+	return o.effective
+}
+
+func (o *order) tookEffect() bool { return isClosed(o.effective) }
+
+// begins records that the engine is asked for something.
+func (g *registry) begins(o *order) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	o.begun.Store(true)
+	o.begins()
+}
+
+// begins closes began, also of those that ended before their turn came. registry.mu is held.
+func (o *order) begins() {
+	if isClosed(o.began) {
+		return
+	}
+	close(o.began)
+	for _, p := range o.passed {
+		if o.stops {
+			p.begins()
+		}
+	}
+}
+
+// effective records that a command has taken effect, or never will: the next one on the same
+// container need not wait. Where it ended before its turn came, the next one waits for that all the same.
+func (g *registry) effective(o *order) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	b := o.before
+	if b == nil || o.begun.Load() || b.tookEffect() {
+		g.ends(o)
+		return
+	}
+	b.passed = append(b.passed, o)
+	if b.stops && b.begun.Load() {
+		o.begins()
+	}
+}
+
+// ends closes effective, also of those that ended before their turn came. g.mu is held.
+func (g *registry) ends(o *order) {
+	o.begins()
+	close(o.effective)
+	o.before = nil // else each would keep all before it
+	g.forget(o)
+	for _, p := range o.passed {
+		if o.givenBack.Load() {
+			p.givenBack.Store(true)
+		}
+		g.ends(p)
+	}
+}
+
+// forget has the next command on the container wait for nothing. g.mu is held.
+func (g *registry) forget(o *order) {
+	if g.latest[o.name] == o {
+		delete(g.latest, o.name)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
