@@ -126,6 +126,14 @@ func (r *Retry) delay(attempt int) time.Duration {
 	return delays[min(i, len(delays)-1)]
 }
 
+// lastAttempt is the highest number that an attempt of the command can have.
+func lastAttempt(c Command) int {
+	if r, ok := c.(*Run); ok && r.Retry != nil {
+		return r.Retry.Max + 1
+	}
+	return 1
+}
+
 // attempts fills in whether there is another attempt behind that one.
 func (r *Retry) attempts(res *Result, attempt int, stopped bool) {
 	if stopped || !r.wants(*res) {

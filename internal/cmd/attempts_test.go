@@ -328,6 +328,35 @@ func TestRetryDoubledWhileSettled(t *testing.T) {
 	})
 }
 
+// TestAttemptBeyondLast: a number that no attempt of the message has, as a stranger may claim it, counts as none.
+func TestAttemptBeyondLast(t *testing.T) {
+	for _, attempt := range []int{4, 77} { // 3 is the last
+		onBench(t, nil, func(b *bench) {
+			b.attempt = attempt
+			d := b.send("m", "id", false, retried)
+			b.docker.named(t, "web").exit(1)
+			synctest.Wait()
+			if d.want(Ack, ReasonExit); len(d.agains) != 1 || b.result().Attempt != 1 {
+				t.Errorf("%d: tried again %d times, result %+v", attempt, len(d.agains), b.result())
+			}
+		})
+	}
+}
+
+// A stop does not wait for the messages of the queue to be decoded.
+func TestControlIsDecodedBeside(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		for range cap(b.pool.decoding) {
+			b.pool.decoding <- struct{}{}
+		}
+		b.leave("web", "running", nil)
+		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(Ack, "")
+		for range cap(b.pool.decoding) {
+			<-b.pool.decoding
+		}
+	})
+}
+
 // TestRefusedStop: what the engine refused to stop has not been stopped.
 func TestRefusedStop(t *testing.T) {
 	for call, body := range map[string]string{

@@ -161,7 +161,11 @@ func (r *Run) handsOver() error {
 			return at("Options.Mount", err)
 		}
 	}
+	published := 0
 	for port, bindings := range h.PortBindings {
+		if published += len(bindings); published > maxPublished {
+			return fmt.Errorf("Options.Publish: more than %d ports, for each of which the engine starts a process on the host", maxPublished)
+		}
 		for _, b := range bindings {
 			if ip, err := netip.ParseAddr(b.HostIP); err != nil || !ip.IsLoopback() {
 				return fmt.Errorf("Options.Publish: port %s on other addresses of the host than loopback (write 127.0.0.1:...)", port)
@@ -213,6 +217,9 @@ const (
 	maxLogFiles  = 1000
 	maxLogBuffer = 64 << 20
 )
+
+// maxPublished is how many ports may be published.
+const maxPublished = 100
 
 // plainLogOption refuses a value that makes the engine compute, or hold, as much as the message likes.
 func plainLogOption(name, value string) error {

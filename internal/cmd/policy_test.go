@@ -66,6 +66,7 @@ func TestPolicyDenies(t *testing.T) {
 		{"Publish", `"0.0.0.0:8080:80"`, "Options.Publish: port 80/tcp on other addresses"},
 		{"Publish", `"[::]:8080:80"`, "Options.Publish: port 80/tcp on other addresses"},
 		{"Publish", `"192.168.0.1:8080:80/udp"`, "Options.Publish: port 80/udp on other addresses"},
+		{"Publish", `"127.0.0.1:2000-2100:2000-2100"`, "Options.Publish: more than 100 ports"},
 		{"PublishAll", `true`, "Options.PublishAll: denied"},
 		{"LogDriver", `"syslog"`, "Options.LogDriver: denied"},
 	}
@@ -92,7 +93,7 @@ func TestPolicyDenies(t *testing.T) {
 	}
 	for _, allowed := range []string{
 		`"Volume":["data:/data","/anonymous","data:/x:ro,z"]`, `"Env":["A=*","B="]`, `"Mount":"type=volume,src=data,dst=/data"`, `"Mount":"type=tmpfs,dst=/t"`,
-		`"Publish":"127.0.0.1:8080:80"`, `"Publish":"[::1]:8080:80"`, `"Network":"backend"`, `"Network":"none"`, `"Ipc":"private"`, `"Cgroupns":"private"`,
+		`"Publish":"127.0.0.1:8080:80"`, `"Publish":"[::1]:8080:80"`, `"Publish":"127.0.0.1:2000-2099:2000-2099"`, `"Network":"backend"`, `"Network":"none"`, `"Ipc":"private"`, `"Cgroupns":"private"`,
 		`"CapDrop":"ALL"`, `"Memory":"64m"`, `"LogDriver":"local"`, `"LogDriver":"json-file","LogOpt":"max-size=1m"`, `"LogDriver":"json-file","LogOpt":["tag=web-1","max-file=5","labels=a,b"]`, `"LogDriver":"local","LogOpt":["mode=non-blocking","max-buffer-size=4m"]`,
 		`"SecurityOpt":"no-new-privileges"`, `"SecurityOpt":"no-new-privileges=true"`, `"GroupAdd":["audio","33"]`, `"Privileged":false`, `"Tmpfs":"/run"`, `"ReadOnly":true`, `"VolumeDriver":"local"`,
 	} {

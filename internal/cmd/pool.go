@@ -51,8 +51,9 @@ type Pool struct {
 	slots   slots
 	pulls   pulls
 
-	decoding                chan struct{} // holds a place for each message that may be decoded at a time
-	holders, controlHolders holders
+	// They hold a place for each message that may be decoded at a time; a stop does not wait for the queue's.
+	decoding, controlDecoding chan struct{}
+	holders, controlHolders   holders
 
 	stopping   chan struct{}   // closed when no more jobs come: what has not begun is given back
 	settling   context.Context // outlives Run's, so that a job that has ended then can be settled
@@ -66,17 +67,18 @@ type Pool struct {
 // NewPool returns a pool; Run starts it.
 func NewPool(cfg Config) *Pool {
 	return &Pool{
-		Config:     cfg,
-		engine:     &engine{docker: cfg.Docker, gate: cfg.Gate, log: cfg.Log},
-		jobs:       newRegistry(),
-		pending:    pending{tasks: make(map[*task]struct{})},
-		slots:      slots{free: cfg.Concurrency},
-		pulls:      pulls{flight: make(map[string]*pullFlight)},
-		decoding:   make(chan struct{}, runtime.GOMAXPROCS(0)),
-		stopping:   make(chan struct{}),
-		retryFirst: 500 * time.Millisecond,
-		lingers:    lingers,
-		idle:       10 * time.Second,
+		Config:          cfg,
+		engine:          &engine{docker: cfg.Docker, gate: cfg.Gate, log: cfg.Log},
+		jobs:            newRegistry(),
+		pending:         pending{tasks: make(map[*task]struct{})},
+		slots:           slots{free: cfg.Concurrency},
+		pulls:           pulls{flight: make(map[string]*pullFlight)},
+		decoding:        make(chan struct{}, runtime.GOMAXPROCS(0)),
+		controlDecoding: make(chan struct{}, 1),
+		stopping:        make(chan struct{}),
+		retryFirst:      500 * time.Millisecond,
+		lingers:         lingers,
+		idle:            10 * time.Second,
 	}
 }
 

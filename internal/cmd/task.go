@@ -80,8 +80,12 @@ type decoded struct {
 // decode reads a message. Not more are decoded at a time than there are processors: more would take memory only.
 // A message that makes us panic must not do so again and again.
 func (p *Pool) decode(j Job) (d decoded) {
-	p.decoding <- struct{}{}
-	defer func() { <-p.decoding }()
+	places := p.decoding
+	if j.Control {
+		places = p.controlDecoding
+	}
+	places <- struct{}{}
+	defer func() { <-places }()
 	d.identity = identify(j)
 	if d.invalid = j.Invalid; d.invalid != nil {
 		return d
@@ -93,6 +97,10 @@ func (p *Pool) decode(j Job) (d decoded) {
 		}
 	}()
 	d.cmd, d.invalid = Check(j.Body, p.MaxMessage, j.ReplyTo != "", p.Policy)
+	if d.invalid == nil && d.identity.attempt > lastAttempt(d.cmd) { // which none of ours is
+		j.Attempt = 1
+		d.identity = identify(j)
+	}
 	return d
 }
 
