@@ -1520,6 +1520,20 @@ func TestStreamOfResults(t *testing.T) {
 	p.expect(control, "1")
 }
 
+// Nothing is taken from the job queue before it is known that the control queue is none.
+func TestStreamOfControl(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q, stream := p.queue("quorum"), p.queue("stream")
+	p.fill(q, 1, 1)
+	runs(t, q, ErrStream, fmt.Sprintf("queue %q is a stream", stream), func(c *Config) { c.Control = stream })
+	for _, d := range p.expect(q, "1") {
+		if d.Redelivered {
+			t.Error("the message was delivered")
+		}
+	}
+}
+
 // A queue that is made again as a stream is waited out, and nothing is taken from it.
 func TestStreamLater(t *testing.T) {
 	t.Parallel()

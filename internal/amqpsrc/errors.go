@@ -28,11 +28,13 @@ var (
 	ErrStream       = errors.New("is a stream, which keeps no jobs")
 	ErrChannels     = errors.New("too few channels")
 	ErrNotAMQP      = errors.New("what answers there does not speak AMQP")
+	ErrCertificate  = errors.New("the broker's certificate is not trusted")
 )
 
 func fatal(err error) bool {
 	for _, kind := range []error{
 		ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrStream, ErrChannels, ErrNotAMQP,
+		ErrCertificate,
 	} {
 		if errors.Is(err, kind) {
 			return true
@@ -84,6 +86,9 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 		if e, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 			return &notAMQP{string(e.RecordHeader[:]), true}
 		}
+		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+			return fmt.Errorf("%w: %w", ErrCertificate, err)
+		}
 		return err
 	}
 	switch {
@@ -107,7 +112,9 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 	case e.Code == amqp.NotAllowed && e.Server && !strings.Contains(e.Reason, "limit"):
 		return fmt.Errorf("%w: %q: %s", ErrVhost, vhost, e.Reason)
 	case strings.Contains(e.Reason, "frame size exceeds") || strings.Contains(e.Reason, "frame could not be parsed"):
-		return fmt.Errorf("what answers is no AMQP 0-9-1 broker (%s); does the port want amqps://?", e.Reason)
+		return fmt.Errorf("%w: what it says has not the form of a frame (%s)", ErrNotAMQP, e.Reason)
+	case read != nil && !e.Server:
+		return fmt.Errorf("the connection ended before a broker had answered: %w", read)
 	}
 	return plain(err)
 }

@@ -95,6 +95,12 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 				s.cfg.Log.Warn("the queue exists with other arguments and is used as it is", "queue", queue, "broker", note)
 			})
 		}
+		if s.control != nil {
+			// Before a job begins, not behind it. Whatever else is wrong with that queue is seen when it is consumed.
+			if err := l.noStream(s.cfg.Control); errors.Is(err, ErrStream) {
+				return err
+			}
+		}
 		sess.near = nearLimit
 		if limit, ok := l.deliveryLimit(queue); ok {
 			sess.near, sess.limited = max(1, limit-lastReturns), true
@@ -172,7 +178,8 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 			if d.Headers[unreadableHeader] != nil {
 				s.log.Warn("a message's headers cannot be read; it is taken without them", "message_id", d.MessageId)
 			}
-			if n := count(d.Headers["x-delivery-count"]); n == s.near || n > s.near && s.limited {
+			// A message that the broker has not returned has what its publisher says there.
+			if n := count(d.Headers["x-delivery-count"]); d.Redelivered && (n == s.near || n > s.near && s.limited) {
 				s.log.Warn("a message was returned often; the broker drops it at the queue's delivery limit, if that has one (20 by default since RabbitMQ 4.0)",
 					"message_id", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "use a queue without a limit: --declare quorum makes one")
 			}
