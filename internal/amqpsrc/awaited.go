@@ -13,10 +13,10 @@ type awaited struct {
 	missing bool      // there is no such queue
 }
 
-func (a *awaited) get() (since time.Time, ok bool) {
+func (a *awaited) get() (since time.Time, missing bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.since, !a.since.IsZero()
+	return a.since, a.missing
 }
 
 // consumed records that a consumer has begun.

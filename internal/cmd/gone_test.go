@@ -13,7 +13,8 @@ import (
 // gone is a bench's broker whose messages can be lost for good: each sends its result where it may.
 type gone struct {
 	b       *bench
-	since   time.Time // when the queue was consumed again; zero: it is not
+	since   time.Time // when the queue was consumed again, or missing; zero: it is neither
+	missing bool
 	answers []string
 	log     strings.Builder
 }
@@ -35,7 +36,7 @@ func (g *gone) post(name, id string, redelivered bool, body string) *delivery {
 			}
 			return nil
 		})(j)
-		j.Awaited = func() (time.Time, bool) { g.b.mu.Lock(); defer g.b.mu.Unlock(); return g.since, !g.since.IsZero() }
+		j.Awaited = func() (time.Time, bool) { g.b.mu.Lock(); defer g.b.mu.Unlock(); return g.since, g.missing }
 		j.Abandon = func() { abandoned.Store(true) }
 	}
 	d := g.b.post(name, id, redelivered, body)
@@ -66,6 +67,34 @@ func (g *gone) want(when string, answers, warnings int) {
 	defer g.b.mu.Unlock()
 	if len(g.answers) != answers || strings.Count(g.log.String(), "the message is gone") != warnings {
 		g.b.t.Errorf("%s: answers %q, want %d; want %d warnings in\n%s", when, g.answers, answers, warnings, &g.log)
+	}
+}
+
+// TestStopWithoutQueue: a stop sends the result of a job whose queue is there no more, and leaves nothing of it.
+func TestStopWithoutQueue(t *testing.T) {
+	for _, id := range []string{"id", ""} {
+		for _, missing := range []bool{true, false} {
+			onBench(t, nil, func(b *bench) {
+				g := newGone(b)
+				d := g.post("m", id, false, wait)
+				d.lose()
+				g.consumes(true)
+				g.missing = missing
+				g.end(0)
+				time.Sleep(5 * time.Second)
+				g.want("early", 0, 0)
+				b.close()
+				left := <-b.done
+				if missing {
+					g.want("at the stop", 2, 1)
+				} else {
+					g.want("at the stop, queue consumed", 0, 0)
+				}
+				if missing != (left == 0 && b.docker.count() == 0) {
+					t.Errorf("missing %v: %d jobs, %d containers left", missing, left, b.docker.count())
+				}
+			})
+		}
 	}
 }
 

@@ -30,8 +30,9 @@ type Job struct {
 	Released func() bool
 
 	// Awaited returns since when the delivery, once lost, could have come again: since its queue is consumed,
-	// or since the broker says that there is no such queue. It is not ok where neither is so. Nil: it can never be lost.
-	Awaited func() (since time.Time, ok bool)
+	// or since the broker says that there is no such queue, which is then missing. It is zero where neither is so. Nil: it
+	// can never be lost.
+	Awaited func() (since time.Time, missing bool)
 
 	// Abandon says that a message which is lost is not waited for any more: from now on Store, Again, Reply and
 	// Record of this Job do not return ErrDeliveryLost. Nil where they never do.

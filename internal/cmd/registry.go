@@ -221,8 +221,8 @@ func (g *registry) quietAfter(t *task) (d time.Duration, ok bool) {
 }
 
 // given returns the deliveries of t, the last for each who wants its result, and since when they could have
-// come again. It is not ok where one is not lost, or could not have come again.
-func (g *registry) given(t *task) (jobs []Job, since time.Time, ok bool) {
+// come again; missing: there is no queue to come from. It is zero where one is not lost, or could not have come again.
+func (g *registry) given(t *task) (jobs []Job, since time.Time, missing bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	jobs = slices.Clone(t.given)
@@ -230,15 +230,15 @@ func (g *registry) given(t *task) (jobs []Job, since time.Time, ok bool) {
 		if !j.lost() || j.Awaited == nil {
 			return jobs, time.Time{}, false
 		}
-		at, ok := j.Awaited()
-		if !ok {
+		at, none := j.Awaited()
+		if at.IsZero() {
 			return jobs, time.Time{}, false
 		}
-		if at.After(since) {
+		if missing = none; at.After(since) {
 			since = at
 		}
 	}
-	return jobs, since, true
+	return jobs, since, missing
 }
 
 // unanswered records that all deliveries that were taken are lost.

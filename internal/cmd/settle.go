@@ -257,6 +257,12 @@ func (t *task) awaitDelivery(v Verdict, r Result) int {
 		case <-t.superseded:
 			return deliveryStays
 		case <-t.pool.stopping:
+			if _, _, missing := t.pool.jobs.given(t); missing { // there will be nobody who sends its result later
+				if t.sendGone(v, r, 0) != nil {
+					return deliveryNever
+				}
+				return deliveryStays
+			}
 			ctx, cancel := context.WithTimeout(t.ctx, lastLook)
 			defer cancel()
 			if t.quiet(ctx, v, r) {
@@ -266,7 +272,7 @@ func (t *task) awaitDelivery(v Verdict, r Result) int {
 		case <-t.ctx.Done():
 			return deliveryNever
 		case <-look.C:
-			if err := t.sendGone(v, r); err != nil {
+			if err := t.sendGone(v, r, goneAfter); err != nil {
 				return deliveryNever
 			}
 			if t.quiet(t.ctx, v, r) {
@@ -297,13 +303,17 @@ func (t *task) quiet(ctx context.Context, v Verdict, r Result) bool {
 // sendGone sends what is to be sent for a message that does not come again: the result to all who want it, and
 // the dead letter or the next attempt. Should the message come all the same, only its ack is left to do. It does
 // nothing before the message has had its time.
-func (t *task) sendGone(v Verdict, r Result) error {
-	jobs, since, ok := t.pool.jobs.given(t)
-	if !ok || time.Since(since) < goneAfter || t.allSent(v, r) {
+func (t *task) sendGone(v Verdict, r Result, patience time.Duration) error {
+	jobs, since, missing := t.pool.jobs.given(t)
+	if since.IsZero() || time.Since(since) < patience || t.allSent(v, r) {
 		return nil // the connection may end again meanwhile
 	}
 	v = t.goneVerdict(v, r)
-	t.log.Warn("the message is gone: it did not come again within a minute; its result is sent all the same", "container", t.name)
+	why := "it did not come again within a minute"
+	if missing {
+		why = "there is no such queue any more"
+	}
+	t.log.Warn("the message is gone: "+why+"; its result is sent all the same", "queue", t.queue, "container", t.name)
 	for _, j := range jobs {
 		if j.Abandon != nil {
 			j.Abandon()
