@@ -45,9 +45,8 @@ func execute(s seams) int {
 
 // seams are where a test steps in between the parts. The zero value leaves them as they are.
 type seams struct {
-	docker   func(cmd.Docker) cmd.Docker
-	source   func(source) source
-	reporter func(cmd.Reporter) cmd.Reporter
+	docker func(cmd.Docker) cmd.Docker
+	source func(source) source
 }
 
 // run is the program. It returns the exit code.
@@ -268,9 +267,9 @@ func (d *daemon) source(gate *cmd.Gate) source {
 
 func (d *daemon) reporter(out *out) cmd.Reporter {
 	if d.format == "json" {
-		return between(d.seams.reporter, cmd.Reporter(&jsonReporter{out}))
+		return &jsonReporter{out}
 	}
-	return between(d.seams.reporter, cmd.Reporter(&textReporter{out, d.raw}))
+	return &textReporter{out, d.raw}
 }
 
 func between[T any](seam func(T) T, part T) T {

@@ -84,6 +84,9 @@ func (f *fakeDocker) enter(ctx context.Context, call, target string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if dead(ctx) {
+		return context.Canceled
+	}
 	if f.down {
 		return errDial
 	}
@@ -693,7 +696,8 @@ type bench struct {
 	gate     *Gate
 	jobs     chan Job
 	control  chan Job
-	stop     context.CancelFunc // ends the work context
+	work     context.Context
+	stop     context.CancelFunc // ends work
 	done     chan int
 	mu       sync.Mutex
 	events   []string // "ack m1", "fence m1", in order, with the engine's removes
@@ -711,25 +715,30 @@ type bench struct {
 // it is ended here where the test did not.
 func onBench(t *testing.T, change func(*Config), test func(b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bench{t: t, docker: newFakeDocker(), record: new(record), gate: new(Gate), jobs: make(chan Job), control: make(chan Job), done: make(chan int, 1)}
-		cfg := Config{
-			Docker: b.docker, Reporter: b.record, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug})), Gate: b.gate,
-			Host: "here", Concurrency: 2, Pull: "missing", Capture: 1 << 10, MaxMessage: 1 << 20,
-		}
-		if change != nil {
-			change(&cfg)
-		}
-		b.pool = NewPool(cfg)
-		b.pool.lingers = 0 // but where a test is about it
-		ctx, cancel := context.WithCancel(t.Context())
-		b.stop = cancel
-		go func() { b.done <- b.pool.Run(ctx, b.jobs, b.control) }()
-		synctest.Wait()
+		b := &bench{t: t, docker: newFakeDocker()}
+		b.start(t.Context(), change)
 		test(b)
 		b.close()
-		cancel()
+		b.stop()
 		synctest.Wait()
 	})
+}
+
+// start starts a pool on the bench's engine, with nothing of an earlier one.
+func (b *bench) start(ctx context.Context, change func(*Config)) {
+	b.record, b.gate, b.jobs, b.control, b.done = new(record), new(Gate), make(chan Job), make(chan Job), make(chan int, 1)
+	cfg := Config{
+		Docker: b.docker, Reporter: b.record, Log: slog.New(slog.NewTextHandler(testWriter{b.t}, &slog.HandlerOptions{Level: slog.LevelDebug})), Gate: b.gate,
+		Host: "here", Concurrency: 2, Pull: "missing", Capture: 1 << 10, MaxMessage: 1 << 20,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	b.pool = NewPool(cfg)
+	b.pool.lingers = 0 // but where a test is about it
+	b.work, b.stop = context.WithCancel(ctx)
+	go func() { b.done <- b.pool.Run(b.work, b.jobs, b.control) }()
+	synctest.Wait()
 }
 
 type testWriter struct{ t *testing.T }
