@@ -519,6 +519,9 @@ func TestSendInterrupted(t *testing.T) {
 	}
 }
 
+// rpcPatience is less than send waits for a broker that does not read.
+const rpcPatience = 10 * time.Second
+
 // A second signal ends it also where the broker does not read what is sent.
 func TestSendStalled(t *testing.T) {
 	t.Parallel()
@@ -537,10 +540,18 @@ func TestSendStalled(t *testing.T) {
 	proxy.stall(1, toServer)
 	line := bytes.Repeat([]byte("x"), 1<<20)
 	line[len(line)-1] = '\n'
-	for range 32 { // more than sockets hold: it is writing then
-		if _, err := stdin.Write(line); err != nil {
-			t.Fatal(err)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for range 32 { // more than sockets hold: it is writing then
+			if _, err := stdin.Write(line); err != nil {
+				return // it has ended
+			}
 		}
+	}()
+	select {
+	case <-written:
+	case <-time.After(rpcPatience): // it reads no more, for it cannot write
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()

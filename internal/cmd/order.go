@@ -12,9 +12,9 @@ type order struct {
 	begun     atomic.Bool   // the engine is, or was, asked for something
 	began     chan struct{} // closed when that is so, or never will be
 
-	name   string // the container's, "" where the command has none; guarded by registry.mu
-	stops  bool   // it only ends the container: another that does may go on beside it
-	before *order // the one that it is behind; nil: none
+	name   string                // the container's, "" where the command has none; guarded by registry.mu
+	stops  bool                  // it only ends the container: another that does may go on beside it
+	before atomic.Pointer[order] // the one that it is behind; nil: none, or it has taken effect
 
 	once   sync.Once
 	passed []*order // those behind it that ended before their turn came; guarded by registry.mu
@@ -68,7 +68,7 @@ func (o *order) begins() {
 func (g *registry) effective(o *order) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := o.before
+	b := o.before.Load()
 	if b == nil || o.begun.Load() || b.tookEffect() {
 		g.ends(o)
 		return
@@ -83,7 +83,7 @@ func (g *registry) effective(o *order) {
 func (g *registry) ends(o *order) {
 	o.begins()
 	close(o.effective)
-	o.before = nil // else each would keep all before it
+	o.before.Store(nil) // else each would keep all before it
 	g.forget(o)
 	for _, p := range o.passed {
 		if o.givenBack.Load() {

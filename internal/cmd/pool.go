@@ -204,7 +204,7 @@ func (p *Pool) accept(ctx context.Context, j Job, d decoded, seq int64) (_ *task
 	if t.invalid == nil {
 		p.pending.add(t)
 	}
-	if lasts(t.cmd) && !t.control && t.order.before == nil && t.earlier == nil && !t.namesJob() {
+	if lasts(t.cmd) && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() {
 		t.place = p.slots.request()
 	}
 	return t, nil

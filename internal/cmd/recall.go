@@ -52,7 +52,8 @@ func (p *Pool) leavesPending(t *task) bool {
 // goesBack tells whether a task is to go back to its queue even while others may begin: it stands behind
 // one that did, or the broker has taken its message back already, and may have given it to somebody else.
 func (p *Pool) goesBack(t *task) bool {
-	return t.order.before != nil && t.order.before.givenBack.Load() || p.jobs.lost(t)
+	b := t.order.before.Load()
+	return b != nil && b.givenBack.Load() || p.jobs.lost(t)
 }
 
 // away tells whether nothing may begin.
@@ -81,9 +82,10 @@ func (p *Pool) recall() {
 	slices.SortFunc(batch, func(a, b *task) int { return cmp.Compare(a.seq, b.seq) })
 	chosen := make(map[*order]bool)
 	batch = slices.DeleteFunc(batch, func(t *task) bool {
+		b := t.order.before.Load()
 		switch {
-		case t.order.before != nil && chosen[t.order.before]:
-		case t.order.before != nil && !t.order.before.tookEffect():
+		case b != nil && chosen[b]:
+		case b != nil && !b.tookEffect():
 			return true
 		case !all && !p.goesBack(t):
 			return true

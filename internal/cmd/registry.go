@@ -113,7 +113,7 @@ func (g *registry) add(t *task) {
 	switch {
 	case t.name == "":
 	case !t.control:
-		t.order.before = g.latest[t.name]
+		t.order.before.Store(g.latest[t.name])
 		g.latest[t.name] = t.order
 	default:
 		var last *task
@@ -123,7 +123,7 @@ func (g *registry) add(t *task) {
 			}
 		}
 		if last != nil {
-			t.order.before = last.order
+			t.order.before.Store(last.order)
 		}
 	}
 }

@@ -251,7 +251,7 @@ func (t *task) turn() error {
 			return err
 		}
 	}
-	if b := t.order.before; b != nil {
+	if b := t.order.before.Load(); b != nil {
 		if err := t.awaitLong(b.turn(t.order)); err != nil {
 			return err
 		}
