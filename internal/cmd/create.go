@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,9 +16,13 @@ import (
 // disturbs takes less. Then a container of ours that has ended is renamed, and anything else has the name.
 const leaving = 2 * time.Second
 
+// creating is how long a create may take. The engine reserves the name first: until the create is done, another create
+// is refused, and an inspect knows no such container.
+const creating = 2 * time.Minute
+
 // create makes the run's container, or finds it where an earlier request made it. found is then
-// what it is like. fresh: it is this task's own making, so that nobody has tried to start it.
-func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool, err error) {
+// what it is like. unanswered: the engine may have carried out a create of this task without answering it.
+func (r *Run) create(t *task) (id string, found *dockerapi.Container, unanswered bool, err error) {
 	orphan, err := r.orphan(t)
 	if err != nil {
 		return "", nil, false, err
@@ -33,19 +36,18 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 			return "", nil, false, err
 		}
 	}
-	cuts := 0 // how often a create was not answered, which may have been carried out
 	pulled := policy != "missing"
-	var patience context.Context // bounds the wait for a container that is about to go
+	var since time.Time // the name has been waited for since then; zero: it has not
 	for n := 0; ; {
 		var created dockerapi.Created
 		err := t.try(func() (err error) {
-			if cuts == 0 && t.wasCancelled() {
+			if !unanswered && t.wasCancelled() {
 				return errCancelled
 			}
 			t.asked = time.Now()
 			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, r.config(t))
 			if errors.Is(err, dockerapi.ErrUnreachable) && !neverSent(err) {
-				cuts++
+				unanswered = true
 			}
 			return err
 		})
@@ -55,11 +57,11 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 				t.log.Warn("engine warns of the container", "container", t.name, "warning", w)
 			}
 			t.warnings = created.Warnings
-			return created.ID, nil, true, nil
+			return created.ID, nil, unanswered, nil
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && !pulled:
 			pulled = true
 			if err := t.pull(r.Image, r.container.Platform); err != nil {
-				return "", nil, false, err
+				return "", nil, unanswered, err
 			}
 			continue
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && policy == "never":
@@ -67,65 +69,68 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, fresh bool
 			if r.Pull != "" {
 				because = `"Pull": "never"`
 			}
-			return "", nil, false, fmt.Errorf("%w (not pulled, because of %s)", err, because)
+			return "", nil, unanswered, fmt.Errorf("%w (not pulled, because of %s)", err, because)
 		case !errors.Is(err, dockerapi.ErrNameInUse):
-			return "", nil, false, err
+			return "", nil, unanswered, err
 		}
 
 		holder, inspectErr := t.inspect(t.name)
 		switch {
 		case errors.Is(inspectErr, dockerapi.ErrNoSuchContainer):
-			// Gone since, and the name is free; or it is taken by what the engine does not show.
+			// Gone since, and the name is free; or the engine is still making the container, and does not show it.
 		case inspectErr != nil:
-			return "", nil, false, inspectErr
+			return "", nil, unanswered, inspectErr
 		case holder.State.Status == "removing" && !holder.State.Ended():
 			// Never started, and soon no more.
 		case r.owns(t, holder):
 			t.pool.jobs.adopt(t, holder)
-			return holder.ID, &holder, cuts > 0, nil
+			return holder.ID, &holder, unanswered, nil
 		case t.pool.jobs.lingers(holder.ID):
 			if err := r.takeName(t, holder); err != nil {
-				return "", nil, false, err
+				return "", nil, unanswered, err
 			}
 			continue
 		case r.before(t, holder) && holder.State.Ended():
 			if err := t.try(func() error { return t.discard(holder.ID, false) }); err != nil {
-				return "", nil, false, err
+				return "", nil, unanswered, err
 			}
 			continue
 		case holder.State.Status == "removing":
 		case holder.Labels[LabelJob] == t.id && t.pool.jobs.held(holder.ID, t):
 			// That of an earlier delivery of this message, which is being settled and will remove it.
 			if err := pause(t.ctx, backoff(n, 50*time.Millisecond, time.Second)); err != nil {
-				return "", nil, false, err
+				return "", nil, unanswered, err
 			}
 			n++
 			continue
 		case holder.Labels[LabelRemove] != "true" || !holder.State.Ended():
-			return "", nil, false, err
+			return "", nil, unanswered, err
 		}
-		if patience == nil {
-			var cancel context.CancelFunc
-			patience, cancel = context.WithTimeout(t.ctx, leaving)
-			defer cancel()
+		patience := leaving
+		if inspectErr != nil && (unanswered || t.again.Load()) {
+			patience = creating
 		}
-		t.log.Debug("name taken by what seems about to go; waiting", "container", t.name)
-		if pause(patience, backoff(n, 50*time.Millisecond, time.Second)) != nil {
-			if t.ctx.Err() != nil {
-				return "", nil, false, context.Cause(t.ctx)
-			}
-			if inspectErr != nil || !t.made(holder) {
-				return "", nil, false, err
-			}
-			switch taken := r.takeName(t, holder); {
-			case errors.Is(taken, dockerapi.ErrConflict), errors.Is(taken, dockerapi.ErrRemovalInProgress):
-				return "", nil, false, err // it is still being removed
-			case taken != nil:
-				return "", nil, false, taken
-			}
-			patience = nil
+		if since.IsZero() {
+			since = time.Now()
 		}
-		n++
+		if time.Since(since) < patience {
+			t.log.Debug("name taken by a container that seems about to go or to come; waiting", "container", t.name)
+			if err := pause(t.ctx, backoff(n, 50*time.Millisecond, time.Second)); err != nil {
+				return "", nil, unanswered, err
+			}
+			n++
+			continue
+		}
+		if inspectErr != nil || !t.made(holder) {
+			return "", nil, unanswered, err
+		}
+		switch taken := r.takeName(t, holder); {
+		case errors.Is(taken, dockerapi.ErrConflict), errors.Is(taken, dockerapi.ErrRemovalInProgress):
+			return "", nil, unanswered, err // it is still being removed
+		case taken != nil:
+			return "", nil, unanswered, taken
+		}
+		since = time.Time{}
 	}
 }
 

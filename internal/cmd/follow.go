@@ -17,13 +17,13 @@ import (
 func (r *Run) do(t *task) (Result, func() error, error) {
 	res := t.result()
 	res.Image = r.Image
-	id, found, fresh, err := r.create(t)
+	id, found, unanswered, err := r.create(t)
 	if err != nil {
 		if final(err) {
 			return Result{}, nil, err
 		}
 		res.fail(err)
-		if errors.As(err, new(*brokenError)) {
+		if unanswered {
 			return res, func() error { return r.discardUnanswered(t) }, nil
 		}
 		return res, nil, nil
@@ -31,7 +31,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 	t.container.Store(&id)
 	res.Job, res.ContainerID, res.ContainerName, res.Warnings = t.id, id, t.name, t.warnings
 
-	f := &following{task: t, run: r, id: id, startSent: !fresh}
+	f := &following{task: t, run: r, id: id, startSent: found != nil && !unanswered}
 	if r.foreground() && (r.Stdout || r.Stderr) {
 		f.out = t.output(t.name)
 	}
