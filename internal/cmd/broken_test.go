@@ -46,7 +46,7 @@ func TestBrokenAnswers(t *testing.T) {
 						other := b.send("other", "other", false, `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"other"}}`)
 						other.want(Ack, "")
 					}
-					time.Sleep(time.Hour)
+					time.Sleep(lookEvery - time.Second) // the run of web makes no call meanwhile
 					synctest.Wait()
 					d.want(DeadLetter, ReasonEngine)
 					if r := b.result(); !strings.Contains(r.Error, cut.Error()) {
@@ -109,7 +109,7 @@ func TestCallKillsEngine(t *testing.T) {
 				b.docker.before["ping"] = slices.Repeat([]error{errDial, nil}, maxRetries+1) // it is away, and back
 				b.docker.mu.Unlock()
 				d := b.send("m", "id", false, tt.body)
-				time.Sleep(time.Hour)
+				time.Sleep(lookEvery - time.Second) // the run of web makes no call meanwhile
 				synctest.Wait()
 				d.want(DeadLetter, ReasonEngine)
 				b.docker.mu.Lock()

@@ -345,8 +345,8 @@ func (f *following) survive(err error) error {
 		return err
 	}
 	f.missed = true
-	if errors.Is(err, errBrokenOff) { // which the container may have done itself
-		f.log.Warn("output ended while the container runs; looking again", "container", f.name)
+	if errors.Is(err, errBrokenOff) || errors.Is(err, errUntold) { // the container may have closed its output itself
+		f.log.Warn("looking at the container again", "container", f.name, "error", err)
 		return nil
 	}
 	return f.lookAgain(err)
@@ -458,8 +458,15 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.valu
 // errBrokenOff says that a container's output ended although the container has not.
 var errBrokenOff = errors.New("the output ended before the container")
 
+// errUntold says that a container has ended although its wait was not answered.
+var errUntold = errors.New("the container has ended, and the engine did not answer the wait for it")
+
+// lookEvery is how often a container whose exit is awaited is looked at, in case the answer never comes.
+const lookEvery = 5 * time.Minute
+
 // awaitExit returns the container's exit. When its time is up it is stopped. Output that ends long
-// before the container is an error: its connection may have been cut, which looks just so.
+// before the container is an error: its connection may have been cut, which looks just so. A container that ends long
+// before its wait is an error too.
 func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 	var timeUp, broken <-chan time.Time
 	var timeLimit *time.Timer
@@ -469,6 +476,9 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 		timeUp = timeLimit.C
 	}
 	stops := 0 // how often it was stopped for that
+	look := time.NewTimer(lookEvery)
+	defer look.Stop()
+	var why error // of broken
 	ended := drained
 	if f.out == nil {
 		ended = nil
@@ -487,11 +497,15 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 				return exit{err: err}
 			}
 			ended = nil
-			timer := time.NewTimer(f.pool.idle)
-			defer timer.Stop()
-			broken = timer.C
+			broken, why = time.After(f.pool.idle), errBrokenOff
+		case <-look.C:
+			if why == nil && f.isOver() {
+				broken, why = time.After(f.pool.idle), errUntold
+				timeUp = nil
+			}
+			look.Reset(lookEvery)
 		case <-broken:
-			return exit{err: errBrokenOff}
+			return exit{err: why}
 		case <-timeUp:
 			again := time.Minute // where the engine says that it has done it, and the container runs on
 			if !f.stopOverdue(stops > maxRetries) {
@@ -499,8 +513,15 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 			}
 			stops++
 			timeLimit.Reset(again)
+			look.Reset(0)
 		}
 	}
+}
+
+// isOver tells whether the container has ended or was removed.
+func (f *following) isOver() bool {
+	c, err := f.pool.Docker.InspectContainer(f.ctx, f.id)
+	return err == nil && c.State.Ended() || errors.Is(err, dockerapi.ErrNoSuchContainer)
 }
 
 // stopOverdue stops a container whose time is up, or kills it where stops have failed. It tells whether the engine has

@@ -1,0 +1,81 @@
+package cmd
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// silentWait is an engine whose waits are taken and never answered. stops: nor are its stops, in time.
+type silentWait struct {
+	*fakeDocker
+	stops bool
+}
+
+func (s silentWait) WaitContainer(ctx context.Context, id string, cond dockerapi.Condition) (func() (dockerapi.ExitStatus, error), error) {
+	_, err := s.fakeDocker.WaitContainer(ctx, id, cond)
+	return func() (dockerapi.ExitStatus, error) {
+		<-ctx.Done()
+		return dockerapi.ExitStatus{}, ctx.Err()
+	}, err
+}
+
+func (s silentWait) StopContainer(ctx context.Context, id string, o dockerapi.StopOptions) error {
+	err := s.fakeDocker.StopContainer(ctx, id, o)
+	if s.stops && err == nil {
+		time.Sleep(40 * time.Second)
+		return errCut
+	}
+	return err
+}
+
+// TestWaitNotAnswered: a container whose wait is never answered has a result all the same.
+func TestWaitNotAnswered(t *testing.T) {
+	unattached := strings.Replace(wait, `"Attach":["STDOUT","STDERR"],`, "", 1)
+	for _, tt := range []struct {
+		name, body, timeout string
+		stops, gone         bool
+		reason              string
+		within              time.Duration
+	}{
+		{"no output", unattached, "", false, false, ReasonExit, lookEvery + time.Minute},
+		{"with output", wait, "", false, false, ReasonExit, time.Minute},
+		{"removed by somebody", unattached, "", false, true, ReasonNoSuchContainer, lookEvery + time.Minute},
+		{"time is up", unattached, `"Timeout":"20s",`, false, false, ReasonTimeout, time.Minute},
+		{"time is up, with output", wait, `"Timeout":"20s",`, false, false, ReasonTimeout, time.Minute},
+		{"the stop is not answered either", unattached, `"Timeout":"20s",`, true, false, ReasonTimeout, 2 * time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onBench(t, func(c *Config) { c.Docker = silentWait{c.Docker.(*fakeDocker), tt.stops} }, func(b *bench) {
+				d := b.send("m", "id", false, strings.Replace(tt.body, `"Remove"`, tt.timeout+`"Remove"`, 1))
+				c := b.docker.named(t, "web")
+				if tt.timeout == "" {
+					time.Sleep(3 * time.Second)
+					c.write("stdout", "hi\n")
+					c.exit(3)
+				}
+				if tt.gone {
+					b.docker.mu.Lock()
+					clear(b.docker.byID)
+					b.docker.mu.Unlock()
+				}
+				time.Sleep(tt.within)
+				synctest.Wait()
+				if len(d.verdicts) != 1 || d.reason != tt.reason {
+					t.Errorf("settled %v, reason %q, want %q; calls %q", d.verdicts, d.reason, tt.reason, b.docker.did())
+					return
+				}
+				if stops := strings.Count(strings.Join(b.docker.did(), ","), "stop "); stops > 1 {
+					t.Errorf("stopped %d times", stops)
+				}
+				if r := b.result(); r.Incomplete || tt.body == wait && tt.timeout == "" && r.Stdout != "hi\n" {
+					t.Errorf("result %+v", r)
+				}
+			})
+		})
+	}
+}
