@@ -126,6 +126,69 @@ func TestCallKillsEngine(t *testing.T) {
 	}
 }
 
+// TestCallOfRunKillsEngine: nor is a call that follows a container which runs. What the container does is unknown.
+func TestCallOfRunKillsEngine(t *testing.T) {
+	for _, call := range []string{"logs", "inspect", "wait"} {
+		t.Run(call, func(t *testing.T) {
+			onBench(t, nil, func(b *bench) {
+				d := b.send("m", "id", false, wait)
+				b.docker.mu.Lock()
+				b.docker.before[call] = slices.Repeat([]error{errCut}, 1000)
+				b.docker.before["ping"] = slices.Repeat([]error{errDial, nil}, 1000) // it is away, and back
+				b.docker.deaths++                                                    // cuts what is open
+				b.docker.touch()
+				b.docker.mu.Unlock()
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				d.want(DeadLetter, ReasonEngine)
+				b.docker.mu.Lock()
+				if n := 1000 - len(b.docker.before[call]); n > maxRetries+1 {
+					t.Errorf("made %d times", n)
+				}
+				b.docker.before[call], b.docker.before["ping"] = nil, nil
+				b.docker.mu.Unlock()
+				if r := b.result(); !strings.Contains(r.Error, "may go on") || b.docker.count() != 1 {
+					t.Errorf("result %+v, %d containers", r, b.docker.count())
+				}
+			})
+		})
+	}
+}
+
+// TestConnectionsCut: a run goes on behind a proxy that closes each connection after a while. Connections that break at
+// once are the engine's fault.
+func TestConnectionsCut(t *testing.T) {
+	for _, body := range []string{wait, strings.Replace(wait, `"Attach":["STDOUT","STDERR"],`, "", 1)} {
+		for _, tt := range []struct {
+			every   time.Duration
+			givenUp bool
+		}{{10 * time.Second, false}, {3 * time.Second, false}, {10 * time.Millisecond, true}} {
+			onBench(t, nil, func(b *bench) {
+				b.pool.retryFirst = time.Millisecond // the waits last as long as every
+				d := b.send("m", "id", false, body)
+				c := b.docker.named(t, "web")
+				for range 100 {
+					time.Sleep(tt.every)
+					b.docker.mu.Lock()
+					b.docker.deaths++
+					c.born = b.docker.deaths // the engine lives
+					b.docker.touch()
+					b.docker.mu.Unlock()
+				}
+				time.Sleep(10 * time.Second)
+				if tt.givenUp {
+					d.want(DeadLetter, ReasonEngine)
+					return
+				}
+				d.unsettled()
+				c.exit(0)
+				time.Sleep(time.Minute)
+				d.want(Ack, "")
+			})
+		}
+	}
+}
+
 // TestBrokenWait: a container that runs is not asked for for ever either, and is left as it is.
 func TestBrokenWait(t *testing.T) {
 	for _, broken := range []error{errCut, errHTML, dockerapi.ErrTemporary, dockerapi.ErrConflict} {

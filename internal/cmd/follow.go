@@ -112,8 +112,8 @@ type following struct {
 	exit      *int          // as a wait told it
 	cuts      int           // how often the engine was lost before the start
 	cut       error         // the last time
-	broken    int           // how often in a row the engine broke off its answer, being there
-	brokenAt  time.Time     // when we went on after the last
+	broken    int           // how often in a row a call was not answered; see unanswered
+	lasted    time.Duration // how long the wait that broke off last had gone well
 	logKeeps  int64         // see logKeeps
 	logText   bool          // the log holds text only
 	logRead   int64         // how much the log that was read last weighs
@@ -180,7 +180,7 @@ func (f *following) follow() (dockerapi.State, error) {
 		if err := f.survive(err); err != nil {
 			return dockerapi.State{}, err
 		}
-		if n > 0 { // a container that neither runs nor has ended must not keep us spinning
+		if err == nil && n > 0 { // a container that neither runs nor has ended must not keep us spinning
 			if err := pause(f.ctx, backoff(n, 50*time.Millisecond, 5*time.Second)); err != nil {
 				return dockerapi.State{}, err
 			}
@@ -312,8 +312,8 @@ func (f *following) start(ctx context.Context) error {
 	return err
 }
 
-// survive decides whether an error ends the following. A container that runs is never given up
-// for an error of the engine: it is looked at again.
+// survive decides whether an error ends the following. A container that runs is looked at again, and given up only
+// after too many calls in a row that were not answered.
 func (f *following) survive(err error) error {
 	switch {
 	case err == nil,
@@ -335,12 +335,16 @@ func (f *following) survive(err error) error {
 			f.cuts++ // see mayStart
 			f.cut = err
 		}
-		if !answers {
-			f.broken = 0
-			f.pool.engine.lost(err)
-			return f.pool.engine.wait(f.ctx)
+		if answers {
+			return f.lookAgain(err)
 		}
-		return f.lookAgain(err)
+		f.pool.engine.lost(err)
+		if !neverSent(err) { // else it killed nothing
+			if err := f.unanswered(err, true); err != nil {
+				return err
+			}
+		}
+		return f.pool.engine.wait(f.ctx)
 	case errors.As(err, new(*brokenError)), f.startedAt.IsZero():
 		return err
 	}
@@ -352,20 +356,32 @@ func (f *following) survive(err error) error {
 	return f.lookAgain(err)
 }
 
-// lookAgain waits before the next look, and gives up behind too many in a row that the engine, being there, has not
-// answered.
-func (f *following) lookAgain(err error) error {
-	if time.Since(f.brokenAt) > settled {
+// steady is how long a wait goes well that something else than the engine breaks off, such as a proxy: an engine that
+// breaks off each call does so at once.
+const steady = 2 * time.Second
+
+// unanswered counts a call that was not answered, and gives up after too many in a row: otherwise a call that kills the
+// engine would be made for ever. A wait that went well begins the count anew. If the engine is lost, the wait must have
+// gone well for longer: reading a log can take a while to kill the engine.
+func (f *following) unanswered(err error, lost bool) error {
+	if f.lasted > settled || f.lasted > steady && !lost {
 		f.broken = 0
 	}
-	if f.broken == maxRetries && !f.startedAt.IsZero() {
-		return &brokenError{err: err}
+	f.lasted = 0
+	if f.broken >= maxRetries && !f.startedAt.IsZero() {
+		return &brokenError{err: err, lost: lost}
+	}
+	f.broken++
+	return nil
+}
+
+// lookAgain waits before the next look at a container of which the engine, being there, has not answered.
+func (f *following) lookAgain(err error) error {
+	if err := f.unanswered(err, false); err != nil {
+		return err
 	}
 	f.log.Warn("the engine did not answer as it should; looking again", "container", f.name, "error", err)
-	paused := pause(f.ctx, backoff(f.broken, f.pool.retryFirst, time.Minute))
-	f.broken++
-	f.brokenAt = time.Now()
-	return paused
+	return pause(f.ctx, backoff(f.broken-1, f.pool.retryFirst, time.Minute))
 }
 
 // listen follows the container to its exit. With begin it starts it, when output and exit are
@@ -411,8 +427,10 @@ func (f *following) listen(begin bool) error {
 		exited <- exit{status.Code, err}
 	}()
 
+	began := time.Now()
 	end := f.awaitExit(exited, drained)
 	if end.err != nil {
+		f.lasted = time.Since(began)
 		cancel()
 		<-drained
 		return end.err
