@@ -446,7 +446,7 @@ func TestExitZeroUnseen(t *testing.T) {
 	}
 }
 
-// TestExitZeroOfRestart: nor is a 0 that a container has had since the engine was started, where nobody of us was there.
+// TestExitZeroOfRestart: nor is a 0 or 255 that a container has had since the engine was started, where nobody of us was there.
 func TestExitZeroOfRestart(t *testing.T) {
 	for _, tt := range []struct {
 		what    string
@@ -456,6 +456,8 @@ func TestExitZeroOfRestart(t *testing.T) {
 		unknown bool
 	}{
 		{"as the engine was started", 0, -2 * time.Second, true, true},
+		{"255 as the engine was started", 255, -2 * time.Second, true, true},
+		{"255 seen by this one", 255, time.Second, true, false},
 		{"another code", 3, -2 * time.Second, true, false},
 		{"seen by the engine before", 0, -time.Minute, true, false},
 		{"seen by this one", 0, time.Second, true, false},
@@ -473,6 +475,9 @@ func TestExitZeroOfRestart(t *testing.T) {
 					}
 					c.exit(tt.code)
 					b.docker.mu.Lock()
+					if tt.unknown {
+						c.born = -1 // by an engine before this one
+					}
 					c.State.FinishedAt = time.Now().Add(tt.end)
 					b.docker.mu.Unlock()
 					time.Sleep(time.Hour)

@@ -37,7 +37,7 @@ func (w *Wait) do(t *task) (Result, func() error, error) {
 		return err
 	})
 	unseen := false
-	if err == nil && code != nil && *code == 0 { // which an engine says too that was down when the container ended
+	if err == nil && code != nil && (*code == 0 || *code == exitUnknown) { // an engine that was down at the end says so too
 		if c, err = t.inspect(w.Container); err == nil {
 			unseen, err = t.endedAtRestart(c.State)
 		} else if errors.Is(err, dockerapi.ErrNoSuchContainer) {
