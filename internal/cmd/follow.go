@@ -235,13 +235,12 @@ func (f *following) unseen(s dockerapi.State) (bool, error) {
 		return true, nil
 	case *s.ExitCode != 0:
 		return false, nil
-	case f.gap:
-		return !s.FinishedAt.Before(f.gapAt) && s.FinishedAt.UnixNano() <= f.pool.engine.back.Load(), nil
-	}
-	if !f.adopted || f.exit != nil {
+	case f.gap && !s.FinishedAt.Before(f.gapAt) && s.FinishedAt.UnixNano() <= f.pool.engine.back.Load():
+		return true, nil
+	case !f.gap && (!f.adopted || f.exit != nil):
 		return false, nil
 	}
-	return f.endedAtRestart(s) // nobody of us may have seen the engine away
+	return f.endedAtRestart(s) // the engine may have been away before we noticed, or before we began
 }
 
 // restartTakes is how long an engine that starts may take from its look at its containers to the bridge.

@@ -492,6 +492,35 @@ func TestExitZeroOfRestart(t *testing.T) {
 	}
 }
 
+// TestExitZeroNoticedLate: nor is a 0 from before the engine was noticed to be away, if the engine was started then.
+func TestExitZeroNoticedLate(t *testing.T) {
+	for _, tt := range []struct {
+		started time.Duration // after the container's end
+		unknown bool
+	}{{time.Second, true}, {-time.Hour, false}, {-time.Second, false}, {time.Minute, false}} {
+		onBench(t, nil, func(b *bench) {
+			b.send("m", "id", false, wait)
+			c := b.docker.named(t, "web")
+			time.Sleep(2 * time.Hour)
+			b.docker.mu.Lock()
+			// The connections hang, and the engine is back before they break.
+			b.docker.started = time.Now().Add(tt.started)
+			c.State.Status, c.State.Running, c.State.ExitCode, c.State.FinishedAt = "exited", false, new(0), time.Now() // no wait tells it
+			b.docker.mu.Unlock()
+			time.Sleep(6 * time.Second)
+			b.docker.mu.Lock()
+			b.docker.deaths++
+			b.docker.touch()
+			b.docker.mu.Unlock()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if r := b.result(); (r.ExitCode == nil) != tt.unknown || (r.Status == Errored && strings.HasPrefix(r.Error, exitUnseen)) != tt.unknown {
+				t.Errorf("engine started %v after the end: result %+v", tt.started, r)
+			}
+		})
+	}
+}
+
 // TestExitAfterOutage: an engine that was only out of reach knows all of a container.
 func TestExitAfterOutage(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
