@@ -44,7 +44,7 @@ func (r *Remove) do(t *task) (Result, func() error, error) {
 		err := t.pool.Docker.RemoveContainer(t.ctx, r.Container, dockerapi.RemoveOptions{Volumes: r.Volumes, Force: r.Force})
 		switch {
 		case errors.Is(err, dockerapi.ErrRemovalInProgress):
-			return t.gone(r.Container)
+			return t.gone(r.Container, err)
 		case errors.Is(err, dockerapi.ErrNoSuchContainer) && again:
 			return nil
 		}

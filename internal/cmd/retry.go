@@ -121,15 +121,21 @@ func (t *task) inspect(ref string) (c dockerapi.Container, err error) {
 	return c, err
 }
 
-// gone waits until the container ref is no more.
-func (t *task) gone(ref string) error {
-	for n := 0; ; n++ {
+// removalTakes is how long a removal that somebody else asked for may take.
+const removalTakes = 2 * time.Minute
+
+// gone waits until the container ref is no more. If the container stays, the error is refused, the engine's answer to our
+// own removal.
+func (t *task) gone(ref string, refused error) error {
+	for n, began := 0, time.Now(); ; n++ {
 		_, err := t.pool.Docker.InspectContainer(t.ctx, ref)
-		if errors.Is(err, dockerapi.ErrNoSuchContainer) {
+		switch {
+		case errors.Is(err, dockerapi.ErrNoSuchContainer):
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
+		case time.Since(began) > removalTakes:
+			return refused
 		}
 		if err := pause(t.ctx, backoff(n, 50*time.Millisecond, 2*time.Second)); err != nil {
 			return err

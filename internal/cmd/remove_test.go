@@ -1,0 +1,43 @@
+package cmd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// TestRemovalInProgress: a removal that somebody else asked for is waited for, and not for ever.
+func TestRemovalInProgress(t *testing.T) {
+	refused := fmt.Errorf("remove: %w", dockerapi.ErrRemovalInProgress)
+	for _, force := range []string{"false", "true"} {
+		for _, ends := range []bool{true, false} {
+			onBench(t, nil, func(b *bench) {
+				c := b.leave("web", "exited", nil)
+				b.docker.before["remove"] = slices.Repeat([]error{refused}, 1000)
+				d := b.send("m", "id", false, `{"Dockercmd":"remove","Container":"web","Options":{"Force":`+force+`}}`)
+				time.Sleep(time.Minute)
+				d.unsettled()
+				if ends {
+					b.docker.mu.Lock()
+					delete(b.docker.byID, c.ID)
+					b.docker.mu.Unlock()
+				}
+				time.Sleep(removalTakes)
+				synctest.Wait()
+				if ends {
+					d.want(Ack, "")
+					return
+				}
+				d.want(DeadLetter, ReasonConflict)
+				if r := b.result(); !strings.Contains(r.Error, refused.Error()) {
+					t.Errorf("result %+v", r)
+				}
+			})
+		}
+	}
+}
