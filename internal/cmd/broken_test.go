@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -208,6 +209,36 @@ func TestBrokenWait(t *testing.T) {
 			b.docker.mu.Lock()
 			b.docker.before["wait"] = nil
 			b.docker.mu.Unlock()
+		})
+	}
+}
+
+// TestDetachedIsRemoved: a detached container is removed after its end, however often the engine was lost in the course of
+// its life. If the wait for it is given up, the log says so.
+func TestDetachedIsRemoved(t *testing.T) {
+	const body = `{"Dockercmd":"run","Image":"busybox","Options":{"Name":"web","Detach":true,"Remove":true}}`
+	for _, broken := range []bool{false, true} {
+		var log strings.Builder
+		onBench(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(b *bench) {
+			b.send("m", "id", false, body).want(Ack, "")
+			if broken {
+				b.docker.mu.Lock()
+				b.docker.before["wait"] = slices.Repeat([]error{errCut}, 100)
+				b.docker.mu.Unlock()
+			}
+			for range 2 * maxRetries {
+				b.docker.die()
+				time.Sleep(time.Minute)
+				b.docker.revive()
+				time.Sleep(time.Hour)
+			}
+			b.docker.named(t, "web").exit(0)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			warned := strings.Count(log.String(), "container not removed, because its end cannot be waited for")
+			if (b.docker.count() == 1) != broken || (warned == 1) != broken || broken && !strings.Contains(log.String(), "container=web") {
+				t.Errorf("broken: %v: %d containers left, log\n%s", broken, b.docker.count(), &log)
+			}
 		})
 	}
 }

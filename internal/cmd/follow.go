@@ -622,7 +622,7 @@ func (f *following) removeAtEnd() {
 	defer watching.Wait()
 	defer cancel()
 	f.task.ctx = ctx
-	err := f.try(func() error {
+	err := f.tryLong(func() error {
 		join, err := f.pool.Docker.WaitContainer(ctx, f.id, dockerapi.NotRunning)
 		if err != nil {
 			return err
@@ -630,7 +630,10 @@ func (f *following) removeAtEnd() {
 		_, err = join()
 		return err
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		f.clean(func() error { return f.discard(f.id, false) })
+	case !final(err) && !errors.Is(err, dockerapi.ErrNoSuchContainer):
+		f.log.Warn("container not removed, because its end cannot be waited for; remove it by hand after its end", "container", f.name, "error", err)
 	}
 }
