@@ -563,9 +563,14 @@ func (f *following) stopOverdue(kill bool) bool {
 // errSilent says that a container's output did not end although the container has.
 var errSilent = errors.New("the output did not end with the container")
 
+// mostAfterExit is how long output may go on after the exit: a process that has outlived the container can hold the
+// output open, and write without end. What a slow reader misses is in the log.
+const mostAfterExit = time.Minute
+
 // drain waits for the end of the output of a container that has exited. It gives up where nothing
-// has come for a while, but never while it is we who are slow.
+// has come for a while, but never while it is we who are slow; and where the output goes on for too long.
 func (f *following) drain(drained <-chan error, cancel func()) error {
+	exited := time.Now()
 	timer := time.NewTimer(f.pool.idle)
 	defer timer.Stop()
 	for {
@@ -577,7 +582,8 @@ func (f *following) drain(drained <-chan error, cancel func()) error {
 			}
 			return err
 		case <-timer.C:
-			if now := f.out.movement(); now == before && now%2 == 0 {
+			now := f.out.movement()
+			if silent := now == before && now%2 == 0; silent || now != before && time.Since(exited) > mostAfterExit {
 				cancel()
 				<-drained
 				return errSilent

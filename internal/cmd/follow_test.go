@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -76,6 +77,42 @@ func TestWaitNotAnswered(t *testing.T) {
 					t.Errorf("result %+v", r)
 				}
 			})
+		})
+	}
+}
+
+// endlessOutput is an engine whose attach goes on after the container has ended.
+type endlessOutput struct{ *fakeDocker }
+
+func (e endlessOutput) AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (func() error, error) {
+	join, err := e.fakeDocker.AttachContainer(ctx, id, o)
+	return func() error {
+		if err := join(); err != nil {
+			return err
+		}
+		for {
+			io.WriteString(o.Stdout, "more\n")
+			if err := pause(ctx, time.Second); err != nil {
+				return err
+			}
+		}
+	}, err
+}
+
+// TestEndlessOutput: output that does not end after the exit does not keep the result back.
+func TestEndlessOutput(t *testing.T) {
+	for _, unreadable := range []bool{false, true} {
+		onBench(t, func(c *Config) { c.Docker = endlessOutput{c.Docker.(*fakeDocker)} }, func(b *bench) {
+			b.docker.unreadable = unreadable
+			d := b.send("m", "id", false, echo)
+			time.Sleep(mostAfterExit)
+			d.unsettled()
+			time.Sleep(20 * time.Second)
+			synctest.Wait()
+			d.want(Ack, "")
+			if r := b.result(); !r.Incomplete || !strings.HasPrefix(r.Stdout, "hi\nmore\n") || *r.ExitCode != 0 {
+				t.Errorf("log unreadable: %v: result %+v", unreadable, r)
+			}
 		})
 	}
 }
