@@ -76,6 +76,34 @@ func TestCommands(t *testing.T) {
 	})
 }
 
+// TestStartsOnce: a start or restart whose answers are lost is not made again once the container has started.
+func TestStartsOnce(t *testing.T) {
+	for _, tt := range []struct{ command, state string }{{"start", "exited"}, {"start", "created"}, {"restart", "running"}, {"restart", "exited"}} {
+		for _, done := range []int{0, 2} { // after so many calls that were not carried out
+			t.Run(tt.command+" "+tt.state, func(t *testing.T) {
+				onBench(t, nil, func(b *bench) {
+					b.leave("web", tt.state, nil)
+					time.Sleep(time.Second)
+					b.docker.before[tt.command] = slices.Repeat([]error{errCut}, done)
+					b.docker.after[tt.command] = slices.Repeat([]error{errCut}, 100)
+					d := b.post("m", "id", false, fmt.Sprintf(`{"Dockercmd":%q,"Container":"web"}`, tt.command))
+					time.Sleep(time.Minute)
+					d.want(Ack, "")
+					calls := 0
+					for _, c := range b.docker.did() {
+						if strings.HasPrefix(c, tt.command) {
+							calls++
+						}
+					}
+					if calls != done+1 {
+						t.Errorf("%d calls, want %d: %q", calls, done+1, b.docker.did())
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestKillIsAsked(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		run := b.send("run", "1", false, wait)

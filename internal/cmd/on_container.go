@@ -63,21 +63,27 @@ func decodeOn[T any, C interface {
 
 // change carries out a change of the container id that is one call. There are two calls where the
 // first answer was lost, or the message was delivered before: done tells whether the refusal of the
-// second shows that the first was carried out. It may be nil.
+// second shows that the first was carried out. It is nil for a call that starts the container: see onceMore.
 func (t *task) change(id string, call func() error, done func(err error) bool) (Result, func() error, error) {
 	err := t.try(t.onceMore(call, done))
 	return t.containerResult(id, err)
 }
 
-// onceMore makes a call of call that knows by done whether it was made before.
+// onceMore makes a call of call that knows by done whether it was made before. Without done it knows by the container's
+// start, before it calls again: otherwise the program would run twice.
 func (t *task) onceMore(call func() error, done func(err error) bool) func() error {
-	again := t.again.Load()
+	again, lost := t.again.Load(), false
 	return func() error {
+		if lost && done == nil {
+			if c, err := t.pool.Docker.InspectContainer(t.ctx, t.on.ID); err != nil || !c.State.StartedAt.Equal(t.on.State.StartedAt) {
+				return err
+			}
+		}
 		err := call()
-		if again && err != nil && done != nil && done(err) {
+		if (again || lost) && err != nil && done != nil && done(err) {
 			return nil
 		}
-		again = again || errors.Is(err, dockerapi.ErrUnreachable)
+		lost = lost || errors.Is(err, dockerapi.ErrUnreachable)
 		return err
 	}
 }
