@@ -50,8 +50,8 @@ func TestBrokenAnswers(t *testing.T) {
 					time.Sleep(lookEvery - time.Second) // the run of web makes no call meanwhile
 					synctest.Wait()
 					d.want(DeadLetter, ReasonEngine)
-					if r := b.result(); !strings.Contains(r.Error, cut.Error()) {
-						t.Errorf("the error does not tell the reason: %s", r.Error)
+					if r := b.result(); !strings.Contains(r.Error, cut.Error()) || !strings.Contains(r.Error, "the engine's log, then replay it") {
+						t.Errorf("the error does not tell the reason, and what to do: %s", r.Error)
 					}
 					b.docker.mu.Lock()
 					if n := 1000 - len(b.docker.before[tt.call]); n != maxRetries+1 {

@@ -50,7 +50,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 		res.Status = Errored // a container that is gone took its exit code with it
 		switch {
 		case errors.As(err, new(*brokenError)) && !f.startedAt.IsZero():
-			res.Error += "; the container may go on"
+			res.Error += "; the container may go on: look at it first"
 		case f.missed && !errors.Is(err, errMayHaveRun):
 			res.Error += "; the engine did not answer the start of the container, so that the job may have run"
 		}

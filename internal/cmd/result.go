@@ -140,6 +140,9 @@ func (r *Result) fail(err error) {
 	default:
 		r.Reason = ReasonEngine
 	}
+	if errors.As(err, new(*brokenError)) {
+		r.Error += "; the message is a dead letter: look for the cause in the engine's log, then replay it"
+	}
 }
 
 // exit fills in how a program ended. asked: a message asked for its end; killed: the engine was asked, by no message

@@ -81,10 +81,11 @@ type brokenError struct {
 
 // No Unwrap: it is no longer an error that waiting for the engine helps.
 func (e *brokenError) Error() string {
+	what := "the engine is there, and did not answer this as it should"
 	if e.lost {
-		return fmt.Sprintf("given up: the engine, which may have been lost, has not answered this %d times: %v", maxRetries+1, e.err)
+		what = "the engine, which may have been lost each time, did not answer this"
 	}
-	return fmt.Sprintf("given up: the engine is there, and did not answer as it should, time after time: %v", e.err)
+	return fmt.Sprintf("given up: %s, %d times: %v", what, maxRetries+1, e.err)
 }
 
 const (
