@@ -116,3 +116,17 @@ func TestEndlessOutput(t *testing.T) {
 		})
 	}
 }
+
+// TestStopNotAnswered: a stop whose answer never comes is made once, and succeeds.
+func TestStopNotAnswered(t *testing.T) {
+	onBench(t, func(c *Config) { c.Docker = silentWait{c.Docker.(*fakeDocker), true} }, func(b *bench) {
+		b.leave("web", "running", nil)
+		d := b.send("m", "id", false, `{"Dockercmd":"stop","Container":"web"}`)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		d.want(Ack, "")
+		if stops := strings.Count(strings.Join(b.docker.did(), ","), "stop "); stops != 1 {
+			t.Errorf("stopped %d times", stops)
+		}
+	})
+}

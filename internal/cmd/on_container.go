@@ -94,7 +94,16 @@ func (t *task) askEnd(id string, call func() error) error {
 	for _, r := range runs {
 		r.endAsked.Add(1)
 	}
-	err := t.try(call)
+	_, stop := t.cmd.(*Stop)
+	lost := false
+	err := t.try(func() error {
+		if stop && lost && t.is(id, dockerapi.State.Ended) { // by the stop whose answer was lost
+			return nil
+		}
+		err := call()
+		lost = errors.Is(err, dockerapi.ErrUnreachable)
+		return err
+	})
 	if err != nil && !final(err) { // the engine has refused it
 		for _, r := range runs {
 			r.endAsked.Add(-1)
