@@ -524,13 +524,17 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 		case <-broken:
 			return exit{err: why}
 		case <-timeUp:
+			look.Reset(0)
+			if f.isOver() { // by itself, if it was never stopped
+				timeUp = nil
+				continue
+			}
 			again := time.Minute // where the engine says that it has done it, and the container runs on
 			if !f.stopOverdue(stops > maxRetries) {
 				again = backoff(stops, time.Second, time.Minute)
 			}
 			stops++
 			timeLimit.Reset(again)
-			look.Reset(0)
 		}
 	}
 }

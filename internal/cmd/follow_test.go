@@ -46,6 +46,7 @@ func TestWaitNotAnswered(t *testing.T) {
 		{"no output", unattached, "", false, false, ReasonExit, lookEvery + time.Minute},
 		{"with output", wait, "", false, false, ReasonExit, time.Minute},
 		{"removed by somebody", unattached, "", false, true, ReasonNoSuchContainer, lookEvery + time.Minute},
+		{"ended before its time is up", unattached, `"Timeout":"20s",`, false, false, ReasonExit, time.Minute},
 		{"time is up", unattached, `"Timeout":"20s",`, false, false, ReasonTimeout, time.Minute},
 		{"time is up, with output", wait, `"Timeout":"20s",`, false, false, ReasonTimeout, time.Minute},
 		{"the stop is not answered either", unattached, `"Timeout":"20s",`, true, false, ReasonTimeout, 2 * time.Minute},
@@ -54,7 +55,7 @@ func TestWaitNotAnswered(t *testing.T) {
 			onBench(t, func(c *Config) { c.Docker = silentWait{c.Docker.(*fakeDocker), tt.stops} }, func(b *bench) {
 				d := b.send("m", "id", false, strings.Replace(tt.body, `"Remove"`, tt.timeout+`"Remove"`, 1))
 				c := b.docker.named(t, "web")
-				if tt.timeout == "" {
+				if tt.reason != ReasonTimeout {
 					time.Sleep(3 * time.Second)
 					c.write("stdout", "hi\n")
 					c.exit(3)
