@@ -50,7 +50,7 @@ func TestBrokenAnswers(t *testing.T) {
 					time.Sleep(lookEvery - time.Second) // the run of web makes no call meanwhile
 					synctest.Wait()
 					d.want(DeadLetter, ReasonEngine)
-					if r := b.result(); !strings.Contains(r.Error, cut.Error()) || !strings.Contains(r.Error, "the engine's log, then replay it") {
+					if r := b.result(); !strings.Contains(r.Error, cut.Error()) || !strings.Contains(r.Error, "the engine's log, then send the message again") {
 						t.Errorf("the error does not tell the reason, and what to do: %s", r.Error)
 					}
 					b.docker.mu.Lock()

@@ -141,7 +141,7 @@ func (r *Result) fail(err error) {
 		r.Reason = ReasonEngine
 	}
 	if errors.As(err, new(*brokenError)) {
-		r.Error += "; the message is a dead letter: look for the cause in the engine's log, then replay it"
+		r.Error += "; look for the cause in the engine's log, then send the message again"
 	}
 }
 
