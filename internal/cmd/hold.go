@@ -28,20 +28,24 @@ func (t *task) holds() bool {
 	return false
 }
 
-// soon is how long a command may wait for another without being one that holds.
+// soon is how long a command may be behind one that holds without being one itself.
 const soon = time.Minute
 
-// awaitLong waits for ready; if that is not soon, as one that holds.
-func (t *task) awaitLong(ready <-chan struct{}) error {
-	timer := time.NewTimer(soon)
-	defer timer.Stop()
-	if late, err := t.awaitUntil(ready, timer.C); !late {
-		return err
+// awaitBefore waits for the command before on the same container: as one that holds, if that does.
+func (t *task) awaitBefore(before *order) error {
+	tick := time.NewTicker(soon)
+	defer tick.Stop()
+	for {
+		late, err := t.awaitUntil(before.turn(t.order), tick.C)
+		if !late {
+			return err
+		}
+		if before.patient() {
+			if err := t.hold(); err != nil {
+				return err
+			}
+		}
 	}
-	if err := t.hold(); err != nil {
-		return err
-	}
-	return t.await(ready)
 }
 
 // holders counts the commands of a queue that hold.
@@ -71,7 +75,7 @@ func (t *task) hold() error {
 	most, places := t.pool.mayHold(t.control)
 	if n := h.n.Add(1); places > 0 && n > int64(most) {
 		h.n.Add(-1)
-		return fmt.Errorf("%w: of the %d messages that the %s hands over at a time, %d can wait for something else to end (wait, logs with Follow, exec by the control queue, a stop or restart that may take over a minute, what has waited behind another command for a minute, a command for a job that has not begun), and as many do; try again later, or raise --ahead", dockerapi.ErrConflict, places, queue, most)
+		return fmt.Errorf("%w: of the %d messages that the %s hands over at a time, %d can wait for something else to end (wait, logs with Follow, exec by the control queue, a stop or restart that may take over a minute, what is behind one for a minute, a command for a job that has not begun), and as many do; try again later, or raise --ahead", dockerapi.ErrConflict, places, queue, most)
 	}
 	t.held = h
 	return nil

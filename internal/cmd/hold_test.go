@@ -138,6 +138,26 @@ func TestStopBehindWaits(t *testing.T) {
 	}
 }
 
+// TestSlowIsNotRefused: what waits behind a command that is merely slow is not one too many, however long that takes.
+func TestSlowIsNotRefused(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.ControlPlaces = 1, 5, 5 }, func(b *bench) {
+		b.docker.images, b.docker.holdPull = map[string]bool{}, make(chan struct{})
+		sent := []*delivery{b.send("run", "", false, echo)}
+		for range 3 {
+			sent = append(sent, b.send("inspect", "", false, `{"Dockercmd":"inspect","Container":"web"}`))
+		}
+		time.Sleep(time.Hour)
+		for _, d := range sent {
+			d.unsettled()
+		}
+		close(b.docker.holdPull)
+		time.Sleep(time.Minute)
+		for _, d := range sent {
+			d.want(Ack, "")
+		}
+	})
+}
+
 // TestHoldingEnds: a wait and a followed log last as long as a run may, and no longer.
 func TestHoldingEnds(t *testing.T) {
 	for _, body := range []string{`{"Dockercmd":"wait","Container":"web"}`, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`} {

@@ -11,6 +11,7 @@ type order struct {
 	givenBack atomic.Bool   // set before: the message went back, and what is behind it must go back too
 	begun     atomic.Bool   // the engine is, or was, asked for something
 	began     chan struct{} // closed when that is so, or never will be
+	holds     atomic.Bool   // it is one that holds, at work
 
 	name   string                // the container's, "" where the command has none; guarded by registry.mu
 	stops  bool                  // it only ends the container: another that does may go on beside it
@@ -38,6 +39,16 @@ func (o *order) turn(behind *order) <-chan struct{} {
 		return o.began
 	}
 	return o.effective
+}
+
+// patient tells whether the command, or one before it that has not taken effect, is one that holds.
+func (o *order) patient() bool {
+	for ; o != nil && !o.tookEffect(); o = o.before.Load() {
+		if o.holds.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 func (o *order) tookEffect() bool { return isClosed(o.effective) }

@@ -233,6 +233,7 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 			if err := t.hold(); err != nil {
 				return t.containerResult("", err)
 			}
+			t.order.holds.Store(true)
 		}
 	}
 	return t.carryOut()
@@ -247,12 +248,12 @@ func (t *task) turn() error {
 		}
 	}
 	if t.earlier != nil {
-		if err := t.awaitLong(t.earlier); err != nil {
+		if err := t.await(t.earlier); err != nil {
 			return err
 		}
 	}
 	if b := t.order.before.Load(); b != nil {
-		if err := t.awaitLong(b.turn(t.order)); err != nil {
+		if err := t.awaitBefore(b); err != nil {
 			return err
 		}
 	}
