@@ -214,6 +214,56 @@ func TestDeadLooksForbidden(t *testing.T) {
 	}
 }
 
+// TestDeadUnsendable: a letter that cannot be sent is lost at the limit, alone, and is named before. One that only just can be
+// sent is not lost.
+func TestDeadUnsendable(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, user string
+		lost       bool
+	}{
+		{"too large with the user's name", "guest", true},
+		{"just not too large", "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLab(t)
+			dead := l.queue + ".dead"
+			size := 131_000
+			if !tt.lost {
+				size = 130_600
+			}
+			l.withChannel(func(ch *amqp.Channel) error {
+				if _, err := ch.QueueDeclare(dead, true, false, false, false, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": int32(2)}); err != nil {
+					return err
+				}
+				big := amqp.Publishing{MessageId: "big", UserId: tt.user, DeliveryMode: amqp.Persistent, Headers: amqp.Table{"big": strings.Repeat("x", size)}}
+				for _, p := range append([]amqp.Publishing{big}, l.letters(20)...) {
+					if err := ch.Publish("", dead, true, false, p); err != nil {
+						return err
+					}
+				}
+				l.eventually("all are there", func() bool { return l.ready(dead) == 21 })
+				return nil
+			})
+			for range 2 {
+				l.listed()
+			}
+			for range 6 {
+				_, stderr, code := l.call("", "dead", "list", "-q", l.queue)
+				if code != 0 {
+					t.Fatalf("exit %d, stderr:\n%s", code, stderr)
+				}
+				if strings.Contains(stderr, "warning") && !strings.Contains(stderr, "could not be put into "+dead+" anew: big: its headers are more than can be sent; ") {
+					t.Errorf("stderr:\n%s", stderr)
+				}
+			}
+			if n := strings.Count(l.listed(), "\n"); n < 20 || !tt.lost && n < 21 {
+				t.Errorf("%d of 21 are left", n)
+			}
+		})
+	}
+}
+
 func bodiesOf(letters []amqp.Publishing) (list []string) {
 	for _, p := range letters {
 		list = append(list, string(p.Body))

@@ -467,3 +467,28 @@ func BenchmarkClientSend(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 }
+
+// TestClientLargestHeaders: the largest headers that Send takes are ones that the broker takes.
+func TestClientLargestHeaders(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	q := p.queue("classic")
+	c := connect(t, nil)
+	m := Message{ID: "id", ReplyTo: "reply", CorrelationID: "c", Type: "t", ContentType: "text/plain", ContentEncoding: "utf-8", AppID: "a",
+		Priority: 1, Timestamp: time.Unix(1700000000, 0), Body: []byte("1")}
+	largest := 0
+	for n := frameSize; n > 0; n-- {
+		m.Headers = map[string]any{"h": strings.Repeat("x", n)}
+		if _, err := m.publishing(q, c.link.Config.FrameSize); err == nil {
+			largest = n
+			break
+		}
+	}
+	if largest < frameSize-200 {
+		t.Errorf("a header of %d bytes is the largest", largest)
+	}
+	if err := c.Publish(soon(t), q, m); err != nil {
+		t.Error(err)
+	}
+	p.expect(q, "1")
+}
