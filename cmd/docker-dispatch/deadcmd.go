@@ -58,9 +58,6 @@ const noneComes = time.Second
 // barren is how often in a row the broker may say that there are more, and send none.
 const barren = 5
 
-// mostUnacked is the largest prefetch there is. Without one a quorum queue holds back what is beyond 2000.
-const mostUnacked = 65535
-
 // A morgue is one use of dead.
 type morgue struct {
 	*broker
@@ -201,7 +198,7 @@ func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amq
 			}
 			if none++; none == barren {
 				return &hinted{fmt.Sprintf("the broker sends no more of %s: %s came, and %d are still there", plainLine(m.from), counted(got, "message"), left),
-					"it has a consumer that goes first, or holds more than one look can show; --all takes more than that, a part at a time", exitFailed}
+					"it has a consumer that goes first", exitFailed}
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -210,7 +207,7 @@ func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amq
 	return nil
 }
 
-// list shows all dead letters. They go back in order when the consumer ends.
+// list shows all dead letters. They stay, in order.
 func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 	n, err := m.count(ctx, client)
 	if err != nil {
@@ -221,15 +218,14 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 		return nil
 	}
 	var shown []letter
-	err = m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
-		stay := &renewal{morgue: m, client: client}
-		defer stay.renew(ctx)
-		return m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
+	l := m.look(client)
+	err = l.over(ctx, n, func(lot []amqpsrc.Received) error {
+		for _, r := range lot {
 			shown = append(shown, letterOf(r, time.Now()))
-			stay.add(ctx, r)
-			return nil
-		})
+		}
+		return nil
 	})
+	l.end()
 	m.returned(ctx, client, len(shown))
 	if _, short := errors.AsType[*hinted](err); err != nil && !short {
 		return err
@@ -274,29 +270,6 @@ func (m *morgue) returned(ctx context.Context, client *amqpsrc.Client, n int) {
 			return
 		}
 	}
-}
-
-// holding is the prefetch by which all of n messages come.
-func holding(n int) int {
-	if n > mostUnacked {
-		return 0 // no limit, which a classic queue takes at its word
-	}
-	return n
-}
-
-// consuming has a consumer while do works. A signal does not end it: what do is about has to be acked.
-func (m *morgue) consuming(ctx context.Context, client *amqpsrc.Client, prefetch int, do func(<-chan amqpsrc.Received) error) error {
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	in, err := client.Consume(own, m.from, prefetch)
-	if err != nil {
-		return err
-	}
-	err = do(in)
-	cancel()
-	for range in {
-	}
-	return err
 }
 
 // A letter is what list shows of a dead letter.
@@ -364,39 +337,53 @@ func ageText(d time.Duration) string {
 	return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
 }
 
-// pick takes the chosen ones of all dead letters, and has do work on them while it holds all. An ID that
-// none has ends it before.
+// pick has do work on the chosen letters while it holds all. An ID that no letter has ends it before.
 func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do func([]amqpsrc.Received) error) error {
-	var all, chosen []amqpsrc.Received
-	found := make(map[string]bool)
-	err := m.consuming(ctx, client, holding(n), func(in <-chan amqpsrc.Received) error {
-		defer func() { m.stay(ctx, client, all) }()
-		err := m.each(ctx, client, in, n, func(r amqpsrc.Received) error {
-			meant := false
-			for _, name := range namesOf(r) {
-				if slices.Contains(m.ids, name) {
-					meant, found[name] = true, true
+	var chosen []amqpsrc.Received
+	for hold := false; ; hold = true {
+		looked := 0
+		chosen = nil
+		found := make(map[string]bool)
+		l := m.look(client)
+		l.hold = hold
+		err := l.over(ctx, n, func(lot []amqpsrc.Received) error {
+			looked += len(lot)
+			for _, r := range lot {
+				meant := false
+				for _, name := range namesOf(r) {
+					if slices.Contains(m.ids, name) {
+						meant, found[name] = true, true
+					}
 				}
-			}
-			all = append(all, r)
-			if meant {
-				chosen = append(chosen, r)
+				if meant {
+					chosen = append(chosen, r)
+				}
 			}
 			return nil
 		})
-		if err != nil {
-			return err
-		}
 		for _, id := range m.ids {
-			if !found[id] {
-				return &hinted{fmt.Sprintf("no dead letter in %s has the ID %s; nothing was done", plainLine(m.from), plainLine(id)),
+			if err == nil && !found[id] {
+				err = &hinted{fmt.Sprintf("no dead letter in %s has the ID %s; nothing was done", plainLine(m.from), plainLine(id)),
 					"docker-dispatch dead list -q " + m.queue + " shows the IDs", exitFailed}
 			}
 		}
-		return do(chosen)
-	})
-	m.returned(ctx, client, len(all)-len(chosen))
-	return err
+		renewed := slices.ContainsFunc(chosen, amqpsrc.Received.Settled)
+		n = looked
+		if err == nil && !renewed {
+			err = do(chosen)
+			for _, r := range chosen {
+				if r.Settled() {
+					n--
+				}
+			}
+		}
+		l.end()
+		m.returned(ctx, client, n)
+		if err != nil || !renewed {
+			return err
+		}
+		// All are in the queue anew, and can be returned once more.
+	}
 }
 
 // replay sends the chosen ones to their queue, and acks each when the broker has stored it there.
@@ -405,31 +392,16 @@ func (m *morgue) replay(ctx, now context.Context, client *amqpsrc.Client) error 
 	if err != nil {
 		return err
 	}
-	ctx, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	r := &replaying{morgue: m, client: client, now: now, giveUp: giveUp, back: make(chan revived, 1<<10), done: make(chan struct{})}
-	go r.collect()
-	defer r.stop()
+	r := &replaying{morgue: m, client: client, now: now}
+	send := func(letters []amqpsrc.Received) error { return r.send(ctx, letters) }
 	if m.all {
 		// What is replayed may come back dead at once; n keeps that from going round.
-		err = m.consuming(ctx, client, 2*tooMany, func(in <-chan amqpsrc.Received) error {
-			err := m.each(ctx, client, in, n, func(l amqpsrc.Received) error { return r.send(ctx, l) })
-			r.stop()
-			m.stay(ctx, client, r.left)
-			return err
-		})
+		l := m.look(client)
+		err = l.over(ctx, n, send)
+		l.end()
 	} else {
-		err = m.pick(ctx, client, n, func(chosen []amqpsrc.Received) (err error) {
-			for _, l := range chosen {
-				if err = cmp.Or(causeOr(ctx, nil), r.send(ctx, l)); err != nil {
-					break
-				}
-			}
-			r.stop()
-			return err
-		})
+		err = m.pick(ctx, client, n, send)
 	}
-	r.stop()
 	if r.replayed > 0 || err == nil {
 		fmt.Fprintf(m.process.stdout, "%s put back\n", counted(r.replayed, "message"))
 	}
@@ -442,57 +414,47 @@ func (m *morgue) replay(ctx, now context.Context, client *amqpsrc.Client) error 
 // A replaying is a replay at work.
 type replaying struct {
 	*morgue
-	client *amqpsrc.Client
-	now    context.Context
-	giveUp context.CancelCauseFunc // ends the taking of further ones
-	back   chan revived
-	done   chan struct{} // closed when all that was sent is settled
-	over   bool
-
-	replayed, failed int                // the collector's until done is closed
-	left             []amqpsrc.Received // that were not put back; the collector's too
+	client           *amqpsrc.Client
+	now              context.Context
+	replayed, failed int
 }
 
-// A revived is a dead letter that was sent again.
-type revived struct {
-	letter    amqpsrc.Received
-	to        string
-	confirmed func(context.Context) error
-}
-
-// tooMany is how many may fail before no more are tried. They are held until the end: they must be fewer than
-// may be unacked, or nothing would come any more.
+// tooMany is how many may fail before no more are tried.
 const tooMany = 100
 
 var errTooMany = errors.New("too many could not be put back")
 
-// send sends a dead letter to where it came from.
-func (r *replaying) send(ctx context.Context, l amqpsrc.Received) error {
-	to := cmp.Or(l.DeadLetter().Queue, r.queue)
-	if to == r.from {
-		to = r.queue
+// send sends dead letters to where they came from, and acks those that the broker has stored there.
+func (r *replaying) send(ctx context.Context, letters []amqpsrc.Received) (err error) {
+	type revived struct {
+		amqpsrc.Received
+		to        string
+		confirmed func(context.Context) error
 	}
-	confirmed, err := r.client.Send(ctx, to, l.Revived())
-	switch {
-	case err == nil:
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.Is(err, amqpsrc.ErrGone):
-		return err
-	default:
-		confirmed = func(context.Context) error { return err }
+	var sent []revived
+	for _, l := range letters {
+		to := cmp.Or(l.DeadLetter().Queue, r.queue)
+		if to == r.from {
+			to = r.queue
+		}
+		confirmed, failed := r.client.Send(ctx, to, l.Revived())
+		if err = causeOr(ctx, nil); failed != nil && err == nil && errors.Is(failed, amqpsrc.ErrGone) {
+			err = failed
+		}
+		if failed != nil {
+			confirmed = func(context.Context) error { return failed }
+		}
+		if failed == nil || err == nil {
+			sent = append(sent, revived{l, to, confirmed})
+		}
+		if err != nil {
+			break
+		}
 	}
-	r.back <- revived{l, to, confirmed}
-	return nil
-}
-
-// collect acks what the broker has stored.
-func (r *replaying) collect() {
-	defer close(r.done)
-	for v := range r.back {
+	for _, v := range sent {
 		err := v.confirmed(r.now)
 		if err == nil {
-			if err = v.letter.Ack(); err == nil {
+			if err = v.Ack(); err == nil {
 				r.replayed++
 				continue
 			}
@@ -501,21 +463,13 @@ func (r *replaying) collect() {
 		if r.now.Err() != nil {
 			err = fmt.Errorf("%w: not waited for any longer", amqpsrc.ErrUnknown)
 		}
-		r.left = append(r.left, v.letter)
-		if r.failed++; r.failed == tooMany {
-			r.giveUp(errTooMany)
-		}
-		fmt.Fprintf(r.process.stderr, "%s: not put back onto %s: %s\n", plainLine(idOf(v.letter)), plainLine(v.to), plainLine(err.Error()))
+		r.failed++
+		fmt.Fprintf(r.process.stderr, "%s: not put back onto %s: %s\n", plainLine(idOf(v.Received)), plainLine(v.to), plainLine(err.Error()))
 	}
-}
-
-// stop waits until all that was sent is settled.
-func (r *replaying) stop() {
-	if !r.over {
-		r.over = true
-		close(r.back)
+	if err == nil && r.failed >= tooMany {
+		err = errTooMany
 	}
-	<-r.done
+	return err
 }
 
 // drop deletes the chosen ones.
@@ -525,31 +479,30 @@ func (m *morgue) drop(ctx context.Context, client *amqpsrc.Client) error {
 		return err
 	}
 	dropped := 0
-	ack := func(r amqpsrc.Received) error {
-		err := r.Ack()
-		if err == nil {
+	ack := func(letters []amqpsrc.Received) error {
+		for _, r := range letters {
+			if err := cmp.Or(causeOr(ctx, nil), r.Ack()); err != nil {
+				return err
+			}
 			dropped++
 		}
-		return err
+		return nil
 	}
 	if m.all {
 		if n > 0 {
 			if err := m.ask(ctx, n); err != nil {
 				return err
 			}
-			err = m.consuming(ctx, client, 1000, func(in <-chan amqpsrc.Received) error { return m.each(ctx, client, in, n, ack) })
+			l := m.look(client)
+			err = l.over(ctx, n, ack)
+			l.end()
 		}
 	} else {
 		err = m.pick(ctx, client, n, func(chosen []amqpsrc.Received) error {
 			if err := m.ask(ctx, len(chosen)); err != nil {
 				return err
 			}
-			for _, r := range chosen {
-				if err := cmp.Or(causeOr(ctx, nil), ack(r)); err != nil {
-					return err
-				}
-			}
-			return nil
+			return ack(chosen)
 		})
 	}
 	if dropped > 0 || err == nil {

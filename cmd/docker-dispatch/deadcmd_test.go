@@ -186,6 +186,7 @@ func TestDeadLooks(t *testing.T) {
 				p := letters[i]
 				delete(d.Headers, "x-delivery-count")
 				delete(d.Headers, "x-acquired-count")
+				delete(d.Headers, "x-dispatch-look")
 				got := fmt.Sprint(d.MessageId, d.ContentType, d.ReplyTo, d.CorrelationId, d.Priority, d.DeliveryMode, d.Headers)
 				want := fmt.Sprint(p.MessageId, p.ContentType, p.ReplyTo, p.CorrelationId, p.Priority, amqp.Persistent, p.Headers)
 				if got != want {
@@ -259,6 +260,112 @@ func TestDeadUnsendable(t *testing.T) {
 			}
 			if n := strings.Count(l.listed(), "\n"); n < 20 || !tt.lost && n < 21 {
 				t.Errorf("%d of 21 are left", n)
+			}
+		})
+	}
+}
+
+// TestDeadListKilled: a look that is killed brings one lot at most beyond the limit, and leaves one lot twice at most.
+func TestDeadListKilled(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	dead := l.queue + ".dead"
+	const many = 2000
+	l.withChannel(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclare(dead, true, false, false, false, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": int32(2)})
+		if err != nil {
+			return err
+		}
+		for _, p := range l.letters(many) {
+			p.Body = append(p.Body, strings.Repeat(" ", 20<<10)...)
+			if err := ch.Publish("", dead, true, false, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	l.eventually("all are there", func() bool { return l.ready(dead) == many })
+	const kills = 4
+	for i := range kills {
+		c := l.subcommand("dead", "list", "-q", l.queue)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		l.eventually("it takes some", func() bool { return l.held(dead) > 0 })
+		time.Sleep(rand.N(time.Duration(i+1) * 20 * time.Millisecond)) // any moment
+		c.Process.Kill()
+		c.Wait()
+		l.eventually("nobody holds any", func() bool { return l.held(dead) == 0 })
+	}
+	before := 0
+	for same := 0; same < 10; same++ { // a quorum queue takes its time to return them
+		if n := l.ready(dead); n != before {
+			before, same = n, 0
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ids := make(map[string]int)
+	for line := range strings.Lines(l.listed()) {
+		ids[strings.Fields(line)[0]]++
+	}
+	t.Logf("after %d kills %d letters, of which %d are different", kills, before, len(ids))
+	if len(ids) < many-(kills-2)*lotSize || before > many+kills*lotSize {
+		t.Errorf("of %d letters %d are left, in %d copies", many, len(ids), before)
+	}
+	for id, n := range ids {
+		if n > 1 {
+			t.Errorf("%s is shown %d times", id, n)
+		}
+	}
+	if n := l.ready(dead); n != len(ids) {
+		t.Errorf("%d letters are there, want %d", n, len(ids))
+	}
+}
+
+// TestDeadDoubled: of a letter that a killed look has left twice only one is there: it is shown once, and put back once. A
+// letter that only has the mark of another is another.
+func TestDeadDoubled(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"classic", "quorum"} {
+		t.Run(kind, func(t *testing.T) {
+			l := newLab(t)
+			dead := l.queue + ".dead"
+			const many = 3 * firstLot
+			letters := l.letters(many)
+			forged := l.letter("1", "another body")
+			unmarked := amqp.Publishing{MessageId: "unmarked"}
+			all := append(append(slices.Clone(letters), forged, unmarked, unmarked), letters...)
+			for _, look := range []string{"list", "replay"} {
+				l.bury(kind, all...)
+				switch look {
+				case "list":
+					for range 2 { // held, and put anew
+						ids := make(map[string]int)
+						for line := range strings.Lines(l.listed()) {
+							ids[strings.Fields(line)[0]]++
+						}
+						if len(ids) != many+1 || ids["0"] != 1 || ids["1"] != 2 || ids["unmarked"] != 2 {
+							t.Errorf("listed: %v", ids)
+						}
+						if n := l.ready(dead); n != many+3 {
+							t.Errorf("%d letters are left, want %d", n, many+3)
+						}
+					}
+				case "replay":
+					if out := l.succeeds("", "dead", "replay", "-q", l.queue, "0", "5"); out != "2 messages put back\n" {
+						t.Errorf("stdout %q", out)
+					}
+					if got := bodies(l.get(l.queue)); len(got) != 2 {
+						t.Errorf("back: %q", got)
+					}
+					if n := l.ready(dead); n != many+1 {
+						t.Errorf("%d letters are left, want %d", n, many+1)
+					}
+				}
+				l.succeeds("", "dead", "drop", "-q", l.queue, "--all", "--yes")
+				if n := l.ready(dead); n != 0 {
+					t.Errorf("%d letters are left behind drop --all", n)
+				}
 			}
 		})
 	}

@@ -492,3 +492,42 @@ func TestClientLargestHeaders(t *testing.T) {
 	}
 	p.expect(q, "1")
 }
+
+// TestClientTake: no ack brings a message beyond those that were to be taken, and what is not acked stays in order.
+func TestClientTake(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			q := p.queue(kind)
+			p.fill(q, 1, 5)
+			c := connect(t, nil)
+			in, giveBack, err := c.Take(soon(t), q, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, consumers, err := c.Ready(soon(t), q); consumers != 1 || err != nil {
+				t.Errorf("%d consumers (%v)", consumers, err)
+			}
+			var taken []Received
+			for r := range in {
+				taken = append(taken, r)
+			}
+			if len(taken) != 3 {
+				t.Fatalf("%d were taken", len(taken))
+			}
+			if err := taken[1].Ack(); err != nil {
+				t.Error(err)
+			}
+			if n, _, err := c.Ready(soon(t), q); n != 2 || err != nil {
+				t.Errorf("%d messages are ready (%v), want 2", n, err)
+			}
+			giveBack()
+			eventually(t, "back", func() bool { return p.ready(q) == 4 })
+			if kind != "quorum" { // before RabbitMQ 4 it puts them behind the rest
+				p.expect(q, "1", "3", "4", "5")
+			}
+		})
+	}
+}

@@ -30,17 +30,6 @@ func (r Received) Ack() error {
 	return r.settle(func() error { return r.delivery.Ack(false) }) // multiple
 }
 
-// AckAtEnd says that the message is done with; it is acked when the consumer ends and no more come: until then it counts
-// for the prefetch, and no other comes in its place.
-func (r Received) AckAtEnd() error {
-	return r.settle(func() error {
-		r.of.atEnd.Lock()
-		defer r.of.atEnd.Unlock()
-		r.of.atEnd.acks = append(r.of.atEnd.acks, r.delivery)
-		return nil
-	})
-}
-
 // Settled tells whether the message was acked or given back.
 func (r Received) Settled() bool { return r.settled.Load() }
 
@@ -52,6 +41,9 @@ func (r Received) Requeue() error {
 func (r Received) settle(how func() error) error {
 	if r.settled.Swap(true) {
 		return errSettledTwice // a second ack would close the channel
+	}
+	if r.of.whole {
+		r.of.cancel()
 	}
 	r.of.mu.RLock()
 	defer r.of.mu.RUnlock()
@@ -71,12 +63,10 @@ type consumer struct {
 	prefetch   int
 	deliveries <-chan amqp.Delivery
 	closed     chan *amqp.Error
+	whole      bool // it brings no message in place of an acked one
+	cancelOnce sync.Once
 	cancelled  chan string // holds the tag where the broker has ended the consumer
 	acks       atomic.Bool // something was acked or given back
-	atEnd      struct {
-		sync.Mutex
-		acks []amqp.Delivery // to be acked at the end; guarded by the mutex
-	}
 
 	mu   sync.RWMutex // held by acks, for reading: what is acked before over is set is safe
 	over bool         // nothing may be acked any more; guarded by mu
@@ -87,6 +77,58 @@ type consumer struct {
 // gone. Messages that are not acked by then go back to the queue, in order; all acks are safe by then,
 // unless the connection has ended (see Done).
 func (c *Client) Consume(ctx context.Context, queue string, prefetch int) (<-chan Received, error) {
+	k, err := c.consumer(ctx, queue, prefetch)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan Received)
+	return out, c.consume(func() {
+		defer close(out)
+		k.run(ctx, out, 0)
+		k.finish()
+	})
+}
+
+// Take takes at most n messages (1 to 65535) from a queue. The channel is closed after the last of them, and when Consume's
+// would be. An ack after that brings no other message. The queue has a consumer until the first ack. giveBack must be
+// called: it returns to the queue what is not acked, in order, and waits until all acks are safe.
+func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Received, giveBack func(), err error) {
+	k, err := c.consumer(ctx, queue, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	k.whole = true
+	out, over, finished := make(chan Received), make(chan struct{}), make(chan struct{})
+	err = c.consume(func() {
+		defer close(finished)
+		if !k.run(ctx, out, n) {
+			k.cancel()
+		}
+		close(out)
+		select {
+		case <-over:
+		case <-c.life.Done():
+		}
+		k.finish()
+	})
+	return out, func() {
+		close(over)
+		<-finished
+	}, err
+}
+
+// consume runs the work of a consumer, for whose end Close waits.
+func (c *Client) consume(work func()) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return ErrGone
+	}
+	c.consumers.Go(work)
+	return nil
+}
+
+func (c *Client) consumer(ctx context.Context, queue string, prefetch int) (*consumer, error) {
 	if err := checkName(queue); err != nil {
 		return nil, err
 	}
@@ -119,42 +161,32 @@ func (c *Client) Consume(ctx context.Context, queue string, prefetch int) (<-cha
 	if err != nil {
 		return nil, c.why(ctx, explainQueue(err, queue, fmt.Sprintf("read permission on queue %q, to consume from it", queue)))
 	}
-	out := make(chan Received)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing {
-		return nil, ErrGone
-	}
-	c.consumers.Go(func() {
-		defer close(out)
-		k.run(ctx, out)
-		k.finish()
-	})
-	return out, nil
+	return k, nil
 }
 
-// run hands deliveries over until the consumer ends.
-func (k *consumer) run(ctx context.Context, out chan<- Received) {
-	for {
+// run hands deliveries over until the consumer ends, at most so many (0: any number). It tells whether it was so many.
+func (k *consumer) run(ctx context.Context, out chan<- Received, most int) (all bool) {
+	for n := 0; n < most || most == 0; n++ {
 		select {
 		case d, ok := <-k.deliveries:
 			if !ok {
 				k.client.log.Warn("consumer ended", "queue", k.queue, "error", k.why())
-				return
+				return false
 			}
 			select {
 			case out <- k.received(d):
 			case <-ctx.Done():
-				return
+				return false
 			case <-k.client.life.Done():
-				return
+				return false
 			}
 		case <-ctx.Done():
-			return
+			return false
 		case <-k.client.life.Done():
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // why finds the reason of an end that nobody here asked for.
@@ -172,28 +204,32 @@ func (k *consumer) why() error {
 // process, and one that is still there when the channel closes is lost. What is not acked is given back
 // before that: RabbitMQ 4.3 counts what comes back from a closed channel as a failed delivery.
 func (k *consumer) finish() {
-	l := k.client.link
-	call := func(f func() error) bool { return !k.ch.IsClosed() && l.within(closeTimeout, f) == nil }
-	if call(func() error { return k.ch.Cancel(k.tag, false) }) {
-		for range k.deliveries { // with an answer to the cancel it ends; what comes goes back
-		}
-	}
+	k.cancel()
 	k.mu.Lock()
 	k.over = true
 	k.mu.Unlock()
-	for _, d := range k.atEnd.acks { // nobody adds to them any more
-		if !call(func() error { return d.Ack(false) }) { // multiple
-			break
-		}
-	}
-	if call(func() error { return k.ch.Nack(0, true, true) }) && // all of them: multiple, requeue
-		call(func() error { return k.ch.Qos(k.prefetch, 0, false) }) && k.acks.Load() {
+	if k.call(func() error { return k.ch.Nack(0, true, true) }) && // all of them: multiple, requeue
+		k.call(func() error { return k.ch.Qos(k.prefetch, 0, false) }) && k.acks.Load() {
 		select {
 		case <-time.After(settling):
 		case <-k.client.done:
 		}
 	}
-	call(k.ch.Close)
+	k.call(k.ch.Close)
+}
+
+// cancel ends the taking. What has come and was not handed over goes back with the rest.
+func (k *consumer) cancel() {
+	k.cancelOnce.Do(func() {
+		if k.call(func() error { return k.ch.Cancel(k.tag, false) }) {
+			for range k.deliveries { // with an answer to the cancel it ends
+			}
+		}
+	})
+}
+
+func (k *consumer) call(f func() error) bool {
+	return !k.ch.IsClosed() && k.client.link.within(closeTimeout, f) == nil
 }
 
 func (k *consumer) received(d amqp.Delivery) Received {

@@ -25,6 +25,7 @@ const (
 	headerTime    = headerPrefix + "time"
 	headerQueue   = headerPrefix + "queue"
 	headerCopy    = headerPrefix + "copy"            // tells this copy apart from others
+	headerLook    = headerPrefix + "look"            // which look has put it into the dead-letter queue anew
 	headerUser    = headerPrefix + "user-id"         // the user_id, which a broker takes from its owner only
 	headerReply   = headerPrefix + "reply-to"        // a reply_to that a broker would refuse
 	headerDropped = headerPrefix + "dropped-headers" // names of headers that had no place, or "*"

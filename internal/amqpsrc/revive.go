@@ -2,6 +2,7 @@ package amqpsrc
 
 import (
 	"cmp"
+	"crypto/rand"
 	"maps"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ type DeadLetter struct {
 	Queue  string    // where it came from; empty where nobody knows
 	Copy   string    // tells this dead letter apart from all others; empty where the broker put it there
 	Time   time.Time // when; zero where nobody knows
+	Look   string    // by which Anew put it there; empty for none
 	Looks  int       // how often a quorum queue has had it back; it drops it at its delivery limit, if it has one
 }
 
@@ -24,6 +26,7 @@ func (r Received) DeadLetter() DeadLetter {
 	own := func(key string) string { return clip(word(r.Headers[key]), maxError) }
 	d := DeadLetter{Reason: own(headerReason), Error: own(headerError), Host: own(headerHost), Queue: own(headerQueue), Copy: text(r.Headers[headerCopy])}
 	d.Time, _ = time.Parse(time.RFC3339, own(headerTime)) // zero where it is none
+	d.Look = text(r.Headers[headerLook])
 	d.Looks = count(r.Headers["x-delivery-count"])
 	if d.Reason == "" {
 		d.Reason = own("x-first-death-reason")
@@ -36,14 +39,16 @@ func (r Received) DeadLetter() DeadLetter {
 	return d
 }
 
-// Anew is the dead letter as it may be put into the same queue again, where the broker then counts its returns from
-// zero.
-func (r Received) Anew() Message {
+// Anew is the dead letter as it may be put into the same queue again, after which the broker counts its returns from
+// zero. It has a mark of its copy, by which it and the original are known as the same letter, and that of the look.
+func (r Received) Anew(look string) Message {
 	m := r.Message
-	m.Headers = make(map[string]any, len(r.Headers)+1)
+	m.Headers = make(map[string]any, len(r.Headers)+3)
 	maps.Copy(m.Headers, r.Headers)
 	delete(m.Headers, "x-delivery-count")
 	delete(m.Headers, "x-acquired-count")
+	m.Headers[headerLook] = look
+	m.Headers[headerCopy] = cmp.Or(text(r.Headers[headerCopy]), rand.Text())
 	if r.UserID != "" { // which a broker takes from its owner only
 		m.Headers[headerUser] = r.UserID
 	}

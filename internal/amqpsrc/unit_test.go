@@ -771,7 +771,7 @@ func FuzzHeaders(f *testing.F) {
 		values := []any{n, int32(n), int16(n), int8(n), byte(n), uint32(n), float64(n), s, []byte(s), []any{n, s}, amqp.Table{s: n}, nil, time.Unix(n, 0)}
 		v := values[int(kind)%len(values)]
 		h := amqp.Table{}
-		for _, k := range []string{headerAttempt, headerJob, headerCopy, headerReason, headerError, headerHost, headerTime, headerQueue, headerReply, headerUser, headerDropped, "x-death", "x-delivery-count", "x-first-death-reason"} {
+		for _, k := range []string{headerAttempt, headerJob, headerCopy, headerReason, headerError, headerHost, headerTime, headerQueue, headerReply, headerUser, headerDropped, headerLook, "x-death", "x-delivery-count", "x-first-death-reason"} {
 			h[k] = v
 		}
 		d := amqp.Delivery{Headers: h, ReplyTo: s}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+)
+
+// A look is one pass over the dead letters, lot by lot.
+//
+// A quorum queue counts how often each letter was returned, and drops a letter when that is more than the queue's delivery
+// limit, which the broker does not tell. So a letter that was never returned is held, and returned when the look ends.
+// A letter that was returned before is put into the queue anew, and acked when the copy is stored; so is each letter
+// after it, which keeps the order. Killed, a look returns one lot of such letters, some of them beside their copies.
+type look struct {
+	*morgue
+	client *amqpsrc.Client
+	hold   bool // no letter is put anew
+
+	id       string            // of this look: its copies have it
+	seen     map[identity]bool // the letters of which the queue has one that it will not drop
+	giveBack []func()          // for each lot that is held
+	begun    bool              // letters are put anew
+	failed   bool              // no letter can be put anew
+	unsent   []string          // IDs of letters that could not be
+	why      error             // of the first of them
+}
+
+const (
+	// A look takes so many letters first, twice as many each next time, and at most lotSize of those that are put anew. Those that
+	// are held are taken up to mostLot at a time, for each lot has its own channel.
+	firstLot = 16
+	lotSize  = 256
+	mostLot  = 65535
+
+	// renewBytes is how much of letters is put anew before what is stored is acked.
+	renewBytes = 16 << 20
+
+	// renewTime is how long the broker may take to store them.
+	renewTime = 30 * time.Second
+)
+
+var errNotInTime = fmt.Errorf("not stored within %v", renewTime)
+
+// errRound ends a look that has come to its own copies.
+var errRound = errors.New("all letters have been looked at")
+
+func (m *morgue) look(client *amqpsrc.Client) *look {
+	return &look{morgue: m, client: client, id: rand.Text(), seen: make(map[identity]bool)}
+}
+
+// identity tells a letter from all others, except from its own copies.
+type identity [sha256.Size]byte
+
+// identityOf is zero if r has no mark, by which a copy of it could be known.
+func identityOf(r amqpsrc.Received) (id identity) {
+	if mark := r.DeadLetter().Copy; mark != "" {
+		h := sha256.New()
+		fmt.Fprintf(h, "%q %q ", mark, r.ID) // a publisher can claim another letter's mark
+		h.Write(r.Body)
+		h.Sum(id[:0])
+	}
+	return id
+}
+
+// over has do work on n letters, in order. A letter that do does not ack stays in the queue. A signal ends the look
+// between two lots: in the middle of one it would return letters. end must be called.
+func (l *look) over(ctx context.Context, n int, do func(lot []amqpsrc.Received) error) error {
+	// The first lots are small: what a killed look has returned is in them, and may be at its limit.
+	for size := firstLot; n > 0; {
+		lot := min(n, size)
+		took, err := l.lot(ctx, lot, do)
+		if err = cmp.Or(err, causeOr(ctx, nil)); err != nil || took < lot {
+			return err
+		}
+		n -= lot
+		if size = min(2*lot, mostLot); l.begun && !l.failed {
+			size = min(size, lotSize)
+		}
+	}
+	return nil
+}
+
+func (l *look) lot(ctx context.Context, n int, do func([]amqpsrc.Received) error) (took int, err error) {
+	taking, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	in, giveBack, err := l.client.Take(taking, l.from, n)
+	if err != nil {
+		return 0, err
+	}
+	var all, lot, doubled []amqpsrc.Received
+	err = l.each(taking, l.client, in, n, func(r amqpsrc.Received) error {
+		d := r.DeadLetter()
+		if d.Look == l.id {
+			return errRound
+		}
+		l.begun = l.begun || d.Looks > 0 && !l.hold
+		all = append(all, r)
+		if id := identityOf(r); l.seen[id] {
+			doubled = append(doubled, r)
+		} else {
+			lot = append(lot, r)
+			l.seen[id] = id != identity{}
+		}
+		return nil
+	})
+	if errors.Is(err, errRound) {
+		err = nil
+	}
+	stop()
+	for range in { // if fewer than n came, a copy would come, too
+	}
+	err = cmp.Or(do(lot), err)
+	if l.begun {
+		l.renew(ctx, lot)
+	}
+	for _, r := range lot {
+		if l.begun && !r.Settled() {
+			delete(l.seen, identityOf(r))
+		}
+	}
+	for _, r := range doubled {
+		if l.seen[identityOf(r)] {
+			r.Ack() // if it fails the letter stays doubled
+		}
+	}
+	switch {
+	case !slices.ContainsFunc(all, func(r amqpsrc.Received) bool { return !r.Settled() }):
+		go giveBack() // Close waits for it
+	default:
+		l.giveBack = append(l.giveBack, giveBack)
+	}
+	return len(all), err
+}
+
+// end returns the letters that are held, in order.
+func (l *look) end() {
+	for _, giveBack := range l.giveBack {
+		giveBack()
+	}
+	l.giveBack = nil
+	if len(l.unsent) > 0 {
+		fmt.Fprintf(l.process.stderr, "docker-dispatch: warning: dead letters could not be put into %s anew: %s: %s; the broker counts each look at them, "+
+			"and drops a message at the queue's delivery limit (20 since RabbitMQ 4.0, where nothing else is set): set that to -1 by a policy\n",
+			plainLine(l.from), l.unsentIDs(), plainLine(l.why.Error()))
+		l.unsent = nil
+	}
+}
+
+// renew puts letters into the queue anew. A letter whose copy is not stored for sure stays as it is.
+func (l *look) renew(ctx context.Context, letters []amqpsrc.Received) {
+	letters = slices.DeleteFunc(slices.Clone(letters), amqpsrc.Received.Settled)
+	for len(letters) > 0 && !l.failed {
+		n := 0
+		for bytes := 0; n < len(letters) && bytes < renewBytes; n++ {
+			bytes += len(letters[n].Body)
+		}
+		l.store(ctx, letters[:n])
+		letters = letters[n:]
+	}
+}
+
+func (l *look) store(ctx context.Context, letters []amqpsrc.Received) {
+	// A signal does not end it: what is sent already is to be known.
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), renewTime, errNotInTime)
+	defer cancel()
+	type copied struct {
+		amqpsrc.Received
+		confirmed func(context.Context) error
+	}
+	var copies []copied
+	for _, r := range letters {
+		confirmed, err := l.client.Send(ctx, l.from, r.Anew(l.id))
+		if err == nil {
+			copies = append(copies, copied{r, confirmed})
+		} else if l.missed(r, causeOr(ctx, err)); l.failed {
+			break
+		}
+	}
+	for _, c := range copies {
+		err := c.confirmed(ctx)
+		if err == nil {
+			err = c.Ack()
+		}
+		if err != nil {
+			l.missed(c.Received, causeOr(ctx, err))
+		}
+	}
+}
+
+// missed notes a letter that is not in the queue anew. If the others fare no better, no further letter is sent.
+func (l *look) missed(r amqpsrc.Received, err error) {
+	if len(l.unsent) == 0 {
+		l.why = err
+	}
+	l.unsent = append(l.unsent, plainLine(idOf(r)))
+	for _, all := range []error{amqpsrc.ErrGone, amqpsrc.ErrUnknown, amqpsrc.ErrForbidden, amqpsrc.ErrNoQueue, errNotInTime, cmd.ErrDeliveryLost} {
+		l.failed = l.failed || errors.Is(err, all)
+	}
+}
+
+// unsentIDs names the first few letters that were missed.
+func (l *look) unsentIDs() string {
+	const most = 5
+	if n := len(l.unsent); n > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(l.unsent[:most], ", "), n-most)
+	}
+	return strings.Join(l.unsent, ", ")
+}
