@@ -45,6 +45,7 @@ type runBroker interface {
 	Publish(ctx context.Context, queue string, m amqpsrc.Message) error
 	DeclareReplies(ctx context.Context, queue string, expires time.Duration) error
 	Consume(ctx context.Context, queue string, prefetch int) (<-chan amqpsrc.Received, error)
+	Ready(ctx context.Context, queue string) (n, consumers int, err error)
 	DeleteQueue(ctx context.Context, queue string) error
 	Heartbeat() time.Duration
 	Close(ctx context.Context) error
@@ -201,9 +202,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 		case <-time.After(leaving):
 		}
 		c.waits.end()
-		if c.state() != unsent || code == exitRefused {
-			c.say("%s; %s", why, c.fate())
-		}
+		c.say("%s; %s", why, c.fate())
 		return code
 	}
 	var signalled time.Time
@@ -227,8 +226,12 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 				unstored = time.After(confirming)
 			}
 		case <-unstored:
-			if c.state() == onItsWay { // there is no job yet that could be told to stop
+			switch c.state() {
+			case onItsWay: // there is no job yet that could be told to stop
 				return leave(code, "left")
+			case stored, stopOnItsWay:
+				c.waits.end()
+				c.say("waiting for the broker to take the stop of the job %s; another signal leaves the job alone", c.job)
 			}
 		case <-timeout:
 			return leave(exitRefused, fmt.Sprintf("no result within %v", c.timeout))
@@ -249,7 +252,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 	}
 }
 
-// confirming is how long a run that is told to stop waits for the broker to store its message.
+// confirming is how long a run that is told to stop waits, without a word, for the broker to store what is sent.
 const confirming = time.Second
 
 // leaving is how long the end of a run may take that is not waited for.

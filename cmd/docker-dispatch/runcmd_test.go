@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
@@ -458,7 +459,7 @@ func TestRunLeaves(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.Process.Signal(os.Interrupt)
-		o.expect("", "", 130)
+		o.expect("", "docker-dispatch: left; nothing was sent\n", 130)
 	})
 }
 
@@ -553,8 +554,10 @@ type mute struct {
 }
 
 func (m mute) DeclareReplies(context.Context, string, time.Duration) error { return nil }
-func (m mute) Consume(context.Context, string, int) (<-chan amqpsrc.Received, error) {
-	return make(chan amqpsrc.Received), nil
+func (m mute) Consume(ctx context.Context, _ string, _ int) (<-chan amqpsrc.Received, error) {
+	in := make(chan amqpsrc.Received)
+	context.AfterFunc(ctx, func() { close(in) })
+	return in, nil
 }
 func (m mute) Publish(ctx context.Context, queue string, _ amqpsrc.Message) error {
 	m.asked <- struct{}{}
@@ -565,8 +568,11 @@ func (m mute) Publish(ctx context.Context, queue string, _ amqpsrc.Message) erro
 	return ctx.Err()
 }
 func (m mute) DeleteQueue(context.Context, string) error { return nil }
-func (m mute) Heartbeat() time.Duration                  { return 10 * time.Second }
-func (m mute) Close(context.Context) error               { return nil }
+func (m mute) Ready(context.Context, string) (n, consumers int, err error) {
+	return 0, 0, nil
+}
+func (m mute) Heartbeat() time.Duration    { return 10 * time.Second }
+func (m mute) Close(context.Context) error { return nil }
 
 // TestRunLeavesWhatIsNotStored: nobody is told that a job goes on, or not, that the broker may not have.
 func TestRunLeavesWhatIsNotStored(t *testing.T) {
@@ -594,6 +600,52 @@ func TestRunLeavesWhatIsNotStored(t *testing.T) {
 		if want := "docker-dispatch: left; the job " + c.job + " may go on: the broker has not said that it has " + what + "\n"; code != 130 || errs.String() != want || out.Len() > 0 {
 			t.Errorf("exit %d, stdout %q, stderr %q, want %q", code, out.String(), errs.String(), want)
 		}
+	}
+}
+
+// TestRunTellsWhatItWaitsFor: after a signal a run whose broker stands still says what it waits for, and one that has sent nothing
+// says that.
+func TestRunTellsWhatItWaitsFor(t *testing.T) {
+	stopping := func(ctx context.Context, m mute) (runBroker, error) { return m, nil }
+	connecting := func(ctx context.Context, m mute) (runBroker, error) {
+		m.asked <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	for _, tt := range []struct {
+		name    string
+		connect func(context.Context, mute) (runBroker, error)
+		signals int
+		want    string
+	}{
+		{"the stop", stopping, 2, "docker-dispatch: waiting for the broker to take the stop of the job JOB; another signal leaves the job alone\n" +
+			"docker-dispatch: left; the job JOB may go on: the broker has not said that it has the stop\n"},
+		{"a connection", connecting, 1, "docker-dispatch: left; nothing was sent\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var errs bytes.Buffer
+				line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				m := mute{"q.control", make(chan struct{}, 2)}
+				c := &runClient{line: line, queue: "q", control: "q.control", stderr: &errs, stop: make(chan struct{}), maxMessage: 1000, job: "JOB",
+					connect: func(ctx context.Context) (runBroker, error) { return tt.connect(ctx, m) }}
+				signals := make(chan os.Signal)
+				go func() {
+					<-m.asked
+					for range tt.signals {
+						signals <- os.Interrupt
+						time.Sleep(2 * confirming)
+					}
+				}()
+				if code := c.run(signals); code != 130 || errs.String() != tt.want {
+					t.Errorf("exit %d, stderr %q, want %q", code, errs.String(), tt.want)
+				}
+				time.Sleep(2 * confirming)
+			})
+		})
 	}
 }
 

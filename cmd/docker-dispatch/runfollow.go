@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
@@ -41,6 +42,7 @@ type runClient struct {
 	// hold answers for that, which come after later ones. Zero: there was none.
 	noticed time.Time
 
+	heard    atomic.Bool   // an answer has come: a daemon has the message
 	declared bool          // the queue of the answers
 	stop     chan struct{} // closed when the job is to be stopped
 	told     bool          // the daemon's queue has the command, or cannot have it
@@ -58,6 +60,7 @@ const (
 	stored
 	stopOnItsWay
 	stopSent
+	stopRefused
 )
 
 const (
@@ -68,6 +71,8 @@ const (
 	onTheWay = 64
 	// heartbeatsMissed is after how many heartbeats a broker has given up a connection that is dead.
 	heartbeatsMissed = 3
+	// lookAfter is after how long without an answer the broker is asked if the queue of the message still exists.
+	lookAfter = time.Minute
 	// partingTime bounds the calls behind the end.
 	partingTime = 5 * time.Second
 )
@@ -218,7 +223,9 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 	if c.told {
 		stop = nil
 	}
-	telling := make(chan error, 1)
+	telling, looked := make(chan error, 1), make(chan error, 1)
+	look := time.NewTimer(lookAfter)
+	defer look.Stop()
 	for {
 		select {
 		case t := <-taken:
@@ -234,6 +241,19 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 			if c.hasTold(err) != nil {
 				end() // another connection's answers are taken behind those of this one
 			}
+		case <-look.C:
+			if !c.heard.Load() {
+				go func() {
+					_, _, err := broker.Ready(ctx, c.queue)
+					looked <- err
+				}()
+			}
+		case err := <-looked:
+			if errors.Is(err, amqpsrc.ErrNoQueue) && !c.heard.Load() {
+				return nil, usageError(fmt.Sprintf("queue %q is gone, and the message of the job %s with it, unless a daemon had taken that", c.queue, c.job),
+					"no daemon has answered: if none runs the job, run it again when a daemon has made the queue anew (--declare quorum)")
+			}
+			look.Reset(lookAfter)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -262,6 +282,7 @@ func (c *runClient) takeAll(answers <-chan amqpsrc.Received, noticed time.Time) 
 			if !ok {
 				return taking{nil, errLine}
 			}
+			c.heard.Store(true)
 			e, _ := cmd.DecodeEvent(m.Body) // what is no event is not a daemon's, and says nothing
 			early = append(early, waiting{m, e})
 		case <-timer.C:
@@ -322,7 +343,7 @@ func (c *runClient) hasTold(err error) error {
 		return err
 	}
 	c.told = true
-	c.have(stored)
+	c.have(stopRefused)
 	c.waits.end()
 	c.say("the job cannot be stopped from here: queue %q: %v; a second signal leaves it", c.control, err)
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,6 +96,57 @@ func TestRunAwaitsWhatTheBrokerHolds(t *testing.T) {
 				code := c.run(nil)
 				took := time.Since(began)
 				if code != tt.code || stdout.String() != tt.stdout || stderr.String() != tt.stderr || took < tt.least || took > tt.most {
+					t.Errorf("exit %d after %v, stdout %q, stderr %q", code, took, stdout.String(), stderr.String())
+				}
+			})
+		})
+	}
+}
+
+// losingBroker is a holdingBroker whose queue of messages is gone after a time.
+type losingBroker struct {
+	holdingBroker
+	at time.Time
+}
+
+func (b losingBroker) Ready(_ context.Context, queue string) (n, consumers int, err error) {
+	if time.Now().Before(b.at) || queue != "q" {
+		return 0, 0, nil
+	}
+	return 0, 0, amqpsrc.ErrNoQueue
+}
+
+// TestRunQueueDeleted: a run whose queue is deleted before a daemon has answered ends; one that has had an answer goes on.
+func TestRunQueueDeleted(t *testing.T) {
+	const job = "0123456789abcdef0123456789abcdef"
+	const lost = "docker-dispatch: error: queue \"q\" is gone, and the message of the job " + job + " with it, unless a daemon had taken that\nhint: no daemon has answered: "
+	for _, tt := range []struct {
+		name    string
+		answers []heldAnswer
+		stderr  string
+		code    int
+		took    time.Duration
+	}{
+		{"no answer", nil, lost, exitRefused, 4 * time.Minute},
+		{"an answer before", []heldAnswer{
+			{30 * time.Second, cmd.Started{Job: job}},
+			{time.Hour, cmd.Result{Job: job, Status: cmd.Succeeded, ExitCode: new(0)}},
+		}, "", 0, time.Hour + 30*time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var stdout, stderr bytes.Buffer
+				line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				b := losingBroker{holdingBroker{answers: tt.answers}, began.Add(200 * time.Second)}
+				c := &runClient{line: line, queue: "q", stdout: &stdout, stderr: &stderr, stop: make(chan struct{}), maxMessage: 1000, timeout: 2 * time.Hour,
+					connect: func(context.Context) (runBroker, error) { return b, nil }}
+				c.job = job
+				code := c.run(nil)
+				if took := time.Since(began); code != tt.code || !strings.HasPrefix(stderr.String(), tt.stderr) || tt.stderr == "" && stderr.Len() > 0 || took != tt.took {
 					t.Errorf("exit %d after %v, stdout %q, stderr %q", code, took, stdout.String(), stderr.String())
 				}
 			})
