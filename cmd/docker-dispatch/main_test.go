@@ -85,6 +85,9 @@ func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	const list = "docker-dispatch -h lists the options"
 	const bare = "the commands are run, send, check, dead and help; the address of a host with such a name is tcp://"
+	noQueue := func(option string) string {
+		return option + ": what is sent there goes to nobody; it is no queue, but a reply_to by which a client gets answers"
+	}
 	const explain = "docker-dispatch -h explains the options"
 	const amqpHint = "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin"
 	const dockerHint = "a Docker address is ip:port, the path of a socket, or tcp://, unix://, http:// or https://"
@@ -96,6 +99,10 @@ func TestUsageErrors(t *testing.T) {
 		{"--nosuch", "unknown option --nosuch", list},
 		{"-q", "option -q needs a value", list},
 		{"-q x -c many", `invalid value "many" for option -c: expected a whole number`, list},
+		{"-q x --results amq.rabbitmq.reply-to", noQueue("--results amq.rabbitmq.reply-to"), "name a queue"},
+		{"-q x --control amq.rabbitmq.reply-to.a", noQueue("--control amq.rabbitmq.reply-to.a"), "name a queue"},
+		{"-q x --dead-letter amq.rabbitmq.reply-to", noQueue("--dead-letter amq.rabbitmq.reply-to"), "name a queue"},
+		{"-q amq.rabbitmq.reply-to", noQueue("--queue amq.rabbitmq.reply-to"), "name a queue"},
 		{"-q x --sweep-after -1s", "--sweep-after -1s: it cannot be negative", "0s sweeps nothing"},
 		{"-q x --sweep-after 1", `invalid value "1" for option --sweep-after: expected a time such as 10s or 1h30m`, list},
 		{"-q x --drain 10", `invalid value "10" for option --drain: expected a time such as 10s or 1h30m`, list},

@@ -219,6 +219,11 @@ func (s *settings) validate() error {
 	case s.maxMessage < 1:
 		return usageError("--max-message must be at least 1 byte", "leave it out for 1m")
 	}
+	for _, o := range []struct{ option, value string }{{"--queue", s.queue}, {"--dead-letter", s.deadLetter}, {"--control", s.control}, {"--results", s.results}} {
+		if strings.HasPrefix(o.value, "amq.rabbitmq.reply-to") {
+			return usageError(fmt.Sprintf("%s %s: what is sent there goes to nobody; it is no queue, but a reply_to by which a client gets answers", o.option, o.value), "name a queue")
+		}
+	}
 	if s.deadLetter != "" && s.deadLetter == s.queue && s.amqpURL != "-" {
 		return usageError(fmt.Sprintf("--dead-letter %s is the queue itself; what cannot be carried out would go round for ever", s.queue), "name another queue, or none")
 	}
