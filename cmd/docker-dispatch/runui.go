@@ -73,8 +73,11 @@ func (c *runClient) unreachable(err error) error {
 	if c.hasHint(err) {
 		return err
 	}
-	return usageError(fmt.Sprintf("the broker %s cannot be reached: %v", amqpsrc.Redact(c.url), err),
-		"--amqp or $AMQP_URL names the broker, amqp://user:password@host:5672/vhost")
+	hint := "--amqp or $AMQP_URL names the broker, amqp://user:password@host:5672/vhost"
+	if tlsFault(err) {
+		hint = brokerTLSHint
+	}
+	return usageError(fmt.Sprintf("the broker %s cannot be reached: %v", amqpsrc.Redact(c.url), err), hint)
 }
 
 // fault prints an error as docker run does, and returns the exit code.

@@ -135,6 +135,8 @@ func (b *broker) explain(err error) error {
 		return &hinted{err.Error(), "give the user what it needs: write on amq.default to send, read on a queue to take from it (rabbitmqctl set_permissions)", exitFailed}
 	case errors.Is(err, amqpsrc.ErrLogin), errors.Is(err, amqpsrc.ErrVhost):
 		return err
+	case tlsFault(err):
+		return usageError(err.Error(), brokerTLSHint)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &hinted{err.Error(), "is the broker running there? --amqp or AMQP_URL gives its address", exitFailed}
 	}

@@ -63,6 +63,9 @@ func tlsFault(err error) bool {
 	return ok && op.Op == "remote error" // an alert of the other side
 }
 
+// brokerTLSHint is what to do about a TLS fault of the broker.
+const brokerTLSHint = "?cacertfile=FILE in the broker's address names the CA that signed the broker's certificate, which must be for the host in the address; certfile= and keyfile= are what the broker is shown"
+
 // fail prints an error and its hint, and returns the exit code.
 func fail(stderr io.Writer, err error) int {
 	if errors.Is(err, errSomeFailed) {
