@@ -612,7 +612,8 @@ func TestBrokerTLSHint(t *testing.T) {
 	defer unknown.Close()
 	url := "amqps://" + unknown.Listener.Addr().String()
 	const want = "hint: ?cacertfile=FILE in the broker's address names the CA that signed the broker's certificate"
-	for _, args := range [][]string{{"send", "-q", "a"}, {"run", "-q", "a", "--amqp", url, "busybox"}} {
+	l := newLab(t)
+	for _, args := range [][]string{{"send", "-q", "a"}, {"run", "-q", "a", "--amqp", url, "busybox"}, {"-q", "a", l.dockerHost, url}} {
 		stdin := `{"Dockercmd": "pull", "Image": "a"}`
 		_, stderr, code := call(stdin, []string{"AMQP_URL=" + url}, args...)
 		if code == 0 || !strings.Contains(stderr, want) {

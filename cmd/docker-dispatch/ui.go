@@ -35,6 +35,7 @@ var hints = []struct {
 	{amqpsrc.ErrVhost, "check the virtual host behind the last / of the broker's address, and the user's permissions on it"},
 	{amqpsrc.ErrChannels, "raise channel_max in the broker's configuration; it is 2047 unless set"},
 	{amqpsrc.ErrNotAMQP, "check host and port of the broker's address; brokers take AMQP on port 5672, with TLS on 5671"},
+	{amqpsrc.ErrCertificate, brokerTLSHint},
 	{amqpsrc.ErrStream, "name a quorum or a classic queue: a consumer's ack takes nothing out of a stream, and the broker deletes its messages by age or size"},
 	{amqpsrc.ErrNoControl, "create that queue, or let the user configure and read it; --control NAME names another, --control none does without"},
 	{amqpsrc.ErrNoResults, "create the queue that --results names, or let --declare quorum or --declare classic do it"},
