@@ -768,8 +768,8 @@ func TestQueueDeleted(t *testing.T) {
 			eventually(t, "session over", j.Lost)
 			lost(t, j, cmd.Ack)
 			r.log.wait(t, "no such queue")
-			missing, ok := j.Awaited()
-			if !ok {
+			since, missing := j.Awaited()
+			if since.IsZero() || !missing {
 				t.Error("a message of a queue that is missing is waited for")
 			}
 			if err := j.Reply(t.Context(), cmd.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
@@ -780,8 +780,8 @@ func TestQueueDeleted(t *testing.T) {
 				t.Errorf("reply and dead letter for a message that is gone: %v", err)
 			}
 			lost(t, j, cmd.Ack)
-			if at, ok := j.Awaited(); !ok || at != missing {
-				t.Errorf("missing since %v, and then since %v", missing, at)
+			if at, missing := j.Awaited(); !missing || at != since {
+				t.Errorf("missing since %v, and then since %v", since, at)
 			}
 			p.declare(q, kind)
 			p.fill(q, 2, 2)
@@ -790,11 +790,11 @@ func TestQueueDeleted(t *testing.T) {
 				t.Errorf("the missing queue is logged %d times\n%s", n, r.log)
 			}
 			r.log.wait(t, "is back")
-			if at, ok := j.Awaited(); !ok || !at.After(missing) {
-				t.Errorf("missing since %v, consumed since %v", missing, at)
+			if at, missing := j.Awaited(); missing || !at.After(since) {
+				t.Errorf("missing since %v, consumed since %v", since, at)
 			}
 			r.gate.Set(false)
-			eventually(t, "nothing is consumed", func() bool { _, ok := j.Awaited(); return !ok })
+			eventually(t, "nothing is consumed", func() bool { at, _ := j.Awaited(); return at.IsZero() })
 		})
 	}
 }
