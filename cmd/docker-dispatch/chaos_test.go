@@ -74,6 +74,7 @@ func (p chaosPlan) command(seed uint64, queue string) string {
 
 // TestChaos has jobs done while all that can fail fails, and counts what has become of them.
 func TestChaos(t *testing.T) {
+	disturbs(t)
 	p := chaosSettings(t)
 	if os.Getenv("DISPATCH_TEST_SERVICES") == "" || os.Getenv("DISPATCH_TEST_RABBITMQCTL") == "" {
 		need(t, "DISPATCH_TEST_SERVICES and DISPATCH_TEST_RABBITMQCTL")

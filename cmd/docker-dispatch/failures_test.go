@@ -94,6 +94,7 @@ func TestUpgrade(t *testing.T) {
 
 // TestAckTimeout has the broker take the message of a running job back, again and again.
 func TestAckTimeout(t *testing.T) {
+	disturbs(t)
 	broker := newLab(t)
 	timeout := func(ms string) {
 		broker.rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, "+ms+").")

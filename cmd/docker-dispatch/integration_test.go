@@ -301,8 +301,8 @@ func TestOutput(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	name := fmt.Sprintf("output-%d", os.Getpid())
-	script := `printf 'a\000b\377\n'; head -c 10000000 /dev/zero | tr '\0' x; echo; echo oops >&2; printf 'no newline'`
-	want := "a\x00b\xff\n" + strings.Repeat("x", 10000000) + "\nno newline"
+	script := `printf 'a\000b\377\n'; head -c 2000000 /dev/zero | tr '\0' x; echo; echo oops >&2; printf 'no newline'`
+	want := "a\x00b\xff\n" + strings.Repeat("x", 2000000) + "\nno newline"
 
 	p := l.start()
 	l.publish(message{"", runMessage(name, script)})

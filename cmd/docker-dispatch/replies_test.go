@@ -268,8 +268,8 @@ func TestStreamReconnects(t *testing.T) {
 	proxy, through := l.proxied(t)
 	p := l.start("-v", "="+l.dockerHost, "="+through)
 	c := newCaller(l, false)
-	const size = 20 << 20
-	c.call("cut", "", streamed(fmt.Sprintf("yes 0123456789abcde | head -c %d; echo end >&2", size)))
+	const size = 5 << 20
+	c.call("cut", "", streamed(fmt.Sprintf("for i in 1 2 3 4 5; do yes 0123456789abcde | head -c %d; sleep 0.3; done; echo end >&2", size/5)))
 	cuts := 0
 	stdout, stderr, _, r := c.stream(func(n int) {
 		if cuts < 4 && n > (cuts+1)*size/5 {

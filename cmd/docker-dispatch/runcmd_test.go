@@ -652,6 +652,7 @@ func TestRunTellsWhatItWaitsFor(t *testing.T) {
 // TestRunDuringAlarm: a broker that is short of memory is said to be, and the first signal ends a run whose message it has
 // not stored.
 func TestRunDuringAlarm(t *testing.T) {
+	disturbs(t)
 	l := newLab(t)
 	l.rabbitmqctl("set_vm_memory_high_watermark", "0.00001")
 	t.Cleanup(func() { l.rabbitmqctl("set_vm_memory_high_watermark", "0.4") })

@@ -31,7 +31,7 @@ var commandRows = []commandRow{
 	{args: []string{"--rm", "busybox"}},
 	{args: []string{"--rm", "busybox", "sh", "-c", allBytes}},
 	{args: []string{"--rm", "busybox", "cat", "/bin/busybox"}},
-	{args: []string{"--rm", "busybox", "sh", "-c", "yes $(seq 100) | head -c 52428800"}},
+	{args: []string{"--rm", "busybox", "sh", "-c", "yes $(seq 100) | head -c 5242880"}},
 	{args: []string{"--rm", "busybox", "printf", "no newline"}},
 	{args: []string{"--rm", "busybox", "sh", "-c", "echo only err >&2"}},
 	{args: []string{"--rm", "busybox", "sh", "-c", "echo out; echo err >&2; printf more; printf e >&2; exit 7"}},
@@ -200,7 +200,7 @@ func TestRunIsDockerRun(t *testing.T) {
 // slowly are commands that write for some seconds.
 var slowly = []commandRow{
 	{args: []string{"--rm", "busybox", "sh", "-c", "for i in $(seq 40); do echo out $i; echo err $i >&2; sleep 0.1; done; printf end; exit 7"}},
-	{args: []string{"--rm", "busybox", "sh", "-c", "for i in $(seq 10); do yes $i $(seq 100) | head -c 5242880; sleep 0.3; done"}},
+	{args: []string{"--rm", "busybox", "sh", "-c", "for i in $(seq 10); do yes $i $(seq 100) | head -c 524288; sleep 0.3; done"}},
 	{args: []string{"--rm", "--log-driver", "local", "busybox", "sh", "-c", "for n in $(seq 20); do " + allBytes + "; sleep 0.1; done"}},
 	{args: []string{"--rm", "-i", "--log-driver", "local", "busybox", "sh", "-c", "read a; echo $a; sleep 1; cat; sleep 2; cat; echo end >&2"}, stdin: "first\nsecond\n\xff"},
 	{args: []string{"--rm", "--init", "busybox", "sh", "-c", "for i in $(seq 20); do echo $i; sleep 0.1; done; kill -9 $$"}},

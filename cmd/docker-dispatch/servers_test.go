@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -234,9 +233,18 @@ func (l *lab) eventually(what string, ok func() bool) {
 	}
 }
 
+// disturbs says that the test disturbs those that use the same servers. It is then to be named in scripts/test.
+func disturbs(t *testing.T) {
+	t.Helper()
+	if os.Getenv("DISPATCH_TEST_SHARED") != "" {
+		t.Fatal("this test disturbs others: it belongs to those that scripts/test runs on servers of their own")
+	}
+}
+
 // server has scripts/services start, end or kill a server.
 func (l *lab) server(args ...string) {
 	l.t.Helper()
+	disturbs(l.t)
 	script := os.Getenv("DISPATCH_TEST_SERVICES")
 	if script == "" {
 		need(l.t, "DISPATCH_TEST_SERVICES")
@@ -293,8 +301,8 @@ type process struct {
 	piped  sync.WaitGroup // the readers of its output
 
 	mu     sync.Mutex
-	stdout bytes.Buffer
-	stderr bytes.Buffer
+	stdout strings.Builder
+	stderr strings.Builder
 	grown  chan struct{} // closed when either has grown
 }
 
@@ -345,7 +353,7 @@ func (l *lab) startCommand(c *exec.Cmd, args ...string) *process {
 	return p
 }
 
-func (p *process) pipe(open func() (io.ReadCloser, error), to *bytes.Buffer) {
+func (p *process) pipe(open func() (io.ReadCloser, error), to *strings.Builder) {
 	r, err := open()
 	if err != nil {
 		p.l.t.Fatal(err)
