@@ -289,3 +289,133 @@ func (p *pullTimes) PullImage(ctx context.Context, ref string, o dockerapi.PullO
 	p.at = append(p.at, time.Now())
 	return p.Docker.PullImage(ctx, ref, o, progress)
 }
+
+// TestCutsBeforeStart: calls that were not answered before the start do not count against the container that runs.
+func TestCutsBeforeStart(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.docker.before["start"] = slices.Repeat([]error{errCut}, maxRetries)
+		d := b.send("m", "id", false, wait)
+		for range 100 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if b.docker.named(t, "web").runs() {
+				break
+			}
+		}
+		c := b.docker.named(t, "web")
+		time.Sleep(5 * time.Second)
+		b.docker.die()
+		time.Sleep(time.Second)
+		b.docker.revive()
+		time.Sleep(time.Minute)
+		d.unsettled()
+		c.exit(0)
+	})
+}
+
+// TestFlapping: an engine that comes and goes does not end a run whose container goes on.
+func TestFlapping(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		d := b.send("m", "id", false, wait)
+		c := b.docker.named(t, "web")
+		time.Sleep(24 * time.Hour)
+		for range maxRetries + 2 {
+			b.docker.die()
+			time.Sleep(5 * time.Second)
+			b.docker.revive()
+			time.Sleep(45 * time.Second)
+		}
+		d.unsettled()
+		c.exit(0)
+		time.Sleep(time.Minute)
+	})
+}
+
+// attachEnds is an engine whose attach ends at once.
+type attachEnds struct{ Docker }
+
+func (attachEnds) AttachContainer(context.Context, string, dockerapi.AttachOptions) (func() error, error) {
+	return func() error { return nil }, nil
+}
+
+// TestClosedOutput: a container that closed its output, and has no log to read, is not given up for an engine that restarts now and then.
+func TestClosedOutput(t *testing.T) {
+	onBench(t, func(c *Config) { c.Docker = attachEnds{c.Docker} }, func(b *bench) {
+		b.docker.unreadable = true
+		d := b.send("m", "id", false, wait)
+		c := b.docker.named(t, "web")
+		for range maxRetries + 2 {
+			time.Sleep(time.Hour)
+			b.docker.die()
+			time.Sleep(5 * time.Second)
+			b.docker.revive()
+			time.Sleep(time.Minute)
+			b.mu.Lock()
+			n := len(d.verdicts)
+			b.mu.Unlock()
+			if n > 0 {
+				break
+			}
+		}
+		d.unsettled()
+		c.exit(0)
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestCutCreateOfAnother: a container that an earlier process may have started is not started again because a create of ours was cut.
+func TestCutCreateOfAnother(t *testing.T) {
+	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT"]}}`
+	for _, cut := range []bool{false, true} {
+		onBench(t, nil, func(b *bench) {
+			i := identify(Job{Queue: "q", Body: []byte(body)})
+			c := b.leave("web", "created", i.labels(false))
+			c.born = -1 // the engine was killed since, perhaps amid the start
+			if cut {
+				b.docker.before["create"] = []error{errCut}
+			}
+			b.send("m", "", true, body)
+			time.Sleep(time.Minute)
+			if slices.Contains(b.docker.did(), "start") {
+				t.Errorf("cut %v: started, though it may have run", cut)
+			}
+		})
+	}
+}
+
+// TestRemovalOfAttemptInProgress: the removal of another attempt's container by somebody else is waited for.
+func TestRemovalOfAttemptInProgress(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["false"],"Options":{"Name":"web","Attach":["STDOUT"],"Retry":{"Max":2,"Delay":"1s"}}}`
+		b.attempt = 1
+		b.send("one", "id", false, body)
+		b.docker.mu.Lock()
+		b.docker.before["remove"] = slices.Repeat([]error{dockerapi.ErrRemovalInProgress}, 5000) // by somebody else's docker rm, of large volumes
+		for _, c := range b.docker.byID {
+			c.State.Status = "removing"
+		}
+		b.docker.mu.Unlock()
+		b.attempt = 2
+		began := time.Now()
+		b.send("two", "id", false, body)
+		b.docker.mu.Lock()
+		n := 5000 - len(b.docker.before["remove"])
+		b.docker.mu.Unlock()
+		if n > 20 {
+			t.Errorf("asked %d times for the removal within %v", n, time.Since(began))
+		}
+	})
+}
+
+// TestUnstartedThatRuns: a container whose start was not answered is not removed if it runs.
+func TestUnstartedThatRuns(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.docker.after["start"] = []error{errCut}
+		b.docker.before["inspect"] = slices.Repeat([]error{errCut}, maxRetries+1)
+		b.send("m", "id", false, wait)
+		time.Sleep(time.Hour)
+		if b.docker.count() == 0 {
+			t.Errorf("a running container was removed")
+		}
+	})
+}

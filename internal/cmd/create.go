@@ -90,7 +90,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, unanswered
 				return "", nil, unanswered, err
 			}
 			continue
-		case r.before(t, holder) && holder.State.Ended():
+		case r.before(t, holder) && holder.State.Ended() && holder.State.Status != "removing":
 			if err := t.try(func() error { return t.discard(holder.ID, false) }); err != nil {
 				return "", nil, unanswered, err
 			}
@@ -142,10 +142,24 @@ func (r *Run) discardUnanswered(t *task) error {
 		return nil
 	case err != nil:
 		return err
-	case !r.owns(t, c) || !c.State.StartedAt.IsZero():
+	case !r.owns(t, c):
 		return nil
 	}
-	return t.discard(c.ID, true)
+	return r.discardUnstarted(t, c.ID)
+}
+
+// discardUnstarted removes a container of the job, but not if it has started after all.
+func (r *Run) discardUnstarted(t *task, id string) error {
+	c, err := t.pool.Docker.InspectContainer(t.ctx, id)
+	switch {
+	case errors.Is(err, dockerapi.ErrNoSuchContainer):
+		return nil
+	case err != nil:
+		return err
+	case !c.State.StartedAt.IsZero():
+		return nil
+	}
+	return t.discard(id, false)
 }
 
 // takeName frees the name from a container of a job that has ended and is not settled, or never will

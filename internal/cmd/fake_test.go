@@ -584,6 +584,12 @@ func (c *fakeContainer) write(stream, data string) {
 	c.engine.touch()
 }
 
+func (c *fakeContainer) runs() bool {
+	c.engine.mu.Lock()
+	defer c.engine.mu.Unlock()
+	return c.State.Running
+}
+
 func (c *fakeContainer) exit(code int) {
 	c.engine.mu.Lock()
 	defer c.engine.mu.Unlock()

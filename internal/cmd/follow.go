@@ -31,7 +31,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 	t.container.Store(&id)
 	res.Job, res.ContainerID, res.ContainerName, res.Warnings = t.id, id, t.name, t.warnings
 
-	f := &following{task: t, run: r, id: id, startSent: found != nil && !unanswered}
+	f := &following{task: t, run: r, id: id, startSent: found != nil && (!unanswered || t.again.Load())}
 	if r.foreground() && (r.Stdout || r.Stderr) {
 		f.out = t.output(t.name)
 	}
@@ -56,7 +56,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 		}
 		if f.startedAt.IsZero() {
 			// It would be in the way of the same message sent again.
-			return res, func() error { return t.discard(id, true) }, nil
+			return res, func() error { return r.discardUnstarted(t, id) }, nil
 		}
 		return res, nil, nil
 	case !r.foreground():
@@ -349,21 +349,24 @@ func (f *following) survive(err error) error {
 	}
 	f.missed = true
 	if errors.Is(err, errBrokenOff) || errors.Is(err, errUntold) { // the container may have closed its output itself
+		f.broken = 0
 		f.log.Warn("looking at the container again", "container", f.name, "error", err)
 		return nil
 	}
 	return f.lookAgain(err)
 }
 
-// steady is how long a wait goes well that something else than the engine breaks off, such as a proxy: an engine that
-// breaks off each call does so at once.
-const steady = 2 * time.Second
+// steady and steadyLost are how long a wait goes well that is broken off, or whose engine is lost, for another reason than
+// our own calls: an engine that breaks off each call does so at once, and one that dies of a log that it reads does soon.
+const (
+	steady     = 2 * time.Second
+	steadyLost = 20 * time.Second
+)
 
 // unanswered counts a call that was not answered, and gives up after too many in a row: otherwise a call that kills the
-// engine would be made for ever. A wait that went well begins the count anew. If the engine is lost, the wait must have
-// gone well for longer: reading a log can take a while to kill the engine.
+// engine would be made for ever. A wait that went well begins the count anew.
 func (f *following) unanswered(err error, lost bool) error {
-	if f.lasted > settled || f.lasted > steady && !lost {
+	if f.lasted > steadyLost || f.lasted > steady && !lost {
 		f.broken = 0
 	}
 	f.lasted = 0
@@ -602,7 +605,7 @@ func (f *following) started(at time.Time) {
 	if !f.startedAt.IsZero() {
 		return
 	}
-	f.startedAt = at
+	f.startedAt, f.broken = at, 0
 	s := Started{
 		Job: f.task.id, Command: f.run.Verb(), Host: f.pool.Host,
 		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.warnings, Adopted: f.adopted,

@@ -51,16 +51,14 @@ func (t *task) awaitBefore(before *order) error {
 // holders counts the commands of a queue that hold.
 type holders struct{ n atomic.Int64 }
 
-// mayHold is how many of the messages that a queue hands over at a time may be such that hold. What is not needed for
-// runs is for stops, too.
+// mayHold is how many of the messages that a queue hands over at a time may be such that hold: half, and so many that
+// with those of the runs under way there is room for a stop.
 func (p *Pool) mayHold(control bool) (n, places int) {
 	if control {
 		return p.ControlPlaces / 2, p.ControlPlaces
 	}
-	if ahead := p.Places - p.Concurrency; ahead > 0 {
-		return ahead / 2, p.Places
-	}
-	return p.Places / 2, p.Places // runs may keep a stop from being taken anyway
+	runs := p.Concurrency - p.slots.unused()
+	return max(0, min(p.Places/2, p.Places-runs-1)), p.Places
 }
 
 // hold counts the task among those that hold, until unhold. It is an ErrConflict where there are too many.

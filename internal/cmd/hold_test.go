@@ -68,14 +68,14 @@ func TestStopBehindWaits(t *testing.T) {
 		places, waiting int
 		body            string
 	}{
-		{"wait", false, 21, 30, `{"Dockercmd":"wait","Container":"web"}`},
+		{"wait", false, 20, 30, `{"Dockercmd":"wait","Container":"web"}`},
 		{"wait by the control queue", true, 250, 300, `{"Dockercmd":"wait","Container":"web"}`},
-		{"followed logs", false, 21, 30, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`},
+		{"followed logs", false, 20, 30, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`},
 		{"followed logs by the control queue", true, 250, 300, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`},
 		{"exec by the control queue", true, 250, 300, `{"Dockercmd":"exec","Container":"web","Cmd":["sleep"]}`},
 		{"patient stops", true, 250, 300, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`},
-		{"plain stops of a patient container", false, 21, 30, `{"Dockercmd":"stop","Container":"slow"}`},
-		{"behind the restart of one that is never killed", false, 21, 30, `{"Dockercmd":"inspect","Container":"never"}`},
+		{"plain stops of a patient container", false, 20, 30, `{"Dockercmd":"stop","Container":"slow"}`},
+		{"behind the restart of one that is never killed", false, 20, 30, `{"Dockercmd":"inspect","Container":"never"}`},
 		{"behind a patient stop", true, 250, 300, `{"Dockercmd":"inspect","Container":"deaf"}`},
 		{"for a job that waits", true, 250, 300, `{"Dockercmd":"inspect","Job":"later"}`},
 		{"of few places", false, 2, 3, `{"Dockercmd":"wait","Container":"web"}`},
@@ -109,8 +109,8 @@ func TestStopBehindWaits(t *testing.T) {
 					}
 				}
 				want := tt.waiting - tt.places/2
-				if !tt.control {
-					want = tt.waiting - (tt.places-1)/2 // without what is for the run that has the one slot
+				if !tt.control { // a run has its slot
+					want = tt.waiting - max(0, min(tt.places/2, tt.places-2))
 				}
 				if refused != want {
 					t.Errorf("%d were refused; want %d", refused, want)
@@ -142,7 +142,7 @@ func TestStopBehindWaits(t *testing.T) {
 func TestSlowIsNotRefused(t *testing.T) {
 	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.ControlPlaces = 1, 5, 5 }, func(b *bench) {
 		b.docker.images, b.docker.holdPull = map[string]bool{}, make(chan struct{})
-		sent := []*delivery{b.send("run", "", false, echo)}
+		sent := []*delivery{b.send("run", "", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Name":"web","Detach":true}}`)}
 		for range 3 {
 			sent = append(sent, b.send("inspect", "", false, `{"Dockercmd":"inspect","Container":"web"}`))
 		}
@@ -186,6 +186,93 @@ func TestHoldingEnds(t *testing.T) {
 		time.Sleep(time.Minute / 2)
 		c.exit(3)
 		synctest.Wait()
+		d.want(Ack, "")
+	})
+}
+
+// TestRedeployIsNotRefused: stop, remove and run of one name, with a stop that takes hours and the settings that are the default.
+func TestRedeployIsNotRefused(t *testing.T) {
+	for _, body := range []string{`{"Dockercmd":"stop","Container":"web","Options":{"Time":3600}}`, `{"Dockercmd":"stop","Container":"web"}`} {
+		t.Run("", func(t *testing.T) {
+			onBench(t, func(c *Config) { c.Concurrency, c.Places = 16, 20 }, func(b *bench) {
+				c := b.leave("web", "running", nil)
+				c.StopTimeout = new(3600) // the fake's stop waits for the end then
+				b.send("stop", "", false, body)
+				rm := b.send("rm", "", false, `{"Dockercmd":"rm","Container":"web"}`)
+				run := b.send("run", "m", false, echo)
+				time.Sleep(2 * time.Minute)
+				c.exit(143)
+				time.Sleep(time.Minute)
+				rm.want(Ack, "")
+				run.want(Ack, "")
+			})
+		})
+	}
+}
+
+// TestPlainStopsAreNotRefused: plain stops of containers with a stop timeout of their own, with the settings that are the default.
+func TestPlainStopsAreNotRefused(t *testing.T) {
+	for _, ahead := range []int{4, 1} {
+		onBench(t, func(c *Config) { c.Concurrency, c.Places = 16, 16+ahead }, func(b *bench) {
+			two := 3600
+			for _, n := range []string{"a", "b", "c"} {
+				b.leave(n, "running", nil).StopTimeout = &two
+			}
+			for _, n := range []string{"a", "b", "c"} {
+				b.send(n, "", false, `{"Dockercmd":"stop","Container":"`+n+`"}`).unsettled()
+			}
+			for _, n := range []string{"a", "b", "c"} {
+				b.docker.named(t, n).exit(0)
+			}
+		})
+	}
+}
+
+// TestWaitOfOneAhead: a wait is not refused where one message is taken ahead.
+func TestWaitOfOneAhead(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places = 16, 17 }, func(b *bench) {
+		c := b.leave("a", "running", nil)
+		b.send("w", "", false, `{"Dockercmd":"wait","Container":"a"}`).unsettled()
+		c.exit(0)
+	})
+}
+
+// TestRunHoldsNoLonger: a run that was behind a stop for a minute does not hold while it runs: it has a slot.
+func TestRunHoldsNoLonger(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places = 1, 5 }, func(b *bench) {
+		c := b.leave("web", "running", nil)
+		b.send("stop", "", false, `{"Dockercmd":"stop","Container":"web","Options":{"Time":86400}}`)
+		b.send("run", "m", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"]}}`)
+		time.Sleep(soon + time.Second)
+		b.docker.mu.Lock()
+		delete(b.docker.byID, c.ID) // gone with its end (AutoRemove)
+		c.end(0)
+		b.docker.mu.Unlock()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		n := b.docker.named(t, "web")
+		if h := b.pool.holders.n.Load(); n.State.Running && h != 0 {
+			t.Errorf("the run that runs, and has its own place, counts as %d that hold", h)
+		}
+		n.exit(0)
+	})
+}
+
+// TestNoLimitBehindStop: what was behind a stop for a minute has no time limit of its own for that.
+func TestNoLimitBehindStop(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Timeout = 16, 26, 10*time.Second }, func(b *bench) {
+		c := b.leave("web", "running", nil)
+		b.docker.images, b.docker.holdPull = map[string]bool{}, make(chan struct{})
+		b.send("stop", "", false, `{"Dockercmd":"stop","Container":"web","Options":{"Time":3600}}`)
+		d := b.send("create", "m", false, `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"web"}}`)
+		time.Sleep(2 * time.Minute)
+		b.docker.mu.Lock()
+		delete(b.docker.byID, c.ID)
+		c.end(0)
+		b.docker.mu.Unlock()
+		time.Sleep(30 * time.Second) // the pull takes that long
+		close(b.docker.holdPull)
+		time.Sleep(time.Minute)
 		d.want(Ack, "")
 	})
 }

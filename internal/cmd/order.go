@@ -18,7 +18,7 @@ type order struct {
 	before atomic.Pointer[order] // the one that it is behind; nil: none, or it has taken effect
 
 	once   sync.Once
-	passed []*order // those behind it that ended before their turn came; guarded by registry.mu
+	passed []*order // those behind it that ended before it; guarded by registry.mu
 }
 
 func newOrder(c Command) *order {
@@ -61,7 +61,7 @@ func (g *registry) begins(o *order) {
 	o.begins()
 }
 
-// begins closes began, also of those that ended before their turn came. registry.mu is held.
+// begins closes began, also of those that passed. registry.mu is held.
 func (o *order) begins() {
 	if isClosed(o.began) {
 		return
@@ -75,12 +75,17 @@ func (o *order) begins() {
 }
 
 // effective records that a command has taken effect, or never will: the next one on the same
-// container need not wait. Where it ended before its turn came, the next one waits for that all the same.
+// container need not wait. Where one before it has not, the next one waits for that all the same.
 func (g *registry) effective(o *order) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	b := o.before.Load()
-	if b == nil || o.begun.Load() || b.tookEffect() {
+	if b == nil || b.tookEffect() {
+		g.ends(o)
+		return
+	}
+	if g.latest[o.name] == o { // nobody is behind it yet
+		g.latest[o.name] = b
 		g.ends(o)
 		return
 	}
@@ -90,7 +95,7 @@ func (g *registry) effective(o *order) {
 	}
 }
 
-// ends closes effective, also of those that ended before their turn came. g.mu is held.
+// ends closes effective, also of those that passed. g.mu is held.
 func (g *registry) ends(o *order) {
 	o.begins()
 	close(o.effective)

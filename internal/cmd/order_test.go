@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,5 +62,72 @@ func TestOrderBehindUnbegun(t *testing.T) {
 			busy.want(Ack, "")
 			waits.want(Ack, "")
 		})
+	})
+}
+
+// TestRefusedStopLetsNobodyPast: a stop that is refused when its container is known does not let what is behind it past the stop before.
+func TestRefusedStopLetsNobodyPast(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 5, &Policy{Trust: true} }, func(b *bench) {
+		hour := 3600
+		c := b.leave("slow", "running", nil)
+		c.StopTimeout, c.config.Cmd = &hour, []string{"idle"}
+		const stop = `{"Dockercmd":"stop","Container":"slow"}`
+		first := b.send("first", "", false, stop)
+		second := b.send("second", "", false, stop)
+		third := b.send("third", "", false, stop) // one too many
+		third.want(DeadLetter, ReasonConflict)
+		start := b.send("start", "", false, `{"Dockercmd":"start","Container":"slow"}`)
+		first.unsettled()
+		second.unsettled()
+		start.unsettled()
+		c.exit(0)
+		synctest.Wait()
+	})
+}
+
+// TestRefusedLeavesNothing: what was refused behind a command at work is not kept for as long as that works.
+func TestRefusedLeavesNothing(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places = 1, 5 }, func(b *bench) {
+		c := b.leave("deaf", "running", nil)
+		b.send("first", "", false, `{"Dockercmd":"restart","Container":"deaf","Options":{"Time":86400}}`)
+		w := b.send("w", "", false, `{"Dockercmd":"wait","Container":"deaf"}`)
+		w.unsettled()
+		for i := range 2000 {
+			b.send(fmt.Sprint(i), "", false, `{"Dockercmd":"wait","Container":"deaf"}`).want(DeadLetter, ReasonConflict)
+		}
+		b.pool.jobs.mu.Lock()
+		n := 0
+		for o := b.pool.jobs.latest["deaf"]; o != nil; o = o.before.Load() {
+			n++
+		}
+		if n > 100 {
+			t.Errorf("kept")
+		}
+		b.pool.jobs.mu.Unlock()
+		c.exit(0)
+	})
+}
+
+// TestRefusedAmongLost: a task that is refused behind a command at work, and has to go back, waits for its turn to.
+func TestRefusedAmongLost(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places = 1, 5 }, func(b *bench) {
+		c := b.leave("deaf", "running", nil)
+		b.send("first", "", false, `{"Dockercmd":"restart","Container":"deaf","Options":{"Time":86400}}`)
+		b.send("second", "", false, `{"Dockercmd":"inspect","Container":"deaf"}`)
+		time.Sleep(time.Second)
+		var asked atomic.Int64
+		b.change = func(j *Job) {
+			lost := j.Lost
+			j.Lost = func() bool {
+				return lost() && asked.Add(1) < 100_000
+			}
+		}
+		third := b.send("third", "", false, `{"Dockercmd":"inspect","Container":"deaf"}`)
+		third.lose() // the broker's connection breaks
+		time.Sleep(soon + time.Second)
+		if asked.Load() > 1000 {
+			t.Errorf("spins")
+		}
+		c.exit(0)
 	})
 }

@@ -32,7 +32,8 @@ func (p *Pool) begin(t *task) bool {
 	return true
 }
 
-// leavesPending is begin of a task that asks the engine for nothing.
+// leavesPending is begin of a task that asks the engine for nothing. A task that has to go back waits for the command
+// before it, which may have to go back first.
 func (p *Pool) leavesPending(t *task) bool {
 	for {
 		p.pending.mu.Lock()
@@ -44,6 +45,9 @@ func (p *Pool) leavesPending(t *task) bool {
 		p.pending.mu.Unlock()
 		p.recall()
 		if t.wasRecalled() || t.wasCancelled() {
+			return false
+		}
+		if b := t.order.before.Load(); b != nil && t.await(b.turn(t.order)) != nil {
 			return false
 		}
 	}
@@ -85,7 +89,7 @@ func (p *Pool) recall() {
 		b := t.order.before.Load()
 		switch {
 		case b != nil && chosen[b]:
-		case b != nil && !b.tookEffect():
+		case b != nil && !isClosed(b.turn(t.order)):
 			return true
 		case !all && !p.goesBack(t):
 			return true

@@ -25,6 +25,13 @@ func (s *slots) request() chan struct{} {
 	return place
 }
 
+// unused is how many places are free.
+func (s *slots) unused() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.free
+}
+
 // release gives back a place, or withdraws a request that has not been granted.
 func (s *slots) release(place chan struct{}) {
 	s.mu.Lock()

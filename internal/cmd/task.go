@@ -274,6 +274,9 @@ func (t *task) turn() error {
 	if !t.pool.begin(t) {
 		return t.notBegun()
 	}
+	if !t.holds() { // any longer
+		t.unhold()
+	}
 	return nil
 }
 
