@@ -218,15 +218,21 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 		return nil
 	}
 	var shown []letter
+	looked, seen := 0, make(map[identity]bool)
 	l := m.look(client)
 	err = l.over(ctx, n, func(lot []amqpsrc.Received) error {
+		looked += len(lot)
 		for _, r := range lot {
-			shown = append(shown, letterOf(r, time.Now()))
+			id := identityOf(r)
+			if id == (identity{}) || !seen[id] { // else a look that was killed has left it twice
+				shown = append(shown, letterOf(r, time.Now()))
+			}
+			seen[id] = true
 		}
 		return nil
 	})
 	l.end()
-	m.returned(ctx, client, len(shown))
+	m.returned(ctx, client, looked)
 	if _, short := errors.AsType[*hinted](err); err != nil && !short {
 		return err
 	}
@@ -382,7 +388,10 @@ func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do fun
 		if err != nil || !renewed {
 			return err
 		}
-		// All are in the queue anew, and can be returned once more.
+		// All are in the queue anew, and can be returned once more; others may have come before them.
+		if n, _, err = client.Ready(ctx, m.from); err != nil {
+			return err
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -322,8 +323,8 @@ func TestDeadListKilled(t *testing.T) {
 	}
 }
 
-// TestDeadDoubled: of a letter that a killed look has left twice only one is there: it is shown once, and put back once. A
-// letter that only has the mark of another is another.
+// TestDeadDoubled: a letter that a killed look has left twice is shown once. Both stay until they are replayed or dropped:
+// one may be the copy that another look has just made of the other. A letter that only has the mark of another is another.
 func TestDeadDoubled(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"classic", "quorum"} {
@@ -347,19 +348,19 @@ func TestDeadDoubled(t *testing.T) {
 						if len(ids) != many+1 || ids["0"] != 1 || ids["1"] != 2 || ids["unmarked"] != 2 {
 							t.Errorf("listed: %v", ids)
 						}
-						if n := l.ready(dead); n != many+3 {
-							t.Errorf("%d letters are left, want %d", n, many+3)
+						if n := l.ready(dead); n != len(all) {
+							t.Errorf("%d letters are left, want %d", n, len(all))
 						}
 					}
 				case "replay":
-					if out := l.succeeds("", "dead", "replay", "-q", l.queue, "0", "5"); out != "2 messages put back\n" {
+					if out := l.succeeds("", "dead", "replay", "-q", l.queue, "0", "5"); out != "4 messages put back\n" {
 						t.Errorf("stdout %q", out)
 					}
-					if got := bodies(l.get(l.queue)); len(got) != 2 {
+					if got := bodies(l.get(l.queue)); len(got) != 4 {
 						t.Errorf("back: %q", got)
 					}
-					if n := l.ready(dead); n != many+1 {
-						t.Errorf("%d letters are left, want %d", n, many+1)
+					if n := l.ready(dead); n != len(all)-4 {
+						t.Errorf("%d letters are left, want %d", n, len(all)-4)
 					}
 				}
 				l.succeeds("", "dead", "drop", "-q", l.queue, "--all", "--yes")
@@ -646,4 +647,61 @@ func (l *lab) listed() string {
 	}
 	_, rest, _ := strings.Cut(stdout, "\n")
 	return rest
+}
+
+// TestDeadLooksBeside: looks at one queue beside each other lose no letter.
+func TestDeadLooksBeside(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	dead := l.queue + ".dead"
+	const many = 40
+	l.bury("quorum", l.letters(many)...)
+	l.listed() // from now on they are put anew
+	for range 10 {
+		var looks sync.WaitGroup
+		for range 3 {
+			looks.Go(func() { l.call("", "dead", "list", "-q", l.queue) })
+		}
+		looks.Wait()
+		l.eventually("all letters are back", func() bool { return l.ready(dead) >= many })
+	}
+	ids := make(map[string]bool)
+	for _, d := range l.dead() {
+		ids[d.MessageId] = true
+	}
+	if len(ids) != many {
+		t.Errorf("%d letters are left, want %d", len(ids), many)
+	}
+}
+
+// TestDeadQueues: a look shows all letters of a queue in which its copies overtake them by their priority, and of one that
+// gives one consumer at a time everything.
+func TestDeadQueues(t *testing.T) {
+	t.Parallel()
+	for _, args := range []amqp.Table{{"x-max-priority": 1}, {"x-single-active-consumer": true}, {"x-single-active-consumer": true, "x-queue-type": "quorum"}} {
+		t.Run(fmt.Sprint(args), func(t *testing.T) {
+			l := newLab(t)
+			const many = 60
+			dead, letters := l.queue+".dead", l.letters(many)
+			l.withChannel(func(ch *amqp.Channel) error {
+				_, err := ch.QueueDeclare(dead, true, false, false, false, args)
+				return err
+			})
+			l.withChannel(func(ch *amqp.Channel) error {
+				for i, p := range letters {
+					p.Priority = uint8(i % 2)
+					if err := ch.Publish("", dead, false, false, p); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			l.eventually("all are buried", func() bool { return l.ready(dead) == many })
+			for range 2 {
+				if n := strings.Count(l.listed(), "\n"); n != many {
+					t.Errorf("%d letters are listed, want %d", n, many)
+				}
+			}
+		})
+	}
 }

@@ -26,13 +26,13 @@ type look struct {
 	client *amqpsrc.Client
 	hold   bool // no letter is put anew
 
-	id       string            // of this look: its copies have it
-	seen     map[identity]bool // the letters of which the queue has one that it will not drop
-	giveBack []func()          // for each lot that is held
-	begun    bool              // letters are put anew
-	failed   bool              // no letter can be put anew
-	unsent   []string          // IDs of letters that could not be
-	why      error             // of the first of them
+	id       string   // of this look: its copies have it
+	stop     func()   // ends the consumer of the last lot
+	giveBack []func() // for each lot that is held
+	begun    bool     // letters are put anew
+	failed   bool     // no letter can be put anew
+	unsent   []string // IDs of letters that could not be
+	why      error    // of the first of them
 }
 
 const (
@@ -51,11 +51,8 @@ const (
 
 var errNotInTime = fmt.Errorf("not stored within %v", renewTime)
 
-// errRound ends a look that has come to its own copies.
-var errRound = errors.New("all letters have been looked at")
-
 func (m *morgue) look(client *amqpsrc.Client) *look {
-	return &look{morgue: m, client: client, id: rand.Text(), seen: make(map[identity]bool)}
+	return &look{morgue: m, client: client, id: rand.Text(), stop: func() {}}
 }
 
 // identity tells a letter from all others, except from its own copies.
@@ -78,11 +75,12 @@ func (l *look) over(ctx context.Context, n int, do func(lot []amqpsrc.Received) 
 	// The first lots are small: what a killed look has returned is in them, and may be at its limit.
 	for size := firstLot; n > 0; {
 		lot := min(n, size)
-		took, err := l.lot(ctx, lot, do)
-		if err = cmp.Or(err, causeOr(ctx, nil)); err != nil || took < lot {
+		took, own, err := l.lot(ctx, lot, do)
+		// A copy of ours may overtake letters that have not been looked at, by its priority; not all of them do.
+		if err = cmp.Or(err, causeOr(ctx, nil)); err != nil || took < lot || own == took {
 			return err
 		}
-		n -= lot
+		n -= took - own
 		if size = min(2*lot, mostLot); l.begun && !l.failed {
 			size = min(size, lotSize)
 		}
@@ -90,48 +88,37 @@ func (l *look) over(ctx context.Context, n int, do func(lot []amqpsrc.Received) 
 	return nil
 }
 
-func (l *look) lot(ctx context.Context, n int, do func([]amqpsrc.Received) error) (took int, err error) {
+// lot has do work on the next n letters, own of which are copies that this look has put into the queue. They are left out.
+//
+// No letter is acked here because another seems to be the same: it may be the copy of that, and the last.
+func (l *look) lot(ctx context.Context, n int, do func([]amqpsrc.Received) error) (took, own int, err error) {
+	l.stop()
 	taking, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
+	l.stop = stop // later: a consumer tells others that letters are held
 	in, giveBack, err := l.client.Take(taking, l.from, n)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	var all, lot, doubled []amqpsrc.Received
+	var all, lot []amqpsrc.Received
 	err = l.each(taking, l.client, in, n, func(r amqpsrc.Received) error {
 		d := r.DeadLetter()
+		all = append(all, r)
 		if d.Look == l.id {
-			return errRound
+			own++
+			return nil
 		}
 		l.begun = l.begun || d.Looks > 0 && !l.hold
-		all = append(all, r)
-		if id := identityOf(r); l.seen[id] {
-			doubled = append(doubled, r)
-		} else {
-			lot = append(lot, r)
-			l.seen[id] = id != identity{}
-		}
+		lot = append(lot, r)
 		return nil
 	})
-	if errors.Is(err, errRound) {
-		err = nil
-	}
-	stop()
-	for range in { // if fewer than n came, a copy would come, too
+	if len(all) < n { // a copy would come, too
+		stop()
+		for range in {
+		}
 	}
 	err = cmp.Or(do(lot), err)
 	if l.begun {
 		l.renew(ctx, lot)
-	}
-	for _, r := range lot {
-		if l.begun && !r.Settled() {
-			delete(l.seen, identityOf(r))
-		}
-	}
-	for _, r := range doubled {
-		if l.seen[identityOf(r)] {
-			r.Ack() // if it fails the letter stays doubled
-		}
 	}
 	switch {
 	case !slices.ContainsFunc(all, func(r amqpsrc.Received) bool { return !r.Settled() }):
@@ -139,11 +126,12 @@ func (l *look) lot(ctx context.Context, n int, do func([]amqpsrc.Received) error
 	default:
 		l.giveBack = append(l.giveBack, giveBack)
 	}
-	return len(all), err
+	return len(all), own, err
 }
 
 // end returns the letters that are held, in order.
 func (l *look) end() {
+	l.stop()
 	for _, giveBack := range l.giveBack {
 		giveBack()
 	}

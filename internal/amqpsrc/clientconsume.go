@@ -90,8 +90,8 @@ func (c *Client) Consume(ctx context.Context, queue string, prefetch int) (<-cha
 }
 
 // Take takes at most n messages (1 to 65535) from a queue. The channel is closed after the last of them, and when Consume's
-// would be. An ack after that brings no other message. The queue has a consumer until the first ack. giveBack must be
-// called: it returns to the queue what is not acked, in order, and waits until all acks are safe.
+// would be. An ack after that brings no other message. The queue has a consumer until the first ack, or until ctx ends,
+// which costs no message that has come. giveBack must be called: it returns to the queue what is not acked, in order, and waits until all acks are safe.
 func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Received, giveBack func(), err error) {
 	k, err := c.consumer(ctx, queue, n)
 	if err != nil {
@@ -101,11 +101,15 @@ func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Recei
 	out, over, finished := make(chan Received), make(chan struct{}), make(chan struct{})
 	err = c.consume(func() {
 		defer close(finished)
-		if !k.run(ctx, out, n) {
-			k.cancel()
-		}
+		k.run(ctx, out, n)
 		close(out)
 		select {
+		case <-ctx.Done():
+			k.cancel()
+			select {
+			case <-over:
+			case <-c.life.Done():
+			}
 		case <-over:
 		case <-c.life.Done():
 		}
@@ -164,29 +168,28 @@ func (c *Client) consumer(ctx context.Context, queue string, prefetch int) (*con
 	return k, nil
 }
 
-// run hands deliveries over until the consumer ends, at most so many (0: any number). It tells whether it was so many.
-func (k *consumer) run(ctx context.Context, out chan<- Received, most int) (all bool) {
+// run hands deliveries over until the consumer ends, at most so many (0: any number).
+func (k *consumer) run(ctx context.Context, out chan<- Received, most int) {
 	for n := 0; n < most || most == 0; n++ {
 		select {
 		case d, ok := <-k.deliveries:
 			if !ok {
 				k.client.log.Warn("consumer ended", "queue", k.queue, "error", k.why())
-				return false
+				return
 			}
 			select {
 			case out <- k.received(d):
 			case <-ctx.Done():
-				return false
+				return
 			case <-k.client.life.Done():
-				return false
+				return
 			}
 		case <-ctx.Done():
-			return false
+			return
 		case <-k.client.life.Done():
-			return false
+			return
 		}
 	}
-	return true
 }
 
 // why finds the reason of an end that nobody here asked for.

@@ -27,7 +27,9 @@ func (r Received) DeadLetter() DeadLetter {
 	d := DeadLetter{Reason: own(headerReason), Error: own(headerError), Host: own(headerHost), Queue: own(headerQueue), Copy: text(r.Headers[headerCopy])}
 	d.Time, _ = time.Parse(time.RFC3339, own(headerTime)) // zero where it is none
 	d.Look = text(r.Headers[headerLook])
-	d.Looks = count(r.Headers["x-delivery-count"])
+	if r.Redelivered { // else it is the publisher's word
+		d.Looks = count(r.Headers["x-delivery-count"])
+	}
 	if d.Reason == "" {
 		d.Reason = own("x-first-death-reason")
 		d.Queue = own("x-first-death-queue")
@@ -47,6 +49,8 @@ func (r Received) Anew(look string) Message {
 	maps.Copy(m.Headers, r.Headers)
 	delete(m.Headers, "x-delivery-count")
 	delete(m.Headers, "x-acquired-count")
+	delete(m.Headers, "CC") // it would go there again
+	delete(m.Headers, "BCC")
 	m.Headers[headerLook] = look
 	m.Headers[headerCopy] = cmp.Or(text(r.Headers[headerCopy]), rand.Text())
 	if r.UserID != "" { // which a broker takes from its owner only
