@@ -388,6 +388,14 @@ func (p *process) await(what string, ok func(stdout, stderr string) bool) {
 		}
 		select {
 		case <-grown:
+		case <-p.exited:
+			p.piped.Wait()
+			if p.mu.Lock(); !ok(p.stdout.String(), p.stderr.String()) {
+				p.mu.Unlock()
+				p.l.t.Fatalf("it ended, with exit code %d, before: %s", p.code, what)
+			}
+			p.mu.Unlock()
+			return
 		case <-deadline.C:
 			p.l.t.Fatalf("not within %v: %s", patience, what)
 		}

@@ -63,6 +63,9 @@ func brokerAddr(t testing.TB) string {
 // rabbitmqctl runs the broker's own tool, and skips the test where there is none.
 func rabbitmqctl(t testing.TB, args ...string) string {
 	t.Helper()
+	if args[0] == "eval" && os.Getenv("DISPATCH_TEST_SHARED") != "" {
+		t.Fatal("this test disturbs others: it belongs to those that scripts/test runs on servers of their own")
+	}
 	ctl := os.Getenv("DISPATCH_TEST_RABBITMQCTL")
 	if ctl == "" {
 		if os.Getenv("DISPATCH_TEST_REQUIRE_SERVERS") == "1" {
