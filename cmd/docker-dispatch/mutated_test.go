@@ -20,7 +20,7 @@ import (
 )
 
 // mutatedMessages is how many messages TestMutatedMessages sends.
-const mutatedMessages = 5_000
+const mutatedMessages = 20_000
 
 // TestMutatedMessages sends many messages whose bodies, properties and headers a stranger has mangled. The daemon must
 // account for each of them once, stay small, and stop in order.
