@@ -277,12 +277,17 @@ func TestDeadListKilled(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		if err := ch.Confirm(false); err != nil {
+			return err
+		}
+		var last *amqp.DeferredConfirmation
 		for _, p := range l.letters(many) {
 			p.Body = append(p.Body, strings.Repeat(" ", 20<<10)...)
-			if err := ch.Publish("", dead, true, false, p); err != nil {
+			if last, err = ch.PublishWithDeferredConfirm("", dead, true, false, p); err != nil {
 				return err
 			}
 		}
+		last.Wait()
 		return nil
 	})
 	l.eventually("all are there", func() bool { return l.ready(dead) == many })
@@ -318,8 +323,8 @@ func TestDeadListKilled(t *testing.T) {
 			t.Errorf("%s is shown %d times", id, n)
 		}
 	}
-	if n := l.ready(dead); n != len(ids) {
-		t.Errorf("%d letters are there, want %d", n, len(ids))
+	if n := l.ready(dead); n < len(ids) || n > before {
+		t.Errorf("%d letters are there, want %d to %d", n, len(ids), before)
 	}
 }
 

@@ -29,6 +29,7 @@ type look struct {
 	id       string   // of this look: its copies have it
 	stop     func()   // ends the consumer of the last lot
 	giveBack []func() // for each lot that is held
+	copies   int      // of ours that have not come
 	begun    bool     // letters are put anew
 	failed   bool     // no letter can be put anew
 	unsent   []string // IDs of letters that could not be
@@ -73,14 +74,19 @@ func identityOf(r amqpsrc.Received) (id identity) {
 // between two lots: in the middle of one it would return letters. end must be called.
 func (l *look) over(ctx context.Context, n int, do func(lot []amqpsrc.Received) error) error {
 	// The first lots are small: what a killed look has returned is in them, and may be at its limit.
+	overtaken := false
 	for size := firstLot; n > 0; {
 		lot := min(n, size)
+		if overtaken { // there may be letters behind all copies of ours
+			lot = min(n+l.copies, size)
+		}
 		took, own, err := l.lot(ctx, lot, do)
-		// A copy of ours may overtake letters that have not been looked at, by its priority; not all of them do.
-		if err = cmp.Or(err, causeOr(ctx, nil)); err != nil || took < lot || own == took {
+		if err = cmp.Or(err, causeOr(ctx, nil)); err != nil || took < lot {
 			return err
 		}
 		n -= took - own
+		l.copies -= own
+		overtaken = overtaken || own > 0 // by their priority; or somebody else took letters
 		if size = min(2*lot, mostLot); l.begun && !l.failed {
 			size = min(size, lotSize)
 		}
@@ -177,6 +183,7 @@ func (l *look) store(ctx context.Context, letters []amqpsrc.Received) {
 	for _, c := range copies {
 		err := c.confirmed(ctx)
 		if err == nil {
+			l.copies++
 			err = c.Ack()
 		}
 		if err != nil {

@@ -107,8 +107,11 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, unanswered
 			return "", nil, unanswered, err
 		}
 		patience := leaving
-		if inspectErr != nil && (unanswered || t.again.Load()) {
+		switch {
+		case inspectErr != nil && (unanswered || t.again.Load()):
 			patience = creating
+		case inspectErr == nil && holder.State.Status == "removing" && r.before(t, holder):
+			patience = removalTakes
 		}
 		if since.IsZero() {
 			since = time.Now()

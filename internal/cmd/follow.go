@@ -31,7 +31,7 @@ func (r *Run) do(t *task) (Result, func() error, error) {
 	t.container.Store(&id)
 	res.Job, res.ContainerID, res.ContainerName, res.Warnings = t.id, id, t.name, t.warnings
 
-	f := &following{task: t, run: r, id: id, startSent: found != nil && (!unanswered || t.again.Load())}
+	f := &following{task: t, run: r, id: id, startSent: found != nil && (!unanswered || !t.stable && t.again.Load())}
 	if r.foreground() && (r.Stdout || r.Stderr) {
 		f.out = t.output(t.name)
 	}

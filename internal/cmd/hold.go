@@ -52,7 +52,7 @@ func (t *task) awaitBefore(before *order) error {
 type holders struct{ n atomic.Int64 }
 
 // mayHold is how many of the messages that a queue hands over at a time may be such that hold: half, and so many that
-// with those of the runs under way there is room for a stop.
+// with those of the runs under way by now there is room for a stop. Runs that come later can take that.
 func (p *Pool) mayHold(control bool) (n, places int) {
 	if control {
 		return p.ControlPlaces / 2, p.ControlPlaces

@@ -85,8 +85,10 @@ func (g *registry) effective(o *order) {
 		return
 	}
 	if g.latest[o.name] == o { // nobody is behind it yet
-		g.latest[o.name] = b
 		g.ends(o)
+		if b.name == o.name { // else b has been renamed
+			g.latest[o.name] = b
+		}
 		return
 	}
 	b.passed = append(b.passed, o)

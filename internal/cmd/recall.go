@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
 // pending is the tasks that have been accepted and have not begun. While the engine is away, or the
@@ -32,8 +33,8 @@ func (p *Pool) begin(t *task) bool {
 	return true
 }
 
-// leavesPending is begin of a task that asks the engine for nothing. A task that has to go back waits for the command
-// before it, which may have to go back first.
+// leavesPending is begin of a task that asks the engine for nothing. A task that has to go back stays while the command
+// before it is at work; it looks again now and then, for its reason may pass.
 func (p *Pool) leavesPending(t *task) bool {
 	for {
 		p.pending.mu.Lock()
@@ -47,8 +48,10 @@ func (p *Pool) leavesPending(t *task) bool {
 		if t.wasRecalled() || t.wasCancelled() {
 			return false
 		}
-		if b := t.order.before.Load(); b != nil && t.await(b.turn(t.order)) != nil {
-			return false
+		if b := t.order.before.Load(); b != nil {
+			if _, err := t.awaitUntil(b.effective, time.After(time.Second)); err != nil {
+				return false
+			}
 		}
 	}
 }
@@ -89,7 +92,7 @@ func (p *Pool) recall() {
 		b := t.order.before.Load()
 		switch {
 		case b != nil && chosen[b]:
-		case b != nil && !isClosed(b.turn(t.order)):
+		case b != nil && !b.tookEffect():
 			return true
 		case !all && !p.goesBack(t):
 			return true
@@ -141,6 +144,9 @@ func (t *task) unbegin() bool {
 func (t *task) notBegun() error {
 	if t.wasCancelled() && !t.wasRecalled() {
 		return errCancelled
+	}
+	if t.ctx.Err() != nil && !t.wasRecalled() {
+		return context.Cause(t.ctx)
 	}
 	return errNotBegun
 }
