@@ -201,7 +201,7 @@ func TestRunIsDockerRun(t *testing.T) {
 var slowly = []commandRow{
 	{args: []string{"--rm", "busybox", "sh", "-c", "for i in $(seq 40); do echo out $i; echo err $i >&2; sleep 0.1; done; printf end; exit 7"}},
 	{args: []string{"--rm", "busybox", "sh", "-c", "for i in $(seq 10); do yes $i $(seq 100) | head -c 524288; sleep 0.3; done"}},
-	{args: []string{"--rm", "--log-driver", "local", "busybox", "sh", "-c", "for n in $(seq 20); do " + allBytes + "; sleep 0.1; done"}},
+	{args: []string{"--rm", "--log-driver", "local", "busybox", "sh", "-c", allBytes + " >/all; for n in $(seq 20); do cat /all; sleep 0.1; done"}},
 	{args: []string{"--rm", "-i", "--log-driver", "local", "busybox", "sh", "-c", "read a; echo $a; sleep 1; cat; sleep 2; cat; echo end >&2"}, stdin: "first\nsecond\n\xff"},
 	{args: []string{"--rm", "--init", "busybox", "sh", "-c", "for i in $(seq 20); do echo $i; sleep 0.1; done; kill -9 $$"}},
 	{args: []string{"--rm", "-t", "busybox", "sh", "-c", "for i in $(seq 20); do echo $i; sleep 0.1; done"}},
