@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -295,4 +296,34 @@ func TestJobRefsNameIsGuarded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// comesAmid is an engine that does something once amid a list.
+type comesAmid struct {
+	Docker
+	do func()
+}
+
+func (d *comesAmid) ListContainers(ctx context.Context, o dockerapi.ListOptions) ([]dockerapi.ContainerSummary, error) {
+	if do := d.do; do != nil {
+		d.do = nil
+		do()
+	}
+	return d.Docker.ListContainers(ctx, o)
+}
+
+// TestStopBesideItsJob: a job whose message comes while a stop of it looks for its container does not run.
+func TestStopBesideItsJob(t *testing.T) {
+	engine := new(comesAmid)
+	onBench(t, func(c *Config) { engine.Docker = c.Docker; c.Docker, c.Concurrency = engine, 1 }, func(b *bench) {
+		b.send("busy", "busy", false, strings.Replace(sleeper, `"Remove"`, `"Name":"busy","Remove"`, 1))
+		var later *delivery
+		change := b.change
+		engine.do = func() { b.change = change; later = b.post("later", "later", false, sleeper); time.Sleep(time.Second) }
+		b.command(`{"Dockercmd":"stop","Job":"later"}`).unsettled()
+		time.Sleep(time.Minute)
+		later.want(Ack, ReasonCancelled)
+		b.docker.named(t, "busy").exit(0)
+		synctest.Wait()
+	})
 }

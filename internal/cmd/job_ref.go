@@ -72,6 +72,9 @@ func (t *task) ofJob(r *Ref) (cancelled bool, err error) {
 	if i < 0 {
 		err := fmt.Errorf("%w of the job %s, which is not at work here", dockerapi.ErrNoSuchContainer, quote(r.Job))
 		if !t.pool.jobs.knew(t.queue, r.Job) && t.cancelFrom(r.Job, 1) {
+			if t.pool.jobs.byID(r.Job) != nil { // its message has come meanwhile
+				return t.ofJob(r)
+			}
 			err = fmt.Errorf("%w; if its message comes within the next %v, it is refused", err, recent)
 		}
 		return false, err
@@ -216,10 +219,8 @@ func (g *registry) cancel(id string, attempt int) {
 	g.cancels.put(keyOf(id), attempt, 1)
 }
 
-// cancelled tells whether a message that has come is not to run, once.
+// cancelled tells whether a message that has come is not to run, once. g.mu is held.
 func (g *registry) cancelled(i identity) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	from, ok := g.cancels.get(keyOf(i.id))
 	if !ok || i.attempt < from {
 		return false

@@ -106,6 +106,11 @@ func (g *registry) add(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.live[t] = struct{}{}
+	// Here, so that whoever asks for the end of the job either finds it or has it refused. A dead letter that is sent again
+	// is meant.
+	if t.invalid == nil && t.copy == "" && !t.control && g.cancelled(t.identity) {
+		t.invalid = errCancelled
+	}
 	if t.stable {
 		g.byKey[t.key()] = t
 	}

@@ -109,10 +109,6 @@ func (t *task) take(j Job, d decoded) {
 	if t.cmd, t.invalid = d.cmd, d.invalid; t.invalid != nil {
 		return
 	}
-	if j.Copy == "" && !j.Control && t.pool.jobs.cancelled(t.identity) { // a dead letter that is sent again is meant
-		t.invalid = errCancelled
-		return
-	}
 	if j.Control && !shortly(t.cmd) {
 		t.invalid = fmt.Errorf("%s is not taken from the control queue; send it to the queue %s", t.cmd.Verb(), quote(j.Queue))
 		return
