@@ -167,14 +167,7 @@ func (t *task) cancellable() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-func (t *task) wasCancelled() bool {
-	select {
-	case <-t.cancelled:
-		return true
-	default:
-		return false
-	}
-}
+func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
 
 // retries tells whether a run is over, and may be tried again.
 func (t *task) retries() bool {

@@ -124,14 +124,7 @@ func (p *Pool) watchGate(ctx context.Context) {
 	}
 }
 
-func (t *task) wasRecalled() bool {
-	select {
-	case <-t.recalled:
-		return true
-	default:
-		return false
-	}
-}
+func (t *task) wasRecalled() bool { return isClosed(t.recalled) }
 
 // unbegin gives back a task that has begun, but of which nothing has reached the engine. It returns
 // false where the engine is back meanwhile.
