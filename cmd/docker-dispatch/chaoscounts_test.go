@@ -267,7 +267,7 @@ func (v *chaosVerdict) letters(all map[*chaosJob]*evidence) {
 		return
 	}
 	defer file.Close()
-	for _, d := range v.c.dead() {
+	for _, d := range v.c.broker.Take(v.c.queue + ".dead") {
 		fmt.Fprintf(file, "%s %v %s\n", d.MessageId, d.Headers, d.Body)
 		v.counts["dead letters"]++
 		sum := sha256.Sum256(d.Body)
@@ -304,7 +304,7 @@ func (v *chaosVerdict) letters(all map[*chaosJob]*evidence) {
 
 // leftovers judges what the round leaves: messages, and containers that were to be removed.
 func (v *chaosVerdict) leftovers(all map[*chaosJob]*evidence) {
-	if n := v.c.ready(v.c.queue); n > 0 {
+	if n := v.c.broker.Ready(v.c.queue); n > 0 {
 		v.wrong(nil, "messages left over", "%d messages are in the queue", n)
 	}
 	for _, s := range v.c.containers() {

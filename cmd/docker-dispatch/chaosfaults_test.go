@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 )
 
 // A fault is one thing that goes wrong.
@@ -277,7 +279,8 @@ func engineEnd(how string, live bool) func(*chaos, context.Context, fault) error
 func connectionsClosed(c *chaos, ctx context.Context, f fault) error {
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
-	return c.rabbitmqctl("close_all_connections", "chaos")
+	_, err := brokertest.TryEval(c.t, `[rabbit_networking:close_connection(P, "chaos") || P <- rabbit_networking:connections()]`)
+	return err
 }
 
 // The broker's usual time for an acknowledgement, and the one of the fault, in milliseconds.
@@ -300,20 +303,8 @@ func ackTimeout(c *chaos, ctx context.Context, f fault) error {
 }
 
 func (c *chaos) setAckTimeout(ms int) error {
-	return c.rabbitmqctl("eval", fmt.Sprintf("application:set_env(rabbit, consumer_timeout, %d).", ms))
-}
-
-func (c *chaos) rabbitmqctl(args ...string) error {
-	_, err := c.askBroker(args...)
+	_, err := brokertest.TryEval(c.t, "application:set_env(rabbit, consumer_timeout, %d)", ms)
 	return err
-}
-
-func (c *chaos) askBroker(args ...string) (string, error) {
-	out, err := exec.Command(os.Getenv("DISPATCH_TEST_RABBITMQCTL"), args...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("rabbitmqctl %q: %w\n%s", args, err, out)
-	}
-	return string(out), nil
 }
 
 // services has scripts/services do something.

@@ -210,8 +210,8 @@ func TestRetries(t *testing.T) {
 			l.publish(message{"ends", fmt.Sprintf(body, 9)})
 			p.done(3)
 			check(t, p.results(), 3)
-			l.eventually("the message is a dead letter", func() bool { return l.ready(l.queue+".dead") == 1 })
-			dead := l.dead()
+			l.eventually("the message is a dead letter", func() bool { return l.broker.Ready(l.queue+".dead") == 1 })
+			dead := l.broker.Take(l.queue + ".dead")
 			if len(dead) != 1 || dead[0].MessageId != "ends" || dead[0].Headers["x-dispatch-reason"] != "exit" {
 				t.Errorf("dead letters %+v", dead)
 			}

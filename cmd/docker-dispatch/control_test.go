@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -72,9 +73,9 @@ func TestControlQueue(t *testing.T) {
 	c.command(`{"Dockercmd": "run", "Image": "busybox"}`)
 	take(1)
 	l.eventually("all settled", func() bool {
-		return l.ready(l.queue) == 0 && l.ready(l.queue+".dead") == 1 && len(l.containers()) == 0
+		return l.broker.Ready(l.queue) == 0 && l.broker.Ready(l.queue+".dead") == 1 && len(l.containers()) == 0
 	})
-	if d := l.dead()[0]; d.Headers["x-dispatch-queue"] != l.queue+".control" || !strings.Contains(fmt.Sprint(d.Headers["x-dispatch-error"]), "not taken from the control queue") {
+	if d := l.broker.Take(l.queue + ".dead")[0]; d.Headers["x-dispatch-queue"] != l.queue+".control" || !strings.Contains(fmt.Sprint(d.Headers["x-dispatch-error"]), "not taken from the control queue") {
 		t.Errorf("dead letter %v", d.Headers)
 	}
 	if code := p.stop(); code != 0 {
@@ -86,7 +87,9 @@ func TestControlQueue(t *testing.T) {
 func TestControlQueueForbidden(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	_, url := l.limited("^"+l.queue+`\.dead$`, ".*", "^"+l.queue+"$")
+	user := brokertest.NewUser(t)
+	user.Permit("^"+l.queue+`\.dead$`, ".*", "^"+l.queue+"$")
+	url := user.URL("secret")
 	p := l.start("="+l.dockerHost, "="+url)
 	if code := p.wait(); code != 2 || !strings.Contains(p.log(), "--control none does without") {
 		t.Errorf("exit %d: %s", code, p.log())

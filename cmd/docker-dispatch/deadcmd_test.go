@@ -15,12 +15,14 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 )
 
 // bury puts messages into the dead-letter queue, as a daemon does.
 func (l *lab) bury(kind string, letters ...amqp.Publishing) {
 	l.t.Helper()
-	l.withChannel(func(ch *amqp.Channel) error {
+	l.broker.Do(func(ch *amqp.Channel) error {
 		if _, err := ch.QueueDeclare(l.queue+".dead", true, false, false, false, amqp.Table{amqp.QueueTypeArg: kind}); err != nil {
 			return err
 		}
@@ -41,7 +43,7 @@ func (l *lab) bury(kind string, letters ...amqp.Publishing) {
 		}
 		return nil
 	})
-	l.eventually("all are buried", func() bool { return l.ready(l.queue+".dead") == len(letters) })
+	l.eventually("all are buried", func() bool { return l.broker.Ready(l.queue+".dead") == len(letters) })
 }
 
 // letter is a dead letter of the lab's queue.
@@ -97,7 +99,7 @@ func TestDeadList(t *testing.T) {
 			if err := d.Decode(&got); err != nil || got.Id != "first" || got.Target != "alpine" || got.Queue != l.queue || got.Copy != "COPYfirst" || got.Bytes != len(first.Body) {
 				t.Errorf("as JSON: %+v (%v)", got, err)
 			}
-			left := l.dead()
+			left := l.broker.Take(l.queue + ".dead")
 			if fmt.Sprint(bodies(left)) != fmt.Sprint([]string{string(first.Body), string(nameless.Body), string(brokers.Body)}) {
 				t.Errorf("left: %q", bodies(left))
 			}
@@ -142,12 +144,9 @@ func TestDeadLooks(t *testing.T) {
 		t.Run(fmt.Sprint("limit ", limit), func(t *testing.T) {
 			l := newLab(t)
 			dead := l.queue + ".dead"
-			l.withChannel(func(ch *amqp.Channel) error {
-				_, err := ch.QueueDeclare(dead, true, false, false, false, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": limit})
-				return err
-			})
+			l.broker.DeclareWith(dead, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": limit})
 			send := func(p amqp.Publishing) {
-				l.withChannel(func(ch *amqp.Channel) error { return ch.Publish("", dead, true, false, p) })
+				l.broker.Do(func(ch *amqp.Channel) error { return ch.Publish("", dead, true, false, p) })
 			}
 			letters := l.letters(4)
 			for _, p := range letters {
@@ -156,7 +155,7 @@ func TestDeadLooks(t *testing.T) {
 			for _, p := range letters[:3] {
 				send(p)
 			}
-			l.eventually("three are there", func() bool { return l.ready(dead) == 3 })
+			l.eventually("three are there", func() bool { return l.broker.Ready(dead) == 3 })
 			for i := range 24 {
 				var args []string
 				want, code := "", exitFailed
@@ -176,10 +175,10 @@ func TestDeadLooks(t *testing.T) {
 				}
 				if i == 10 { // among those that have been returned
 					send(letters[3])
-					l.eventually("four are there", func() bool { return l.ready(dead) == 4 })
+					l.eventually("four are there", func() bool { return l.broker.Ready(dead) == 4 })
 				}
 			}
-			left := l.dead()
+			left := l.broker.Take(l.queue + ".dead")
 			if fmt.Sprint(bodies(left)) != fmt.Sprint(bodiesOf(letters)) {
 				t.Fatalf("left: %q", bodies(left))
 			}
@@ -202,7 +201,9 @@ func TestDeadLooks(t *testing.T) {
 func TestDeadLooksForbidden(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	_, url := l.limited(".*", "^$", ".*")
+	user := brokertest.NewUser(t)
+	user.Permit(".*", "^$", ".*")
+	url := user.URL("secret")
 	l.bury("quorum", l.letters(3)...)
 	for i := range 3 {
 		stdout, stderr, code := l.call("", "dead", "list", "-q", l.queue, "--amqp", url)
@@ -234,7 +235,7 @@ func TestDeadUnsendable(t *testing.T) {
 			if !tt.lost {
 				size = 130_600
 			}
-			l.withChannel(func(ch *amqp.Channel) error {
+			l.broker.Do(func(ch *amqp.Channel) error {
 				if _, err := ch.QueueDeclare(dead, true, false, false, false, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": int32(2)}); err != nil {
 					return err
 				}
@@ -244,7 +245,7 @@ func TestDeadUnsendable(t *testing.T) {
 						return err
 					}
 				}
-				l.eventually("all are there", func() bool { return l.ready(dead) == 21 })
+				l.eventually("all are there", func() bool { return l.broker.Ready(dead) == 21 })
 				return nil
 			})
 			for range 2 {
@@ -272,7 +273,7 @@ func TestDeadListKilled(t *testing.T) {
 	l := newLab(t)
 	dead := l.queue + ".dead"
 	const many = 2000
-	l.withChannel(func(ch *amqp.Channel) error {
+	l.broker.Do(func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclare(dead, true, false, false, false, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": int32(2)})
 		if err != nil {
 			return err
@@ -290,7 +291,7 @@ func TestDeadListKilled(t *testing.T) {
 		last.Wait()
 		return nil
 	})
-	l.eventually("all are there", func() bool { return l.ready(dead) == many })
+	l.eventually("all are there", func() bool { return l.broker.Ready(dead) == many })
 	const kills = 4
 	for i := range kills {
 		c := l.subcommand("dead", "list", "-q", l.queue)
@@ -305,7 +306,7 @@ func TestDeadListKilled(t *testing.T) {
 	}
 	before := 0
 	for same := 0; same < 10; same++ { // a quorum queue takes its time to return them
-		if n := l.ready(dead); n != before {
+		if n := l.broker.Ready(dead); n != before {
 			before, same = n, 0
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -323,7 +324,7 @@ func TestDeadListKilled(t *testing.T) {
 			t.Errorf("%s is shown %d times", id, n)
 		}
 	}
-	if n := l.ready(dead); n < len(ids) || n > before {
+	if n := l.broker.Ready(dead); n < len(ids) || n > before {
 		t.Errorf("%d letters are there, want %d to %d", n, len(ids), before)
 	}
 }
@@ -353,7 +354,7 @@ func TestDeadDoubled(t *testing.T) {
 						if len(ids) != many+1 || ids["0"] != 1 || ids["1"] != 2 || ids["unmarked"] != 2 {
 							t.Errorf("listed: %v", ids)
 						}
-						if n := l.ready(dead); n != len(all) {
+						if n := l.broker.Ready(dead); n != len(all) {
 							t.Errorf("%d letters are left, want %d", n, len(all))
 						}
 					}
@@ -361,15 +362,15 @@ func TestDeadDoubled(t *testing.T) {
 					if out := l.succeeds("", "dead", "replay", "-q", l.queue, "0", "5"); out != "4 messages put back\n" {
 						t.Errorf("stdout %q", out)
 					}
-					if got := bodies(l.get(l.queue)); len(got) != 4 {
+					if got := bodies(l.broker.Take(l.queue)); len(got) != 4 {
 						t.Errorf("back: %q", got)
 					}
-					if n := l.ready(dead); n != len(all)-4 {
+					if n := l.broker.Ready(dead); n != len(all)-4 {
 						t.Errorf("%d letters are left, want %d", n, len(all)-4)
 					}
 				}
 				l.succeeds("", "dead", "drop", "-q", l.queue, "--all", "--yes")
-				if n := l.ready(dead); n != 0 {
+				if n := l.broker.Ready(dead); n != 0 {
 					t.Errorf("%d letters are left behind drop --all", n)
 				}
 			}
@@ -389,7 +390,7 @@ func TestDeadHeldBack(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	dead := l.queue + ".dead"
-	l.withChannel(func(ch *amqp.Channel) error {
+	l.broker.Do(func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclare(dead, true, false, false, false, amqp.Table{"x-single-active-consumer": true})
 		if err != nil {
 			return err
@@ -405,7 +406,7 @@ func TestDeadHeldBack(t *testing.T) {
 		if _, err := ch.Consume(dead, "first", false, false, false, false, nil); err != nil {
 			return err
 		}
-		l.eventually("one is taken", func() bool { return l.ready(dead) == 2 })
+		l.eventually("one is taken", func() bool { return l.broker.Ready(dead) == 2 })
 		stdout, stderr := l.fails(exitFailed, "", "dead", "list", "-q", l.queue)
 		if stdout != "" || !strings.Contains(stderr, "the broker sends no more of "+dead+": 0 messages came, and 2 are still there") {
 			t.Errorf("stdout %q, stderr:\n%s", stdout, stderr)
@@ -419,20 +420,20 @@ func TestDeadHeldByAnother(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.bury("classic", l.letters(2)...)
-	tty := newTerminal(t)
+	tty := newPTY(t)
 	c := l.subcommand("dead", "drop", "-q", l.queue, "1")
 	c.Stdin, c.Stderr = tty.slave, tty.slave
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	tty.await("for good? [y/N] ")
+	tty.awaitText("for good? [y/N] ")
 	stdout, stderr, code := l.call("", "dead", "list", "-q", l.queue)
 	if code != 0 || stdout != "" || !strings.Contains(stderr, "warning: "+l.queue+".dead has 1 consumer") {
 		t.Errorf("exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
 	}
 
 	// A connection that is lost meanwhile is not taken for the queue.
-	closeConnection(t, "docker-dispatch dead@", l.queue)
+	brokertest.CloseConnections(t, "docker-dispatch dead@", l.queue)
 	tty.typed("y\n")
 	c.Wait()
 	if n := strings.Count(l.listed(), "\n"); n != 2 {
@@ -453,7 +454,7 @@ func TestDeadReplay(t *testing.T) {
 			if out := l.succeeds("", "dead", "replay", "-q", l.queue, "1", "2", "COPY3"); out != "3 messages put back\n" {
 				t.Errorf("stdout %q", out)
 			}
-			back := l.get(l.queue)
+			back := l.broker.Take(l.queue)
 			if len(back) != 3 {
 				t.Fatalf("%d are back", len(back))
 			}
@@ -475,10 +476,10 @@ func TestDeadReplay(t *testing.T) {
 			if out := l.succeeds("", "dead", "replay", "-q", l.queue, "--all"); out != "2 messages put back\n" {
 				t.Errorf("stdout %q", out)
 			}
-			if got := bodies(l.get(l.queue)); fmt.Sprint(got) != fmt.Sprint([]string{string(letters[0].Body), string(letters[4].Body)}) {
+			if got := bodies(l.broker.Take(l.queue)); fmt.Sprint(got) != fmt.Sprint([]string{string(letters[0].Body), string(letters[4].Body)}) {
 				t.Errorf("back: %q", got)
 			}
-			if n := l.ready(l.queue + ".dead"); n != 0 {
+			if n := l.broker.Ready(l.queue + ".dead"); n != 0 {
 				t.Errorf("%d are left", n)
 			}
 		})
@@ -500,7 +501,7 @@ func TestDeadIDs(t *testing.T) {
 		if out := l.succeeds("", "dead", "replay", "-q", l.queue, shown); out != "1 message put back\n" {
 			t.Errorf("stdout %q", out)
 		}
-		if got := l.get(l.queue); len(got) != 1 || got[0].MessageId != letters[i].MessageId {
+		if got := l.broker.Take(l.queue); len(got) != 1 || got[0].MessageId != letters[i].MessageId {
 			t.Errorf("back: %q", bodies(got))
 		}
 	}
@@ -520,10 +521,10 @@ func TestDeadReplayNowhere(t *testing.T) {
 	if stdout != "2 messages put back\n" || !strings.Contains(stderr, "1: not put back onto "+l.queue+".nosuch: no such queue") || !strings.Contains(stderr, "1 message not put back; they are still in") {
 		t.Errorf("stdout %q, stderr:\n%s", stdout, stderr)
 	}
-	if got := l.dead(); len(got) != 1 || got[0].MessageId != "1" {
+	if got := l.broker.Take(l.queue + ".dead"); len(got) != 1 || got[0].MessageId != "1" {
 		t.Errorf("left: %q", bodies(got))
 	}
-	l.get(l.queue)
+	l.broker.Take(l.queue)
 
 	// Where none can, it ends all the same.
 	many := l.letters(3 * tooMany)
@@ -532,7 +533,7 @@ func TestDeadReplayNowhere(t *testing.T) {
 	}
 	l.bury("classic", many...)
 	l.fails(exitFailed, "", "dead", "replay", "-q", l.queue, "--all")
-	if n := l.ready(l.queue + ".dead"); n != len(many) {
+	if n := l.broker.Ready(l.queue + ".dead"); n != len(many) {
 		t.Errorf("%d are left, want %d", n, len(many))
 	}
 }
@@ -544,26 +545,26 @@ func TestDeadReplayKilled(t *testing.T) {
 	const many = 3000
 	l.bury("classic", l.letters(many)...)
 	midway := 0
-	for round := 0; l.ready(l.queue+".dead") > 0; round++ {
-		before := l.ready(l.queue)
+	for round := 0; l.broker.Ready(l.queue+".dead") > 0; round++ {
+		before := l.broker.Ready(l.queue)
 		c := l.subcommand("dead", "replay", "-q", l.queue, "--all")
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
 		if round < 20 {
-			l.eventually("some are back", func() bool { return l.ready(l.queue) > before })
+			l.eventually("some are back", func() bool { return l.broker.Ready(l.queue) > before })
 			time.Sleep(rand.N(20 * time.Millisecond)) // any moment
 			c.Process.Kill()
 		}
 		c.Wait()
 		// What the dead connection held comes back when the broker has noticed.
 		l.eventually("nobody holds any", func() bool { return l.held(l.queue+".dead") == 0 })
-		if n := l.ready(l.queue + ".dead"); n > 0 && n < many {
+		if n := l.broker.Ready(l.queue + ".dead"); n > 0 && n < many {
 			midway++
 		}
 	}
 	copies := map[string]int{}
-	for _, d := range l.get(l.queue) {
+	for _, d := range l.broker.Take(l.queue) {
 		copies[d.MessageId]++
 	}
 	twice := 0
@@ -584,7 +585,7 @@ func TestDeadReplayKilled(t *testing.T) {
 // held is how many messages of a queue some consumer has.
 func (l *lab) held(queue string) (n int) {
 	l.t.Helper()
-	l.withChannel(func(ch *amqp.Channel) error {
+	l.broker.Do(func(ch *amqp.Channel) error {
 		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 		n = q.Consumers
 		return err
@@ -610,7 +611,7 @@ func TestDeadDrop(t *testing.T) {
 		{"", []string{"--yes", "2"}, 0, "04"},
 		{"yes\n", []string{"--all"}, 0, ""},
 	} {
-		tty := newTerminal(t)
+		tty := newPTY(t)
 		c := l.subcommand(append([]string{"dead", "drop", "-q", l.queue}, tt.args...)...)
 		var stdout bytes.Buffer
 		c.Stdin, c.Stdout, c.Stderr = tty.slave, &stdout, tty.slave
@@ -618,7 +619,7 @@ func TestDeadDrop(t *testing.T) {
 			t.Fatal(err)
 		}
 		if tt.typed != "" {
-			tty.await("for good? [y/N] ")
+			tty.awaitText("for good? [y/N] ")
 			if tt.typed == "\x03" {
 				c.Process.Signal(os.Interrupt)
 			} else {
@@ -630,7 +631,7 @@ func TestDeadDrop(t *testing.T) {
 			code = exit.ExitCode()
 		}
 		if code != tt.code {
-			t.Errorf("%q: exit %d, on the terminal %q, stdout %q", tt.args, code, tty, stdout.String())
+			t.Errorf("%q: exit %d, on the terminal %q, stdout %q", tt.args, code, tty.written(), stdout.String())
 		}
 		var left []string
 		l.eventually("nobody holds any", func() bool { return l.held(l.queue+".dead") == 0 })
@@ -668,10 +669,10 @@ func TestDeadLooksBeside(t *testing.T) {
 			looks.Go(func() { l.call("", "dead", "list", "-q", l.queue) })
 		}
 		looks.Wait()
-		l.eventually("all letters are back", func() bool { return l.ready(dead) >= many })
+		l.eventually("all letters are back", func() bool { return l.broker.Ready(dead) >= many })
 	}
 	ids := make(map[string]bool)
-	for _, d := range l.dead() {
+	for _, d := range l.broker.Take(l.queue + ".dead") {
 		ids[d.MessageId] = true
 	}
 	if len(ids) != many {
@@ -688,11 +689,8 @@ func TestDeadQueues(t *testing.T) {
 			l := newLab(t)
 			const many = 60
 			dead, letters := l.queue+".dead", l.letters(many)
-			l.withChannel(func(ch *amqp.Channel) error {
-				_, err := ch.QueueDeclare(dead, true, false, false, false, args)
-				return err
-			})
-			l.withChannel(func(ch *amqp.Channel) error {
+			l.broker.DeclareWith(dead, args)
+			l.broker.Do(func(ch *amqp.Channel) error {
 				for i, p := range letters {
 					p.Priority = uint8(i % 2)
 					if err := ch.Publish("", dead, false, false, p); err != nil {
@@ -701,7 +699,7 @@ func TestDeadQueues(t *testing.T) {
 				}
 				return nil
 			})
-			l.eventually("all are buried", func() bool { return l.ready(dead) == many })
+			l.eventually("all are buried", func() bool { return l.broker.Ready(dead) == many })
 			for range 2 {
 				if n := strings.Count(l.listed(), "\n"); n != many {
 					t.Errorf("%d letters are listed, want %d", n, many)

@@ -95,11 +95,11 @@ func TestDeath(t *testing.T) {
 			}
 			l.env = nil
 			second := l.start("--format", "json", "--sweep-after", "1s")
-			l.eventually("neither message nor container", func() bool { return l.ready(l.queue) == 0 && len(l.containers()) == 0 })
+			l.eventually("neither message nor container", func() bool { return l.broker.Ready(l.queue) == 0 && len(l.containers()) == 0 })
 			if code := second.stop(); code != 0 {
 				t.Errorf("exit %d", code)
 			}
-			if n := l.ready(l.queue) + l.ready(l.queue+".dead"); n != 0 {
+			if n := l.broker.Ready(l.queue) + l.broker.Ready(l.queue+".dead"); n != 0 {
 				t.Errorf("%d messages and dead letters left", n)
 			}
 			checkPrograms(t, 1, first.out()+second.out())

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -59,7 +60,7 @@ func (p *process) one() cmd.Result {
 	if code := p.stop(); code != 0 {
 		p.l.t.Errorf("exit %d", code)
 	}
-	if n, dead, left := p.l.ready(p.l.queue), p.l.ready(p.l.queue+".dead"), p.l.containers(); n+dead+len(left) != 0 {
+	if n, dead, left := p.l.broker.Ready(p.l.queue), p.l.broker.Ready(p.l.queue+".dead"), p.l.containers(); n+dead+len(left) != 0 {
 		p.l.t.Errorf("%d messages, %d dead letters, containers %+v left", n, dead, left)
 	}
 	results := p.results()
@@ -94,13 +95,9 @@ func TestUpgrade(t *testing.T) {
 
 // TestAckTimeout has the broker take the message of a running job back, again and again.
 func TestAckTimeout(t *testing.T) {
-	disturbs(t)
-	broker := newLab(t)
-	timeout := func(ms string) {
-		broker.rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, "+ms+").")
-	}
-	timeout("1000") // looked at every 2 s, see scripts/services
-	t.Cleanup(func() { timeout("1800000") })
+	const timeout = "application:set_env(rabbit, consumer_timeout, %d)"
+	// It is looked at every 2 s, see scripts/services.
+	brokertest.Change(t, fmt.Sprintf(timeout, 1000), fmt.Sprintf(timeout, usualAckTimeout))
 	for _, kind := range []string{"classic", "quorum"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +114,7 @@ func TestAckTimeout(t *testing.T) {
 			if code := p.stop(); code != 0 {
 				t.Errorf("exit %d", code)
 			}
-			if n, dead, left := l.ready(l.queue), l.ready(l.queue+".dead"), l.containers(); n+dead+len(left) != 0 {
+			if n, dead, left := l.broker.Ready(l.queue), l.broker.Ready(l.queue+".dead"), l.containers(); n+dead+len(left) != 0 {
 				t.Errorf("%d messages, %d dead letters, containers %+v left", n, dead, left)
 			}
 			results := p.results()
@@ -277,9 +274,7 @@ func TestKilled(t *testing.T) {
 // TestFullDisk has no room for a container's log: what it writes comes to us all the same.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("DISPATCH_TEST_SERVICES") == "" {
-		need(t, "DISPATCH_TEST_SERVICES")
-	}
+	brokertest.Required(t, "DISPATCH_TEST_SERVICES")
 	l := newLab(t)
 	name := "disk-" + l.serial
 	const lines = 20000
@@ -326,7 +321,7 @@ func TestFullLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.publish(message{"id", runMessage("full-"+l.serial, "echo hi")})
-	l.eventually("the job is done", func() bool { return l.ready(l.queue) == 0 && len(l.containers()) == 0 })
+	l.eventually("the job is done", func() bool { return l.broker.Ready(l.queue) == 0 && len(l.containers()) == 0 })
 	c.Process.Signal(syscall.SIGTERM)
 	if err := c.Wait(); err != nil {
 		t.Errorf("the program ended with %v", err)

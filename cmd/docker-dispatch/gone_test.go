@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
-	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // TestQueueDeletedUnderJob: who waits for an answer gets it though the job's message is gone with its queue,
@@ -27,10 +26,7 @@ func TestQueueDeletedUnderJob(t *testing.T) {
 			l.deleteQueues("")
 			p.awaitLog("no such queue")
 			if anew {
-				l.withChannel(func(ch *amqp.Channel) error {
-					_, err := ch.QueueDeclare(l.queue, true, false, false, false, nil)
-					return err
-				})
+				l.broker.DeclareWith(l.queue, nil)
 			}
 			_, _, _, r := c.stream(func(int) {})
 			if r.Job != "one" || r.Status != cmd.Failed || r.ExitCode == nil || *r.ExitCode != 7 {

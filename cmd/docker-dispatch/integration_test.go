@@ -18,6 +18,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -142,7 +143,7 @@ func TestREADMEExamples(t *testing.T) {
 			if !strings.Contains(p.out(), `"Stream":"stdout","Offset":0,"Data":"hello\n"`) {
 				t.Error("no output")
 			}
-			if n := l.ready(l.queue) + l.ready(l.queue+".dead") + len(l.containers()); n != 0 {
+			if n := l.broker.Ready(l.queue) + l.broker.Ready(l.queue+".dead") + len(l.containers()); n != 0 {
 				t.Errorf("%d messages or containers left", n)
 			}
 		})
@@ -185,7 +186,7 @@ func TestFiftyJobs(t *testing.T) {
 			t.Errorf("%d times: %s", n, text)
 		}
 	}
-	if n := l.ready(l.queue) + l.ready(l.queue+".dead"); n != 0 {
+	if n := l.broker.Ready(l.queue) + l.broker.Ready(l.queue+".dead"); n != 0 {
 		t.Errorf("%d messages left", n)
 	}
 	if left := l.containers(); len(left) != 0 {
@@ -262,9 +263,9 @@ func TestBadMessages(t *testing.T) {
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit %d", code)
 	}
-	kept := l.dead()
-	if len(kept) != len(bad) || l.ready(l.queue) != 0 {
-		t.Errorf("%d dead letters, want %d; %d left in the queue", len(kept), len(bad), l.ready(l.queue))
+	kept := l.broker.Take(l.queue + ".dead")
+	if len(kept) != len(bad) || l.broker.Ready(l.queue) != 0 {
+		t.Errorf("%d dead letters, want %d; %d left in the queue", len(kept), len(bad), l.broker.Ready(l.queue))
 	}
 	for _, d := range kept {
 		var i int
@@ -290,7 +291,7 @@ func TestMissingImageIsPulled(t *testing.T) {
 	l.publish(message{"m", `{"Dockercmd":"run","Image":"127.0.0.1:1/no/such:image","Cmd":["true"],"Options":{"Remove":true}}`})
 	p.done(1)
 	p.stop()
-	kept := l.dead()
+	kept := l.broker.Take(l.queue + ".dead")
 	if len(kept) != 1 || kept[0].Headers["x-dispatch-reason"] != "engine" || !strings.Contains(fmt.Sprint(kept[0].Headers["x-dispatch-error"]), "127.0.0.1:1") {
 		t.Errorf("dead letters %v", kept)
 	}
@@ -516,7 +517,7 @@ func TestStopLeavesContainers(t *testing.T) {
 	if err != nil || !c.State.Running {
 		t.Fatalf("the container does not run on: %+v, %v", c.State, err)
 	}
-	l.eventually("both messages are back in the queue", func() bool { return l.ready(l.queue) == 2 })
+	l.eventually("both messages are back in the queue", func() bool { return l.broker.Ready(l.queue) == 2 })
 
 	p = l.start("-c", "1", "--format", "json")
 	p.await("the adoption", func(stdout, _ string) bool { return strings.Contains(stdout, `"Data":"started\n"`) })
@@ -527,7 +528,7 @@ func TestStopLeavesContainers(t *testing.T) {
 	if first.Job != "first" || !first.Adopted || first.Status != cmd.Succeeded || first.Stdout != "started\nended\n" || first.ContainerID != c.ID {
 		t.Errorf("result %+v", first)
 	}
-	if n := l.ready(l.queue) + l.ready(l.queue+".dead") + len(l.containers()); n != 0 {
+	if n := l.broker.Ready(l.queue) + l.broker.Ready(l.queue+".dead") + len(l.containers()); n != 0 {
 		t.Errorf("%d messages or containers left", n)
 	}
 }
@@ -601,9 +602,7 @@ func TestStdin(t *testing.T) {
 // with its whole output, and nothing left.
 func underLoad(t *testing.T, fault func(l *lab)) {
 	l := newLab(t)
-	if os.Getenv("DISPATCH_TEST_SERVICES") == "" {
-		need(t, "DISPATCH_TEST_SERVICES")
-	}
+	brokertest.Required(t, "DISPATCH_TEST_SERVICES")
 	p := l.start("-c", "4", "--format", "json")
 	const jobs = 16
 	send := func(from, to int) {
@@ -654,7 +653,7 @@ func underLoad(t *testing.T, fault func(l *lab)) {
 			t.Errorf("%s started %d times", job, n)
 		}
 	}
-	if n, dead := l.ready(l.queue), l.ready(l.queue+".dead"); n != 0 || dead != unknown {
+	if n, dead := l.broker.Ready(l.queue), l.broker.Ready(l.queue+".dead"); n != 0 || dead != unknown {
 		t.Errorf("%d messages left, %d dead letters, want 0 and %d", n, dead, unknown)
 	}
 	if left := l.containers(); len(left) != 0 {
@@ -781,7 +780,7 @@ func TestReaderGoes(t *testing.T) {
 	if c, err := l.engine.InspectContainer(context.Background(), name); err != nil || !c.State.Running {
 		t.Errorf("the container does not run on: %v", err)
 	}
-	l.eventually("both messages are back", func() bool { return l.ready(l.queue) == 2 })
+	l.eventually("both messages are back", func() bool { return l.broker.Ready(l.queue) == 2 })
 	next := l.start("--format", "json", "--drain", "0s")
 	next.done(1)
 	if r := next.results()[0]; r.Job != "ends" || !r.Adopted || r.ExitCode == nil || *r.ExitCode != 3 || r.Stdout != "one\ntwo\n" {

@@ -53,10 +53,10 @@ func TestMutatedMessages(t *testing.T) {
 	if code := p.stop(); code != exitClean {
 		t.Errorf("exit %d", code)
 	}
-	if n := l.ready(l.queue); n != 0 {
+	if n := l.broker.Ready(l.queue); n != 0 {
 		t.Errorf("%d messages are back in the queue", n)
 	}
-	if n := l.ready(l.queue + ".dead"); n != dead {
+	if n := l.broker.Ready(l.queue + ".dead"); n != dead {
 		t.Errorf("%d dead letters for %d results that say so", n, dead)
 	}
 }
@@ -100,7 +100,7 @@ func (l *lab) publishMutated(r *rand.Rand) map[string]bool {
 		[]byte(`{"Dockercmd": "kill", "Container": "NAME", "Options": {"Signal": "HUP"}}`),
 	}
 	ids := make(map[string]bool, mutatedMessages)
-	l.withChannel(func(ch *amqp.Channel) error {
+	l.broker.Do(func(ch *amqp.Channel) error {
 		if err := ch.Confirm(false); err != nil {
 			return err
 		}

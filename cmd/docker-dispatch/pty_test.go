@@ -89,6 +89,19 @@ func (p *pty) written() string {
 	return string(p.bytes)
 }
 
+// awaitText waits until a text stands on the screen.
+func (p *pty) awaitText(text string) {
+	p.t.Helper()
+	p.await(text, func(s string) bool { return strings.Contains(s, text) })
+}
+
+func (p *pty) typed(text string) {
+	p.t.Helper()
+	if _, err := p.master.WriteString(text); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 func (p *pty) shows(text string) {
 	p.t.Helper()
 	p.await(text, func(s string) bool { return s == text })

@@ -155,8 +155,8 @@ func TestReply(t *testing.T) {
 			if r := c.result(); r.Command != "remove" || r.Status != cmd.Succeeded {
 				t.Errorf("%+v", r)
 			}
-			if code := p.stop(); code != 0 || l.ready(l.queue) != 0 || l.ready(l.queue+".dead") != 1 {
-				t.Errorf("exit %d, %d messages left, %d dead", code, l.ready(l.queue), l.ready(l.queue+".dead"))
+			if code := p.stop(); code != 0 || l.broker.Ready(l.queue) != 0 || l.broker.Ready(l.queue+".dead") != 1 {
+				t.Errorf("exit %d, %d messages left, %d dead", code, l.broker.Ready(l.queue), l.broker.Ready(l.queue+".dead"))
 			}
 		})
 	}
@@ -183,9 +183,9 @@ func TestReplyToNobody(t *testing.T) {
 			t.Errorf("%d: %+v", i, got)
 		}
 	}
-	l.eventually("all settled", func() bool { return l.ready(l.queue+".dead") == 3 && len(l.containers()) == 0 })
-	if code := p.stop(); code != 0 || l.ready(l.queue) != 0 {
-		t.Errorf("exit %d, %d messages left", code, l.ready(l.queue))
+	l.eventually("all settled", func() bool { return l.broker.Ready(l.queue+".dead") == 3 && len(l.containers()) == 0 })
+	if code := p.stop(); code != 0 || l.broker.Ready(l.queue) != 0 {
+		t.Errorf("exit %d, %d messages left", code, l.broker.Ready(l.queue))
 	}
 }
 
@@ -293,22 +293,21 @@ func TestResults(t *testing.T) {
 		t.Fatalf("exit %d: %s", code, p.log())
 	}
 	create := func() {
-		l.withChannel(func(ch *amqp.Channel) error {
-			_, err := ch.QueueDeclare(results, true, false, false, false, nil)
-			return err
-		})
+		l.broker.DeclareWith(results, nil)
 	}
 	create()
 	t.Cleanup(func() { l.deleteQueues(".results") })
 	p = l.start("--results", results, "-c", "1", "--ahead", "0")
 	l.publish(message{"a", streamed("exit 1")}, message{"b", "nonsense"})
-	l.eventually("two results", func() bool { return l.ready(results) == 2 })
+	l.eventually("two results", func() bool { return l.broker.Ready(results) == 2 })
 	l.deleteQueues(".results")
 	l.publish(message{"c", streamed("exit 1")}, message{"d", streamed("exit 1")})
 	p.awaitLog("results cannot be stored; no messages are taken until they can")
 	create()
 	p.awaitLog("results can be stored again")
-	l.eventually("two results", func() bool { return l.ready(results) == 2 && l.ready(l.queue) == 0 && len(l.containers()) == 0 })
+	l.eventually("two results", func() bool {
+		return l.broker.Ready(results) == 2 && l.broker.Ready(l.queue) == 0 && len(l.containers()) == 0
+	})
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit %d", code)
 	}
@@ -356,8 +355,8 @@ func TestReplyToMalformed(t *testing.T) {
 	if stdout, _, _, r := c.stream(func(int) {}); stdout != "hi\n" || r.Job != "good" {
 		t.Errorf("%q %+v", stdout, r)
 	}
-	l.eventually("all settled", func() bool { return l.ready(l.queue) == 0 && len(l.containers()) == 0 })
-	if code := p.stop(); code != 0 || l.ready(l.queue) != 0 {
-		t.Errorf("exit %d, %d messages left", code, l.ready(l.queue))
+	l.eventually("all settled", func() bool { return l.broker.Ready(l.queue) == 0 && len(l.containers()) == 0 })
+	if code := p.stop(); code != 0 || l.broker.Ready(l.queue) != 0 {
+		t.Errorf("exit %d, %d messages left", code, l.broker.Ready(l.queue))
 	}
 }

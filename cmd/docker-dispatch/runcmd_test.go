@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
@@ -328,7 +329,7 @@ func TestRunAnswers(t *testing.T) {
 		}
 		file = filepath.Join(file, "in", "no", "folder")
 		a.run(t, nil, "--cidfile", file, "busybox").expect("", "docker-dispatch: failed to create the container ID file: open "+file+": no such file or directory\n\nRun 'docker-dispatch run --help' for more information\n", 125)
-		if n := a.ready(a.queue); n != 0 {
+		if n := a.broker.Ready(a.queue); n != 0 {
 			t.Errorf("%d messages were sent", n)
 		}
 	})
@@ -523,7 +524,7 @@ func TestRunRefuses(t *testing.T) {
 	for _, args := range [][]string{{"-h"}, {"--help"}, {"--rm", "--help", "busybox"}} {
 		l.run(t, nil, args...).expect(runUsage, "", 0)
 	}
-	if n := l.ready(l.queue); n != 0 {
+	if n := l.broker.Ready(l.queue); n != 0 {
 		t.Errorf("%d messages were sent", n)
 	}
 }
@@ -532,13 +533,15 @@ func TestRunRefuses(t *testing.T) {
 func TestRunForbidden(t *testing.T) {
 	t.Parallel()
 	a := newActor(t)
-	user, url := a.limited("^$", "^$", "^$")
+	user := brokertest.NewUser(t)
+	user.Permit("^$", "^$", "^$")
+	url := user.URL("secret")
 	_, errs, code := a.run(t, nil, "="+url, "busybox").end()
 	const hint = `let the user configure and read ^docker-dispatch\.reply\..*, and write to ^amq\.default$`
 	if code != 125 || !strings.Contains(errs, "permission missing") || !strings.Contains(errs, hint) {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	a.rabbitmqctl("set_permissions", user, `^docker-dispatch\.reply\..*`, `^amq\.default$`, `^docker-dispatch\.reply\..*`)
+	user.Permit(`^docker-dispatch\.reply\..*`, `^amq\.default$`, `^docker-dispatch\.reply\..*`)
 	o := a.run(t, nil, "="+url, "busybox")
 	m := a.next(a.messages)
 	a.out(m, "stdout", 0, "x")
@@ -652,10 +655,9 @@ func TestRunTellsWhatItWaitsFor(t *testing.T) {
 // TestRunDuringAlarm: a broker that is short of memory is said to be, and the first signal ends a run whose message it has
 // not stored.
 func TestRunDuringAlarm(t *testing.T) {
-	disturbs(t)
+	brokertest.Disturbs(t)
 	l := newLab(t)
-	l.rabbitmqctl("set_vm_memory_high_watermark", "0.00001")
-	t.Cleanup(func() { l.rabbitmqctl("set_vm_memory_high_watermark", "0.4") })
+	brokertest.Change(t, "vm_memory_monitor:set_vm_memory_high_watermark(0.00001)", "vm_memory_monitor:set_vm_memory_high_watermark(0.4)")
 	o := l.run(t, nil, "busybox", "true")
 	l.eventually("the run says that the broker takes nothing", func() bool {
 		return strings.Contains(o.err.String(), "docker-dispatch: the broker takes no messages for now; waiting (low on memory)\n")

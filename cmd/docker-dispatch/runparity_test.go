@@ -263,7 +263,7 @@ func TestRunStopsItsJob(t *testing.T) {
 	tty.shows("docker-dispatch: cancelled: a message asked for its end before it had started\n")
 	long.Process.Signal(syscall.SIGTERM)
 	long.expect("up\nbye\n", "", 5)
-	if n := l.ready(l.queue) + l.ready(l.queue+".control"); n != 0 {
+	if n := l.broker.Ready(l.queue) + l.broker.Ready(l.queue+".control"); n != 0 {
 		t.Errorf("%d messages left", n)
 	}
 }

@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -21,19 +19,19 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// patience bounds every wait of the tests with real servers, against hanging only; none of them waits for the
-// time itself.
-const patience = 3 * time.Minute
+const patience = brokertest.Patience
 
 // lab is what a test has of the real servers, with a queue of its own.
 type lab struct {
 	t          *testing.T
 	dockerHost string
 	amqpURL    string
+	broker     *brokertest.Peer
 	engine     *dockerapi.Client
 	queue      string
 	serial     string   // tells this lab from all others
@@ -45,10 +43,7 @@ type lab struct {
 // fails where they are required. The queue is a classic one unless kind is given.
 func newLab(t *testing.T, kind ...string) *lab {
 	t.Helper()
-	l := &lab{t: t, dockerHost: os.Getenv("DOCKER_HOST"), amqpURL: os.Getenv("AMQP_URL")}
-	if l.dockerHost == "" || l.amqpURL == "" {
-		need(t, "DOCKER_HOST and AMQP_URL")
-	}
+	l := &lab{t: t, dockerHost: brokertest.Required(t, "DOCKER_HOST"), amqpURL: brokertest.URL(t), broker: brokertest.New(t)}
 	host, err := dockerapi.ParseHost(l.dockerHost)
 	if err != nil {
 		t.Fatal(err)
@@ -65,19 +60,9 @@ func newLab(t *testing.T, kind ...string) *lab {
 	if len(kind) > 0 {
 		arguments[amqp.QueueTypeArg] = kind[0]
 	}
-	l.withChannel(func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclare(l.queue, true, false, false, false, arguments)
-		return err
-	})
+	l.broker.DeclareWith(l.queue, arguments)
 	t.Cleanup(func() {
-		l.withChannel(func(ch *amqp.Channel) error {
-			_, err := ch.QueueDelete(l.queue, false, false, false)
-			for _, further := range []string{".dead", ".control"} {
-				_, e := ch.QueueDelete(l.queue+further, false, false, false)
-				err = errors.Join(err, e)
-			}
-			return err
-		})
+		l.broker.Delete(l.queue, l.queue+".dead", l.queue+".control")
 		for _, c := range l.containers() {
 			if err := l.engine.RemoveContainer(context.Background(), c.ID, dockerapi.RemoveOptions{Force: true, Volumes: true}); err != nil {
 				t.Logf("container %s not removed: %v", c.Name, err)
@@ -88,90 +73,17 @@ func newLab(t *testing.T, kind ...string) *lab {
 	return l
 }
 
-// need skips a test that wants servers, or fails it where they are required.
-func need(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("DISPATCH_TEST_REQUIRE_SERVERS") != "" {
-		t.Fatalf("%s not set; run scripts/test", what)
-	}
-	t.Skipf("%s not set; eval \"$(scripts/services env)\" sets it", what)
-}
-
-// withChannel does something on the broker, again where the connection fails: tests restart it.
-func (l *lab) withChannel(do func(*amqp.Channel) error) {
-	l.t.Helper()
-	var last error
-	l.eventually("the broker does as told", func() bool {
-		last = func() error {
-			conn, err := amqp.Dial(l.amqpURL)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			ch, err := conn.Channel()
-			if err != nil {
-				return err
-			}
-			return do(ch)
-		}()
-		if last != nil {
-			l.t.Logf("broker: %v", last)
-		}
-		return last == nil
-	})
-}
-
 // publish puts messages on the queue, each confirmed. An empty id gives none.
 func (l *lab) publish(messages ...message) {
 	l.t.Helper()
-	l.withChannel(func(ch *amqp.Channel) error {
-		if err := ch.Confirm(false); err != nil {
-			return err
-		}
-		for len(messages) > 0 {
-			m := messages[0]
-			c, err := ch.PublishWithDeferredConfirm("", l.queue, true, false, amqp.Publishing{
-				MessageId: m.id, Body: []byte(m.body), DeliveryMode: amqp.Persistent, ContentType: "application/json",
-			})
-			if err != nil {
-				return err
-			}
-			if !c.Wait() {
-				return errors.New("not confirmed")
-			}
-			messages = messages[1:]
-		}
-		return nil
-	})
+	var all []amqp.Publishing
+	for _, m := range messages {
+		all = append(all, amqp.Publishing{MessageId: m.id, Body: []byte(m.body), DeliveryMode: amqp.Persistent, ContentType: "application/json"})
+	}
+	l.broker.Send(l.queue, all...)
 }
 
 type message struct{ id, body string }
-
-// ready counts the messages that wait in a queue.
-func (l *lab) ready(queue string) (n int) {
-	l.t.Helper()
-	l.withChannel(func(ch *amqp.Channel) error {
-		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-		n = q.Messages
-		return err
-	})
-	return n
-}
-
-// dead takes all messages from the dead-letter queue.
-func (l *lab) dead() (dead []amqp.Delivery) {
-	l.t.Helper()
-	l.withChannel(func(ch *amqp.Channel) error {
-		for {
-			d, ok, err := ch.Get(l.queue+".dead", true)
-			if err != nil || !ok {
-				return err
-			}
-			dead = append(dead, d)
-		}
-	})
-	return dead
-}
 
 // containers lists what the queue's jobs have on the engine.
 func (l *lab) containers() []dockerapi.ContainerSummary {
@@ -186,10 +98,7 @@ func (l *lab) containers() []dockerapi.ContainerSummary {
 // deleteQueues deletes queues that the program made beside the lab's own.
 func (l *lab) deleteQueues(suffixes ...string) {
 	for _, s := range suffixes {
-		l.withChannel(func(ch *amqp.Channel) error {
-			_, err := ch.QueueDelete(l.queue+s, false, false, false)
-			return err
-		})
+		l.broker.Delete(l.queue + s)
 	}
 }
 
@@ -217,52 +126,18 @@ func (l *lab) engineCall(method, path string) []byte {
 	return body
 }
 
-// eventually waits until a condition holds, asking for it again and again.
 func (l *lab) eventually(what string, ok func() bool) {
 	l.t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			l.t.Fatalf("not within %v: %s", patience, what)
-		case <-tick.C:
-		}
-	}
-}
-
-// disturbs says that the test disturbs those that use the same servers. It is then to be named in scripts/test.
-func disturbs(t *testing.T) {
-	t.Helper()
-	if os.Getenv("DISPATCH_TEST_SHARED") != "" {
-		t.Fatal("this test disturbs others: it belongs to those that scripts/test runs on servers of their own")
-	}
+	brokertest.Eventually(l.t, what, ok)
 }
 
 // server has scripts/services start, end or kill a server.
 func (l *lab) server(args ...string) {
 	l.t.Helper()
-	disturbs(l.t)
-	script := os.Getenv("DISPATCH_TEST_SERVICES")
-	if script == "" {
-		need(l.t, "DISPATCH_TEST_SERVICES")
-	}
+	brokertest.Disturbs(l.t)
+	script := brokertest.Required(l.t, "DISPATCH_TEST_SERVICES")
 	if out, err := exec.Command(script, args...).CombinedOutput(); err != nil {
 		l.t.Fatalf("services %q: %v\n%s", args, err, out)
-	}
-}
-
-// rabbitmqctl has the broker do something.
-func (l *lab) rabbitmqctl(args ...string) {
-	l.t.Helper()
-	ctl := os.Getenv("DISPATCH_TEST_RABBITMQCTL")
-	if ctl == "" {
-		need(l.t, "DISPATCH_TEST_RABBITMQCTL")
-	}
-	if out, err := exec.Command(ctl, args...).CombinedOutput(); err != nil {
-		l.t.Fatalf("rabbitmqctl %q: %v\n%s", args, err, out)
 	}
 }
 
@@ -280,16 +155,6 @@ func (l *lab) proxied(t *testing.T) (*faultyProxy, string) {
 	t.Cleanup(proxy.close)
 	u.Host = proxy.ln.Addr().String()
 	return proxy, u.String()
-}
-
-// limited makes a user of the broker with these permissions, until the test ends, and returns the address for it.
-func (l *lab) limited(configure, write, read string) (user, amqpURL string) {
-	l.t.Helper()
-	user = "limited-" + l.serial
-	l.rabbitmqctl("add_user", user, "secret")
-	l.t.Cleanup(func() { l.rabbitmqctl("delete_user", user) })
-	l.rabbitmqctl("set_permissions", user, configure, write, read)
-	return user, strings.Replace(l.amqpURL, "guest:guest", user+":secret", 1)
 }
 
 // process is the program at work in a process of its own.

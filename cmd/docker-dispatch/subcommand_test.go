@@ -11,93 +11,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 )
-
-// A terminal is a pseudo terminal: what a program writes to it, and what a person types.
-type terminal struct {
-	t       *testing.T
-	master  *os.File
-	slave   *os.File
-	mu      sync.Mutex
-	written bytes.Buffer
-	changed chan struct{}
-}
-
-func newTerminal(t *testing.T) *terminal {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("no pseudo terminals here: %v", err)
-	}
-	var n, unlock int32
-	for request, arg := range map[uintptr]*int32{syscall.TIOCSPTLCK: &unlock, syscall.TIOCGPTN: &n} {
-		if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, master.Fd(), request, uintptr(unsafe.Pointer(arg))); e != 0 {
-			t.Fatal(e)
-		}
-	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty := &terminal{t: t, master: master, slave: slave, changed: make(chan struct{}, 1)}
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		buf := make([]byte, 4096)
-		for {
-			n, err := master.Read(buf)
-			tty.mu.Lock()
-			tty.written.Write(buf[:n])
-			tty.mu.Unlock()
-			select {
-			case tty.changed <- struct{}{}:
-			default:
-			}
-			if err != nil { // EIO when the last end of the program's side is closed
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		slave.Close()
-		<-read
-		master.Close()
-	})
-	return tty
-}
-
-func (tty *terminal) String() string {
-	tty.mu.Lock()
-	defer tty.mu.Unlock()
-	return tty.written.String()
-}
-
-// await waits until a text stands on the terminal.
-func (tty *terminal) await(text string) {
-	tty.t.Helper()
-	timeout := time.After(patience)
-	for !strings.Contains(tty.String(), text) {
-		select {
-		case <-tty.changed:
-		case <-timeout:
-			tty.t.Fatalf("never on the terminal: %q\n%q", text, tty)
-		}
-	}
-}
-
-func (tty *terminal) typed(text string) {
-	tty.t.Helper()
-	if _, err := tty.master.WriteString(text); err != nil {
-		tty.t.Fatal(err)
-	}
-}
 
 // subcommand is the program as a subcommand that talks to the lab's broker.
 func (l *lab) subcommand(args ...string) *exec.Cmd {
@@ -129,21 +49,6 @@ func (l *lab) fails(code int, stdin string, args ...string) (stdout, stderr stri
 		l.t.Fatalf("%q: exit %d, want %d, stdout %q, stderr:\n%s", args, got, code, stdout, stderr)
 	}
 	return stdout, stderr
-}
-
-// get takes all messages from a queue.
-func (l *lab) get(queue string) (all []amqp.Delivery) {
-	l.t.Helper()
-	l.withChannel(func(ch *amqp.Channel) error {
-		for {
-			d, ok, err := ch.Get(queue, true)
-			if err != nil || !ok {
-				return err
-			}
-			all = append(all, d)
-		}
-	})
-	return all
 }
 
 func bodies(all []amqp.Delivery) (list []string) {
@@ -309,7 +214,7 @@ func TestSend(t *testing.T) {
 	if out := l.succeeds(three, "send", "-q", l.queue, file, "-"); out != "3 messages stored in "+l.queue+"\n" {
 		t.Errorf("stdout %q", out)
 	}
-	got := l.get(l.queue)
+	got := l.broker.Take(l.queue)
 	if fmt.Sprint(bodies(got)) != fmt.Sprint([]string{one, two, three}) {
 		t.Errorf("stored: %q", bodies(got))
 	}
@@ -327,7 +232,7 @@ func TestSend(t *testing.T) {
 	if out := l.succeeds(one, "send", "-q", l.queue, "--message-id", "nightly", "--reply", "answers"); out != "1 message stored in "+l.queue+"\n" {
 		t.Errorf("stdout %q", out)
 	}
-	if got := l.get(l.queue); len(got) != 1 || got[0].MessageId != "nightly" || got[0].ReplyTo != "answers" {
+	if got := l.broker.Take(l.queue); len(got) != 1 || got[0].MessageId != "nightly" || got[0].ReplyTo != "answers" {
 		t.Errorf("stored: %+v", got)
 	}
 	dashed := filepath.Dir(file) + "/-x"
@@ -339,11 +244,11 @@ func TestSend(t *testing.T) {
 	if stdout, stderr, _ := outcome(t, c); stdout != "3 messages stored in "+l.queue+"\n" {
 		t.Errorf("stdout %q, stderr %q", stdout, stderr)
 	}
-	l.get(l.queue)
+	l.broker.Take(l.queue)
 	if out := l.succeeds("rubbish\n{}\n", "send", "-q", l.queue, "--no-check"); out != "2 messages stored in "+l.queue+"\n" {
 		t.Errorf("stdout %q", out)
 	}
-	if got := bodies(l.get(l.queue)); fmt.Sprint(got) != "[rubbish {}]" {
+	if got := bodies(l.broker.Take(l.queue)); fmt.Sprint(got) != "[rubbish {}]" {
 		t.Errorf("stored: %q", got)
 	}
 	if _, stderr := l.fails(exitUsage, one+two, "send", "-q", l.queue, "--message-id", "x"); !strings.Contains(stderr, "--message-id with more than one message") {
@@ -352,7 +257,7 @@ func TestSend(t *testing.T) {
 
 	// A fault ends it there: what went before is stored, and said to be.
 	_, stderr := l.fails(exitFailed, one+two+`{"Dockercmd": "rum"}`+three, "send", "-q", l.queue)
-	if got := bodies(l.get(l.queue)); len(got) != 2 {
+	if got := bodies(l.broker.Take(l.queue)); len(got) != 2 {
 		t.Errorf("stored: %q", got)
 	}
 	for _, want := range []string{"2 messages stored in " + l.queue + ", 0 not stored", "stdin:3 is not sent: Dockercmd: unknown command"} {
@@ -375,12 +280,9 @@ func TestSendNotStored(t *testing.T) {
 	}
 	full := l.queue + ".full"
 	t.Cleanup(func() { l.deleteQueues(".full") })
-	l.withChannel(func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclare(full, true, false, false, false, amqp.Table{"x-max-length": 50, "x-overflow": "reject-publish"})
-		return err
-	})
+	l.broker.DeclareWith(full, amqp.Table{"x-max-length": 50, "x-overflow": "reject-publish"})
 	_, stderr = l.fails(exitFailed, strings.Repeat(one, 5000), "send", "-q", full)
-	stored := len(l.get(full))
+	stored := len(l.broker.Take(full))
 	if !strings.Contains(stderr, fmt.Sprintf("docker-dispatch: %d messages stored in %s", stored, full)) || !strings.Contains(stderr, "the broker could not store it") {
 		t.Errorf("%d are stored; stderr:\n%s", stored, stderr)
 	}
@@ -401,8 +303,8 @@ func TestSendCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprint(stdin, strings.Repeat(`{"Dockercmd": "pull", "Image": "one"}`, 10))
-	l.eventually("ten are stored", func() bool { return l.ready(l.queue) == 10 })
-	closeConnection(t, "docker-dispatch send@", l.queue)
+	l.eventually("ten are stored", func() bool { return l.broker.Ready(l.queue) == 10 })
+	brokertest.CloseConnections(t, "docker-dispatch send@", l.queue)
 	err = c.Wait()
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailed {
 		t.Errorf("%v", err)
@@ -414,38 +316,11 @@ func TestSendCut(t *testing.T) {
 	}
 }
 
-// closeConnection has the broker end the connection with that name.
-func closeConnection(t *testing.T, parts ...string) {
-	t.Helper()
-	ctl := os.Getenv("DISPATCH_TEST_RABBITMQCTL")
-	if ctl == "" {
-		need(t, "DISPATCH_TEST_RABBITMQCTL")
-	}
-	out, err := exec.Command(ctl, "-q", "list_connections", "pid", "client_properties").CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for line := range strings.Lines(string(out)) {
-		all := true
-		for _, p := range parts {
-			all = all && strings.Contains(line, p)
-		}
-		if all {
-			pid, _, _ := strings.Cut(line, "\t")
-			if out, err := exec.Command(ctl, "-q", "close_connection", pid, "test").CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
-			return
-		}
-	}
-	t.Fatalf("no connection %q in:\n%s", parts, out)
-}
-
 // On a terminal a line shows how far it is, and vanishes.
 func TestSendProgress(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	tty := newTerminal(t)
+	tty := newPTY(t)
 	c := l.subcommand("send", "-q", l.queue)
 	stdin, err := c.StdinPipe()
 	if err != nil {
@@ -458,13 +333,13 @@ func TestSendProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprint(stdin, `{"Dockercmd": "pull", "Image": "one"}`)
-	tty.await("1 stored")
+	tty.awaitText("1 stored")
 	stdin.Close()
 	if err := c.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	tty.await("\r\x1b[K")
-	if s := tty.String(); !strings.HasSuffix(s, "\r\x1b[K") || strings.Contains(s, "\n") {
+	tty.shows("")
+	if s := tty.written(); strings.Contains(s, "\n") {
 		t.Errorf("on the terminal stands %q", s)
 	}
 	if stdout.String() != "1 message stored in "+l.queue+"\n" {
@@ -476,20 +351,20 @@ func TestSendProgress(t *testing.T) {
 func TestSendTyped(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	tty := newTerminal(t)
+	tty := newPTY(t)
 	c := l.subcommand("send", "-q", l.queue)
 	c.Stdin, c.Stderr = tty.slave, tty.slave
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	tty.await("Ctrl-D on a line of its own ends them")
+	tty.awaitText("Ctrl-D on a line of its own ends them")
 	tty.typed(`{"Dockercmd": "pull", "Image": "one"}` + "\n")
-	l.eventually("it is stored", func() bool { return l.ready(l.queue) == 1 })
+	l.eventually("it is stored", func() bool { return l.broker.Ready(l.queue) == 1 })
 	tty.typed("\x04")
 	if err := c.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if s := tty.String(); strings.Contains(s, "\x1b") {
+	if s := tty.written(); strings.Contains(s, "\x1b") {
 		t.Errorf("on the terminal stands %q", s)
 	}
 }
@@ -509,7 +384,7 @@ func TestSendInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprint(stdin, strings.Repeat(`{"Dockercmd": "pull", "Image": "one"}`, 3))
-	l.eventually("three are stored", func() bool { return l.ready(l.queue) == 3 })
+	l.eventually("three are stored", func() bool { return l.broker.Ready(l.queue) == 3 })
 	if err := c.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -539,7 +414,7 @@ func TestSendStalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprintln(stdin, "first")
-	l.eventually("the first is stored", func() bool { return l.ready(l.queue) == 1 })
+	l.eventually("the first is stored", func() bool { return l.broker.Ready(l.queue) == 1 })
 	proxy.stall(1, toServer)
 	line := bytes.Repeat([]byte("x"), 1<<20)
 	line[len(line)-1] = '\n'
@@ -578,12 +453,9 @@ func TestSubcommandsRefuseStreams(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	stream := l.queue + ".stream"
-	l.withChannel(func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclare(stream, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeStream})
-		return err
-	})
+	l.broker.DeclareWith(stream, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeStream})
 	t.Cleanup(func() {
-		l.withChannel(func(ch *amqp.Channel) error { _, err := ch.QueueDelete(stream, false, false, false); return err })
+		l.broker.Do(func(ch *amqp.Channel) error { _, err := ch.QueueDelete(stream, false, false, false); return err })
 	})
 	for _, tt := range []struct {
 		args []string

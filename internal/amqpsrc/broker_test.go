@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -42,9 +43,9 @@ func TestCutMidJob(t *testing.T) {
 		for name, cut := range cuts {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				t.Parallel()
-				p, px := newPeer(t), newProxy(t)
-				q := p.queue(kind)
-				p.fill(q, 1, 4)
+				p, px := brokertest.New(t), newProxy(t)
+				q := p.Queue(kind)
+				p.Fill(q, 1, 4)
 				r := start(t, q, func(c *Config) { px.through(c); c.Prefetch = 4 })
 				old := r.take("1", "2", "3", "4")
 				settle(t, old[0], cmd.Ack)
@@ -52,7 +53,7 @@ func TestCutMidJob(t *testing.T) {
 					t.Fatal(err)
 				}
 				cut(px.conn(0))
-				p.fill(q, 5, 5) // what a cut in the middle of a frame needs: a frame
+				p.Fill(q, 5, 5) // what a cut in the middle of a frame needs: a frame
 				again := map[string]cmd.Job{}
 				for range 4 {
 					j := r.next()
@@ -73,7 +74,7 @@ func TestCutMidJob(t *testing.T) {
 				}
 				r.close()
 				got := map[string]bool{}
-				for _, d := range p.expectAny(q, 3) {
+				for _, d := range p.ExpectAny(q, 3) {
 					got[string(d.Body)] = true
 				}
 				if !got["2"] || !got["4"] || !got["5"] {
@@ -90,26 +91,6 @@ func TestCutMidJob(t *testing.T) {
 	}
 }
 
-// expectAny takes n messages out of a queue, in any order, and demands that there are no more.
-func (p *peer) expectAny(queue string, n int) []amqp.Delivery {
-	p.t.Helper()
-	var all []amqp.Delivery
-	eventually(p.t, fmt.Sprintf("%d messages in queue %s", n, queue), func() bool {
-		d, ok, err := p.ch.Get(queue, true)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		if ok {
-			all = append(all, d)
-		}
-		return len(all) == n
-	})
-	if d, ok, err := p.ch.Get(queue, true); err != nil || ok {
-		p.t.Fatalf("queue %s holds also %q (%v)", queue, d.Body, err)
-	}
-	return all
-}
-
 // A gate that closes ends the consumer, hands over what had come, so that it can be given back in order,
 // and leaves running jobs their session.
 func TestPause(t *testing.T) {
@@ -117,19 +98,19 @@ func TestPause(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
-			q := p.queue(kind)
-			p.fill(q, 1, 10)
+			p := brokertest.New(t)
+			q := p.Queue(kind)
+			p.Fill(q, 1, 10)
 			r := start(t, q, nil)
 			running := r.take("1", "2")
 			// All ten are prefetched: none is ready.
-			eventually(t, "all prefetched", func() bool { return p.ready(q) == 0 })
+			brokertest.Eventually(t, "all prefetched", func() bool { return p.Ready(q) == 0 })
 
 			r.gate.Set(false)
 			for _, j := range r.take(numbers(3, 10)...) {
 				settle(t, j, cmd.Requeue)
 			}
-			eventually(t, "eight given back", func() bool { return p.ready(q) == 8 })
+			brokertest.Eventually(t, "eight given back", func() bool { return p.Ready(q) == 8 })
 			settle(t, running[0], cmd.Ack)
 			if err := running[0].Fence(context.Background()); err != nil {
 				t.Fatalf("fence while paused: %v", err)
@@ -150,7 +131,7 @@ func TestPause(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.close()
-			p.expect(q)
+			p.Expect(q)
 			if strings.Contains(r.log.String(), "level=WARN") {
 				t.Errorf("a pause is no trouble, but was logged as such:\n%s", r.log)
 			}
@@ -158,21 +139,12 @@ func TestPause(t *testing.T) {
 	}
 }
 
-func (p *peer) ready(queue string) int {
-	p.t.Helper()
-	q, err := p.ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return q.Messages
-}
-
 // A gate that is closed at start lets nothing out of the queue, and many changes do no harm.
 func TestGateFlaps(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
-	p.fill(q, 1, 50)
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, 50)
 	r := start(t, q, func(c *Config) { c.Gate.Set(false) })
 	var flapping sync.WaitGroup
 	stop := make(chan struct{})
@@ -200,7 +172,7 @@ func TestGateFlaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	p.expect(q)
+	p.Expect(q)
 }
 
 // The end of the intake hands over what had come, to be given back; what runs can be settled until Close, and Close
@@ -211,10 +183,10 @@ func TestStop(t *testing.T) {
 	for i, kind := range []string{"classic", "quorum", "quorum", "quorum"} {
 		t.Run(fmt.Sprint(kind, i), func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
-			q := p.queue(kind)
+			p := brokertest.New(t)
+			q := p.Queue(kind)
 			const n = 500
-			p.fill(q, 1, n+20)
+			p.Fill(q, 1, n+20)
 			// Old quorum queues put what is given back behind the rest; here there is no rest.
 			r := start(t, q, func(c *Config) { c.Prefetch = n + 20 })
 			var jobs []cmd.Job
@@ -224,12 +196,12 @@ func TestStop(t *testing.T) {
 			if err := r.end(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the rest given back", func() bool { return p.ready(q) == 20 })
+			brokertest.Eventually(t, "the rest given back", func() bool { return p.Ready(q) == 20 })
 			for _, j := range jobs {
 				settle(t, j, cmd.Ack)
 			}
 			r.close()
-			p.expect(q, numbers(n+1, n+20)...)
+			p.Expect(q, numbers(n+1, n+20)...)
 			if !jobs[0].Lost() {
 				t.Error("a delivery outlives its session")
 			}
@@ -240,10 +212,10 @@ func TestStop(t *testing.T) {
 // After a fence the ack is safe even from a connection that is cut.
 func TestFence(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("quorum")
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("quorum")
 	const n = 100
-	p.fill(q, 1, n)
+	p.Fill(q, 1, n)
 	r := start(t, q, func(c *Config) { px.through(c); c.Prefetch = n })
 	var jobs []cmd.Job
 	for range n {
@@ -279,10 +251,10 @@ func TestDeadLetter(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
-			q := p.queue(kind)
+			p := brokertest.New(t)
+			q := p.Queue(kind)
 			stamp := time.Unix(1700000000, 0)
-			p.send(q, amqp.Publishing{
+			p.Send(q, amqp.Publishing{
 				Body:          []byte(`{"bad":1}`),
 				ContentType:   "application/json",
 				CorrelationId: "corr",
@@ -309,8 +281,8 @@ func TestDeadLetter(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.close()
-			p.expect(q)
-			d := p.expect(q+".dead", `{"bad":1}`)[0]
+			p.Expect(q)
+			d := p.Expect(q+".dead", `{"bad":1}`)[0]
 			got := fmt.Sprint(d.ContentType, d.CorrelationId, d.MessageId, d.ReplyTo, d.Type, d.AppId, d.UserId, d.Priority, d.Expiration, d.Timestamp.Unix(), d.DeliveryMode)
 			want := fmt.Sprint("application/json", "corr", "id-1", "answers", "kind", "app", "", 3, "", stamp.Unix(), 2)
 			if got != want {
@@ -334,7 +306,7 @@ func TestDeadLetter(t *testing.T) {
 }
 
 func mustUser(t testing.TB) string {
-	a, err := parseURL(brokerURL(t))
+	a, err := parseURL(brokertest.URL(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,10 +325,10 @@ func TestUnreadableHeaders(t *testing.T) {
 	for i := range 8200 {
 		wide[fmt.Sprint("k", i)] = true
 	}
-	p := newPeer(t)
-	q := p.queue("classic")
+	p := brokertest.New(t)
+	q := p.Queue("classic")
 	for i, h := range []amqp.Table{{"deep": deep}, wide, {"long": make([]any, 9000)}, {"large": strings.Repeat("x", 130900)}} {
-		p.send(q, amqp.Publishing{Headers: h, Body: fmt.Append(nil, i), MessageId: "m", ContentType: "text/x", ContentEncoding: "none", AppId: "app"})
+		p.Send(q, amqp.Publishing{Headers: h, Body: fmt.Append(nil, i), MessageId: "m", ContentType: "text/x", ContentEncoding: "none", AppId: "app"})
 	}
 	r := start(t, q, nil)
 	for _, j := range r.take("0", "1", "2", "3") {
@@ -369,8 +341,8 @@ func TestUnreadableHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	p.expect(q)
-	for i, d := range p.expect(q+".dead", "0", "1", "2", "3") {
+	p.Expect(q)
+	for i, d := range p.Expect(q+".dead", "0", "1", "2", "3") {
 		want := "*"
 		if i == 3 {
 			want = "large" // readable, but with our headers beside it too large for a frame
@@ -387,31 +359,29 @@ func TestUnreadableHeaders(t *testing.T) {
 // A dead-letter queue that was deleted is made again; until then the message stays where it was.
 func TestDeadLetterQueueDeleted(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
-	p.fill(q, 1, 1)
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, 1)
 	r := start(t, q, nil)
 	j := r.next()
-	p.delete(q + ".dead")
+	p.Delete(q + ".dead")
 	settle(t, j, cmd.DeadLetter)
 	if err := r.end(); err != nil {
 		t.Fatal(err)
 	}
 	r.close()
-	p.expect(q)
-	p.expect(q+".dead", "1")
+	p.Expect(q)
+	p.Expect(q+".dead", "1")
 }
 
 // A full dead-letter queue refuses messages. Nothing is lost, and nothing runs hot.
 func TestDeadLetterQueueFull(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
-	if _, err := p.ch.QueueDeclare(q+".dead", true, false, false, false, amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"}); err != nil {
-		t.Fatal(err)
-	}
-	p.fill(q+".dead", 0, 0)
-	p.fill(q, 1, 1)
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	p.DeclareWith(q+".dead", amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"})
+	p.Fill(q+".dead", 0, 0)
+	p.Fill(q, 1, 1)
 	r := start(t, q, nil)
 	j := r.next()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -423,7 +393,7 @@ func TestDeadLetterQueueFull(t *testing.T) {
 		t.Fatalf("settle: %v", err)
 	}
 	go func() { done <- deadLetterJob(context.Background(), j, cmd.Result{}) }()
-	if d, ok, err := p.ch.Get(q+".dead", true); err != nil || !ok || string(d.Body) != "0" { // makes room
+	if d, ok, err := p.Channel().Get(q+".dead", true); err != nil || !ok || string(d.Body) != "0" { // makes room
 		t.Fatalf("got %q, %v, %v", d.Body, ok, err)
 	}
 	if err := <-done; err != nil {
@@ -433,20 +403,18 @@ func TestDeadLetterQueueFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	p.expect(q)
-	p.expect(q+".dead", "1")
+	p.Expect(q)
+	p.Expect(q+".dead", "1")
 }
 
 // Without a dead-letter queue of ours the message goes to the queue's own dead-letter exchange.
 func TestReject(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.name()
-	p.declare(q+".dead", "classic")
-	if _, err := p.ch.QueueDeclare(q, true, false, false, false, amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": q + ".dead"}); err != nil {
-		t.Fatal(err)
-	}
-	p.fill(q, 1, 2)
+	p := brokertest.New(t)
+	q := p.Name()
+	p.Declare(q+".dead", "classic")
+	p.DeclareWith(q, amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": q + ".dead"})
+	p.Fill(q, 1, 2)
 	r := start(t, q, func(c *Config) { c.DeadLetter = "" })
 	jobs := r.take("1", "2")
 	settle(t, jobs[0], cmd.DeadLetter)
@@ -454,8 +422,8 @@ func TestReject(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	p.expect(q, "2")
-	p.expect(q+".dead", "1")
+	p.Expect(q, "2")
+	p.Expect(q+".dead", "1")
 	if n := r.log.count("no dead-letter queue"); n != 1 {
 		t.Errorf("the warning came %d times", n)
 	}
@@ -464,9 +432,9 @@ func TestReject(t *testing.T) {
 // The publisher's connection comes back by itself, and costs no delivery.
 func TestPublisherCut(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("classic")
-	p.fill(q, 1, 3)
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, 3)
 	r := start(t, q, px.through)
 	jobs := r.take("1", "2", "3")
 	px.conn(1).cut()
@@ -494,16 +462,16 @@ func TestPublisherCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	p.expect(q)
-	p.expect(q+".dead", "1", "2")
+	p.Expect(q)
+	p.Expect(q+".dead", "1", "2")
 }
 
 // While the broker blocks publishing, dead letters wait, acks do not, and Close is not held up.
 func TestBlocked(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("classic")
-	p.fill(q, 1, 4)
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, 4)
 	r := start(t, q, px.through)
 	jobs := r.take("1", "2", "3", "4")
 	px.conn(1).inject(0, 10, 60, "\x0alow memory")
@@ -514,7 +482,7 @@ func TestBlocked(t *testing.T) {
 	if err := jobs[1].Fence(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if n := p.ready(q + ".dead"); n != 0 {
+	if n := p.Ready(q + ".dead"); n != 0 {
 		t.Errorf("%d messages were published on a blocked connection", n)
 	}
 	px.conn(1).inject(0, 10, 61, "")
@@ -525,7 +493,7 @@ func TestBlocked(t *testing.T) {
 
 	// The blocked connection is lost: what waits goes to the next one.
 	px.conn(1).inject(0, 10, 60, "\x0alow memory")
-	eventually(t, "blocked", func() bool {
+	brokertest.Eventually(t, "blocked", func() bool {
 		l, _ := r.source.publisher.current(context.Background())
 		open, _ := l.unblocked.State()
 		return !open
@@ -541,7 +509,7 @@ func TestBlocked(t *testing.T) {
 	px.conn(2).gate.Set(false)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { done <- deadLetterJob(ctx, jobs[3], cmd.Result{}) }()
-	eventually(t, "an outlet in use", func() bool { l, _ := r.source.publisher.current(ctx); return len(l.free) < publishers })
+	brokertest.Eventually(t, "an outlet in use", func() bool { l, _ := r.source.publisher.current(ctx); return len(l.free) < publishers })
 	px.conn(2).inject(0, 10, 60, "\x0alow memory")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -557,16 +525,16 @@ func TestBlocked(t *testing.T) {
 		t.Errorf("Close took %v", d)
 	}
 	px.cut()
-	p.expect(q)
+	p.Expect(q)
 }
 
 // A broker that freezes in the middle of a large message holds the library's writer, which holds the
 // lock that the library's own shutdown waits for. Only closing the socket gets out of that.
 func TestFrozenWrite(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("classic")
-	p.send(q, amqp.Publishing{Body: make([]byte, 12<<20)})
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("classic")
+	p.Send(q, amqp.Publishing{Body: make([]byte, 12<<20)})
 	r := start(t, q, func(c *Config) { px.through(c); c.URL = withQuery(t, "heartbeat=1") })
 	j := r.next()
 	px.conn(1).gate.Set(false)
@@ -583,15 +551,15 @@ func TestFrozenWrite(t *testing.T) {
 // delivery was not acked in time.
 func TestServerCancel(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("quorum")
-	p.fill(q, 1, 1)
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("quorum")
+	p.Fill(q, 1, 1)
 	r := start(t, q, px.through)
 	j := r.next()
 	px.conn(0).inject(4, 60, 30, "\x11docker-dispatch-1\x01") // the tag; no answer is wanted
-	eventually(t, "session over", j.Lost)
+	brokertest.Eventually(t, "session over", j.Lost)
 	lost(t, j, cmd.Ack)
-	eventually(t, "the broker has released it", j.Released)
+	brokertest.Eventually(t, "the broker has released it", j.Released)
 	settle(t, r.take("1")[0], cmd.Ack)
 	if n := px.count(); n != 3 {
 		t.Errorf("%d connections were made, want 3", n)
@@ -604,13 +572,13 @@ func TestServerCancel(t *testing.T) {
 // A connection that the broker closes, as it does when it is stopped, holds no message any more.
 func TestBrokerCloses(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("classic")
-	p.fill(q, 1, 1)
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, 1)
 	r := start(t, q, px.through)
 	j := r.next()
 	px.conn(0).inject(0, 10, 50, "\x01\x40\x08shutdown\x00\x00\x00\x00") // 320; about no method
-	eventually(t, "session over", j.Lost)
+	brokertest.Eventually(t, "session over", j.Lost)
 	if !j.Released() {
 		t.Error("the broker is not known to have released the message")
 	}
@@ -620,9 +588,9 @@ func TestBrokerCloses(t *testing.T) {
 // Nor does one whose broker has gone, so that nobody listens at its address.
 func TestBrokerKilled(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("classic")
-	p.fill(q, 1, 1)
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, 1)
 	var gone atomic.Bool
 	r := start(t, q, func(c *Config) {
 		px.through(c)
@@ -640,7 +608,7 @@ func TestBrokerKilled(t *testing.T) {
 	j := r.next()
 	gone.Store(true)
 	px.conn(0).cut()
-	eventually(t, "the broker has released it", j.Released)
+	brokertest.Eventually(t, "the broker has released it", j.Released)
 	gone.Store(false)
 	settle(t, r.take("1")[0], cmd.Ack)
 }
@@ -648,9 +616,9 @@ func TestBrokerKilled(t *testing.T) {
 // A dead letter waits for the publisher, also beyond the end of its session.
 func TestDeadLetterWaits(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("classic")
-	p.fill(q, 1, 1)
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, 1)
 	r := start(t, q, px.through)
 	j := r.next()
 	px.conn(1).gate.Set(false)
@@ -673,19 +641,19 @@ func TestDeadLetterWaits(t *testing.T) {
 		settle(t, again, cmd.Ack)
 	}
 	lost(t, j, cmd.Ack)
-	p.expect(q+".dead", "1")
+	p.Expect(q+".dead", "1")
 }
 
 // A broker that stops answering is noticed by its missing heartbeats.
 func TestFrozen(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("classic")
-	p.fill(q, 1, 1)
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, 1)
 	r := start(t, q, func(c *Config) { px.through(c); c.URL = withQuery(t, "heartbeat=1") })
 	j := r.next()
 	px.conn(0).gate.Set(false)
-	eventually(t, "session over", j.Lost)
+	brokertest.Eventually(t, "session over", j.Lost)
 	lost(t, j, cmd.Ack)
 	px.conn(0).cut() // lets the broker know
 	settle(t, r.next(), cmd.Ack)
@@ -694,8 +662,8 @@ func TestFrozen(t *testing.T) {
 // A broker that freezes during the dial is given up after the connection_timeout.
 func TestFrozenDial(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("classic")
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("classic")
 	r := start(t, q, func(c *Config) {
 		px.through(c)
 		c.URL = withQuery(t, "connection_timeout=300")
@@ -711,13 +679,13 @@ func TestFrozenDial(t *testing.T) {
 		}
 	})
 	r.log.wait(t, "does not answer within 300ms")
-	p.fill(q, 1, 1)
+	p.Fill(q, 1, 1)
 	settle(t, r.next(), cmd.Ack)
 	r.log.wait(t, "broker is back")
 }
 
 func withQuery(t testing.TB, query string) string {
-	u, err := url.Parse(brokerURL(t))
+	u, err := url.Parse(brokertest.URL(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -728,9 +696,9 @@ func withQuery(t testing.TB, query string) string {
 // Close is bounded by its context, whatever the broker does.
 func TestCloseFrozen(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("classic")
-	p.fill(q, 1, 1)
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, 1)
 	r := start(t, q, px.through)
 	r.next()
 	px.conn(0).gate.Set(false)
@@ -756,16 +724,16 @@ func TestQueueDeleted(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
-			q := p.queue(kind)
+			p := brokertest.New(t)
+			q := p.Queue(kind)
 			answers := q + "-answers"
-			p.declare(answers, "classic")
-			t.Cleanup(func() { p.delete(answers) })
-			p.send(q, amqp.Publishing{Body: []byte("1"), ReplyTo: answers, DeliveryMode: amqp.Persistent})
+			p.Declare(answers, "classic")
+			t.Cleanup(func() { p.Delete(answers) })
+			p.Send(q, amqp.Publishing{Body: []byte("1"), ReplyTo: answers, DeliveryMode: amqp.Persistent})
 			r := start(t, q, nil)
 			j := r.next()
-			p.delete(q)
-			eventually(t, "session over", j.Lost)
+			p.Delete(q)
+			brokertest.Eventually(t, "session over", j.Lost)
 			lost(t, j, cmd.Ack)
 			r.log.wait(t, "no such queue")
 			since, missing := j.Awaited()
@@ -783,8 +751,8 @@ func TestQueueDeleted(t *testing.T) {
 			if at, missing := j.Awaited(); !missing || at != since {
 				t.Errorf("missing since %v, and then since %v", since, at)
 			}
-			p.declare(q, kind)
-			p.fill(q, 2, 2)
+			p.Declare(q, kind)
+			p.Fill(q, 2, 2)
 			settle(t, r.take("2")[0], cmd.Ack)
 			if n := r.log.count("no such queue"); n != 1 {
 				t.Errorf("the missing queue is logged %d times\n%s", n, r.log)
@@ -794,7 +762,7 @@ func TestQueueDeleted(t *testing.T) {
 				t.Errorf("missing since %v, consumed since %v", since, at)
 			}
 			r.gate.Set(false)
-			eventually(t, "nothing is consumed", func() bool { at, _ := j.Awaited(); return at.IsZero() })
+			brokertest.Eventually(t, "nothing is consumed", func() bool { at, _ := j.Awaited(); return at.IsZero() })
 		})
 	}
 }
@@ -802,9 +770,9 @@ func TestQueueDeleted(t *testing.T) {
 // A broker that is away at start is waited for, and logged once.
 func TestDownAtStart(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("classic")
-	p.fill(q, 1, 1)
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, 1)
 	px.setRefuse(true)
 	tried := make(chan struct{}, 100)
 	r := start(t, q, func(c *Config) {
@@ -845,8 +813,8 @@ func runs(t *testing.T, queue string, want error, words string, change func(*Con
 
 func TestFatal(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	u, err := url.Parse(brokerURL(t))
+	p := brokertest.New(t)
+	u, err := url.Parse(brokertest.URL(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -866,13 +834,13 @@ func TestFatal(t *testing.T) {
 		t.Parallel()
 		runs(t, "test-amqpsrc-no-such", ErrNoQueue, `"test-amqpsrc-no-such"`, nil)
 		// Nor was a dead-letter queue left behind for a queue that was mistyped.
-		ch, err := p.conn.Channel()
+		ch, err := p.Conn().Channel()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := ch.QueueDeclarePassive("test-amqpsrc-no-such.dead", true, false, false, false, nil); err == nil {
 			t.Error("the dead-letter queue of a missing queue was made")
-			p.delete("test-amqpsrc-no-such.dead")
+			p.Delete("test-amqpsrc-no-such.dead")
 		}
 	})
 	t.Run("config", func(t *testing.T) {
@@ -896,36 +864,26 @@ func TestFatal(t *testing.T) {
 // What a user may not do is said at start, with the permission that is missing.
 func TestForbidden(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
-	p.declare(q+".dead", "classic")
-	rest := p.name()
-	p.declare(rest+".dead", "classic")
-	p.declare(rest, "classic")
-	user := "test-" + rest
-	rabbitmqctl(t, "add_user", user, "secret")
-	t.Cleanup(func() { rabbitmqctl(t, "delete_user", user) })
-	u, err := url.Parse(brokerURL(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.UserPassword(user, "secret")
-	permit := func(configure, write, read string) {
-		rabbitmqctl(t, "set_permissions", user, configure, write, read)
-	}
-	as := func(c *Config) { c.URL = u.String() }
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	p.Declare(q+".dead", "classic")
+	rest := p.Name()
+	p.Declare(rest+".dead", "classic")
+	p.Declare(rest, "classic")
+	user := brokertest.NewUser(t)
+	as := func(c *Config) { c.URL = user.URL("secret") }
 
-	runs(t, q, ErrVhost, user, as) // no permission at all
-	permit("^$", "^amq[.]default$", "^$")
+	runs(t, q, ErrVhost, user.Name, as) // no permission at all
+	user.Permit("^$", "^amq[.]default$", "^$")
 	runs(t, q, ErrForbidden, "read permission on queue", as)
-	permit("^$", "^$", "^"+q+"$")
+	user.Permit("^$", "^$", "^"+q+"$")
 	runs(t, q, ErrForbidden, "write permission", as)
-	permit("^$", "^amq[.]default$", "^"+q+"$")
+	user.Permit("^$", "^amq[.]default$", "^"+q+"$")
 	runs(t, q, ErrNoDeadLetter, "no-dead", func(c *Config) { as(c); c.DeadLetter = "no-dead" })
 	runs(t, "no-queue", ErrForbidden, "configure permission", func(c *Config) { as(c); c.Declare = "classic" })
 
 	// And that is all that it takes, where the queues are there.
-	p.fill(q, 1, 2)
+	p.Fill(q, 1, 2)
 	r := start(t, q, func(c *Config) { as(c); c.Declare = "quorum" })
 	jobs := r.take("1", "2")
 	settle(t, jobs[0], cmd.DeadLetter)
@@ -934,8 +892,8 @@ func TestForbidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	p.expect(q)
-	p.expect(q+".dead", "1")
+	p.Expect(q)
+	p.Expect(q+".dead", "1")
 }
 
 // Declare makes the queue where it is missing, and takes one of another kind as it is.
@@ -944,20 +902,20 @@ func TestDeclare(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
-			q := p.name()
+			p := brokertest.New(t)
+			q := p.Name()
 			r := start(t, q, func(c *Config) { c.Declare = kind })
 			r.log.wait(t, "taking messages")
 			for _, name := range []string{q, q + ".dead"} { // fails where it is not the same
 				args := amqp.Table{"x-queue-type": kind}
-				if v, _ := p.conn.Properties["version"].(string); kind == "quorum" && !strings.HasPrefix(v, "3.") {
+				if v, _ := p.Conn().Properties["version"].(string); kind == "quorum" && !strings.HasPrefix(v, "3.") {
 					args["x-delivery-limit"] = int32(-1)
 				}
-				if _, err := p.ch.QueueDeclare(name, true, false, false, false, args); err != nil {
+				if _, err := p.Channel().QueueDeclare(name, true, false, false, false, args); err != nil {
 					t.Fatal(err)
 				}
 			}
-			p.fill(q, 1, 1)
+			p.Fill(q, 1, 1)
 			settle(t, r.next(), cmd.Ack)
 			if err := r.end(); err != nil {
 				t.Fatal(err)
@@ -970,7 +928,7 @@ func TestDeclare(t *testing.T) {
 			}
 			r = start(t, q, func(c *Config) { c.Declare = other })
 			r.log.wait(t, "other arguments")
-			p.fill(q, 2, 2)
+			p.Fill(q, 2, 2)
 			settle(t, r.take("2")[0], cmd.Requeue)
 			settle(t, r.take("2")[0], cmd.Ack)
 		})
@@ -980,9 +938,9 @@ func TestDeclare(t *testing.T) {
 // A session that Close ends while fences wait for it answers them.
 func TestCloseDuringFence(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("quorum")
-	p.fill(q, 1, 1)
+	p := brokertest.New(t)
+	q := p.Queue("quorum")
+	p.Fill(q, 1, 1)
 	r := start(t, q, nil)
 	j := r.next()
 	settle(t, j, cmd.Ack)
@@ -992,15 +950,15 @@ func TestCloseDuringFence(t *testing.T) {
 	if err := <-done; err != nil && !errors.Is(err, cmd.ErrDeliveryLost) {
 		t.Errorf("fence: %v", err)
 	}
-	p.expect(q)
+	p.Expect(q)
 }
 
 // A message that the broker refuses for good costs the channel that it was sent on. That is replaced,
 // however often it happens, and no other message suffers.
 func TestRefusedPublish(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
+	p := brokertest.New(t)
+	q := p.Queue("classic")
 	r := start(t, q, nil)
 	r.log.wait(t, "taking messages")
 	pub := r.source.publisher
@@ -1022,7 +980,7 @@ func TestRefusedPublish(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := p.ready(q + ".dead"); n != 4*publishers {
+	if n := p.Ready(q + ".dead"); n != 4*publishers {
 		t.Errorf("%d messages were stored, want %d", n, 4*publishers)
 	}
 	if r.log.count("publishing connection lost") != 0 {
@@ -1036,9 +994,9 @@ func TestQuiet(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
-			q := p.queue(kind)
-			p.fill(q, 1, 2)
+			p := brokertest.New(t)
+			q := p.Queue(kind)
+			p.Fill(q, 1, 2)
 			gate := new(cmd.Gate)
 			gate.Set(true)
 			r := start(t, q, func(c *Config) { c.Prefetch, c.Gate = 1, gate })
@@ -1058,29 +1016,29 @@ func TestQuiet(t *testing.T) {
 			settle(t, second, cmd.Ack)
 			quick := make(chan bool, 1)
 			go func() { _, got := r.source.Quiet(context.Background(), 0); quick <- got }()
-			p.fill(q, 3, 3)
+			p.Fill(q, 3, 3)
 			second = r.next()
 			if <-quick {
 				t.Error("quiet although a message was on its way")
 			}
 			gate.Set(false)
-			eventually(t, "nothing is consumed", func() bool { _, got := r.source.Quiet(context.Background(), 0); return !got })
+			brokertest.Eventually(t, "nothing is consumed", func() bool { _, got := r.source.Quiet(context.Background(), 0); return !got })
 			gate.Set(true)
 			settle(t, second, cmd.Ack) // a quorum queue counts a consumer that still has something to ack
-			eventually(t, "the queue is consumed again", func() bool { _, got := r.source.Quiet(context.Background(), 0); return got })
-			_, err := p.ch.Consume(q, "other", false, false, false, false, nil)
+			brokertest.Eventually(t, "the queue is consumed again", func() bool { _, got := r.source.Quiet(context.Background(), 0); return got })
+			_, err := p.Channel().Consume(q, "other", false, false, false, false, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			quiet(0, false, "with another consumer")
-			if err := p.ch.Cancel("other", false); err != nil {
+			if err := p.Channel().Cancel("other", false); err != nil {
 				t.Fatal(err)
 			}
 			if err := r.end(); err != nil {
 				t.Fatal(err)
 			}
 			quiet(0, true, "at the end, with nothing left")
-			p.fill(q, 4, 4)
+			p.Fill(q, 4, 4)
 			quiet(0, false, "at the end, with a message left")
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
@@ -1114,9 +1072,9 @@ func (c *stallsAtLogin) Read(p []byte) (int, error) {
 // A network that breaks in the login looks like a wrong password. Once is not enough to give up.
 func TestStallAtLogin(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
-	p.fill(q, 1, 1)
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, 1)
 	var dials atomic.Int32
 	r := start(t, q, func(c *Config) {
 		c.Dial = func(network, addr string) (net.Conn, error) {
@@ -1136,11 +1094,11 @@ func TestStallAtLogin(t *testing.T) {
 // A queue that is in the place of a delay's, and would keep the message, does not get it.
 func TestAgainElsewhere(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
-	p.declare(q+".retry.1", "classic")
-	t.Cleanup(func() { p.delete(q + ".retry.1") })
-	p.fill(q, 1, 1)
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	p.Declare(q+".retry.1", "classic")
+	t.Cleanup(func() { p.Delete(q + ".retry.1") })
+	p.Fill(q, 1, 1)
 	r := start(t, q, nil)
 	j := r.next()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -1155,7 +1113,7 @@ func TestAgainElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	p.expect(q + ".retry.1")
+	p.Expect(q + ".retry.1")
 }
 
 // A message that is to be tried again comes back after its delay, as the next attempt of the same job.
@@ -1164,11 +1122,11 @@ func TestAgain(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
-			q := p.queue(kind)
-			p.send(q, amqp.Publishing{Body: []byte("known"), MessageId: "id", CorrelationId: "corr", ReplyTo: "answers", Expiration: "3600000",
+			p := brokertest.New(t)
+			q := p.Queue(kind)
+			p.Send(q, amqp.Publishing{Body: []byte("known"), MessageId: "id", CorrelationId: "corr", ReplyTo: "answers", Expiration: "3600000",
 				Headers: amqp.Table{"mine": "yes"}})
-			p.send(q, amqp.Publishing{Body: []byte("unknown")})
+			p.Send(q, amqp.Publishing{Body: []byte("unknown")})
 			r := start(t, q, nil)
 			began := time.Now()
 			for _, j := range r.take("known", "unknown") {
@@ -1196,8 +1154,8 @@ func TestAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.close()
-			p.expect(q)
-			p.delete(q + ".retry.1")
+			p.Expect(q)
+			p.Delete(q + ".retry.1")
 		})
 	}
 }
@@ -1205,22 +1163,15 @@ func TestAgain(t *testing.T) {
 // Without the permission to publish nobody gets an answer, and no job waits for that.
 func TestReplyForbidden(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
-	user := "mute-" + q
-	rabbitmqctl(t, "add_user", user, "secret")
-	t.Cleanup(func() { rabbitmqctl(t, "delete_user", user) })
-	rabbitmqctl(t, "set_permissions", user, "", "", "^"+q+"$")
-	p.declare(q+"-answers", "classic")
-	t.Cleanup(func() { p.delete(q + "-answers") })
-	p.send(q, amqp.Publishing{Body: []byte("m"), ReplyTo: q + "-answers", MessageId: "id"})
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	user := brokertest.NewUser(t)
+	user.Permit("", "", "^"+q+"$")
+	p.Declare(q+"-answers", "classic")
+	t.Cleanup(func() { p.Delete(q + "-answers") })
+	p.Send(q, amqp.Publishing{Body: []byte("m"), ReplyTo: q + "-answers", MessageId: "id"})
 	r := start(t, q, func(c *Config) {
-		u, err := url.Parse(c.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		u.User = url.UserPassword(user, "secret")
-		c.URL, c.DeadLetter = u.String(), ""
+		c.URL, c.DeadLetter = user.URL("secret"), ""
 	})
 	j := r.next()
 	stream := j.Stream()
@@ -1244,26 +1195,24 @@ func TestReplyForbidden(t *testing.T) {
 	if n := r.log.count("the broker refuses the reply"); n != 2 {
 		t.Errorf("said %d times", n)
 	}
-	p.expect(q)
+	p.Expect(q)
 }
 
 // Answers that their reply_to is too full for do not hold up those for others.
 func TestReplyToFull(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
-	if _, err := p.ch.QueueDeclare(q+"-full", true, false, false, false, amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"}); err != nil {
-		t.Fatal(err)
-	}
-	p.declare(q+"-answers", "classic")
-	t.Cleanup(func() { p.delete(q + "-full"); p.delete(q + "-answers") })
-	p.fill(q+"-full", 0, 0)
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	p.DeclareWith(q+"-full", amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"})
+	p.Declare(q+"-answers", "classic")
+	t.Cleanup(func() { p.Delete(q + "-full"); p.Delete(q + "-answers") })
+	p.Fill(q+"-full", 0, 0)
 	r := start(t, q, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var replying sync.WaitGroup
 	for range publishers {
-		p.send(q, amqp.Publishing{Body: []byte("full"), ReplyTo: q + "-full"})
+		p.Send(q, amqp.Publishing{Body: []byte("full"), ReplyTo: q + "-full"})
 		j := r.next()
 		replying.Go(func() {
 			if err := j.Reply(ctx, cmd.Result{Job: "full"}); !errors.Is(err, context.Canceled) {
@@ -1272,8 +1221,8 @@ func TestReplyToFull(t *testing.T) {
 			settle(t, j, cmd.Ack)
 		})
 	}
-	eventually(t, "all were refused", func() bool { return r.log.count("reply not stored") == publishers })
-	p.send(q, amqp.Publishing{Body: []byte("good"), ReplyTo: q + "-answers"})
+	brokertest.Eventually(t, "all were refused", func() bool { return r.log.count("reply not stored") == publishers })
+	p.Send(q, amqp.Publishing{Body: []byte("good"), ReplyTo: q + "-answers"})
 	j := r.next()
 	answer, stop := context.WithTimeout(ctx, patience)
 	defer stop()
@@ -1287,19 +1236,19 @@ func TestReplyToFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	p.expect(q)
+	p.Expect(q)
 }
 
 // A direct reply-to that is none ends the connection of all answers. None of the others is given up for that.
 func TestReplyToMalformed(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
-	answers, err := p.ch.Consume(directReply, "", true, false, false, false, nil)
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	answers, err := p.Channel().Consume(directReply, "", true, false, false, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.send(q, amqp.Publishing{Body: []byte("good"), ReplyTo: directReply, MessageId: "good"})
+	p.Send(q, amqp.Publishing{Body: []byte("good"), ReplyTo: directReply, MessageId: "good"})
 	r := start(t, q, nil)
 	good := r.next()
 	stream := good.Stream()
@@ -1331,7 +1280,7 @@ func TestReplyToMalformed(t *testing.T) {
 	})
 	const bad = 3
 	for i := range bad {
-		p.send(q, amqp.Publishing{Body: []byte("bad"), ReplyTo: fmt.Sprintf("%s.@@@.%d", directReply, i)})
+		p.Send(q, amqp.Publishing{Body: []byte("bad"), ReplyTo: fmt.Sprintf("%s.@@@.%d", directReply, i)})
 		j := r.next()
 		if err := j.Reply(ctx, cmd.Result{Job: "bad"}); err != nil {
 			t.Fatalf("reply to nobody: %v", err)
@@ -1348,7 +1297,7 @@ func TestReplyToMalformed(t *testing.T) {
 	settle(t, good, cmd.Ack)
 	stream.Close()
 	if t.Failed() {
-		p.conn.Close()
+		p.Conn().Close()
 	}
 	working.Wait()
 	if n := r.log.count("nobody takes the reply"); n != bad || len(got) != sent+1 {
@@ -1358,23 +1307,19 @@ func TestReplyToMalformed(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	p.expect(q)
+	p.Expect(q)
 }
 
 // A result that is larger than the broker takes is stored without the captured output.
 func TestLargeResult(t *testing.T) {
-	limit := func(bytes int) { // kept in one place by brokers before 3.13, in the other since
-		rabbitmqctl(t, "eval", fmt.Sprintf("application:set_env(rabbit, max_message_size, %d), persistent_term:put(max_message_size, %[1]d).", bytes))
-	}
-	p := newPeer(t)
-	q := p.queue("classic")
+	p := brokertest.New(t)
+	q := p.Queue("classic")
 	for _, name := range []string{q + "-results", q + "-answers"} {
-		p.declare(name, "classic")
-		t.Cleanup(func() { p.delete(name) })
+		p.Declare(name, "classic")
+		t.Cleanup(func() { p.Delete(name) })
 	}
-	limit(1 << 20)
-	t.Cleanup(func() { limit(16 << 20) })
-	p.send(q, amqp.Publishing{Body: []byte("m"), ReplyTo: q + "-answers"})
+	brokertest.MaxMessageSize(t, 1<<20)
+	p.Send(q, amqp.Publishing{Body: []byte("m"), ReplyTo: q + "-answers"})
 	r := start(t, q, func(c *Config) { c.Results = q + "-results" })
 	j := r.next()
 	res := cmd.Result{Job: "m", Stdout: strings.Repeat("x", 2<<20), StdoutBytes: 2 << 20}
@@ -1385,7 +1330,7 @@ func TestLargeResult(t *testing.T) {
 	}
 	settle(t, j, cmd.Ack)
 	for _, name := range []string{q + "-results", q + "-answers"} {
-		d, ok, err := p.ch.Get(name, true)
+		d, ok, err := p.Channel().Get(name, true)
 		if err != nil || !ok {
 			t.Fatalf("nothing in %s: %v", name, err)
 		}
@@ -1442,13 +1387,13 @@ func TestReplyApart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, px := newPeer(t), newProxy(t)
-			q := p.queue("classic")
-			answers, err := p.ch.Consume(directReply, "", true, false, false, false, nil)
+			p, px := brokertest.New(t), newProxy(t)
+			q := p.Queue("classic")
+			answers, err := p.Channel().Consume(directReply, "", true, false, false, false, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.send(q, amqp.Publishing{Body: []byte("job"), ReplyTo: directReply})
+			p.Send(q, amqp.Publishing{Body: []byte("job"), ReplyTo: directReply})
 			var once sync.Once
 			r := start(t, q, func(c *Config) {
 				c.Dial = func(network, _ string) (net.Conn, error) {
@@ -1496,8 +1441,8 @@ func TestReplyApart(t *testing.T) {
 // A stream is refused in each role, also by a user who may create nothing.
 func TestStream(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q, stream := p.queue("classic"), p.queue("stream")
+	p := brokertest.New(t)
+	q, stream := p.Queue("classic"), p.Queue("stream")
 	for name, change := range map[string]func(*Config){
 		"jobs":             func(c *Config) { c.Queue, c.DeadLetter = stream, q+".dead" },
 		"jobs, declared":   func(c *Config) { c.Queue, c.DeadLetter, c.Declare = stream, q+".dead", "quorum" },
@@ -1513,21 +1458,21 @@ func TestStream(t *testing.T) {
 // Nothing is taken from the control queue before it is known that results can be kept.
 func TestStreamOfResults(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q, control, stream := p.queue("classic"), p.queue("classic"), p.queue("stream")
-	p.fill(control, 1, 1)
+	p := brokertest.New(t)
+	q, control, stream := p.Queue("classic"), p.Queue("classic"), p.Queue("stream")
+	p.Fill(control, 1, 1)
 	runs(t, q, ErrStream, fmt.Sprintf("queue %q is a stream", stream), func(c *Config) { c.Results, c.Control = stream, control })
-	p.expect(control, "1")
+	p.Expect(control, "1")
 }
 
 // Nothing is taken from the job queue before it is known that the control queue is none.
 func TestStreamOfControl(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q, stream := p.queue("quorum"), p.queue("stream")
-	p.fill(q, 1, 1)
+	p := brokertest.New(t)
+	q, stream := p.Queue("quorum"), p.Queue("stream")
+	p.Fill(q, 1, 1)
 	runs(t, q, ErrStream, fmt.Sprintf("queue %q is a stream", stream), func(c *Config) { c.Control = stream })
-	for _, d := range p.expect(q, "1") {
+	for _, d := range p.Expect(q, "1") {
 		if d.Redelivered {
 			t.Error("the message was delivered")
 		}
@@ -1537,28 +1482,28 @@ func TestStreamOfControl(t *testing.T) {
 // A queue that is made again as a stream is waited out, and nothing is taken from it.
 func TestStreamLater(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
+	p := brokertest.New(t)
+	q := p.Queue("classic")
 	r := start(t, q, nil)
 	r.log.wait(t, "taking messages")
-	p.delete(q)
-	p.declare(q, "stream")
+	p.Delete(q)
+	p.Declare(q, "stream")
 	r.log.wait(t, "is a stream")
-	p.delete(q)
-	p.declare(q, "classic")
-	p.fill(q, 1, 1)
+	p.Delete(q)
+	p.Declare(q, "classic")
+	p.Fill(q, 1, 1)
 	settle(t, r.take("1")[0], cmd.Ack)
 }
 
 // A job queue that is missing leaves no queue behind.
 func TestNothingDeclaredForMissingQueue(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := brokertest.New(t)
 	// Whatever comes first: the job queue's answer, or what must not be declared.
 	for _, role := range slices.Repeat([]string{"control", "dead", "results"}, 10) {
-		q := p.name()
+		q := p.Name()
 		other := q + "." + role
-		t.Cleanup(func() { p.delete(other) })
+		t.Cleanup(func() { p.Delete(other) })
 		runs(t, q, ErrNoQueue, q, func(c *Config) {
 			c.DeadLetter, c.Control = "", q+".control"
 			switch role {
@@ -1568,7 +1513,7 @@ func TestNothingDeclaredForMissingQueue(t *testing.T) {
 				c.Results = other
 			}
 		})
-		ch, err := p.conn.Channel()
+		ch, err := p.Conn().Channel()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -1581,11 +1526,11 @@ func TestNothingDeclaredForMissingQueue(t *testing.T) {
 // No return of a message is too many for a quorum queue that we declare, and the 15th is warned about.
 func TestNoDeliveryLimit(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.name()
+	p := brokertest.New(t)
+	q := p.Name()
 	r := start(t, q, func(c *Config) { c.Declare = "quorum" })
 	r.log.wait(t, "taking messages")
-	p.fill(q, 1, 1)
+	p.Fill(q, 1, 1)
 	for range 30 {
 		settle(t, r.take("1")[0], cmd.Requeue)
 	}
@@ -1599,16 +1544,14 @@ func TestNoDeliveryLimit(t *testing.T) {
 func TestDeliveryLimitIsTold(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[int]int{0: 0, 3: 3, 8: 6} { // warnings, until the broker drops it
-		p := newPeer(t)
-		q := p.name()
-		if _, err := p.ch.QueueDeclare(q, true, false, false, false, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": limit}); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { p.delete(q) })
+		p := brokertest.New(t)
+		q := p.Name()
+		p.DeclareWith(q, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": limit})
+		t.Cleanup(func() { p.Delete(q) })
 		r := start(t, q, nil)
 		r.log.wait(t, fmt.Sprint("the queue has a delivery limit: "))
 		r.log.wait(t, fmt.Sprint("limit=", limit))
-		p.fill(q, 1, 1)
+		p.Fill(q, 1, 1)
 		for range limit {
 			settle(t, r.take("1")[0], cmd.Requeue)
 		}
@@ -1622,10 +1565,10 @@ func TestDeliveryLimitIsTold(t *testing.T) {
 // What asks for the limit makes no queue.
 func TestDeliveryLimitOfNothing(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.name()
+	p := brokertest.New(t)
+	q := p.Name()
 	d := &dialer{version: "0"}
-	d.address, _ = parseURL(brokerURL(t))
+	d.address, _ = parseURL(brokertest.URL(t))
 	l, err := d.open(t.Context(), "test", func(l *link) error {
 		if _, ok := l.deliveryLimit(q); ok {
 			t.Error("a queue that is missing has a limit")
@@ -1636,7 +1579,7 @@ func TestDeliveryLimitOfNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.part(l, true)
-	if _, err := p.ch.QueueDeclarePassive(q, true, false, false, false, nil); !isNoQueue(err) {
+	if _, err := p.Channel().QueueDeclarePassive(q, true, false, false, false, nil); !isNoQueue(err) {
 		t.Errorf("the queue: %v", err)
 	}
 }
@@ -1644,8 +1587,8 @@ func TestDeliveryLimitOfNothing(t *testing.T) {
 // A quorum queue without the argument, as earlier versions made it, is used without a word.
 func TestDeliveryLimitOfEarlierQueue(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("quorum")
+	p := brokertest.New(t)
+	q := p.Queue("quorum")
 	r := start(t, q, func(c *Config) { c.Declare = "quorum" })
 	r.log.wait(t, "taking messages")
 	if r.log.count("other arguments") != 0 {

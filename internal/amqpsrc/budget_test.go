@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -27,11 +28,11 @@ func TestOversizedAreBounded(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
-			q := p.queue(kind)
+			p := brokertest.New(t)
+			q := p.Queue(kind)
 			for i := range oversized {
-				p.send(q, amqp.Publishing{Body: []byte(oversizedBody(i))})
-				p.send(q, amqp.Publishing{Body: []byte(fmt.Sprint(i))})
+				p.Send(q, amqp.Publishing{Body: []byte(oversizedBody(i))})
+				p.Send(q, amqp.Publishing{Body: []byte(fmt.Sprint(i))})
 			}
 			r := start(t, q, func(c *Config) { c.Prefetch, c.MaxMessage, c.oversized = 2*oversized, 1000, held*301_000 })
 			var large []cmd.Job
@@ -60,9 +61,9 @@ func TestOversizedAreBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.close()
-			p.expect(q)
+			p.Expect(q)
 			got := map[string]bool{}
-			for _, d := range p.expectAny(q+".dead", oversized) {
+			for _, d := range p.ExpectAny(q+".dead", oversized) {
 				got[string(d.Body)] = true
 			}
 			for i := range oversized {
@@ -81,14 +82,12 @@ func TestUnreadWithinDeliveryLimit(t *testing.T) {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			t.Parallel()
 			const oversized = 30
-			p := newPeer(t)
-			q := p.name()
-			if _, err := p.ch.QueueDeclare(q, true, false, false, false, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": limit}); err != nil {
-				t.Fatal(err)
-			}
+			p := brokertest.New(t)
+			q := p.Name()
+			p.DeclareWith(q, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": limit})
 			for i := range oversized {
 				// All of one size, so that none is told from another.
-				p.send(q, amqp.Publishing{MessageId: fmt.Sprint(i), Body: []byte(oversizedBody(0))})
+				p.Send(q, amqp.Publishing{MessageId: fmt.Sprint(i), Body: []byte(oversizedBody(0))})
 			}
 			r := start(t, q, func(c *Config) { c.Prefetch, c.MaxMessage, c.oversized = 10, 1000, 2*301_000 })
 			got := map[string]bool{}
@@ -104,7 +103,7 @@ func TestUnreadWithinDeliveryLimit(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.close()
-			p.expect(q)
+			p.Expect(q)
 		})
 	}
 }
@@ -112,18 +111,18 @@ func TestUnreadWithinDeliveryLimit(t *testing.T) {
 // What was read over is the queue's again when nothing is taken any more: for a pause, or for good.
 func TestUnreadGoBack(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
+	p := brokertest.New(t)
+	q := p.Queue("classic")
 	for i := range 3 {
-		p.send(q, amqp.Publishing{Body: []byte(oversizedBody(i))})
+		p.Send(q, amqp.Publishing{Body: []byte(oversizedBody(i))})
 	}
 	r := start(t, q, func(c *Config) { c.MaxMessage, c.oversized = 1000, 1 })
 	first := r.next()
-	eventually(t, "all prefetched", func() bool { return p.ready(q) == 0 })
+	brokertest.Eventually(t, "all prefetched", func() bool { return p.Ready(q) == 0 })
 	r.gate.Set(false)
-	eventually(t, "two given back", func() bool { return p.ready(q) == 2 })
+	brokertest.Eventually(t, "two given back", func() bool { return p.Ready(q) == 2 })
 	r.gate.Set(true)
-	eventually(t, "all prefetched", func() bool { return p.ready(q) == 0 })
+	brokertest.Eventually(t, "all prefetched", func() bool { return p.Ready(q) == 0 })
 	settle(t, first, cmd.Ack)
 	second := r.next()
 	settle(t, second, cmd.Requeue)
@@ -131,7 +130,7 @@ func TestUnreadGoBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	p.expectAny(q, 2)
+	p.ExpectAny(q, 2)
 }
 
 // A connection that ends gives back what it held, once.

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -18,7 +18,7 @@ import (
 // connect makes a Client. change may change its ClientConfig before.
 func connect(t testing.TB, change func(*ClientConfig)) *Client {
 	t.Helper()
-	cfg := ClientConfig{URL: brokerURL(t)}
+	cfg := ClientConfig{URL: brokertest.URL(t)}
 	if change != nil {
 		change(&cfg)
 	}
@@ -49,8 +49,8 @@ func TestClientMessage(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
-			q := p.queue(kind)
+			p := brokertest.New(t)
+			q := p.Queue(kind)
 			c := connect(t, nil)
 			m := Message{
 				ID: "id", ReplyTo: "reply", CorrelationID: "correlation", Type: "type", ContentType: "application/json",
@@ -87,7 +87,7 @@ func TestClientMessage(t *testing.T) {
 			if _, open := <-in; open {
 				t.Error("a message comes behind Close")
 			}
-			p.expect(q)
+			p.Expect(q)
 			if _, err := c.Send(soon(t), q, m); !errors.Is(err, ErrGone) {
 				t.Errorf("Send behind Close: %v", err)
 			}
@@ -112,18 +112,16 @@ func next(t testing.TB, in <-chan Received) Received {
 // Of many that are under way each one gets its own answer.
 func TestClientManyUnderWay(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q, missing := p.queue("classic"), p.name()
-	full := p.name()
-	if _, err := p.ch.QueueDeclare(full, true, false, false, false, amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"}); err != nil {
-		t.Fatal(err)
-	}
+	p := brokertest.New(t)
+	q, missing := p.Queue("classic"), p.Name()
+	full := p.Name()
+	p.DeclareWith(full, amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"})
 	c := connect(t, nil)
 	if err := c.Publish(soon(t), full, Message{Body: []byte("0")}); err != nil {
 		t.Fatal(err)
 	}
 	// The queue takes one more than its limit, by then it knows that it is full.
-	eventually(t, "full", func() bool {
+	brokertest.Eventually(t, "full", func() bool {
 		err := c.Publish(soon(t), full, Message{})
 		return errors.Is(err, ErrNotStored)
 	})
@@ -144,7 +142,7 @@ func TestClientManyUnderWay(t *testing.T) {
 			t.Fatalf("message %d to %s: %v, want %v", i/3, queues[i%3], err, want[i%3])
 		}
 	}
-	if n := p.ready(q); n != rounds {
+	if n := p.Ready(q); n != rounds {
 		t.Errorf("%d messages are stored, want %d", n, rounds)
 	}
 }
@@ -152,8 +150,8 @@ func TestClientManyUnderWay(t *testing.T) {
 // What the broker would end the connection for is refused before it is sent.
 func TestClientUnsendable(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
+	p := brokertest.New(t)
+	q := p.Queue("classic")
 	c := connect(t, nil)
 	long := strings.Repeat("x", 256)
 	for name, m := range map[string]Message{
@@ -175,15 +173,15 @@ func TestClientUnsendable(t *testing.T) {
 	if err := c.Publish(soon(t), q, Message{Body: []byte("1")}); err != nil {
 		t.Error(err)
 	}
-	p.expect(q, "1")
+	p.Expect(q, "1")
 }
 
 // A connection that is cut leaves no message without an answer, and no ack that counts.
 func TestClientCut(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("quorum")
-	p.fill(q, 1, 2)
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("quorum")
+	p.Fill(q, 1, 2)
 	c := connect(t, px.under)
 	in, err := c.Consume(context.Background(), q, 1)
 	if err != nil {
@@ -253,9 +251,9 @@ func TestClientConsumeEnds(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			const many = 200
-			p := newPeer(t)
-			q := p.queue(kind)
-			p.fill(q, 1, many)
+			p := brokertest.New(t)
+			q := p.Queue(kind)
+			p.Fill(q, 1, many)
 			c := connect(t, nil)
 			ctx, cancel := context.WithCancel(context.Background())
 			in, err := c.Consume(ctx, q, 0)
@@ -278,8 +276,8 @@ func TestClientConsumeEnds(t *testing.T) {
 			if c.Err() != nil {
 				t.Error("the connection has ended too")
 			}
-			eventually(t, "all back", func() bool { return p.ready(q) == many/2 })
-			p.expect(q, odd...)
+			brokertest.Eventually(t, "all back", func() bool { return p.Ready(q) == many/2 })
+			p.Expect(q, odd...)
 		})
 	}
 }
@@ -287,8 +285,8 @@ func TestClientConsumeEnds(t *testing.T) {
 // A queue that is deleted ends its consumer; the Client goes on.
 func TestClientQueueDeleted(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q, log := p.name(), newLogbook()
+	p := brokertest.New(t)
+	q, log := p.Name(), newLogbook()
 	c := connect(t, func(cfg *ClientConfig) { cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	if _, err := c.Consume(soon(t), q, 1); !errors.Is(err, ErrNoQueue) {
 		t.Errorf("Consume: %v", err)
@@ -301,7 +299,7 @@ func TestClientQueueDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := p.ch.QueueDeclare(q, true, false, false, false, amqp.Table{"x-expires": 60000, "x-queue-type": "classic"})
+	_, err := p.Channel().QueueDeclare(q, true, false, false, false, amqp.Table{"x-expires": 60000, "x-queue-type": "classic"})
 	if err != nil {
 		t.Errorf("the queue is not what was asked for: %v", err)
 	}
@@ -331,8 +329,8 @@ func TestClientQueueDeleted(t *testing.T) {
 // While the broker blocks nothing is sent, and a wait for it can be ended without harm.
 func TestClientBlocked(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q, log := p.queue("classic"), newLogbook()
+	p, px := brokertest.New(t), newProxy(t)
+	q, log := p.Queue("classic"), newLogbook()
 	c := connect(t, func(cfg *ClientConfig) { px.under(cfg); cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	px.conn(0).inject(0, 10, 60, "\x0alow memory")
 	log.wait(t, "takes no messages for now")
@@ -352,11 +350,11 @@ func TestClientBlocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.wait(t, "takes messages again")
-	p.expect(q, "1")
+	p.Expect(q, "1")
 
 	// Close does not wait for an answer that does not come.
 	px.conn(0).inject(0, 10, 60, "\x0alow memory")
-	eventually(t, "blocked", func() bool { open, _ := c.unblocked.State(); return !open })
+	brokertest.Eventually(t, "blocked", func() bool { open, _ := c.unblocked.State(); return !open })
 	began := time.Now()
 	if err := c.Close(soon(t)); err != nil || time.Since(began) > time.Second {
 		t.Errorf("Close of a blocked connection: %v after %v", err, time.Since(began))
@@ -366,8 +364,8 @@ func TestClientBlocked(t *testing.T) {
 // A broker that freezes holds up nobody whose context ends.
 func TestClientFrozen(t *testing.T) {
 	t.Parallel()
-	p, px := newPeer(t), newProxy(t)
-	q := p.queue("classic")
+	p, px := brokertest.New(t), newProxy(t)
+	q := p.Queue("classic")
 	c := connect(t, px.under)
 	px.conn(0).gate.Set(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
@@ -390,25 +388,17 @@ func TestClientFrozen(t *testing.T) {
 // goes by another channel.
 func TestClientForbidden(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
-	user := "test-" + q
-	rabbitmqctl(t, "add_user", user, "secret")
-	t.Cleanup(func() { rabbitmqctl(t, "delete_user", user) })
-	u, err := url.Parse(brokerURL(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.UserPassword(user, "wrong")
-	as := func(cfg *ClientConfig) { cfg.URL = u.String() }
-	if _, err := Connect(soon(t), ClientConfig{URL: u.String()}); !errors.Is(err, ErrLogin) || strings.Contains(err.Error(), "wrong@") {
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	user := brokertest.NewUser(t)
+	as := func(cfg *ClientConfig) { cfg.URL = user.URL("secret") }
+	if _, err := Connect(soon(t), ClientConfig{URL: user.URL("wrong")}); !errors.Is(err, ErrLogin) || strings.Contains(err.Error(), "wrong@") {
 		t.Errorf("wrong password: %v", err)
 	}
-	u.User = url.UserPassword(user, "secret")
-	if _, err := Connect(soon(t), ClientConfig{URL: u.String()}); !errors.Is(err, ErrVhost) {
+	if _, err := Connect(soon(t), ClientConfig{URL: user.URL("secret")}); !errors.Is(err, ErrVhost) {
 		t.Errorf("no permission: %v", err)
 	}
-	rabbitmqctl(t, "set_permissions", user, "^$", "^$", "^$")
+	user.Permit("^$", "^$", "^$")
 	c := connect(t, as)
 	if err := c.Publish(soon(t), q, Message{}); !errors.Is(err, ErrForbidden) || errors.Is(err, ErrUnknown) {
 		t.Errorf("Publish: %v", err)
@@ -439,8 +429,8 @@ func TestClientForbidden(t *testing.T) {
 }
 
 func BenchmarkClientSend(b *testing.B) {
-	p := newPeer(b)
-	q := p.queue("classic")
+	p := brokertest.New(b)
+	q := p.Queue("classic")
 	c := connect(b, nil)
 	body := []byte(`{"Dockercmd": "run", "Image": "busybox:latest", "Cmd": ["echo", "hello"], "Options": {"Remove": true}}`)
 	window := make(chan func(context.Context) error, underWayMax)
@@ -471,8 +461,8 @@ func BenchmarkClientSend(b *testing.B) {
 // TestClientLargestHeaders: the largest headers that Send takes are ones that the broker takes.
 func TestClientLargestHeaders(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	q := p.queue("classic")
+	p := brokertest.New(t)
+	q := p.Queue("classic")
 	c := connect(t, nil)
 	m := Message{ID: "id", ReplyTo: "reply", CorrelationID: "c", Type: "t", ContentType: "text/plain", ContentEncoding: "utf-8", AppID: "a",
 		Priority: 1, Timestamp: time.Unix(1700000000, 0), Body: []byte("1")}
@@ -490,7 +480,7 @@ func TestClientLargestHeaders(t *testing.T) {
 	if err := c.Publish(soon(t), q, m); err != nil {
 		t.Error(err)
 	}
-	p.expect(q, "1")
+	p.Expect(q, "1")
 }
 
 // TestClientTake: no ack brings a message beyond those that were to be taken, and what is not acked stays in order.
@@ -499,9 +489,9 @@ func TestClientTake(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
-			q := p.queue(kind)
-			p.fill(q, 1, 5)
+			p := brokertest.New(t)
+			q := p.Queue(kind)
+			p.Fill(q, 1, 5)
 			c := connect(t, nil)
 			in, giveBack, err := c.Take(soon(t), q, 3)
 			if err != nil {
@@ -524,9 +514,9 @@ func TestClientTake(t *testing.T) {
 				t.Errorf("%d messages are ready (%v), want 2", n, err)
 			}
 			giveBack()
-			eventually(t, "back", func() bool { return p.ready(q) == 4 })
+			brokertest.Eventually(t, "back", func() bool { return p.Ready(q) == 4 })
 			if kind != "quorum" { // before RabbitMQ 4 it puts them behind the rest
-				p.expect(q, "1", "3", "4", "5")
+				p.Expect(q, "1", "3", "4", "5")
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -15,22 +16,18 @@ import (
 // Streams share channels: many more jobs stream than the connection has channels. A queue that does not exist, and a
 // message that the broker takes from nobody, cost the others nothing; each stream's messages come in order.
 func TestStreamsShareChannels(t *testing.T) {
-	limit := func(bytes int) { // see TestLargeResult
-		rabbitmqctl(t, "eval", fmt.Sprintf("application:set_env(rabbit, max_message_size, %d), persistent_term:put(max_message_size, %[1]d).", bytes))
-	}
-	limit(1 << 20)
-	t.Cleanup(func() { limit(16 << 20) })
-	p := newPeer(t)
-	q := p.queue("classic")
-	p.declare(q+"-answers", "classic")
-	t.Cleanup(func() { p.delete(q + "-answers") })
+	brokertest.MaxMessageSize(t, 1<<20)
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	p.Declare(q+"-answers", "classic")
+	t.Cleanup(func() { p.Delete(q + "-answers") })
 	const jobs, events = 40, 20
 	for i := range jobs {
 		to := q + "-answers"
 		if i%10 == 3 {
 			to = q + "-nosuch"
 		}
-		p.send(q, amqp.Publishing{Body: []byte("m"), ReplyTo: to, MessageId: fmt.Sprint(i), CorrelationId: fmt.Sprint(i)})
+		p.Send(q, amqp.Publishing{Body: []byte("m"), ReplyTo: to, MessageId: fmt.Sprint(i), CorrelationId: fmt.Sprint(i)})
 	}
 	r := start(t, q, func(c *Config) {
 		c.Prefetch = jobs
@@ -68,7 +65,7 @@ func TestStreamsShareChannels(t *testing.T) {
 	next := make(map[string]int) // by job: how many events have come in order
 	ended := 0
 	for range 10 * jobs * events { // some come twice
-		d, ok, err := p.ch.Get(q+"-answers", true)
+		d, ok, err := p.Channel().Get(q+"-answers", true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,11 +97,10 @@ func TestStreamsShareChannels(t *testing.T) {
 
 // A broker that gives a connection too few channels is told of at the start.
 func TestTooFewChannels(t *testing.T) {
-	p := newPeer(t)
-	q := p.queue("classic")
-	rabbitmqctl(t, "eval", "application:set_env(rabbit, channel_max, 10).")
-	t.Cleanup(func() { rabbitmqctl(t, "eval", "application:set_env(rabbit, channel_max, 2047).") })
-	s := New(Config{URL: brokerURL(t), Queue: q, Prefetch: 1})
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	brokertest.Change(t, "application:set_env(rabbit, channel_max, 10)", "application:set_env(rabbit, channel_max, 2047)")
+	s := New(Config{URL: brokertest.URL(t), Queue: q, Prefetch: 1})
 	jobs := make(chan cmd.Job)
 	err := s.Run(context.Background(), jobs, nil)
 	if !errors.Is(err, ErrChannels) || !fatal(err) || !strings.Contains(err.Error(), "at most 10, and 16 are needed") {

@@ -3,25 +3,22 @@ package amqpsrc
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
-	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// patience is how long a test waits for what must happen; nothing waits that long that works.
-const patience = 3 * time.Minute
+const patience = brokertest.Patience
 
 // TestMain fails where a goroutine of the package outlives all tests.
 func TestMain(m *testing.M) {
@@ -39,190 +36,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// brokerURL returns the address of the broker to test with.
-func brokerURL(t testing.TB) string {
-	t.Helper()
-	url := os.Getenv("AMQP_URL")
-	if url == "" {
-		if os.Getenv("DISPATCH_TEST_REQUIRE_SERVERS") == "1" {
-			t.Fatal("AMQP_URL is not set, and DISPATCH_TEST_REQUIRE_SERVERS is")
-		}
-		t.Skip("AMQP_URL is not set")
-	}
-	return url
-}
-
 func brokerAddr(t testing.TB) string {
-	a, err := parseURL(brokerURL(t))
+	a, err := parseURL(brokertest.URL(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a.hostPort()
-}
-
-// rabbitmqctl runs the broker's own tool, and skips the test where there is none.
-func rabbitmqctl(t testing.TB, args ...string) string {
-	t.Helper()
-	if args[0] == "eval" && os.Getenv("DISPATCH_TEST_SHARED") != "" {
-		t.Fatal("this test disturbs others: it belongs to those that scripts/test runs on servers of their own")
-	}
-	ctl := os.Getenv("DISPATCH_TEST_RABBITMQCTL")
-	if ctl == "" {
-		if os.Getenv("DISPATCH_TEST_REQUIRE_SERVERS") == "1" {
-			t.Fatal("DISPATCH_TEST_RABBITMQCTL is not set, and DISPATCH_TEST_REQUIRE_SERVERS is")
-		}
-		t.Skip("DISPATCH_TEST_RABBITMQCTL is not set")
-	}
-	out, err := exec.Command(ctl, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("rabbitmqctl %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-// A peer is a test's own connection to the broker, for what the other programs in the field do.
-type peer struct {
-	t    testing.TB
-	conn *amqp.Connection
-	ch   *amqp.Channel
-}
-
-func newPeer(t testing.TB) *peer {
-	t.Helper()
-	conn, err := amqp.Dial(brokerURL(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ch.Confirm(false); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return &peer{t, conn, ch}
-}
-
-// queue makes a queue of its own for the test; it and its dead-letter queue are deleted at the end.
-func (p *peer) queue(kind string) string {
-	p.t.Helper()
-	name := p.name()
-	p.declare(name, kind)
-	return name
-}
-
-func (p *peer) name() string {
-	name := "test-amqpsrc-" + strings.ToLower(rand.Text()[:12])
-	p.t.Cleanup(func() { p.delete(name); p.delete(name + ".dead") })
-	return name
-}
-
-func (p *peer) declare(name, kind string) {
-	p.t.Helper()
-	if _, err := p.ch.QueueDeclare(name, true, false, false, false, amqp.Table{"x-queue-type": kind}); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// delete works on a channel of its own: a missing queue must not cost the peer's.
-func (p *peer) delete(name string) {
-	p.t.Helper()
-	ch, err := p.conn.Channel()
-	if err != nil {
-		p.t.Error(err)
-		return
-	}
-	defer ch.Close()
-	if _, err := ch.QueueDelete(name, false, false, false); err != nil {
-		p.t.Errorf("delete %s: %v", name, err)
-	}
-}
-
-func (p *peer) send(queue string, m amqp.Publishing) {
-	p.t.Helper()
-	dc, err := p.ch.PublishWithDeferredConfirm("", queue, true, false, m)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if !dc.Wait() {
-		p.t.Fatal("the broker did not take the test's message")
-	}
-}
-
-// fill sends messages with the bodies first to last.
-func (p *peer) fill(queue string, first, last int) {
-	p.t.Helper()
-	for i := first; i <= last; i++ {
-		p.send(queue, amqp.Publishing{Body: fmt.Append(nil, i), DeliveryMode: amqp.Persistent})
-	}
-}
-
-// expect takes messages out of a queue, and demands that they have these bodies, in this order, and that
-// there are no more.
-func (p *peer) expect(queue string, bodies ...string) []amqp.Delivery {
-	p.t.Helper()
-	ch, err := p.conn.Channel()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer ch.Close()
-	in, err := ch.Consume(queue, "", false, false, false, false, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	var got []string
-	var all []amqp.Delivery
-	timeout := time.After(patience)
-	for len(got) < len(bodies) {
-		select {
-		case d, ok := <-in:
-			if !ok {
-				p.t.Fatalf("queue %s: consumer ended", queue)
-			}
-			got, all = append(got, string(d.Body)), append(all, d)
-		case <-timeout:
-			p.t.Fatalf("queue %s holds %q, want %q", queue, got, bodies)
-		}
-	}
-	if fmt.Sprint(got) != fmt.Sprint(bodies) {
-		p.t.Fatalf("queue %s holds %q, want %q", queue, got, bodies)
-	}
-	for _, d := range all {
-		if err := d.Ack(false); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-	// A look is exact about what is ready, and what another consumer holds unacked comes to this one
-	// when that ends; callers see to it that none is left.
-	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	select {
-	case d := <-in:
-		p.t.Fatalf("queue %s holds also %q", queue, d.Body)
-	default:
-	}
-	if q.Messages != 0 {
-		p.t.Fatalf("queue %s holds %d messages more", queue, q.Messages)
-	}
-	return all
-}
-
-// eventually waits for a state of the broker that nothing announces.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(patience)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatalf("never: %s", what)
-		}
-	}
 }
 
 // A logbook keeps what is logged, and lets a test wait for it.
@@ -285,7 +104,7 @@ func start(t testing.TB, queue string, change func(*Config)) *rig {
 	r := &rig{t: t, gate: new(cmd.Gate), jobs: make(chan cmd.Job), log: newLogbook(), ended: make(chan error, 1)}
 	r.gate.Set(true)
 	cfg := Config{
-		URL:        brokerURL(t),
+		URL:        brokertest.URL(t),
 		Queue:      queue,
 		Prefetch:   10,
 		DeadLetter: queue + ".dead",
@@ -546,7 +365,7 @@ func (c *proxied) inject(channel, class, method byte, args string) {
 func (p *proxy) conn(i int) *proxied {
 	p.t.Helper()
 	var c *proxied
-	eventually(p.t, "connection through the proxy", func() bool {
+	brokertest.Eventually(p.t, "connection through the proxy", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if i < len(p.conns) {

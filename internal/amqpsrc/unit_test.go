@@ -22,6 +22,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -673,7 +674,7 @@ func TestFenceBatches(t *testing.T) {
 		return err
 	}
 	batch := func() (b *fenceBatch) { // as the owner does before its call
-		eventually(t, "a token", func() bool { return len(s.fences) == 1 })
+		brokertest.Eventually(t, "a token", func() bool { return len(s.fences) == 1 })
 		<-s.fences
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -684,7 +685,7 @@ func TestFenceBatches(t *testing.T) {
 	first := waiter()
 	b := batch()
 	second := waiter()
-	eventually(t, "another batch", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.batch != nil && s.batch != b })
+	brokertest.Eventually(t, "another batch", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.batch != nil && s.batch != b })
 	if took := time.Since(began); took < settling {
 		t.Errorf("the call was asked for after %v; acks may be on their way for %v", took, settling)
 	}

@@ -1,0 +1,428 @@
+// Package brokertest is what the tests have of a real broker: its address, a connection of the test's own for what other
+// programs of the field do, users, and what only the broker's operator can do. scripts/services starts the broker
+// and says where it is; without one a test is skipped, and fails where servers are required.
+package brokertest
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Patience bounds every wait of a test, against hanging only: nothing that works takes so long.
+const Patience = 3 * time.Minute
+
+// Required returns the environment's value of a variable that scripts/services env sets.
+func Required(t testing.TB, variable string) string {
+	t.Helper()
+	value := os.Getenv(variable)
+	switch {
+	case value != "":
+	case os.Getenv("DISPATCH_TEST_REQUIRE_SERVERS") != "":
+		t.Fatalf("%s is not set; run scripts/test", variable)
+	default:
+		t.Skipf("%s is not set; eval \"$(scripts/services env)\" sets it", variable)
+	}
+	return value
+}
+
+// URL returns the address of the broker.
+func URL(t testing.TB) string {
+	t.Helper()
+	return Required(t, "AMQP_URL")
+}
+
+// Disturbs says that the test disturbs those that use the same servers. It is then to be named in scripts/test.
+func Disturbs(t testing.TB) {
+	t.Helper()
+	if os.Getenv("DISPATCH_TEST_SHARED") != "" {
+		t.Fatal("this test disturbs others: it belongs to those that scripts/test runs on servers of their own")
+	}
+}
+
+// Eventually waits for a state that nothing announces.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(Patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("not within %v: %s", Patience, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// Eval has the broker evaluate an Erlang expression, and returns what it is. rabbitmqctl would do the same, and
+// starts a virtual machine each time.
+func Eval(t testing.TB, format string, args ...any) string {
+	t.Helper()
+	out, err := TryEval(t, format, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TryEval is Eval where the broker may be away.
+func TryEval(t testing.TB, format string, args ...any) (string, error) {
+	t.Helper()
+	expression := fmt.Sprintf(format, args...)
+	out, err := exec.Command(Required(t, "DISPATCH_TEST_BROKER_EVAL"), expression).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("the broker does not evaluate %s: %w\n%s", expression, err, out)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// Change changes what holds for all of the broker, and takes that back when the test ends.
+func Change(t testing.TB, erlang, back string) {
+	t.Helper()
+	Disturbs(t)
+	Eval(t, "%s", erlang)
+	t.Cleanup(func() { Eval(t, "%s", back) })
+}
+
+// MaxMessageSize has the broker take no larger messages than of so many bytes, until the test ends.
+func MaxMessageSize(t testing.TB, bytes int) {
+	t.Helper()
+	// It is kept in one place by brokers before 3.13, in the other since.
+	const set = "application:set_env(rabbit, max_message_size, %d), persistent_term:put(max_message_size, %[1]d)"
+	Change(t, fmt.Sprintf(set, bytes), fmt.Sprintf(set, 16<<20))
+}
+
+// CloseConnections has the broker end the connections whose client properties hold all of the parts.
+func CloseConnections(t testing.TB, parts ...string) {
+	t.Helper()
+	n := Eval(t, `F = fun(P) -> try lists:flatten(io_lib:format("~0p", [rabbit_networking:connection_info(P, [client_properties])]))
+		catch _:_ -> "" end end,
+		length([rabbit_networking:close_connection(P, "test") || P <- rabbit_networking:connections(),
+			lists:all(fun(S) -> string:find(F(P), S) =/= nomatch end, %s)])`, erlangList(parts))
+	if n == "0" {
+		t.Fatalf("no connection is %q", parts)
+	}
+}
+
+func erlangList(strs []string) string {
+	quoted := make([]string, len(strs))
+	for i, s := range strs {
+		quoted[i] = fmt.Sprintf("%q", s)
+	}
+	return "[" + strings.Join(quoted, ",") + "]"
+}
+
+// A User is one of the broker's, whose password is secret, until the test ends.
+type User struct {
+	t    testing.TB
+	Name string
+}
+
+// NewUser makes a user without any permission.
+func NewUser(t testing.TB) *User {
+	t.Helper()
+	u := &User{t, "test-" + strings.ToLower(rand.Text()[:12])}
+	u.eval(`rabbit_auth_backend_internal:add_user(<<"%s">>, <<"secret">>, <<"test">>)`, u.Name)
+	t.Cleanup(func() { u.eval(`rabbit_auth_backend_internal:delete_user(<<"%s">>, <<"test">>)`, u.Name) })
+	return u
+}
+
+// Permit lets the user configure, write and read what matches these patterns.
+func (u *User) Permit(configure, write, read string) {
+	u.t.Helper()
+	u.eval(`rabbit_auth_backend_internal:set_permissions(<<"%s">>, <<"/">>, <<%q>>, <<%q>>, <<%q>>, <<"test">>)`, u.Name, configure, write, read)
+}
+
+func (u *User) eval(format string, args ...any) {
+	u.t.Helper()
+	if got := Eval(u.t, format, args...); got != "ok" {
+		u.t.Fatalf("user %s: %s", u.Name, got)
+	}
+}
+
+// URL is the broker's address for the user, with this password.
+func (u *User) URL(password string) string {
+	u.t.Helper()
+	to, err := url.Parse(URL(u.t))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	to.User = url.UserPassword(u.Name, password)
+	return to.String()
+}
+
+// A Peer is a test's own connection to the broker, for what the other programs of the field do.
+type Peer struct {
+	t testing.TB
+
+	mu   sync.Mutex
+	conn *amqp.Connection
+	ch   *amqp.Channel // confirms
+}
+
+// New connects.
+func New(t testing.TB) *Peer {
+	t.Helper()
+	URL(t)
+	p := &Peer{t: t}
+	t.Cleanup(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.conn != nil {
+			p.conn.Close()
+		}
+	})
+	p.Channel()
+	return p
+}
+
+// Conn returns the connection, a new one where the last was closed: tests restart the broker.
+func (p *Peer) Conn() *amqp.Connection {
+	p.t.Helper()
+	conn, _ := p.both()
+	return conn
+}
+
+// Channel returns a channel with confirms, always the same while it lives.
+func (p *Peer) Channel() *amqp.Channel {
+	p.t.Helper()
+	_, ch := p.both()
+	return ch
+}
+
+func (p *Peer) both() (conn *amqp.Connection, ch *amqp.Channel) {
+	p.t.Helper()
+	p.again(func(c *amqp.Connection, kept *amqp.Channel) error {
+		conn, ch = c, kept
+		return nil
+	})
+	return conn, ch
+}
+
+func (p *Peer) connect() (*amqp.Connection, *amqp.Channel, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn == nil || p.conn.IsClosed() {
+		conn, err := amqp.Dial(URL(p.t))
+		if err != nil {
+			return nil, nil, err
+		}
+		p.conn, p.ch = conn, nil
+	}
+	if p.ch == nil || p.ch.IsClosed() {
+		ch, err := p.conn.Channel()
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := ch.Confirm(false); err != nil {
+			return nil, nil, err
+		}
+		p.ch = ch
+	}
+	return p.conn, p.ch, nil
+}
+
+// Do does something on a channel of its own, again where that fails: tests restart the broker.
+func (p *Peer) Do(do func(*amqp.Channel) error) {
+	p.t.Helper()
+	p.again(func(conn *amqp.Connection, _ *amqp.Channel) error {
+		ch, err := conn.Channel()
+		if err != nil {
+			return err
+		}
+		defer ch.Close()
+		if err := ch.Confirm(false); err != nil {
+			return err
+		}
+		return do(ch)
+	})
+}
+
+func (p *Peer) again(do func(*amqp.Connection, *amqp.Channel) error) {
+	p.t.Helper()
+	var last error
+	Eventually(p.t, "the broker does as told", func() bool {
+		conn, ch, err := p.connect()
+		if err == nil {
+			err = do(conn, ch)
+		}
+		if err != nil && (last == nil || err.Error() != last.Error()) {
+			p.t.Logf("broker: %v", err)
+		}
+		last = err
+		return err == nil
+	})
+}
+
+// Queue makes a queue for the test; it and its dead-letter queue are deleted at the end.
+func (p *Peer) Queue(kind string) string {
+	p.t.Helper()
+	name := p.Name()
+	p.Declare(name, kind)
+	return name
+}
+
+// Name is that of a queue that the test makes; it and its dead-letter queue are deleted at the end.
+func (p *Peer) Name() string {
+	name := "test-amqpsrc-" + strings.ToLower(rand.Text()[:12])
+	p.t.Cleanup(func() { p.Delete(name, name+".dead") })
+	return name
+}
+
+// Declare makes a durable queue.
+func (p *Peer) Declare(name, kind string) {
+	p.t.Helper()
+	p.DeclareWith(name, amqp.Table{amqp.QueueTypeArg: kind})
+}
+
+// DeclareWith makes a durable queue with such arguments.
+func (p *Peer) DeclareWith(name string, args amqp.Table) {
+	p.t.Helper()
+	p.Do(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclare(name, true, false, false, false, args)
+		return err
+	})
+}
+
+// Delete deletes queues, which may be missing.
+func (p *Peer) Delete(names ...string) {
+	p.t.Helper()
+	p.Do(func(ch *amqp.Channel) (err error) {
+		for _, name := range names {
+			_, e := ch.QueueDelete(name, false, false, false)
+			err = errors.Join(err, e)
+		}
+		return err
+	})
+}
+
+// Send publishes messages to a queue by the channel of Channel, and waits until each is stored.
+func (p *Peer) Send(queue string, messages ...amqp.Publishing) {
+	p.t.Helper()
+	p.again(func(_ *amqp.Connection, ch *amqp.Channel) error {
+		for len(messages) > 0 {
+			confirmed, err := ch.PublishWithDeferredConfirm("", queue, true, false, messages[0])
+			if err != nil {
+				return err
+			}
+			if !confirmed.Wait() {
+				return errors.New("not confirmed")
+			}
+			messages = messages[1:]
+		}
+		return nil
+	})
+}
+
+// Fill sends messages with the bodies first to last.
+func (p *Peer) Fill(queue string, first, last int) {
+	p.t.Helper()
+	var messages []amqp.Publishing
+	for i := first; i <= last; i++ {
+		messages = append(messages, amqp.Publishing{Body: fmt.Append(nil, i), DeliveryMode: amqp.Persistent})
+	}
+	p.Send(queue, messages...)
+}
+
+// ExpectAny takes n messages out of a queue, in any order, and demands that there are no more.
+func (p *Peer) ExpectAny(queue string, n int) []amqp.Delivery {
+	p.t.Helper()
+	var all []amqp.Delivery
+	Eventually(p.t, fmt.Sprintf("%d messages in queue %s", n, queue), func() bool {
+		all = append(all, p.Take(queue)...)
+		return len(all) >= n
+	})
+	if len(all) > n {
+		p.t.Fatalf("queue %s holds also %q", queue, all[n].Body)
+	}
+	return all
+}
+
+// Ready counts the messages that wait in a queue.
+func (p *Peer) Ready(queue string) (n int) {
+	p.t.Helper()
+	p.Do(func(ch *amqp.Channel) error {
+		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+		n = q.Messages
+		return err
+	})
+	return n
+}
+
+// Take takes all messages out of a queue.
+func (p *Peer) Take(queue string) (all []amqp.Delivery) {
+	p.t.Helper()
+	p.Do(func(ch *amqp.Channel) error {
+		for {
+			d, ok, err := ch.Get(queue, true)
+			if err != nil || !ok {
+				return err
+			}
+			all = append(all, d)
+		}
+	})
+	return all
+}
+
+// Expect takes messages out of a queue, and demands that they have these bodies, in this order, and that there are no
+// more.
+func (p *Peer) Expect(queue string, bodies ...string) []amqp.Delivery {
+	p.t.Helper()
+	ch, err := p.Conn().Channel()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer ch.Close()
+	in, err := ch.Consume(queue, "", false, false, false, false, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var got []string
+	var all []amqp.Delivery
+	timeout := time.After(Patience)
+	for len(got) < len(bodies) {
+		select {
+		case d, ok := <-in:
+			if !ok {
+				p.t.Fatalf("queue %s: consumer ended", queue)
+			}
+			got, all = append(got, string(d.Body)), append(all, d)
+		case <-timeout:
+			p.t.Fatalf("queue %s holds %q, want %q", queue, got, bodies)
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(bodies) {
+		p.t.Fatalf("queue %s holds %q, want %q", queue, got, bodies)
+	}
+	for _, d := range all {
+		if err := d.Ack(false); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	// A look is exact about what is ready, and what another consumer holds unacked comes to this one when that ends;
+	// callers see to it that none is left.
+	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case d := <-in:
+		p.t.Fatalf("queue %s holds also %q", queue, d.Body)
+	default:
+	}
+	if q.Messages != 0 {
+		p.t.Fatalf("queue %s holds %d messages more", queue, q.Messages)
+	}
+	return all
+}
