@@ -78,7 +78,7 @@ func (l *look) over(ctx context.Context, n int, do func(lot []amqpsrc.Received) 
 	for size := firstLot; n > 0; {
 		lot := min(n, size)
 		if overtaken { // there may be letters behind all copies of ours
-			lot = min(n+l.copies, size)
+			lot = min(n+max(0, l.copies), size) // fewer were stored in time than came
 		}
 		took, own, err := l.lot(ctx, lot, do)
 		if err = cmp.Or(err, causeOr(ctx, nil)); err != nil || took < lot {

@@ -102,6 +102,9 @@ func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Recei
 	err = c.consume(func() {
 		defer close(finished)
 		k.run(ctx, out, n)
+		if ctx.Err() != nil { // so that nothing comes when out is seen closed
+			k.cancel()
+		}
 		close(out)
 		select {
 		case <-ctx.Done():

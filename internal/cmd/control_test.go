@@ -327,3 +327,27 @@ func TestStopBesideItsJob(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A second stop of a job that was cancelled and is being settled ends with that.
+func TestSecondStopOfCancelled(t *testing.T) {
+	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
+		c := b.leave("web", "running", nil)
+		w := b.send("w", "", false, `{"Dockercmd":"restart","Container":"web","Options":{"Time":86400}}`)
+		job := b.send("job", "job", false, echo)
+		b.send("behind", "", false, `{"Dockercmd":"start","Container":"web"}`).unsettled()
+		b.mu.Lock()
+		hold := make(chan struct{})
+		job.hold = hold
+		b.mu.Unlock()
+		b.command(`{"Dockercmd":"stop","Job":"job"}`).want(Ack, "")
+		second := b.command(`{"Dockercmd":"stop","Job":"job"}`)
+		second.unsettled()
+		close(hold)
+		time.Sleep(time.Hour)
+		job.want(Ack, ReasonCancelled)
+		w.unsettled()
+		second.want(Ack, "")
+		c.exit(0)
+		synctest.Wait()
+	})
+}

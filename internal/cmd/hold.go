@@ -36,7 +36,7 @@ func (t *task) awaitBefore(before *order) error {
 	tick := time.NewTicker(soon)
 	defer tick.Stop()
 	for {
-		late, err := t.awaitUntil(before.turn(t.order), tick.C)
+		late, err := awaitEither(t, before.turn(t.order), tick.C)
 		if !late {
 			return err
 		}
@@ -61,7 +61,7 @@ func (p *Pool) mayHold(control bool) (n, places int) {
 	return max(0, min(p.Places/2, p.Places-runs-1)), p.Places
 }
 
-// hold counts the task among those that hold, until unhold. It is an ErrConflict where there are too many.
+// hold counts the task among those that hold, until unhold. It is an [dockerapi.ErrConflict] where there are too many.
 func (t *task) hold() error {
 	if t.held != nil {
 		return nil
@@ -73,11 +73,23 @@ func (t *task) hold() error {
 	most, places := t.pool.mayHold(t.control)
 	if n := h.n.Add(1); places > 0 && n > int64(most) {
 		h.n.Add(-1)
-		return fmt.Errorf("%w: of the %d messages that the %s hands over at a time, %d can wait for something else to end (wait, logs with Follow, exec by the control queue, a stop or restart that may take over a minute, what is behind one for a minute, a command for a job that has not begun), and as many do; try again later, or raise --ahead", dockerapi.ErrConflict, places, queue, most)
+		return &crowdedError{queue, places, most}
 	}
 	t.held = h
 	return nil
 }
+
+// A crowdedError is a conflict with what else is at work for the queue.
+type crowdedError struct {
+	queue        string
+	places, most int
+}
+
+func (e *crowdedError) Error() string {
+	return fmt.Sprintf("there is no room for it. A command that waits for something else to end (wait, logs with Follow, exec by the control queue, a stop or restart that may take over a minute, what is behind one for a minute, a command for a job that has not begun) keeps its message, and the %s hands over %d at a time: beside the runs under way, and one place for a stop, %d such are taken. Try again later, or raise --ahead", e.queue, e.places, e.most)
+}
+
+func (e *crowdedError) Is(target error) bool { return target == dockerapi.ErrConflict }
 
 func (t *task) unhold() {
 	if t.held != nil {

@@ -117,7 +117,7 @@ func TestStopBehindWaits(t *testing.T) {
 				}
 				b.record.mu.Lock()
 				for _, r := range b.record.results {
-					if r.Reason == ReasonConflict && !strings.Contains(r.Error, fmt.Sprintf("of the %d messages", tt.places)) {
+					if r.Reason == ReasonConflict && !strings.Contains(r.Error, fmt.Sprintf("hands over %d at a time", tt.places)) {
 						t.Errorf("result %+v", r)
 					}
 				}
@@ -274,5 +274,27 @@ func TestNoLimitBehindStop(t *testing.T) {
 		close(b.docker.holdPull)
 		time.Sleep(time.Minute)
 		d.want(Ack, "")
+	})
+}
+
+// A run that was behind a stop for a minute does not hold while it waits for a slot: it stands behind nothing then.
+func TestRunHoldsNotForSlot(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 5, &Policy{Trust: true} }, func(b *bench) {
+		b.send("busy", "busy", false, named("busy"))
+		c := b.leave("web", "running", nil)
+		c.config.Cmd = []string{"idle"}
+		b.send("stop", "", false, `{"Dockercmd":"stop","Container":"web","Options":{"Time":86400}}`)
+		b.send("run", "m", false, echo)
+		time.Sleep(soon + time.Second)
+		b.docker.mu.Lock()
+		delete(b.docker.byID, c.ID)
+		c.end(0)
+		b.docker.mu.Unlock()
+		time.Sleep(time.Hour)
+		if h := b.pool.holders.n.Load(); h != 0 {
+			t.Errorf("a run that waits for a slot only counts as %d that hold", h)
+		}
+		b.docker.named(t, "busy").exit(0)
+		synctest.Wait()
 	})
 }

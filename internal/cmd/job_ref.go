@@ -95,7 +95,8 @@ func (t *task) ofJob(r *Ref) (cancelled bool, err error) {
 // awaitStart waits until a job has started, or will not. It is about to create its container, or to be given back.
 // One that has been cancelled meanwhile ends as soon as it can.
 func (t *task) awaitStart(job *task) error {
-	if err := t.await(job.order.effective); err != nil || job.container.Load() != nil {
+	// It may have ended while another command, before it, is at work.
+	if _, err := awaitEither(t, job.order.effective, job.ended); err != nil || job.container.Load() != nil {
 		return err
 	}
 	return t.await(job.ended)

@@ -18,7 +18,8 @@ type order struct {
 	before atomic.Pointer[order] // the one that it is behind; nil: none, or it has taken effect
 
 	once   sync.Once
-	passed []*order // those behind it that ended before it; guarded by registry.mu
+	behind int             // how many are behind it that have not taken effect; guarded by registry.mu
+	passed map[*order]bool // those of them that have ended; guarded by registry.mu
 }
 
 func newOrder(c Command) *order {
@@ -67,7 +68,7 @@ func (o *order) begins() {
 		return
 	}
 	close(o.began)
-	for _, p := range o.passed {
+	for p := range o.passed {
 		if o.stops {
 			p.begins()
 		}
@@ -84,16 +85,21 @@ func (g *registry) effective(o *order) {
 		g.ends(o)
 		return
 	}
-	if g.latest[o.name] == o { // nobody is behind it yet
+	if b.passed == nil {
+		b.passed = make(map[*order]bool)
+	}
+	b.passed[o] = true
+	if b.stops && isClosed(b.began) {
+		o.begins()
+	}
+	// Nobody need know any longer that it stood between, where none is behind it.
+	for ; b != nil && o.behind == 0 && b.passed[o]; o, b = b, b.before.Load() {
+		delete(b.passed, o)
+		latest := g.latest[o.name] == o // one of the control queue is not
 		g.ends(o)
-		if b.name == o.name { // else b has been renamed
+		if latest && b.name == o.name { // else b has been renamed
 			g.latest[o.name] = b
 		}
-		return
-	}
-	b.passed = append(b.passed, o)
-	if b.stops && b.begun.Load() {
-		o.begins()
 	}
 }
 
@@ -101,9 +107,11 @@ func (g *registry) effective(o *order) {
 func (g *registry) ends(o *order) {
 	o.begins()
 	close(o.effective)
-	o.before.Store(nil) // else each would keep all before it
+	if b := o.before.Swap(nil); b != nil { // else each would keep all before it
+		b.behind--
+	}
 	g.forget(o)
-	for _, p := range o.passed {
+	for p := range o.passed {
 		if o.givenBack.Load() {
 			p.givenBack.Store(true)
 		}

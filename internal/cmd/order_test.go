@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -129,5 +130,81 @@ func TestRefusedAmongLost(t *testing.T) {
 			t.Errorf("spins")
 		}
 		c.exit(0)
+	})
+}
+
+// Two refused stops behind each other, behind a stop at work: a kill behind them goes on amid that stop.
+func TestKillBehindTwoRefused(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 5, &Policy{Trust: true} }, func(b *bench) {
+		c := b.leave("deaf", "running", nil)
+		const stop = `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`
+		b.send("first", "", false, stop).unsettled()
+		b.send("second", "", false, stop).unsettled()
+		var lost atomic.Bool
+		lost.Store(true) // the connection is broken, and is back soon
+		change := b.change
+		b.change = func(j *Job) { j.Lost = lost.Load }
+		third := b.send("third", "", false, stop) // one too many
+		time.Sleep(100 * time.Millisecond)
+		fourth := b.send("fourth", "", false, stop)
+		b.change = change
+		kill := b.send("kill", "", false, `{"Dockercmd":"kill","Container":"deaf"}`)
+		lost.Store(false)
+		time.Sleep(10 * time.Second)
+		third.want(DeadLetter, ReasonConflict)
+		fourth.want(DeadLetter, ReasonConflict)
+		kill.want(Ack, "")
+		c.exit(0)
+		synctest.Wait()
+	})
+}
+
+// slowKill is an engine that takes a second for a signal, which the container ignores.
+type slowKill struct{ Docker }
+
+func (slowKill) KillContainer(context.Context, string, string) error {
+	time.Sleep(time.Second)
+	return nil
+}
+
+// A command of the control queue that stands behind a kill, amid a stop, waits for the stop, too.
+func TestControlBehindKillAmidStop(t *testing.T) {
+	onBench(t, func(c *Config) { c.Docker, c.Policy = slowKill{c.Docker}, &Policy{Trust: true} }, func(b *bench) {
+		c := b.leave("deaf", "running", nil)
+		c.config.Cmd = []string{"idle"}
+		first := b.send("first", "", false, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`)
+		first.unsettled()
+		kill := b.send("kill", "", false, `{"Dockercmd":"kill","Container":"deaf","Options":{"Signal":"TERM"}}`)
+		start := b.command(`{"Dockercmd":"start","Container":"deaf"}`)
+		start.unsettled()
+		time.Sleep(2 * time.Second)
+		kill.want(Ack, "")
+		first.unsettled()
+		start.unsettled()
+		c.exit(0)
+		synctest.Wait()
+		start.want(Ack, "")
+	})
+}
+
+// Kills by the control queue amid a stop that takes a day leave nothing behind.
+func TestControlKillsAmidStopLeaveNothing(t *testing.T) {
+	onBench(t, func(c *Config) { c.Docker, c.Policy = slowKill{c.Docker}, &Policy{Trust: true} }, func(b *bench) {
+		c := b.leave("deaf", "running", nil)
+		c.config.Cmd = []string{"idle"}
+		b.send("first", "", false, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`).unsettled()
+		for range 500 {
+			d := b.command(`{"Dockercmd":"kill","Container":"deaf","Options":{"Signal":"TERM"}}`)
+			time.Sleep(2 * time.Second)
+			d.want(Ack, "")
+		}
+		b.pool.jobs.mu.Lock()
+		n := len(b.pool.jobs.latest["deaf"].passed)
+		b.pool.jobs.mu.Unlock()
+		if n > 10 {
+			t.Errorf("%d orders are kept for kills that are done", n)
+		}
+		c.exit(0)
+		synctest.Wait()
 	})
 }

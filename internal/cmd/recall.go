@@ -49,7 +49,7 @@ func (p *Pool) leavesPending(t *task) bool {
 			return false
 		}
 		if b := t.order.before.Load(); b != nil {
-			if _, err := t.awaitUntil(b.effective, time.After(time.Second)); err != nil {
+			if _, err := awaitEither(t, b.effective, time.After(time.Second)); err != nil {
 				return false
 			}
 		}

@@ -131,6 +131,9 @@ func (g *registry) add(t *task) {
 			t.order.before.Store(last.order)
 		}
 	}
+	if b := t.order.before.Load(); b != nil {
+		b.behind++
+	}
 }
 
 // reserve takes a container that is to be removed out of the reach of jobs: those that come for its

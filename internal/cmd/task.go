@@ -256,6 +256,9 @@ func (t *task) turn() error {
 	if err := t.awaitJob(); err != nil {
 		return err
 	}
+	if !t.holds() { // any longer
+		t.unhold()
+	}
 	if t.pool.away() { // since before we came, so that no change will tell
 		t.pool.recall()
 	}
@@ -270,24 +273,21 @@ func (t *task) turn() error {
 	if !t.pool.begin(t) {
 		return t.notBegun()
 	}
-	if !t.holds() { // any longer
-		t.unhold()
-	}
 	return nil
 }
 
 // await waits for ready while the task has not begun.
 func (t *task) await(ready <-chan struct{}) error {
-	_, err := t.awaitUntil(ready, nil)
+	_, err := awaitEither(t, ready, (<-chan struct{})(nil))
 	return err
 }
 
-// awaitUntil is await, until it is late.
-func (t *task) awaitUntil(ready <-chan struct{}, lateness <-chan time.Time) (late bool, err error) {
+// awaitEither is await for one of two, and tells whether it was other.
+func awaitEither[T any](t *task, ready <-chan struct{}, other <-chan T) (isOther bool, err error) {
 	select {
 	case <-ready:
 		return false, nil
-	case <-lateness:
+	case <-other:
 		return true, nil
 	case <-t.recalled:
 		return false, errNotBegun
