@@ -120,7 +120,7 @@ func TestDeadList(t *testing.T) {
 func TestDeadMany(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	const many = 5000
+	const many = 2500
 	l.bury("quorum", l.letters(many)...)
 	for range 2 { // at once, while the queue still appends what it has back
 		if n := strings.Count(l.listed(), "\n"); n != many {
@@ -272,7 +272,7 @@ func TestDeadListKilled(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	dead := l.queue + ".dead"
-	const many = 2000
+	const many = 1000
 	l.broker.Do(func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclare(dead, true, false, false, false, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": int32(2)})
 		if err != nil {
@@ -542,7 +542,7 @@ func TestDeadReplayNowhere(t *testing.T) {
 func TestDeadReplayKilled(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	const many = 3000
+	const many = 1500
 	l.bury("classic", l.letters(many)...)
 	midway := 0
 	for round := 0; l.broker.Ready(l.queue+".dead") > 0; round++ {
@@ -551,7 +551,7 @@ func TestDeadReplayKilled(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		if round < 20 {
+		if round < 6 {
 			l.eventually("some are back", func() bool { return l.broker.Ready(l.queue) > before })
 			time.Sleep(rand.N(20 * time.Millisecond)) // any moment
 			c.Process.Kill()

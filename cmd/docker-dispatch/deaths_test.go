@@ -89,7 +89,7 @@ func TestDeath(t *testing.T) {
 			l.publish(message{"id", runMessage("", "cat /proc/sys/kernel/random/uuid; echo err >&2; sleep 0.2; echo end; exit 3")})
 
 			l.env = []string{dieAt + "=" + step}
-			first := l.start("--format", "json")
+			first := l.startCommand(itself(t), "--format", "json")
 			if code := first.wait(); code != -1 {
 				t.Fatalf("exit %d, want death by a signal", code)
 			}

@@ -19,8 +19,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// program is the test binary as the program, with an environment that says nothing of servers.
+// program is the program, with an environment that says nothing of servers: the one that DISPATCH_TEST_PROGRAM names, or the
+// test binary. The race detector costs four times the processor time.
 func program(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	c := itself(t, args...)
+	if exe := os.Getenv("DISPATCH_TEST_PROGRAM"); exe != "" {
+		c.Path, c.Args[0] = exe, exe
+	}
+	return c
+}
+
+// itself is the test binary as the program.
+func itself(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -19,10 +20,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// mutatedMessages is how many messages TestMutatedMessages sends.
-const mutatedMessages = 20_000
-
-// TestMutatedMessages sends many messages whose bodies, properties and headers a stranger has mangled. The daemon must
+// TestMutatedMessages sends messages, as many as DISPATCH_TEST_MUTATED says, whose bodies, properties and headers a stranger has mangled. The daemon must
 // account for each of them once, stay small, and stop in order.
 func TestMutatedMessages(t *testing.T) {
 	t.Parallel()
@@ -30,8 +28,13 @@ func TestMutatedMessages(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	p := l.startBinary("--format", "json", "--pull", "never", "--drain", "1s")
-	ids := l.publishMutated(rand.New(rand.NewPCG(seed, 1)))
-	p.await("a result of each message", func(stdout, _ string) bool {
+	many, err := strconv.Atoi(cmp.Or(os.Getenv("DISPATCH_TEST_MUTATED"), "4000"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := l.publishMutated(rand.New(rand.NewPCG(seed, 1)), many)
+	l.eventually("a result of each message", func() bool { // at each line would be long
+		stdout := p.out()
 		return strings.Count(stdout, `{"Event":"result"`) >= len(ids) && strings.HasSuffix(stdout, "\n")
 	})
 	if most, resident := 64<<10, peakMemory(t, p); resident > most {
@@ -64,6 +67,9 @@ func TestMutatedMessages(t *testing.T) {
 // startBinary is start with a binary as users have it: the race detector takes ten times the memory.
 func (l *lab) startBinary(args ...string) *process {
 	l.t.Helper()
+	if os.Getenv("DISPATCH_TEST_PROGRAM") != "" {
+		return l.start(args...)
+	}
 	binary := filepath.Join(l.t.TempDir(), "docker-dispatch")
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		l.t.Fatalf("go build: %v\n%s", err, out)
@@ -87,7 +93,7 @@ func peakMemory(t *testing.T, p *process) int {
 }
 
 // publishMutated puts mangled messages on the queue, and returns their ids.
-func (l *lab) publishMutated(r *rand.Rand) map[string]bool {
+func (l *lab) publishMutated(r *rand.Rand, many int) map[string]bool {
 	l.t.Helper()
 	bodies := [][]byte{
 		[]byte(`{"Dockercmd": "run", "Image": "nosuch:1", "Cmd": ["echo", "h\u00e9"], "Options": {"Attach": ["STDOUT"], "Remove": true, "Env": {"A": "b"}, "Publish": ["127.0.0.1:8080-8090:80-90/tcp"], "Memory": "64m", "Ulimit": "nofile=1:2", "Label": ["a=b"], "Mount": "type=tmpfs,dst=/t"}}`),
@@ -99,14 +105,11 @@ func (l *lab) publishMutated(r *rand.Rand) map[string]bool {
 		[]byte(`{"Dockercmd": "exec", "Container": "NAME", "Cmd": ["ls"], "Options": {"Stdin": "x"}}`),
 		[]byte(`{"Dockercmd": "kill", "Container": "NAME", "Options": {"Signal": "HUP"}}`),
 	}
-	ids := make(map[string]bool, mutatedMessages)
+	ids := make(map[string]bool, many)
 	l.broker.Do(func(ch *amqp.Channel) error {
-		if err := ch.Confirm(false); err != nil {
-			return err
-		}
 		closed := ch.NotifyClose(make(chan *amqp.Error, 1))
 		var last *amqp.DeferredConfirmation
-		for n := len(ids); n < mutatedMessages; n++ {
+		for n := len(ids); n < many; n++ {
 			id := fmt.Sprintf("m%d-%s", n, strings.Repeat("x", r.IntN(200)))
 			c, err := ch.PublishWithDeferredConfirm("", l.queue, true, false, amqp.Publishing{
 				MessageId: id, DeliveryMode: amqp.Persistent, Priority: uint8(r.IntN(256)),

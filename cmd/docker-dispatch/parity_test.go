@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -245,6 +246,10 @@ func TestParity(t *testing.T) {
 			if r.Status != cmd.Succeeded {
 				t.Fatalf("docker creates it, we do not: %s: %s", r.Reason, r.Error)
 			}
+			if p.run { // else what it has may go while it ends
+				l.engineCall(http.MethodPost, "/containers/"+name+"-cli/wait")
+				l.engineCall(http.MethodPost, "/containers/"+name+"/wait")
+			}
 			want, got := l.inspect(t, name+"-cli"), l.inspect(t, name)
 			for _, key := range slices.Sorted(maps.Keys(merged(want, got))) {
 				if want[key] != got[key] && !slices.Contains(p.ours, key) {
@@ -349,17 +354,17 @@ func (l *lab) viaStdin(t *testing.T, messages string, args ...string) map[string
 // inspect is what docker inspect says of a container, by path, without what is each container's own.
 func (l *lab) inspect(t *testing.T, name string) map[string]string {
 	t.Helper()
-	var all []map[string]any
-	text := l.docker(t, "inspect", "--format", "[{{json .}}]", name)
+	var all map[string]any
+	text := string(l.engineCall(http.MethodGet, "/v"+l.api(t)+"/containers/"+name+"/json"))
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(text, name+"/", "its-own-name/")), &all); err != nil {
 		t.Fatal(err)
 	}
 	flat := make(map[string]string)
-	flatten(flat, "", all[0])
+	flatten(flat, "", all)
 	if flat["Config.Labels"] == "{}" {
 		delete(flat, "Config.Labels") // ours has some
 	}
-	if id, _ := all[0]["Id"].(string); strings.HasPrefix(id, flat["Config.Hostname"]) {
+	if id, _ := all["Id"].(string); strings.HasPrefix(id, flat["Config.Hostname"]) {
 		delete(flat, "Config.Hostname")
 	}
 	return flat

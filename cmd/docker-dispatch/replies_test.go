@@ -205,7 +205,7 @@ func TestStream(t *testing.T) {
 			if e.Output == nil || e.Output.Stream != "stdout" || e.Output.Offset != 0 || string(e.Output.Data) != "half" || d.Type != "output" || d.MessageId != "slow/output/stdout/0" || d.CorrelationId != "slow" {
 				t.Errorf("%s %+v", d.Body, d)
 			}
-			const size = 3 << 20
+			const size = 512 << 10
 			c.call("large", "", streamed(fmt.Sprintf("head -c %d /dev/zero; printf '\\377oops' >&2; exit 4", size)))
 			var large, last cmd.Result
 			out := map[string]int{}
@@ -268,7 +268,7 @@ func TestStreamReconnects(t *testing.T) {
 	proxy, through := l.proxied(t)
 	p := l.start("-v", "="+l.dockerHost, "="+through)
 	c := newCaller(l, false)
-	const size = 5 << 20
+	const size = 1 << 20
 	c.call("cut", "", streamed(fmt.Sprintf("for i in 1 2 3 4 5; do yes 0123456789abcde | head -c %d; sleep 0.3; done; echo end >&2", size/5)))
 	cuts := 0
 	stdout, stderr, _, r := c.stream(func(n int) {
