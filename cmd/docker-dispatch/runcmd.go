@@ -232,6 +232,11 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 			case stored, stopOnItsWay:
 				c.waits.end()
 				c.say("waiting for the broker to take the stop of the job %s; another signal leaves the job alone", c.job)
+			case stopSent:
+				if !c.heard.Load() {
+					c.waits.end()
+					c.say("no daemon has answered yet, neither to the job %s nor to its stop (queues %s and %s); another signal leaves both there", c.job, c.queue, c.control)
+				}
 			}
 		case <-timeout:
 			return leave(exitRefused, fmt.Sprintf("no result within %v", c.timeout))

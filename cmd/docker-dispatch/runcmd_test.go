@@ -577,6 +577,43 @@ func (m mute) Ready(context.Context, string) (n, consumers int, err error) {
 func (m mute) Heartbeat() time.Duration    { return 10 * time.Second }
 func (m mute) Close(context.Context) error { return nil }
 
+// closing is a broker that closes the connection when a message is to be sent.
+type closing struct{ mute }
+
+func (closing) Publish(context.Context, string, amqpsrc.Message) error {
+	return fmt.Errorf("%w: the broker says: 530 one channel too many", amqpsrc.ErrGone)
+}
+
+// TestRunCannotSend: while the message cannot even be written, a broker's refusal ends the run and is not waited out.
+func TestRunCannotSend(t *testing.T) {
+	t.Parallel()
+	var out, errs bytes.Buffer
+	line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &runClient{line: line, queue: "q", control: "q.control", stdout: &out, stderr: &errs, stop: make(chan struct{}), maxMessage: 1000,
+		connect: func(context.Context) (runBroker, error) { return closing{}, nil }}
+	if code := c.run(nil); code != exitRefused || !strings.Contains(errs.String(), "530 one channel too many") || c.fate() != "nothing was sent" {
+		t.Errorf("exit %d, stderr %q, %s", code, errs.String(), c.fate())
+	}
+}
+
+// TestRunNobodyAnswers: a run for which there is no daemon says so when it is to end, and the next signal leaves.
+func TestRunNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	a := newActor(t)
+	o := a.run(t, nil, "busybox")
+	a.next(a.messages)
+	o.Process.Signal(os.Interrupt)
+	a.next(a.commands)
+	a.eventually("it says so", func() bool { return strings.Contains(o.err.String(), "no daemon has answered yet, neither to the job ") })
+	o.Process.Signal(os.Interrupt)
+	if _, errs, code := o.end(); code != 130 || !strings.Contains(errs, "left; the job ") {
+		t.Errorf("exit %d, stderr %q", code, errs)
+	}
+}
+
 // TestRunLeavesWhatIsNotStored: nobody is told that a job goes on, or not, that the broker may not have.
 func TestRunLeavesWhatIsNotStored(t *testing.T) {
 	t.Parallel()

@@ -306,6 +306,7 @@ func (c *runClient) takeAll(answers <-chan amqpsrc.Received, noticed time.Time) 
 
 // publish sends the message. Sent again it has the same id, by which the daemon knows it.
 func (c *runClient) publish(ctx context.Context, broker runBroker) error {
+	first := c.state() == unsent
 	if !c.send() {
 		return context.Canceled
 	}
@@ -320,6 +321,11 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 		c.have(stored)
 		c.waits.show("docker-dispatch: queued on %s", c.queue)
 		return nil
+	case first && !errors.Is(err, amqpsrc.ErrUnknown) && ctx.Err() == nil: // nothing was written
+		c.have(unsent)
+		if errors.Is(err, amqpsrc.ErrGone) {
+			return c.unreachable(err)
+		}
 	case errors.Is(err, amqpsrc.ErrGone), errors.Is(err, amqpsrc.ErrUnknown):
 		return c.again(ctx, err)
 	}

@@ -255,7 +255,7 @@ func (c *Client) send(ctx context.Context, queue string, p amqp.Publishing) (*po
 		if err == amqp.ErrClosed && !c.link.IsClosed() {
 			continue // the broker has closed the channel just now, over an earlier one; nothing was written
 		}
-		return nil, c.why(ctx, fmt.Errorf("%w: %w", ErrUnknown, plain(err)))
+		return nil, fmt.Errorf("%w: %w", ErrUnknown, c.why(ctx, plain(err)))
 	}
 }
 

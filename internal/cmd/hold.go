@@ -51,14 +51,18 @@ func (t *task) awaitBefore(before *order) error {
 // holders counts the commands of a queue that hold.
 type holders struct{ n atomic.Int64 }
 
-// mayHold is how many of the messages that a queue hands over at a time may be such that hold: half, and so many that
-// with those of the runs under way by now there is room for a stop. Runs that come later can take that.
-func (p *Pool) mayHold(control bool) (n, places int) {
+// mayHold is how many of the messages that a queue hands over at a time may be such that hold where the command is one
+// more: half, and so many that with those of the runs under way by now there is room for a stop. Runs that come later
+// can take that. A command that ends a container is kept from its end by no others: it may be one of all but that room.
+func (p *Pool) mayHold(c Command, control bool) (n, places int) {
+	places, room := p.Places, p.Places-1-(p.Concurrency-p.slots.unused())
 	if control {
-		return p.ControlPlaces / 2, p.ControlPlaces
+		places, room = p.ControlPlaces, p.ControlPlaces-1
 	}
-	runs := p.Concurrency - p.slots.unused()
-	return max(0, min(p.Places/2, p.Places-runs-1)), p.Places
+	if !ends(c) {
+		room = min(room, places/2)
+	}
+	return max(0, room), places
 }
 
 // hold counts the task among those that hold, until unhold. It is an [dockerapi.ErrConflict] where there are too many.
@@ -70,7 +74,7 @@ func (t *task) hold() error {
 	if t.control {
 		h, queue = &t.pool.controlHolders, "control queue"
 	}
-	most, places := t.pool.mayHold(t.control)
+	most, places := t.pool.mayHold(t.cmd, t.control)
 	if n := h.n.Add(1); places > 0 && n > int64(most) {
 		h.n.Add(-1)
 		return &crowdedError{queue, places, most}

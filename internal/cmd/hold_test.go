@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -59,6 +60,31 @@ func TestKillAmidStop(t *testing.T) {
 	}
 }
 
+// TestStopBehindRestart: commands that wait behind one that takes its time, and are refused for that, do not take a stop
+// along.
+func TestStopBehindRestart(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 2, 4, &Policy{Trust: true} }, func(b *bench) {
+		c := b.leave("deaf", "running", nil)
+		restart := b.send("restart", "", false, `{"Dockercmd":"restart","Container":"deaf","Options":{"Time":86400}}`)
+		var refused []*delivery
+		for range 5 {
+			refused = append(refused, b.send("inspect", "", false, `{"Dockercmd":"inspect","Container":"deaf"}`))
+		}
+		stop := b.send("stop", "", false, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":0}}`)
+		time.Sleep(2 * soon)
+		synctest.Wait()
+		if n := len(slices.DeleteFunc(refused, func(d *delivery) bool { return d.reason != ReasonConflict })); n < 4 {
+			t.Errorf("%d were refused", n)
+		}
+		restart.unsettled()
+		stop.unsettled()
+		c.exit(0)
+		time.Sleep(soon)
+		restart.want(Ack, "")
+		stop.want(Ack, "")
+	})
+}
+
 // TestStopBehindWaits: however many commands wait for something else to end, a stop is taken.
 func TestStopBehindWaits(t *testing.T) {
 	const keeps = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"]}}`
@@ -108,10 +134,14 @@ func TestStopBehindWaits(t *testing.T) {
 						refused++
 					}
 				}
-				want := tt.waiting - tt.places/2
+				room := tt.places - 1
 				if !tt.control { // a run has its slot
-					want = tt.waiting - max(0, min(tt.places/2, tt.places-2))
+					room--
 				}
+				if !strings.Contains(tt.body, `"stop"`) {
+					room = min(room, tt.places/2)
+				}
+				want := tt.waiting - max(0, room)
 				if refused != want {
 					t.Errorf("%d were refused; want %d", refused, want)
 				}
