@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -202,6 +203,60 @@ func TestExecCommand(t *testing.T) {
 			synctest.Wait()
 			run.want(Ack, "")
 		})
+	})
+	t.Run("it never ran", func(t *testing.T) {
+		for words, reason := range map[string]string{
+			`OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown`: ReasonCommandNotFound,
+			`OCI runtime exec failed: exec failed: unable to start container process: exec: "/etc": permission denied: unknown`:                    ReasonNotExecutable,
+			"unable to find user nobodyx: no matching entries in passwd file":                                                                      ReasonEngine,
+		} {
+			onBench(t, trust, func(b *bench) {
+				c := b.leave("web", "running", nil)
+				body, err := json.Marshal(map[string]any{"Dockercmd": "exec", "Container": "web", "Cmd": []string{words}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				d := b.send("m", "id", false, string(body))
+				b.docker.mu.Lock()
+				c.exec.neverRan = true
+				b.docker.mu.Unlock()
+				c.endExec(126)
+				time.Sleep(time.Minute)
+				d.want(DeadLetter, reason)
+				if r := b.result(); r.Status != Errored || r.Stdout != words+"\n" || r.EngineError != strings.TrimSuffix(words, ": unknown") && r.EngineError != words {
+					t.Errorf("result %+v", r)
+				}
+			})
+		}
+	})
+	t.Run("its container is stopped", func(t *testing.T) {
+		for code, want := range map[int]Status{137: Stopped, 3: Failed, 0: Succeeded} {
+			onBench(t, nil, func(b *bench) {
+				b.send("run", "1", false, strings.Replace(wait, `,"Remove":true`, "", 1))
+				b.send("exec", "2", false, `{"Dockercmd":"exec","Container":"web","Cmd":["ls"]}`)
+				c := b.docker.named(t, "web")
+				if code == 137 {
+					b.docker.mu.Lock()
+					c.exec.code = &code // as soon as its container ends
+					b.docker.mu.Unlock()
+				} else {
+					c.endExec(code)
+				}
+				b.send("stop", "3", false, `{"Dockercmd":"stop","Container":"web"}`).want(Ack, "")
+				c.endExec(code)
+				time.Sleep(time.Minute)
+				b.record.mu.Lock()
+				defer b.record.mu.Unlock()
+				for _, r := range b.record.results {
+					if r.Command == "exec" && (r.Status != want || *r.ExitCode != code) {
+						t.Errorf("exit %d: result %+v", code, r)
+					}
+				}
+				if len(b.record.results) != 3 {
+					t.Errorf("%d results", len(b.record.results))
+				}
+			})
+		}
 	})
 	t.Run("a code above 128 is the program's own", func(t *testing.T) {
 		for _, code := range []int{129, 137, 143, 255} {

@@ -84,6 +84,7 @@ func (e *Exec) do(t *task) (Result, func() error, error) {
 	if err != nil {
 		return t.containerResult(e.Container, err)
 	}
+	t.within.Store(&c.ID)
 	input := e.interactive || e.hasInput
 	var id string
 	err = t.try(func() (err error) {
@@ -118,16 +119,24 @@ func (e *Exec) do(t *task) (Result, func() error, error) {
 		missed = join() != nil
 	}
 	end, err := t.execEnd(id)
+	if end.NeverRan {
+		err = dockerapi.StartError(e.Container, text(out.stdout.tail.bytes())+text(out.stderr.tail.bytes()))
+	}
 	r, cleanup, err := t.containerResult(e.Container, err)
 	if err != nil {
 		return r, cleanup, err
 	}
 	r.output(out, missed)
 	if r.Status == Succeeded {
-		r.exit(dockerapi.State{ExitCode: end.ExitCode}, false, false, 0)
+		// The end of its container ends it by SIGKILL.
+		asked := t.endAsked.Load() > 0 && end.ExitCode != nil && *end.ExitCode == exitKilled
+		r.exit(dockerapi.State{ExitCode: end.ExitCode}, asked, false, 0)
 	}
 	return r, nil, nil
 }
+
+// exitKilled is the exit code of what SIGKILL has ended.
+const exitKilled = 128 + 9
 
 // execEnd waits for the end of a program whose output has ended.
 func (t *task) execEnd(id string) (end dockerapi.Exec, err error) {

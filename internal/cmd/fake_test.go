@@ -526,6 +526,7 @@ func (f *fakeDocker) InspectExec(ctx context.Context, exec string) (e dockerapi.
 		if c.exec.started {
 			e.Pid = 1
 		}
+		e.NeverRan = c.exec.neverRan
 		return nil
 	})
 	return e, err
@@ -536,6 +537,7 @@ type fakeExec struct {
 	config           dockerapi.ExecConfig
 	started, running bool
 	code             *int // nil: the engine does not know
+	neverRan         bool
 }
 
 func (c *fakeContainer) endExec(code int) {

@@ -342,13 +342,16 @@ func (g *registry) waits(t *task) bool {
 	return len(t.remaining) > 0
 }
 
-// runs returns the live runs that have the container id.
+// runs returns the live runs that have the container id, and execs in it: its end is theirs.
 func (g *registry) runs(id string) (runs []*task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for t := range g.live {
-		own := t.container.Load()
-		if _, ok := t.cmd.(*Run); ok && own != nil && *own == id {
+		own := t.within.Load()
+		if _, ok := t.cmd.(*Run); ok {
+			own = t.container.Load()
+		}
+		if own != nil && *own == id {
 			runs = append(runs, t)
 		}
 	}

@@ -48,6 +48,7 @@ type task struct {
 	hasEnded  atomic.Bool            // the container has ended: what asks for that now has not brought it about
 	stopped   atomic.Bool            // a message's stop of the container succeeded
 	container atomic.Pointer[string] // the container's id, once known
+	within    atomic.Pointer[string] // the id of the container that an exec has got into
 	leaves    atomic.Bool            // the container has ended, and is to be removed
 	lingering atomic.Bool            // settled, and the container is to go soon
 	begun     bool                   // the engine may have done something for us

@@ -313,6 +313,12 @@ var endpoints = []struct {
 		answer: `{"ID":"x","Running":false,"ExitCode":7,"ContainerID":"` + fullID + `","Pid":5,"New":{}}`,
 		want:   Exec{ContainerID: fullID, ExitCode: new(7), Pid: 5},
 	}, {
+		name:    "inspect exec that never ran",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectExec(ctx, "x") },
+		request: "GET /exec/x/json", status: 200,
+		answer: `{"ID":"x","Running":false,"ExitCode":126,"ContainerID":"` + fullID + `","Pid":0}`,
+		want:   Exec{ContainerID: fullID, ExitCode: new(126), NeverRan: true},
+	}, {
 		name:    "inspect running exec",
 		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectExec(ctx, "x") },
 		request: "GET /exec/x/json", status: 200,

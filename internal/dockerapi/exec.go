@@ -1,6 +1,7 @@
 package dockerapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,6 +48,16 @@ type Exec struct {
 	// Pid is that of the command on the engine's host. It stays when the
 	// command has ended, but not on Podman. One that could not be run has 0.
 	Pid int
+
+	// NeverRan: the start failed inside the container, as far as that can be
+	// known: Podman does not tell. The engine's words are the output.
+	NeverRan bool
+}
+
+// StartError is why an exec that never ran did not, by the engine's words in
+// its output. Its kinds are those of [Client.StartExecDetached].
+func StartError(execID, output string) error {
+	return &Error{Op: opStartExec, Target: execID, Status: http.StatusOK, Message: cmp.Or(oneLine(output[:min(len(output), maxMessage)]), "what it says of it is the output")}
 }
 
 // CreateExec prepares a command to be run in a running container, and returns
@@ -175,6 +186,8 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	e := Exec{ContainerID: answer.ContainerID, Running: *answer.Running, Pid: answer.Pid}
 	if !e.Running {
 		e.ExitCode = knownExit(answer.ExitCode)
+		code := e.ExitCode
+		e.NeverRan = code != nil && (*code == 126 || *code == 127) && e.Pid == 0 && !c.podman(ctx)
 	}
 	return e, nil
 }

@@ -690,7 +690,7 @@ func TestRealExec(t *testing.T) {
 		// What cannot be run: a line of output and an exit code, or an error.
 		for command, want := range map[string]error{"nope": ErrCommandNotFound, "/no/such": ErrCommandNotFound, "/etc": ErrNotExecutable} {
 			e, stdout, stderr := run(ExecConfig{Cmd: []string{command}}, nil)
-			if e.Running || e.Pid != 0 || exitOf(e.ExitCode) != 126 && exitOf(e.ExitCode) != 127 || !strings.Contains(stdout+stderr, command) {
+			if e.Running || e.NeverRan == v.Podman || e.Pid != 0 || exitOf(e.ExitCode) != 126 && exitOf(e.ExitCode) != 127 || !strings.Contains(stdout+stderr, command) {
 				t.Errorf("%s: %+v, %q, %q", command, e, stdout, stderr)
 			}
 			t.Logf("%s: exit code %d, stdout %q, stderr %q", command, e.ExitCode, stdout, stderr)
