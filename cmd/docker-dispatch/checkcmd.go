@@ -77,7 +77,7 @@ func (p *invocation) checkAll() error {
 			checked++
 			if _, err := cmd.Check(m.body, int(limit), replies, policy); err != nil {
 				faults++
-				if _, err := fmt.Fprintf(p.stdout, "%s: %s\n", m, plainLine(err.Error())); err != nil {
+				if _, err := fmt.Fprintln(p.stdout, plainLine(fmt.Sprintf("%s: %v", m, err))); err != nil {
 					return err // nobody reads on
 				}
 			}

@@ -607,7 +607,9 @@ func TestRunNobodyAnswers(t *testing.T) {
 	a.next(a.messages)
 	o.Process.Signal(os.Interrupt)
 	a.next(a.commands)
-	a.eventually("it says so", func() bool { return strings.Contains(o.err.String(), "no daemon has answered yet, neither to the job ") })
+	a.eventually("it says so", func() bool {
+		return strings.Contains(o.err.String(), "no daemon has answered yet, neither to the job ")
+	})
 	o.Process.Signal(os.Interrupt)
 	if _, errs, code := o.end(); code != 130 || !strings.Contains(errs, "left; the job ") {
 		t.Errorf("exit %d, stderr %q", code, errs)

@@ -43,7 +43,7 @@ func (c *runClient) refuse(err error) int {
 		if e.Message == "flag needs an argument: 'h' in -h" { // it is docker's --hostname, and meant as another
 			err = cmd.ErrHelp
 		} else {
-			fmt.Fprintf(c.stderr, "%s\n\n%s\n\nRun%s\n", e.Message, runUsageLine, seeHelp)
+			fmt.Fprintf(c.stderr, "%s\n\n%s\n\nRun%s\n", printable(e.Message), runUsageLine, seeHelp)
 			return exitRefused
 		}
 	}

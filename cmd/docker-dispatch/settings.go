@@ -160,6 +160,9 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 	if len(given) > 0 && given[0] != "" && given[0] != "localhost" && !strings.ContainsAny(given[0], "./:@") {
 		names := append(slices.Sorted(maps.Keys(subcommands)), "help")
 		hint := "the commands are run, send, check, dead and help; the address of a host with such a name is tcp://" + given[0]
+		if slices.Contains(names, given[0]) {
+			return usageError(fmt.Sprintf("the command %s stands behind an option or an address", given[0]), "a command comes first: docker-dispatch "+given[0]+" ...")
+		}
 		if near := cmd.Nearest(given[0], names); near != "" {
 			hint = fmt.Sprintf("did you mean docker-dispatch %s? %s", near, hint)
 		}
@@ -227,10 +230,10 @@ func (s *settings) validate() error {
 	if s.deadLetter != "" && s.deadLetter == s.queue && s.amqpURL != "-" {
 		return usageError(fmt.Sprintf("--dead-letter %s is the queue itself; what cannot be carried out would go round for ever", s.queue), "name another queue, or none")
 	}
-	if s.control != "" && (s.control == s.queue || s.control == s.deadLetter || s.control == s.results) {
+	if s.control != "" && (s.control == s.queue || s.control == s.deadLetter) {
 		return usageError(fmt.Sprintf("--control %s is a queue that has another use here", s.control), "name another queue, or none")
 	}
-	if s.results != "" && (s.results == s.queue || s.results == s.deadLetter) {
+	if s.results != "" && (s.results == s.queue || s.results == s.deadLetter || s.results == s.control) {
 		return usageError(fmt.Sprintf("--results %s is a queue that has another use here; the results would be taken for messages", s.results), "name another queue")
 	}
 	for _, o := range []struct{ option, value string }{{"--dead-letter", s.deadLetter}, {"--control", s.control}, {"--results", s.results}} {

@@ -37,18 +37,20 @@ var hints = []struct {
 	{amqpsrc.ErrNotAMQP, "check host and port of the broker's address; brokers take AMQP on port 5672, with TLS on 5671"},
 	{amqpsrc.ErrCertificate, brokerTLSHint},
 	{amqpsrc.ErrStream, "name a quorum or a classic queue: a consumer's ack takes nothing out of a stream, and the broker deletes its messages by age or size"},
+	{amqpsrc.ErrReserved, "name a queue that does not begin with amq."},
 	{amqpsrc.ErrNoControl, "create that queue, or let the user configure and read it; --control NAME names another, --control none does without"},
 	{amqpsrc.ErrNoResults, "create the queue that --results names, or let --declare quorum or --declare classic do it"},
 	{amqpsrc.ErrNoQueue, "create the queue, or let --declare quorum or --declare classic do it"},
 	{amqpsrc.ErrNoDeadLetter, "create that queue, or let the user configure it; --dead-letter NAME names another, --dead-letter none leaves it to the queue's own dead-letter exchange"},
 	{amqpsrc.ErrForbidden, "give the user what it needs: read on the queue, write on amq.default, and configure on what is to be declared (rabbitmqctl set_permissions)"},
 	{fs.ErrPermission, "run as root or as a user in the socket's group: usermod -aG docker USER, then log in again"},
+	{dockerapi.ErrNotEngine, "the Docker Engine's address is the first, the broker's the second: docker-dispatch dockerHostAddr amqpAddr"},
 	{dockerapi.ErrVersion, "use Docker Engine 19.03 (API 1.40) or newer"},
 }
 
 // permanent tells whether an error of the engine's first answer is one that no waiting mends.
 func permanent(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, dockerapi.ErrVersion) || tlsFault(err)
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, dockerapi.ErrVersion) || errors.Is(err, dockerapi.ErrNotEngine) || tlsFault(err)
 }
 
 // tlsFault tells whether TLS failed for what was configured: a certificate that one side does not

@@ -29,12 +29,13 @@ var (
 	ErrChannels     = errors.New("too few channels")
 	ErrNotAMQP      = errors.New("what answers there does not speak AMQP")
 	ErrCertificate  = errors.New("the broker's certificate is not trusted")
+	ErrReserved     = errors.New("the name is one of the broker's own")
 )
 
 func fatal(err error) bool {
 	for _, kind := range []error{
 		ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrStream, ErrChannels, ErrNotAMQP,
-		ErrCertificate,
+		ErrCertificate, ErrReserved,
 	} {
 		if errors.Is(err, kind) {
 			return true
@@ -131,9 +132,9 @@ func (e *notAMQP) Error() string {
 	case strings.HasPrefix(e.start, "HTTP/"):
 		what = "it is an HTTP server, as a Docker Engine's port is, or a broker's management port"
 	case strings.HasPrefix(e.start, "\x15\x03"), strings.HasPrefix(e.start, "\x16\x03"):
-		what = "it speaks TLS; write amqps:// for a broker's port with TLS"
+		return fmt.Sprintf("%v in plain text: it speaks TLS; write amqps:// for a broker's port with TLS", ErrNotAMQP)
 	case strings.HasPrefix(e.start, "AMQP") && e.tls:
-		what = "it speaks AMQP without TLS; write amqp:// for such a port"
+		return "what answers there speaks AMQP without TLS; write amqp:// for such a port"
 	case strings.HasPrefix(e.start, "AMQP"):
 		what = fmt.Sprintf("it answers %q, which only says which AMQP it speaks, and 0-9-1 is wanted", e.start)
 	case e.tls:
@@ -158,6 +159,8 @@ func explainQueue(err error, queue, need string) error {
 	switch {
 	case isNoQueue(err):
 		return fmt.Errorf("%w: %q: %s", ErrNoQueue, queue, text)
+	case code(err) == amqp.AccessRefused && strings.Contains(text, "reserved prefix"):
+		return fmt.Errorf("%w: %q: %s", ErrReserved, queue, text)
 	case code(err) == amqp.AccessRefused && !strings.Contains(text, "exclusive"):
 		return fmt.Errorf("%w: %s: %s", ErrForbidden, need, text)
 	}

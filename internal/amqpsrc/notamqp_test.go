@@ -24,14 +24,14 @@ func TestNotAMQP(t *testing.T) {
 		name, banner, want string
 	}{
 		{"HTTP", "", "it is an HTTP server"},
-		{"HTTP over TLS", "", "it speaks TLS; write amqps://"},
+		{"HTTP over TLS", "", "does not speak AMQP in plain text: it speaks TLS; write amqps://"},
 		{"amqps, HTTP", "", "it is an HTTP server"},
-		{"amqps, AMQP", "AMQP\x00\x00\x09\x01", "it speaks AMQP without TLS; write amqp://"},
+		{"amqps, AMQP", "AMQP\x00\x00\x09\x01", "what answers there speaks AMQP without TLS; write amqp://"},
 		{"amqps, SSH", "SSH-2.0-OpenSSH_9.2\r\n", `it does not speak TLS, and says "SSH-2"`},
 		{"AMQP 1.0", "AMQP\x00\x01\x00\x00", `it answers "AMQP\x00\x01\x00\x00"`},
 		{"SSH", "SSH-2.0-OpenSSH_9.2\r\n", `it says "SSH-2.0-OpenSSH_9.2\r\n"`},
 		{"a short word", "+\n", `it says "+\n"`},
-		{"TLS", "\x15\x03\x03\x00\x02\x02\x28", "it speaks TLS; write amqps://"},
+		{"TLS", "\x15\x03\x03\x00\x02\x02\x28", "does not speak AMQP in plain text: it speaks TLS; write amqps://"},
 		{"binary", "\x00\xff\x1b[2J\x00\x00\x00\x00\x00", `it says "\x00`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -294,6 +294,9 @@ func unknownOption[T any](name, verb string, top, options []key[T]) error {
 	if len(options) > most {
 		return fmt.Errorf("unknown key %s; %s takes the options of the docker CLI, such as --stop-timeout 5 as \"StopTimeout\": 5", quote(name), verb)
 	}
+	if len(options) == 0 {
+		return fmt.Errorf("unknown key %s; %s takes no options", quote(name), verb)
+	}
 	return fmt.Errorf("unknown key %s; %s takes %s", quote(name), verb, list(keyNames(options), "and"))
 }
 

@@ -127,7 +127,7 @@ func (r *Run) handsOver() error {
 		{"Cgroupns", foreign(h.CgroupnsMode)},
 		{"PublishAll", h.PublishAllPorts},
 		{"LogDriver", h.LogConfig != nil && h.LogConfig.Type != "" && !keepsLocally(h.LogConfig.Type)},
-		{"LogOpt without a LogDriver", h.LogConfig != nil && h.LogConfig.Type == "" && len(h.LogConfig.Config) > 0}, // the engine's own may be any
+		{`LogOpt without a LogDriver, such as "json-file" or "local", for which most are allowed`, h.LogConfig != nil && h.LogConfig.Type == "" && len(h.LogConfig.Config) > 0}, // the engine's own may be any
 	} {
 		if o.denied {
 			return errors.New("Options." + o.name)

@@ -25,7 +25,7 @@ func checkJSON(body []byte) error {
 		for r, n := utf8.DecodeRune(body); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(body[at:]) {
 			at += n
 		}
-		return fmt.Errorf("not JSON: %s: byte %d is not UTF-8", place(body, at), at+1)
+		return fmt.Errorf("not JSON: %s: byte %d is not UTF-8, the encoding of JSON; the message is in another, such as ISO 8859-1 or Windows-1252, or holds what is not text", place(body, at), at+1)
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		at := int(max(0, min(syntax.Offset, int64(len(body)))-1)) // the byte that was not expected, or the last
@@ -113,6 +113,9 @@ func syntaxFault(body []byte, at int, err string) (start int, said string) {
 		case "NaN", "Infinity", "-Infinity":
 			return start, fmt.Sprintf("%s is not JSON, whose numbers all have an end", w)
 		default:
+			if strings.HasPrefix(w, "0x") {
+				return start, fmt.Sprintf("%s is not a number as JSON writes it; write it in decimal", w)
+			}
 			if strings.Trim(w, "0123456789.-+eE") == "" {
 				return start, fmt.Sprintf("%s is not a number as JSON writes it: no zero before other digits, no + before, digits on both sides of a point", w)
 			}

@@ -29,8 +29,9 @@ func TestNotJSON(t *testing.T) {
 		{`{"Image":nginx}`, `line 1, column 10: the value nginx has no quotation marks`},
 		{`{"Memory":512m}`, `line 1, column 11: the value 512m has no quotation marks`},
 		{`{“Dockercmd”:"run"}`, `line 1, column 2: the quotation mark “ is typographic; JSON takes " only`},
-		{"{\"a\":\"\xe9\"}", `line 1, column 7: byte 7 is not UTF-8`},
-		{"{\n\"a\":\"é\xe9\"}", `line 2, column 7: byte 10 is not UTF-8`},
+		{"{\"a\":\"\xe9\"}", `line 1, column 7: byte 7 is not UTF-8, the encoding of JSON; the message is in another, such as ISO 8859-1 or Windows-1252, or holds what is not text`},
+		{`{"a": 0x10}`, `line 1, column 7: 0x10 is not a number as JSON writes it; write it in decimal`},
+		{"{\n\"a\":\"é\xe9\"}", `line 2, column 7: byte 10 is not UTF-8, the encoding of JSON; the message is in another, such as ISO 8859-1 or Windows-1252, or holds what is not text`},
 	} {
 		if _, err := Decode([]byte(tt.body), 0, false); err == nil || err.Error() != "not JSON: "+tt.want {
 			t.Errorf("%s:\ngot  %v\nwant not JSON: %s", tt.body, err, tt.want)

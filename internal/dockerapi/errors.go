@@ -57,9 +57,11 @@ var (
 	// often.
 	ErrTooManyRequests = fmt.Errorf("%w: too many requests", ErrTemporary)
 
-	// ErrVersion: the engine and this client have no API version in common, or
-	// the server is no engine at all.
+	// ErrVersion: the engine and this client have no API version in common.
 	ErrVersion = errors.New("no common API version")
+
+	// ErrNotEngine: the server is no engine at all.
+	ErrNotEngine = errors.New("not a docker engine")
 
 	// ErrCommandNotFound: start, restart or exec, and the container has no such
 	// command; "docker run" exits with 127. Podman says it to an attach before

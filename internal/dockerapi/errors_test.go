@@ -22,7 +22,7 @@ import (
 var kinds = map[string]error{
 	"unreachable": ErrUnreachable, "no container": ErrNoSuchContainer, "no image": ErrNoSuchImage, "name": ErrNameInUse,
 	"conflict": ErrConflict, "removal": ErrRemovalInProgress, "invalid": ErrInvalid, "unauthorized": ErrUnauthorized,
-	"temporary": ErrTemporary, "version": ErrVersion, "not found": ErrCommandNotFound, "not executable": ErrNotExecutable,
+	"temporary": ErrTemporary, "version": ErrVersion, "no engine": ErrNotEngine, "not found": ErrCommandNotFound, "not executable": ErrNotExecutable,
 	"logs": ErrLogsUnreadable, "no exec": ErrNoSuchExec,
 }
 

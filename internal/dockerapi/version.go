@@ -203,7 +203,7 @@ func (c *Client) ping(ctx context.Context) (Version, error) {
 	r := &request{method: http.MethodHead, path: "/_ping", limit: c.limits.ping}
 	resp, err := c.roundTrip(ctx, limited, r, "")
 	if err != nil {
-		return Version{}, err
+		return Version{}, c.notHTTP(err)
 	}
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Api-Version") == "" {
 		// Some proxies know no HEAD, and a refusal's text comes with GET only.
@@ -230,7 +230,7 @@ func (c *Client) ping(ctx context.Context) (Version, error) {
 	case refusal != nil:
 		return v, refusal
 	default:
-		return v, &versionError{fmt.Sprintf("the server at %v answers, but not as a docker engine does (no Api-Version); check the address", c.host)}
+		return v, fmt.Errorf("%w: the server at %v answers, but not as one does (no Api-Version); check the address", ErrNotEngine, c.host)
 	}
 	if c.pinned != "" {
 		v.API = c.pinned
@@ -250,6 +250,19 @@ func (c *Client) ping(ctx context.Context) (Version, error) {
 	}
 	v.API = ours.String()
 	return v, refusal
+}
+
+// notHTTP makes an ErrNotEngine of the error of an answer that is none in HTTP.
+func (c *Client) notHTTP(err error) error {
+	_, says, ok := strings.Cut(err.Error(), "malformed HTTP response ")
+	if !ok || isMalformedByTLS(err) {
+		return err
+	}
+	who := ""
+	if strings.HasPrefix(says, `"AMQP`) {
+		who = ", as a message broker does"
+	}
+	return fmt.Errorf("%w: what answers at %v does not speak HTTP, and says %s%s; check the address", ErrNotEngine, c.host, shorten(says, maxExcerpt), who)
 }
 
 // versionError is an ErrVersion found by us, rather than answered by the

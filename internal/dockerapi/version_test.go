@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -28,7 +29,9 @@ func TestNegotiation(t *testing.T) {
 		{name: "too old", ping: offers("1.39"), kind: "version", text: "too old: it has API version 1.39 at most, and 1.40 (Docker 19.03) is needed"},
 		{name: "too old as numbers", ping: offers("1.9"), kind: "version", text: "too old"},
 		{name: "no number", ping: offers("new"), kind: "version", text: "not two numbers"},
-		{name: "none", ping: func(http.ResponseWriter, *http.Request) {}, kind: "version", text: "not as a docker engine does"},
+		{name: "none", ping: func(http.ResponseWriter, *http.Request) {}, kind: "no engine", text: "answers, but not as one does (no Api-Version)"},
+		{name: "a broker", ping: says("AMQP\x00\x00\t\x01"), kind: "no engine", text: `does not speak HTTP, and says "AMQP\x00\x00\t\x01", as a message broker does; check the address`},
+		{name: "ssh", ping: says("SSH-2.0-OpenSSH_9.2\r\n"), kind: "no engine", text: `does not speak HTTP, and says "SSH-2.0-OpenSSH_9.2"; check`},
 		{name: "pinned", ping: offers("1.41"), pinned: "1.30", version: "1.30"},
 		{name: "GET only", version: "1.41", ping: func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "HEAD" {
@@ -79,6 +82,18 @@ func TestNegotiation(t *testing.T) {
 				t.Errorf("start: %v, kind %q", err, kindsOf(err))
 			}
 		})
+	}
+}
+
+// says answers with what is not HTTP.
+func says(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		io.WriteString(conn, text)
+		conn.Close()
 	}
 }
 
