@@ -232,7 +232,7 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 		return nil
 	})
 	l.end()
-	m.returned(ctx, client, looked)
+	defer m.returned(ctx, l, looked) // so that the next look finds them
 	if _, short := errors.AsType[*hinted](err); err != nil && !short {
 		return err
 	}
@@ -258,12 +258,13 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 }
 
 // returned waits until the queue has so many messages back, or no more come. A quorum queue appends them to its
-// log again, some while behind the end of their consumer; until then it looks empty.
-func (m *morgue) returned(ctx context.Context, client *amqpsrc.Client, n int) {
+// log again, some while behind the end of their consumer, and any queue is slow with large ones; until then it looks empty.
+func (m *morgue) returned(ctx context.Context, l *look, n int) {
 	tick := time.NewTicker(noneComes / 10)
 	defer tick.Stop()
-	for before, same := -1, 0; same < 10; {
-		ready, _, err := client.Ready(ctx, m.from)
+	before := -1
+	for same := 0; same < 10+l.bytes>>22; {
+		ready, _, err := l.client.Ready(ctx, m.from)
 		if err != nil || ready >= n {
 			return
 		}
@@ -276,6 +277,7 @@ func (m *morgue) returned(ctx context.Context, client *amqpsrc.Client, n int) {
 			return
 		}
 	}
+	fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: of %s that were looked at the broker shows %d again; the others have been taken by somebody else, or come back later\n", counted(n, "dead letter"), before)
 }
 
 // A letter is what list shows of a dead letter.
@@ -384,7 +386,7 @@ func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do fun
 			}
 		}
 		l.end()
-		m.returned(ctx, client, n)
+		m.returned(ctx, l, n)
 		if err != nil || !renewed {
 			return err
 		}

@@ -146,7 +146,7 @@ func TestDeadLooks(t *testing.T) {
 			dead := l.queue + ".dead"
 			l.broker.DeclareWith(dead, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": limit})
 			send := func(p amqp.Publishing) {
-				l.broker.Do(func(ch *amqp.Channel) error { return ch.Publish("", dead, true, false, p) })
+				l.broker.Send(dead, p)
 			}
 			letters := l.letters(4)
 			for _, p := range letters {
@@ -235,19 +235,10 @@ func TestDeadUnsendable(t *testing.T) {
 			if !tt.lost {
 				size = 130_600
 			}
-			l.broker.Do(func(ch *amqp.Channel) error {
-				if _, err := ch.QueueDeclare(dead, true, false, false, false, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": int32(2)}); err != nil {
-					return err
-				}
-				big := amqp.Publishing{MessageId: "big", UserId: tt.user, DeliveryMode: amqp.Persistent, Headers: amqp.Table{"big": strings.Repeat("x", size)}}
-				for _, p := range append([]amqp.Publishing{big}, l.letters(20)...) {
-					if err := ch.Publish("", dead, true, false, p); err != nil {
-						return err
-					}
-				}
-				l.eventually("all are there", func() bool { return l.broker.Ready(dead) == 21 })
-				return nil
-			})
+			l.broker.DeclareWith(dead, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": int32(2)})
+			big := amqp.Publishing{MessageId: "big", UserId: tt.user, DeliveryMode: amqp.Persistent, Headers: amqp.Table{"big": strings.Repeat("x", size)}}
+			l.broker.Send(dead, append([]amqp.Publishing{big}, l.letters(20)...)...)
+			l.eventually("all are there", func() bool { return l.broker.Ready(dead) == 21 })
 			for range 2 {
 				l.listed()
 			}
@@ -690,15 +681,10 @@ func TestDeadQueues(t *testing.T) {
 			const many = 60
 			dead, letters := l.queue+".dead", l.letters(many)
 			l.broker.DeclareWith(dead, args)
-			l.broker.Do(func(ch *amqp.Channel) error {
-				for i, p := range letters {
-					p.Priority = uint8(i % 2)
-					if err := ch.Publish("", dead, false, false, p); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
+			for i := range letters {
+				letters[i].Priority = uint8(i % 2)
+			}
+			l.broker.Send(dead, letters...)
 			l.eventually("all are buried", func() bool { return l.broker.Ready(dead) == many })
 			for range 2 {
 				if n := strings.Count(l.listed(), "\n"); n != many {

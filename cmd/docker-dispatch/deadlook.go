@@ -30,6 +30,7 @@ type look struct {
 	stop     func()   // ends the consumer of the last lot
 	giveBack []func() // for each lot that is held
 	copies   int      // of ours that have not come
+	bytes    int      // of the bodies that have come
 	begun    bool     // letters are put anew
 	failed   bool     // no letter can be put anew
 	unsent   []string // IDs of letters that could not be
@@ -109,6 +110,7 @@ func (l *look) lot(ctx context.Context, n int, do func([]amqpsrc.Received) error
 	err = l.each(taking, l.client, in, n, func(r amqpsrc.Received) error {
 		d := r.DeadLetter()
 		all = append(all, r)
+		l.bytes += len(r.Body)
 		if d.Look == l.id {
 			own++
 			return nil

@@ -169,7 +169,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 			}
 		case <-gone:
 			gone = nil
-			failure = fmt.Errorf("%w; %s", errReaderGone, d.fate())
+			failure = fmt.Errorf("%w; %s", errReaderGone, d.fate(src))
 			if stopped.IsZero() {
 				stop("standard output was closed")
 			}
@@ -184,7 +184,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 			}
 		case <-grace:
 			// A job that has been told to stop and does not is one that cannot write its output.
-			return fmt.Errorf("%w; %s", errStuck, d.fate())
+			return fmt.Errorf("%w; %s", errStuck, d.fate(src))
 		case err := <-sourceDone:
 			sourceDone = nil
 			failure = cmp.Or(err, failure)
@@ -211,11 +211,15 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 }
 
 // fate is what becomes of jobs that are left as they are.
-func (d *daemon) fate() string {
+func (d *daemon) fate(src source) string {
 	if d.amqpURL == "-" {
 		return "containers that ran are still running, and nothing follows them any longer"
 	}
-	return "containers that ran are still running, and their messages go back to the queue, where the next start gets them"
+	const back = "containers that ran are still running, and their messages go back to the queue, where the next start gets them"
+	if s, ok := src.(*amqpsrc.Source); ok && s.Limited() {
+		return back + ", but for those that the broker drops at the queue's delivery limit"
+	}
+	return back
 }
 
 // shown is an error where the output of messages from stdin could not be shown. It is nowhere else then.
@@ -229,7 +233,7 @@ func (d *daemon) shown(out *out) error {
 // ended tells how the program ended.
 func (d *daemon) ended(src source, left int, err error) error {
 	if left > 0 {
-		d.log.Warn("stopped; jobs were left as they are: "+d.fate(), "jobs", left)
+		d.log.Warn("stopped; jobs were left as they are: "+d.fate(src), "jobs", left)
 	} else {
 		d.log.Info("stopped")
 	}

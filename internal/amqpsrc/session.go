@@ -36,7 +36,7 @@ type session struct {
 	since      time.Time       // when the consumer began
 	taken      int             // how many deliveries came from it
 	near       int             // how many returns of a message are warned about
-	limited    bool            // the queue has a delivery limit
+	limit      int             // the queue's delivery limit; -1: none that is known
 	unread     []amqp.Delivery // those whose bodies had no room; they go back one by one
 
 	done     chan struct{} // closed when the session is over: nothing may be acked any more
@@ -101,9 +101,10 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 				return err
 			}
 		}
-		sess.near = nearLimit
+		sess.near, sess.limit = nearLimit, -1
 		if limit, ok := l.deliveryLimit(queue); ok {
-			sess.near, sess.limited = max(1, limit-lastReturns), true
+			sess.near, sess.limit = max(1, limit-lastReturns), limit
+			s.limits.Store(true)
 			if limit == 0 {
 				l.wire.in.account.takeAll()
 			}
@@ -179,9 +180,14 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 				s.log.Warn("a message's headers cannot be read; it is taken without them", "message_id", d.MessageId)
 			}
 			// A message that the broker has not returned has what its publisher says there.
-			if n := count(d.Headers["x-delivery-count"]); d.Redelivered && (n == s.near || n > s.near && s.limited) {
-				s.log.Warn("a message was returned often; the broker drops it at the queue's delivery limit, if that has one (20 by default since RabbitMQ 4.0)",
-					"message_id", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "use a queue without a limit: --declare quorum makes one")
+			if n := count(d.Headers["x-delivery-count"]); d.Redelivered && (n == s.near || n > s.near && s.limit >= 0) {
+				what := "a message was returned often; the broker drops it at the queue's delivery limit, if that has one (20 by default since RabbitMQ 4.0)"
+				if s.limit > n {
+					what = fmt.Sprintf("a message was returned often; the broker drops it at its return number %d", s.limit+1)
+				} else if s.limit >= 0 {
+					what = "the broker drops this message at its next return: if docker-dispatch stops, or loses its connection, before the job has ended, a container that has started runs on, and nobody gets its result"
+				}
+				s.log.Warn(what, "message_id", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "use a queue without a limit: --declare quorum makes one")
 			}
 			s.taken++
 			if !s.setAside(d) {

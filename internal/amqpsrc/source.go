@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -65,6 +66,7 @@ type Source struct {
 	report    reporter
 	declared  sync.Once // the note that the queue has other arguments
 	limited   sync.Once // the note that it has a delivery limit
+	limits    atomic.Bool
 	closing   sync.Once
 
 	// Only Run uses these.
@@ -88,6 +90,9 @@ type Source struct {
 	publishes sync.WaitGroup     // the publisher
 	stopLine  context.CancelFunc // guarded by mu
 }
+
+// Limited tells whether the queue is known to have a delivery limit: a message that goes back may be dropped then.
+func (s *Source) Limited() bool { return s.limits.Load() }
 
 // New returns a Source. Nothing is dialled before Run.
 func New(cfg Config) *Source {
