@@ -96,21 +96,27 @@ func TestDecodeIsLinear(t *testing.T) {
 		}
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	for name, body := range small {
+	measure := func(name string) (long, short time.Duration) {
 		rounds := 0
 		at := spent()
 		for rounds == 0 || spent()-at < 10*time.Millisecond {
 			decodeWorst(large[name])
 			rounds++
 		}
-		long := spent() - at
+		long = spent() - at
 		at = spent()
 		for range rounds * times {
-			decodeWorst(body)
+			decodeWorst(small[name])
 		}
-		short := max(spent()-at, 8*time.Millisecond)
+		return long / time.Duration(rounds), max(spent()-at, 8*time.Millisecond) / time.Duration(rounds)
+	}
+	for name := range small {
+		long, short := measure(name)
+		for again := 0; long > most*short && again < 10; again++ { // the garbage collector has its share
+			long, short = measure(name)
+		}
 		if long > most*short {
-			t.Errorf("%s: a message takes %v, as many short ones %v", name, long/time.Duration(rounds), short/time.Duration(rounds))
+			t.Errorf("%s: a message takes %v, as many short ones %v", name, long, short)
 		}
 	}
 }

@@ -168,7 +168,7 @@ func (r *Run) discardUnstarted(t *task, id string) error {
 // takeName frees the name from a container of a job that has ended and is not settled, or never will
 // be: its broker is away, or its process was killed. A message that asks for it finds it by its labels.
 func (r *Run) takeName(t *task, holder dockerapi.Container) error {
-	name := "dispatch-ended-" + holder.ID[:min(12, len(holder.ID))]
+	name := derivedName + "ended-" + holder.ID[:min(12, len(holder.ID))]
 	err := t.try(func() error { return t.pool.Docker.RenameContainer(t.ctx, holder.ID, name) })
 	switch {
 	case err == nil:

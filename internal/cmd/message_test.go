@@ -47,6 +47,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"{\n  \"Dockercmd\": \"run\",\n  \"Image\": busybox\n}", `not JSON: line 3, column 12: the value busybox has no quotation marks`},
 		{`{"Dockercmd":"run"`, `not JSON: line 1, column 18: unexpected end of JSON input`},
 		{`{"Dockercmd":"run","Image":"a"} {}`, `not JSON: line 1, column 33: invalid character '{' after top-level value`},
+		{`{"Dockercmd":"run","Image":"x","Options":{"Name":"dispatch-0123456789ab"}}`, `Options.Name: a name that begins with dispatch- is one that the daemon gives; choose another, or leave it out`},
+		{`{"Dockercmd":"rename","Container":"x","NewName":"dispatch-x"}`, `NewName: a name that begins with dispatch- is one that the daemon gives; choose another, or leave it out`},
 		{`{"Dockercmd":"inspect","Container":"x","Options":{"Format":1}}`, `Options: unknown key "Format"; inspect takes no options`},
 		{"{\"Dockercmd\":\"run\",\"Image\":\"\xff\"}", `not JSON: line 1, column 29: byte 29 is not UTF-8, the encoding of JSON; the message is in another, such as ISO 8859-1 or Windows-1252, or holds what is not text`},
 		{`[]`, `expected an object, got an array`},

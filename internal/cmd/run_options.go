@@ -49,9 +49,9 @@ type (
 
 // containerOptions are what run and create have in common.
 var containerOptions = []key[Run]{
-	{name: "Name", form: formText, help: "the container's name; left out: `dispatch-` and 12 hex digits", set: func(r *Run, v []string) error {
+	{name: "Name", form: formText, help: "the container's name, none that begins with `dispatch-`; left out: `dispatch-` and 12 hex digits", set: func(r *Run, v []string) error {
 		r.Name = v[0]
-		return checkName(r.Name)
+		return checkOwnName(r.Name)
 	}},
 	{name: "Entrypoint", form: formList, help: "replaces the image's; `\"\"` clears it", set: func(r *Run, v []string) error {
 		r.Entrypoint = v

@@ -127,6 +127,14 @@ func checkName(name string) error {
 	return nil
 }
 
+// checkOwnName is checkName for a name that a message chooses.
+func checkOwnName(name string) error {
+	if strings.HasPrefix(name, derivedName) {
+		return fmt.Errorf("a name that begins with %s is one that the daemon gives; choose another, or leave it out", derivedName)
+	}
+	return checkName(name)
+}
+
 // checkRef refuses what can be neither a container's name nor its id.
 func checkRef(ref string) error {
 	if ref == "" {
