@@ -139,6 +139,10 @@ func TestInput(t *testing.T) {
 	for kind, args := range addresses {
 		t.Run(kind, func(t *testing.T) {
 			p := l.start(append(args, "--format", "json")...)
+			messages := messages
+			if kind != "socket" { // which differ in the bytes' way only
+				messages = map[string]string{"much": messages["much"]}
+			}
 			for id, m := range messages {
 				l.publish(message{id + kind + l.serial, `{"Dockercmd":"run","Image":"busybox",` + m + `}`})
 			}
@@ -202,7 +206,7 @@ func TestRetries(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"classic", "quorum"} {
+	for _, kind := range []string{"quorum"} { // TestAgain has both
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, kind)

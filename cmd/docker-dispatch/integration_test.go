@@ -154,7 +154,7 @@ func TestREADMEExamples(t *testing.T) {
 func TestManyJobs(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	const jobs, lines = 24, 20
+	const jobs, lines = 12, 20
 	p := l.start("-c", fmt.Sprint(jobs))
 	var messages []message
 	for i := range jobs {
@@ -200,7 +200,7 @@ func TestOrderOnOneNameReal(t *testing.T) {
 	p := l.start("-c", "2", "--format", "json")
 	var messages []message
 	name := fmt.Sprintf("order-%d", os.Getpid())
-	for range 5 {
+	for range 3 {
 		messages = append(messages,
 			message{"", `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep","600"],"Options":{"Name":"` + name + `"}}`},
 			message{"", `{"Dockercmd":"stop","Container":"` + name + `","Options":{"Time":0}}`},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -141,7 +142,10 @@ func (w *twins) daemon(args ...string) *process {
 // both gives a row to both.
 func (w *twins) both(t *testing.T, row commandRow) (docker, dispatch said) {
 	t.Helper()
-	var args []string
+	args := []string{"--network", "host"} // quicker to start
+	if slices.Contains(row.args, "--network") || slices.Contains(row.args, "--network=none") {
+		args = nil
+	}
 	for _, a := range row.args {
 		args = append(args, w.fill.Replace(a))
 	}

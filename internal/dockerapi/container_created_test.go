@@ -83,7 +83,7 @@ func TestRemembersKill(t *testing.T) {
 }
 
 func TestRemembersCreationReal(t *testing.T) {
-	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+	anyEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
 		ctr, err := c.InspectContainer(ctx, createReal(t, ctx, c, testName(), ContainerConfig{}))
 		if err != nil {
 			t.Fatal(err)

@@ -72,6 +72,20 @@ func eachEngine(t *testing.T, test func(t *testing.T, ctx context.Context, c *Cl
 	}
 }
 
+// anyEngine runs a test by one of the ways, where they do not matter.
+func anyEngine(t *testing.T, test func(t *testing.T, ctx context.Context, c *Client)) {
+	t.Parallel()
+	engines := realEngines(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for _, way := range []string{"DOCKER_HOST", "tcp", "tls"} {
+		if c := engines[way]; c != nil {
+			test(t, ctx, c)
+			return
+		}
+	}
+}
+
 func testName() string { return "dockerapi-test-" + strings.ToLower(rand.Text()[:12]) }
 
 // createReal creates a container, and removes it after the test.
@@ -254,7 +268,7 @@ func TestRealTty(t *testing.T) {
 }
 
 func TestRealLogs(t *testing.T) {
-	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+	anyEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
 		v, err := c.Ping(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -309,7 +323,7 @@ func TestRealLogs(t *testing.T) {
 }
 
 func TestRealRefusals(t *testing.T) {
-	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+	anyEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
 		expect := func(what string, err, want error) {
 			t.Helper()
 			if !errors.Is(err, want) {
@@ -390,7 +404,7 @@ func TestRealRefusals(t *testing.T) {
 // A forced removal kills at once; and while someone else stops or removes a
 // container, it is one that runs, has ended, or is not there.
 func TestRealForcedRemoval(t *testing.T) {
-	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+	anyEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
 		sleeper := func() string { // as the init of its container it ignores SIGTERM
 			t.Helper()
 			id := createReal(t, ctx, c, testName(), ContainerConfig{Cmd: []string{"sleep", "60"}})
@@ -514,7 +528,7 @@ func TestRealConcurrent(t *testing.T) {
 
 // Kill, pause, unpause and restart, and what they answer in the wrong state.
 func TestRealSignals(t *testing.T) {
-	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+	anyEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
 		expect := func(what string, err, want error) {
 			t.Helper()
 			if !errors.Is(err, want) {
@@ -785,7 +799,7 @@ func awaitExec(t *testing.T, ctx context.Context, c *Client, id string) Exec {
 
 // Cancelling ends our part of an exec, whatever it does.
 func TestRealExecCancel(t *testing.T) {
-	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
+	anyEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
 		id := startReal(t, ctx, c)
 		exec, err := c.CreateExec(ctx, id, ExecConfig{Cmd: []string{"sleep", "600"}, AttachStdin: true, AttachStdout: true})
 		if err != nil {
