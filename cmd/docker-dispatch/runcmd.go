@@ -235,7 +235,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 			case stopSent:
 				if !c.heard.Load() {
 					c.waits.end()
-					c.say("no daemon has answered yet, neither to the job %s nor to its stop (queues %s and %s); another signal leaves both there", c.job, c.queue, c.control)
+					c.say("no daemon has answered yet; where none runs, the job %s and its stop stay in the queues %s and %s; another signal leaves them", c.job, c.queue, c.control)
 				}
 			}
 		case <-timeout:

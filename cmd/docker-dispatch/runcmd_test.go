@@ -608,7 +608,7 @@ func TestRunNobodyAnswers(t *testing.T) {
 	o.Process.Signal(os.Interrupt)
 	a.next(a.commands)
 	a.eventually("it says so", func() bool {
-		return strings.Contains(o.err.String(), "no daemon has answered yet, neither to the job ")
+		return strings.Contains(o.err.String(), "no daemon has answered yet; where none runs, the job ")
 	})
 	o.Process.Signal(os.Interrupt)
 	if _, errs, code := o.end(); code != 130 || !strings.Contains(errs, "left; the job ") {

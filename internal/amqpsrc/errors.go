@@ -159,7 +159,7 @@ func explainQueue(err error, queue, need string) error {
 	switch {
 	case isNoQueue(err):
 		return fmt.Errorf("%w: %q: %s", ErrNoQueue, queue, text)
-	case code(err) == amqp.AccessRefused && strings.Contains(text, "reserved prefix"):
+	case code(err) == amqp.AccessRefused && strings.Contains(text, "reserved prefix 'amq."):
 		return fmt.Errorf("%w: %q: %s", ErrReserved, queue, text)
 	case code(err) == amqp.AccessRefused && !strings.Contains(text, "exclusive"):
 		return fmt.Errorf("%w: %s: %s", ErrForbidden, need, text)

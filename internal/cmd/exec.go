@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -102,7 +103,8 @@ func (e *Exec) do(t *task) (Result, func() error, error) {
 		return t.containerResult(e.Container, err)
 	}
 	out := t.output(e.Container)
-	o := dockerapi.AttachOptions{Stdout: &out.stdout, Stderr: &out.stderr, Tty: e.Tty}
+	var words []byte
+	o := dockerapi.AttachOptions{Stdout: firstWords{&out.stdout, &words}, Stderr: firstWords{&out.stderr, &words}, Tty: e.Tty}
 	var join func() error
 	missed, err := t.startExec(id, func() (err error) {
 		if input {
@@ -120,19 +122,37 @@ func (e *Exec) do(t *task) (Result, func() error, error) {
 	}
 	end, err := t.execEnd(id)
 	if end.NeverRan {
-		err = dockerapi.StartError(e.Container, text(out.stdout.tail.bytes())+text(out.stderr.tail.bytes()))
+		err = dockerapi.StartError(e.Container, end, string(words))
+	}
+	// The end of its container ends it by SIGKILL, and has the engine forget it.
+	asked := t.endAsked.Load() > 0
+	gone := errors.Is(err, dockerapi.ErrNoSuchExec) || errors.Is(err, dockerapi.ErrNoSuchContainer)
+	if asked && gone {
+		err = nil
 	}
 	r, cleanup, err := t.containerResult(e.Container, err)
 	if err != nil {
 		return r, cleanup, err
 	}
 	r.output(out, missed)
-	if r.Status == Succeeded {
-		// The end of its container ends it by SIGKILL.
-		asked := t.endAsked.Load() > 0 && end.ExitCode != nil && *end.ExitCode == exitKilled
-		r.exit(dockerapi.State{ExitCode: end.ExitCode}, asked, false, 0)
+	switch {
+	case asked && gone:
+		r.Status, r.Error = Stopped, "its container ended as a message asked"
+	case r.Status == Succeeded:
+		r.exit(dockerapi.State{ExitCode: end.ExitCode}, asked && end.ExitCode != nil && *end.ExitCode == exitKilled, false, 0)
 	}
 	return r, nil, nil
+}
+
+// firstWords keeps the beginning of an output: what the engine says of a program that it could not start.
+type firstWords struct {
+	io.Writer
+	kept *[]byte
+}
+
+func (w firstWords) Write(p []byte) (int, error) {
+	*w.kept = append(*w.kept, p[:min(len(p), max(0, 1024-len(*w.kept)))]...)
+	return w.Writer.Write(p)
 }
 
 // exitKilled is the exit code of what SIGKILL has ended.
@@ -166,10 +186,13 @@ func (t *task) startExec(id string, start func() error) (missed bool, err error)
 	err = t.try(func() error {
 		if sent {
 			e, err := t.pool.Docker.InspectExec(t.ctx, id)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if missed = e.Running || e.Pid != 0; missed {
+			case e.NeverRan:
+				return dockerapi.StartError(id, e, "")
+			case e.Running || e.Pid != 0:
+				missed = true
 				return nil
 			}
 		}

@@ -52,17 +52,19 @@ func (t *task) awaitBefore(before *order) error {
 type holders struct{ n atomic.Int64 }
 
 // mayHold is how many of the messages that a queue hands over at a time may be such that hold where the command is one
-// more: half, and so many that with those of the runs under way by now there is room for a stop. Runs that come later
-// can take that. A command that ends a container is kept from its end by no others: it may be one of all but that room.
+// more: half, or what runs need not have, and so many that with those of the runs under way by now there is room for a
+// stop. Of those that do not end a container one less: others keep no stop behind them from waiting.
 func (p *Pool) mayHold(c Command, control bool) (n, places int) {
-	places, room := p.Places, p.Places-1-(p.Concurrency-p.slots.unused())
+	places, runs := p.Places, p.Concurrency
+	room := places - 1 - (runs - p.slots.unused())
 	if control {
-		places, room = p.ControlPlaces, p.ControlPlaces-1
+		places, runs, room = p.ControlPlaces, 0, p.ControlPlaces-1
 	}
+	most := max(places/2, places-1-runs)
 	if !ends(c) {
-		room = min(room, places/2)
+		most = max(1, min(places/2, most-1))
 	}
-	return max(0, room), places
+	return max(0, min(room, most)), places
 }
 
 // hold counts the task among those that hold, until unhold. It is an [dockerapi.ErrConflict] where there are too many.

@@ -134,14 +134,14 @@ func TestStopBehindWaits(t *testing.T) {
 						refused++
 					}
 				}
-				room := tt.places - 1
+				room, most := tt.places-1, tt.places-1
 				if !tt.control { // a run has its slot
-					room--
+					room, most = room-1, max(tt.places/2, tt.places-2)
 				}
 				if !strings.Contains(tt.body, `"stop"`) {
-					room = min(room, tt.places/2)
+					most = max(1, min(tt.places/2, most-1))
 				}
-				want := tt.waiting - max(0, room)
+				want := tt.waiting - max(0, min(room, most))
 				if refused != want {
 					t.Errorf("%d were refused; want %d", refused, want)
 				}
@@ -325,6 +325,22 @@ func TestRunHoldsNotForSlot(t *testing.T) {
 			t.Errorf("a run that waits for a slot only counts as %d that hold", h)
 		}
 		b.docker.named(t, "busy").exit(0)
+		synctest.Wait()
+	})
+}
+
+// TestStopsBesideRuns: stops that take their time leave the runs the places that --concurrency promises, or at least a stop one of them.
+func TestStopsBesideRuns(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 2, 6, &Policy{Trust: true} }, func(b *bench) {
+		var bodies []string
+		for i := range 5 {
+			b.leave(fmt.Sprint("deaf", i), "running", nil)
+			bodies = append(bodies, fmt.Sprintf(`{"Dockercmd":"stop","Container":"deaf%d","Options":{"Time":86400}}`, i))
+		}
+		for _, name := range []string{"one", "two"} {
+			bodies = append(bodies, fmt.Sprintf(`{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":%q,"Attach":["STDOUT"]}}`, name))
+		}
+		b.broker(false, 6, append(bodies, `{"Dockercmd":"stop","Container":"one"}`))
 		synctest.Wait()
 	})
 }

@@ -88,9 +88,14 @@ func (t *task) onceMore(call func() error, done func(err error) bool) func() err
 	}
 }
 
-// askEnd asks for the end of a container by call, which is then no surprise to the run that has it.
+// askEnd asks for the end of a container by call, which is then no surprise to the run that has it, nor to the execs in
+// it. A restart ends only those.
 func (t *task) askEnd(id string, call func() error) error {
-	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool { return r.hasEnded.Load() })
+	_, restart := t.cmd.(*Restart)
+	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool {
+		_, run := r.cmd.(*Run)
+		return r.hasEnded.Load() || restart && run
+	})
 	for _, r := range runs {
 		r.endAsked.Add(1)
 	}

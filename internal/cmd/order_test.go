@@ -68,7 +68,7 @@ func TestOrderBehindUnbegun(t *testing.T) {
 
 // TestRefusedStopLetsNobodyPast: a stop that is refused when its container is known does not let what is behind it past the stop before.
 func TestRefusedStopLetsNobodyPast(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 3, &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 4, &Policy{Trust: true} }, func(b *bench) {
 		hour := 3600
 		c := b.leave("slow", "running", nil)
 		c.StopTimeout, c.config.Cmd = &hour, []string{"idle"}
@@ -135,7 +135,7 @@ func TestRefusedAmongLost(t *testing.T) {
 
 // Two refused stops behind each other, behind a stop at work: a kill behind them goes on amid that stop.
 func TestKillBehindTwoRefused(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 3, &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 4, &Policy{Trust: true} }, func(b *bench) {
 		c := b.leave("deaf", "running", nil)
 		const stop = `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`
 		b.send("first", "", false, stop).unsettled()

@@ -9,7 +9,7 @@ type Rename struct {
 }
 
 var renameKeys = append(refKeys(func(r *Rename) *Ref { return &r.Ref }),
-	textKey("NewName", "the name it is to have", func(r *Rename) *string { return &r.NewName }, checkOwnName),
+	textKey("NewName", "the name it is to have, none that begins with `dispatch-`", func(r *Rename) *string { return &r.NewName }, checkOwnName),
 )
 
 func decodeRename(members []member) (Command, error) {

@@ -58,10 +58,11 @@ func (s *Stop) do(t *task) (Result, func() error, error) {
 func (s *Restart) Verb() string { return "restart" }
 
 func (s *Restart) do(t *task) (Result, func() error, error) {
-	return t.change(s.Container, func() error {
+	err := t.askEnd(s.Container, t.onceMore(func() error {
 		if err := t.stays(s.Container); err != nil {
 			return err
 		}
 		return t.pool.Docker.RestartContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
-	}, nil)
+	}, nil))
+	return t.containerResult(s.Container, err)
 }

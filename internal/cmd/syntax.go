@@ -113,7 +113,7 @@ func syntaxFault(body []byte, at int, err string) (start int, said string) {
 		case "NaN", "Infinity", "-Infinity":
 			return start, fmt.Sprintf("%s is not JSON, whose numbers all have an end", w)
 		default:
-			if strings.HasPrefix(w, "0x") {
+			if digits := strings.ToLower(strings.TrimLeft(w, "+-")); strings.HasPrefix(digits, "0x") {
 				return start, fmt.Sprintf("%s is not a number as JSON writes it; write it in decimal", w)
 			}
 			if strings.Trim(w, "0123456789.-+eE") == "" {

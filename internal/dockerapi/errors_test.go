@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -29,8 +31,8 @@ var kinds = map[string]error{
 // kindsOf is the kinds that err has, which should be one or none.
 func kindsOf(err error) string {
 	var list []string
-	for name, kind := range kinds {
-		if errors.Is(err, kind) {
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		if errors.Is(err, kinds[name]) {
 			list = append(list, name)
 		}
 	}

@@ -1,10 +1,10 @@
 package dockerapi
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 )
@@ -54,10 +54,18 @@ type Exec struct {
 	NeverRan bool
 }
 
-// StartError is why an exec that never ran did not, by the engine's words in
-// its output. Its kinds are those of [Client.StartExecDetached].
-func StartError(execID, output string) error {
-	return &Error{Op: opStartExec, Target: execID, Status: http.StatusOK, Message: cmp.Or(oneLine(output[:min(len(output), maxMessage)]), "what it says of it is the output")}
+// StartError is why an exec that never ran did not: by the engine's words, which
+// are the beginning of its output, or else by its exit code. Its kinds are those
+// of [Client.StartExecDetached].
+func StartError(execID string, e Exec, output string) error {
+	if words := oneLine(output[:min(len(output), maxMessage)]); words != "" {
+		return &Error{Op: opStartExec, Target: execID, Status: http.StatusOK, Message: words}
+	}
+	doing := describe(opStartExec, execID)
+	if *e.ExitCode == 127 {
+		return fmt.Errorf("%s: %w", doing, ErrCommandNotFound)
+	}
+	return fmt.Errorf("%s: it cannot be executed, or not as this user or in this directory (exit code %d)", doing, *e.ExitCode)
 }
 
 // CreateExec prepares a command to be run in a running container, and returns

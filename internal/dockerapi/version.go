@@ -30,8 +30,8 @@ type Version struct {
 // version anew. It need not be called: every other call negotiates when it
 // has to.
 //
-// An engine too old for this client, or a server that is no engine, is
-// [ErrVersion]. An engine that answers, but says that it is unwell, is an
+// An engine too old for this client is [ErrVersion], a server that is no engine
+// [ErrNotEngine] and [ErrUnreachable]. An engine that answers, but says that it is unwell, is an
 // [*Error] beside a filled Version.
 //
 // API: HEAD /_ping, else GET /_ping, without version.
@@ -100,10 +100,12 @@ func (c *Client) negotiate(ctx context.Context, f *flight) (*Version, error) {
 }
 
 // podman reports whether the engine is Podman, as far as is known: with a
-// pinned version nobody has asked.
+// pinned version only a Ping has asked.
 func (c *Client) podman(ctx context.Context) bool {
 	if c.pinned != "" {
-		return false
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.agreed != nil && c.agreed.Podman
 	}
 	v, err := c.version(ctx)
 	return err == nil && v.Podman
@@ -230,7 +232,7 @@ func (c *Client) ping(ctx context.Context) (Version, error) {
 	case refusal != nil:
 		return v, refusal
 	default:
-		return v, fmt.Errorf("%w: the server at %v answers, but not as one does (no Api-Version); check the address", ErrNotEngine, c.host)
+		return v, &notEngineError{fmt.Sprintf("the server at %v answers, but not as one does (no Api-Version)", c.host), nil}
 	}
 	if c.pinned != "" {
 		v.API = c.pinned
@@ -262,8 +264,23 @@ func (c *Client) notHTTP(err error) error {
 	if strings.HasPrefix(says, `"AMQP`) {
 		who = ", as a message broker does"
 	}
-	return fmt.Errorf("%w: what answers at %v does not speak HTTP, and says %s%s; check the address", ErrNotEngine, c.host, shorten(says, maxExcerpt), who)
+	return &notEngineError{fmt.Sprintf("what answers at %v does not speak HTTP, and says %s%s", c.host, shorten(says, maxExcerpt), who), err}
 }
+
+// notEngineError is an ErrNotEngine, and an ErrUnreachable: what stands before
+// an engine may answer in its place for a moment.
+type notEngineError struct {
+	text string
+	err  error
+}
+
+func (e *notEngineError) Error() string {
+	return fmt.Sprintf("%v: %s; check the address", ErrNotEngine, e.text)
+}
+func (e *notEngineError) Is(target error) bool {
+	return target == ErrNotEngine || target == ErrUnreachable
+}
+func (e *notEngineError) Unwrap() error { return e.err }
 
 // versionError is an ErrVersion found by us, rather than answered by the
 // engine.

@@ -29,9 +29,9 @@ func TestNegotiation(t *testing.T) {
 		{name: "too old", ping: offers("1.39"), kind: "version", text: "too old: it has API version 1.39 at most, and 1.40 (Docker 19.03) is needed"},
 		{name: "too old as numbers", ping: offers("1.9"), kind: "version", text: "too old"},
 		{name: "no number", ping: offers("new"), kind: "version", text: "not two numbers"},
-		{name: "none", ping: func(http.ResponseWriter, *http.Request) {}, kind: "no engine", text: "answers, but not as one does (no Api-Version)"},
-		{name: "a broker", ping: says("AMQP\x00\x00\t\x01"), kind: "no engine", text: `does not speak HTTP, and says "AMQP\x00\x00\t\x01", as a message broker does; check the address`},
-		{name: "ssh", ping: says("SSH-2.0-OpenSSH_9.2\r\n"), kind: "no engine", text: `does not speak HTTP, and says "SSH-2.0-OpenSSH_9.2"; check`},
+		{name: "none", ping: func(http.ResponseWriter, *http.Request) {}, kind: "no engine+unreachable", text: "answers, but not as one does (no Api-Version)"},
+		{name: "a broker", ping: says("AMQP\x00\x00\t\x01"), kind: "no engine+unreachable", text: `does not speak HTTP, and says "AMQP\x00\x00\t\x01", as a message broker does; check the address`},
+		{name: "ssh", ping: says("SSH-2.0-OpenSSH_9.2\r\n"), kind: "no engine+unreachable", text: `does not speak HTTP, and says "SSH-2.0-OpenSSH_9.2"; check`},
 		{name: "pinned", ping: offers("1.41"), pinned: "1.30", version: "1.30"},
 		{name: "GET only", version: "1.41", ping: func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "HEAD" {
@@ -351,5 +351,60 @@ func TestNeeds(t *testing.T) {
 	}
 	if err := r.unmet("1.100", "this engine has"); err != nil {
 		t.Error(err)
+	}
+}
+
+// An engine was there; its connections break, and for a moment something else answers at its address (a forward, a
+// balancer, a port taken by another). What is asked then is for an engine that is away: it comes back.
+func TestMomentOfSomethingElse(t *testing.T) {
+	var other atomic.Bool
+	c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+		if other.Load() {
+			conn, _ := hijack(w)
+			defer conn.Close()
+			if r.URL.Path == "/_ping" {
+				io.WriteString(conn, "SSH-2.0-OpenSSH_9.2\r\n")
+			}
+			return
+		}
+		if !answerPing(w, r) {
+			w.WriteHeader(204)
+		}
+	})
+	ctx := background(t)
+	if _, err := c.Ping(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.StartContainer(ctx, "x"); err != nil {
+		t.Fatal(err)
+	}
+	other.Store(true)
+	if err := c.StartContainer(ctx, "x"); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("first: %v", err)
+	}
+	if err := c.StartContainer(ctx, "x"); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("second, before anybody has closed the gate: not ErrUnreachable: %v", err)
+	}
+}
+
+// With a pinned version an exec of Podman whose program ran, and exited with 127, is one that ran.
+func TestPinnedPodmanExec(t *testing.T) {
+	c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		w.Header().Set("Libpod-Api-Version", "4.3.1")
+		w.Header().Set("Server", "Libpod/4.3.1 (linux)")
+		if strings.HasSuffix(r.URL.Path, "/json") {
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, `{"ContainerID":"`+strings.Repeat("a", 64)+`","Running":false,"ExitCode":127,"Pid":0}`)
+		}
+	})
+	c.pinned = "1.41"
+	ctx := background(t)
+	if v, err := c.Ping(ctx); err != nil || !v.Podman {
+		t.Fatal(v, err)
+	}
+	e, err := c.InspectExec(ctx, strings.Repeat("b", 64))
+	if err != nil || e.NeverRan {
+		t.Errorf("%+v, %v", e, err)
 	}
 }
