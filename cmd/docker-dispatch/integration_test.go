@@ -807,7 +807,7 @@ func TestStopWithStuckReader(t *testing.T) {
 	}
 	w.Close()
 	defer c.Process.Kill()
-	l.publish(message{"m", runMessage("", "while :; do echo many many words; done")})
+	l.publish(message{"m", runMessage("", "yes many many words | head -c 8000000; sleep 600")})
 	last := 0
 	l.eventually("the pipe is full, and the program waits for its reader", func() bool {
 		before := last
