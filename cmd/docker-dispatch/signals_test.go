@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"io"
+	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,8 +20,8 @@ type underSignals struct {
 	in     io.Writer
 }
 
-// startIgnoring starts the program. A shell sets the signals that the program finds ignored: none inherited ones
-// count, and so the test does not depend on how it was started itself.
+// startIgnoring starts the program. A shell sets the signals that the program finds ignored. What is caught here has its
+// default in the child, so that the test does not depend on how it was started itself: by nohup, or in the background.
 func startIgnoring(t *testing.T, ignored string, args ...string) *underSignals {
 	t.Helper()
 	c := program(t, args...)
@@ -41,6 +43,9 @@ func startIgnoring(t *testing.T, ignored string, args ...string) *underSignals {
 	if err != nil {
 		t.Fatal(err)
 	}
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP, syscall.SIGTERM)
+	defer signal.Stop(caught)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
