@@ -386,9 +386,9 @@ func TestRunLeaves(t *testing.T) {
 	})
 	t.Run("--timeout", func(t *testing.T) {
 		a := newActor(t)
-		o := a.run(t, nil, "--timeout", "300ms", "busybox")
+		o := a.run(t, nil, "--timeout", "10s", "busybox")
 		m := a.next(a.messages)
-		o.expect("", "docker-dispatch: no result within 300ms; the job "+m.ID+" goes on\n", 125)
+		o.expect("", "docker-dispatch: no result within 10s; the job "+m.ID+" goes on\n", 125)
 		a.gone(m)
 	})
 	t.Run("output that nobody reads", func(t *testing.T) {

@@ -212,7 +212,7 @@ func frame(stream byte, payload string) string {
 }
 
 func background(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute) // against hanging only
 	t.Cleanup(cancel)
 	return ctx
 }
