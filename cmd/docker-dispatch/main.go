@@ -78,8 +78,9 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 		return fail(stderr, err)
 	}
 	defer client.Close()
-	slog.SetDefault(s.logger(stderr)) // net/http has things to say, too
-	d := &daemon{settings: s, client: client, log: s.logger(stderr), stdin: stdin, stdout: stdout, seams: sm}
+	log := s.logger(stderr)
+	slog.SetDefault(log) // net/http has things to say, too
+	d := &daemon{settings: s, client: client, log: log, stdin: stdin, stdout: stdout, seams: sm}
 	if err := d.run(signals); err != nil {
 		return fail(stderr, err)
 	}

@@ -66,32 +66,28 @@ func TestExecNeverRan(t *testing.T) {
 			}
 		})
 	})
-	t.Run("answer lost", func(t *testing.T) {
-		var n *neverRan
-		onBench(t, trust(&n, "", 1024), func(b *bench) {
-			b.leave("web", "running", nil)
-			b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["nosuch"]}`)
-			time.Sleep(time.Minute)
-			synctest.Wait()
-			r := b.result()
-			if r.Reason != ReasonCommandNotFound {
-				t.Errorf("exit 127, never ran, and reason %s: %s", r.Reason, r.Error)
+	for name, says := range map[string]string{
+		"answer lost":      "",
+		"nothing captured": `OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			capture := 1024
+			if name == "nothing captured" {
+				capture = 0
 			}
+			var n *neverRan
+			onBench(t, trust(&n, says, capture), func(b *bench) {
+				b.leave("web", "running", nil)
+				b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["nosuch"]}`)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				r := b.result()
+				if r.Reason != ReasonCommandNotFound {
+					t.Errorf("exit 127, never ran, and reason %s: %s; engine %q", r.Reason, r.Error, r.EngineError)
+				}
+			})
 		})
-	})
-	t.Run("nothing captured", func(t *testing.T) {
-		var n *neverRan
-		onBench(t, trust(&n, `OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown`, 0), func(b *bench) {
-			b.leave("web", "running", nil)
-			b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["nosuch"]}`)
-			time.Sleep(time.Minute)
-			synctest.Wait()
-			r := b.result()
-			if r.Reason != ReasonCommandNotFound {
-				t.Errorf("exit 127, never ran, and reason %s: %s; engine %q", r.Reason, r.Error, r.EngineError)
-			}
-		})
-	})
+	}
 }
 
 // forgetful forgets the execs of a container that is removed, as Docker does: no such exec.
