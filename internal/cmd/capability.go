@@ -8,17 +8,7 @@ import (
 // allCapabilities stands for every one of them.
 const allCapabilities = "ALL"
 
-// capabilities makes of names, with or without CAP_ and in any case, what the docker CLI sends: sorted,
-// each once. What is both added and dropped is added.
-func capabilities(add, drop []string) (effectiveAdd, effectiveDrop []string) {
-	add, drop = capabilityNames(add), capabilityNames(drop)
-	drop = slices.DeleteFunc(drop, func(c string) bool {
-		_, added := slices.BinarySearch(add, c)
-		return added
-	})
-	return add, drop
-}
-
+// capabilityNames makes of names, with or without CAP_ and in any case, what the docker CLI sends: sorted, each once.
 func capabilityNames(names []string) []string {
 	if names == nil {
 		return nil

@@ -345,7 +345,7 @@ func (r *Run) finish() error {
 		return at("LogOpt", errors.New("the log driver none has no options"))
 	}
 	if h != nil {
-		h.CapAdd, h.CapDrop = capabilities(h.CapAdd, h.CapDrop)
+		h.CapAdd, h.CapDrop = capabilityNames(h.CapAdd), capabilityNames(h.CapDrop)
 	}
 	if err := r.finishHealth(); err != nil {
 		return err

@@ -60,7 +60,7 @@ func TestOptions(t *testing.T) {
 			`{"HostConfig":{"NetworkMode":"net"},"NetworkingConfig":{"EndpointsConfig":{"net":{"IPAMConfig":{"IPv4Address":"10.0.0.5"},"Aliases":["db"]},"other":{"Aliases":["x"]}}}}`},
 		{`{"HealthCmd":"true","HealthInterval":"1s"}`, `{"Healthcheck":{"Test":["CMD-SHELL","true"],"Interval":1000000000},"HostConfig":{}}`},
 		{`{"NoHealthcheck":true}`, `{"Healthcheck":{"Test":["NONE"]},"HostConfig":{}}`},
-		{`{"CapAdd":["sys_time"],"CapDrop":["ALL","CAP_SYS_TIME"]}`, `{"HostConfig":{"CapAdd":["CAP_SYS_TIME"],"CapDrop":["ALL"]}}`},
+		{`{"CapAdd":["sys_time"],"CapDrop":["ALL","CAP_SYS_TIME"]}`, `{"HostConfig":{"CapAdd":["CAP_SYS_TIME"],"CapDrop":["ALL","CAP_SYS_TIME"]}}`},
 		{`{"Device":["/dev/null","vendor.com/gpu=0"],"Gpus":"all"}`,
 			`{"HostConfig":{"Devices":[{"PathOnHost":"/dev/null","PathInContainer":"/dev/null","CgroupPermissions":"rwm"}],"DeviceRequests":[{"Driver":"cdi","DeviceIDs":["vendor.com/gpu=0"]},{"Count":-1,"Capabilities":[["gpu"]],"Options":{}}]}}`},
 		{`{"SecurityOpt":"systempaths=unconfined"}`, `{"HostConfig":{"SecurityOpt":[],"MaskedPaths":[],"ReadonlyPaths":[]}}`},
