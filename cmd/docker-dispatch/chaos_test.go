@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -101,7 +100,6 @@ type chaos struct {
 	toBroker  *faultyProxy
 	toEngine  *faultyProxy
 	jobs      []*chaosJob
-	live      atomic.Bool // the engine was started with live restore
 
 	left []dockerapi.ContainerSummary // when all was done, before the sweep
 
@@ -218,10 +216,8 @@ func newChaos(t *testing.T, queue string) *chaos {
 	t.Cleanup(func() {
 		c.daemons.end(syscall.SIGKILL)
 		c.daemons.work.Wait()
-		if c.live.Load() { // as the other tests expect it
-			if err := errors.Join(c.services(false, "down", "engine"), c.services(false, "up", "engine")); err != nil {
-				t.Error(err)
-			}
+		if err := c.services(false, "up", "engine"); err != nil { // as the other tests expect it
+			t.Error(err)
 		}
 	})
 	return c

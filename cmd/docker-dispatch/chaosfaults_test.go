@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -113,26 +112,6 @@ func planFaults(r *rand.Rand, n int, span time.Duration, only string) []fault {
 		}
 	}
 	slices.SortStableFunc(faults, func(a, b fault) int { return int(a.at - b.at) })
-	return livePhase(faults)
-}
-
-// livePhase puts the faults of the engine with live restore behind those without: the engine must
-// have been restarted to have it.
-func livePhase(faults []fault) []fault {
-	var at []int
-	var engine []fault
-	for i, f := range faults {
-		if strings.HasPrefix(f.kind, "engine-kill") || strings.HasPrefix(f.kind, "engine-restart") {
-			at, engine = append(at, i), append(engine, f)
-		}
-	}
-	slices.SortStableFunc(engine, func(a, b fault) int {
-		return strings.Count(a.kind, "-live") - strings.Count(b.kind, "-live")
-	})
-	for n, i := range at {
-		engine[n].at = faults[i].at
-		faults[i] = engine[n]
-	}
 	return faults
 }
 
@@ -253,26 +232,14 @@ func brokerEnd(how string) func(*chaos, context.Context, fault) error {
 
 func engineEnd(how string, live bool) func(*chaos, context.Context, fault) error {
 	return func(c *chaos, ctx context.Context, f fault) error {
-		if how == "down" && live && !c.live.Load() {
-			// What the engine was started with says what becomes of the containers when it stops.
-			began := time.Now()
-			if err := errors.Join(c.services(false, "down", "engine"), c.services(true, "up", "engine")); err != nil {
-				return err
-			}
-			c.live.Store(true)
-			c.mu.Lock()
-			c.fates = append(c.fates, fate{fault{kind: "engine-restart", at: f.at}, began, time.Now()})
-			c.mu.Unlock()
+		if err := c.services(live, "up", "engine"); err != nil { // a running one learns what becomes of its containers
+			return err
 		}
 		if err := c.services(false, how, "engine"); err != nil {
 			return err
 		}
 		sleep(ctx, f.lasts)
-		if err := c.services(live, "up", "engine"); err != nil {
-			return err
-		}
-		c.live.Store(live)
-		return nil
+		return c.services(live, "up", "engine")
 	}
 }
 

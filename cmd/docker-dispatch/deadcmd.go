@@ -55,8 +55,9 @@ Example: an option was mistyped; the right message was sent since, and the wrong
 // noneComes is how long no dead letter comes before the broker is asked whether there are more.
 const noneComes = time.Second
 
-// barren is how often in a row the broker may say that there are more, and send none.
-const barren = 5
+// barren is how often in a row the broker may say that there are more, and send none: with another consumer, which may go
+// first, and without one, when it is only slow.
+const barren, barrenAlone = 5, 60
 
 // A morgue is one use of dead.
 type morgue struct {
@@ -192,14 +193,21 @@ func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amq
 			}
 		case <-timer.C:
 			// Another consumer may have taken some, or their time was over.
-			left, _, err := client.Ready(ctx, m.from)
+			left, consumers, err := client.Ready(ctx, m.from)
 			if err != nil || left == 0 {
 				return err
 			}
-			if none++; none == barren {
-				return &hinted{fmt.Sprintf("the broker sends no more of %s: %s came, and %d are still there", plainLine(m.from), counted(got, "message"), left),
-					"it has a consumer that goes first", exitFailed}
+			none++
+			hint := ""
+			switch {
+			case none >= barren && consumers > 1:
+				hint = "it has a consumer that goes first"
+			case none >= barrenAlone:
+				hint = "it may be busy: try again later"
+			default:
+				continue
 			}
+			return &hinted{fmt.Sprintf("the broker sends no more of %s: %s came, and %d are still there", plainLine(m.from), counted(got, "message"), left), hint, exitFailed}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

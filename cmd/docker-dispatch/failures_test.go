@@ -136,22 +136,19 @@ func TestAckTimeout(t *testing.T) {
 // followed when it is back.
 func TestLiveRestore(t *testing.T) {
 	l := newLab(t)
-	restart := func(how string) {
-		l.server(how, "engine")
-		l.server("up", "engine")
-	}
 	t.Setenv("SERVICES_LIVE_RESTORE", "1")
-	restart("down")
+	l.server("up", "engine")
 	defer func() {
 		os.Unsetenv("SERVICES_LIVE_RESTORE")
-		restart("down")
+		l.server("up", "engine")
 	}()
 	for _, how := range []string{"down", "kill"} {
 		name := how + "-" + l.serial
 		p := l.start("--format", "json")
 		l.publish(message{name, runMessage(name, strings.Replace(ticking(0), "[ $i -lt 0 ]", "[ ! -e /go ]", 1))})
 		p.await("some output", func(stdout, _ string) bool { return strings.Contains(stdout, `"line 5\n"`) })
-		restart(how)
+		l.server(how, "engine")
+		l.server("up", "engine")
 		p.await("the engine again", func(_, stderr string) bool { return strings.Count(stderr, "engine answers") == 2 })
 		l.touch(name, "/go")
 		p.done(1)

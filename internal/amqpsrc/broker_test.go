@@ -666,7 +666,7 @@ func TestFrozenDial(t *testing.T) {
 	q := p.Queue("classic")
 	r := start(t, q, func(c *Config) {
 		px.through(c)
-		c.URL = withQuery(t, "connection_timeout=300")
+		c.URL = withQuery(t, "connection_timeout=3000")
 		dial := c.Dial
 		first := true
 		c.Dial = func(network, addr string) (conn net.Conn, err error) {
@@ -678,7 +678,7 @@ func TestFrozenDial(t *testing.T) {
 			return conn, err
 		}
 	})
-	r.log.wait(t, "does not answer within 300ms")
+	r.log.wait(t, "does not answer within 3s")
 	p.Fill(q, 1, 1)
 	settle(t, r.next(), cmd.Ack)
 	r.log.wait(t, "broker is back")

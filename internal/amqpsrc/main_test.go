@@ -147,7 +147,7 @@ func (r *rig) next() cmd.Job {
 	select {
 	case j, ok := <-r.jobs:
 		if !ok {
-			r.t.Fatal("jobs is closed")
+			r.t.Fatalf("jobs is closed, and Run ended with %v", <-r.ended)
 		}
 		return j
 	case <-time.After(patience):

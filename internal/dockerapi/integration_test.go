@@ -680,6 +680,9 @@ func TestRealExec(t *testing.T) {
 		if exitOf(e.ExitCode) != 7 || stdout != string(input) || stderr != "done\n" || e.ContainerID != id || !v.Podman && e.Pid == 0 {
 			t.Errorf("cat: %+v, %d bytes, %q", e, len(stdout), stderr)
 		}
+		if !strings.HasSuffix(t.Name(), "/DOCKER_HOST") {
+			return // the ways differ in how bytes go
+		}
 		e, stdout, stderr = run(ExecConfig{Cmd: []string{"sh", "-c", "cat; echo eof"}}, strings.NewReader(""))
 		if exitOf(e.ExitCode) != 0 || stdout != "eof\n" || stderr != "" {
 			t.Errorf("empty stdin: %+v, %q, %q", e, stdout, stderr)
@@ -794,6 +797,7 @@ func awaitExec(t *testing.T, ctx context.Context, c *Client, id string) Exec {
 		if !e.Running {
 			return e
 		}
+		time.Sleep(20 * time.Millisecond) // nothing announces it
 	}
 }
 

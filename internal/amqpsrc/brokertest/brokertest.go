@@ -52,16 +52,16 @@ func Disturbs(t testing.TB) {
 // Eventually waits for a state that nothing announces.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(Patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
+	began := time.Now()
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for !ok() {
-		select {
-		case <-deadline.C:
+		passed := time.Since(began)
+		if passed > Patience {
 			t.Fatalf("not within %v: %s", Patience, what)
-		case <-tick.C:
 		}
+		next.Reset(min(10*time.Millisecond+passed/10, 300*time.Millisecond)) // what is long in coming is not asked for often
+		<-next.C
 	}
 }
 
@@ -352,7 +352,9 @@ func (p *Peer) ExpectAny(queue string, n int) []amqp.Delivery {
 // Ready counts the messages that wait in a queue.
 func (p *Peer) Ready(queue string) (n int) {
 	p.t.Helper()
-	p.Do(func(ch *amqp.Channel) error {
+	p.again(func(_ *amqp.Connection, ch *amqp.Channel) error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 		n = q.Messages
 		return err

@@ -1,0 +1,89 @@
+// Command typecheck tells whether the program compiles for other systems. A compiler would tell, too, once it had compiled
+// the standard library for each of them, which takes it minutes on a machine that has not.
+//
+//	go run ./scripts/typecheck GOOS/GOARCH... PACKAGE
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+func main() {
+	last := len(os.Args) - 1
+	failed := last < 2
+	for _, system := range os.Args[1:last] {
+		if err := check(system, os.Args[last]); err != nil {
+			fmt.Fprintf(os.Stderr, "typecheck: %s: %v\n", system, err)
+			failed = true
+		}
+	}
+	if failed {
+		os.Exit(1)
+	}
+}
+
+// A listed package is what go list says of it.
+type listed struct {
+	ImportPath, Dir string
+	Standard        bool
+	GoFiles         []string
+	ImportMap       map[string]string
+}
+
+// check type-checks a package, and all that it imports before it. The standard library's functions are taken for right.
+func check(system, name string) error {
+	goos, goarch, _ := strings.Cut(system, "/")
+	list := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Standard,GoFiles,ImportMap", name)
+	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
+	list.Stderr = os.Stderr
+	out, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("go list: %w", err)
+	}
+	done := map[string]*types.Package{"unsafe": types.Unsafe}
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		var p listed
+		if err := d.Decode(&p); err != nil {
+			return err
+		}
+		if p.ImportPath == "unsafe" {
+			continue
+		}
+		files, mode := token.NewFileSet(), parser.SkipObjectResolution
+		var parsed []*ast.File
+		for _, f := range p.GoFiles {
+			file, err := parser.ParseFile(files, filepath.Join(p.Dir, f), nil, mode)
+			if err != nil {
+				return err
+			}
+			parsed = append(parsed, file)
+		}
+		config := types.Config{
+			IgnoreFuncBodies: p.Standard,
+			Sizes:            types.SizesFor("gc", goarch),
+			Importer: importer(func(path string) (*types.Package, error) {
+				if other := p.ImportMap[path]; other != "" {
+					path = other
+				}
+				return done[path], nil
+			}),
+		}
+		if done[p.ImportPath], err = config.Check(p.ImportPath, files, parsed, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type importer func(string) (*types.Package, error)
+
+func (i importer) Import(path string) (*types.Package, error) { return i(path) }
