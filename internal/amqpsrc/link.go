@@ -187,7 +187,7 @@ func (d *dialer) probeAfter(ctx context.Context, w *wire) (end func()) {
 	}
 }
 
-// probe tells what speaks HTTP at the broker's address; nil: nothing does, as far as is known.
+// probe tells what is at the broker's address that is no broker; nil: nothing, as far as is known.
 func (d *dialer) probe(ctx context.Context) error {
 	w, err := d.dial(ctx)
 	if err != nil {
@@ -200,7 +200,7 @@ func (d *dialer) probe(ctx context.Context) error {
 		return nil
 	}
 	_, err = w.Read(make([]byte, 1))
-	if other, ok := errors.AsType[*notAMQP](err); ok {
+	if other, ok := errors.AsType[*notAMQP](err); ok && !strings.HasPrefix(other.start, "AMQP") { // so a broker answers HTTP
 		return other
 	}
 	return nil
