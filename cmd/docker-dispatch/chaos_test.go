@@ -192,9 +192,7 @@ func newChaos(t *testing.T, queue string) *chaos {
 	must(err)
 	t.Cleanup(func() { c.faultFile.Close() })
 	c.declare(queue)
-	host, err := gateway()
-	must(err)
-	c.marks, err = newMarks(host, c.folder)
+	c.marks, err = newMarks(c.gateway(), c.folder)
 	must(err)
 	t.Cleanup(c.marks.close)
 

@@ -105,7 +105,7 @@ const lateExit = 8
 // write makes the job's message.
 func (j *chaosJob) write(m *marks) {
 	var message map[string]any
-	options := map[string]any{}
+	options := map[string]any{"Network": chaosNetwork}
 	switch {
 	case j.kind == "stop":
 		message = map[string]any{"Dockercmd": "stop", "Container": j.target, "Options": map[string]any{"Time": 10}}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,7 +20,7 @@ type mark struct {
 	at        time.Time
 }
 
-// marks collects the marks of jobs, which reach it over the engine's own network: past the daemon
+// marks collects the marks of jobs, which reach it over a network of the engine: past the daemon
 // and past the engine, so that neither's death loses any.
 type marks struct {
 	ln   net.Listener
@@ -33,18 +32,16 @@ type marks struct {
 	all  []mark // in the order in which they came
 }
 
-// gateway is this machine as the engine's containers see it.
-func gateway() (string, error) {
-	out, err := exec.Command("docker", "run", "--rm", "--pull", "never", "busybox", "ip", "route").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("docker run: %w\n%s", err, out)
+// chaosNetwork is the one that the jobs' programs reach this machine over.
+const chaosNetwork = "dispatch-chaos"
+
+// gateway is this machine as the containers on that network see it. It goes with the servers.
+func (l *lab) gateway() string {
+	l.t.Helper()
+	if out, err := l.dockerCommand("network", "create", chaosNetwork).CombinedOutput(); err != nil && !strings.Contains(string(out), "already exists") {
+		l.t.Fatalf("docker network create: %v\n%s", err, out)
 	}
-	for line := range strings.Lines(string(out)) {
-		if f := strings.Fields(line); len(f) > 2 && f[0] == "default" && f[1] == "via" {
-			return f[2], nil
-		}
-	}
-	return "", fmt.Errorf("containers have no default route:\n%s", out)
+	return strings.TrimSpace(l.docker(l.t, "network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", chaosNetwork))
 }
 
 func newMarks(host, folder string) (*marks, error) {

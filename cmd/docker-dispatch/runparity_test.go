@@ -216,22 +216,22 @@ func TestRunIsDockerRunWhileTheDaemonDies(t *testing.T) {
 	}
 }
 
-// TestRunIsDockerRunWhileTheBrokerDies does the same while the broker is stopped in the middle of the output, killed, and
-// started again, and while other jobs run.
+// TestRunIsDockerRunWhileTheBrokerDies does the same while the broker is killed in the middle of the output, and started
+// again; then it is stopped, while other jobs run, too.
 func TestRunIsDockerRunWhileTheBrokerDies(t *testing.T) {
 	w := newTwins(t)
 	w.daemon()
-	row := commandRow{args: []string{"--rm", "busybox", "sh", "-c", "for i in $(seq 100); do echo $i $(seq 1000); echo err $i >&2; sleep 0.2; done; printf end; exit 7"}}
+	row := commandRow{args: []string{"--rm", "busybox", "sh", "-c", "for i in $(seq 100); do echo $i $(seq 1000); echo err $i >&2; sleep 0.3; done; printf end; exit 7"}}
 	docker := make(chan said, 1)
 	go func() { docker <- sayings(t, w.dockerCommand(append([]string{"run"}, row.args...)...), "") }()
 	o := w.run(t, nil, row.args...)
 	o.grows()
+	w.server("kill", "broker")
+	w.server("up", "broker")
+	o.grows()
 	underLoad(t, func(l *lab) {
-		for _, how := range []string{"down", "kill"} {
-			l.server(how, "broker")
-			l.server("up", "broker")
-			o.grows()
-		}
+		l.server("down", "broker")
+		l.server("up", "broker")
 	})
 	stdout, stderr, code := o.end()
 	w.compare(t, <-docker, said{stdout, stderr, code, 0})
