@@ -22,7 +22,7 @@ type commandRow struct {
 }
 
 // allBytes writes each byte once.
-const allBytes = `i=0; while [ $i -lt 256 ]; do printf "\\$(printf %03o $i)"; i=$((i+1)); done`
+const allBytes = `printf "$(printf '\\%03o' $(seq 0 255))"`
 
 // commandRows are the commands. OTHER stands for a container's name, DIR for a folder with the files that they name.
 var commandRows = []commandRow{
