@@ -162,9 +162,23 @@ func namesOf(r amqpsrc.Received) (names []string) {
 	return names
 }
 
-// count returns how many dead letters there are. It warns of those that it cannot know of.
+// count returns how many dead letters there are. It warns of those that it cannot know of. A queue counts a consumer that has
+// ended for a moment still.
 func (m *morgue) count(ctx context.Context, client *amqpsrc.Client) (n int, err error) {
 	n, consumers, err := client.Ready(ctx, m.from)
+	tick := time.NewTicker(noneComes / 5)
+	defer tick.Stop()
+	for range 10 {
+		if err != nil || consumers == 0 {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+		n, consumers, err = client.Ready(ctx, m.from)
+	}
 	if consumers > 0 {
 		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: %s has %s, such as another docker-dispatch dead; what it holds is not seen here\n",
 			plainLine(m.from), counted(consumers, "consumer"))
