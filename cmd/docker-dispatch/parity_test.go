@@ -29,6 +29,7 @@ type parity struct {
 	run     bool     // by run, attached
 	engine  bool     // on a real engine, too, as are those of run and those that need a version
 	refused bool     // by the engine
+	ours    bool     // what the engine is asked for differs, and should
 }
 
 // parities has a row at least for each option that a container can be created with. @net, @SECOND and @OTHER
@@ -37,7 +38,8 @@ var parities = []parity{
 	{option: "Entrypoint", value: `"/bin/echo"`, args: []string{"--entrypoint", "/bin/echo"}},
 	{option: "Entrypoint", value: `""`, args: []string{"--entrypoint", ""}},
 	{option: "Pull", value: `"never"`, args: []string{"--pull", "never"}},
-	{option: "Platform", value: `"linux/amd64"`, args: []string{"--platform", "linux/amd64"}, api: "1.41"},
+	{option: "Platform", value: `"linux/amd64"`, args: []string{"--platform", "linux/amd64"}},
+	{option: "Platform", value: `"linux"`, args: []string{"--platform", "linux"}, api: "1.41", ours: true}, // the CLI adds its processor
 	{option: "Env", value: `["A=b","EMPTY=","NOT_SET","SPACE=a b"]`, args: []string{"-e", "A=b", "-e", "EMPTY=", "-e", "NOT_SET", "-e", "SPACE=a b"}, engine: true},
 	{option: "Env", value: `{"A":"b","C":"d=e"}`, args: []string{"-e", "A=b", "-e", "C=d=e"}},
 	{option: "Env", value: `["A=1","B=2","A=3"]`, args: []string{"-e", "A=1", "-e", "B=2", "-e", "A=3"}},
@@ -100,7 +102,7 @@ var parities = []parity{
 
 	{option: "Network", value: `"none"`, args: []string{"--network", "none"}},
 	{option: "Network", value: `"host"`, args: []string{"--network", "host"}},
-	{option: "Network", value: `"container:@OTHER"`, args: []string{"--network", "container:@OTHER"}},
+	{option: "Network", value: `"container:@OTHER"`, args: []string{"--network", "container:@OTHER"}, engine: true},
 	{option: "Network", value: `"@net"`, args: []string{"--network", "@net"}},
 	{option: "Network", value: `"name=@net,alias=db,alias=base,ip=10.99.7.9"`, args: []string{"--network", "name=@net,alias=db,alias=base,ip=10.99.7.9"}, engine: true},
 	{option: "Network", value: `["@net","@SECOND"]`, args: []string{"--network", "@net", "--network", "@SECOND"}, api: "1.44", older: true},
@@ -119,7 +121,7 @@ var parities = []parity{
 	{option: "DnsOption", value: `["ndots:2"]`, args: []string{"--dns-option", "ndots:2"}},
 	{option: "DnsSearch", value: `["example.com","."]`, args: []string{"--dns-search", "example.com", "--dns-search", "."}},
 	{option: "AddHost", value: `["db:10.0.0.2","up=host-gateway","six:[::1]"]`, args: []string{"--add-host", "db:10.0.0.2", "--add-host", "up=host-gateway", "--add-host", "six:[::1]"}, engine: true},
-	{option: "Link", value: `"@OTHER:db"`, args: []string{"--link", "@OTHER:db"}},
+	{option: "Link", value: `"@OTHER:db"`, args: []string{"--link", "@OTHER:db"}, engine: true},
 
 	{option: "Privileged", value: `true`, args: []string{"--privileged"}},
 	{option: "CapAdd", value: `["NET_ADMIN","cap_sys_time"]`, args: []string{"--cap-add", "NET_ADMIN", "--cap-add", "cap_sys_time"}},

@@ -59,7 +59,7 @@ var commandRows = []commandRow{
 	{args: []string{"--rm", "-a", "stderr", "busybox", "sh", "-c", "echo out; echo err >&2"}},
 	{args: []string{"--rm", "-eA=b", "--env-file", "DIR/vars", "-e", "PASSED", "-w/tmp", "-u1000", "-h", "web", "--cap-drop=ALL", "--tmpfs", "/x:size=1m", "-m64m",
 		"--dns", "10.0.0.1", "--dns", "127.0.0.1", "--dns", "::1", "--", "busybox", "sh", "-c",
-		"pwd; id; hostname; env | sort; grep CapEff /proc/self/status; df -k /x; cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null"}},
+		"pwd; id; hostname; env | sort; grep CapBnd /proc/self/status; df -k /x; cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null"}},
 	{args: []string{"--rm", "--entrypoint", "sh", "--entrypoint", "/bin/echo", "--read-only", "--network=none", "busybox", "-n", "--rm"}},
 }
 
@@ -221,18 +221,25 @@ func TestRunIsDockerRunWhileTheDaemonDies(t *testing.T) {
 func TestRunIsDockerRunWhileTheBrokerDies(t *testing.T) {
 	w := newTwins(t)
 	w.daemon()
-	row := commandRow{args: []string{"--rm", "busybox", "sh", "-c", "for i in $(seq 100); do echo $i $(seq 1000); echo err $i >&2; sleep 0.3; done; printf end; exit 7"}}
+	names := []string{"theirs-" + w.serial, "ours-" + w.serial}
+	args := func(name string) []string {
+		return []string{"--rm", "--name", name, "busybox", "sh", "-c", `for i in $(seq 60); do
+			echo $i $(seq 1000); echo err $i >&2; sleep 0.1; [ $i != 50 ] || while [ ! -e /go ]; do sleep 0.1; done
+		done; printf end; exit 7`}
+	}
 	docker := make(chan said, 1)
-	go func() { docker <- sayings(t, w.dockerCommand(append([]string{"run"}, row.args...)...), "") }()
-	o := w.run(t, nil, row.args...)
+	go func() { docker <- sayings(t, w.dockerCommand(append([]string{"run"}, args(names[0])...)...), "") }()
+	o := w.run(t, nil, args(names[1])...)
 	o.grows()
 	w.server("kill", "broker")
 	w.server("up", "broker")
-	o.grows()
 	underLoad(t, func(l *lab) {
 		l.server("down", "broker")
 		l.server("up", "broker")
 	})
+	for _, name := range names {
+		w.touch(name, "/go")
+	}
 	stdout, stderr, code := o.end()
 	w.compare(t, <-docker, said{stdout, stderr, code, 0})
 }

@@ -37,12 +37,13 @@ type listed struct {
 	Standard        bool
 	GoFiles         []string
 	ImportMap       map[string]string
+	Module          struct{ GoVersion string }
 }
 
 // check type-checks a package, and all that it imports before it. The standard library's functions are taken for right.
 func check(system, name string) error {
 	goos, goarch, _ := strings.Cut(system, "/")
-	list := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Standard,GoFiles,ImportMap", name)
+	list := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Standard,GoFiles,ImportMap,Module", name)
 	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
 	list.Stderr = os.Stderr
 	out, err := list.Output()
@@ -69,6 +70,7 @@ func check(system, name string) error {
 		}
 		config := types.Config{
 			IgnoreFuncBodies: p.Standard,
+			GoVersion:        strings.TrimSuffix("go"+p.Module.GoVersion, "go"),
 			Sizes:            types.SizesFor("gc", goarch),
 			Importer: importer(func(path string) (*types.Package, error) {
 				if other := p.ImportMap[path]; other != "" {
