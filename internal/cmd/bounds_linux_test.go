@@ -82,7 +82,7 @@ func decodeWorst(body []byte) { Check(body, 0, true, nil) }
 // TestDecodeIsLinear: sixteen times the message takes about sixteen times the work. Only the ratio counts, the
 // least of several: quadratic work shows as 256.
 func TestDecodeIsLinear(t *testing.T) {
-	const n, times = 400, 16
+	const n, times = 250, 16
 	// most is how much longer one long message may take than as many short ones: a quadratic one takes 16 times as long.
 	const most = 5
 	small, large := worst(n), worst(n*times)

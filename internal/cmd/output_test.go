@@ -48,7 +48,7 @@ func TestOutputPassesWholeLines(t *testing.T) {
 }
 
 func TestOutputLongLines(t *testing.T) {
-	line := strings.Repeat("x", 10<<20) + "\n"
+	line := strings.Repeat("x", 4<<20) + "\n"
 	var budget atomic.Int64
 	o, pieces := gather(100, &budget)
 	for rest := line; rest != ""; {
@@ -57,7 +57,7 @@ func TestOutputLongLines(t *testing.T) {
 		rest = rest[n:]
 	}
 	if len(*pieces) != 1 || (*pieces)[0] != "stdout@0:"+line {
-		t.Errorf("a line of 10 MB came in %d pieces", len(*pieces))
+		t.Errorf("a line of 4 MB came in %d pieces", len(*pieces))
 	}
 	if budget.Load() != 0 {
 		t.Errorf("%d bytes of the budget not given back", budget.Load())
