@@ -656,9 +656,17 @@ func underLoad(t *testing.T, fault func(l *lab)) {
 	if n, dead := l.broker.Ready(l.queue), l.broker.Ready(l.queue+".dead"); n != 0 || dead != unknown {
 		t.Errorf("%d messages left, %d dead letters, want 0 and %d", n, dead, unknown)
 	}
-	if left := l.containers(); len(left) != 0 {
-		t.Errorf("containers left: %v", left)
+	left := l.containers()
+	if len(left) == 0 {
+		return
 	}
+	// A job may have ended right before the fault, and its ack be lost with the broker: the next start knows more.
+	if !strings.Contains(p.log(), "it is not known whether the broker still has their messages") {
+		t.Errorf("containers left: %v\n%s", left, p.log())
+	}
+	next := l.start("--sweep-after", "1s")
+	l.eventually("the next start removes what was left", func() bool { return len(l.containers()) == 0 })
+	next.stop()
 }
 
 func TestEngineRestartUnderLoad(t *testing.T) {
