@@ -162,14 +162,15 @@ func namesOf(r amqpsrc.Received) (names []string) {
 	return names
 }
 
-// count returns how many dead letters there are. It warns of those that it cannot know of. A queue counts a consumer that has
-// ended for a moment still.
+// count returns how many dead letters there are. It warns of those that it cannot know of. The broker counts an ended
+// consumer for a moment after its end.
 func (m *morgue) count(ctx context.Context, client *amqpsrc.Client) (n int, err error) {
-	n, consumers, err := client.Ready(ctx, m.from)
 	tick := time.NewTicker(noneComes / 5)
 	defer tick.Stop()
-	for range 10 {
-		if err != nil || consumers == 0 {
+	var consumers int
+	for again := 10; ; again-- {
+		n, consumers, err = client.Ready(ctx, m.from)
+		if err != nil || consumers == 0 || again == 0 {
 			break
 		}
 		select {
@@ -177,7 +178,6 @@ func (m *morgue) count(ctx context.Context, client *amqpsrc.Client) (n int, err 
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}
-		n, consumers, err = client.Ready(ctx, m.from)
 	}
 	if consumers > 0 {
 		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: %s has %s, such as another docker-dispatch dead; what it holds is not seen here\n",
@@ -211,17 +211,13 @@ func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amq
 			if err != nil || left == 0 {
 				return err
 			}
-			none++
-			hint := ""
-			switch {
-			case none >= barren && consumers > 1:
-				hint = "it has a consumer that goes first"
-			case none >= barrenAlone:
-				hint = "it may be busy: try again later"
-			default:
-				continue
+			most, hint := barrenAlone, "it may be busy: try again later"
+			if consumers > 1 {
+				most, hint = barren, "it has a consumer that goes first"
 			}
-			return &hinted{fmt.Sprintf("the broker sends no more of %s: %s came, and %d are still there", plainLine(m.from), counted(got, "message"), left), hint, exitFailed}
+			if none++; none >= most {
+				return &hinted{fmt.Sprintf("the broker sends no more of %s: %s came, and %d are still there", plainLine(m.from), counted(got, "message"), left), hint, exitFailed}
+			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

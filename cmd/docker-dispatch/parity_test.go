@@ -170,6 +170,29 @@ var parities = []parity{
 	{option: "Cpus", value: `"1000"`, args: []string{"--cpus", "1000"}, refused: true},
 }
 
+// cli are the arguments of the docker CLI.
+func (p parity) cli(fill *strings.Replacer) (args []string) {
+	for _, a := range p.args {
+		args = append(args, fill.Replace(a))
+	}
+	return args
+}
+
+// options are those of the message, as members of a JSON object.
+func (p parity) options(fill *strings.Replacer) string {
+	return fmt.Sprintf("%q:%s%s", p.option, fill.Replace(p.value), fill.Replace(p.also))
+}
+
+// trusting is the file of a policy that allows everything.
+func trusting(t *testing.T) string {
+	t.Helper()
+	policy := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(policy, []byte(`{"Trust": true}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return policy
+}
+
 // notCreated are options of create that say nothing of the container.
 var notCreated = []string{"Name"}
 
@@ -182,10 +205,6 @@ func TestParity(t *testing.T) {
 		t.Skip("Podman takes the PidsLimit 0 that the docker CLI always sends for no limit, and shows ids where Docker does not")
 	}
 	dir := t.TempDir()
-	policy := filepath.Join(dir, "policy.json")
-	if err := os.WriteFile(policy, []byte(`{"Trust": true}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for _, doc := range cmd.Docs() {
 		for _, k := range doc.Keys {
 			tested := slices.ContainsFunc(parities, func(p parity) bool { return p.option == k.Name })
@@ -218,10 +237,9 @@ func TestParity(t *testing.T) {
 	var messages strings.Builder
 	rows := slices.DeleteFunc(slices.Clone(parities), func(p parity) bool { return !p.engine && !p.refused && !p.run && p.api == "" })
 	for i, p := range rows {
-		fmt.Fprintf(&messages, `{"Dockercmd":%q,"Image":"busybox","Cmd":["true"],"Options":{"Name":"parity-%s-%d",%q:%s%s}}`+"\n",
-			verb(p), l.serial, i, p.option, fill.Replace(p.value), fill.Replace(p.also))
+		fmt.Fprintf(&messages, `{"Dockercmd":%q,"Image":"busybox","Cmd":["true"],"Options":{"Name":"parity-%s-%d",%s}}`+"\n", verb(p), l.serial, i, p.options(fill))
 	}
-	results := l.viaStdin(t, messages.String(), "--policy", policy)
+	results := l.viaStdin(t, messages.String(), "--policy", trusting(t))
 	for i, p := range rows {
 		t.Run(fmt.Sprintf("%s=%s", p.option, p.value), func(t *testing.T) {
 			name := fmt.Sprintf("parity-%s-%d", l.serial, i)
@@ -232,10 +250,7 @@ func TestParity(t *testing.T) {
 				}
 				return
 			}
-			args := []string{verb(p), "--name", name + "-cli"}
-			for _, a := range p.args {
-				args = append(args, fill.Replace(a))
-			}
+			args := append([]string{verb(p), "--name", name + "-cli"}, p.cli(fill)...)
 			out, err := l.dockerCommand(append(args, "busybox", "true")...).CombinedOutput()
 			r := results[name]
 			if (err != nil) != p.refused {
@@ -278,10 +293,8 @@ func TestParityFlags(t *testing.T) {
 		if p.run {
 			args, options = nil, ""
 		}
-		for _, a := range append(p.args, "busybox", "true") {
-			args = append(args, fill.Replace(a))
-		}
-		options += fmt.Sprintf("%q:%s%s", p.option, fill.Replace(p.value), fill.Replace(p.also))
+		args = append(append(args, p.cli(fill)...), "busybox", "true")
+		options += p.options(fill)
 		if p.run && p.args[0] == "-i" { // it means both
 			options = `"Interactive":true,"Attach":["STDIN","STDOUT"]`
 		}

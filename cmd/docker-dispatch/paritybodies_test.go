@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -159,16 +158,9 @@ func TestParityBodies(t *testing.T) {
 	}
 	if os.Getenv("DISPATCH_TEST_RECORD") != "" {
 		theirs := newRecorder(t)
+		l := &lab{t: t, dockerHost: "unix://" + theirs.socket}
 		for name, p := range rows {
-			args := []string{"create", "--name", name}
-			for _, a := range p.args {
-				args = append(args, fill.Replace(a))
-			}
-			c := exec.Command("docker", append(args, "busybox", "true")...)
-			c.Env = append(os.Environ(), "DOCKER_HOST=unix://"+theirs.socket, "DOCKER_CONFIG=/nonexistent")
-			if out, err := c.CombinedOutput(); err != nil {
-				t.Errorf("%s: %v\n%s", c, err, out)
-			}
+			l.docker(t, append(append([]string{"create", "--name", name}, p.cli(fill)...), "busybox", "true")...)
 		}
 		text, err := json.MarshalIndent(theirs.created(rows), "", "\t")
 		if err != nil {
@@ -187,21 +179,17 @@ func TestParityBodies(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	policy := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(policy, []byte(`{"Trust": true}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	ours := newRecorder(t)
 	var messages strings.Builder
 	for name, p := range rows {
 		options := ""
 		if p.option != "" {
-			options = fmt.Sprintf(",%q:%s%s", p.option, fill.Replace(p.value), fill.Replace(p.also))
+			options = "," + p.options(fill)
 		}
 		fmt.Fprintf(&messages, `{"Dockercmd":"create","Image":"busybox","Cmd":["true"],"Options":{"Name":%q%s}}`+"\n", name, options)
 	}
 	l := &lab{t: t, dockerHost: "unix://" + ours.socket}
-	for name, r := range l.viaStdin(t, messages.String(), "--policy", policy) {
+	for name, r := range l.viaStdin(t, messages.String(), "--policy", trusting(t)) {
 		if r.Status != cmd.Succeeded {
 			t.Errorf("%s %s: %s", rows[name].option, rows[name].value, r.Error)
 		}

@@ -114,10 +114,8 @@ func newTwins(t *testing.T) *twins {
 		t.Skipf("the docker CLI does not get exit codes from Podman (%v)", err)
 	}
 	dir := t.TempDir()
-	for name, text := range map[string]string{"vars": "# vars\nB=c d\nPASSED\nUNSET\n", "policy": `{"Trust": true}`} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(filepath.Join(dir, "vars"), []byte("# vars\nB=c d\nPASSED\nUNSET\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	other := "other-" + w.serial
 	w.docker(t, "create", "--name", other, "busybox")
@@ -132,7 +130,7 @@ func newTwins(t *testing.T) *twins {
 }
 
 func (w *twins) daemon(args ...string) *process {
-	return w.start(append([]string{"--policy", filepath.Dir(w.fill.Replace("DIR/x")) + "/policy"}, args...)...)
+	return w.start(append([]string{"--policy", trusting(w.t)}, args...)...)
 }
 
 // both gives a row to both.

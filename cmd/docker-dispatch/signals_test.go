@@ -20,8 +20,8 @@ type underSignals struct {
 	in     io.Writer
 }
 
-// startIgnoring starts the program. A shell sets the signals that the program finds ignored. What is caught here has its
-// default in the child, so that the test does not depend on how it was started itself: by nohup, or in the background.
+// startIgnoring starts the program. A shell sets the signals that the program finds ignored. Signals that
+// this process catches have their default in the child. So the test may itself run under nohup or in the background.
 func startIgnoring(t *testing.T, ignored string, args ...string) *underSignals {
 	t.Helper()
 	c := program(t, args...)

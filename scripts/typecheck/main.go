@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -19,7 +20,11 @@ import (
 
 func main() {
 	last := len(os.Args) - 1
-	failed := last < 2
+	if last < 2 {
+		fmt.Fprintln(os.Stderr, "usage: typecheck GOOS/GOARCH... PACKAGE")
+		os.Exit(2)
+	}
+	failed := false
 	for _, system := range os.Args[1:last] {
 		if err := check(system, os.Args[last]); err != nil {
 			fmt.Fprintf(os.Stderr, "typecheck: %s: %v\n", system, err)
@@ -51,7 +56,7 @@ func check(system, name string) error {
 		return fmt.Errorf("go list: %w", err)
 	}
 	done := map[string]*types.Package{"unsafe": types.Unsafe}
-	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
 		var p listed
 		if err := d.Decode(&p); err != nil {
 			return err
@@ -59,10 +64,10 @@ func check(system, name string) error {
 		if p.ImportPath == "unsafe" {
 			continue
 		}
-		files, mode := token.NewFileSet(), parser.SkipObjectResolution
+		files := token.NewFileSet()
 		var parsed []*ast.File
 		for _, f := range p.GoFiles {
-			file, err := parser.ParseFile(files, filepath.Join(p.Dir, f), nil, mode)
+			file, err := parser.ParseFile(files, filepath.Join(p.Dir, f), nil, parser.SkipObjectResolution)
 			if err != nil {
 				return err
 			}
