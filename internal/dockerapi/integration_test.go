@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -113,6 +114,11 @@ func createReal(t *testing.T, ctx context.Context, c *Client, name string, cfg C
 	return created.ID
 }
 
+// writerFunc is an io.Writer of a function.
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
 // shell is a container that runs a script.
 func shell(script string) ContainerConfig { return ContainerConfig{Cmd: []string{"sh", "-c", script}} }
 
@@ -134,7 +140,8 @@ func TestRealPing(t *testing.T) {
 func TestRealRun(t *testing.T) {
 	eachEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
 		name := testName()
-		cfg := shell("cat; echo done >&2; exit 7")
+		// It ends when all of its output has come: an engine drops what is not taken two seconds behind the exit.
+		cfg := shell("trap 'exit 7' TERM; cat; echo done >&2; while :; do sleep 0.1; done")
 		cfg.OpenStdin, cfg.StdinOnce, cfg.AttachStdin, cfg.AttachStdout, cfg.AttachStderr = true, true, true, true, true
 		cfg.Labels = map[string]string{"dockerapi-test": name}
 		cfg.Env = []string{"A=b"}
@@ -142,7 +149,17 @@ func TestRealRun(t *testing.T) {
 
 		input := bytes.Repeat([]byte("0123456789abcde\n"), 256<<10) // 4 MiB
 		var stdout, stderr bytes.Buffer
-		output, err := c.AttachContainer(ctx, id, AttachOptions{Stdin: bytes.NewReader(input), Stdout: &stdout, Stderr: &stderr})
+		var came atomic.Int64
+		all := make(chan struct{})
+		count := writerFunc(func(p []byte) (int, error) {
+			if came.Add(int64(len(p))) == int64(len(input)+len("done\n")) {
+				close(all)
+			}
+			return len(p), nil
+		})
+		output, err := c.AttachContainer(ctx, id, AttachOptions{
+			Stdin: bytes.NewReader(input), Stdout: io.MultiWriter(&stdout, count), Stderr: io.MultiWriter(&stderr, count),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +173,17 @@ func TestRealRun(t *testing.T) {
 		if err := c.StartContainer(ctx, id); err != nil {
 			t.Errorf("start of a running container: %v", err)
 		}
-		if err := output(); err != nil {
+		ended := make(chan error, 1)
+		go func() { ended <- output() }()
+		select {
+		case <-all:
+		case err := <-ended:
+			t.Fatalf("the output ended at %d bytes: %v", came.Load(), err)
+		}
+		if err := c.KillContainer(ctx, id, "TERM"); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 		status, err := exit()
