@@ -28,7 +28,7 @@ func TestMutatedMessages(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	p := l.startBinary("--format", "json", "--pull", "never", "--drain", "1s")
-	many, err := strconv.Atoi(cmp.Or(os.Getenv("DISPATCH_TEST_MUTATED"), "4000"))
+	many, err := strconv.Atoi(cmp.Or(os.Getenv("DISPATCH_TEST_MUTATED"), "2000"))
 	if err != nil {
 		t.Fatal(err)
 	}

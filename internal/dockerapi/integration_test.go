@@ -516,9 +516,9 @@ func TestRealConcurrent(t *testing.T) {
 	for _, c := range realEngines(t) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
-		slots := make(chan struct{}, 6)
+		slots := make(chan struct{}, 4)
 		var all sync.WaitGroup
-		for i := range 8 {
+		for i := range 5 {
 			all.Go(func() {
 				slots <- struct{}{}
 				defer func() { <-slots }()
