@@ -31,7 +31,6 @@ type Docker interface {
 	AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (join func() error, err error)
 	RemembersCreation(ctx context.Context, c dockerapi.Container) (bool, error)
 	RemembersKill(ctx context.Context, c dockerapi.Container, signal int) (bool, error)
-	RemembersOutputEnd(ctx context.Context, c dockerapi.Container) (bool, error)
 	EngineStarted(ctx context.Context) (time.Time, error)
 	ContainerLogs(ctx context.Context, id string, o dockerapi.LogsOptions) (join func() error, err error)
 	ConnectNetwork(ctx context.Context, network, id string, e dockerapi.EndpointSettings) error

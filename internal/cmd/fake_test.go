@@ -50,8 +50,6 @@ type fakeContainer struct {
 	born   int // how often the engine had died by then
 	exec   *fakeExec
 	killed int // the signal that somebody had the engine send
-
-	dropped bool // the engine did not read the output to its end
 }
 
 type chunk struct{ stream, data string }
@@ -302,16 +300,6 @@ func (f *fakeDocker) RemembersKill(ctx context.Context, c dockerapi.Container, s
 	}
 	own, err := f.find(c.ID)
 	return err == nil && own.killed == signal, nil
-}
-
-func (f *fakeDocker) RemembersOutputEnd(ctx context.Context, c dockerapi.Container) (bool, error) {
-	err := f.enter(ctx, "events", "")
-	defer f.mu.Unlock()
-	if err != nil {
-		return false, err
-	}
-	own, err := f.find(c.ID)
-	return err == nil && !own.dropped, nil
 }
 
 // until blocks until done, called with the mutex held, or the engine's death or the context's end.

@@ -168,9 +168,6 @@ func (f *following) follow() (dockerapi.State, error) {
 				// What a container writes while its engine is down is in no log, unless the
 				// engine finds it running again.
 				f.lost = f.lost || f.gap && f.out != nil
-				if err := f.cutShort(c); err != nil {
-					return dockerapi.State{}, err
-				}
 				if f.adopted && f.overdue == 0 {
 					f.overdue = f.run.overran(c.State, f.pool.Timeout)
 				}
@@ -189,35 +186,6 @@ func (f *following) follow() (dockerapi.State, error) {
 			}
 		}
 	}
-}
-
-const (
-	// engineHolds is how much output an engine holds for a reader that is slow, at least.
-	engineHolds = 1 << 20
-	// slowEnd is how much longer than the container ran we may have followed it, before the engine is asked why.
-	slowEnd = 2 * time.Second
-)
-
-// cutShort marks output as lost whose end the engine may have dropped because we, or what we write to, were slow to
-// take it. Its error is final.
-func (f *following) cutShort(c dockerapi.Container) error {
-	s := c.State
-	if f.out == nil || f.lost || f.exit == nil || f.out.stdout.seen+f.out.stderr.seen < engineHolds ||
-		time.Since(f.asked)-s.FinishedAt.Sub(s.StartedAt) < slowEnd {
-		return nil
-	}
-	whole := false
-	err := f.try(func() (err error) {
-		whole, err = f.pool.Docker.RemembersOutputEnd(f.ctx, c)
-		return err
-	})
-	if err != nil && final(err) {
-		return err
-	}
-	if f.lost = !whole; f.lost {
-		f.log.Warn("output may be missing: it was read so slowly that the engine did not wait for all of it when the container had ended", "container", f.name)
-	}
-	return nil
 }
 
 // errMayHaveRun ends a run whose container is not started again: it may have run.

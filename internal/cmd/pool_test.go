@@ -1381,43 +1381,6 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
-// TestOutputCutShort: what an engine has dropped because nobody took it is not said to be whole. The engine is asked
-// only where that can be.
-func TestOutputCutShort(t *testing.T) {
-	for _, tt := range []struct {
-		name                       string
-		size                       int
-		slow                       time.Duration
-		dropped, asked, incomplete bool
-	}{
-		{"dropped", engineHolds, slowEnd, true, true, true},
-		{"slow, but whole", engineHolds, slowEnd, false, true, false},
-		{"in time", engineHolds, slowEnd - time.Millisecond, true, false, false},
-		{"the engine holds it", engineHolds - 1, time.Hour, true, false, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			onBench(t, nil, func(b *bench) {
-				b.record.block = make(chan struct{})
-				b.docker.program["cat"] = func(c *fakeContainer) {
-					c.dropped = tt.dropped
-					time.Sleep(time.Minute)
-					c.write("stdout", strings.Repeat("x", tt.size-1)+"\n")
-					c.exit(0)
-				}
-				d := b.send("m", "id", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["cat"],"Options":{"Attach":["STDOUT"]}}`)
-				time.Sleep(time.Minute + tt.slow)
-				close(b.record.block)
-				synctest.Wait()
-				d.want(Ack, "")
-				r, asked := b.result(), slices.Contains(b.docker.did(), "events")
-				if *r.ExitCode != 0 || r.Incomplete != tt.incomplete || asked != tt.asked {
-					t.Errorf("asked: %v, result %+v", asked, r)
-				}
-			})
-		})
-	}
-}
-
 func TestVerdicts(t *testing.T) {
 	for s, want := range map[Status]Verdict{Succeeded: Ack, Failed: Ack, Refused: DeadLetter, Errored: DeadLetter, "": DeadLetter} {
 		if got := verdict(Result{Status: s}); got != want {

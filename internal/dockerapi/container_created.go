@@ -22,7 +22,7 @@ func (c *Client) RemembersCreation(ctx context.Context, ctr Container) (bool, er
 		// By the engine's clock. What lies behind it is answered at once, and
 		// the answer ends there.
 		strconv.FormatInt(ctr.Created.Unix()-1, 10), strconv.FormatInt(ctr.Created.Add(creationTakes).Unix(), 10),
-		func(rememberedEvent) bool { return true })
+		func(map[string]string) bool { return true })
 }
 
 // RemembersKill tells whether the engine was asked, by whomever, to send that
@@ -33,38 +33,11 @@ func (c *Client) RemembersCreation(ctx context.Context, ctr Container) (bool, er
 func (c *Client) RemembersKill(ctx context.Context, ctr Container, signal int) (bool, error) {
 	return c.remembers(ctx, ctr, "kill",
 		strconv.FormatInt(ctr.State.StartedAt.Unix(), 10), strconv.FormatInt(ctr.State.FinishedAt.Unix()+1, 10),
-		func(e rememberedEvent) bool { return e.Actor.Attributes["signal"] == strconv.Itoa(signal) })
-}
-
-// outputTakes is how long an engine waits after an exit for the end of the
-// container's output. Then it closes the streams, and drops what it has not read.
-const outputTakes = 2 * time.Second
-
-// RemembersOutputEnd tells whether the engine remembers that it had read the
-// output of a container to its end when it gave the exit out. Where it does
-// not, a slow reader of the output may have missed what was written last, and
-// the log lacks the same.
-//
-// API: GET /events.
-func (c *Client) RemembersOutputEnd(ctx context.Context, ctr Container) (bool, error) {
-	end := ctr.State.FinishedAt
-	return c.remembers(ctx, ctr, "die",
-		strconv.FormatInt(end.Unix(), 10), strconv.FormatInt(end.Add(outputTakes).Unix(), 10),
-		func(e rememberedEvent) bool {
-			late := time.Unix(0, e.TimeNano).Sub(end)
-			return late >= 0 && late < outputTakes
-		})
-}
-
-// rememberedEvent is what remembers shows of an event.
-type rememberedEvent struct {
-	Action   string
-	Actor    struct{ Attributes map[string]string }
-	TimeNano int64 `json:"timeNano"`
+		func(attributes map[string]string) bool { return attributes["signal"] == strconv.Itoa(signal) })
 }
 
 // remembers tells whether the engine has an event of a container in memory.
-func (c *Client) remembers(ctx context.Context, ctr Container, action, since, until string, is func(rememberedEvent) bool) (bool, error) {
+func (c *Client) remembers(ctx context.Context, ctr Container, action, since, until string, is func(attributes map[string]string) bool) (bool, error) {
 	filters, err := json.Marshal(map[string][]string{"container": {ctr.ID}, "event": {action}})
 	if err != nil {
 		return false, err
@@ -88,9 +61,12 @@ func (c *Client) remembers(ctx context.Context, ctr Container, action, since, un
 	defer s.close()
 	events := json.NewDecoder(io.LimitReader(s.body, maxErrorBody))
 	for {
-		var event rememberedEvent
+		var event struct {
+			Action string
+			Actor  struct{ Attributes map[string]string }
+		}
 		switch err := events.Decode(&event); {
-		case err == nil && event.Action == action && is(event):
+		case err == nil && event.Action == action && is(event.Actor.Attributes):
 			return true, nil
 		case err == nil:
 		case err == io.EOF:

@@ -82,42 +82,6 @@ func TestRemembersKill(t *testing.T) {
 	}
 }
 
-// TestRemembersOutputEnd: an exit that was given out two seconds late was not waited for.
-func TestRemembersOutputEnd(t *testing.T) {
-	end := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
-	died := func(late time.Duration) string {
-		return fmt.Sprintf(`{"Action":"die","timeNano":%d}`+"\n", end.Add(late).UnixNano())
-	}
-	for _, tt := range []struct {
-		name, answer string
-		want         bool
-	}{
-		{"at once", died(time.Millisecond), true},
-		{"late", died(2 * time.Second), false},
-		{"forgotten", "", false},
-		{"an earlier end too", died(-time.Second/2) + died(3*time.Second), false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == "/_ping" {
-					w.Header().Set("Api-Version", "1.41")
-					return
-				}
-				q := r.URL.Query()
-				if r.URL.Path != "/v1.41/events" || q.Get("filters") != `{"container":["`+fullID+`"],"event":["die"]}` ||
-					q.Get("since") != fmt.Sprint(end.Unix()) || q.Get("until") != fmt.Sprint(end.Unix()+2) {
-					t.Errorf("request %s %s", r.Method, r.URL)
-				}
-				fmt.Fprint(w, tt.answer)
-			})
-			ctr := Container{ID: fullID, State: State{StartedAt: end.Add(-time.Minute), FinishedAt: end}}
-			if got, err := c.RemembersOutputEnd(t.Context(), ctr); got != tt.want || err != nil {
-				t.Errorf("%v, %v", got, err)
-			}
-		})
-	}
-}
-
 func TestRemembersCreationReal(t *testing.T) {
 	anyEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
 		ctr, err := c.InspectContainer(ctx, createReal(t, ctx, c, testName(), ContainerConfig{}))
