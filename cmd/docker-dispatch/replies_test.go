@@ -117,7 +117,7 @@ func (c *caller) stream(got func(n int)) (stdout, stderr string, started int, r 
 func streamed(script string) string {
 	body, err := json.Marshal(map[string]any{
 		"Dockercmd": "run", "Stream": true, "Image": "busybox", "Cmd": []string{"sh", "-c", script},
-		"Options": map[string]any{"Attach": []string{"STDOUT", "STDERR"}, "Remove": true},
+		"Options": map[string]any{"Attach": []string{"STDOUT", "STDERR"}, "Remove": true, "Network": quickNetwork},
 	})
 	if err != nil {
 		panic(err)

@@ -100,7 +100,7 @@ func TestStdinLeaves(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	name := fmt.Sprintf("left-%d", os.Getpid())
-	c := program(t, "--drain", "0s", l.dockerHost, "-")
+	c := program(t, "--policy", trusting(t), "--drain", "0s", l.dockerHost, "-")
 	c.Stdin = strings.NewReader(runMessage(name, "echo one; sleep 600"))
 	stdout, err := c.StdoutPipe()
 	if err != nil {

@@ -233,7 +233,7 @@ func TestRunIsDockerRunWhileTheBrokerDies(t *testing.T) {
 	w.daemon()
 	names := []string{"theirs-" + w.serial, "ours-" + w.serial}
 	args := func(name string) []string {
-		return []string{"--rm", "--name", name, "busybox", "sh", "-c", `for i in $(seq 60); do
+		return []string{"--rm", "--name", name, "--network", quickNetwork, "busybox", "sh", "-c", `for i in $(seq 60); do
 			echo $i $(seq 1000); echo err $i >&2; sleep 0.1; [ $i != 50 ] || while [ ! -e /go ]; do sleep 0.1; done
 		done; printf end; exit 7`}
 	}

@@ -181,6 +181,9 @@ func (l *lab) start(args ...string) *process {
 // startCommand is start with a program of the caller's, which gets the arguments and the environment.
 func (l *lab) startCommand(c *exec.Cmd, args ...string) *process {
 	l.t.Helper()
+	if !slices.Contains(args, "--policy") {
+		args = append(args, "--policy", trusting(l.t)) // see quickNetwork
+	}
 	addresses := []string{l.dockerHost, l.amqpURL}
 	var options []string
 	for i, at := 0, 0; i < len(args); i++ {
