@@ -760,7 +760,7 @@ func TestReaderGoes(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	name := fmt.Sprintf("reader-%d", os.Getpid())
-	c := program(t, "-q", l.queue, l.dockerHost, l.amqpURL)
+	c := program(t, "--policy", trusting(t), "-q", l.queue, l.dockerHost, l.amqpURL)
 	stdout, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -798,7 +798,7 @@ func TestReaderGoes(t *testing.T) {
 func TestStopWithStuckReader(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	c := program(t, "-q", l.queue, "--drain", "0s", l.dockerHost, l.amqpURL)
+	c := program(t, "--policy", trusting(t), "-q", l.queue, "--drain", "0s", l.dockerHost, l.amqpURL)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
