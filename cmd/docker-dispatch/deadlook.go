@@ -99,13 +99,13 @@ func (l *look) over(ctx context.Context, n int, do func(lot []amqpsrc.Received) 
 //
 // No letter is acked here because another seems to be the same: it may be the copy of that, and the last.
 func (l *look) lot(ctx context.Context, n int, do func([]amqpsrc.Received) error) (took, own int, err error) {
-	l.stop()
-	taking, stop := context.WithCancel(context.WithoutCancel(ctx))
-	l.stop = stop // later: a consumer tells others that letters are held
-	in, giveBack, err := l.client.Take(taking, l.from, n)
+	l.stop() // not before: a consumer tells others that letters are held
+	taking := context.WithoutCancel(ctx)
+	in, stop, giveBack, err := l.client.Take(taking, l.from, n)
 	if err != nil {
 		return 0, 0, err
 	}
+	l.stop = stop
 	var all, lot []amqpsrc.Received
 	err = l.each(taking, l.client, in, n, func(r amqpsrc.Received) error {
 		d := r.DeadLetter()

@@ -493,7 +493,7 @@ func TestClientTake(t *testing.T) {
 			q := p.Queue(kind)
 			p.Fill(q, 1, 5)
 			c := connect(t, nil)
-			in, giveBack, err := c.Take(soon(t), q, 3)
+			in, _, giveBack, err := c.Take(soon(t), q, 3)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -90,17 +90,22 @@ func (c *Client) Consume(ctx context.Context, queue string, prefetch int) (<-cha
 }
 
 // Take takes at most n messages (1 to 65535) from a queue. The channel is closed after the last of them, and when Consume's
-// would be. An ack after that brings no other message. The queue has a consumer until the first ack, or until ctx ends,
-// which costs no message that has come. giveBack must be called: it returns to the queue what is not acked, in order, and waits until all acks are safe.
-func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Received, giveBack func(), err error) {
+// would be. An ack after that brings no other message. The queue has a consumer until the first ack, or until stop, which
+// costs no message that has come, and returns when the broker has ended it: a single active consumer that is ended while
+// another stands in line can leave that without messages. giveBack must be called: it returns to the queue what is not
+// acked, in order, and waits until all acks are safe.
+func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Received, stop, giveBack func(), err error) {
+	ctx, end := context.WithCancel(ctx)
 	k, err := c.consumer(ctx, queue, n)
 	if err != nil {
-		return nil, nil, err
+		end()
+		return nil, nil, nil, err
 	}
 	k.whole = true
 	out, over, finished := make(chan Received), make(chan struct{}), make(chan struct{})
 	err = c.consume(func() {
 		defer close(finished)
+		defer end()
 		k.run(ctx, out, n)
 		if ctx.Err() != nil { // so that nothing comes when out is seen closed
 			k.cancel()
@@ -118,7 +123,11 @@ func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Recei
 		}
 		k.finish()
 	})
-	return out, func() {
+	stop = func() {
+		end()
+		k.cancel()
+	}
+	return out, stop, func() {
 		close(over)
 		<-finished
 	}, err
