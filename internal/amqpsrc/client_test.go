@@ -356,7 +356,7 @@ func TestClientBlocked(t *testing.T) {
 	px.conn(0).inject(0, 10, 60, "\x0alow memory")
 	brokertest.Eventually(t, "blocked", func() bool { open, _ := c.unblocked.State(); return !open })
 	began := time.Now()
-	if err := c.Close(soon(t)); err != nil || time.Since(began) > time.Second {
+	if err := c.Close(soon(t)); err != nil || time.Since(began) > closeTimeout {
 		t.Errorf("Close of a blocked connection: %v after %v", err, time.Since(began))
 	}
 }

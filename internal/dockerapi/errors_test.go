@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"slices"
@@ -562,7 +563,12 @@ func TestReplay(t *testing.T) {
 				http.ReadRequest(r)
 				requests.Add(1) // and close without an answer
 			})
-			if _, err := c.ListContainers(background(t), ListOptions{}); err != nil {
+			idle := make(chan error, 1)
+			listing := httptrace.WithClientTrace(background(t), &httptrace.ClientTrace{PutIdleConn: func(err error) { idle <- err }})
+			if _, err := c.ListContainers(listing, ListOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-idle; err != nil { // else the next call may have another connection
 				t.Fatal(err)
 			}
 			if got := kindsOf(test.call(background(t), c)); got != test.want {
