@@ -1255,8 +1255,8 @@ func TestReplyToMalformed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	sent, ended := 0, make(chan struct{})
-	var working sync.WaitGroup
-	working.Go(func() {
+	var sending, working sync.WaitGroup
+	sending.Go(func() {
 		for {
 			select {
 			case <-ended:
@@ -1288,6 +1288,7 @@ func TestReplyToMalformed(t *testing.T) {
 		settle(t, j, cmd.Ack)
 	}
 	close(ended)
+	sending.Wait() // else the last may come behind the result
 	if err := stream.Flush(ctx); err != nil {
 		t.Errorf("flush: %v", err)
 	}
