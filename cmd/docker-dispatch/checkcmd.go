@@ -50,7 +50,7 @@ func (p *invocation) checkAll() error {
 	if limit < 1 {
 		return usageError("--max-message must be at least 1 byte", "leave it out for 1m")
 	}
-	policy, err := loadPolicy(policyFile)
+	rules, err := loadPolicy(policyFile)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (p *invocation) checkAll() error {
 				return fmt.Errorf("%s: %w", m.file, m.err)
 			}
 			checked++
-			if _, err := cmd.Check(m.body, int(limit), replies, policy); err != nil {
+			if _, err := cmd.Check(m.body, int(limit), replies, rules); err != nil {
 				faults++
 				if _, err := fmt.Fprintln(p.stdout, plainLine(fmt.Sprintf("%s: %v", m, err))); err != nil {
 					return err // nobody reads on

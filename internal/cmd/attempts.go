@@ -49,19 +49,9 @@ var retryKeys = []key[Retry]{
 }
 
 func decodeRetry(r *Run, v json.RawMessage) error {
-	members, err := object(v)
-	if err != nil {
-		return err
-	}
 	r.Retry = &Retry{Delay: defaultDelay}
-	for _, m := range members {
-		i := slices.IndexFunc(retryKeys, func(k key[Retry]) bool { return k.name == m.key })
-		if i < 0 {
-			return unknownOption(m.key, "Retry", nil, retryKeys)
-		}
-		if err := retryKeys[i].apply(r.Retry, m.value); err != nil {
-			return at(m.key, err)
-		}
+	if err := decodeObject(r.Retry, "Retry", v, retryKeys); err != nil {
+		return err
 	}
 	if r.Retry.Max == 0 {
 		return errors.New(`key "Max" is missing; it says how often to try again`)
@@ -105,45 +95,12 @@ func decodeRetryOn(r *Retry, v json.RawMessage) error {
 	return nil
 }
 
-// wants tells whether a result is one to try again.
-func (r *Retry) wants(res Result) bool {
-	if res.Status != Failed {
-		return false
-	}
-	if r.Reasons == nil && r.Codes == nil {
-		return slices.Contains(retryReasons[:3], res.Reason)
-	}
-	return slices.Contains(r.Reasons, res.Reason) || res.ExitCode != nil && slices.Contains(r.Codes, *res.ExitCode)
-}
-
-// delay is how long to wait after that attempt.
-func (r *Retry) delay(attempt int) time.Duration {
+// delayAfter is how long to wait after that attempt.
+func (r *Retry) delayAfter(attempt int) time.Duration {
 	d := r.Delay
 	for ; attempt > 1 && d < maxDelay; attempt-- {
 		d *= 2
 	}
 	i, _ := slices.BinarySearch(delays, d)
 	return delays[min(i, len(delays)-1)]
-}
-
-// lastAttempt is the highest number that an attempt of the command can have.
-func lastAttempt(c Command) int {
-	if r, ok := c.(*Run); ok && r.Retry != nil {
-		return r.Retry.Max + 1
-	}
-	return 1
-}
-
-// attempts fills in whether there is another attempt behind that one.
-func (r *Retry) attempts(res *Result, attempt int, stopped bool) {
-	if stopped || !r.wants(*res) {
-		return
-	}
-	if attempt > r.Max {
-		res.spent = true
-		res.Error += fmt.Sprintf("; given up after %d attempts", attempt)
-		return
-	}
-	res.Retrying = true
-	res.Error += fmt.Sprintf("; trying again in %v (attempt %d of %d)", r.delay(attempt), attempt+1, r.Max+1)
 }

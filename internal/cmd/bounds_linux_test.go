@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
+
+var ulimits = []string{"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"}
 
 // items makes an option's i-th item. Options that are not here take "ki=v".
 var items = map[string]func(i int) string{
@@ -18,7 +21,7 @@ var items = map[string]func(i int) string{
 	"DeviceWriteBps":    func(i int) string { return fmt.Sprintf("/dev/d%d:1", i) },
 	"DeviceReadIops":    func(i int) string { return fmt.Sprintf("/dev/d%d:1", i) },
 	"DeviceWriteIops":   func(i int) string { return fmt.Sprintf("/dev/d%d:1", i) },
-	"Ulimit":            func(i int) string { return fmt.Sprintf("%s=%d", ulimitNames()[i%15], i) },
+	"Ulimit":            func(i int) string { return fmt.Sprintf("%s=%d", ulimits[i%len(ulimits)], i) },
 	"Volume":            func(i int) string { return fmt.Sprintf("v%d:/d", i) },
 	"Mount":             func(i int) string { return fmt.Sprintf("dst=/%d", i) },
 	"Network":           func(i int) string { return fmt.Sprintf("n%d", i) },
@@ -61,12 +64,13 @@ func worst(n int) map[string][]byte {
 		}
 		return strings.TrimSuffix(b.String(), ",")
 	}
-	for _, k := range runOptions {
-		switch k.form {
-		case formList, formPairs:
-			bodies[k.name] = run(list(k.name))
-		case formText, formNumber:
-			bodies[k.name] = run(fmt.Sprintf(`%q:"%s"`, k.name, strings.Repeat("1", n)))
+	for _, k := range runKeyDocs() {
+		switch {
+		case !k.Option:
+		case strings.Contains(k.Value, "array of strings"):
+			bodies[k.Name] = run(list(k.Name))
+		case strings.Contains(k.Value, "string"):
+			bodies[k.Name] = run(fmt.Sprintf(`%q:"%s"`, k.Name, strings.Repeat("1", n)))
 		}
 	}
 	bodies["Env of an object"] = run(`"Env":{` + pairs(`"v"`) + `}`)
@@ -75,6 +79,12 @@ func worst(n int) map[string][]byte {
 	bodies["fields of a Mount"] = run(`"Mount":"dst=/d` + strings.Repeat(",volume-opt=a=b", n) + `"`)
 	bodies["aliases of a Network"] = run(`"Network":"name=n` + strings.Repeat(",alias=b", n) + `"`)
 	return bodies
+}
+
+// runKeyDocs are the keys of run.
+func runKeyDocs() []KeyDoc {
+	docs := Docs()
+	return docs[slices.IndexFunc(docs, func(d CommandDoc) bool { return d.Name == "run" })].Keys
 }
 
 func decodeWorst(body []byte) { Check(body, 0, true, nil) }
@@ -136,7 +146,7 @@ func TestDecodeIsBounded(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := request(t, "{"+tt.options+"}")
+		_, err := Check([]byte(`{"Dockercmd":"run","Image":"a","Options":{`+tt.options+`}}`), 0, false, nil)
 		runtime.ReadMemStats(&after)
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%.60s: got %v, want %s", tt.options, err, tt.want)

@@ -405,20 +405,6 @@ func TestTimeoutIsTheOperators(t *testing.T) {
 	}
 }
 
-// TestFullName: short names of one image are one image.
-func TestFullName(t *testing.T) {
-	for _, name := range []string{"busybox", "busybox:latest", "docker.io/library/busybox", "library/busybox:latest"} {
-		if got := fullName(name); got != "busybox:latest" {
-			t.Errorf("%s: %s", name, got)
-		}
-	}
-	for name, want := range map[string]string{"host:5000/a/b": "host:5000/a/b:latest", "a/b@sha256:12": "a/b@sha256:12", "b:1": "b:1"} {
-		if got := fullName(name); got != want {
-			t.Errorf("%s: %s, want %s", name, got, want)
-		}
-	}
-}
-
 // TestSeveralNetworks: an engine that took one only is told of the others before the start.
 func TestSeveralNetworks(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
@@ -432,27 +418,4 @@ func TestSeveralNetworks(t *testing.T) {
 			t.Errorf("calls %s", calls)
 		}
 	})
-}
-
-func TestLogTime(t *testing.T) {
-	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	for text, want := range map[string]string{
-		"42m": "2026-03-04T04:24:07Z", "1h30m": "2026-03-04T03:36:07Z", "2026-01-02T15:04:05Z": "2026-01-02T15:04:05Z",
-		"2026-01-02T15:04:05.5Z": "2026-01-02T15:04:05.5Z", "2026-01-02T15:04:05+01:00": "2026-01-02T14:04:05Z",
-		"1767366245": "2026-01-02T15:04:05Z", "1767366245.25": "2026-01-02T15:04:05.25Z",
-	} {
-		if got := logTime(text, now).UTC().Format(time.RFC3339Nano); got != want {
-			t.Errorf("%s: %s, want %s", text, got, want)
-		}
-	}
-	for _, text := range []string{"2026-01-02T15:04:05", "2026-01-02T15:04", "2026-01-02"} {
-		if logTime(text, now).IsZero() {
-			t.Errorf("%s is taken for no time", text)
-		}
-	}
-	for _, text := range []string{"yesterday", "1.2.3", "-", "2026-13-01", "1.1234567890"} {
-		if err := checkLogTime(text); err == nil {
-			t.Errorf("%s is taken for a time", text)
-		}
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -22,8 +21,8 @@ const creating = 2 * time.Minute
 
 // create makes the run's container, or finds it where an earlier request made it. found is then
 // what it is like. unanswered: the engine may have carried out a create of this task without answering it.
-func (r *Run) create(t *task) (id string, found *dockerapi.Container, unanswered bool, err error) {
-	orphan, err := r.orphan(t)
+func (t *task) create(r *Run) (id string, found *dockerapi.Container, unanswered bool, err error) {
+	orphan, err := t.orphan(r)
 	if err != nil {
 		return "", nil, false, err
 	}
@@ -32,7 +31,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, unanswered
 	}
 	policy := cmp.Or(r.Pull, t.pool.Pull)
 	if policy == "always" {
-		if err := t.pull(r.Image, r.container.Platform); err != nil {
+		if err := t.pull(r.Image, r.spec.Platform); err != nil {
 			return "", nil, false, err
 		}
 	}
@@ -45,7 +44,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, unanswered
 				return errCancelled
 			}
 			t.asked = time.Now()
-			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, r.config(t))
+			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, t.config(r))
 			if errors.Is(err, dockerapi.ErrUnreachable) && !neverSent(err) {
 				unanswered = true
 			}
@@ -60,7 +59,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, unanswered
 			return created.ID, nil, unanswered, nil
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && !pulled:
 			pulled = true
-			if err := t.pull(r.Image, r.container.Platform); err != nil {
+			if err := t.pull(r.Image, r.spec.Platform); err != nil {
 				return "", nil, unanswered, err
 			}
 			continue
@@ -82,15 +81,15 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, unanswered
 			return "", nil, unanswered, inspectErr
 		case holder.State.Status == "removing" && !holder.State.Ended():
 			// Never started, and soon no more.
-		case r.owns(t, holder):
+		case t.owns(r, holder):
 			t.pool.jobs.adopt(t, holder)
 			return holder.ID, &holder, unanswered, nil
 		case t.pool.jobs.lingers(holder.ID):
-			if err := r.takeName(t, holder); err != nil {
+			if err := t.takeName(holder); err != nil {
 				return "", nil, unanswered, err
 			}
 			continue
-		case r.before(t, holder) && holder.State.Ended() && holder.State.Status != "removing":
+		case t.earlierAttempt(holder) && holder.State.Ended() && holder.State.Status != "removing":
 			if err := t.try(func() error { return t.discard(holder.ID, false) }); err != nil {
 				return "", nil, unanswered, err
 			}
@@ -110,7 +109,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, unanswered
 		switch {
 		case inspectErr != nil && (unanswered || t.again.Load()):
 			patience = creating
-		case inspectErr == nil && holder.State.Status == "removing" && r.before(t, holder):
+		case inspectErr == nil && holder.State.Status == "removing" && t.earlierAttempt(holder):
 			patience = removalTakes
 		}
 		if since.IsZero() {
@@ -127,7 +126,7 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, unanswered
 		if inspectErr != nil || !t.made(holder) {
 			return "", nil, unanswered, err
 		}
-		switch taken := r.takeName(t, holder); {
+		switch taken := t.takeName(holder); {
 		case errors.Is(taken, dockerapi.ErrConflict), errors.Is(taken, dockerapi.ErrRemovalInProgress):
 			return "", nil, unanswered, err // it is still being removed
 		case taken != nil:
@@ -138,21 +137,21 @@ func (r *Run) create(t *task) (id string, found *dockerapi.Container, unanswered
 }
 
 // discardUnanswered removes a container that the engine has made without ever saying so.
-func (r *Run) discardUnanswered(t *task) error {
+func (t *task) discardUnanswered(r *Run) error {
 	c, err := t.pool.Docker.InspectContainer(t.ctx, t.name)
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer):
 		return nil
 	case err != nil:
 		return err
-	case !r.owns(t, c):
+	case !t.owns(r, c):
 		return nil
 	}
-	return r.discardUnstarted(t, c.ID)
+	return t.discardUnstarted(c.ID)
 }
 
 // discardUnstarted removes a container of the job, but not if it has started after all.
-func (r *Run) discardUnstarted(t *task, id string) error {
+func (t *task) discardUnstarted(id string) error {
 	c, err := t.pool.Docker.InspectContainer(t.ctx, id)
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer):
@@ -167,7 +166,7 @@ func (r *Run) discardUnstarted(t *task, id string) error {
 
 // takeName frees the name from a container of a job that has ended and is not settled, or never will
 // be: its broker is away, or its process was killed. A message that asks for it finds it by its labels.
-func (r *Run) takeName(t *task, holder dockerapi.Container) error {
+func (t *task) takeName(holder dockerapi.Container) error {
 	name := derivedName + "ended-" + holder.ID[:min(12, len(holder.ID))]
 	err := t.try(func() error { return t.pool.Docker.RenameContainer(t.ctx, holder.ID, name) })
 	switch {
@@ -185,7 +184,7 @@ func (r *Run) takeName(t *task, holder dockerapi.Container) error {
 // belongs to an unsettled message like this; without a message_id, which of several equal ones does not
 // matter. With a message_id the name would do, but for a container that was renamed; and one with a name
 // of its own may have been, to make room.
-func (r *Run) orphan(t *task) (*dockerapi.Container, error) {
+func (t *task) orphan(r *Run) (*dockerapi.Container, error) {
 	labels := []string{LabelQueue + "=" + t.queue, LabelDigest + "=" + t.digest}
 	if r.Retry != nil {
 		labels = append(labels, LabelAttempt+"="+strconv.Itoa(t.attempt))
@@ -230,16 +229,16 @@ func (t *task) made(c dockerapi.Container) bool {
 	return c.Labels[LabelJob] != "" && t.ofQueue(c.Labels)
 }
 
-// before tells whether a container that has our name is that of another attempt of this job: it makes
+// earlierAttempt tells whether a container that has our name is that of another attempt of this job: it makes
 // room for this one.
-func (r *Run) before(t *task, c dockerapi.Container) bool {
+func (t *task) earlierAttempt(c dockerapi.Container) bool {
 	n, err := strconv.Atoi(c.Labels[LabelAttempt])
 	return err == nil && n != t.attempt && c.Labels[LabelDigest] == t.digest && t.ofQueue(c.Labels) && c.Labels[LabelJob] == t.id
 }
 
 // owns tells whether a container that has our name is this job's: one that a lost answer to our
 // create, or an earlier process with the same message, left behind.
-func (r *Run) owns(t *task, c dockerapi.Container) bool {
+func (t *task) owns(r *Run, c dockerapi.Container) bool {
 	if !t.like(c.Labels) || r.Retry != nil && c.Labels[LabelAttempt] != strconv.Itoa(t.attempt) {
 		return false
 	}
@@ -251,45 +250,29 @@ func (r *Run) owns(t *task, c dockerapi.Container) bool {
 	return !t.stable && t.again.Load() && r.Name != "" && t.pool.jobs.claim(c.ID, t)
 }
 
-// asDocker completes the host's part of a request as the docker CLI does, so that docker inspect shows the same.
-func asDocker(given *hostConfig) *hostConfig {
-	h := new(hostConfig)
-	if given != nil {
-		*h = *given
-	}
-	if h.RestartPolicy == nil {
-		h.RestartPolicy = &dockerapi.RestartPolicy{Name: "no"}
-	}
-	if h.PortBindings == nil {
-		h.PortBindings = map[string][]dockerapi.PortBinding{}
-	}
-	h.DNS, h.DNSOptions, h.DNSSearch = notNil(h.DNS), notNil(h.DNSOptions), notNil(h.DNSSearch)
-	h.Ulimits, h.Devices, h.BlkioWeightDevice = notNil(h.Ulimits), notNil(h.Devices), notNil(h.BlkioWeightDevice)
-	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = notNil(h.BlkioDeviceReadBps), notNil(h.BlkioDeviceWriteBps)
-	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = notNil(h.BlkioDeviceReadIOps), notNil(h.BlkioDeviceWriteIOps)
-	return h
-}
-
-func notNil[E any](s []E) []E {
-	if s == nil {
-		return []E{}
-	}
-	return s
-}
-
 // config is the request for the job's container.
-func (r *Run) config(t *task) dockerapi.ContainerConfig {
-	c := r.container
-	c.Image, c.Cmd, c.Entrypoint = r.Image, r.Cmd, r.Entrypoint
-	c.OpenStdin, c.StdinOnce = r.Stdin || r.Interactive, r.Stdin
-	c.AttachStdin, c.AttachStdout, c.AttachStderr = r.Stdin, r.Stdout, r.Stderr
-	c.HostConfig = asDocker(c.HostConfig)
-	c.Labels = t.labels(r.Remove)
-	maps.Copy(c.Labels, r.container.Labels)
+func (t *task) config(r *Run) dockerapi.ContainerConfig {
+	labels := t.labels(r.Remove)
 	if r.Retry != nil {
-		attempt := strconv.Itoa(t.attempt)
-		c.Labels[LabelAttempt] = attempt
-		c.Env = append(slices.Clip(c.Env), "DISPATCH_ATTEMPT="+attempt)
+		labels[LabelAttempt] = strconv.Itoa(t.attempt)
 	}
-	return c
+	return r.request(labels, t.attempt)
+}
+
+// connect connects a container that has not started to those of its networks that it is not in: engines
+// before API 1.44 take only one when it is created.
+func (t *task) connect(r *Run, c dockerapi.Container) error {
+	if len(r.networks) < 2 {
+		return nil
+	}
+	for _, n := range r.networks {
+		if slices.Contains(c.Networks, n.name) {
+			continue
+		}
+		err := t.retry(func() error { return t.pool.Docker.ConnectNetwork(t.ctx, n.name, c.ID, n.endpoint) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

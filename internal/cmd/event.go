@@ -133,7 +133,7 @@ func DecodeEvent(body []byte) (Event, error) {
 	case "":
 		err = errors.New(`key "Event" is missing`)
 	default:
-		err = fmt.Errorf("unknown event %s", quote(kind.Event))
+		err = fmt.Errorf("unknown event %.60q", kind.Event)
 	}
 	if err != nil {
 		return Event{}, fmt.Errorf("not an event: %w", err)

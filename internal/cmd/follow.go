@@ -11,83 +11,6 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// do implements Command: create, attach, register the wait, start, drain, read the exit. Whatever
-// breaks on the way, the container itself says how far it has come, so that every break is met by
-// looking at it and going on from there.
-func (r *Run) do(t *task) (Result, func() error, error) {
-	res := t.result()
-	res.Image = r.Image
-	id, found, unanswered, err := r.create(t)
-	if err != nil {
-		if final(err) {
-			return Result{}, nil, err
-		}
-		res.fail(err)
-		if unanswered {
-			return res, func() error { return r.discardUnanswered(t) }, nil
-		}
-		return res, nil, nil
-	}
-	t.container.Store(&id)
-	res.Job, res.ContainerID, res.ContainerName, res.Warnings = t.id, id, t.name, t.warnings
-
-	f := &following{task: t, run: r, id: id, startSent: found != nil && (!unanswered || !t.stable && t.again.Load())}
-	if r.foreground() && (r.Stdout || r.Stderr) {
-		f.out = t.output(t.name)
-	}
-	if found != nil && !found.State.StartedAt.IsZero() {
-		f.adopted, f.missed = true, true
-		res.Adopted = true
-	}
-	state, err := f.follow()
-	if err != nil && final(err) {
-		return Result{}, nil, err
-	}
-	f.captured(&res)
-	switch {
-	case err != nil:
-		res.fail(err)
-		res.Status = Errored // a container that is gone took its exit code with it
-		switch {
-		case errors.As(err, new(*brokenError)) && !f.startedAt.IsZero():
-			res.Error += "; the container may go on: look at it first"
-		case f.missed && !errors.Is(err, errMayHaveRun):
-			res.Error += "; the engine did not answer the start of the container, so that the job may have run"
-		}
-		if f.startedAt.IsZero() {
-			// It would be in the way of the same message sent again.
-			return res, func() error { return r.discardUnstarted(t, id) }, nil
-		}
-		return res, nil, nil
-	case !r.foreground():
-		res.Status, res.StartedAt = Succeeded, new(f.startedAt.UTC())
-		if r.Remove {
-			t.afterwards = f.removeAtEnd
-		}
-		return res, nil, nil
-	}
-	asked := t.endAsked.Load() > 0
-	killed, err := f.killed(state, asked)
-	if err != nil {
-		return Result{}, nil, err
-	}
-	res.exit(state, asked, killed, f.overdue)
-	unseen, err := f.unseen(state)
-	if err != nil {
-		return Result{}, nil, err
-	}
-	if unseen {
-		res.unknown(exitUnseen)
-	}
-	if r.Retry != nil {
-		r.Retry.attempts(&res, t.attempt, asked)
-	}
-	if r.Remove {
-		return res, func() error { return t.discard(id, false) }, nil
-	}
-	return res, nil, nil
-}
-
 // final tells whether err ends a command without a result.
 func final(err error) bool {
 	return errors.Is(err, errNotBegun) || errors.Is(err, errCancelled) || errors.Is(err, context.Canceled)
@@ -142,7 +65,7 @@ func (f *following) follow() (dockerapi.State, error) {
 		case err != nil:
 		case c.State.StartedAt.IsZero():
 			if err = f.mayStart(c); err == nil {
-				err = f.run.connect(f.task, c)
+				err = f.connect(f.run, c)
 			}
 			if err == nil {
 				err = f.listen(true)
@@ -169,7 +92,7 @@ func (f *following) follow() (dockerapi.State, error) {
 				// engine finds it running again.
 				f.lost = f.lost || f.gap && f.out != nil
 				if f.adopted && f.overdue == 0 {
-					f.overdue = f.run.overran(c.State, f.pool.Timeout)
+					f.overdue = overran(f.run, c.State, f.pool.Timeout)
 				}
 				return c.State, nil
 			}

@@ -112,14 +112,14 @@ func (t *task) carryOut() (Result, func() error, error) {
 		limit = 0
 	}
 	if lasts(t.cmd) || t.held == nil || limit == 0 {
-		return t.cmd.do(t)
+		return t.do()
 	}
 	outer := t.ctx
 	ctx, cancel := context.WithTimeout(outer, limit)
 	defer cancel()
 	t.ctx = ctx
 	defer func() { t.ctx = outer }()
-	r, cleanup, err := t.cmd.do(t)
+	r, cleanup, err := t.do()
 	if err == nil && r.Status == Errored && ctx.Err() != nil && outer.Err() == nil {
 		r.Status, r.Reason, r.EngineError = Failed, ReasonTimeout, ""
 		r.Error = fmt.Sprintf("ended after %v, the longest that it may last", limit)

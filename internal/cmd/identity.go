@@ -83,9 +83,6 @@ func (i identity) key() string {
 // copyKey tells copies of a job apart too.
 func (i identity) copyKey() memoryKey { return keyOf(i.key() + "\x00" + i.copy) }
 
-// derivedName begins the names that containers get from us. A message may not choose such a one.
-const derivedName = "dispatch-"
-
 // containerName is the name of the job's container: the one asked for, else one derived from the
 // identity, so that a create whose answer was lost is found again by its name.
 func (i identity) containerName(asked string) string {

@@ -84,20 +84,6 @@ type Job struct {
 // lost is Lost where that can happen.
 func (j Job) lost() bool { return j.Lost != nil && j.Lost() }
 
-// A Stream sends events to one place, in order.
-type Stream interface {
-	// Send hands an event over. It waits while too much is on its way. what tells the events of a job
-	// apart, and begins with the kind: "output/stdout/0". An error is the context's, or says that the stream
-	// was ended.
-	Send(ctx context.Context, job, what string, event []byte) error
-
-	// Flush returns nil when all that was sent has arrived, or nobody takes it. Its errors are those of Send.
-	Flush(ctx context.Context) error
-
-	// Close ends the stream. What has not arrived by then may not.
-	Close()
-}
-
 // A Place is where a queue is: the same name can stand for several.
 type Place struct {
 	VHost  string // the virtual host

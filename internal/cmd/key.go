@@ -196,19 +196,6 @@ func pairsKey[T any](name, help string, field func(*T) *map[string]string, parse
 	}}
 }
 
-// each calls f with all texts; the error of one of several says which.
-func each(texts []string, f func(string) error) error {
-	for i, s := range texts {
-		if err := f(s); err != nil {
-			if len(texts) > 1 {
-				err = fmt.Errorf("item %d: %w", i+1, err)
-			}
-			return err
-		}
-	}
-	return nil
-}
-
 // to makes a parser of pointers, for numbers of which 0 is one.
 func to[N any](parse func(string) (N, error)) func(string) (*N, error) {
 	return func(s string) (*N, error) {

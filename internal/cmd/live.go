@@ -118,3 +118,17 @@ func what(kind string, attempt int) string {
 	}
 	return fmt.Sprintf("%s/%d", kind, attempt)
 }
+
+// A Stream sends events to one place, in order.
+type Stream interface {
+	// Send hands an event over. It waits while too much is on its way. what tells the events of a job
+	// apart, and begins with the kind: "output/stdout/0". An error is the context's, or says that the stream
+	// was ended.
+	Send(ctx context.Context, job, what string, event []byte) error
+
+	// Flush returns nil when all that was sent has arrived, or nobody takes it. Its errors are those of Send.
+	Flush(ctx context.Context) error
+
+	// Close ends the stream. What has not arrived by then may not.
+	Close()
+}

@@ -21,7 +21,7 @@ type fakeStream struct {
 	broken error
 }
 
-func (f *fakeStream) Send(ctx context.Context, job, what string, event []byte) error {
+func (f *fakeStream) Send(ctx context.Context, job, what string, body []byte) error {
 	if f.hold != nil {
 		select {
 		case <-f.hold:
@@ -29,7 +29,7 @@ func (f *fakeStream) Send(ctx context.Context, job, what string, event []byte) e
 			return ctx.Err()
 		}
 	}
-	e, err := DecodeEvent(event)
+	e, err := DecodeEvent(body)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func TestLive(t *testing.T) {
 		write("stdout", 0, "a")
 		write("stdout", 1, "b")
 		want()
-		time.Sleep(liveDelay)
+		time.Sleep(time.Second)
 		synctest.Wait()
 		want("j output/stdout/0 ab")
 		write("stdout", 2, "c")

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // Logs shows what a container has written, as `docker logs` does.
@@ -41,48 +39,6 @@ var (
 
 // Verb implements Command.
 func (l *Logs) Verb() string { return "logs" }
-
-func (l *Logs) do(t *task) (Result, func() error, error) {
-	c, err := t.lookInto()
-	if err != nil {
-		return t.containerResult(l.Container, err)
-	}
-	t.tookEffect()
-	out := t.output(l.Container)
-	now := time.Now()
-	o := dockerapi.LogsOptions{
-		Follow: l.Follow, Since: logTime(l.Since, now), Until: logTime(l.Until, now), Tail: l.Tail,
-		Timestamps: l.Timestamps, Details: l.Details,
-		Stdout: &out.stdout, Stderr: &out.stderr, Tty: c.Tty,
-	}
-	cut := false
-	err = t.tryLong(func() error {
-		out.replay(false)
-		join, err := t.pool.Docker.ContainerLogs(t.ctx, c.ID, o)
-		if err == nil {
-			err = join()
-		}
-		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && logKeeps(c.LogDriver, c.LogOpts) == keepsAll {
-			// To a slow reader some engines end a log that is followed, as if it were whole, with the container.
-			whole := o
-			whole.Follow = false
-			out.replay(false)
-			if join, err = t.pool.Docker.ContainerLogs(t.ctx, c.ID, whole); err == nil {
-				err = join()
-			}
-		}
-		// The last lines are others when asked for again.
-		if cut = cut || err != nil && o.Tail != "" && o.Tail != "all"; cut {
-			out.noReplay()
-		}
-		return err
-	})
-	r, cleanup, err := t.containerResult(l.Container, err)
-	if err == nil {
-		r.output(out, cut)
-	}
-	return r, cleanup, err
-}
 
 // checkLogTime refuses what is no time.
 func checkLogTime(s string) error {

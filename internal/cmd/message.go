@@ -14,47 +14,11 @@ type Command interface {
 	Verb() string
 	// Target is the container that the command names; empty for a run without a Name.
 	Target() string
-
-	// do carries the command out. cleanup, where it is not nil, is to be called when the result
-	// is settled. An error means that there is no result: errNotBegun, or the context's.
-	do(t *task) (r Result, cleanup func() error, err error)
-}
-
-// lasts tells whether a command is work on the host that goes on for a while: it needs a slot, and what
-// comes next on its container need not wait for its end.
-func lasts(c Command) bool {
-	switch c.(type) {
-	case *Run, *Exec:
-		return true
-	}
-	return false
 }
 
 // streamKey is the key that asks for the output as it comes.
 func streamKey[T any](field func(*T) *bool) key[T] {
 	return boolKey("Stream", "send the output to the message's reply_to as it comes, see [Answers](#answers)", field)
-}
-
-// streams tells whether a command is asked for its output as it comes.
-func streams(c Command) bool {
-	switch c := c.(type) {
-	case *Run:
-		return c.Stream
-	case *Exec:
-		return c.Stream
-	case *Logs:
-		return c.Stream
-	}
-	return false
-}
-
-// shortly tells whether a command is one for the control queue, which nothing is to hold up.
-func shortly(c Command) bool {
-	switch c.(type) {
-	case *Run, *Pull:
-		return false
-	}
-	return true
 }
 
 // commandKey is the key that says what to do.
@@ -193,40 +157,6 @@ func Decode(body []byte, limit int, replies bool) (Command, error) {
 	return nil, at(commandKey, fmt.Errorf("unknown command %s; expected %s", quote(name), list(names, "or")))
 }
 
-// A member is one key of a JSON object with its value, undecoded.
-type member struct {
-	key   string
-	value json.RawMessage
-}
-
-// object splits a valid JSON object into its members, in order. encoding/json alone would match
-// keys without regard to case and let the last of two equal keys win.
-func object(raw json.RawMessage) ([]member, error) {
-	if k := kind(raw); k != "an object" {
-		return nil, fmt.Errorf("expected an object, got %s", k)
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.Token() // the brace; raw is valid JSON, so that no call below can fail
-	var members []member
-	seen := make(map[string]struct{})
-	for dec.More() {
-		tok, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		m := member{key: tok.(string)}
-		if err := dec.Decode(&m.value); err != nil {
-			return nil, err
-		}
-		if _, ok := seen[m.key]; ok {
-			return nil, fmt.Errorf("duplicate key %s", quote(m.key))
-		}
-		seen[m.key] = struct{}{}
-		members = append(members, m)
-	}
-	return members, nil
-}
-
 // decodeKeys sets the members on c. top and options are the keys that the command takes.
 func decodeKeys[T any](c *T, verb string, members []member, top, options []key[T]) error {
 	for _, m := range members {
@@ -252,6 +182,24 @@ func decodeKeys[T any](c *T, verb string, members []member, top, options []key[T
 			if err != nil {
 				return at("Options."+o.key, err)
 			}
+		}
+	}
+	return nil
+}
+
+// decodeObject sets the keys of a valid JSON value on c. what takes them, for an error.
+func decodeObject[T any](c *T, what string, v json.RawMessage, keys []key[T]) error {
+	members, err := object(v)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		known, err := setKey(c, m, keys)
+		if !known {
+			return unknownOption(m.key, what, nil, keys)
+		}
+		if err != nil {
+			return at(m.key, err)
 		}
 	}
 	return nil

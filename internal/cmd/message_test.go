@@ -39,7 +39,7 @@ func TestDecode(t *testing.T) {
 }
 
 func TestDecodeErrors(t *testing.T) {
-	long := strings.Repeat("x", maxArg+1)
+	long := strings.Repeat("x", 131072)
 	for _, tt := range []struct{ body, want string }{
 		{``, `the message is empty; expected a JSON object such as {"Dockercmd": "run", "Image": "busybox"}`},
 		{" \n", `the message is empty; expected a JSON object such as {"Dockercmd": "run", "Image": "busybox"}`},

@@ -2,11 +2,10 @@ package cmd
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-
-	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	"strings"
 )
 
 // A Ref is the container that a command is for.
@@ -19,6 +18,14 @@ type Ref struct {
 func (r *Ref) Target() string { return r.Container }
 
 func (r *Ref) of() *Ref { return r }
+
+// refOf is the container that a command is for; nil where it is for none.
+func refOf(c Command) *Ref {
+	if on, ok := c.(commandOn); ok {
+		return on.of()
+	}
+	return nil
+}
 
 // A commandOn is a command for a container.
 type commandOn interface {
@@ -61,103 +68,154 @@ func decodeOn[T any, C interface {
 	}
 }
 
-// change carries out a change of the container id that is one call. There are two calls where the
-// first answer was lost, or the message was delivered before: done tells whether the refusal of the
-// second shows that the first was carried out. It is nil for a call that starts the container: see onceMore.
-func (t *task) change(id string, call func() error, done func(err error) bool) (Result, func() error, error) {
-	err := t.try(t.onceMore(call, done))
-	return t.containerResult(id, err)
+// Stop stops a container, as `docker stop` does.
+type Stop struct {
+	Ref
+	Time   *int   // seconds before the kill; nil: the container's own stop timeout, 10 unless set
+	Signal string // instead of the container's own; API 1.42
 }
 
-// onceMore makes a call of call that knows by done whether it was made before. Without done it knows by the container's
-// start, before it calls again: otherwise the program would run twice.
-func (t *task) onceMore(call func() error, done func(err error) bool) func() error {
-	again, lost := t.again.Load(), false
-	return func() error {
-		if lost && done == nil {
-			if c, err := t.pool.Docker.InspectContainer(t.ctx, t.on.ID); err != nil || !c.State.StartedAt.Equal(t.on.State.StartedAt) {
-				return err
-			}
-		}
-		err := call()
-		if (again || lost) && err != nil && done != nil && done(err) {
-			return nil
-		}
-		lost = lost || errors.Is(err, dockerapi.ErrUnreachable)
-		return err
+// Restart stops a container, where it runs, and starts it, as `docker restart` does.
+type Restart Stop
+
+var (
+	stopKeys    = refKeys(func(s *Stop) *Ref { return &s.Ref })
+	stopOptions = []key[Stop]{
+		{name: "Time", form: formWhole, help: "seconds before the kill; 0 kills at once; left out: the container's own setting, else 10",
+			decode: func(s *Stop, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
+		textKey("Signal", "the signal to send first; left out: the container's own, else TERM", func(s *Stop) *string { return &s.Signal }),
 	}
+	restartKeys    = refKeys(func(s *Restart) *Ref { return &s.Ref })
+	restartOptions = []key[Restart]{
+		{name: "Time", form: formWhole, help: stopOptions[0].help,
+			decode: func(s *Restart, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
+		textKey("Signal", stopOptions[1].help, func(s *Restart) *string { return &s.Signal }),
+	}
+)
+
+// patient tells whether the stop of a container with that stop timeout of its own may take longer than most.
+func (s *Stop) patient(own *int) bool {
+	seconds := cmp.Or(s.Time, own)
+	return seconds != nil && (*seconds > 60 || *seconds < 0)
 }
 
-// askEnd asks for the end of a container by call, which is then no surprise to the run that has it, nor to the execs in
-// it. A restart ends only those.
-func (t *task) askEnd(id string, call func() error) error {
-	_, restart := t.cmd.(*Restart)
-	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool {
-		_, run := r.cmd.(*Run)
-		return r.hasEnded.Load() || restart && run
-	})
-	for _, r := range runs {
-		r.endAsked.Add(1)
-	}
-	_, stop := t.cmd.(*Stop)
-	lost := false
-	err := t.try(func() error {
-		if stop && lost && t.is(id, dockerapi.State.Ended) { // by the stop whose answer was lost
-			return nil
-		}
-		err := call()
-		lost = errors.Is(err, dockerapi.ErrUnreachable)
-		return err
-	})
-	if err != nil && !final(err) { // the engine has refused it
-		for _, r := range runs {
-			r.endAsked.Add(-1)
-		}
-	}
-	return err
+// Verb implements Command.
+func (s *Stop) Verb() string { return "stop" }
+
+// Verb implements Command.
+func (s *Restart) Verb() string { return "restart" }
+
+// Kill sends a signal to a container, as `docker kill` does.
+type Kill struct {
+	Ref
+	Signal string // empty: KILL
 }
 
-// A repeatable is a command that may find nothing of its container's old name because it was carried out before.
-type repeatable interface {
-	wasDone(t *task) bool
+var (
+	killKeys    = refKeys(func(k *Kill) *Ref { return &k.Ref })
+	killOptions = []key[Kill]{
+		textKey("Signal", "the signal, such as `HUP`; left out: `KILL`", func(k *Kill) *string { return &k.Signal }),
+	}
+)
+
+// Verb implements Command.
+func (k *Kill) Verb() string { return "kill" }
+
+// ends tells whether the signal is meant to end the container.
+func (k *Kill) ends() bool {
+	switch strings.TrimPrefix(strings.ToUpper(k.Signal), "SIG") {
+	case "", "KILL", "TERM", "INT", "QUIT", "9", "15", "2", "3":
+		return true
+	}
+	return false
 }
 
-// resolve asks the engine which container a command is for: a name, an id or the beginning of one says that only
-// to the engine, and not for long. From then on the command goes by the full id. over: there is nothing more to do.
-func (t *task) resolve(r *Ref) (over bool, err error) {
-	if r.Job != "" {
-		if over, err = t.ofJob(r); over {
-			return true, err
-		}
-	}
-	if err == nil {
-		t.on, err = t.inspect(r.Container)
-	}
-	switch c, ok := t.cmd.(repeatable); {
-	case err == nil:
-		r.Container = t.on.ID
-	case ok && errors.Is(err, dockerapi.ErrNoSuchContainer) && t.again.Load() && c.wasDone(t):
-		return true, nil
-	}
-	return false, err
+// Remove removes a container, as `docker rm` does.
+type Remove struct {
+	Ref
+	Volumes bool // its anonymous volumes too
+	Force   bool // killed first if it runs
 }
 
-// lookInto is the container of a command that gets into it, where the policy allows that.
-func (t *task) lookInto() (dockerapi.Container, error) {
-	return t.on, t.pool.Policy.mayLookInto(t, t.on)
-}
-
-// stays is an error where the container id is that of a run which has ended and removes it: to whoever sent
-// the run it is no more, and a start would do again what the run did.
-func (t *task) stays(id string) error {
-	if !t.pool.jobs.leaves(id) {
-		return nil
+var (
+	removeKeys    = refKeys(func(r *Remove) *Ref { return &r.Ref })
+	removeOptions = []key[Remove]{
+		boolKey("Volumes", "remove its anonymous volumes too", func(r *Remove) *bool { return &r.Volumes }),
+		boolKey("Force", "kill it first if it runs", func(r *Remove) *bool { return &r.Force }),
 	}
-	return fmt.Errorf("%w: %s ran with Remove and has ended, and is about to be removed", dockerapi.ErrNoSuchContainer, cmp.Or(t.name, id))
+)
+
+// Verb implements Command.
+func (r *Remove) Verb() string { return "remove" }
+
+// Pause stops a container's processes where they are, as `docker pause` does.
+type Pause struct {
+	Ref
 }
 
-// is tells whether the state of the container id has what the caller looks for.
-func (t *task) is(id string, state func(dockerapi.State) bool) bool {
-	c, err := t.pool.Docker.InspectContainer(t.ctx, id)
-	return err == nil && state(c.State)
+// Unpause lets them go on, as `docker unpause` does.
+type Unpause struct {
+	Ref
 }
+
+var (
+	pauseKeys   = refKeys(func(p *Pause) *Ref { return &p.Ref })
+	unpauseKeys = refKeys(func(u *Unpause) *Ref { return &u.Ref })
+)
+
+// Verb implements Command.
+func (p *Pause) Verb() string { return "pause" }
+
+// Verb implements Command.
+func (u *Unpause) Verb() string { return "unpause" }
+
+// Rename gives a container another name, as `docker rename` does.
+type Rename struct {
+	Ref
+	NewName string
+}
+
+var renameKeys = append(refKeys(func(r *Rename) *Ref { return &r.Ref }),
+	textKey("NewName", "the name it is to have, none that begins with `dispatch-`", func(r *Rename) *string { return &r.NewName }, checkOwnName),
+)
+
+func decodeRename(members []member) (Command, error) {
+	c, err := decodeOn[Rename, *Rename]("rename", renameKeys, nil)(members)
+	if err == nil && c.(*Rename).NewName == "" {
+		return nil, errors.New(`key "NewName" is missing; rename needs the name that the container is to have`)
+	}
+	return c, err
+}
+
+// Verb implements Command.
+func (r *Rename) Verb() string { return "rename" }
+
+// Start starts a container that was created or has ended, as `docker start` does.
+type Start struct {
+	Ref
+}
+
+var startKeys = refKeys(func(s *Start) *Ref { return &s.Ref })
+
+// Verb implements Command.
+func (s *Start) Verb() string { return "start" }
+
+// Wait is done when a container has ended, and tells its exit code, as `docker wait` does.
+type Wait struct {
+	Ref
+}
+
+var waitKeys = refKeys(func(w *Wait) *Ref { return &w.Ref })
+
+// Verb implements Command.
+func (w *Wait) Verb() string { return "wait" }
+
+// Inspect tells what the engine knows of a container, as `docker inspect` does: as output.
+type Inspect struct {
+	Ref
+}
+
+var inspectKeys = refKeys(func(i *Inspect) *Ref { return &i.Ref })
+
+// Verb implements Command.
+func (i *Inspect) Verb() string { return "inspect" }

@@ -250,3 +250,21 @@ func (t *tail) write(p []byte) {
 }
 
 func (t *tail) bytes() []byte { return t.buf[max(0, len(t.buf)-t.limit):] }
+
+// end ends the output, and fills in what a result holds of it. cut: some is known to be missing.
+func (o *output) end(r *Result, cut bool) {
+	short := o.finish()
+	r.Stdout, r.StdoutBytes = text(o.stdout.tail.bytes()), o.stdout.seen
+	r.Stderr, r.StderrBytes = text(o.stderr.tail.bytes()), o.stderr.seen
+	r.Incomplete = cut || short || o.unshown() || o.altered()
+}
+
+// text returns the end of a stream as a string that does not begin inside a character.
+func text(b []byte) string {
+	for i := 0; i < len(b) && i < utf8.UTFMax; i++ {
+		if utf8.RuneStart(b[i]) {
+			return string(b[i:])
+		}
+	}
+	return string(b)
+}

@@ -37,21 +37,9 @@ func (p *Policy) decode(text []byte) error {
 	if err := checkJSON(text); err != nil {
 		return err
 	}
-	members, err := object(text)
-	if err != nil {
-		return err
-	}
-	keys := []key[Policy]{boolKey("Trust", "everything is allowed", func(p *Policy) *bool { return &p.Trust })}
-	for _, m := range members {
-		known, err := setKey(p, m, keys)
-		if !known {
-			return unknownOption(m.key, "a policy", nil, keys)
-		}
-		if err != nil {
-			return at(m.key, err)
-		}
-	}
-	return nil
+	return decodeObject(p, "a policy", text, []key[Policy]{
+		boolKey("Trust", "everything is allowed", func(p *Policy) *bool { return &p.Trust }),
+	})
 }
 
 // A deniedError is why the policy forbids a message.
@@ -60,18 +48,22 @@ type deniedError struct{ err error }
 func (e *deniedError) Error() string {
 	return e.err.Error() + ": denied, because it can hand over the host, or use up its memory or disk; the daemon's operator allows it with --policy"
 }
+
 func (e *deniedError) Unwrap() error { return e.err }
+
+// trusts tells whether everything is allowed.
+func (p *Policy) trusts() bool { return p != nil && p.Trust }
 
 // check returns the key of a command that the policy denies, or nil.
 func (p *Policy) check(c Command) error {
-	if p != nil && p.Trust {
+	if p.trusts() {
 		return nil
 	}
 	switch c := c.(type) {
 	case *Run:
-		return c.handsOver()
+		return handsOver(c)
 	case *Create:
-		return c.handsOver()
+		return handsOver(&c.Run)
 	case *Exec:
 		if c.Privileged {
 			return errors.New("Options.Privileged")
@@ -80,24 +72,14 @@ func (p *Policy) check(c Command) error {
 	return nil
 }
 
-// mayLookInto tells whether a command that gets into a container, or shows what is in it, may have this
-// one. One that was not made for the same queue may have been given the host, and holds what is not for
-// this queue's publishers.
-func (p *Policy) mayLookInto(t *task, c dockerapi.Container) error {
-	if p != nil && p.Trust || t.made(c) {
-		return nil
-	}
-	return &deniedError{fmt.Errorf("%s of the container %s, which no message of this queue has made", t.cmd.Verb(), quote(c.Name))}
-}
-
 // handsOver returns an option that gives a container rights on the host.
-func (r *Run) handsOver() error {
-	for _, e := range r.container.Env {
+func handsOver(r *Run) error {
+	for _, e := range r.spec.Env {
 		if !strings.Contains(e, "=") { // with Podman the value of its service's own environment
 			return fmt.Errorf("Options.Env: %s without a value", quote(e))
 		}
 	}
-	h := r.container.HostConfig
+	h := r.spec.HostConfig
 	if h == nil {
 		return nil
 	}

@@ -107,48 +107,7 @@ func TestPolicyDenies(t *testing.T) {
 	}
 }
 
-// TestPolicyRefuses: a denied message does nothing, and is kept.
-func TestPolicyRefuses(t *testing.T) {
-	const body = `{"Dockercmd":"run","Image":"busybox","Options":{"Name":"web","Privileged":true,"Remove":true}}`
-	onBench(t, nil, func(b *bench) {
-		b.send("m", "id", false, body).want(DeadLetter, ReasonPolicy)
-		if r := b.result(); r.Status != Refused || r.Command != "run" {
-			t.Errorf("result %+v", r)
-		}
-		if len(b.docker.did()) != 0 {
-			t.Errorf("the engine was asked: %q", b.docker.did())
-		}
-	})
-	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
-		b.send("m", "id", false, body).unsettled()
-		b.docker.named(t, "web").exit(0)
-	})
-}
-
-// TestPolicyForeignContainers: messages do not get into containers that no message has made.
-func TestPolicyForeignContainers(t *testing.T) {
-	for _, body := range []string{
-		`{"Dockercmd":"exec","Container":"web","Cmd":["true"]}`, `{"Dockercmd":"logs","Container":"web"}`, `{"Dockercmd":"inspect","Container":"web"}`,
-	} {
-		for _, ours := range []bool{false, true} {
-			for _, trust := range []bool{false, true} {
-				onBench(t, func(c *Config) { c.Policy = &Policy{Trust: trust} }, func(b *bench) {
-					labels := map[string]string{LabelJob: "a job", LabelQueue: "another"}
-					if ours {
-						labels[LabelQueue] = "q"
-					}
-					c := b.leave("web", "running", labels)
-					d := b.post("m", "id", false, body)
-					b.endExecs(c)
-					if ours || trust {
-						d.want(Ack, "")
-					} else {
-						d.want(DeadLetter, ReasonPolicy)
-					}
-				})
-			}
-		}
-	}
+func TestPolicyDeniesExec(t *testing.T) {
 	if err := (*Policy)(nil).check(&Exec{Privileged: true}); err == nil {
 		t.Error("a privileged exec is allowed")
 	}
@@ -185,4 +144,14 @@ func TestLoadPolicy(t *testing.T) {
 	if _, err := LoadPolicy(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("a policy that is not there is taken")
 	}
+}
+
+// FuzzPolicy: no message makes the policy panic, whatever it asks for.
+func FuzzPolicy(f *testing.F) {
+	for _, s := range []string{`{"Mount":"type=bind,src=/,dst=/x"}`, `{"Volume":["/:/x","x:/y:ro"]}`, `{"Publish":"80-90:80-90","LogOpt":"tag={{.Name}}"}`, `{"SecurityOpt":["seccomp={}"],"Network":"container:x"}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, options string) {
+		Check([]byte(`{"Dockercmd":"run","Image":"a","Options":`+options+`}`), 0, false, nil)
+	})
 }

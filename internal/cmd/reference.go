@@ -42,3 +42,12 @@ func checkImage(s string) error {
 	}
 	return nil
 }
+
+// fullName is what an image's short names stand for.
+func fullName(image string) string {
+	name := strings.TrimPrefix(strings.TrimPrefix(image, "docker.io/"), "library/")
+	if last := name[strings.LastIndexByte(name, '/')+1:]; !strings.ContainsAny(last, ":@") {
+		name += ":latest"
+	}
+	return name
+}

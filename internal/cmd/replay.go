@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"unicode/utf8"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -23,7 +22,7 @@ func (f *following) open(ctx context.Context, begin bool) (join func() error, er
 		}
 		f.unreadable()
 	}
-	o := dockerapi.AttachOptions{Stdout: f.stdout(), Stderr: f.stderr(), Tty: f.run.container.Tty}
+	o := dockerapi.AttachOptions{Stdout: f.stdout(), Stderr: f.stderr(), Tty: f.run.spec.Tty}
 	input := f.run.Stdin && begin
 	if o.Stdout == nil && o.Stderr == nil && !input {
 		return func() error { return nil }, nil
@@ -74,7 +73,7 @@ func (f *following) replay(ctx context.Context, follow bool) (join func() error,
 		return logWeight{w, &f.logRead}
 	}
 	read, err := f.pool.Docker.ContainerLogs(ctx, f.id, dockerapi.LogsOptions{
-		Follow: follow, Stdout: weighed(f.stdout()), Stderr: weighed(f.stderr()), Tty: f.run.container.Tty,
+		Follow: follow, Stdout: weighed(f.stdout()), Stderr: weighed(f.stderr()), Tty: f.run.spec.Tty,
 	})
 	if err != nil {
 		return nil, err
@@ -100,14 +99,14 @@ func (f *following) unreadable() {
 }
 
 func (f *following) stdout() io.Writer {
-	if f.out == nil || !f.run.Stdout && !f.run.container.Tty {
+	if f.out == nil || !f.run.Stdout && !f.run.spec.Tty {
 		return nil
 	}
 	return &f.out.stdout
 }
 
 func (f *following) stderr() io.Writer {
-	if f.out == nil || !f.run.Stderr || f.run.container.Tty {
+	if f.out == nil || !f.run.Stderr || f.run.spec.Tty {
 		return nil
 	}
 	return &f.out.stderr
@@ -122,15 +121,5 @@ func (f *following) captured(r *Result) {
 		f.lost = true
 		f.log.Warn("output that is not UTF-8 was read from a log that cannot hold it; the log driver local can", "container", f.name)
 	}
-	r.output(f.out, f.lost)
-}
-
-// text returns the end of a stream as a string that does not begin inside a character.
-func text(b []byte) string {
-	for i := 0; i < len(b) && i < utf8.UTFMax; i++ {
-		if utf8.RuneStart(b[i]) {
-			return string(b[i:])
-		}
-	}
-	return string(b)
+	f.out.end(r, f.lost)
 }

@@ -1,12 +1,6 @@
 package cmd
 
-import (
-	"errors"
-	"fmt"
-	"time"
-
-	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
-)
+import "time"
 
 // Status is how a job ended, in one word.
 type Status string
@@ -47,7 +41,7 @@ type Result struct {
 	StderrBytes   int64      `json:",omitempty"`
 	Incomplete    bool       `json:",omitempty"` // output is missing, or may be
 
-	spent bool // it failed, and was the last attempt
+	Spent bool `json:"-"` // it failed, and was the last attempt
 }
 
 // Reasons: why a job did not succeed, in one word for programs.
@@ -69,135 +63,3 @@ const (
 	ReasonCancelled       = "cancelled"              // a message asked for its end before it had started
 	ReasonInternal        = "internal"               // a fault of this program
 )
-
-// verdict decides what becomes of the message. It is the only place that does.
-func verdict(r Result) Verdict {
-	switch {
-	case r.Retrying:
-		return TryAgain
-	case r.Status == Succeeded, r.Status == Stopped, r.Status == Failed && !r.spent, r.Reason == ReasonCancelled:
-		return Ack
-	}
-	return DeadLetter
-}
-
-// refuse fills in why a message is not carried out.
-func (r *Result) refuse(err error) {
-	r.Status, r.Reason, r.Error = Refused, ReasonInvalid, err.Error()
-	if _, ok := errors.AsType[*deniedError](err); ok {
-		r.Reason = ReasonPolicy
-	}
-	if errors.Is(err, errCancelled) {
-		r.Reason = ReasonCancelled
-	}
-}
-
-// done fills in how a call of the engine ended.
-func (r *Result) done(err error) {
-	if _, ok := errors.AsType[*deniedError](err); ok {
-		r.refuse(err)
-		return
-	}
-	if err != nil {
-		r.fail(err)
-		return
-	}
-	r.Status = Succeeded
-}
-
-// output ends the output, and fills in what a result holds of it. cut: some is known to be missing.
-func (r *Result) output(o *output, cut bool) {
-	short := o.finish()
-	r.Stdout, r.StdoutBytes = text(o.stdout.tail.bytes()), o.stdout.seen
-	r.Stderr, r.StderrBytes = text(o.stderr.tail.bytes()), o.stderr.seen
-	r.Incomplete = cut || short || o.unshown() || o.altered()
-}
-
-// fail fills in an error of the engine.
-func (r *Result) fail(err error) {
-	r.Status, r.Error = Errored, err.Error()
-	if e, ok := errors.AsType[*dockerapi.Error](err); ok && e.Status != 0 {
-		r.EngineError = e.Message
-		if e.Status >= 400 { // else it came in the course of the answer
-			r.EngineError = "Error response from daemon: " + e.Message
-		}
-	}
-	switch {
-	case errors.Is(err, dockerapi.ErrCommandNotFound):
-		r.Reason, r.ExitCode = ReasonCommandNotFound, new(127)
-	case errors.Is(err, dockerapi.ErrNotExecutable):
-		r.Reason, r.ExitCode = ReasonNotExecutable, new(126)
-	case errors.Is(err, dockerapi.ErrNoSuchContainer):
-		r.Status, r.Reason = Failed, ReasonNoSuchContainer
-	case errors.Is(err, dockerapi.ErrNoSuchImage):
-		r.Reason = ReasonNoSuchImage
-	case errors.Is(err, dockerapi.ErrNameInUse):
-		r.Reason = ReasonNameConflict
-	case errors.Is(err, dockerapi.ErrConflict), errors.Is(err, dockerapi.ErrRemovalInProgress):
-		r.Reason = ReasonConflict
-	case errors.Is(err, dockerapi.ErrInvalid):
-		r.Reason = ReasonBadRequest
-	default:
-		r.Reason = ReasonEngine
-	}
-	if errors.As(err, new(*brokenError)) {
-		r.Error += "; look for the cause in the engine's log, then send the message again"
-	}
-}
-
-// exit fills in how a program ended. asked: a message asked for its end; killed: the engine was asked, by no message
-// here, to send the signal that its exit code names; late: its time was up. A code above 128 by itself is only a code.
-func (r *Result) exit(s dockerapi.State, asked, killed bool, late time.Duration) {
-	r.ExitCode, r.OOMKilled = s.ExitCode, s.OOMKilled
-	if !s.StartedAt.IsZero() {
-		r.StartedAt = new(s.StartedAt.UTC())
-	}
-	if !s.FinishedAt.IsZero() {
-		r.FinishedAt = new(s.FinishedAt.UTC())
-	}
-	if s.ExitCode == nil {
-		r.unknown("the engine does not know the exit code")
-		return
-	}
-	code := *s.ExitCode
-	switch {
-	case late > 0:
-		r.Status, r.Reason = Failed, ReasonTimeout
-		r.Error = fmt.Sprintf("stopped after %v, the longest it may run (exit code %d)", late, code)
-	case asked:
-		r.Status, r.Error = Stopped, fmt.Sprintf("stopped as a message asked (exit code %d)", code)
-	case code == 0:
-		r.Status = Succeeded
-	case s.OOMKilled:
-		r.Status, r.Reason = Failed, ReasonOOM
-		r.Error = fmt.Sprintf("killed for want of memory (exit code %d)", code)
-	case killed:
-		r.Status, r.Reason = Failed, ReasonKilled
-		r.Error = fmt.Sprintf("ended by signal %d, which no message here asked for (exit code %d)", code-128, code)
-	default:
-		r.Status, r.Reason = Failed, ReasonExit
-		r.Error = fmt.Sprintf("exited with code %d", code)
-	}
-}
-
-// exitUnknown is what an engine says, where it does not say 0, of a container that ended while the engine was
-// down, where it could not learn how.
-const exitUnknown = 255
-
-const exitUnseen = "the engine was down when the container ended, and does not know its exit code"
-
-// unknown fills in that a program may have run, and that nobody knows how it ended.
-func (r *Result) unknown(why string) {
-	r.ExitCode = nil
-	r.Status, r.Reason, r.Error = Errored, ReasonEngine, why+"; the job may have done its work"
-}
-
-// outsideSignal tells whether a signal comes from without: HUP, INT, QUIT, KILL and TERM are sent
-// to a program, the likes of SEGV and ABRT are its own doing.
-func outsideSignal(n int) bool {
-	switch n {
-	case 1, 2, 3, 9, 15:
-		return true
-	}
-	return false
-}

@@ -19,7 +19,7 @@ func TestEngineError(t *testing.T) {
 		{dockerapi.Error{Op: "create container", Message: "refused here"}, ""},
 	} {
 		var r Result
-		r.fail(fmt.Errorf("%w (more)", &tt.err))
+		setError(&r, fmt.Errorf("%w (more)", &tt.err))
 		if r.EngineError != tt.want || r.Error != tt.err.Error()+" (more)" {
 			t.Errorf("%+v: %q, %q", tt.err, r.EngineError, r.Error)
 		}

@@ -29,9 +29,9 @@ type Run struct {
 	Timeout time.Duration // the longest it may run; 0: as long as the pool lets it
 	Retry   *Retry        // nil: never
 
-	container containerConfig // what the other options say
+	spec      containerConfig // what the other options say
 	endpoint  dockerapi.EndpointSettings
-	networks  []network
+	networks  []Network
 	healthCmd string
 
 	noHealthcheck bool
@@ -120,7 +120,7 @@ func (r *Run) check() error {
 	switch {
 	case r.Detach && r.attached():
 		return errors.New("only one of Attach and Detach can be given; a detached run is done when its container has started")
-	case r.Stdin && r.container.Tty:
+	case r.Stdin && r.spec.Tty:
 		return errors.New("only one of Tty and Attach with STDIN can be given: nobody types, and a terminal has no end of input")
 	case r.hasInput && !r.Stdin:
 		return errors.New(`the program gets Stdin only if Attach names "STDIN"`)
@@ -157,7 +157,7 @@ const mostGrace = 300
 // grace is what a container whose time is up gets between the signal and the kill, in seconds; nil is the
 // engine's default. A message cannot put the kill off for ever.
 func (r *Run) grace() *int {
-	t := r.container.StopTimeout
+	t := r.spec.StopTimeout
 	if t == nil || *t >= 0 && *t <= mostGrace {
 		return t
 	}
@@ -166,18 +166,8 @@ func (r *Run) grace() *int {
 
 // restarts tells whether the engine may start the container more than once.
 func (r *Run) restarts() bool {
-	h := r.container.HostConfig
+	h := r.spec.HostConfig
 	return h != nil && h.RestartPolicy != nil && h.RestartPolicy.Name != "" && h.RestartPolicy.Name != "no"
-}
-
-// overran returns the time limit that a container which has ended seems to have run into, as nobody saw: an
-// earlier process has stopped it then. 0: none.
-func (r *Run) overran(s dockerapi.State, pool time.Duration) time.Duration {
-	limit := r.timeLimit(pool)
-	if limit == 0 || s.OOMKilled || s.ExitCode == nil || !outsideSignal(*s.ExitCode-128) || s.FinishedAt.Sub(s.StartedAt) < limit {
-		return 0
-	}
-	return limit
 }
 
 // timeLimit is the longest that the container may run; 0: no limit.
@@ -187,3 +177,25 @@ func (r *Run) timeLimit(pool time.Duration) time.Duration {
 	}
 	return r.Timeout
 }
+
+// Create makes a container without starting it, as `docker create` does.
+type Create struct{ Run }
+
+func decodeCreate(members []member) (Command, error) {
+	c := new(Create)
+	if err := decodeKeys(&c.Run, "create", members, imageKeys, containerOptions); err != nil {
+		return nil, err
+	}
+	if c.Image == "" {
+		return nil, errors.New(`key "Image" is missing or empty; create needs the image to make a container of`)
+	}
+	if err := c.check(); err != nil {
+		return nil, at("Options", err)
+	}
+	// As the CLI has it, who takes it that the container is started by hand, attached.
+	c.Stdin, c.Stdout, c.Stderr = c.Interactive, true, true
+	return c, nil
+}
+
+// Verb implements Command.
+func (c *Create) Verb() string { return "create" }

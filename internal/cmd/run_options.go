@@ -3,8 +3,10 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +20,7 @@ import (
 
 // Where values go. A container's own settings:
 func config[V any](field func(*dockerapi.ContainerConfig) *V) func(*Run) *V {
-	return func(r *Run) *V { return field(&r.container) }
+	return func(r *Run) *V { return field(&r.spec) }
 }
 
 // What concerns the host:
@@ -29,10 +31,10 @@ func host[V any](field func(*dockerapi.HostConfig) *V) func(*Run) *V {
 // The check of its health:
 func health[V any](field func(*dockerapi.Healthcheck) *V) func(*Run) *V {
 	return func(r *Run) *V {
-		if r.container.Healthcheck == nil {
-			r.container.Healthcheck = new(dockerapi.Healthcheck)
+		if r.spec.Healthcheck == nil {
+			r.spec.Healthcheck = new(dockerapi.Healthcheck)
 		}
-		return field(r.container.Healthcheck)
+		return field(r.spec.Healthcheck)
 	}
 }
 
@@ -71,7 +73,7 @@ var containerOptions = []key[Run]{
 		if err := each(v, parseEnv); err != nil {
 			return err
 		}
-		r.container.Env = lastOfEach(v)
+		r.spec.Env = lastOfEach(v)
 		return checkArgs(v)
 	}},
 	textKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })).called("user", "u"),
@@ -149,10 +151,10 @@ var containerOptions = []key[Run]{
 					r.host().Binds = append(r.host().Binds, bind)
 				}
 			default:
-				if r.container.Volumes == nil {
-					r.container.Volumes = make(map[string]struct{})
+				if r.spec.Volumes == nil {
+					r.spec.Volumes = make(map[string]struct{})
 				}
-				r.container.Volumes[anonymous] = struct{}{}
+				r.spec.Volumes[anonymous] = struct{}{}
 			}
 			return nil
 		})
@@ -175,7 +177,7 @@ var containerOptions = []key[Run]{
 	{name: "Network", flags: []string{"network", "net"}, form: formList, help: "networks: a name, or `name=NAME,alias=...,ip=...`", set: func(r *Run, v []string) error {
 		return each(v, func(s string) error {
 			name, e, err := parseNetwork(s)
-			r.networks = append(r.networks, network{name, e})
+			r.networks = append(r.networks, Network{name, e})
 			return err
 		})
 	}},
@@ -291,17 +293,17 @@ func ownLabel(s string) (k, v string, err error) {
 	return k, v, err
 }
 
-// network is one of the networks that a run asks for.
-type network struct {
+// A Network is one of the networks that a run asks for.
+type Network struct {
 	name     string
 	endpoint dockerapi.EndpointSettings
 }
 
 func (r *Run) host() *hostConfig {
-	if r.container.HostConfig == nil {
-		r.container.HostConfig = new(hostConfig)
+	if r.spec.HostConfig == nil {
+		r.spec.HostConfig = new(hostConfig)
 	}
-	return r.container.HostConfig
+	return r.spec.HostConfig
 }
 
 func (r *Run) ipam() *dockerapi.EndpointIPAM {
@@ -320,11 +322,11 @@ func (r *Run) logConfig() *dockerapi.LogConfig {
 }
 
 func (r *Run) expose(ports map[string]struct{}) {
-	if r.container.ExposedPorts == nil {
-		r.container.ExposedPorts = make(map[string]struct{}, len(ports))
+	if r.spec.ExposedPorts == nil {
+		r.spec.ExposedPorts = make(map[string]struct{}, len(ports))
 	}
 	for p := range ports {
-		r.container.ExposedPorts[p] = struct{}{}
+		r.spec.ExposedPorts[p] = struct{}{}
 	}
 }
 
@@ -334,10 +336,10 @@ func (r *Run) askDevices(d dockerapi.DeviceRequest) {
 
 // finish completes what several options say together, and refuses those that do not go together.
 func (r *Run) finish() error {
-	h := r.container.HostConfig
+	h := r.spec.HostConfig
 	switch {
-	case len(r.container.ExposedPorts) > maxPorts:
-		return fmt.Errorf("Publish and Expose name %d ports of the container together; at most %d are taken", len(r.container.ExposedPorts), maxPorts)
+	case len(r.spec.ExposedPorts) > maxPorts:
+		return fmt.Errorf("Publish and Expose name %d ports of the container together; at most %d are taken", len(r.spec.ExposedPorts), maxPorts)
 	case h == nil:
 	case r.restarts() && r.Remove:
 		return errors.New("only one of Restart and Remove can be given; a container that is started again is not removed at its end")
@@ -354,14 +356,14 @@ func (r *Run) finish() error {
 }
 
 func (r *Run) finishHealth() error {
-	check := r.container.Healthcheck
+	check := r.spec.Healthcheck
 	switch {
 	case r.noHealthcheck && (check != nil || r.healthCmd != ""):
 		return at("NoHealthcheck", errors.New("it goes with none of the other Health options"))
 	case r.noHealthcheck:
-		r.container.Healthcheck = &dockerapi.Healthcheck{Test: []string{"NONE"}}
+		r.spec.Healthcheck = &dockerapi.Healthcheck{Test: []string{"NONE"}}
 	case check != nil && r.healthCmd == "" && check.Interval == 0 && check.Timeout == 0 && check.StartPeriod == 0 && check.StartInterval == 0 && check.Retries == 0:
-		r.container.Healthcheck = nil // nothing but zeros, which are the image's own
+		r.spec.Healthcheck = nil // nothing but zeros, which are the image's own
 	case r.healthCmd != "":
 		*health(func(h *dockerapi.Healthcheck) *[]string { return &h.Test })(r) = []string{"CMD-SHELL", r.healthCmd}
 	}
@@ -376,7 +378,7 @@ func (r *Run) finishNetworks() error {
 		if !asked {
 			return nil
 		}
-		r.networks = []network{{name: "default"}}
+		r.networks = []Network{{name: "default"}}
 	}
 	first := &r.networks[0].endpoint
 	if asked {
@@ -399,7 +401,7 @@ func (r *Run) finishNetworks() error {
 		}
 	}
 	r.host().NetworkMode = r.networks[0].name
-	r.container.MacAddress = first.MacAddress // where engines before API 1.44 have it
+	r.spec.MacAddress = first.MacAddress // where engines before API 1.44 have it
 	endpoints := make(map[string]*dockerapi.EndpointSettings, len(r.networks))
 	for i := range r.networks {
 		n := &r.networks[i]
@@ -412,7 +414,7 @@ func (r *Run) finishNetworks() error {
 		endpoints[n.name] = &n.endpoint
 	}
 	if len(r.networks) > 1 || asked || says(r.networks[0].endpoint) {
-		r.container.NetworkingConfig = &dockerapi.NetworkingConfig{EndpointsConfig: endpoints}
+		r.spec.NetworkingConfig = &dockerapi.NetworkingConfig{EndpointsConfig: endpoints}
 	}
 	return nil
 }
@@ -420,4 +422,38 @@ func (r *Run) finishNetworks() error {
 // says tells whether a network's settings hold anything.
 func says(e dockerapi.EndpointSettings) bool {
 	return e.Aliases != nil || e.IPAMConfig != nil || e.Links != nil || e.MacAddress != "" || e.DriverOpts != nil || e.GwPriority != 0
+}
+
+// asDocker completes the host's part of a request as the docker CLI does, so that docker inspect shows the same.
+func asDocker(given *hostConfig) *hostConfig {
+	h := new(hostConfig)
+	if given != nil {
+		*h = *given
+	}
+	if h.RestartPolicy == nil {
+		h.RestartPolicy = &dockerapi.RestartPolicy{Name: "no"}
+	}
+	if h.PortBindings == nil {
+		h.PortBindings = map[string][]dockerapi.PortBinding{}
+	}
+	h.DNS, h.DNSOptions, h.DNSSearch = notNil(h.DNS), notNil(h.DNSOptions), notNil(h.DNSSearch)
+	h.Ulimits, h.Devices, h.BlkioWeightDevice = notNil(h.Ulimits), notNil(h.Devices), notNil(h.BlkioWeightDevice)
+	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = notNil(h.BlkioDeviceReadBps), notNil(h.BlkioDeviceWriteBps)
+	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = notNil(h.BlkioDeviceReadIOps), notNil(h.BlkioDeviceWriteIOps)
+	return h
+}
+
+// request is what the engine is asked for a container of the run: with the job's labels, and in that attempt.
+func (r *Run) request(labels map[string]string, attempt int) dockerapi.ContainerConfig {
+	c := r.spec
+	c.Image, c.Cmd, c.Entrypoint = r.Image, r.Cmd, r.Entrypoint
+	c.OpenStdin, c.StdinOnce = r.Stdin || r.Interactive, r.Stdin
+	c.AttachStdin, c.AttachStdout, c.AttachStderr = r.Stdin, r.Stdout, r.Stderr
+	c.HostConfig = asDocker(c.HostConfig)
+	c.Labels = labels
+	maps.Copy(c.Labels, r.spec.Labels)
+	if r.Retry != nil {
+		c.Env = append(slices.Clip(c.Env), "DISPATCH_ATTEMPT="+strconv.Itoa(attempt))
+	}
+	return c
 }

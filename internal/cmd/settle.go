@@ -191,7 +191,7 @@ func (t *task) store(j Job, v Verdict, r Result) (err error) {
 		err = j.Store(t.ctx, r)
 	case v == TryAgain:
 		t.pool.jobs.expect(t)
-		err = j.Again(t.ctx, t.cmd.(*Run).Retry.delay(t.attempt), t.attempt+1, t.id)
+		err = j.Again(t.ctx, t.cmd.(*Run).Retry.delayAfter(t.attempt), t.attempt+1, t.id)
 	default:
 		return nil
 	}

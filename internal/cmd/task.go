@@ -197,13 +197,13 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 	}()
 	if t.invalid != nil {
 		r := t.result()
-		r.refuse(t.invalid)
+		setRefused(&r, t.invalid)
 		return r, nil, nil
 	}
 	defer func() {
 		if errors.Is(err, errCancelled) {
 			result, cleanup, err = t.result(), nil, nil
-			result.refuse(errCancelled)
+			setRefused(&result, errCancelled)
 		}
 	}()
 	defer t.unhold()
@@ -222,8 +222,8 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 			result.Status, result.Reason, result.Error = Errored, ReasonInternal, fmt.Sprintf("panic: %v", v)
 		}
 	}()
-	if c, ok := t.cmd.(commandOn); ok {
-		if over, err := t.resolve(c.of()); err != nil || over {
+	if ref := refOf(t.cmd); ref != nil {
+		if over, err := t.resolve(ref); err != nil || over {
 			return t.containerResult("", err)
 		}
 		if t.holds() { // which a stop does not know before
@@ -312,7 +312,7 @@ func (t *task) containerResult(ref string, err error) (Result, func() error, err
 	}
 	r := t.result()
 	r.ContainerName = cmp.Or(t.name, ref)
-	r.done(err)
+	setDone(&r, err)
 	return r, nil, nil
 }
 

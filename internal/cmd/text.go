@@ -1,11 +1,8 @@
 package cmd
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -19,89 +16,6 @@ const maxArg = 131071
 // of output carries the name.
 const maxName = 255
 
-// kind names the type of a valid JSON value as a person would.
-func kind(raw json.RawMessage) string {
-	raw = bytes.TrimLeft(raw, " \t\r\n")
-	if len(raw) == 0 {
-		return "nothing"
-	}
-	switch raw[0] {
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	case '"':
-		return "a string"
-	case 't', 'f':
-		return "a boolean"
-	case 'n':
-		return "null"
-	}
-	return "a number"
-}
-
-func wrongKind(want string, raw json.RawMessage) error {
-	return fmt.Errorf("expected %s, got %s", want, kind(raw))
-}
-
-func decodeString(to *string, raw json.RawMessage) error {
-	if kind(raw) != "a string" {
-		return wrongKind("a string", raw)
-	}
-	return json.Unmarshal(raw, to)
-}
-
-func decodeBool(to *bool, raw json.RawMessage) error {
-	if kind(raw) != "a boolean" {
-		return wrongKind("true or false", raw)
-	}
-	return json.Unmarshal(raw, to)
-}
-
-// decodeSeconds reads a whole number of seconds, 0 or more.
-func decodeSeconds(to **int, raw json.RawMessage) error {
-	if kind(raw) != "a number" {
-		return wrongKind("a whole number of seconds", raw)
-	}
-	n, err := strconv.Atoi(string(raw))
-	if err != nil || n < 0 || n > math.MaxInt32 {
-		return fmt.Errorf("expected a whole number of seconds from 0 to %d, got %s", math.MaxInt32, quote(string(raw)))
-	}
-	*to = &n
-	return nil
-}
-
-// decodeStrings reads an array of strings. It is never nil, so that an empty one can be told
-// from one that is not there.
-func decodeStrings(to *[]string, raw json.RawMessage) error {
-	if kind(raw) != "an array" {
-		return wrongKind("an array of strings", raw)
-	}
-	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
-		return err
-	}
-	*to = make([]string, len(items))
-	for i, item := range items {
-		if err := decodeString(&(*to)[i], item); err != nil {
-			return fmt.Errorf("item %d: %w", i+1, err)
-		}
-	}
-	return nil
-}
-
-// decodeList reads an array of strings, or one string as a list of one.
-func decodeList(to *[]string, raw json.RawMessage) error {
-	switch kind(raw) {
-	case "a string":
-		*to = make([]string, 1)
-		return decodeString(&(*to)[0], raw)
-	case "an array":
-		return decodeStrings(to, raw)
-	}
-	return wrongKind("a string or an array of strings", raw)
-}
-
 // checkArgs refuses arguments that no program can be given.
 func checkArgs(args []string) error {
 	for i, a := range args {
@@ -113,26 +27,6 @@ func checkArgs(args []string) error {
 		}
 	}
 	return nil
-}
-
-// checkName refuses what the engine would not take as the name of a container
-// (moby daemon/names: two characters at least).
-func checkName(name string) error {
-	if err := checkRef(name); err != nil {
-		return err
-	}
-	if len(name) < 2 {
-		return fmt.Errorf("%s is too short; a container's name has at least two characters", quote(name))
-	}
-	return nil
-}
-
-// checkOwnName is checkName for a name that a message chooses.
-func checkOwnName(name string) error {
-	if strings.HasPrefix(name, derivedName) {
-		return fmt.Errorf("a name that begins with %s is one that the daemon gives; choose another, or leave it out", derivedName)
-	}
-	return checkName(name)
 }
 
 // checkRef refuses what can be neither a container's name nor its id.
@@ -222,4 +116,36 @@ func distance(a, b string) int {
 		prev2, prev, row = prev, row, prev2
 	}
 	return prev[len(b)]
+}
+
+// checkName refuses what the engine would not take as the name of a container
+// (moby daemon/names: two characters at least).
+func checkName(name string) error {
+	if err := checkRef(name); err != nil {
+		return err
+	}
+	if len(name) < 2 {
+		return fmt.Errorf("%s is too short; a container's name has at least two characters", quote(name))
+	}
+	return nil
+}
+
+func notNil[E any](s []E) []E {
+	if s == nil {
+		return []E{}
+	}
+	return s
+}
+
+// each calls f with all texts; the error of one of several says which.
+func each(texts []string, f func(string) error) error {
+	for i, s := range texts {
+		if err := f(s); err != nil {
+			if len(texts) > 1 {
+				err = fmt.Errorf("item %d: %w", i+1, err)
+			}
+			return err
+		}
+	}
+	return nil
 }

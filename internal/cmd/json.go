@@ -5,10 +5,46 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
+
+// A member is one key of a JSON object with its value, undecoded.
+type member struct {
+	key   string
+	value json.RawMessage
+}
+
+// object splits a valid JSON object into its members, in order. encoding/json alone would match
+// keys without regard to case and let the last of two equal keys win.
+func object(raw json.RawMessage) ([]member, error) {
+	if k := kind(raw); k != "an object" {
+		return nil, fmt.Errorf("expected an object, got %s", k)
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.Token() // the brace; raw is valid JSON, so that no call below can fail
+	var members []member
+	seen := make(map[string]struct{})
+	for dec.More() {
+		tok, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{key: tok.(string)}
+		if err := dec.Decode(&m.value); err != nil {
+			return nil, err
+		}
+		if _, ok := seen[m.key]; ok {
+			return nil, fmt.Errorf("duplicate key %s", quote(m.key))
+		}
+		seen[m.key] = struct{}{}
+		members = append(members, m)
+	}
+	return members, nil
+}
 
 // checkJSON refuses what is not one JSON value in UTF-8, with the place of the fault.
 func checkJSON(body []byte) error {
@@ -157,4 +193,87 @@ func word(body []byte, at int) string {
 		}
 		return '?'
 	}, text)
+}
+
+// kind names the type of a valid JSON value as a person would.
+func kind(raw json.RawMessage) string {
+	raw = bytes.TrimLeft(raw, " \t\r\n")
+	if len(raw) == 0 {
+		return "nothing"
+	}
+	switch raw[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+func wrongKind(want string, raw json.RawMessage) error {
+	return fmt.Errorf("expected %s, got %s", want, kind(raw))
+}
+
+func decodeString(to *string, raw json.RawMessage) error {
+	if kind(raw) != "a string" {
+		return wrongKind("a string", raw)
+	}
+	return json.Unmarshal(raw, to)
+}
+
+func decodeBool(to *bool, raw json.RawMessage) error {
+	if kind(raw) != "a boolean" {
+		return wrongKind("true or false", raw)
+	}
+	return json.Unmarshal(raw, to)
+}
+
+// decodeSeconds reads a whole number of seconds, 0 or more.
+func decodeSeconds(to **int, raw json.RawMessage) error {
+	if kind(raw) != "a number" {
+		return wrongKind("a whole number of seconds", raw)
+	}
+	n, err := strconv.Atoi(string(raw))
+	if err != nil || n < 0 || n > math.MaxInt32 {
+		return fmt.Errorf("expected a whole number of seconds from 0 to %d, got %s", math.MaxInt32, quote(string(raw)))
+	}
+	*to = &n
+	return nil
+}
+
+// decodeStrings reads an array of strings. It is never nil, so that an empty one can be told
+// from one that is not there.
+func decodeStrings(to *[]string, raw json.RawMessage) error {
+	if kind(raw) != "an array" {
+		return wrongKind("an array of strings", raw)
+	}
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return err
+	}
+	*to = make([]string, len(items))
+	for i, item := range items {
+		if err := decodeString(&(*to)[i], item); err != nil {
+			return fmt.Errorf("item %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// decodeList reads an array of strings, or one string as a list of one.
+func decodeList(to *[]string, raw json.RawMessage) error {
+	switch kind(raw) {
+	case "a string":
+		*to = make([]string, 1)
+		return decodeString(&(*to)[0], raw)
+	case "an array":
+		return decodeStrings(to, raw)
+	}
+	return wrongKind("a string or an array of strings", raw)
 }

@@ -13,17 +13,6 @@ import (
 // errCancelled is the end of a job that a message named before it had begun.
 var errCancelled = errors.New("cancelled: a message asked for its end before it had started")
 
-// ends tells whether a command asks for the end of its container.
-func ends(c Command) bool {
-	switch c := c.(type) {
-	case *Stop, *Remove:
-		return true
-	case *Kill:
-		return c.ends()
-	}
-	return false
-}
-
 // ofJob finds the container of the job that a command names. A job that has not begun is cancelled by one that
 // asks for its end: then there is nothing more to do.
 func (t *task) ofJob(r *Ref) (cancelled bool, err error) {
@@ -104,8 +93,8 @@ func (t *task) awaitStart(job *task) error {
 
 // namesJob tells whether the command names a job, and not a container.
 func (t *task) namesJob() bool {
-	c, ok := t.cmd.(commandOn)
-	return ok && c.of().Job != ""
+	ref := refOf(t.cmd)
+	return ref != nil && ref.Job != ""
 }
 
 // awaitJob waits until the job that the command names has started, where it is here. One that asks for the job's
@@ -115,7 +104,7 @@ func (t *task) awaitJob() error {
 		return nil
 	}
 	for {
-		job := t.pool.jobs.byID(t.cmd.(commandOn).of().Job)
+		job := t.pool.jobs.byID(refOf(t.cmd).Job)
 		if job == nil || job.container.Load() != nil && job.order.tookEffect() {
 			return nil
 		}

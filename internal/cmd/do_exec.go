@@ -1,0 +1,140 @@
+package cmd
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// execPoll is how often a program is looked at whose end nobody tells.
+const execPoll = 500 * time.Millisecond
+
+// exitKilled is the exit code of what SIGKILL has ended.
+const exitKilled = 128 + 9
+
+func (t *task) doExec(e *Exec) (Result, func() error, error) {
+	c, err := t.lookInto()
+	if err != nil {
+		return t.containerResult(e.Container, err)
+	}
+	t.within.Store(&c.ID)
+	input := e.interactive || e.hasInput
+	var id string
+	err = t.try(func() (err error) {
+		id, err = t.pool.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
+			Cmd: e.Cmd, Env: e.Env, User: e.User, WorkingDir: e.Workdir, Privileged: e.Privileged, Tty: e.Tty,
+			AttachStdin: input, AttachStdout: !e.Detach, AttachStderr: !e.Detach,
+		})
+		return err
+	})
+	if err != nil {
+		return t.containerResult(e.Container, err)
+	}
+	if e.Detach {
+		_, err := t.startExec(id, func() error { return t.pool.Docker.StartExecDetached(t.ctx, id) })
+		return t.containerResult(e.Container, err)
+	}
+	out := t.output(e.Container)
+	var words []byte
+	o := dockerapi.AttachOptions{Stdout: firstWords{&out.stdout, &words}, Stderr: firstWords{&out.stderr, &words}, Tty: e.Tty}
+	var join func() error
+	missed, err := t.startExec(id, func() (err error) {
+		if input {
+			o.Stdin = bytes.NewReader(e.Input)
+		}
+		join, err = t.pool.Docker.StartExec(t.ctx, id, o)
+		return err
+	})
+	if err != nil {
+		return t.containerResult(e.Container, err)
+	}
+	t.tookEffect()
+	if !missed {
+		missed = join() != nil
+	}
+	end, err := t.execEnd(id)
+	if end.NeverRan {
+		err = dockerapi.StartError(e.Container, end, string(words))
+	}
+	// The end of its container ends it by SIGKILL, and has the engine forget it.
+	asked := t.endAsked.Load() > 0
+	gone := errors.Is(err, dockerapi.ErrNoSuchExec) || errors.Is(err, dockerapi.ErrNoSuchContainer)
+	if asked && gone {
+		err = nil
+	}
+	r, cleanup, err := t.containerResult(e.Container, err)
+	if err != nil {
+		return r, cleanup, err
+	}
+	out.end(&r, missed)
+	switch {
+	case asked && gone:
+		r.Status, r.Error = Stopped, "its container ended as a message asked"
+	case r.Status == Succeeded:
+		setExit(&r, dockerapi.State{ExitCode: end.ExitCode}, asked && end.ExitCode != nil && *end.ExitCode == exitKilled, false, 0)
+	}
+	return r, nil, nil
+}
+
+// firstWords keeps the beginning of an output: what the engine says of a program that it could not start.
+type firstWords struct {
+	io.Writer
+	kept *[]byte
+}
+
+func (w firstWords) Write(p []byte) (int, error) {
+	*w.kept = append(*w.kept, p[:min(len(p), max(0, 1024-len(*w.kept)))]...)
+	return w.Writer.Write(p)
+}
+
+// execEnd waits for the end of a program whose output has ended.
+func (t *task) execEnd(id string) (end dockerapi.Exec, err error) {
+	for n := 0; ; n++ {
+		err := t.try(func() (err error) {
+			end, err = t.pool.Docker.InspectExec(t.ctx, id)
+			return err
+		})
+		switch {
+		case err != nil && final(err):
+			return end, err
+		case err != nil:
+			return end, fmt.Errorf("the engine does not know any more how the program ended; it may have done its work: %w", err)
+		case !end.Running && (end.ExitCode != nil || n >= maxRetries):
+			return end, nil // without a code it was not started, or is about to be
+		}
+		if err := pause(t.ctx, backoff(n, 20*time.Millisecond, execPoll)); err != nil {
+			return end, err
+		}
+	}
+}
+
+// startExec starts a program, which the engine does once at most. missed: it was started by a request
+// whose answer was lost, and its output with that.
+func (t *task) startExec(id string, start func() error) (missed bool, err error) {
+	sent := false
+	err = t.try(func() error {
+		if sent {
+			e, err := t.pool.Docker.InspectExec(t.ctx, id)
+			switch {
+			case err != nil:
+				return err
+			case e.NeverRan:
+				return dockerapi.StartError(id, e, "")
+			case e.Running || e.Pid != 0:
+				missed = true
+				return nil
+			}
+		}
+		err := start()
+		if sent && errors.Is(err, dockerapi.ErrConflict) {
+			missed, err = true, nil // it was about to start when we looked
+		}
+		sent = sent || err != nil && !neverSent(err)
+		return err
+	})
+	return missed, err
+}

@@ -1,0 +1,77 @@
+package cmd
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+func (t *task) doLogs(l *Logs) (Result, func() error, error) {
+	c, err := t.lookInto()
+	if err != nil {
+		return t.containerResult(l.Container, err)
+	}
+	t.tookEffect()
+	out := t.output(l.Container)
+	now := time.Now()
+	o := dockerapi.LogsOptions{
+		Follow: l.Follow, Since: logTime(l.Since, now), Until: logTime(l.Until, now), Tail: l.Tail,
+		Timestamps: l.Timestamps, Details: l.Details,
+		Stdout: &out.stdout, Stderr: &out.stderr, Tty: c.Tty,
+	}
+	cut := false
+	err = t.tryLong(func() error {
+		out.replay(false)
+		join, err := t.pool.Docker.ContainerLogs(t.ctx, c.ID, o)
+		if err == nil {
+			err = join()
+		}
+		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && logKeeps(c.LogDriver, c.LogOpts) == keepsAll {
+			// To a slow reader some engines end a log that is followed, as if it were whole, with the container.
+			whole := o
+			whole.Follow = false
+			out.replay(false)
+			if join, err = t.pool.Docker.ContainerLogs(t.ctx, c.ID, whole); err == nil {
+				err = join()
+			}
+		}
+		// The last lines are others when asked for again.
+		if cut = cut || err != nil && o.Tail != "" && o.Tail != "all"; cut {
+			out.noReplay()
+		}
+		return err
+	})
+	r, cleanup, err := t.containerResult(l.Container, err)
+	if err == nil {
+		out.end(&r, cut)
+	}
+	return r, cleanup, err
+}
+
+func (t *task) doInspect(i *Inspect) (Result, func() error, error) {
+	c, err := t.lookInto()
+	if err != nil {
+		return t.containerResult(i.Container, err)
+	}
+	var raw json.RawMessage
+	err = t.try(func() (err error) {
+		raw, err = t.pool.Docker.InspectContainerRaw(t.ctx, c.ID)
+		return err
+	})
+	r, cleanup, err := t.containerResult(i.Container, err)
+	if err != nil || r.Status != Succeeded {
+		return r, cleanup, err
+	}
+	var text bytes.Buffer
+	text.WriteString("[\n    ")
+	if err := json.Indent(&text, raw, "    ", "    "); err != nil {
+		text.Write(raw)
+	}
+	text.WriteString("\n]\n")
+	out := t.output(i.Container)
+	out.stdout.Write(text.Bytes())
+	out.end(&r, false)
+	return r, nil, nil
+}

@@ -1,0 +1,114 @@
+package cmd
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+func (t *task) doPull(p *Pull) (Result, func() error, error) {
+	err := t.pull(p.Image, p.Platform)
+	if err != nil && final(err) {
+		return Result{}, nil, err
+	}
+	r := t.result()
+	r.Image = p.Image
+	setDone(&r, err)
+	return r, nil, nil
+}
+
+// pulls are the pulls under way: two of one image would do the same work twice.
+type pulls struct {
+	mu     sync.Mutex
+	flight map[string]*pullFlight
+}
+
+type pullFlight struct {
+	done chan struct{} // closed when err is set
+	err  error
+}
+
+// pull fetches an image, or waits for the pull of it that is under way.
+func (t *task) pull(image, platform string) error {
+	p := &t.pool.pulls
+	of := fullName(image) + "\x00" + platform
+	for {
+		p.mu.Lock()
+		f := p.flight[of]
+		lead := f == nil
+		if lead {
+			f = &pullFlight{done: make(chan struct{})}
+			p.flight[of] = f
+		}
+		p.mu.Unlock()
+		if lead {
+			p.lead(of, f, func() error { return t.pullAlone(image, platform) })
+			return f.err
+		}
+		t.log.Debug("image is being pulled for another job; waiting", "image", image)
+		select {
+		case <-f.done:
+		case <-t.cancelled:
+			return errCancelled
+		case <-t.ctx.Done():
+			return t.ctx.Err()
+		}
+		if f.err == nil || !final(f.err) { // else the other was given back, or is over
+			return f.err
+		}
+	}
+}
+
+// lead pulls for all who wait, also where that panics.
+func (p *pulls) lead(of string, f *pullFlight, pull func() error) {
+	f.err = errNotBegun
+	defer func() {
+		p.mu.Lock()
+		delete(p.flight, of)
+		p.mu.Unlock()
+		close(f.done)
+	}()
+	f.err = pull()
+}
+
+func (t *task) pullAlone(image, platform string) error {
+	t.log.Info("pulling image", "image", image)
+	start := time.Now()
+	ctx, stop := t.cancellable()
+	defer stop()
+	err := t.tryIn(ctx, func() error {
+		o := dockerapi.PullOptions{Platform: platform}
+		if t.pool.Credentials != nil {
+			var err error
+			if o.Auth, err = t.pool.Credentials(ctx, image); err != nil {
+				return err
+			}
+		}
+		return t.pool.Docker.PullImage(ctx, image, o, func(p dockerapi.PullProgress) {
+			t.log.Debug("pulling image", "image", image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
+		})
+	}, false)
+	switch {
+	case err == nil:
+		t.log.Info("image pulled", "image", image, "took", time.Since(start).Round(time.Millisecond))
+		return nil
+	case t.wasCancelled():
+		return errCancelled
+	case final(err):
+		return err
+	case errors.Is(err, dockerapi.ErrUnauthorized), errors.Is(err, dockerapi.ErrInvalid):
+		return &pullError{err} // which registries say also of an image that is not there
+	}
+	return err
+}
+
+// A pullError is that an image is not to be had, though the registry or the engine says it otherwise.
+type pullError struct{ err error }
+
+func (e *pullError) Error() string { return e.err.Error() }
+
+func (e *pullError) Unwrap() error { return e.err }
+
+func (e *pullError) Is(target error) bool { return target == dockerapi.ErrNoSuchImage }
