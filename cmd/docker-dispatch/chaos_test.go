@@ -252,7 +252,7 @@ func (c *chaos) publishAll(ctx context.Context) {
 		if !sleep(ctx, time.Until(began.Add(j.at))) {
 			return
 		}
-		if err := c.publishOne(j.message()); err != nil {
+		if err := c.publishOne(j.publication()); err != nil {
 			c.broken("%s not published: %v", j.name, err)
 		}
 		j.published = time.Now()
@@ -260,7 +260,7 @@ func (c *chaos) publishAll(ctx context.Context) {
 }
 
 // publishOne publishes one message, past the bad network.
-func (c *chaos) publishOne(m message) error {
+func (c *chaos) publishOne(m publication) error {
 	c.publishing.RLock()
 	defer c.publishing.RUnlock()
 	conn, err := amqp.Dial(c.amqpURL)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // A chaosVerdict is what a round has come to.
@@ -100,7 +101,7 @@ func (v *chaosVerdict) job(e *evidence, all map[*chaosJob]*evidence) {
 	switch {
 	case e.bad:
 		for _, r := range e.results {
-			if r.Status != cmd.Refused {
+			if r.Status != event.Refused {
 				v.wrong(e, "wrong results", "%s %s: %s", r.Status, r.Reason, r.Error)
 			}
 		}
@@ -133,9 +134,9 @@ func (v *chaosVerdict) agree(e *evidence) {
 func (v *chaosVerdict) starts(e *evidence) {
 	last := e.results[len(e.results)-1]
 	switch programs := len(e.programs); {
-	case programs == 0 && last.Status == cmd.Errored:
+	case programs == 0 && last.Status == event.Errored:
 		v.allow(e, "never started, and said so", "%s %s", last.Reason, last.Error)
-	case programs == 0 && e.kind == "stopped" && last.Status == cmd.Stopped:
+	case programs == 0 && e.kind == "stopped" && last.Status == event.Stopped:
 		v.counts["stopped before their first mark"]++
 	case programs == 0 && v.during(endsContainers, e.from, e.to):
 		v.allow(e, "ended with the engine before their first mark", "%s %s %s", last.Status, last.Reason, last.Error)
@@ -161,16 +162,16 @@ func (v *chaosVerdict) result(e *evidence, r printedResult) {
 	}
 	killed := code == 137 || code == 143
 	switch {
-	case r.Status == cmd.Succeeded && (e.detach || code == e.exit):
-	case r.Status == cmd.Failed && r.Reason == cmd.ReasonExit && code == e.exit:
-	case e.kind == "stopped" && r.Status == cmd.Stopped && code == e.exit:
+	case r.Status == event.Succeeded && (e.detach || code == e.exit):
+	case r.Status == event.Failed && r.Reason == event.ReasonExit && code == e.exit:
+	case e.kind == "stopped" && r.Status == event.Stopped && code == e.exit:
 	case e.kind == "stopped" && killed:
 		v.counts["killed by their stop"]++
 	case e.kind == "stopped" && code == lateExit:
 		v.counts["never stopped"]++ // the stop's own result tells whether that is wrong
-	case r.Status == cmd.Failed && killed && v.during(endsContainers, e.from, e.to):
+	case r.Status == event.Failed && killed && v.during(endsContainers, e.from, e.to):
 		v.counts["killed with the engine"]++
-	case r.Status == cmd.Errored && r.Reason == cmd.ReasonEngine && v.during(endsEngine, e.from, e.to):
+	case r.Status == event.Errored && r.Reason == event.ReasonEngine && v.during(endsEngine, e.from, e.to):
 		v.counts["unknown after an engine's end"]++
 	default:
 		v.wrong(e, "wrong results", "daemon %d: %s %s, exit %d: %s", r.daemon, r.Status, r.Reason, code, r.Error)
@@ -194,8 +195,8 @@ func (v *chaosVerdict) result(e *evidence, r printedResult) {
 func (v *chaosVerdict) stop(e *evidence, all map[*chaosJob]*evidence) {
 	for _, r := range e.results {
 		switch {
-		case r.Status == cmd.Succeeded:
-		case r.Status == cmd.Failed && r.Reason == cmd.ReasonNoSuchContainer:
+		case r.Status == event.Succeeded:
+		case r.Status == event.Failed && r.Reason == event.ReasonNoSuchContainer:
 			v.counts["stops that found no container"]++
 			for _, t := range all {
 				if t.chaosJob == nil || t.name != e.target || len(t.begins) == 0 || t.begins[0].at.Before(r.at) {
@@ -226,7 +227,7 @@ func (v *chaosVerdict) output(e *evidence) {
 		header, _, _ := strings.Cut(string(out.data), "\n")
 		wantOut, wantErr := e.output(header + "\n")
 		whole := r.ExitCode != nil && *r.ExitCode == e.exit && e.kind != "stopped"
-		missing := slices.ContainsFunc(p.results, func(r printedResult) bool { return r.Incomplete || r.Status == cmd.Errored })
+		missing := slices.ContainsFunc(p.results, func(r printedResult) bool { return r.Incomplete || r.Status == event.Errored })
 		adopted := whole && r.Adopted && (string(out.data) != wantOut || string(errs.data) != wantErr)
 		f := strings.Fields(header)
 		switch {
@@ -282,7 +283,7 @@ func (v *chaosVerdict) letters(all map[*chaosJob]*evidence) {
 		if e.chaosJob == nil {
 			continue
 		}
-		refused := func(r printedResult) bool { return r.Status == cmd.Refused || r.Status == cmd.Errored }
+		refused := func(r printedResult) bool { return r.Status == event.Refused || r.Status == event.Errored }
 		// A process that died between an error's result and its dead letter leaves it to the next one to
 		// try, which may have more luck.
 		expected := e.bad || len(e.results) > 0 && refused(e.results[len(e.results)-1])

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // daemons is the program under test: one process after the other.
@@ -144,7 +144,7 @@ type printed struct {
 }
 
 type printedResult struct {
-	cmd.Result
+	event.Result
 	at     time.Time
 	daemon int
 }
@@ -168,7 +168,7 @@ func (e *events) read(r io.Reader, daemon int) {
 }
 
 func (e *events) take(line []byte, daemon int, now time.Time) error {
-	event, err := cmd.DecodeEvent(line)
+	event, err := event.Decode(line)
 	if err != nil {
 		return err
 	}

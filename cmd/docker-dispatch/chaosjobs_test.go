@@ -162,9 +162,9 @@ func (j *chaosJob) output(header string) (stdout, stderr string) {
 	return out.String(), errs.String()
 }
 
-func (j *chaosJob) message() message {
+func (j *chaosJob) publication() publication {
 	if !j.known {
-		return message{"", j.body}
+		return publication{"", j.body}
 	}
-	return message{j.name, j.body}
+	return publication{j.name, j.body}
 }

@@ -5,7 +5,7 @@ import (
 	"flag"
 	"fmt"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
 const checkUsage = `docker-dispatch check says offline whether messages are valid: whether a daemon with the
@@ -75,7 +75,7 @@ func (p *invocation) checkAll() error {
 				return fmt.Errorf("%s: %w", m.file, m.err)
 			}
 			checked++
-			if _, err := cmd.Check(m.body, int(limit), replies, rules); err != nil {
+			if _, err := policy.Check(m.body, int(limit), replies, rules); err != nil {
 				faults++
 				if _, err := fmt.Fprintln(p.stdout, plainLine(fmt.Sprintf("%s: %v", m, err))); err != nil {
 					return err // nobody reads on
@@ -88,11 +88,11 @@ func (p *invocation) checkAll() error {
 }
 
 // loadPolicy reads the file of a policy; without one it is the built-in one.
-func loadPolicy(file string) (*cmd.Policy, error) {
+func loadPolicy(file string) (*policy.Policy, error) {
 	if file == "" {
 		return nil, nil
 	}
-	p, err := cmd.LoadPolicy(file)
+	p, err := policy.Load(file)
 	if err != nil {
 		return nil, usageError("--policy: "+err.Error(), `a policy is a file with a JSON object; {"Trust": true} allows everything`)
 	}

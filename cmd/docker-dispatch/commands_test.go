@@ -13,16 +13,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // resultOf waits for the result of a job.
-func resultOf(t *testing.T, p *process, job string) cmd.Result {
+func resultOf(t *testing.T, p *process, job string) event.Result {
 	t.Helper()
-	var found cmd.Result
+	var found event.Result
 	p.await("the result of "+job, func(stdout, _ string) bool {
 		results := resultsIn(t, stdout)
-		i := slices.IndexFunc(results, func(r cmd.Result) bool { return r.Job == job })
+		i := slices.IndexFunc(results, func(r event.Result) bool { return r.Job == job })
 		if i >= 0 {
 			found = results[i]
 		}
@@ -38,18 +38,18 @@ func TestEveryCommand(t *testing.T) {
 	name := "life-" + l.serial
 	p := l.start("--format", "json")
 	n := 0
-	do := func(body string) cmd.Result {
+	do := func(body string) event.Result {
 		t.Helper()
 		n++
 		id := fmt.Sprintf("%d-%s", n, l.serial)
-		l.publish(message{id, strings.ReplaceAll(body, "NAME", name)})
+		l.publish(publication{id, strings.ReplaceAll(body, "NAME", name)})
 		p.done(n)
 		return resultOf(t, p, id)
 	}
-	succeeds := func(body string) cmd.Result {
+	succeeds := func(body string) event.Result {
 		t.Helper()
 		r := do(body)
-		if r.Status != cmd.Succeeded {
+		if r.Status != event.Succeeded {
 			t.Fatalf("%s: %+v", body, r)
 		}
 		return r
@@ -68,10 +68,10 @@ func TestEveryCommand(t *testing.T) {
 	if r := succeeds(`{"Dockercmd":"exec","Container":"NAME","Cmd":["sh","-c","echo $WHO $HERE; pwd; id -u; cat; echo err >&2"],"Options":{"Env":["HERE=there"],"Workdir":"/tmp","User":"65534","Stdin":"from stdin\n"}}`); r.Stdout != "me there\n/tmp\n65534\nfrom stdin\n" || r.Stderr != "err\n" || *r.ExitCode != 0 {
 		t.Errorf("exec: %+v", r)
 	}
-	if r := do(`{"Dockercmd":"exec","Container":"NAME","Cmd":["sh","-c","exit 9"]}`); r.Status != cmd.Failed || r.Reason != cmd.ReasonExit || *r.ExitCode != 9 {
+	if r := do(`{"Dockercmd":"exec","Container":"NAME","Cmd":["sh","-c","exit 9"]}`); r.Status != event.Failed || r.Reason != event.ReasonExit || *r.ExitCode != 9 {
 		t.Errorf("exec: %+v", r)
 	}
-	if r := do(`{"Dockercmd":"exec","Container":"NAME","Cmd":["nosuch"]}`); r.Status == cmd.Succeeded || r.ExitCode == nil || *r.ExitCode != 126 && *r.ExitCode != 127 {
+	if r := do(`{"Dockercmd":"exec","Container":"NAME","Cmd":["nosuch"]}`); r.Status == event.Succeeded || r.ExitCode == nil || *r.ExitCode != 126 && *r.ExitCode != 127 {
 		t.Errorf("exec of what is not there: %+v", r)
 	}
 	succeeds(`{"Dockercmd":"exec","Container":"NAME","Cmd":["touch","/tmp/detached"],"Options":{"Detach":true}}`)
@@ -81,7 +81,7 @@ func TestEveryCommand(t *testing.T) {
 	succeeds(`{"Dockercmd":"kill","Container":"NAME","Options":{"Signal":"HUP"}}`)
 	succeeds(`{"Dockercmd":"pause","Container":"NAME"}`)
 	state("paused")
-	if r := do(`{"Dockercmd":"pause","Container":"NAME"}`); r.Reason != cmd.ReasonConflict {
+	if r := do(`{"Dockercmd":"pause","Container":"NAME"}`); r.Reason != event.ReasonConflict {
 		t.Errorf("paused twice: %+v", r)
 	}
 	succeeds(`{"Dockercmd":"unpause","Container":"NAME"}`)
@@ -98,9 +98,9 @@ func TestEveryCommand(t *testing.T) {
 	succeeds(`{"Dockercmd":"restart","Container":"NAME","Options":{"Time":5}}`)
 	state("running")
 	n++
-	l.publish(message{"wait-" + l.serial, fmt.Sprintf(`{"Dockercmd":"wait","Container":%q}`, name)})
+	l.publish(publication{"wait-" + l.serial, fmt.Sprintf(`{"Dockercmd":"wait","Container":%q}`, name)})
 	succeeds(fmt.Sprintf(`{"Dockercmd":"stop","Container":%q}`, name))
-	if r := resultOf(t, p, "wait-"+l.serial); r.Status != cmd.Succeeded || *r.ExitCode != 5 {
+	if r := resultOf(t, p, "wait-"+l.serial); r.Status != event.Succeeded || *r.ExitCode != 5 {
 		t.Errorf("wait: %+v", r)
 	}
 	state("exited")
@@ -144,11 +144,11 @@ func TestInput(t *testing.T) {
 				messages = map[string]string{"much": messages["much"]}
 			}
 			for id, m := range messages {
-				l.publish(message{id + kind + l.serial, `{"Dockercmd":"run","Image":"busybox",` + m + `}`})
+				l.publish(publication{id + kind + l.serial, `{"Dockercmd":"run","Image":"busybox",` + m + `}`})
 			}
 			p.done(len(messages))
 			for id := range messages {
-				if r := resultOf(t, p, id+kind+l.serial); r.Status != cmd.Succeeded || r.Stdout != want[id] {
+				if r := resultOf(t, p, id+kind+l.serial); r.Status != event.Succeeded || r.Stdout != want[id] {
 					t.Errorf("%s: %+v, want %q", id, r, want[id])
 				}
 			}
@@ -162,11 +162,11 @@ func TestTimeLimit(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	p := l.start("--format", "json")
-	l.publish(message{"id", `{"Dockercmd":"run","Image":"busybox","Cmd":["sh","-c","trap 'echo term' TERM; while :; do sleep 0.1; done"],"Options":{"Attach":"STDOUT","Remove":true,"Timeout":"1s","StopTimeout":1}}`})
+	l.publish(publication{"id", `{"Dockercmd":"run","Image":"busybox","Cmd":["sh","-c","trap 'echo term' TERM; while :; do sleep 0.1; done"],"Options":{"Attach":"STDOUT","Remove":true,"Timeout":"1s","StopTimeout":1}}`})
 	began := time.Now()
 	p.done(1)
 	took := time.Since(began)
-	if r := resultOf(t, p, "id"); r.Reason != cmd.ReasonTimeout || r.Stdout != "term\n" || *r.ExitCode != 137 || took < 2*time.Second {
+	if r := resultOf(t, p, "id"); r.Reason != event.ReasonTimeout || r.Stdout != "term\n" || *r.ExitCode != 137 || took < 2*time.Second {
 		t.Errorf("after %v: %+v", took, r)
 	}
 	p.stop()
@@ -178,9 +178,9 @@ func TestRestartPolicy(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	p := l.start("--format", "json")
-	l.publish(message{"id", `{"Dockercmd":"run","Image":"busybox","Cmd":["sh","-c","date +%s.%N; sleep 0.2; exit 3"],"Options":{"Attach":"STDOUT","Restart":"on-failure:3"}}`})
+	l.publish(publication{"id", `{"Dockercmd":"run","Image":"busybox","Cmd":["sh","-c","date +%s.%N; sleep 0.2; exit 3"],"Options":{"Attach":"STDOUT","Restart":"on-failure:3"}}`})
 	p.done(1)
-	if r := resultOf(t, p, "id"); r.Status != cmd.Failed || *r.ExitCode != 3 || r.Incomplete || strings.Count(r.Stdout, "\n") != 4 {
+	if r := resultOf(t, p, "id"); r.Status != event.Failed || *r.ExitCode != 3 || r.Incomplete || strings.Count(r.Stdout, "\n") != 4 {
 		t.Errorf("result %+v", r)
 	}
 	p.stop()
@@ -191,7 +191,7 @@ func TestRestartPolicy(t *testing.T) {
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["sh","-c","echo $DISPATCH_ATTEMPT; test $DISPATCH_ATTEMPT -ge %d"],"Options":{"Attach":"STDOUT","Remove":true,"Retry":{"Max":2,"Delay":"1s"}}}`
-	check := func(t *testing.T, results []cmd.Result, attempts int) {
+	check := func(t *testing.T, results []event.Result, attempts int) {
 		t.Helper()
 		if len(results) != attempts {
 			t.Fatalf("%d results, want %d: %+v", len(results), attempts, results)
@@ -211,7 +211,7 @@ func TestRetries(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, kind)
 			p := l.start("--format", "json")
-			l.publish(message{"ends", fmt.Sprintf(body, 9)})
+			l.publish(publication{"ends", fmt.Sprintf(body, 9)})
 			p.done(3)
 			check(t, p.results(), 3)
 			l.eventually("the message is a dead letter", func() bool { return l.broker.Ready(l.queue+".dead") == 1 })
@@ -219,7 +219,7 @@ func TestRetries(t *testing.T) {
 			if len(dead) != 1 || dead[0].MessageId != "ends" || dead[0].Headers["x-dispatch-reason"] != "exit" {
 				t.Errorf("dead letters %+v", dead)
 			}
-			l.publish(message{"", fmt.Sprintf(body, 2)})
+			l.publish(publication{"", fmt.Sprintf(body, 2)})
 			p.done(5)
 			check(t, p.results()[3:], 2)
 			p.stop()

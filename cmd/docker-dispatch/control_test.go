@@ -5,9 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // command publishes a command to the control queue.
@@ -35,7 +36,7 @@ func TestControlQueue(t *testing.T) {
 	}
 	c.event() // its output: what comes now are results
 	c.command(`{"Dockercmd": "kill", "Job": "run-1"}`)
-	got := map[string]cmd.Result{}
+	got := map[string]event.Result{}
 	take := func(n int) {
 		t.Helper()
 		for n > 0 {
@@ -47,12 +48,12 @@ func TestControlQueue(t *testing.T) {
 		}
 	}
 	take(2)
-	if r := got["run-1"]; r.Status != cmd.Refused || r.Reason != cmd.ReasonCancelled {
+	if r := got["run-1"]; r.Status != event.Refused || r.Reason != event.ReasonCancelled {
 		t.Errorf("run-1: %+v", r)
 	}
 	c.command(`{"Dockercmd": "kill", "Job": "run-3"}`) // the broker has it still
 	take(1)
-	if r := got[`{"Dockercmd": "kill", "Job": "run-3"}`]; r.Reason != cmd.ReasonNoSuchContainer || !strings.Contains(r.Error, "if its message comes within") {
+	if r := got[`{"Dockercmd": "kill", "Job": "run-3"}`]; r.Reason != event.ReasonNoSuchContainer || !strings.Contains(r.Error, "if its message comes within") {
 		t.Errorf("%+v", r)
 	}
 	c.command(`{"Dockercmd": "logs", "Job": "run-0"}`)
@@ -64,10 +65,10 @@ func TestControlQueue(t *testing.T) {
 	take(2)
 	c.command(`{"Dockercmd": "kill", "Job": "run-2"}`)
 	take(3) // run-2, its kill, and run-3, which is refused
-	if r := got["run-3"]; r.Reason != cmd.ReasonCancelled {
+	if r := got["run-3"]; r.Reason != event.ReasonCancelled {
 		t.Errorf("run-3: %+v", r)
 	}
-	if r := got["run-2"]; r.Reason != cmd.ReasonCancelled && (r.ExitCode == nil || *r.ExitCode != 137) {
+	if r := got["run-2"]; r.Reason != event.ReasonCancelled && (r.ExitCode == nil || *r.ExitCode != 137) {
 		t.Errorf("run-2: %+v", r)
 	}
 	c.command(`{"Dockercmd": "run", "Image": "busybox"}`)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
 const deadUsage = `docker-dispatch dead looks after dead letters: messages that a daemon could not carry out.
@@ -115,7 +116,7 @@ func (m *morgue) validate() error {
 			return usageError("dead wants to be told what to do: list, replay or drop", "docker-dispatch dead list -q QUEUE")
 		}
 		text := fmt.Sprintf("dead %s: not one of list, replay, drop", m.verb)
-		if near := cmd.Nearest(m.verb, []string{"list", "replay", "drop"}); near != "" {
+		if near := flagval.Nearest(m.verb, []string{"list", "replay", "drop"}); near != "" {
 			text += "; did you mean " + near + "?"
 		}
 		return usageError(text, "docker-dispatch dead list -q QUEUE")

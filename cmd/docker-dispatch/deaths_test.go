@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // dieAt names, in the environment of the program under test, the step of a job right behind which the
@@ -66,7 +67,7 @@ func (s mortalSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) err
 	go func() { done <- s.source.Run(ctx, inner, control) }()
 	for j := range inner {
 		settle := j.Settle
-		j.Settle = func(ctx context.Context, v cmd.Verdict, r cmd.Result) error {
+		j.Settle = func(ctx context.Context, v cmd.Verdict, r event.Result) error {
 			s.reached(stepAckLost, nil)
 			err := settle(ctx, v, r)
 			s.reached(stepAck, err)
@@ -86,7 +87,7 @@ func TestDeath(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
-			l.publish(message{"id", runMessage("", "cat /proc/sys/kernel/random/uuid; echo err >&2; sleep 0.2; echo end; exit 3")})
+			l.publish(publication{"id", runMessage("", "cat /proc/sys/kernel/random/uuid; echo err >&2; sleep 0.2; echo end; exit 3")})
 
 			l.env = []string{dieAt + "=" + step}
 			first := l.startCommand(itself(t), "--format", "json")

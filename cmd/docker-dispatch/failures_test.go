@@ -15,6 +15,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -55,7 +56,7 @@ func checkTicking(t *testing.T, n int, events string) {
 }
 
 // one returns the only result of a process, and checks that nothing is left.
-func (p *process) one() cmd.Result {
+func (p *process) one() event.Result {
 	p.l.t.Helper()
 	if code := p.stop(); code != 0 {
 		p.l.t.Errorf("exit %d", code)
@@ -75,7 +76,7 @@ func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	const lines = 40
-	l.publish(message{"id", runMessage("upgrade-"+l.serial, ticking(lines))})
+	l.publish(publication{"id", runMessage("upgrade-"+l.serial, ticking(lines))})
 	first := l.start("--format", "json", "--drain", "0s")
 	first.await("some output", func(stdout, _ string) bool { return strings.Contains(stdout, `"line 5\n"`) })
 	if code := first.stop(); code != 0 {
@@ -87,7 +88,7 @@ func TestUpgrade(t *testing.T) {
 	second.wait()
 	third := l.start("--format", "json")
 	third.done(1)
-	if r := third.one(); r.Status != cmd.Succeeded || !r.Adopted || r.Incomplete || r.StdoutBytes == 0 {
+	if r := third.one(); r.Status != event.Succeeded || !r.Adopted || r.Incomplete || r.StdoutBytes == 0 {
 		t.Errorf("result %+v", r)
 	}
 	checkTicking(t, lines, first.out()+second.out()+third.out())
@@ -103,8 +104,8 @@ func TestAckTimeout(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, kind)
 			const lines = 70
-			l.publish(message{"id", runMessage("timeout-"+l.serial, ticking(lines))},
-				message{"", runMessage("timeout2-"+l.serial, "sleep 7; exit 2")})
+			l.publish(publication{"id", runMessage("timeout-"+l.serial, ticking(lines))},
+				publication{"", runMessage("timeout2-"+l.serial, "sleep 7; exit 2")})
 			p := l.start("--format", "json")
 			p.await("the message comes again", func(_, stderr string) bool {
 				return strings.Count(stderr, "message came again; joined to its job") >= 4
@@ -145,7 +146,7 @@ func TestLiveRestore(t *testing.T) {
 	for _, how := range []string{"down", "kill"} {
 		name := how + "-" + l.serial
 		p := l.start("--format", "json")
-		l.publish(message{name, runMessage(name, strings.Replace(ticking(0), "[ $i -lt 0 ]", "[ ! -e /go ]", 1))})
+		l.publish(publication{name, runMessage(name, strings.Replace(ticking(0), "[ $i -lt 0 ]", "[ ! -e /go ]", 1))})
 		p.await("some output", func(stdout, _ string) bool { return strings.Contains(stdout, `"line 5\n"`) })
 		l.server(how, "engine")
 		l.server("up", "engine")
@@ -153,7 +154,7 @@ func TestLiveRestore(t *testing.T) {
 		l.touch(name, "/go")
 		p.done(1)
 		r := p.one()
-		if r.Status != cmd.Succeeded || r.Incomplete || r.Adopted {
+		if r.Status != event.Succeeded || r.Incomplete || r.Adopted {
 			t.Errorf("%s: result %+v", how, r)
 		}
 		checkTicking(t, strings.Count(r.Stdout, "\n")-1, p.out())
@@ -161,7 +162,7 @@ func TestLiveRestore(t *testing.T) {
 }
 
 // leave creates a container as an earlier process of the program would have left it for the message.
-func (l *lab) leave(m message, name string, change func(*dockerapi.ContainerConfig)) (id string) {
+func (l *lab) leave(m publication, name string, change func(*dockerapi.ContainerConfig)) (id string) {
 	l.t.Helper()
 	var body struct{ Cmd []string }
 	if err := json.Unmarshal([]byte(m.body), &body); err != nil {
@@ -216,7 +217,7 @@ func TestIncompleteLog(t *testing.T) {
 				return // has no driver local, and does not tell how it rotates
 			}
 			name := "log-" + l.serial
-			m := message{"id", runMessage(name, fmt.Sprintf("seq -w 10001 %d; sleep 1; echo end; exit 5", 10000+tt.lines))}
+			m := publication{"id", runMessage(name, fmt.Sprintf("seq -w 10001 %d; sleep 1; echo end; exit 5", 10000+tt.lines))}
 			id := l.leave(m, name, func(c *dockerapi.ContainerConfig) { c.HostConfig = &dockerapi.HostConfig{LogConfig: &tt.log} })
 			l.startContainer(id)
 			l.publish(m)
@@ -238,7 +239,7 @@ func TestPausedContainer(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	name := "paused-" + l.serial
-	m := message{"id", runMessage(name, ticking(20))}
+	m := publication{"id", runMessage(name, ticking(20))}
 	id := l.leave(m, name, nil)
 	l.startContainer(id)
 	l.engineCall(http.MethodPost, "/containers/"+id+"/pause")
@@ -247,7 +248,7 @@ func TestPausedContainer(t *testing.T) {
 	p.awaitLog("container of an earlier process adopted")
 	l.engineCall(http.MethodPost, "/containers/"+id+"/unpause")
 	p.done(1)
-	if r := p.one(); r.Status != cmd.Succeeded || !r.Adopted || r.ContainerID != id {
+	if r := p.one(); r.Status != event.Succeeded || !r.Adopted || r.ContainerID != id {
 		t.Errorf("result %+v", r)
 	}
 	checkTicking(t, 20, p.out())
@@ -259,11 +260,11 @@ func TestKilled(t *testing.T) {
 	l := newLab(t)
 	name := "killed-" + l.serial
 	p := l.start("--format", "json")
-	l.publish(message{"id", runMessage(name, "echo begun; sleep 600")})
+	l.publish(publication{"id", runMessage(name, "echo begun; sleep 600")})
 	p.await("it runs", func(stdout, _ string) bool { return strings.Contains(stdout, "begun") })
 	l.engineCall(http.MethodPost, "/containers/"+name+"/kill?signal=KILL")
 	p.done(1)
-	if r := p.one(); r.Status != cmd.Failed || r.Reason != cmd.ReasonKilled || *r.ExitCode != 137 {
+	if r := p.one(); r.Status != event.Failed || r.Reason != event.ReasonKilled || *r.ExitCode != 137 {
 		t.Errorf("result %+v", r)
 	}
 }
@@ -275,7 +276,7 @@ func TestFullDisk(t *testing.T) {
 	l := newLab(t)
 	name := "disk-" + l.serial
 	const lines = 20000
-	m := message{"id", runMessage(name, fmt.Sprintf("seq -w 10001 %d; exit 5", 10000+lines))}
+	m := publication{"id", runMessage(name, fmt.Sprintf("seq -w 10001 %d; exit 5", 10000+lines))}
 	id := l.leave(m, name, nil)
 	var info struct{ DockerRootDir string }
 	if err := json.Unmarshal(l.engineCall(http.MethodGet, "/info"), &info); err != nil {
@@ -317,7 +318,7 @@ func TestFullLog(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	l.publish(message{"id", runMessage("full-"+l.serial, "echo hi")})
+	l.publish(publication{"id", runMessage("full-"+l.serial, "echo hi")})
 	l.eventually("the job is done", func() bool { return l.broker.Ready(l.queue) == 0 && len(l.containers()) == 0 })
 	c.Process.Signal(syscall.SIGTERM)
 	if err := c.Wait(); err != nil {
@@ -331,7 +332,7 @@ func TestStopWithStalledBroker(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	proxy, through := l.proxied(t)
-	l.publish(message{"id", runMessage("stalled-"+l.serial, ticking(20))})
+	l.publish(publication{"id", runMessage("stalled-"+l.serial, ticking(20))})
 	p := l.start("--format", "json", "--drain", "0s", "="+l.dockerHost, "="+through)
 	p.await("some output", func(stdout, _ string) bool { return strings.Contains(stdout, `"line 2\n"`) })
 	proxy.stall(1, toServer, toClient)
@@ -341,7 +342,7 @@ func TestStopWithStalledBroker(t *testing.T) {
 	proxy.cut() // else the broker holds the message until it misses heartbeats
 	next := l.start("--format", "json")
 	next.done(1)
-	if r := next.one(); r.Status != cmd.Succeeded || !r.Adopted {
+	if r := next.one(); r.Status != event.Succeeded || !r.Adopted {
 		t.Errorf("result %+v", r)
 	}
 	checkTicking(t, 20, p.out()+next.out())

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // TestQueueDeletedUnderJob: who waits for an answer gets it though the job's message is gone with its queue.
@@ -29,7 +29,7 @@ func queueDeletedUnderJob(t *testing.T, anew bool) {
 		l.broker.DeclareWith(l.queue, nil)
 	}
 	_, _, _, r := c.stream(func(int) {})
-	if r.Job != "one" || r.Status != cmd.Failed || r.ExitCode == nil || *r.ExitCode != 7 {
+	if r.Job != "one" || r.Status != event.Failed || r.ExitCode == nil || *r.ExitCode != 7 {
 		t.Errorf("%+v", r)
 	}
 	if took := time.Since(deleted); took < time.Minute {

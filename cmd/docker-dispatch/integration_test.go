@@ -20,6 +20,8 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -62,7 +64,7 @@ func TestREADMEMessagesAreValid(t *testing.T) {
 		t.Fatalf("%d messages in README", len(messages))
 	}
 	for _, m := range messages {
-		if _, err := cmd.Decode([]byte(m), 1<<20, false); err != nil {
+		if _, err := message.Decode([]byte(m), 1<<20, false); err != nil {
 			t.Errorf("%v:\n%s", err, m)
 		}
 	}
@@ -130,7 +132,7 @@ func TestREADMEExamples(t *testing.T) {
 				if i == 1 { // a stop that comes before the program has begun ends what is to start it
 					p.awaitText("hello")
 				}
-				l.publish(message{"", m})
+				l.publish(publication{"", m})
 			}
 			p.done(3)
 			if code := p.stop(); code != 0 {
@@ -160,14 +162,14 @@ func TestManyJobs(t *testing.T) {
 	l := newLab(t)
 	const jobs, lines = 8, 20
 	p := l.start("-c", fmt.Sprint(jobs))
-	var messages []message
+	var messages []publication
 	for i := range jobs {
 		name := fmt.Sprintf("many-%d-%d", os.Getpid(), i)
 		id := ""
 		if i%2 == 0 {
 			id = name // half of them have a message_id, and are settled in the other order
 		}
-		messages = append(messages, message{id, runMessage(name, fmt.Sprintf("for n in $(seq %d); do echo %s line $n; echo %s err $n >&2; done", lines, name, name))})
+		messages = append(messages, publication{id, runMessage(name, fmt.Sprintf("for n in $(seq %d); do echo %s line $n; echo %s err $n >&2; done", lines, name, name))})
 	}
 	l.publish(messages...)
 	p.done(jobs)
@@ -202,19 +204,19 @@ func TestOrderOnOneNameReal(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	p := l.start("-c", "2", "--format", "json")
-	var messages []message
+	var messages []publication
 	name := fmt.Sprintf("order-%d", os.Getpid())
 	for range 3 {
 		messages = append(messages,
-			message{"", `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep","600"],"Options":{"Name":"` + name + `"}}`},
-			message{"", `{"Dockercmd":"stop","Container":"` + name + `","Options":{"Time":0}}`},
-			message{"", `{"Dockercmd":"remove","Container":"` + name + `"}`})
+			publication{"", `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep","600"],"Options":{"Name":"` + name + `"}}`},
+			publication{"", `{"Dockercmd":"stop","Container":"` + name + `","Options":{"Time":0}}`},
+			publication{"", `{"Dockercmd":"remove","Container":"` + name + `"}`})
 	}
 	l.publish(messages...)
 	p.done(len(messages))
 	p.stop()
 	for i, r := range p.results() {
-		if want := []string{"run", "stop", "remove"}[i%3]; r.Command != want || r.Status != cmd.Succeeded {
+		if want := []string{"run", "stop", "remove"}[i%3]; r.Command != want || r.Status != event.Succeeded {
 			t.Errorf("result %d: %s %s %s; want %s succeeded", i, r.Command, r.Status, r.Error, want)
 		}
 	}
@@ -225,8 +227,8 @@ func TestStopOvertakesWaitingRuns(t *testing.T) {
 	l := newLab(t)
 	p := l.start("-c", "1", "--ahead", "4")
 	long, next := fmt.Sprintf("long-%d", os.Getpid()), fmt.Sprintf("next-%d", os.Getpid())
-	l.publish(message{"", runMessage(long, "exec sleep 600")}, message{"", runMessage(next, "echo my turn")},
-		message{"", `{"Dockercmd":"stop","Container":"` + long + `","Options":{"Time":0}}`})
+	l.publish(publication{"", runMessage(long, "exec sleep 600")}, publication{"", runMessage(next, "echo my turn")},
+		publication{"", `{"Dockercmd":"stop","Container":"` + long + `","Options":{"Time":0}}`})
 	p.awaitLine(fmt.Sprintf("%-20s | my turn", next))
 	p.stop()
 }
@@ -259,9 +261,9 @@ func TestBadMessages(t *testing.T) {
 		{`{"Dockercmd":"run","Image":"busybox","Options":{"Name":"` + other + `"}}`, "name-conflict", other},
 	}
 	for i, b := range bad {
-		l.publish(message{fmt.Sprintf("bad-%d", i), b.body})
+		l.publish(publication{fmt.Sprintf("bad-%d", i), b.body})
 	}
-	l.publish(message{"", runMessage("", "echo still alive")})
+	l.publish(publication{"", runMessage("", "echo still alive")})
 	p.await("the good message", func(stdout, _ string) bool { return strings.Contains(stdout, "| still alive\n") })
 	p.done(len(bad) + 1)
 	if code := p.stop(); code != 0 {
@@ -292,7 +294,7 @@ func TestMissingImageIsPulled(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	p := l.start()
-	l.publish(message{"m", `{"Dockercmd":"run","Image":"127.0.0.1:1/no/such:image","Cmd":["true"],"Options":{"Remove":true}}`})
+	l.publish(publication{"m", `{"Dockercmd":"run","Image":"127.0.0.1:1/no/such:image","Cmd":["true"],"Options":{"Remove":true}}`})
 	p.done(1)
 	p.stop()
 	kept := l.broker.Take(l.queue + ".dead")
@@ -310,7 +312,7 @@ func TestOutput(t *testing.T) {
 	want := "a\x00b\xff\n" + strings.Repeat("x", 2000000) + "\nno newline"
 
 	p := l.start()
-	l.publish(message{"", runMessage(name, script)})
+	l.publish(publication{"", runMessage(name, script)})
 	p.done(1)
 	p.stop()
 	var text strings.Builder
@@ -331,13 +333,13 @@ func TestOutput(t *testing.T) {
 	}
 
 	p = l.start("--format", "json", "--capture", "4")
-	l.publish(message{"", runMessage(name, script)})
+	l.publish(publication{"", runMessage(name, script)})
 	p.done(1)
 	p.stop()
 	var got bytes.Buffer
 	var kinds []string
 	for line := range strings.Lines(p.out()) {
-		e, err := cmd.DecodeEvent([]byte(line))
+		e, err := event.Decode([]byte(line))
 		if err != nil {
 			t.Fatalf("%v: %.100q", err, line)
 		}
@@ -375,9 +377,9 @@ func TestConfigurationErrors(t *testing.T) {
 	l := newLab(t)
 	sock := filepath.Join(t.TempDir(), "docker.sock")
 	for _, tt := range []struct {
-		name          string
-		args          []string
-		message, hint string
+		name              string
+		args              []string
+		publication, hint string
 	}{
 		{"wrong password", []string{"=" + l.dockerHost, "=" + l.password("wr0ng")}, "login refused", "check user and password"},
 		{"missing queue", []string{"-q", "no-such-queue"}, `no such queue: "no-such-queue"`, "--declare"},
@@ -393,7 +395,7 @@ func TestConfigurationErrors(t *testing.T) {
 				t.Fatalf("stderr %q", lines)
 			}
 			message, hint := lines[len(lines)-2], lines[len(lines)-1]
-			if !strings.HasPrefix(message, "docker-dispatch: error: ") || !strings.Contains(message, tt.message) || !strings.HasPrefix(hint, "hint: ") || !strings.Contains(hint, tt.hint) {
+			if !strings.HasPrefix(message, "docker-dispatch: error: ") || !strings.Contains(message, tt.publication) || !strings.HasPrefix(hint, "hint: ") || !strings.Contains(hint, tt.hint) {
 				t.Errorf("%s\n%s", message, hint)
 			}
 			if strings.Contains(p.stderr.String(), "wr0ng") {
@@ -452,7 +454,7 @@ func TestWaitsForServers(t *testing.T) {
 	port.Close() // nobody listens there now
 	broker := regexp.MustCompile(`@[^/]+`).ReplaceAllString(l.amqpURL, "@"+at)
 	p := l.start("="+sock, "="+broker)
-	l.publish(message{"", runMessage("", "echo at last")})
+	l.publish(publication{"", runMessage("", "echo at last")})
 	p.awaitLog("engine does not answer")
 	p.awaitLog("broker unreachable")
 	host, err := dockerapi.ParseHost(l.dockerHost)
@@ -511,8 +513,8 @@ func TestStopLeavesContainers(t *testing.T) {
 	name := fmt.Sprintf("stays-%d", os.Getpid())
 	p := l.start("-c", "1", "--drain", "0s")
 	l.publish(
-		message{"first", runMessage(name, `echo started; while ! [ -e /go ]; do sleep 0.1; done; echo ended`)},
-		message{"second", runMessage("", "echo second")})
+		publication{"first", runMessage(name, `echo started; while ! [ -e /go ]; do sleep 0.1; done; echo ended`)},
+		publication{"second", runMessage("", "echo second")})
 	p.awaitLine(fmt.Sprintf("%-20s | started", name))
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit %d", code)
@@ -529,7 +531,7 @@ func TestStopLeavesContainers(t *testing.T) {
 	p.done(2)
 	p.stop()
 	first := p.results()[0]
-	if first.Job != "first" || !first.Adopted || first.Status != cmd.Succeeded || first.Stdout != "started\nended\n" || first.ContainerID != c.ID {
+	if first.Job != "first" || !first.Adopted || first.Status != event.Succeeded || first.Stdout != "started\nended\n" || first.ContainerID != c.ID {
 		t.Errorf("result %+v", first)
 	}
 	if n := l.broker.Ready(l.queue) + l.broker.Ready(l.queue+".dead") + len(l.containers()); n != 0 {
@@ -551,7 +553,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	p := l.start("--drain", "1h")
-	l.publish(message{"", runMessage("", "echo started; exec sleep 600")})
+	l.publish(publication{"", runMessage("", "echo started; exec sleep 600")})
 	p.await("start", func(stdout, _ string) bool { return strings.Contains(stdout, "| started\n") })
 	p.cmd.Process.Signal(os.Interrupt)
 	p.awaitLog("stopping")
@@ -612,7 +614,7 @@ func underLoad(t *testing.T, fault func(l *lab)) {
 	send := func(from, to int) {
 		for i := from; i < to; i++ {
 			name := fmt.Sprintf("load-%d-%d", os.Getpid(), i)
-			l.publish(message{name, runMessage(name, "echo begin; sleep 1; echo end")})
+			l.publish(publication{name, runMessage(name, "echo begin; sleep 1; echo end")})
 		}
 	}
 	send(0, jobs/2)
@@ -627,10 +629,10 @@ func underLoad(t *testing.T, fault func(l *lab)) {
 	for _, r := range p.results() {
 		seen[r.Job]++
 		switch {
-		case r.Status == cmd.Succeeded && r.Stdout == "begin\nend\n" && !r.Incomplete:
-		case r.Status == cmd.Succeeded && r.Incomplete && l.killed: // what it wrote while the engine was down
-		case r.Status == cmd.Failed && r.ExitCode != nil && *r.ExitCode == 137 && l.killed: // with its engine
-		case r.Status == cmd.Errored && r.Reason == cmd.ReasonEngine && l.killed: // nobody knows its exit
+		case r.Status == event.Succeeded && r.Stdout == "begin\nend\n" && !r.Incomplete:
+		case r.Status == event.Succeeded && r.Incomplete && l.killed: // what it wrote while the engine was down
+		case r.Status == event.Failed && r.ExitCode != nil && *r.ExitCode == 137 && l.killed: // with its engine
+		case r.Status == event.Errored && r.Reason == event.ReasonEngine && l.killed: // nobody knows its exit
 			unknown++
 		default:
 			t.Errorf("result %+v", r)
@@ -748,7 +750,7 @@ func TestReadsNoFurther(t *testing.T) {
 func TestTextForgesNothing(t *testing.T) {
 	var b bytes.Buffer
 	r := &textReporter{out: &out{w: &b}}
-	r.Result(cmd.Result{Job: "a\nfake | line\x1b[31m", Error: "bad\r\nthing\x1b[0m\u202e"})
+	r.Result(event.Result{Job: "a\nfake | line\x1b[31m", Error: "bad\r\nthing\x1b[0m\u202e"})
 	if got, want := b.String(), "a?fake | line?[31m   | Error: bad thing?[0m?\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -771,8 +773,8 @@ func TestReaderGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Process.Kill()
-	l.publish(message{"m", runMessage(name, "echo one; while :; do echo more; sleep 0.1; done")})
-	l.publish(message{"ends", runMessage(name+"-ends", "echo one; sleep 1; echo two; exit 3")})
+	l.publish(publication{"m", runMessage(name, "echo one; while :; do echo more; sleep 0.1; done")})
+	l.publish(publication{"ends", runMessage(name+"-ends", "echo one; sleep 1; echo two; exit 3")})
 	buf := make([]byte, 100)
 	if _, err := stdout.Read(buf); err != nil {
 		t.Fatal(err)
@@ -812,7 +814,7 @@ func TestStopWithStuckReader(t *testing.T) {
 	}
 	w.Close()
 	defer c.Process.Kill()
-	l.publish(message{"m", runMessage("", "yes many many words | head -c 8000000; sleep 600")})
+	l.publish(publication{"m", runMessage("", "yes many many words | head -c 8000000; sleep 600")})
 	last := 0
 	l.eventually("the pipe is full, and the program waits for its reader", func() bool {
 		before := last
@@ -856,13 +858,13 @@ func TestStdinKeepsOrder(t *testing.T) {
 	}
 	gate.Set(false)
 	for _, i := range []int{1, 0, 2} {
-		first[i].Settle(t.Context(), cmd.Requeue, cmd.Result{})
+		first[i].Settle(t.Context(), cmd.Requeue, event.Result{})
 	}
 	gate.Set(true)
 	var got []string
 	for j := range jobs {
 		got = append(got, string(j.Body))
-		j.Settle(t.Context(), cmd.Ack, cmd.Result{Status: cmd.Succeeded})
+		j.Settle(t.Context(), cmd.Ack, event.Result{Status: event.Succeeded})
 	}
 	if err := <-done; err != nil {
 		t.Fatal(err)

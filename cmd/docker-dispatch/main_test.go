@@ -103,8 +103,8 @@ func TestUsageErrors(t *testing.T) {
 	const amqpHint = "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin"
 	const dockerHint = "a Docker address is ip:port, the path of a socket, or tcp://, unix://, http:// or https://"
 	for _, tt := range []struct {
-		args          string
-		message, hint string
+		args              string
+		publication, hint string
 	}{
 		{"", "no queue given", "name the queue to take messages from: docker-dispatch -q NAME ...; or give - as the broker address to read messages from stdin"},
 		{"--nosuch", "unknown option --nosuch", list},
@@ -154,8 +154,8 @@ func TestUsageErrors(t *testing.T) {
 		stdout, stderr, code := call("", nil, strings.Fields(tt.args)...)
 		message, hint, _ := strings.Cut(strings.TrimSuffix(stderr, "\n"), "\n")
 		if code != exitUsage || stdout != "" || hint != "hint: "+tt.hint || !strings.HasPrefix(message, "docker-dispatch: error: ") ||
-			tt.message != "" && message != "docker-dispatch: error: "+tt.message {
-			t.Errorf("%s: exit %d, stdout %q, stderr:\n%s\nwant %q and hint %q", tt.args, code, stdout, stderr, tt.message, tt.hint)
+			tt.publication != "" && message != "docker-dispatch: error: "+tt.publication {
+			t.Errorf("%s: exit %d, stdout %q, stderr:\n%s\nwant %q and hint %q", tt.args, code, stdout, stderr, tt.publication, tt.hint)
 		}
 		if strings.Contains(stderr, "secret") {
 			t.Errorf("%s: the password shows: %s", tt.args, stderr)

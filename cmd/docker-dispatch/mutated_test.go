@@ -17,7 +17,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // TestMutatedMessages sends messages, as many as DISPATCH_TEST_MUTATED says, whose bodies, properties and headers a stranger has mangled. The daemon must
@@ -46,7 +46,7 @@ func TestMutatedMessages(t *testing.T) {
 			t.Errorf("a second result, or one of no message: %+v", r)
 		}
 		delete(ids, r.Job)
-		if r.Status == cmd.Refused || r.Status == cmd.Errored {
+		if r.Status == event.Refused || r.Status == event.Errored {
 			dead++
 		}
 	}

@@ -15,7 +15,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // A parity is one option, as the docker CLI is given it and as a message is.
@@ -205,7 +206,7 @@ func TestParity(t *testing.T) {
 		t.Skip("Podman takes the PidsLimit 0 that the docker CLI always sends for no limit, and shows ids where Docker does not")
 	}
 	dir := t.TempDir()
-	for _, doc := range cmd.Docs() {
+	for _, doc := range message.Docs() {
 		for _, k := range doc.Keys {
 			tested := slices.ContainsFunc(parities, func(p parity) bool { return p.option == k.Name })
 			if doc.Name == "create" && k.Option && !tested && !slices.Contains(notCreated, k.Name) {
@@ -244,8 +245,8 @@ func TestParity(t *testing.T) {
 		t.Run(fmt.Sprintf("%s=%s", p.option, p.value), func(t *testing.T) {
 			name := fmt.Sprintf("parity-%s-%d", l.serial, i)
 			if r := results[name]; older(api, p.api) {
-				refused := r.Status != cmd.Succeeded && strings.Contains(r.Error, "needs API "+p.api)
-				if refused == p.older || !refused && r.Status != cmd.Succeeded {
+				refused := r.Status != event.Succeeded && strings.Contains(r.Error, "needs API "+p.api)
+				if refused == p.older || !refused && r.Status != event.Succeeded {
 					t.Errorf("with API %s: %s %s", api, r.Status, r.Error)
 				}
 				return
@@ -260,12 +261,12 @@ func TestParity(t *testing.T) {
 				_, reason, ok := strings.Cut(string(out), "Error response from daemon: ")
 				reason, _, _ = strings.Cut(reason, "\n")
 				reason = strings.TrimSuffix(strings.ReplaceAll(reason, ".", ""), " ")
-				if !ok || r.Status == cmd.Succeeded || !strings.Contains(strings.ToLower(strings.ReplaceAll(r.Error, ".", "")), strings.ToLower(reason[:min(40, len(reason))])) {
+				if !ok || r.Status == event.Succeeded || !strings.Contains(strings.ToLower(strings.ReplaceAll(r.Error, ".", "")), strings.ToLower(reason[:min(40, len(reason))])) {
 					t.Errorf("docker says %q, we %s %q", out, r.Status, r.Error)
 				}
 				return
 			}
-			if r.Status != cmd.Succeeded {
+			if r.Status != event.Succeeded {
 				t.Fatalf("docker creates it, we do not: %s: %s", r.Reason, r.Error)
 			}
 			if p.run { // else what it has may go while it ends
@@ -286,7 +287,7 @@ func TestParity(t *testing.T) {
 // TestParity holds against them.
 func TestParityFlags(t *testing.T) {
 	fill := strings.NewReplacer("@DIR", "/dir", "@", "")
-	caller := cmd.Caller{LookupEnv: func(string) (string, bool) { return "", false }, ReadFile: os.ReadFile}
+	caller := message.Caller{LookupEnv: func(string) (string, bool) { return "", false }, ReadFile: os.ReadFile}
 	for _, p := range parities {
 		args := []string{"-d"}
 		options := `"Detach":true,`
@@ -298,11 +299,11 @@ func TestParityFlags(t *testing.T) {
 		if p.run && p.args[0] == "-i" { // it means both
 			options = `"Interactive":true,"Attach":["STDIN","STDOUT"]`
 		}
-		want, err := cmd.Decode(fmt.Appendf(nil, `{"Dockercmd":"run","Image":"busybox","Cmd":["true"],"Options":{%s}}`, options), 0, false)
+		want, err := message.Decode(fmt.Appendf(nil, `{"Dockercmd":"run","Image":"busybox","Cmd":["true"],"Options":{%s}}`, options), 0, false)
 		if err != nil {
 			t.Fatalf("%s: %v", options, err)
 		}
-		l, err := cmd.ParseRunLine(args, nil, caller)
+		l, err := message.ParseRunLine(args, nil, caller)
 		if err != nil {
 			t.Errorf("%q: %v", args, err)
 			continue
@@ -312,7 +313,7 @@ func TestParityFlags(t *testing.T) {
 			t.Errorf("%q: %v", args, err)
 			continue
 		}
-		got, err := cmd.Decode(body, 0, false)
+		got, err := message.Decode(body, 0, false)
 		if err != nil {
 			t.Errorf("%s: %v", body, err)
 		} else if !reflect.DeepEqual(got, want) {
@@ -354,14 +355,14 @@ func older(a, b string) bool {
 }
 
 // viaStdin runs messages in one go, and returns their results by the container's name.
-func (l *lab) viaStdin(t *testing.T, messages string, args ...string) map[string]cmd.Result {
+func (l *lab) viaStdin(t *testing.T, messages string, args ...string) map[string]event.Result {
 	t.Helper()
 	c := program(t, append(args, "--format", "json", l.dockerHost, "-")...)
 	c.Stdin = strings.NewReader(messages)
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
 	out, _ := c.Output() // the exit code tells of refused ones
-	results := make(map[string]cmd.Result)
+	results := make(map[string]event.Result)
 	for _, r := range resultsIn(t, string(out)) {
 		results[r.ContainerName] = r
 	}

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // recorder is an engine that creates no container, but notes what it is asked for.
@@ -190,7 +190,7 @@ func TestParityBodies(t *testing.T) {
 	}
 	l := &lab{t: t, dockerHost: "unix://" + ours.socket}
 	for name, r := range l.viaStdin(t, messages.String(), "--policy", trusting(t)) {
-		if r.Status != cmd.Succeeded {
+		if r.Status != event.Succeeded {
 			t.Errorf("%s %s: %s", rows[name].option, rows[name].value, r.Error)
 		}
 	}

@@ -8,15 +8,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // keysTable is README's table of all commands and their keys.
 func keysTable() string {
 	var b strings.Builder
 	b.WriteString("| Command | Key | Value | Meaning |\n|---|---|---|---|\n")
-	var run cmd.CommandDoc
-	for _, doc := range cmd.Docs() {
+	var run message.CommandDoc
+	for _, doc := range message.Docs() {
 		name := "`" + doc.Name + "`"
 		if doc.Alias != "" {
 			name += ", `" + doc.Alias + "`"
@@ -27,7 +27,7 @@ func keysTable() string {
 		case "create":
 			var without []string
 			for _, k := range run.Keys {
-				if !slices.ContainsFunc(doc.Keys, func(o cmd.KeyDoc) bool { return o.Name == k.Name }) {
+				if !slices.ContainsFunc(doc.Keys, func(o message.KeyDoc) bool { return o.Name == k.Name }) {
 					without = append(without, "`"+k.Name+"`")
 				}
 			}

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // A caller sends messages and gets the answers to them.
@@ -60,14 +61,14 @@ func (c *caller) call(id, correlation, body string) {
 }
 
 // event waits for the next answer.
-func (c *caller) event() (amqp.Delivery, cmd.Event) {
+func (c *caller) event() (amqp.Delivery, event.Event) {
 	c.l.t.Helper()
 	select {
 	case d, ok := <-c.answers:
 		if !ok {
 			c.l.t.Fatal("connection lost")
 		}
-		e, err := cmd.DecodeEvent(d.Body)
+		e, err := event.Decode(d.Body)
 		if err != nil {
 			c.l.t.Fatalf("%v: %q", err, d.Body)
 		}
@@ -79,7 +80,7 @@ func (c *caller) event() (amqp.Delivery, cmd.Event) {
 }
 
 // result waits for the next answer, which must be a result.
-func (c *caller) result() cmd.Result {
+func (c *caller) result() event.Result {
 	c.l.t.Helper()
 	d, e := c.event()
 	if e.Result == nil || d.Type != "result" {
@@ -90,7 +91,7 @@ func (c *caller) result() cmd.Result {
 
 // stream takes all events of a job up to its result, and returns what came of each stream. It calls got with how
 // much that is so far. What has come before may come again.
-func (c *caller) stream(got func(n int)) (stdout, stderr string, started int, r cmd.Result) {
+func (c *caller) stream(got func(n int)) (stdout, stderr string, started int, r event.Result) {
 	c.l.t.Helper()
 	out := map[string][]byte{}
 	for {
@@ -135,7 +136,7 @@ func TestReply(t *testing.T) {
 			c := newCaller(l, direct)
 			c.call("one", "", `{"Dockercmd": "run", "Image": "busybox", "Cmd": ["sh", "-c", "echo hi; exit 7"], "Options": {"Attach": "STDOUT", "Remove": true}}`)
 			d, e := c.event()
-			if r := e.Result; r == nil || r.Job != "one" || r.Status != cmd.Failed || r.ExitCode == nil || *r.ExitCode != 7 || r.Stdout != "hi\n" || r.StdoutBytes != 3 {
+			if r := e.Result; r == nil || r.Job != "one" || r.Status != event.Failed || r.ExitCode == nil || *r.ExitCode != 7 || r.Stdout != "hi\n" || r.StdoutBytes != 3 {
 				t.Fatalf("%s", d.Body)
 			}
 			if d.CorrelationId != "one" || d.MessageId != "one/result" || d.ContentType != "application/json" || d.DeliveryMode != amqp.Persistent || d.AppId != "docker-dispatch" {
@@ -143,7 +144,7 @@ func TestReply(t *testing.T) {
 			}
 			c.call("", "typo", `{"Dockercmd": "run", "Image": "busybox", "Optoins": {}}`)
 			d, e = c.event()
-			if r := e.Result; r == nil || r.Status != cmd.Refused || !strings.Contains(r.Error, `did you mean "Options"`) || d.CorrelationId != "typo" {
+			if r := e.Result; r == nil || r.Status != event.Refused || !strings.Contains(r.Error, `did you mean "Options"`) || d.CorrelationId != "typo" {
 				t.Errorf("%s", d.Body)
 			}
 			// Somebody waits for the end: it is a foreground run.
@@ -152,7 +153,7 @@ func TestReply(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 			c.call("", "c", `{"Dockercmd": "remove", "Container": "`+l.queue+`"}`)
-			if r := c.result(); r.Command != "remove" || r.Status != cmd.Succeeded {
+			if r := c.result(); r.Command != "remove" || r.Status != event.Succeeded {
 				t.Errorf("%+v", r)
 			}
 			if code := p.stop(); code != 0 || l.broker.Ready(l.queue) != 0 || l.broker.Ready(l.queue+".dead") != 1 {
@@ -174,12 +175,12 @@ func TestReplyToNobody(t *testing.T) {
 	}
 	p.done(5)
 	p.awaitLog("nobody takes the reply")
-	statuses := map[string]cmd.Result{}
+	statuses := map[string]event.Result{}
 	for _, r := range p.results() {
 		statuses[r.Job] = r
 	}
-	for i, want := range []cmd.Status{cmd.Succeeded, cmd.Succeeded, cmd.Refused, cmd.Refused, cmd.Refused} {
-		if got := statuses[fmt.Sprint(i)]; got.Status != want || want == cmd.Refused && !strings.Contains(got.Error, "reply_to") {
+	for i, want := range []event.Status{event.Succeeded, event.Succeeded, event.Refused, event.Refused, event.Refused} {
+		if got := statuses[fmt.Sprint(i)]; got.Status != want || want == event.Refused && !strings.Contains(got.Error, "reply_to") {
 			t.Errorf("%d: %+v", i, got)
 		}
 	}
@@ -207,13 +208,13 @@ func TestStream(t *testing.T) {
 			}
 			const size = 512 << 10
 			c.call("large", "", streamed(fmt.Sprintf("head -c %d /dev/zero; printf '\\377oops' >&2; exit 4", size)))
-			var large, last cmd.Result
+			var large, last event.Result
 			out := map[string]int{}
 			for large.Job == "" || last.Job == "" {
 				d, e := c.event()
 				switch {
 				case e.Output != nil:
-					if len(e.Output.Data) > cmd.MaxData || out[e.Output.Job+e.Output.Stream] != int(e.Output.Offset) && e.Output.Job == "large" {
+					if len(e.Output.Data) > event.MaxData || out[e.Output.Job+e.Output.Stream] != int(e.Output.Offset) && e.Output.Job == "large" {
 						t.Fatalf("%d bytes at %d", len(e.Output.Data), e.Output.Offset)
 					}
 					out[e.Output.Job+e.Output.Stream] += len(e.Output.Data)
@@ -298,10 +299,10 @@ func TestResults(t *testing.T) {
 	create()
 	t.Cleanup(func() { l.deleteQueues(".results") })
 	p = l.start("--results", results, "-c", "1", "--ahead", "0")
-	l.publish(message{"a", streamed("exit 1")}, message{"b", "nonsense"})
+	l.publish(publication{"a", streamed("exit 1")}, publication{"b", "nonsense"})
 	l.eventually("two results", func() bool { return l.broker.Ready(results) == 2 })
 	l.deleteQueues(".results")
-	l.publish(message{"c", streamed("exit 1")}, message{"d", streamed("exit 1")})
+	l.publish(publication{"c", streamed("exit 1")}, publication{"d", streamed("exit 1")})
 	p.awaitLog("results cannot be stored; no messages are taken until they can")
 	create()
 	p.awaitLog("results can be stored again")

@@ -13,7 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // out is standard output, shared by all jobs: what is written in one call stays together.
@@ -77,9 +77,9 @@ type textReporter struct {
 	raw bool // what containers write goes out as it is
 }
 
-func (r *textReporter) Started(cmd.Started) {}
+func (r *textReporter) Started(event.Started) {}
 
-func (r *textReporter) Output(o cmd.Output) error {
+func (r *textReporter) Output(o event.Output) error {
 	data := o.Data
 	if !r.raw {
 		data = escaped(data)
@@ -87,7 +87,7 @@ func (r *textReporter) Output(o cmd.Output) error {
 	return r.write(func(b *bytes.Buffer) { prefixed(b, o.ContainerName, data) })
 }
 
-func (r *textReporter) Result(res cmd.Result) error {
+func (r *textReporter) Result(res event.Result) error {
 	if res.Error == "" {
 		return result(r.write(func(*bytes.Buffer) {}))
 	}
@@ -182,11 +182,11 @@ func prefixed(b *bytes.Buffer, name string, data []byte) {
 // jsonReporter shows events for a program, one a line.
 type jsonReporter struct{ *out }
 
-func (r *jsonReporter) Started(s cmd.Started) {
+func (r *jsonReporter) Started(s event.Started) {
 	r.write(func(b *bytes.Buffer) { b.Write(s.JSON()) })
 }
 
-func (r *jsonReporter) Output(o cmd.Output) error {
+func (r *jsonReporter) Output(o event.Output) error {
 	return r.write(func(b *bytes.Buffer) {
 		for line := range o.Lines() {
 			b.Write(line.JSON())
@@ -194,13 +194,13 @@ func (r *jsonReporter) Output(o cmd.Output) error {
 	})
 }
 
-func (r *jsonReporter) Result(res cmd.Result) error {
+func (r *jsonReporter) Result(res event.Result) error {
 	return result(r.write(func(b *bytes.Buffer) { b.Write(res.JSON()) }))
 }
 
 // errorWord stands before why a job did not end by itself with success.
-func errorWord(r cmd.Result) string {
-	if r.Status == cmd.Stopped {
+func errorWord(r event.Result) string {
+	if r.Status == event.Stopped {
 		return ""
 	}
 	return "Error: "

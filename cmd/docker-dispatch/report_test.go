@@ -10,7 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // TestTextEscapes: what a container writes neither commands a terminal nor forges a line, unless it is asked for as it is.
@@ -28,8 +28,8 @@ func TestTextEscapes(t *testing.T) {
 		{"\ufffd\n", "\ufffd\n"},
 	} {
 		var shown, raw bytes.Buffer
-		(&textReporter{out: &out{w: &shown}}).Output(cmd.Output{ContainerName: "c", Data: []byte(tt.data)})
-		(&textReporter{out: &out{w: &raw}, raw: true}).Output(cmd.Output{ContainerName: "c", Data: []byte(tt.data)})
+		(&textReporter{out: &out{w: &shown}}).Output(event.Output{ContainerName: "c", Data: []byte(tt.data)})
+		(&textReporter{out: &out{w: &raw}, raw: true}).Output(event.Output{ContainerName: "c", Data: []byte(tt.data)})
 		prefix := fmt.Sprintf("%-20s | ", "c")
 		unprefixed := func(s string) string { return strings.ReplaceAll(s, prefix, "") }
 		if got := unprefixed(shown.String()); strings.TrimSuffix(got, "\n") != strings.TrimSuffix(tt.want, "\n") {

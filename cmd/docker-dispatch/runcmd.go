@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // Exit codes of docker-dispatch run besides the container's own: docker run's.
@@ -55,7 +56,7 @@ type runBroker interface {
 func (c *runClient) parse(args []string, getenv func(string) string) error {
 	c.url = getenv("AMQP_URL")
 	control := ""
-	own := []cmd.Flag{
+	own := []message.Flag{
 		textFlag("queue", "q", &c.queue),
 		textFlag("amqp", "", &c.url),
 		textFlag("control", "", &control),
@@ -68,7 +69,7 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 		{Name: "max-message", Set: (*size)(&c.maxMessage).Set},
 	}
 	var err error
-	c.line, err = cmd.ParseRunLine(args, own, cmd.Caller{
+	c.line, err = message.ParseRunLine(args, own, message.Caller{
 		LookupEnv: func(name string) (string, bool) {
 			v := getenv(name)
 			if v == "" { // set to nothing, or not set
@@ -92,8 +93,8 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 	return c.conflicts()
 }
 
-func textFlag(name, short string, to *string) cmd.Flag {
-	return cmd.Flag{Name: name, Short: short, Set: func(v string) error {
+func textFlag(name, short string, to *string) message.Flag {
+	return message.Flag{Name: name, Short: short, Set: func(v string) error {
 		*to = v
 		return nil
 	}}
@@ -119,8 +120,8 @@ func (c *runClient) conflicts() error {
 	return nil
 }
 
-// message makes the job's message, with what stdin holds.
-func (c *runClient) message() error {
+// publication makes the job's message, with what stdin holds.
+func (c *runClient) publication() error {
 	var input []byte
 	if c.line.Attached("stdin") {
 		var err error
@@ -158,7 +159,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	type end struct {
-		result *cmd.Result
+		result *event.Result
 		err    error
 	}
 	ended := make(chan end, 1)
@@ -167,7 +168,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 	}
 	go func() {
 		made := make(chan error, 1)
-		go func() { made <- c.message() }()
+		go func() { made <- c.publication() }()
 		select {
 		case err := <-made:
 			if err != nil {
@@ -265,7 +266,7 @@ const leaving = 3 * time.Second
 
 // ended says what a result tells beside the output, and returns the exit code. signalled is that of a run that a signal
 // ended before it had begun.
-func (c *runClient) ended(r *cmd.Result, signalled int) int {
+func (c *runClient) ended(r *event.Result, signalled int) int {
 	c.warn(r.Warnings)
 	code := exitRefused
 	if r.ContainerID != "" { // else it was not created, which is 125 whatever the engine says
@@ -275,11 +276,11 @@ func (c *runClient) ended(r *cmd.Result, signalled int) int {
 		code = *r.ExitCode
 	}
 	switch {
-	case r.Status == cmd.Refused && signalled != 0:
+	case r.Status == event.Refused && signalled != 0:
 		c.say("%s", r.Error)
 		return signalled
-	case r.Status == cmd.Refused || r.Status == cmd.Errored:
-		missing := r.Reason == cmd.ReasonNoSuchImage || strings.HasPrefix(r.Error, "pull image ") // a pull that fails is of a missing one
+	case r.Status == event.Refused || r.Status == event.Errored:
+		missing := r.Reason == event.ReasonNoSuchImage || strings.HasPrefix(r.Error, "pull image ") // a pull that fails is of a missing one
 		if missing && (c.line.Pull == "" || c.line.Pull == "missing") && !c.line.Quiet {
 			fmt.Fprintf(c.stderr, "Unable to find image '%s' locally\n", c.line.FullImage())
 		}
@@ -288,7 +289,7 @@ func (c *runClient) ended(r *cmd.Result, signalled int) int {
 			text = r.EngineError
 		}
 		return c.fault(text, code)
-	case r.Reason == cmd.ReasonTimeout:
+	case r.Reason == event.ReasonTimeout:
 		c.say("%s", r.Error)
 		if code == 0 { // it ended well, but too late
 			code = exitRefused

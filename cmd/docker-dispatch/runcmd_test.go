@@ -18,7 +18,8 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // ours is docker-dispatch run in a process of its own.
@@ -177,12 +178,12 @@ func (a *actor) say(to amqpsrc.Message, event interface{ JSON() []byte }) {
 
 func (a *actor) out(to amqpsrc.Message, stream string, offset int, text string) {
 	a.t.Helper()
-	a.say(to, cmd.Output{Job: to.ID, Stream: stream, Offset: int64(offset), Data: []byte(text)})
+	a.say(to, event.Output{Job: to.ID, Stream: stream, Offset: int64(offset), Data: []byte(text)})
 }
 
 func (a *actor) succeed(to amqpsrc.Message, stdout, stderr int) {
 	a.t.Helper()
-	a.say(to, cmd.Result{Job: to.ID, Status: cmd.Succeeded, ExitCode: new(0), StdoutBytes: int64(stdout), StderrBytes: int64(stderr)})
+	a.say(to, event.Result{Job: to.ID, Status: event.Succeeded, ExitCode: new(0), StdoutBytes: int64(stdout), StderrBytes: int64(stderr)})
 }
 
 // gone waits until the queue of the answers does not exist.
@@ -213,11 +214,11 @@ func TestRunAnswers(t *testing.T) {
 		a := newActor(t)
 		o := a.run(t, nil, "busybox")
 		m := a.next(a.messages)
-		a.say(m, cmd.Started{Job: m.ID})
+		a.say(m, event.Started{Job: m.ID})
 		a.out(m, "stdout", 0, "a\xff\x00")
 		a.out(m, "stderr", 0, "E")
 		a.out(m, "stdout", 5, "f")
-		a.say(m, cmd.Started{Job: m.ID, Adopted: true})
+		a.say(m, event.Started{Job: m.ID, Adopted: true})
 		a.out(m, "stdout", 0, "a\xff\x00d")
 		a.out(m, "stderr", 0, "ER")
 		a.out(m, "stdout", 4, "ef")
@@ -227,13 +228,13 @@ func TestRunAnswers(t *testing.T) {
 	t.Run("output that is missing", func(t *testing.T) {
 		a := newActor(t)
 		for _, tt := range []struct {
-			result cmd.Result
+			result event.Result
 			stderr string
 			code   int
 		}{
-			{cmd.Result{StdoutBytes: 5, ExitCode: new(0), Status: cmd.Succeeded}, "docker-dispatch: 4 bytes of the output are missing; the container has exited with code 0\n", 125},
-			{cmd.Result{StdoutBytes: 5, ExitCode: new(3), Status: cmd.Failed}, "docker-dispatch: 4 bytes of the output are missing; the container has exited with code 3\n", 3},
-			{cmd.Result{StdoutBytes: 1, ExitCode: new(0), Status: cmd.Succeeded, Incomplete: true}, "docker-dispatch: output is missing; the container has exited with code 0\n", 125},
+			{event.Result{StdoutBytes: 5, ExitCode: new(0), Status: event.Succeeded}, "docker-dispatch: 4 bytes of the output are missing; the container has exited with code 0\n", 125},
+			{event.Result{StdoutBytes: 5, ExitCode: new(3), Status: event.Failed}, "docker-dispatch: 4 bytes of the output are missing; the container has exited with code 3\n", 3},
+			{event.Result{StdoutBytes: 1, ExitCode: new(0), Status: event.Succeeded, Incomplete: true}, "docker-dispatch: output is missing; the container has exited with code 0\n", 125},
 		} {
 			o := a.run(t, nil, "busybox")
 			m := a.next(a.messages)
@@ -250,8 +251,8 @@ func TestRunAnswers(t *testing.T) {
 		m := a.next(a.messages)
 		for n := 1; n <= 2; n++ {
 			text := fmt.Sprintf("attempt %d\n", n)
-			a.say(m, cmd.Output{Job: m.ID, Attempt: n, Stream: "stdout", Data: []byte(text)})
-			a.say(m, cmd.Result{Job: m.ID, Attempt: n, Retrying: n < 2, Status: cmd.Failed, Reason: cmd.ReasonExit, ExitCode: new(n), StdoutBytes: int64(len(text))})
+			a.say(m, event.Output{Job: m.ID, Attempt: n, Stream: "stdout", Data: []byte(text)})
+			a.say(m, event.Result{Job: m.ID, Attempt: n, Retrying: n < 2, Status: event.Failed, Reason: event.ReasonExit, ExitCode: new(n), StdoutBytes: int64(len(text))})
 		}
 		o.expect("attempt 1\nattempt 2\n", "", 2)
 	})
@@ -260,23 +261,23 @@ func TestRunAnswers(t *testing.T) {
 		const help = "\n\nRun 'docker-dispatch run --help' for more information\n"
 		for _, tt := range []struct {
 			args   []string
-			result cmd.Result
+			result event.Result
 			stderr string
 			code   int
 		}{
-			{nil, cmd.Result{Status: cmd.Refused, Reason: cmd.ReasonPolicy, Error: "no"}, "docker-dispatch: no" + help, 125},
-			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonEngine, Error: "x", EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
-			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, Error: "x", EngineError: "Error response from daemon: Why"},
+			{nil, event.Result{Status: event.Refused, Reason: event.ReasonPolicy, Error: "no"}, "docker-dispatch: no" + help, 125},
+			{nil, event.Result{Status: event.Errored, Reason: event.ReasonEngine, Error: "x", EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
+			{nil, event.Result{Status: event.Errored, Reason: event.ReasonNoSuchImage, Error: "x", EngineError: "Error response from daemon: Why"},
 				"Unable to find image 'busybox:latest' locally\ndocker-dispatch: Error response from daemon: Why" + help, 125},
-			{[]string{"--quiet"}, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
-			{[]string{"--pull", "never"}, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonNoSuchImage, EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
-			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonCommandNotFound, ExitCode: new(127), EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 127},
-			{nil, cmd.Result{ContainerID: "id", Status: cmd.Errored, Reason: cmd.ReasonEngine, EngineError: "Error response from daemon: x: no such file or directory"}, "docker-dispatch: Error response from daemon: x: no such file or directory" + help, 127},
-			{nil, cmd.Result{ContainerID: "id", Status: cmd.Errored, Reason: cmd.ReasonEngine, EngineError: "Error response from daemon: x: permission denied"}, "docker-dispatch: Error response from daemon: x: permission denied" + help, 126},
-			{nil, cmd.Result{Status: cmd.Errored, Reason: cmd.ReasonEngine, EngineError: "Error response from daemon: x: permission denied"}, "docker-dispatch: Error response from daemon: x: permission denied" + help, 125},
-			{nil, cmd.Result{Status: cmd.Failed, Reason: cmd.ReasonTimeout, ExitCode: new(137), Error: "too long"}, "docker-dispatch: too long\n", 137},
-			{nil, cmd.Result{Status: cmd.Failed, Reason: cmd.ReasonTimeout, ExitCode: new(0), Error: "too long"}, "docker-dispatch: too long\n", 125},
-			{nil, cmd.Result{Status: cmd.Failed, Reason: cmd.ReasonKilled, ExitCode: new(137), Error: "killed"}, "", 137},
+			{[]string{"--quiet"}, event.Result{Status: event.Errored, Reason: event.ReasonNoSuchImage, EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
+			{[]string{"--pull", "never"}, event.Result{Status: event.Errored, Reason: event.ReasonNoSuchImage, EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 125},
+			{nil, event.Result{Status: event.Errored, Reason: event.ReasonCommandNotFound, ExitCode: new(127), EngineError: "Error response from daemon: Why"}, "docker-dispatch: Error response from daemon: Why" + help, 127},
+			{nil, event.Result{ContainerID: "id", Status: event.Errored, Reason: event.ReasonEngine, EngineError: "Error response from daemon: x: no such file or directory"}, "docker-dispatch: Error response from daemon: x: no such file or directory" + help, 127},
+			{nil, event.Result{ContainerID: "id", Status: event.Errored, Reason: event.ReasonEngine, EngineError: "Error response from daemon: x: permission denied"}, "docker-dispatch: Error response from daemon: x: permission denied" + help, 126},
+			{nil, event.Result{Status: event.Errored, Reason: event.ReasonEngine, EngineError: "Error response from daemon: x: permission denied"}, "docker-dispatch: Error response from daemon: x: permission denied" + help, 125},
+			{nil, event.Result{Status: event.Failed, Reason: event.ReasonTimeout, ExitCode: new(137), Error: "too long"}, "docker-dispatch: too long\n", 137},
+			{nil, event.Result{Status: event.Failed, Reason: event.ReasonTimeout, ExitCode: new(0), Error: "too long"}, "docker-dispatch: too long\n", 125},
+			{nil, event.Result{Status: event.Failed, Reason: event.ReasonKilled, ExitCode: new(137), Error: "killed"}, "", 137},
 		} {
 			o := a.run(t, nil, append(tt.args, "busybox")...)
 			m := a.next(a.messages)
@@ -307,7 +308,7 @@ func TestRunAnswers(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "cid")
 		o := a.run(t, nil, "--cidfile", file, "busybox")
 		m := a.next(a.messages)
-		a.say(m, cmd.Started{Job: m.ID, ContainerID: "c0ffee"})
+		a.say(m, event.Started{Job: m.ID, ContainerID: "c0ffee"})
 		a.succeed(m, 0, 0)
 		o.expect("", "", 0)
 		if id, err := os.ReadFile(file); string(id) != "c0ffee" {
@@ -322,7 +323,7 @@ func TestRunAnswers(t *testing.T) {
 		if id, err := os.ReadFile(file); len(id) > 0 || err != nil {
 			t.Errorf("before it has started: %q, %v", id, err)
 		}
-		a.say(m, cmd.Result{Job: m.ID, Status: cmd.Errored, Error: "no"})
+		a.say(m, event.Result{Job: m.ID, Status: event.Errored, Error: "no"})
 		o.end()
 		if _, err := os.Stat(file); err == nil {
 			t.Error("a file without an id is left behind")
@@ -352,7 +353,7 @@ func TestRunLeaves(t *testing.T) {
 		o.Process.Signal(syscall.SIGTERM)
 		stopped(t, a, m)
 		a.out(m, "stdout", 0, "bye")
-		a.say(m, cmd.Result{Job: m.ID, Status: cmd.Failed, Reason: cmd.ReasonExit, ExitCode: new(9), StdoutBytes: 3})
+		a.say(m, event.Result{Job: m.ID, Status: event.Failed, Reason: event.ReasonExit, ExitCode: new(9), StdoutBytes: 3})
 		o.expect("bye", "", 9)
 	})
 	t.Run("taken back", func(t *testing.T) {
@@ -361,7 +362,7 @@ func TestRunLeaves(t *testing.T) {
 		m := a.next(a.messages)
 		o.Process.Signal(os.Interrupt)
 		stopped(t, a, m)
-		a.say(m, cmd.Result{Job: m.ID, Status: cmd.Refused, Reason: "cancelled", Error: "cancelled before it began"})
+		a.say(m, event.Result{Job: m.ID, Status: event.Refused, Reason: "cancelled", Error: "cancelled before it began"})
 		o.expect("", "docker-dispatch: cancelled before it began\n", 130)
 	})
 	t.Run("left", func(t *testing.T) {
@@ -588,7 +589,7 @@ func (closing) Publish(context.Context, string, amqpsrc.Message) error {
 func TestRunCannotSend(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
-	line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
+	line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -622,7 +623,7 @@ func TestRunLeavesWhatIsNotStored(t *testing.T) {
 	for queue, what := range map[string]string{"q": "it", "q.control": "the stop"} {
 		m := mute{queue, make(chan struct{}, 1)}
 		var out, errs bytes.Buffer
-		line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
+		line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -667,7 +668,7 @@ func TestRunTellsWhatItWaitsFor(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var errs bytes.Buffer
-				line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
+				line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -728,7 +729,7 @@ func (b deafBroker) Publish(ctx context.Context, queue string, m amqpsrc.Message
 		b.asked <- struct{}{}
 		return nil
 	}
-	b.answers <- amqpsrc.Received{Message: amqpsrc.Message{Body: cmd.Result{Job: body.Job, Status: cmd.Failed, ExitCode: new(7)}.JSON()}}
+	b.answers <- amqpsrc.Received{Message: amqpsrc.Message{Body: event.Result{Job: body.Job, Status: event.Failed, ExitCode: new(7)}.JSON()}}
 	close(b.answers)
 	if b.gone {
 		return amqpsrc.ErrGone
@@ -743,7 +744,7 @@ func TestRunResultBesideStop(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		b := deafBroker{mute{"q.control", make(chan struct{}, 1)}, make(chan amqpsrc.Received, 1), gone}
 		var errs bytes.Buffer
-		line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
+		line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
 		if err != nil {
 			t.Fatal(err)
 		}

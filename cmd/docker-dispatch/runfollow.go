@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // runClient is docker-dispatch run at work.
 type runClient struct {
-	line       *cmd.RunLine
+	line       *message.RunLine
 	queue      string
 	control    string // empty: none
 	url        string
@@ -80,9 +81,9 @@ const (
 var errLine = errors.New("the connection to the broker ended")
 
 // A leftError is why a job that goes on is not waited for any longer.
-type leftError struct{ message string }
+type leftError struct{ publication string }
 
-func (e *leftError) Error() string { return e.message }
+func (e *leftError) Error() string { return e.publication }
 
 // quit tells whether the message may have been sent. If not, it never will be.
 func (c *runClient) quit() bool {
@@ -130,7 +131,7 @@ func (c *runClient) fate() string {
 
 // follow sends the message and waits for the last result, over as many connections as it takes. Before the
 // message may have been sent a connection that fails is an error. With -d there is no result.
-func (c *runClient) follow(ctx context.Context) (*cmd.Result, error) {
+func (c *runClient) follow(ctx context.Context) (*event.Result, error) {
 	for wait := firstWait; ; wait = min(2*wait, mostWait) {
 		began := time.Now()
 		result, err := c.session(ctx)
@@ -156,7 +157,7 @@ const (
 )
 
 // session is what follow does over one connection. errLine says that another may help.
-func (c *runClient) session(ctx context.Context) (*cmd.Result, error) {
+func (c *runClient) session(ctx context.Context) (*event.Result, error) {
 	if c.state() == unsent {
 		c.waits.show("docker-dispatch: connecting to the broker")
 	}
@@ -186,7 +187,7 @@ func (c *runClient) again(ctx context.Context, err error) error {
 }
 
 // converse sends what is to be sent, and takes the answers.
-func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result, error) {
+func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Result, error) {
 	var answers <-chan amqpsrc.Received
 	consuming, end := context.WithCancel(ctx)
 	defer end()
@@ -262,7 +263,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*cmd.Result
 
 // A taking is what became of the answers that one connection brought.
 type taking struct {
-	result *cmd.Result
+	result *event.Result
 	err    error
 }
 
@@ -271,7 +272,7 @@ type taking struct {
 func (c *runClient) takeAll(answers <-chan amqpsrc.Received, noticed time.Time) taking {
 	type waiting struct {
 		amqpsrc.Received
-		event cmd.Event
+		event event.Event
 	}
 	var early []waiting // at most onTheWay: they are not acked
 	timer := time.NewTimer(time.Until(noticed))
@@ -283,7 +284,7 @@ func (c *runClient) takeAll(answers <-chan amqpsrc.Received, noticed time.Time) 
 				return taking{nil, errLine}
 			}
 			c.heard.Store(true)
-			e, _ := cmd.DecodeEvent(m.Body) // what is no event is not a daemon's, and says nothing
+			e, _ := event.Decode(m.Body) // what is no event is not a daemon's, and says nothing
 			early = append(early, waiting{m, e})
 		case <-timer.C:
 		}
@@ -356,7 +357,7 @@ func (c *runClient) hasTold(err error) error {
 }
 
 // take makes what an event says true here. It returns the last result, or why there cannot be one.
-func (c *runClient) take(m amqpsrc.Received, e cmd.Event) (result *cmd.Result, err error) {
+func (c *runClient) take(m amqpsrc.Received, e event.Event) (result *event.Result, err error) {
 	defer c.ack(m)
 	switch {
 	case e.Started != nil && e.Started.Job == c.job:

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // holdingBroker is a connection whose consumer gets these answers, each after a time.
@@ -54,10 +55,10 @@ func (b holdingBroker) Consume(ctx context.Context, _ string, _ int) (<-chan amq
 func TestRunAwaitsWhatTheBrokerHolds(t *testing.T) {
 	const job = "0123456789abcdef0123456789abcdef"
 	out := func(after time.Duration, attempt, offset int, text string) heldAnswer {
-		return heldAnswer{after, cmd.Output{Job: job, Attempt: attempt, Stream: "stdout", Offset: int64(offset), Data: []byte(text)}}
+		return heldAnswer{after, event.Output{Job: job, Attempt: attempt, Stream: "stdout", Offset: int64(offset), Data: []byte(text)}}
 	}
 	result := func(after time.Duration, attempt, bytes int, again bool) heldAnswer {
-		return heldAnswer{after, cmd.Result{Job: job, Attempt: attempt, Retrying: again, Status: cmd.Succeeded, ExitCode: new(0), StdoutBytes: int64(bytes)}}
+		return heldAnswer{after, event.Result{Job: job, Attempt: attempt, Retrying: again, Status: event.Succeeded, ExitCode: new(0), StdoutBytes: int64(bytes)}}
 	}
 	dead := []heldAnswer{}
 	for _, tt := range []struct {
@@ -80,7 +81,7 @@ func TestRunAwaitsWhatTheBrokerHolds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var stdout, stderr bytes.Buffer
-				line, err := cmd.ParseRunLine([]string{"-a", "stdout", "busybox"}, nil, cmd.Caller{})
+				line, err := message.ParseRunLine([]string{"-a", "stdout", "busybox"}, nil, message.Caller{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -129,14 +130,14 @@ func TestRunQueueDeleted(t *testing.T) {
 	}{
 		{"no answer", nil, lost, exitRefused, 4 * time.Minute},
 		{"an answer before", []heldAnswer{
-			{30 * time.Second, cmd.Started{Job: job}},
-			{time.Hour, cmd.Result{Job: job, Status: cmd.Succeeded, ExitCode: new(0)}},
+			{30 * time.Second, event.Started{Job: job}},
+			{time.Hour, event.Result{Job: job, Status: event.Succeeded, ExitCode: new(0)}},
 		}, "", 0, time.Hour + 30*time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var stdout, stderr bytes.Buffer
-				line, err := cmd.ParseRunLine([]string{"busybox"}, nil, cmd.Caller{})
+				line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -3,7 +3,7 @@ package main
 import (
 	"io"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // mostEarly bounds what is kept of a stream beyond a gap. What is over it comes again, or is missing at the
@@ -36,7 +36,7 @@ func newAnswer(job string, stdout, stderr io.Writer) *answer {
 }
 
 // output writes what is new of a piece. Its error is the writer's.
-func (a *answer) output(o *cmd.Output) error {
+func (a *answer) output(o *event.Output) error {
 	if o.Job != a.job || !a.current(o.Attempt) {
 		return nil
 	}
@@ -59,7 +59,7 @@ func (a *answer) current(attempt int) bool {
 }
 
 // result tells whether it is the job's last one.
-func (a *answer) result(r *cmd.Result) bool {
+func (a *answer) result(r *event.Result) bool {
 	if r.Job != a.job || !a.current(r.Attempt) {
 		return false
 	}
@@ -71,7 +71,7 @@ func (a *answer) result(r *cmd.Result) bool {
 }
 
 // missing counts the bytes of the attempt's output that a result tells of and that did not come.
-func (a *answer) missing(r *cmd.Result) (n int64) {
+func (a *answer) missing(r *event.Result) (n int64) {
 	for name, total := range map[string]int64{"stdout": r.StdoutBytes, "stderr": r.StderrBytes} {
 		switch s := a.streams[name]; {
 		case s.w == nil:
@@ -86,7 +86,7 @@ func (a *answer) missing(r *cmd.Result) (n int64) {
 
 // tooEarly tells whether an event says that others have gone before it which have not come: a result of more output, or
 // anything of an attempt before the result of the last one.
-func (a *answer) tooEarly(e cmd.Event) bool {
+func (a *answer) tooEarly(e event.Event) bool {
 	job, attempt := "", 0
 	switch {
 	case e.Started != nil:

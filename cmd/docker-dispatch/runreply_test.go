@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // TestAnswer: whatever order pieces come in, and however often, each byte is written once and in its place.
@@ -17,11 +17,11 @@ func TestAnswer(t *testing.T) {
 	}
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
-		var pieces []cmd.Output
+		var pieces []event.Output
 		for range 3 { // three times, in different pieces
 			for at := 0; at < len(text); {
 				n := min(1+rnd.IntN(500), len(text)-at)
-				pieces = append(pieces, cmd.Output{Job: "j", Stream: "stderr", Offset: int64(at), Data: text[at : at+n]})
+				pieces = append(pieces, event.Output{Job: "j", Stream: "stderr", Offset: int64(at), Data: text[at : at+n]})
 				at += n
 			}
 		}
@@ -41,7 +41,7 @@ func TestAnswer(t *testing.T) {
 				t.Fatalf("seed %d: written %q", seed, errs.Bytes())
 			}
 		}
-		r := &cmd.Result{Job: "j", StderrBytes: int64(len(text))}
+		r := &event.Result{Job: "j", StderrBytes: int64(len(text))}
 		if !a.result(r) || a.missing(r) != 0 || out.Len() > 0 || !bytes.Equal(errs.Bytes(), text) || a.streams["stderr"].held != 0 {
 			t.Fatalf("seed %d: %d bytes, %d missing, %d held", seed, errs.Len(), a.missing(r), a.streams["stderr"].held)
 		}
@@ -54,7 +54,7 @@ func TestAnswerOfOthers(t *testing.T) {
 	var out bytes.Buffer
 	a := newAnswer("j", &out, nil)
 	put := func(job, stream string, attempt int, offset int64, text string) {
-		if err := a.output(&cmd.Output{Job: job, Stream: stream, Attempt: attempt, Offset: offset, Data: []byte(text)}); err != nil {
+		if err := a.output(&event.Output{Job: job, Stream: stream, Attempt: attempt, Offset: offset, Data: []byte(text)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -62,16 +62,16 @@ func TestAnswerOfOthers(t *testing.T) {
 	put("other", "stdout", 1, 4, "no")
 	put("j", "stderr", 1, 0, "no")
 	put("j", "stdin", 1, 4, "no")
-	if a.result(&cmd.Result{Job: "j", Attempt: 1, Retrying: true, StdoutBytes: 6}) || a.lost != 2 {
+	if a.result(&event.Result{Job: "j", Attempt: 1, Retrying: true, StdoutBytes: 6}) || a.lost != 2 {
 		t.Errorf("the first attempt: %d lost", a.lost)
 	}
 	put("j", "stdout", 2, 0, "two ")
 	put("j", "stdout", 1, 4, "no")
 	put("j", "stdout", 2, 9, "beyond a gap")
-	if a.result(&cmd.Result{Job: "other"}) || a.result(&cmd.Result{Job: "j", Attempt: 1}) {
+	if a.result(&event.Result{Job: "other"}) || a.result(&event.Result{Job: "j", Attempt: 1}) {
 		t.Error("another's result is ours")
 	}
-	r := &cmd.Result{Job: "j", Attempt: 2, StdoutBytes: 21, StderrBytes: 5}
+	r := &event.Result{Job: "j", Attempt: 2, StdoutBytes: 21, StderrBytes: 5}
 	if !a.result(r) || a.missing(r) != 17 || out.String() != "one two " {
 		t.Errorf("%d missing, %q", a.missing(r), out.String())
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // onTerminal starts docker-dispatch run with a terminal. change puts the streams onto it.
@@ -44,11 +44,11 @@ func TestRunOnTerminal(t *testing.T) {
 		o, tty := a.onTerminal(t, func(o *ours, tty *os.File) { o.Stderr = tty }, "busybox")
 		m := a.next(a.messages)
 		tty.shows("docker-dispatch: queued on " + a.queue)
-		a.say(m, cmd.Started{Job: m.ID, Host: "far\x1b[2J.example"})
+		a.say(m, event.Started{Job: m.ID, Host: "far\x1b[2J.example"})
 		tty.shows("docker-dispatch: started on far?[2J.example")
 		a.out(m, "stdout", 0, "out\n")
 		tty.shows("")
-		a.say(m, cmd.Started{Job: m.ID, Host: "other.example", Adopted: true})
+		a.say(m, event.Started{Job: m.ID, Host: "other.example", Adopted: true})
 		a.out(m, "stderr", 0, "err\n")
 		tty.shows("err\n")
 		a.succeed(m, 4, 4)
@@ -59,7 +59,7 @@ func TestRunOnTerminal(t *testing.T) {
 		a := newActor(t)
 		o, tty := a.onTerminal(t, func(o *ours, tty *os.File) { o.Stdin, o.Stdout, o.Stderr = tty, tty, tty }, "busybox")
 		m := a.next(a.messages)
-		a.say(m, cmd.Started{Job: m.ID, Host: "far.example"})
+		a.say(m, event.Started{Job: m.ID, Host: "far.example"})
 		tty.shows("docker-dispatch: started on far.example")
 		a.out(m, "stdout", 0, "no newline")
 		a.succeed(m, 10, 0)
@@ -70,9 +70,9 @@ func TestRunOnTerminal(t *testing.T) {
 		a := newActor(t)
 		o, tty := a.onTerminal(t, func(o *ours, tty *os.File) { o.Stderr = tty }, "busybox")
 		m := a.next(a.messages)
-		a.say(m, cmd.Started{Job: m.ID, Host: "far.example"})
+		a.say(m, event.Started{Job: m.ID, Host: "far.example"})
 		tty.shows("docker-dispatch: started on far.example")
-		a.say(m, cmd.Result{Job: m.ID, Status: cmd.Failed, ExitCode: new(3)})
+		a.say(m, event.Result{Job: m.ID, Status: event.Failed, ExitCode: new(3)})
 		o.expect("", "", 3)
 		tty.shows("")
 	})
@@ -80,7 +80,7 @@ func TestRunOnTerminal(t *testing.T) {
 		a := newActor(t)
 		o, tty := a.onTerminal(t, func(o *ours, tty *os.File) { o.Stderr = tty }, "busybox")
 		m := a.next(a.messages)
-		a.say(m, cmd.Result{Job: m.ID, Status: cmd.Refused, Reason: cmd.ReasonPolicy, Error: "forbidden"})
+		a.say(m, event.Result{Job: m.ID, Status: event.Refused, Reason: event.ReasonPolicy, Error: "forbidden"})
 		o.expect("", "", 125)
 		tty.shows("docker-dispatch: forbidden\n\nRun 'docker-dispatch run --help' for more information\n")
 	})
@@ -93,7 +93,7 @@ func TestRunOnTerminal(t *testing.T) {
 			o.Stderr = tty
 		}, "busybox")
 		m := a.next(a.messages)
-		a.say(m, cmd.Started{Job: m.ID, Host: "a\u00e9.example"})
+		a.say(m, event.Started{Job: m.ID, Host: "a\u00e9.example"})
 		tty.shows("docker-dispatch: started o...")
 		a.succeed(m, 0, 0)
 		o.expect("", "", 0)
@@ -123,7 +123,7 @@ func TestRunOnTerminal(t *testing.T) {
 		io.WriteString(tty.master, "\x03")
 		a.next(a.commands)
 		tty.await("stopping", func(s string) bool { return strings.Contains(s, "docker-dispatch: stopping the job") })
-		a.say(m, cmd.Result{Job: m.ID, Status: cmd.Failed, ExitCode: new(143)})
+		a.say(m, event.Result{Job: m.ID, Status: event.Failed, ExitCode: new(143)})
 		o.expect("", "", 143)
 	})
 	t.Run("input that is typed", func(t *testing.T) {

@@ -6,15 +6,15 @@ import (
 	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // What docker-dispatch run prints of its own is what docker run would have, with this program's name.
 
 // A plainError is one that docker run prints as it is, and exits with 1 for.
-type plainError struct{ message string }
+type plainError struct{ publication string }
 
-func (e *plainError) Error() string { return e.message }
+func (e *plainError) Error() string { return e.publication }
 
 const runUsageLine = "Usage:  docker-dispatch run [OPTIONS] IMAGE [COMMAND] [ARG...]"
 
@@ -36,22 +36,22 @@ func (c *runClient) refuse(err error) int {
 		return exitRefused
 	}
 	if e, ok := errors.AsType[*plainError](err); ok {
-		fmt.Fprintln(c.stderr, e.message)
+		fmt.Fprintln(c.stderr, e.publication)
 		return exitFailed
 	}
-	if e, ok := errors.AsType[*cmd.FlagError](err); ok {
+	if e, ok := errors.AsType[*message.FlagError](err); ok {
 		if e.Message == "flag needs an argument: 'h' in -h" { // it is docker's --hostname, and meant as another
-			err = cmd.ErrHelp
+			err = message.ErrHelp
 		} else {
 			fmt.Fprintf(c.stderr, "%s\n\n%s\n\nRun%s\n", printable(e.Message), runUsageLine, seeHelp)
 			return exitRefused
 		}
 	}
 	switch {
-	case errors.Is(err, cmd.ErrHelp):
+	case errors.Is(err, message.ErrHelp):
 		fmt.Fprint(c.stdout, runUsage)
 		return exitClean
-	case errors.Is(err, cmd.ErrNoImage):
+	case errors.Is(err, message.ErrNoImage):
 		fmt.Fprintf(c.stderr, "docker-dispatch: 'docker-dispatch run' requires at least 1 argument\n\n%s\n\nSee%s\n", runUsageLine, seeHelp)
 		return exitFailed
 	}

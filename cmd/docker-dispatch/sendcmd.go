@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 const sendUsage = `docker-dispatch send puts messages on a queue, and says which of them the broker has stored.
@@ -245,7 +245,7 @@ func (s *sending) refused(m fileMessage) error {
 		}
 		return nil
 	}
-	_, err := cmd.Decode(m.body, int(s.limit), s.reply != "")
+	_, err := message.Decode(m.body, int(s.limit), s.reply != "")
 	return err
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -74,7 +75,7 @@ func newLab(t *testing.T, kind ...string) *lab {
 }
 
 // publish puts messages on the queue, each confirmed. An empty id gives none.
-func (l *lab) publish(messages ...message) {
+func (l *lab) publish(messages ...publication) {
 	l.t.Helper()
 	var all []amqp.Publishing
 	for _, m := range messages {
@@ -83,7 +84,7 @@ func (l *lab) publish(messages ...message) {
 	l.broker.Send(l.queue, all...)
 }
 
-type message struct{ id, body string }
+type publication struct{ id, body string }
 
 // containers lists what the queue's jobs have on the engine.
 func (l *lab) containers() []dockerapi.ContainerSummary {
@@ -325,18 +326,18 @@ func (p *process) wait() int {
 }
 
 // results reads the result events of a program that runs with --format json.
-func (p *process) results() (results []cmd.Result) {
+func (p *process) results() (results []event.Result) {
 	p.l.t.Helper()
 	return resultsIn(p.l.t, p.out())
 }
 
 // resultsIn reads the result events in what has come of stdout so far.
-func resultsIn(t *testing.T, stdout string) (results []cmd.Result) {
+func resultsIn(t *testing.T, stdout string) (results []event.Result) {
 	t.Helper()
 	for line := range strings.Lines(stdout) {
 		var e struct {
 			Event string
-			cmd.Result
+			event.Result
 		}
 		if !strings.HasSuffix(line, "\n") {
 			break

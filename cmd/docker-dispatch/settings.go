@@ -18,7 +18,8 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -44,7 +45,7 @@ type settings struct {
 	pull        string
 	timeout     time.Duration
 	maxMessage  int
-	policy      *cmd.Policy // nil: the built-in one
+	policy      *policy.Policy // nil: the built-in one
 	credentials *dockerapi.Credentials
 
 	tlsVerify              bool
@@ -163,7 +164,7 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 		if slices.Contains(names, given[0]) {
 			return usageError(fmt.Sprintf("the command %s stands behind an option or an address", given[0]), "a command comes first: docker-dispatch "+given[0]+" ...")
 		}
-		if near := cmd.Nearest(given[0], names); near != "" {
+		if near := flagval.Nearest(given[0], names); near != "" {
 			hint = fmt.Sprintf("did you mean docker-dispatch %s? %s", near, hint)
 		}
 		return usageError(fmt.Sprintf("%q is no command, and no address", given[0]), hint)
@@ -269,7 +270,7 @@ func flagError(fs *flag.FlagSet, err error) string {
 			}
 		})
 		text := "unknown option " + dashed(name)
-		if near := cmd.Nearest(name, known); near != "" {
+		if near := flagval.Nearest(name, known); near != "" {
 			text += "; did you mean " + dashed(near) + "?"
 		}
 		return text

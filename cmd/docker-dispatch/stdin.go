@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // errSomeFailed is the end of a run over stdin in which a message failed; the messages
@@ -36,9 +37,9 @@ type stdinSource struct {
 }
 
 type settlement struct {
-	verdict cmd.Verdict
-	message numbered
-	retry   *retry
+	verdict     cmd.Verdict
+	publication numbered
+	retry       *retry
 }
 
 // retry is when and as what a message is to be tried again.
@@ -79,7 +80,7 @@ func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) err
 		switch {
 		case done.retry != nil:
 			delayed++
-			m := numbered{done.message.n, done.message.body, done.retry.attempt, done.retry.id}
+			m := numbered{done.publication.n, done.publication.body, done.retry.attempt, done.retry.id}
 			time.AfterFunc(done.retry.delay, func() {
 				select {
 				case due <- m:
@@ -87,8 +88,8 @@ func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) err
 				}
 			})
 		case done.verdict == cmd.Requeue:
-			i, _ := slices.BinarySearchFunc(waiting, done.message, func(a, b numbered) int { return cmp.Compare(a.n, b.n) })
-			waiting = slices.Insert(waiting, i, done.message)
+			i, _ := slices.BinarySearchFunc(waiting, done.publication, func(a, b numbered) int { return cmp.Compare(a.n, b.n) })
+			waiting = slices.Insert(waiting, i, done.publication)
 		}
 	}
 	for in := (<-chan []byte)(messages); ; {
@@ -143,14 +144,14 @@ func (s *stdinSource) job(m numbered) cmd.Job {
 			s.retries[m.n] = retry{delay, attempt, id}
 			return nil
 		},
-		Settle: func(_ context.Context, v cmd.Verdict, r cmd.Result) error {
-			done := settlement{verdict: v, message: m}
+		Settle: func(_ context.Context, v cmd.Verdict, r event.Result) error {
+			done := settlement{verdict: v, publication: m}
 			s.mu.Lock()
 			if again, ok := s.retries[m.n]; ok {
 				done.retry = &again
 				delete(s.retries, m.n)
 			} else {
-				s.bad = s.bad || v != cmd.Requeue && r.Status != cmd.Succeeded && r.Status != cmd.Stopped
+				s.bad = s.bad || v != cmd.Requeue && r.Status != event.Succeeded && r.Status != event.Stopped
 			}
 			s.mu.Unlock()
 			s.settled <- done

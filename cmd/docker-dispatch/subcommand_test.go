@@ -74,7 +74,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 		}
 	}
 	const url = "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password"
-	for _, tt := range []struct{ args, message, hint string }{
+	for _, tt := range []struct{ args, publication, hint string }{
 		{"send --nosuch", "unknown option --nosuch", "docker-dispatch send -h lists the options"},
 		{"send", "no queue given", "name it: docker-dispatch send -q NAME ..."},
 		{"send -q x nosuch.json", "open nosuch.json: no such file or directory", "name files of messages, or - for stdin"},
@@ -97,8 +97,8 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 	} {
 		stdout, stderr, code := call("", nil, strings.Fields(tt.args)...)
 		message, hint, _ := strings.Cut(strings.TrimSuffix(stderr, "\n"), "\n")
-		if code != exitUsage || stdout != "" || hint != "hint: "+tt.hint || tt.message != "" && message != "docker-dispatch: error: "+tt.message {
-			t.Errorf("%s: exit %d, stdout %q, stderr:\n%s\nwant %q and hint %q", tt.args, code, stdout, stderr, tt.message, tt.hint)
+		if code != exitUsage || stdout != "" || hint != "hint: "+tt.hint || tt.publication != "" && message != "docker-dispatch: error: "+tt.publication {
+			t.Errorf("%s: exit %d, stdout %q, stderr:\n%s\nwant %q and hint %q", tt.args, code, stdout, stderr, tt.publication, tt.hint)
 		}
 		if strings.Contains(stderr, "secret") {
 			t.Errorf("%s: the password shows: %s", tt.args, stderr)

@@ -18,11 +18,11 @@ import (
 
 // hinted is an error with a hint and an exit code.
 type hinted struct {
-	message, hint string
-	code          int
+	publication, hint string
+	code              int
 }
 
-func (e *hinted) Error() string { return e.message }
+func (e *hinted) Error() string { return e.publication }
 
 func usageError(message, hint string) error { return &hinted{message, hint, exitUsage} }
 

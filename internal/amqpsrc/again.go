@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // Headers of a message that is to be tried again. Like those of a dead letter they are ours.
@@ -95,7 +96,7 @@ func attempt(d amqp.Delivery, queue string) (n int, id string) {
 	if rejection(d, queue) != "" {
 		return 1, id
 	}
-	v, ok := number(d.Headers[headerAttempt], 2, cmd.MaxAttempt)
+	v, ok := number(d.Headers[headerAttempt], 2, message.MaxAttempt)
 	if !ok {
 		return 1, id
 	}

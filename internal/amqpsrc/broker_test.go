@@ -17,9 +17,11 @@ import (
 	"testing"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
-	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 func numbers(first, last int) (list []string) {
@@ -274,7 +276,7 @@ func TestDeadLetter(t *testing.T) {
 			if j.MessageID != "id-1" || j.Queue != q {
 				t.Errorf("job is %q of %q", j.MessageID, j.Queue)
 			}
-			if err := deadLetterJob(context.Background(), j, cmd.Result{Reason: "invalid-message", Error: "no such key"}); err != nil {
+			if err := deadLetterJob(context.Background(), j, event.Result{Reason: "invalid-message", Error: "no such key"}); err != nil {
 				t.Fatal(err)
 			}
 			if err := r.end(); err != nil {
@@ -386,13 +388,13 @@ func TestDeadLetterQueueFull(t *testing.T) {
 	j := r.next()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- deadLetterJob(ctx, j, cmd.Result{}) }()
+	go func() { done <- deadLetterJob(ctx, j, event.Result{}) }()
 	r.log.wait(t, "dead letter not stored")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatalf("settle: %v", err)
 	}
-	go func() { done <- deadLetterJob(context.Background(), j, cmd.Result{}) }()
+	go func() { done <- deadLetterJob(context.Background(), j, event.Result{}) }()
 	if d, ok, err := p.Channel().Get(q+".dead", true); err != nil || !ok || string(d.Body) != "0" { // makes room
 		t.Fatalf("got %q, %v, %v", d.Body, ok, err)
 	}
@@ -444,7 +446,7 @@ func TestPublisherCut(t *testing.T) {
 	c := px.conn(2)
 	c.gate.Set(false)
 	done := make(chan error, 1)
-	go func() { done <- deadLetterJob(context.Background(), jobs[1], cmd.Result{}) }()
+	go func() { done <- deadLetterJob(context.Background(), jobs[1], event.Result{}) }()
 	select {
 	case err := <-done:
 		t.Fatalf("settled without a confirm: %v", err)
@@ -477,7 +479,7 @@ func TestBlocked(t *testing.T) {
 	px.conn(1).inject(0, 10, 60, "\x0alow memory")
 	r.log.wait(t, "takes no messages for now")
 	done := make(chan error, 1)
-	go func() { done <- deadLetterJob(context.Background(), jobs[0], cmd.Result{}) }()
+	go func() { done <- deadLetterJob(context.Background(), jobs[0], event.Result{}) }()
 	settle(t, jobs[1], cmd.Ack)
 	if err := jobs[1].Fence(context.Background()); err != nil {
 		t.Fatal(err)
@@ -498,7 +500,7 @@ func TestBlocked(t *testing.T) {
 		open, _ := l.unblocked.State()
 		return !open
 	})
-	go func() { done <- deadLetterJob(context.Background(), jobs[2], cmd.Result{}) }()
+	go func() { done <- deadLetterJob(context.Background(), jobs[2], event.Result{}) }()
 	px.conn(1).cut()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -508,7 +510,7 @@ func TestBlocked(t *testing.T) {
 	// cannot be closed, for the broker does not answer.
 	px.conn(2).gate.Set(false)
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { done <- deadLetterJob(ctx, jobs[3], cmd.Result{}) }()
+	go func() { done <- deadLetterJob(ctx, jobs[3], event.Result{}) }()
 	brokertest.Eventually(t, "an outlet in use", func() bool { l, _ := r.source.publisher.current(ctx); return len(l.free) < publishers })
 	px.conn(2).inject(0, 10, 60, "\x0alow memory")
 	cancel()
@@ -624,11 +626,11 @@ func TestDeadLetterWaits(t *testing.T) {
 	px.conn(1).gate.Set(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	if err := deadLetterJob(ctx, j, cmd.Result{}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := deadLetterJob(ctx, j, event.Result{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("settle: %v", err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- j.Store(context.Background(), cmd.Result{}) }()
+	go func() { done <- j.Store(context.Background(), event.Result{}) }()
 	px.conn(0).cut()
 	again := r.next() // the session is over, but not what was decided
 	px.conn(1).cut()
@@ -740,11 +742,11 @@ func TestQueueDeleted(t *testing.T) {
 			if since.IsZero() || !missing {
 				t.Error("a message of a queue that is missing is waited for")
 			}
-			if err := j.Reply(t.Context(), cmd.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
+			if err := j.Reply(t.Context(), event.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
 				t.Errorf("reply for a message that may come again: %v", err)
 			}
 			j.Abandon()
-			if err := errors.Join(j.Reply(t.Context(), cmd.Result{}), j.Store(t.Context(), cmd.Result{})); err != nil {
+			if err := errors.Join(j.Reply(t.Context(), event.Result{}), j.Store(t.Context(), event.Result{})); err != nil {
 				t.Errorf("reply and dead letter for a message that is gone: %v", err)
 			}
 			lost(t, j, cmd.Ack)
@@ -1184,7 +1186,7 @@ func TestReplyForbidden(t *testing.T) {
 		t.Errorf("flush: %v", err)
 	}
 	stream.Close()
-	if err := j.Reply(ctx, cmd.Result{Job: "id"}); err != nil {
+	if err := j.Reply(ctx, event.Result{Job: "id"}); err != nil {
 		t.Errorf("reply: %v", err)
 	}
 	settle(t, j, cmd.Ack)
@@ -1215,7 +1217,7 @@ func TestReplyToFull(t *testing.T) {
 		p.Send(q, amqp.Publishing{Body: []byte("full"), ReplyTo: q + "-full"})
 		j := r.next()
 		replying.Go(func() {
-			if err := j.Reply(ctx, cmd.Result{Job: "full"}); !errors.Is(err, context.Canceled) {
+			if err := j.Reply(ctx, event.Result{Job: "full"}); !errors.Is(err, context.Canceled) {
 				t.Errorf("reply: %v", err)
 			}
 			settle(t, j, cmd.Ack)
@@ -1226,7 +1228,7 @@ func TestReplyToFull(t *testing.T) {
 	j := r.next()
 	answer, stop := context.WithTimeout(ctx, patience)
 	defer stop()
-	if err := j.Reply(answer, cmd.Result{Job: "good"}); err != nil {
+	if err := j.Reply(answer, event.Result{Job: "good"}); err != nil {
 		t.Fatalf("reply to another: %v", err)
 	}
 	settle(t, j, cmd.Ack)
@@ -1282,7 +1284,7 @@ func TestReplyToMalformed(t *testing.T) {
 	for i := range bad {
 		p.Send(q, amqp.Publishing{Body: []byte("bad"), ReplyTo: fmt.Sprintf("%s.@@@.%d", directReply, i)})
 		j := r.next()
-		if err := j.Reply(ctx, cmd.Result{Job: "bad"}); err != nil {
+		if err := j.Reply(ctx, event.Result{Job: "bad"}); err != nil {
 			t.Fatalf("reply to nobody: %v", err)
 		}
 		settle(t, j, cmd.Ack)
@@ -1292,7 +1294,7 @@ func TestReplyToMalformed(t *testing.T) {
 	if err := stream.Flush(ctx); err != nil {
 		t.Errorf("flush: %v", err)
 	}
-	if err := good.Reply(ctx, cmd.Result{Job: "good"}); err != nil {
+	if err := good.Reply(ctx, event.Result{Job: "good"}); err != nil {
 		t.Errorf("reply: %v", err)
 	}
 	settle(t, good, cmd.Ack)
@@ -1323,7 +1325,7 @@ func TestLargeResult(t *testing.T) {
 	p.Send(q, amqp.Publishing{Body: []byte("m"), ReplyTo: q + "-answers"})
 	r := start(t, q, func(c *Config) { c.Results = q + "-results" })
 	j := r.next()
-	res := cmd.Result{Job: "m", Stdout: strings.Repeat("x", 2<<20), StdoutBytes: 2 << 20}
+	res := event.Result{Job: "m", Stdout: strings.Repeat("x", 2<<20), StdoutBytes: 2 << 20}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := errors.Join(j.Reply(ctx, res), j.Record(ctx, res)); err != nil {
@@ -1335,7 +1337,7 @@ func TestLargeResult(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatalf("nothing in %s: %v", name, err)
 		}
-		if e, err := cmd.DecodeEvent(d.Body); err != nil || e.Result == nil || e.Result.Stdout != "" || e.Result.StdoutBytes != 2<<20 {
+		if e, err := event.Decode(d.Body); err != nil || e.Result == nil || e.Result.Stdout != "" || e.Result.StdoutBytes != 2<<20 {
 			t.Errorf("%s: %v %.200s", name, err, d.Body)
 		}
 	}
@@ -1414,7 +1416,7 @@ func TestReplyApart(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			replied := make(chan error, 1)
-			go func() { replied <- j.Reply(ctx, cmd.Result{Job: "the answer"}) }()
+			go func() { replied <- j.Reply(ctx, event.Result{Job: "the answer"}) }()
 			if tt.meanwhile != nil {
 				tt.meanwhile(r, px)
 			}

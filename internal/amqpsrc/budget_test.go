@@ -10,9 +10,11 @@ import (
 	"testing"
 	"testing/iotest"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
-	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // oversizedBody is the body of an oversized message, of several frames.
@@ -48,7 +50,7 @@ func TestOversizedAreBounded(t *testing.T) {
 				t.Fatalf("%d bodies are held, want %d", len(large), held)
 			}
 			for done := range oversized {
-				err := deadLetterJob(context.Background(), large[0], cmd.Result{Reason: "invalid-message", Error: "too large"})
+				err := deadLetterJob(context.Background(), large[0], event.Result{Reason: "invalid-message", Error: "too large"})
 				if err != nil {
 					t.Fatal(err)
 				}

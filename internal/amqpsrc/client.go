@@ -10,8 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
 // ClientConfig says where a Client connects to, and as whom.

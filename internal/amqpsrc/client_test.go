@@ -10,9 +10,10 @@ import (
 	"testing"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
-	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // connect makes a Client. change may change its ClientConfig before.

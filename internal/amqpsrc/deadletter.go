@@ -11,8 +11,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // Headers of a dead letter. All of this prefix are ours: what a publisher sent under it is dropped, so
@@ -39,7 +40,7 @@ const (
 const directReply = "amq.rabbitmq.reply-to"
 
 // deadLetter makes the copy of a message that goes to the dead-letter queue.
-func deadLetter(d amqp.Delivery, queue, host, copy string, r cmd.Result, now time.Time, frameMax int) amqp.Publishing {
+func deadLetter(d amqp.Delivery, queue, host, copy string, r event.Result, now time.Time, frameMax int) amqp.Publishing {
 	return copyWith(d, amqp.Table{
 		headerReason: clip(r.Reason, maxReason),
 		headerError:  clip(r.Error, maxError),
@@ -232,7 +233,7 @@ func clip(s string, n int) string {
 
 // deadLetter, for a message of the queue from, returns nil once the broker has confirmed that it stored a copy of d in the dead-letter
 // queue. See cmd.Job.Store.
-func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, from string, r cmd.Result, lost func() bool) error {
+func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, from string, r event.Result, lost func() bool) error {
 	now, copy := time.Now(), rand.Text()
 	return p.keep(ctx, d.MessageId, keeping{
 		what: "dead letter", queue: p.config.DeadLetter, declare: p.declare, lost: lost,

@@ -8,8 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
 // errMalformed is the end of a message to a direct reply-to that is none: brokers end the connection over it,

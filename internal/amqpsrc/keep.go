@@ -9,8 +9,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
 // hopeless is how long to wait before the next attempt at what the broker refuses for good, such as a

@@ -8,9 +8,11 @@ import (
 	"sync"
 	"testing"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
-	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // Streams share channels: many more jobs stream than the connection has channels. A queue that does not exist, and a
@@ -55,7 +57,7 @@ func TestStreamsShareChannels(t *testing.T) {
 					opened.Wait() // all stream at a time
 				}
 			}
-			if err := errors.Join(stream.Flush(ctx), j.Reply(ctx, cmd.Result{Job: j.MessageID})); err != nil {
+			if err := errors.Join(stream.Flush(ctx), j.Reply(ctx, event.Result{Job: j.MessageID})); err != nil {
 				t.Errorf("job %s: %v", j.MessageID, err)
 			}
 			settle(t, j, cmd.Ack)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 const patience = brokertest.Patience
@@ -218,9 +219,9 @@ func settle(t testing.TB, j cmd.Job, v cmd.Verdict) {
 	defer cancel()
 	err := error(nil)
 	if v == cmd.DeadLetter {
-		err = deadLetterJob(ctx, j, cmd.Result{})
+		err = deadLetterJob(ctx, j, event.Result{})
 	} else {
-		err = j.Settle(ctx, v, cmd.Result{})
+		err = j.Settle(ctx, v, event.Result{})
 	}
 	if err != nil {
 		t.Fatalf("settle %q as %v: %v", j.Body, v, err)
@@ -228,7 +229,7 @@ func settle(t testing.TB, j cmd.Job, v cmd.Verdict) {
 }
 
 // deadLetterJob does with a job what the pool does with one that cannot be carried out.
-func deadLetterJob(ctx context.Context, j cmd.Job, r cmd.Result) error {
+func deadLetterJob(ctx context.Context, j cmd.Job, r event.Result) error {
 	if j.Store == nil {
 		return j.Settle(ctx, cmd.DeadLetter, r)
 	}
@@ -244,7 +245,7 @@ func lost(t testing.TB, j cmd.Job, v cmd.Verdict) {
 	if !j.Lost() {
 		t.Errorf("job %q: not lost", j.Body)
 	}
-	if err := j.Settle(context.Background(), v, cmd.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
+	if err := j.Settle(context.Background(), v, event.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
 		t.Errorf("job %q: settle of a lost delivery: %v", j.Body, err)
 	}
 	if err := j.Fence(context.Background()); !errors.Is(err, cmd.ErrDeliveryLost) {

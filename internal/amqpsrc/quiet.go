@@ -4,8 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
 // A look is a question after the queue, which the owner of the session answers.

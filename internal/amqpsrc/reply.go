@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // appID is what our messages say that they come from.
@@ -67,7 +68,7 @@ func eventID(job, what string) string {
 }
 
 // keep keeps a result; without its captured output where that makes it larger than the broker takes.
-func (r replier) keep(ctx context.Context, res cmd.Result, k keeping) error {
+func (r replier) keep(ctx context.Context, res event.Result, k keeping) error {
 	p := r.publisher
 	k.message, k.lost = r.result(res), r.lost
 	captured := len(res.Stdout)+len(res.Stderr) > 0
@@ -84,7 +85,7 @@ func (r replier) keep(ctx context.Context, res cmd.Result, k keeping) error {
 	return p.keep(ctx, r.messageID, k)
 }
 
-func (r replier) result(res cmd.Result) func(int) amqp.Publishing {
+func (r replier) result(res event.Result) func(int) amqp.Publishing {
 	what := "result"
 	if res.Retrying {
 		what += "/" + strconv.Itoa(res.Attempt) // not the last one
@@ -94,7 +95,7 @@ func (r replier) result(res cmd.Result) func(int) amqp.Publishing {
 }
 
 // reply publishes a result to the message's reply_to. See cmd.Job.Reply.
-func (r replier) reply(ctx context.Context, res cmd.Result) error {
+func (r replier) reply(ctx context.Context, res event.Result) error {
 	p := r.publisher
 	err := r.keep(ctx, res, keeping{
 		what: "reply", queue: r.to, patience: func() time.Duration { return p.refusals.patience(r.to) },
@@ -128,7 +129,7 @@ func (p *publisher) unheard(r replier, err error) {
 
 // record publishes a result to the results queue. Where that is gone no messages are taken until it is
 // there again. See cmd.Job.Record.
-func (r replier) record(ctx context.Context, res cmd.Result) error {
+func (r replier) record(ctx context.Context, res event.Result) error {
 	p := r.publisher
 	err := r.keep(ctx, res, keeping{
 		what: "result", queue: p.config.Results, declare: p.declareResults,

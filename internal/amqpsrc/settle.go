@@ -7,8 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // A delivery is one message as one session brought it. It can be settled once, and only there.
@@ -52,7 +54,7 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 		return p.again(ctx, d, delay, attempt, id, lost)
 	}
 	if s.config.DeadLetter != "" {
-		j.Store = func(ctx context.Context, r cmd.Result) error {
+		j.Store = func(ctx context.Context, r event.Result) error {
 			return p.deadLetter(ctx, d, s.config.source(), r, lost)
 		}
 	}
@@ -93,7 +95,7 @@ func rejection(d amqp.Delivery, queue string) string {
 // settle carries a verdict out. A second ack of one delivery would close the channel, and all that is
 // unacked on it would come again; so a delivery that was settled is not touched any more, whatever is
 // asked.
-func (d *delivery) settle(_ context.Context, v cmd.Verdict, _ cmd.Result) error {
+func (d *delivery) settle(_ context.Context, v cmd.Verdict, _ event.Result) error {
 	if d.sess.over() {
 		return cmd.ErrDeliveryLost
 	}

@@ -12,8 +12,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
 // Config says which queue a Source takes its messages from, and how.

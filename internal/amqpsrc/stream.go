@@ -6,8 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
 const (
@@ -41,7 +42,7 @@ type sent struct {
 }
 
 // stream opens a stream. See cmd.Job.Stream.
-func (r replier) stream() cmd.Stream {
+func (r replier) stream() output.Stream {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &stream{
 		replier: r,

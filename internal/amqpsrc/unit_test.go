@@ -22,9 +22,12 @@ import (
 	"time"
 	"unicode/utf8"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
-	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 func TestCheckURL(t *testing.T) {
@@ -348,7 +351,7 @@ func TestSettle(t *testing.T) {
 		var good atomic.Int32
 		for range 20 {
 			wg.Go(func() {
-				if err := j.Settle(context.Background(), tt.verdict, cmd.Result{}); err == nil {
+				if err := j.Settle(context.Background(), tt.verdict, event.Result{}); err == nil {
 					good.Add(1)
 				} else if !errors.Is(err, errSettledTwice) {
 					t.Errorf("settle: %v", err)
@@ -368,14 +371,14 @@ func TestSettleLost(t *testing.T) {
 		s, d := fakeSession(&ack, "d")
 		j := s.job(d)
 		close(s.done)
-		if err := j.Settle(context.Background(), v, cmd.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) || len(ack.log) != 0 || !j.Lost() {
+		if err := j.Settle(context.Background(), v, event.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) || len(ack.log) != 0 || !j.Lost() {
 			t.Errorf("%v: %v, %v", v, err, ack.log)
 		}
 	}
 	// The write of the ack fails.
 	ack := fakeAck{fail: amqp.ErrClosed}
 	s, d := fakeSession(&ack, "d")
-	if err := s.job(d).Settle(context.Background(), cmd.Ack, cmd.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
+	if err := s.job(d).Settle(context.Background(), cmd.Ack, event.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
 		t.Errorf("%v", err)
 	}
 }
@@ -402,7 +405,7 @@ func TestDeadLetterCopy(t *testing.T) {
 		ContentType: "ct", ContentEncoding: "ce", DeliveryMode: 1, Priority: 9, CorrelationId: "c", ReplyTo: directReply, Expiration: "10",
 		MessageId: "m", Timestamp: now, Type: "t", UserId: "u", AppId: "a", Body: []byte("body"),
 	}
-	r := cmd.Result{Reason: strings.Repeat("r", 200), Error: strings.Repeat("é", 2000) + "\xff"}
+	r := event.Result{Reason: strings.Repeat("r", 200), Error: strings.Repeat("é", 2000) + "\xff"}
 	p := deadLetter(d, "jobs", "host\xff", "copy-1", r, now, frameSize)
 	h := p.Headers
 	p.Headers = nil
@@ -437,7 +440,7 @@ func TestDeadLetterRoom(t *testing.T) {
 		}
 		long := strings.Repeat("x", 255)
 		d := amqp.Delivery{Headers: headers, ContentType: long, ContentEncoding: long, CorrelationId: long, ReplyTo: long, MessageId: long, Type: long, AppId: long, UserId: long}
-		p := deadLetter(d, long, long, "copy", cmd.Result{Reason: long, Error: strings.Repeat("x", 9999)}, time.Now(), frameMax)
+		p := deadLetter(d, long, long, "copy", event.Result{Reason: long, Error: strings.Repeat("x", 9999)}, time.Now(), frameMax)
 		if err := p.Headers.Validate(); err != nil {
 			t.Error(err)
 		}
@@ -649,7 +652,7 @@ func FuzzDeadLetter(f *testing.F) {
 		for i := range min(max(repeat, 0), 200) {
 			headers[fmt.Sprint("k", i)] = value(0)
 		}
-		p := deadLetter(amqp.Delivery{Headers: headers}, "q", "h", "copy", cmd.Result{Reason: string(data), Error: string(data)}, time.Now(), frameMax)
+		p := deadLetter(amqp.Delivery{Headers: headers}, "q", "h", "copy", event.Result{Reason: string(data), Error: string(data)}, time.Now(), frameMax)
 		if err := p.Headers.Validate(); err != nil {
 			t.Fatal(err)
 		}
@@ -745,8 +748,8 @@ func TestAttemptNumber(t *testing.T) {
 		{int32(math.MaxInt32), 1},
 		{int32(-1), 1},
 		{int32(0), 1},
-		{int32(cmd.MaxAttempt + 1), 1},
-		{int32(cmd.MaxAttempt), cmd.MaxAttempt},
+		{int32(message.MaxAttempt + 1), 1},
+		{int32(message.MaxAttempt), message.MaxAttempt},
 		{int64(2), 2},
 		{int8(2), 2},
 		{int16(2), 2},
@@ -776,7 +779,7 @@ func FuzzHeaders(f *testing.F) {
 			h[k] = v
 		}
 		d := amqp.Delivery{Headers: h, ReplyTo: s}
-		if got, id := attempt(d, "q"); got < 1 || got > cmd.MaxAttempt || len(id) > maxText {
+		if got, id := attempt(d, "q"); got < 1 || got > message.MaxAttempt || len(id) > maxText {
 			t.Fatalf("attempt %d of an id of %d bytes", got, len(id))
 		}
 		if c := copyOf(d, "q"); len(c) > maxText {
@@ -788,7 +791,7 @@ func FuzzHeaders(f *testing.F) {
 		r := Received{Message: Message{Headers: h, ReplyTo: s}}
 		r.DeadLetter()
 		r.Revived()
-		p := deadLetter(d, "q", "h", "copy", cmd.Result{}, time.Unix(0, 0), 8192)
+		p := deadLetter(d, "q", "h", "copy", event.Result{}, time.Unix(0, 0), 8192)
 		if size := 8 + 14 + 10 + 7 + len(p.ReplyTo) + 4 + tableSize(p.Headers); size > 8192 && len(s) < 256 {
 			t.Fatalf("the frame has %d bytes", size)
 		}

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -98,7 +100,7 @@ func TestAdopt(t *testing.T) {
 					}
 					reason := ""
 					if exit != 0 {
-						reason = ReasonExit
+						reason = event.ReasonExit
 					}
 					d.want(Ack, reason)
 					r := b.result()
@@ -155,7 +157,7 @@ func TestWarnings(t *testing.T) {
 				b.docker.warnings = said
 				b.send("m", "id", false, body)
 				time.Sleep(time.Minute)
-				if r := b.result(); r.Status != Succeeded || !slices.Equal(r.Warnings, said) {
+				if r := b.result(); r.Status != event.Succeeded || !slices.Equal(r.Warnings, said) {
 					t.Errorf("%s: result %+v, want %q", body, r, said)
 				}
 				for _, s := range b.record.started {
@@ -197,9 +199,9 @@ func TestLogKeeps(t *testing.T) {
 		driver, size, files string
 		want                int64
 	}{
-		{"json-file", "", "", keepsAll},
-		{"json-file", "", "5", keepsAll},
-		{"json-file", "-1", "5", keepsAll},
+		{"json-file", "", "", output.KeepsAll},
+		{"json-file", "", "5", output.KeepsAll},
+		{"json-file", "-1", "5", output.KeepsAll},
 		{"json-file", "10m", "3", 20 << 20},
 		{"json-file", "1.5kb", "2", 1536},
 		{"json-file", "1gib", "2", 1 << 30},
@@ -209,13 +211,13 @@ func TestLogKeeps(t *testing.T) {
 		{"local", "", "", 80 << 20},
 		{"local", "1m", "", 4 << 20},
 		{"fluentd", "", "", 80 << 20},
-		{"journald", "1m", "", keepsAll},
+		{"journald", "1m", "", output.KeepsAll},
 	} {
-		if got := logKeeps(tt.driver, map[string]string{"max-size": tt.size, "max-file": tt.files}); got != tt.want {
+		if got := output.LogKeeps(tt.driver, map[string]string{"max-size": tt.size, "max-file": tt.files}); got != tt.want {
 			t.Errorf("%s, max-size %q, max-file %q: %d, want %d", tt.driver, tt.size, tt.files, got, tt.want)
 		}
 	}
-	if got := logKeeps("syslog", map[string]string{"cache-max-size": "1m", "cache-max-file": "2", "max-size": "7"}); got != 1<<20 {
+	if got := output.LogKeeps("syslog", map[string]string{"cache-max-size": "1m", "cache-max-file": "2", "max-size": "7"}); got != 1<<20 {
 		t.Errorf("syslog: %d", got)
 	}
 }
@@ -230,7 +232,7 @@ func TestGivesUp(t *testing.T) {
 			d := b.send("m", "id", false, echo)
 			time.Sleep(time.Hour)
 			synctest.Wait()
-			d.want(DeadLetter, ReasonEngine)
+			d.want(DeadLetter, event.ReasonEngine)
 			if n := len(b.docker.before[call]); n != maxRetries-1 {
 				t.Errorf("%s tried %d times", call, 2*maxRetries-n)
 			}
@@ -248,7 +250,7 @@ func TestGivesUp(t *testing.T) {
 		b.send("m", "id", false, echo)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if r := b.result(); r.Reason != ReasonEngine || b.docker.count() != 0 {
+		if r := b.result(); r.Reason != event.ReasonEngine || b.docker.count() != 0 {
 			t.Errorf("%d containers, result %+v", b.docker.count(), r)
 		}
 		b.docker.before["create"] = nil
@@ -307,7 +309,7 @@ func TestQuickRestart(t *testing.T) {
 			b.docker.revive()
 			c.exit(3)
 			time.Sleep(time.Minute)
-			d.want(Ack, ReasonExit)
+			d.want(Ack, event.ReasonExit)
 			if r := b.result(); r.Incomplete != killed {
 				t.Errorf("killed: %v; result %+v", killed, r)
 			}

@@ -7,14 +7,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // TestRetrySaysItsDelay: the delay that is told is the one that is kept.
 func TestRetrySaysItsDelay(t *testing.T) {
 	for asked, said := range map[time.Duration]string{100 * time.Millisecond: "1s", 3 * time.Second: "5s", 7 * time.Hour: "8h0m0s"} {
-		res := Result{Status: Failed, Reason: ReasonExit}
-		setAttempts(&res, &Retry{Max: 1, Delay: asked}, 1, false)
+		res := event.Result{Status: event.Failed, Reason: event.ReasonExit}
+		setAttempts(&res, &message.Retry{Max: 1, Delay: asked}, 1, false)
 		if want := "trying again in " + said + " (attempt 2 of 2)"; !strings.Contains(res.Error, want) {
 			t.Errorf("%v: %q, want %q", asked, res.Error, want)
 		}
@@ -49,9 +51,9 @@ func TestRetry(t *testing.T) {
 						d.unsettled()
 						c.exit(1)
 						synctest.Wait()
-						d.want(Ack, ReasonExit)
+						d.want(Ack, event.ReasonExit)
 						r := b.result()
-						if r.Attempt != attempt || r.Retrying != (attempt < 3) || r.Status != Failed || *r.ExitCode != 1 {
+						if r.Attempt != attempt || r.Retrying != (attempt < 3) || r.Status != event.Failed || *r.ExitCode != 1 {
 							t.Errorf("attempt %d: result %+v", attempt, r)
 						}
 						if attempt < 3 {
@@ -113,7 +115,7 @@ func TestRetryOnce(t *testing.T) {
 		b.docker.named(t, "web").exit(1)
 		synctest.Wait()
 		again := b.send("again", "id", true, retried)
-		again.want(Ack, ReasonExit)
+		again.want(Ack, event.ReasonExit)
 		late := b.send("late", "id", true, retried) // settled lately
 		late.want(Ack, "")
 		if n := len(first.agains) + len(again.agains) + len(late.agains); n != 1 || len(b.record.results) != 1 {
@@ -133,7 +135,7 @@ func TestRetryAfterCrash(t *testing.T) {
 			b.attempt = 2
 			d := b.send("m", "id", true, retried)
 			if left == 2 {
-				d.want(Ack, ReasonExit)
+				d.want(Ack, event.ReasonExit)
 				if r := b.result(); !r.Adopted || r.Attempt != 2 || *r.ExitCode != 4 {
 					t.Errorf("result %+v", r)
 				}
@@ -190,7 +192,7 @@ func TestRetryStoredFirst(t *testing.T) {
 		}
 		close(held)
 		synctest.Wait()
-		d.want(Ack, ReasonExit)
+		d.want(Ack, event.ReasonExit)
 		if b.docker.count() != 0 || len(d.agains) != 1 {
 			t.Errorf("%d containers, tried again %q", b.docker.count(), d.agains)
 		}
@@ -206,7 +208,7 @@ func TestRetryAfterCrashWithoutID(t *testing.T) {
 			labels[LabelAttempt] = "1"
 			b.leave("web", "exited", labels)
 			d := b.send("m", "", true, body)
-			d.want(Ack, ReasonExit)
+			d.want(Ack, event.ReasonExit)
 			id := labels[LabelJob]
 			if want := "1m0s 2 " + id; len(d.agains) != 1 || d.agains[0] != want || b.result().Job != id {
 				t.Fatalf("tried again %q, want %s; result %+v", d.agains, want, b.result())
@@ -230,11 +232,11 @@ func TestRetryOverran(t *testing.T) {
 		oom    bool
 		reason string
 	}{
-		{61 * time.Second, 137, false, ReasonTimeout},
-		{61 * time.Second, 143, false, ReasonTimeout},
-		{59 * time.Second, 137, false, ReasonExit},
-		{61 * time.Second, 1, false, ReasonExit},
-		{61 * time.Second, 137, true, ReasonOOM},
+		{61 * time.Second, 137, false, event.ReasonTimeout},
+		{61 * time.Second, 143, false, event.ReasonTimeout},
+		{59 * time.Second, 137, false, event.ReasonExit},
+		{61 * time.Second, 1, false, event.ReasonExit},
+		{61 * time.Second, 137, true, event.ReasonOOM},
 	} {
 		onBench(t, nil, func(b *bench) {
 			labels := identify(Job{Queue: "q", MessageID: "id", Body: []byte(body)}).labels(false)
@@ -262,8 +264,8 @@ func TestRetryDoubledWhileSettled(t *testing.T) {
 		twice := b.send("twice", "id", false, retried)
 		close(held)
 		synctest.Wait()
-		d.want(Ack, ReasonExit)
-		twice.want(Ack, ReasonExit)
+		d.want(Ack, event.ReasonExit)
+		twice.want(Ack, event.ReasonExit)
 		if d.copies+twice.copies != 1 || len(b.record.results) != 1 {
 			t.Errorf("%d dead letters, %d results", d.copies+twice.copies, len(b.record.results))
 		}
@@ -278,7 +280,7 @@ func TestAttemptBeyondLast(t *testing.T) {
 			d := b.send("m", "id", false, retried)
 			b.docker.named(t, "web").exit(1)
 			synctest.Wait()
-			if d.want(Ack, ReasonExit); len(d.agains) != 1 || b.result().Attempt != 1 {
+			if d.want(Ack, event.ReasonExit); len(d.agains) != 1 || b.result().Attempt != 1 {
 				t.Errorf("%d: tried again %d times, result %+v", attempt, len(d.agains), b.result())
 			}
 		})
@@ -309,10 +311,10 @@ func TestRefusedStop(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			d := b.send("m", "id", false, retried)
 			b.docker.before[call] = []error{dockerapi.ErrInvalid}
-			b.send(call, "s", false, body).want(DeadLetter, ReasonBadRequest)
+			b.send(call, "s", false, body).want(DeadLetter, event.ReasonBadRequest)
 			b.docker.named(t, "web").exit(1)
 			synctest.Wait()
-			if d.want(Ack, ReasonExit); len(d.agains) != 1 {
+			if d.want(Ack, event.ReasonExit); len(d.agains) != 1 {
 				t.Errorf("%s: not tried again", call)
 			}
 		})

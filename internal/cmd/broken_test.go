@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -49,7 +50,7 @@ func TestBrokenAnswers(t *testing.T) {
 					}
 					time.Sleep(lookEvery - time.Second) // the run of web makes no call meanwhile
 					synctest.Wait()
-					d.want(DeadLetter, ReasonEngine)
+					d.want(DeadLetter, event.ReasonEngine)
 					if r := b.result(); !strings.Contains(r.Error, cut.Error()) || !strings.Contains(r.Error, "the engine's log, then send the message again") {
 						t.Errorf("the error does not tell the reason, and what to do: %s", r.Error)
 					}
@@ -112,7 +113,7 @@ func TestCallKillsEngine(t *testing.T) {
 				d := b.send("m", "id", false, tt.body)
 				time.Sleep(lookEvery - time.Second) // the run of web makes no call meanwhile
 				synctest.Wait()
-				d.want(DeadLetter, ReasonEngine)
+				d.want(DeadLetter, event.ReasonEngine)
 				b.docker.mu.Lock()
 				if n := 1000 - len(b.docker.before[tt.call]); n != maxRetries+1 {
 					t.Errorf("made %d times", n)
@@ -141,7 +142,7 @@ func TestCallOfRunKillsEngine(t *testing.T) {
 				b.docker.mu.Unlock()
 				time.Sleep(time.Hour)
 				synctest.Wait()
-				d.want(DeadLetter, ReasonEngine)
+				d.want(DeadLetter, event.ReasonEngine)
 				b.docker.mu.Lock()
 				if n := 1000 - len(b.docker.before[call]); n > maxRetries+1 {
 					t.Errorf("made %d times", n)
@@ -178,7 +179,7 @@ func TestConnectionsCut(t *testing.T) {
 				}
 				time.Sleep(10 * time.Second)
 				if tt.givenUp {
-					d.want(DeadLetter, ReasonEngine)
+					d.want(DeadLetter, event.ReasonEngine)
 					return
 				}
 				d.unsettled()
@@ -202,7 +203,7 @@ func TestBrokenWait(t *testing.T) {
 			b.docker.mu.Unlock()
 			time.Sleep(time.Hour)
 			synctest.Wait()
-			d.want(DeadLetter, ReasonEngine)
+			d.want(DeadLetter, event.ReasonEngine)
 			if r := b.result(); !strings.Contains(r.Error, "may go on") || b.docker.count() != 1 {
 				t.Errorf("%v: result %+v, %d containers", broken, r, b.docker.count())
 			}
@@ -251,11 +252,11 @@ func TestPullReasons(t *testing.T) {
 		tries  int
 		least  time.Duration
 	}{
-		{dockerapi.ErrTooManyRequests, ReasonEngine, maxRetries + 1, 5 * time.Minute / 2},
-		{dockerapi.ErrTemporary, ReasonEngine, maxRetries + 1, 0},
-		{errors.New("write /layer: no space left on device"), ReasonEngine, 1, 0},
-		{dockerapi.ErrNoSuchImage, ReasonNoSuchImage, 1, 0},
-		{dockerapi.ErrUnauthorized, ReasonNoSuchImage, 1, 0},
+		{dockerapi.ErrTooManyRequests, event.ReasonEngine, maxRetries + 1, 5 * time.Minute / 2},
+		{dockerapi.ErrTemporary, event.ReasonEngine, maxRetries + 1, 0},
+		{errors.New("write /layer: no space left on device"), event.ReasonEngine, 1, 0},
+		{dockerapi.ErrNoSuchImage, event.ReasonNoSuchImage, 1, 0},
+		{dockerapi.ErrUnauthorized, event.ReasonNoSuchImage, 1, 0},
 	} {
 		t.Run(tt.err.Error(), func(t *testing.T) {
 			p := &pullTimes{}

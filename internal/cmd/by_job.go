@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -15,18 +17,18 @@ var errCancelled = errors.New("cancelled: a message asked for its end before it 
 
 // ofJob finds the container of the job that a command names. A job that has not begun is cancelled by one that
 // asks for its end: then there is nothing more to do.
-func (t *task) ofJob(r *Ref) (cancelled bool, err error) {
+func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 	for {
 		job := t.pool.jobs.byID(r.Job)
 		if job == nil {
 			break
 		}
-		if ends(t.cmd) && t.pool.pending.cancel(job) {
+		if message.Ends(t.cmd) && t.pool.pending.cancel(job) {
 			t.log.Info("job cancelled before it had started", "cancelled", r.Job)
 			return true, nil
 		}
-		if _, ok := job.cmd.(*Exec); ok {
-			return false, fmt.Errorf("%w: the job %s is an exec, which has no container of its own, and has begun", dockerapi.ErrConflict, quote(r.Job))
+		if _, ok := job.cmd.(*message.Exec); ok {
+			return false, fmt.Errorf("%w: the job %s is an exec, which has no container of its own, and has begun", dockerapi.ErrConflict, flagval.Quote(r.Job))
 		}
 		if job.retries() {
 			t.cancelFrom(r.Job, job.attempt+1)
@@ -37,13 +39,13 @@ func (t *task) ofJob(r *Ref) (cancelled bool, err error) {
 			t.pool.jobs.name(t, t.pool.jobs.nameOf(job))
 			return false, nil
 		}
-		if lasts(t.cmd) && !t.control {
+		if message.Lasts(t.cmd) && !t.control {
 			break // it holds a place, which the job may wait for
 		}
 		if err := t.awaitStart(job); err != nil {
 			return false, err
 		}
-		if ends(t.cmd) && job.container.Load() == nil && job.wasCancelled() {
+		if message.Ends(t.cmd) && job.container.Load() == nil && job.wasCancelled() {
 			return true, nil
 		}
 	}
@@ -59,7 +61,7 @@ func (t *task) ofJob(r *Ref) (cancelled bool, err error) {
 	}
 	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.ofQueue(c.Labels) }) // the newest
 	if i < 0 {
-		err := fmt.Errorf("%w of the job %s, which is not at work here", dockerapi.ErrNoSuchContainer, quote(r.Job))
+		err := fmt.Errorf("%w of the job %s, which is not at work here", dockerapi.ErrNoSuchContainer, flagval.Quote(r.Job))
 		if !t.pool.jobs.knew(t.queue, r.Job) && t.cancelFrom(r.Job, 1) {
 			if t.pool.jobs.byID(r.Job) != nil { // its message has come meanwhile
 				return t.ofJob(r)
@@ -93,22 +95,22 @@ func (t *task) awaitStart(job *task) error {
 
 // namesJob tells whether the command names a job, and not a container.
 func (t *task) namesJob() bool {
-	ref := refOf(t.cmd)
+	ref := message.RefOf(t.cmd)
 	return ref != nil && ref.Job != ""
 }
 
 // awaitJob waits until the job that the command names has started, where it is here. One that asks for the job's
 // end has nothing to wait for.
 func (t *task) awaitJob() error {
-	if !t.namesJob() || ends(t.cmd) {
+	if !t.namesJob() || message.Ends(t.cmd) {
 		return nil
 	}
 	for {
-		job := t.pool.jobs.byID(refOf(t.cmd).Job)
+		job := t.pool.jobs.byID(message.RefOf(t.cmd).Job)
 		if job == nil || job.container.Load() != nil && job.order.tookEffect() {
 			return nil
 		}
-		if _, ok := job.cmd.(*Exec); ok {
+		if _, ok := job.cmd.(*message.Exec); ok {
 			return nil
 		}
 		if t.control { // else the job's own message is before it, and has a place in time
@@ -124,7 +126,7 @@ func (t *task) awaitJob() error {
 
 // cancelFrom has the job's messages refused from that attempt on, where the command asks for the job's end.
 func (t *task) cancelFrom(job string, attempt int) bool {
-	if _, ok := t.cmd.(*Remove); ok || !ends(t.cmd) {
+	if _, ok := t.cmd.(*message.Remove); ok || !message.Ends(t.cmd) {
 		return false // what is removed is what has been
 	}
 	t.pool.jobs.cancel(job, attempt)
@@ -163,7 +165,7 @@ func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
 func (t *task) retries() bool {
 	select {
 	case <-t.over:
-		r, ok := t.cmd.(*Run)
+		r, ok := t.cmd.(*message.Run)
 		return ok && r.Retry != nil
 	default:
 		return false
@@ -175,14 +177,14 @@ func (g *registry) byID(id string) (found *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for t := range g.live {
-		if lasts(t.cmd) && t.id == id && (found == nil || t.attempt > found.attempt) {
+		if message.Lasts(t.cmd) && t.id == id && (found == nil || t.attempt > found.attempt) {
 			found = t
 		}
 	}
 	return found
 }
 
-// name records the name of the container that a task turns out to be for.
+// Name records the name of the container that a task turns out to be for.
 func (g *registry) name(t *task, name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

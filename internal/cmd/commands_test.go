@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -39,7 +41,7 @@ func TestCommands(t *testing.T) {
 			onBench(t, nil, func(b *bench) {
 				b.leave("web", tt.state, nil)
 				b.send("m", "id", false, body).want(Ack, "")
-				if r := b.result(); r.Status != Succeeded || r.Command != tt.command {
+				if r := b.result(); r.Status != event.Succeeded || r.Command != tt.command {
 					t.Errorf("result %+v", r)
 				}
 				if calls := strings.Join(b.docker.did(), ","); strings.Count(calls, tt.call) != 1 {
@@ -60,7 +62,7 @@ func TestCommands(t *testing.T) {
 			})
 			onBench(t, nil, func(b *bench) {
 				d := b.send("m", "id", false, body)
-				d.want(Ack, ReasonNoSuchContainer)
+				d.want(Ack, event.ReasonNoSuchContainer)
 			})
 		})
 	}
@@ -69,9 +71,9 @@ func TestCommands(t *testing.T) {
 			`{"Dockercmd":"kill","Container":"web"}`, `{"Dockercmd":"pause","Container":"web"}`, `{"Dockercmd":"unpause","Container":"web"}`,
 			`{"Dockercmd":"exec","Container":"web","Cmd":["true"]}`,
 		} {
-			onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
+			onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
 				b.leave("web", "exited", nil)
-				b.send("m", "id", false, body).want(DeadLetter, ReasonConflict)
+				b.send("m", "id", false, body).want(DeadLetter, event.ReasonConflict)
 			})
 		}
 	})
@@ -117,7 +119,7 @@ func TestCreateCommand(t *testing.T) {
 	const body = `{"Dockercmd":"create","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web"}}`
 	onBench(t, nil, func(b *bench) {
 		b.send("m", "id", false, body).want(Ack, "")
-		if r := b.result(); r.Status != Succeeded || r.ContainerID == "" || r.Image != "busybox" {
+		if r := b.result(); r.Status != event.Succeeded || r.ContainerID == "" || r.Image != "busybox" {
 			t.Errorf("result %+v", r)
 		}
 		if c := b.docker.named(t, "web"); c.State.Status != "created" || c.Labels[LabelJob] != "id" || c.Labels[LabelRemove] != "false" {
@@ -126,7 +128,7 @@ func TestCreateCommand(t *testing.T) {
 		// The same message again, to another process: it is there.
 		b.pool.jobs.done = newMemory[struct{}](mostSettled, mostSettled)
 		b.send("again", "id", true, body).want(Ack, "")
-		b.send("another", "id2", false, body).want(DeadLetter, ReasonNameConflict)
+		b.send("another", "id2", false, body).want(DeadLetter, event.ReasonNameConflict)
 		if b.docker.count() != 1 {
 			t.Errorf("%d containers", b.docker.count())
 		}
@@ -143,7 +145,7 @@ func TestWaitCommand(t *testing.T) {
 		run.want(Ack, "")
 		w.want(Ack, "")
 		for _, r := range b.record.results {
-			if r.Command == "wait" && (r.Status != Succeeded || r.ExitCode == nil || *r.ExitCode != 143) {
+			if r.Command == "wait" && (r.Status != event.Succeeded || r.ExitCode == nil || *r.ExitCode != 143) {
 				t.Errorf("result %+v", r)
 			}
 		}
@@ -151,10 +153,10 @@ func TestWaitCommand(t *testing.T) {
 }
 
 func TestLogsCommand(t *testing.T) {
-	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
 		c := b.leave("web", "running", nil)
 		b.send("m", "id", false, `{"Dockercmd":"logs","Container":"web"}`).want(Ack, "")
-		if r := b.result(); r.Stdout != "before\n" || r.Status != Succeeded || r.ExitCode != nil {
+		if r := b.result(); r.Stdout != "before\n" || r.Status != event.Succeeded || r.ExitCode != nil {
 			t.Errorf("result %+v", r)
 		}
 		b.record.output = nil
@@ -171,7 +173,7 @@ func TestLogsCommand(t *testing.T) {
 }
 
 func TestInspectCommand(t *testing.T) {
-	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
 		b.leave("web", "running", nil)
 		b.send("m", "id", false, `{"Dockercmd":"inspect","Container":"web"}`).want(Ack, "")
 		want := "[\n    {\n        \"Id\": \"id-of-web\",\n        \"Name\": \"/web\"\n    }\n]\n"
@@ -182,7 +184,7 @@ func TestInspectCommand(t *testing.T) {
 }
 
 func TestExecCommand(t *testing.T) {
-	trust := func(c *Config) { c.Policy = &Policy{Trust: true} }
+	trust := func(c *Config) { c.Policy = &policy.Policy{Trust: true} }
 	t.Run("in a job's container", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			run := b.send("run", "1", false, wait)
@@ -194,7 +196,7 @@ func TestExecCommand(t *testing.T) {
 			}
 			c.endExec(7)
 			time.Sleep(time.Minute)
-			e.want(Ack, ReasonExit)
+			e.want(Ack, event.ReasonExit)
 			r := b.result()
 			if r.Command != "exec" || *r.ExitCode != 7 || r.Stdout != "in\nls -l\n" || r.Incomplete || r.ContainerName != "web" {
 				t.Errorf("result %+v", r)
@@ -206,9 +208,9 @@ func TestExecCommand(t *testing.T) {
 	})
 	t.Run("it never ran", func(t *testing.T) {
 		for words, reason := range map[string]string{
-			`OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown`: ReasonCommandNotFound,
-			`OCI runtime exec failed: exec failed: unable to start container process: exec: "/etc": permission denied: unknown`:                    ReasonNotExecutable,
-			"unable to find user nobodyx: no matching entries in passwd file":                                                                      ReasonEngine,
+			`OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown`: event.ReasonCommandNotFound,
+			`OCI runtime exec failed: exec failed: unable to start container process: exec: "/etc": permission denied: unknown`:                    event.ReasonNotExecutable,
+			"unable to find user nobodyx: no matching entries in passwd file":                                                                      event.ReasonEngine,
 		} {
 			onBench(t, trust, func(b *bench) {
 				c := b.leave("web", "running", nil)
@@ -223,14 +225,14 @@ func TestExecCommand(t *testing.T) {
 				c.endExec(126)
 				time.Sleep(time.Minute)
 				d.want(DeadLetter, reason)
-				if r := b.result(); r.Status != Errored || r.Stdout != words+"\n" || r.EngineError != strings.TrimSuffix(words, ": unknown") && r.EngineError != words {
+				if r := b.result(); r.Status != event.Errored || r.Stdout != words+"\n" || r.EngineError != strings.TrimSuffix(words, ": unknown") && r.EngineError != words {
 					t.Errorf("result %+v", r)
 				}
 			})
 		}
 	})
 	t.Run("its container is stopped", func(t *testing.T) {
-		for code, want := range map[int]Status{137: Stopped, 3: Failed, 0: Succeeded} {
+		for code, want := range map[int]event.Status{137: event.Stopped, 3: event.Failed, 0: event.Succeeded} {
 			onBench(t, nil, func(b *bench) {
 				b.send("run", "1", false, strings.Replace(wait, `,"Remove":true`, "", 1))
 				b.send("exec", "2", false, `{"Dockercmd":"exec","Container":"web","Cmd":["ls"]}`)
@@ -265,8 +267,8 @@ func TestExecCommand(t *testing.T) {
 				d := b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["sh"]}`)
 				c.endExec(code)
 				time.Sleep(time.Minute)
-				d.want(Ack, ReasonExit)
-				if r := b.result(); r.Status != Failed || r.ExitCode == nil || *r.ExitCode != code || r.Error != fmt.Sprintf("exited with code %d", code) {
+				d.want(Ack, event.ReasonExit)
+				if r := b.result(); r.Status != event.Failed || r.ExitCode == nil || *r.ExitCode != code || r.Error != fmt.Sprintf("exited with code %d", code) {
 					t.Errorf("result %+v", r)
 				}
 			})
@@ -276,7 +278,7 @@ func TestExecCommand(t *testing.T) {
 		onBench(t, trust, func(b *bench) {
 			b.leave("web", "running", nil)
 			b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["sleep","9"],"Options":{"Detach":true}}`).want(Ack, "")
-			if r := b.result(); r.Status != Succeeded || r.ExitCode != nil {
+			if r := b.result(); r.Status != event.Succeeded || r.ExitCode != nil {
 				t.Errorf("result %+v", r)
 			}
 		})
@@ -315,7 +317,7 @@ func TestExecCommand(t *testing.T) {
 			time.Sleep(time.Minute)
 			b.docker.revive()
 			time.Sleep(time.Minute)
-			d.want(Ack, ReasonNoSuchContainer)
+			d.want(Ack, event.ReasonNoSuchContainer)
 			if r := b.result(); !strings.Contains(r.Error, "it may have done its work") {
 				t.Errorf("result %+v", r)
 			}
@@ -331,14 +333,14 @@ func TestPullCommand(t *testing.T) {
 		d := b.post("m", "id", false, `{"Dockercmd":"pull","Image":"new","Options":{"Platform":"linux/arm64"}}`)
 		time.Sleep(time.Minute)
 		d.want(Ack, "")
-		if r := b.result(); r.Image != "new" || r.Status != Succeeded || r.ContainerName != "" {
+		if r := b.result(); r.Image != "new" || r.Status != event.Succeeded || r.ContainerName != "" {
 			t.Errorf("result %+v", r)
 		}
 		if got := b.docker.pulled; !slices.Equal(got, []dockerapi.PullOptions{{Platform: "linux/arm64", Auth: "for new"}}) {
 			t.Errorf("pulled with %+v", got)
 		}
 		b.docker.before["pull"] = []error{fmt.Errorf("%w: pull access denied", dockerapi.ErrNoSuchImage)}
-		b.send("m2", "id2", false, `{"Dockercmd":"pull","Image":"other"}`).want(DeadLetter, ReasonNoSuchImage)
+		b.send("m2", "id2", false, `{"Dockercmd":"pull","Image":"other"}`).want(DeadLetter, event.ReasonNoSuchImage)
 	})
 }
 
@@ -363,7 +365,7 @@ func TestPullsOnce(t *testing.T) {
 
 func TestPullOfAMessage(t *testing.T) {
 	onBench(t, func(c *Config) { c.Pull = "never" }, func(b *bench) {
-		b.send("m", "1", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT"}}`).want(DeadLetter, ReasonNoSuchImage)
+		b.send("m", "1", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT"}}`).want(DeadLetter, event.ReasonNoSuchImage)
 		b.send("m2", "2", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"missing"}}`).want(Ack, "")
 		b.send("m3", "3", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"always"}}`).want(Ack, "")
 		if n := strings.Count(strings.Join(b.docker.did(), ","), "pull new"); n != 2 {
@@ -382,7 +384,7 @@ func TestTimeoutOfAMessage(t *testing.T) {
 			time.Sleep(tt.want - time.Second)
 			d.unsettled()
 			time.Sleep(2 * time.Second)
-			d.want(Ack, ReasonTimeout)
+			d.want(Ack, event.ReasonTimeout)
 		})
 	}
 }

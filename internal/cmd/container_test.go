@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -34,7 +36,7 @@ func TestOneContainer(t *testing.T) {
 				}
 				own.exit(137)
 				synctest.Wait()
-				if job.want(Ack, ReasonExit); len(job.agains) != 1 {
+				if job.want(Ack, event.ReasonExit); len(job.agains) != 1 {
 					t.Errorf("%s %s: the job is not tried again", command, ref)
 				}
 			})
@@ -71,7 +73,7 @@ func TestRenamedMeanwhile(t *testing.T) {
 		`"logs","Container":"web"`, `"inspect","Container":"web"`,
 	} {
 		onBench(t, func(c *Config) {
-			c.Docker, c.Policy = swaps{c.Docker.(*fakeDocker)}, &Policy{Trust: true}
+			c.Docker, c.Policy = swaps{c.Docker.(*fakeDocker)}, &policy.Policy{Trust: true}
 		}, func(b *bench) {
 			b.leave("web", "running", nil)
 			b.docker.byID["later"] = &fakeContainer{engine: b.docker, Container: dockerapi.Container{ID: "later", Name: "later", State: dockerapi.State{Status: "running", Running: true}}}
@@ -95,9 +97,9 @@ func TestDoneBefore(t *testing.T) {
 		body   string
 		reason string // of the message that was not delivered before
 	}{
-		{`{"Dockercmd":"remove","Container":"gone"}`, ReasonNoSuchContainer},
-		{`{"Dockercmd":"remove","Job":"gone"}`, ReasonNoSuchContainer},
-		{`{"Dockercmd":"rename","Container":"gone","NewName":"web"}`, ReasonNoSuchContainer},
+		{`{"Dockercmd":"remove","Container":"gone"}`, event.ReasonNoSuchContainer},
+		{`{"Dockercmd":"remove","Job":"gone"}`, event.ReasonNoSuchContainer},
+		{`{"Dockercmd":"rename","Container":"gone","NewName":"web"}`, event.ReasonNoSuchContainer},
 		{`{"Dockercmd":"stop","Container":"web"}`, ""},
 	} {
 		for _, again := range []bool{false, true} {
@@ -154,7 +156,7 @@ func TestNameTakenByOthers(t *testing.T) {
 						d.want(Ack, "")
 						return
 					}
-					d.want(DeadLetter, ReasonNameConflict)
+					d.want(DeadLetter, event.ReasonNameConflict)
 					if r := b.result(); !strings.Contains(r.Error, dockerapi.ErrNameInUse.Error()) {
 						t.Errorf("result %+v", r)
 					}

@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -52,7 +55,7 @@ func TestJobRef(t *testing.T) {
 			first := b.send("m", "first", false, sleeper)
 			waits := b.send("m", "waits", false, sleeper)
 			b.command(stop("waits")).want(Ack, "")
-			waits.want(Ack, ReasonCancelled)
+			waits.want(Ack, event.ReasonCancelled)
 			first.unsettled()
 			if r := b.record.results[len(b.record.results)-1]; b.docker.count() != 1 || len(b.record.started) != 1 {
 				t.Errorf("%d containers, %+v", b.docker.count(), r)
@@ -64,9 +67,9 @@ func TestJobRef(t *testing.T) {
 	})
 	t.Run("not here yet", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.command(stop("late")).want(Ack, ReasonNoSuchContainer)
-			b.send("m", "late", false, sleeper).want(Ack, ReasonCancelled)
-			b.command(`{"Dockercmd":"logs","Job":"other"}`).want(Ack, ReasonNoSuchContainer)
+			b.command(stop("late")).want(Ack, event.ReasonNoSuchContainer)
+			b.send("m", "late", false, sleeper).want(Ack, event.ReasonCancelled)
+			b.command(`{"Dockercmd":"logs","Job":"other"}`).want(Ack, event.ReasonNoSuchContainer)
 			b.command(stop("another"))
 			time.Sleep(recent)
 			b.send("m", "other", false, sleeper).unsettled()
@@ -91,7 +94,7 @@ func TestJobRef(t *testing.T) {
 				message := Job{Queue: "q", MessageID: "old", Body: []byte(sleeper)}
 				b.leave(identify(message).containerName(""), "created", identify(message).labels(true))
 				b.command(fmt.Sprintf(`{"Dockercmd":%q,"Job":"old"}`, verb)).want(Ack, "")
-				b.send("m", "old", true, sleeper).want(Ack, ReasonCancelled)
+				b.send("m", "old", true, sleeper).want(Ack, event.ReasonCancelled)
 				if n := len(b.record.started); n != 0 {
 					t.Errorf("started %d times", n)
 				}
@@ -101,7 +104,7 @@ func TestJobRef(t *testing.T) {
 	t.Run("created, to be started later", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.send("c", "made", false, `{"Dockercmd":"create","Image":"busybox"}`).want(Ack, "")
-			b.command(`{"Dockercmd":"kill","Job":"made"}`).want(DeadLetter, ReasonConflict)
+			b.command(`{"Dockercmd":"kill","Job":"made"}`).want(DeadLetter, event.ReasonConflict)
 			b.command(stop("made")).want(Ack, "")
 			if n := len(b.pool.jobs.cancels.byKey); n != 0 {
 				t.Errorf("%d jobs are to be refused", n)
@@ -135,7 +138,7 @@ func TestJobRef(t *testing.T) {
 			close(held)
 			synctest.Wait()
 			b.attempt = 2
-			b.send("next", "id", false, retried).want(Ack, ReasonCancelled)
+			b.send("next", "id", false, retried).want(Ack, event.ReasonCancelled)
 			if r := b.result(); r.Command != "run" || r.Attempt != 2 {
 				t.Errorf("result %+v", r)
 			}
@@ -165,7 +168,7 @@ func TestCancelExec(t *testing.T) {
 		first := b.send("m", "first", false, sleeper)
 		exec := b.send("m", "exec", false, `{"Dockercmd":"exec","Job":"first","Cmd":["ls"]}`)
 		b.command(`{"Dockercmd":"kill","Job":"exec"}`).want(Ack, "")
-		exec.want(Ack, ReasonCancelled)
+		exec.want(Ack, event.ReasonCancelled)
 		b.command(`{"Dockercmd":"kill","Job":"first"}`)
 		first.want(Ack, "")
 	})
@@ -179,10 +182,10 @@ func TestCancelPull(t *testing.T) {
 		leads := b.send("m", "leads", false, body)
 		follows := b.send("m", "follows", false, body)
 		b.command(`{"Dockercmd":"stop","Job":"leads"}`).want(Ack, "")
-		leads.want(Ack, ReasonCancelled)
+		leads.want(Ack, event.ReasonCancelled)
 		follows.unsettled()
 		b.command(`{"Dockercmd":"stop","Job":"follows"}`).want(Ack, "")
-		follows.want(Ack, ReasonCancelled)
+		follows.want(Ack, event.ReasonCancelled)
 		if b.docker.count() != 0 {
 			t.Errorf("%d containers", b.docker.count())
 		}
@@ -198,14 +201,14 @@ func TestCancelsOnlyWhatIsToCome(t *testing.T) {
 		b.leave("web", "running", labels)
 		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(Ack, "")
 		b.attempt = 1
-		b.send("m", "id", true, retried).want(Ack, ReasonExit)
+		b.send("m", "id", true, retried).want(Ack, event.ReasonExit)
 		if r := b.result(); !r.Adopted || r.ExitCode == nil {
 			t.Errorf("result %+v", r)
 		}
 	})
 	onBench(t, nil, func(b *bench) {
 		b.send("m", "id", false, echo).want(Ack, "")
-		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(Ack, ReasonNoSuchContainer)
+		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(Ack, event.ReasonNoSuchContainer)
 		b.record.output = nil
 		b.send("m", "id", false, strings.Replace(echo, "hi", "other", 1)).want(Ack, "")
 		if len(b.record.started) != 2 {
@@ -220,11 +223,11 @@ func TestControl(t *testing.T) {
 		named := strings.Replace(sleeper, `"Attach"`, `"Name":"web","Attach"`, 1)
 		first := b.send("m", "first", false, sleeper)
 		waits := b.send("m", "second", false, named)
-		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(Ack, ReasonNoSuchContainer)
+		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(Ack, event.ReasonNoSuchContainer)
 		waits.unsettled()
 		b.command(`{"Dockercmd":"exec","Container":"`+b.record.started[0].ContainerName+`","Cmd":["ls"],"Options":{"Detach":true}}`).want(Ack, "")
 		for _, body := range []string{sleeper, `{"Dockercmd":"pull","Image":"busybox"}`} {
-			b.command(body).want(DeadLetter, ReasonInvalid)
+			b.command(body).want(DeadLetter, event.ReasonInvalid)
 			if !strings.Contains(b.result().Error, `is not taken from the control queue; send it to the queue "q"`) {
 				t.Errorf("%+v", b.result())
 			}
@@ -261,7 +264,7 @@ func TestJobAndContainer(t *testing.T) {
 		`{"Dockercmd":"stop","Job":""}`:                              `Job: expected a job's id, got ""`,
 		`{"Dockercmd":"rename","Job":"any thing/é","NewName":"new"}`: "",
 	} {
-		_, err := Decode([]byte(body), 0, false)
+		_, err := message.Decode([]byte(body), 0, false)
 		if got := fmt.Sprint(err); err == nil && want != "" || err != nil && got != want {
 			t.Errorf("%s: %v, want %s", body, err, want)
 		}
@@ -322,7 +325,7 @@ func TestStopBesideItsJob(t *testing.T) {
 		engine.do = func() { b.change = change; later = b.post("later", "later", false, sleeper); time.Sleep(time.Second) }
 		b.command(`{"Dockercmd":"stop","Job":"later"}`).unsettled()
 		time.Sleep(time.Minute)
-		later.want(Ack, ReasonCancelled)
+		later.want(Ack, event.ReasonCancelled)
 		b.docker.named(t, "busy").exit(0)
 		synctest.Wait()
 	})
@@ -330,7 +333,7 @@ func TestStopBesideItsJob(t *testing.T) {
 
 // A second stop of a job that was cancelled and is being settled ends with that.
 func TestSecondStopOfCancelled(t *testing.T) {
-	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
 		c := b.leave("web", "running", nil)
 		w := b.send("w", "", false, `{"Dockercmd":"restart","Container":"web","Options":{"Time":86400}}`)
 		job := b.send("job", "job", false, echo)
@@ -344,7 +347,7 @@ func TestSecondStopOfCancelled(t *testing.T) {
 		second.unsettled()
 		close(hold)
 		time.Sleep(time.Hour)
-		job.want(Ack, ReasonCancelled)
+		job.want(Ack, event.ReasonCancelled)
 		w.unsettled()
 		second.want(Ack, "")
 		c.exit(0)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -21,7 +22,7 @@ const creating = 2 * time.Minute
 
 // create makes the run's container, or finds it where an earlier request made it. found is then
 // what it is like. unanswered: the engine may have carried out a create of this task without answering it.
-func (t *task) create(r *Run) (id string, found *dockerapi.Container, unanswered bool, err error) {
+func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, unanswered bool, err error) {
 	orphan, err := t.orphan(r)
 	if err != nil {
 		return "", nil, false, err
@@ -31,7 +32,7 @@ func (t *task) create(r *Run) (id string, found *dockerapi.Container, unanswered
 	}
 	policy := cmp.Or(r.Pull, t.pool.Pull)
 	if policy == "always" {
-		if err := t.pull(r.Image, r.spec.Platform); err != nil {
+		if err := t.pull(r.Image, r.Spec.Platform); err != nil {
 			return "", nil, false, err
 		}
 	}
@@ -59,7 +60,7 @@ func (t *task) create(r *Run) (id string, found *dockerapi.Container, unanswered
 			return created.ID, nil, unanswered, nil
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && !pulled:
 			pulled = true
-			if err := t.pull(r.Image, r.spec.Platform); err != nil {
+			if err := t.pull(r.Image, r.Spec.Platform); err != nil {
 				return "", nil, unanswered, err
 			}
 			continue
@@ -137,7 +138,7 @@ func (t *task) create(r *Run) (id string, found *dockerapi.Container, unanswered
 }
 
 // discardUnanswered removes a container that the engine has made without ever saying so.
-func (t *task) discardUnanswered(r *Run) error {
+func (t *task) discardUnanswered(r *message.Run) error {
 	c, err := t.pool.Docker.InspectContainer(t.ctx, t.name)
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer):
@@ -167,7 +168,7 @@ func (t *task) discardUnstarted(id string) error {
 // takeName frees the name from a container of a job that has ended and is not settled, or never will
 // be: its broker is away, or its process was killed. A message that asks for it finds it by its labels.
 func (t *task) takeName(holder dockerapi.Container) error {
-	name := derivedName + "ended-" + holder.ID[:min(12, len(holder.ID))]
+	name := message.DerivedName + "ended-" + holder.ID[:min(12, len(holder.ID))]
 	err := t.try(func() error { return t.pool.Docker.RenameContainer(t.ctx, holder.ID, name) })
 	switch {
 	case err == nil:
@@ -184,7 +185,7 @@ func (t *task) takeName(holder dockerapi.Container) error {
 // belongs to an unsettled message like this; without a message_id, which of several equal ones does not
 // matter. With a message_id the name would do, but for a container that was renamed; and one with a name
 // of its own may have been, to make room.
-func (t *task) orphan(r *Run) (*dockerapi.Container, error) {
+func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 	labels := []string{LabelQueue + "=" + t.queue, LabelDigest + "=" + t.digest}
 	if r.Retry != nil {
 		labels = append(labels, LabelAttempt+"="+strconv.Itoa(t.attempt))
@@ -192,7 +193,7 @@ func (t *task) orphan(r *Run) (*dockerapi.Container, error) {
 	switch {
 	case t.stable && (t.again.Load() || r.Name != ""):
 		labels = append(labels, LabelJob+"="+t.id)
-	case !t.stable && t.again.Load() && r.Remove && r.foreground():
+	case !t.stable && t.again.Load() && r.Remove && r.Foreground():
 		labels = append(labels, LabelRemove+"=true")
 	default:
 		return nil, nil
@@ -238,7 +239,7 @@ func (t *task) earlierAttempt(c dockerapi.Container) bool {
 
 // owns tells whether a container that has our name is this job's: one that a lost answer to our
 // create, or an earlier process with the same message, left behind.
-func (t *task) owns(r *Run, c dockerapi.Container) bool {
+func (t *task) owns(r *message.Run, c dockerapi.Container) bool {
 	if !t.like(c.Labels) || r.Retry != nil && c.Labels[LabelAttempt] != strconv.Itoa(t.attempt) {
 		return false
 	}
@@ -251,25 +252,25 @@ func (t *task) owns(r *Run, c dockerapi.Container) bool {
 }
 
 // config is the request for the job's container.
-func (t *task) config(r *Run) dockerapi.ContainerConfig {
+func (t *task) config(r *message.Run) dockerapi.ContainerConfig {
 	labels := t.labels(r.Remove)
 	if r.Retry != nil {
 		labels[LabelAttempt] = strconv.Itoa(t.attempt)
 	}
-	return r.request(labels, t.attempt)
+	return r.Request(labels, t.attempt)
 }
 
 // connect connects a container that has not started to those of its networks that it is not in: engines
 // before API 1.44 take only one when it is created.
-func (t *task) connect(r *Run, c dockerapi.Container) error {
-	if len(r.networks) < 2 {
+func (t *task) connect(r *message.Run, c dockerapi.Container) error {
+	if len(r.Networks) < 2 {
 		return nil
 	}
-	for _, n := range r.networks {
-		if slices.Contains(c.Networks, n.name) {
+	for _, n := range r.Networks {
+		if slices.Contains(c.Networks, n.Name) {
 			continue
 		}
-		err := t.retry(func() error { return t.pool.Docker.ConnectNetwork(t.ctx, n.name, c.ID, n.endpoint) })
+		err := t.retry(func() error { return t.pool.Docker.ConnectNetwork(t.ctx, n.Name, c.ID, n.Endpoint) })
 		if err != nil {
 			return err
 		}

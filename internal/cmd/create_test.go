@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -75,10 +76,10 @@ func TestCreateGoesOn(t *testing.T) {
 			time.Sleep(creating - time.Second)
 			d.unsettled()
 			time.Sleep(5 * time.Second)
-			d.want(DeadLetter, ReasonNameConflict)
+			d.want(DeadLetter, event.ReasonNameConflict)
 			first := b.send("first", "id2", false, echo) // no earlier create can have made it
 			time.Sleep(leaving + 2*time.Second)
-			first.want(DeadLetter, ReasonNameConflict)
+			first.want(DeadLetter, event.ReasonNameConflict)
 		})
 	})
 }

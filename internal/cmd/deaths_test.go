@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -103,7 +104,7 @@ type mortalReporter struct {
 	*process
 }
 
-func (r mortalReporter) Result(res Result) error {
+func (r mortalReporter) Result(res event.Result) error {
 	err := r.Reporter.Result(res)
 	r.reached(stepResult, err)
 	return err
@@ -123,13 +124,13 @@ func (b *bench) dies(step string) *process {
 		store, settle, fence := j.Store, j.Settle, j.Fence
 		settled := false // by the job's one goroutine
 		if store != nil {
-			j.Store = func(ctx context.Context, r Result) error {
+			j.Store = func(ctx context.Context, r event.Result) error {
 				err := store(ctx, r)
 				p.reached(stepStore, err)
 				return err
 			}
 		}
-		j.Settle = func(ctx context.Context, v Verdict, r Result) error {
+		j.Settle = func(ctx context.Context, v Verdict, r event.Result) error {
 			p.reached(stepAckLost, nil)
 			if p.died.Load() {
 				return ErrDeliveryLost
@@ -162,7 +163,7 @@ func (p *process) await() {
 	}
 }
 
-// end ends the bench's pool at once.
+// End ends the bench's pool at once.
 func (b *bench) end() {
 	b.stop()
 	b.close()

@@ -1,38 +1,43 @@
 package cmd
 
+import (
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+)
+
 // do carries the command out. cleanup, where it is not nil, is to be called when the result is settled. An error means
 // that there is no result: errNotBegun, or the context's.
-func (t *task) do() (r Result, cleanup func() error, err error) {
+func (t *task) do() (r event.Result, cleanup func() error, err error) {
 	switch c := t.cmd.(type) {
-	case *Run:
+	case *message.Run:
 		return t.doRun(c)
-	case *Create:
+	case *message.Create:
 		return t.doCreate(c)
-	case *Start:
+	case *message.Start:
 		return t.doStart(c)
-	case *Stop:
+	case *message.Stop:
 		return t.doStop(c)
-	case *Restart:
+	case *message.Restart:
 		return t.doRestart(c)
-	case *Kill:
+	case *message.Kill:
 		return t.doKill(c)
-	case *Pause:
+	case *message.Pause:
 		return t.doPause(c)
-	case *Unpause:
+	case *message.Unpause:
 		return t.doUnpause(c)
-	case *Rename:
+	case *message.Rename:
 		return t.doRename(c)
-	case *Remove:
+	case *message.Remove:
 		return t.doRemove(c)
-	case *Wait:
+	case *message.Wait:
 		return t.doWait(c)
-	case *Logs:
+	case *message.Logs:
 		return t.doLogs(c)
-	case *Inspect:
+	case *message.Inspect:
 		return t.doInspect(c)
-	case *Exec:
+	case *message.Exec:
 		return t.doExec(c)
-	case *Pull:
+	case *message.Pull:
 		return t.doPull(c)
 	}
 	panic("no command: " + t.cmd.Verb())

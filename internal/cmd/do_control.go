@@ -7,13 +7,17 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // change carries out a change of the container id that is one call. There are two calls where the
 // first answer was lost, or the message was delivered before: done tells whether the refusal of the
 // second shows that the first was carried out. It is nil for a call that starts the container: see onceMore.
-func (t *task) change(id string, call func() error, done func(err error) bool) (Result, func() error, error) {
+func (t *task) change(id string, call func() error, done func(err error) bool) (event.Result, func() error, error) {
 	err := t.try(t.onceMore(call, done))
 	return t.containerResult(id, err)
 }
@@ -40,15 +44,15 @@ func (t *task) onceMore(call func() error, done func(err error) bool) func() err
 // askEnd asks for the end of a container by call, which is then no surprise to the run that has it, nor to the execs in
 // it. A restart ends only those.
 func (t *task) askEnd(id string, call func() error) error {
-	_, restart := t.cmd.(*Restart)
+	_, restart := t.cmd.(*message.Restart)
 	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool {
-		_, run := r.cmd.(*Run)
+		_, run := r.cmd.(*message.Run)
 		return r.hasEnded.Load() || restart && run
 	})
 	for _, r := range runs {
 		r.endAsked.Add(1)
 	}
-	_, stop := t.cmd.(*Stop)
+	_, stop := t.cmd.(*message.Stop)
 	lost := false
 	err := t.try(func() error {
 		if stop && lost && t.is(id, dockerapi.State.Ended) { // by the stop whose answer was lost
@@ -68,7 +72,7 @@ func (t *task) askEnd(id string, call func() error) error {
 
 // resolve asks the engine which container a command is for: a name, an id or the beginning of one says that only
 // to the engine, and not for long. From then on the command goes by the full id. over: there is nothing more to do.
-func (t *task) resolve(r *Ref) (over bool, err error) {
+func (t *task) resolve(r *message.Ref) (over bool, err error) {
 	if r.Job != "" {
 		if over, err = t.ofJob(r); over {
 			return true, err
@@ -109,16 +113,16 @@ func (t *task) is(id string, state func(dockerapi.State) bool) bool {
 // wasDone tells whether a command that was delivered before, and finds nothing of its container's name, was carried out then.
 func (t *task) wasDone() bool {
 	switch c := t.cmd.(type) {
-	case *Remove:
+	case *message.Remove:
 		return true
-	case *Rename:
+	case *message.Rename:
 		_, err := t.pool.Docker.InspectContainer(t.ctx, c.NewName)
 		return err == nil
 	}
 	return false
 }
 
-func (t *task) doStop(s *Stop) (Result, func() error, error) {
+func (t *task) doStop(s *message.Stop) (event.Result, func() error, error) {
 	runs := t.pool.jobs.runs(s.Container)
 	err := t.askEnd(s.Container, func() error {
 		return t.pool.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
@@ -131,7 +135,7 @@ func (t *task) doStop(s *Stop) (Result, func() error, error) {
 	return t.containerResult(s.Container, err)
 }
 
-func (t *task) doRestart(s *Restart) (Result, func() error, error) {
+func (t *task) doRestart(s *message.Restart) (event.Result, func() error, error) {
 	err := t.askEnd(s.Container, t.onceMore(func() error {
 		if err := t.stays(s.Container); err != nil {
 			return err
@@ -141,20 +145,20 @@ func (t *task) doRestart(s *Restart) (Result, func() error, error) {
 	return t.containerResult(s.Container, err)
 }
 
-func (t *task) doKill(k *Kill) (Result, func() error, error) {
+func (t *task) doKill(k *message.Kill) (event.Result, func() error, error) {
 	call := t.onceMore(func() error {
 		return t.pool.Docker.KillContainer(t.ctx, k.Container, k.Signal)
 	}, func(err error) bool {
 		return errors.Is(err, dockerapi.ErrConflict) && t.is(k.Container, dockerapi.State.Ended)
 	})
 	ask := t.try
-	if k.ends() {
+	if k.Ends() {
 		ask = func(call func() error) error { return t.askEnd(k.Container, call) }
 	}
 	return t.containerResult(k.Container, ask(call))
 }
 
-func (t *task) doRemove(r *Remove) (Result, func() error, error) {
+func (t *task) doRemove(r *message.Remove) (event.Result, func() error, error) {
 	for _, run := range t.pool.jobs.runs(r.Container) {
 		if run.stopped.Load() {
 			t.letEnd(run)
@@ -191,7 +195,7 @@ func (t *task) letEnd(run *task) {
 	}
 }
 
-func (t *task) doPause(p *Pause) (Result, func() error, error) {
+func (t *task) doPause(p *message.Pause) (event.Result, func() error, error) {
 	return t.change(p.Container, func() error {
 		return t.pool.Docker.PauseContainer(t.ctx, p.Container)
 	}, func(error) bool {
@@ -199,7 +203,7 @@ func (t *task) doPause(p *Pause) (Result, func() error, error) {
 	})
 }
 
-func (t *task) doUnpause(u *Unpause) (Result, func() error, error) {
+func (t *task) doUnpause(u *message.Unpause) (event.Result, func() error, error) {
 	return t.change(u.Container, func() error {
 		return t.pool.Docker.UnpauseContainer(t.ctx, u.Container)
 	}, func(err error) bool {
@@ -207,7 +211,7 @@ func (t *task) doUnpause(u *Unpause) (Result, func() error, error) {
 	})
 }
 
-func (t *task) doRename(r *Rename) (Result, func() error, error) {
+func (t *task) doRename(r *message.Rename) (event.Result, func() error, error) {
 	return t.change(r.Container, func() error {
 		return t.pool.Docker.RenameContainer(t.ctx, r.Container, r.NewName)
 	}, func(error) bool { // engines differ in how they refuse the name that it has
@@ -216,7 +220,7 @@ func (t *task) doRename(r *Rename) (Result, func() error, error) {
 	})
 }
 
-func (t *task) doStart(s *Start) (Result, func() error, error) {
+func (t *task) doStart(s *message.Start) (event.Result, func() error, error) {
 	return t.change(s.Container, func() error {
 		if err := t.stays(s.Container); err != nil {
 			return err
@@ -225,7 +229,7 @@ func (t *task) doStart(s *Start) (Result, func() error, error) {
 	}, nil)
 }
 
-func (t *task) doWait(w *Wait) (Result, func() error, error) {
+func (t *task) doWait(w *message.Wait) (event.Result, func() error, error) {
 	var code *int
 	c, err := t.inspect(w.Container)
 	if err == nil && c.State.StartedAt.IsZero() { // a wait would answer 0 at once
@@ -253,7 +257,7 @@ func (t *task) doWait(w *Wait) (Result, func() error, error) {
 		}
 	}
 	r, cleanup, err := t.containerResult(w.Container, err)
-	if err == nil && r.Status == Succeeded {
+	if err == nil && r.Status == event.Succeeded {
 		r.ExitCode = code
 		switch {
 		case unseen:
@@ -269,8 +273,8 @@ func (t *task) doWait(w *Wait) (Result, func() error, error) {
 // one. One that was not made for the same queue may have been given the host, and holds what is not for
 // this queue's publishers.
 func (t *task) mayLookInto(c dockerapi.Container) error {
-	if t.pool.Policy.trusts() || t.made(c) {
+	if t.pool.Policy.Trusts() || t.made(c) {
 		return nil
 	}
-	return &deniedError{fmt.Errorf("%s of the container %s, which no message of this queue has made", t.cmd.Verb(), quote(c.Name))}
+	return &policy.DeniedError{Err: fmt.Errorf("%s of the container %s, which no message of this queue has made", t.cmd.Verb(), flagval.Quote(c.Name))}
 }

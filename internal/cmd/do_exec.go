@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -16,13 +18,13 @@ const execPoll = 500 * time.Millisecond
 // exitKilled is the exit code of what SIGKILL has ended.
 const exitKilled = 128 + 9
 
-func (t *task) doExec(e *Exec) (Result, func() error, error) {
+func (t *task) doExec(e *message.Exec) (event.Result, func() error, error) {
 	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(e.Container, err)
 	}
 	t.within.Store(&c.ID)
-	input := e.interactive || e.hasInput
+	input := e.Interactive || e.HasInput
 	var id string
 	err = t.try(func() (err error) {
 		id, err = t.pool.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
@@ -40,7 +42,7 @@ func (t *task) doExec(e *Exec) (Result, func() error, error) {
 	}
 	out := t.output(e.Container)
 	var words []byte
-	o := dockerapi.AttachOptions{Stdout: firstWords{&out.stdout, &words}, Stderr: firstWords{&out.stderr, &words}, Tty: e.Tty}
+	o := dockerapi.AttachOptions{Stdout: firstWords{&out.Stdout, &words}, Stderr: firstWords{&out.Stderr, &words}, Tty: e.Tty}
 	var join func() error
 	missed, err := t.startExec(id, func() (err error) {
 		if input {
@@ -70,11 +72,11 @@ func (t *task) doExec(e *Exec) (Result, func() error, error) {
 	if err != nil {
 		return r, cleanup, err
 	}
-	out.end(&r, missed)
+	out.End(&r, missed)
 	switch {
 	case asked && gone:
-		r.Status, r.Error = Stopped, "its container ended as a message asked"
-	case r.Status == Succeeded:
+		r.Status, r.Error = event.Stopped, "its container ended as a message asked"
+	case r.Status == event.Succeeded:
 		setExit(&r, dockerapi.State{ExitCode: end.ExitCode}, asked && end.ExitCode != nil && *end.ExitCode == exitKilled, false, 0)
 	}
 	return r, nil, nil

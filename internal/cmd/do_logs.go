@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-func (t *task) doLogs(l *Logs) (Result, func() error, error) {
+func (t *task) doLogs(l *message.Logs) (event.Result, func() error, error) {
 	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(l.Container, err)
@@ -17,40 +20,40 @@ func (t *task) doLogs(l *Logs) (Result, func() error, error) {
 	out := t.output(l.Container)
 	now := time.Now()
 	o := dockerapi.LogsOptions{
-		Follow: l.Follow, Since: logTime(l.Since, now), Until: logTime(l.Until, now), Tail: l.Tail,
+		Follow: l.Follow, Since: message.LogTime(l.Since, now), Until: message.LogTime(l.Until, now), Tail: l.Tail,
 		Timestamps: l.Timestamps, Details: l.Details,
-		Stdout: &out.stdout, Stderr: &out.stderr, Tty: c.Tty,
+		Stdout: &out.Stdout, Stderr: &out.Stderr, Tty: c.Tty,
 	}
 	cut := false
 	err = t.tryLong(func() error {
-		out.replay(false)
+		out.Replay(false)
 		join, err := t.pool.Docker.ContainerLogs(t.ctx, c.ID, o)
 		if err == nil {
 			err = join()
 		}
-		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && logKeeps(c.LogDriver, c.LogOpts) == keepsAll {
+		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && output.LogKeeps(c.LogDriver, c.LogOpts) == output.KeepsAll {
 			// To a slow reader some engines end a log that is followed, as if it were whole, with the container.
 			whole := o
 			whole.Follow = false
-			out.replay(false)
+			out.Replay(false)
 			if join, err = t.pool.Docker.ContainerLogs(t.ctx, c.ID, whole); err == nil {
 				err = join()
 			}
 		}
 		// The last lines are others when asked for again.
 		if cut = cut || err != nil && o.Tail != "" && o.Tail != "all"; cut {
-			out.noReplay()
+			out.NoReplay()
 		}
 		return err
 	})
 	r, cleanup, err := t.containerResult(l.Container, err)
 	if err == nil {
-		out.end(&r, cut)
+		out.End(&r, cut)
 	}
 	return r, cleanup, err
 }
 
-func (t *task) doInspect(i *Inspect) (Result, func() error, error) {
+func (t *task) doInspect(i *message.Inspect) (event.Result, func() error, error) {
 	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(i.Container, err)
@@ -61,7 +64,7 @@ func (t *task) doInspect(i *Inspect) (Result, func() error, error) {
 		return err
 	})
 	r, cleanup, err := t.containerResult(i.Container, err)
-	if err != nil || r.Status != Succeeded {
+	if err != nil || r.Status != event.Succeeded {
 		return r, cleanup, err
 	}
 	var text bytes.Buffer
@@ -71,7 +74,7 @@ func (t *task) doInspect(i *Inspect) (Result, func() error, error) {
 	}
 	text.WriteString("\n]\n")
 	out := t.output(i.Container)
-	out.stdout.Write(text.Bytes())
-	out.end(&r, false)
+	out.Stdout.Write(text.Bytes())
+	out.End(&r, false)
 	return r, nil, nil
 }

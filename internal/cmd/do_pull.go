@@ -5,13 +5,16 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-func (t *task) doPull(p *Pull) (Result, func() error, error) {
+func (t *task) doPull(p *message.Pull) (event.Result, func() error, error) {
 	err := t.pull(p.Image, p.Platform)
 	if err != nil && final(err) {
-		return Result{}, nil, err
+		return event.Result{}, nil, err
 	}
 	r := t.result()
 	r.Image = p.Image
@@ -33,7 +36,7 @@ type pullFlight struct {
 // pull fetches an image, or waits for the pull of it that is under way.
 func (t *task) pull(image, platform string) error {
 	p := &t.pool.pulls
-	of := fullName(image) + "\x00" + platform
+	of := flagval.FullName(image) + "\x00" + platform
 	for {
 		p.mu.Lock()
 		f := p.flight[of]

@@ -3,19 +3,21 @@ package cmd
 import (
 	"errors"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // do implements Command: create, attach, register the wait, start, drain, read the exit. Whatever
 // breaks on the way, the container itself says how far it has come, so that every break is met by
 // looking at it and going on from there.
-func (t *task) doRun(r *Run) (Result, func() error, error) {
+func (t *task) doRun(r *message.Run) (event.Result, func() error, error) {
 	res := t.result()
 	res.Image = r.Image
 	id, found, unanswered, err := t.create(r)
 	if err != nil {
 		if final(err) {
-			return Result{}, nil, err
+			return event.Result{}, nil, err
 		}
 		setError(&res, err)
 		if unanswered {
@@ -27,7 +29,7 @@ func (t *task) doRun(r *Run) (Result, func() error, error) {
 	res.Job, res.ContainerID, res.ContainerName, res.Warnings = t.id, id, t.name, t.warnings
 
 	f := &following{task: t, run: r, id: id, startSent: found != nil && (!unanswered || !t.stable && t.again.Load())}
-	if r.foreground() && (r.Stdout || r.Stderr) {
+	if r.Foreground() && (r.Stdout || r.Stderr) {
 		f.out = t.output(t.name)
 	}
 	if found != nil && !found.State.StartedAt.IsZero() {
@@ -36,13 +38,13 @@ func (t *task) doRun(r *Run) (Result, func() error, error) {
 	}
 	state, err := f.follow()
 	if err != nil && final(err) {
-		return Result{}, nil, err
+		return event.Result{}, nil, err
 	}
 	f.captured(&res)
 	switch {
 	case err != nil:
 		setError(&res, err)
-		res.Status = Errored // a container that is gone took its exit code with it
+		res.Status = event.Errored // a container that is gone took its exit code with it
 		switch {
 		case errors.As(err, new(*brokenError)) && !f.startedAt.IsZero():
 			res.Error += "; the container may go on: look at it first"
@@ -54,8 +56,8 @@ func (t *task) doRun(r *Run) (Result, func() error, error) {
 			return res, func() error { return t.discardUnstarted(id) }, nil
 		}
 		return res, nil, nil
-	case !r.foreground():
-		res.Status, res.StartedAt = Succeeded, new(f.startedAt.UTC())
+	case !r.Foreground():
+		res.Status, res.StartedAt = event.Succeeded, new(f.startedAt.UTC())
 		if r.Remove {
 			t.afterwards = f.removeAtEnd
 		}
@@ -64,12 +66,12 @@ func (t *task) doRun(r *Run) (Result, func() error, error) {
 	asked := t.endAsked.Load() > 0
 	killed, err := f.killed(state, asked)
 	if err != nil {
-		return Result{}, nil, err
+		return event.Result{}, nil, err
 	}
 	setExit(&res, state, asked, killed, f.overdue)
 	unseen, err := f.unseen(state)
 	if err != nil {
-		return Result{}, nil, err
+		return event.Result{}, nil, err
 	}
 	if unseen {
 		setUnknown(&res, exitUnseen)
@@ -83,16 +85,16 @@ func (t *task) doRun(r *Run) (Result, func() error, error) {
 	return res, nil, nil
 }
 
-func (t *task) doCreate(c *Create) (Result, func() error, error) {
+func (t *task) doCreate(c *message.Create) (event.Result, func() error, error) {
 	id, _, _, err := t.create(&c.Run)
-	if err == nil && len(c.networks) > 1 {
+	if err == nil && len(c.Networks) > 1 {
 		var made dockerapi.Container
 		if made, err = t.inspect(id); err == nil {
 			err = t.try(func() error { return t.connect(&c.Run, made) })
 		}
 	}
 	if err != nil && final(err) {
-		return Result{}, nil, err
+		return event.Result{}, nil, err
 	}
 	r := t.result()
 	r.Image = c.Image

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -49,7 +51,7 @@ func (n *neverRan) StartExec(ctx context.Context, exec string, o dockerapi.Attac
 func TestExecNeverRan(t *testing.T) {
 	trust := func(n **neverRan, says string, capture int) func(*Config) {
 		return func(c *Config) {
-			c.Policy, c.Capture = &Policy{Trust: true}, capture
+			c.Policy, c.Capture = &policy.Policy{Trust: true}, capture
 			*n = &neverRan{fakeDocker: c.Docker.(*fakeDocker), says: says}
 			c.Docker = *n
 		}
@@ -61,7 +63,7 @@ func TestExecNeverRan(t *testing.T) {
 			b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["nosuch"],"Options":{"Detach":true}}`)
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			if r := b.result(); r.Status == Succeeded {
+			if r := b.result(); r.Status == event.Succeeded {
 				t.Errorf("never ran, and %+v", r)
 			}
 		})
@@ -82,7 +84,7 @@ func TestExecNeverRan(t *testing.T) {
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				r := b.result()
-				if r.Reason != ReasonCommandNotFound {
+				if r.Reason != event.ReasonCommandNotFound {
 					t.Errorf("exit 127, never ran, and reason %s: %s; engine %q", r.Reason, r.Error, r.EngineError)
 				}
 			})
@@ -104,7 +106,7 @@ func (f forgetful) InspectExec(ctx context.Context, exec string) (dockerapi.Exec
 // TestExecInRemoved: the end of a container that a message removes is that of the execs in it.
 func TestExecInRemoved(t *testing.T) {
 	onBench(t, func(c *Config) {
-		c.Policy = &Policy{Trust: true}
+		c.Policy = &policy.Policy{Trust: true}
 		c.Docker = forgetful{c.Docker.(*fakeDocker)}
 	}, func(b *bench) {
 		run := b.send("run", "run", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Name":"web","Attach":["STDOUT"]}}`)
@@ -119,7 +121,7 @@ func TestExecInRemoved(t *testing.T) {
 
 // An exec whose container a message restarts has ended because a message asked for it.
 func TestExecInRestarted(t *testing.T) {
-	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
 		c := b.leave("web", "running", nil)
 		c.config.Cmd = []string{"idle"}
 		exec := b.send("exec", "exec", false, `{"Dockercmd":"exec","Container":"web","Cmd":["sleep"]}`)

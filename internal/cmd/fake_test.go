@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -644,8 +645,8 @@ func (f *fakeDocker) did() []string {
 // record is a Reporter that keeps what it is told.
 type record struct {
 	mu      sync.Mutex
-	started []Started
-	results []Result
+	started []event.Started
+	results []event.Result
 	output  map[string]string // by container/stream
 	seen    map[string]int64  // bytes, by job/container/stream
 	lines   []string          // "name stream offset data"
@@ -656,13 +657,13 @@ type record struct {
 	gone       error // what Result returns
 }
 
-func (r *record) Started(s Started) {
+func (r *record) Started(s event.Started) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.started = append(r.started, s)
 }
 
-func (r *record) Output(o Output) error {
+func (r *record) Output(o event.Output) error {
 	if r.panics {
 		panic("at the disco")
 	}
@@ -685,7 +686,7 @@ func (r *record) Output(o Output) error {
 	return r.unwritable
 }
 
-func (r *record) Result(res Result) error {
+func (r *record) Result(res event.Result) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.gone != nil {
@@ -803,7 +804,7 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 		},
 		Lost:     func() bool { b.mu.Lock(); defer b.mu.Unlock(); return d.lost },
 		Released: func() bool { return released },
-		Settle: func(ctx context.Context, v Verdict, r Result) error {
+		Settle: func(ctx context.Context, v Verdict, r event.Result) error {
 			if d.hold != nil {
 				<-d.hold
 			}
@@ -836,7 +837,7 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 		},
 	}
 	if b.stores {
-		j.Store = func(context.Context, Result) error {
+		j.Store = func(context.Context, event.Result) error {
 			if beforeStore != nil {
 				beforeStore()
 			}
@@ -883,7 +884,7 @@ func (d *delivery) unsettled() {
 }
 
 // result returns the last result that was reported.
-func (b *bench) result() Result {
+func (b *bench) result() event.Result {
 	b.t.Helper()
 	b.record.mu.Lock()
 	defer b.record.mu.Unlock()

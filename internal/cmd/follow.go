@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -19,10 +22,10 @@ func final(err error) bool {
 // A following is one run's container on its way from creation to exit.
 type following struct {
 	*task
-	run     *Run
+	run     *message.Run
 	id      string
-	out     *output // nil where no output is wanted
-	adopted bool    // started by an earlier process
+	out     *output.Output // nil where no output is wanted
+	adopted bool           // started by an earlier process
 
 	startedAt time.Time     // zero: not started, as far as is known
 	startSent bool          // it may have been told to start before, by us or another process
@@ -37,7 +40,7 @@ type following struct {
 	cut       error         // the last time
 	broken    int           // how often in a row a call was not answered; see unanswered
 	lasted    time.Duration // how long the wait that broke off last had gone well
-	logKeeps  int64         // see logKeeps
+	logKeeps  int64         // see LogKeeps
 	logText   bool          // the log holds text only
 	logRead   int64         // how much the log that was read last weighs
 }
@@ -45,17 +48,17 @@ type following struct {
 // follow takes the container to where the run is done, and returns its last state. Its error is
 // one from before the start, ErrNoSuchContainer, or final.
 func (f *following) follow() (dockerapi.State, error) {
-	if !f.adopted && !f.startSent && len(f.run.networks) < 2 { // else see connect
+	if !f.adopted && !f.startSent && len(f.run.Networks) < 2 { // else see connect
 		if err := f.survive(f.listen(true)); err != nil {
 			return dockerapi.State{}, err
 		}
 	}
 	for n := 0; ; n++ {
-		if !f.startedAt.IsZero() && !f.run.foreground() {
+		if !f.startedAt.IsZero() && !f.run.Foreground() {
 			return dockerapi.State{}, nil
 		}
 		c, err := f.inspect(f.id)
-		f.logKeeps, f.logText = logKeeps(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
+		f.logKeeps, f.logText = output.LogKeeps(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
 		switch {
 		case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
 			// Somebody removed it as it ended.
@@ -76,7 +79,7 @@ func (f *following) follow() (dockerapi.State, error) {
 			}
 			f.started(c.State.StartedAt)
 			if c.State.Ended() {
-				f.missed = f.missed || f.run.restarts() // nobody listened between two starts
+				f.missed = f.missed || f.run.Restarts() // nobody listened between two starts
 				if err := f.catchUp(); err != nil {
 					return dockerapi.State{}, err
 				}
@@ -96,7 +99,7 @@ func (f *following) follow() (dockerapi.State, error) {
 				}
 				return c.State, nil
 			}
-			if f.run.foreground() {
+			if f.run.Foreground() {
 				err = f.listen(false)
 			}
 		}
@@ -315,7 +318,7 @@ func (f *following) listen(begin bool) error {
 	ctx, cancel := context.WithCancel(f.ctx)
 	defer cancel()
 
-	if !f.run.foreground() {
+	if !f.run.Foreground() {
 		if err := f.start(ctx); err != nil {
 			return err
 		}
@@ -413,7 +416,7 @@ const lookEvery = 5 * time.Minute
 func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 	var timeUp, broken <-chan time.Time
 	var timeLimit *time.Timer
-	if limit := f.run.timeLimit(f.pool.Timeout); limit > 0 {
+	if limit := f.run.TimeLimit(f.pool.Timeout); limit > 0 {
 		timeLimit = time.NewTimer(time.Until(f.startedAt.Add(limit)))
 		defer timeLimit.Stop()
 		timeUp = timeLimit.C
@@ -475,14 +478,14 @@ func (f *following) isOver() bool {
 // done that: a container that the engine cannot stop must be told again, for as long as it runs.
 func (f *following) stopOverdue(kill bool) bool {
 	if f.overdue == 0 {
-		f.overdue = f.run.timeLimit(f.pool.Timeout)
+		f.overdue = f.run.TimeLimit(f.pool.Timeout)
 		f.log.Warn("container runs longer than it may; stopping it", "container", f.name, "timeout", f.overdue)
 	}
 	err := f.retry(func() error {
 		if kill {
 			return f.pool.Docker.KillContainer(f.ctx, f.id, "")
 		}
-		return f.pool.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{Time: f.run.grace()})
+		return f.pool.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{Time: f.run.Grace()})
 	})
 	if err != nil && !final(err) {
 		f.log.Warn("container not stopped; trying again", "container", f.name, "error", err)
@@ -504,7 +507,7 @@ func (f *following) drain(drained <-chan error, cancel func()) error {
 	timer := time.NewTimer(f.pool.idle)
 	defer timer.Stop()
 	for {
-		before := f.out.movement()
+		before := f.out.Movement()
 		select {
 		case err := <-drained:
 			if p, ok := errors.AsType[*panicError](err); ok {
@@ -512,7 +515,7 @@ func (f *following) drain(drained <-chan error, cancel func()) error {
 			}
 			return err
 		case <-timer.C:
-			now := f.out.movement()
+			now := f.out.Movement()
 			if silent := now == before && now%2 == 0; silent || now != before && time.Since(exited) > mostAfterExit {
 				cancel()
 				<-drained
@@ -523,18 +526,18 @@ func (f *following) drain(drained <-chan error, cancel func()) error {
 	}
 }
 
-// started records that the container has started, and says so once.
+// Started records that the container has started, and says so once.
 func (f *following) started(at time.Time) {
 	if !f.startedAt.IsZero() {
 		return
 	}
 	f.startedAt, f.broken = at, 0
-	s := Started{
+	s := event.Started{
 		Job: f.task.id, Command: f.run.Verb(), Host: f.pool.Host,
 		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.warnings, Adopted: f.adopted,
 	}
 	f.pool.Reporter.Started(s)
-	f.live.started(s)
+	f.live.Started(s)
 	said := "container started"
 	if f.adopted {
 		said = "container of an earlier process adopted"

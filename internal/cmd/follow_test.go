@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -43,19 +44,19 @@ func TestWaitNotAnswered(t *testing.T) {
 		reason              string
 		within              time.Duration
 	}{
-		{"no output", unattached, "", false, false, ReasonExit, lookEvery + time.Minute},
-		{"with output", wait, "", false, false, ReasonExit, time.Minute},
-		{"removed by somebody", unattached, "", false, true, ReasonNoSuchContainer, lookEvery + time.Minute},
-		{"ended before its time is up", unattached, `"Timeout":"20s",`, false, false, ReasonExit, time.Minute},
-		{"time is up", unattached, `"Timeout":"20s",`, false, false, ReasonTimeout, time.Minute},
-		{"time is up, with output", wait, `"Timeout":"20s",`, false, false, ReasonTimeout, time.Minute},
-		{"the stop is not answered either", unattached, `"Timeout":"20s",`, true, false, ReasonTimeout, 2 * time.Minute},
+		{"no output", unattached, "", false, false, event.ReasonExit, lookEvery + time.Minute},
+		{"with output", wait, "", false, false, event.ReasonExit, time.Minute},
+		{"removed by somebody", unattached, "", false, true, event.ReasonNoSuchContainer, lookEvery + time.Minute},
+		{"ended before its time is up", unattached, `"Timeout":"20s",`, false, false, event.ReasonExit, time.Minute},
+		{"time is up", unattached, `"Timeout":"20s",`, false, false, event.ReasonTimeout, time.Minute},
+		{"time is up, with output", wait, `"Timeout":"20s",`, false, false, event.ReasonTimeout, time.Minute},
+		{"the stop is not answered either", unattached, `"Timeout":"20s",`, true, false, event.ReasonTimeout, 2 * time.Minute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onBench(t, func(c *Config) { c.Docker = silentWait{c.Docker.(*fakeDocker), tt.stops} }, func(b *bench) {
 				d := b.send("m", "id", false, strings.Replace(tt.body, `"Remove"`, tt.timeout+`"Remove"`, 1))
 				c := b.docker.named(t, "web")
-				if tt.reason != ReasonTimeout {
+				if tt.reason != event.ReasonTimeout {
 					time.Sleep(3 * time.Second)
 					c.write("stdout", "hi\n")
 					c.exit(3)

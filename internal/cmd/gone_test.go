@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // gone is a bench's broker whose messages can be lost for good: each sends its result where it may.
@@ -53,7 +55,7 @@ func (g *gone) consumes(yes bool) {
 	}
 }
 
-// end lets the container web end.
+// End lets the container web end.
 func (g *gone) end(code int) {
 	g.b.docker.named(g.b.t, "web").exit(code)
 	synctest.Wait()
@@ -179,7 +181,7 @@ func TestMessageGone(t *testing.T) {
 					time.Sleep(2 * time.Minute)
 					g.want("after a minute", 2, 1)
 					again := g.post("again", id, true, body)
-					again.want(Ack, ReasonExit)
+					again.want(Ack, event.ReasonExit)
 					if n := len(d.agains) + len(again.agains); n != 1 {
 						t.Errorf("%d next attempts, want 1", n)
 					}
@@ -203,7 +205,7 @@ func TestMessageGone(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 				g.want("after a minute", 2, 1)
 				again := g.post("again", id, true, wait)
-				again.want(Ack, ReasonEngine)
+				again.want(Ack, event.ReasonEngine)
 				if d.copies != 1 || again.copies != 0 {
 					t.Errorf("%d and %d dead letters, want one of the first", d.copies, again.copies)
 				}
@@ -223,7 +225,7 @@ func TestMessageGone(t *testing.T) {
 				b.docker.revive()
 				time.Sleep(time.Hour)
 				g.want("at the end", 2, 1)
-				if r := b.result(); r.Reason != ReasonNoSuchContainer || d.copies != 0 {
+				if r := b.result(); r.Reason != event.ReasonNoSuchContainer || d.copies != 0 {
 					t.Errorf("%d dead letters of %+v", d.copies, r)
 				}
 			})

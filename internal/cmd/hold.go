@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -14,16 +16,16 @@ import (
 // when its container is.
 func (t *task) holds() bool {
 	switch c := t.cmd.(type) {
-	case *Wait:
+	case *message.Wait:
 		return true
-	case *Logs:
+	case *message.Logs:
 		return c.Follow
-	case *Exec:
+	case *message.Exec:
 		return t.control
-	case *Stop:
-		return c.patient(t.on.StopTimeout)
-	case *Restart:
-		return (*Stop)(c).patient(t.on.StopTimeout)
+	case *message.Stop:
+		return c.Patient(t.on.StopTimeout)
+	case *message.Restart:
+		return (*message.Stop)(c).Patient(t.on.StopTimeout)
 	}
 	return false
 }
@@ -54,14 +56,14 @@ type holders struct{ n atomic.Int64 }
 // mayHold is how many of the messages that a queue hands over at a time may be such that hold where the command is one
 // more: half, or what runs need not have, and so many that with those of the runs under way by now there is room for a
 // stop. Of those that do not end a container one less: others keep no stop behind them from waiting.
-func (p *Pool) mayHold(c Command, control bool) (n, places int) {
+func (p *Pool) mayHold(c message.Command, control bool) (n, places int) {
 	places, runs := p.Places, p.Concurrency
 	room := places - 1 - (runs - p.slots.unused())
 	if control {
 		places, runs, room = p.ControlPlaces, 0, p.ControlPlaces-1
 	}
 	most := max(places/2, places-1-runs)
-	if !ends(c) {
+	if !message.Ends(c) {
 		most = max(1, min(places/2, most-1))
 	}
 	return max(0, min(room, most)), places
@@ -105,13 +107,13 @@ func (t *task) unhold() {
 }
 
 // carryOut does the command. A wait, or a log that is followed, lasts as long as a run may.
-func (t *task) carryOut() (Result, func() error, error) {
+func (t *task) carryOut() (event.Result, func() error, error) {
 	limit := t.pool.Timeout
 	switch t.cmd.(type) {
-	case *Stop, *Restart: // the engine would go on, and nobody would know how it ended
+	case *message.Stop, *message.Restart: // the engine would go on, and nobody would know how it ended
 		limit = 0
 	}
-	if lasts(t.cmd) || t.held == nil || limit == 0 {
+	if message.Lasts(t.cmd) || t.held == nil || limit == 0 {
 		return t.do()
 	}
 	outer := t.ctx
@@ -120,8 +122,8 @@ func (t *task) carryOut() (Result, func() error, error) {
 	t.ctx = ctx
 	defer func() { t.ctx = outer }()
 	r, cleanup, err := t.do()
-	if err == nil && r.Status == Errored && ctx.Err() != nil && outer.Err() == nil {
-		r.Status, r.Reason, r.EngineError = Failed, ReasonTimeout, ""
+	if err == nil && r.Status == event.Errored && ctx.Err() != nil && outer.Err() == nil {
+		r.Status, r.Reason, r.EngineError = event.Failed, event.ReasonTimeout, ""
 		r.Error = fmt.Sprintf("ended after %v, the longest that it may last", limit)
 	}
 	return r, cleanup, err

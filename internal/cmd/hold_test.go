@@ -8,6 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
 // broker hands messages over as a queue does: so many at a time, the next when one is settled.
@@ -19,7 +22,7 @@ func (b *bench) broker(control bool, places int, bodies []string) []*delivery {
 	b.change = func(j *Job) {
 		j.Control = control
 		settle := j.Settle
-		j.Settle = func(ctx context.Context, v Verdict, r Result) error {
+		j.Settle = func(ctx context.Context, v Verdict, r event.Result) error {
 			defer func() { free <- struct{}{} }()
 			return settle(ctx, v, r)
 		}
@@ -63,7 +66,7 @@ func TestKillAmidStop(t *testing.T) {
 // TestStopBehindRestart: commands that wait behind one that takes its time, and are refused for that, do not take a stop
 // along.
 func TestStopBehindRestart(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 2, 4, &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 2, 4, &policy.Policy{Trust: true} }, func(b *bench) {
 		c := b.leave("deaf", "running", nil)
 		restart := b.send("restart", "", false, `{"Dockercmd":"restart","Container":"deaf","Options":{"Time":86400}}`)
 		var refused []*delivery
@@ -73,7 +76,7 @@ func TestStopBehindRestart(t *testing.T) {
 		stop := b.send("stop", "", false, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":0}}`)
 		time.Sleep(2 * soon)
 		synctest.Wait()
-		if n := len(slices.DeleteFunc(refused, func(d *delivery) bool { return d.reason != ReasonConflict })); n < 4 {
+		if n := len(slices.DeleteFunc(refused, func(d *delivery) bool { return d.reason != event.ReasonConflict })); n < 4 {
 			t.Errorf("%d were refused", n)
 		}
 		restart.unsettled()
@@ -130,7 +133,7 @@ func TestStopBehindWaits(t *testing.T) {
 				run.want(Ack, "")
 				refused := 0
 				for _, d := range sent {
-					if d.reason == ReasonConflict {
+					if d.reason == event.ReasonConflict {
 						refused++
 					}
 				}
@@ -147,7 +150,7 @@ func TestStopBehindWaits(t *testing.T) {
 				}
 				b.record.mu.Lock()
 				for _, r := range b.record.results {
-					if r.Reason == ReasonConflict && !strings.Contains(r.Error, fmt.Sprintf("hands over %d at a time", tt.places)) {
+					if r.Reason == event.ReasonConflict && !strings.Contains(r.Error, fmt.Sprintf("hands over %d at a time", tt.places)) {
 						t.Errorf("result %+v", r)
 					}
 				}
@@ -192,7 +195,7 @@ func TestSlowIsNotRefused(t *testing.T) {
 func TestHoldingEnds(t *testing.T) {
 	for _, body := range []string{`{"Dockercmd":"wait","Container":"web"}`, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`} {
 		for _, away := range []bool{false, true} {
-			onBench(t, func(c *Config) { c.Timeout, c.Policy = time.Minute, &Policy{Trust: true} }, func(b *bench) {
+			onBench(t, func(c *Config) { c.Timeout, c.Policy = time.Minute, &policy.Policy{Trust: true} }, func(b *bench) {
 				c := b.leave("web", "running", nil)
 				d := b.send("m", "id", false, body)
 				time.Sleep(time.Minute - time.Second)
@@ -201,8 +204,8 @@ func TestHoldingEnds(t *testing.T) {
 					b.docker.die()
 				}
 				time.Sleep(2 * time.Second)
-				d.want(Ack, ReasonTimeout)
-				if r := b.result(); r.Status != Failed || r.ExitCode != nil || !strings.Contains(r.Error, "1m0s") {
+				d.want(Ack, event.ReasonTimeout)
+				if r := b.result(); r.Status != event.Failed || r.ExitCode != nil || !strings.Contains(r.Error, "1m0s") {
 					t.Errorf("result %+v", r)
 				}
 				b.docker.revive()
@@ -309,7 +312,7 @@ func TestNoLimitBehindStop(t *testing.T) {
 
 // A run that was behind a stop for a minute does not hold while it waits for a slot: it stands behind nothing then.
 func TestRunHoldsNotForSlot(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 5, &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 5, &policy.Policy{Trust: true} }, func(b *bench) {
 		b.send("busy", "busy", false, named("busy"))
 		c := b.leave("web", "running", nil)
 		c.config.Cmd = []string{"idle"}
@@ -331,7 +334,7 @@ func TestRunHoldsNotForSlot(t *testing.T) {
 
 // TestStopsBesideRuns: stops that take their time leave the runs the places that --concurrency promises, or at least a stop one of them.
 func TestStopsBesideRuns(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 2, 6, &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 2, 6, &policy.Policy{Trust: true} }, func(b *bench) {
 		var bodies []string
 		for i := range 5 {
 			b.leave(fmt.Sprint("deaf", i), "running", nil)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // Labels of every container that we create. They are what a later process knows a container by. All of them are always
@@ -42,7 +44,7 @@ type identity struct {
 func identify(j Job) identity {
 	sum := sha256.Sum256(j.Body)
 	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: JobID(j.Copy), digest: hex.EncodeToString(sum[:]), attempt: 1}
-	if j.Attempt > 1 && j.Attempt <= MaxAttempt { // else it is no attempt of ours
+	if j.Attempt > 1 && j.Attempt <= message.MaxAttempt { // else it is no attempt of ours
 		i.attempt = j.Attempt
 	}
 	if j.MessageID == "" && j.Copy != "" {
@@ -75,7 +77,7 @@ func JobID(id string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// key tells equal jobs apart from all others; of a message_id whatever its copy. Jobs that are not stable are equal to none.
+// Key tells equal jobs apart from all others; of a message_id whatever its copy. Jobs that are not stable are equal to none.
 func (i identity) key() string {
 	return i.queue + "\x00" + i.raw + "\x00" + i.digest + "\x00" + strconv.Itoa(i.attempt)
 }
@@ -89,7 +91,7 @@ func (i identity) containerName(asked string) string {
 	if asked != "" {
 		return asked
 	}
-	return derivedName + i.suffix
+	return message.DerivedName + i.suffix
 }
 
 // labels of the job's container.

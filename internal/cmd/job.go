@@ -5,6 +5,9 @@ import (
 	"errors"
 	"net/url"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
 // A Job is one message's work, as a source hands it to the pool. The pool settles each job
@@ -42,7 +45,7 @@ type Job struct {
 	// nil when the broker has confirmed that: then the message itself is to be acked. ErrDeliveryLost:
 	// nothing was kept, for the broker has taken the message back. Any other error is the context's.
 	// It is nil where Settle needs no copy for DeadLetter.
-	Store func(ctx context.Context, r Result) error
+	Store func(ctx context.Context, r event.Result) error
 
 	// Again keeps a copy of the message that comes back after the delay, as that attempt of the job
 	// with that id. It returns nil when that is sure: then the message itself is to be acked. Any
@@ -63,18 +66,18 @@ type Job struct {
 	// Reply sends the result to whoever asked for it. It returns nil when the broker has confirmed that,
 	// or nobody takes it any more. ErrDeliveryLost: nothing was sent, for the broker has taken the message
 	// back. Any other error is the context's.
-	Reply func(ctx context.Context, r Result) error
+	Reply func(ctx context.Context, r event.Result) error
 
 	// Stream opens a stream of events to whoever asked for the result.
-	Stream func() Stream
+	Stream func() output.Stream
 
 	// Record is Reply to the queue for the results of all jobs, which must take it. Nil: there is none.
-	Record func(ctx context.Context, r Result) error
+	Record func(ctx context.Context, r event.Result) error
 
 	// Settle tells the broker the verdict. A nil error means that the answer was written to the
 	// connection, not that the broker has it: see Fence. ErrDeliveryLost means that the
 	// delivery's session is gone, and that the broker will deliver the message again.
-	Settle func(ctx context.Context, v Verdict, r Result) error
+	Settle func(ctx context.Context, v Verdict, r event.Result) error
 
 	// Fence returns nil once the broker can no longer lose the ack that Settle wrote. It is nil
 	// where a source has no such doubt.

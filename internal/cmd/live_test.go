@@ -10,6 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
 // fakeStream keeps what is sent.
@@ -29,7 +32,7 @@ func (f *fakeStream) Send(ctx context.Context, job, what string, body []byte) er
 			return ctx.Err()
 		}
 	}
-	e, err := DecodeEvent(body)
+	e, err := event.Decode(body)
 	if err != nil {
 		return err
 	}
@@ -68,7 +71,7 @@ func (f *fakeStream) take() []string {
 func TestLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(fakeStream)
-		l := newLive(t.Context(), s)
+		l := output.NewLive(t.Context(), s)
 		want := func(events ...string) {
 			t.Helper()
 			if got := s.take(); !slices.Equal(got, events) {
@@ -76,7 +79,7 @@ func TestLive(t *testing.T) {
 			}
 		}
 		write := func(stream string, at int64, data string) {
-			l.write(Output{Job: "j", Stream: stream, Offset: at, Data: []byte(data)})
+			l.Write(event.Output{Job: "j", Stream: stream, Offset: at, Data: []byte(data)})
 		}
 		write("stdout", 0, "a")
 		write("stdout", 1, "b")
@@ -87,19 +90,19 @@ func TestLive(t *testing.T) {
 		write("stdout", 2, "c")
 		write("stderr", 0, "x") // the other stream: the order stays
 		want("j output/stdout/2 c")
-		l.started(Started{Job: "j", Attempt: 2})
+		l.Started(event.Started{Job: "j", Attempt: 2})
 		want("j output/stderr/0 x", "j started/2")
 		write("stdout", 10, "beyond a gap")
 		time.Sleep(time.Second)
 		synctest.Wait()
 		want("j output/stdout/10 beyond a gap")
-		long := strings.Repeat("é", MaxData)
+		long := strings.Repeat("é", event.MaxData)
 		write("stdout", 22, "x"+long)
 		got := s.take()
-		if len(got) != 2 || len(got[0]) > MaxData+30 {
+		if len(got) != 2 || len(got[0]) > event.MaxData+30 {
 			t.Errorf("%d events", len(got))
 		}
-		if err := l.flush(t.Context()); err != nil {
+		if err := l.Flush(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if got = append(got, s.take()...); len(got) != 4 || got[3] != "flush" {
@@ -112,7 +115,7 @@ func TestLive(t *testing.T) {
 		if all != "x"+long {
 			t.Errorf("%d bytes of %d", len(all), len(long)+1)
 		}
-		l.close()
+		l.Close()
 		if !s.ended {
 			t.Error("not closed")
 		}
@@ -121,8 +124,8 @@ func TestLive(t *testing.T) {
 
 // answering makes the deliveries to come have a reply_to.
 func (b *bench) answering(replyTo string, s *fakeStream, answers *[]string, fail func() error) func(*Job) {
-	tell := func(who string) func(context.Context, Result) error {
-		return func(_ context.Context, r Result) error {
+	tell := func(who string) func(context.Context, event.Result) error {
+		return func(_ context.Context, r event.Result) error {
 			if err := fail(); err != nil {
 				return err
 			}
@@ -135,7 +138,7 @@ func (b *bench) answering(replyTo string, s *fakeStream, answers *[]string, fail
 	}
 	return func(j *Job) {
 		j.ReplyTo, j.Reply, j.Record = replyTo, tell(replyTo), tell("results")
-		j.Stream = func() Stream { return s }
+		j.Stream = func() output.Stream { return s }
 	}
 }
 
@@ -168,7 +171,7 @@ func TestAnswers(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			var answers []string
 			b.change = b.answering("to", new(fakeStream), &answers, func() error { return nil })
-			b.send("m", "id", false, "nonsense").want(DeadLetter, ReasonInvalid)
+			b.send("m", "id", false, "nonsense").want(DeadLetter, event.ReasonInvalid)
 			if fmt.Sprint(answers) != "[results refused (containers: 0) to refused (containers: 0)]" {
 				t.Errorf("answers %q", answers)
 			}
@@ -254,12 +257,12 @@ func TestReplyMakesForeground(t *testing.T) {
 		d.unsettled()
 		b.docker.named(t, "web").exit(3)
 		synctest.Wait()
-		d.want(Ack, ReasonExit)
+		d.want(Ack, event.ReasonExit)
 		if fmt.Sprint(answers) != "[results failed (containers: 1) to failed (containers: 1)]" {
 			t.Errorf("answers %q", answers)
 		}
 		b.change = nil
-		b.send("n", "id2", false, body).want(DeadLetter, ReasonInvalid) // a Timeout of a detached run
-		b.send("o", "id3", false, strings.Replace(body, `,"Timeout":"1h"`, `,"Detach":true`, 1)).want(DeadLetter, ReasonNameConflict)
+		b.send("n", "id2", false, body).want(DeadLetter, event.ReasonInvalid) // a Timeout of a detached run
+		b.send("o", "id3", false, strings.Replace(body, `,"Timeout":"1h"`, `,"Detach":true`, 1)).want(DeadLetter, event.ReasonNameConflict)
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
 // TestMemory: what is remembered is bounded by number, weight and time; the oldest goes first.
@@ -58,7 +60,7 @@ func TestSettledJobsAreBounded(t *testing.T) {
 	settle := func(i int) identity {
 		ident := identify(Job{Queue: "q", MessageID: fmt.Sprint(i, long)[:255], Body: []byte(fmt.Sprint(i))})
 		task := &task{identity: ident, told: map[string]bool{long: true}}
-		g.remember(task, Ack, Result{Job: ident.id, ContainerName: long, Error: strings.Repeat("e", 1000), Stdout: long})
+		g.remember(task, Ack, event.Result{Job: ident.id, ContainerName: long, Error: strings.Repeat("e", 1000), Stdout: long})
 		return ident
 	}
 	var last identity

@@ -3,6 +3,8 @@ package cmd
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // An order is a command's place among those on one container.
@@ -22,13 +24,13 @@ type order struct {
 	passed map[*order]bool // those of them that have ended; guarded by registry.mu
 }
 
-func newOrder(c Command) *order {
+func newOrder(c message.Command) *order {
 	o := &order{effective: make(chan struct{}), began: make(chan struct{})}
 	switch c := c.(type) {
-	case *Stop:
+	case *message.Stop:
 		o.stops = true
-	case *Kill:
-		o.stops = c.ends()
+	case *message.Kill:
+		o.stops = c.Ends()
 	}
 	return o
 }
@@ -42,7 +44,7 @@ func (o *order) turn(behind *order) <-chan struct{} {
 	return o.effective
 }
 
-// patient tells whether the command, or one before it that has not taken effect, is one that holds.
+// Patient tells whether the command, or one before it that has not taken effect, is one that holds.
 func (o *order) patient() bool {
 	for ; o != nil && !o.tookEffect(); o = o.before.Load() {
 		if o.holds.Load() {
@@ -103,7 +105,7 @@ func (g *registry) effective(o *order) {
 	}
 }
 
-// ends closes effective, also of those that passed. g.mu is held.
+// Ends closes effective, also of those that passed. g.mu is held.
 func (g *registry) ends(o *order) {
 	o.begins()
 	close(o.effective)

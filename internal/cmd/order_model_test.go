@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand"
 	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // A model: an order that is not of the control queue may go on when all such before it are done, and then only.
@@ -14,7 +16,7 @@ func TestOrderModel(t *testing.T) {
 		var all []*task
 		done := map[*task]bool{}
 		seq := int64(0)
-		cmds := []Command{&Stop{}, &Kill{}, &Restart{}, &Remove{}}
+		cmds := []message.Command{&message.Stop{}, &message.Kill{}, &message.Restart{}, &message.Remove{}}
 		finish := func(x *task) {
 			done[x] = true
 			delete(g.live, x)

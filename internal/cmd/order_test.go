@@ -7,6 +7,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
 // A command that ends before its turn came, refused or cancelled, does not let those behind it come before what it
@@ -16,7 +19,7 @@ func TestOrderBehindUnbegun(t *testing.T) {
 	const inspect = `{"Dockercmd":"inspect","Container":"deaf"}`
 	const start = `{"Dockercmd":"start","Container":"deaf"}`
 	t.Run("refused", func(t *testing.T) {
-		onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 5, &Policy{Trust: true} }, func(b *bench) {
+		onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 5, &policy.Policy{Trust: true} }, func(b *bench) {
 			c := b.leave("deaf", "running", nil)
 			first := b.send("first", "", false, restart)
 			second := b.send("second", "", false, inspect)
@@ -25,7 +28,7 @@ func TestOrderBehindUnbegun(t *testing.T) {
 			time.Sleep(soon + time.Second)
 			first.unsettled()
 			second.unsettled()
-			refused.want(DeadLetter, ReasonConflict)
+			refused.want(DeadLetter, event.ReasonConflict)
 			behind := b.send("behind", "", false, start)
 			behind.unsettled()
 			kill := b.send("kill", "", false, `{"Dockercmd":"kill","Container":"deaf"}`)
@@ -45,7 +48,7 @@ func TestOrderBehindUnbegun(t *testing.T) {
 			for range 2 {
 				b.send("stop", "", false, stop).unsettled()
 			}
-			b.send("refused", "", false, stop).want(DeadLetter, ReasonConflict)
+			b.send("refused", "", false, stop).want(DeadLetter, event.ReasonConflict)
 			b.send("kill", "", false, `{"Dockercmd":"kill","Container":"deaf"}`).want(Ack, "")
 		})
 	})
@@ -56,7 +59,7 @@ func TestOrderBehindUnbegun(t *testing.T) {
 			cancelled := b.send("cancelled", "cancelled", false, echo)
 			behind := b.send("behind", "", false, `{"Dockercmd":"stop","Container":"web"}`)
 			b.command(`{"Dockercmd":"stop","Job":"cancelled"}`).want(Ack, "")
-			cancelled.want(Ack, ReasonCancelled)
+			cancelled.want(Ack, event.ReasonCancelled)
 			behind.unsettled()
 			b.docker.named(t, "busy").exit(0)
 			synctest.Wait()
@@ -68,7 +71,7 @@ func TestOrderBehindUnbegun(t *testing.T) {
 
 // TestRefusedStopLetsNobodyPast: a stop that is refused when its container is known does not let what is behind it past the stop before.
 func TestRefusedStopLetsNobodyPast(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 4, &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 4, &policy.Policy{Trust: true} }, func(b *bench) {
 		hour := 3600
 		c := b.leave("slow", "running", nil)
 		c.StopTimeout, c.config.Cmd = &hour, []string{"idle"}
@@ -76,7 +79,7 @@ func TestRefusedStopLetsNobodyPast(t *testing.T) {
 		first := b.send("first", "", false, stop)
 		second := b.send("second", "", false, stop)
 		third := b.send("third", "", false, stop) // one too many
-		third.want(DeadLetter, ReasonConflict)
+		third.want(DeadLetter, event.ReasonConflict)
 		start := b.send("start", "", false, `{"Dockercmd":"start","Container":"slow"}`)
 		first.unsettled()
 		second.unsettled()
@@ -94,7 +97,7 @@ func TestRefusedLeavesNothing(t *testing.T) {
 		w := b.send("w", "", false, `{"Dockercmd":"wait","Container":"deaf"}`)
 		w.unsettled()
 		for i := range 2000 {
-			b.send(fmt.Sprint(i), "", false, `{"Dockercmd":"wait","Container":"deaf"}`).want(DeadLetter, ReasonConflict)
+			b.send(fmt.Sprint(i), "", false, `{"Dockercmd":"wait","Container":"deaf"}`).want(DeadLetter, event.ReasonConflict)
 		}
 		b.pool.jobs.mu.Lock()
 		n := 0
@@ -135,7 +138,7 @@ func TestRefusedAmongLost(t *testing.T) {
 
 // Two refused stops behind each other, behind a stop at work: a kill behind them goes on amid that stop.
 func TestKillBehindTwoRefused(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 4, &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 4, &policy.Policy{Trust: true} }, func(b *bench) {
 		c := b.leave("deaf", "running", nil)
 		const stop = `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`
 		b.send("first", "", false, stop).unsettled()
@@ -151,8 +154,8 @@ func TestKillBehindTwoRefused(t *testing.T) {
 		kill := b.send("kill", "", false, `{"Dockercmd":"kill","Container":"deaf"}`)
 		lost.Store(false)
 		time.Sleep(10 * time.Second)
-		third.want(DeadLetter, ReasonConflict)
-		fourth.want(DeadLetter, ReasonConflict)
+		third.want(DeadLetter, event.ReasonConflict)
+		fourth.want(DeadLetter, event.ReasonConflict)
 		kill.want(Ack, "")
 		c.exit(0)
 		synctest.Wait()
@@ -169,7 +172,7 @@ func (slowKill) KillContainer(context.Context, string, string) error {
 
 // A command of the control queue that stands behind a kill, amid a stop, waits for the stop, too.
 func TestControlBehindKillAmidStop(t *testing.T) {
-	onBench(t, func(c *Config) { c.Docker, c.Policy = slowKill{c.Docker}, &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Docker, c.Policy = slowKill{c.Docker}, &policy.Policy{Trust: true} }, func(b *bench) {
 		c := b.leave("deaf", "running", nil)
 		c.config.Cmd = []string{"idle"}
 		first := b.send("first", "", false, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`)
@@ -189,7 +192,7 @@ func TestControlBehindKillAmidStop(t *testing.T) {
 
 // Kills by the control queue amid a stop that takes a day leave nothing behind.
 func TestControlKillsAmidStopLeaveNothing(t *testing.T) {
-	onBench(t, func(c *Config) { c.Docker, c.Policy = slowKill{c.Docker}, &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Docker, c.Policy = slowKill{c.Docker}, &policy.Policy{Trust: true} }, func(b *bench) {
 		c := b.leave("deaf", "running", nil)
 		c.config.Cmd = []string{"idle"}
 		b.send("first", "", false, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`).unsettled()

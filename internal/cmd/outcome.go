@@ -6,34 +6,37 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // verdict decides what becomes of the message. It is the only place that does.
-func verdict(r Result) Verdict {
+func verdict(r event.Result) Verdict {
 	switch {
 	case r.Retrying:
 		return TryAgain
-	case r.Status == Succeeded, r.Status == Stopped, r.Status == Failed && !r.Spent, r.Reason == ReasonCancelled:
+	case r.Status == event.Succeeded, r.Status == event.Stopped, r.Status == event.Failed && !r.Spent, r.Reason == event.ReasonCancelled:
 		return Ack
 	}
 	return DeadLetter
 }
 
 // setRefused fills in why a message is not carried out.
-func setRefused(r *Result, err error) {
-	r.Status, r.Reason, r.Error = Refused, ReasonInvalid, err.Error()
-	if _, ok := errors.AsType[*deniedError](err); ok {
-		r.Reason = ReasonPolicy
+func setRefused(r *event.Result, err error) {
+	r.Status, r.Reason, r.Error = event.Refused, event.ReasonInvalid, err.Error()
+	if _, ok := errors.AsType[*policy.DeniedError](err); ok {
+		r.Reason = event.ReasonPolicy
 	}
 	if errors.Is(err, errCancelled) {
-		r.Reason = ReasonCancelled
+		r.Reason = event.ReasonCancelled
 	}
 }
 
 // setDone fills in how a call of the engine ended.
-func setDone(r *Result, err error) {
-	if _, ok := errors.AsType[*deniedError](err); ok {
+func setDone(r *event.Result, err error) {
+	if _, ok := errors.AsType[*policy.DeniedError](err); ok {
 		setRefused(r, err)
 		return
 	}
@@ -41,12 +44,12 @@ func setDone(r *Result, err error) {
 		setError(r, err)
 		return
 	}
-	r.Status = Succeeded
+	r.Status = event.Succeeded
 }
 
 // setError fills in an error of the engine.
-func setError(r *Result, err error) {
-	r.Status, r.Error = Errored, err.Error()
+func setError(r *event.Result, err error) {
+	r.Status, r.Error = event.Errored, err.Error()
 	if e, ok := errors.AsType[*dockerapi.Error](err); ok && e.Status != 0 {
 		r.EngineError = e.Message
 		if e.Status >= 400 { // else it came in the course of the answer
@@ -55,21 +58,21 @@ func setError(r *Result, err error) {
 	}
 	switch {
 	case errors.Is(err, dockerapi.ErrCommandNotFound):
-		r.Reason, r.ExitCode = ReasonCommandNotFound, new(127)
+		r.Reason, r.ExitCode = event.ReasonCommandNotFound, new(127)
 	case errors.Is(err, dockerapi.ErrNotExecutable):
-		r.Reason, r.ExitCode = ReasonNotExecutable, new(126)
+		r.Reason, r.ExitCode = event.ReasonNotExecutable, new(126)
 	case errors.Is(err, dockerapi.ErrNoSuchContainer):
-		r.Status, r.Reason = Failed, ReasonNoSuchContainer
+		r.Status, r.Reason = event.Failed, event.ReasonNoSuchContainer
 	case errors.Is(err, dockerapi.ErrNoSuchImage):
-		r.Reason = ReasonNoSuchImage
+		r.Reason = event.ReasonNoSuchImage
 	case errors.Is(err, dockerapi.ErrNameInUse):
-		r.Reason = ReasonNameConflict
+		r.Reason = event.ReasonNameConflict
 	case errors.Is(err, dockerapi.ErrConflict), errors.Is(err, dockerapi.ErrRemovalInProgress):
-		r.Reason = ReasonConflict
+		r.Reason = event.ReasonConflict
 	case errors.Is(err, dockerapi.ErrInvalid):
-		r.Reason = ReasonBadRequest
+		r.Reason = event.ReasonBadRequest
 	default:
-		r.Reason = ReasonEngine
+		r.Reason = event.ReasonEngine
 	}
 	if errors.As(err, new(*brokenError)) {
 		r.Error += "; look for the cause in the engine's log, then send the message again"
@@ -78,7 +81,7 @@ func setError(r *Result, err error) {
 
 // setExit fills in how a program ended. asked: a message asked for its end; killed: the engine was asked, by no message
 // here, to send the signal that its exit code names; late: its time was up. A code above 128 by itself is only a code.
-func setExit(r *Result, s dockerapi.State, asked, killed bool, late time.Duration) {
+func setExit(r *event.Result, s dockerapi.State, asked, killed bool, late time.Duration) {
 	r.ExitCode, r.OOMKilled = s.ExitCode, s.OOMKilled
 	if !s.StartedAt.IsZero() {
 		r.StartedAt = new(s.StartedAt.UTC())
@@ -93,20 +96,20 @@ func setExit(r *Result, s dockerapi.State, asked, killed bool, late time.Duratio
 	code := *s.ExitCode
 	switch {
 	case late > 0:
-		r.Status, r.Reason = Failed, ReasonTimeout
+		r.Status, r.Reason = event.Failed, event.ReasonTimeout
 		r.Error = fmt.Sprintf("stopped after %v, the longest it may run (exit code %d)", late, code)
 	case asked:
-		r.Status, r.Error = Stopped, fmt.Sprintf("stopped as a message asked (exit code %d)", code)
+		r.Status, r.Error = event.Stopped, fmt.Sprintf("stopped as a message asked (exit code %d)", code)
 	case code == 0:
-		r.Status = Succeeded
+		r.Status = event.Succeeded
 	case s.OOMKilled:
-		r.Status, r.Reason = Failed, ReasonOOM
+		r.Status, r.Reason = event.Failed, event.ReasonOOM
 		r.Error = fmt.Sprintf("killed for want of memory (exit code %d)", code)
 	case killed:
-		r.Status, r.Reason = Failed, ReasonKilled
+		r.Status, r.Reason = event.Failed, event.ReasonKilled
 		r.Error = fmt.Sprintf("ended by signal %d, which no message here asked for (exit code %d)", code-128, code)
 	default:
-		r.Status, r.Reason = Failed, ReasonExit
+		r.Status, r.Reason = event.Failed, event.ReasonExit
 		r.Error = fmt.Sprintf("exited with code %d", code)
 	}
 }
@@ -118,9 +121,9 @@ const exitUnknown = 255
 const exitUnseen = "the engine was down when the container ended, and does not know its exit code"
 
 // setUnknown fills in that a program may have run, and that nobody knows how it ended.
-func setUnknown(r *Result, why string) {
+func setUnknown(r *event.Result, why string) {
 	r.ExitCode = nil
-	r.Status, r.Reason, r.Error = Errored, ReasonEngine, why+"; the job may have done its work"
+	r.Status, r.Reason, r.Error = event.Errored, event.ReasonEngine, why+"; the job may have done its work"
 }
 
 // outsideSignal tells whether a signal comes from without: HUP, INT, QUIT, KILL and TERM are sent
@@ -134,18 +137,18 @@ func outsideSignal(n int) bool {
 }
 
 // wants tells whether a result is one to try again.
-func wants(r *Retry, res Result) bool {
-	if res.Status != Failed {
+func wants(r *message.Retry, res event.Result) bool {
+	if res.Status != event.Failed {
 		return false
 	}
 	if r.Reasons == nil && r.Codes == nil {
-		return slices.Contains(retryReasons[:3], res.Reason)
+		return slices.Contains(message.RetryReasons[:3], res.Reason)
 	}
 	return slices.Contains(r.Reasons, res.Reason) || res.ExitCode != nil && slices.Contains(r.Codes, *res.ExitCode)
 }
 
 // setAttempts fills in whether there is another attempt behind that one.
-func setAttempts(res *Result, r *Retry, attempt int, stopped bool) {
+func setAttempts(res *event.Result, r *message.Retry, attempt int, stopped bool) {
 	if stopped || !wants(r, *res) {
 		return
 	}
@@ -155,13 +158,13 @@ func setAttempts(res *Result, r *Retry, attempt int, stopped bool) {
 		return
 	}
 	res.Retrying = true
-	res.Error += fmt.Sprintf("; trying again in %v (attempt %d of %d)", r.delayAfter(attempt), attempt+1, r.Max+1)
+	res.Error += fmt.Sprintf("; trying again in %v (attempt %d of %d)", r.DelayAfter(attempt), attempt+1, r.Max+1)
 }
 
 // overran returns the time limit that a container which has ended seems to have run into, as nobody saw: an
 // earlier process has stopped it then. 0: none.
-func overran(r *Run, s dockerapi.State, pool time.Duration) time.Duration {
-	limit := r.timeLimit(pool)
+func overran(r *message.Run, s dockerapi.State, pool time.Duration) time.Duration {
+	limit := r.TimeLimit(pool)
 	if limit == 0 || s.OOMKilled || s.ExitCode == nil || !outsideSignal(*s.ExitCode-128) || s.FinishedAt.Sub(s.StartedAt) < limit {
 		return 0
 	}

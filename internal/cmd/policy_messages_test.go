@@ -1,20 +1,25 @@
 package cmd
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
+)
 
 // TestPolicyRefuses: a denied message does nothing, and is kept.
 func TestPolicyRefuses(t *testing.T) {
 	const body = `{"Dockercmd":"run","Image":"busybox","Options":{"Name":"web","Privileged":true,"Remove":true}}`
 	onBench(t, nil, func(b *bench) {
-		b.send("m", "id", false, body).want(DeadLetter, ReasonPolicy)
-		if r := b.result(); r.Status != Refused || r.Command != "run" {
+		b.send("m", "id", false, body).want(DeadLetter, event.ReasonPolicy)
+		if r := b.result(); r.Status != event.Refused || r.Command != "run" {
 			t.Errorf("result %+v", r)
 		}
 		if len(b.docker.did()) != 0 {
 			t.Errorf("the engine was asked: %q", b.docker.did())
 		}
 	})
-	onBench(t, func(c *Config) { c.Policy = &Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
 		b.send("m", "id", false, body).unsettled()
 		b.docker.named(t, "web").exit(0)
 	})
@@ -27,7 +32,7 @@ func TestPolicyForeignContainers(t *testing.T) {
 	} {
 		for _, ours := range []bool{false, true} {
 			for _, trust := range []bool{false, true} {
-				onBench(t, func(c *Config) { c.Policy = &Policy{Trust: trust} }, func(b *bench) {
+				onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: trust} }, func(b *bench) {
 					labels := map[string]string{LabelJob: "a job", LabelQueue: "another"}
 					if ours {
 						labels[LabelQueue] = "q"
@@ -38,7 +43,7 @@ func TestPolicyForeignContainers(t *testing.T) {
 					if ours || trust {
 						d.want(Ack, "")
 					} else {
-						d.want(DeadLetter, ReasonPolicy)
+						d.want(DeadLetter, event.ReasonPolicy)
 					}
 				})
 			}

@@ -7,6 +7,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
 // Config is what a pool works with.
@@ -14,13 +18,13 @@ type Config struct {
 	Docker      Docker
 	Reporter    Reporter
 	Log         *slog.Logger
-	Gate        *Gate         // kept by the pool: open while the engine answers
-	Host        string        // this machine's name, for results
-	Concurrency int           // runs at a time
-	Pull        string        // "missing", "always" or "never"
-	Timeout     time.Duration // the longest that a foreground container may run; 0 is no limit
-	Capture     int           // bytes of each stream's end that a result holds
-	Policy      *Policy       // what messages may ask for; nil: the built-in one
+	Gate        *Gate          // kept by the pool: open while the engine answers
+	Host        string         // this machine's name, for results
+	Concurrency int            // runs at a time
+	Pull        string         // "missing", "always" or "never"
+	Timeout     time.Duration  // the longest that a foreground container may run; 0 is no limit
+	Capture     int            // bytes of each stream's end that a result holds
+	Policy      *policy.Policy // what messages may ask for; nil: the built-in one
 
 	// Credentials returns what a registry is to be shown for an image, as dockerapi.PullOptions has
 	// it. Nil: nothing.
@@ -170,7 +174,7 @@ func (p *Pool) accept(ctx context.Context, j Job, d decoded, seq int64) (_ *task
 					return // it comes again
 				}
 			}
-			if err := j.Settle(ctx, Ack, Result{Job: ident.id}); err != nil {
+			if err := j.Settle(ctx, Ack, event.Result{Job: ident.id}); err != nil {
 				p.Log.Warn("message not acked", "job", ident.id, "error", err)
 			}
 		}
@@ -204,7 +208,7 @@ func (p *Pool) accept(ctx context.Context, j Job, d decoded, seq int64) (_ *task
 	if t.invalid == nil {
 		p.pending.add(t)
 	}
-	if lasts(t.cmd) && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() {
+	if message.Lasts(t.cmd) && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() {
 		t.place = p.slots.request()
 	}
 	return t, nil

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -35,7 +36,7 @@ func TestRunForeground(t *testing.T) {
 			t.Errorf("output %q", got)
 		}
 		r := b.result()
-		if r.Status != Succeeded || r.Job != "id1" || *r.ExitCode != 0 || r.Stdout != "hi\n" || r.StdoutBytes != 3 ||
+		if r.Status != event.Succeeded || r.Job != "id1" || *r.ExitCode != 0 || r.Stdout != "hi\n" || r.StdoutBytes != 3 ||
 			r.ContainerName != "web" || r.Queue != "q" || r.Host != "here" || r.StartedAt == nil || r.FinishedAt == nil || r.Incomplete || r.Adopted {
 			t.Errorf("result %+v", r)
 		}
@@ -86,7 +87,7 @@ func TestRunDetached(t *testing.T) {
 			if got, want := b.docker.did(), []string{"list", "create web", "start"}; !slices.Equal(got, want) {
 				t.Errorf("calls %q, want %q", got, want)
 			}
-			if r := b.result(); r.Status != Succeeded || r.ExitCode != nil || r.ContainerID == "" {
+			if r := b.result(); r.Status != event.Succeeded || r.ExitCode != nil || r.ContainerID == "" {
 				t.Errorf("result %+v", r)
 			}
 		})
@@ -108,22 +109,22 @@ func TestRunEnds(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		end    func(b *bench, c *fakeContainer)
-		status Status
+		status event.Status
 		reason string
 		exit   int
 	}{
-		{"exit 0", func(b *bench, c *fakeContainer) { c.exit(0) }, Succeeded, "", 0},
-		{"exit 3", func(b *bench, c *fakeContainer) { c.exit(3) }, Failed, ReasonExit, 3},
-		{"its own segfault", func(b *bench, c *fakeContainer) { c.exit(139) }, Failed, ReasonExit, 139},
-		{"killed from without", func(b *bench, c *fakeContainer) { c.killed = 9; c.exit(137) }, Failed, ReasonKilled, 137},
-		{"another signal from without", func(b *bench, c *fakeContainer) { c.killed = 1; c.exit(137) }, Failed, ReasonExit, 137},
-		{"its own exit 137", func(b *bench, c *fakeContainer) { c.exit(137) }, Failed, ReasonExit, 137},
-		{"its own exit 130", func(b *bench, c *fakeContainer) { c.exit(130) }, Failed, ReasonExit, 130},
-		{"out of memory", func(b *bench, c *fakeContainer) { c.State.OOMKilled = true; c.exit(137) }, Failed, ReasonOOM, 137},
+		{"exit 0", func(b *bench, c *fakeContainer) { c.exit(0) }, event.Succeeded, "", 0},
+		{"exit 3", func(b *bench, c *fakeContainer) { c.exit(3) }, event.Failed, event.ReasonExit, 3},
+		{"its own segfault", func(b *bench, c *fakeContainer) { c.exit(139) }, event.Failed, event.ReasonExit, 139},
+		{"killed from without", func(b *bench, c *fakeContainer) { c.killed = 9; c.exit(137) }, event.Failed, event.ReasonKilled, 137},
+		{"another signal from without", func(b *bench, c *fakeContainer) { c.killed = 1; c.exit(137) }, event.Failed, event.ReasonExit, 137},
+		{"its own exit 137", func(b *bench, c *fakeContainer) { c.exit(137) }, event.Failed, event.ReasonExit, 137},
+		{"its own exit 130", func(b *bench, c *fakeContainer) { c.exit(130) }, event.Failed, event.ReasonExit, 130},
+		{"out of memory", func(b *bench, c *fakeContainer) { c.State.OOMKilled = true; c.exit(137) }, event.Failed, event.ReasonOOM, 137},
 		{"stopped by a message", func(b *bench, c *fakeContainer) {
 			b.send("stop", "", false, `{"Dockercmd":"stop","Container":"web"}`).want(Ack, "")
-		}, Stopped, "", 143},
-		{"over its time", func(b *bench, c *fakeContainer) { time.Sleep(time.Hour + time.Second) }, Failed, ReasonTimeout, 143},
+		}, event.Stopped, "", 143},
+		{"over its time", func(b *bench, c *fakeContainer) { time.Sleep(time.Hour + time.Second) }, event.Failed, event.ReasonTimeout, 143},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onBench(t, func(c *Config) { c.Timeout = time.Hour }, func(b *bench) {
@@ -132,13 +133,13 @@ func TestRunEnds(t *testing.T) {
 				tt.end(b, b.docker.named(t, "web"))
 				synctest.Wait()
 				d.want(Ack, tt.reason)
-				var r Result
+				var r event.Result
 				for _, r = range b.record.results {
 					if r.Command == "run" {
 						break
 					}
 				}
-				if r.Status != tt.status || r.Reason != tt.reason || *r.ExitCode != tt.exit || (r.Error == "") != (tt.status == Succeeded) {
+				if r.Status != tt.status || r.Reason != tt.reason || *r.ExitCode != tt.exit || (r.Error == "") != (tt.status == event.Succeeded) {
 					t.Errorf("result %+v", r)
 				}
 				if n := b.docker.count(); n != 0 {
@@ -170,7 +171,7 @@ func TestOverdueIsStopped(t *testing.T) {
 				began := time.Now()
 				d := b.send("m", "id", false, `{"Dockercmd":"run","Image":"busybox","Options":{"Attach":["STDOUT"],"Name":"web"}}`)
 				time.Sleep(24 * time.Hour)
-				d.want(Ack, ReasonTimeout)
+				d.want(Ack, event.ReasonTimeout)
 				did := fmt.Sprint(b.docker.did())
 				if stops, kills := strings.Count(did, "stop "), strings.Count(did, "kill "); stops != tt.stops || kills != tt.kills {
 					t.Errorf("%d stops and %d kills, want %d and %d", stops, kills, tt.stops, tt.kills)
@@ -192,18 +193,18 @@ func TestRunFails(t *testing.T) {
 		reason string
 		exit   int
 	}{
-		{"create", []error{dockerapi.ErrInvalid}, ReasonBadRequest, -1},
+		{"create", []error{dockerapi.ErrInvalid}, event.ReasonBadRequest, -1},
 		{"create", []error{dockerapi.ErrNameInUse}, "", 0}, // the holder is gone when we look: tried again
-		{"create", []error{errors.New("boom")}, ReasonEngine, -1},
-		{"create", passing, ReasonEngine, -1},
+		{"create", []error{errors.New("boom")}, event.ReasonEngine, -1},
+		{"create", passing, event.ReasonEngine, -1},
 		{"create", passing[:5], "", 0},
-		{"attach", []error{errors.New("boom")}, ReasonEngine, -1},
+		{"attach", []error{errors.New("boom")}, event.ReasonEngine, -1},
 		{"attach", []error{dockerapi.ErrTemporary}, "", 0},
-		{"wait", []error{errors.New("boom")}, ReasonEngine, -1},
-		{"start", []error{dockerapi.ErrCommandNotFound}, ReasonCommandNotFound, 127},
-		{"start", []error{dockerapi.ErrNotExecutable}, ReasonNotExecutable, 126},
-		{"start", []error{dockerapi.ErrNoSuchContainer}, ReasonNoSuchContainer, -1},
-		{"start", passing, ReasonEngine, -1},
+		{"wait", []error{errors.New("boom")}, event.ReasonEngine, -1},
+		{"start", []error{dockerapi.ErrCommandNotFound}, event.ReasonCommandNotFound, 127},
+		{"start", []error{dockerapi.ErrNotExecutable}, event.ReasonNotExecutable, 126},
+		{"start", []error{dockerapi.ErrNoSuchContainer}, event.ReasonNoSuchContainer, -1},
+		{"start", passing, event.ReasonEngine, -1},
 		{"start", passing[:5], "", 0},
 		{"inspect", passing, "", 0}, // it has run: never given up
 		{"remove", passing[:5], "", 0},
@@ -245,7 +246,7 @@ func TestRunSurvives(t *testing.T) {
 					d := b.send("m", "id", false, echo)
 					time.Sleep(time.Minute)
 					d.want(Ack, "")
-					if r := b.result(); r.Status != Succeeded || r.StdoutBytes != 3 || r.Incomplete {
+					if r := b.result(); r.Status != event.Succeeded || r.StdoutBytes != 3 || r.Incomplete {
 						t.Errorf("result %+v", r)
 					}
 					starts := 0
@@ -272,7 +273,7 @@ func TestStartInDoubt(t *testing.T) {
 		b.docker.before["start"] = []error{errCut, errors.New("task already exists")}
 		d := b.send("m", "id", false, echo)
 		time.Sleep(time.Minute)
-		d.want(DeadLetter, ReasonEngine)
+		d.want(DeadLetter, event.ReasonEngine)
 		if r := b.result(); !strings.Contains(r.Error, "may have run") {
 			t.Errorf("the error does not say that the job may have run: %s", r.Error)
 		}
@@ -338,7 +339,7 @@ func TestKilledInStart(t *testing.T) {
 	onBench(t, func(c *Config) { c.Docker = killedInStart{c.Docker.(*fakeDocker)} }, func(b *bench) {
 		d := b.send("m", "id", false, echo)
 		time.Sleep(time.Minute)
-		d.want(DeadLetter, ReasonEngine)
+		d.want(DeadLetter, event.ReasonEngine)
 		if r := b.result(); !strings.Contains(r.Error, "not started again") || b.record.output != nil || b.docker.count() != 0 {
 			t.Errorf("result %+v; %d containers left", r, b.docker.count())
 		}
@@ -349,7 +350,7 @@ func TestKilledInStart(t *testing.T) {
 			c.State.Error = "task already exists" // of a second start, which proves nothing of the first
 			b.docker.die()
 			b.docker.revive()
-			b.send("m", "id", true, echo).want(DeadLetter, ReasonEngine)
+			b.send("m", "id", true, echo).want(DeadLetter, event.ReasonEngine)
 			if slices.Contains(b.docker.did(), "start") {
 				t.Error("started again")
 			}
@@ -378,7 +379,7 @@ func TestExitUnknown(t *testing.T) {
 		time.Sleep(time.Minute)
 		b.docker.revive()
 		time.Sleep(time.Minute)
-		d.want(DeadLetter, ReasonEngine)
+		d.want(DeadLetter, event.ReasonEngine)
 		if r := b.result(); r.ExitCode != nil || !r.Incomplete {
 			t.Errorf("result %+v", r)
 		}
@@ -438,7 +439,7 @@ func TestExitZeroUnseen(t *testing.T) {
 				if tt.unknown {
 					verdict = DeadLetter
 				}
-				if d.want(verdict, r.Reason); r.Adopted != adopted || (r.ExitCode == nil) != tt.unknown || (r.Status == Errored) != tt.unknown {
+				if d.want(verdict, r.Reason); r.Adopted != adopted || (r.ExitCode == nil) != tt.unknown || (r.Status == event.Errored) != tt.unknown {
 					t.Errorf("%+v, adopted %v: result %+v", tt, adopted, r)
 				}
 			})
@@ -483,7 +484,7 @@ func TestExitZeroOfRestart(t *testing.T) {
 					time.Sleep(time.Hour)
 					b.send("m", "id", true, body)
 					time.Sleep(time.Minute)
-					if r := b.result(); (r.ExitCode == nil) != tt.unknown || (r.Status == Errored && strings.HasPrefix(r.Error, exitUnseen)) != tt.unknown {
+					if r := b.result(); (r.ExitCode == nil) != tt.unknown || (r.Status == event.Errored && strings.HasPrefix(r.Error, exitUnseen)) != tt.unknown {
 						t.Errorf("%s: result %+v", body, r)
 					}
 				})
@@ -514,7 +515,7 @@ func TestExitZeroNoticedLate(t *testing.T) {
 			b.docker.mu.Unlock()
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			if r := b.result(); (r.ExitCode == nil) != tt.unknown || (r.Status == Errored && strings.HasPrefix(r.Error, exitUnseen)) != tt.unknown {
+			if r := b.result(); (r.ExitCode == nil) != tt.unknown || (r.Status == event.Errored && strings.HasPrefix(r.Error, exitUnseen)) != tt.unknown {
 				t.Errorf("engine started %v after the end: result %+v", tt.started, r)
 			}
 		})
@@ -536,7 +537,7 @@ func TestExitAfterOutage(t *testing.T) {
 		c.exit(255)
 		b.docker.revive()
 		time.Sleep(time.Minute)
-		d.want(Ack, ReasonExit)
+		d.want(Ack, event.ReasonExit)
 		if r := b.result(); *r.ExitCode != 255 || r.Incomplete || r.Stdout != "all of it\n" {
 			t.Errorf("result %+v", r)
 		}
@@ -547,7 +548,7 @@ func TestExitAfterOutage(t *testing.T) {
 		d := b.send("m", "id", true, echo)
 		c.exit(255)
 		time.Sleep(time.Minute)
-		d.want(Ack, ReasonExit)
+		d.want(Ack, event.ReasonExit)
 		if r := b.result(); *r.ExitCode != 255 || r.Incomplete {
 			t.Errorf("result %+v", r)
 		}
@@ -563,9 +564,9 @@ func TestExitAfterOutage(t *testing.T) {
 			d := b.send("m", "id", true, echo)
 			time.Sleep(time.Minute)
 			if restarted {
-				d.want(DeadLetter, ReasonEngine)
+				d.want(DeadLetter, event.ReasonEngine)
 			} else {
-				d.want(Ack, ReasonExit)
+				d.want(Ack, event.ReasonExit)
 			}
 		})
 	}
@@ -578,12 +579,12 @@ func TestEngineDies(t *testing.T) {
 		unreadable bool
 		while      func(c *fakeContainer) // while the engine is away
 		after      func(c *fakeContainer)
-		status     Status
+		status     event.Status
 		output     string
 	}{
-		{"and the container with it", false, func(c *fakeContainer) { c.exit(137) }, func(c *fakeContainer) {}, Failed, "one\ntwo\n"},
-		{"and the container lives on", false, func(c *fakeContainer) {}, func(c *fakeContainer) { c.write("stdout", "three\n"); c.exit(0) }, Succeeded, "one\ntwo\nthree\n"},
-		{"and the log cannot be read", true, func(c *fakeContainer) {}, func(c *fakeContainer) { c.write("stdout", "three\n"); c.exit(0) }, Succeeded, "one\nthree\n"},
+		{"and the container with it", false, func(c *fakeContainer) { c.exit(137) }, func(c *fakeContainer) {}, event.Failed, "one\ntwo\n"},
+		{"and the container lives on", false, func(c *fakeContainer) {}, func(c *fakeContainer) { c.write("stdout", "three\n"); c.exit(0) }, event.Succeeded, "one\ntwo\nthree\n"},
+		{"and the log cannot be read", true, func(c *fakeContainer) {}, func(c *fakeContainer) { c.write("stdout", "three\n"); c.exit(0) }, event.Succeeded, "one\nthree\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onBench(t, nil, func(b *bench) {
@@ -606,7 +607,7 @@ func TestEngineDies(t *testing.T) {
 				tt.after(c)
 				time.Sleep(time.Minute)
 				r := b.result()
-				if r.Status != tt.status || r.Incomplete != (tt.unreadable || tt.status == Failed) {
+				if r.Status != tt.status || r.Incomplete != (tt.unreadable || tt.status == event.Failed) {
 					t.Errorf("result %+v", r)
 				}
 				if got := b.record.output["web/stdout"]; got != tt.output {
@@ -637,7 +638,7 @@ func TestEngineAwayGivesBack(t *testing.T) {
 		late := b.send("late", "4", false, named("cc"))
 		late.want(Requeue, "")
 		bad := b.send("bad", "5", false, `{}`)
-		bad.want(DeadLetter, ReasonInvalid) // needs no engine
+		bad.want(DeadLetter, event.ReasonInvalid) // needs no engine
 		b.docker.revive()
 		time.Sleep(time.Minute)
 		b.docker.named(t, "aa").exit(0)
@@ -704,12 +705,12 @@ func TestImages(t *testing.T) {
 		calls  string
 	}{
 		{"missing", nil, "", "create web,pull other,create web,attach"},
-		{"missing", []error{notFound}, ReasonNoSuchImage, "create web,pull other"},
-		{"missing", []error{dockerapi.ErrUnauthorized}, ReasonNoSuchImage, "create web,pull other"},
+		{"missing", []error{notFound}, event.ReasonNoSuchImage, "create web,pull other"},
+		{"missing", []error{dockerapi.ErrUnauthorized}, event.ReasonNoSuchImage, "create web,pull other"},
 		{"missing", []error{dockerapi.ErrTemporary, nil}, "", "create web,pull other,pull other,create web,attach"},
-		{"never", nil, ReasonNoSuchImage, "create web"},
+		{"never", nil, event.ReasonNoSuchImage, "create web"},
 		{"always", nil, "", "pull other,create web,attach"},
-		{"always", []error{notFound}, ReasonNoSuchImage, "pull other"},
+		{"always", []error{notFound}, event.ReasonNoSuchImage, "pull other"},
 	} {
 		t.Run(tt.policy, func(t *testing.T) {
 			onBench(t, func(c *Config) { c.Pull = tt.policy }, func(b *bench) {
@@ -746,7 +747,7 @@ func TestNames(t *testing.T) {
 	t.Run("taken by a stranger", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			foreign(b, nil, "exited")
-			b.send("m", "id", false, echo).want(DeadLetter, ReasonNameConflict)
+			b.send("m", "id", false, echo).want(DeadLetter, event.ReasonNameConflict)
 			if b.docker.count() != 1 {
 				t.Error("the stranger's container was removed")
 			}
@@ -755,7 +756,7 @@ func TestNames(t *testing.T) {
 	t.Run("taken by another job that runs", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.send("first", "1", false, wait)
-			b.send("second", "2", false, echo).want(DeadLetter, ReasonNameConflict)
+			b.send("second", "2", false, echo).want(DeadLetter, event.ReasonNameConflict)
 			b.docker.named(t, "web").exit(0)
 		})
 	})
@@ -808,7 +809,7 @@ func TestNames(t *testing.T) {
 				c.State.ExitCode = new(4)
 				b.send("m", "id", false, echo)
 				time.Sleep(5 * time.Second)
-				b.send("other", id, id == "", wait).want(Ack, ReasonExit)
+				b.send("other", id, id == "", wait).want(Ack, event.ReasonExit)
 				if r := b.result(); !r.Adopted || *r.ExitCode != 4 || b.docker.count() != 0 {
 					t.Errorf("result %+v, %d containers", r, b.docker.count())
 				}
@@ -821,7 +822,7 @@ func TestNames(t *testing.T) {
 				labels := ours("id", echo)
 				labels[change], labels[LabelRemove] = "another", "false"
 				foreign(b, labels, "exited")
-				b.send("m", "id", true, echo).want(DeadLetter, ReasonNameConflict)
+				b.send("m", "id", true, echo).want(DeadLetter, event.ReasonNameConflict)
 			})
 		}
 	})
@@ -846,7 +847,7 @@ func TestNames(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			c := foreign(b, ours("id", echo), "exited")
 			c.log, c.State.ExitCode = []chunk{{"stdout", "before\n"}, {"stderr", "oops"}}, new(4)
-			b.send("m", "id", true, echo).want(Ack, ReasonExit)
+			b.send("m", "id", true, echo).want(Ack, event.ReasonExit)
 			if r := b.result(); !r.Adopted || *r.ExitCode != 4 || r.Stdout != "before\n" || r.Stderr != "oops" {
 				t.Errorf("result %+v", r)
 			}
@@ -909,15 +910,15 @@ func TestStopAndRemove(t *testing.T) {
 		verdict     Verdict
 		reason      string
 	}{
-		{"stop of none", `{"Dockercmd":"stop","Container":"nono"}`, false, nil, nil, Ack, ReasonNoSuchContainer},
-		{"remove of none", `{"Dockercmd":"remove","Container":"nono"}`, false, nil, nil, Ack, ReasonNoSuchContainer},
+		{"stop of none", `{"Dockercmd":"stop","Container":"nono"}`, false, nil, nil, Ack, event.ReasonNoSuchContainer},
+		{"remove of none", `{"Dockercmd":"remove","Container":"nono"}`, false, nil, nil, Ack, event.ReasonNoSuchContainer},
 		{"remove of one gone before", `{"Dockercmd":"remove","Container":"nono"}`, true, nil, nil, Ack, ""},
-		{"remove of a running one", `{"Dockercmd":"remove","Container":"web"}`, false, nil, nil, DeadLetter, ReasonConflict},
+		{"remove of a running one", `{"Dockercmd":"remove","Container":"web"}`, false, nil, nil, DeadLetter, event.ReasonConflict},
 		{"forced remove", `{"Dockercmd":"rm","Container":"web","Options":{"Force":true}}`, false, nil, nil, Ack, ""},
 		{"remove whose answer is lost", `{"Dockercmd":"rm","Container":"web","Options":{"Force":true}}`, false, nil, []error{errCut}, Ack, ""},
 		{"stop", `{"Dockercmd":"stop","Container":"web"}`, false, nil, nil, Ack, ""},
 		{"stop with a fault that passes", `{"Dockercmd":"stop","Container":"web"}`, false, []error{dockerapi.ErrTemporary, errCut}, nil, Ack, ""},
-		{"stop refused", `{"Dockercmd":"stop","Container":"web"}`, false, []error{dockerapi.ErrInvalid}, nil, DeadLetter, ReasonBadRequest},
+		{"stop refused", `{"Dockercmd":"stop","Container":"web"}`, false, []error{dockerapi.ErrInvalid}, nil, DeadLetter, event.ReasonBadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onBench(t, nil, func(b *bench) {
@@ -1053,7 +1054,7 @@ func TestJoin(t *testing.T) {
 					}
 					again := b.send("m again", id, true, strings.Replace(body, "wait", "echo", 1))
 					if strings.Contains(body, "stop") {
-						again.want(Ack, ReasonNoSuchContainer)
+						again.want(Ack, event.ReasonNoSuchContainer)
 					} else {
 						again.want(Ack, "")
 					}
@@ -1196,9 +1197,9 @@ func TestJoin(t *testing.T) {
 				b.stores, b.fences = true, []error{ErrDeliveryLost}
 				d1 := b.send("1", id, false, "rubbish")
 				b.fences = nil
-				d1.want(Ack, ReasonInvalid)
+				d1.want(Ack, event.ReasonInvalid)
 				d2 := b.send("2", id, true, "rubbish")
-				d2.want(Ack, ReasonInvalid)
+				d2.want(Ack, event.ReasonInvalid)
 				if d1.copies+d2.copies != 1 || len(b.record.results) != 1 {
 					t.Errorf("message_id %q: %d copies in the dead-letter queue, %d results, want one of each", id, d1.copies+d2.copies, len(b.record.results))
 				}
@@ -1239,7 +1240,7 @@ func TestJoin(t *testing.T) {
 	t.Run("a dead letter sent again runs again", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.docker.before["create"] = []error{dockerapi.ErrInvalid}
-			b.send("1", "id", false, echo).want(DeadLetter, ReasonBadRequest)
+			b.send("1", "id", false, echo).want(DeadLetter, event.ReasonBadRequest)
 			b.send("2", "id", false, echo).want(Ack, "")
 			if b.record.output["web/stdout"] != "hi\n" {
 				t.Error("not run")
@@ -1349,7 +1350,7 @@ func (panics) StopContainer(context.Context, string, dockerapi.StopOptions) erro
 func TestPanicIsKept(t *testing.T) {
 	onBench(t, func(c *Config) { c.Docker = panics{c.Docker.(*fakeDocker)} }, func(b *bench) {
 		b.leave("web", "running", nil)
-		b.send("m", "id", false, `{"Dockercmd":"stop","Container":"web"}`).want(DeadLetter, ReasonInternal)
+		b.send("m", "id", false, `{"Dockercmd":"stop","Container":"web"}`).want(DeadLetter, event.ReasonInternal)
 		b.send("next", "", false, strings.Replace(echo, `"web"`, `"other"`, 1)).want(Ack, "")
 	})
 }
@@ -1357,9 +1358,9 @@ func TestPanicIsKept(t *testing.T) {
 func TestBadMessages(t *testing.T) {
 	onBench(t, func(c *Config) { c.MaxMessage = 40 }, func(b *bench) {
 		for _, body := range []string{"", "rubbish", `{"Dockercmd":"stop"}`, strings.Repeat(" ", 41) + "{}"} {
-			b.send(body, "", false, body).want(DeadLetter, ReasonInvalid)
+			b.send(body, "", false, body).want(DeadLetter, event.ReasonInvalid)
 		}
-		if r := b.result(); r.Status != Refused || r.Error == "" || r.Job == "" {
+		if r := b.result(); r.Status != event.Refused || r.Error == "" || r.Job == "" {
 			t.Errorf("result %+v", r)
 		}
 	})
@@ -1382,8 +1383,8 @@ func TestSlowReader(t *testing.T) {
 }
 
 func TestVerdicts(t *testing.T) {
-	for s, want := range map[Status]Verdict{Succeeded: Ack, Failed: Ack, Refused: DeadLetter, Errored: DeadLetter, "": DeadLetter} {
-		if got := verdict(Result{Status: s}); got != want {
+	for s, want := range map[event.Status]Verdict{event.Succeeded: Ack, event.Failed: Ack, event.Refused: DeadLetter, event.Errored: DeadLetter, "": DeadLetter} {
+		if got := verdict(event.Result{Status: s}); got != want {
 			t.Errorf("%s: %v, want %v", s, got, want)
 		}
 	}
@@ -1509,7 +1510,7 @@ func TestDeadLetterSentAgain(t *testing.T) {
 			again := b.send("again", "id", false, "rubbish")
 			close(held)
 			synctest.Wait()
-			if again.want(Ack, ReasonInvalid); again.copies != 1 {
+			if again.want(Ack, event.ReasonInvalid); again.copies != 1 {
 				t.Errorf("sent again, and %d dead letters", again.copies)
 			}
 		})
@@ -1529,7 +1530,7 @@ func TestLostDeliveryIsNoDeadLetter(t *testing.T) {
 		b.docker.mu.Unlock()
 		b.docker.revive()
 		time.Sleep(time.Hour)
-		if r := b.result(); r.Reason != ReasonNoSuchContainer {
+		if r := b.result(); r.Reason != event.ReasonNoSuchContainer {
 			t.Errorf("result %+v", r)
 		}
 		if d.copies != 0 {
@@ -1551,7 +1552,7 @@ func TestStoreLosesDelivery(t *testing.T) {
 		again := b.send("again", "", true, "rubbish")
 		close(held)
 		synctest.Wait()
-		again.want(Ack, ReasonInvalid)
+		again.want(Ack, event.ReasonInvalid)
 		if first.copies+again.copies != 1 || len(b.record.results) != 1 {
 			t.Errorf("%d dead letters, %d results, want one of each", first.copies+again.copies, len(b.record.results))
 		}
@@ -1632,7 +1633,7 @@ func TestDetachedIsNoOrphan(t *testing.T) {
 func TestPanicInOutput(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		b.record.panics = true
-		b.send("m", "id", false, echo).want(DeadLetter, ReasonInternal)
+		b.send("m", "id", false, echo).want(DeadLetter, event.ReasonInternal)
 		b.record.panics = false
 		b.send("next", "", false, plain).unsettled()
 		for _, c := range b.docker.all() {
@@ -1689,7 +1690,7 @@ func TestSlowStart(t *testing.T) {
 			if slices.Contains(b.docker.did(), "start") {
 				t.Errorf("delivery lost: %v: started again: %q", lost, b.docker.did())
 			}
-			if r := b.result(); r.Stdout != "hi\n" || r.Status != Succeeded {
+			if r := b.result(); r.Stdout != "hi\n" || r.Status != event.Succeeded {
 				t.Errorf("result %+v", r)
 			}
 		})
@@ -1871,7 +1872,7 @@ func TestLingers(t *testing.T) {
 			id := b.result().ContainerID
 			for _, ref := range []string{"web", id} {
 				for _, verb := range []string{"start", "restart"} {
-					b.send(verb+ref, "", false, fmt.Sprintf(`{"Dockercmd": %q, "Container": %q}`, verb, ref)).want(Ack, ReasonNoSuchContainer)
+					b.send(verb+ref, "", false, fmt.Sprintf(`{"Dockercmd": %q, "Container": %q}`, verb, ref)).want(Ack, event.ReasonNoSuchContainer)
 				}
 			}
 			b.record.output = nil

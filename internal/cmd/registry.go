@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -45,7 +47,7 @@ const (
 
 // A doneJob is what is remembered of a job that was settled.
 type doneJob struct {
-	result *Result
+	result *event.Result
 	told   map[string]bool // who has it, by Job.ReplyTo
 }
 
@@ -259,7 +261,7 @@ func (g *registry) unanswered(t *task) {
 // remember records that a job is settled, once: it answers for deliveries to come. A dead letter is not
 // remembered: one that is sent again is to run, from the first attempt. Only what comes twice of a later
 // attempt, whose copy in the dead-letter queue is ours and a first attempt, is.
-func (g *registry) remember(t *task, v Verdict, r Result) {
+func (g *registry) remember(t *task, v Verdict, r event.Result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !t.stable || t.remembered {
@@ -301,7 +303,7 @@ func (d doneJob) weight() int {
 }
 
 // untold returns the result of a job that was settled, where a delivery asks for it from elsewhere.
-func (g *registry) untold(i identity, j Job) *Result {
+func (g *registry) untold(i identity, j Job) *event.Result {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s, ok := g.results.get(i.copyKey())
@@ -348,7 +350,7 @@ func (g *registry) runs(id string) (runs []*task) {
 	defer g.mu.Unlock()
 	for t := range g.live {
 		own := t.within.Load()
-		if _, ok := t.cmd.(*Run); ok {
+		if _, ok := t.cmd.(*message.Run); ok {
 			own = t.container.Load()
 		}
 		if own != nil && *own == id {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -33,7 +34,7 @@ func TestRemovalInProgress(t *testing.T) {
 					d.want(Ack, "")
 					return
 				}
-				d.want(DeadLetter, ReasonConflict)
+				d.want(DeadLetter, event.ReasonConflict)
 				if r := b.result(); !strings.Contains(r.Error, refused.Error()) {
 					t.Errorf("result %+v", r)
 				}

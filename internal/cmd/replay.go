@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -22,7 +24,7 @@ func (f *following) open(ctx context.Context, begin bool) (join func() error, er
 		}
 		f.unreadable()
 	}
-	o := dockerapi.AttachOptions{Stdout: f.stdout(), Stderr: f.stderr(), Tty: f.run.spec.Tty}
+	o := dockerapi.AttachOptions{Stdout: f.stdout(), Stderr: f.stderr(), Tty: f.run.Spec.Tty}
 	input := f.run.Stdin && begin
 	if o.Stdout == nil && o.Stderr == nil && !input {
 		return func() error { return nil }, nil
@@ -62,25 +64,25 @@ func (f *following) catchUp() error {
 	return nil
 }
 
-// replay reads the container's log from its beginning, less what has been seen.
+// Replay reads the container's log from its beginning, less what has been seen.
 func (f *following) replay(ctx context.Context, follow bool) (join func() error, err error) {
-	f.out.replay(f.logText)
+	f.out.Replay(f.logText)
 	f.logRead = 0
 	weighed := func(w io.Writer) io.Writer {
-		if w == nil || f.logKeeps == keepsAll {
+		if w == nil || f.logKeeps == output.KeepsAll {
 			return w
 		}
-		return logWeight{w, &f.logRead}
+		return output.LogWeight{Writer: w, Total: &f.logRead}
 	}
 	read, err := f.pool.Docker.ContainerLogs(ctx, f.id, dockerapi.LogsOptions{
-		Follow: follow, Stdout: weighed(f.stdout()), Stderr: weighed(f.stderr()), Tty: f.run.spec.Tty,
+		Follow: follow, Stdout: weighed(f.stdout()), Stderr: weighed(f.stderr()), Tty: f.run.Spec.Tty,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return func() error {
 		err := read()
-		if f.logKeeps != keepsAll && f.logRead >= f.logKeeps && !f.lost {
+		if f.logKeeps != output.KeepsAll && f.logRead >= f.logKeeps && !f.lost {
 			f.lost = true
 			f.log.Warn("output may be missing: the container's log is rotated, and may have been cut", "container", f.name)
 		}
@@ -90,7 +92,7 @@ func (f *following) replay(ctx context.Context, follow bool) (join func() error,
 
 // unreadable records that the log driver keeps nothing that could be read again.
 func (f *following) unreadable() {
-	f.out.noReplay()
+	f.out.NoReplay()
 	f.logless = true
 	if !f.lost {
 		f.lost = true
@@ -99,27 +101,27 @@ func (f *following) unreadable() {
 }
 
 func (f *following) stdout() io.Writer {
-	if f.out == nil || !f.run.Stdout && !f.run.spec.Tty {
+	if f.out == nil || !f.run.Stdout && !f.run.Spec.Tty {
 		return nil
 	}
-	return &f.out.stdout
+	return &f.out.Stdout
 }
 
 func (f *following) stderr() io.Writer {
-	if f.out == nil || !f.run.Stderr || f.run.spec.Tty {
+	if f.out == nil || !f.run.Stderr || f.run.Spec.Tty {
 		return nil
 	}
-	return &f.out.stderr
+	return &f.out.Stderr
 }
 
 // captured ends the output, and fills in what the result holds of it.
-func (f *following) captured(r *Result) {
+func (f *following) captured(r *event.Result) {
 	if f.out == nil {
 		return
 	}
-	if f.out.altered() && !f.lost {
+	if f.out.Altered() && !f.lost {
 		f.lost = true
 		f.log.Warn("output that is not UTF-8 was read from a log that cannot hold it; the log driver local can", "container", f.name)
 	}
-	f.out.end(r, f.lost)
+	f.out.End(r, f.lost)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -18,7 +19,7 @@ func TestEngineError(t *testing.T) {
 		{dockerapi.Error{Op: "pull image", Status: 200, Message: "unexpected EOF"}, "unexpected EOF"},
 		{dockerapi.Error{Op: "create container", Message: "refused here"}, ""},
 	} {
-		var r Result
+		var r event.Result
 		setError(&r, fmt.Errorf("%w (more)", &tt.err))
 		if r.EngineError != tt.want || r.Error != tt.err.Error()+" (more)" {
 			t.Errorf("%+v: %q, %q", tt.err, r.EngineError, r.Error)
@@ -57,7 +58,7 @@ func TestExitCodeNotKnown(t *testing.T) {
 			d := end(b)
 			time.Sleep(time.Minute)
 			r := b.result()
-			if d.want(DeadLetter, r.Reason); r.Status != Errored || r.ExitCode != nil {
+			if d.want(DeadLetter, r.Reason); r.Status != event.Errored || r.ExitCode != nil {
 				t.Errorf("%s: result %+v", name, r)
 			}
 		})

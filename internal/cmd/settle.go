@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -14,7 +16,7 @@ import (
 // must therefore outlive the message; one without only by the container's absence.
 // The task stays known until no answer can be lost any more: a message that comes again joins it.
 // It returns false where the process stops before all is done.
-func (t *task) settle(r Result, cleanup func() error) (ok bool) {
+func (t *task) settle(r event.Result, cleanup func() error) (ok bool) {
 	defer func() {
 		if !ok && cleanup != nil {
 			t.pool.staying.Add(1)
@@ -91,7 +93,7 @@ func (t *task) linger(fence func(context.Context) error) error {
 
 // storeFirst keeps what is to be kept before a message is acked, so that only the ack is left to do. It returns
 // false where the process stops before that.
-func (t *task) storeFirst(v Verdict, r Result) bool {
+func (t *task) storeFirst(v Verdict, r event.Result) bool {
 	for {
 		gone, ok := t.answerable(v, r)
 		if !ok {
@@ -112,7 +114,7 @@ func (t *task) storeFirst(v Verdict, r Result) bool {
 
 // answerable waits until the task has a delivery whose connection lives, or its message is gone: not in the
 // queue any more. It is not ok where the process stops before that.
-func (t *task) answerable(v Verdict, r Result) (gone, ok bool) {
+func (t *task) answerable(v Verdict, r event.Result) (gone, ok bool) {
 	for {
 		if j, ok := t.pool.jobs.present(t); ok {
 			if j.Fence == nil {
@@ -131,7 +133,7 @@ func (t *task) answerable(v Verdict, r Result) (gone, ok bool) {
 // answer settles all deliveries that the task has, and waits for one where all are lost. It returns
 // the fence of the last one that was settled, if that has one, and none where the queue does not have
 // the message any more.
-func (t *task) answer(v Verdict, r Result) (fence func(context.Context) error, ok bool) {
+func (t *task) answer(v Verdict, r event.Result) (fence func(context.Context) error, ok bool) {
 	for {
 		found := false
 		for _, j := range t.pool.jobs.take(t) {
@@ -161,7 +163,7 @@ func (t *task) answer(v Verdict, r Result) (fence func(context.Context) error, o
 
 // answerOne settles one delivery, which take has returned. A job has one dead letter, and one next attempt,
 // however often its message comes.
-func (t *task) answerOne(j Job, v Verdict, r Result) error {
+func (t *task) answerOne(j Job, v Verdict, r event.Result) error {
 	if j.lost() {
 		t.pool.jobs.dropTaken(t)
 		return ErrDeliveryLost // and nothing is stored: the message may be done elsewhere by now
@@ -179,7 +181,7 @@ func (t *task) answerOne(j Job, v Verdict, r Result) error {
 
 // store has the broker keep what must be kept before a delivery is acked, as far as that has not been done:
 // the result, for whoever wants it, and then the dead letter or the next attempt, where the verdict is one.
-func (t *task) store(j Job, v Verdict, r Result) (err error) {
+func (t *task) store(j Job, v Verdict, r event.Result) (err error) {
 	if err := t.tell(j, r); err != nil {
 		return err
 	}
@@ -191,7 +193,7 @@ func (t *task) store(j Job, v Verdict, r Result) (err error) {
 		err = j.Store(t.ctx, r)
 	case v == TryAgain:
 		t.pool.jobs.expect(t)
-		err = j.Again(t.ctx, t.cmd.(*Run).Retry.delayAfter(t.attempt), t.attempt+1, t.id)
+		err = j.Again(t.ctx, t.cmd.(*message.Run).Retry.DelayAfter(t.attempt), t.attempt+1, t.id)
 	default:
 		return nil
 	}
@@ -200,10 +202,10 @@ func (t *task) store(j Job, v Verdict, r Result) (err error) {
 }
 
 // tell sends the result to those who want it: behind all output.
-func (t *task) tell(j Job, r Result) error {
+func (t *task) tell(j Job, r event.Result) error {
 	record, reply := j.Record != nil && !t.recorded, j.Reply != nil && !t.told[j.ReplyTo]
 	if reply {
-		if err := t.live.flush(t.ctx); err != nil {
+		if err := t.live.Flush(t.ctx); err != nil {
 			return err
 		}
 	}
@@ -247,7 +249,7 @@ const (
 
 // awaitDelivery waits for the message of a finished job to come again, however long the broker is away. What the
 // message had asked for does not wait that long: see goneAfter.
-func (t *task) awaitDelivery(v Verdict, r Result) int {
+func (t *task) awaitDelivery(v Verdict, r event.Result) int {
 	look := time.NewTimer(0)
 	defer look.Stop()
 	for {
@@ -285,7 +287,7 @@ func (t *task) awaitDelivery(v Verdict, r Result) int {
 
 // quiet tells whether the message of a task whose deliveries are lost is surely not in its queue any more. What
 // sendGone has to send is not given up before its time.
-func (t *task) quiet(ctx context.Context, v Verdict, r Result) bool {
+func (t *task) quiet(ctx context.Context, v Verdict, r event.Result) bool {
 	if t.pool.Quiet == nil {
 		return false
 	}
@@ -303,7 +305,7 @@ func (t *task) quiet(ctx context.Context, v Verdict, r Result) bool {
 // sendGone sends what is to be sent for a message that does not come again: the result to all who want it, and
 // the dead letter or the next attempt. Should the message come all the same, only its ack is left to do. It does
 // nothing before the message has had its time.
-func (t *task) sendGone(v Verdict, r Result, patience time.Duration) error {
+func (t *task) sendGone(v Verdict, r event.Result, patience time.Duration) error {
 	jobs, since, missing := t.pool.jobs.given(t)
 	if since.IsZero() || time.Since(since) < patience || t.allSent(v, r) {
 		return nil // the connection may end again meanwhile
@@ -326,15 +328,15 @@ func (t *task) sendGone(v Verdict, r Result, patience time.Duration) error {
 }
 
 // goneVerdict is the verdict on a message that does not come again.
-func (t *task) goneVerdict(v Verdict, r Result) Verdict {
-	if _, run := t.cmd.(*Run); run && v == DeadLetter && r.Reason == ReasonNoSuchContainer {
+func (t *task) goneVerdict(v Verdict, r event.Result) Verdict {
+	if _, run := t.cmd.(*message.Run); run && v == DeadLetter && r.Reason == event.ReasonNoSuchContainer {
 		return Ack // whoever has the message has done the job, and removed the container
 	}
 	return v
 }
 
 // allSent tells whether sendGone has nothing to do, now or later.
-func (t *task) allSent(v Verdict, r Result) bool {
+func (t *task) allSent(v Verdict, r event.Result) bool {
 	jobs, _, _ := t.pool.jobs.given(t)
 	v = t.goneVerdict(v, r)
 	return !slices.ContainsFunc(jobs, func(j Job) bool { return t.unsent(j, v) })

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 var retriedRemoved = strings.Replace(retried, `"Retry"`, `"Remove":true,"Retry"`, 1)
@@ -87,7 +90,7 @@ func TestNothingToStore(t *testing.T) {
 			b.docker.named(t, "web").exit(1)
 			synctest.Wait()
 			again := b.send("again", "", true, retriedRemoved)
-			again.want(Ack, ReasonExit)
+			again.want(Ack, event.ReasonExit)
 			if len(again.agains) != 1 || b.docker.count() != 0 {
 				t.Errorf("to be tried again %q, %d containers", again.agains, b.docker.count())
 			}
@@ -161,11 +164,11 @@ func TestLingersForAll(t *testing.T) {
 
 // TestStrangersAttempt: a number that no attempt can have is none: the job ends, and others go on.
 func TestStrangersAttempt(t *testing.T) {
-	for _, n := range []int{1099511627776, MaxAttempt + 1, -1 << 62} {
+	for _, n := range []int{1099511627776, message.MaxAttempt + 1, -1 << 62} {
 		onBench(t, nil, func(b *bench) {
 			b.stores, b.attempt = true, n
 			d := b.send("m", "id", false, "rubbish")
-			d.want(Ack, ReasonInvalid)
+			d.want(Ack, event.ReasonInvalid)
 			if d.copies != 1 {
 				t.Errorf("attempt %d: %d dead letters", n, d.copies)
 			}

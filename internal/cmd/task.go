@@ -11,6 +11,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -23,7 +28,7 @@ type task struct {
 	identity
 	pool    *Pool
 	ctx     context.Context
-	cmd     Command
+	cmd     message.Command
 	invalid error // why the message was not decoded; cmd is nil then
 	log     *slog.Logger
 
@@ -57,7 +62,7 @@ type task struct {
 	stored    bool                   // the broker has the dead letter, or the next attempt
 	recorded  bool                   // the results queue has the result
 	told      map[string]bool        // who has it, by Job.ReplyTo
-	live      *live                  // sends output to whoever asked for the result; may be nil
+	live      *output.Live           // sends output to whoever asked for the result; may be nil
 
 	afterwards func() // what remains to be done when the job is settled; may be nil
 
@@ -74,7 +79,7 @@ type task struct {
 // decoded is what a message says by itself, whatever came before it.
 type decoded struct {
 	identity identity
-	cmd      Command
+	cmd      message.Command
 	invalid  error
 }
 
@@ -97,8 +102,8 @@ func (p *Pool) decode(j Job) (d decoded) {
 			d.cmd, d.invalid = nil, fmt.Errorf("the message could not be decoded: panic: %v", v)
 		}
 	}()
-	d.cmd, d.invalid = Check(j.Body, p.MaxMessage, j.ReplyTo != "", p.Policy)
-	if d.invalid == nil && d.identity.attempt > lastAttempt(d.cmd) { // which none of ours is
+	d.cmd, d.invalid = policy.Check(j.Body, p.MaxMessage, j.ReplyTo != "", p.Policy)
+	if d.invalid == nil && d.identity.attempt > message.LastAttempt(d.cmd) { // which none of ours is
 		j.Attempt = 1
 		d.identity = identify(j)
 	}
@@ -110,18 +115,18 @@ func (t *task) take(j Job, d decoded) {
 	if t.cmd, t.invalid = d.cmd, d.invalid; t.invalid != nil {
 		return
 	}
-	if j.Control && !shortly(t.cmd) {
-		t.invalid = fmt.Errorf("%s is not taken from the control queue; send it to the queue %s", t.cmd.Verb(), quote(j.Queue))
+	if j.Control && !message.Shortly(t.cmd) {
+		t.invalid = fmt.Errorf("%s is not taken from the control queue; send it to the queue %s", t.cmd.Verb(), flagval.Quote(j.Queue))
 		return
 	}
-	if j.Stream != nil && streams(t.cmd) {
-		t.live = newLive(t.ctx, j.Stream())
+	if j.Stream != nil && message.Streams(t.cmd) {
+		t.live = output.NewLive(t.ctx, j.Stream())
 	}
 	t.name = t.cmd.Target()
 	switch c := t.cmd.(type) {
-	case *Run:
+	case *message.Run:
 		t.name = t.containerName(c.Name)
-	case *Create:
+	case *message.Create:
 		t.name = t.containerName(c.Name)
 	}
 }
@@ -158,7 +163,7 @@ func (t *task) orphaned() bool {
 // work carries the task out and settles it. It returns false where the task was left unfinished.
 func (t *task) work() bool {
 	defer close(t.ended)
-	defer t.live.close()
+	defer t.live.Close()
 	defer t.tookEffect()
 	result, cleanup, err := t.run()
 	switch {
@@ -171,7 +176,7 @@ func (t *task) work() bool {
 	t.leaves.Store(cleanup != nil)
 	// What comes next on the container may begin. Behind a stop or remove that is answered first: if that
 	// came again, to another process, it would hit what the next command makes of the name.
-	if lasts(t.cmd) || verdict(result) != Ack {
+	if message.Lasts(t.cmd) || verdict(result) != Ack {
 		t.tookEffect()
 	}
 	if err := t.report(result); err != nil {
@@ -188,7 +193,7 @@ func (t *task) work() bool {
 
 // run waits for the task's turn and does it. An error means that there is no result: errNotBegun,
 // or the context's.
-func (t *task) run() (result Result, cleanup func() error, err error) {
+func (t *task) run() (result event.Result, cleanup func() error, err error) {
 	defer close(t.over)
 	defer func() {
 		if t.place != nil {
@@ -209,20 +214,20 @@ func (t *task) run() (result Result, cleanup func() error, err error) {
 	defer t.unhold()
 	if err := t.turn(); errors.Is(err, dockerapi.ErrConflict) {
 		if !t.pool.leavesPending(t) {
-			return Result{}, nil, t.notBegun()
+			return event.Result{}, nil, t.notBegun()
 		}
 		return t.containerResult("", err)
 	} else if err != nil {
-		return Result{}, nil, err
+		return event.Result{}, nil, err
 	}
 	defer func() {
 		if v := recover(); v != nil {
 			t.log.Error("panic; please report this", "panic", v, "trace", string(debug.Stack()))
 			result, cleanup, err = t.result(), nil, nil
-			result.Status, result.Reason, result.Error = Errored, ReasonInternal, fmt.Sprintf("panic: %v", v)
+			result.Status, result.Reason, result.Error = event.Errored, event.ReasonInternal, fmt.Sprintf("panic: %v", v)
 		}
 	}()
-	if ref := refOf(t.cmd); ref != nil {
+	if ref := message.RefOf(t.cmd); ref != nil {
 		if over, err := t.resolve(ref); err != nil || over {
 			return t.containerResult("", err)
 		}
@@ -263,7 +268,7 @@ func (t *task) turn() error {
 	if t.pool.away() { // since before we came, so that no change will tell
 		t.pool.recall()
 	}
-	if lasts(t.cmd) && !t.control {
+	if message.Lasts(t.cmd) && !t.control {
 		if t.place == nil {
 			t.place = t.pool.slots.request()
 		}
@@ -306,9 +311,9 @@ func (t *task) tookEffect() {
 }
 
 // containerResult is the result of a command on the container ref.
-func (t *task) containerResult(ref string, err error) (Result, func() error, error) {
+func (t *task) containerResult(ref string, err error) (event.Result, func() error, error) {
 	if err != nil && final(err) {
-		return Result{}, nil, err
+		return event.Result{}, nil, err
 	}
 	r := t.result()
 	r.ContainerName = cmp.Or(t.name, ref)
@@ -316,32 +321,32 @@ func (t *task) containerResult(ref string, err error) (Result, func() error, err
 	return r, nil, nil
 }
 
-// output makes what takes the output of a command on the container ref.
-func (t *task) output(ref string) *output {
-	piece := func(stream string, offset int64, data []byte) Output {
-		return Output{Job: t.id, ContainerName: cmp.Or(t.name, ref), Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
+// Output makes what takes the output of a command on the container ref.
+func (t *task) output(ref string) *output.Output {
+	piece := func(stream string, offset int64, data []byte) event.Output {
+		return event.Output{Job: t.id, ContainerName: cmp.Or(t.name, ref), Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
 	}
 	emit := func(stream string, offset int64, data []byte) error {
 		return t.pool.Reporter.Output(piece(stream, offset, data))
 	}
 	var raw func(stream string, offset int64, data []byte)
 	if t.live != nil {
-		raw = func(stream string, offset int64, data []byte) { t.live.write(piece(stream, offset, data)) }
+		raw = func(stream string, offset int64, data []byte) { t.live.Write(piece(stream, offset, data)) }
 	}
-	return newOutput(emit, raw, t.pool.Capture, &t.pool.lineBudget)
+	return output.NewOutput(emit, raw, t.pool.Capture, &t.pool.lineBudget)
 }
 
 // shownAttempt is the number of the attempt where the job may have several, else 0.
 func (t *task) shownAttempt() int {
-	if r, ok := t.cmd.(*Run); ok && r.Retry != nil {
+	if r, ok := t.cmd.(*message.Run); ok && r.Retry != nil {
 		return t.attempt
 	}
 	return 0
 }
 
 // result is a result of this task with the fields that are known of any.
-func (t *task) result() Result {
-	r := Result{Job: t.id, Host: t.pool.Host, Queue: t.queue, Attempt: t.shownAttempt(), ContainerName: t.name, Warnings: t.warnings}
+func (t *task) result() event.Result {
+	r := event.Result{Job: t.id, Host: t.pool.Host, Queue: t.queue, Attempt: t.shownAttempt(), ContainerName: t.name, Warnings: t.warnings}
 	if t.cmd != nil {
 		r.Command = t.cmd.Verb()
 	}
@@ -352,7 +357,7 @@ func (t *task) result() Result {
 }
 
 // report shows the result, and logs it.
-func (t *task) report(r Result) error {
+func (t *task) report(r event.Result) error {
 	if err := t.pool.Reporter.Result(r); err != nil {
 		return err
 	}

@@ -1,0 +1,142 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"unicode/utf8"
+)
+
+// Names of events.
+const (
+	EventStarted = "started"
+	EventOutput  = "output"
+	eventResult  = "result"
+)
+
+// MaxData bounds the bytes of a container's output in one event.
+const MaxData = 64 << 10
+
+// outputEvent is how a piece of output is written: what is not UTF-8 has no place in a JSON string.
+type outputEvent struct {
+	Event         string
+	Job           string
+	ContainerName string
+	Attempt       int `json:",omitempty"`
+	Stream        string
+	Offset        int64
+	Data          string `json:",omitempty"`
+	Base64        []byte `json:",omitempty"`
+}
+
+// JSON returns the event as one line.
+func (s Started) JSON() []byte {
+	return Line(struct {
+		Event string
+		Started
+	}{EventStarted, s})
+}
+
+// JSON returns the event as one line.
+func (o Output) JSON() []byte {
+	e := outputEvent{Event: EventOutput, Job: o.Job, ContainerName: o.ContainerName, Attempt: o.Attempt, Stream: o.Stream, Offset: o.Offset}
+	if utf8.Valid(o.Data) {
+		e.Data = string(o.Data)
+	} else {
+		e.Base64 = o.Data
+	}
+	return Line(e)
+}
+
+// JSON returns the event as one line.
+func (r Result) JSON() []byte {
+	return Line(struct {
+		Event string
+		Result
+	}{eventResult, r})
+}
+
+// Line encodes an event. Its types have nothing that could not be.
+func Line(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// Lines takes a piece of output apart: each line by itself, and one of more than MaxData bytes in parts.
+func (o Output) Lines() iter.Seq[Output] {
+	return func(yield func(Output) bool) {
+		piece := o
+		for line := range bytes.Lines(o.Data) {
+			for len(line) > 0 {
+				n := Cut(line)
+				piece.Data = line[:n]
+				if !yield(piece) {
+					return
+				}
+				piece.Offset += int64(n)
+				line = line[n:]
+			}
+		}
+	}
+}
+
+// Cut returns how much of data goes into one event: at most MaxData, and no part of a character.
+func Cut(data []byte) int {
+	if len(data) <= MaxData {
+		return len(data)
+	}
+	for n := MaxData; n > MaxData-utf8.UTFMax; n-- {
+		if utf8.RuneStart(data[n]) {
+			return n
+		}
+	}
+	return MaxData
+}
+
+// An Event is one thing that happened to a job: one of its fields is set.
+type Event struct {
+	Started *Started
+	Output  *Output
+	Result  *Result
+}
+
+// Decode reads an event as JSON writes it. Unknown keys are left out: they are a later program's.
+func Decode(body []byte) (Event, error) {
+	var kind struct{ Event string }
+	if err := json.Unmarshal(body, &kind); err != nil {
+		return Event{}, fmt.Errorf("not an event: %w", err)
+	}
+	var e Event
+	var err error
+	switch kind.Event {
+	case EventStarted:
+		e.Started = new(Started)
+		err = json.Unmarshal(body, e.Started)
+	case EventOutput:
+		var o outputEvent
+		err = json.Unmarshal(body, &o)
+		data := o.Base64
+		if data == nil {
+			data = []byte(o.Data)
+		}
+		e.Output = &Output{Job: o.Job, ContainerName: o.ContainerName, Attempt: o.Attempt, Stream: o.Stream, Offset: o.Offset, Data: data}
+	case eventResult:
+		e.Result = new(Result)
+		err = json.Unmarshal(body, e.Result)
+	case "":
+		err = errors.New(`key "Event" is missing`)
+	default:
+		err = fmt.Errorf("unknown event %.60q", kind.Event)
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("not an event: %w", err)
+	}
+	return e, nil
+}

@@ -1,0 +1,72 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestEvents: what is written can be read again.
+func TestEvents(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
+	for _, e := range []Event{
+		{Started: &Started{Job: "j", Command: "run", Host: "h", ContainerID: "c", ContainerName: "n", Image: "i", Attempt: 2, Adopted: true}},
+		{Output: &Output{Job: "j", ContainerName: "n", Attempt: 1, Stream: "stdout", Offset: 7, Data: []byte("<é>\n")}},
+		{Output: &Output{Job: "j", Stream: "stderr", Data: []byte("\xff\x00")}},
+		{Result: &Result{Job: "j", Status: Failed, Reason: ReasonExit, ExitCode: new(0), FinishedAt: &at, Stdout: "x", StdoutBytes: 9}},
+	} {
+		var body []byte
+		switch {
+		case e.Started != nil:
+			body = e.Started.JSON()
+		case e.Output != nil:
+			body = e.Output.JSON()
+		default:
+			body = e.Result.JSON()
+		}
+		if bytes.Count(body, []byte("\n")) != 1 || bytes.Contains(body, []byte(`\u003c`)) {
+			t.Errorf("not one plain line: %q", body)
+		}
+		if got, err := Decode(body); err != nil || !reflect.DeepEqual(got, e) {
+			t.Errorf("%s: %+v, %v", body, got, err)
+		}
+	}
+	for body, want := range map[string]string{
+		`{"Event":"result","Status":"succeeded","New":1}`: "",
+		`{"Event":"resurt"}`:                              "unknown event",
+		`{}`:                                              `"Event" is missing`,
+		`hello`:                                           "not an event",
+		`{"Event":"output","Offset":"one"}`:               "not an event",
+	} {
+		_, err := Decode([]byte(body))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", body, err, want)
+		}
+	}
+}
+
+// TestOutputLines: each line is an event, and long ones are cut between characters.
+func TestOutputLines(t *testing.T) {
+	long := strings.Repeat("é", MaxData) // two bytes each: cuts must not fall inside
+	data := "short\nx" + long
+	o := Output{ContainerName: "web", Stream: "stdout", Offset: 7, Data: []byte(data)}
+	var got []byte
+	lines := 0
+	for l := range o.Lines() {
+		lines++
+		var e struct{ Data, Base64 string }
+		if err := json.Unmarshal(l.JSON(), &e); err != nil {
+			t.Fatal(err)
+		}
+		if int(l.Offset) != 7+len(got) || len(l.Data) > MaxData || e.Data != string(l.Data) || e.Base64 != "" || l.ContainerName != "web" {
+			t.Fatalf("event at %d with %d bytes, base64 %q", l.Offset, len(l.Data), e.Base64)
+		}
+		got = append(got, l.Data...)
+	}
+	if string(got) != data || lines != 4 {
+		t.Errorf("%d lines with %d bytes, want 4 with %d", lines, len(got), len(data))
+	}
+}

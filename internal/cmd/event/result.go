@@ -1,0 +1,65 @@
+package event
+
+import "time"
+
+// Status is how a job ended, in one word.
+type Status string
+
+const (
+	Succeeded Status = "succeeded" // done as asked
+	Stopped   Status = "stopped"   // ended because a message asked for it
+	Failed    Status = "failed"    // the engine did it, and it ended badly: exit not 0, OOM, no such container
+	Refused   Status = "refused"   // the message was never carried out: not valid, or forbidden
+	Errored   Status = "error"     // the engine could not do it
+)
+
+// A Result is how one job ended: DESIGN's `result` event, printed with --format json.
+// Times are UTC; zero times, empty strings and nil pointers are left out.
+type Result struct {
+	Job           string
+	Command       string `json:"Dockercmd,omitempty"`
+	Host          string `json:",omitempty"`
+	Queue         string `json:",omitempty"`
+	Status        Status
+	Reason        string     `json:",omitempty"` // one of the Reason constants
+	Error         string     `json:",omitempty"` // one sentence for a person
+	EngineError   string     `json:",omitempty"` // the engine's own words, as the docker CLI shows them
+	Attempt       int        `json:",omitempty"` // from 1; 0 where the job has no Retry
+	Retrying      bool       `json:",omitempty"` // the job is tried again later: there will be another result
+	ExitCode      *int       `json:",omitempty"`
+	Warnings      []string   `json:",omitempty"` // the engine's, of the container as it was created
+	ContainerID   string     `json:"ContainerId,omitempty"`
+	ContainerName string     `json:",omitempty"`
+	Image         string     `json:",omitempty"`
+	StartedAt     *time.Time `json:",omitempty"`
+	FinishedAt    *time.Time `json:",omitempty"`
+	OOMKilled     bool       `json:",omitempty"`
+	Adopted       bool       `json:",omitempty"`
+	Stdout        string     `json:",omitempty"` // the last bytes, up to --capture
+	Stderr        string     `json:",omitempty"`
+	StdoutBytes   int64      `json:",omitempty"`
+	StderrBytes   int64      `json:",omitempty"`
+	Incomplete    bool       `json:",omitempty"` // output is missing, or may be
+
+	Spent bool `json:"-"` // it failed, and was the last attempt
+}
+
+// Reasons: why a job did not succeed, in one word for programs.
+const (
+	ReasonExit            = "exit"                   // the container exited with a code other than 0
+	ReasonOOM             = "oom"                    // it was killed for want of memory
+	ReasonTimeout         = "timeout"                // it ran longer than it may
+	ReasonKilled          = "killed"                 // it ended by a signal that nobody here asked for
+	ReasonNoSuchContainer = "no-such-container"      // the container does not exist
+	ReasonInvalid         = "invalid-message"        // the message cannot be understood
+	ReasonPolicy          = "policy"                 // the operator's policy forbids it
+	ReasonNoSuchImage     = "no-such-image"          // the image is not there, and could not be pulled
+	ReasonNameConflict    = "name-conflict"          // another container has the name
+	ReasonConflict        = "conflict"               // the container's state does not allow it
+	ReasonBadRequest      = "bad-request"            // the engine refuses what the message asks for
+	ReasonCommandNotFound = "command-not-found"      // exit code 127, as docker has it
+	ReasonNotExecutable   = "command-not-executable" // exit code 126
+	ReasonEngine          = "engine"                 // the engine failed
+	ReasonCancelled       = "cancelled"              // a message asked for its end before it had started
+	ReasonInternal        = "internal"               // a fault of this program
+)

@@ -1,0 +1,259 @@
+package message
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+)
+
+// A Command is a decoded message: *Run, *Stop and so on.
+type Command interface {
+	// Verb is the command's name, as in the message.
+	Verb() string
+	// Target is the container that the command names; empty for a run without a Name.
+	Target() string
+}
+
+// streamKey is the key that asks for the output as it comes.
+func streamKey[T any](field func(*T) *bool) Key[T] {
+	return BoolKey("Stream", "send the output to the message's reply_to as it comes, see [Answers](#answers)", field)
+}
+
+// commandKey is the key that says what to do.
+const commandKey = "Dockercmd"
+
+// meansCommand tells whether an unknown key was most likely meant to be commandKey.
+func meansCommand(key string) bool {
+	return flagval.Nearest(key, []string{commandKey, "Command"}) != ""
+}
+
+// A verb is one value of the message's Dockercmd key. decode gets the message's other members.
+type verb struct {
+	name, alias string
+	decode      func(members []member) (Command, error)
+	docs        []KeyDoc
+}
+
+var verbs = []verb{
+	command("run", runKeys, runOptions, decodeRun),
+	command("create", imageKeys, containerOptions, decodeCreate),
+	onContainer("start", startKeys, nil),
+	onContainer("stop", stopKeys, stopOptions),
+	onContainer("restart", restartKeys, restartOptions),
+	onContainer("kill", killKeys, killOptions),
+	onContainer("pause", pauseKeys, nil),
+	onContainer("unpause", unpauseKeys, nil),
+	command("rename", renameKeys, nil, decodeRename),
+	onContainer("remove", removeKeys, removeOptions).or("rm"),
+	onContainer("wait", waitKeys, nil),
+	onContainer("logs", logsKeys, logsOptions),
+	onContainer("inspect", inspectKeys, nil),
+	command("exec", execKeys, execOptions, decodeExec),
+	command("pull", pullKeys, pullOptions, decodePull),
+}
+
+func command[T any](name string, keys, options []Key[T], decode func([]member) (Command, error)) verb {
+	v := verb{name: name, decode: decode}
+	for _, k := range keys {
+		v.docs = append(v.docs, KeyDoc{k.name, false, k.form.String(), k.help})
+	}
+	for _, k := range options {
+		v.docs = append(v.docs, KeyDoc{k.name, true, k.form.String(), k.help})
+	}
+	return v
+}
+
+func onContainer[T any, C interface {
+	*T
+	commandOn
+}](name string, keys, options []Key[T]) verb {
+	return command(name, keys, options, decodeOn[T, C](name, keys, options))
+}
+
+func (v verb) or(alias string) verb {
+	v.alias = alias
+	return v
+}
+
+// A CommandDoc describes a command for people.
+type CommandDoc struct {
+	Name, Alias string
+	Keys        []KeyDoc
+}
+
+// A KeyDoc describes a key of a command.
+type KeyDoc struct {
+	Name   string
+	Option bool   // it stands in Options
+	Value  string // what it takes
+	Help   string // Markdown, one line
+}
+
+// Docs describes all commands, for the README.
+func Docs() (docs []CommandDoc) {
+	for _, v := range verbs {
+		docs = append(docs, CommandDoc{v.name, v.alias, v.docs})
+	}
+	return docs
+}
+
+// Decode reads one message, strictly: an unknown, duplicate or misplaced key, a value of a wrong
+// type and anything behind the object are errors. They say where, what was expected and, where
+// there is one, the nearest known key. A body longer than limit bytes is not read; 0 is no limit. replies says
+// that the sender asked for the result: a run lasts until its container has exited then.
+func Decode(body []byte, limit int, replies bool) (Command, error) {
+	if limit > 0 && len(body) > limit {
+		return nil, fmt.Errorf("the message is larger than the %d bytes that are read (--max-message)", limit)
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, errors.New(`the message is empty; expected a JSON object such as {"Dockercmd": "run", "Image": "busybox"}`)
+	}
+	if err := CheckJSON(body); err != nil {
+		return nil, err
+	}
+	members, err := object(body)
+	if err != nil {
+		return nil, err
+	}
+
+	var names []string
+	for _, v := range verbs {
+		names = append(names, v.name)
+		if v.alias != "" {
+			names = append(names, v.alias)
+		}
+	}
+	i := slices.IndexFunc(members, func(m member) bool { return m.key == commandKey })
+	if i < 0 {
+		for _, m := range members {
+			if meansCommand(m.key) {
+				return nil, fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(m.key), commandKey)
+			}
+		}
+		return nil, fmt.Errorf("key %q is missing; it says what to do: %s", commandKey, flagval.List(names, "or"))
+	}
+	var name string
+	if err := decodeString(&name, members[i].value); err != nil {
+		return nil, At(commandKey, err)
+	}
+	for _, v := range verbs {
+		if name != "" && (name == v.name || name == v.alias) {
+			c, err := v.decode(slices.Delete(members, i, i+1))
+			if r, ok := c.(*Run); ok && err == nil {
+				r.replies = replies
+				err = r.checkForeground()
+			}
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
+		}
+	}
+	if near := flagval.Nearest(name, names); near != "" {
+		return nil, At(commandKey, fmt.Errorf("unknown command %s; did you mean %q?", flagval.Quote(name), near))
+	}
+	return nil, At(commandKey, fmt.Errorf("unknown command %s; expected %s", flagval.Quote(name), flagval.List(names, "or")))
+}
+
+// decodeKeys sets the members on c. top and options are the keys that the command takes.
+func decodeKeys[T any](c *T, verb string, members []member, top, options []Key[T]) error {
+	for _, m := range members {
+		if m.key != "Options" {
+			known, err := setKey(c, m, top)
+			if !known {
+				return unknownKey(m.key, verb, top, options)
+			}
+			if err != nil {
+				return At(m.key, err)
+			}
+			continue
+		}
+		opts, err := object(m.value)
+		if err != nil {
+			return At("Options", err)
+		}
+		for _, o := range opts {
+			known, err := setKey(c, o, options)
+			if !known {
+				return At("Options", unknownOption(o.key, verb, top, options))
+			}
+			if err != nil {
+				return At("Options."+o.key, err)
+			}
+		}
+	}
+	return nil
+}
+
+// DecodeObject sets the keys of a valid JSON value on c. what takes them, for an error.
+func DecodeObject[T any](c *T, what string, v json.RawMessage, keys []Key[T]) error {
+	members, err := object(v)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		known, err := setKey(c, m, keys)
+		if !known {
+			return unknownOption(m.key, what, nil, keys)
+		}
+		if err != nil {
+			return At(m.key, err)
+		}
+	}
+	return nil
+}
+
+// At says at which key an error is.
+func At(key string, err error) error { return fmt.Errorf("%s: %w", key, err) }
+
+func setKey[T any](c *T, m member, keys []Key[T]) (known bool, err error) {
+	for _, k := range keys {
+		if k.name == m.key {
+			return true, k.apply(c, m.value)
+		}
+	}
+	return false, nil
+}
+
+func unknownKey[T any](name, verb string, top, options []Key[T]) error {
+	if meansCommand(name) {
+		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), commandKey)
+	}
+	names := append(keyNames(top), "Options", commandKey)
+	if near := flagval.Nearest(name, names); near != "" {
+		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), near)
+	}
+	if near := flagval.Nearest(name, keyNames(options)); near != "" {
+		return fmt.Errorf("unknown key %s; did you mean Options: {%q: ...}?", flagval.Quote(name), near)
+	}
+	return fmt.Errorf("unknown key %s; %s takes %s", flagval.Quote(name), verb, flagval.List(append(keyNames(top), "Options"), "and"))
+}
+
+func unknownOption[T any](name, verb string, top, options []Key[T]) error {
+	if near := flagval.Nearest(name, keyNames(options)); near != "" {
+		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), near)
+	}
+	if near := flagval.Nearest(name, keyNames(top)); near != "" {
+		return fmt.Errorf("unknown key %s; did you mean %q beside Options?", flagval.Quote(name), near)
+	}
+	const most = 12 // more names than that nobody reads
+	if len(options) > most {
+		return fmt.Errorf("unknown key %s; %s takes the options of the docker CLI, such as --stop-timeout 5 as \"StopTimeout\": 5", flagval.Quote(name), verb)
+	}
+	if len(options) == 0 {
+		return fmt.Errorf("unknown key %s; %s takes no options", flagval.Quote(name), verb)
+	}
+	return fmt.Errorf("unknown key %s; %s takes %s", flagval.Quote(name), verb, flagval.List(keyNames(options), "and"))
+}
+
+func keyNames[T any](keys []Key[T]) []string {
+	var names []string
+	for _, k := range keys {
+		names = append(names, k.name)
+	}
+	return names
+}

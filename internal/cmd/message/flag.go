@@ -1,0 +1,138 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+)
+
+// A Flag is an option of a command line that is read as the docker CLI reads its own.
+type Flag struct {
+	Name  string // behind two dashes
+	Short string // one letter, behind one dash; empty: none
+	Bool  bool   // it needs no value: --rm is --rm=true
+	Set   func(value string) error
+}
+
+// A FlagError says which option of a command line cannot be read, in the docker CLI's words.
+type FlagError struct{ Message string }
+
+// Error implements error.
+func (e *FlagError) Error() string { return e.Message }
+
+func flagError(format string, args ...any) error { return &FlagError{fmt.Sprintf(format, args...)} }
+
+// ErrHelp says that --help was given.
+var ErrHelp = errors.New("help asked for")
+
+// parseFlags sets the options that args begin with, and returns the rest. Options end at the first
+// argument that is none, so that those behind the image are the command's.
+func parseFlags(flags []Flag, args []string) (rest []string, err error) {
+	for len(args) > 0 {
+		arg := args[0]
+		switch {
+		case arg == "--":
+			return args[1:], nil
+		case len(arg) < 2 || arg[0] != '-':
+			return args, nil
+		case arg[1] == '-':
+			args, err = parseLong(flags, arg, args[1:])
+		default:
+			args, err = parseShort(flags, arg, args[1:])
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// parseLong sets --name, --name=value or --name value, and returns what is behind it.
+func parseLong(flags []Flag, arg string, behind []string) ([]string, error) {
+	name, value, given := strings.Cut(arg[2:], "=")
+	if name == "" || name[0] == '-' {
+		return nil, flagError("bad flag syntax: %s", arg)
+	}
+	for _, f := range flags {
+		switch {
+		case f.Name != name:
+			continue
+		case given:
+		case f.Bool:
+			value = "true"
+		case len(behind) == 0:
+			return nil, flagError("flag needs an argument: %s", arg)
+		default:
+			value, behind = behind[0], behind[1:]
+		}
+		return behind, f.set(value)
+	}
+	if name == "help" {
+		return nil, ErrHelp
+	}
+	var known []string
+	for _, f := range flags {
+		known = append(known, f.Name)
+	}
+	if near := flagval.Nearest(name, known); near != "" {
+		return nil, flagError("unknown flag: --%s; did you mean --%s?", name, near)
+	}
+	return nil, flagError("unknown flag: --%s", name)
+}
+
+// parseShort sets -x, -xvalue, -x=value or -x value, or several in one as in -it, and returns what is
+// behind it.
+func parseShort(flags []Flag, arg string, behind []string) ([]string, error) {
+letters:
+	for left := arg[1:]; left != ""; {
+		for _, f := range flags {
+			if f.Short == "" || f.Short[0] != left[0] {
+				continue
+			}
+			value, rest := left[1:], ""
+			switch {
+			case len(value) > 1 && value[0] == '=':
+				value = value[1:]
+			case f.Bool:
+				value, rest = "true", value
+			case value != "":
+			case len(behind) == 0:
+				return nil, flagError("flag needs an argument: %q in -%s", left[0], left)
+			default:
+				value, behind = behind[0], behind[1:]
+			}
+			if err := f.set(value); err != nil {
+				return nil, err
+			}
+			left = rest
+			continue letters
+		}
+		return nil, flagError("unknown shorthand flag: %q in -%s", left[0], left)
+	}
+	return behind, nil
+}
+
+func (f Flag) set(value string) error {
+	if f.Bool {
+		b, err := strconv.ParseBool(value)
+		if err != nil {
+			return f.refused(value, err)
+		}
+		value = strconv.FormatBool(b)
+	}
+	if err := f.Set(value); err != nil {
+		return f.refused(value, err)
+	}
+	return nil
+}
+
+func (f Flag) refused(value string, err error) error {
+	name := "--" + f.Name
+	if f.Short != "" {
+		name = "-" + f.Short + ", " + name
+	}
+	return flagError("invalid argument %s for %q flag: %v", flagval.Quote(value), name, err)
+}

@@ -1,0 +1,91 @@
+package flagval
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strings"
+)
+
+// ParseIP refuses what is not an IP address of version 4 or 6; 0 is either.
+func ParseIP(s string, version int) error {
+	ip, err := netip.ParseAddr(s)
+	if err != nil || ip.Zone() != "" || version == 4 && !ip.Is4() || version == 6 && ip.Unmap().Is4() {
+		switch version {
+		case 4:
+			return fmt.Errorf(`expected an IPv4 address such as "172.30.0.5", got %s`, Quote(s))
+		case 6:
+			return fmt.Errorf(`expected an IPv6 address such as "2001:db8::5", got %s`, Quote(s))
+		}
+		return fmt.Errorf("expected an IP address, got %s", Quote(s))
+	}
+	return nil
+}
+
+// ParseMAC refuses what is not a hardware address.
+func ParseMAC(s string) error {
+	if _, err := net.ParseMAC(s); err != nil {
+		return fmt.Errorf(`expected a MAC address such as "02:42:ac:11:00:02", got %s`, Quote(s))
+	}
+	return nil
+}
+
+// ParseDNS reads one --dns, the address of a name server. As from the docker CLI, the engine gets
+// it in the shortest notation.
+func ParseDNS(s string) (string, error) {
+	ip := strings.TrimSpace(s)
+	if err := ParseIP(ip, 0); err != nil {
+		return "", err
+	}
+	return netip.MustParseAddr(ip).Unmap().String(), nil
+}
+
+// domain is a name of letters, digits and hyphens between dots. One dot at its end is dropped.
+var domain = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*)\.?$`)
+
+// ParseDNSSearch reads one --dns-search, a domain; "." is for none.
+func ParseDNSSearch(s string) (string, error) {
+	name := strings.Trim(s, " ")
+	if name == "." {
+		return name, nil
+	}
+	found := domain.FindStringSubmatch(name)
+	if found == nil || len(found[1]) >= 255 || !strings.ContainsFunc(name, isLetter) {
+		return "", fmt.Errorf(`expected a domain such as "example.com", or "." for none, got %s`, Quote(s))
+	}
+	return found[1], nil
+}
+
+func isLetter(c rune) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
+
+// ParseExtraHost reads one --add-host, HOST:IP or HOST=IP, and returns HOST:IP, which is all that
+// the engine takes.
+func ParseExtraHost(s string) (string, error) {
+	host, ip, ok := strings.Cut(s, "=")
+	if !ok {
+		host, ip, ok = strings.Cut(s, ":") // the first colon: the rest may be IPv6
+	}
+	if !ok || host == "" || strings.Contains(host, ":") {
+		return "", fmt.Errorf(`expected a name and an address such as "db:10.0.0.9", got %s`, Quote(s))
+	}
+	if ip == "host-gateway" {
+		return host + ":" + ip, nil
+	}
+	ip = strings.TrimSpace(ip)
+	if len(ip) > 2 && ip[0] == '[' && ip[len(ip)-1] == ']' {
+		ip = ip[1 : len(ip)-1]
+	}
+	if err := ParseIP(ip, 0); err != nil {
+		return "", fmt.Errorf("%w, or host-gateway, for %s", err, Quote(host))
+	}
+	return host + ":" + ip, nil
+}
+
+// ParseLink refuses what is not a --link, CONTAINER[:ALIAS].
+func ParseLink(s string) error {
+	if s == "" || strings.Count(s, ":") > 1 {
+		return fmt.Errorf(`expected a container's name, or "name:alias", got %s`, Quote(s))
+	}
+	return nil
+}

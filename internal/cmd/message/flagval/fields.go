@@ -1,0 +1,37 @@
+package flagval
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// csvFields splits a value at its commas. As in a line of CSV, quotation marks around a field
+// keep its commas in it.
+func csvFields(s string) ([]string, error) {
+	r := csv.NewReader(strings.NewReader(s))
+	fields, err := r.Read()
+	if err == io.EOF {
+		return nil, errors.New("expected fields such as name=value, got an empty string")
+	}
+	if err == nil {
+		// The docker CLI overlooks what follows.
+		if _, more := r.Read(); more != io.EOF {
+			err = errors.New("it has more than one line")
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("expected fields separated by commas, got %s: %w", Quote(s), err)
+	}
+	return fields, nil
+}
+
+// unknownField says that s has a field of a name that is not known.
+func unknownField(name, s string, known []string) error {
+	if near := Nearest(name, known); near != "" {
+		return fmt.Errorf("unknown field %s in %s; did you mean %q?", Quote(name), Quote(s), near)
+	}
+	return fmt.Errorf("unknown field %s in %s; expected %s", Quote(name), Quote(s), List(known, "or"))
+}

@@ -1,0 +1,175 @@
+package flagval
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+func mountFields() []string {
+	return []string{"type", "source", "src", "target", "dst", "destination", "readonly", "ro", "consistency",
+		"bind-propagation", "bind-nonrecursive", "bind-recursive",
+		"volume-subpath", "volume-nocopy", "volume-label", "volume-driver", "volume-opt",
+		"image-subpath", "tmpfs-size", "tmpfs-mode"}
+}
+
+// ParseMount reads one --mount: fields such as type=bind, separated by commas.
+func ParseMount(s string) (dockerapi.Mount, error) {
+	fields, err := csvFields(s)
+	if err != nil {
+		return dockerapi.Mount{}, err
+	}
+	m := dockerapi.Mount{Type: "volume"}
+	for _, field := range fields {
+		name, value, given := strings.Cut(field, "=")
+		name = strings.ToLower(name)
+		switch name {
+		case "readonly", "ro", "volume-nocopy", "bind-nonrecursive":
+			if !given {
+				value = "true"
+			}
+		default:
+			if !given {
+				return dockerapi.Mount{}, fmt.Errorf("expected name=value, got %s in %s", Quote(field), Quote(s))
+			}
+			if !slices.Contains(mountFields(), name) {
+				return dockerapi.Mount{}, unknownField(name, s, mountFields())
+			}
+		}
+		if err := setMountField(&m, name, value); err != nil {
+			return dockerapi.Mount{}, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if err := checkMount(m); err != nil {
+		return dockerapi.Mount{}, fmt.Errorf("%w; got %s", err, Quote(s))
+	}
+	return m, nil
+}
+
+// setMountField sets one of mountFields.
+func setMountField(m *dockerapi.Mount, name, value string) (err error) {
+	switch name {
+	case "type":
+		m.Type = strings.ToLower(value)
+	case "source", "src":
+		m.Source = value
+	case "target", "dst", "destination":
+		m.Target = value
+	case "readonly", "ro":
+		m.ReadOnly, err = parseTruth(value)
+	case "consistency":
+		m.Consistency = strings.ToLower(value)
+	case "bind-propagation":
+		made(&m.BindOptions).Propagation = strings.ToLower(value)
+	case "bind-nonrecursive":
+		made(&m.BindOptions).NonRecursive, err = parseTruth(value)
+	case "bind-recursive":
+		err = setRecursive(m, value)
+	case "volume-subpath":
+		made(&m.VolumeOptions).Subpath = value
+	case "volume-nocopy":
+		made(&m.VolumeOptions).NoCopy, err = parseTruth(value)
+	case "volume-label":
+		setPair(&made(&m.VolumeOptions).Labels, value)
+	case "volume-driver":
+		made(&made(&m.VolumeOptions).DriverConfig).Name = value
+	case "volume-opt":
+		setPair(&made(&made(&m.VolumeOptions).DriverConfig).Options, value)
+	case "image-subpath":
+		made(&m.ImageOptions).Subpath = value
+	case "tmpfs-size":
+		made(&m.TmpfsOptions).SizeBytes, err = ParseBytes(value)
+	case "tmpfs-mode":
+		made(&m.TmpfsOptions).Mode, err = parseMode(value)
+	}
+	return err
+}
+
+// made makes the options that p points to, where they are not there yet.
+func made[T any](p **T) *T {
+	if *p == nil {
+		*p = new(T)
+	}
+	return *p
+}
+
+func setRecursive(m *dockerapi.Mount, value string) error {
+	switch value {
+	case "enabled": // as it is by default
+	case "disabled":
+		made(&m.BindOptions).NonRecursive = true
+	case "writable":
+		made(&m.BindOptions).ReadOnlyNonRecursive = true
+	case "readonly":
+		made(&m.BindOptions).ReadOnlyForceRecursive = true
+	default:
+		return fmt.Errorf(`expected "enabled", "disabled", "writable" or "readonly", got %s`, Quote(value))
+	}
+	return nil
+}
+
+// checkMount refuses fields that do not go together.
+func checkMount(m dockerapi.Mount) error {
+	for _, o := range []struct {
+		kind  string
+		given bool
+	}{
+		{"bind", m.BindOptions != nil},
+		{"volume", m.VolumeOptions != nil},
+		{"image", m.ImageOptions != nil},
+		{"tmpfs", m.TmpfsOptions != nil},
+	} {
+		if o.given && o.kind != m.Type {
+			return fmt.Errorf("a field of type=%s is there, and the type is %s", o.kind, Quote(m.Type))
+		}
+	}
+	switch {
+	case m.Type == "":
+		return errors.New("the type is empty")
+	case m.Target == "":
+		return errors.New("the target is missing")
+	case isRelative(m.Source):
+		return errRelative
+	case m.BindOptions == nil:
+		return nil
+	case m.BindOptions.ReadOnlyNonRecursive && !m.ReadOnly:
+		return errors.New("bind-recursive=writable needs readonly")
+	case m.BindOptions.ReadOnlyForceRecursive && !m.ReadOnly:
+		return errors.New("bind-recursive=readonly needs readonly")
+	case m.BindOptions.ReadOnlyForceRecursive && m.BindOptions.Propagation != "rprivate":
+		return errors.New("bind-recursive=readonly needs bind-propagation=rprivate")
+	}
+	return nil
+}
+
+func parseTruth(s string) (bool, error) {
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		return false, fmt.Errorf("expected true or false, got %s", Quote(s))
+	}
+	return b, nil
+}
+
+func parseMode(s string) (uint32, error) {
+	mode, err := strconv.ParseUint(s, 8, 32)
+	if err != nil {
+		return 0, fmt.Errorf(`expected an octal number such as "1777", got %s`, Quote(s))
+	}
+	return uint32(mode), nil
+}
+
+// setPair sets what "name=value" says; without = the value is empty.
+func setPair(m *map[string]string, s string) {
+	name, value, _ := strings.Cut(s, "=")
+	if name == "" {
+		return // as the docker CLI does
+	}
+	if *m == nil {
+		*m = make(map[string]string)
+	}
+	(*m)[name] = value
+}

@@ -1,0 +1,58 @@
+package flagval
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// ParseBytes reads a size as --memory takes it: a number and a unit, both of which the docker CLI
+// leaves to go-units. The units are 1024 of each other.
+func ParseBytes(s string) (int64, error) {
+	number := strings.TrimRightFunc(s, unicode.IsLetter)
+	unit := strings.ToLower(s[len(number):])
+	size, err := strconv.ParseFloat(strings.TrimSuffix(number, " "), 64)
+	power, known := 0, true
+	if unit != "" {
+		// b alone; the others also with b or ib: k, kb, kib.
+		power = strings.IndexByte("bkmgtp", unit[0])
+		rest := unit[1:]
+		known = power >= 0 && (rest == "" || power > 0 && (rest == "b" || rest == "ib"))
+	}
+	if err != nil || !known {
+		return 0, fmt.Errorf(`expected a size such as "512m" or "1.5g", with b, k, m, g, t or p, got %s`, Quote(s))
+	}
+	size = math.Ldexp(size, 10*power)
+	if size < 0 {
+		return 0, fmt.Errorf("expected a size of 0 or more, got %s", Quote(s))
+	}
+	if !(size < 1<<63) { // nor is it NaN
+		return 0, fmt.Errorf("expected a size of less than 8192p, got %s", Quote(s))
+	}
+	return int64(size), nil
+}
+
+// ParseMemorySwap reads --memory-swap, memory and swap together; -1 is as much swap as there is.
+func ParseMemorySwap(s string) (int64, error) {
+	if s == "-1" {
+		return -1, nil
+	}
+	size, err := ParseBytes(s)
+	if err != nil {
+		return 0, fmt.Errorf("%w; or -1 for unlimited swap", err)
+	}
+	return size, nil
+}
+
+// LogSize reads a size as log drivers do: 10m, 1.5g, 512kb. One that cannot be read counts as 0.
+func LogSize(text string) int64 {
+	number := strings.TrimRight(strings.ToLower(text), "kmgtib ")
+	factor := map[string]float64{"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return int64(n * factor[strings.TrimRight(strings.TrimSpace(strings.ToLower(text)[len(number):]), "ib")])
+}

@@ -1,0 +1,152 @@
+package flagval
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxArg is the longest single argument or environment string that Linux gives to a program, in
+// bytes (MAX_ARG_STRLEN less the NUL). A longer one is taken by the engine, and fails in the container.
+const maxArg = 131071
+
+// maxName is the longest name of a container that is taken. The engine has no limit, but each line
+// of output carries the name.
+const maxName = 255
+
+// CheckArgs refuses arguments that no program can be given.
+func CheckArgs(args []string) error {
+	for i, a := range args {
+		if len(a) > maxArg {
+			return fmt.Errorf("item %d has %d bytes; Linux gives a program at most %d in one argument", i+1, len(a), maxArg)
+		}
+		if strings.ContainsRune(a, 0) {
+			return fmt.Errorf("item %d holds a NUL byte, which no argument can", i+1)
+		}
+	}
+	return nil
+}
+
+// CheckRef refuses what can be neither a container's name nor its id.
+func CheckRef(ref string) error {
+	if ref == "" {
+		return errors.New("expected a container's name, got an empty string")
+	}
+	if len(ref) > maxName {
+		return fmt.Errorf("%s has %d characters; at most %d are taken", Quote(ref), len(ref), maxName)
+	}
+	for i, c := range []byte(ref) {
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && (i == 0 || c != '_' && c != '.' && c != '-') {
+			return fmt.Errorf("%s is not a container's name; it has letters, digits, and behind the first also _ . -", Quote(ref))
+		}
+	}
+	return nil
+}
+
+// Quote is %q with a bound, for text that a stranger wrote.
+func Quote(s string) string {
+	const limit = 60
+	if len(s) <= limit {
+		return strconv.Quote(s)
+	}
+	cut := limit
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return strconv.Quote(s[:cut]) + "..."
+}
+
+// List joins names as in a sentence: "a", "b" or "c".
+func List(names []string, last string) string {
+	var b strings.Builder
+	for i, n := range names {
+		switch {
+		case i == 0:
+		case i == len(names)-1:
+			b.WriteString(" " + last + " ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(strconv.Quote(n))
+	}
+	return b.String()
+}
+
+// Nearest returns the known name that was most likely meant by name, or "". Case does not count.
+func Nearest(name string, known []string) string {
+	if len(name) > 64 {
+		return ""
+	}
+	best, bestDistance := "", 1+max(1, len(name)/3)
+	for _, k := range known {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance {
+			best, bestDistance = k, d
+		}
+	}
+	for _, k := range known {
+		if best == "" && len(name) >= 3 && strings.HasPrefix(strings.ToLower(k), strings.ToLower(name)) {
+			best = k
+		}
+	}
+	return best
+}
+
+// distance counts the insertions, deletions, replacements and swaps of neighbours between a and b
+// (optimal string alignment).
+func distance(a, b string) int {
+	prev2, prev, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], prev2[j-2]+1)
+			}
+		}
+		prev2, prev, row = prev, row, prev2
+	}
+	return prev[len(b)]
+}
+
+// CheckName refuses what the engine would not take as the name of a container
+// (moby daemon/names: two characters at least).
+func CheckName(name string) error {
+	if err := CheckRef(name); err != nil {
+		return err
+	}
+	if len(name) < 2 {
+		return fmt.Errorf("%s is too short; a container's name has at least two characters", Quote(name))
+	}
+	return nil
+}
+
+// NotNil is s, or an empty slice in place of nil: JSON tells them apart.
+func NotNil[E any](s []E) []E {
+	if s == nil {
+		return []E{}
+	}
+	return s
+}
+
+// Each calls f with all texts; the error of one of several says which.
+func Each(texts []string, f func(string) error) error {
+	for i, s := range texts {
+		if err := f(s); err != nil {
+			if len(texts) > 1 {
+				err = fmt.Errorf("item %d: %w", i+1, err)
+			}
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,244 @@
+package message
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+)
+
+// A Key is one key that a command or its Options take. Those of Options are long flags of the docker
+// CLI in CamelCase, and take what the flag takes, as text.
+type Key[T any] struct {
+	name string
+	form form
+	help string // one line, for the README
+
+	// flags are the docker CLI's names for it, the first the usual one; nil: the name in kebab case.
+	// One letter is a short one.
+	flags []string
+
+	// set puts the value into the command, as the texts that the flag would have been given, one
+	// for each time. Its error says what was expected.
+	set func(*T, []string) error
+	// decode does, where the value is more than texts. Then set is nil.
+	decode func(*T, json.RawMessage) error
+}
+
+func (k Key[T]) apply(c *T, v json.RawMessage) error {
+	if k.decode != nil {
+		return k.decode(c, v)
+	}
+	texts, err := k.form.texts(v)
+	if err != nil {
+		return err
+	}
+	return k.set(c, texts)
+}
+
+// called names the flags of a key.
+func (k Key[T]) called(flags ...string) Key[T] {
+	k.flags = flags
+	return k
+}
+
+// A form is what the value of a key looks like in JSON.
+type form int
+
+const (
+	formBool   form = iota // true or false
+	formText               // a string
+	formNumber             // a number, or a string such as "512m"
+	formList               // an array of strings, or one string
+	formPairs              // the same, of NAME=VALUE, or an object
+	formArray              // an array of strings
+	formWhole              // a whole number
+	formOther              // what the key's decode says
+)
+
+func (f form) String() string {
+	switch f {
+	case formBool:
+		return "true or false"
+	case formText:
+		return "string"
+	case formNumber:
+		return "number or string"
+	case formList:
+		return "string or array of strings"
+	case formPairs:
+		return "string, array of strings or object"
+	case formArray:
+		return "array of strings"
+	case formWhole:
+		return "whole number"
+	}
+	return "object"
+}
+
+// texts takes a value apart into the CLI's texts.
+func (f form) texts(v json.RawMessage) ([]string, error) {
+	var s string
+	switch f {
+	case formBool:
+		var b bool
+		err := decodeBool(&b, v)
+		return []string{strconv.FormatBool(b)}, err
+	case formNumber:
+		switch kind(v) {
+		case "a number":
+			return []string{string(v)}, nil
+		case "a string":
+		default:
+			return nil, wrongKind("a number or a string", v)
+		}
+	case formList, formPairs:
+		if f == formPairs && kind(v) == "an object" {
+			return decodePairs(v)
+		}
+		var list []string
+		err := decodeList(&list, v)
+		if err != nil && f == formPairs && kind(v) != "an array" {
+			err = wrongKind("an object, an array of strings or a string", v)
+		}
+		return list, err
+	}
+	err := decodeString(&s, v)
+	return []string{s}, err
+}
+
+// decodePairs reads an object of strings as NAME=VALUE, in its order.
+func decodePairs(v json.RawMessage) ([]string, error) {
+	members, err := object(v)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]string, len(members))
+	for i, m := range members {
+		var s string
+		if err := decodeString(&s, m.value); err != nil {
+			return nil, fmt.Errorf("%s: %w", flagval.Quote(m.key), err)
+		}
+		list[i] = m.key + "=" + s
+	}
+	return list, nil
+}
+
+// The constructors of keys. field tells where the value goes.
+
+// BoolKey is a key that is true or false.
+func BoolKey[T any](name, help string, field func(*T) *bool) Key[T] {
+	return Key[T]{name: name, form: formBool, help: help, set: func(c *T, v []string) error {
+		*field(c) = v[0] == "true"
+		return nil
+	}}
+}
+
+func textKey[T any](name, help string, field func(*T) *string, checks ...func(string) error) Key[T] {
+	return Key[T]{name: name, form: formText, help: help, set: func(c *T, v []string) error {
+		for _, check := range checks {
+			if err := check(v[0]); err != nil {
+				return err
+			}
+		}
+		*field(c) = v[0]
+		return nil
+	}}
+}
+
+// numberKey is a key whose text parse makes a number of.
+func numberKey[T, N any](name, help string, field func(*T) *N, parse func(string) (N, error)) Key[T] {
+	return Key[T]{name: name, form: formNumber, help: help, set: func(c *T, v []string) (err error) {
+		*field(c), err = parse(v[0])
+		return err
+	}}
+}
+
+// listKey is a list, each of whose texts check may refuse.
+func listKey[T any](name, help string, field func(*T) *[]string, checks ...func(string) error) Key[T] {
+	return Key[T]{name: name, form: formList, help: help, set: func(c *T, v []string) error {
+		for _, check := range checks {
+			if err := flagval.Each(v, check); err != nil {
+				return err
+			}
+		}
+		*field(c) = v
+		return nil
+	}}
+}
+
+// itemsKey is a list of what parse makes of each text.
+func itemsKey[T, I any](name, help string, field func(*T) *[]I, parse func(string) (I, error)) Key[T] {
+	return Key[T]{name: name, form: formList, help: help, set: func(c *T, v []string) error {
+		items := make([]I, 0, len(v))
+		err := flagval.Each(v, func(s string) error {
+			i, err := parse(s)
+			items = append(items, i)
+			return err
+		})
+		*field(c) = items
+		return err
+	}}
+}
+
+// pairsKey is a map, whose texts parse takes apart. The last of equal names wins, as with the CLI.
+func pairsKey[T any](name, help string, field func(*T) *map[string]string, parse func(string) (k, v string, err error)) Key[T] {
+	return Key[T]{name: name, form: formPairs, help: help, set: func(c *T, texts []string) error {
+		m := make(map[string]string, len(texts))
+		err := flagval.Each(texts, func(s string) error {
+			k, v, err := parse(s)
+			m[k] = v
+			return err
+		})
+		*field(c) = m
+		return err
+	}}
+}
+
+// to makes a parser of pointers, for numbers of which 0 is one.
+func to[N any](parse func(string) (N, error)) func(string) (*N, error) {
+	return func(s string) (*N, error) {
+		n, err := parse(s)
+		return &n, err
+	}
+}
+
+// parseInt reads a whole number between least and most.
+func parseInt[N int | int64 | uint16](least, most int64) func(string) (N, error) {
+	return func(s string) (N, error) {
+		n, err := strconv.ParseInt(s, 0, 64) // as the CLI: 0x200 is one, too
+		switch {
+		case errors.Is(err, strconv.ErrSyntax):
+			return 0, fmt.Errorf("expected a whole number, got %s", flagval.Quote(s))
+		case err != nil || n < least || n > most:
+			return 0, fmt.Errorf("expected a whole number from %d to %d, got %s", least, most, flagval.Quote(s))
+		}
+		return N(n), nil
+	}
+}
+
+// parseSpan reads a length of time above 0.
+func parseSpan(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("expected a time such as \"90s\" or \"1h30m\", got %s", flagval.Quote(s))
+	}
+	return d, nil
+}
+
+// oneOf refuses what is none of the values.
+func oneOf(values ...string) func(string) error {
+	return func(s string) error {
+		if slices.Contains(values, s) {
+			return nil
+		}
+		if near := flagval.Nearest(s, values); near != "" {
+			return fmt.Errorf("unknown value %s; did you mean %q?", flagval.Quote(s), near)
+		}
+		return fmt.Errorf("unknown value %s; expected %s", flagval.Quote(s), flagval.List(values, "or"))
+	}
+}

@@ -1,0 +1,77 @@
+package message
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+)
+
+// Logs shows what a container has written, as `docker logs` does.
+type Logs struct {
+	Ref
+	Follow     bool   // until the container ends
+	Since      string // a time, or how long ago; empty: from the beginning
+	Until      string // the same; empty: to the end
+	Tail       string // number of lines, or "all"
+	Timestamps bool
+	Details    bool
+	Stream     bool // see Run
+}
+
+var (
+	logsKeys    = append(refKeys(func(l *Logs) *Ref { return &l.Ref }), streamKey(func(l *Logs) *bool { return &l.Stream }))
+	logsOptions = []Key[Logs]{
+		BoolKey("Follow", "until the container ends", func(l *Logs) *bool { return &l.Follow }),
+		textKey("Since", "from that time (`2026-01-02T15:04:05Z`, seconds since 1970), or from so long ago (`42m`)", func(l *Logs) *string { return &l.Since }, checkLogTime),
+		textKey("Until", "the same for the end", func(l *Logs) *string { return &l.Until }, checkLogTime),
+		{name: "Tail", form: formNumber, help: "so many last lines, or `all`", set: func(l *Logs, v []string) error {
+			l.Tail = v[0]
+			if _, err := strconv.ParseUint(l.Tail, 10, 31); err != nil && l.Tail != "all" {
+				return fmt.Errorf("expected a number of lines or \"all\", got %s", flagval.Quote(l.Tail))
+			}
+			return nil
+		}},
+		BoolKey("Timestamps", "each line begins with its time", func(l *Logs) *bool { return &l.Timestamps }),
+		BoolKey("Details", "and with what the log driver adds", func(l *Logs) *bool { return &l.Details }),
+	}
+)
+
+// Verb implements Command.
+func (l *Logs) Verb() string { return "logs" }
+
+// checkLogTime refuses what is no time.
+func checkLogTime(s string) error {
+	if LogTime(s, time.Now()).IsZero() {
+		return fmt.Errorf("expected a time such as \"2026-01-02T15:04:05Z\", seconds since 1970, or how long ago, such as \"42m\"; got %s", flagval.Quote(s))
+	}
+	return nil
+}
+
+// LogTime reads a time as `docker logs` does: a point in time, with or without zone and from days to
+// nanoseconds; seconds since 1970; or how long before now. What is none is the zero time.
+func LogTime(s string, now time.Time) time.Time {
+	if s == "" {
+		return time.Time{}
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		return now.Add(-d)
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02T15:04", "2006-01-02T15", "2006-01-02Z07:00", time.DateOnly} {
+		if at, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return at
+		}
+	}
+	seconds, nanos, _ := strings.Cut(s, ".")
+	n, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil || len(nanos) > 9 {
+		return time.Time{}
+	}
+	frac, err := strconv.ParseUint((nanos + "000000000")[:9], 10, 32)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(n, int64(frac))
+}

@@ -1,0 +1,223 @@
+package message
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+)
+
+// A Ref is the container that a command is for.
+type Ref struct {
+	Container string // name or id
+	Job       string // in place of that, the job that has it
+}
+
+// Target implements Command.
+func (r *Ref) Target() string { return r.Container }
+
+func (r *Ref) of() *Ref { return r }
+
+// RefOf is the container that a command is for; nil where it is for none.
+func RefOf(c Command) *Ref {
+	if on, ok := c.(commandOn); ok {
+		return on.of()
+	}
+	return nil
+}
+
+// A commandOn is a command for a container.
+type commandOn interface {
+	Command
+	of() *Ref
+}
+
+// refKeys are the keys that say which container a command is for.
+func refKeys[T any](field func(*T) *Ref) []Key[T] {
+	return []Key[T]{
+		textKey("Container", "name or id", func(c *T) *string { return &field(c).Container }, flagval.CheckRef),
+		textKey("Job", "in place of Container, the job that it was made for: the message_id of its message", func(c *T) *string { return &field(c).Job }, checkJob),
+	}
+}
+
+func checkJob(s string) error {
+	if s == "" || len(s) > 4*255 { // bytes that are not UTF-8 are written with four
+		return fmt.Errorf("expected a job's id, got %s", flagval.Quote(s))
+	}
+	return nil
+}
+
+// decodeOn makes the decoder of a command on a container.
+func decodeOn[T any, C interface {
+	*T
+	commandOn
+}](verb string, keys, options []Key[T]) func([]member) (Command, error) {
+	return func(members []member) (Command, error) {
+		c := C(new(T))
+		if err := decodeKeys((*T)(c), verb, members, keys, options); err != nil {
+			return nil, err
+		}
+		switch r := c.of(); {
+		case r.Container == "" && r.Job == "":
+			return nil, fmt.Errorf(`key "Container" is missing; %s needs the name or id of a container, or a Job`, verb)
+		case r.Container != "" && r.Job != "":
+			return nil, errors.New("only one of Container and Job can be given")
+		}
+		return c, nil
+	}
+}
+
+// Stop stops a container, as `docker stop` does.
+type Stop struct {
+	Ref
+	Time   *int   // seconds before the kill; nil: the container's own stop timeout, 10 unless set
+	Signal string // instead of the container's own; API 1.42
+}
+
+// Restart stops a container, where it runs, and starts it, as `docker restart` does.
+type Restart Stop
+
+var (
+	stopKeys    = refKeys(func(s *Stop) *Ref { return &s.Ref })
+	stopOptions = []Key[Stop]{
+		{name: "Time", form: formWhole, help: "seconds before the kill; 0 kills at once; left out: the container's own setting, else 10",
+			decode: func(s *Stop, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
+		textKey("Signal", "the signal to send first; left out: the container's own, else TERM", func(s *Stop) *string { return &s.Signal }),
+	}
+	restartKeys    = refKeys(func(s *Restart) *Ref { return &s.Ref })
+	restartOptions = []Key[Restart]{
+		{name: "Time", form: formWhole, help: stopOptions[0].help,
+			decode: func(s *Restart, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
+		textKey("Signal", stopOptions[1].help, func(s *Restart) *string { return &s.Signal }),
+	}
+)
+
+// Patient tells whether the stop of a container with that stop timeout of its own may take longer than most.
+func (s *Stop) Patient(own *int) bool {
+	seconds := cmp.Or(s.Time, own)
+	return seconds != nil && (*seconds > 60 || *seconds < 0)
+}
+
+// Verb implements Command.
+func (s *Stop) Verb() string { return "stop" }
+
+// Verb implements Command.
+func (s *Restart) Verb() string { return "restart" }
+
+// Kill sends a signal to a container, as `docker kill` does.
+type Kill struct {
+	Ref
+	Signal string // empty: KILL
+}
+
+var (
+	killKeys    = refKeys(func(k *Kill) *Ref { return &k.Ref })
+	killOptions = []Key[Kill]{
+		textKey("Signal", "the signal, such as `HUP`; left out: `KILL`", func(k *Kill) *string { return &k.Signal }),
+	}
+)
+
+// Verb implements Command.
+func (k *Kill) Verb() string { return "kill" }
+
+// Ends tells whether the signal is meant to end the container.
+func (k *Kill) Ends() bool {
+	switch strings.TrimPrefix(strings.ToUpper(k.Signal), "SIG") {
+	case "", "KILL", "TERM", "INT", "QUIT", "9", "15", "2", "3":
+		return true
+	}
+	return false
+}
+
+// Remove removes a container, as `docker rm` does.
+type Remove struct {
+	Ref
+	Volumes bool // its anonymous volumes too
+	Force   bool // killed first if it runs
+}
+
+var (
+	removeKeys    = refKeys(func(r *Remove) *Ref { return &r.Ref })
+	removeOptions = []Key[Remove]{
+		BoolKey("Volumes", "remove its anonymous volumes too", func(r *Remove) *bool { return &r.Volumes }),
+		BoolKey("Force", "kill it first if it runs", func(r *Remove) *bool { return &r.Force }),
+	}
+)
+
+// Verb implements Command.
+func (r *Remove) Verb() string { return "remove" }
+
+// Pause stops a container's processes where they are, as `docker pause` does.
+type Pause struct {
+	Ref
+}
+
+// Unpause lets them go on, as `docker unpause` does.
+type Unpause struct {
+	Ref
+}
+
+var (
+	pauseKeys   = refKeys(func(p *Pause) *Ref { return &p.Ref })
+	unpauseKeys = refKeys(func(u *Unpause) *Ref { return &u.Ref })
+)
+
+// Verb implements Command.
+func (p *Pause) Verb() string { return "pause" }
+
+// Verb implements Command.
+func (u *Unpause) Verb() string { return "unpause" }
+
+// Rename gives a container another name, as `docker rename` does.
+type Rename struct {
+	Ref
+	NewName string
+}
+
+var renameKeys = append(refKeys(func(r *Rename) *Ref { return &r.Ref }),
+	textKey("NewName", "the name it is to have, none that begins with `dispatch-`", func(r *Rename) *string { return &r.NewName }, checkOwnName),
+)
+
+func decodeRename(members []member) (Command, error) {
+	c, err := decodeOn[Rename, *Rename]("rename", renameKeys, nil)(members)
+	if err == nil && c.(*Rename).NewName == "" {
+		return nil, errors.New(`key "NewName" is missing; rename needs the name that the container is to have`)
+	}
+	return c, err
+}
+
+// Verb implements Command.
+func (r *Rename) Verb() string { return "rename" }
+
+// Start starts a container that was created or has ended, as `docker start` does.
+type Start struct {
+	Ref
+}
+
+var startKeys = refKeys(func(s *Start) *Ref { return &s.Ref })
+
+// Verb implements Command.
+func (s *Start) Verb() string { return "start" }
+
+// Wait is done when a container has ended, and tells its exit code, as `docker wait` does.
+type Wait struct {
+	Ref
+}
+
+var waitKeys = refKeys(func(w *Wait) *Ref { return &w.Ref })
+
+// Verb implements Command.
+func (w *Wait) Verb() string { return "wait" }
+
+// Inspect tells what the engine knows of a container, as `docker inspect` does: as output.
+type Inspect struct {
+	Ref
+}
+
+var inspectKeys = refKeys(func(i *Inspect) *Ref { return &i.Ref })
+
+// Verb implements Command.
+func (i *Inspect) Verb() string { return "inspect" }

@@ -1,0 +1,109 @@
+package message
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+)
+
+// Retry is when a run that has failed is run again, in a new container.
+type Retry struct {
+	Max     int           // how often at most, beyond the first time
+	Delay   time.Duration // before the first, doubling with each
+	Reasons []string      // of results; nil and no Codes: exit, oom and timeout
+	Codes   []int         // exit codes
+}
+
+const (
+	defaultDelay = 10 * time.Second
+	maxDelay     = 24 * time.Hour
+	maxAgain     = 100 // how often a message may ask to be tried again
+
+	// MaxAttempt is the highest number that an attempt of a job can have.
+	MaxAttempt = 1 + maxAgain
+)
+
+// delays are how long a job can wait for its next attempt; what a message asks for is rounded up. The broker has a queue
+// for each that was used, whatever strangers ask for.
+var delays = []time.Duration{
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second,
+	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 16 * time.Hour, maxDelay,
+}
+
+// RetryReasons are those that another attempt may not have.
+var RetryReasons = []string{event.ReasonExit, event.ReasonOOM, event.ReasonTimeout, event.ReasonKilled}
+
+var retryKeys = []Key[Retry]{
+	numberKey("Max", "how often", func(r *Retry) *int { return &r.Max }, parseInt[int](1, maxAgain)),
+	{name: "Delay", form: formText, set: func(r *Retry, v []string) (err error) {
+		if r.Delay, err = parseSpan(v[0]); err == nil && r.Delay > maxDelay {
+			err = fmt.Errorf("%v is more than %v", r.Delay, maxDelay)
+		}
+		return err
+	}},
+	{name: "On", form: formOther, decode: decodeRetryOn},
+}
+
+func decodeRetry(r *Run, v json.RawMessage) error {
+	r.Retry = &Retry{Delay: defaultDelay}
+	if err := DecodeObject(r.Retry, "Retry", v, retryKeys); err != nil {
+		return err
+	}
+	if r.Retry.Max == 0 {
+		return errors.New(`key "Max" is missing; it says how often to try again`)
+	}
+	return nil
+}
+
+func decodeRetryOn(r *Retry, v json.RawMessage) error {
+	if kind(v) != "an array" {
+		return wrongKind(`an array of reasons and exit codes, such as ["timeout", 75]`, v)
+	}
+	var items []json.RawMessage
+	if err := json.Unmarshal(v, &items); err != nil {
+		return err
+	}
+	if len(items) == 0 {
+		return errors.New("expected at least one reason or exit code; leave it out for " + flagval.List(RetryReasons[:3], "and"))
+	}
+	for i, item := range items {
+		var err error
+		switch kind(item) {
+		case "a number":
+			var code int
+			if code, err = strconv.Atoi(string(item)); err != nil || code < 1 || code > 255 {
+				err = fmt.Errorf("expected an exit code from 1 to 255, got %s", flagval.Quote(string(item)))
+			}
+			r.Codes = append(r.Codes, code)
+		case "a string":
+			var reason string
+			if err = decodeString(&reason, item); err == nil {
+				err = oneOf(RetryReasons...)(reason)
+			}
+			r.Reasons = append(r.Reasons, reason)
+		default:
+			err = wrongKind("a reason or an exit code", item)
+		}
+		if err != nil {
+			return fmt.Errorf("item %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// DelayAfter is how long to wait after that attempt.
+func (r *Retry) DelayAfter(attempt int) time.Duration {
+	d := r.Delay
+	for ; attempt > 1 && d < maxDelay; attempt-- {
+		d *= 2
+	}
+	i, _ := slices.BinarySearch(delays, d)
+	return delays[min(i, len(delays)-1)]
+}

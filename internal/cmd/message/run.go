@@ -1,0 +1,202 @@
+package message
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// Run starts a container from an image, as `docker run` does.
+type Run struct {
+	Image       string
+	Cmd         []string // nil: the image's own
+	Name        string   // empty: derived from the job
+	Entrypoint  []string // nil: the image's own; [""] clears it
+	Pull        string   // "missing", "always" or "never"; empty: the pool's
+	Interactive bool     // standard input is kept open
+	Stdin       bool     // Attach names STDIN: the program gets Input, then EOF
+	Stdout      bool     // Attach names STDOUT
+	Stderr      bool     // Attach names STDERR
+	Remove      bool     // the container is removed when it has ended
+	Detach      bool     // done when the container has started, whatever else is said
+	Stream      bool     // the output goes to whoever asked for the result, as it comes
+
+	Input   []byte        // for standard input
+	Timeout time.Duration // the longest it may run; 0: as long as the pool lets it
+	Retry   *Retry        // nil: never
+
+	Spec      containerConfig // what the other options say
+	endpoint  dockerapi.EndpointSettings
+	Networks  []Network
+	healthCmd string
+
+	noHealthcheck bool
+	hasInput      bool // Stdin or StdinBase64 was given
+	replies       bool // somebody asked for the result
+}
+
+// imageKeys say what a container is made of.
+var imageKeys = []Key[Run]{
+	textKey("Image", "the image", func(r *Run) *string { return &r.Image }),
+	{name: "Cmd", form: formArray, help: "the command and its arguments; left out: the image's own", decode: func(r *Run, v json.RawMessage) error {
+		return decodeCommandLine(&r.Cmd, v)
+	}},
+}
+
+var runKeys = append(imageKeys, streamKey(func(r *Run) *bool { return &r.Stream }))
+
+// decodeCommandLine reads a program's arguments.
+func decodeCommandLine(to *[]string, v json.RawMessage) error {
+	if kind(v) == "a string" {
+		return errors.New(`expected an array of strings, got a string; write one item for each argument, ["echo", "hi"], or ["sh", "-c", "..."] for a shell`)
+	}
+	if err := decodeStrings(to, v); err != nil {
+		return err
+	}
+	return flagval.CheckArgs(*to)
+}
+
+// runOptions are those of run alone, and those of all containers.
+var runOptions = append([]Key[Run]{
+	{name: "Attach", flags: []string{"attach", "a"}, form: formList, help: "`STDOUT`, `STDERR`: streams to show. `STDIN`: the program gets `Stdin`, else an empty standard input", set: setAttach},
+	BoolKey("Remove", "remove the container when it has ended", func(r *Run) *bool { return &r.Remove }).called("rm"),
+	BoolKey("Detach", "done when it has started; not together with `Attach`", func(r *Run) *bool { return &r.Detach }).called("detach", "d"),
+	{name: "Stdin", flags: []string{}, form: formText, help: "what the program reads on standard input; needs `Attach` with `STDIN`", set: func(r *Run, v []string) error {
+		return setInput(&r.hasInput, &r.Input, []byte(v[0]))
+	}},
+	{name: "StdinBase64", flags: []string{}, form: formText, help: "the same in base64, for what is not text", set: func(r *Run, v []string) error {
+		return setInputBase64(&r.hasInput, &r.Input, v[0])
+	}},
+	{name: "Timeout", flags: []string{"run-timeout"}, form: formText, help: "the longest it may run, such as `90s`: then it is stopped", set: func(r *Run, v []string) (err error) {
+		r.Timeout, err = parseSpan(v[0])
+		return err
+	}},
+	{name: "Retry", form: formOther, help: "run again what has failed, see below", decode: decodeRetry},
+}, containerOptions...)
+
+func setAttach(r *Run, streams []string) error {
+	for _, s := range streams {
+		switch strings.ToUpper(s) {
+		case "STDIN":
+			r.Stdin = true
+		case "STDOUT":
+			r.Stdout = true
+		case "STDERR":
+			r.Stderr = true
+		default:
+			names := []string{"STDIN", "STDOUT", "STDERR"}
+			if near := flagval.Nearest(s, names); near != "" {
+				return fmt.Errorf("unknown stream %s; did you mean %q?", flagval.Quote(s), near)
+			}
+			return fmt.Errorf("unknown stream %s; expected %s", flagval.Quote(s), flagval.List(names, "or"))
+		}
+	}
+	return nil
+}
+
+func decodeRun(members []member) (Command, error) {
+	r := new(Run)
+	if err := decodeKeys(r, "run", members, runKeys, runOptions); err != nil {
+		return nil, err
+	}
+	if r.Image == "" {
+		return nil, errors.New(`key "Image" is missing or empty; run needs the image to run`)
+	}
+	if err := r.check(); err != nil {
+		return nil, At("Options", err)
+	}
+	return r, nil
+}
+
+// Check refuses options that do not go together.
+func (r *Run) check() error {
+	if r.Interactive && r.attached() {
+		r.Stdin = true // as the CLI has it; there is nobody to type, so that it ends at once
+	}
+	switch {
+	case r.Detach && r.attached():
+		return errors.New("only one of Attach and Detach can be given; a detached run is done when its container has started")
+	case r.Stdin && r.Spec.Tty:
+		return errors.New("only one of Tty and Attach with STDIN can be given: nobody types, and a terminal has no end of input")
+	case r.hasInput && !r.Stdin:
+		return errors.New(`the program gets Stdin only if Attach names "STDIN"`)
+	}
+	return r.finish()
+}
+
+// checkForeground refuses options that a detached run does not have.
+func (r *Run) checkForeground() error {
+	switch {
+	case r.Foreground():
+	case r.Timeout > 0:
+		return At("Options", errors.New("a Timeout needs Attach, Remove or a reply_to: a detached run is done when its container has started"))
+	case r.Retry != nil:
+		return At("Options", errors.New("a Retry needs Attach, Remove or a reply_to: how a detached run ends is not known"))
+	}
+	return nil
+}
+
+// Verb implements Command.
+func (r *Run) Verb() string { return "run" }
+
+// Target implements Command.
+func (r *Run) Target() string { return r.Name }
+
+func (r *Run) attached() bool { return r.Stdin || r.Stdout || r.Stderr }
+
+// Foreground says whether the job lasts until the container has exited.
+func (r *Run) Foreground() bool { return !r.Detach && (r.attached() || r.Remove || r.replies) }
+
+// mostGrace is the longest, in seconds, that a container whose time is up has for its end.
+const mostGrace = 300
+
+// Grace is what a container whose time is up gets between the signal and the kill, in seconds; nil is the
+// engine's default. A message cannot put the kill off for ever.
+func (r *Run) Grace() *int {
+	t := r.Spec.StopTimeout
+	if t == nil || *t >= 0 && *t <= mostGrace {
+		return t
+	}
+	return new(mostGrace)
+}
+
+// Restarts tells whether the engine may start the container more than once.
+func (r *Run) Restarts() bool {
+	h := r.Spec.HostConfig
+	return h != nil && h.RestartPolicy != nil && h.RestartPolicy.Name != "" && h.RestartPolicy.Name != "no"
+}
+
+// TimeLimit is the longest that the container may run; 0: no limit.
+func (r *Run) TimeLimit(pool time.Duration) time.Duration {
+	if pool > 0 && (r.Timeout == 0 || pool < r.Timeout) {
+		return pool
+	}
+	return r.Timeout
+}
+
+// Create makes a container without starting it, as `docker create` does.
+type Create struct{ Run }
+
+func decodeCreate(members []member) (Command, error) {
+	c := new(Create)
+	if err := decodeKeys(&c.Run, "create", members, imageKeys, containerOptions); err != nil {
+		return nil, err
+	}
+	if c.Image == "" {
+		return nil, errors.New(`key "Image" is missing or empty; create needs the image to make a container of`)
+	}
+	if err := c.check(); err != nil {
+		return nil, At("Options", err)
+	}
+	// As the CLI has it, who takes it that the container is started by hand, attached.
+	c.Stdin, c.Stdout, c.Stderr = c.Interactive, true, true
+	return c, nil
+}
+
+// Verb implements Command.
+func (c *Create) Verb() string { return "create" }

@@ -1,0 +1,460 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// The options of run and create are those of `docker run` that mean something to a queue. They fill
+// the request to the engine; what is not given is not in it. Left out are those of a terminal
+// (detach-keys, sig-proxy), those that read the caller's files (env-file, label-file, cidfile), and
+// those of Windows; see RunLine for what becomes of these on a command line.
+
+// Where values go. A container's own settings:
+func config[V any](field func(*dockerapi.ContainerConfig) *V) func(*Run) *V {
+	return func(r *Run) *V { return field(&r.Spec) }
+}
+
+// What concerns the host:
+func host[V any](field func(*dockerapi.HostConfig) *V) func(*Run) *V {
+	return func(r *Run) *V { return field(r.host()) }
+}
+
+// The check of its health:
+func health[V any](field func(*dockerapi.Healthcheck) *V) func(*Run) *V {
+	return func(r *Run) *V {
+		if r.Spec.Healthcheck == nil {
+			r.Spec.Healthcheck = new(dockerapi.Healthcheck)
+		}
+		return field(r.Spec.Healthcheck)
+	}
+}
+
+// Its place in the first network:
+func endpoint[V any](field func(*dockerapi.EndpointSettings) *V) func(*Run) *V {
+	return func(r *Run) *V { return field(&r.endpoint) }
+}
+
+// Shorthands for the closures below.
+type (
+	containerConfig = dockerapi.ContainerConfig
+	hostConfig      = dockerapi.HostConfig
+)
+
+// containerOptions are what run and create have in common.
+var containerOptions = []Key[Run]{
+	{name: "Name", form: formText, help: "the container's name, none that begins with `dispatch-`; left out: `dispatch-` and 12 hex digits", set: func(r *Run, v []string) error {
+		r.Name = v[0]
+		return checkOwnName(r.Name)
+	}},
+	{name: "Entrypoint", form: formList, help: "replaces the image's; `\"\"` clears it", set: func(r *Run, v []string) error {
+		r.Entrypoint = v
+		if len(v) == 0 {
+			r.Entrypoint = []string{""} // an empty list clears the image's, as "" does
+		}
+		return flagval.CheckArgs(r.Entrypoint)
+	}},
+	{name: "Pull", form: formText, help: "pull the image before: `missing`, `always` or `never`; left out: as `--pull` says", set: func(r *Run, v []string) error {
+		r.Pull = v[0]
+		return oneOf("missing", "always", "never")(r.Pull)
+	}},
+	textKey("Platform", "OS[/ARCH[/VARIANT]] of the image, where it has several", config(func(c *containerConfig) *string { return &c.Platform }), flagval.ParsePlatform),
+
+	// The process.
+	{name: "Env", flags: []string{"env", "e"}, form: formPairs, help: "environment variables; `NAME` alone removes the image's", set: func(r *Run, v []string) error {
+		if err := flagval.Each(v, flagval.ParseEnv); err != nil {
+			return err
+		}
+		r.Spec.Env = flagval.LastOfEach(v)
+		return flagval.CheckArgs(v)
+	}},
+	textKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })).called("user", "u"),
+	listKey("GroupAdd", "further groups", host(func(h *hostConfig) *[]string { return &h.GroupAdd })),
+	textKey("Workdir", "working directory", config(func(c *containerConfig) *string { return &c.WorkingDir })).called("workdir", "w"),
+	BoolKey("Interactive", "standard input is kept open, also where it is not attached", func(r *Run) *bool { return &r.Interactive }).called("interactive", "i"),
+	BoolKey("Tty", "a terminal: standard error is then part of standard output", config(func(c *containerConfig) *bool { return &c.Tty })).called("tty", "t"),
+	{name: "Init", form: formBool, help: "a small init as the first process, which passes signals on and reaps children", set: func(r *Run, v []string) error {
+		r.host().Init = new(v[0] == "true")
+		return nil
+	}},
+	textKey("StopSignal", "the signal that a stop sends", config(func(c *containerConfig) *string { return &c.StopSignal })),
+	numberKey("StopTimeout", "seconds between a stop's signal and the kill; -1: no kill", config(func(c *containerConfig) **int { return &c.StopTimeout }), to(parseInt[int](-1, math.MaxInt32))),
+	{name: "Restart", form: formText, help: "when the engine starts it again: `no`, `on-failure[:N]`, `always`, `unless-stopped`", set: func(r *Run, v []string) error {
+		p, err := flagval.ParseRestart(v[0])
+		r.host().RestartPolicy = &p
+		return err
+	}},
+	pairsKey("Label", "labels; those that begin with `docker-dispatch.` are ours", config(func(c *containerConfig) *map[string]string { return &c.Labels }), ownLabel).called("label", "l"),
+	pairsKey("Annotation", "annotations for the runtime", host(func(h *hostConfig) *map[string]string { return &h.Annotations }), flagval.ParseKeyValue),
+
+	// Resources.
+	numberKey("Memory", "most memory, such as `512m`", host(func(h *hostConfig) *int64 { return &h.Memory }), flagval.ParseBytes).called("memory", "m"),
+	numberKey("MemoryReservation", "memory that is kept for it", host(func(h *hostConfig) *int64 { return &h.MemoryReservation }), flagval.ParseBytes),
+	numberKey("MemorySwap", "most memory and swap together; -1: any swap", host(func(h *hostConfig) *int64 { return &h.MemorySwap }), flagval.ParseMemorySwap),
+	{name: "MemorySwappiness", form: formNumber, help: "0 to 100; -1: the host's", set: func(r *Run, v []string) error {
+		n, err := parseInt[int64](-1, 100)(v[0])
+		if n >= 0 {
+			r.host().MemorySwappiness = &n
+		}
+		return err
+	}},
+	numberKey("ShmSize", "size of /dev/shm", host(func(h *hostConfig) *int64 { return &h.ShmSize }), flagval.ParseBytes),
+	numberKey("Cpus", "number of CPUs, such as `1.5`", host(func(h *hostConfig) *int64 { return &h.NanoCPUs }), flagval.ParseCPUs),
+	numberKey("CpuShares", "relative weight", host(func(h *hostConfig) *int64 { return &h.CPUShares }), anyInt).called("cpu-shares", "c"),
+	numberKey("CpuPeriod", "microseconds", host(func(h *hostConfig) *int64 { return &h.CPUPeriod }), anyInt),
+	numberKey("CpuQuota", "microseconds in a period", host(func(h *hostConfig) *int64 { return &h.CPUQuota }), anyInt),
+	numberKey("CpuRtPeriod", "microseconds, of real time", host(func(h *hostConfig) *int64 { return &h.CPURealtimePeriod }), anyInt),
+	numberKey("CpuRtRuntime", "microseconds in a period of real time", host(func(h *hostConfig) *int64 { return &h.CPURealtimeRuntime }), anyInt),
+	textKey("CpusetCpus", "CPUs it may use, such as `0-3,5`", host(func(h *hostConfig) *string { return &h.CpusetCpus })),
+	textKey("CpusetMems", "memory nodes it may use", host(func(h *hostConfig) *string { return &h.CpusetMems })),
+	numberKey("PidsLimit", "most processes; -1: any number", host(func(h *hostConfig) **int64 { return &h.PidsLimit }), to(anyInt)),
+	{name: "Ulimit", form: formList, help: "limits of its processes, NAME=SOFT[:HARD]", set: func(r *Run, v []string) error {
+		h := r.host()
+		return flagval.Each(v, func(s string) error {
+			u, err := flagval.ParseUlimit(s)
+			// The last of one name wins.
+			h.Ulimits = append(slices.DeleteFunc(h.Ulimits, func(o dockerapi.Ulimit) bool { return o.Name == u.Name }), u)
+			return err
+		})
+	}},
+	numberKey("BlkioWeight", "relative weight at the disks, 10 to 1000", host(func(h *hostConfig) *uint16 { return &h.BlkioWeight }), parseInt[uint16](0, math.MaxUint16)),
+	itemsKey("BlkioWeightDevice", "the same for one disk, PATH:WEIGHT", host(func(h *hostConfig) *[]dockerapi.WeightDevice { return &h.BlkioWeightDevice }), flagval.ParseWeightDevice),
+	itemsKey("DeviceReadBps", "most bytes a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceReadBps }), flagval.ParseThrottleBps),
+	itemsKey("DeviceWriteBps", "most bytes a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceWriteBps }), flagval.ParseThrottleBps),
+	itemsKey("DeviceReadIops", "most operations a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceReadIOps }), flagval.ParseThrottleIOps),
+	itemsKey("DeviceWriteIops", "most operations a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceWriteIOps }), flagval.ParseThrottleIOps),
+	{name: "OomKillDisable", form: formBool, help: "wait for memory rather than be killed", set: func(r *Run, v []string) error {
+		r.host().OomKillDisable = new(v[0] == "true")
+		return nil
+	}},
+	numberKey("OomScoreAdj", "-1000 to 1000: who is killed first", host(func(h *hostConfig) *int { return &h.OomScoreAdj }), parseInt[int](-1000, 1000)),
+
+	// Files.
+	{name: "Volume", flags: []string{"volume", "v"}, form: formList, help: "volumes and, if the policy allows it, paths of the host: SOURCE:TARGET[:OPTIONS]", set: func(r *Run, v []string) error {
+		seen := make(map[string]struct{}, len(v))
+		return flagval.Each(v, func(s string) error {
+			bind, anonymous, err := flagval.ParseVolume(s)
+			switch {
+			case err != nil:
+				return err
+			case bind != "":
+				if _, ok := seen[bind]; !ok {
+					seen[bind] = struct{}{}
+					r.host().Binds = append(r.host().Binds, bind)
+				}
+			default:
+				if r.Spec.Volumes == nil {
+					r.Spec.Volumes = make(map[string]struct{})
+				}
+				r.Spec.Volumes[anonymous] = struct{}{}
+			}
+			return nil
+		})
+	}},
+	itemsKey("Mount", "mounts, `type=volume,src=NAME,dst=PATH`", host(func(h *hostConfig) *[]dockerapi.Mount { return &h.Mounts }), flagval.ParseMount),
+	{name: "Tmpfs", form: formList, help: "file systems in memory, PATH[:OPTIONS]", set: func(r *Run, v []string) error {
+		r.host().Tmpfs = make(map[string]string, len(v))
+		return flagval.Each(v, func(s string) error {
+			path, options, err := flagval.ParseTmpfs(s)
+			r.host().Tmpfs[path] = options
+			return err
+		})
+	}},
+	listKey("VolumesFrom", "the volumes of other containers, NAME[:ro]", host(func(h *hostConfig) *[]string { return &h.VolumesFrom })),
+	textKey("VolumeDriver", "the driver of new volumes", host(func(h *hostConfig) *string { return &h.VolumeDriver })),
+	BoolKey("ReadOnly", "its own file system cannot be written", host(func(h *hostConfig) *bool { return &h.ReadonlyRootfs })),
+	pairsKey("StorageOpt", "options of the storage driver", host(func(h *hostConfig) *map[string]string { return &h.StorageOpt }), flagval.ParseStorageOpt),
+
+	// Networks.
+	{name: "Network", flags: []string{"network", "net"}, form: formList, help: "networks: a name, or `name=NAME,alias=...,ip=...`", set: func(r *Run, v []string) error {
+		return flagval.Each(v, func(s string) error {
+			name, e, err := flagval.ParseNetwork(s)
+			r.Networks = append(r.Networks, Network{name, e})
+			return err
+		})
+	}},
+	listKey("NetworkAlias", "further names in the first network", endpoint(func(e *dockerapi.EndpointSettings) *[]string { return &e.Aliases })).called("network-alias", "net-alias"),
+	{name: "Ip", form: formText, help: "its IPv4 address in the first network", set: func(r *Run, v []string) error {
+		r.ipam().IPv4Address = v[0]
+		return flagval.ParseIP(v[0], 4)
+	}},
+	{name: "Ip6", form: formText, help: "its IPv6 address in the first network", set: func(r *Run, v []string) error {
+		r.ipam().IPv6Address = v[0]
+		return flagval.ParseIP(v[0], 6)
+	}},
+	{name: "LinkLocalIp", form: formList, help: "link-local addresses in the first network", set: func(r *Run, v []string) error {
+		r.ipam().LinkLocalIPs = v
+		return flagval.Each(v, parseAnyIP)
+	}},
+	textKey("MacAddress", "its MAC address in the first network", endpoint(func(e *dockerapi.EndpointSettings) *string { return &e.MacAddress }), flagval.ParseMAC),
+	{name: "Publish", flags: []string{"publish", "p"}, form: formList, help: "ports on the host, `127.0.0.1:8080:80/tcp`", set: func(r *Run, v []string) error {
+		bindings, exposed, err := flagval.ParsePublish(v)
+		r.host().PortBindings = bindings
+		r.expose(exposed)
+		return err
+	}},
+	BoolKey("PublishAll", "all ports that the image exposes", host(func(h *hostConfig) *bool { return &h.PublishAllPorts })).called("publish-all", "P"),
+	{name: "Expose", form: formList, help: "ports to expose, `80/tcp`, `7000-7010`", set: func(r *Run, v []string) error {
+		exposed, err := flagval.ParseExposed(v)
+		r.expose(exposed)
+		return err
+	}},
+	textKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })).called("hostname", "h"),
+	textKey("Domainname", "its domain name", config(func(c *containerConfig) *string { return &c.Domainname })),
+	itemsKey("Dns", "DNS servers", host(func(h *hostConfig) *[]string { return &h.DNS }), flagval.ParseDNS),
+	listKey("DnsOption", "options of the resolver", host(func(h *hostConfig) *[]string { return &h.DNSOptions })).called("dns-option", "dns-opt"),
+	itemsKey("DnsSearch", "DNS search domains", host(func(h *hostConfig) *[]string { return &h.DNSSearch }), flagval.ParseDNSSearch),
+	itemsKey("AddHost", "lines of /etc/hosts, NAME:ADDRESS", host(func(h *hostConfig) *[]string { return &h.ExtraHosts }), flagval.ParseExtraHost),
+	listKey("Link", "links to other containers, NAME[:ALIAS]", host(func(h *hostConfig) *[]string { return &h.Links }), flagval.ParseLink),
+
+	// Rights and namespaces.
+	BoolKey("Privileged", "all rights on the host", host(func(h *hostConfig) *bool { return &h.Privileged })),
+	listKey("CapAdd", "capabilities to add", host(func(h *hostConfig) *[]string { return &h.CapAdd })),
+	listKey("CapDrop", "capabilities to drop", host(func(h *hostConfig) *[]string { return &h.CapDrop })),
+	{name: "SecurityOpt", form: formList, help: "security options; a seccomp profile as its JSON text", set: func(r *Run, v []string) (err error) {
+		h := r.host()
+		h.SecurityOpt, h.MaskedPaths, h.ReadonlyPaths, err = flagval.ParseSecurityOpts(v)
+		return err
+	}},
+	{name: "Device", form: formList, help: "devices of the host, PATH[:PATH[:rwm]]", set: func(r *Run, v []string) error {
+		return flagval.Each(v, func(s string) error {
+			if flagval.IsCDI(s) {
+				r.askDevices(dockerapi.DeviceRequest{Driver: "cdi", DeviceIDs: []string{s}})
+				return nil
+			}
+			d, err := flagval.ParseDevice(s)
+			r.host().Devices = append(r.host().Devices, d)
+			return err
+		})
+	}},
+	listKey("DeviceCgroupRule", "rules for devices, `c 1:3 rwm`", host(func(h *hostConfig) *[]string { return &h.DeviceCgroupRules }), flagval.ParseDeviceCgroupRule),
+	{name: "Gpus", form: formNumber, help: "GPUs: `all`, a number, or `\"device=0,1\"` with its quotation marks", set: func(r *Run, v []string) error {
+		requests, err := flagval.ParseGPUs(v[0])
+		for _, d := range requests {
+			r.askDevices(d)
+		}
+		return err
+	}},
+	pairsKey("Sysctl", "kernel parameters of its namespaces", host(func(h *hostConfig) *map[string]string { return &h.Sysctls }), flagval.ParseSysctl),
+	namespaceKey("Ipc", "`none`, `private`, `shareable`, `host` or `container:NAME`", func(h *hostConfig) *string { return &h.IpcMode }),
+	namespaceKey("Pid", "`host` or `container:NAME`", func(h *hostConfig) *string { return &h.PidMode }),
+	namespaceKey("Uts", "`host`", func(h *hostConfig) *string { return &h.UTSMode }),
+	namespaceKey("Userns", "`host`", func(h *hostConfig) *string { return &h.UsernsMode }),
+	namespaceKey("Cgroupns", "`private` or `host`", func(h *hostConfig) *string { return &h.CgroupnsMode }),
+	textKey("CgroupParent", "the cgroup above its own", host(func(h *hostConfig) *string { return &h.CgroupParent })),
+	textKey("Runtime", "the runtime of the engine that runs it", host(func(h *hostConfig) *string { return &h.Runtime })),
+
+	// Health.
+	textKey("HealthCmd", "a shell's line that tells whether it is well", func(r *Run) *string { return &r.healthCmd }),
+	durationKey("HealthInterval", "time between two checks, such as `30s`", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Interval })),
+	durationKey("HealthTimeout", "the longest a check may take", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Timeout })),
+	durationKey("HealthStartPeriod", "time to start, in which a failed check does not count", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartPeriod })),
+	durationKey("HealthStartInterval", "time between two checks meanwhile", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartInterval })),
+	numberKey("HealthRetries", "how many failed checks in a row count", health(func(h *dockerapi.Healthcheck) *int { return &h.Retries }), parseInt[int](0, math.MaxInt32)),
+	BoolKey("NoHealthcheck", "no checks, whatever the image says", func(r *Run) *bool { return &r.noHealthcheck }),
+
+	// Logs.
+	textKey("LogDriver", "where the engine keeps its output", func(r *Run) *string { return &r.logConfig().Type }),
+	pairsKey("LogOpt", "options of the log driver", func(r *Run) *map[string]string { return &r.logConfig().Config }, flagval.ParseKeyValue),
+}
+
+func durationKey(name, help string, field func(*Run) *time.Duration) Key[Run] {
+	return Key[Run]{name: name, form: formText, help: help, set: func(r *Run, v []string) (err error) {
+		*field(r), err = flagval.ParseDuration(v[0])
+		return err
+	}}
+}
+
+func anyInt(s string) (int64, error) { return parseInt[int64](math.MinInt64, math.MaxInt64)(s) }
+
+func parseAnyIP(s string) error { return flagval.ParseIP(s, 0) }
+
+func namespaceKey(name, help string, field func(*hostConfig) *string) Key[Run] {
+	return textKey(name, help, host(field), func(s string) error { return flagval.ParseNamespace(strings.ToLower(name), s) })
+}
+
+// labelPrefix begins the labels that are ours.
+const labelPrefix = "docker-dispatch."
+
+// ownLabel refuses labels by which we know our containers.
+func ownLabel(s string) (k, v string, err error) {
+	k, v, err = flagval.ParseLabel(s)
+	if err == nil && strings.HasPrefix(k, labelPrefix) {
+		err = fmt.Errorf("%s begins as our own labels do; choose another name", flagval.Quote(k))
+	}
+	return k, v, err
+}
+
+// A Network is one of the networks that a run asks for.
+type Network struct {
+	Name     string
+	Endpoint dockerapi.EndpointSettings
+}
+
+func (r *Run) host() *hostConfig {
+	if r.Spec.HostConfig == nil {
+		r.Spec.HostConfig = new(hostConfig)
+	}
+	return r.Spec.HostConfig
+}
+
+func (r *Run) ipam() *dockerapi.EndpointIPAM {
+	if r.endpoint.IPAMConfig == nil {
+		r.endpoint.IPAMConfig = new(dockerapi.EndpointIPAM)
+	}
+	return r.endpoint.IPAMConfig
+}
+
+func (r *Run) logConfig() *dockerapi.LogConfig {
+	h := r.host()
+	if h.LogConfig == nil {
+		h.LogConfig = new(dockerapi.LogConfig)
+	}
+	return h.LogConfig
+}
+
+func (r *Run) expose(ports map[string]struct{}) {
+	if r.Spec.ExposedPorts == nil {
+		r.Spec.ExposedPorts = make(map[string]struct{}, len(ports))
+	}
+	for p := range ports {
+		r.Spec.ExposedPorts[p] = struct{}{}
+	}
+}
+
+func (r *Run) askDevices(d dockerapi.DeviceRequest) {
+	r.host().DeviceRequests = append(r.host().DeviceRequests, d)
+}
+
+// finish completes what several options say together, and refuses those that do not go together.
+func (r *Run) finish() error {
+	h := r.Spec.HostConfig
+	switch {
+	case len(r.Spec.ExposedPorts) > flagval.MaxPorts:
+		return fmt.Errorf("Publish and Expose name %d ports of the container together; at most %d are taken", len(r.Spec.ExposedPorts), flagval.MaxPorts)
+	case h == nil:
+	case r.Restarts() && r.Remove:
+		return errors.New("only one of Restart and Remove can be given; a container that is started again is not removed at its end")
+	case h.LogConfig != nil && h.LogConfig.Type == "none" && len(h.LogConfig.Config) > 0:
+		return At("LogOpt", errors.New("the log driver none has no options"))
+	}
+	if h != nil {
+		h.CapAdd, h.CapDrop = flagval.CapabilityNames(h.CapAdd), flagval.CapabilityNames(h.CapDrop)
+	}
+	if err := r.finishHealth(); err != nil {
+		return err
+	}
+	return r.finishNetworks()
+}
+
+func (r *Run) finishHealth() error {
+	check := r.Spec.Healthcheck
+	switch {
+	case r.noHealthcheck && (check != nil || r.healthCmd != ""):
+		return At("NoHealthcheck", errors.New("it goes with none of the other Health options"))
+	case r.noHealthcheck:
+		r.Spec.Healthcheck = &dockerapi.Healthcheck{Test: []string{"NONE"}}
+	case check != nil && r.healthCmd == "" && check.Interval == 0 && check.Timeout == 0 && check.StartPeriod == 0 && check.StartInterval == 0 && check.Retries == 0:
+		r.Spec.Healthcheck = nil // nothing but zeros, which are the image's own
+	case r.healthCmd != "":
+		*health(func(h *dockerapi.Healthcheck) *[]string { return &h.Test })(r) = []string{"CMD-SHELL", r.healthCmd}
+	}
+	return nil
+}
+
+// finishNetworks puts the networks into the request. What is said apart from them is said of the first.
+func (r *Run) finishNetworks() error {
+	e := r.endpoint
+	asked := e.Aliases != nil || e.IPAMConfig != nil || e.MacAddress != ""
+	if len(r.Networks) == 0 {
+		if !asked {
+			return nil
+		}
+		r.Networks = []Network{{Name: "default"}}
+	}
+	first := &r.Networks[0].Endpoint
+	if asked {
+		switch {
+		case e.Aliases != nil && first.Aliases != nil:
+			return At("NetworkAlias", errors.New("the first of Network names aliases already"))
+		case e.IPAMConfig != nil && first.IPAMConfig != nil:
+			return At("Ip, Ip6, LinkLocalIp", errors.New("the first of Network names addresses already"))
+		case e.MacAddress != "" && first.MacAddress != "":
+			return At("MacAddress", errors.New("the first of Network names one already"))
+		}
+		if e.Aliases != nil {
+			first.Aliases = e.Aliases
+		}
+		if e.IPAMConfig != nil {
+			first.IPAMConfig = e.IPAMConfig
+		}
+		if e.MacAddress != "" {
+			first.MacAddress = e.MacAddress
+		}
+	}
+	r.host().NetworkMode = r.Networks[0].Name
+	r.Spec.MacAddress = first.MacAddress // where engines before API 1.44 have it
+	endpoints := make(map[string]*dockerapi.EndpointSettings, len(r.Networks))
+	for i := range r.Networks {
+		n := &r.Networks[i]
+		if _, ok := endpoints[n.Name]; ok {
+			return At("Network", fmt.Errorf("%s is named twice", flagval.Quote(n.Name)))
+		}
+		if len(r.Networks) > 1 && !flagval.IsUserDefined(n.Name) {
+			return At("Network", fmt.Errorf("%s goes with no other network", flagval.Quote(n.Name)))
+		}
+		endpoints[n.Name] = &n.Endpoint
+	}
+	if len(r.Networks) > 1 || asked || says(r.Networks[0].Endpoint) {
+		r.Spec.NetworkingConfig = &dockerapi.NetworkingConfig{EndpointsConfig: endpoints}
+	}
+	return nil
+}
+
+// says tells whether a network's settings hold anything.
+func says(e dockerapi.EndpointSettings) bool {
+	return e.Aliases != nil || e.IPAMConfig != nil || e.Links != nil || e.MacAddress != "" || e.DriverOpts != nil || e.GwPriority != 0
+}
+
+// asDocker completes the host's part of a request as the docker CLI does, so that docker inspect shows the same.
+func asDocker(given *hostConfig) *hostConfig {
+	h := new(hostConfig)
+	if given != nil {
+		*h = *given
+	}
+	if h.RestartPolicy == nil {
+		h.RestartPolicy = &dockerapi.RestartPolicy{Name: "no"}
+	}
+	if h.PortBindings == nil {
+		h.PortBindings = map[string][]dockerapi.PortBinding{}
+	}
+	h.DNS, h.DNSOptions, h.DNSSearch = flagval.NotNil(h.DNS), flagval.NotNil(h.DNSOptions), flagval.NotNil(h.DNSSearch)
+	h.Ulimits, h.Devices, h.BlkioWeightDevice = flagval.NotNil(h.Ulimits), flagval.NotNil(h.Devices), flagval.NotNil(h.BlkioWeightDevice)
+	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = flagval.NotNil(h.BlkioDeviceReadBps), flagval.NotNil(h.BlkioDeviceWriteBps)
+	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = flagval.NotNil(h.BlkioDeviceReadIOps), flagval.NotNil(h.BlkioDeviceWriteIOps)
+	return h
+}
+
+// Request is what the engine is asked for a container of the run: with the job's labels, and in that attempt.
+func (r *Run) Request(labels map[string]string, attempt int) dockerapi.ContainerConfig {
+	c := r.Spec
+	c.Image, c.Cmd, c.Entrypoint = r.Image, r.Cmd, r.Entrypoint
+	c.OpenStdin, c.StdinOnce = r.Stdin || r.Interactive, r.Stdin
+	c.AttachStdin, c.AttachStdout, c.AttachStderr = r.Stdin, r.Stdout, r.Stderr
+	c.HostConfig = asDocker(c.HostConfig)
+	c.Labels = labels
+	maps.Copy(c.Labels, r.Spec.Labels)
+	if r.Retry != nil {
+		c.Env = append(slices.Clip(c.Env), "DISPATCH_ATTEMPT="+strconv.Itoa(attempt))
+	}
+	return c
+}

@@ -1,0 +1,138 @@
+package output
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+)
+
+// liveDelay is the longest that a byte waits for more of its stream before it is sent.
+const liveDelay = 100 * time.Millisecond
+
+// Live sends the events of a job to whoever asked for its result, as they happen. A nil one sends nothing.
+type Live struct {
+	stream Stream
+	ctx    context.Context // its end ends the sending
+
+	mu    sync.Mutex
+	piece event.Output // what is not sent yet; guarded by mu
+	timer *time.Timer
+	err   error // why no more is sent; guarded by mu
+}
+
+// NewLive sends to a stream until Close, or until ctx ends.
+func NewLive(ctx context.Context, s Stream) *Live {
+	l := &Live{stream: s, ctx: ctx}
+	l.timer = time.AfterFunc(liveDelay, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.rest()
+	})
+	l.timer.Stop()
+	return l
+}
+
+// Started sends that the container runs.
+func (l *Live) Started(s event.Started) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rest()
+	l.send(s.Job, what(event.EventStarted, s.Attempt), s.JSON())
+}
+
+// Write sends output, together with what comes soon behind it. It waits where the broker is slow.
+func (l *Live) Write(o event.Output) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &l.piece
+	if p.Stream != o.Stream || p.Offset+int64(len(p.Data)) != o.Offset {
+		l.rest()
+	}
+	if len(p.Data) == 0 {
+		data := p.Data
+		*p = o
+		p.Data = data
+		l.timer.Reset(liveDelay)
+	}
+	p.Data = append(p.Data, o.Data...)
+	for len(p.Data) >= event.MaxData {
+		l.part(event.Cut(p.Data))
+	}
+}
+
+// rest sends what is left. The mutex is held.
+func (l *Live) rest() {
+	l.timer.Stop()
+	if n := len(l.piece.Data); n > 0 {
+		l.part(n)
+	}
+}
+
+// part sends the first n bytes of the piece. The mutex is held.
+func (l *Live) part(n int) {
+	o := l.piece
+	o.Data = o.Data[:n]
+	l.send(o.Job, fmt.Sprintf("%s/%s/%d", what(event.EventOutput, o.Attempt), o.Stream, o.Offset), o.JSON())
+	l.piece.Offset += int64(n)
+	l.piece.Data = append(l.piece.Data[:0], l.piece.Data[n:]...)
+}
+
+func (l *Live) send(job, what string, event []byte) {
+	if l.err == nil {
+		l.err = l.stream.Send(l.ctx, job, what, event)
+	}
+}
+
+// Flush returns nil when all has arrived, or nobody takes it.
+func (l *Live) Flush(ctx context.Context) error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	l.rest()
+	err := l.err
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return l.stream.Flush(ctx)
+}
+
+// Close ends the sending. What was not flushed by then may be lost.
+func (l *Live) Close() {
+	if l == nil {
+		return
+	}
+	l.stream.Close() // first: a send that waits holds the mutex
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timer.Stop()
+}
+
+// what tells an event of a job apart from others.
+func what(kind string, attempt int) string {
+	if attempt == 0 {
+		return kind
+	}
+	return fmt.Sprintf("%s/%d", kind, attempt)
+}
+
+// A Stream sends events to one place, in order.
+type Stream interface {
+	// Send hands an event over. It waits while too much is on its way. what tells the events of a job
+	// apart, and begins with the kind: "output/stdout/0". An error is the context's, or says that the stream
+	// was ended.
+	Send(ctx context.Context, job, what string, event []byte) error
+
+	// Flush returns nil when all that was sent has arrived, or nobody takes it. Its errors are those of Send.
+	Flush(ctx context.Context) error
+
+	// Close ends the stream. What has not arrived by then may not.
+	Close()
+}
