@@ -25,7 +25,6 @@ const (
 	stepAckLost = "ack lost" // the ack was written, but never reaches the broker
 	stepAck     = "ack"      // the ack was written, and the broker has it
 	stepFence   = "fence"    // the broker has the ack, as we know; the container is about to be removed
-	stepPresent = "present"  // without a message_id: the connection lives; the container is about to be removed
 	stepRemove  = "remove"
 )
 
@@ -122,7 +121,6 @@ func (b *bench) dies(step string) *process {
 	b.stop = kill
 	b.change = func(j *Job) {
 		store, settle, fence := j.Store, j.Settle, j.Fence
-		settled := false // by the job's one goroutine
 		if store != nil {
 			j.Store = func(ctx context.Context, r event.Result) error {
 				err := store(ctx, r)
@@ -137,16 +135,11 @@ func (b *bench) dies(step string) *process {
 			}
 			err := settle(ctx, v, r)
 			p.reached(stepAck, err)
-			settled = true
 			return err
 		}
 		j.Fence = func(ctx context.Context) error {
 			err := fence(ctx)
-			if settled {
-				p.reached(stepFence, err)
-			} else {
-				p.reached(stepPresent, err)
-			}
+			p.reached(stepFence, err)
 			return err
 		}
 	}
@@ -205,7 +198,7 @@ func TestDeathAtEachStep(t *testing.T) {
 			stepAckLost: adopted, stepAck: swept, stepFence: swept, stepRemove: nothing,
 		}},
 		{"Name", "", named, map[string]aftermath{
-			stepCreate: adopted, stepStart: adopted, stepResult: adopted, stepPresent: adopted, stepRemove: again, stepFence: nothing,
+			stepCreate: adopted, stepStart: adopted, stepResult: adopted, stepRemove: again, stepFence: nothing,
 		}},
 		{"neither", "", unnamed, map[string]aftermath{
 			stepCreate: adopted, stepStart: adopted, stepResult: adopted, stepRemove: again, stepFence: nothing,

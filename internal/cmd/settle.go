@@ -91,41 +91,23 @@ func (t *task) linger(fence func(context.Context) error) error {
 	}
 }
 
-// storeFirst keeps what is to be kept before a message is acked, so that only the ack is left to do. It returns
-// false where the process stops before that.
+// storeFirst keeps what is to be kept before a message is acked, so that only the ack is left to do. It waits for a
+// delivery that is not known to be lost, or until the message is gone: not in the queue any more. It returns false where
+// the process stops before that.
 func (t *task) storeFirst(v Verdict, r event.Result) bool {
 	for {
-		gone, ok := t.answerable(v, r)
-		if !ok {
-			return false
-		}
 		j, ok := t.pool.jobs.present(t)
-		if !ok && gone {
-			return true // nothing to keep a copy of
-		}
 		if !ok {
+			switch t.awaitDelivery(v, r) {
+			case deliveryStays:
+				return true // nothing to keep a copy of
+			case deliveryNever:
+				return false
+			}
 			continue
 		}
 		if err := t.store(j, v, r); !errors.Is(err, ErrDeliveryLost) {
 			return err == nil
-		}
-	}
-}
-
-// answerable waits until the task has a delivery whose connection lives, or its message is gone: not in the
-// queue any more. It is not ok where the process stops before that.
-func (t *task) answerable(v Verdict, r event.Result) (gone, ok bool) {
-	for {
-		if j, ok := t.pool.jobs.present(t); ok {
-			if j.Fence == nil {
-				return false, true
-			}
-			if err := j.Fence(t.ctx); !errors.Is(err, ErrDeliveryLost) {
-				return false, err == nil
-			}
-		}
-		if end := t.awaitDelivery(v, r); end != deliveryCame {
-			return true, end == deliveryStays
 		}
 	}
 }

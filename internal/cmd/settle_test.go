@@ -80,22 +80,6 @@ func TestNothingToStore(t *testing.T) {
 			}
 		})
 	}
-	t.Run("lost behind the fence", func(t *testing.T) {
-		onBench(t, nil, func(b *bench) {
-			var d *delivery
-			b.beforeFence = func() { d.lose() } // and it returns nil
-			d = b.post("m", "", false, retriedRemoved)
-			synctest.Wait()
-			b.beforeFence = nil
-			b.docker.named(t, "web").exit(1)
-			synctest.Wait()
-			again := b.send("again", "", true, retriedRemoved)
-			again.want(Ack, event.ReasonExit)
-			if len(again.agains) != 1 || b.docker.count() != 0 {
-				t.Errorf("to be tried again %q, %d containers", again.agains, b.docker.count())
-			}
-		})
-	})
 }
 
 // TestLingersForAll: the container outlives each ack, also one that joins, and stays where the connection ended
