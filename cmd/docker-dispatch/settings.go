@@ -372,19 +372,12 @@ type size int
 
 func (z *size) String() string { return strconv.Itoa(int(*z)) }
 
-// Set reads a size as the docker CLI does: k, m and g are powers of 1024, a b behind them is noise.
+// Set reads a size as the docker CLI does.
 func (z *size) Set(text string) error {
-	number, unit := strings.TrimSuffix(strings.ToLower(text), "b"), 1
-	for suffix, factor := range map[string]int{"k": 1 << 10, "m": 1 << 20, "g": 1 << 30} {
-		if n, ok := strings.CutSuffix(number, suffix); ok {
-			number, unit = n, factor
-			break
-		}
-	}
-	n, err := strconv.Atoi(number)
-	if err != nil || n < 0 || n > (1<<31-1)/unit {
+	n, err := flagval.ParseBytes(text)
+	if err != nil || n > math.MaxInt32 {
 		return errors.New("expected a size such as 512, 64k or 1m, below 2g")
 	}
-	*z = size(n * unit)
+	*z = size(n)
 	return nil
 }

@@ -48,11 +48,6 @@ func ParseMemorySwap(s string) (int64, error) {
 
 // LogSize reads a size as log drivers do: 10m, 1.5g, 512kb. One that cannot be read counts as 0.
 func LogSize(text string) int64 {
-	number := strings.TrimRight(strings.ToLower(text), "kmgtib ")
-	factor := map[string]float64{"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || n < 0 {
-		return 0
-	}
-	return int64(n * factor[strings.TrimRight(strings.TrimSpace(strings.ToLower(text)[len(number):]), "ib")])
+	n, _ := ParseBytes(text)
+	return n
 }
