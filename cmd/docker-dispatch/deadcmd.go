@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
@@ -144,7 +145,7 @@ func (m *morgue) validate() error {
 
 // missing explains that there is no queue with dead letters.
 func (m *morgue) missing(err error) error {
-	if _, ok := errors.AsType[*hinted](err); ok || !errors.Is(err, amqpsrc.ErrNoQueue) {
+	if _, ok := errors.AsType[*hinted](err); ok || !errors.Is(err, wire.ErrNoQueue) {
 		return m.explain(err)
 	}
 	return &hinted{err.Error(), "a daemon declares its dead-letter queue when it starts; --dead-letter NAME names one that is not called QUEUE.dead", exitFailed}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
@@ -200,7 +201,7 @@ func (l *look) missed(r amqpsrc.Received, err error) {
 		l.why = err
 	}
 	l.unsent = append(l.unsent, plainLine(idOf(r)))
-	for _, all := range []error{amqpsrc.ErrGone, amqpsrc.ErrUnknown, amqpsrc.ErrForbidden, amqpsrc.ErrNoQueue, errNotInTime, cmd.ErrDeliveryLost} {
+	for _, all := range []error{amqpsrc.ErrGone, amqpsrc.ErrUnknown, wire.ErrForbidden, wire.ErrNoQueue, errNotInTime, cmd.ErrDeliveryLost} {
 		l.failed = l.failed || errors.Is(err, all)
 	}
 }

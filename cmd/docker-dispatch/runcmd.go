@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
@@ -84,7 +85,7 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 		return err
 	}
 	c.url, c.control = cmp.Or(c.url, localBroker), furtherQueue(control, c.queue+".control")
-	if err := amqpsrc.CheckURL(c.url); err != nil {
+	if err := wire.CheckURL(c.url); err != nil {
 		return usageError(err.Error(), "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
 	}
 	if c.queue == "" {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
@@ -202,7 +203,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 		c.written = nil // those of the last connection
 		answers, err = broker.Consume(consuming, c.replies, onTheWay)
 		switch {
-		case errors.Is(err, amqpsrc.ErrNoQueue):
+		case errors.Is(err, wire.ErrNoQueue):
 			return nil, &leftError{fmt.Sprintf("the queue of the answers is gone; the job %s may go on", c.job)}
 		case err != nil:
 			return nil, c.again(ctx, err)
@@ -250,7 +251,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 				}()
 			}
 		case err := <-looked:
-			if errors.Is(err, amqpsrc.ErrNoQueue) && !c.heard.Load() {
+			if errors.Is(err, wire.ErrNoQueue) && !c.heard.Load() {
 				return nil, usageError(fmt.Sprintf("queue %q is gone, and the message of the job %s with it, unless a daemon had taken that", c.queue, c.job),
 					"no daemon has answered: if none runs the job, run it again when a daemon has made the queue anew (--declare quorum)")
 			}

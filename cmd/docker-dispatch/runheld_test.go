@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
@@ -114,7 +115,7 @@ func (b losingBroker) Ready(_ context.Context, queue string) (n, consumers int, 
 	if time.Now().Before(b.at) || queue != "q" {
 		return 0, 0, nil
 	}
-	return 0, 0, amqpsrc.ErrNoQueue
+	return 0, 0, wire.ErrNoQueue
 }
 
 // TestRunQueueDeleted: a run whose queue is deleted before a daemon has answered ends; one that has had an answer goes on.

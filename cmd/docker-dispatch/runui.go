@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
@@ -20,10 +20,10 @@ const runUsageLine = "Usage:  docker-dispatch run [OPTIONS] IMAGE [COMMAND] [ARG
 
 // refuse says why there is no run, and returns the exit code.
 func (c *runClient) refuse(err error) int {
-	if errors.Is(err, amqpsrc.ErrForbidden) {
+	if errors.Is(err, wire.ErrForbidden) {
 		err = usageError(err.Error(), `let the user configure and read ^docker-dispatch\.reply\..*, and write to ^amq\.default$ (rabbitmqctl set_permissions); -d needs the latter only`)
 	}
-	if errors.Is(err, amqpsrc.ErrNoQueue) {
+	if errors.Is(err, wire.ErrNoQueue) {
 		err = usageError(err.Error(), "a daemon with --queue "+c.queue+" --declare quorum makes it; check -q, and --amqp or $AMQP_URL")
 	}
 	const seeHelp = " 'docker-dispatch run --help' for more information"
@@ -60,7 +60,7 @@ func (c *runClient) refuse(err error) int {
 
 // hasHint tells whether an error is the broker's, for which fail has a hint.
 func (c *runClient) hasHint(err error) bool {
-	for _, e := range []error{amqpsrc.ErrLogin, amqpsrc.ErrVhost, amqpsrc.ErrNoQueue, amqpsrc.ErrForbidden, amqpsrc.ErrStream, amqpsrc.ErrNotAMQP} {
+	for _, e := range []error{wire.ErrLogin, wire.ErrVhost, wire.ErrNoQueue, wire.ErrForbidden, wire.ErrStream, wire.ErrNotAMQP} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -77,7 +77,7 @@ func (c *runClient) unreachable(err error) error {
 	if tlsFault(err) {
 		hint = brokerTLSHint
 	}
-	return usageError(fmt.Sprintf("the broker %s cannot be reached: %v", amqpsrc.Redact(c.url), err), hint)
+	return usageError(fmt.Sprintf("the broker %s cannot be reached: %v", wire.Redact(c.url), err), hint)
 }
 
 // fault prints an error as docker run does, and returns the exit code.

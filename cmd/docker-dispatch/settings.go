@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -178,7 +178,7 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 	amqp = cmp.Or(amqp, localBroker)
 	if strings.HasPrefix(docker, "amqp://") || strings.HasPrefix(docker, "amqps://") {
 		return usageError("the first address is the broker's; the Docker Engine's comes first",
-			"docker-dispatch [options] dockerHostAddr amqpAddr, for example /var/run/docker.sock "+amqpsrc.Redact(docker))
+			"docker-dispatch [options] dockerHostAddr amqpAddr, for example /var/run/docker.sock "+wire.Redact(docker))
 	}
 	var err error
 	if s.dockerHost, err = dockerapi.ParseHost(docker); err != nil {
@@ -188,7 +188,7 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 	if amqp == "-" {
 		return nil
 	}
-	if err := amqpsrc.CheckURL(amqp); err != nil {
+	if err := wire.CheckURL(amqp); err != nil {
 		return usageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin")
 	}
 	return nil

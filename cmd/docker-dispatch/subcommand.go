@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
 // A subcommand is a use of the program from the other end of the queue. It returns the exit code.
@@ -98,7 +99,7 @@ func (b *broker) check() error {
 		return usageError("the name of the queue has more than 255 bytes", b.process.listsOptions())
 	}
 	b.url = cmp.Or(b.url, b.process.getenv("AMQP_URL"), localBroker)
-	if err := amqpsrc.CheckURL(b.url); err != nil {
+	if err := wire.CheckURL(b.url); err != nil {
 		return usageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password")
 	}
 	return nil
@@ -115,11 +116,11 @@ func (b *broker) connect(ctx context.Context, queue string) (*amqpsrc.Client, er
 		URL: b.url, Queue: queue, Name: "docker-dispatch " + b.process.name + "@" + host + " " + b.queue, Version: versionString(),
 		Log: slog.New(slog.NewTextHandler(b.process.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
-	if errors.Is(err, amqpsrc.ErrStream) {
+	if errors.Is(err, wire.ErrStream) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, b.explain(fmt.Errorf("broker %s: %w", amqpsrc.Redact(b.url), err))
+		return nil, b.explain(fmt.Errorf("broker %s: %w", wire.Redact(b.url), err))
 	}
 	return c, nil
 }
@@ -129,11 +130,11 @@ func (b *broker) explain(err error) error {
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 		return err
-	case errors.Is(err, amqpsrc.ErrNoQueue):
+	case errors.Is(err, wire.ErrNoQueue):
 		return &hinted{err.Error(), "check the name and the virtual host; the daemon makes its queue with --declare quorum or --declare classic", exitFailed}
-	case errors.Is(err, amqpsrc.ErrForbidden):
+	case errors.Is(err, wire.ErrForbidden):
 		return &hinted{err.Error(), "give the user what it needs: write on amq.default to send, read on a queue to take from it (rabbitmqctl set_permissions)", exitFailed}
-	case errors.Is(err, amqpsrc.ErrLogin), errors.Is(err, amqpsrc.ErrVhost):
+	case errors.Is(err, wire.ErrLogin), errors.Is(err, wire.ErrVhost):
 		return err
 	case tlsFault(err):
 		return usageError(err.Error(), brokerTLSHint)

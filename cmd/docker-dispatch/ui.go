@@ -9,7 +9,7 @@ import (
 	"net"
 	"strings"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -31,18 +31,18 @@ var hints = []struct {
 	err  error
 	hint string
 }{
-	{amqpsrc.ErrLogin, "check user and password in the broker's address, amqp://user:password@host; the user guest may log in only from the broker's own machine"},
-	{amqpsrc.ErrVhost, "check the virtual host behind the last / of the broker's address, and the user's permissions on it"},
-	{amqpsrc.ErrChannels, "raise channel_max in the broker's configuration; it is 2047 unless set"},
-	{amqpsrc.ErrNotAMQP, "check host and port of the broker's address; brokers take AMQP on port 5672, with TLS on 5671"},
-	{amqpsrc.ErrCertificate, brokerTLSHint},
-	{amqpsrc.ErrStream, "name a quorum or a classic queue: a consumer's ack takes nothing out of a stream, and the broker deletes its messages by age or size"},
-	{amqpsrc.ErrReserved, "name a queue that does not begin with amq."},
-	{amqpsrc.ErrNoControl, "create that queue, or let the user configure and read it; --control NAME names another, --control none does without"},
-	{amqpsrc.ErrNoResults, "create the queue that --results names, or let --declare quorum or --declare classic do it"},
-	{amqpsrc.ErrNoQueue, "create the queue, or let --declare quorum or --declare classic do it"},
-	{amqpsrc.ErrNoDeadLetter, "create that queue, or let the user configure it; --dead-letter NAME names another, --dead-letter none leaves it to the queue's own dead-letter exchange"},
-	{amqpsrc.ErrForbidden, "give the user what it needs: read on the queue, write on amq.default, and configure on what is to be declared (rabbitmqctl set_permissions)"},
+	{wire.ErrLogin, "check user and password in the broker's address, amqp://user:password@host; the user guest may log in only from the broker's own machine"},
+	{wire.ErrVhost, "check the virtual host behind the last / of the broker's address, and the user's permissions on it"},
+	{wire.ErrChannels, "raise channel_max in the broker's configuration; it is 2047 unless set"},
+	{wire.ErrNotAMQP, "check host and port of the broker's address; brokers take AMQP on port 5672, with TLS on 5671"},
+	{wire.ErrCertificate, brokerTLSHint},
+	{wire.ErrStream, "name a quorum or a classic queue: a consumer's ack takes nothing out of a stream, and the broker deletes its messages by age or size"},
+	{wire.ErrReserved, "name a queue that does not begin with amq."},
+	{wire.ErrNoControl, "create that queue, or let the user configure and read it; --control NAME names another, --control none does without"},
+	{wire.ErrNoResults, "create the queue that --results names, or let --declare quorum or --declare classic do it"},
+	{wire.ErrNoQueue, "create the queue, or let --declare quorum or --declare classic do it"},
+	{wire.ErrNoDeadLetter, "create that queue, or let the user configure it; --dead-letter NAME names another, --dead-letter none leaves it to the queue's own dead-letter exchange"},
+	{wire.ErrForbidden, "give the user what it needs: read on the queue, write on amq.default, and configure on what is to be declared (rabbitmqctl set_permissions)"},
 	{fs.ErrPermission, "run as root or as a user in the socket's group: usermod -aG docker USER, then log in again"},
 	{dockerapi.ErrNotEngine, "the Docker Engine's address is the first, the broker's the second: docker-dispatch dockerHostAddr amqpAddr"},
 	{dockerapi.ErrVersion, "use Docker Engine 19.03 (API 1.40) or newer"},

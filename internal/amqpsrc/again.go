@@ -8,13 +8,8 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
-)
-
-// Headers of a message that is to be tried again. Like those of a dead letter they are ours.
-const (
-	headerAttempt = headerPrefix + "attempt" // which attempt the message is, from 2
-	headerJob     = headerPrefix + "job"     // the job's id, for a message without message_id
 )
 
 // delayQueue is the queue in which messages of this one wait that long. It is a quorum queue, for only
@@ -35,31 +30,31 @@ func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table
 // own. See cmd.Job.Again.
 func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
 	queue, args := delayQueue(p.config.Queue, delay)
-	ours := amqp.Table{headerAttempt: int32(attempt)}
+	ours := amqp.Table{wire.HeaderAttempt: int32(attempt)}
 	if c := copyOf(d, p.config.Queue); c != "" {
-		ours[headerCopy] = c
+		ours[wire.HeaderCopy] = c
 	}
 	if d.MessageId == "" {
-		ours[headerJob] = clip(id, 255)
+		ours[wire.HeaderJob] = wire.Clip(id, 255)
 	}
 	k := keeping{
 		what: "message to be tried again", queue: queue, fresh: true, young: func() time.Duration { return p.young(queue) },
 		declare: func(l *line) error {
 			began := time.Now()
-			_, missing := l.link.declare(queue, nil)
-			note, err := l.link.declare(queue, args)
-			if err == nil && isNoQueue(missing) {
+			_, missing := l.link.Declare(queue, nil)
+			note, err := l.link.Declare(queue, args)
+			if err == nil && wire.IsNoQueue(missing) {
 				p.made(queue)
 			}
 			if note != "" {
 				// It would keep the message, or send it elsewhere.
 				return fmt.Errorf("queue %q, in which messages wait to be tried again, has other arguments; delete it when it is empty: %s", queue, note)
 			}
-			if code(err) == amqp.AccessRefused {
-				return fmt.Errorf("the user has no configure permission on queue %q, in which messages wait to be tried again: %s", queue, reason(err))
+			if wire.Code(err) == amqp.AccessRefused {
+				return fmt.Errorf("the user has no configure permission on queue %q, in which messages wait to be tried again: %s", queue, wire.Reason(err))
 			}
-			if err != nil && time.Since(began) >= rpcTimeout {
-				err = fmt.Errorf("queue %q, in which messages wait to be tried again, does not answer; a broker that was killed right after it was made can leave it so, and it is to be deleted then: %w", queue, plain(err))
+			if err != nil && time.Since(began) >= wire.RPCTimeout {
+				err = fmt.Errorf("queue %q, in which messages wait to be tried again, does not answer; a broker that was killed right after it was made can leave it so, and it is to be deleted then: %w", queue, wire.Plain(err))
 			}
 			return err
 		},
@@ -96,9 +91,28 @@ func attempt(d amqp.Delivery, queue string) (n int, id string) {
 	if rejection(d, queue) != "" {
 		return 1, id
 	}
-	v, ok := number(d.Headers[headerAttempt], 2, message.MaxAttempt)
+	v, ok := wire.Number(d.Headers[wire.HeaderAttempt], 2, message.MaxAttempt)
 	if !ok {
 		return 1, id
 	}
-	return int(v), cmp.Or(id, text(d.Headers[headerJob]))
+	return int(v), cmp.Or(id, wire.Text(d.Headers[wire.HeaderJob]))
+}
+
+// copyOf tells the copies of a message apart that came back as dead letters: by our header; or by the broker's,
+// where it was rejected, and sent again as it was.
+func copyOf(d amqp.Delivery, queue string) string {
+	return wire.Text(d.Headers[wire.HeaderCopy]) + rejection(d, queue)
+}
+
+// rejection tells which rejection a message has come back from; it is empty for one that was not rejected.
+func rejection(d amqp.Delivery, queue string) string {
+	deaths, _ := d.Headers["x-death"].([]any)
+	for _, death := range deaths {
+		t, _ := death.(amqp.Table)
+		if t["queue"] == queue && t["reason"] == "rejected" {
+			at, _ := t["time"].(time.Time)
+			return fmt.Sprintf("rejected-%d-%d", wire.Count(t["count"]), at.Unix())
+		}
+	}
+	return ""
 }

@@ -20,6 +20,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
@@ -234,8 +235,8 @@ func TestFence(t *testing.T) {
 		})
 	}
 	fences.Wait()
-	if d := time.Since(began); d < settling {
-		t.Errorf("fences took %v, less than the %v that a quorum queue may hold acks back", d, settling)
+	if d := time.Since(began); d < wire.Settling {
+		t.Errorf("fences took %v, less than the %v that a quorum queue may hold acks back", d, wire.Settling)
 	}
 	px.conn(0).cut()
 	if j := r.next(); string(j.Body) != fmt.Sprint(n) {
@@ -290,16 +291,16 @@ func TestDeadLetter(t *testing.T) {
 			if got != want {
 				t.Errorf("properties are\n%s, want\n%s", got, want)
 			}
-			if _, err := time.Parse(time.RFC3339, fmt.Sprint(d.Headers[headerTime])); err != nil || !strings.HasSuffix(fmt.Sprint(d.Headers[headerTime]), "Z") {
-				t.Errorf("time is %v", d.Headers[headerTime])
+			if _, err := time.Parse(time.RFC3339, fmt.Sprint(d.Headers[wire.HeaderTime])); err != nil || !strings.HasSuffix(fmt.Sprint(d.Headers[wire.HeaderTime]), "Z") {
+				t.Errorf("time is %v", d.Headers[wire.HeaderTime])
 			}
-			delete(d.Headers, headerTime)
+			delete(d.Headers, wire.HeaderTime)
 			if copyOf(d, q) == "" {
 				t.Error("the copy cannot be told from the message")
 			}
-			delete(d.Headers, headerCopy)
+			delete(d.Headers, wire.HeaderCopy)
 			want = fmt.Sprint(amqp.Table{"mine": "yes", "nested": amqp.Table{"a": []any{int64(1), nil, []byte("x")}}, "nil": nil,
-				headerReason: "invalid-message", headerError: "no such key", headerHost: "testhost", headerQueue: q, headerUser: mustUser(t)})
+				wire.HeaderReason: "invalid-message", wire.HeaderError: "no such key", wire.HeaderHost: "testhost", wire.HeaderQueue: q, wire.HeaderUser: mustUser(t)})
 			if got := fmt.Sprint(d.Headers); got != want {
 				t.Errorf("headers are\n%s, want\n%s", got, want)
 			}
@@ -308,11 +309,11 @@ func TestDeadLetter(t *testing.T) {
 }
 
 func mustUser(t testing.TB) string {
-	a, err := parseURL(brokertest.URL(t))
+	a, err := wire.ParseURL(brokertest.URL(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.user
+	return a.User
 }
 
 // Messages whose header tables the AMQP library refuses to read would end every connection that they
@@ -349,8 +350,8 @@ func TestUnreadableHeaders(t *testing.T) {
 		if i == 3 {
 			want = "large" // readable, but with our headers beside it too large for a frame
 		}
-		if d.Headers[headerDropped] != want || d.AppId != "app" || d.ContentEncoding != "none" {
-			t.Errorf("dead letter %d: app_id %q, encoding %q, dropped headers %v", i, d.AppId, d.ContentEncoding, d.Headers[headerDropped])
+		if d.Headers[wire.HeaderDropped] != want || d.AppId != "app" || d.ContentEncoding != "none" {
+			t.Errorf("dead letter %d: app_id %q, encoding %q, dropped headers %v", i, d.AppId, d.ContentEncoding, d.Headers[wire.HeaderDropped])
 		}
 	}
 	if r.log.count("broker unreachable") != 0 {
@@ -511,7 +512,7 @@ func TestBlocked(t *testing.T) {
 	px.conn(2).gate.Set(false)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { done <- deadLetterJob(ctx, jobs[3], event.Result{}) }()
-	brokertest.Eventually(t, "an outlet in use", func() bool { l, _ := r.source.publisher.current(ctx); return len(l.free) < publishers })
+	brokertest.Eventually(t, "an outlet in use", func() bool { l, _ := r.source.publisher.current(ctx); return len(l.free) < wire.Publishers })
 	px.conn(2).inject(0, 10, 60, "\x0alow memory")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -523,7 +524,7 @@ func TestBlocked(t *testing.T) {
 	}
 	began := time.Now()
 	r.close()
-	if d := time.Since(began); d > closeTimeout {
+	if d := time.Since(began); d > wire.CloseTimeout {
 		t.Errorf("Close took %v", d)
 	}
 	px.cut()
@@ -542,7 +543,7 @@ func TestFrozenWrite(t *testing.T) {
 	px.conn(1).gate.Set(false)
 	began := time.Now()
 	settle(t, j, cmd.DeadLetter)
-	if d := time.Since(began); d > rpcTimeout {
+	if d := time.Since(began); d > wire.RPCTimeout {
 		t.Errorf("the frozen connection was given up after %v", d)
 	}
 	px.conn(1).cut()
@@ -824,17 +825,17 @@ func TestFatal(t *testing.T) {
 		t.Parallel()
 		u := *u
 		u.User = url.UserPassword("nobody", "secret")
-		runs(t, "any", ErrLogin, `"nobody"`, func(c *Config) { c.URL = u.String() })
+		runs(t, "any", wire.ErrLogin, `"nobody"`, func(c *Config) { c.URL = u.String() })
 	})
 	t.Run("vhost", func(t *testing.T) {
 		t.Parallel()
 		u := *u
 		u.Path = "/nowhere"
-		runs(t, "any", ErrVhost, `"nowhere"`, func(c *Config) { c.URL = u.String() })
+		runs(t, "any", wire.ErrVhost, `"nowhere"`, func(c *Config) { c.URL = u.String() })
 	})
 	t.Run("queue", func(t *testing.T) {
 		t.Parallel()
-		runs(t, "test-amqpsrc-no-such", ErrNoQueue, `"test-amqpsrc-no-such"`, nil)
+		runs(t, "test-amqpsrc-no-such", wire.ErrNoQueue, `"test-amqpsrc-no-such"`, nil)
 		// Nor was a dead-letter queue left behind for a queue that was mistyped.
 		ch, err := p.Conn().Channel()
 		if err != nil {
@@ -875,14 +876,14 @@ func TestForbidden(t *testing.T) {
 	user := brokertest.NewUser(t)
 	as := func(c *Config) { c.URL = user.URL("secret") }
 
-	runs(t, q, ErrVhost, user.Name, as) // no permission at all
+	runs(t, q, wire.ErrVhost, user.Name, as) // no permission at all
 	user.Permit("^$", "^amq[.]default$", "^$")
-	runs(t, q, ErrForbidden, "read permission on queue", as)
+	runs(t, q, wire.ErrForbidden, "read permission on queue", as)
 	user.Permit("^$", "^$", "^"+q+"$")
-	runs(t, q, ErrForbidden, "write permission", as)
+	runs(t, q, wire.ErrForbidden, "write permission", as)
 	user.Permit("^$", "^amq[.]default$", "^"+q+"$")
-	runs(t, q, ErrNoDeadLetter, "no-dead", func(c *Config) { as(c); c.DeadLetter = "no-dead" })
-	runs(t, "no-queue", ErrForbidden, "configure permission", func(c *Config) { as(c); c.Declare = "classic" })
+	runs(t, q, wire.ErrNoDeadLetter, "no-dead", func(c *Config) { as(c); c.DeadLetter = "no-dead" })
+	runs(t, "no-queue", wire.ErrForbidden, "configure permission", func(c *Config) { as(c); c.Declare = "classic" })
 
 	// And that is all that it takes, where the queues are there.
 	p.Fill(q, 1, 2)
@@ -970,20 +971,20 @@ func TestRefusedPublish(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			for range publishers {
-				err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{Expiration: "never"} }, confirmTimeout, always)
-				if code(err) != amqp.PreconditionFailed {
+			for range wire.Publishers {
+				err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{Expiration: "never"} }, wire.ConfirmTimeout, always)
+				if wire.Code(err) != amqp.PreconditionFailed {
 					t.Errorf("publish of what is not valid: %v", err)
 				}
-				if err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{} }, confirmTimeout, always); err != nil {
+				if err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{} }, wire.ConfirmTimeout, always); err != nil {
 					t.Errorf("publish: %v", err)
 				}
 			}
 		})
 	}
 	all.Wait()
-	if n := p.Ready(q + ".dead"); n != 4*publishers {
-		t.Errorf("%d messages were stored, want %d", n, 4*publishers)
+	if n := p.Ready(q + ".dead"); n != 4*wire.Publishers {
+		t.Errorf("%d messages were stored, want %d", n, 4*wire.Publishers)
 	}
 	if r.log.count("publishing connection lost") != 0 {
 		t.Errorf("the connection was lost:\n%s", r.log)
@@ -1067,7 +1068,7 @@ func (c *stallsAtLogin) Read(p []byte) (int, error) {
 	if c.writes.Load() < 2 {
 		return n, err
 	}
-	<-time.After(loginDelay + 100*time.Millisecond) // what it is about
+	<-time.After(wire.LoginDelay + 100*time.Millisecond) // what it is about
 	return 0, io.EOF
 }
 
@@ -1213,7 +1214,7 @@ func TestReplyToFull(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var replying sync.WaitGroup
-	for range publishers {
+	for range wire.Publishers {
 		p.Send(q, amqp.Publishing{Body: []byte("full"), ReplyTo: q + "-full"})
 		j := r.next()
 		replying.Go(func() {
@@ -1223,7 +1224,7 @@ func TestReplyToFull(t *testing.T) {
 			settle(t, j, cmd.Ack)
 		})
 	}
-	brokertest.Eventually(t, "all were refused", func() bool { return r.log.count("reply not stored") == publishers })
+	brokertest.Eventually(t, "all were refused", func() bool { return r.log.count("reply not stored") == wire.Publishers })
 	p.Send(q, amqp.Publishing{Body: []byte("good"), ReplyTo: q + "-answers"})
 	j := r.next()
 	answer, stop := context.WithTimeout(ctx, patience)
@@ -1246,11 +1247,11 @@ func TestReplyToMalformed(t *testing.T) {
 	t.Parallel()
 	p := brokertest.New(t)
 	q := p.Queue("classic")
-	answers, err := p.Channel().Consume(directReply, "", true, false, false, false, nil)
+	answers, err := p.Channel().Consume(wire.DirectReply, "", true, false, false, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Send(q, amqp.Publishing{Body: []byte("good"), ReplyTo: directReply, MessageId: "good"})
+	p.Send(q, amqp.Publishing{Body: []byte("good"), ReplyTo: wire.DirectReply, MessageId: "good"})
 	r := start(t, q, nil)
 	good := r.next()
 	stream := good.Stream()
@@ -1282,7 +1283,7 @@ func TestReplyToMalformed(t *testing.T) {
 	})
 	const bad = 3
 	for i := range bad {
-		p.Send(q, amqp.Publishing{Body: []byte("bad"), ReplyTo: fmt.Sprintf("%s.@@@.%d", directReply, i)})
+		p.Send(q, amqp.Publishing{Body: []byte("bad"), ReplyTo: fmt.Sprintf("%s.@@@.%d", wire.DirectReply, i)})
 		j := r.next()
 		if err := j.Reply(ctx, event.Result{Job: "bad"}); err != nil {
 			t.Fatalf("reply to nobody: %v", err)
@@ -1392,11 +1393,11 @@ func TestReplyApart(t *testing.T) {
 			t.Parallel()
 			p, px := brokertest.New(t), newProxy(t)
 			q := p.Queue("classic")
-			answers, err := p.Channel().Consume(directReply, "", true, false, false, false, nil)
+			answers, err := p.Channel().Consume(wire.DirectReply, "", true, false, false, false, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.Send(q, amqp.Publishing{Body: []byte("job"), ReplyTo: directReply})
+			p.Send(q, amqp.Publishing{Body: []byte("job"), ReplyTo: wire.DirectReply})
 			var once sync.Once
 			r := start(t, q, func(c *Config) {
 				c.Dial = func(network, _ string) (net.Conn, error) {
@@ -1430,7 +1431,7 @@ func TestReplyApart(t *testing.T) {
 				select {
 				case <-answers:
 					continue
-				case <-time.After(settling):
+				case <-time.After(wire.Settling):
 				}
 				if want := map[error]int{nil: 1}[tt.want]; n != want {
 					t.Errorf("%d answers came, want %d", n, want)
@@ -1454,7 +1455,7 @@ func TestStream(t *testing.T) {
 		"results":          func(c *Config) { c.Results = stream },
 		"results, declare": func(c *Config) { c.Results, c.Declare = stream, "classic" },
 	} {
-		t.Run(name, func(t *testing.T) { runs(t, q, ErrStream, fmt.Sprintf("queue %q is a stream", stream), change) })
+		t.Run(name, func(t *testing.T) { runs(t, q, wire.ErrStream, fmt.Sprintf("queue %q is a stream", stream), change) })
 	}
 }
 
@@ -1464,7 +1465,7 @@ func TestStreamOfResults(t *testing.T) {
 	p := brokertest.New(t)
 	q, control, stream := p.Queue("classic"), p.Queue("classic"), p.Queue("stream")
 	p.Fill(control, 1, 1)
-	runs(t, q, ErrStream, fmt.Sprintf("queue %q is a stream", stream), func(c *Config) { c.Results, c.Control = stream, control })
+	runs(t, q, wire.ErrStream, fmt.Sprintf("queue %q is a stream", stream), func(c *Config) { c.Results, c.Control = stream, control })
 	p.Expect(control, "1")
 }
 
@@ -1474,7 +1475,7 @@ func TestStreamOfControl(t *testing.T) {
 	p := brokertest.New(t)
 	q, stream := p.Queue("quorum"), p.Queue("stream")
 	p.Fill(q, 1, 1)
-	runs(t, q, ErrStream, fmt.Sprintf("queue %q is a stream", stream), func(c *Config) { c.Control = stream })
+	runs(t, q, wire.ErrStream, fmt.Sprintf("queue %q is a stream", stream), func(c *Config) { c.Control = stream })
 	for _, d := range p.Expect(q, "1") {
 		if d.Redelivered {
 			t.Error("the message was delivered")
@@ -1507,7 +1508,7 @@ func TestNothingDeclaredForMissingQueue(t *testing.T) {
 		q := p.Name()
 		other := q + "." + role
 		t.Cleanup(func() { p.Delete(other) })
-		runs(t, q, ErrNoQueue, q, func(c *Config) {
+		runs(t, q, wire.ErrNoQueue, q, func(c *Config) {
 			c.DeadLetter, c.Control = "", q+".control"
 			switch role {
 			case "dead":
@@ -1571,10 +1572,10 @@ func TestDeliveryLimitOfNothing(t *testing.T) {
 	t.Parallel()
 	p := brokertest.New(t)
 	q := p.Name()
-	d := &dialer{version: "0"}
-	d.address, _ = parseURL(brokertest.URL(t))
-	l, err := d.open(t.Context(), "test", func(l *link) error {
-		if _, ok := l.deliveryLimit(q); ok {
+	d := &wire.Dialer{Version: "0"}
+	d.Address, _ = wire.ParseURL(brokertest.URL(t))
+	l, err := d.Open(t.Context(), "test", func(l *wire.Link) error {
+		if _, ok := l.DeliveryLimit(q); ok {
 			t.Error("a queue that is missing has a limit")
 		}
 		return nil
@@ -1582,8 +1583,8 @@ func TestDeliveryLimitOfNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.part(l, true)
-	if _, err := p.Channel().QueueDeclarePassive(q, true, false, false, false, nil); !isNoQueue(err) {
+	d.Part(l, true)
+	if _, err := p.Channel().QueueDeclarePassive(q, true, false, false, false, nil); !wire.IsNoQueue(err) {
 		t.Errorf("the queue: %v", err)
 	}
 }

@@ -4,11 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"slices"
-	"strings"
 	"testing"
-	"testing/iotest"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -133,112 +129,4 @@ func TestUnreadGoBack(t *testing.T) {
 	}
 	r.close()
 	p.ExpectAny(q, 2)
-}
-
-// A connection that ends gives back what it held, once.
-func TestAccounts(t *testing.T) {
-	b := newBudget(10, 100)
-	one, other := b.account(), b.account()
-	for _, step := range []struct {
-		what string
-		ok   bool
-	}{
-		{"small", one.take(10, false) && one.take(10, false)},
-		{"first", one.take(60, false)},
-		{"too much", !other.take(41, false)},
-		{"fits", other.take(40, false)},
-		{"full", !one.take(11, false)},
-	} {
-		if !step.ok {
-			t.Errorf("%s: held are %d", step.what, b.held)
-		}
-	}
-	_, freed := other.reserve(50)
-	other.settled(5) // takes no room
-	other.settled(40)
-	<-freed
-	if ok, _ := other.reserve(40); !ok || one.take(11, false) || other.take(40, false) || !other.take(40, true) || other.take(40, true) {
-		t.Error("room is kept for the one message that was asked for again")
-	}
-	other.settled(40)
-	if ok, _ := other.reserve(40); !ok {
-		t.Error("no room for one that is asked for again")
-	}
-	other.unreserve()
-	other.unreserve()
-	one.close()
-	one.settled(60) // too late
-	one.close()
-	if b.held != 0 {
-		t.Errorf("held are %d in the end", b.held)
-	}
-	if !other.take(1000, false) || other.take(11, false) {
-		t.Error("one of any size has room, and no second")
-	}
-	var none *account
-	none.settled(100)
-	none.close()
-	if !none.take(1<<40, false) {
-		t.Error("without a budget there is room")
-	}
-}
-
-// The filter reads over what has no room, on one channel beside others, and nothing else.
-func TestFilterReadsOver(t *testing.T) {
-	frame := func(kind, channel byte, payload []byte) []byte {
-		return append(append([]byte{kind, 0, channel, 0, 0, byte(len(payload) >> 8), byte(len(payload))}, payload...), 0xCE)
-	}
-	header := func(channel byte, size int) []byte {
-		return frame(frameHeader, channel, []byte{0, 60, 0, 0, 0, 0, 0, 0, 0, 0, byte(size >> 8), byte(size), 0x10, 0, 2})
-	}
-	method := frame(frameMethod, 1, []byte{0, 60, 0, 60})
-	large := bytes.Repeat([]byte{'x'}, 300)
-	b := newBudget(100, 100)
-	a := b.account()
-	if !a.take(101, false) {
-		t.Fatal("no room for one")
-	}
-	instead := withoutBody(header(1, 600), a.mark, 600)
-	in := bytes.Join([][]byte{
-		method, header(1, 600), frame(frameBody, 1, large), frame(frameHeartbeat, 0, nil), header(2, 3), frame(frameBody, 2, []byte("two")),
-		frame(frameBody, 1, large), header(1, 5), frame(frameBody, 1, []byte("small")),
-	}, nil)
-	want := bytes.Join([][]byte{
-		method, instead, frame(frameHeartbeat, 0, nil), header(2, 3), frame(frameBody, 2, []byte("two")),
-		header(1, 5), frame(frameBody, 1, []byte("small")),
-	}, nil)
-	f := newFilter(iotest.OneByteReader(bytes.NewReader(in)))
-	f.account = a
-	if got, err := io.ReadAll(f); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%v\n%q, want\n%q", err, got, want)
-	}
-	f = newFilter(bytes.NewReader(in[:len(method)+len(header(1, 600))+9]))
-	f.account = a
-	if _, err := io.ReadAll(f); err != io.ErrUnexpectedEOF {
-		t.Errorf("cut amid a body: %v", err)
-	}
-}
-
-func TestRedelivered(t *testing.T) {
-	deliver := func(tag string, redelivered byte) []byte {
-		return slices.Concat([]byte{0, 60, 0, 60, byte(len(tag))}, []byte(tag), []byte{0, 0, 0, 0, 0, 0, 0, 1, redelivered, 0, 1, 'q'})
-	}
-	long := strings.Repeat("t", 255)
-	for _, tt := range []struct {
-		method []byte
-		want   bool
-	}{
-		{deliver("tag", 1), true},
-		{deliver("tag", 0), false},
-		{deliver(long, 1), true},
-		{deliver(long, 1)[:mostDeliver-7], true},
-		{deliver(long, 1)[:mostDeliver-8], false},
-		{[]byte{0, 60, 0, 60}, false},
-		{append([]byte{0, 60, 0, 31}, deliver("", 1)[4:]...), false},
-		{nil, false},
-	} {
-		if got := redelivered(tt.method); got != tt.want {
-			t.Errorf("%q: %v", tt.method, got)
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
@@ -41,8 +42,8 @@ type ClientConfig struct {
 // wait as well as its messages. Methods wait for it until their context ends. One that ends in the middle
 // of a call of the broker ends the connection too: nothing else gets the library out of it.
 type Client struct {
-	dialer    *dialer
-	link      *link
+	dialer    *wire.Dialer
+	link      *wire.Link
 	log       *slog.Logger
 	onBlocked func(reason string)
 	blocked   chan amqp.Blocking
@@ -64,7 +65,7 @@ type Client struct {
 
 // Connect makes a connection and logs in. Its errors are ErrLogin, ErrVhost, ErrStream, or what the network says.
 func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
-	a, err := parseURL(cfg.URL)
+	a, err := wire.ParseURL(cfg.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +73,7 @@ func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Client{
-		dialer:    &dialer{address: a, name: cmp.Or(cfg.Name, "docker-dispatch"), version: cfg.Version, connect: cfg.Dial},
+		dialer:    &wire.Dialer{Address: a, Name: cmp.Or(cfg.Name, "docker-dispatch"), Version: cfg.Version, Connect: cfg.Dial},
 		log:       cfg.Log,
 		onBlocked: cfg.Blocked,
 		turn:      make(chan struct{}, 1),
@@ -83,13 +84,13 @@ func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		c.onBlocked = func(reason string) { c.log.Warn("the broker takes no messages for now; waiting", "reason", reason) }
 	}
 	c.unblocked.Set(true)
-	c.link, err = c.dialer.open(ctx, "client", func(l *link) error {
+	c.link, err = c.dialer.Open(ctx, "client", func(l *wire.Link) error {
 		// Room for more than one: the reader of the connection must not wait for the watcher.
 		c.blocked = l.NotifyBlocked(make(chan amqp.Blocking, 16))
 		if cfg.Queue == "" {
 			return nil
 		}
-		if err := l.noStream(cfg.Queue); errors.Is(err, ErrStream) {
+		if err := l.NoStream(cfg.Queue); errors.Is(err, wire.ErrStream) {
 			return err
 		}
 		return nil // of what else is wrong with it the one who uses it hears
@@ -106,10 +107,10 @@ func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
 func (c *Client) watch() {
 	for {
 		select {
-		case e := <-c.link.closed:
-			c.err = errClosed
+		case e := <-c.link.Closed:
+			c.err = wire.ErrClosed
 			if e != nil {
-				c.err = plain(e)
+				c.err = wire.Plain(e)
 			}
 			close(c.done)
 			return
@@ -154,12 +155,12 @@ func (c *Client) Close(ctx context.Context) error {
 	again := c.closing
 	c.closing = true
 	c.mu.Unlock()
-	cut := context.AfterFunc(ctx, c.link.wire.abort)
+	cut := context.AfterFunc(ctx, c.link.Wire.Abort)
 	c.end()
 	c.consumers.Wait()
 	if !again {
 		open, _ := c.unblocked.State()
-		c.dialer.part(c.link, open && c.Err() == nil)
+		c.dialer.Part(c.link, open && c.Err() == nil)
 	}
 	<-c.done
 	c.turn <- struct{}{} // nothing is published any more: a write has failed, and the next finds the end
@@ -200,7 +201,7 @@ func (c *Client) ready(ctx context.Context) error {
 var ErrGone = errors.New("the connection to the broker has ended")
 
 func (c *Client) gone() error {
-	if c.err == errClosed {
+	if c.err == wire.ErrClosed {
 		return ErrGone
 	}
 	return fmt.Errorf("%w: %w", ErrGone, c.err)
@@ -215,7 +216,7 @@ func (c *Client) why(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	if c.link.IsClosed() {
-		c.link.wire.abort()
+		c.link.Wire.Abort()
 		<-c.done
 		return c.gone()
 	}
@@ -230,10 +231,10 @@ func (c *Client) call(ctx context.Context, queue, need string, call func(*amqp.C
 	if err := c.ready(ctx); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, c.link.wire.abort)
+	stop := context.AfterFunc(ctx, c.link.Wire.Abort)
 	defer stop()
-	if err := c.link.on(call); err != nil {
-		return c.why(ctx, explainQueue(err, queue, fmt.Sprintf("%s permission on queue %q", need, queue)))
+	if err := c.link.On(call); err != nil {
+		return c.why(ctx, wire.ExplainQueue(err, queue, fmt.Sprintf("%s permission on queue %q", need, queue)))
 	}
 	return nil
 }

@@ -13,10 +13,11 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// connect makes a Client. change may change its ClientConfig before.
+// Connect makes a Client. change may change its ClientConfig before.
 func connect(t testing.TB, change func(*ClientConfig)) *Client {
 	t.Helper()
 	cfg := ClientConfig{URL: brokertest.URL(t)}
@@ -79,7 +80,7 @@ func TestClientMessage(t *testing.T) {
 			if err := r.Ack(); err != nil {
 				t.Error(err)
 			}
-			if err := r.Ack(); !errors.Is(err, errSettledTwice) {
+			if err := r.Ack(); !errors.Is(err, wire.ErrSettledTwice) {
 				t.Errorf("second ack: %v", err)
 			}
 			if err := c.Close(soon(t)); err != nil {
@@ -126,7 +127,7 @@ func TestClientManyUnderWay(t *testing.T) {
 		err := c.Publish(soon(t), full, Message{})
 		return errors.Is(err, ErrNotStored)
 	})
-	queues, want := []string{q, missing, full}, []error{nil, ErrNoQueue, ErrNotStored}
+	queues, want := []string{q, missing, full}, []error{nil, wire.ErrNoQueue, ErrNotStored}
 	var confirmed []func(context.Context) error
 	const rounds = underWayMax/3 + 50 // together more than may be under way
 	for i := range rounds {
@@ -160,7 +161,7 @@ func TestClientUnsendable(t *testing.T) {
 		"reply_to":         {ReplyTo: long},
 		"name of a header": {Headers: map[string]any{long: 1}},
 		"type of a header": {Headers: map[string]any{"f": func() {}}},
-		"large headers":    {Headers: map[string]any{"f": strings.Repeat("x", frameSize)}},
+		"large headers":    {Headers: map[string]any{"f": strings.Repeat("x", wire.FrameSize)}},
 	} {
 		if _, err := c.Send(soon(t), q, m); err == nil {
 			t.Errorf("%s: sent", name)
@@ -289,10 +290,10 @@ func TestClientQueueDeleted(t *testing.T) {
 	p := brokertest.New(t)
 	q, log := p.Name(), newLogbook()
 	c := connect(t, func(cfg *ClientConfig) { cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
-	if _, err := c.Consume(soon(t), q, 1); !errors.Is(err, ErrNoQueue) {
+	if _, err := c.Consume(soon(t), q, 1); !errors.Is(err, wire.ErrNoQueue) {
 		t.Errorf("Consume: %v", err)
 	}
-	if _, _, err := c.Ready(soon(t), q); !errors.Is(err, ErrNoQueue) {
+	if _, _, err := c.Ready(soon(t), q); !errors.Is(err, wire.ErrNoQueue) {
 		t.Errorf("Ready: %v", err)
 	}
 	for range 2 { // declared twice it is the same
@@ -322,7 +323,7 @@ func TestClientQueueDeleted(t *testing.T) {
 	if c.Err() != nil {
 		t.Error(c.Err())
 	}
-	if err := c.Publish(soon(t), q, Message{}); !errors.Is(err, ErrNoQueue) {
+	if err := c.Publish(soon(t), q, Message{}); !errors.Is(err, wire.ErrNoQueue) {
 		t.Errorf("Publish: %v", err)
 	}
 }
@@ -357,7 +358,7 @@ func TestClientBlocked(t *testing.T) {
 	px.conn(0).inject(0, 10, 60, "\x0alow memory")
 	brokertest.Eventually(t, "blocked", func() bool { open, _ := c.unblocked.State(); return !open })
 	began := time.Now()
-	if err := c.Close(soon(t)); err != nil || time.Since(began) > closeTimeout {
+	if err := c.Close(soon(t)); err != nil || time.Since(began) > wire.CloseTimeout {
 		t.Errorf("Close of a blocked connection: %v after %v", err, time.Since(began))
 	}
 }
@@ -393,21 +394,21 @@ func TestClientForbidden(t *testing.T) {
 	q := p.Queue("classic")
 	user := brokertest.NewUser(t)
 	as := func(cfg *ClientConfig) { cfg.URL = user.URL("secret") }
-	if _, err := Connect(soon(t), ClientConfig{URL: user.URL("wrong")}); !errors.Is(err, ErrLogin) || strings.Contains(err.Error(), "wrong@") {
+	if _, err := Connect(soon(t), ClientConfig{URL: user.URL("wrong")}); !errors.Is(err, wire.ErrLogin) || strings.Contains(err.Error(), "wrong@") {
 		t.Errorf("wrong password: %v", err)
 	}
-	if _, err := Connect(soon(t), ClientConfig{URL: user.URL("secret")}); !errors.Is(err, ErrVhost) {
+	if _, err := Connect(soon(t), ClientConfig{URL: user.URL("secret")}); !errors.Is(err, wire.ErrVhost) {
 		t.Errorf("no permission: %v", err)
 	}
 	user.Permit("^$", "^$", "^$")
 	c := connect(t, as)
-	if err := c.Publish(soon(t), q, Message{}); !errors.Is(err, ErrForbidden) || errors.Is(err, ErrUnknown) {
+	if err := c.Publish(soon(t), q, Message{}); !errors.Is(err, wire.ErrForbidden) || errors.Is(err, ErrUnknown) {
 		t.Errorf("Publish: %v", err)
 	}
-	if _, err := c.Consume(soon(t), q, 1); !errors.Is(err, ErrForbidden) {
+	if _, err := c.Consume(soon(t), q, 1); !errors.Is(err, wire.ErrForbidden) {
 		t.Errorf("Consume: %v", err)
 	}
-	if err := c.DeclareReplies(soon(t), "replies", time.Minute); !errors.Is(err, ErrForbidden) {
+	if err := c.DeclareReplies(soon(t), "replies", time.Minute); !errors.Is(err, wire.ErrForbidden) {
 		t.Errorf("DeclareReplies: %v", err)
 	}
 	// Of several that are under way nobody knows which one it was.
@@ -420,7 +421,7 @@ func TestClientForbidden(t *testing.T) {
 		confirmed = append(confirmed, f)
 	}
 	for _, f := range confirmed {
-		if err := f(soon(t)); !errors.Is(err, ErrForbidden) || !errors.Is(err, ErrUnknown) {
+		if err := f(soon(t)); !errors.Is(err, wire.ErrForbidden) || !errors.Is(err, ErrUnknown) {
 			t.Logf("of two: %v", err) // where the first failed before the second was sent
 		}
 	}
@@ -468,14 +469,14 @@ func TestClientLargestHeaders(t *testing.T) {
 	m := Message{ID: "id", ReplyTo: "reply", CorrelationID: "c", Type: "t", ContentType: "text/plain", ContentEncoding: "utf-8", AppID: "a",
 		Priority: 1, Timestamp: time.Unix(1700000000, 0), Body: []byte("1")}
 	largest := 0
-	for n := frameSize; n > 0; n-- {
+	for n := wire.FrameSize; n > 0; n-- {
 		m.Headers = map[string]any{"h": strings.Repeat("x", n)}
 		if _, err := m.publishing(q, c.link.Config.FrameSize); err == nil {
 			largest = n
 			break
 		}
 	}
-	if largest < frameSize-200 {
+	if largest < wire.FrameSize-200 {
 		t.Errorf("a header of %d bytes is the largest", largest)
 	}
 	if err := c.Publish(soon(t), q, m); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
@@ -41,7 +42,7 @@ func (r Received) Requeue() error {
 
 func (r Received) settle(how func() error) error {
 	if r.settled.Swap(true) {
-		return errSettledTwice // a second ack would close the channel
+		return wire.ErrSettledTwice // a second ack would close the channel
 	}
 	if r.of.whole {
 		r.of.cancel()
@@ -156,9 +157,9 @@ func (c *Client) consumer(ctx context.Context, queue string, prefetch int) (*con
 		return nil, err
 	}
 	k := &consumer{client: c, queue: queue, tag: "docker-dispatch", prefetch: prefetch}
-	stop := context.AfterFunc(ctx, c.link.wire.abort)
+	stop := context.AfterFunc(ctx, c.link.Wire.Abort)
 	defer stop()
-	err := c.link.within(rpcTimeout, func() (err error) {
+	err := c.link.Within(wire.RPCTimeout, func() (err error) {
 		if k.ch, err = c.link.Channel(); err != nil {
 			return err
 		}
@@ -176,7 +177,7 @@ func (c *Client) consumer(ctx context.Context, queue string, prefetch int) (*con
 		return err
 	})
 	if err != nil {
-		return nil, c.why(ctx, explainQueue(err, queue, fmt.Sprintf("read permission on queue %q, to consume from it", queue)))
+		return nil, c.why(ctx, wire.ExplainQueue(err, queue, fmt.Sprintf("read permission on queue %q, to consume from it", queue)))
 	}
 	return k, nil
 }
@@ -207,13 +208,13 @@ func (k *consumer) run(ctx context.Context, out chan<- Received, most int) {
 
 // why finds the reason of an end that nobody here asked for.
 func (k *consumer) why() error {
-	if e := nonBlocking(k.closed); e != nil {
-		return plain(e)
+	if e := wire.NonBlocking(k.closed); e != nil {
+		return wire.Plain(e)
 	}
-	if nonBlocking(k.cancelled) != "" {
-		return errCancelled
+	if wire.NonBlocking(k.cancelled) != "" {
+		return wire.ErrCancelled
 	}
-	return errClosed
+	return wire.ErrClosed
 }
 
 // finish closes the channel behind the last ack. A quorum queue holds some acks back in the channel's
@@ -227,7 +228,7 @@ func (k *consumer) finish() {
 	if k.call(func() error { return k.ch.Nack(0, true, true) }) && // all of them: multiple, requeue
 		k.call(func() error { return k.ch.Qos(k.prefetch, 0, false) }) && k.acks.Load() {
 		select {
-		case <-time.After(settling):
+		case <-time.After(wire.Settling):
 		case <-k.client.done:
 		}
 	}
@@ -245,7 +246,7 @@ func (k *consumer) cancel() {
 }
 
 func (k *consumer) call(f func() error) bool {
-	return !k.ch.IsClosed() && k.client.link.within(closeTimeout, f) == nil
+	return !k.ch.IsClosed() && k.client.link.Within(wire.CloseTimeout, f) == nil
 }
 
 func (k *consumer) received(d amqp.Delivery) Received {
@@ -259,7 +260,7 @@ func (k *consumer) received(d amqp.Delivery) Received {
 		of: k, delivery: d, settled: new(atomic.Bool),
 	}
 	if len(d.Headers) > 0 {
-		r.Headers = fromTable(d.Headers)
+		r.Headers = wire.FromTable(d.Headers)
 	}
 	return r
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
 // underWayMax is how many messages of a Client may be unconfirmed at a time.
@@ -19,7 +21,7 @@ const underWayMax = 8192
 var ErrUnknown = errors.New("it is not known whether it was stored")
 
 // ErrNotStored is the error of a message that the broker has and could not store.
-var ErrNotStored = errNacked
+var ErrNotStored = wire.ErrNacked
 
 // A Message is what a Client sends and receives.
 type Message struct {
@@ -66,55 +68,22 @@ func (m Message) publishing(queue string, frameMax int) (amqp.Publishing, error)
 	if len(m.Headers) == 0 {
 		return p, nil
 	}
-	p.Headers = toTable(m.Headers)
+	p.Headers = wire.ToTable(m.Headers)
 	for k, v := range p.Headers {
-		if _, ok := fieldSize(v, 0); !ok || len(k) > 255 {
-			return p, fmt.Errorf("its header %q cannot be sent", clip(k, 255))
+		if _, ok := wire.FieldSize(v, 0); !ok || len(k) > 255 {
+			return p, fmt.Errorf("its header %q cannot be sent", wire.Clip(k, 255))
 		}
 	}
-	if _, ok := fieldSize(p.Headers, 0); !ok || room(p, p.Headers, frameMax) < 0 {
+	if _, ok := wire.FieldSize(p.Headers, 0); !ok || wire.Room(p, p.Headers, frameMax) < 0 {
 		return p, errors.New("its headers are more than can be sent")
 	}
 	return p, nil
 }
 
-// toTable and fromTable keep the library's name for a table inside the package.
-func toTable(m map[string]any) amqp.Table {
-	t := make(amqp.Table, len(m))
-	for k, v := range m {
-		t[k] = convert(v, func(m map[string]any) any { return toTable(m) })
-	}
-	return t
-}
-
-func fromTable(t amqp.Table) map[string]any {
-	m := make(map[string]any, len(t))
-	for k, v := range t {
-		m[k] = convert(v, func(m map[string]any) any { return fromTable(m) })
-	}
-	return m
-}
-
-func convert(v any, table func(map[string]any) any) any {
-	switch v := v.(type) {
-	case amqp.Table:
-		return table(v)
-	case map[string]any:
-		return table(v)
-	case []any:
-		list := make([]any, len(v))
-		for i, e := range v {
-			list[i] = convert(e, table)
-		}
-		return list
-	}
-	return v
-}
-
 // A manifold is an outlet with many messages under way. Its errors are looked at in the order of sending.
 type manifold struct {
-	*outlet
-	link *link
+	*wire.Outlet
+	link *wire.Link
 	sent chan *posting // in the order of sending; room for all that may be under way
 
 	mu   sync.Mutex
@@ -149,24 +118,24 @@ func (w *manifold) watch(slots <-chan struct{}) {
 	for s := range w.sent {
 		<-s.dc.Done()
 		// A return comes before the confirm, so it is here by now.
-		for len(w.returned) > 0 {
-			returned = append(returned, <-w.returned)
+		for len(w.Returned) > 0 {
+			returned = append(returned, <-w.Returned)
 		}
 		i := returnOf(s, returned)
 		switch {
 		case i >= 0:
-			s.err = fmt.Errorf("%w: %q", ErrNoQueue, s.queue)
+			s.err = fmt.Errorf("%w: %q", wire.ErrNoQueue, s.queue)
 			returned = append(returned[:i], returned[i+1:]...)
 		case s.dc.Acked():
 		default:
-			err, open := w.unconfirmed(w.link)
+			err, open := w.Unconfirmed(w.link)
 			if open {
 				s.err = err
 				break
 			}
 			if cause == nil {
-				cause = explainQueue(err, s.queue, `write permission on exchange "amq.default"`)
-				if err != errLine && w.add(0) == 1 {
+				cause = wire.ExplainQueue(err, s.queue, `write permission on exchange "amq.default"`)
+				if err != wire.ErrLine && w.add(0) == 1 {
 					s.err = cause // it alone can be what the channel was closed for
 					break
 				}
@@ -246,7 +215,7 @@ func (c *Client) send(ctx context.Context, queue string, p amqp.Publishing) (*po
 		}
 		s := &posting{queue: queue, id: p.MessageId, body: p.Body, known: make(chan struct{})}
 		w.add(1)
-		s.dc, err = w.ch.PublishWithDeferredConfirm("", queue, true, false, p) // mandatory, immediate
+		s.dc, err = w.Ch.PublishWithDeferredConfirm("", queue, true, false, p) // mandatory, immediate
 		if err == nil {
 			w.sent <- s // never waits: there are no more slots than it holds
 			return s, nil
@@ -255,14 +224,14 @@ func (c *Client) send(ctx context.Context, queue string, p amqp.Publishing) (*po
 		if err == amqp.ErrClosed && !c.link.IsClosed() {
 			continue // the broker has closed the channel just now, over an earlier one; nothing was written
 		}
-		return nil, fmt.Errorf("%w: %w", ErrUnknown, c.why(ctx, plain(err)))
+		return nil, fmt.Errorf("%w: %w", ErrUnknown, c.why(ctx, wire.Plain(err)))
 	}
 }
 
 // current returns the manifold to publish in, a new one where the broker has closed the last. The caller
 // has its turn.
 func (c *Client) current(ctx context.Context) (*manifold, error) {
-	if c.outlet != nil && !c.outlet.ch.IsClosed() {
+	if c.outlet != nil && !c.outlet.Ch.IsClosed() {
 		return c.outlet, nil
 	}
 	if c.outlet != nil {
@@ -272,13 +241,13 @@ func (c *Client) current(ctx context.Context) (*manifold, error) {
 	if err := c.Err(); err != nil {
 		return nil, c.gone()
 	}
-	stop := context.AfterFunc(ctx, c.link.wire.abort)
+	stop := context.AfterFunc(ctx, c.link.Wire.Abort)
 	defer stop()
-	o, err := c.link.outlet(underWayMax)
+	o, err := c.link.Outlet(underWayMax)
 	if err != nil {
-		return nil, c.why(ctx, plain(err))
+		return nil, c.why(ctx, wire.Plain(err))
 	}
-	c.outlet = &manifold{outlet: o, link: c.link, sent: make(chan *posting, underWayMax)}
+	c.outlet = &manifold{Outlet: o, link: c.link, sent: make(chan *posting, underWayMax)}
 	go c.outlet.watch(c.slots)
 	return c.outlet, nil
 }

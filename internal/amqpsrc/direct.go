@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
@@ -21,11 +21,6 @@ var errMalformed = errors.New("the broker ends the connection over it")
 // further connection, or the network ended it.
 var errApart = errors.New("not sent over a connection of its own")
 
-// isDirect tells whether a queue is a direct reply-to: no queue, but the other end of a channel. Brokers
-// before 4.2 answer a mandatory message there that it cannot be routed, though it is delivered; newer
-// ones never do.
-func isDirect(queue string) bool { return strings.HasPrefix(queue, directReply) }
-
 // suspects are the direct reply-tos for which a message was under way when a connection ended. Each is sent to
 // over a connection of its own, until that goes well: so none is blamed for another, or for the network, and
 // none ends the connection of others twice.
@@ -36,7 +31,7 @@ type suspects struct {
 
 // add makes a queue suspect, where it is a direct reply-to.
 func (s *suspects) add(queue string) {
-	if !isDirect(queue) {
+	if !wire.IsDirect(queue) {
 		return
 	}
 	s.mu.Lock()
@@ -74,8 +69,8 @@ func (p *publisher) alone(ctx context.Context, queue string, message func(frameM
 	}
 	l := new(line)
 	l.unblocked.Set(true)
-	var o *outlet
-	link, err := p.dialer.open(ctx, "reply", func(k *link) (err error) {
+	var o *wire.Outlet
+	link, err := p.dialer.Open(ctx, "reply", func(k *wire.Link) (err error) {
 		l.link, l.blocked = k, k.NotifyBlocked(make(chan amqp.Blocking, 16))
 		o, err = l.open(1)
 		return err
@@ -89,19 +84,19 @@ func (p *publisher) alone(ctx context.Context, queue string, message func(frameM
 		}
 	}()
 	if !may() {
-		p.dialer.part(link, true)
+		p.dialer.Part(link, true)
 		return cmd.ErrDeliveryLost
 	}
 	err, _ = l.send(ctx, o, queue, message(link.Config.FrameSize), shortly)
-	ended := nonBlocking(link.closed) // before part takes it
-	p.dialer.part(link, err == nil)
+	ended := wire.NonBlocking(link.Closed) // before part takes it
+	p.dialer.Part(link, err == nil)
 	switch {
 	case err == nil:
 		p.suspects.remove(queue)
-	case errors.Is(err, errLine) && ended != nil && ended.Server && ended.Code == amqp.InternalError:
+	case errors.Is(err, wire.ErrLine) && ended != nil && ended.Server && ended.Code == amqp.InternalError:
 		p.suspects.add(queue)
 		return errMalformed
-	case errors.Is(err, errLine), errors.Is(err, errUnanswered):
+	case errors.Is(err, wire.ErrLine), errors.Is(err, wire.ErrUnanswered):
 		p.suspects.add(queue)
 		return fmt.Errorf("%w: %v", errApart, err)
 	}

@@ -7,7 +7,6 @@
 //	settle.go      one delivery: its verdict, exactly once, on the session that brought it
 //	fence.go       when an ack can no longer be lost
 //	publish.go     the second connection, which publishes with confirms
-//	outlet.go      a channel that publishes
 //	keep.go        what must be stored before a message is acked
 //	reply.go       results, to reply_to and to the results queue
 //	stream.go      output, to reply_to as it comes
@@ -16,9 +15,8 @@
 //	direct.go      direct reply-tos, and those over which the broker ends a connection
 //	again.go       the queues in which messages wait to be tried again
 //	deadletter.go  what a dead letter looks like, and when it is stored
-//	link.go        one connection: dial, watchdog, close
-//	filter.go      keeps header tables away from the AMQP library that it would choke on
-//	url.go errors.go report.go   addresses, error kinds, what is logged
+//
+// A connection, with all that keeps it in bounds, is package wire.
 //
 // The other side of the queue has a way in of its own, Client: Connect, Send, Consume, Close.
 //

@@ -4,14 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
-
-// settling is how long an ack may be on its way in the broker: a quorum queue holds some back in the
-// channel's process, and one that is still there when the channel closes is lost (seen on 3.10, 4.0 and
-// 4.3: 50 ms were enough); a classic queue writes them to its disk when it finds the time, and one that
-// is killed before that has forgotten them.
-const settling = 250 * time.Millisecond
 
 // A fenceBatch is those that wait for one synchronous call.
 type fenceBatch struct {
@@ -22,7 +17,7 @@ type fenceBatch struct {
 // is over that they may be on their way, and a synchronous call that was sent after that has returned, so
 // that the broker has lived through it. Many waiters share one call, which the session's owner makes.
 func (s *session) fence(ctx context.Context) error {
-	timer := time.NewTimer(settling)
+	timer := time.NewTimer(wire.Settling)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -64,13 +59,13 @@ func (s *session) barrier(timeout time.Duration) error {
 	b := s.batch
 	s.batch = nil
 	s.mu.Unlock()
-	err := s.link.within(timeout, func() error { return s.ch.Qos(s.config.Prefetch, 0, false) })
+	err := s.link.Within(timeout, func() error { return s.ch.Qos(s.config.Prefetch, 0, false) })
 	if err != nil {
-		return s.why(asError(err))
+		return s.why(wire.AsError(err))
 	}
-	if nonBlocking(s.cancelled) != "" {
+	if wire.NonBlocking(s.cancelled) != "" {
 		// Acks that came after the cancel were not heeded.
-		return errCancelled
+		return wire.ErrCancelled
 	}
 	if b != nil {
 		close(b.done)
@@ -80,10 +75,10 @@ func (s *session) barrier(timeout time.Duration) error {
 
 // flush is a fence for all acks that were ever written, before the session is closed.
 func (s *session) flush() error {
-	if err := s.barrier(closeTimeout); err != nil {
+	if err := s.barrier(wire.CloseTimeout); err != nil {
 		return err
 	}
-	timer := time.NewTimer(settling)
+	timer := time.NewTimer(wire.Settling)
 	defer timer.Stop()
 	for {
 		select {
@@ -91,7 +86,7 @@ func (s *session) flush() error {
 			return nil
 		case e := <-s.chClosed:
 			return s.why(e)
-		case e := <-s.link.closed:
+		case e := <-s.link.Closed:
 			return s.why(e)
 		}
 	}

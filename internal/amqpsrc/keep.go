@@ -11,6 +11,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
@@ -27,7 +28,7 @@ type keeping struct {
 	fresh    bool              // which is done each time, for the queue goes away where nobody does
 	message  func(frameMax int) amqp.Publishing
 	lost     func() bool          // the broker has taken the message back: another may carry it out
-	patience func() time.Duration // how long a confirm may take; nil: confirmTimeout
+	patience func() time.Duration // how long a confirm may take; nil: ConfirmTimeout
 	turns    chan struct{}        // holds a token while an attempt is under way; nil: any number may be
 	vain     func(err error) bool // asked when it is not confirmed: to go on is in vain; nil: never
 	young    func() time.Duration // how long yet the broker may forget the queue with all that is in it; nil: not at all
@@ -41,15 +42,15 @@ type vainError struct{ error }
 // ErrDeliveryLost where the delivery is lost and nothing was sent; and with a vainError where that is vain.
 func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error {
 	log := p.log.With("message_id", messageID, "to", k.queue)
-	report := reporter{log: log, lost: k.what + " not stored, waiting; its message stays in the queue", back: k.what + " stored after all"}
-	wait := reconnecting()
+	report := wire.Reporter{Log: log, Lost: k.what + " not stored, waiting; its message stays in the queue", Back: k.what + " stored after all"}
+	wait := wire.Reconnecting()
 	declare, sent := k.fresh, false
 	for {
 		var err error
 		if declare {
 			err = p.call(ctx, k.declare)
 		}
-		if err == nil && k.young != nil && !sleep(ctx, k.young()) {
+		if err == nil && k.young != nil && !wire.Sleep(ctx, k.young()) {
 			return ctx.Err()
 		}
 		if err == nil {
@@ -60,35 +61,35 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 		}
 		switch {
 		case err == nil:
-			report.well()
+			report.Well()
 			return nil
 		case err == cmd.ErrDeliveryLost, ctx.Err() != nil:
 			return cmp.Or(ctx.Err(), err)
 		}
-		delay := wait.next()
+		delay := wait.Next()
 		level := slog.LevelWarn
 		if k.vain != nil && k.vain(err) {
 			return &vainError{err}
 		}
 		switch {
-		case errors.Is(err, errUnroutable) && k.declare != nil:
+		case errors.Is(err, wire.ErrUnroutable) && k.declare != nil:
 			// The queue was deleted: made again, it is there for the next attempt.
 			if failed := p.call(ctx, k.declare); failed != nil {
 				err = fmt.Errorf("%w, and cannot be made again: %w", err, failed)
 			}
-		case errors.Is(err, errLine):
+		case errors.Is(err, wire.ErrLine):
 			// Nobody knows whether it was stored. The publisher has its own delays and its own log.
 			log.Debug(k.what+" not confirmed", "error", err)
-			if !sleep(ctx, delay) {
+			if !wire.Sleep(ctx, delay) {
 				return ctx.Err()
 			}
 			continue
-		case tooLarge(err):
+		case wire.TooLarge(err):
 			delay = hopeless/2 + rand.N(hopeless/2)
 			level = slog.LevelError
 		}
-		report.failAt(level, err)
-		if !sleep(ctx, delay) {
+		report.FailAt(level, err)
+		if !wire.Sleep(ctx, delay) {
 			return ctx.Err()
 		}
 	}
@@ -104,7 +105,7 @@ func (p *publisher) attempt(ctx context.Context, k keeping, may func() bool) err
 			return ctx.Err()
 		}
 	}
-	patience := confirmTimeout
+	patience := wire.ConfirmTimeout
 	if k.patience != nil {
 		patience = k.patience()
 	}
@@ -112,7 +113,7 @@ func (p *publisher) attempt(ctx context.Context, k keeping, may func() bool) err
 		return p.alone(ctx, k.queue, k.message, may)
 	}
 	err := p.publish(ctx, k.queue, k.message, patience, may)
-	if errors.Is(err, errLine) {
+	if errors.Is(err, wire.ErrLine) {
 		p.suspects.add(k.queue)
 	}
 	return err

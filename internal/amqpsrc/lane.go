@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
 const (
@@ -27,7 +29,7 @@ var errShared = errors.New("the broker closed the channel over a message of this
 // A lane is a channel in confirm mode on which many streams publish: a job that streams takes no channel of its own, for
 // a connection has a limited number of them.
 type lane struct {
-	*outlet
+	*wire.Outlet
 	slots chan struct{} // a token for each message that is not confirmed
 
 	mu     sync.Mutex
@@ -39,12 +41,12 @@ type lane struct {
 func (l *line) lane(ctx context.Context, queue string) (found *lane, err error) {
 	err = l.call(ctx, func(l *line) error {
 		at := &l.lanes[maphash.String(l.seed, queue)%lanes]
-		if *at == nil || (*at).ch.IsClosed() {
+		if *at == nil || (*at).Ch.IsClosed() {
 			o, err := l.open(laneWindow)
 			if err != nil {
-				return plain(err)
+				return wire.Plain(err)
 			}
-			*at = &lane{outlet: o, slots: make(chan struct{}, laneWindow), back: make(map[string]int)}
+			*at = &lane{Outlet: o, slots: make(chan struct{}, laneWindow), back: make(map[string]int)}
 		}
 		found = *at
 		return nil
@@ -60,8 +62,8 @@ func (k *lane) outcome(l *line, queue string, m sent) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	// A return comes before its confirm, so it is here by now.
-	for len(k.returned) > 0 {
-		r := <-k.returned
+	for len(k.Returned) > 0 {
+		r := <-k.Returned
 		k.back[returnKey(r.RoutingKey, r.MessageId)]++
 	}
 	key := returnKey(queue, m.message.MessageId)
@@ -70,11 +72,11 @@ func (k *lane) outcome(l *line, queue string, m sent) error {
 		if k.back[key]--; k.back[key] == 0 {
 			delete(k.back, key)
 		}
-		return errUnroutable
+		return wire.ErrUnroutable
 	case m.confirm.Acked():
 		return nil
-	case !k.ch.IsClosed():
-		return errNacked
+	case !k.Ch.IsClosed():
+		return wire.ErrNacked
 	}
 	return k.why(l)
 }
@@ -82,8 +84,8 @@ func (k *lane) outcome(l *line, queue string, m sent) error {
 // why returns the reason why the channel was closed. The caller holds mu.
 func (k *lane) why(l *line) error {
 	if k.reason == nil {
-		k.reason = k.end(l.link)
-		if k.reason != errLine {
+		k.reason = k.End(l.link)
+		if k.reason != wire.ErrLine {
 			k.reason = fmt.Errorf("%w: %v", errShared, k.reason) // %v: it may not be this stream's
 		}
 	}
@@ -104,7 +106,7 @@ func (k *lane) abandon(l *line, queue string, messages []sent) {
 // write sends a message without waiting for its confirm. The caller has a slot for it, which is given back where nothing
 // was sent.
 func (k *lane) write(l *line, queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
-	dc, err := k.publish(queue, m)
+	dc, err := k.Publish(queue, m)
 	if err == nil {
 		return dc, nil
 	}

@@ -11,6 +11,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
@@ -33,7 +34,7 @@ func TestStreamsShareChannels(t *testing.T) {
 	}
 	r := start(t, q, func(c *Config) {
 		c.Prefetch = jobs
-		c.URL = withQuery(t, fmt.Sprintf("channel_max=%d", channelsNeeded))
+		c.URL = withQuery(t, fmt.Sprintf("channel_max=%d", wire.ChannelsNeeded))
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -105,7 +106,7 @@ func TestTooFewChannels(t *testing.T) {
 	s := New(Config{URL: brokertest.URL(t), Queue: q, Prefetch: 1})
 	jobs := make(chan cmd.Job)
 	err := s.Run(context.Background(), jobs, nil)
-	if !errors.Is(err, ErrChannels) || !fatal(err) || !strings.Contains(err.Error(), "at most 10, and 16 are needed") {
+	if !errors.Is(err, wire.ErrChannels) || !wire.Fatal(err) || !strings.Contains(err.Error(), "at most 10, and 16 are needed") {
 		t.Errorf("Run: %v", err)
 	}
 	if err := s.Close(context.Background()); err != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
@@ -38,11 +39,11 @@ func TestMain(m *testing.M) {
 }
 
 func brokerAddr(t testing.TB) string {
-	a, err := parseURL(brokertest.URL(t))
+	a, err := wire.ParseURL(brokertest.URL(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.hostPort()
+	return a.HostPort()
 }
 
 // A logbook keeps what is logged, and lets a test wait for it.
@@ -135,14 +136,14 @@ func start(t testing.TB, queue string, change func(*Config)) *rig {
 		if t.Failed() {
 			t.Logf("log:\n%s", r.log)
 		}
-		if a, err := parseURL(cfg.URL); err == nil && a.password != "guest" && strings.Contains(r.log.String(), a.password) {
+		if a, err := wire.ParseURL(cfg.URL); err == nil && a.Password != "guest" && strings.Contains(r.log.String(), a.Password) {
 			t.Errorf("the log holds the password:\n%s", r.log)
 		}
 	})
 	return r
 }
 
-// next takes the next job.
+// Next takes the next job.
 func (r *rig) next() cmd.Job {
 	r.t.Helper()
 	select {
@@ -188,7 +189,7 @@ func (r *rig) take(bodies ...string) []cmd.Job {
 	return list
 }
 
-// end ends the intake and waits for Run. What is still handed over goes back, as the pool does it.
+// End ends the intake and waits for Run. What is still handed over goes back, as the pool does it.
 func (r *rig) end() error {
 	r.t.Helper()
 	r.stop()
@@ -239,7 +240,7 @@ func deadLetterJob(ctx context.Context, j cmd.Job, r event.Result) error {
 	return j.Settle(ctx, cmd.Ack, r)
 }
 
-// lost settles a job whose session is over, which must fail without touching the broker.
+// Lost settles a job whose session is over, which must fail without touching the broker.
 func lost(t testing.TB, j cmd.Job, v cmd.Verdict) {
 	t.Helper()
 	if !j.Lost() {
@@ -359,7 +360,7 @@ func (c *proxied) cut() {
 // inject sends a method frame of AMQP to the client, as from the broker. The connection must be idle, or
 // the frame lands in another.
 func (c *proxied) inject(channel, class, method byte, args string) {
-	b := append([]byte{frameMethod, 0, channel, 0, 0, 0, byte(4 + len(args)), 0, class, 0, method}, args...)
+	b := append([]byte{wire.FrameMethod, 0, channel, 0, 0, 0, byte(4 + len(args)), 0, class, 0, method}, args...)
 	c.client.Write(append(b, 0xCE))
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
 // TestNotAMQP: what speaks something else at the broker's address is said at once, and in words for a person.
@@ -48,7 +50,7 @@ func TestNotAMQP(t *testing.T) {
 				scheme = "amqps://"
 			}
 			_, err := Connect(context.Background(), ClientConfig{URL: scheme + address})
-			if !errors.Is(err, ErrNotAMQP) || !fatal(err) || !strings.HasPrefix(err.Error(), address+": ") || !strings.Contains(err.Error(), tt.want) || strings.ContainsRune(err.Error(), 0x1b) {
+			if !errors.Is(err, wire.ErrNotAMQP) || !wire.Fatal(err) || !strings.HasPrefix(err.Error(), address+": ") || !strings.Contains(err.Error(), tt.want) || strings.ContainsRune(err.Error(), 0x1b) {
 				t.Errorf("%v", err)
 			}
 		})

@@ -14,34 +14,27 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-const (
-	// publishers is how many messages may be unconfirmed at a time: one on each of so many channels.
-	// One a channel, because then an error that the broker closes a channel for, such as a message
-	// that is too large, costs no other message; because a returned message is surely the one that
-	// was sent; and because what one caller publishes on a channel that it holds keeps its order.
-	publishers = 8
-
-	// channelsNeeded is how many channels the connection has at most: those, the lanes, and some for calls.
-	channelsNeeded = 2 * publishers
-
-	// confirmTimeout is how long a confirm may take from a broker that is not blocking. A quorum
-	// queue without its majority confirms late; what is sent anew then is stored twice.
-	confirmTimeout = 5 * time.Minute
-
-	// longEnough is how long a connection must have lived for the next delay to be short again.
-	longEnough = time.Minute
-)
+// A publishConfig says where a publisher's messages go.
+type publishConfig struct {
+	Queue      string // that the messages came from
+	DeadLetter string // a queue that is made where it is missing; "": none
+	Results    string // a queue for the results of all jobs; "": none
+	Declare    string // the type of the queues that are made; "": classic, and Results must exist
+	Host       string // this host's name
+	Log        *slog.Logger
+}
 
 // A publisher sends messages over a connection of its own, and brings that back by itself. Losing it
 // costs no delivery.
 type publisher struct {
-	dialer *dialer
-	config *Config
+	dialer *wire.Dialer
+	config publishConfig
 	log    *slog.Logger
-	report reporter
+	report wire.Reporter
 
 	replies   chan struct{} // one token for each reply that holds an outlet, or wants one
 	refusals  refusals
@@ -58,16 +51,16 @@ type publisher struct {
 
 // A line is one connection that publishes. Its owner, publisher.serve, makes all synchronous calls.
 type line struct {
-	link      *link
+	link      *wire.Link
 	frameMax  int
 	unblocked cmd.Gate
 	blocked   chan amqp.Blocking
-	free      chan *outlet  // outlets that nobody holds
-	broken    chan *outlet  // outlets that the owner is to replace
-	calls     chan call     // requests to make one
-	over      chan struct{} // closed when the connection has ended
-	lanes     [lanes]*lane  // the owner's; nil: not opened yet
-	seed      maphash.Seed  // spreads queues over lanes
+	free      chan *wire.Outlet // outlets that nobody holds
+	broken    chan *wire.Outlet // outlets that the owner is to replace
+	calls     chan call         // requests to make one
+	over      chan struct{}     // closed when the connection has ended
+	lanes     [lanes]*lane      // the owner's; nil: not opened yet
+	seed      maphash.Seed      // spreads queues over lanes
 }
 
 // A call is a request to the owner of a line, who makes its synchronous calls.
@@ -76,34 +69,34 @@ type call struct {
 	answer chan<- error
 }
 
-func newPublisher(d *dialer, cfg *Config) *publisher {
+func newPublisher(d *wire.Dialer, cfg publishConfig) *publisher {
 	p := &publisher{
 		dialer:  d,
 		config:  cfg,
 		log:     cfg.Log,
-		report:  reporter{log: cfg.Log, lost: "publishing connection lost, waiting", back: "publishing connection is back"},
+		report:  wire.Reporter{Log: cfg.Log, Lost: "publishing connection lost, waiting", Back: "publishing connection is back"},
 		changed: make(chan struct{}),
 	}
 	p.recording.Set(true)
-	p.replies = make(chan struct{}, publishers/2)
+	p.replies = make(chan struct{}, wire.Publishers/2)
 	return p
 }
 
-// connect opens a line. first: the dead-letter queue must be there or be made, and the user must be
+// Connect opens a line. first: the dead-letter queue must be there or be made, and the user must be
 // allowed to publish to it; later a failure of these does not keep the line from its other work.
 func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 	l := &line{
-		free:   make(chan *outlet, publishers),
-		broken: make(chan *outlet, publishers),
+		free:   make(chan *wire.Outlet, wire.Publishers),
+		broken: make(chan *wire.Outlet, wire.Publishers),
 		calls:  make(chan call),
 		over:   make(chan struct{}),
 		seed:   maphash.MakeSeed(),
 	}
 	l.unblocked.Set(true)
-	link, err := p.dialer.open(ctx, "publish", func(k *link) error {
+	link, err := p.dialer.Open(ctx, "publish", func(k *wire.Link) error {
 		l.link = k
-		if most := int(k.Config.ChannelMax); most < channelsNeeded {
-			return fmt.Errorf("%w: a connection to this broker has at most %d, and %d are needed (channel_max)", ErrChannels, most, channelsNeeded)
+		if most := int(k.Config.ChannelMax); most < wire.ChannelsNeeded {
+			return fmt.Errorf("%w: a connection to this broker has at most %d, and %d are needed (channel_max)", wire.ErrChannels, most, wire.ChannelsNeeded)
 		}
 		l.frameMax = k.Config.FrameSize
 		// Room for more than one: the reader of the connection must not wait while the owner calls.
@@ -120,10 +113,10 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 			}
 			p.log.Warn("results queue not declared", "error", err)
 		}
-		for range publishers {
+		for range wire.Publishers {
 			o, err := l.open(1)
 			if err != nil {
-				return plain(err)
+				return wire.Plain(err)
 			}
 			l.free <- o
 		}
@@ -139,21 +132,21 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 	return l, nil
 }
 
-// declare makes sure of the dead-letter queue, and says what is wrong in words for a person.
+// Declare makes sure of the dead-letter queue, and says what is wrong in words for a person.
 func (p *publisher) declare(l *line) error {
 	queue, kind := p.config.DeadLetter, cmp.Or(p.config.Declare, amqp.QueueTypeClassic)
 	if queue == "" {
 		return nil
 	}
-	note, err := l.link.declare(queue, amqp.Table{amqp.QueueTypeArg: kind})
+	note, err := l.link.Declare(queue, amqp.Table{amqp.QueueTypeArg: kind})
 	if note != "" {
 		p.log.Debug("the dead-letter queue exists with other arguments and is used as it is", "queue", queue, "broker", note)
 	}
-	if code(err) == amqp.AccessRefused {
-		return fmt.Errorf("%w: %q does not exist, and the user has no configure permission on it, to create it: %s", ErrNoDeadLetter, queue, reason(err))
+	if wire.Code(err) == amqp.AccessRefused {
+		return fmt.Errorf("%w: %q does not exist, and the user has no configure permission on it, to create it: %s", wire.ErrNoDeadLetter, queue, wire.Reason(err))
 	}
 	if err != nil {
-		return explainQueue(err, queue, "permission")
+		return wire.ExplainQueue(err, queue, "permission")
 	}
 	return nil
 }
@@ -166,39 +159,39 @@ func (p *publisher) mayPublish(l *line) error {
 	o := <-l.free
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	err, clean := l.send(ctx, o, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, confirmTimeout)
+	err, clean := l.send(ctx, o, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, wire.ConfirmTimeout)
 	if clean {
 		l.free <- o
 	} else {
 		l.broken <- o
 	}
-	if code(err) == amqp.AccessRefused {
-		return explainQueue(err, "", `write permission on exchange "amq.default", to publish dead letters and results`)
+	if wire.Code(err) == amqp.AccessRefused {
+		return wire.ExplainQueue(err, "", `write permission on exchange "amq.default", to publish dead letters and results`)
 	}
-	if errors.Is(err, errLine) {
+	if errors.Is(err, wire.ErrLine) {
 		return err
 	}
 	return nil
 }
 
-// open makes an outlet, for as many messages as may be unconfirmed on it. The caller owns the line's calls.
-func (l *line) open(window int) (*outlet, error) { return l.link.outlet(window + 1) }
+// Open makes an outlet, for as many messages as may be unconfirmed on it. The caller owns the line's calls.
+func (l *line) open(window int) (*wire.Outlet, error) { return l.link.Outlet(window + 1) }
 
 // start connects for the first time. It tries until that works, ctx ends, or the reason is fatal.
 func (p *publisher) start(ctx context.Context) (*line, error) {
-	for wait := reconnecting(); ; {
+	for wait := wire.Reconnecting(); ; {
 		l, err := p.connect(ctx, true)
 		switch {
 		case err == nil:
-			p.report.well()
+			p.report.Well()
 			return l, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case fatal(err):
+		case wire.Fatal(err):
 			return nil, err
 		}
-		p.report.fail(err)
-		if !sleep(ctx, wait.next()) {
+		p.report.Fail(err)
+		if !wire.Sleep(ctx, wait.Next()) {
 			return nil, ctx.Err()
 		}
 	}
@@ -206,7 +199,7 @@ func (p *publisher) start(ctx context.Context) (*line, error) {
 
 // run serves a line, and the next ones when it is lost, until ctx ends.
 func (p *publisher) run(ctx context.Context, l *line) {
-	wait := reconnecting()
+	wait := wire.Reconnecting()
 	for {
 		if l != nil {
 			began := time.Now()
@@ -215,16 +208,16 @@ func (p *publisher) run(ctx context.Context, l *line) {
 			p.set(nil)
 			close(l.over)
 			open, _ := l.unblocked.State()
-			p.dialer.part(l.link, err == nil && open)
+			p.dialer.Part(l.link, err == nil && open)
 			if ctx.Err() != nil {
 				return
 			}
-			p.report.fail(err)
-			if time.Since(began) > longEnough {
-				wait.reset()
+			p.report.Fail(err)
+			if time.Since(began) > wire.LongEnough {
+				wait.Reset()
 			}
 		}
-		if !sleep(ctx, wait.next()) {
+		if !wire.Sleep(ctx, wait.Next()) {
 			return
 		}
 		var err error
@@ -232,10 +225,10 @@ func (p *publisher) run(ctx context.Context, l *line) {
 			if ctx.Err() != nil {
 				return
 			}
-			p.report.fail(err)
+			p.report.Fail(err)
 			continue
 		}
-		p.report.well()
+		p.report.Well()
 	}
 }
 
@@ -250,11 +243,11 @@ func (p *publisher) serve(ctx context.Context, l *line) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case e := <-l.link.closed:
+		case e := <-l.link.Closed:
 			if e == nil {
-				return errClosed
+				return wire.ErrClosed
 			}
-			return plain(e)
+			return wire.Plain(e)
 		case b, ok := <-l.blocked:
 			if !ok {
 				l.blocked = nil
@@ -269,7 +262,7 @@ func (p *publisher) serve(ctx context.Context, l *line) error {
 			}
 		case o := <-broken:
 			if err := l.replace(ctx, o); err != nil {
-				return plain(err)
+				return wire.Plain(err)
 			}
 		case c := <-calls:
 			c.answer <- c.make(l)
@@ -280,10 +273,10 @@ func (p *publisher) serve(ctx context.Context, l *line) error {
 // replace closes an outlet and frees another in its place. The broker may have closed it already, or
 // it may still wait for a confirm, which is not wanted any more. The call of a broker that begins to
 // block meanwhile has no answer, and must not hold up a Close.
-func (l *line) replace(ctx context.Context, o *outlet) error {
-	stop := context.AfterFunc(ctx, l.link.wire.abort)
+func (l *line) replace(ctx context.Context, o *wire.Outlet) error {
+	stop := context.AfterFunc(ctx, l.link.Wire.Abort)
 	defer stop()
-	if err := l.link.within(rpcTimeout, o.ch.Close); err != nil {
+	if err := l.link.Within(wire.RPCTimeout, o.Ch.Close); err != nil {
 		return err
 	}
 	fresh, err := l.open(1)
@@ -320,8 +313,8 @@ func (p *publisher) current(ctx context.Context) (*line, error) {
 	}
 }
 
-// publish sends a message to a queue and returns nil when the broker has confirmed that it is stored
-// there. make is given the size of a frame. errLine means that nobody knows. may is asked right before
+// Publish sends a message to a queue and returns nil when the broker has confirmed that it is stored
+// there. make is given the size of a frame. ErrLine means that nobody knows. may is asked right before
 // anything is sent; where it says no, ErrDeliveryLost is returned. patience is how long a confirm may take.
 func (p *publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {
 	l, err := p.current(ctx)
@@ -356,7 +349,7 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 }
 
 // send publishes one message on an outlet. clean tells whether that can be used again.
-func (l *line) send(ctx context.Context, o *outlet, queue string, m amqp.Publishing, patience time.Duration) (err error, clean bool) {
+func (l *line) send(ctx context.Context, o *wire.Outlet, queue string, m amqp.Publishing, patience time.Duration) (err error, clean bool) {
 	dc, err := l.write(o, queue, m)
 	if err != nil {
 		return err, false
@@ -372,7 +365,7 @@ func (l *line) send(ctx context.Context, o *outlet, queue string, m amqp.Publish
 			timer.Reset(patience) // it confirms nothing while it blocks
 		case <-timer.C:
 			if open {
-				return errUnanswered, false
+				return wire.ErrUnanswered, false
 			}
 			timer.Reset(patience)
 		case <-ctx.Done():
@@ -383,28 +376,28 @@ func (l *line) send(ctx context.Context, o *outlet, queue string, m amqp.Publish
 }
 
 // write sends a message without waiting for its confirm.
-func (l *line) write(o *outlet, queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
-	dc, err := o.publish(queue, m)
+func (l *line) write(o *wire.Outlet, queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
+	dc, err := o.Publish(queue, m)
 	if err == nil {
 		return dc, nil
 	}
-	if reason := o.end(l.link); reason != errLine {
+	if reason := o.End(l.link); reason != wire.ErrLine {
 		return nil, reason
 	}
-	return nil, fmt.Errorf("%w: %w", errLine, err)
+	return nil, fmt.Errorf("%w: %w", wire.ErrLine, err)
 }
 
 // outcome tells what a confirm that is done says of the message. clean tells whether the outlet can be used
 // again.
-func (l *line) outcome(o *outlet, dc *amqp.DeferredConfirmation) (err error, clean bool) {
+func (l *line) outcome(o *wire.Outlet, dc *amqp.DeferredConfirmation) (err error, clean bool) {
 	// A return comes before the confirm, so it is here by now.
-	if nonBlocking(o.returned).ReplyCode != 0 {
-		return errUnroutable, true
+	if wire.NonBlocking(o.Returned).ReplyCode != 0 {
+		return wire.ErrUnroutable, true
 	}
 	if dc.Acked() {
 		return nil, true
 	}
-	return o.unconfirmed(l.link)
+	return o.Unconfirmed(l.link)
 }
 
 // await receives from c; what ends the wait before that is the error. A closed c has the zero value.
@@ -413,7 +406,7 @@ func await[T any](ctx context.Context, l *line, c <-chan T) (v T, err error) {
 	case v = <-c:
 		return v, nil
 	case <-l.over:
-		return v, errLine
+		return v, wire.ErrLine
 	case <-ctx.Done():
 		return v, ctx.Err()
 	}
@@ -434,7 +427,7 @@ func (l *line) call(ctx context.Context, f func(*line) error) error {
 	select {
 	case l.calls <- call{f, answer}:
 	case <-l.over:
-		return errLine
+		return wire.ErrLine
 	case <-ctx.Done():
 		return ctx.Err()
 	}

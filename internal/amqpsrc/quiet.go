@@ -6,6 +6,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
@@ -31,7 +32,7 @@ const underWay = time.Second
 func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at cmd.Place, quiet bool) {
 	first := s.look(ctx, consumed)
 	// What the broker has sent is not in its count, and nobody knows of it before it comes.
-	if !first.quiet || !sleep(ctx, underWay) {
+	if !first.quiet || !wire.Sleep(ctx, underWay) {
 		return cmd.Place{}, false
 	}
 	second := s.look(ctx, consumed)
@@ -39,7 +40,7 @@ func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at cmd.Plac
 }
 
 func (s *Source) look(ctx context.Context, consumed time.Duration) seen {
-	ctx, cancel := context.WithTimeout(ctx, rpcTimeout)
+	ctx, cancel := context.WithTimeout(ctx, wire.RPCTimeout)
 	defer cancel()
 	l := look{consumed, make(chan seen, 1)}
 	select {
@@ -65,18 +66,18 @@ func (s *session) quiet(consumed time.Duration, lingering bool) (quiet bool, err
 	if s.since.IsZero() || s.deliveries == nil && !lingering || time.Since(s.since) < consumed {
 		return false, nil
 	}
-	err = s.link.on(func(ch *amqp.Channel) error {
+	err = s.link.On(func(ch *amqp.Channel) error {
 		q, err := ch.QueueDeclarePassive(s.config.Queue, true, false, false, false, nil) // the flags are not looked at
-		if code(err) == amqp.AccessRefused {
+		if wire.Code(err) == amqp.AccessRefused {
 			// RabbitMQ 4.2.6 and 4.3.0 want the configure permission for a look.
-			s.log.Warn("containers that a crash left behind cannot be swept: the broker does not say whether the queue is empty", "error", plain(err))
-			return errSkip
+			s.log.Warn("containers that a crash left behind cannot be swept: the broker does not say whether the queue is empty", "error", wire.Plain(err))
+			return wire.ErrSkip
 		}
 		quiet = q.Messages == 0 && q.Consumers <= own // another may hold any of its messages
 		return err
 	})
 	if err != nil {
-		return false, s.why(asError(err))
+		return false, s.why(wire.AsError(err))
 	}
 	return quiet, nil
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
 // refusals remembers which reply_to stores nothing. It is the queue that has time to come round, not each message
@@ -31,11 +33,11 @@ const (
 // vain tells whether to go on is in vain, since the queue has stored nothing for too long, or will not store the
 // message whatever happens. err is why it has not.
 func (r *refusals) vain(queue string, err error) bool {
-	if code(err) == amqp.AccessRefused || tooLarge(err) {
+	if wire.Code(err) == amqp.AccessRefused || wire.TooLarge(err) {
 		return true
 	}
-	unanswered := errors.Is(err, errUnanswered)
-	if !unanswered && !errors.Is(err, errNacked) && !errors.Is(err, errApart) {
+	unanswered := errors.Is(err, wire.ErrUnanswered)
+	if !unanswered && !errors.Is(err, wire.ErrNacked) && !errors.Is(err, errApart) {
 		return false
 	}
 	r.mu.Lock()

@@ -13,6 +13,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
@@ -22,12 +23,6 @@ const appID = "docker-dispatch"
 // impatience is how long a reply_to may refuse messages or not confirm them: a program that does not read its
 // answers must not hold up the queue for ever. See refusals.
 const impatience = time.Minute
-
-// own tells whether a queue is one of ours: what were published there would be taken for a command, or
-// for a dead letter.
-func (c *Config) own(queue string) bool {
-	return queue == c.Queue || queue == c.DeadLetter || queue == c.Control || queue == c.Results || strings.HasPrefix(queue, c.Queue+".retry.")
-}
 
 // A replier is where the answers to one message go.
 type replier struct {
@@ -73,13 +68,13 @@ func (r replier) keep(ctx context.Context, res event.Result, k keeping) error {
 	k.message, k.lost = r.result(res), r.lost
 	captured := len(res.Stdout)+len(res.Stderr) > 0
 	whole := k
-	whole.vain = func(err error) bool { return captured && tooLarge(err) || k.vain(err) }
+	whole.vain = func(err error) bool { return captured && wire.TooLarge(err) || k.vain(err) }
 	err := p.keep(ctx, r.messageID, whole)
-	if vain, ok := errors.AsType[*vainError](err); !ok || !captured || !tooLarge(vain.error) {
+	if vain, ok := errors.AsType[*vainError](err); !ok || !captured || !wire.TooLarge(vain.error) {
 		return err
 	}
 	p.log.Warn(k.what+" larger than the broker takes: stored without the captured output; a smaller --capture helps",
-		"message_id", r.messageID, "to", clip(k.queue, 255), "error", err)
+		"message_id", r.messageID, "to", wire.Clip(k.queue, 255), "error", err)
 	res.Stdout, res.Stderr = "", ""
 	k.message = r.result(res)
 	return p.keep(ctx, r.messageID, k)
@@ -102,7 +97,7 @@ func (r replier) reply(ctx context.Context, res event.Result) error {
 		// A reply_to that does not confirm must not keep all outlets from dead letters and results.
 		turns: p.replies,
 		vain: func(err error) bool {
-			return errors.Is(err, errUnroutable) || errors.Is(err, errMalformed) || p.refusals.vain(r.to, err)
+			return errors.Is(err, wire.ErrUnroutable) || errors.Is(err, errMalformed) || p.refusals.vain(r.to, err)
 		},
 	})
 	if vain, ok := errors.AsType[*vainError](err); ok {
@@ -119,12 +114,12 @@ func (r replier) reply(ctx context.Context, res event.Result) error {
 func (p *publisher) unheard(r replier, err error) {
 	msg := "nobody takes the reply: it is dropped"
 	switch {
-	case tooLarge(err):
+	case wire.TooLarge(err):
 		msg = "the reply is larger than the broker takes: it is dropped"
-	case refused(err):
+	case wire.Refused(err):
 		msg = "the broker refuses the reply: it is dropped"
 	}
-	p.log.Warn(msg, "message_id", r.messageID, "reply_to", clip(r.to, 255), "error", err, "dropped", p.dropped.Add(1))
+	p.log.Warn(msg, "message_id", r.messageID, "reply_to", wire.Clip(r.to, 255), "error", err, "dropped", p.dropped.Add(1))
 }
 
 // record publishes a result to the results queue. Where that is gone no messages are taken until it is
@@ -134,7 +129,7 @@ func (r replier) record(ctx context.Context, res event.Result) error {
 	err := r.keep(ctx, res, keeping{
 		what: "result", queue: p.config.Results, declare: p.declareResults,
 		vain: func(err error) bool {
-			if !errors.Is(err, errLine) && p.recording.Set(false) {
+			if !errors.Is(err, wire.ErrLine) && p.recording.Set(false) {
 				p.log.Error("results cannot be stored; no messages are taken until they can", "queue", p.config.Results)
 			}
 			return false
@@ -156,12 +151,12 @@ func (p *publisher) declareResults(l *line) error {
 	if p.config.Declare != "" {
 		args = amqp.Table{amqp.QueueTypeArg: p.config.Declare}
 	}
-	_, err := l.link.declare(p.config.Results, args)
-	if isNoQueue(err) {
-		return fmt.Errorf("%w: %q: %s", ErrNoResults, p.config.Results, reason(err))
+	_, err := l.link.Declare(p.config.Results, args)
+	if wire.IsNoQueue(err) {
+		return fmt.Errorf("%w: %q: %s", wire.ErrNoResults, p.config.Results, wire.Reason(err))
 	}
 	if err != nil {
-		return explainQueue(err, p.config.Results, fmt.Sprintf("configure permission on queue %q, to create it", p.config.Results))
+		return wire.ExplainQueue(err, p.config.Results, fmt.Sprintf("configure permission on queue %q, to create it", p.config.Results))
 	}
 	return nil
 }

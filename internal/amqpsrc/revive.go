@@ -6,6 +6,8 @@ import (
 	"maps"
 	"strings"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
 // A DeadLetter is what is known of how a message came into a dead-letter queue.
@@ -23,12 +25,12 @@ type DeadLetter struct {
 // DeadLetter reads the headers that tell how a message came into a dead-letter queue: the daemon's, or the
 // broker's own where --dead-letter is none.
 func (r Received) DeadLetter() DeadLetter {
-	own := func(key string) string { return clip(word(r.Headers[key]), maxError) }
-	d := DeadLetter{Reason: own(headerReason), Error: own(headerError), Host: own(headerHost), Queue: own(headerQueue), Copy: text(r.Headers[headerCopy])}
-	d.Time, _ = time.Parse(time.RFC3339, own(headerTime)) // zero where it is none
-	d.Look = text(r.Headers[headerLook])
+	own := func(key string) string { return wire.Clip(word(r.Headers[key]), wire.MaxError) }
+	d := DeadLetter{Reason: own(wire.HeaderReason), Error: own(wire.HeaderError), Host: own(wire.HeaderHost), Queue: own(wire.HeaderQueue), Copy: wire.Text(r.Headers[wire.HeaderCopy])}
+	d.Time, _ = time.Parse(time.RFC3339, own(wire.HeaderTime)) // zero where it is none
+	d.Look = wire.Text(r.Headers[wire.HeaderLook])
 	if r.Redelivered { // else it is the publisher's word
-		d.Looks = count(r.Headers["x-delivery-count"])
+		d.Looks = wire.Count(r.Headers["x-delivery-count"])
 	}
 	if d.Reason == "" {
 		d.Reason = own("x-first-death-reason")
@@ -51,10 +53,10 @@ func (r Received) Anew(look string) Message {
 	delete(m.Headers, "x-acquired-count")
 	delete(m.Headers, "CC") // it would go there again
 	delete(m.Headers, "BCC")
-	m.Headers[headerLook] = look
-	m.Headers[headerCopy] = cmp.Or(text(r.Headers[headerCopy]), rand.Text())
+	m.Headers[wire.HeaderLook] = look
+	m.Headers[wire.HeaderCopy] = cmp.Or(wire.Text(r.Headers[wire.HeaderCopy]), rand.Text())
 	if r.UserID != "" { // which a broker takes from its owner only
-		m.Headers[headerUser] = r.UserID
+		m.Headers[wire.HeaderUser] = r.UserID
 	}
 	return m
 }
@@ -64,9 +66,9 @@ func (r Received) Anew(look string) Message {
 func (r Received) Revived() Message {
 	m := r.Message
 	m.Headers = maps.Clone(m.Headers)
-	maps.DeleteFunc(m.Headers, func(key string, _ any) bool { return key != headerCopy && !passes(key) })
-	m.ReplyTo = cmp.Or(text(r.Headers[headerReply]), m.ReplyTo)
-	if strings.HasPrefix(m.ReplyTo, directReply) {
+	maps.DeleteFunc(m.Headers, func(key string, _ any) bool { return key != wire.HeaderCopy && !wire.Passes(key) })
+	m.ReplyTo = cmp.Or(wire.Text(r.Headers[wire.HeaderReply]), m.ReplyTo)
+	if strings.HasPrefix(m.ReplyTo, wire.DirectReply) {
 		m.ReplyTo = ""
 	}
 	return m

@@ -12,6 +12,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
@@ -19,7 +20,7 @@ import (
 // it, the broker takes back all that was not acked. One goroutine at a time owns it, and makes its
 // synchronous calls: first the one of Source.Run, in open and serve, then that of linger.
 type session struct {
-	link      *link
+	link      *wire.Link
 	ch        *amqp.Channel
 	chClosed  chan *amqp.Error
 	cancelled chan string // the consumer tags that the broker cancelled
@@ -27,7 +28,7 @@ type session struct {
 	log       *slog.Logger
 	publisher *publisher
 	awaited   *awaited
-	account   *account // nil: no bound on oversized messages
+	account   *wire.Account // nil: no bound on oversized messages
 
 	// Only the owner uses these.
 	deliveries <-chan amqp.Delivery // nil while nothing is consumed
@@ -77,17 +78,17 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		looks:     s.looks,
 		fences:    make(chan struct{}, 1),
 	}
-	link, err := s.dialer.open(ctx, consuming, func(l *link) error {
+	link, err := s.dialer.Open(ctx, wire.Consuming, func(l *wire.Link) error {
 		var args amqp.Table
 		if s.cfg.Declare != "" {
 			args = amqp.Table{amqp.QueueTypeArg: s.cfg.Declare}
 		}
 		queue := s.cfg.source()
-		note, err := l.declare(queue, args)
+		note, err := l.Declare(queue, args)
 		if err != nil {
-			err = explainQueue(err, queue, fmt.Sprintf("configure permission on queue %q, to create it", queue))
-			if s.cfg.controls && fatal(err) && !errors.Is(err, ErrStream) {
-				err = fmt.Errorf("%w: %w", ErrNoControl, err)
+			err = wire.ExplainQueue(err, queue, fmt.Sprintf("configure permission on queue %q, to create it", queue))
+			if s.cfg.controls && wire.Fatal(err) && !errors.Is(err, wire.ErrStream) {
+				err = fmt.Errorf("%w: %w", wire.ErrNoControl, err)
 			}
 			return err
 		}
@@ -98,16 +99,16 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		}
 		if s.control != nil {
 			// Before a job begins, not behind it. Whatever else is wrong with that queue is seen when it is consumed.
-			if err := l.noStream(s.cfg.Control); errors.Is(err, ErrStream) {
+			if err := l.NoStream(s.cfg.Control); errors.Is(err, wire.ErrStream) {
 				return err
 			}
 		}
 		sess.near, sess.limit = nearLimit, -1
-		if limit, ok := l.deliveryLimit(queue); ok {
+		if limit, ok := l.DeliveryLimit(queue); ok {
 			sess.near, sess.limit = max(1, limit-lastReturns), limit
 			s.limits.Store(true)
 			if limit == 0 {
-				l.wire.in.account.takeAll()
+				l.Wire.In.Account.TakeAll()
 			}
 			s.limited.Do(func() {
 				s.cfg.Log.Warn("the queue has a delivery limit: the broker drops a message that comes back more often, as that of each running job does when docker-dispatch stops",
@@ -115,18 +116,18 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 			})
 		}
 		if sess.ch, err = l.Channel(); err != nil {
-			return plain(err)
+			return wire.Plain(err)
 		}
 		// Buffered: the library sends on them from the goroutine that reads the connection.
 		sess.chClosed = sess.ch.NotifyClose(make(chan *amqp.Error, 1))
 		sess.cancelled = sess.ch.NotifyCancel(make(chan string, 4))
 		// Before the consumer: the prefetch holds for consumers that come after it.
-		return plainOrNil(sess.ch.Qos(s.cfg.Prefetch, 0, false)) // no limit in bytes; not shared
+		return wire.PlainOrNil(sess.ch.Qos(s.cfg.Prefetch, 0, false)) // no limit in bytes; not shared
 	})
 	if err != nil {
 		return nil, err
 	}
-	sess.link, sess.account = link, link.wire.in.account
+	sess.link, sess.account = link, link.Wire.In.Account
 	return sess, nil
 }
 
@@ -138,7 +139,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 // gives back what it does not begin: only there are all the messages that have to go back in order.
 func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 	var next []amqp.Delivery // taken from the library, not yet handed over
-	late := time.NewTimer(reservedFor)
+	late := time.NewTimer(wire.ReservedFor)
 	defer late.Stop()
 	for {
 		freed, err := s.askAgain(late)
@@ -149,7 +150,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 		recording, recordingChanged := s.publisher.recording.State()
 		open = open && recording
 		if ctx.Err() != nil {
-			if err := s.takeBack(&next, closeTimeout); err != nil {
+			if err := s.takeBack(&next, wire.CloseTimeout); err != nil {
 				return err
 			}
 			for _, d := range next {
@@ -163,7 +164,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 			}
 		}
 		if !open && s.deliveries != nil {
-			if err := s.takeBack(&next, rpcTimeout); err != nil {
+			if err := s.takeBack(&next, wire.RPCTimeout); err != nil {
 				return err
 			}
 		}
@@ -177,11 +178,11 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 			if !ok {
 				return s.why(nil)
 			}
-			if d.Headers[unreadableHeader] != nil {
+			if d.Headers[wire.UnreadableHeader] != nil {
 				s.log.Warn("a message's headers cannot be read; it is taken without them", "message_id", d.MessageId)
 			}
 			// A message that the broker has not returned has what its publisher says there.
-			if n := count(d.Headers["x-delivery-count"]); d.Redelivered && (n == s.near || n > s.near && s.limit >= 0) {
+			if n := wire.Count(d.Headers["x-delivery-count"]); d.Redelivered && (n == s.near || n > s.near && s.limit >= 0) {
 				what := "a message was returned often; the broker drops it at the queue's delivery limit, if that has one (20 by default since RabbitMQ 4.0)"
 				if s.limit > n {
 					what = fmt.Sprintf("a message was returned often; the broker drops it at its return number %d", s.limit+1)
@@ -198,27 +199,27 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 			next = next[1:]
 		case <-freed:
 		case <-late.C:
-			s.account.unreserve()
+			s.account.Unreserve()
 		case <-changed:
 		case <-recordingChanged:
 		case <-ctx.Done():
 		case <-s.fences:
-			if err := s.barrier(rpcTimeout); err != nil {
+			if err := s.barrier(wire.RPCTimeout); err != nil {
 				return err
 			}
 		case l := <-s.looks:
 			quiet, err := s.quiet(l.consumed, false)
-			l.answer <- seen{quiet && len(next) == 0 && len(s.unread) == 0, s, s.taken, s.link.place}
+			l.answer <- seen{quiet && len(next) == 0 && len(s.unread) == 0, s, s.taken, s.link.Place}
 			if err != nil {
 				return err
 			}
 		case e := <-s.chClosed:
 			return s.why(e)
-		case e := <-s.link.closed:
+		case e := <-s.link.Closed:
 			return s.why(e)
 		case _, ok := <-s.cancelled:
 			if ok {
-				return errCancelled
+				return wire.ErrCancelled
 			}
 			return s.why(nil) // closed with the channel
 		}
@@ -232,18 +233,18 @@ func (s *session) linger(quit <-chan struct{}) error {
 	for {
 		select {
 		case <-s.fences:
-			if err := s.barrier(rpcTimeout); err != nil {
+			if err := s.barrier(wire.RPCTimeout); err != nil {
 				return err
 			}
 		case l := <-s.looks:
 			quiet, err := s.quiet(l.consumed, true)
-			l.answer <- seen{quiet, s, s.taken, s.link.place}
+			l.answer <- seen{quiet, s, s.taken, s.link.Place}
 			if err != nil {
 				return err
 			}
 		case e := <-s.chClosed:
 			return s.why(e)
-		case e := <-s.link.closed:
+		case e := <-s.link.Closed:
 			return s.why(e)
 		case <-quit:
 			return s.flush()
@@ -251,56 +252,43 @@ func (s *session) linger(quit <-chan struct{}) error {
 	}
 }
 
-// end marks the session as over, before anything is closed: from here on nothing is acked. A
+// End marks the session as over, before anything is closed: from here on nothing is acked. A
 // connection that is sound is closed politely, which saves the broker's log a warning.
-func (s *session) end(d *dialer, politely bool) {
+func (s *session) end(d *wire.Dialer, politely bool) {
 	s.awaited.ended()
 	close(s.done)
-	if d.part(s.link, politely) {
+	if d.Part(s.link, politely) {
 		s.released.Store(true)
 	}
-	s.account.close()
+	s.account.Close()
 }
-
-var (
-	errCancelled = errors.New("the broker cancelled the consumer: the queue was deleted, or its node went away, or a delivery was not acked in time")
-	errClosed    = errors.New("the connection was closed")
-)
 
 // why finds the reason of a session's end: the library tells of it on three channels, in an order that
 // a select does not keep. The end of the deliveries is never by itself a clean one.
 func (s *session) why(e *amqp.Error) error {
 	if e == nil {
-		e = nonBlocking(s.chClosed)
+		e = wire.NonBlocking(s.chClosed)
 	}
 	if e == nil {
-		e = nonBlocking(s.link.closed)
+		e = wire.NonBlocking(s.link.Closed)
 	}
 	if e != nil {
 		if e.Server { // it has closed the channel, or all of the connection
 			s.released.Store(true)
 		}
-		return explainQueue(e, s.config.source(), "permission")
+		return wire.ExplainQueue(e, s.config.source(), "permission")
 	}
-	if nonBlocking(s.cancelled) != "" {
-		return errCancelled
+	if wire.NonBlocking(s.cancelled) != "" {
+		return wire.ErrCancelled
 	}
-	return errClosed
-}
-
-func nonBlocking[T any](c <-chan T) (v T) {
-	select {
-	case v = <-c:
-	default:
-	}
-	return v
+	return wire.ErrClosed
 }
 
 // consume starts a consumer, each time with a tag that the channel has not seen.
 func (s *session) consume() error {
 	s.tags++
 	s.tag = "docker-dispatch-" + strconv.Itoa(s.tags)
-	err := s.link.within(rpcTimeout, func() (err error) {
+	err := s.link.Within(wire.RPCTimeout, func() (err error) {
 		s.deliveries, err = s.ch.Consume(s.config.source(), s.tag,
 			false, // autoAck
 			false, // exclusive
@@ -311,7 +299,7 @@ func (s *session) consume() error {
 	})
 	if err != nil {
 		s.deliveries = nil
-		return explainQueue(err, s.config.source(), fmt.Sprintf("read permission on queue %q, to consume from it", s.config.source()))
+		return wire.ExplainQueue(err, s.config.source(), fmt.Sprintf("read permission on queue %q, to consume from it", s.config.source()))
 	}
 	s.since = time.Now()
 	s.awaited.consumed()
@@ -321,7 +309,7 @@ func (s *session) consume() error {
 
 // setAside keeps a delivery whose body had no room.
 func (s *session) setAside(d amqp.Delivery) bool {
-	size, unread := s.account.unread(d)
+	size, unread := s.account.Unread(d)
 	if unread {
 		s.log.Debug("a message that is too large waits until others of its kind are dealt with", "bytes", size)
 		s.unread = append(s.unread, d)
@@ -333,12 +321,12 @@ func (s *session) setAside(d amqp.Delivery) bool {
 // counts to a delivery limit. freed is closed when the next may be asked for; it is nil where none is unread.
 func (s *session) askAgain(late *time.Timer) (freed <-chan struct{}, err error) {
 	for len(s.unread) > 0 {
-		size, _ := s.account.unread(s.unread[0])
-		ok, freed := s.account.reserve(size)
+		size, _ := s.account.Unread(s.unread[0])
+		ok, freed := s.account.Reserve(size)
 		if !ok {
 			return freed, nil
 		}
-		late.Reset(reservedFor)
+		late.Reset(wire.ReservedFor)
 		if err := s.giveBack(); err != nil {
 			return nil, err
 		}
@@ -351,7 +339,7 @@ func (s *session) giveBack() error {
 	d := s.unread[0]
 	s.unread = s.unread[1:]
 	if err := d.Nack(false, true); err != nil { // multiple, requeue
-		return s.why(asError(err))
+		return s.why(wire.AsError(err))
 	}
 	return nil
 }
@@ -364,8 +352,8 @@ func (s *session) takeBack(next *[]amqp.Delivery, timeout time.Duration) error {
 	}
 	s.awaited.ended()
 	// With an answer: without one the deliveries under way would be dropped, and stay unacked.
-	if err := s.link.within(timeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
-		return s.why(asError(err))
+	if err := s.link.Within(timeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
+		return s.why(wire.AsError(err))
 	}
 	for d := range s.deliveries {
 		if !s.setAside(d) {
@@ -373,29 +361,14 @@ func (s *session) takeBack(next *[]amqp.Delivery, timeout time.Duration) error {
 		}
 	}
 	s.deliveries = nil
-	s.account.unreserve()
+	s.account.Unreserve()
 	for len(s.unread) > 0 {
 		if err := s.giveBack(); err != nil {
 			return err
 		}
 	}
-	if nonBlocking(s.cancelled) != "" {
-		return errCancelled
+	if wire.NonBlocking(s.cancelled) != "" {
+		return wire.ErrCancelled
 	}
 	return nil
-}
-
-func asError(err error) *amqp.Error {
-	var e *amqp.Error
-	if errors.As(err, &e) && e != amqp.ErrClosed {
-		return e
-	}
-	return nil
-}
-
-func plainOrNil(err error) error {
-	if err == nil {
-		return nil
-	}
-	return plain(err)
 }

@@ -2,13 +2,13 @@ package amqpsrc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
@@ -21,14 +21,12 @@ type delivery struct {
 	settled atomic.Bool
 }
 
-var errSettledTwice = errors.New("the delivery was settled before")
-
 // job makes a delivery into what the pool knows.
 func (s *session) job(d amqp.Delivery) cmd.Job {
 	del := &delivery{Delivery: d, sess: s}
 	n, id := attempt(d, s.config.source())
 	mark := copyOf(d, s.config.source())
-	if id == "" && text(d.Headers[headerCopy]) == "" {
+	if id == "" && wire.Text(d.Headers[wire.HeaderCopy]) == "" {
 		mark = "" // equal messages may have been rejected in one second
 	}
 	p := s.publisher
@@ -36,7 +34,7 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 	lost := func() bool { return s.over() && !abandoned.Load() }
 	j := cmd.Job{
 		Queue:       s.config.Queue,
-		Place:       s.link.place,
+		Place:       s.link.Place,
 		MessageID:   id,
 		Redelivered: d.Redelivered,
 		Control:     s.config.controls,
@@ -73,25 +71,6 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 	return j
 }
 
-// copyOf tells the copies of a message apart that came back as dead letters: by our header; or by the broker's,
-// where it was rejected, and sent again as it was.
-func copyOf(d amqp.Delivery, queue string) string {
-	return text(d.Headers[headerCopy]) + rejection(d, queue)
-}
-
-// rejection tells which rejection a message has come back from; it is empty for one that was not rejected.
-func rejection(d amqp.Delivery, queue string) string {
-	deaths, _ := d.Headers["x-death"].([]any)
-	for _, death := range deaths {
-		t, _ := death.(amqp.Table)
-		if t["queue"] == queue && t["reason"] == "rejected" {
-			at, _ := t["time"].(time.Time)
-			return fmt.Sprintf("rejected-%d-%d", count(t["count"]), at.Unix())
-		}
-	}
-	return ""
-}
-
 // settle carries a verdict out. A second ack of one delivery would close the channel, and all that is
 // unacked on it would come again; so a delivery that was settled is not touched any more, whatever is
 // asked.
@@ -100,9 +79,9 @@ func (d *delivery) settle(_ context.Context, v cmd.Verdict, _ event.Result) erro
 		return cmd.ErrDeliveryLost
 	}
 	if d.settled.Swap(true) {
-		return errSettledTwice
+		return wire.ErrSettledTwice
 	}
-	defer d.sess.account.settled(int64(len(d.Body)))
+	defer d.sess.account.Settled(int64(len(d.Body)))
 	var err error
 	switch v {
 	case cmd.Ack:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
@@ -46,7 +48,7 @@ type Config struct {
 	// It is made where it is missing. With "" there is none.
 	Control string
 
-	oversized int64 // bytes that messages larger than MaxMessage may take at a time; 0: oversizedBytes
+	oversized int64 // bytes that messages larger than MaxMessage may take at a time; 0: OversizedBytes
 	controls  bool  // this is the Config of the control queue's own session
 
 	Host    string // this host's name
@@ -62,9 +64,9 @@ type Config struct {
 // wants one Close behind it.
 type Source struct {
 	cfg       Config
-	dialer    *dialer
+	dialer    *wire.Dialer
 	publisher *publisher
-	report    reporter
+	report    wire.Reporter
 	declared  sync.Once // the note that the queue has other arguments
 	limited   sync.Once // the note that it has a delivery limit
 	limits    atomic.Bool
@@ -106,24 +108,26 @@ func New(cfg Config) *Source {
 	}
 	s := &Source{
 		cfg:    cfg,
-		report: reporter{log: cfg.Log, lost: "broker unreachable, waiting", back: "broker is back"},
+		report: wire.Reporter{Log: cfg.Log, Lost: "broker unreachable, waiting", Back: "broker is back"},
 		looks:  make(chan look),
 		quit:   make(chan struct{}),
 		found:  make(chan struct{}),
 	}
 	s.dialer = newDialer(cfg)
 	if cfg.MaxMessage > 0 {
-		s.dialer.budget = newBudget(cfg.MaxMessage, cmp.Or(cfg.oversized, oversizedBytes))
+		s.dialer.Budget = wire.NewBudget(cfg.MaxMessage, cmp.Or(cfg.oversized, wire.OversizedBytes))
 	}
-	s.publisher = newPublisher(s.dialer, &s.cfg)
+	s.publisher = newPublisher(s.dialer, publishConfig{
+		Queue: cfg.Queue, DeadLetter: cfg.DeadLetter, Results: cfg.Results, Declare: cfg.Declare, Host: cfg.Host, Log: cfg.Log,
+	})
 	if cfg.Control != "" {
 		s.control = s.newControl()
 	}
 	return s
 }
 
-func newDialer(cfg Config) *dialer {
-	return &dialer{name: fmt.Sprintf("docker-dispatch@%s %s", cfg.Host, cfg.source()), version: cfg.Version, connect: cfg.Dial}
+func newDialer(cfg Config) *wire.Dialer {
+	return &wire.Dialer{Name: fmt.Sprintf("docker-dispatch@%s %s", cfg.Host, cfg.source()), Version: cfg.Version, Connect: cfg.Dial}
 }
 
 // ControlPrefetch is how many messages of the control queue may be unacked. Most are done in no time; an exec or
@@ -136,12 +140,12 @@ func (s *Source) newControl() *Source {
 	cfg := s.cfg
 	cfg.controls, cfg.Prefetch, cfg.Declare = true, ControlPrefetch, cmp.Or(cfg.Declare, amqp.QueueTypeClassic)
 	dialer := newDialer(cfg)
-	dialer.budget = s.dialer.budget
+	dialer.Budget = s.dialer.Budget
 	return &Source{
 		cfg:       cfg,
 		dialer:    dialer,
 		publisher: s.publisher,
-		report:    reporter{log: cfg.Log.With("queue", cfg.Control), lost: s.report.lost, back: s.report.back, second: true},
+		report:    wire.Reporter{Log: cfg.Log.With("queue", cfg.Control), Lost: s.report.Lost, Back: s.report.Back, Second: true},
 		looks:     make(chan look),
 		quit:      make(chan struct{}),
 	}
@@ -208,10 +212,10 @@ func (s *Source) run(ctx context.Context, jobs chan<- cmd.Job) error {
 		s.cfg.Log.Warn("no dead-letter queue: what cannot be done is rejected, and lost unless the queue has a dead-letter exchange", "queue", s.cfg.Queue)
 	}
 	refusals := 0 // logins in a row that were refused without a word
-	for wait := reconnecting(); ; {
+	for wait := wire.Reconnecting(); ; {
 		began := time.Now()
 		err := s.session(ctx, jobs)
-		if _, ok := errors.AsType[*silentRefusal](err); ok {
+		if _, ok := errors.AsType[*wire.SilentRefusal](err); ok {
 			refusals++
 		} else {
 			refusals = 0
@@ -219,14 +223,14 @@ func (s *Source) run(ctx context.Context, jobs chan<- cmd.Job) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case !s.worked && fatal(err) && refusals != 1:
+		case !s.worked && wire.Fatal(err) && refusals != 1:
 			return err
 		}
-		if time.Since(began) > longEnough {
-			wait.reset()
+		if time.Since(began) > wire.LongEnough {
+			wait.Reset()
 		}
-		s.report.fail(err)
-		if !sleep(ctx, wait.next()) {
+		s.report.Fail(err)
+		if !wire.Sleep(ctx, wait.Next()) {
 			return nil
 		}
 	}
@@ -234,7 +238,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- cmd.Job) error {
 
 // begin checks the Config and enters Run.
 func (s *Source) begin(cancel context.CancelFunc) error {
-	a, err := parseURL(s.cfg.URL)
+	a, err := wire.ParseURL(s.cfg.URL)
 	switch {
 	case err != nil:
 		return err
@@ -263,7 +267,7 @@ func (s *Source) begin(cancel context.CancelFunc) error {
 		return errors.New("amqpsrc: Run after Run or Close")
 	}
 	s.ran = true
-	s.dialer.address = a
+	s.dialer.Address = a
 	s.stopRun = cancel
 	s.running.Add(1)
 	return nil
@@ -277,7 +281,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 		if s.last != nil && errors.Is(err, syscall.ECONNREFUSED) {
 			s.last.released.Store(true) // what held its connection has gone
 		}
-		if errors.Is(err, ErrNoQueue) {
+		if errors.Is(err, wire.ErrNoQueue) {
 			s.awaited.noQueue()
 		} else {
 			s.awaited.ended()
@@ -294,13 +298,13 @@ func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 	}
 	sess.consuming = func() {
 		if !s.worked {
-			s.cfg.Log.Info("taking messages", "broker", Redact(s.cfg.URL), "queue", s.cfg.source(), "prefetch", s.cfg.Prefetch)
+			s.cfg.Log.Info("taking messages", "broker", wire.Redact(s.cfg.URL), "queue", s.cfg.source(), "prefetch", s.cfg.Prefetch)
 		}
 		s.worked = true
-		s.report.well()
+		s.report.Well()
 	}
 	if open, _ := s.cfg.Gate.State(); !open {
-		s.report.well() // else when it consumes: that too may be refused
+		s.report.Well() // else when it consumes: that too may be refused
 	}
 	err = sess.serve(ctx, jobs)
 	if err != nil {
@@ -359,7 +363,7 @@ func (s *Source) Close(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.closing.Do(func() { close(s.quit) })
-	cut := context.AfterFunc(ctx, s.dialer.abortAll)
+	cut := context.AfterFunc(ctx, s.dialer.AbortAll)
 	s.running.Wait()
 	controlling.Wait()
 	// The publisher goes last: a job that settles until then may need it.
@@ -376,4 +380,10 @@ func (s *Source) Close(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// own tells whether a queue is one of ours: what were published there would be taken for a command, or
+// for a dead letter.
+func (c *Config) own(queue string) bool {
+	return queue == c.Queue || queue == c.DeadLetter || queue == c.Control || queue == c.Results || strings.HasPrefix(queue, c.Queue+".retry.")
 }

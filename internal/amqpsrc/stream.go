@@ -8,6 +8,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
@@ -73,7 +74,7 @@ func (s *stream) Flush(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-s.over:
-		return errLine
+		return wire.ErrLine
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -88,7 +89,7 @@ func hand[T any](ctx context.Context, s *stream, to chan<- T, v T) error {
 	case to <- v:
 		return nil
 	case <-s.over:
-		return errLine
+		return wire.ErrLine
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -107,7 +108,7 @@ func (s *stream) run(ctx context.Context) {
 		}
 	}
 	p := s.publisher
-	for wait := reconnecting(); ; {
+	for wait := wire.Reconnecting(); ; {
 		err := s.connected(ctx)
 		if ctx.Err() != nil {
 			return
@@ -116,12 +117,12 @@ func (s *stream) run(ctx context.Context) {
 		switch {
 		case errors.Is(err, errShared):
 			s.apart = true
-		case errors.Is(err, errLine) && len(s.sent) > 0:
+		case errors.Is(err, wire.ErrLine) && len(s.sent) > 0:
 			p.suspects.add(s.to)
 		case errors.Is(err, errMalformed), p.refusals.vain(s.to, err):
 			s.drop(err)
 		}
-		if !sleep(ctx, wait.next()) {
+		if !wire.Sleep(ctx, wait.Next()) {
 			return
 		}
 	}
@@ -153,9 +154,9 @@ func (s *stream) connected(ctx context.Context) error {
 	}
 	err = s.serve(ctx, l, k)
 	s.leave(l, k)
-	if errors.Is(err, errUnanswered) {
+	if errors.Is(err, wire.ErrUnanswered) {
 		// What the queue never confirms would hold its slots for ever. Others on the lane send theirs again.
-		_ = l.call(context.WithoutCancel(ctx), func(l *line) error { return l.link.within(rpcTimeout, k.ch.Close) })
+		_ = l.call(context.WithoutCancel(ctx), func(l *line) error { return l.link.Within(wire.RPCTimeout, k.Ch.Close) })
 	}
 	return err
 }
@@ -173,7 +174,7 @@ func (s *stream) oneByOne(ctx context.Context) error {
 		err := p.publish(ctx, s.to, func(int) amqp.Publishing { return s.sent[0].message }, p.refusals.patience(s.to), func() bool { return true })
 		<-p.replies
 		switch {
-		case errors.Is(err, errUnroutable):
+		case errors.Is(err, wire.ErrUnroutable):
 			s.drop(err)
 			return nil
 		case err != nil:
@@ -231,7 +232,7 @@ func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
 			err := k.outcome(l, s.to, s.sent[0])
 			s.sent[0].confirm = nil
 			switch {
-			case errors.Is(err, errUnroutable):
+			case errors.Is(err, wire.ErrUnroutable):
 				s.leave(l, k)
 				s.drop(err)
 				written = 0
@@ -249,11 +250,11 @@ func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
 			timer.Reset(impatience) // it has confirmed nothing while it blocked
 		case <-timer.C:
 			if len(s.sent) > 0 && unblocked {
-				return errUnanswered
+				return wire.ErrUnanswered
 			}
 			timer.Reset(impatience)
 		case <-l.over:
-			return errLine
+			return wire.ErrLine
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -1,4 +1,4 @@
-package amqpsrc
+package wire
 
 import (
 	"bufio"
@@ -13,7 +13,7 @@ import (
 // nested deeper than 32 levels and with more than 8192 entries, and the library answers them by ending
 // the connection. The message would come again on the next connection, and end that too, for ever: one
 // such message would stop the queue. The filter puts a table in place that says so, with the one entry
-// unreadableHeader; the body and all other properties arrive as they were sent.
+// UnreadableHeader; the body and all other properties arrive as they were sent.
 //
 // It also reads over the bodies that the account has no room for. Such a message arrives with no body and no properties, and
 // account.unread knows it.
@@ -23,24 +23,25 @@ type filter struct {
 	out     []byte // what is to be handed on before anything else
 	pass    int64  // how much of in may be handed on as it is; -1: all of it, what comes is not AMQP
 	buf     []byte // the memory of out, used again
-	account *account
+	Account *Account
 	over    map[uint16]bool // the channels whose message is read over
 
 	redelivered bool // the message whose content header comes next has been delivered before
 }
 
-// unreadableHeader is the name of the only header of a message whose headers could not be read.
-const unreadableHeader = "x-dispatch-unreadable-headers"
+// UnreadableHeader is the name of the only header of a message whose headers could not be read.
+const UnreadableHeader = "x-dispatch-unreadable-headers"
 
+// Types of frames (AMQP 0-9-1, section 4.2.3).
 const (
-	frameMethod    = 1
+	FrameMethod    = 1
 	frameHeader    = 2
 	frameBody      = 3
 	frameHeartbeat = 8
 
 	// What the library bears (read.go: maxFieldDepth, maxContainerElements).
 	maxDepth   = 32
-	maxEntries = 8192
+	MaxEntries = 8192
 
 	// A content header is one frame, and no frame is larger than was negotiated (128 KiB). A larger
 	// one is left to the library, which refuses it.
@@ -82,9 +83,9 @@ func (f *filter) frame() error {
 		if err != nil {
 			return err
 		}
-		if first[0] != frameMethod && first[0] != 'A' {
+		if first[0] != FrameMethod && first[0] != 'A' {
 			start, _ := f.in.Peek(f.in.Buffered())
-			return &notAMQP{start: clip(string(start), 80)}
+			return &notAMQP{start: Clip(string(start), 80)}
 		}
 		if first[0] == 'A' { // the header of a protocol, which opens no connection
 			start, err := f.in.Peek(8)
@@ -106,10 +107,10 @@ func (f *filter) frame() error {
 	switch {
 	case kind == frameBody && f.over[channel]:
 		return f.skip(7 + size + 1)
-	case kind != frameMethod && kind != frameHeader && kind != frameBody && kind != frameHeartbeat:
+	case kind != FrameMethod && kind != frameHeader && kind != frameBody && kind != frameHeartbeat:
 		f.pass = -1
 		return nil
-	case kind == frameMethod:
+	case kind == FrameMethod:
 		f.pass = 7 + size + 1
 		method, err := f.in.Peek(int(min(f.pass, mostDeliver)))
 		f.redelivered = err == nil && redelivered(method[7:])
@@ -128,12 +129,12 @@ func (f *filter) frame() error {
 		return err
 	}
 	delete(f.over, channel) // also where a channel was closed amid a body
-	if size := bodySize(frame); !f.account.take(size, f.redelivered) {
+	if size := bodySize(frame); !f.Account.take(size, f.redelivered) {
 		if f.over == nil {
 			f.over = make(map[uint16]bool)
 		}
 		f.over[channel] = true
-		f.out = withoutBody(frame, f.account.mark, size)
+		f.out = withoutBody(frame, f.Account.mark, size)
 		return nil
 	}
 	f.out = readable(frame)
@@ -214,8 +215,8 @@ func readable(frame []byte) []byte {
 		return frame
 	}
 	var table []byte
-	table = append(table, byte(len(unreadableHeader)))
-	table = append(table, unreadableHeader...)
+	table = append(table, byte(len(UnreadableHeader)))
+	table = append(table, UnreadableHeader...)
 	table = append(table, 't', 1)
 
 	out := make([]byte, 0, len(frame))
@@ -235,7 +236,7 @@ func tableReadable(b []byte, depth int) bool {
 	}
 	for n := 0; len(b) > 0; n++ {
 		key := 1 + int(b[0])
-		if n >= maxEntries || key > len(b) {
+		if n >= MaxEntries || key > len(b) {
 			return false
 		}
 		size, ok := fieldReadable(b[key:], depth)
@@ -253,7 +254,7 @@ func arrayReadable(b []byte, depth int) bool {
 	}
 	for n := 0; len(b) > 0; n++ {
 		size, ok := fieldReadable(b, depth)
-		if n >= maxEntries || !ok {
+		if n >= MaxEntries || !ok {
 			return false
 		}
 		b = b[size:]

@@ -1,4 +1,4 @@
-package amqpsrc
+package wire
 
 import (
 	"context"
@@ -13,11 +13,11 @@ type backoff struct {
 	n           int
 }
 
-// reconnecting is the series between two attempts at a connection, or at storing a message.
-func reconnecting() backoff { return backoff{first: 250 * time.Millisecond, most: 30 * time.Second} }
+// Reconnecting is the series between two attempts at a connection, or at storing a message.
+func Reconnecting() backoff { return backoff{first: 250 * time.Millisecond, most: 30 * time.Second} }
 
-// next returns a delay between half of the series' value and all of it, never less than first.
-func (b *backoff) next() time.Duration {
+// Next returns a delay between half of the series' value and all of it, never less than first.
+func (b *backoff) Next() time.Duration {
 	d := b.most
 	if b.n < 20 {
 		d = min(2*b.first<<b.n, b.most)
@@ -26,10 +26,10 @@ func (b *backoff) next() time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-func (b *backoff) reset() { b.n = 0 }
+func (b *backoff) Reset() { b.n = 0 }
 
-// sleep waits for d. It returns early, and false, where ctx ends.
-func sleep(ctx context.Context, d time.Duration) bool {
+// Sleep waits for d. It returns early, and false, where ctx ends.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -1,4 +1,4 @@
-package amqpsrc
+package wire
 
 import (
 	"crypto/tls"
@@ -21,10 +21,10 @@ const (
 	defaultTimeout   = 30 * time.Second
 )
 
-// An address is an AMQP URI taken apart.
+// An Address is an AMQP URI taken apart.
 type address struct {
 	host, port     string
-	user, password string
+	User, Password string
 	vhost          string
 	heartbeat      time.Duration
 	timeout        time.Duration // for a dial, from TCP to the first consume
@@ -41,7 +41,7 @@ type address struct {
 // would be sent with the password "guest", a mistyped parameter would be ignored, and a password with
 // an unescaped / or # would have its half taken for the host.
 func CheckURL(url string) error {
-	a, err := parseURL(url)
+	a, err := ParseURL(url)
 	if err != nil || !a.tls {
 		return err
 	}
@@ -52,7 +52,7 @@ func CheckURL(url string) error {
 // Redact returns an AMQP URI as it may be logged: without the password, and with nothing at all
 // where it is not clear which part the password is.
 func Redact(raw string) string {
-	if _, err := parseURL(raw); err != nil {
+	if _, err := ParseURL(raw); err != nil {
 		return "(unreadable AMQP address)"
 	}
 	u, err := url.Parse(raw)
@@ -69,8 +69,8 @@ var (
 
 const escapeHint = "in a user name, a password or a vhost the characters / ? # % @ : must be written as %2F %3F %23 %25 %40 %3A"
 
-// parseURL never returns an error of net/url: those quote the URI, password and all.
-func parseURL(raw string) (address, error) {
+// ParseURL never returns an error of net/url: those quote the URI, password and all.
+func ParseURL(raw string) (address, error) {
 	var none address
 	if raw == "" {
 		return none, errors.New("the AMQP address is empty; it has the form amqp://user:password@host:5672/vhost")
@@ -106,8 +106,8 @@ func parseURL(raw string) (address, error) {
 	a := address{
 		host:      u.Hostname(),
 		port:      u.Port(),
-		user:      "guest",
-		password:  "guest",
+		User:      "guest",
+		Password:  "guest",
 		vhost:     "/",
 		heartbeat: defaultHeartbeat,
 		timeout:   defaultTimeout,
@@ -138,9 +138,9 @@ func parseURL(raw string) (address, error) {
 	}
 	if u.User != nil {
 		password, given := u.User.Password()
-		a.user, a.password = u.User.Username(), password
+		a.User, a.Password = u.User.Username(), password
 		switch {
-		case a.user == "":
+		case a.User == "":
 			return none, errors.New("the AMQP address has no user name before its @")
 		case !given && !a.external():
 			return none, errors.New("the AMQP address has a user name without a password; write user:password@, or user:@ for an empty one")
@@ -174,8 +174,8 @@ func (a *address) parameters(query url.Values) error {
 			a.timeout = time.Duration(n) * time.Millisecond
 		case "channel_max":
 			n, err := strconv.ParseUint(value, 10, 16)
-			if err != nil || n > 0 && n < channelsNeeded {
-				return fmt.Errorf("the AMQP address has a channel_max that is not 0 or a number from %d to 65535", channelsNeeded)
+			if err != nil || n > 0 && n < ChannelsNeeded {
+				return fmt.Errorf("the AMQP address has a channel_max that is not 0 or a number from %d to 65535", ChannelsNeeded)
 			}
 			a.channelMax = uint16(n)
 		case "auth_mechanism":
@@ -221,11 +221,11 @@ func (a address) external() bool {
 	return false
 }
 
-func (a address) hostPort() string { return net.JoinHostPort(a.host, a.port) }
+func (a address) HostPort() string { return net.JoinHostPort(a.host, a.port) }
 
 // sasl returns the ways to log in. They are made anew for each dial: the library blanks passwords.
 func (a address) sasl() []amqp.Authentication {
-	plain := &amqp.PlainAuth{Username: a.user, Password: a.password}
+	plain := &amqp.PlainAuth{Username: a.User, Password: a.Password}
 	if len(a.mechanisms) == 0 {
 		return []amqp.Authentication{plain}
 	}
@@ -235,7 +235,7 @@ func (a address) sasl() []amqp.Authentication {
 		case "PLAIN":
 			list = append(list, plain)
 		case "AMQPLAIN":
-			list = append(list, &amqp.AMQPlainAuth{Username: a.user, Password: a.password})
+			list = append(list, &amqp.AMQPlainAuth{Username: a.User, Password: a.Password})
 		case "EXTERNAL":
 			list = append(list, &amqp.ExternalAuth{})
 		}

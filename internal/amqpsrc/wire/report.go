@@ -1,4 +1,4 @@
-package amqpsrc
+package wire
 
 import (
 	"context"
@@ -10,12 +10,12 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// A reporter logs what becomes of a connection once a change: what went wrong the first time that it
+// A Reporter logs what becomes of a connection once a change: what went wrong the first time that it
 // goes wrong this way, and that it is well again.
-type reporter struct {
-	log        *slog.Logger
-	lost, back string // what is logged
-	second     bool   // another connection to the same broker says when that is away
+type Reporter struct {
+	Log        *slog.Logger
+	Lost, Back string // what is logged
+	Second     bool   // another connection to the same broker says when that is away
 
 	mu    sync.Mutex
 	down  bool
@@ -23,15 +23,16 @@ type reporter struct {
 	known map[string]bool // kinds of the errors of this outage
 }
 
-// fail reports an error, at most once an outage.
-func (r *reporter) fail(err error) { r.failAt(slog.LevelWarn, err) }
+// Fail reports an error, at most once an outage.
+func (r *Reporter) Fail(err error) { r.FailAt(slog.LevelWarn, err) }
 
-func (r *reporter) failAt(level slog.Level, err error) {
+// FailAt is Fail with the level at which an outage is told.
+func (r *Reporter) FailAt(level slog.Level, err error) {
 	key := kindOf(err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.down = true
-	if r.known[key] || r.second && key == away {
+	if r.known[key] || r.Second && key == away {
 		level = slog.LevelDebug
 	} else {
 		r.told = true
@@ -41,31 +42,31 @@ func (r *reporter) failAt(level slog.Level, err error) {
 	}
 	r.known[key] = true
 	args := []any{"error", err}
-	msg := r.lost
+	msg := r.Lost
 	if ms, ok := ackTimedOut(err); ok {
 		msg = "broker took the deliveries back, reconnecting"
 		args = append(args, "timeout_ms", ms, "hint", "a job ran longer than the broker waits for an ack; its container "+
 			"goes on. Raise consumer_timeout on the broker above your longest job")
 	}
 	switch {
-	case errors.Is(err, ErrNoQueue), errors.Is(err, ErrForbidden), errors.Is(err, ErrNoDeadLetter), errors.Is(err, ErrStream), errors.Is(err, errCancelled):
+	case errors.Is(err, ErrNoQueue), errors.Is(err, ErrForbidden), errors.Is(err, ErrNoDeadLetter), errors.Is(err, ErrStream), errors.Is(err, ErrCancelled):
 		msg = "queue unavailable, waiting"
 	case errors.Is(err, ErrLogin), errors.Is(err, ErrVhost):
 		msg = "broker refuses the login, waiting"
 	case errors.Is(err, ErrNotAMQP):
 		msg = "no broker at the address, waiting"
-	case refused(err) && msg == r.lost:
+	case Refused(err) && msg == r.Lost:
 		msg = "broker refuses, waiting"
 	}
-	r.log.Log(context.Background(), level, msg, args...)
+	r.Log.Log(context.Background(), level, msg, args...)
 }
 
-// well reports that the connection works, if it did not before.
-func (r *reporter) well() {
+// Well reports that the connection works, if it did not before.
+func (r *Reporter) Well() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.down && r.told {
-		r.log.Info(r.back)
+		r.Log.Info(r.Back)
 	}
 	r.down, r.told, r.known = false, false, nil
 }
@@ -78,10 +79,10 @@ const away = "away"
 // numbers make no difference, such as our port.
 func kindOf(err error) string {
 	text := err.Error()
-	if code(err) == amqp.ConnectionForced {
+	if Code(err) == amqp.ConnectionForced {
 		return away
 	}
-	for _, s := range []string{"EOF", "connection reset", "connection refused", "broken pipe", "i/o timeout", "closed network connection", errClosed.Error(), amqp.ErrClosed.Reason} {
+	for _, s := range []string{"EOF", "connection reset", "connection refused", "broken pipe", "i/o timeout", "closed network connection", ErrClosed.Error(), amqp.ErrClosed.Reason} {
 		if strings.Contains(text, s) {
 			return away
 		}

@@ -1,4 +1,4 @@
-package amqpsrc
+package wire
 
 import (
 	"context"
@@ -21,23 +21,23 @@ import (
 )
 
 const (
-	// rpcTimeout bounds one synchronous call, and one write to the socket. A call that takes longer
+	// RPCTimeout bounds one synchronous call, and one write to the socket. A call that takes longer
 	// costs the connection: its answer, late, would be taken for that of the next call.
-	rpcTimeout = 30 * time.Second
+	RPCTimeout = 30 * time.Second
 
-	// closeTimeout bounds each step of a polite goodbye.
-	closeTimeout = 5 * time.Second
+	// CloseTimeout bounds each step of a polite goodbye.
+	CloseTimeout = 5 * time.Second
 
-	frameSize = 131072 // what RabbitMQ itself offers
+	FrameSize = 131072 // what RabbitMQ itself offers
 )
 
-// A wire is the socket under a connection. It is kept because closing it is the only way to end a
+// A Wire is the socket under a connection. It is kept because closing it is the only way to end a
 // write of the library: when the broker stops reading, the writer holds the channel's lock, and the
 // library's own shutdown waits for that lock before it closes the socket.
 type wire struct {
 	net.Conn // TLS included
 	raw      net.Conn
-	in       *filter
+	In       *filter
 	heard    atomic.Bool // something has come
 
 	mu      sync.Mutex
@@ -47,7 +47,7 @@ type wire struct {
 }
 
 func (w *wire) Read(p []byte) (int, error) {
-	n, err := w.in.Read(p)
+	n, err := w.In.Read(p)
 	if n > 0 {
 		w.heard.Store(true)
 	}
@@ -75,14 +75,14 @@ func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	w.wrote = now
 	w.mu.Unlock()
-	if err := w.Conn.SetWriteDeadline(now.Add(rpcTimeout)); err != nil {
+	if err := w.Conn.SetWriteDeadline(now.Add(RPCTimeout)); err != nil {
 		return 0, err
 	}
 	return w.Conn.Write(p)
 }
 
-// abort closes the socket, hard.
-func (w *wire) abort() { w.raw.Close() }
+// Abort closes the socket, hard.
+func (w *wire) Abort() { w.raw.Close() }
 
 // ended returns how long before the first error of a Read nothing had been written, and that error: the
 // library itself may write behind it.
@@ -92,46 +92,46 @@ func (w *wire) ended() (silence time.Duration, err error) {
 	return w.silence, w.readErr
 }
 
-// A link is one connection to the broker.
-type link struct {
+// A Link is one connection to the broker.
+type Link struct {
 	*amqp.Connection
-	place  cmd.Place
-	wire   *wire
-	closed chan *amqp.Error // holds the error, if there was one, and is closed when the library is done
+	Place  cmd.Place
+	Wire   *wire
+	Closed chan *amqp.Error // holds the error, if there was one, and is closed when the library is done
 }
 
-// A dialer opens links. Nothing in it changes once it is made.
-type dialer struct {
-	address address
-	name    string                                       // of the connections, at the broker; each adds its role
-	version string                                       // of the program
-	connect func(network, addr string) (net.Conn, error) // nil: as the net package does
-	budget  *budget                                      // of the connections that consume; nil: no bound
+// A Dialer opens links. Nothing in it changes once it is made.
+type Dialer struct {
+	Address address
+	Name    string                                       // of the connections, at the broker; each adds its role
+	Version string                                       // of the program
+	Connect func(network, addr string) (net.Conn, error) // nil: as the net package does
+	Budget  *budget                                      // of the connections that consume; nil: no bound
 
 	mu    sync.Mutex
-	wires map[*wire]struct{} // of all links that are open, for abortAll; guarded by mu
-	dead  bool               // abortAll was called; guarded by mu
+	wires map[*wire]struct{} // of all links that are open, for AbortAll; guarded by mu
+	dead  bool               // AbortAll was called; guarded by mu
 }
 
 var errNoAnswer = errors.New("the broker does not answer")
 
-// consuming is the role of a connection that takes deliveries in.
-const consuming = "consume"
+// Consuming is the role of a connection that takes deliveries in.
+const Consuming = "consume"
 
-// open dials and runs setup, all under one watchdog. The library clears its deadline when the handshake
+// Open dials and runs setup, all under one watchdog. The library clears its deadline when the handshake
 // is over and sets the next one when it has read another frame; a broker that freezes between the two
 // would never be noticed. When ctx ends, the attempt does.
-func (d *dialer) open(ctx context.Context, role string, setup func(*link) error) (*link, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.address.timeout, errNoAnswer)
+func (d *Dialer) Open(ctx context.Context, role string, setup func(*Link) error) (*Link, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.Address.timeout, errNoAnswer)
 	defer cancel()
 	w, err := d.dial(ctx)
 	if err != nil {
 		return nil, d.cause(ctx, d.at(err))
 	}
-	if role == consuming && d.budget != nil {
-		w.in.account = d.budget.account()
+	if role == Consuming && d.Budget != nil {
+		w.In.Account = d.Budget.account()
 	}
-	stop := context.AfterFunc(ctx, w.abort)
+	stop := context.AfterFunc(ctx, w.Abort)
 	probing := d.probeAfter(ctx, w)
 	l, err := d.login(w, role)
 	probing()
@@ -145,12 +145,12 @@ func (d *dialer) open(ctx context.Context, role string, setup func(*link) error)
 		if _, read := w.ended(); read != nil && errors.Is(err, amqp.ErrClosed) {
 			err = read // which says more than "not open"
 		}
-		w.abort()
+		w.Abort()
 		if l != nil {
 			l.wait()
 		}
 		d.forget(w)
-		if _, read := w.ended(); !w.heard.Load() && !d.address.tls && (errors.Is(read, io.EOF) || errors.Is(read, syscall.ECONNRESET)) && d.speaksTLS(ctx) {
+		if _, read := w.ended(); !w.heard.Load() && !d.Address.tls && (errors.Is(read, io.EOF) || errors.Is(read, syscall.ECONNRESET)) && d.speaksTLS(ctx) {
 			err = &notAMQP{start: "\x16\x03"}
 		}
 		return nil, d.cause(ctx, d.at(err))
@@ -163,7 +163,7 @@ const brokerSpeaks = 2 * time.Second
 
 // probeAfter ends a connection on which nothing has come for a while, if it is no broker that is there. An HTTP server
 // waits for the end of a line, which no client of AMQP sends. end is to be called when the wait is over.
-func (d *dialer) probeAfter(ctx context.Context, w *wire) (end func()) {
+func (d *Dialer) probeAfter(ctx context.Context, w *wire) (end func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var probing sync.WaitGroup
 	probing.Go(func() {
@@ -179,7 +179,7 @@ func (d *dialer) probeAfter(ctx context.Context, w *wire) (end func()) {
 		}
 		if other := d.probe(ctx); other != nil {
 			w.ends(other)
-			w.abort()
+			w.Abort()
 		}
 	})
 	return func() {
@@ -189,14 +189,14 @@ func (d *dialer) probeAfter(ctx context.Context, w *wire) (end func()) {
 }
 
 // probe tells what is at the broker's address that is no broker; nil: nothing, as far as is known.
-func (d *dialer) probe(ctx context.Context) error {
+func (d *Dialer) probe(ctx context.Context) error {
 	w, err := d.dial(ctx)
 	if err != nil {
 		return nil
 	}
 	defer d.forget(w)
-	defer w.abort()
-	defer context.AfterFunc(ctx, w.abort)()
+	defer w.Abort()
+	defer context.AfterFunc(ctx, w.Abort)()
 	if _, err := w.Write([]byte("GET / HTTP/1.0\r\n\r\n")); err != nil {
 		return nil
 	}
@@ -208,15 +208,15 @@ func (d *dialer) probe(ctx context.Context) error {
 }
 
 // at adds the address to an error that does not tell it, and is about what is there.
-func (d *dialer) at(err error) error {
+func (d *Dialer) at(err error) error {
 	if errors.Is(err, ErrNotAMQP) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
-		return fmt.Errorf("%s: %w", d.address.hostPort(), err)
+		return fmt.Errorf("%s: %w", d.Address.HostPort(), err)
 	}
 	return err
 }
 
 // speaksTLS tells whether a port that ended our connection without a word answers to TLS.
-func (d *dialer) speaksTLS(ctx context.Context) bool {
+func (d *Dialer) speaksTLS(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, brokerSpeaks)
 	defer cancel()
 	raw, err := d.raw(ctx)
@@ -230,34 +230,34 @@ func (d *dialer) speaksTLS(ctx context.Context) bool {
 }
 
 // raw connects the socket.
-func (d *dialer) raw(ctx context.Context) (net.Conn, error) {
-	if d.connect != nil {
-		return d.connect("tcp", d.address.hostPort())
+func (d *Dialer) raw(ctx context.Context) (net.Conn, error) {
+	if d.Connect != nil {
+		return d.Connect("tcp", d.Address.HostPort())
 	}
 	var nd net.Dialer
-	return nd.DialContext(ctx, "tcp", d.address.hostPort())
+	return nd.DialContext(ctx, "tcp", d.Address.HostPort())
 }
 
 // cause prefers the reason why an attempt was ended to the error that this made of it.
-func (d *dialer) cause(ctx context.Context, err error) error {
+func (d *Dialer) cause(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
 	if cause := context.Cause(ctx); cause != errNoAnswer {
 		return cause
 	}
-	return fmt.Errorf("%w within %v; does the port speak AMQP?", errNoAnswer, d.address.timeout)
+	return fmt.Errorf("%w within %v; does the port speak AMQP?", errNoAnswer, d.Address.timeout)
 }
 
 // dial connects the socket, with TLS on it where the address asks for that.
-func (d *dialer) dial(ctx context.Context) (*wire, error) {
+func (d *Dialer) dial(ctx context.Context) (*wire, error) {
 	raw, err := d.raw(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &wire{Conn: raw, raw: raw}
-	if d.address.tls {
-		config, err := d.address.tlsConfig()
+	if d.Address.tls {
+		config, err := d.Address.tlsConfig()
 		if err != nil {
 			raw.Close()
 			return nil, err
@@ -269,7 +269,7 @@ func (d *dialer) dial(ctx context.Context) (*wire, error) {
 		}
 		w.Conn = conn
 	}
-	w.in = newFilter(w.Conn)
+	w.In = newFilter(w.Conn)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.dead {
@@ -285,44 +285,44 @@ func (d *dialer) dial(ctx context.Context) (*wire, error) {
 
 // login makes an AMQP connection of a wire. Config.Recovery stays nil: the library's recovery keeps the
 // channel and starts its delivery tags anew, so that an ack for an old delivery hits a new one.
-func (d *dialer) login(w *wire, role string) (*link, error) {
+func (d *Dialer) login(w *wire, role string) (*Link, error) {
 	// A fresh table each time: the library writes into it.
 	properties := amqp.Table{
 		"product":  "docker-dispatch",
-		"version":  d.version,
+		"version":  d.Version,
 		"platform": "Go",
 	}
-	properties.SetClientConnectionName(d.name + " " + role)
+	properties.SetClientConnectionName(d.Name + " " + role)
 	conn, err := amqp.Open(w, amqp.Config{
-		SASL:       d.address.sasl(),
-		Vhost:      d.address.vhost,
-		Heartbeat:  d.address.heartbeat,
-		ChannelMax: d.address.channelMax,
-		FrameSize:  frameSize,
+		SASL:       d.Address.sasl(),
+		Vhost:      d.Address.vhost,
+		Heartbeat:  d.Address.heartbeat,
+		ChannelMax: d.Address.channelMax,
+		FrameSize:  FrameSize,
 		Locale:     "en_US",
 		Properties: properties,
 	})
 	if err != nil {
 		took, read := w.ended()
-		w.abort() // the library leaves the socket open after some errors
-		return nil, explainDial(err, d.address.user, d.address.vhost, read, took)
+		w.Abort() // the library leaves the socket open after some errors
+		return nil, explainDial(err, d.Address.User, d.Address.vhost, read, took)
 	}
 	name, _ := conn.Properties["cluster_name"].(string)
-	l := &link{Connection: conn, place: cmd.Place{VHost: d.address.vhost, Broker: name}, wire: w}
-	l.closed = conn.NotifyClose(make(chan *amqp.Error, 1))
+	l := &Link{Connection: conn, Place: cmd.Place{VHost: d.Address.vhost, Broker: name}, Wire: w}
+	l.Closed = conn.NotifyClose(make(chan *amqp.Error, 1))
 	return l, nil
 }
 
-// within makes a synchronous call of the library, and cuts the connection where it takes too long.
-func (l *link) within(d time.Duration, call func() error) error {
-	watchdog := time.AfterFunc(d, l.wire.abort)
+// Within makes a synchronous call of the library, and cuts the connection where it takes too long.
+func (l *Link) Within(d time.Duration, call func() error) error {
+	watchdog := time.AfterFunc(d, l.Wire.Abort)
 	defer watchdog.Stop()
 	return call()
 }
 
-// on runs call on a channel of its own and closes that: an error in it costs no other channel.
-func (l *link) on(call func(*amqp.Channel) error) error {
-	return l.within(rpcTimeout, func() error {
+// On runs call on a channel of its own and closes that: an error in it costs no other channel.
+func (l *Link) On(call func(*amqp.Channel) error) error {
+	return l.Within(RPCTimeout, func() error {
 		ch, err := l.Channel()
 		if err != nil {
 			return err
@@ -330,7 +330,7 @@ func (l *link) on(call func(*amqp.Channel) error) error {
 		switch err := call(ch); err {
 		case nil:
 			return ch.Close()
-		case errSkip:
+		case ErrSkip:
 			return nil
 		default:
 			return err // the broker has closed the channel
@@ -338,47 +338,47 @@ func (l *link) on(call func(*amqp.Channel) error) error {
 	})
 }
 
-// errSkip ends on without an error, and without the channel that the broker has closed.
-var errSkip = errors.New("skip")
+// ErrSkip ends on without an error, and without the channel that the broker has closed.
+var ErrSkip = errors.New("skip")
 
-// part says goodbye to the broker, or hangs up where that takes too long, and tells whether the broker has answered.
+// Part says goodbye to the broker, or hangs up where that takes too long, and tells whether the broker has answered.
 // After it the library has let go of the connection.
-func (d *dialer) part(l *link, politely bool) (answered bool) {
+func (d *Dialer) Part(l *Link, politely bool) (answered bool) {
 	if politely {
 		// The library's CloseDeadline moves with each heartbeat that comes in, so it alone is no bound.
-		answered = l.within(closeTimeout, func() error { return l.CloseDeadline(time.Now().Add(closeTimeout)) }) == nil
+		answered = l.Within(CloseTimeout, func() error { return l.CloseDeadline(time.Now().Add(CloseTimeout)) }) == nil
 	}
-	l.wire.abort()
+	l.Wire.Abort()
 	l.wait()
-	d.forget(l.wire)
+	d.forget(l.Wire)
 	return answered
 }
 
 // wait returns when the library has let go of the connection. The wire must have been aborted.
-func (l *link) wait() {
-	for range l.closed {
+func (l *Link) wait() {
+	for range l.Closed {
 	}
 }
 
-func (d *dialer) forget(w *wire) {
+func (d *Dialer) forget(w *wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.wires, w)
 }
 
-// abortAll closes the sockets of all links, now and for good.
-func (d *dialer) abortAll() {
+// AbortAll closes the sockets of all links, now and for good.
+func (d *Dialer) AbortAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.dead = true
 	for w := range d.wires {
-		w.abort()
+		w.Abort()
 	}
 }
 
-// declare makes sure that a queue exists and is no stream. Without arguments it only looks; else the queue is
+// Declare makes sure that a queue exists and is no stream. Without arguments it only looks; else the queue is
 // created, durable, where it is missing, and one that is there with other arguments is used as it is.
-func (l *link) declare(queue string, args amqp.Table) (note string, err error) {
+func (l *Link) Declare(queue string, args amqp.Table) (note string, err error) {
 	typed := false // the broker has said that the type is that of args
 	if args != nil {
 		err = errNoLimit
@@ -387,7 +387,7 @@ func (l *link) declare(queue string, args amqp.Table) (note string, err error) {
 			without["x-delivery-limit"] = int32(-1)
 			err = l.create(queue, without)
 		}
-		if err == errNoLimit || code(err) == amqp.PreconditionFailed {
+		if err == errNoLimit || Code(err) == amqp.PreconditionFailed {
 			// Also a queue that an earlier version made, without the argument.
 			err = l.create(queue, args)
 		}
@@ -399,15 +399,15 @@ func (l *link) declare(queue string, args amqp.Table) (note string, err error) {
 		return "", nil
 	case strings.Contains(note, "current is 'stream'"):
 		return "", fmt.Errorf("queue %q %w", queue, ErrStream)
-	case err != nil && note == "" && code(err) != amqp.AccessRefused:
+	case err != nil && note == "" && Code(err) != amqp.AccessRefused:
 		return "", err
 	}
 	// Without the permission to create it the queue is as good, if it is there.
 	missing := l.look(queue)
 	if missing == nil {
-		missing = l.noStream(queue)
+		missing = l.NoStream(queue)
 	}
-	if err != nil && note == "" && isNoQueue(missing) {
+	if err != nil && note == "" && IsNoQueue(missing) {
 		return "", err
 	}
 	return note, missing
@@ -418,20 +418,20 @@ var errNoLimit = errors.New("no delivery limit to take off")
 
 // unlimits tells whether x-delivery-limit -1 means that there is no limit. RabbitMQ 3 drops a message at its first
 // return then.
-func (l *link) unlimits() bool {
+func (l *Link) unlimits() bool {
 	version, _ := l.Properties["version"].(string)
 	major, _, _ := strings.Cut(version, ".")
 	n, err := strconv.Atoi(major)
 	return err == nil && n >= 4
 }
 
-// deliveryLimit returns the delivery limit that a queue was declared with; not ok where it has none, or that is not
+// DeliveryLimit returns the delivery limit that a queue was declared with; not ok where it has none, or that is not
 // known. A policy's never is. The broker tells what it has where something else is asked for. The queue has just been
 // seen; should that make it anew, it is deleted again.
-func (l *link) deliveryLimit(queue string) (limit int, ok bool) {
+func (l *Link) DeliveryLimit(queue string) (limit int, ok bool) {
 	err := l.create(queue, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": "?"})
 	if err == nil {
-		_ = l.on(func(ch *amqp.Channel) error {
+		_ = l.On(func(ch *amqp.Channel) error {
 			_, err := ch.QueueDelete(queue, false, false, false) // ifUnused, ifEmpty, noWait
 			return err
 		})
@@ -449,14 +449,14 @@ func (l *link) deliveryLimit(queue string) (limit int, ok bool) {
 
 // reasonOf returns the broker's words of an error with that code, and "" for all others.
 func reasonOf(err error, want int) string {
-	if code(err) != want {
+	if Code(err) != want {
 		return ""
 	}
-	return reason(err)
+	return Reason(err)
 }
 
-func (l *link) create(queue string, args amqp.Table) error {
-	return l.on(func(ch *amqp.Channel) error {
+func (l *Link) create(queue string, args amqp.Table) error {
+	return l.On(func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclare(queue,
 			true,  // durable
 			false, // autoDelete
@@ -468,31 +468,49 @@ func (l *link) create(queue string, args amqp.Table) error {
 }
 
 // look is an error if the queue does not exist.
-func (l *link) look(queue string) error {
-	return l.on(func(ch *amqp.Channel) error {
+func (l *Link) look(queue string) error {
+	return l.On(func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the flags are not looked at
-		if code(err) == amqp.AccessRefused {
+		if Code(err) == amqp.AccessRefused {
 			// RabbitMQ 4.2.6 and 4.3.0 want the configure permission for a look. What is then
 			// done with the queue will tell whether it is there.
-			return errSkip
+			return ErrSkip
 		}
 		return err
 	})
 }
 
-// noStream is an error if the queue is a stream. A look does not tell the type. A consumer with an offset and
+// NoStream is an error if the queue is a stream. A look does not tell the type. A consumer with an offset and
 // without a prefetch is refused by every type, each in its own words, so nothing is ever delivered (seen on 3.10
 // and 4.0). That needs the read permission; without it the type stays unknown.
-func (l *link) noStream(queue string) error {
-	err := l.on(func(ch *amqp.Channel) error {
+func (l *Link) NoStream(queue string) error {
+	err := l.On(func(ch *amqp.Channel) error {
 		_, err := ch.Consume(queue, "", false, false, false, false, amqp.Table{"x-stream-offset": "last"})
 		return err
 	})
 	switch {
 	case strings.Contains(reasonOf(err, amqp.PreconditionFailed), "prefetch count is not set"):
 		return fmt.Errorf("queue %q %w", queue, ErrStream)
-	case isNoQueue(err), code(err) == 0:
+	case IsNoQueue(err), Code(err) == 0:
 		return err
 	}
 	return nil
 }
+
+// ErrSettledTwice is a second ack or reject of a delivery.
+var ErrSettledTwice = errors.New("the delivery was settled before")
+
+// NonBlocking receives a value where there is one, else the zero value.
+func NonBlocking[T any](c <-chan T) (v T) {
+	select {
+	case v = <-c:
+	default:
+	}
+	return v
+}
+
+// Settling is how long an ack may be on its way in the broker: a quorum queue holds some back in the
+// channel's process, and one that is still there when the channel closes is lost (seen on 3.10, 4.0 and
+// 4.3: 50 ms were enough); a classic queue writes them to its disk when it finds the time, and one that
+// is killed before that has forgotten them.
+const Settling = 250 * time.Millisecond

@@ -1,4 +1,4 @@
-package amqpsrc
+package wire
 
 import (
 	"crypto/rand"
@@ -8,14 +8,14 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// oversizedBytes is how much is held of messages that are too large to be done, until their dead letters are
+// OversizedBytes is how much is held of messages that are too large to be done, until their dead letters are
 // stored.
-const oversizedBytes = 64 << 20
+const OversizedBytes = 64 << 20
 
-// reservedFor is how long room is kept for a message that was asked for again: another consumer may have got it.
-const reservedFor = 10 * time.Second
+// ReservedFor is how long room is kept for a message that was asked for again: another consumer may have got it.
+const ReservedFor = 10 * time.Second
 
-// A budget bounds the memory that oversized messages take, over all queues of a Source. It has room for one of any
+// A Budget bounds the memory that oversized messages take, over all queues of a Source. It has room for one of any
 // size.
 type budget struct {
 	most int64 // bytes of a message that is not oversized
@@ -26,13 +26,14 @@ type budget struct {
 	freed chan struct{} // closed, and made anew, when something is given back; guarded by mu
 }
 
-func newBudget(most int, size int64) *budget {
+// NewBudget bounds the bodies of messages larger than most: all connections together hold size bytes of them.
+func NewBudget(most int, size int64) *budget {
 	return &budget{most: int64(most), size: size, freed: make(chan struct{})}
 }
 
-// account returns the part of the budget that one connection takes.
-func (b *budget) account() *account {
-	return &account{budget: b, mark: "x-dispatch-unread-" + rand.Text()}
+// Account returns the part of the budget that one connection takes.
+func (b *budget) account() *Account {
+	return &Account{budget: b, mark: "x-dispatch-unread-" + rand.Text()}
 }
 
 // fits tells whether a message of that size has room now. b.mu is held.
@@ -45,9 +46,9 @@ func (b *budget) give(n int64) {
 	b.freed = make(chan struct{})
 }
 
-// An account is what one connection holds of a budget. Its methods are those of a nil account too, which has room for
+// An Account is what one connection holds of a budget. Its methods are those of a nil account too, which has room for
 // everything.
-type account struct {
+type Account struct {
 	*budget
 	mark string // the header that stands for a body which was not read; its value is the body's size. No publisher knows it
 
@@ -59,7 +60,7 @@ type account struct {
 }
 
 // take tells whether the body of a message may be read. What is taken is given back by settled, or by close.
-func (a *account) take(size int64, redelivered bool) bool {
+func (a *Account) take(size int64, redelivered bool) bool {
 	if a == nil || size <= a.most {
 		return true
 	}
@@ -78,16 +79,16 @@ func (a *account) take(size int64, redelivered bool) bool {
 }
 
 // hold is take of what may be taken. budget.mu is held.
-func (a *account) hold(size int64) {
+func (a *Account) hold(size int64) {
 	if !a.closed {
 		a.held += size
 		a.budget.held += size
 	}
 }
 
-// reserve keeps room for a message that was not read and is to be asked for again, for one at a time. Where it cannot,
+// Reserve keeps room for a message that was not read and is to be asked for again, for one at a time. Where it cannot,
 // freed is closed when that may have changed.
-func (a *account) reserve(size int64) (ok bool, freed <-chan struct{}) {
+func (a *Account) Reserve(size int64) (ok bool, freed <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.reserved > 0 || !a.fits(size) {
@@ -98,8 +99,8 @@ func (a *account) reserve(size int64) (ok bool, freed <-chan struct{}) {
 	return true, nil
 }
 
-// unreserve gives up what is kept for a message that did not come.
-func (a *account) unreserve() {
+// Unreserve gives up what is kept for a message that did not come.
+func (a *Account) Unreserve() {
 	if a == nil {
 		return
 	}
@@ -112,8 +113,8 @@ func (a *account) unreserve() {
 	a.reserved = 0
 }
 
-// takeAll has every body read from now on.
-func (a *account) takeAll() {
+// TakeAll has every body read from now on.
+func (a *Account) TakeAll() {
 	if a == nil {
 		return
 	}
@@ -122,8 +123,8 @@ func (a *account) takeAll() {
 	a.all = true
 }
 
-// settled gives back what the body of a message took.
-func (a *account) settled(size int64) {
+// Settled gives back what the body of a message took.
+func (a *Account) Settled(size int64) {
 	if a == nil || size <= a.most {
 		return
 	}
@@ -135,8 +136,8 @@ func (a *account) settled(size int64) {
 	}
 }
 
-// close gives back all that the connection still holds.
-func (a *account) close() {
+// Close gives back all that the connection still holds.
+func (a *Account) Close() {
 	if a == nil {
 		return
 	}
@@ -148,8 +149,8 @@ func (a *account) close() {
 	}
 }
 
-// unread tells whether the body of a delivery was read over, and how large it is.
-func (a *account) unread(d amqp.Delivery) (size int64, ok bool) {
+// Unread tells whether the body of a delivery was read over, and how large it is.
+func (a *Account) Unread(d amqp.Delivery) (size int64, ok bool) {
 	if a == nil {
 		return 0, false
 	}

@@ -1,4 +1,4 @@
-package amqpsrc
+package wire
 
 import (
 	"crypto/tls"
@@ -32,7 +32,8 @@ var (
 	ErrReserved     = errors.New("the name is one of the broker's own")
 )
 
-func fatal(err error) bool {
+// Fatal tells whether an error is one of those that waiting does not mend.
+func Fatal(err error) bool {
 	for _, kind := range []error{
 		ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrStream, ErrChannels, ErrNotAMQP,
 		ErrCertificate, ErrReserved,
@@ -44,9 +45,9 @@ func fatal(err error) bool {
 	return false
 }
 
-// code returns the AMQP reply code of an error, and 0 where it is none from the broker. The library
+// Code returns the AMQP reply code of an error, and 0 where it is none from the broker. The library
 // uses the same codes for what it makes up itself; those are not the broker's word.
-func code(err error) int {
+func Code(err error) int {
 	var e *amqp.Error
 	if errors.As(err, &e) && e.Server {
 		return e.Code
@@ -54,7 +55,8 @@ func code(err error) int {
 	return 0
 }
 
-func reason(err error) string {
+// Reason is what the broker said, without its number, or the error's own text.
+func Reason(err error) string {
 	var e *amqp.Error
 	if errors.As(err, &e) {
 		return e.Reason
@@ -62,19 +64,19 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// loginDelay is how long RabbitMQ waits before it drops a connection with a wrong password (3 s), less
+// LoginDelay is how long RabbitMQ waits before it drops a connection with a wrong password (3 s), less
 // a little.
-const loginDelay = 2500 * time.Millisecond
+const LoginDelay = 2500 * time.Millisecond
 
-// A silentRefusal is a login that the broker seems to have refused without a word. A network that stalls
+// A SilentRefusal is a login that the broker seems to have refused without a word. A network that stalls
 // and then breaks looks the same, so that one is none.
-type silentRefusal struct{ user string }
+type SilentRefusal struct{ user string }
 
-func (e *silentRefusal) Error() string {
+func (e *SilentRefusal) Error() string {
 	return fmt.Sprintf("%v: user %q: wrong user name or password", ErrLogin, e.user)
 }
 
-func (e *silentRefusal) Unwrap() error { return ErrLogin }
+func (e *SilentRefusal) Unwrap() error { return ErrLogin }
 
 // explainDial turns an error of a dial into one that a person can act on. read is the error that ended
 // the reading from the socket, took the time since the login was sent.
@@ -101,8 +103,8 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 		// Not the broker's word: the library says so whenever the connection ends at this point.
 		// A broker that refuses waits three seconds and then hangs up, with a reset or without; one
 		// that dies does not wait.
-		if took >= loginDelay && (errors.Is(read, io.EOF) || errors.Is(read, syscall.ECONNRESET)) {
-			return &silentRefusal{user}
+		if took >= LoginDelay && (errors.Is(read, io.EOF) || errors.Is(read, syscall.ECONNRESET)) {
+			return &SilentRefusal{user}
 		}
 		if read != nil {
 			return fmt.Errorf("the connection ended during the login: %w", read)
@@ -117,7 +119,7 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 	case read != nil && !e.Server:
 		return fmt.Errorf("the connection ended before a broker had answered: %w", read)
 	}
-	return plain(err)
+	return Plain(err)
 }
 
 // A notAMQP is what something other than a broker says at a broker's address.
@@ -145,36 +147,36 @@ func (e *notAMQP) Error() string {
 
 func (e *notAMQP) Unwrap() error { return ErrNotAMQP }
 
-// refused tells whether an error is the broker's refusal: it is there, and does not let us. What it says of itself, that
+// Refused tells whether an error is the broker's refusal: it is there, and does not let us. What it says of itself, that
 // it stops or is broken, is none.
-func refused(err error) bool {
-	c := code(err)
+func Refused(err error) bool {
+	c := Code(err)
 	return c != 0 && c != amqp.ConnectionForced && c != amqp.InternalError
 }
 
-// explainQueue turns an error of a call about a queue into one that a person can act on. need is the
+// ExplainQueue turns an error of a call about a queue into one that a person can act on. need is the
 // permission that the call takes, such as "read permission on queue \"jobs\"".
-func explainQueue(err error, queue, need string) error {
-	text := reason(err)
+func ExplainQueue(err error, queue, need string) error {
+	text := Reason(err)
 	switch {
-	case isNoQueue(err):
+	case IsNoQueue(err):
 		return fmt.Errorf("%w: %q: %s", ErrNoQueue, queue, text)
-	case code(err) == amqp.AccessRefused && strings.Contains(text, "reserved prefix 'amq."):
+	case Code(err) == amqp.AccessRefused && strings.Contains(text, "reserved prefix 'amq."):
 		return fmt.Errorf("%w: %q: %s", ErrReserved, queue, text)
-	case code(err) == amqp.AccessRefused && !strings.Contains(text, "exclusive"):
+	case Code(err) == amqp.AccessRefused && !strings.Contains(text, "exclusive"):
 		return fmt.Errorf("%w: %s: %s", ErrForbidden, need, text)
 	}
-	return plain(err)
+	return Plain(err)
 }
 
-// isNoQueue tells whether a queue does not exist. Other 404s pass by themselves: "home node of the queue
+// IsNoQueue tells whether a queue does not exist. Other 404s pass by themselves: "home node of the queue
 // is down" for one.
-func isNoQueue(err error) bool {
-	return code(err) == amqp.NotFound && strings.Contains(reason(err), "no queue")
+func IsNoQueue(err error) bool {
+	return Code(err) == amqp.NotFound && strings.Contains(Reason(err), "no queue")
 }
 
-// plain takes the library's wrapping off: its "Exception (320) Reason: ..." is no sentence.
-func plain(err error) error {
+// Plain takes the library's wrapping off: its "Exception (320) Reason: ..." is no sentence.
+func Plain(err error) error {
 	var e *amqp.Error
 	if !errors.As(err, &e) {
 		return err
@@ -194,9 +196,9 @@ func (e *brokerError) Error() string {
 
 func (e *brokerError) Unwrap() error { return e.cause }
 
-// tooLarge tells whether the broker refused a message for its size, whatever else happens.
-func tooLarge(err error) bool {
-	c := code(err)
+// TooLarge tells whether the broker refused a message for its size, whatever else happens.
+func TooLarge(err error) bool {
+	c := Code(err)
 	return c == amqp.PreconditionFailed || c == amqp.ContentTooLarge
 }
 
@@ -205,13 +207,36 @@ var ackTimeout = regexp.MustCompile(`timed out.*?(\d+) ms`)
 // ackTimedOut tells whether the broker ended a channel because a delivery was not acked in time, and
 // what that time is.
 func ackTimedOut(err error) (ms int, ok bool) {
-	if code(err) != amqp.PreconditionFailed {
+	if Code(err) != amqp.PreconditionFailed {
 		return 0, false
 	}
-	m := ackTimeout.FindStringSubmatch(reason(err))
+	m := ackTimeout.FindStringSubmatch(Reason(err))
 	if m == nil {
 		return 0, false
 	}
 	ms, _ = strconv.Atoi(m[1])
 	return ms, true
+}
+
+// Why a consumer or a connection has ended that nobody here has ended.
+var (
+	ErrCancelled = errors.New("the broker cancelled the consumer: the queue was deleted, or its node went away, or a delivery was not acked in time")
+	ErrClosed    = errors.New("the connection was closed")
+)
+
+// PlainOrNil is [Plain] that leaves nil as it is.
+func PlainOrNil(err error) error {
+	if err == nil {
+		return nil
+	}
+	return Plain(err)
+}
+
+// AsError is the broker's own error in err, or nil.
+func AsError(err error) *amqp.Error {
+	var e *amqp.Error
+	if errors.As(err, &e) && e != amqp.ErrClosed {
+		return e
+	}
+	return nil
 }

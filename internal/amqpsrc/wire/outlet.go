@@ -1,0 +1,59 @@
+package wire
+
+import (
+	"errors"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Why a message that was sent is not, or may not be, stored.
+var (
+	ErrUnroutable = errors.New("the queue does not exist")
+	ErrNacked     = errors.New("the broker could not store it (is the queue full?)")
+	ErrLine       = errors.New("the connection ended before the broker confirmed it")
+	ErrUnanswered = errors.New("the broker has not confirmed it in time")
+)
+
+// An Outlet is a channel in confirm mode.
+type Outlet struct {
+	Ch       *amqp.Channel
+	closed   chan *amqp.Error
+	Returned chan amqp.Return
+}
+
+// Outlet makes an outlet with room for so many returned messages: the reader of the connection must not
+// wait for who reads them.
+func (l *Link) Outlet(returns int) (*Outlet, error) {
+	var o Outlet
+	return &o, l.Within(RPCTimeout, func() (err error) {
+		if o.Ch, err = l.Channel(); err != nil {
+			return err
+		}
+		o.closed = o.Ch.NotifyClose(make(chan *amqp.Error, 1))
+		o.Returned = o.Ch.NotifyReturn(make(chan amqp.Return, returns))
+		return o.Ch.Confirm(false) // noWait
+	})
+}
+
+// Publish writes a message, mandatory but for a direct reply-to: see IsDirect.
+func (o *Outlet) Publish(queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
+	return o.Ch.PublishWithDeferredConfirm("", queue, !IsDirect(queue), false, m) // mandatory, immediate
+}
+
+// Unconfirmed tells what became of a message that was neither returned nor acked. Not acked is what a
+// nack, a closed channel and a lost connection have in common. ErrLine means that nobody knows. open
+// tells whether the outlet can be used again.
+func (o *Outlet) Unconfirmed(l *Link) (err error, open bool) {
+	if !o.Ch.IsClosed() {
+		return ErrNacked, true
+	}
+	return o.End(l), false
+}
+
+// End returns why an outlet was closed: the broker's reason, the first time, else ErrLine.
+func (o *Outlet) End(l *Link) error {
+	if e := NonBlocking(o.closed); e != nil && e.Server && !l.IsClosed() {
+		return Plain(e)
+	}
+	return ErrLine
+}
