@@ -326,7 +326,7 @@ func letterOf(r amqpsrc.Received, now time.Time) letter {
 	if !d.Time.IsZero() {
 		l.age = ageText(now.Sub(d.Time))
 	}
-	// Not cmd.Decode: many are here because that refused them.
+	// Not message.Decode: many are here because that refused them.
 	var body struct {
 		Dockercmd, Image, Container string
 		Options                     struct{ Name string }

@@ -59,7 +59,7 @@ type Account struct {
 	closed   bool
 }
 
-// take tells whether the body of a message may be read. What is taken is given back by settled, or by close.
+// take tells whether the body of a message may be read. What is taken is given back by Settled, or by Close.
 func (a *Account) take(size int64, redelivered bool) bool {
 	if a == nil || size <= a.most {
 		return true

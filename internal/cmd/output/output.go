@@ -23,7 +23,7 @@ const (
 // counted, and their tails kept.
 type Output struct {
 	Stdout, Stderr stream
-	moves          atomic.Int64 // see movement
+	moves          atomic.Int64 // see Movement
 }
 
 // NewOutput makes an output that passes whole lines on to emit, and all bytes as they come to raw, which
