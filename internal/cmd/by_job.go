@@ -23,11 +23,11 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		if job == nil {
 			break
 		}
-		if message.Ends(t.cmd) && t.pool.pending.cancel(job) {
+		if t.traits.Ends && t.pool.pending.cancel(job) {
 			t.log.Info("job cancelled before it had started", "cancelled", r.Job)
 			return true, nil
 		}
-		if _, ok := job.cmd.(*message.Exec); ok {
+		if !job.traits.Runs {
 			return false, fmt.Errorf("%w: the job %s is an exec, which has no container of its own, and has begun", dockerapi.ErrConflict, flagval.Quote(r.Job))
 		}
 		if job.retries() {
@@ -39,13 +39,13 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			t.pool.jobs.name(t, t.pool.jobs.nameOf(job))
 			return false, nil
 		}
-		if message.Lasts(t.cmd) && !t.control {
+		if t.traits.Lasts && !t.control {
 			break // it holds a place, which the job may wait for
 		}
 		if err := t.awaitStart(job); err != nil {
 			return false, err
 		}
-		if message.Ends(t.cmd) && job.container.Load() == nil && job.wasCancelled() {
+		if t.traits.Ends && job.container.Load() == nil && job.wasCancelled() {
 			return true, nil
 		}
 	}
@@ -102,7 +102,7 @@ func (t *task) namesJob() bool {
 // awaitJob waits until the job that the command names has started, where it is here. One that asks for the job's
 // end has nothing to wait for.
 func (t *task) awaitJob() error {
-	if !t.namesJob() || message.Ends(t.cmd) {
+	if !t.namesJob() || t.traits.Ends {
 		return nil
 	}
 	for {
@@ -110,7 +110,7 @@ func (t *task) awaitJob() error {
 		if job == nil || job.container.Load() != nil && job.order.tookEffect() {
 			return nil
 		}
-		if _, ok := job.cmd.(*message.Exec); ok {
+		if !job.traits.Runs {
 			return nil
 		}
 		if t.control { // else the job's own message is before it, and has a place in time
@@ -126,7 +126,7 @@ func (t *task) awaitJob() error {
 
 // cancelFrom has the job's messages refused from that attempt on, where the command asks for the job's end.
 func (t *task) cancelFrom(job string, attempt int) bool {
-	if _, ok := t.cmd.(*message.Remove); ok || !message.Ends(t.cmd) {
+	if !t.traits.Stops {
 		return false // what is removed is what has been
 	}
 	t.pool.jobs.cancel(job, attempt)
@@ -163,13 +163,7 @@ func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
 
 // retries tells whether a run is over, and may be tried again.
 func (t *task) retries() bool {
-	select {
-	case <-t.over:
-		r, ok := t.cmd.(*message.Run)
-		return ok && r.Retry != nil
-	default:
-		return false
-	}
+	return isClosed(t.over) && t.traits.Retry != nil
 }
 
 // byID returns the live run or exec with that id, the last attempt of a run.
@@ -177,7 +171,7 @@ func (g *registry) byID(id string) (found *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for t := range g.live {
-		if message.Lasts(t.cmd) && t.id == id && (found == nil || t.attempt > found.attempt) {
+		if t.traits.Lasts && t.id == id && (found == nil || t.attempt > found.attempt) {
 			found = t
 		}
 	}

@@ -40,5 +40,5 @@ func (t *task) do() (r event.Result, cleanup func() error, err error) {
 	case *message.Pull:
 		return t.doPull(c)
 	}
-	panic("no command: " + t.cmd.Verb())
+	panic("no command: " + t.traits.Verb)
 }

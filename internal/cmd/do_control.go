@@ -44,24 +44,13 @@ func (t *task) onceMore(call func() error, done func(err error) bool) func() err
 // askEnd asks for the end of a container by call, which is then no surprise to the run that has it, nor to the execs in
 // it. A restart ends only those.
 func (t *task) askEnd(id string, call func() error) error {
-	_, restart := t.cmd.(*message.Restart)
 	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool {
-		_, run := r.cmd.(*message.Run)
-		return r.hasEnded.Load() || restart && run
+		return r.hasEnded.Load() || r.traits.Runs && !t.traits.Ends
 	})
 	for _, r := range runs {
 		r.endAsked.Add(1)
 	}
-	_, stop := t.cmd.(*message.Stop)
-	lost := false
-	err := t.try(func() error {
-		if stop && lost && t.is(id, dockerapi.State.Ended) { // by the stop whose answer was lost
-			return nil
-		}
-		err := call()
-		lost = errors.Is(err, dockerapi.ErrUnreachable)
-		return err
-	})
+	err := t.try(call)
 	if err != nil && !final(err) { // the engine has refused it
 		for _, r := range runs {
 			r.endAsked.Add(-1)
@@ -124,8 +113,14 @@ func (t *task) wasDone() bool {
 
 func (t *task) doStop(s *message.Stop) (event.Result, func() error, error) {
 	runs := t.pool.jobs.runs(s.Container)
+	lost := false
 	err := t.askEnd(s.Container, func() error {
-		return t.pool.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
+		if lost && t.is(s.Container, dockerapi.State.Ended) { // by the stop whose answer was lost
+			return nil
+		}
+		err := t.pool.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
+		lost = errors.Is(err, dockerapi.ErrUnreachable)
+		return err
 	})
 	if err == nil {
 		for _, r := range runs {
@@ -152,7 +147,7 @@ func (t *task) doKill(k *message.Kill) (event.Result, func() error, error) {
 		return errors.Is(err, dockerapi.ErrConflict) && t.is(k.Container, dockerapi.State.Ended)
 	})
 	ask := t.try
-	if k.Ends() {
+	if t.traits.Ends {
 		ask = func(call func() error) error { return t.askEnd(k.Container, call) }
 	}
 	return t.containerResult(k.Container, ask(call))
@@ -276,5 +271,5 @@ func (t *task) mayLookInto(c dockerapi.Container) error {
 	if t.pool.Policy.Trusts() || t.made(c) {
 		return nil
 	}
-	return &policy.DeniedError{Err: fmt.Errorf("%s of the container %s, which no message of this queue has made", t.cmd.Verb(), flagval.Quote(c.Name))}
+	return &policy.DeniedError{Err: fmt.Errorf("%s of the container %s, which no message of this queue has made", t.traits.Verb, flagval.Quote(c.Name))}
 }

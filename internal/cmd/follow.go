@@ -533,7 +533,7 @@ func (f *following) started(at time.Time) {
 	}
 	f.startedAt, f.broken = at, 0
 	s := event.Started{
-		Job: f.task.id, Command: f.run.Verb(), Host: f.pool.Host,
+		Job: f.task.id, Command: f.traits.Verb, Host: f.pool.Host,
 		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.warnings, Adopted: f.adopted,
 	}
 	f.pool.Reporter.Started(s)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -15,19 +14,7 @@ import (
 // a queue hands over so many messages at a time, and a stop must be among them. How long a stop may take is known
 // when its container is.
 func (t *task) holds() bool {
-	switch c := t.cmd.(type) {
-	case *message.Wait:
-		return true
-	case *message.Logs:
-		return c.Follow
-	case *message.Exec:
-		return t.control
-	case *message.Stop:
-		return c.Patient(t.on.StopTimeout)
-	case *message.Restart:
-		return (*message.Stop)(c).Patient(t.on.StopTimeout)
-	}
-	return false
+	return t.traits.Waits || t.traits.Lasts && t.control || t.traits.Patient != nil && t.traits.Patient(t.on.StopTimeout)
 }
 
 // soon is how long a command may be behind one that holds without being one itself.
@@ -56,14 +43,14 @@ type holders struct{ n atomic.Int64 }
 // mayHold is how many of the messages that a queue hands over at a time may be such that hold where the command is one
 // more: half, or what runs need not have, and so many that with those of the runs under way by now there is room for a
 // stop. Of those that do not end a container one less: others keep no stop behind them from waiting.
-func (p *Pool) mayHold(c message.Command, control bool) (n, places int) {
+func (p *Pool) mayHold(ends, control bool) (n, places int) {
 	places, runs := p.Places, p.Concurrency
 	room := places - 1 - (runs - p.slots.unused())
 	if control {
 		places, runs, room = p.ControlPlaces, 0, p.ControlPlaces-1
 	}
 	most := max(places/2, places-1-runs)
-	if !message.Ends(c) {
+	if !ends {
 		most = max(1, min(places/2, most-1))
 	}
 	return max(0, min(room, most)), places
@@ -78,7 +65,7 @@ func (t *task) hold() error {
 	if t.control {
 		h, queue = &t.pool.controlHolders, "control queue"
 	}
-	most, places := t.pool.mayHold(t.cmd, t.control)
+	most, places := t.pool.mayHold(t.traits.Ends, t.control)
 	if n := h.n.Add(1); places > 0 && n > int64(most) {
 		h.n.Add(-1)
 		return &crowdedError{queue, places, most}
@@ -109,11 +96,10 @@ func (t *task) unhold() {
 // carryOut does the command. A wait, or a log that is followed, lasts as long as a run may.
 func (t *task) carryOut() (event.Result, func() error, error) {
 	limit := t.pool.Timeout
-	switch t.cmd.(type) {
-	case *message.Stop, *message.Restart: // the engine would go on, and nobody would know how it ended
+	if t.traits.Patient != nil { // the engine would go on, and nobody would know how it ended
 		limit = 0
 	}
-	if message.Lasts(t.cmd) || t.held == nil || limit == 0 {
+	if t.traits.Lasts || t.held == nil || limit == 0 {
 		return t.do()
 	}
 	outer := t.ctx

@@ -3,8 +3,6 @@ package cmd
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // An order is a command's place among those on one container.
@@ -24,15 +22,8 @@ type order struct {
 	passed map[*order]bool // those of them that have ended; guarded by registry.mu
 }
 
-func newOrder(c message.Command) *order {
-	o := &order{effective: make(chan struct{}), began: make(chan struct{})}
-	switch c := c.(type) {
-	case *message.Stop:
-		o.stops = true
-	case *message.Kill:
-		o.stops = c.Ends()
-	}
-	return o
+func newOrder(stops bool) *order {
+	return &order{effective: make(chan struct{}), began: make(chan struct{}), stops: stops}
 }
 
 // turn is what a command has to wait for that is behind this one. One that only ends the container may come amid
@@ -44,7 +35,7 @@ func (o *order) turn(behind *order) <-chan struct{} {
 	return o.effective
 }
 
-// Patient tells whether the command, or one before it that has not taken effect, is one that holds.
+// patient tells whether the command, or one before it that has not taken effect, is one that holds.
 func (o *order) patient() bool {
 	for ; o != nil && !o.tookEffect(); o = o.before.Load() {
 		if o.holds.Load() {

@@ -54,7 +54,7 @@ func TestOrderModel(t *testing.T) {
 			case 0:
 				seq++
 				c := cmds[r.Intn(len(cmds))]
-				x := &task{cmd: c, order: newOrder(c), name: "n", control: r.Intn(4) == 0, seq: seq}
+				x := &task{cmd: c, traits: c.Traits(), order: newOrder(c.Traits().Stops), name: "n", control: r.Intn(4) == 0, seq: seq}
 				g.add(x)
 				all = append(all, x)
 			case 1: // begin

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
@@ -186,7 +185,6 @@ func (p *Pool) accept(ctx context.Context, j Job, d decoded, seq int64) (_ *task
 		identity:  ident,
 		log:       p.Log.With("job", ident.id),
 		arrived:   make(chan struct{}, 1),
-		order:     newOrder(d.cmd),
 		control:   j.Control,
 		recalled:  make(chan struct{}),
 		cancelled: make(chan struct{}),
@@ -204,11 +202,12 @@ func (p *Pool) accept(ctx context.Context, j Job, d decoded, seq int64) (_ *task
 	t.give(j)
 	t.again.Store(j.Redelivered)
 	t.take(j, d)
+	t.order = newOrder(t.traits.Stops)
 	p.jobs.add(t)
 	if t.invalid == nil {
 		p.pending.add(t)
 	}
-	if message.Lasts(t.cmd) && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() {
+	if t.traits.Lasts && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() {
 		t.place = p.slots.request()
 	}
 	return t, nil

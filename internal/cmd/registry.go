@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -151,7 +150,7 @@ func (g *registry) reserve(c dockerapi.Container) (release func(), ok bool) {
 			return nil, false
 		}
 	}
-	o := newOrder(nil)
+	o := newOrder(false)
 	o.name = c.Name
 	g.latest[o.name] = o
 	g.retired[c.ID] = struct{}{}
@@ -350,7 +349,7 @@ func (g *registry) runs(id string) (runs []*task) {
 	defer g.mu.Unlock()
 	for t := range g.live {
 		own := t.within.Load()
-		if _, ok := t.cmd.(*message.Run); ok {
+		if t.traits.Runs {
 			own = t.container.Load()
 		}
 		if own != nil && *own == id {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -175,7 +174,7 @@ func (t *task) store(j Job, v Verdict, r event.Result) (err error) {
 		err = j.Store(t.ctx, r)
 	case v == TryAgain:
 		t.pool.jobs.expect(t)
-		err = j.Again(t.ctx, t.cmd.(*message.Run).Retry.DelayAfter(t.attempt), t.attempt+1, t.id)
+		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.attempt), t.attempt+1, t.id)
 	default:
 		return nil
 	}
@@ -311,7 +310,7 @@ func (t *task) sendGone(v Verdict, r event.Result, patience time.Duration) error
 
 // goneVerdict is the verdict on a message that does not come again.
 func (t *task) goneVerdict(v Verdict, r event.Result) Verdict {
-	if _, run := t.cmd.(*message.Run); run && v == DeadLetter && r.Reason == event.ReasonNoSuchContainer {
+	if t.traits.Runs && v == DeadLetter && r.Reason == event.ReasonNoSuchContainer {
 		return Ack // whoever has the message has done the job, and removed the container
 	}
 	return v

@@ -123,7 +123,7 @@ func TestSweep(t *testing.T) {
 	t.Run("a command waits for the name", func(t *testing.T) {
 		g := newRegistry()
 		c := dockerapi.Container{ID: "id", Name: "left"}
-		stop := &task{name: "left", order: newOrder(nil)}
+		stop := &task{name: "left", order: newOrder(false)}
 		g.add(stop)
 		if _, ok := g.reserve(c); ok {
 			t.Error("reserved although a command is to hit it")

@@ -29,7 +29,8 @@ type task struct {
 	pool    *Pool
 	ctx     context.Context
 	cmd     message.Command
-	invalid error // why the message was not decoded; cmd is nil then
+	traits  message.Traits // of cmd
+	invalid error          // why the message was not decoded; cmd is nil then
 	log     *slog.Logger
 
 	name     string              // the container's, as asked for or derived; empty where unknown; written with the registry's mutex
@@ -103,7 +104,7 @@ func (p *Pool) decode(j Job) (d decoded) {
 		}
 	}()
 	d.cmd, d.invalid = policy.Check(j.Body, p.MaxMessage, j.ReplyTo != "", p.Policy)
-	if d.invalid == nil && d.identity.attempt > message.LastAttempt(d.cmd) { // which none of ours is
+	if d.invalid == nil && d.identity.attempt > d.cmd.Traits().Attempts() { // which none of ours is
 		j.Attempt = 1
 		d.identity = identify(j)
 	}
@@ -112,22 +113,22 @@ func (p *Pool) decode(j Job) (d decoded) {
 
 // take makes a decoded message the task's, in the queue's order.
 func (t *task) take(j Job, d decoded) {
-	if t.cmd, t.invalid = d.cmd, d.invalid; t.invalid != nil {
+	t.cmd, t.invalid = d.cmd, d.invalid
+	if t.cmd != nil {
+		t.traits = t.cmd.Traits()
+	}
+	if t.invalid != nil {
 		return
 	}
-	if j.Control && !message.Shortly(t.cmd) {
-		t.invalid = fmt.Errorf("%s is not taken from the control queue; send it to the queue %s", t.cmd.Verb(), flagval.Quote(j.Queue))
+	if j.Control && !t.traits.Control {
+		t.invalid = fmt.Errorf("%s is not taken from the control queue; send it to the queue %s", t.traits.Verb, flagval.Quote(j.Queue))
 		return
 	}
-	if j.Stream != nil && message.Streams(t.cmd) {
+	if j.Stream != nil && t.traits.Streams {
 		t.live = output.NewLive(t.ctx, j.Stream())
 	}
-	t.name = t.cmd.Target()
-	switch c := t.cmd.(type) {
-	case *message.Run:
-		t.name = t.containerName(c.Name)
-	case *message.Create:
-		t.name = t.containerName(c.Name)
+	if t.name = t.cmd.Target(); t.traits.Makes {
+		t.name = t.containerName(t.name)
 	}
 }
 
@@ -176,7 +177,7 @@ func (t *task) work() bool {
 	t.leaves.Store(cleanup != nil)
 	// What comes next on the container may begin. Behind a stop or remove that is answered first: if that
 	// came again, to another process, it would hit what the next command makes of the name.
-	if message.Lasts(t.cmd) || verdict(result) != Ack {
+	if t.traits.Lasts || verdict(result) != Ack {
 		t.tookEffect()
 	}
 	if err := t.report(result); err != nil {
@@ -268,7 +269,7 @@ func (t *task) turn() error {
 	if t.pool.away() { // since before we came, so that no change will tell
 		t.pool.recall()
 	}
-	if message.Lasts(t.cmd) && !t.control {
+	if t.traits.Lasts && !t.control {
 		if t.place == nil {
 			t.place = t.pool.slots.request()
 		}
@@ -338,7 +339,7 @@ func (t *task) output(ref string) *output.Output {
 
 // shownAttempt is the number of the attempt where the job may have several, else 0.
 func (t *task) shownAttempt() int {
-	if r, ok := t.cmd.(*message.Run); ok && r.Retry != nil {
+	if t.traits.Retry != nil {
 		return t.attempt
 	}
 	return 0
@@ -346,9 +347,8 @@ func (t *task) shownAttempt() int {
 
 // result is a result of this task with the fields that are known of any.
 func (t *task) result() event.Result {
-	r := event.Result{Job: t.id, Host: t.pool.Host, Queue: t.queue, Attempt: t.shownAttempt(), ContainerName: t.name, Warnings: t.warnings}
-	if t.cmd != nil {
-		r.Command = t.cmd.Verb()
+	r := event.Result{
+		Job: t.id, Command: t.traits.Verb, Host: t.pool.Host, Queue: t.queue, Attempt: t.shownAttempt(), ContainerName: t.name, Warnings: t.warnings,
 	}
 	if id := t.container.Load(); id != nil {
 		r.ContainerID = *id

@@ -12,8 +12,7 @@ import (
 
 // A Command is a decoded message: *Run, *Stop and so on.
 type Command interface {
-	// Verb is the command's name, as in the message.
-	Verb() string
+	Traits() Traits
 	// Target is the container that the command names; empty for a run without a Name.
 	Target() string
 }

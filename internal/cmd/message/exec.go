@@ -70,5 +70,7 @@ func decodeExec(members []member) (Command, error) {
 	return c, nil
 }
 
-// Verb implements Command.
-func (e *Exec) Verb() string { return "exec" }
+// Traits implements Command.
+func (e *Exec) Traits() Traits {
+	return Traits{Verb: "exec", Lasts: true, Control: true, Streams: e.Stream}
+}

@@ -39,8 +39,10 @@ var (
 	}
 )
 
-// Verb implements Command.
-func (l *Logs) Verb() string { return "logs" }
+// Traits implements Command.
+func (l *Logs) Traits() Traits {
+	return Traits{Verb: "logs", Control: true, Streams: l.Stream, Waits: l.Follow}
+}
 
 // checkLogTime refuses what is no time.
 func checkLogTime(s string) error {

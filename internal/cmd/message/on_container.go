@@ -95,17 +95,21 @@ var (
 	}
 )
 
-// Patient tells whether the stop of a container with that stop timeout of its own may take longer than most.
-func (s *Stop) Patient(own *int) bool {
+// patient tells whether the stop of a container with that stop timeout of its own may take longer than most.
+func (s *Stop) patient(own *int) bool {
 	seconds := cmp.Or(s.Time, own)
 	return seconds != nil && (*seconds > 60 || *seconds < 0)
 }
 
-// Verb implements Command.
-func (s *Stop) Verb() string { return "stop" }
+// Traits implements Command.
+func (s *Stop) Traits() Traits {
+	return Traits{Verb: "stop", Control: true, Ends: true, Stops: true, Patient: s.patient}
+}
 
-// Verb implements Command.
-func (s *Restart) Verb() string { return "restart" }
+// Traits implements Command.
+func (s *Restart) Traits() Traits {
+	return Traits{Verb: "restart", Control: true, Patient: (*Stop)(s).patient}
+}
 
 // Kill sends a signal to a container, as `docker kill` does.
 type Kill struct {
@@ -120,11 +124,13 @@ var (
 	}
 )
 
-// Verb implements Command.
-func (k *Kill) Verb() string { return "kill" }
+// Traits implements Command.
+func (k *Kill) Traits() Traits {
+	return Traits{Verb: "kill", Control: true, Ends: k.ends(), Stops: k.ends()}
+}
 
-// Ends tells whether the signal is meant to end the container.
-func (k *Kill) Ends() bool {
+// ends tells whether the signal is meant to end the container.
+func (k *Kill) ends() bool {
 	switch strings.TrimPrefix(strings.ToUpper(k.Signal), "SIG") {
 	case "", "KILL", "TERM", "INT", "QUIT", "9", "15", "2", "3":
 		return true
@@ -147,8 +153,10 @@ var (
 	}
 )
 
-// Verb implements Command.
-func (r *Remove) Verb() string { return "remove" }
+// Traits implements Command.
+func (r *Remove) Traits() Traits {
+	return Traits{Verb: "remove", Control: true, Ends: true}
+}
 
 // Pause stops a container's processes where they are, as `docker pause` does.
 type Pause struct {
@@ -165,11 +173,15 @@ var (
 	unpauseKeys = refKeys(func(u *Unpause) *Ref { return &u.Ref })
 )
 
-// Verb implements Command.
-func (p *Pause) Verb() string { return "pause" }
+// Traits implements Command.
+func (p *Pause) Traits() Traits {
+	return Traits{Verb: "pause", Control: true}
+}
 
-// Verb implements Command.
-func (u *Unpause) Verb() string { return "unpause" }
+// Traits implements Command.
+func (u *Unpause) Traits() Traits {
+	return Traits{Verb: "unpause", Control: true}
+}
 
 // Rename gives a container another name, as `docker rename` does.
 type Rename struct {
@@ -189,8 +201,10 @@ func decodeRename(members []member) (Command, error) {
 	return c, err
 }
 
-// Verb implements Command.
-func (r *Rename) Verb() string { return "rename" }
+// Traits implements Command.
+func (r *Rename) Traits() Traits {
+	return Traits{Verb: "rename", Control: true}
+}
 
 // Start starts a container that was created or has ended, as `docker start` does.
 type Start struct {
@@ -199,8 +213,10 @@ type Start struct {
 
 var startKeys = refKeys(func(s *Start) *Ref { return &s.Ref })
 
-// Verb implements Command.
-func (s *Start) Verb() string { return "start" }
+// Traits implements Command.
+func (s *Start) Traits() Traits {
+	return Traits{Verb: "start", Control: true}
+}
 
 // Wait is done when a container has ended, and tells its exit code, as `docker wait` does.
 type Wait struct {
@@ -209,8 +225,10 @@ type Wait struct {
 
 var waitKeys = refKeys(func(w *Wait) *Ref { return &w.Ref })
 
-// Verb implements Command.
-func (w *Wait) Verb() string { return "wait" }
+// Traits implements Command.
+func (w *Wait) Traits() Traits {
+	return Traits{Verb: "wait", Control: true, Waits: true}
+}
 
 // Inspect tells what the engine knows of a container, as `docker inspect` does: as output.
 type Inspect struct {
@@ -219,5 +237,7 @@ type Inspect struct {
 
 var inspectKeys = refKeys(func(i *Inspect) *Ref { return &i.Ref })
 
-// Verb implements Command.
-func (i *Inspect) Verb() string { return "inspect" }
+// Traits implements Command.
+func (i *Inspect) Traits() Traits {
+	return Traits{Verb: "inspect", Control: true}
+}

@@ -31,8 +31,10 @@ func decodePull(members []member) (Command, error) {
 	return p, nil
 }
 
-// Verb implements Command.
-func (p *Pull) Verb() string { return "pull" }
+// Traits implements Command.
+func (p *Pull) Traits() Traits {
+	return Traits{Verb: "pull"}
+}
 
 // Target implements Command.
 func (p *Pull) Target() string { return "" }

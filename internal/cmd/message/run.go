@@ -141,8 +141,10 @@ func (r *Run) checkForeground() error {
 	return nil
 }
 
-// Verb implements Command.
-func (r *Run) Verb() string { return "run" }
+// Traits implements Command.
+func (r *Run) Traits() Traits {
+	return Traits{Verb: "run", Lasts: true, Runs: true, Makes: true, Streams: r.Stream, Retry: r.Retry}
+}
 
 // Target implements Command.
 func (r *Run) Target() string { return r.Name }
@@ -198,5 +200,7 @@ func decodeCreate(members []member) (Command, error) {
 	return c, nil
 }
 
-// Verb implements Command.
-func (c *Create) Verb() string { return "create" }
+// Traits implements Command.
+func (c *Create) Traits() Traits {
+	return Traits{Verb: "create", Control: true, Makes: true}
+}
