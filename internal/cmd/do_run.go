@@ -8,7 +8,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// do implements Command: create, attach, register the wait, start, drain, read the exit. Whatever
+// doRun carries a run out: create, attach, register the wait, start, drain, read the exit. Whatever
 // breaks on the way, the container itself says how far it has come, so that every break is met by
 // looking at it and going on from there.
 func (t *task) doRun(r *message.Run) (event.Result, func() error, error) {

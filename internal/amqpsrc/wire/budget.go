@@ -15,7 +15,7 @@ const OversizedBytes = 64 << 20
 // ReservedFor is how long room is kept for a message that was asked for again: another consumer may have got it.
 const ReservedFor = 10 * time.Second
 
-// A Budget bounds the memory that oversized messages take, over all queues of a Source. It has room for one of any
+// A budget bounds the memory that oversized messages take, over all queues of a Source. It has room for one of any
 // size.
 type budget struct {
 	most int64 // bytes of a message that is not oversized
@@ -31,7 +31,7 @@ func NewBudget(most int, size int64) *budget {
 	return &budget{most: int64(most), size: size, freed: make(chan struct{})}
 }
 
-// Account returns the part of the budget that one connection takes.
+// account returns the part of the budget that one connection takes.
 func (b *budget) account() *Account {
 	return &Account{budget: b, mark: "x-dispatch-unread-" + rand.Text()}
 }
@@ -39,15 +39,15 @@ func (b *budget) account() *Account {
 // fits tells whether a message of that size has room now. b.mu is held.
 func (b *budget) fits(size int64) bool { return b.held == 0 || size <= b.size-b.held }
 
-// give takes n bytes back. b.mu is held.
+// give returns n bytes to the budget, and wakes who waits. b.mu is held.
 func (b *budget) give(n int64) {
 	b.held -= n
 	close(b.freed)
 	b.freed = make(chan struct{})
 }
 
-// An Account is what one connection holds of a budget. Its methods are those of a nil account too, which has room for
-// everything.
+// An Account is what one connection holds of a budget. A nil Account has no limit; all its exported methods but Reserve
+// take one.
 type Account struct {
 	*budget
 	mark string // the header that stands for a body which was not read; its value is the body's size. No publisher knows it
@@ -78,7 +78,7 @@ func (a *Account) take(size int64, redelivered bool) bool {
 	return true
 }
 
-// hold is take of what may be taken. budget.mu is held.
+// hold adds size to what is held, without a check. budget.mu is held.
 func (a *Account) hold(size int64) {
 	if !a.closed {
 		a.held += size
@@ -86,8 +86,8 @@ func (a *Account) hold(size int64) {
 	}
 }
 
-// Reserve keeps room for a message that was not read and is to be asked for again, for one at a time. Where it cannot,
-// freed is closed when that may have changed.
+// Reserve keeps room for a message whose body was skipped, and that the broker is to deliver again: for one at a time.
+// Where it cannot, freed is closed when it is worth another try.
 func (a *Account) Reserve(size int64) (ok bool, freed <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

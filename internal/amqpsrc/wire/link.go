@@ -31,7 +31,7 @@ const (
 	FrameSize = 131072 // what RabbitMQ itself offers
 )
 
-// A Wire is the socket under a connection. It is kept because closing it is the only way to end a
+// A wire is the socket under a connection. It is kept because closing it is the only way to end a
 // write of the library: when the broker stops reading, the writer holds the channel's lock, and the
 // library's own shutdown waits for that lock before it closes the socket.
 type wire struct {
@@ -84,8 +84,8 @@ func (w *wire) Write(p []byte) (int, error) {
 // Abort closes the socket, hard.
 func (w *wire) Abort() { w.raw.Close() }
 
-// ended returns how long before the first error of a Read nothing had been written, and that error: the
-// library itself may write behind it.
+// ended returns the first error of a Read, and how long before it the last write was. Later writes do not count: the
+// library may still make some.
 func (w *wire) ended() (silence time.Duration, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,7 +100,7 @@ type Link struct {
 	Closed chan *amqp.Error // holds the error, if there was one, and is closed when the library is done
 }
 
-// A Dialer opens links. Nothing in it changes once it is made.
+// A Dialer opens links. What is exported is set before the first Open, and does not change after it.
 type Dialer struct {
 	Address address
 	Name    string                                       // of the connections, at the broker; each adds its role
@@ -188,7 +188,7 @@ func (d *Dialer) probeAfter(ctx context.Context, w *wire) (end func()) {
 	}
 }
 
-// probe tells what is at the broker's address that is no broker; nil: nothing, as far as is known.
+// probe returns an error if a server of another kind answers at the address, and nil if it cannot tell.
 func (d *Dialer) probe(ctx context.Context) error {
 	w, err := d.dial(ctx)
 	if err != nil {
@@ -207,7 +207,7 @@ func (d *Dialer) probe(ctx context.Context) error {
 	return nil
 }
 
-// at adds the address to an error that does not tell it, and is about what is there.
+// at adds the address to an error of the server there, if its text does not have it.
 func (d *Dialer) at(err error) error {
 	if errors.Is(err, ErrNotAMQP) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		return fmt.Errorf("%s: %w", d.Address.HostPort(), err)
@@ -238,7 +238,7 @@ func (d *Dialer) raw(ctx context.Context) (net.Conn, error) {
 	return nd.DialContext(ctx, "tcp", d.Address.HostPort())
 }
 
-// cause prefers the reason why an attempt was ended to the error that this made of it.
+// cause returns why ctx ended, if it has ended, else err.
 func (d *Dialer) cause(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
@@ -338,7 +338,7 @@ func (l *Link) On(call func(*amqp.Channel) error) error {
 	})
 }
 
-// ErrSkip ends on without an error, and without the channel that the broker has closed.
+// ErrSkip ends On without an error, and without the channel that the broker has closed.
 var ErrSkip = errors.New("skip")
 
 // Part says goodbye to the broker, or hangs up where that takes too long, and tells whether the broker has answered.
@@ -425,9 +425,9 @@ func (l *Link) unlimits() bool {
 	return err == nil && n >= 4
 }
 
-// DeliveryLimit returns the delivery limit that a queue was declared with; not ok where it has none, or that is not
-// known. A policy's never is. The broker tells what it has where something else is asked for. The queue has just been
-// seen; should that make it anew, it is deleted again.
+// DeliveryLimit returns the delivery limit that a queue was declared with. It is not ok where the queue has none, or a
+// policy sets it. It declares the queue with a wrong limit: the broker's error tells the real one. If this makes the
+// queue, because somebody has just deleted it, the queue is deleted again.
 func (l *Link) DeliveryLimit(queue string) (limit int, ok bool) {
 	err := l.create(queue, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": "?"})
 	if err == nil {

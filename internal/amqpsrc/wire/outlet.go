@@ -6,7 +6,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Why a message that was sent is not, or may not be, stored.
+// Why a message that was sent is not stored, or perhaps is not.
 var (
 	ErrUnroutable = errors.New("the queue does not exist")
 	ErrNacked     = errors.New("the broker could not store it (is the queue full?)")

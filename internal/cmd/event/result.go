@@ -8,13 +8,13 @@ type Status string
 const (
 	Succeeded Status = "succeeded" // done as asked
 	Stopped   Status = "stopped"   // ended because a message asked for it
-	Failed    Status = "failed"    // the engine did it, and it ended badly: exit not 0, OOM, no such container
-	Refused   Status = "refused"   // the message was never carried out: not valid, or forbidden
+	Failed    Status = "failed"    // it ended badly: exit not 0, OOM, over its time, killed, no such container
+	Refused   Status = "refused"   // the message was never carried out: not valid, forbidden, or cancelled
 	Errored   Status = "error"     // the engine could not do it
 )
 
-// A Result is how one job ended: DESIGN's `result` event, printed with --format json.
-// Times are UTC; zero times, empty strings and nil pointers are left out.
+// A Result is how one job ended: the event `result`, printed with --format json, and published.
+// Times are UTC; what has omitempty is left out where it is empty.
 type Result struct {
 	Job           string
 	Command       string `json:"Dockercmd,omitempty"`

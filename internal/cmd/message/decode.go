@@ -13,7 +13,7 @@ import (
 // A Command is a decoded message: *Run, *Stop and so on.
 type Command interface {
 	Traits() Traits
-	// Target is the container that the command names; empty for a run without a Name.
+	// Target is the container that the command names; empty where it names none.
 	Target() string
 }
 
@@ -188,7 +188,7 @@ func decodeKeys[T any](c *T, verb string, members []member, top, options []Key[T
 	return nil
 }
 
-// DecodeObject sets the keys of a valid JSON value on c. what takes them, for an error.
+// DecodeObject sets the keys of a valid JSON value on c. Errors call the object what.
 func DecodeObject[T any](c *T, what string, v json.RawMessage, keys []Key[T]) error {
 	members, err := object(v)
 	if err != nil {

@@ -1,9 +1,10 @@
 // Package message says what a message means: its JSON becomes a command, which is plain data. It asks no engine and
 // starts no goroutine. Begin with [Decode].
 //
-// Each command is one row of the table in decode.go, with its keys; the options that it takes from docker run are in
-// run_options.go, and what their values look like is package flagval. What sets commands apart, such as whether one needs
-// a slot, is in traits.go. [ParseRunLine] reads the arguments of docker run into the same commands.
+// Each command has a row in the table of decode.go, with its keys. run.go has the options of run alone, run_options.go
+// those that create has too, and package flagval reads their values. json.go and key.go read JSON. [ParseRunLine] in
+// runline.go reads the arguments of docker run into the same commands, and has the options that are no keys.
 //
-// What a message may ask for is package policy; what an engine is asked for a command is internal/cmd.
+// A new option is allowed until package policy denies it: look there. A new command needs its row, its [Traits], and a
+// case in internal/cmd/do.go.
 package message

@@ -11,8 +11,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// A Key is one key that a command or its Options take. Those of Options are long flags of the docker
-// CLI in CamelCase, and take what the flag takes, as text.
+// A Key is one key that a command or its Options take. Most of Options are named after a long flag
+// of the docker CLI, in CamelCase, and take the values of that flag.
 type Key[T any] struct {
 	name string
 	form form
@@ -150,7 +150,7 @@ func textKey[T any](name, help string, field func(*T) *string, checks ...func(st
 	}}
 }
 
-// numberKey is a key whose text parse makes a number of.
+// numberKey is a key for a number, which parse makes of its text.
 func numberKey[T, N any](name, help string, field func(*T) *N, parse func(string) (N, error)) Key[T] {
 	return Key[T]{name: name, form: formNumber, help: help, set: func(c *T, v []string) (err error) {
 		*field(c), err = parse(v[0])
@@ -199,7 +199,7 @@ func pairsKey[T any](name, help string, field func(*T) *map[string]string, parse
 	}}
 }
 
-// to makes a parser of pointers, for numbers of which 0 is one.
+// to makes parse return a pointer, so that 0 differs from what is not given.
 func to[N any](parse func(string) (N, error)) func(string) (*N, error) {
 	return func(s string) (*N, error) {
 		n, err := parse(s)

@@ -113,7 +113,7 @@ func decodeRun(members []member) (Command, error) {
 	return r, nil
 }
 
-// Check refuses options that do not go together.
+// check refuses options that do not go together.
 func (r *Run) check() error {
 	if r.Interactive && r.attached() {
 		r.Stdin = true // as the CLI has it; there is nobody to type, so that it ends at once
@@ -195,7 +195,7 @@ func decodeCreate(members []member) (Command, error) {
 	if err := c.check(); err != nil {
 		return nil, At("Options", err)
 	}
-	// As the CLI has it, who takes it that the container is started by hand, attached.
+	// The CLI attaches both outputs, for a docker start -a that comes later.
 	c.Stdin, c.Stdout, c.Stderr = c.Interactive, true, true
 	return c, nil
 }

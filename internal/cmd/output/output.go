@@ -19,7 +19,7 @@ const (
 	lineBudget = 64 << 20
 )
 
-// Output is what a foreground run's container writes: both streams, put together to whole lines,
+// Output is what a command shows of a container: both streams, put together to whole lines,
 // counted, and their tails kept.
 type Output struct {
 	Stdout, Stderr stream
