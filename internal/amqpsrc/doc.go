@@ -2,10 +2,12 @@
 //
 // Start reading at Source: New, Run, Close. The rest, from the outside in:
 //
-//	source.go      Config, Run (the loop over sessions) and Close
+//	source.go      Config, Run (the loop over sessions, which reconnects) and Close
 //	session.go     one session: consume, pause, hand over, linger; the goroutine that owns a channel
 //	settle.go      one delivery: its verdict, exactly once, on the session that brought it
 //	fence.go       when an ack can no longer be lost
+//	awaited.go     since when a message that was lost could have come again
+//	quiet.go       whether the queue surely does not have it any more
 //	publish.go     the second connection, which publishes with confirms
 //	keep.go        what must be stored before a message is acked
 //	reply.go       results, to reply_to and to the results queue
@@ -14,7 +16,7 @@
 //	refusals.go    which reply_to stores nothing
 //	direct.go      direct reply-tos, and those over which the broker ends a connection
 //	again.go       the queues in which messages wait to be tried again
-//	deadletter.go  what a dead letter looks like, and when it is stored
+//	deadletter.go  the copy of a message that becomes a dead letter; why it does is decided in internal/cmd/outcome.go
 //
 // A connection, with all that keeps it in bounds, is package wire.
 //
@@ -23,6 +25,7 @@
 //	client.go         one connection, its calls and its end
 //	clientsend.go     messages with many confirms under way
 //	clientconsume.go  what is received, and how a consumer ends
+//	revive.go         what is known of a dead letter, and how it is sent again
 //
 // Four rules hold it together.
 //
