@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"regexp"
 	"sync"
 	"testing"
 	"unicode/utf8"
@@ -22,8 +21,6 @@ type onRecord struct {
 	Stdout, Stderr string
 }
 
-var containerID = regexp.MustCompile("[0-9a-f]{64}")
-
 // record makes of what was said what another run says too.
 func (w *twins) record(s said) onRecord {
 	fold := func(text string) string {
@@ -32,7 +29,7 @@ func (w *twins) record(s said) onRecord {
 		}
 		return text
 	}
-	return onRecord{s.code, fold(s.stdout), fold(containerID.ReplaceAllString(w.unfill.Replace(s.stderr), "ID"))}
+	return onRecord{s.code, fold(s.stdout), fold(w.unfill.Replace(s.stderr))}
 }
 
 // recording guards the file while it is written.

@@ -17,7 +17,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// Connect makes a Client. change may change its ClientConfig before.
+// connect makes a Client. change may change its ClientConfig before.
 func connect(t testing.TB, change func(*ClientConfig)) *Client {
 	t.Helper()
 	cfg := ClientConfig{URL: brokertest.URL(t)}

@@ -125,6 +125,10 @@ func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Recei
 		}
 		k.finish()
 	})
+	if err != nil {
+		end()
+		return nil, nil, nil, err
+	}
 	stop = func() {
 		end()
 		k.cancel()
@@ -132,7 +136,7 @@ func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Recei
 	return out, stop, func() {
 		close(over)
 		<-finished
-	}, err
+	}, nil
 }
 
 // consume runs the work of a consumer, for whose end Close waits.

@@ -15,17 +15,23 @@ type fenceBatch struct {
 
 // fence returns nil when all acks that were written to the session before can no longer be lost: the time
 // is over that they may be on their way, and a synchronous call that was sent after that has returned, so
-// that the broker has lived through it. Many waiters share one call, which the session's owner makes.
+// that the broker has lived through it.
 func (s *session) fence(ctx context.Context) error {
 	timer := time.NewTimer(wire.Settling)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return s.alive(ctx)
 	case <-s.done:
 		return cmd.ErrDeliveryLost
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// alive returns nil when a synchronous call has returned that was sent from now on: the session, and with it its
+// deliveries, were not lost by then. Many waiters share one call, which the session's owner makes.
+func (s *session) alive(ctx context.Context) error {
 	s.mu.Lock()
 	b := s.batch
 	if b == nil {

@@ -143,7 +143,7 @@ func start(t testing.TB, queue string, change func(*Config)) *rig {
 	return r
 }
 
-// Next takes the next job.
+// next takes the next job.
 func (r *rig) next() cmd.Job {
 	r.t.Helper()
 	select {
@@ -189,7 +189,7 @@ func (r *rig) take(bodies ...string) []cmd.Job {
 	return list
 }
 
-// End ends the intake and waits for Run. What is still handed over goes back, as the pool does it.
+// end ends the intake and waits for Run. What is still handed over goes back, as the pool does it.
 func (r *rig) end() error {
 	r.t.Helper()
 	r.stop()
@@ -240,7 +240,7 @@ func deadLetterJob(ctx context.Context, j cmd.Job, r event.Result) error {
 	return j.Settle(ctx, cmd.Ack, r)
 }
 
-// Lost settles a job whose session is over, which must fail without touching the broker.
+// lost settles a job whose session is over, which must fail without touching the broker.
 func lost(t testing.TB, j cmd.Job, v cmd.Verdict) {
 	t.Helper()
 	if !j.Lost() {

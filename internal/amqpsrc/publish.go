@@ -82,7 +82,7 @@ func newPublisher(d *wire.Dialer, cfg publishConfig) *publisher {
 	return p
 }
 
-// Connect opens a line. first: the dead-letter queue must be there or be made, and the user must be
+// connect opens a line. first: the dead-letter queue must be there or be made, and the user must be
 // allowed to publish to it; later a failure of these does not keep the line from its other work.
 func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 	l := &line{
@@ -132,7 +132,7 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 	return l, nil
 }
 
-// Declare makes sure of the dead-letter queue, and says what is wrong in words for a person.
+// declare makes sure of the dead-letter queue, and says what is wrong in words for a person.
 func (p *publisher) declare(l *line) error {
 	queue, kind := p.config.DeadLetter, cmp.Or(p.config.Declare, amqp.QueueTypeClassic)
 	if queue == "" {
@@ -174,7 +174,7 @@ func (p *publisher) mayPublish(l *line) error {
 	return nil
 }
 
-// Open makes an outlet, for as many messages as may be unconfirmed on it. The caller owns the line's calls.
+// open makes an outlet, for as many messages as may be unconfirmed on it. The caller owns the line's calls.
 func (l *line) open(window int) (*wire.Outlet, error) { return l.link.Outlet(window + 1) }
 
 // start connects for the first time. It tries until that works, ctx ends, or the reason is fatal.
@@ -313,7 +313,7 @@ func (p *publisher) current(ctx context.Context) (*line, error) {
 	}
 }
 
-// Publish sends a message to a queue and returns nil when the broker has confirmed that it is stored
+// publish sends a message to a queue and returns nil when the broker has confirmed that it is stored
 // there. make is given the size of a frame. ErrLine means that nobody knows. may is asked right before
 // anything is sent; where it says no, ErrDeliveryLost is returned. patience is how long a confirm may take.
 func (p *publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {

@@ -252,7 +252,7 @@ func (s *session) linger(quit <-chan struct{}) error {
 	}
 }
 
-// End marks the session as over, before anything is closed: from here on nothing is acked. A
+// end marks the session as over, before anything is closed: from here on nothing is acked. A
 // connection that is sound is closed politely, which saves the broker's log a warning.
 func (s *session) end(d *wire.Dialer, politely bool) {
 	s.awaited.ended()

@@ -46,6 +46,7 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 		Awaited:     s.awaited.get,
 		Abandon:     func() { abandoned.Store(true) },
 		Settle:      del.settle,
+		Alive:       s.alive,
 		Fence:       s.fence,
 	}
 	j.Again = func(ctx context.Context, delay time.Duration, attempt int, id string) error {

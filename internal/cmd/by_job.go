@@ -178,7 +178,7 @@ func (g *registry) byID(id string) (found *task) {
 	return found
 }
 
-// Name records the name of the container that a task turns out to be for.
+// name records the name of the container that a task turns out to be for.
 func (g *registry) name(t *task, name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

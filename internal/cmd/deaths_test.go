@@ -25,6 +25,7 @@ const (
 	stepAckLost = "ack lost" // the ack was written, but never reaches the broker
 	stepAck     = "ack"      // the ack was written, and the broker has it
 	stepFence   = "fence"    // the broker has the ack, as we know; the container is about to be removed
+	stepPresent = "present"  // without a message_id: the connection lives; the container is about to be removed
 	stepRemove  = "remove"
 )
 
@@ -120,7 +121,7 @@ func (b *bench) dies(step string) *process {
 	})
 	b.stop = kill
 	b.change = func(j *Job) {
-		store, settle, fence := j.Store, j.Settle, j.Fence
+		store, settle, fence, alive := j.Store, j.Settle, j.Fence, j.Alive
 		if store != nil {
 			j.Store = func(ctx context.Context, r event.Result) error {
 				err := store(ctx, r)
@@ -135,6 +136,11 @@ func (b *bench) dies(step string) *process {
 			}
 			err := settle(ctx, v, r)
 			p.reached(stepAck, err)
+			return err
+		}
+		j.Alive = func(ctx context.Context) error {
+			err := alive(ctx)
+			p.reached(stepPresent, err)
 			return err
 		}
 		j.Fence = func(ctx context.Context) error {
@@ -156,7 +162,7 @@ func (p *process) await() {
 	}
 }
 
-// End ends the bench's pool at once.
+// end ends the bench's pool at once.
 func (b *bench) end() {
 	b.stop()
 	b.close()
@@ -198,7 +204,7 @@ func TestDeathAtEachStep(t *testing.T) {
 			stepAckLost: adopted, stepAck: swept, stepFence: swept, stepRemove: nothing,
 		}},
 		{"Name", "", named, map[string]aftermath{
-			stepCreate: adopted, stepStart: adopted, stepResult: adopted, stepRemove: again, stepFence: nothing,
+			stepCreate: adopted, stepStart: adopted, stepResult: adopted, stepPresent: adopted, stepRemove: again, stepFence: nothing,
 		}},
 		{"neither", "", unnamed, map[string]aftermath{
 			stepCreate: adopted, stepStart: adopted, stepResult: adopted, stepRemove: again, stepFence: nothing,

@@ -713,6 +713,7 @@ type bench struct {
 	stores   bool     // deliveries have Store
 	attempt  int      // of the deliveries to come
 	fences   []error  // what the next fences of the deliveries to come return
+	alives   []error  // what their next Alive returns
 	released bool     // what the next deliveries say of their session
 
 	beforeFence, beforeStore, beforeAgain func() // of the deliveries to come
@@ -776,6 +777,7 @@ type delivery struct {
 	reason   string
 	settles  int
 	fences   []error       // what the next fences return
+	alives   []error       // what the next Alive returns
 	hold     chan struct{} // not nil: Settle waits for it
 	copies   int           // in the dead-letter queue
 	agains   []string      // "delay attempt id"
@@ -789,7 +791,7 @@ func (b *bench) send(name, messageID string, redelivered bool, body string) *del
 }
 
 func (b *bench) post(name, messageID string, redelivered bool, body string) *delivery {
-	d := &delivery{b: b, name: name, fences: b.fences}
+	d := &delivery{b: b, name: name, fences: b.fences, alives: b.alives}
 	beforeFence, beforeStore, beforeAgain, released := b.beforeFence, b.beforeStore, b.beforeAgain, b.released
 	j := Job{
 		Queue: "q", MessageID: messageID, Redelivered: redelivered, Copy: b.copy, Attempt: b.attempt, Body: []byte(body),
@@ -816,6 +818,18 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 			}
 			d.verdicts, d.reason = append(d.verdicts, v), r.Reason
 			b.events = append(b.events, fmt.Sprintf("%v %s (containers: %d)", v, name, b.docker.count()))
+			return nil
+		},
+		Alive: func(ctx context.Context) error {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if len(d.alives) > 0 {
+				err := d.alives[0]
+				d.alives = d.alives[1:]
+				d.lost = d.lost || err == ErrDeliveryLost
+				return err
+			}
+			b.events = append(b.events, fmt.Sprintf("alive %s (containers: %d)", name, b.docker.count()))
 			return nil
 		},
 		Fence: func(ctx context.Context) error {

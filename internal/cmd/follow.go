@@ -526,7 +526,7 @@ func (f *following) drain(drained <-chan error, cancel func()) error {
 	}
 }
 
-// Started records that the container has started, and says so once.
+// started records that the container has started, and says so once.
 func (f *following) started(at time.Time) {
 	if !f.startedAt.IsZero() {
 		return

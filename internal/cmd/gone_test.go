@@ -55,7 +55,7 @@ func (g *gone) consumes(yes bool) {
 	}
 }
 
-// End lets the container web end.
+// end lets the container web end.
 func (g *gone) end(code int) {
 	g.b.docker.named(g.b.t, "web").exit(code)
 	synctest.Wait()

@@ -77,7 +77,7 @@ func JobID(id string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// Key tells equal jobs apart from all others; of a message_id whatever its copy. Jobs that are not stable are equal to none.
+// key tells equal jobs apart from all others; of a message_id whatever its copy. Jobs that are not stable are equal to none.
 func (i identity) key() string {
 	return i.queue + "\x00" + i.raw + "\x00" + i.digest + "\x00" + strconv.Itoa(i.attempt)
 }

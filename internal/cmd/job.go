@@ -82,6 +82,10 @@ type Job struct {
 	// Fence returns nil once the broker can no longer lose the ack that Settle wrote. It is nil
 	// where a source has no such doubt.
 	Fence func(ctx context.Context) error
+
+	// Alive returns nil once the broker has shown that the delivery is not lost. It is nil where none can be. ErrDeliveryLost
+	// means that it is.
+	Alive func(ctx context.Context) error
 }
 
 // lost is Lost where that can happen.

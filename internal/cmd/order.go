@@ -96,7 +96,7 @@ func (g *registry) effective(o *order) {
 	}
 }
 
-// Ends closes effective, also of those that passed. g.mu is held.
+// ends closes effective, also of those that passed. g.mu is held.
 func (g *registry) ends(o *order) {
 	o.begins()
 	close(o.effective)

@@ -51,7 +51,7 @@ func TestRunForeground(t *testing.T) {
 func TestRunWithoutMessageID(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		b.send("m", "", false, echo).want(Ack, "")
-		if want := []string{"ack m (containers: 0)", "fence m (containers: 0)"}; !slices.Equal(b.events, want) {
+		if want := []string{"alive m (containers: 1)", "ack m (containers: 0)", "fence m (containers: 0)"}; !slices.Equal(b.events, want) {
 			t.Errorf("events %q, want %q: the container's absence is what proves the message settled", b.events, want)
 		}
 	})
@@ -1156,8 +1156,9 @@ func TestJoin(t *testing.T) {
 					return Place{}, quiet && time.Since(back) >= consumed
 				}
 			}, func(b *bench) {
+				b.alives = []error{ErrDeliveryLost} // before the session knows it
 				d1 := b.send("1", "", false, wait)
-				d1.lose()
+				b.alives = nil
 				b.docker.named(t, "web").exit(0)
 				synctest.Wait()
 				d1.unsettled()

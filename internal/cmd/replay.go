@@ -64,7 +64,7 @@ func (f *following) catchUp() error {
 	return nil
 }
 
-// Replay reads the container's log from its beginning, less what has been seen.
+// replay reads the container's log from its beginning, less what has been seen.
 func (f *following) replay(ctx context.Context, follow bool) (join func() error, err error) {
 	f.out.Replay(f.logText)
 	f.logRead = 0

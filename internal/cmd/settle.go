@@ -91,7 +91,7 @@ func (t *task) linger(fence func(context.Context) error) error {
 }
 
 // storeFirst keeps what is to be kept before a message is acked, so that only the ack is left to do. It waits for a
-// delivery that is not known to be lost, or until the message is gone: not in the queue any more. It returns false where
+// delivery that is not lost, or until the message is gone: not in the queue any more. It returns false where
 // the process stops before that.
 func (t *task) storeFirst(v Verdict, r event.Result) bool {
 	for {
@@ -105,7 +105,14 @@ func (t *task) storeFirst(v Verdict, r event.Result) bool {
 			}
 			continue
 		}
-		if err := t.store(j, v, r); !errors.Is(err, ErrDeliveryLost) {
+		err := error(nil)
+		if j.Alive != nil { // else a process to which the message has come meanwhile would find no container
+			err = j.Alive(t.ctx)
+		}
+		if err == nil {
+			err = t.store(j, v, r)
+		}
+		if !errors.Is(err, ErrDeliveryLost) {
 			return err == nil
 		}
 	}
@@ -240,6 +247,9 @@ func (t *task) awaitDelivery(v Verdict, r event.Result) int {
 		case <-t.superseded:
 			return deliveryStays
 		case <-t.pool.stopping:
+			if _, ok := t.pool.jobs.present(t); ok {
+				return deliveryCame
+			}
 			if _, _, missing := t.pool.jobs.given(t); missing { // there will be nobody who sends its result later
 				if t.sendGone(v, r, 0) != nil {
 					return deliveryNever

@@ -10,7 +10,7 @@ type slots struct {
 	waiting []chan struct{}
 }
 
-// Request asks for a place. The channel is closed when it is there; each request must then be
+// request asks for a place. The channel is closed when it is there; each request must then be
 // given back, once, by release with that channel.
 func (s *slots) request() chan struct{} {
 	s.mu.Lock()

@@ -322,7 +322,7 @@ func (t *task) containerResult(ref string, err error) (event.Result, func() erro
 	return r, nil, nil
 }
 
-// Output makes what takes the output of a command on the container ref.
+// output makes what takes the output of a command on the container ref.
 func (t *task) output(ref string) *output.Output {
 	piece := func(stream string, offset int64, data []byte) event.Output {
 		return event.Output{Job: t.id, ContainerName: cmp.Or(t.name, ref), Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}

@@ -21,7 +21,7 @@ const (
 	defaultTimeout   = 30 * time.Second
 )
 
-// An Address is an AMQP URI taken apart.
+// An address is an AMQP URI taken apart.
 type address struct {
 	host, port     string
 	User, Password string

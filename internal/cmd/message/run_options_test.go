@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Request is what a run with the options asks the engine for, as JSON.
+// request is what a run with the options asks the engine for, as JSON.
 func request(t *testing.T, options string) (string, error) {
 	t.Helper()
 	c, err := Decode([]byte(`{"Dockercmd":"run","Image":"a","Options":`+options+`}`), 0, false)

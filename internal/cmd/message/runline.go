@@ -140,7 +140,7 @@ func (l *RunLine) set(k Key[Run], v string) error {
 	return nil
 }
 
-// Check refuses what the key would not take.
+// check refuses what the key would not take.
 func (k Key[T]) check(v string) error {
 	switch {
 	case k.decode != nil && !json.Valid([]byte(v)):
