@@ -63,7 +63,7 @@ type Client struct {
 	err  error // why the connection ended; written before done is closed
 }
 
-// Connect makes a connection and logs in. Its errors are ErrLogin, ErrVhost, ErrStream, or what the network says.
+// Connect makes a connection and logs in. Its errors are [wire.ErrLogin], [wire.ErrVhost], [wire.ErrStream], or what the network says.
 func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	a, err := wire.ParseURL(cfg.URL)
 	if err != nil {

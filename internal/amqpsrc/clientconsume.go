@@ -56,7 +56,8 @@ func (r Received) settle(how func() error) error {
 	return nil
 }
 
-// A consumer is a channel that consumes from one queue. Its goroutine makes its synchronous calls.
+// A consumer is a channel that consumes from one queue. Its goroutine makes its synchronous calls, but for the cancel, which
+// stop and the first ack make too: once, and before all others.
 type consumer struct {
 	client     *Client
 	queue      string

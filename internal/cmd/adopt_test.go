@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -199,9 +198,9 @@ func TestLogKeeps(t *testing.T) {
 		driver, size, files string
 		want                int64
 	}{
-		{"json-file", "", "", output.KeepsAll},
-		{"json-file", "", "5", output.KeepsAll},
-		{"json-file", "-1", "5", output.KeepsAll},
+		{"json-file", "", "", keepsAll},
+		{"json-file", "", "5", keepsAll},
+		{"json-file", "-1", "5", keepsAll},
 		{"json-file", "10m", "3", 20 << 20},
 		{"json-file", "1.5kb", "2", 1536},
 		{"json-file", "1gib", "2", 1 << 30},
@@ -211,13 +210,13 @@ func TestLogKeeps(t *testing.T) {
 		{"local", "", "", 80 << 20},
 		{"local", "1m", "", 4 << 20},
 		{"fluentd", "", "", 80 << 20},
-		{"journald", "1m", "", output.KeepsAll},
+		{"journald", "1m", "", keepsAll},
 	} {
-		if got := output.LogKeeps(tt.driver, map[string]string{"max-size": tt.size, "max-file": tt.files}); got != tt.want {
+		if got := logKeeps(tt.driver, map[string]string{"max-size": tt.size, "max-file": tt.files}); got != tt.want {
 			t.Errorf("%s, max-size %q, max-file %q: %d, want %d", tt.driver, tt.size, tt.files, got, tt.want)
 		}
 	}
-	if got := output.LogKeeps("syslog", map[string]string{"cache-max-size": "1m", "cache-max-file": "2", "max-size": "7"}); got != 1<<20 {
+	if got := logKeeps("syslog", map[string]string{"cache-max-size": "1m", "cache-max-file": "2", "max-size": "7"}); got != 1<<20 {
 		t.Errorf("syslog: %d", got)
 	}
 }

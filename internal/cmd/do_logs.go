@@ -7,7 +7,6 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -31,7 +30,7 @@ func (t *task) doLogs(l *message.Logs) (event.Result, func() error, error) {
 		if err == nil {
 			err = join()
 		}
-		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && output.LogKeeps(c.LogDriver, c.LogOpts) == output.KeepsAll {
+		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && logKeeps(c.LogDriver, c.LogOpts) == keepsAll {
 			// To a slow reader some engines end a log that is followed, as if it were whole, with the container.
 			whole := o
 			whole.Follow = false

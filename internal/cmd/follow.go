@@ -58,7 +58,7 @@ func (f *following) follow() (dockerapi.State, error) {
 			return dockerapi.State{}, nil
 		}
 		c, err := f.inspect(f.id)
-		f.logKeeps, f.logText = output.LogKeeps(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
+		f.logKeeps, f.logText = logKeeps(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
 		switch {
 		case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
 			// Somebody removed it as it ended.

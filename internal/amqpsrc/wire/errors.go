@@ -14,9 +14,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Errors that Run returns, to be asked for with errors.Is. Each means that waiting is no help: a
-// person must mend the configuration. They end Run only before its first session has worked; later
-// the same causes are waited out.
+// Kinds of errors, to be asked for with errors.Is. Each means that waiting is no help: a person must mend the
+// configuration. See [Fatal].
 var (
 	ErrLogin        = errors.New("login refused")
 	ErrVhost        = errors.New("virtual host refused")

@@ -224,7 +224,7 @@ func Clip(s string, n int) string {
 	return s[:n] + more
 }
 
-// ToTable and FromTable keep the library's name for a table inside the package.
+// ToTable makes of plain maps the tables that the library writes.
 func ToTable(m map[string]any) amqp.Table {
 	t := make(amqp.Table, len(m))
 	for k, v := range m {

@@ -1,4 +1,4 @@
-package output
+package cmd
 
 import (
 	"io"
@@ -8,17 +8,17 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// KeepsAll says that a log driver rotates nothing away.
-const KeepsAll = -1
+// keepsAll says that a log driver rotates nothing away.
+const keepsAll = -1
 
-// LogKeeps is how many bytes of a log the driver surely still has, whatever was written: all files but
+// logKeeps is how many bytes of a log the driver surely still has, whatever was written: all files but
 // the one that rotation began last. What a log with more than that has lost nobody can tell.
-func LogKeeps(driver string, opts map[string]string) int64 {
+func logKeeps(driver string, opts map[string]string) int64 {
 	prefix, size, files := "", "", 1
 	switch driver {
 	case "json-file", "k8s-file":
 	case "", "none", "journald", "passthrough":
-		return KeepsAll
+		return keepsAll
 	case "local":
 		size, files = "20m", 5
 	default: // the engine keeps a copy of what goes to such a driver
@@ -31,20 +31,20 @@ func LogKeeps(driver string, opts map[string]string) int64 {
 		files = n
 	}
 	if size == "" || strings.HasPrefix(size, "-") {
-		return KeepsAll
+		return keepsAll
 	}
 	return max(0, int64(files-1)) * flagval.LogSize(size)
 }
 
-// LogWeight adds up how much room at most in a log has what is read from it.
-type LogWeight struct {
+// logWeight adds up how much room at most in a log has what is read from it.
+type logWeight struct {
 	io.Writer
-	Total *int64
+	total *int64
 }
 
 // Write weighs each byte that drivers may escape as much as that takes, and for each record what stands
 // around it: stream, time, quotes.
-func (w LogWeight) Write(p []byte) (int, error) {
+func (w logWeight) Write(p []byte) (int, error) {
 	const record = 100
 	weight := int64(record)
 	for _, c := range p {
@@ -57,6 +57,6 @@ func (w LogWeight) Write(p []byte) (int, error) {
 			weight++
 		}
 	}
-	*w.Total += weight
+	*w.total += weight
 	return w.Writer.Write(p)
 }
