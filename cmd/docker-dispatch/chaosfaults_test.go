@@ -246,7 +246,7 @@ func engineEnd(how string, live bool) func(*chaos, context.Context, fault) error
 func connectionsClosed(c *chaos, ctx context.Context, f fault) error {
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
-	_, err := brokertest.TryEval(c.t, `[rabbit_networking:close_connection(P, "chaos") || P <- rabbit_networking:connections()]`)
+	_, err := brokertest.TryEval(c.t, `[catch rabbit_networking:close_connection(P, "chaos") || P <- rabbit_networking:connections()]`)
 	return err
 }
 
