@@ -28,7 +28,7 @@ type keeping struct {
 	fresh    bool              // which is done each time, for the queue goes away where nobody does
 	message  func(frameMax int) amqp.Publishing
 	lost     func() bool          // the broker has taken the message back: another may carry it out
-	patience func() time.Duration // how long a confirm may take; nil: ConfirmTimeout
+	patience func() time.Duration // how long a confirm may take; nil: confirmTimeout
 	turns    chan struct{}        // holds a token while an attempt is under way; nil: any number may be
 	vain     func(err error) bool // asked when it is not confirmed: to go on is in vain; nil: never
 	young    func() time.Duration // how long yet the broker may forget the queue with all that is in it; nil: not at all
@@ -105,7 +105,7 @@ func (p *publisher) attempt(ctx context.Context, k keeping, may func() bool) err
 			return ctx.Err()
 		}
 	}
-	patience := wire.ConfirmTimeout
+	patience := confirmTimeout
 	if k.patience != nil {
 		patience = k.patience()
 	}

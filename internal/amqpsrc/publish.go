@@ -18,6 +18,15 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
+const (
+	// confirmTimeout is how long a confirm may take from a broker that is not blocking. A quorum
+	// queue without its majority confirms late; what is sent anew then is stored twice.
+	confirmTimeout = 5 * time.Minute
+
+	// longEnough is how long a connection must have lived for the next delay to be short again.
+	longEnough = time.Minute
+)
+
 // A publishConfig says where a publisher's messages go.
 type publishConfig struct {
 	Queue      string // that the messages came from
@@ -159,7 +168,7 @@ func (p *publisher) mayPublish(l *line) error {
 	o := <-l.free
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	err, clean := l.send(ctx, o, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, wire.ConfirmTimeout)
+	err, clean := l.send(ctx, o, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, confirmTimeout)
 	if clean {
 		l.free <- o
 	} else {
@@ -213,7 +222,7 @@ func (p *publisher) run(ctx context.Context, l *line) {
 				return
 			}
 			p.report.Fail(err)
-			if time.Since(began) > wire.LongEnough {
+			if time.Since(began) > longEnough {
 				wait.Reset()
 			}
 		}

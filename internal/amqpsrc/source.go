@@ -48,7 +48,7 @@ type Config struct {
 	// It is made where it is missing. With "" there is none.
 	Control string
 
-	oversized int64 // bytes that messages larger than MaxMessage may take at a time; 0: OversizedBytes
+	oversized int64 // bytes that messages larger than MaxMessage may take at a time; 0: wire.OversizedBytes
 	controls  bool  // this is the Config of the control queue's own session
 
 	Host    string // this host's name
@@ -226,7 +226,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- cmd.Job) error {
 		case !s.worked && wire.Fatal(err) && refusals != 1:
 			return err
 		}
-		if time.Since(began) > wire.LongEnough {
+		if time.Since(began) > longEnough {
 			wait.Reset()
 		}
 		s.report.Fail(err)

@@ -105,7 +105,7 @@ func (t *task) storeFirst(v Verdict, r event.Result) bool {
 			}
 			continue
 		}
-		err := error(nil)
+		var err error
 		if j.Alive != nil { // else a process to which the message has come meanwhile would find no container
 			err = j.Alive(t.ctx)
 		}

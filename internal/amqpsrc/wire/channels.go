@@ -1,7 +1,5 @@
 package wire
 
-import "time"
-
 const (
 	// Publishers is how many messages may be unconfirmed at a time: one on each of so many channels.
 	// One a channel, because then an error that the broker closes a channel for, such as a message
@@ -11,11 +9,4 @@ const (
 
 	// ChannelsNeeded is how many channels the connection has at most: those, the lanes, and some for calls.
 	ChannelsNeeded = 2 * Publishers
-
-	// ConfirmTimeout is how long a confirm may take from a broker that is not blocking. A quorum
-	// queue without its majority confirms late; what is sent anew then is stored twice.
-	ConfirmTimeout = 5 * time.Minute
-
-	// LongEnough is how long a connection must have lived for the next delay to be short again.
-	LongEnough = time.Minute
 )
