@@ -482,20 +482,28 @@ func (r *replaying) send(ctx context.Context, letters []amqpsrc.Received) (err e
 			break
 		}
 	}
-	for _, v := range sent {
-		err := v.confirmed(r.now)
-		if err == nil {
-			if err = v.Ack(); err == nil {
+	for lot := range slices.Chunk(sent, lotSize) { // one by one they cost more acks than a channel has on its way at a time
+		var stored []amqpsrc.Received
+		why := make([]error, len(lot))
+		for i, v := range lot {
+			if why[i] = v.confirmed(r.now); why[i] == nil {
+				stored = append(stored, v.Received)
+			} else if r.now.Err() != nil {
+				why[i] = fmt.Errorf("%w: not waited for any longer", amqpsrc.ErrUnknown)
+			}
+		}
+		lost := amqpsrc.AckAll(stored)
+		for i, v := range lot {
+			if why[i] == nil && lost == nil {
 				r.replayed++
 				continue
 			}
-			err = fmt.Errorf("it is in %s, and still here too: %w", v.to, err)
+			if why[i] == nil {
+				why[i] = fmt.Errorf("it is in %s, and still here too: %w", v.to, lost)
+			}
+			r.failed++
+			fmt.Fprintf(r.process.stderr, "%s: not put back onto %s: %s\n", plainLine(idOf(v.Received)), plainLine(v.to), plainLine(why[i].Error()))
 		}
-		if r.now.Err() != nil {
-			err = fmt.Errorf("%w: not waited for any longer", amqpsrc.ErrUnknown)
-		}
-		r.failed++
-		fmt.Fprintf(r.process.stderr, "%s: not put back onto %s: %s\n", plainLine(idOf(v.Received)), plainLine(v.to), plainLine(err.Error()))
 	}
 	if err == nil && r.failed >= tooMany {
 		err = errTooMany
@@ -511,13 +519,11 @@ func (m *morgue) drop(ctx context.Context, client *amqpsrc.Client) error {
 	}
 	dropped := 0
 	ack := func(letters []amqpsrc.Received) error {
-		for _, r := range letters {
-			if err := cmp.Or(causeOr(ctx, nil), r.Ack()); err != nil {
-				return err
-			}
-			dropped++
+		err := cmp.Or(causeOr(ctx, nil), amqpsrc.AckAll(letters))
+		if err == nil {
+			dropped += len(letters)
 		}
-		return nil
+		return err
 	}
 	if m.all {
 		if n > 0 {

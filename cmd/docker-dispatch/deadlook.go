@@ -183,14 +183,18 @@ func (l *look) store(ctx context.Context, letters []amqpsrc.Received) {
 			break
 		}
 	}
+	var stored []amqpsrc.Received
 	for _, c := range copies {
-		err := c.confirmed(ctx)
-		if err == nil {
-			l.copies++
-			err = c.Ack()
-		}
-		if err != nil {
+		if err := c.confirmed(ctx); err != nil {
 			l.missed(c.Received, causeOr(ctx, err))
+		} else {
+			stored = append(stored, c.Received)
+		}
+	}
+	l.copies += len(stored)
+	if err := amqpsrc.AckAll(stored); err != nil {
+		for _, r := range stored {
+			l.missed(r, err)
 		}
 	}
 }

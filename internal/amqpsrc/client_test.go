@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,8 +61,13 @@ func TestClientMessage(t *testing.T) {
 				Headers: map[string]any{"a": "b", "n": int64(7), "t": map[string]any{"list": []any{"x", map[string]any{"y": true}}}},
 				Body:    []byte("{}"),
 			}
-			if err := c.Publish(soon(t), q, m); err != nil {
-				t.Fatal(err)
+			for again := range 2 {
+				if err := c.Publish(soon(t), q, m); err != nil {
+					t.Fatal(err)
+				}
+				if again == 0 && p.ExpectAny(q, 1)[0].DeliveryMode != amqp.Persistent {
+					t.Error("the message is not persistent")
+				}
 			}
 			if n, consumers, err := c.Ready(soon(t), q); n != 1 || consumers != 0 || err != nil {
 				t.Errorf("%d messages are ready, with %d consumers (%v), want 1 with none", n, consumers, err)
@@ -73,9 +79,6 @@ func TestClientMessage(t *testing.T) {
 			r := next(t, in)
 			if !reflect.DeepEqual(r.Message, m) || r.Queue != q || r.Redelivered {
 				t.Errorf("received %+v\nwant %+v", r, m)
-			}
-			if r.delivery.DeliveryMode != amqp.Persistent {
-				t.Error("the message is not persistent")
 			}
 			if err := r.Ack(); err != nil {
 				t.Error(err)
@@ -522,4 +525,50 @@ func TestClientTake(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A quorum queue that takes its time loses no ack of letters that were acked together, though their channel is closed.
+func TestAckAllInTime(t *testing.T) {
+	t.Parallel()
+	const many = 300
+	p := brokertest.New(t)
+	q := p.Queue("quorum")
+	p.Fill(q, 1, many)
+	c := connect(t, nil)
+	in, _, giveBack, err := c.Take(soon(t), q, many)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var taken []Received
+	for r := range in {
+		taken = append(taken, r)
+	}
+	if err := AckAll(taken[1:2]); err != nil { // and the consumer is cancelled
+		t.Fatal(err)
+	}
+	const process = `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"%s">>)), sys:%s(amqqueue:get_pid(Q))`
+	brokertest.Eval(t, process, q, "suspend")
+	resume := sync.OnceFunc(func() { brokertest.Eval(t, process, q, "resume") })
+	defer resume()
+	if err := AckAll(append(taken[2:many-2:many-2], taken[0])); err != nil { // all but the last two
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		giveBack()
+	}()
+	select {
+	case <-over:
+	case <-time.After(4 * wire.Settling): // the broker waits for the queue
+	}
+	resume()
+	<-over
+	for i, r := range taken {
+		if held := i >= many-2; r.Settled() == held {
+			t.Errorf("letter %d: settled %v", i+1, r.Settled())
+		}
+	}
+	brokertest.Eventually(t, "back", func() bool { return p.Ready(q) == 2 })
+	p.ExpectAny(q, 2)
 }

@@ -3,8 +3,8 @@ package amqpsrc
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -20,40 +20,46 @@ type Received struct {
 	UserID      string // which the broker has verified
 	Redelivered bool
 
-	of       *consumer
-	delivery amqp.Delivery
-	settled  *atomic.Bool
+	of  *consumer
+	tag uint64
 }
 
-// Ack says that the message is done with: the broker forgets it. The ack is safe when the channel that the
-// message came on is closed. It fails with cmd.ErrDeliveryLost where the consumer has ended: then the
-// broker has the message back.
-func (r Received) Ack() error {
-	return r.settle(func() error { return r.delivery.Ack(false) }) // multiple
-}
+// Ack says that the message is done with. See AckAll.
+func (r Received) Ack() error { return AckAll([]Received{r}) }
 
-// Settled tells whether the message was acked or given back.
-func (r Received) Settled() bool { return r.settled.Load() }
-
-// Requeue gives the message back.
-func (r Received) Requeue() error {
-	return r.settle(func() error { return r.delivery.Nack(false, true) }) // multiple, requeue
-}
-
-func (r Received) settle(how func() error) error {
-	if r.settled.Swap(true) {
-		return wire.ErrSettledTwice // a second ack would close the channel
+// AckAll says that messages are done with: the broker forgets them. The acks are safe when the channel that the messages came
+// on is closed. It fails with cmd.ErrDeliveryLost where a consumer has ended: then the broker has back those that it did not
+// ack.
+//
+// A channel sends a quorum queue at most ackWindow acks that are not yet in the queue's log, holds the others back, and loses
+// those when it is closed. The broker does not tell when they are there. So messages that came one after the other are
+// acked with one.
+func AckAll(messages []Received) error {
+	tags := make(map[*consumer][]uint64)
+	for _, r := range messages {
+		tags[r.of] = append(tags[r.of], r.tag)
 	}
-	if r.of.whole {
-		r.of.cancel()
+	for k, tags := range tags {
+		if k.whole {
+			k.cancel()
+		}
+		slices.Sort(tags)
+		for len(tags) > 0 {
+			n, err := k.ack(tags)
+			if err != nil {
+				return err
+			}
+			tags = tags[n:]
+		}
 	}
-	r.of.mu.RLock()
-	defer r.of.mu.RUnlock()
-	if r.of.over || how() != nil {
-		return cmd.ErrDeliveryLost
-	}
-	r.of.acks.Store(true)
 	return nil
+}
+
+// Settled tells whether the message was acked.
+func (r Received) Settled() bool {
+	r.of.mu.Lock()
+	defer r.of.mu.Unlock()
+	return r.of.settled(r.tag)
 }
 
 // A consumer is a channel that consumes from one queue. Its goroutine makes its synchronous calls, but for the cancel, which
@@ -69,10 +75,65 @@ type consumer struct {
 	whole      bool // it brings no message in place of an acked one
 	cancelOnce sync.Once
 	cancelled  chan string // holds the tag where the broker has ended the consumer
-	acks       atomic.Bool // something was acked or given back
 
-	mu   sync.RWMutex // held by acks, for reading: what is acked before over is set is safe
-	over bool         // nothing may be acked any more; guarded by mu
+	mu    sync.Mutex          // guards the rest, and orders what is written for it
+	over  bool                // nothing may be acked any more: what was acked before is safe
+	acks  int                 // how many were written since the queue had time for them
+	low   uint64              // all tags up to it are acked
+	above map[uint64]struct{} // those above it that are acked, too
+}
+
+// ackWindow is how many acks of one channel a quorum queue's process in it sends before the first is in the queue's log: 32,
+// unless the broker's quorum_commands_soft_limit says otherwise.
+const ackWindow = 32
+
+// settled tells whether a delivery was acked. The caller holds mu.
+func (k *consumer) settled(tag uint64) bool {
+	_, ok := k.above[tag]
+	return ok || tag <= k.low
+}
+
+// ack acks the first of some deliveries, or as many as one ack can. It returns how many those are.
+func (k *consumer) ack(tags []uint64) (n int, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.settled(tags[0]) {
+		return 0, wire.ErrSettledTwice // a second ack would close the channel
+	}
+	if k.over || k.whole && k.acks == ackWindow && !k.settle() {
+		return 0, cmd.ErrDeliveryLost
+	}
+	low := k.low
+	for n < len(tags) && tags[n] == low+1 {
+		n++
+		for low++; k.settled(low + 1); low++ {
+			delete(k.above, low+1)
+		}
+	}
+	multiple := n > 0
+	if !multiple {
+		n = 1
+		k.above[tags[0]] = struct{}{}
+	}
+	if k.low = low; k.ch.Ack(tags[n-1], multiple) != nil {
+		return 0, cmd.ErrDeliveryLost
+	}
+	k.acks++
+	return n, nil
+}
+
+// settle waits until what was acked is in the queue's log, as far as that can be known, and tells whether the channel has
+// lived so long. The caller holds mu.
+func (k *consumer) settle() bool {
+	if k.acks == 0 {
+		return true
+	}
+	k.acks = 0
+	select {
+	case <-time.After(wire.Settling):
+	case <-k.client.done:
+	}
+	return k.call(func() error { return k.ch.Qos(k.prefetch, 0, false) })
 }
 
 // Consume takes messages from a queue, at most so many unacked ones at a time (0: no limit). It ends, and
@@ -161,7 +222,7 @@ func (c *Client) consumer(ctx context.Context, queue string, prefetch int) (*con
 	if err := c.ready(ctx); err != nil {
 		return nil, err
 	}
-	k := &consumer{client: c, queue: queue, tag: "docker-dispatch", prefetch: prefetch}
+	k := &consumer{client: c, queue: queue, tag: "docker-dispatch", prefetch: prefetch, above: make(map[uint64]struct{})}
 	stop := context.AfterFunc(ctx, c.link.Wire.Abort)
 	defer stop()
 	err := c.link.Within(wire.RPCTimeout, func() (err error) {
@@ -222,20 +283,15 @@ func (k *consumer) why() error {
 	return wire.ErrClosed
 }
 
-// finish closes the channel behind the last ack. A quorum queue holds some acks back in the channel's
-// process, and one that is still there when the channel closes is lost. What is not acked is given back
-// before that: RabbitMQ 4.3 counts what comes back from a closed channel as a failed delivery.
+// finish closes the channel behind the last ack. What is not acked is given back before that: RabbitMQ 4.3 counts what comes
+// back from a closed channel as a failed delivery.
 func (k *consumer) finish() {
 	k.cancel()
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.over = true
-	k.mu.Unlock()
-	if k.call(func() error { return k.ch.Nack(0, true, true) }) && // all of them: multiple, requeue
-		k.call(func() error { return k.ch.Qos(k.prefetch, 0, false) }) && k.acks.Load() {
-		select {
-		case <-time.After(wire.Settling):
-		case <-k.client.done:
-		}
+	if k.call(func() error { return k.ch.Nack(0, true, true) }) { // all of them: multiple, requeue
+		k.settle()
 	}
 	k.call(k.ch.Close)
 }
@@ -262,7 +318,7 @@ func (k *consumer) received(d amqp.Delivery) Received {
 			Priority: d.Priority, Timestamp: d.Timestamp, Body: d.Body,
 		},
 		Queue: k.queue, UserID: d.UserId, Redelivered: d.Redelivered,
-		of: k, delivery: d, settled: new(atomic.Bool),
+		of: k, tag: d.DeliveryTag,
 	}
 	if len(d.Headers) > 0 {
 		r.Headers = wire.FromTable(d.Headers)
