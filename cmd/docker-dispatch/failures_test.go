@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -219,7 +220,16 @@ func TestIncompleteLog(t *testing.T) {
 			name := "log-" + l.serial
 			m := publication{"id", runMessage(name, fmt.Sprintf("seq -w 10001 %d; sleep 1; echo end; exit 5", 10000+tt.lines))}
 			id := l.leave(m, name, func(c *dockerapi.ContainerConfig) { c.HostConfig = &dockerapi.HostConfig{LogConfig: &tt.log} })
+			early := new(lockedBuffer)
+			join, err := l.engine.AttachContainer(t.Context(), id, dockerapi.AttachOptions{Stdout: early})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var reading sync.WaitGroup
+			reading.Go(func() { join() })
+			defer reading.Wait()
 			l.startContainer(id)
+			l.eventually("what is written before the job is adopted", func() bool { return strings.Contains(early.String(), fmt.Sprint(10000+tt.lines)) })
 			l.publish(m)
 			p := l.start("--format", "json")
 			p.done(1)
