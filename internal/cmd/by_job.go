@@ -23,7 +23,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		if job == nil {
 			break
 		}
-		if t.traits.Ends && t.pool.pending.cancel(job) {
+		if t.traits.Ends && t.pool.jobs.cancelsWaiting(job) {
 			t.log.Info("job cancelled before it had started", "cancelled", r.Job)
 			return true, nil
 		}
@@ -34,8 +34,8 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			t.cancelFrom(r.Job, job.attempt+1)
 		}
 		// A container that is about to be started would be started behind its stop.
-		if id := job.container.Load(); id != nil && job.order.tookEffect() {
-			r.Container = *id
+		if id := t.pool.jobs.containerOf(job); id != "" && job.order.tookEffect() {
+			r.Container = id
 			t.pool.jobs.name(t, t.pool.jobs.nameOf(job))
 			return false, nil
 		}
@@ -45,7 +45,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		if err := t.awaitStart(job); err != nil {
 			return false, err
 		}
-		if t.traits.Ends && job.container.Load() == nil && job.wasCancelled() {
+		if t.traits.Ends && t.pool.jobs.containerOf(job) == "" && job.wasCancelled() {
 			return true, nil
 		}
 	}
@@ -87,10 +87,11 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 // One that has been cancelled meanwhile ends as soon as it can.
 func (t *task) awaitStart(job *task) error {
 	// It may have ended while another command, before it, is at work.
-	if _, err := awaitEither(t, job.order.effective, job.ended); err != nil || job.container.Load() != nil {
+	gone := t.pool.jobs.reached(job, phaseGone)
+	if _, err := awaitEither(t, job.order.effective, gone); err != nil || t.pool.jobs.containerOf(job) != "" {
 		return err
 	}
-	return t.await(job.ended)
+	return t.await(gone)
 }
 
 // namesJob tells whether the command names a job, and not a container.
@@ -107,7 +108,7 @@ func (t *task) awaitJob() error {
 	}
 	for {
 		job := t.pool.jobs.byID(message.RefOf(t.cmd).Job)
-		if job == nil || job.container.Load() != nil && job.order.tookEffect() {
+		if job == nil || t.pool.jobs.containerOf(job) != "" && job.order.tookEffect() {
 			return nil
 		}
 		if !job.traits.Runs {
@@ -133,14 +134,13 @@ func (t *task) cancelFrom(job string, attempt int) bool {
 	return true
 }
 
-// cancel ends the wait of a task that has not begun, and returns true; or has one that has begun end before it
+// cancelsWaiting ends the wait of a task that has not begun, and returns true; or has one that has begun end before it
 // creates its container, where it has not come so far.
-func (p *pending) cancel(t *task) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, waits := p.tasks[t]
-	delete(p.tasks, t)
-	if (waits || t.order.begun.Load()) && !t.wasCancelled() {
+func (g *registry) cancelsWaiting(t *task) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	waits := g.move(t, phaseCancelled)
+	if (waits || t.phase.goesOn()) && !t.wasCancelled() {
 		close(t.cancelled)
 	}
 	return waits
@@ -163,32 +163,19 @@ func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
 
 // retries tells whether a run is over, and may be tried again.
 func (t *task) retries() bool {
-	return isClosed(t.over) && t.traits.Retry != nil
+	return t.traits.Retry != nil && t.pool.jobs.at(t) >= phaseEnded
 }
 
 // byID returns the live run or exec with that id, the last attempt of a run.
 func (g *registry) byID(id string) (found *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for t := range g.live {
-		if t.traits.Lasts && t.id == id && (found == nil || t.attempt > found.attempt) {
+	for _, t := range g.byJob[id] {
+		if found == nil || t.attempt > found.attempt {
 			found = t
 		}
 	}
 	return found
-}
-
-// name records the name of the container that a task turns out to be for.
-func (g *registry) name(t *task, name string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	t.name = name
-}
-
-func (g *registry) nameOf(t *task) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return t.name
 }
 
 // cancel remembers that a job is not to run from that attempt on, should its message come.

@@ -20,20 +20,27 @@ const leaving = 2 * time.Second
 // is refused, and an inspect knows no such container.
 const creating = 2 * time.Minute
 
+// A creation is what is known of the making of a task's container. It is the task's goroutine's alone.
+type creation struct {
+	asked      time.Time // when the engine was last asked for it
+	unanswered bool      // the engine may have carried that out without answering
+	warnings   []string  // what the engine said when it had
+}
+
 // create makes the run's container, or finds it where an earlier request made it. found is then
-// what it is like. unanswered: the engine may have carried out a create of this task without answering it.
-func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, unanswered bool, err error) {
+// what it is like.
+func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, err error) {
 	orphan, err := t.orphan(r)
 	if err != nil {
-		return "", nil, false, err
+		return "", nil, err
 	}
 	if orphan != nil {
-		return orphan.ID, orphan, false, nil
+		return orphan.ID, orphan, nil
 	}
 	policy := cmp.Or(r.Pull, t.pool.Pull)
 	if policy == "always" {
 		if err := t.pull(r.Image, r.Spec.Platform); err != nil {
-			return "", nil, false, err
+			return "", nil, err
 		}
 	}
 	pulled := policy != "missing"
@@ -41,13 +48,13 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, un
 	for n := 0; ; {
 		var created dockerapi.Created
 		err := t.try(func() (err error) {
-			if !unanswered && t.wasCancelled() {
+			if !t.creation.unanswered && t.wasCancelled() {
 				return errCancelled
 			}
-			t.asked = time.Now()
+			t.creation.asked = time.Now()
 			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, t.config(r))
 			if errors.Is(err, dockerapi.ErrUnreachable) && !neverSent(err) {
-				unanswered = true
+				t.creation.unanswered = true
 			}
 			return err
 		})
@@ -56,12 +63,12 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, un
 			for _, w := range created.Warnings {
 				t.log.Warn("engine warns of the container", "container", t.name, "warning", w)
 			}
-			t.warnings = created.Warnings
-			return created.ID, nil, unanswered, nil
+			t.creation.warnings = created.Warnings
+			return created.ID, nil, nil
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && !pulled:
 			pulled = true
 			if err := t.pull(r.Image, r.Spec.Platform); err != nil {
-				return "", nil, unanswered, err
+				return "", nil, err
 			}
 			continue
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && policy == "never":
@@ -69,9 +76,9 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, un
 			if r.Pull != "" {
 				because = `"Pull": "never"`
 			}
-			return "", nil, unanswered, fmt.Errorf("%w (not pulled, because of %s)", err, because)
+			return "", nil, fmt.Errorf("%w (not pulled, because of %s)", err, because)
 		case !errors.Is(err, dockerapi.ErrNameInUse):
-			return "", nil, unanswered, err
+			return "", nil, err
 		}
 
 		holder, inspectErr := t.inspect(t.name)
@@ -79,36 +86,36 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, un
 		case errors.Is(inspectErr, dockerapi.ErrNoSuchContainer):
 			// Gone since, and the name is free; or the engine is still making the container, and does not show it.
 		case inspectErr != nil:
-			return "", nil, unanswered, inspectErr
+			return "", nil, inspectErr
 		case holder.State.Status == "removing" && !holder.State.Ended():
 			// Never started, and soon no more.
 		case t.owns(r, holder):
 			t.pool.jobs.adopt(t, holder)
-			return holder.ID, &holder, unanswered, nil
+			return holder.ID, &holder, nil
 		case t.pool.jobs.lingers(holder.ID):
 			if err := t.takeName(holder); err != nil {
-				return "", nil, unanswered, err
+				return "", nil, err
 			}
 			continue
 		case t.earlierAttempt(holder) && holder.State.Ended() && holder.State.Status != "removing":
 			if err := t.try(func() error { return t.discard(holder.ID, false) }); err != nil {
-				return "", nil, unanswered, err
+				return "", nil, err
 			}
 			continue
 		case holder.State.Status == "removing":
 		case holder.Labels[LabelJob] == t.id && t.pool.jobs.held(holder.ID, t):
 			// That of an earlier delivery of this message, which is being settled and will remove it.
 			if err := pause(t.ctx, backoff(n, 50*time.Millisecond, time.Second)); err != nil {
-				return "", nil, unanswered, err
+				return "", nil, err
 			}
 			n++
 			continue
 		case holder.Labels[LabelRemove] != "true" || !holder.State.Ended():
-			return "", nil, unanswered, err
+			return "", nil, err
 		}
 		patience := leaving
 		switch {
-		case inspectErr != nil && (unanswered || t.again.Load()):
+		case inspectErr != nil && (t.creation.unanswered || t.again.Load()):
 			patience = creating
 		case inspectErr == nil && holder.State.Status == "removing" && t.earlierAttempt(holder):
 			patience = removalTakes
@@ -119,19 +126,19 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, un
 		if time.Since(since) < patience {
 			t.log.Debug("name taken by a container that seems about to go or to come; waiting", "container", t.name)
 			if err := pause(t.ctx, backoff(n, 50*time.Millisecond, time.Second)); err != nil {
-				return "", nil, unanswered, err
+				return "", nil, err
 			}
 			n++
 			continue
 		}
 		if inspectErr != nil || !t.made(holder) {
-			return "", nil, unanswered, err
+			return "", nil, err
 		}
 		switch taken := t.takeName(holder); {
 		case errors.Is(taken, dockerapi.ErrConflict), errors.Is(taken, dockerapi.ErrRemovalInProgress):
-			return "", nil, unanswered, err // it is still being removed
+			return "", nil, err // it is still being removed
 		case taken != nil:
-			return "", nil, unanswered, taken
+			return "", nil, taken
 		}
 		since = time.Time{}
 	}
@@ -220,7 +227,7 @@ func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 		t.pool.jobs.adopt(t, c)
 		return &c, nil
 	}
-	t.container.Store(nil)
+	t.pool.jobs.has(t, "")
 	return nil, nil
 }
 

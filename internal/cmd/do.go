@@ -7,7 +7,7 @@ import (
 
 // do carries the command out. cleanup, where it is not nil, is to be called when the result is settled. An error means
 // that there is no result: errNotBegun, or the context's.
-func (t *task) do() (r event.Result, cleanup func() error, err error) {
+func (t *task) do() (r event.Result, err error) {
 	switch c := t.cmd.(type) {
 	case *message.Run:
 		return t.doRun(c)

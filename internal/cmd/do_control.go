@@ -17,7 +17,7 @@ import (
 // change carries out a change of the container id that is one call. There are two calls where the
 // first answer was lost, or the message was delivered before: done tells whether the refusal of the
 // second shows that the first was carried out. It is nil for a call that starts the container: see onceMore.
-func (t *task) change(id string, call func() error, done func(err error) bool) (event.Result, func() error, error) {
+func (t *task) change(id string, call func() error, done func(err error) bool) (event.Result, error) {
 	err := t.try(t.onceMore(call, done))
 	return t.containerResult(id, err)
 }
@@ -45,7 +45,7 @@ func (t *task) onceMore(call func() error, done func(err error) bool) func() err
 // it. A restart ends only those.
 func (t *task) askEnd(id string, call func() error) error {
 	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool {
-		return r.hasEnded.Load() || r.traits.Runs && !t.traits.Ends
+		return t.pool.jobs.at(r) >= phaseExited || r.traits.Runs && !t.traits.Ends
 	})
 	for _, r := range runs {
 		r.endAsked.Add(1)
@@ -111,7 +111,7 @@ func (t *task) wasDone() bool {
 	return false
 }
 
-func (t *task) doStop(s *message.Stop) (event.Result, func() error, error) {
+func (t *task) doStop(s *message.Stop) (event.Result, error) {
 	runs := t.pool.jobs.runs(s.Container)
 	lost := false
 	err := t.askEnd(s.Container, func() error {
@@ -130,7 +130,7 @@ func (t *task) doStop(s *message.Stop) (event.Result, func() error, error) {
 	return t.containerResult(s.Container, err)
 }
 
-func (t *task) doRestart(s *message.Restart) (event.Result, func() error, error) {
+func (t *task) doRestart(s *message.Restart) (event.Result, error) {
 	err := t.askEnd(s.Container, t.onceMore(func() error {
 		if err := t.stays(s.Container); err != nil {
 			return err
@@ -140,7 +140,7 @@ func (t *task) doRestart(s *message.Restart) (event.Result, func() error, error)
 	return t.containerResult(s.Container, err)
 }
 
-func (t *task) doKill(k *message.Kill) (event.Result, func() error, error) {
+func (t *task) doKill(k *message.Kill) (event.Result, error) {
 	call := t.onceMore(func() error {
 		return t.pool.Docker.KillContainer(t.ctx, k.Container, k.Signal)
 	}, func(err error) bool {
@@ -153,7 +153,7 @@ func (t *task) doKill(k *message.Kill) (event.Result, func() error, error) {
 	return t.containerResult(k.Container, ask(call))
 }
 
-func (t *task) doRemove(r *message.Remove) (event.Result, func() error, error) {
+func (t *task) doRemove(r *message.Remove) (event.Result, error) {
 	for _, run := range t.pool.jobs.runs(r.Container) {
 		if run.stopped.Load() {
 			t.letEnd(run)
@@ -184,13 +184,13 @@ func (t *task) letEnd(run *task) {
 	timer := time.NewTimer(2 * t.pool.idle)
 	defer timer.Stop()
 	select {
-	case <-run.over:
+	case <-t.pool.jobs.reached(run, phaseEnded):
 	case <-timer.C:
 	case <-t.ctx.Done():
 	}
 }
 
-func (t *task) doPause(p *message.Pause) (event.Result, func() error, error) {
+func (t *task) doPause(p *message.Pause) (event.Result, error) {
 	return t.change(p.Container, func() error {
 		return t.pool.Docker.PauseContainer(t.ctx, p.Container)
 	}, func(error) bool {
@@ -198,7 +198,7 @@ func (t *task) doPause(p *message.Pause) (event.Result, func() error, error) {
 	})
 }
 
-func (t *task) doUnpause(u *message.Unpause) (event.Result, func() error, error) {
+func (t *task) doUnpause(u *message.Unpause) (event.Result, error) {
 	return t.change(u.Container, func() error {
 		return t.pool.Docker.UnpauseContainer(t.ctx, u.Container)
 	}, func(err error) bool {
@@ -206,7 +206,7 @@ func (t *task) doUnpause(u *message.Unpause) (event.Result, func() error, error)
 	})
 }
 
-func (t *task) doRename(r *message.Rename) (event.Result, func() error, error) {
+func (t *task) doRename(r *message.Rename) (event.Result, error) {
 	return t.change(r.Container, func() error {
 		return t.pool.Docker.RenameContainer(t.ctx, r.Container, r.NewName)
 	}, func(error) bool { // engines differ in how they refuse the name that it has
@@ -215,7 +215,7 @@ func (t *task) doRename(r *message.Rename) (event.Result, func() error, error) {
 	})
 }
 
-func (t *task) doStart(s *message.Start) (event.Result, func() error, error) {
+func (t *task) doStart(s *message.Start) (event.Result, error) {
 	return t.change(s.Container, func() error {
 		if err := t.stays(s.Container); err != nil {
 			return err
@@ -224,7 +224,7 @@ func (t *task) doStart(s *message.Start) (event.Result, func() error, error) {
 	}, nil)
 }
 
-func (t *task) doWait(w *message.Wait) (event.Result, func() error, error) {
+func (t *task) doWait(w *message.Wait) (event.Result, error) {
 	var code *int
 	c, err := t.inspect(w.Container)
 	if err == nil && c.State.StartedAt.IsZero() { // a wait would answer 0 at once
@@ -251,7 +251,7 @@ func (t *task) doWait(w *message.Wait) (event.Result, func() error, error) {
 			err = nil // it was removed as it ended
 		}
 	}
-	r, cleanup, err := t.containerResult(w.Container, err)
+	r, err := t.containerResult(w.Container, err)
 	if err == nil && r.Status == event.Succeeded {
 		r.ExitCode = code
 		switch {
@@ -261,7 +261,7 @@ func (t *task) doWait(w *message.Wait) (event.Result, func() error, error) {
 			setUnknown(&r, "the engine does not know the container's exit code")
 		}
 	}
-	return r, cleanup, err
+	return r, err
 }
 
 // mayLookInto tells whether a command that gets into a container, or shows what is in it, may have this

@@ -18,12 +18,12 @@ const execPoll = 500 * time.Millisecond
 // exitKilled is the exit code of what SIGKILL has ended.
 const exitKilled = 128 + 9
 
-func (t *task) doExec(e *message.Exec) (event.Result, func() error, error) {
+func (t *task) doExec(e *message.Exec) (event.Result, error) {
 	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(e.Container, err)
 	}
-	t.within.Store(&c.ID)
+	t.pool.jobs.enters(t, c.ID)
 	input := e.Interactive || e.HasInput
 	var id string
 	err = t.try(func() (err error) {
@@ -68,9 +68,9 @@ func (t *task) doExec(e *message.Exec) (event.Result, func() error, error) {
 	if asked && gone {
 		err = nil
 	}
-	r, cleanup, err := t.containerResult(e.Container, err)
+	r, err := t.containerResult(e.Container, err)
 	if err != nil {
-		return r, cleanup, err
+		return r, err
 	}
 	out.End(&r, missed)
 	switch {
@@ -79,7 +79,7 @@ func (t *task) doExec(e *message.Exec) (event.Result, func() error, error) {
 	case r.Status == event.Succeeded:
 		setExit(&r, dockerapi.State{ExitCode: end.ExitCode}, asked && end.ExitCode != nil && *end.ExitCode == exitKilled, false, 0)
 	}
-	return r, nil, nil
+	return r, nil
 }
 
 // firstWords keeps the beginning of an output: what the engine says of a program that it could not start.

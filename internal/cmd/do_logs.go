@@ -10,7 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-func (t *task) doLogs(l *message.Logs) (event.Result, func() error, error) {
+func (t *task) doLogs(l *message.Logs) (event.Result, error) {
 	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(l.Container, err)
@@ -45,14 +45,14 @@ func (t *task) doLogs(l *message.Logs) (event.Result, func() error, error) {
 		}
 		return err
 	})
-	r, cleanup, err := t.containerResult(l.Container, err)
+	r, err := t.containerResult(l.Container, err)
 	if err == nil {
 		out.End(&r, cut)
 	}
-	return r, cleanup, err
+	return r, err
 }
 
-func (t *task) doInspect(i *message.Inspect) (event.Result, func() error, error) {
+func (t *task) doInspect(i *message.Inspect) (event.Result, error) {
 	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(i.Container, err)
@@ -62,9 +62,9 @@ func (t *task) doInspect(i *message.Inspect) (event.Result, func() error, error)
 		raw, err = t.pool.Docker.InspectContainerRaw(t.ctx, c.ID)
 		return err
 	})
-	r, cleanup, err := t.containerResult(i.Container, err)
+	r, err := t.containerResult(i.Container, err)
 	if err != nil || r.Status != event.Succeeded {
-		return r, cleanup, err
+		return r, err
 	}
 	var text bytes.Buffer
 	text.WriteString("[\n    ")
@@ -75,5 +75,5 @@ func (t *task) doInspect(i *message.Inspect) (event.Result, func() error, error)
 	out := t.output(i.Container)
 	out.Stdout.Write(text.Bytes())
 	out.End(&r, false)
-	return r, nil, nil
+	return r, nil
 }

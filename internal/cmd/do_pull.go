@@ -11,15 +11,15 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-func (t *task) doPull(p *message.Pull) (event.Result, func() error, error) {
+func (t *task) doPull(p *message.Pull) (event.Result, error) {
 	err := t.pull(p.Image, p.Platform)
 	if err != nil && final(err) {
-		return event.Result{}, nil, err
+		return event.Result{}, err
 	}
 	r := t.result()
 	r.Image = p.Image
 	setDone(&r, err)
-	return r, nil, nil
+	return r, nil
 }
 
 // pulls are the pulls under way: two of one image would do the same work twice.

@@ -1,7 +1,9 @@
 package cmd
 
 import (
+	"context"
 	"errors"
+	"sync"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -11,24 +13,24 @@ import (
 // doRun carries a run out: create, attach, register the wait, start, drain, read the exit. Whatever
 // breaks on the way, the container itself says how far it has come, so that every break is met by
 // looking at it and going on from there.
-func (t *task) doRun(r *message.Run) (event.Result, func() error, error) {
+func (t *task) doRun(r *message.Run) (event.Result, error) {
 	res := t.result()
 	res.Image = r.Image
-	id, found, unanswered, err := t.create(r)
+	id, found, err := t.create(r)
 	if err != nil {
 		if final(err) {
-			return event.Result{}, nil, err
+			return event.Result{}, err
 		}
 		setError(&res, err)
-		if unanswered {
-			return res, func() error { return t.discardUnanswered(r) }, nil
+		if t.creation.unanswered {
+			t.cleanup = func() error { return t.discardUnanswered(r) }
 		}
-		return res, nil, nil
+		return res, nil
 	}
-	t.container.Store(&id)
-	res.Job, res.ContainerID, res.ContainerName, res.Warnings = t.id, id, t.name, t.warnings
+	t.madeContainer(id)
+	res.Job, res.ContainerID, res.ContainerName, res.Warnings = t.id, id, t.name, t.creation.warnings
 
-	f := &following{task: t, run: r, id: id, startSent: found != nil && (!unanswered || !t.stable && t.again.Load())}
+	f := &following{task: t, run: r, id: id, startSent: found != nil && (!t.creation.unanswered || !t.stable && t.again.Load())}
 	if r.Foreground() && (r.Stdout || r.Stderr) {
 		f.out = t.output(t.name)
 	}
@@ -38,7 +40,7 @@ func (t *task) doRun(r *message.Run) (event.Result, func() error, error) {
 	}
 	state, err := f.follow()
 	if err != nil && final(err) {
-		return event.Result{}, nil, err
+		return event.Result{}, err
 	}
 	f.captured(&res)
 	switch {
@@ -53,25 +55,25 @@ func (t *task) doRun(r *message.Run) (event.Result, func() error, error) {
 		}
 		if f.startedAt.IsZero() {
 			// It would be in the way of the same message sent again.
-			return res, func() error { return t.discardUnstarted(id) }, nil
+			t.cleanup = func() error { return t.discardUnstarted(id) }
 		}
-		return res, nil, nil
+		return res, nil
 	case !r.Foreground():
 		res.Status, res.StartedAt = event.Succeeded, new(f.startedAt.UTC())
 		if r.Remove {
-			t.afterwards = f.removeAtEnd
+			t.watch = f.removeAtEnd
 		}
-		return res, nil, nil
+		return res, nil
 	}
 	asked := t.endAsked.Load() > 0
 	killed, err := f.killed(state, asked)
 	if err != nil {
-		return event.Result{}, nil, err
+		return event.Result{}, err
 	}
 	setExit(&res, state, asked, killed, f.overdue)
 	unseen, err := f.unseen(state)
 	if err != nil {
-		return event.Result{}, nil, err
+		return event.Result{}, err
 	}
 	if unseen {
 		setUnknown(&res, exitUnseen)
@@ -80,13 +82,19 @@ func (t *task) doRun(r *message.Run) (event.Result, func() error, error) {
 		setAttempts(&res, r.Retry, t.attempt, asked)
 	}
 	if r.Remove {
-		return res, func() error { return t.discard(id, false) }, nil
+		t.cleanup = func() error { return t.discard(id, false) }
 	}
-	return res, nil, nil
+	return res, nil
 }
 
-func (t *task) doCreate(c *message.Create) (event.Result, func() error, error) {
-	id, _, _, err := t.create(&c.Run)
+// madeContainer records that the job has a container.
+func (t *task) madeContainer(id string) {
+	t.pool.jobs.has(t, id)
+	t.pool.jobs.to(t, phaseCreated)
+}
+
+func (t *task) doCreate(c *message.Create) (event.Result, error) {
+	id, _, err := t.create(&c.Run)
 	if err == nil && len(c.Networks) > 1 {
 		var made dockerapi.Container
 		if made, err = t.inspect(id); err == nil {
@@ -94,14 +102,45 @@ func (t *task) doCreate(c *message.Create) (event.Result, func() error, error) {
 		}
 	}
 	if err != nil && final(err) {
-		return event.Result{}, nil, err
+		return event.Result{}, err
 	}
 	r := t.result()
 	r.Image = c.Image
 	if err == nil {
-		t.container.Store(&id)
+		t.madeContainer(id)
 		r.ContainerID = id
 	}
 	setDone(&r, err)
-	return r, nil, nil
+	return r, nil
+}
+
+// removeAtEnd waits for the end of a detached container, and removes it. What a stop of this
+// process leaves behind is marked by its label.
+func (f *following) removeAtEnd() {
+	ctx, cancel := context.WithCancel(f.ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-f.pool.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	defer watching.Wait()
+	defer cancel()
+	f.task.ctx = ctx
+	err := f.tryLong(func() error {
+		join, err := f.pool.Docker.WaitContainer(ctx, f.id, dockerapi.NotRunning)
+		if err != nil {
+			return err
+		}
+		_, err = join()
+		return err
+	})
+	switch {
+	case err == nil:
+		f.clean(func() error { return f.discard(f.id, false) })
+	case !final(err) && !errors.Is(err, dockerapi.ErrNoSuchContainer):
+		f.log.Warn("container not removed, because its end cannot be waited for; remove it by hand after its end", "container", f.name, "error", err)
+	}
 }

@@ -1,23 +1,42 @@
 // Package cmd is the job engine: it takes jobs from a source, carries each out on a Docker Engine, and settles its
 // message. Begin with [Pool.Run] in pool.go.
 //
-// These files tell a job's way, in this order:
+// A job becomes a task (task.go), and moves through these phases (phase.go). Only registry.to changes them:
 //
-//	task.go        a job becomes a task, and one goroutine works on it
+//	waiting -> due -> begun -> created -> started -> exited -> ended -> stored -> acked -> settled -> gone
+//	   |
+//	   +-> cancelled -> ended                  a message asked for its end: nothing was done
+//	   +-> recalled -> requeued -> gone        the engine is away, or the process stops: nothing was done
+//
+//	waiting   it has its place among the others; it can still be given back or cancelled
+//	due       its turn has come; it waits again if the engine turns out to be away before it was told anything
+//	begun     the engine may have been told something: only forward from here
+//	created   the container exists. From here on it tells a later process how far the job has come
+//	started   the container has run
+//	exited    the container has ended, and its output may still come
+//	ended     the result is known
+//	stored    the broker has confirmed the result, the answer, and the dead letter or the next attempt
+//	acked     the ack is written, and may still be lost: the message that comes again joins the task and is acked
+//	settled   the ack cannot be lost any more, and the container may go
+//
+// A command that makes no container leaves out the three phases of one. These files tell the way, in this order:
+//
 //	identity.go    how a message that comes again is known, and the labels by which a later process knows its container
-//	registry.go    the tasks at work, and the jobs that were settled lately
-//	order.go       commands on one container take effect in the queue's order
-//	hold.go        limits how many waiting commands keep their messages, so that a stop still gets through
-//	slots.go       how many runs go on at a time
+//	registry.go    the tasks at work, and the jobs that were settled lately; containers.go: whose container is whose
+//	turn.go        a task waits for its turn. order.go: commands on one container take effect in the queue's order;
+//	               slots.go: how many runs go on at a time; hold.go: how many waiting commands keep their messages, so
+//	               that a stop still gets through
 //	recall.go      gives back what has not begun when the engine is away, or the process stops
 //	by_job.go      commands that name a job, and the cancelling of jobs
 //	do.go          carries a command out: do_run.go, do_exec.go and so on
 //	create.go      makes a container, or adopts the one that a crash left
-//	follow.go      starts it and follows it to its exit, whatever breaks; replay.go reads its log where output was missed
+//	follow.go      starts it and follows it to its exit, whatever breaks; exit.go waits for that; unseen.go finds out what
+//	               an engine has missed that was down; replay.go reads the log where output was missed
 //	retry.go       repeats calls of the engine that failed; engine.go and gate.go know whether the engine is there
 //	outcome.go     the result, and whether the message is acked, tried again, or becomes a dead letter
-//	settle.go      stores the result, acks the message, then removes the container; without a message_id it removes the
-//	               container before the ack. It also waits for a message whose connection was lost
+//	settle.go      acks the message, then removes the container; without a message_id it removes the container before the
+//	               ack. deliveries.go: what has come of the message; outbox.go: what is stored before the ack, and for
+//	               whom; lost.go waits for a message whose connection was lost
 //	sweep.go       removes containers that a crash left and that no message will ask for; memory.go forgets settled jobs
 //
 // job.go and reporter.go are what a source and a reporter have to do with the engine.

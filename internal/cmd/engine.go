@@ -44,9 +44,9 @@ type Docker interface {
 var _ Docker = (*dockerapi.Client)(nil)
 
 const (
-	pingFirst = 250 * time.Millisecond // delay before the engine is asked again, doubling
-	pingMost  = 15 * time.Second
-	settled   = time.Minute // an engine that answered for this long starts the delays afresh
+	pingFirst  = 250 * time.Millisecond // delay before the engine is asked again, doubling
+	pingMost   = 15 * time.Second
+	pingSteady = time.Minute // an engine that answered for this long starts the delays afresh
 )
 
 // engine knows whether the engine can be reached, and keeps the gate accordingly.
@@ -75,7 +75,7 @@ func (e *engine) watch(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			}
-			if time.Since(opened) > settled {
+			if time.Since(opened) > pingSteady {
 				attempt = 0
 			}
 			continue

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -114,93 +113,6 @@ func (f *following) follow() (dockerapi.State, error) {
 	}
 }
 
-// errMayHaveRun ends a run whose container is not started again: it may have run.
-var errMayHaveRun = errors.New("the engine was killed or restarted while it may have been starting the container, and does not know whether that ran, or it has forgotten for all that happened since; it is not started again")
-
-// mayStart looks before a container that never was started, as its engine says, is started: where an
-// earlier start may have been under way when the engine was killed, the engine does not know that the
-// program has run, and would run it again.
-func (f *following) mayStart(c dockerapi.Container) error {
-	if f.cuts > maxRetries {
-		return &brokenError{err: f.cut, lost: true}
-	}
-	if !f.startSent {
-		return nil
-	}
-	same, err := f.sameEngine(c)
-	if err == nil && !same {
-		err = errMayHaveRun
-	}
-	return err
-}
-
-// killed tells whether the engine was asked to send the signal that the exit code names. Its error is final.
-func (f *following) killed(s dockerapi.State, asked bool) (killed bool, err error) {
-	if asked || f.overdue > 0 || s.OOMKilled || s.ExitCode == nil || *s.ExitCode <= 128 || s.FinishedAt.IsZero() {
-		return false, nil
-	}
-	err = f.try(func() (err error) {
-		killed, err = f.pool.Docker.RemembersKill(f.ctx, dockerapi.Container{ID: f.id, State: s}, *s.ExitCode-128)
-		return err
-	})
-	if err != nil && !final(err) {
-		f.log.Debug("the engine does not tell what it was asked", "container", f.name, "error", err)
-		return false, nil
-	}
-	return killed, err
-}
-
-// unseen tells whether the exit code is one that an engine says which was down when the container ended: it
-// has then the time of its return for that of the end. A 0 that was recorded before the engine was lost, or after
-// it answered again, is true. Its error is final.
-func (f *following) unseen(s dockerapi.State) (bool, error) {
-	switch {
-	case s.ExitCode == nil:
-		return false, nil
-	case f.gap && *s.ExitCode == exitUnknown:
-		return true, nil
-	case *s.ExitCode != 0:
-		return false, nil
-	case f.gap && !s.FinishedAt.Before(f.gapAt) && s.FinishedAt.UnixNano() <= f.pool.engine.back.Load():
-		return true, nil
-	case !f.gap && (!f.adopted || f.exit != nil):
-		return false, nil
-	}
-	return f.endedAtRestart(s) // the engine may have been away before we noticed, or before we began
-}
-
-// restartTakes is how long an engine that starts may take from its look at its containers to the bridge.
-const restartTakes = 30 * time.Second
-
-// endedAtRestart tells whether a container's end is as old as the engine's process, which has then not seen it. Where
-// the engine does not tell its age it is not. Its error is final.
-func (t *task) endedAtRestart(s dockerapi.State) (bool, error) {
-	var started time.Time
-	err := t.try(func() (err error) {
-		started, err = t.pool.Docker.EngineStarted(t.ctx)
-		return err
-	})
-	if err != nil && !final(err) {
-		t.log.Debug("the engine does not tell when it was started", "error", err)
-		return false, nil
-	}
-	return s.StartedAt.Before(started) && !s.FinishedAt.Before(started.Add(-restartTakes)) && !s.FinishedAt.After(started), err
-}
-
-// sameEngine tells whether the engine is surely the process that created the container, so that it has
-// missed nothing of it. Its error is final.
-func (f *following) sameEngine(c dockerapi.Container) (same bool, err error) {
-	err = f.try(func() (err error) {
-		same, err = f.pool.Docker.RemembersCreation(f.ctx, c)
-		return err
-	})
-	if err != nil && !final(err) {
-		f.log.Debug("the engine does not tell what it remembers", "container", f.name, "error", err)
-		return false, nil
-	}
-	return same, err
-}
-
 // slowStart is how long after its creation a container is started without another look at it.
 const slowStart = time.Second
 
@@ -220,7 +132,7 @@ func (f *following) start(ctx context.Context) error {
 	}
 	err := f.retry(func() error {
 		// Where we have been slow, or have lost the message, another process may have found the container.
-		if f.startSent || time.Since(f.asked) > slowStart || f.pool.jobs.lost(f.task) {
+		if f.startSent || time.Since(f.creation.asked) > slowStart || f.pool.jobs.lost(f.task) {
 			if err := look(); err != nil {
 				return err
 			}
@@ -248,7 +160,8 @@ func (f *following) survive(err error) error {
 	case final(err):
 		return err
 	case errors.Is(err, dockerapi.ErrUnreachable):
-		f.missed, f.begun = true, true
+		f.missed = true
+		f.begins()
 		if !f.gap {
 			f.gap, f.gapAt = true, time.Now()
 		}
@@ -363,7 +276,7 @@ func (f *following) listen(begin bool) error {
 		<-drained
 		return end.err
 	}
-	f.hasEnded.Store(true)
+	f.pool.jobs.to(f.task, phaseExited)
 	if end.code != nil {
 		f.exit, f.gap = end.code, false
 	}
@@ -375,12 +288,6 @@ func (f *following) listen(begin bool) error {
 		f.missed = !begin
 	}
 	return nil
-}
-
-// exit is how a wait ended.
-type exit struct {
-	code *int // nil: the engine does not know
-	err  error
 }
 
 // recovered calls f, and makes an error of its panic.
@@ -401,140 +308,16 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
 
-// errBrokenOff says that a container's output ended although the container has not.
-var errBrokenOff = errors.New("the output ended before the container")
-
-// errUntold says that a container has ended although its wait was not answered.
-var errUntold = errors.New("the container has ended, and the engine did not answer the wait for it")
-
-// lookEvery is how often a container whose exit is awaited is looked at, in case the answer never comes.
-const lookEvery = 5 * time.Minute
-
-// awaitExit returns the container's exit. When its time is up it is stopped. Output that ends long
-// before the container is an error: its connection may have been cut, which looks just so. A container that ends long
-// before its wait is an error too.
-func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
-	var timeUp, broken <-chan time.Time
-	var timeLimit *time.Timer
-	if limit := f.run.TimeLimit(f.pool.Timeout); limit > 0 {
-		timeLimit = time.NewTimer(time.Until(f.startedAt.Add(limit)))
-		defer timeLimit.Stop()
-		timeUp = timeLimit.C
-	}
-	stops := 0 // how often it was stopped for that
-	look := time.NewTimer(lookEvery)
-	defer look.Stop()
-	var why error // of broken
-	ended := drained
-	if f.out == nil {
-		ended = nil
-	}
-	for {
-		select {
-		case end := <-exited:
-			return end
-		case err := <-ended:
-			if p, ok := errors.AsType[*panicError](err); ok {
-				panic(p)
-			}
-			drained <- err                                   // for drain
-			if errors.Is(err, dockerapi.ErrLogsUnreadable) { // which Podman says late
-				f.unreadable()
-				return exit{err: err}
-			}
-			ended = nil
-			broken, why = time.After(f.pool.idle), errBrokenOff
-		case <-look.C:
-			if why == nil && f.isOver() {
-				broken, why = time.After(f.pool.idle), errUntold
-				timeUp = nil
-			}
-			look.Reset(lookEvery)
-		case <-broken:
-			return exit{err: why}
-		case <-timeUp:
-			look.Reset(0)
-			if f.isOver() { // by itself, if it was never stopped
-				timeUp = nil
-				continue
-			}
-			again := time.Minute // where the engine says that it has done it, and the container runs on
-			if !f.stopOverdue(stops > maxRetries) {
-				again = backoff(stops, time.Second, time.Minute)
-			}
-			stops++
-			timeLimit.Reset(again)
-		}
-	}
-}
-
-// isOver tells whether the container has ended or was removed.
-func (f *following) isOver() bool {
-	c, err := f.pool.Docker.InspectContainer(f.ctx, f.id)
-	return err == nil && c.State.Ended() || errors.Is(err, dockerapi.ErrNoSuchContainer)
-}
-
-// stopOverdue stops a container whose time is up, or kills it where stops have failed. It tells whether the engine has
-// done that: a container that the engine cannot stop must be told again, for as long as it runs.
-func (f *following) stopOverdue(kill bool) bool {
-	if f.overdue == 0 {
-		f.overdue = f.run.TimeLimit(f.pool.Timeout)
-		f.log.Warn("container runs longer than it may; stopping it", "container", f.name, "timeout", f.overdue)
-	}
-	err := f.retry(func() error {
-		if kill {
-			return f.pool.Docker.KillContainer(f.ctx, f.id, "")
-		}
-		return f.pool.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{Time: f.run.Grace()})
-	})
-	if err != nil && !final(err) {
-		f.log.Warn("container not stopped; trying again", "container", f.name, "error", err)
-	}
-	return err == nil
-}
-
-// errSilent says that a container's output did not end although the container has.
-var errSilent = errors.New("the output did not end with the container")
-
-// mostAfterExit is how long output may go on after the exit: a process that has outlived the container can hold the
-// output open, and write without end. What a slow reader misses is in the log.
-const mostAfterExit = time.Minute
-
-// drain waits for the end of the output of a container that has exited. It gives up where nothing
-// has come for a while, but never while it is we who are slow; and where the output goes on for too long.
-func (f *following) drain(drained <-chan error, cancel func()) error {
-	exited := time.Now()
-	timer := time.NewTimer(f.pool.idle)
-	defer timer.Stop()
-	for {
-		before := f.out.Movement()
-		select {
-		case err := <-drained:
-			if p, ok := errors.AsType[*panicError](err); ok {
-				panic(p)
-			}
-			return err
-		case <-timer.C:
-			now := f.out.Movement()
-			if silent := now == before && now%2 == 0; silent || now != before && time.Since(exited) > mostAfterExit {
-				cancel()
-				<-drained
-				return errSilent
-			}
-			timer.Reset(f.pool.idle)
-		}
-	}
-}
-
 // started records that the container has started, and says so once.
 func (f *following) started(at time.Time) {
 	if !f.startedAt.IsZero() {
 		return
 	}
 	f.startedAt, f.broken = at, 0
+	f.pool.jobs.to(f.task, phaseStarted)
 	s := event.Started{
 		Job: f.task.id, Command: f.traits.Verb, Host: f.pool.Host,
-		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.warnings, Adopted: f.adopted,
+		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.creation.warnings, Adopted: f.adopted,
 	}
 	f.pool.Reporter.Started(s)
 	f.live.Started(s)
@@ -544,35 +327,4 @@ func (f *following) started(at time.Time) {
 	}
 	f.log.Info(said, "container", f.name, "id", f.id[:min(12, len(f.id))], "image", f.run.Image)
 	f.tookEffect()
-}
-
-// removeAtEnd waits for the end of a detached container, and removes it. What a stop of this
-// process leaves behind is marked by its label.
-func (f *following) removeAtEnd() {
-	ctx, cancel := context.WithCancel(f.ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		select {
-		case <-f.pool.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
-	defer watching.Wait()
-	defer cancel()
-	f.task.ctx = ctx
-	err := f.tryLong(func() error {
-		join, err := f.pool.Docker.WaitContainer(ctx, f.id, dockerapi.NotRunning)
-		if err != nil {
-			return err
-		}
-		_, err = join()
-		return err
-	})
-	switch {
-	case err == nil:
-		f.clean(func() error { return f.discard(f.id, false) })
-	case !final(err) && !errors.Is(err, dockerapi.ErrNoSuchContainer):
-		f.log.Warn("container not removed, because its end cannot be waited for; remove it by hand after its end", "container", f.name, "error", err)
-	}
 }

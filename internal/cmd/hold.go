@@ -94,7 +94,7 @@ func (t *task) unhold() {
 }
 
 // carryOut does the command. A wait, or a log that is followed, lasts as long as a run may.
-func (t *task) carryOut() (event.Result, func() error, error) {
+func (t *task) carryOut() (event.Result, error) {
 	limit := t.pool.Timeout
 	if t.traits.Patient != nil { // the engine would go on, and nobody would know how it ended
 		limit = 0
@@ -107,10 +107,10 @@ func (t *task) carryOut() (event.Result, func() error, error) {
 	defer cancel()
 	t.ctx = ctx
 	defer func() { t.ctx = outer }()
-	r, cleanup, err := t.do()
+	r, err := t.do()
 	if err == nil && r.Status == event.Errored && ctx.Err() != nil && outer.Err() == nil {
 		r.Status, r.Reason, r.EngineError = event.Failed, event.ReasonTimeout, ""
 		r.Error = fmt.Sprintf("ended after %v, the longest that it may last", limit)
 	}
-	return r, cleanup, err
+	return r, err
 }

@@ -59,7 +59,7 @@ func TestSettledJobsAreBounded(t *testing.T) {
 	long := strings.Repeat("x", 255)
 	settle := func(i int) identity {
 		ident := identify(Job{Queue: "q", MessageID: fmt.Sprint(i, long)[:255], Body: []byte(fmt.Sprint(i))})
-		task := &task{identity: ident, told: map[string]bool{long: true}}
+		task := &task{identity: ident, outbox: outbox{told: map[string]bool{long: true}}, phase: phaseEnded}
 		g.remember(task, Ack, event.Result{Job: ident.id, ContainerName: long, Error: strings.Repeat("e", 1000), Stdout: long})
 		return ident
 	}

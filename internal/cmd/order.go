@@ -9,8 +9,7 @@ import (
 type order struct {
 	effective chan struct{} // closed when the command has taken effect, or never will
 	givenBack atomic.Bool   // set before: the message went back, and what is behind it must go back too
-	begun     atomic.Bool   // the engine is, or was, asked for something
-	began     chan struct{} // closed when that is so, or never will be
+	began     chan struct{} // closed when the engine is, or was, asked for something, or never will be
 	holds     atomic.Bool   // it is one that holds, at work
 
 	name   string                // the container's, "" where the command has none; guarded by registry.mu
@@ -47,11 +46,10 @@ func (o *order) patient() bool {
 
 func (o *order) tookEffect() bool { return isClosed(o.effective) }
 
-// begins records that the engine is asked for something.
+// begins records that the engine may be asked for something.
 func (g *registry) begins(o *order) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	o.begun.Store(true)
 	o.begins()
 }
 

@@ -14,12 +14,12 @@ func TestOrderModel(t *testing.T) {
 		r := rand.New(rand.NewSource(seed))
 		g := newRegistry()
 		var all []*task
-		done := map[*task]bool{}
+		done, begun := map[*task]bool{}, map[*task]bool{}
 		seq := int64(0)
 		cmds := []message.Command{&message.Stop{}, &message.Kill{}, &message.Restart{}, &message.Remove{}}
 		finish := func(x *task) {
 			done[x] = true
-			delete(g.live, x)
+			g.remove(x)
 			g.effective(x.order)
 		}
 		check := func(where string) {
@@ -54,14 +54,15 @@ func TestOrderModel(t *testing.T) {
 			case 0:
 				seq++
 				c := cmds[r.Intn(len(cmds))]
-				x := &task{cmd: c, traits: c.Traits(), order: newOrder(c.Traits().Stops), name: "n", control: r.Intn(4) == 0, seq: seq}
+				x := &task{decoded: decoded{cmd: c, traits: c.Traits()}, turn: turn{seq: seq, control: r.Intn(4) == 0, order: newOrder(c.Traits().Stops)}, name: "n"}
 				g.add(x)
 				all = append(all, x)
 			case 1: // begin
 				for _, x := range all {
 					b := x.order.before.Load()
-					if !done[x] && !x.order.begun.Load() && (b == nil || isClosed(b.turn(x.order))) && r.Intn(2) == 0 {
+					if !done[x] && !begun[x] && (b == nil || isClosed(b.turn(x.order))) && r.Intn(2) == 0 {
 						g.begins(x.order)
+						begun[x] = true
 						break
 					}
 				}

@@ -114,12 +114,6 @@ func setExit(r *event.Result, s dockerapi.State, asked, killed bool, late time.D
 	}
 }
 
-// exitUnknown is what an engine says, where it does not say 0, of a container that ended while the engine was
-// down, where it could not learn how.
-const exitUnknown = 255
-
-const exitUnseen = "the engine was down when the container ended, and does not know its exit code"
-
 // setUnknown fills in that a program may have run, and that nobody knows how it ended.
 func setUnknown(r *event.Result, why string) {
 	r.ExitCode = nil
@@ -159,14 +153,4 @@ func setAttempts(res *event.Result, r *message.Retry, attempt int, stopped bool)
 	}
 	res.Retrying = true
 	res.Error += fmt.Sprintf("; trying again in %v (attempt %d of %d)", r.DelayAfter(attempt), attempt+1, r.Max+1)
-}
-
-// overran returns the time limit that a container which has ended seems to have run into, as nobody saw: an
-// earlier process has stopped it then. 0: none.
-func overran(r *message.Run, s dockerapi.State, pool time.Duration) time.Duration {
-	limit := r.TimeLimit(pool)
-	if limit == 0 || s.OOMKilled || s.ExitCode == nil || !outsideSignal(*s.ExitCode-128) || s.FinishedAt.Sub(s.StartedAt) < limit {
-		return 0
-	}
-	return limit
 }

@@ -48,11 +48,11 @@ const lastWords = 3 * time.Second
 // A Pool carries out jobs: each in a goroutine of its own, runs at most Concurrency at a time.
 type Pool struct {
 	Config
-	engine  *engine
-	jobs    registry
-	pending pending
-	slots   slots
-	pulls   pulls
+	engine    *engine
+	jobs      registry
+	recalling sync.Mutex // see recall
+	slots     slots
+	pulls     pulls
 
 	// They hold a place for each message that may be decoded at a time; a stop does not wait for the queue's.
 	decoding, controlDecoding chan struct{}
@@ -73,7 +73,6 @@ func NewPool(cfg Config) *Pool {
 		Config:          cfg,
 		engine:          &engine{docker: cfg.Docker, gate: cfg.Gate, log: cfg.Log},
 		jobs:            newRegistry(),
-		pending:         pending{tasks: make(map[*task]struct{})},
 		slots:           slots{free: cfg.Concurrency},
 		pulls:           pulls{flight: make(map[string]*pullFlight)},
 		decoding:        make(chan struct{}, runtime.GOMAXPROCS(0)),
@@ -127,9 +126,9 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 		turn, place, seq := turns[j.Control], make(chan struct{}), seq
 		turns[j.Control] = place
 		working.Go(func() {
-			d := p.decode(j)
+			i, d := p.decode(j)
 			<-turn
-			t, again := p.accept(ctx, j, d, seq)
+			t, again := p.accept(ctx, j, i, d, seq)
 			close(place)
 			switch {
 			case again != nil:
@@ -158,8 +157,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 
 // accept turns a job into a task, in the queue's order. It returns none if the job is known: then the job is
 // settled with the known one, or by again.
-func (p *Pool) accept(ctx context.Context, j Job, d decoded, seq int64) (_ *task, again func()) {
-	ident := d.identity
+func (p *Pool) accept(ctx context.Context, j Job, ident identity, d decoded, seq int64) (_ *task, again func()) {
 	k, earlier, id := p.jobs.recognise(ident, j)
 	switch k {
 	case joined:
@@ -179,36 +177,26 @@ func (p *Pool) accept(ctx context.Context, j Job, d decoded, seq int64) (_ *task
 		}
 	}
 	t := &task{
-		pool:      p,
-		seq:       seq,
-		ctx:       ctx,
-		identity:  ident,
-		log:       p.Log.With("job", ident.id),
-		arrived:   make(chan struct{}, 1),
-		control:   j.Control,
-		recalled:  make(chan struct{}),
-		cancelled: make(chan struct{}),
-		over:      make(chan struct{}),
-		ended:     make(chan struct{}),
-		remaining: []Job{j},
-		told:      make(map[string]bool),
-
+		pool:       p,
+		ctx:        ctx,
+		identity:   ident,
+		decoded:    d,
+		turn:       turn{seq: seq, control: j.Control, order: newOrder(d.traits.Stops)},
+		deliveries: newDeliveries(j),
+		outbox:     outbox{told: make(map[string]bool)},
+		log:        p.Log.With("job", ident.id),
+		cancelled:  make(chan struct{}),
 		superseded: make(chan struct{}),
 	}
 	if k == returned {
-		t.earlier = earlier.ended
+		t.earlier = p.jobs.reached(earlier, phaseGone)
 		close(earlier.superseded) // once: from now on it is this task that the message is known by
 	}
-	t.give(j)
 	t.again.Store(j.Redelivered)
-	t.take(j, d)
-	t.order = newOrder(t.traits.Stops)
+	t.take(j)
 	p.jobs.add(t)
-	if t.invalid == nil {
-		p.pending.add(t)
-	}
 	if t.traits.Lasts && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() {
-		t.place = p.slots.request()
+		t.slot = p.slots.request()
 	}
 	return t, nil
 }

@@ -1584,7 +1584,7 @@ func TestRecognisePrefers(t *testing.T) {
 		g := newRegistry()
 		tasks := map[bool]*task{}
 		for _, answered := range []bool{true, false} {
-			t := &task{identity: identify(lost), order: newOrder(false), arrived: make(chan struct{}, 1), remaining: []Job{lost}}
+			t := &task{identity: identify(lost), turn: turn{order: newOrder(false)}, deliveries: newDeliveries(lost)}
 			g.add(t)
 			if tasks[answered] = t; answered {
 				g.take(t)

@@ -3,49 +3,29 @@ package cmd
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
-	"sync"
 	"time"
 )
 
-// pending is the tasks that have been accepted and have not begun. While the engine is away, or the
-// program stops, they are recalled: given back to their queue, in one place and oldest first, since
-// a queue may deliver again in the order in which it gets messages back, and commands on one
-// container must keep theirs.
-type pending struct {
-	recalling sync.Mutex // one recall after the other: an earlier one has the older messages
-	mu        sync.Mutex
-	tasks     map[*task]struct{} // guarded by mu
-}
-
-func (p *pending) add(t *task) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.tasks[t] = struct{}{}
-}
-
 // begin ends the wait of a task whose turn has come. It returns false where the task was recalled, or cancelled.
 func (p *Pool) begin(t *task) bool {
-	if !p.leavesPending(t) {
+	if !p.due(t) {
 		return false
 	}
 	p.jobs.begins(t.order)
 	return true
 }
 
-// leavesPending is begin of a task that asks the engine for nothing. A task that has to go back stays while the command
+// due is begin of a task that asks the engine for nothing. A task that has to go back stays while the command
 // before it is at work; it looks again now and then, for its reason may pass.
-func (p *Pool) leavesPending(t *task) bool {
+func (p *Pool) due(t *task) bool {
 	for {
-		p.pending.mu.Lock()
-		if _, waits := p.pending.tasks[t]; waits && !p.away() && !p.goesBack(t) {
-			delete(p.pending.tasks, t)
-			p.pending.mu.Unlock()
+		if !p.away() && p.jobs.comesDue(t) {
 			return true
 		}
-		p.pending.mu.Unlock()
 		p.recall()
-		if t.wasRecalled() || t.wasCancelled() {
+		if p.jobs.at(t) == phaseRequeued || t.wasCancelled() {
 			return false
 		}
 		if b := t.order.before.Load(); b != nil {
@@ -56,11 +36,19 @@ func (p *Pool) leavesPending(t *task) bool {
 	}
 }
 
+// comesDue moves a waiting task on, unless it has to go back.
+func (g *registry) comesDue(t *task) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !t.goesBack() && g.move(t, phaseDue)
+}
+
 // goesBack tells whether a task is to go back to its queue even while others may begin: it stands behind
 // one that did, or the broker has taken its message back already, and may have given it to somebody else.
-func (p *Pool) goesBack(t *task) bool {
+// The registry's mutex is held.
+func (t *task) goesBack() bool {
 	b := t.order.before.Load()
-	return b != nil && b.givenBack.Load() || p.jobs.lost(t)
+	return b != nil && b.givenBack.Load() || t.orphaned()
 }
 
 // away tells whether nothing may begin.
@@ -74,39 +62,37 @@ func (p *Pool) away() bool {
 	}
 }
 
-// recall gives back all pending tasks where nothing may begin, and else those that have to go back. It leaves out what stands behind a command that is at work on the
-// same container: that may itself be given back, and those behind it come to begin afterwards.
+// recall gives waiting tasks back to their queue: all where nothing may begin, while the engine is away or the process stops,
+// and else those that have to go back. It does so in one place and oldest first, since a queue may deliver again in the
+// order in which it gets messages back, and commands on one container must keep theirs. It leaves out what stands behind a
+// command that is at work on the same container: that may itself be given back, and those behind it afterwards.
 func (p *Pool) recall() {
-	p.pending.recalling.Lock()
-	defer p.pending.recalling.Unlock()
-	all := p.away()
-
-	p.pending.mu.Lock()
-	var batch []*task
-	for t := range p.pending.tasks {
-		batch = append(batch, t)
+	p.recalling.Lock() // one after the other: an earlier one has the older messages
+	defer p.recalling.Unlock()
+	for _, t := range p.jobs.recalls(p.away()) {
+		t.giveBack()
+		p.jobs.to(t, phaseRequeued)
 	}
-	slices.SortFunc(batch, func(a, b *task) int { return cmp.Compare(a.seq, b.seq) })
+}
+
+// recalls moves the tasks that are to be given back on, and returns them.
+func (g *registry) recalls(all bool) []*task {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	batch := slices.SortedFunc(maps.Keys(g.waiting), func(a, b *task) int { return cmp.Compare(a.seq, b.seq) })
 	chosen := make(map[*order]bool)
-	batch = slices.DeleteFunc(batch, func(t *task) bool {
+	return slices.DeleteFunc(batch, func(t *task) bool {
 		b := t.order.before.Load()
 		switch {
 		case b != nil && chosen[b]:
 		case b != nil && !b.tookEffect():
 			return true
-		case !all && !p.goesBack(t):
+		case !all && !t.goesBack():
 			return true
 		}
 		chosen[t.order] = true
-		delete(p.pending.tasks, t)
-		return false
+		return !g.move(t, phaseRecalled)
 	})
-	p.pending.mu.Unlock()
-
-	for _, t := range batch {
-		t.giveBack()
-		close(t.recalled)
-	}
 }
 
 // watchGate recalls what is pending each time the gate closes.
@@ -124,22 +110,9 @@ func (p *Pool) watchGate(ctx context.Context) {
 	}
 }
 
-func (t *task) wasRecalled() bool { return isClosed(t.recalled) }
-
-// unbegin gives back a task that has begun, but of which nothing has reached the engine. It returns
+// unbegin gives back a task whose turn had come, but of which nothing has reached the engine. It returns
 // false where the engine is back meanwhile.
 func (t *task) unbegin() bool {
-	t.pool.pending.add(t)
+	t.pool.jobs.to(t, phaseWaiting)
 	return !t.pool.begin(t)
-}
-
-// notBegun is why a task has not begun.
-func (t *task) notBegun() error {
-	if t.wasCancelled() && !t.wasRecalled() {
-		return errCancelled
-	}
-	if t.ctx.Err() != nil && !t.wasRecalled() {
-		return context.Cause(t.ctx)
-	}
-	return errNotBegun
 }

@@ -1,9 +1,7 @@
 package cmd
 
 import (
-	"slices"
 	"sync"
-	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -13,7 +11,14 @@ import (
 type registry struct {
 	mu      sync.Mutex
 	live    map[*task]struct{}
-	byKey   map[string]*task    // live jobs with a message_id
+	waiting map[*task]struct{} // those in that phase
+
+	byKey       map[string]*task // live jobs with a message_id
+	byDigest    index            // of a message's body
+	byJob       index            // live runs and execs, by the job's id
+	byName      index            // of the container
+	byContainer index            // live jobs, by the id of the container that is theirs or that an exec of theirs is in
+
 	done    memory[struct{}]    // jobs with a message_id that were settled lately, by copyKey
 	settled memory[struct{}]    // the same jobs, by queue and id
 	results memory[doneJob]     // results of the latest of them, by copyKey
@@ -24,14 +29,19 @@ type registry struct {
 
 func newRegistry() registry {
 	return registry{
-		live:    make(map[*task]struct{}),
-		byKey:   make(map[string]*task),
-		done:    newMemory[struct{}](mostSettled, mostSettled),
-		settled: newMemory[struct{}](mostSettled, mostSettled),
-		results: newMemory[doneJob](mostSettled, resultBytes),
-		retired: make(map[string]struct{}),
-		cancels: newMemory[int](mostCancels, mostCancels),
-		latest:  make(map[string]*order),
+		live:        make(map[*task]struct{}),
+		waiting:     make(map[*task]struct{}),
+		byKey:       make(map[string]*task),
+		byDigest:    make(index),
+		byJob:       make(index),
+		byName:      make(index),
+		byContainer: make(index),
+		done:        newMemory[struct{}](mostSettled, mostSettled),
+		settled:     newMemory[struct{}](mostSettled, mostSettled),
+		results:     newMemory[doneJob](mostSettled, resultBytes),
+		retired:     make(map[string]struct{}),
+		cancels:     newMemory[int](mostCancels, mostCancels),
+		latest:      make(map[string]*order),
 	}
 }
 
@@ -88,9 +98,9 @@ func (g *registry) recognise(i identity, j Job) (k known, t *task, id string) {
 		return unknown, nil, i.id
 	}
 	var found *task
-	for t := range g.live {
+	for _, t := range g.byDigest[i.digest] {
 		// Of several one that is not answered yet: the answer of another may have been taken.
-		if !t.stable && t.queue == i.queue && t.digest == i.digest && t.orphaned() && (found == nil || !t.answered) {
+		if !t.stable && t.queue == i.queue && t.orphaned() && (found == nil || !t.answered) {
 			found = t
 		}
 	}
@@ -107,10 +117,20 @@ func (g *registry) add(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.live[t] = struct{}{}
+	g.byDigest.add(t.digest, t)
+	g.byName.move("", t.name, t)
+	if t.traits.Lasts {
+		g.byJob.add(t.id, t)
+	}
 	// Here, so that whoever asks for the end of the job either finds it or has it refused. A dead letter that is sent again
 	// is meant.
 	if t.invalid == nil && t.copy == "" && !t.control && g.cancelled(t.identity) {
 		t.invalid = errCancelled
+	}
+	if t.invalid != nil {
+		g.move(t, phaseEnded)
+	} else {
+		g.waiting[t] = struct{}{}
 	}
 	if t.stable {
 		g.byKey[t.key()] = t
@@ -123,8 +143,8 @@ func (g *registry) add(t *task) {
 		g.latest[t.name] = t.order
 	default:
 		var last *task
-		for o := range g.live {
-			if o.name == t.name && o.order.begun.Load() && !o.order.tookEffect() && (last == nil || o.seq > last.seq) {
+		for _, o := range g.byName[t.name] {
+			if isClosed(o.order.began) && !o.order.tookEffect() && (last == nil || o.seq > last.seq) {
 				last = o
 			}
 		}
@@ -145,8 +165,8 @@ func (g *registry) reserve(c dockerapi.Container) (release func(), ok bool) {
 	if g.latest[c.Name] != nil || g.other(c.ID, nil) {
 		return nil, false
 	}
-	for t := range g.live {
-		if t.queue == c.Labels[LabelQueue] && t.digest == c.Labels[LabelDigest] {
+	for _, t := range g.byDigest[c.Labels[LabelDigest]] {
+		if t.queue == c.Labels[LabelQueue] {
 			return nil, false
 		}
 	}
@@ -162,15 +182,6 @@ func (g *registry) reserve(c dockerapi.Container) (release func(), ok bool) {
 	}, true
 }
 
-// take returns the deliveries of t that have not been taken, to be answered in their order.
-func (g *registry) take(t *task) []Job {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	jobs := t.remaining
-	t.remaining, t.taken = nil, slices.Clone(jobs)
-	return jobs
-}
-
 // storing records that a copy of the message is about to be stored in the dead-letter queue.
 func (g *registry) storing(t *task) {
 	g.mu.Lock()
@@ -178,95 +189,15 @@ func (g *registry) storing(t *task) {
 	t.kept = true
 }
 
-// answers records that the answer to the next of the deliveries that were taken is about to be written.
-func (g *registry) answers(t *task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	t.taken = t.taken[1:]
-	t.answering, t.answered = true, true
-}
-
-// dropTaken records that the next of the deliveries that were taken is lost.
-func (g *registry) dropTaken(t *task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	t.taken = t.taken[1:]
-}
-
-// lost tells whether all deliveries of t are lost.
-func (g *registry) lost(t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return t.orphaned()
-}
-
-// present returns a delivery of t that is not lost, as far as is known.
-func (g *registry) present(t *task) (Job, bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, j := range t.remaining {
-		if !j.lost() {
-			return j, true
-		}
-	}
-	return Job{}, false
-}
-
-// quietAfter returns how long the queue must have been consumed, and be empty, before the message of t is known not to
-// come again. It is not ok while a connection that brought it may be alive: what that holds is in nobody's count.
-func (g *registry) quietAfter(t *task) (d time.Duration, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	d = releasedFor
-	for _, j := range t.given {
-		if !j.lost() {
-			return 0, false
-		}
-		if j.Released == nil || !j.Released() {
-			d = quietFor
-		}
-	}
-	return d, true
-}
-
-// given returns the deliveries of t, the last for each who wants its result, and since when they could have
-// come again; missing: there is no queue to come from. It is zero where one is not lost, or could not have come again.
-func (g *registry) given(t *task) (jobs []Job, since time.Time, missing bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	jobs = slices.Clone(t.given)
-	for _, j := range jobs {
-		if !j.lost() || j.Awaited == nil {
-			return jobs, time.Time{}, false
-		}
-		at, none := j.Awaited()
-		if at.IsZero() {
-			return jobs, time.Time{}, false
-		}
-		if missing = none; at.After(since) {
-			since = at
-		}
-	}
-	return jobs, since, missing
-}
-
-// unanswered records that all deliveries that were taken are lost.
-func (g *registry) unanswered(t *task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	t.answering = false
-}
-
-// remember records that a job is settled, once: it answers for deliveries to come. A dead letter is not
+// remember makes a job a settled one, once: it answers for deliveries to come. A dead letter is not
 // remembered: one that is sent again is to run, from the first attempt. Only what comes twice of a later
 // attempt, whose copy in the dead-letter queue is ours and a first attempt, is.
 func (g *registry) remember(t *task, v Verdict, r event.Result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !t.stable || t.remembered {
+	if !g.move(t, phaseSettled) || !t.stable {
 		return
 	}
-	t.remembered = true
 	if v == DeadLetter {
 		i := t.identity
 		for i.attempt = 1; i.attempt < t.attempt; i.attempt++ {
@@ -330,105 +261,14 @@ func (g *registry) remove(t *task) bool {
 		return false
 	}
 	delete(g.live, t)
+	delete(g.waiting, t)
+	g.byDigest.drop(t.digest, t)
+	g.byJob.drop(t.id, t)
+	g.byName.drop(t.name, t)
+	g.byContainer.drop(t.container, t)
+	g.byContainer.drop(t.within, t)
 	if t.stable && g.byKey[t.key()] == t { // else another has taken over
 		delete(g.byKey, t.key())
 	}
 	return true
-}
-
-// waits tells whether deliveries of t have come that are to be answered.
-func (g *registry) waits(t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(t.remaining) > 0
-}
-
-// runs returns the live runs that have the container id, and execs in it: its end is theirs.
-func (g *registry) runs(id string) (runs []*task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for t := range g.live {
-		own := t.within.Load()
-		if t.traits.Runs {
-			own = t.container.Load()
-		}
-		if own != nil && *own == id {
-			runs = append(runs, t)
-		}
-	}
-	return runs
-}
-
-// claim makes the container id the one of t, unless another live job has it.
-func (g *registry) claim(id string, t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.other(id, t) {
-		return false
-	}
-	t.container.Store(&id)
-	return true
-}
-
-func (g *registry) other(id string, t *task) bool {
-	if _, ok := g.retired[id]; ok {
-		return true
-	}
-	for o := range g.live {
-		if own := o.container.Load(); o != t && own != nil && *own == id {
-			return true
-		}
-	}
-	return false
-}
-
-// held tells whether another live task has the container id.
-func (g *registry) held(id string, t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	_, retired := g.retired[id]
-	return !retired && g.other(id, t)
-}
-
-// lingers tells whether the container id is that of a settled job.
-func (g *registry) lingers(id string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for t := range g.live {
-		if own := t.container.Load(); own != nil && *own == id && t.lingering.Load() {
-			return true
-		}
-	}
-	return false
-}
-
-// leaves tells whether the container id is one that a run which has its result will remove.
-func (g *registry) leaves(id string) bool {
-	return slices.ContainsFunc(g.runs(id), func(t *task) bool { return t.leaves.Load() })
-}
-
-// retire makes the container id one that no job may claim: its message is settled.
-func (g *registry) retire(id string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.retired[id] = struct{}{}
-}
-
-// adopt makes t the job that a container which it has claimed was made for. Without a message_id only the
-// container knows that job's id.
-func (g *registry) adopt(t *task, c dockerapi.Container) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if id := c.Labels[LabelJob]; !t.stable && id != "" {
-		t.id = id
-		t.log = t.pool.Log.With("job", id)
-	}
-	if t.name == c.Name {
-		return
-	}
-	g.forget(t.order)
-	t.name, t.order.name = c.Name, c.Name
-	if g.latest[t.name] == nil {
-		g.latest[t.name] = t.order
-	}
 }

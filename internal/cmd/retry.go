@@ -26,21 +26,25 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 		began := time.Now()
 		err := t.retryIn(ctx, f)
 		if !errors.Is(err, dockerapi.ErrUnreachable) {
-			t.begun = true
+			t.begins()
 			return err
 		}
-		if long && time.Since(began) > settled {
+		if long && time.Since(began) > pingSteady {
 			broken, lost = 0, 0
 		}
 		answers := t.pool.engine.answers(ctx)
 		if ctx.Err() != nil {
-			t.begun = t.begun || !neverSent(err)
+			if !neverSent(err) {
+				t.begins()
+			}
 			return context.Cause(ctx)
 		}
 		if answers {
-			t.begun = t.begun || !neverSent(err)
+			if !neverSent(err) {
+				t.begins()
+			}
 			if broken == maxRetries {
-				t.begun = true
+				t.begins()
 				return &brokenError{err: err}
 			}
 			t.log.Warn("engine broke off its answer; trying again", "error", err)
@@ -52,13 +56,13 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 		}
 		broken = 0
 		t.pool.engine.lost(err)
-		if !t.begun && neverSent(err) {
+		if neverSent(err) && t.pool.jobs.at(t) < phaseBegun {
 			if t.unbegin() {
 				return t.notBegun()
 			}
 			continue
 		}
-		t.begun = true
+		t.begins()
 		if !neverSent(err) {
 			if lost == maxRetries {
 				return &brokenError{err: err, lost: true}
@@ -71,6 +75,9 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 		}
 	}
 }
+
+// begins records that the engine may have been told something.
+func (t *task) begins() { t.pool.jobs.to(t, phaseBegun) }
 
 // A brokenError ends a job whose calls are not answered, time after time: the engine is there, or it was lost each
 // time, perhaps because of this very call.

@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -15,7 +14,8 @@ import (
 // must therefore outlive the message; one without only by the container's absence.
 // The task stays known until no answer can be lost any more: a message that comes again joins it.
 // It returns false where the process stops before all is done.
-func (t *task) settle(r event.Result, cleanup func() error) (ok bool) {
+func (t *task) settle(r event.Result) (ok bool) {
+	cleanup := t.cleanup
 	defer func() {
 		if !ok && cleanup != nil {
 			t.pool.staying.Add(1)
@@ -77,7 +77,6 @@ func (t *task) linger(fence func(context.Context) error) error {
 	if t.pool.lingers == 0 {
 		return nil
 	}
-	t.lingering.Store(true)
 	timer := time.NewTimer(t.pool.lingers)
 	defer timer.Stop()
 	select {
@@ -127,6 +126,7 @@ func (t *task) answer(v Verdict, r event.Result) (fence func(context.Context) er
 		for _, j := range t.pool.jobs.take(t) {
 			switch err := t.answerOne(j, v, r); {
 			case err == nil:
+				t.pool.jobs.to(t, phaseAcked)
 				fence, found = j.Fence, true
 			case errors.Is(err, ErrDeliveryLost):
 				t.log.Debug("delivery lost before it was settled; waiting for the message to come again")
@@ -160,183 +160,11 @@ func (t *task) answerOne(j Job, v Verdict, r event.Result) error {
 		t.pool.jobs.dropTaken(t)
 		return err
 	}
-	if t.stored {
-		v = Ack
+	if v == TryAgain || v == DeadLetter && j.Store != nil {
+		v = Ack // the copy is stored
 	}
 	t.pool.jobs.answers(t)
 	return j.Settle(t.ctx, v, r)
-}
-
-// store has the broker keep what must be kept before a delivery is acked, as far as that has not been done:
-// the result, for whoever wants it, and then the dead letter or the next attempt, where the verdict is one.
-func (t *task) store(j Job, v Verdict, r event.Result) (err error) {
-	if err := t.tell(j, r); err != nil {
-		return err
-	}
-	switch {
-	case t.stored:
-		return nil
-	case v == DeadLetter && j.Store != nil:
-		t.pool.jobs.storing(t)
-		err = j.Store(t.ctx, r)
-	case v == TryAgain:
-		t.pool.jobs.expect(t)
-		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.attempt), t.attempt+1, t.id)
-	default:
-		return nil
-	}
-	t.stored = err == nil
-	return err
-}
-
-// tell sends the result to those who want it: behind all output.
-func (t *task) tell(j Job, r event.Result) error {
-	record, reply := j.Record != nil && !t.recorded, j.Reply != nil && !t.told[j.ReplyTo]
-	if reply {
-		if err := t.live.Flush(t.ctx); err != nil {
-			return err
-		}
-	}
-	if record {
-		if err := j.Record(t.ctx, r); err != nil {
-			return err
-		}
-		t.recorded = true
-	}
-	if reply {
-		if err := j.Reply(t.ctx, r); err != nil {
-			return err
-		}
-		t.told[j.ReplyTo] = true
-	}
-	return nil
-}
-
-// quietFor is how long a queue must have been consumed and empty before a message that was lost with its
-// connection is known not to be in it: what the broker holds for a connection that it does not know to
-// be dead comes back within twice the heartbeat. Where the broker has ended the connection itself it is releasedFor.
-const (
-	quietFor    = 2 * time.Minute
-	releasedFor = 3 * time.Second
-)
-
-// What a wait for a message to come again ends with.
-const (
-	deliveryCame  = iota // it has come
-	deliveryStays        // the queue does not have it any more
-	deliveryNever        // no more messages are taken
-)
-
-// A message that is lost has goneAfter to come again before its result is sent without it. Whether it can come is
-// looked at every goneLook; a stop waits for the last look no longer than lastLook.
-const (
-	goneAfter = time.Minute
-	goneLook  = 5 * time.Second
-	lastLook  = 3 * time.Second
-)
-
-// awaitDelivery waits for the message of a finished job to come again, however long the broker is away. What the
-// message had asked for does not wait that long: see goneAfter.
-func (t *task) awaitDelivery(v Verdict, r event.Result) int {
-	look := time.NewTimer(0)
-	defer look.Stop()
-	for {
-		select {
-		case <-t.arrived:
-			return deliveryCame
-		case <-t.superseded:
-			return deliveryStays
-		case <-t.pool.stopping:
-			if _, ok := t.pool.jobs.present(t); ok {
-				return deliveryCame
-			}
-			if _, _, missing := t.pool.jobs.given(t); missing { // there will be nobody who sends its result later
-				if t.sendGone(v, r, 0) != nil {
-					return deliveryNever
-				}
-				return deliveryStays
-			}
-			ctx, cancel := context.WithTimeout(t.ctx, lastLook)
-			defer cancel()
-			if t.quiet(ctx, v, r) {
-				return deliveryStays
-			}
-			return deliveryNever
-		case <-t.ctx.Done():
-			return deliveryNever
-		case <-look.C:
-			if err := t.sendGone(v, r, goneAfter); err != nil {
-				return deliveryNever
-			}
-			if t.quiet(t.ctx, v, r) {
-				return deliveryStays
-			}
-			look.Reset(goneLook)
-		}
-	}
-}
-
-// quiet tells whether the message of a task whose deliveries are lost is surely not in its queue any more. What
-// sendGone has to send is not given up before its time.
-func (t *task) quiet(ctx context.Context, v Verdict, r event.Result) bool {
-	if t.pool.Quiet == nil {
-		return false
-	}
-	consumed, ok := t.pool.jobs.quietAfter(t)
-	if !ok {
-		return false
-	}
-	if !t.allSent(v, r) {
-		consumed = quietFor
-	}
-	_, quiet := t.pool.Quiet(ctx, consumed)
-	return quiet
-}
-
-// sendGone sends what is to be sent for a message that does not come again: the result to all who want it, and
-// the dead letter or the next attempt. Should the message come all the same, only its ack is left to do. It does
-// nothing before the message has had its time.
-func (t *task) sendGone(v Verdict, r event.Result, patience time.Duration) error {
-	jobs, since, missing := t.pool.jobs.given(t)
-	if since.IsZero() || time.Since(since) < patience || t.allSent(v, r) {
-		return nil // the connection may end again meanwhile
-	}
-	v = t.goneVerdict(v, r)
-	why := "it did not come again within a minute"
-	if missing {
-		why = "there is no such queue any more"
-	}
-	t.log.Warn("the message is gone: "+why+"; its result is sent all the same", "queue", t.queue, "container", t.name)
-	for _, j := range jobs {
-		if j.Abandon != nil {
-			j.Abandon()
-		}
-		if err := t.store(j, v, r); err != nil && !errors.Is(err, ErrDeliveryLost) {
-			return err
-		}
-	}
-	return nil
-}
-
-// goneVerdict is the verdict on a message that does not come again.
-func (t *task) goneVerdict(v Verdict, r event.Result) Verdict {
-	if t.traits.Runs && v == DeadLetter && r.Reason == event.ReasonNoSuchContainer {
-		return Ack // whoever has the message has done the job, and removed the container
-	}
-	return v
-}
-
-// allSent tells whether sendGone has nothing to do, now or later.
-func (t *task) allSent(v Verdict, r event.Result) bool {
-	jobs, _, _ := t.pool.jobs.given(t)
-	v = t.goneVerdict(v, r)
-	return !slices.ContainsFunc(jobs, func(j Job) bool { return t.unsent(j, v) })
-}
-
-// unsent tells whether store has something to do.
-func (t *task) unsent(j Job, v Verdict) bool {
-	return j.Record != nil && !t.recorded || j.Reply != nil && !t.told[j.ReplyTo] ||
-		!t.stored && (v == DeadLetter && j.Store != nil || v == TryAgain)
 }
 
 // clean removes what the job leaves. It returns false where the process stops before that is done.
@@ -349,9 +177,7 @@ func (t *task) clean(cleanup func() error) bool {
 		return false
 	}
 	t.log.Error("container not removed; remove it by hand", "container", t.name, "error", err)
-	if id := t.container.Load(); id != nil {
-		t.pool.jobs.retire(*id)
-	}
+	t.pool.jobs.retire(t.container)
 	return true
 }
 

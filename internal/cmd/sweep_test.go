@@ -123,13 +123,13 @@ func TestSweep(t *testing.T) {
 	t.Run("a command waits for the name", func(t *testing.T) {
 		g := newRegistry()
 		c := dockerapi.Container{ID: "id", Name: "left"}
-		stop := &task{name: "left", order: newOrder(false)}
+		stop := &task{name: "left", turn: turn{order: newOrder(false)}}
 		g.add(stop)
 		if _, ok := g.reserve(c); ok {
 			t.Error("reserved although a command is to hit it")
 		}
 		g.effective(stop.order)
-		delete(g.live, stop)
+		g.remove(stop)
 		g.retire("id")
 		if _, ok := g.reserve(c); ok {
 			t.Error("reserved although somebody else has it")

@@ -1,0 +1,139 @@
+package cmd
+
+import (
+	"errors"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// exit is how a wait ended.
+type exit struct {
+	code *int // nil: the engine does not know
+	err  error
+}
+
+// errBrokenOff says that a container's output ended although the container has not.
+var errBrokenOff = errors.New("the output ended before the container")
+
+// errUntold says that a container has ended although its wait was not answered.
+var errUntold = errors.New("the container has ended, and the engine did not answer the wait for it")
+
+// lookEvery is how often a container whose exit is awaited is looked at, in case the answer never comes.
+const lookEvery = 5 * time.Minute
+
+// awaitExit returns the container's exit. When its time is up it is stopped. Output that ends long
+// before the container is an error: its connection may have been cut, which looks just so. A container that ends long
+// before its wait is an error too.
+func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
+	var timeUp, broken <-chan time.Time
+	var timeLimit *time.Timer
+	if limit := f.run.TimeLimit(f.pool.Timeout); limit > 0 {
+		timeLimit = time.NewTimer(time.Until(f.startedAt.Add(limit)))
+		defer timeLimit.Stop()
+		timeUp = timeLimit.C
+	}
+	stops := 0 // how often it was stopped for that
+	look := time.NewTimer(lookEvery)
+	defer look.Stop()
+	var why error // of broken
+	ended := drained
+	if f.out == nil {
+		ended = nil
+	}
+	for {
+		select {
+		case end := <-exited:
+			return end
+		case err := <-ended:
+			if p, ok := errors.AsType[*panicError](err); ok {
+				panic(p)
+			}
+			drained <- err                                   // for drain
+			if errors.Is(err, dockerapi.ErrLogsUnreadable) { // which Podman says late
+				f.unreadable()
+				return exit{err: err}
+			}
+			ended = nil
+			broken, why = time.After(f.pool.idle), errBrokenOff
+		case <-look.C:
+			if why == nil && f.isOver() {
+				broken, why = time.After(f.pool.idle), errUntold
+				timeUp = nil
+			}
+			look.Reset(lookEvery)
+		case <-broken:
+			return exit{err: why}
+		case <-timeUp:
+			look.Reset(0)
+			if f.isOver() { // by itself, if it was never stopped
+				timeUp = nil
+				continue
+			}
+			again := time.Minute // where the engine says that it has done it, and the container runs on
+			if !f.stopOverdue(stops > maxRetries) {
+				again = backoff(stops, time.Second, time.Minute)
+			}
+			stops++
+			timeLimit.Reset(again)
+		}
+	}
+}
+
+// isOver tells whether the container has ended or was removed.
+func (f *following) isOver() bool {
+	c, err := f.pool.Docker.InspectContainer(f.ctx, f.id)
+	return err == nil && c.State.Ended() || errors.Is(err, dockerapi.ErrNoSuchContainer)
+}
+
+// stopOverdue stops a container whose time is up, or kills it where stops have failed. It tells whether the engine has
+// done that: a container that the engine cannot stop must be told again, for as long as it runs.
+func (f *following) stopOverdue(kill bool) bool {
+	if f.overdue == 0 {
+		f.overdue = f.run.TimeLimit(f.pool.Timeout)
+		f.log.Warn("container runs longer than it may; stopping it", "container", f.name, "timeout", f.overdue)
+	}
+	err := f.retry(func() error {
+		if kill {
+			return f.pool.Docker.KillContainer(f.ctx, f.id, "")
+		}
+		return f.pool.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{Time: f.run.Grace()})
+	})
+	if err != nil && !final(err) {
+		f.log.Warn("container not stopped; trying again", "container", f.name, "error", err)
+	}
+	return err == nil
+}
+
+// errSilent says that a container's output did not end although the container has.
+var errSilent = errors.New("the output did not end with the container")
+
+// mostAfterExit is how long output may go on after the exit: a process that has outlived the container can hold the
+// output open, and write without end. What a slow reader misses is in the log.
+const mostAfterExit = time.Minute
+
+// drain waits for the end of the output of a container that has exited. It gives up where nothing
+// has come for a while, but never while it is we who are slow; and where the output goes on for too long.
+func (f *following) drain(drained <-chan error, cancel func()) error {
+	exited := time.Now()
+	timer := time.NewTimer(f.pool.idle)
+	defer timer.Stop()
+	for {
+		before := f.out.Movement()
+		select {
+		case err := <-drained:
+			if p, ok := errors.AsType[*panicError](err); ok {
+				panic(p)
+			}
+			return err
+		case <-timer.C:
+			now := f.out.Movement()
+			if silent := now == before && now%2 == 0; silent || now != before && time.Since(exited) > mostAfterExit {
+				cancel()
+				<-drained
+				return errSilent
+			}
+			timer.Reset(f.pool.idle)
+		}
+	}
+}

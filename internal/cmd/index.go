@@ -1,0 +1,29 @@
+package cmd
+
+import "slices"
+
+// An index finds live tasks by something that several may have, in no order. Whoever has it guards it.
+type index map[string][]*task
+
+func (x index) add(key string, t *task) { x[key] = append(x[key], t) }
+
+func (x index) drop(key string, t *task) {
+	list := x[key]
+	i := slices.Index(list, t)
+	if i < 0 {
+		return
+	}
+	last := len(list) - 1
+	list[i], list[last] = list[last], nil
+	if x[key] = list[:last]; last == 0 {
+		delete(x, key)
+	}
+}
+
+// move has a task found by another key; the empty one finds none.
+func (x index) move(from, to string, t *task) {
+	x.drop(from, t)
+	if to != "" {
+		x.add(to, t)
+	}
+}

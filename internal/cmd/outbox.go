@@ -1,0 +1,77 @@
+package cmd
+
+import (
+	"slices"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
+)
+
+// An outbox is what others are told of a job, and what of that is done. It is the task's goroutine's, but for kept.
+type outbox struct {
+	live     *output.Live    // sends output to whoever asked for the result; may be nil
+	recorded bool            // the results queue has the result
+	told     map[string]bool // who has it, by Job.ReplyTo
+	kept     bool            // the dead-letter queue may have the message; guarded by the registry
+}
+
+// store has the broker keep what must be kept before a delivery is acked, as far as that has not been done:
+// the result, for whoever wants it, and then the dead letter or the next attempt, where the verdict is one.
+func (t *task) store(j Job, v Verdict, r event.Result) (err error) {
+	if err := t.tell(j, r); err != nil {
+		return err
+	}
+	switch {
+	case t.isStored():
+		return nil
+	case v == DeadLetter && j.Store != nil:
+		t.pool.jobs.storing(t)
+		err = j.Store(t.ctx, r)
+	case v == TryAgain:
+		t.pool.jobs.expect(t)
+		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.attempt), t.attempt+1, t.id)
+	}
+	if err == nil {
+		t.pool.jobs.to(t, phaseStored)
+	}
+	return err
+}
+
+// isStored tells whether store has done all but for answers.
+func (t *task) isStored() bool { return t.pool.jobs.at(t) >= phaseStored }
+
+// tell sends the result to those who want it: behind all output.
+func (t *task) tell(j Job, r event.Result) error {
+	record, reply := j.Record != nil && !t.recorded, j.Reply != nil && !t.told[j.ReplyTo]
+	if reply {
+		if err := t.live.Flush(t.ctx); err != nil {
+			return err
+		}
+	}
+	if record {
+		if err := j.Record(t.ctx, r); err != nil {
+			return err
+		}
+		t.recorded = true
+	}
+	if reply {
+		if err := j.Reply(t.ctx, r); err != nil {
+			return err
+		}
+		t.told[j.ReplyTo] = true
+	}
+	return nil
+}
+
+// allSent tells whether sendGone has nothing to do, now or later.
+func (t *task) allSent(v Verdict, r event.Result) bool {
+	jobs, _, _ := t.pool.jobs.given(t)
+	v = t.goneVerdict(v, r)
+	return !slices.ContainsFunc(jobs, func(j Job) bool { return t.unsent(j, v) })
+}
+
+// unsent tells whether store has something to do.
+func (t *task) unsent(j Job, v Verdict) bool {
+	return j.Record != nil && !t.recorded || j.Reply != nil && !t.told[j.ReplyTo] ||
+		!t.isStored() && (v == DeadLetter && j.Store != nil || v == TryAgain)
+}

@@ -1,0 +1,122 @@
+package cmd
+
+import "slices"
+
+// A phase is how far a job has come. See the package comment.
+type phase uint8
+
+const (
+	phaseWaiting   phase = iota // it has its place in the order, and waits for its turn; the engine has heard nothing of it
+	phaseCancelled              // a message asked for its end in time: there is nothing to do
+	phaseDue                    // its turn has come; still nothing has reached the engine
+	phaseBegun                  // the engine may have been told something
+	phaseCreated                // it has a container
+	phaseStarted                // its container has run
+	phaseExited                 // its container has ended; output may still come
+	phaseEnded                  // its result is known
+	phaseStored                 // the broker keeps what must be kept: the result, an answer, the dead letter or the next attempt
+	phaseAcked                  // its ack is written, and may still be lost
+	phaseSettled                // the ack cannot be lost any more; the container may go
+	phaseRecalled               // its message is being given back, because it cannot begin here now
+	phaseRequeued               // the message is back in its queue
+	phaseGone                   // nobody works on it any more
+)
+
+// next are the phases that may follow. A command that has no container leaves out those that speak of one.
+func (p phase) next() []phase {
+	switch p {
+	case phaseWaiting:
+		return []phase{phaseCancelled, phaseDue, phaseEnded, phaseRecalled, phaseGone}
+	case phaseCancelled:
+		return []phase{phaseEnded, phaseGone}
+	case phaseDue:
+		return []phase{phaseWaiting, phaseBegun, phaseEnded, phaseGone}
+	case phaseBegun:
+		return []phase{phaseCreated, phaseEnded, phaseGone}
+	case phaseCreated:
+		return []phase{phaseStarted, phaseExited, phaseEnded, phaseGone}
+	case phaseStarted:
+		return []phase{phaseExited, phaseEnded, phaseGone}
+	case phaseExited:
+		return []phase{phaseEnded, phaseGone}
+	case phaseEnded:
+		return []phase{phaseStored, phaseAcked, phaseSettled, phaseGone}
+	case phaseStored:
+		return []phase{phaseAcked, phaseSettled, phaseGone}
+	case phaseAcked:
+		return []phase{phaseSettled, phaseGone}
+	case phaseSettled:
+		return []phase{phaseGone}
+	case phaseRecalled:
+		return []phase{phaseRequeued}
+	case phaseRequeued:
+		return []phase{phaseGone}
+	}
+	return nil
+}
+
+// goesOn tells whether a job's turn has come, and its message stays here.
+func (p phase) goesOn() bool { return p >= phaseDue && p < phaseRecalled }
+
+func (p phase) String() string {
+	return [...]string{"waiting", "cancelled", "due", "begun", "created", "started", "exited", "ended", "stored", "acked", "settled",
+		"recalled", "requeued", "gone"}[p]
+}
+
+// A phaseWait is closed when a task has come to the phase, or past it.
+type phaseWait struct {
+	phase phase
+	come  chan struct{}
+}
+
+// to moves a task on to a phase, and tells whether that may follow. Nothing else changes a phase.
+func (g *registry) to(t *task, p phase) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.move(t, p)
+}
+
+// move is to. g.mu is held.
+func (g *registry) move(t *task, p phase) bool {
+	if !slices.Contains(t.phase.next(), p) {
+		return false
+	}
+	t.phase = p
+	if p == phaseWaiting {
+		g.waiting[t] = struct{}{}
+	} else {
+		delete(g.waiting, t)
+	}
+	t.awaited = slices.DeleteFunc(t.awaited, func(w phaseWait) bool {
+		if w.phase <= p {
+			close(w.come)
+		}
+		return w.phase <= p
+	})
+	return true
+}
+
+// reached is closed when a task has come to a phase, or past it.
+func (g *registry) reached(t *task, p phase) <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	w := phaseWait{p, make(chan struct{})}
+	if t.phase >= p {
+		close(w.come)
+		return w.come
+	}
+	for _, a := range t.awaited {
+		if a.phase == p {
+			return a.come
+		}
+	}
+	t.awaited = append(t.awaited, w)
+	return w.come
+}
+
+// at is the phase that a task is in.
+func (g *registry) at(t *task) phase {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return t.phase
+}

@@ -1,0 +1,112 @@
+package cmd
+
+import (
+	"errors"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// errMayHaveRun ends a run whose container is not started again: it may have run.
+var errMayHaveRun = errors.New("the engine was killed or restarted while it may have been starting the container, and does not know whether that ran, or it has forgotten for all that happened since; it is not started again")
+
+// mayStart looks before a container that never was started, as its engine says, is started: where an
+// earlier start may have been under way when the engine was killed, the engine does not know that the
+// program has run, and would run it again.
+func (f *following) mayStart(c dockerapi.Container) error {
+	if f.cuts > maxRetries {
+		return &brokenError{err: f.cut, lost: true}
+	}
+	if !f.startSent {
+		return nil
+	}
+	same, err := f.sameEngine(c)
+	if err == nil && !same {
+		err = errMayHaveRun
+	}
+	return err
+}
+
+// killed tells whether the engine was asked to send the signal that the exit code names. Its error is final.
+func (f *following) killed(s dockerapi.State, asked bool) (killed bool, err error) {
+	if asked || f.overdue > 0 || s.OOMKilled || s.ExitCode == nil || *s.ExitCode <= 128 || s.FinishedAt.IsZero() {
+		return false, nil
+	}
+	err = f.try(func() (err error) {
+		killed, err = f.pool.Docker.RemembersKill(f.ctx, dockerapi.Container{ID: f.id, State: s}, *s.ExitCode-128)
+		return err
+	})
+	if err != nil && !final(err) {
+		f.log.Debug("the engine does not tell what it was asked", "container", f.name, "error", err)
+		return false, nil
+	}
+	return killed, err
+}
+
+// unseen tells whether the exit code is one that an engine says which was down when the container ended: it
+// has then the time of its return for that of the end. A 0 that was recorded before the engine was lost, or after
+// it answered again, is true. Its error is final.
+func (f *following) unseen(s dockerapi.State) (bool, error) {
+	switch {
+	case s.ExitCode == nil:
+		return false, nil
+	case f.gap && *s.ExitCode == exitUnknown:
+		return true, nil
+	case *s.ExitCode != 0:
+		return false, nil
+	case f.gap && !s.FinishedAt.Before(f.gapAt) && s.FinishedAt.UnixNano() <= f.pool.engine.back.Load():
+		return true, nil
+	case !f.gap && (!f.adopted || f.exit != nil):
+		return false, nil
+	}
+	return f.endedAtRestart(s) // the engine may have been away before we noticed, or before we began
+}
+
+// restartTakes is how long an engine that starts may take from its look at its containers to the bridge.
+const restartTakes = 30 * time.Second
+
+// endedAtRestart tells whether a container's end is as old as the engine's process, which has then not seen it. Where
+// the engine does not tell its age it is not. Its error is final.
+func (t *task) endedAtRestart(s dockerapi.State) (bool, error) {
+	var started time.Time
+	err := t.try(func() (err error) {
+		started, err = t.pool.Docker.EngineStarted(t.ctx)
+		return err
+	})
+	if err != nil && !final(err) {
+		t.log.Debug("the engine does not tell when it was started", "error", err)
+		return false, nil
+	}
+	return s.StartedAt.Before(started) && !s.FinishedAt.Before(started.Add(-restartTakes)) && !s.FinishedAt.After(started), err
+}
+
+// sameEngine tells whether the engine is surely the process that created the container, so that it has
+// missed nothing of it. Its error is final.
+func (f *following) sameEngine(c dockerapi.Container) (same bool, err error) {
+	err = f.try(func() (err error) {
+		same, err = f.pool.Docker.RemembersCreation(f.ctx, c)
+		return err
+	})
+	if err != nil && !final(err) {
+		f.log.Debug("the engine does not tell what it remembers", "container", f.name, "error", err)
+		return false, nil
+	}
+	return same, err
+}
+
+// exitUnknown is what an engine says, where it does not say 0, of a container that ended while the engine was
+// down, where it could not learn how.
+const exitUnknown = 255
+
+const exitUnseen = "the engine was down when the container ended, and does not know its exit code"
+
+// overran returns the time limit that a container which has ended seems to have run into, as nobody saw: an
+// earlier process has stopped it then. 0: none.
+func overran(r *message.Run, s dockerapi.State, pool time.Duration) time.Duration {
+	limit := r.TimeLimit(pool)
+	if limit == 0 || s.OOMKilled || s.ExitCode == nil || !outsideSignal(*s.ExitCode-128) || s.FinishedAt.Sub(s.StartedAt) < limit {
+		return 0
+	}
+	return limit
+}
