@@ -93,19 +93,19 @@ func (p *invocation) deadLetters() error {
 	}
 	ctx, now, stop := p.interrupts()
 	defer stop()
-	client, err := m.connect(ctx, m.from)
+	c, err := m.connect(ctx, m.from)
 	if err != nil {
 		return causeOr(ctx, err)
 	}
-	defer m.close(client)
-	m.cutAt(now, client)
+	defer m.close(c)
+	m.cutAt(now, c)
 	switch m.verb {
 	case "list":
-		err = m.list(ctx, client)
+		err = m.list(ctx, c)
 	case "replay":
-		err = m.replay(ctx, now, client)
+		err = m.replay(ctx, now, c)
 	case "drop":
-		err = m.drop(ctx, client)
+		err = m.drop(ctx, c)
 	}
 	return m.missing(causeOr(ctx, err))
 }
@@ -166,12 +166,12 @@ func namesOf(r amqpsrc.Received) (names []string) {
 
 // count returns how many dead letters there are. It warns of those that it cannot know of. The broker counts an ended
 // consumer for a moment after its end.
-func (m *morgue) count(ctx context.Context, client *amqpsrc.Client) (n int, err error) {
+func (m *morgue) count(ctx context.Context, c *amqpsrc.Client) (n int, err error) {
 	tick := time.NewTicker(noneComes / 5)
 	defer tick.Stop()
 	var consumers int
 	for again := 10; ; again-- {
-		n, consumers, err = client.Ready(ctx, m.from)
+		n, consumers, err = c.Ready(ctx, m.from)
 		if err != nil || consumers == 0 || again == 0 {
 			break
 		}
@@ -190,7 +190,7 @@ func (m *morgue) count(ctx context.Context, client *amqpsrc.Client) (n int, err 
 
 // each hands over the dead letters that are there at the start, in order, until one is an error or ctx ends.
 // A *hinted error says that the broker holds some back.
-func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amqpsrc.Received, n int, do func(amqpsrc.Received) error) error {
+func (m *morgue) each(ctx context.Context, c *amqpsrc.Client, in <-chan amqpsrc.Received, n int, do func(amqpsrc.Received) error) error {
 	timer := time.NewTimer(noneComes)
 	defer timer.Stop()
 	for got, none := 0, 0; got < n; {
@@ -198,7 +198,7 @@ func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amq
 		select {
 		case r, ok := <-in:
 			if !ok {
-				if _, _, err := client.Ready(ctx, m.from); err != nil { // the queue is gone, or the connection
+				if _, _, err := c.Ready(ctx, m.from); err != nil { // the queue is gone, or the connection
 					return err
 				}
 				return fmt.Errorf("the broker has ended the consumer of %s", plainLine(m.from))
@@ -209,7 +209,7 @@ func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amq
 			}
 		case <-timer.C:
 			// Another consumer may have taken some, or their time was over.
-			left, consumers, err := client.Ready(ctx, m.from)
+			left, consumers, err := c.Ready(ctx, m.from)
 			if err != nil || left == 0 {
 				return err
 			}
@@ -228,8 +228,8 @@ func (m *morgue) each(ctx context.Context, client *amqpsrc.Client, in <-chan amq
 }
 
 // list shows all dead letters. They stay, in order.
-func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
-	n, err := m.count(ctx, client)
+func (m *morgue) list(ctx context.Context, c *amqpsrc.Client) error {
+	n, err := m.count(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ func (m *morgue) list(ctx context.Context, client *amqpsrc.Client) error {
 	}
 	var shown []letter
 	looked, seen := 0, make(map[identity]bool)
-	l := m.look(client)
+	l := m.look(c)
 	err = l.over(ctx, n, func(lot []amqpsrc.Received) error {
 		looked += len(lot)
 		for _, r := range lot {
@@ -366,13 +366,13 @@ func ageText(d time.Duration) string {
 }
 
 // pick has do work on the chosen letters while it holds all. An ID that no letter has ends it before.
-func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do func([]amqpsrc.Received) error) error {
+func (m *morgue) pick(ctx context.Context, c *amqpsrc.Client, n int, do func([]amqpsrc.Received) error) error {
 	var chosen []amqpsrc.Received
 	for hold := false; ; hold = true {
 		looked := 0
 		chosen = nil
 		found := make(map[string]bool)
-		l := m.look(client)
+		l := m.look(c)
 		l.hold = hold
 		err := l.over(ctx, n, func(lot []amqpsrc.Received) error {
 			looked += len(lot)
@@ -411,27 +411,27 @@ func (m *morgue) pick(ctx context.Context, client *amqpsrc.Client, n int, do fun
 			return err
 		}
 		// All are in the queue anew, and can be returned once more; others may have come before them.
-		if n, _, err = client.Ready(ctx, m.from); err != nil {
+		if n, _, err = c.Ready(ctx, m.from); err != nil {
 			return err
 		}
 	}
 }
 
 // replay sends the chosen ones to their queue, and acks each when the broker has stored it there.
-func (m *morgue) replay(ctx, now context.Context, client *amqpsrc.Client) error {
-	n, err := m.count(ctx, client)
+func (m *morgue) replay(ctx, now context.Context, c *amqpsrc.Client) error {
+	n, err := m.count(ctx, c)
 	if err != nil {
 		return err
 	}
-	r := &replaying{morgue: m, client: client, now: now}
+	r := &replaying{morgue: m, client: c, now: now}
 	send := func(letters []amqpsrc.Received) error { return r.send(ctx, letters) }
 	if m.all {
 		// What is replayed may come back dead at once; n keeps that from going round.
-		l := m.look(client)
+		l := m.look(c)
 		err = l.over(ctx, n, send)
 		l.end()
 	} else {
-		err = m.pick(ctx, client, n, send)
+		err = m.pick(ctx, c, n, send)
 	}
 	if r.replayed > 0 || err == nil {
 		fmt.Fprintf(m.process.stdout, "%s put back\n", counted(r.replayed, "message"))
@@ -512,8 +512,8 @@ func (r *replaying) send(ctx context.Context, letters []amqpsrc.Received) (err e
 }
 
 // drop deletes the chosen ones.
-func (m *morgue) drop(ctx context.Context, client *amqpsrc.Client) error {
-	n, err := m.count(ctx, client)
+func (m *morgue) drop(ctx context.Context, c *amqpsrc.Client) error {
+	n, err := m.count(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -530,12 +530,12 @@ func (m *morgue) drop(ctx context.Context, client *amqpsrc.Client) error {
 			if err := m.ask(ctx, n); err != nil {
 				return err
 			}
-			l := m.look(client)
+			l := m.look(c)
 			err = l.over(ctx, n, ack)
 			l.end()
 		}
 	} else {
-		err = m.pick(ctx, client, n, func(chosen []amqpsrc.Received) error {
+		err = m.pick(ctx, c, n, func(chosen []amqpsrc.Received) error {
 			if err := m.ask(ctx, len(chosen)); err != nil {
 				return err
 			}

@@ -54,8 +54,8 @@ const (
 
 var errNotInTime = fmt.Errorf("not stored within %v", renewTime)
 
-func (m *morgue) look(client *amqpsrc.Client) *look {
-	return &look{morgue: m, client: client, id: rand.Text(), stop: func() {}}
+func (m *morgue) look(c *amqpsrc.Client) *look {
+	return &look{morgue: m, client: c, id: rand.Text(), stop: func() {}}
 }
 
 // identity tells a letter from all others, except from its own copies.

@@ -112,13 +112,13 @@ func (p *invocation) sendAll() error {
 			return err
 		}
 	}
-	client, err := s.connect(ctx, s.queue)
+	c, err := s.connect(ctx, s.queue)
 	if err != nil {
 		return causeOr(ctx, err)
 	}
-	defer s.close(client)
-	s.cutAt(now, client)
-	return s.run(ctx, now, client, first, messages)
+	defer s.close(c)
+	s.cutAt(now, c)
+	return s.run(ctx, now, c, first, messages)
 }
 
 // one reads the one message that there is to be.
@@ -139,7 +139,7 @@ func (s *sending) one(ctx context.Context, messages <-chan fileMessage) (first [
 }
 
 // run sends all messages, and says what became of them.
-func (s *sending) run(ctx, now context.Context, client *amqpsrc.Client, first []fileMessage, messages <-chan fileMessage) error {
+func (s *sending) run(ctx, now context.Context, c *amqpsrc.Client, first []fileMessage, messages <-chan fileMessage) error {
 	under := make(chan posted, 1<<16)
 	room := make(chan struct{}, inFlightParts)
 	collected := make(chan struct{})
@@ -152,7 +152,7 @@ func (s *sending) run(ctx, now context.Context, client *amqpsrc.Client, first []
 		defer close(shown)
 		s.progress(collected)
 	}()
-	stopped := s.feed(ctx, client, first, messages, under, room)
+	stopped := s.feed(ctx, c, first, messages, under, room)
 	close(under)
 	<-collected
 	<-shown
@@ -171,7 +171,7 @@ func (s *sending) run(ctx, now context.Context, client *amqpsrc.Client, first []
 }
 
 // feed sends messages until there are no more, or one fails. What it returns is why it stopped early.
-func (s *sending) feed(ctx context.Context, client *amqpsrc.Client, first []fileMessage, messages <-chan fileMessage, under chan<- posted, room chan struct{}) error {
+func (s *sending) feed(ctx context.Context, c *amqpsrc.Client, first []fileMessage, messages <-chan fileMessage, under chan<- posted, room chan struct{}) error {
 	for n := 0; ; n++ {
 		var m fileMessage
 		if n < len(first) {
@@ -185,8 +185,8 @@ func (s *sending) feed(ctx context.Context, client *amqpsrc.Client, first []file
 				}
 			case <-s.failed:
 				return nil
-			case <-client.Done():
-				return s.explain(fmt.Errorf("the connection to the broker has ended: %w", client.Err()))
+			case <-c.Done():
+				return s.explain(fmt.Errorf("the connection to the broker has ended: %w", c.Err()))
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
@@ -211,7 +211,7 @@ func (s *sending) feed(ctx context.Context, client *amqpsrc.Client, first []file
 		var err error
 		// No app_id: with properties of over 64 bytes RabbitMQ takes a fifth fewer messages a second, since
 		// Erlang no longer keeps them with the message.
-		p.confirmed, err = client.Send(ctx, s.queue, amqpsrc.Message{
+		p.confirmed, err = c.Send(ctx, s.queue, amqpsrc.Message{
 			ID: id, ReplyTo: s.reply, ContentType: "application/json", Timestamp: time.Now(), Body: m.body,
 		})
 		if err != nil {
