@@ -49,7 +49,7 @@ func TestCutMidJob(t *testing.T) {
 				p, px := brokertest.New(t), newProxy(t)
 				q := p.Queue(kind)
 				p.Fill(q, 1, 4)
-				r := start(t, q, func(c *Config) { px.through(c); c.Prefetch = 4 })
+				r := start(t, q, func(c *Config) { through(px)(c); c.Prefetch = 4 })
 				old := r.take("1", "2", "3", "4")
 				settle(t, old[0], cmd.Ack)
 				if err := old[0].Fence(context.Background()); err != nil {
@@ -219,7 +219,7 @@ func TestFence(t *testing.T) {
 	q := p.Queue("quorum")
 	const n = 100
 	p.Fill(q, 1, n)
-	r := start(t, q, func(c *Config) { px.through(c); c.Prefetch = n })
+	r := start(t, q, func(c *Config) { through(px)(c); c.Prefetch = n })
 	var jobs []cmd.Job
 	for range n {
 		jobs = append(jobs, r.next())
@@ -438,7 +438,7 @@ func TestPublisherCut(t *testing.T) {
 	p, px := brokertest.New(t), newProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 3)
-	r := start(t, q, px.through)
+	r := start(t, q, through(px))
 	jobs := r.take("1", "2", "3")
 	px.conn(1).cut()
 	settle(t, jobs[0], cmd.DeadLetter)
@@ -475,7 +475,7 @@ func TestBlocked(t *testing.T) {
 	p, px := brokertest.New(t), newProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 4)
-	r := start(t, q, px.through)
+	r := start(t, q, through(px))
 	jobs := r.take("1", "2", "3", "4")
 	px.conn(1).inject(0, 10, 60, "\x0alow memory")
 	r.log.wait(t, "takes no messages for now")
@@ -538,7 +538,7 @@ func TestFrozenWrite(t *testing.T) {
 	p, px := brokertest.New(t), newProxy(t)
 	q := p.Queue("classic")
 	p.Send(q, amqp.Publishing{Body: make([]byte, 12<<20)})
-	r := start(t, q, func(c *Config) { px.through(c); c.URL = withQuery(t, "heartbeat=4") }) // one that a busy machine keeps
+	r := start(t, q, func(c *Config) { through(px)(c); c.URL = withQuery(t, "heartbeat=4") }) // one that a busy machine keeps
 	j := r.next()
 	px.conn(1).gate.Set(false)
 	began := time.Now()
@@ -557,7 +557,7 @@ func TestServerCancel(t *testing.T) {
 	p, px := brokertest.New(t), newProxy(t)
 	q := p.Queue("quorum")
 	p.Fill(q, 1, 1)
-	r := start(t, q, px.through)
+	r := start(t, q, through(px))
 	j := r.next()
 	px.conn(0).inject(4, 60, 30, "\x11docker-dispatch-1\x01") // the tag; no answer is wanted
 	brokertest.Eventually(t, "session over", j.Lost)
@@ -578,7 +578,7 @@ func TestBrokerCloses(t *testing.T) {
 	p, px := brokertest.New(t), newProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 1)
-	r := start(t, q, px.through)
+	r := start(t, q, through(px))
 	j := r.next()
 	px.conn(0).inject(0, 10, 50, "\x01\x40\x08shutdown\x00\x00\x00\x00") // 320; about no method
 	brokertest.Eventually(t, "session over", j.Lost)
@@ -596,7 +596,7 @@ func TestBrokerKilled(t *testing.T) {
 	p.Fill(q, 1, 1)
 	var gone atomic.Bool
 	r := start(t, q, func(c *Config) {
-		px.through(c)
+		through(px)(c)
 		dial := c.Dial
 		c.Dial = func(network, address string) (net.Conn, error) {
 			if gone.Load() {
@@ -622,7 +622,7 @@ func TestDeadLetterWaits(t *testing.T) {
 	p, px := brokertest.New(t), newProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 1)
-	r := start(t, q, px.through)
+	r := start(t, q, through(px))
 	j := r.next()
 	px.conn(1).gate.Set(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
@@ -653,7 +653,7 @@ func TestFrozen(t *testing.T) {
 	p, px := brokertest.New(t), newProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 1)
-	r := start(t, q, func(c *Config) { px.through(c); c.URL = withQuery(t, "heartbeat=1") })
+	r := start(t, q, func(c *Config) { through(px)(c); c.URL = withQuery(t, "heartbeat=1") })
 	j := r.next()
 	px.conn(0).gate.Set(false)
 	brokertest.Eventually(t, "session over", j.Lost)
@@ -668,7 +668,7 @@ func TestFrozenDial(t *testing.T) {
 	p, px := brokertest.New(t), newProxy(t)
 	q := p.Queue("classic")
 	r := start(t, q, func(c *Config) {
-		px.through(c)
+		through(px)(c)
 		c.URL = withQuery(t, "connection_timeout=3000")
 		dial := c.Dial
 		first := true
@@ -702,7 +702,7 @@ func TestCloseFrozen(t *testing.T) {
 	p, px := brokertest.New(t), newProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 1)
-	r := start(t, q, px.through)
+	r := start(t, q, through(px))
 	r.next()
 	px.conn(0).gate.Set(false)
 	px.conn(1).gate.Set(false)
@@ -779,7 +779,7 @@ func TestDownAtStart(t *testing.T) {
 	px.setRefuse(true)
 	tried := make(chan struct{}, 100)
 	r := start(t, q, func(c *Config) {
-		px.through(c)
+		through(px)(c)
 		dial := c.Dial
 		c.Dial = func(network, addr string) (net.Conn, error) {
 			tried <- struct{}{}

@@ -35,21 +35,17 @@ func connect(t testing.TB, change func(*ClientConfig)) *Client {
 
 // soon is a context for what must not take long.
 func soon(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), brokertest.Patience)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-func (p *proxy) under(c *ClientConfig) {
-	var cfg Config
-	p.through(&cfg)
-	c.Dial = cfg.Dial
-}
+func under(p *proxy) func(*ClientConfig) { return func(c *ClientConfig) { c.Dial = p.Dial } }
 
 // A message arrives as it was sent, persistent, and comes back as it was received.
 func TestClientMessage(t *testing.T) {
 	t.Parallel()
-	for _, kind := range kinds {
+	for _, kind := range []string{"classic", "quorum"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			p := brokertest.New(t)
@@ -108,7 +104,7 @@ func next(t testing.TB, in <-chan Received) Received {
 			t.Fatal("the consumer has ended")
 		}
 		return r
-	case <-time.After(patience):
+	case <-time.After(brokertest.Patience):
 		t.Fatal("no message comes")
 	}
 	panic("unreachable")
@@ -187,7 +183,7 @@ func TestClientCut(t *testing.T) {
 	p, px := brokertest.New(t), newProxy(t)
 	q := p.Queue("quorum")
 	p.Fill(q, 1, 2)
-	c := connect(t, px.under)
+	c := connect(t, under(px))
 	in, err := c.Consume(context.Background(), q, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +224,7 @@ func TestClientCut(t *testing.T) {
 		if open {
 			t.Error("a message came")
 		}
-	case <-time.After(patience):
+	case <-time.After(brokertest.Patience):
 		t.Fatal("the consumer goes on")
 	}
 	if err := r.Ack(); !errors.Is(err, cmd.ErrDeliveryLost) {
@@ -252,7 +248,7 @@ func TestClientCut(t *testing.T) {
 // Where a consumer ends, its acks are safe, and what it did not ack is in the queue in its order.
 func TestClientConsumeEnds(t *testing.T) {
 	t.Parallel()
-	for _, kind := range kinds {
+	for _, kind := range []string{"classic", "quorum"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			const many = 200
@@ -319,7 +315,7 @@ func TestClientQueueDeleted(t *testing.T) {
 	}
 	select {
 	case <-in:
-	case <-time.After(patience):
+	case <-time.After(brokertest.Patience):
 		t.Fatal("the consumer goes on")
 	}
 	log.wait(t, "cancelled the consumer")
@@ -336,7 +332,7 @@ func TestClientBlocked(t *testing.T) {
 	t.Parallel()
 	p, px := brokertest.New(t), newProxy(t)
 	q, log := p.Queue("classic"), newLogbook()
-	c := connect(t, func(cfg *ClientConfig) { px.under(cfg); cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
+	c := connect(t, func(cfg *ClientConfig) { under(px)(cfg); cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	px.conn(0).inject(0, 10, 60, "\x0alow memory")
 	log.wait(t, "takes no messages for now")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -371,7 +367,7 @@ func TestClientFrozen(t *testing.T) {
 	t.Parallel()
 	p, px := brokertest.New(t), newProxy(t)
 	q := p.Queue("classic")
-	c := connect(t, px.under)
+	c := connect(t, under(px))
 	px.conn(0).gate.Set(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
@@ -380,7 +376,7 @@ func TestClientFrozen(t *testing.T) {
 	}
 	<-c.Done()
 
-	c = connect(t, px.under)
+	c = connect(t, under(px))
 	px.conn(1).gate.Set(false)
 	ctx, cancel = context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
@@ -491,7 +487,7 @@ func TestClientLargestHeaders(t *testing.T) {
 // TestClientTake: no ack brings a message beyond those that were to be taken, and what is not acked stays in order.
 func TestClientTake(t *testing.T) {
 	t.Parallel()
-	for _, kind := range kinds {
+	for _, kind := range []string{"classic", "quorum"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			p := brokertest.New(t)

@@ -1,16 +1,13 @@
 package amqpsrc
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -36,57 +33,6 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
-}
-
-func brokerAddr(t testing.TB) string {
-	a, err := wire.ParseURL(brokertest.URL(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.HostPort()
-}
-
-// A logbook keeps what is logged, and lets a test wait for it.
-type logbook struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	added chan struct{}
-}
-
-func newLogbook() *logbook { return &logbook{added: make(chan struct{})} }
-
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	close(l.added)
-	l.added = make(chan struct{})
-	return l.text.Write(p)
-}
-
-func (l *logbook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func (l *logbook) count(s string) int { return strings.Count(l.String(), s) }
-
-func (l *logbook) wait(t testing.TB, s string) {
-	t.Helper()
-	timeout := time.After(patience)
-	for {
-		l.mu.Lock()
-		text, added := l.text.String(), l.added
-		l.mu.Unlock()
-		if strings.Contains(text, s) {
-			return
-		}
-		select {
-		case <-added:
-		case <-timeout:
-			t.Fatalf("never logged: %s\n%s", s, text)
-		}
-	}
 }
 
 // A rig is a Source at work.
@@ -254,146 +200,5 @@ func lost(t testing.TB, j cmd.Job, v cmd.Verdict) {
 	}
 }
 
-// A proxy stands between a Source and the broker, for the faults that a network has.
-type proxy struct {
-	t      testing.TB
-	target string
-	ln     net.Listener
-	addr   string
-
-	mu     sync.Mutex
-	conns  []*proxied
-	refuse bool
-	wg     sync.WaitGroup
-}
-
-// A proxied is one connection through a proxy. The first that a Source makes consumes, the second
-// publishes.
-type proxied struct {
-	client, server net.Conn
-	gate           cmd.Gate      // closed: bytes are taken and not passed on
-	cutAfter       chan struct{} // closed: the next bytes to the client are cut in half, and the connection with them
-}
-
-func newProxy(t testing.TB) *proxy {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{t: t, target: brokerAddr(t), ln: ln, addr: ln.Addr().String()}
-	p.wg.Go(p.accept)
-	t.Cleanup(func() {
-		ln.Close()
-		p.cut()
-		p.wg.Wait()
-	})
-	return p
-}
-
 // through is a Config change that sends a Source through the proxy.
-func (p *proxy) through(c *Config) {
-	c.Dial = func(network, _ string) (net.Conn, error) { return net.Dial(network, p.addr) }
-}
-
-func (p *proxy) accept() {
-	for {
-		client, err := p.ln.Accept()
-		if err != nil {
-			return
-		}
-		p.mu.Lock()
-		refuse := p.refuse
-		p.mu.Unlock()
-		server, err := net.Dial("tcp", p.target)
-		if err != nil || refuse {
-			client.Close()
-			if err == nil {
-				server.Close()
-			}
-			continue
-		}
-		c := &proxied{client: client, server: server, cutAfter: make(chan struct{})}
-		c.gate.Set(true)
-		p.mu.Lock()
-		p.conns = append(p.conns, c)
-		p.mu.Unlock()
-		p.wg.Go(func() { c.copy(server, client, nil) })
-		p.wg.Go(func() { c.copy(client, server, c.cutAfter) })
-	}
-}
-
-func (c *proxied) copy(dst, src net.Conn, cut <-chan struct{}) {
-	defer dst.Close()
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := src.Read(buf)
-		for {
-			open, changed := c.gate.State()
-			if open {
-				break
-			}
-			<-changed
-		}
-		if cut != nil {
-			select {
-			case <-cut:
-				dst.Write(buf[:n/2])
-				c.cut()
-				return
-			default:
-			}
-		}
-		if _, werr := dst.Write(buf[:n]); err != nil || werr != nil {
-			return
-		}
-	}
-}
-
-func (c *proxied) cut() {
-	c.client.(*net.TCPConn).SetLinger(0) // a reset, as from a host that has gone
-	c.client.Close()
-	c.server.Close()
-	c.gate.Set(true)
-}
-
-// inject sends a method frame of AMQP to the client, as from the broker. The connection must be idle, or
-// the frame lands in another.
-func (c *proxied) inject(channel, class, method byte, args string) {
-	b := append([]byte{wire.FrameMethod, 0, channel, 0, 0, 0, byte(4 + len(args)), 0, class, 0, method}, args...)
-	c.client.Write(append(b, 0xCE))
-}
-
-func (p *proxy) conn(i int) *proxied {
-	p.t.Helper()
-	var c *proxied
-	brokertest.Eventually(p.t, "connection through the proxy", func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if i < len(p.conns) {
-			c = p.conns[i]
-		}
-		return c != nil
-	})
-	return c
-}
-
-func (p *proxy) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.conns)
-}
-
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.conns {
-		c.cut()
-	}
-}
-
-func (p *proxy) setRefuse(refuse bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.refuse = refuse
-}
+func through(p *proxy) func(*Config) { return func(c *Config) { c.Dial = p.Dial } }
