@@ -13,7 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
@@ -152,10 +152,10 @@ func (m *morgue) missing(err error) error {
 }
 
 // idOf is what a dead letter is called: its message_id, else what the daemon has marked the copy with.
-func idOf(r amqpsrc.Received) string { return cmp.Or(cmd.JobID(r.ID), r.DeadLetter().Copy, "-") }
+func idOf(r client.Received) string { return cmp.Or(cmd.JobID(r.ID), r.DeadLetter().Copy, "-") }
 
 // namesOf are what an ID may be to mean a dead letter: its message_id, also as that is shown, and its mark.
-func namesOf(r amqpsrc.Received) (names []string) {
+func namesOf(r client.Received) (names []string) {
 	for _, s := range []string{r.ID, cmd.JobID(r.ID), plainLine(cmd.JobID(r.ID)), r.DeadLetter().Copy} {
 		if s != "" {
 			names = append(names, s)
@@ -166,7 +166,7 @@ func namesOf(r amqpsrc.Received) (names []string) {
 
 // count returns how many dead letters there are. It warns of those that it cannot know of. The broker counts an ended
 // consumer for a moment after its end.
-func (m *morgue) count(ctx context.Context, c *amqpsrc.Client) (n int, err error) {
+func (m *morgue) count(ctx context.Context, c *client.Client) (n int, err error) {
 	tick := time.NewTicker(noneComes / 5)
 	defer tick.Stop()
 	var consumers int
@@ -190,7 +190,7 @@ func (m *morgue) count(ctx context.Context, c *amqpsrc.Client) (n int, err error
 
 // each hands over the dead letters that are there at the start, in order, until one is an error or ctx ends.
 // A *hinted error says that the broker holds some back.
-func (m *morgue) each(ctx context.Context, c *amqpsrc.Client, in <-chan amqpsrc.Received, n int, do func(amqpsrc.Received) error) error {
+func (m *morgue) each(ctx context.Context, c *client.Client, in <-chan client.Received, n int, do func(client.Received) error) error {
 	timer := time.NewTimer(noneComes)
 	defer timer.Stop()
 	for got, none := 0, 0; got < n; {
@@ -228,7 +228,7 @@ func (m *morgue) each(ctx context.Context, c *amqpsrc.Client, in <-chan amqpsrc.
 }
 
 // list shows all dead letters. They stay, in order.
-func (m *morgue) list(ctx context.Context, c *amqpsrc.Client) error {
+func (m *morgue) list(ctx context.Context, c *client.Client) error {
 	n, err := m.count(ctx, c)
 	if err != nil {
 		return err
@@ -240,7 +240,7 @@ func (m *morgue) list(ctx context.Context, c *amqpsrc.Client) error {
 	var shown []letter
 	looked, seen := 0, make(map[identity]bool)
 	l := m.look(c)
-	err = l.over(ctx, n, func(lot []amqpsrc.Received) error {
+	err = l.over(ctx, n, func(lot []client.Received) error {
 		looked += len(lot)
 		for _, r := range lot {
 			id := identityOf(r)
@@ -317,7 +317,7 @@ type letter struct {
 	age string
 }
 
-func letterOf(r amqpsrc.Received, now time.Time) letter {
+func letterOf(r client.Received, now time.Time) letter {
 	d := r.DeadLetter()
 	l := letter{
 		Id: idOf(r), Reason: d.Reason, Error: d.Error, Time: d.Time, Host: d.Host, Queue: d.Queue, Copy: d.Copy,
@@ -366,15 +366,15 @@ func ageText(d time.Duration) string {
 }
 
 // pick has do work on the chosen letters while it holds all. An ID that no letter has ends it before.
-func (m *morgue) pick(ctx context.Context, c *amqpsrc.Client, n int, do func([]amqpsrc.Received) error) error {
-	var chosen []amqpsrc.Received
+func (m *morgue) pick(ctx context.Context, c *client.Client, n int, do func([]client.Received) error) error {
+	var chosen []client.Received
 	for hold := false; ; hold = true {
 		looked := 0
 		chosen = nil
 		found := make(map[string]bool)
 		l := m.look(c)
 		l.hold = hold
-		err := l.over(ctx, n, func(lot []amqpsrc.Received) error {
+		err := l.over(ctx, n, func(lot []client.Received) error {
 			looked += len(lot)
 			for _, r := range lot {
 				meant := false
@@ -395,7 +395,7 @@ func (m *morgue) pick(ctx context.Context, c *amqpsrc.Client, n int, do func([]a
 					"docker-dispatch dead list -q " + m.queue + " shows the IDs", exitFailed}
 			}
 		}
-		renewed := slices.ContainsFunc(chosen, amqpsrc.Received.Settled)
+		renewed := slices.ContainsFunc(chosen, client.Received.Settled)
 		n = looked
 		if err == nil && !renewed {
 			err = do(chosen)
@@ -418,13 +418,13 @@ func (m *morgue) pick(ctx context.Context, c *amqpsrc.Client, n int, do func([]a
 }
 
 // replay sends the chosen ones to their queue, and acks each when the broker has stored it there.
-func (m *morgue) replay(ctx, now context.Context, c *amqpsrc.Client) error {
+func (m *morgue) replay(ctx, now context.Context, c *client.Client) error {
 	n, err := m.count(ctx, c)
 	if err != nil {
 		return err
 	}
 	r := &replaying{morgue: m, client: c, now: now}
-	send := func(letters []amqpsrc.Received) error { return r.send(ctx, letters) }
+	send := func(letters []client.Received) error { return r.send(ctx, letters) }
 	if m.all {
 		// What is replayed may come back dead at once; n keeps that from going round.
 		l := m.look(c)
@@ -445,7 +445,7 @@ func (m *morgue) replay(ctx, now context.Context, c *amqpsrc.Client) error {
 // A replaying is a replay at work.
 type replaying struct {
 	*morgue
-	client           *amqpsrc.Client
+	client           *client.Client
 	now              context.Context
 	replayed, failed int
 }
@@ -456,9 +456,9 @@ const tooMany = 100
 var errTooMany = errors.New("too many could not be put back")
 
 // send sends dead letters to where they came from, and acks those that the broker has stored there.
-func (r *replaying) send(ctx context.Context, letters []amqpsrc.Received) (err error) {
+func (r *replaying) send(ctx context.Context, letters []client.Received) (err error) {
 	type revived struct {
-		amqpsrc.Received
+		client.Received
 		to        string
 		confirmed func(context.Context) error
 	}
@@ -469,7 +469,7 @@ func (r *replaying) send(ctx context.Context, letters []amqpsrc.Received) (err e
 			to = r.queue
 		}
 		confirmed, failed := r.client.Send(ctx, to, l.Revived())
-		if err = causeOr(ctx, nil); failed != nil && err == nil && errors.Is(failed, amqpsrc.ErrGone) {
+		if err = causeOr(ctx, nil); failed != nil && err == nil && errors.Is(failed, client.ErrGone) {
 			err = failed
 		}
 		if failed != nil {
@@ -483,16 +483,16 @@ func (r *replaying) send(ctx context.Context, letters []amqpsrc.Received) (err e
 		}
 	}
 	for lot := range slices.Chunk(sent, lotSize) { // one by one they cost more acks than a channel has on its way at a time
-		var stored []amqpsrc.Received
+		var stored []client.Received
 		why := make([]error, len(lot))
 		for i, v := range lot {
 			if why[i] = v.confirmed(r.now); why[i] == nil {
 				stored = append(stored, v.Received)
 			} else if r.now.Err() != nil {
-				why[i] = fmt.Errorf("%w: not waited for any longer", amqpsrc.ErrUnknown)
+				why[i] = fmt.Errorf("%w: not waited for any longer", client.ErrUnknown)
 			}
 		}
-		lost := amqpsrc.AckAll(stored)
+		lost := client.AckAll(stored)
 		for i, v := range lot {
 			if why[i] == nil && lost == nil {
 				r.replayed++
@@ -512,14 +512,14 @@ func (r *replaying) send(ctx context.Context, letters []amqpsrc.Received) (err e
 }
 
 // drop deletes the chosen ones.
-func (m *morgue) drop(ctx context.Context, c *amqpsrc.Client) error {
+func (m *morgue) drop(ctx context.Context, c *client.Client) error {
 	n, err := m.count(ctx, c)
 	if err != nil {
 		return err
 	}
 	dropped := 0
-	ack := func(letters []amqpsrc.Received) error {
-		err := cmp.Or(causeOr(ctx, nil), amqpsrc.AckAll(letters))
+	ack := func(letters []client.Received) error {
+		err := cmp.Or(causeOr(ctx, nil), client.AckAll(letters))
 		if err == nil {
 			dropped += len(letters)
 		}
@@ -535,7 +535,7 @@ func (m *morgue) drop(ctx context.Context, c *amqpsrc.Client) error {
 			l.end()
 		}
 	} else {
-		err = m.pick(ctx, c, n, func(chosen []amqpsrc.Received) error {
+		err = m.pick(ctx, c, n, func(chosen []client.Received) error {
 			if err := m.ask(ctx, len(chosen)); err != nil {
 				return err
 			}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
@@ -24,7 +24,7 @@ import (
 // after it, which keeps the order. Killed, a look returns one lot of such letters, some of them beside their copies.
 type look struct {
 	*morgue
-	client *amqpsrc.Client
+	client *client.Client
 	hold   bool // no letter is put anew
 
 	id       string   // of this look: its copies have it
@@ -54,7 +54,7 @@ const (
 
 var errNotInTime = fmt.Errorf("not stored within %v", renewTime)
 
-func (m *morgue) look(c *amqpsrc.Client) *look {
+func (m *morgue) look(c *client.Client) *look {
 	return &look{morgue: m, client: c, id: rand.Text(), stop: func() {}}
 }
 
@@ -62,7 +62,7 @@ func (m *morgue) look(c *amqpsrc.Client) *look {
 type identity [sha256.Size]byte
 
 // identityOf is zero if r has no mark, by which a copy of it could be known.
-func identityOf(r amqpsrc.Received) (id identity) {
+func identityOf(r client.Received) (id identity) {
 	if mark := r.DeadLetter().Copy; mark != "" {
 		h := sha256.New()
 		fmt.Fprintf(h, "%q %q ", mark, r.ID) // a publisher can claim another letter's mark
@@ -74,7 +74,7 @@ func identityOf(r amqpsrc.Received) (id identity) {
 
 // over has do work on n letters, in order. A letter that do does not ack stays in the queue. A signal ends the look
 // between two lots: in the middle of one it would return letters. end must be called.
-func (l *look) over(ctx context.Context, n int, do func(lot []amqpsrc.Received) error) error {
+func (l *look) over(ctx context.Context, n int, do func(lot []client.Received) error) error {
 	// The first lots are small: what a killed look has returned is in them, and may be at its limit.
 	overtaken := false
 	for size := firstLot; n > 0; {
@@ -99,7 +99,7 @@ func (l *look) over(ctx context.Context, n int, do func(lot []amqpsrc.Received) 
 // lot has do work on the next n letters, own of which are copies that this look has put into the queue. They are left out.
 //
 // No letter is acked here because another seems to be the same: it may be the copy of that, and the last.
-func (l *look) lot(ctx context.Context, n int, do func([]amqpsrc.Received) error) (took, own int, err error) {
+func (l *look) lot(ctx context.Context, n int, do func([]client.Received) error) (took, own int, err error) {
 	l.stop() // not before: a consumer tells others that letters are held
 	taking := context.WithoutCancel(ctx)
 	in, stop, giveBack, err := l.client.Take(taking, l.from, n)
@@ -107,8 +107,8 @@ func (l *look) lot(ctx context.Context, n int, do func([]amqpsrc.Received) error
 		return 0, 0, err
 	}
 	l.stop = stop
-	var all, lot []amqpsrc.Received
-	err = l.each(taking, l.client, in, n, func(r amqpsrc.Received) error {
+	var all, lot []client.Received
+	err = l.each(taking, l.client, in, n, func(r client.Received) error {
 		d := r.DeadLetter()
 		all = append(all, r)
 		l.bytes += len(r.Body)
@@ -130,7 +130,7 @@ func (l *look) lot(ctx context.Context, n int, do func([]amqpsrc.Received) error
 		l.renew(ctx, lot)
 	}
 	switch {
-	case !slices.ContainsFunc(all, func(r amqpsrc.Received) bool { return !r.Settled() }):
+	case !slices.ContainsFunc(all, func(r client.Received) bool { return !r.Settled() }):
 		go giveBack() // Close waits for it
 	default:
 		l.giveBack = append(l.giveBack, giveBack)
@@ -154,8 +154,8 @@ func (l *look) end() {
 }
 
 // renew puts letters into the queue anew. A letter whose copy is not stored for sure stays as it is.
-func (l *look) renew(ctx context.Context, letters []amqpsrc.Received) {
-	letters = slices.DeleteFunc(slices.Clone(letters), amqpsrc.Received.Settled)
+func (l *look) renew(ctx context.Context, letters []client.Received) {
+	letters = slices.DeleteFunc(slices.Clone(letters), client.Received.Settled)
 	for len(letters) > 0 && !l.failed {
 		n := 0
 		for bytes := 0; n < len(letters) && bytes < renewBytes; n++ {
@@ -166,12 +166,12 @@ func (l *look) renew(ctx context.Context, letters []amqpsrc.Received) {
 	}
 }
 
-func (l *look) store(ctx context.Context, letters []amqpsrc.Received) {
+func (l *look) store(ctx context.Context, letters []client.Received) {
 	// A signal does not end it: what is sent already is to be known.
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), renewTime, errNotInTime)
 	defer cancel()
 	type copied struct {
-		amqpsrc.Received
+		client.Received
 		confirmed func(context.Context) error
 	}
 	var copies []copied
@@ -183,7 +183,7 @@ func (l *look) store(ctx context.Context, letters []amqpsrc.Received) {
 			break
 		}
 	}
-	var stored []amqpsrc.Received
+	var stored []client.Received
 	for _, c := range copies {
 		if err := c.confirmed(ctx); err != nil {
 			l.missed(c.Received, causeOr(ctx, err))
@@ -192,7 +192,7 @@ func (l *look) store(ctx context.Context, letters []amqpsrc.Received) {
 		}
 	}
 	l.copies += len(stored)
-	if err := amqpsrc.AckAll(stored); err != nil {
+	if err := client.AckAll(stored); err != nil {
 		for _, r := range stored {
 			l.missed(r, err)
 		}
@@ -200,12 +200,12 @@ func (l *look) store(ctx context.Context, letters []amqpsrc.Received) {
 }
 
 // missed notes a letter that is not in the queue anew. If the others fare no better, no further letter is sent.
-func (l *look) missed(r amqpsrc.Received, err error) {
+func (l *look) missed(r client.Received, err error) {
 	if len(l.unsent) == 0 {
 		l.why = err
 	}
 	l.unsent = append(l.unsent, plainLine(idOf(r)))
-	for _, all := range []error{amqpsrc.ErrGone, amqpsrc.ErrUnknown, wire.ErrForbidden, wire.ErrNoQueue, errNotInTime, cmd.ErrDeliveryLost} {
+	for _, all := range []error{client.ErrGone, client.ErrUnknown, wire.ErrForbidden, wire.ErrNoQueue, errNotInTime, cmd.ErrDeliveryLost} {
 		l.failed = l.failed || errors.Is(err, all)
 	}
 }

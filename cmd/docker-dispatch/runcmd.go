@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -32,7 +32,7 @@ func (p *invocation) run() int {
 		return c.refuse(err)
 	}
 	c.connect = func(ctx context.Context) (runBroker, error) {
-		return amqpsrc.Connect(ctx, amqpsrc.ClientConfig{URL: c.url, Queue: c.queue, Name: "docker-dispatch run " + c.job, Version: versionString(),
+		return client.Connect(ctx, client.Config{URL: c.url, Queue: c.queue, Name: "docker-dispatch run " + c.job, Version: versionString(),
 			Blocked: func(reason string) {
 				c.waits.end()
 				c.say("the broker takes no messages for now; waiting (%s)", reason)
@@ -42,11 +42,11 @@ func (p *invocation) run() int {
 	return c.run(p.signals)
 }
 
-// runBroker is what a run has of a connection to the broker: an *amqpsrc.Client.
+// runBroker is what a run has of a connection to the broker: a *client.Client.
 type runBroker interface {
-	Publish(ctx context.Context, queue string, m amqpsrc.Message) error
+	Publish(ctx context.Context, queue string, m client.Message) error
 	DeclareReplies(ctx context.Context, queue string, expires time.Duration) error
-	Consume(ctx context.Context, queue string, prefetch int) (<-chan amqpsrc.Received, error)
+	Consume(ctx context.Context, queue string, prefetch int) (<-chan client.Received, error)
 	Ready(ctx context.Context, queue string) (n, consumers int, err error)
 	DeleteQueue(ctx context.Context, queue string) error
 	Heartbeat() time.Duration

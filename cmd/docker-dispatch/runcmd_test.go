@@ -17,8 +17,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
@@ -132,9 +132,9 @@ func (o *ours) expect(stdout, stderr string, code int) {
 // actor is a daemon that does what the test says.
 type actor struct {
 	*lab
-	client   *amqpsrc.Client
-	messages <-chan amqpsrc.Received
-	commands <-chan amqpsrc.Received
+	client   *client.Client
+	messages <-chan client.Received
+	commands <-chan client.Received
 }
 
 func newActor(t *testing.T) *actor {
@@ -142,7 +142,7 @@ func newActor(t *testing.T) *actor {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	var err error
-	if a.client, err = amqpsrc.Connect(ctx, amqpsrc.ClientConfig{URL: a.amqpURL}); err != nil {
+	if a.client, err = client.Connect(ctx, client.Config{URL: a.amqpURL}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.client.Close(ctx) })
@@ -159,7 +159,7 @@ func newActor(t *testing.T) *actor {
 }
 
 // next is the next message of a queue, acked.
-func (a *actor) next(from <-chan amqpsrc.Received) amqpsrc.Message {
+func (a *actor) next(from <-chan client.Received) client.Message {
 	a.t.Helper()
 	select {
 	case m := <-from:
@@ -174,27 +174,27 @@ func (a *actor) next(from <-chan amqpsrc.Received) amqpsrc.Message {
 }
 
 // say publishes an event as an answer to a message.
-func (a *actor) say(to amqpsrc.Message, event interface{ JSON() []byte }) {
+func (a *actor) say(to client.Message, event interface{ JSON() []byte }) {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := a.client.Publish(ctx, to.ReplyTo, amqpsrc.Message{CorrelationID: to.ID, Body: event.JSON()}); err != nil {
+	if err := a.client.Publish(ctx, to.ReplyTo, client.Message{CorrelationID: to.ID, Body: event.JSON()}); err != nil {
 		a.t.Fatal(err)
 	}
 }
 
-func (a *actor) out(to amqpsrc.Message, stream string, offset int, text string) {
+func (a *actor) out(to client.Message, stream string, offset int, text string) {
 	a.t.Helper()
 	a.say(to, event.Output{Job: to.ID, Stream: stream, Offset: int64(offset), Data: []byte(text)})
 }
 
-func (a *actor) succeed(to amqpsrc.Message, stdout, stderr int) {
+func (a *actor) succeed(to client.Message, stdout, stderr int) {
 	a.t.Helper()
 	a.say(to, event.Result{Job: to.ID, Status: event.Succeeded, ExitCode: new(0), StdoutBytes: int64(stdout), StderrBytes: int64(stderr)})
 }
 
 // gone waits until the queue of the answers does not exist.
-func (a *actor) gone(to amqpsrc.Message) {
+func (a *actor) gone(to client.Message) {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -346,7 +346,7 @@ func TestRunAnswers(t *testing.T) {
 // TestRunLeaves: signals stop the job, then leave it; so does the time.
 func TestRunLeaves(t *testing.T) {
 	t.Parallel()
-	stopped := func(t *testing.T, a *actor, m amqpsrc.Message) {
+	stopped := func(t *testing.T, a *actor, m client.Message) {
 		t.Helper()
 		var got struct{ Dockercmd, Job string }
 		if err := json.Unmarshal(a.next(a.commands).Body, &got); err != nil || got.Dockercmd != "stop" || got.Job != m.ID {
@@ -565,12 +565,12 @@ type mute struct {
 }
 
 func (m mute) DeclareReplies(context.Context, string, time.Duration) error { return nil }
-func (m mute) Consume(ctx context.Context, _ string, _ int) (<-chan amqpsrc.Received, error) {
-	in := make(chan amqpsrc.Received)
+func (m mute) Consume(ctx context.Context, _ string, _ int) (<-chan client.Received, error) {
+	in := make(chan client.Received)
 	context.AfterFunc(ctx, func() { close(in) })
 	return in, nil
 }
-func (m mute) Publish(ctx context.Context, queue string, _ amqpsrc.Message) error {
+func (m mute) Publish(ctx context.Context, queue string, _ client.Message) error {
 	m.asked <- struct{}{}
 	if queue != m.queue {
 		return nil
@@ -588,8 +588,8 @@ func (m mute) Close(context.Context) error { return nil }
 // closing is a broker that closes the connection when a message is to be sent.
 type closing struct{ mute }
 
-func (closing) Publish(context.Context, string, amqpsrc.Message) error {
-	return fmt.Errorf("%w: the broker says: 530 one channel too many", amqpsrc.ErrGone)
+func (closing) Publish(context.Context, string, client.Message) error {
+	return fmt.Errorf("%w: the broker says: 530 one channel too many", client.ErrGone)
 }
 
 // TestRunCannotSend: while the message cannot even be written, a broker's refusal ends the run and is not waited out.
@@ -721,15 +721,15 @@ func TestRunDuringAlarm(t *testing.T) {
 // A deafBroker is one that has the result by the time that it is told to stop the job.
 type deafBroker struct {
 	mute
-	answers chan amqpsrc.Received
+	answers chan client.Received
 	gone    bool // its connection ends then; else it does not answer
 }
 
-func (b deafBroker) Consume(context.Context, string, int) (<-chan amqpsrc.Received, error) {
+func (b deafBroker) Consume(context.Context, string, int) (<-chan client.Received, error) {
 	return b.answers, nil
 }
 
-func (b deafBroker) Publish(ctx context.Context, queue string, m amqpsrc.Message) error {
+func (b deafBroker) Publish(ctx context.Context, queue string, m client.Message) error {
 	var body struct{ Job string }
 	if err := json.Unmarshal(m.Body, &body); err != nil {
 		return err
@@ -738,10 +738,10 @@ func (b deafBroker) Publish(ctx context.Context, queue string, m amqpsrc.Message
 		b.asked <- struct{}{}
 		return nil
 	}
-	b.answers <- amqpsrc.Received{Message: amqpsrc.Message{Body: event.Result{Job: body.Job, Status: event.Failed, ExitCode: new(7)}.JSON()}}
+	b.answers <- client.Received{Message: client.Message{Body: event.Result{Job: body.Job, Status: event.Failed, ExitCode: new(7)}.JSON()}}
 	close(b.answers)
 	if b.gone {
-		return amqpsrc.ErrGone
+		return client.ErrGone
 	}
 	<-ctx.Done()
 	return ctx.Err()
@@ -751,7 +751,7 @@ func (b deafBroker) Publish(ctx context.Context, queue string, m amqpsrc.Message
 func TestRunResultBesideStop(t *testing.T) {
 	t.Parallel()
 	for _, gone := range []bool{false, true} {
-		b := deafBroker{mute{"q.control", make(chan struct{}, 1)}, make(chan amqpsrc.Received, 1), gone}
+		b := deafBroker{mute{"q.control", make(chan struct{}, 1)}, make(chan client.Received, 1), gone}
 		var errs bytes.Buffer
 		line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -36,9 +36,9 @@ type runClient struct {
 	replies string // the queue of its answers
 	body    []byte
 	answer  *answer
-	idFile  *os.File           // where the container's id goes; guarded by mu
-	warned  bool               // the engine's warnings have been printed
-	written []amqpsrc.Received // events whose effect is here, and which the broker does not know of yet
+	idFile  *os.File          // where the container's id goes; guarded by mu
+	warned  bool              // the engine's warnings have been printed
+	written []client.Received // events whose effect is here, and which the broker does not know of yet
 
 	// noticed is when the broker has noticed at the latest that the connection before is dead. Until then it may
 	// hold answers for that, which come after later ones. Zero: there was none.
@@ -189,7 +189,7 @@ func (c *runClient) again(ctx context.Context, err error) error {
 
 // converse sends what is to be sent, and takes the answers.
 func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Result, error) {
-	var answers <-chan amqpsrc.Received
+	var answers <-chan client.Received
 	consuming, end := context.WithCancel(ctx)
 	defer end()
 	if !c.line.Detach {
@@ -270,9 +270,9 @@ type taking struct {
 
 // takeAll takes answers until the last result, an error, or the end of the connection. As long as the broker may hold
 // answers for an earlier connection, those that come after them wait.
-func (c *runClient) takeAll(answers <-chan amqpsrc.Received, noticed time.Time) taking {
+func (c *runClient) takeAll(answers <-chan client.Received, noticed time.Time) taking {
 	type waiting struct {
-		amqpsrc.Received
+		client.Received
 		event event.Event
 	}
 	var early []waiting // at most onTheWay: they are not acked
@@ -312,7 +312,7 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 	if !c.send() {
 		return context.Canceled
 	}
-	m := amqpsrc.Message{ID: c.job, ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: c.body}
+	m := client.Message{ID: c.job, ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: c.body}
 	if !c.line.Detach {
 		m.ReplyTo = c.replies
 	}
@@ -323,20 +323,20 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 		c.have(stored)
 		c.waits.show("docker-dispatch: queued on %s", c.queue)
 		return nil
-	case first && !errors.Is(err, amqpsrc.ErrUnknown) && ctx.Err() == nil: // nothing was written
+	case first && !errors.Is(err, client.ErrUnknown) && ctx.Err() == nil: // nothing was written
 		c.have(unsent)
-		if errors.Is(err, amqpsrc.ErrGone) {
+		if errors.Is(err, client.ErrGone) {
 			return c.unreachable(err)
 		}
-	case errors.Is(err, amqpsrc.ErrGone), errors.Is(err, amqpsrc.ErrUnknown):
+	case errors.Is(err, client.ErrGone), errors.Is(err, client.ErrUnknown):
 		return c.again(ctx, err)
 	}
 	return err
 }
 
 // stopMessage has the daemon stop the job.
-func (c *runClient) stopMessage() amqpsrc.Message {
-	return amqpsrc.Message{ID: randomHex(), ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: jsonStop(c.job)}
+func (c *runClient) stopMessage() client.Message {
+	return client.Message{ID: randomHex(), ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: jsonStop(c.job)}
 }
 
 // hasTold notes what became of the stop's message. Its error says that another connection may help.
@@ -347,7 +347,7 @@ func (c *runClient) hasTold(err error) error {
 		c.have(stopSent)
 		c.waits.show("docker-dispatch: stopping the job")
 		return nil
-	case errors.Is(err, amqpsrc.ErrGone), errors.Is(err, amqpsrc.ErrUnknown), errors.Is(err, context.Canceled):
+	case errors.Is(err, client.ErrGone), errors.Is(err, client.ErrUnknown), errors.Is(err, context.Canceled):
 		return err
 	}
 	c.told = true
@@ -358,7 +358,7 @@ func (c *runClient) hasTold(err error) error {
 }
 
 // take makes what an event says true here. It returns the last result, or why there cannot be one.
-func (c *runClient) take(m amqpsrc.Received, e event.Event) (result *event.Result, err error) {
+func (c *runClient) take(m client.Received, e event.Event) (result *event.Result, err error) {
 	defer c.ack(m)
 	switch {
 	case e.Started != nil && e.Started.Job == c.job:
@@ -379,7 +379,7 @@ func (c *runClient) take(m amqpsrc.Received, e event.Event) (result *event.Resul
 
 // ack lets the broker send more. What it has no ack of comes again over the next connection, and is known then;
 // the last events are never acked, for their queue goes.
-func (c *runClient) ack(m amqpsrc.Received) {
+func (c *runClient) ack(m client.Received) {
 	if c.written = append(c.written, m); len(c.written) < onTheWay/2 {
 		return
 	}

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -26,10 +26,10 @@ type heldAnswer struct {
 	event interface{ JSON() []byte }
 }
 
-func (b holdingBroker) Publish(context.Context, string, amqpsrc.Message) error { return nil }
+func (b holdingBroker) Publish(context.Context, string, client.Message) error { return nil }
 
-func (b holdingBroker) Consume(ctx context.Context, _ string, _ int) (<-chan amqpsrc.Received, error) {
-	out := make(chan amqpsrc.Received)
+func (b holdingBroker) Consume(ctx context.Context, _ string, _ int) (<-chan client.Received, error) {
+	out := make(chan client.Received)
 	go func() {
 		defer close(out)
 		for _, a := range b.answers {
@@ -39,7 +39,7 @@ func (b holdingBroker) Consume(ctx context.Context, _ string, _ int) (<-chan amq
 				return
 			}
 			select {
-			case out <- amqpsrc.Received{Message: amqpsrc.Message{Body: a.event.JSON()}}:
+			case out <- client.Received{Message: client.Message{Body: a.event.JSON()}}:
 			case <-ctx.Done():
 				return
 			}

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
@@ -139,7 +139,7 @@ func (s *sending) one(ctx context.Context, messages <-chan fileMessage) (first [
 }
 
 // run sends all messages, and says what became of them.
-func (s *sending) run(ctx, now context.Context, c *amqpsrc.Client, first []fileMessage, messages <-chan fileMessage) error {
+func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMessage, messages <-chan fileMessage) error {
 	under := make(chan posted, 1<<16)
 	room := make(chan struct{}, inFlightParts)
 	collected := make(chan struct{})
@@ -171,7 +171,7 @@ func (s *sending) run(ctx, now context.Context, c *amqpsrc.Client, first []fileM
 }
 
 // feed sends messages until there are no more, or one fails. What it returns is why it stopped early.
-func (s *sending) feed(ctx context.Context, c *amqpsrc.Client, first []fileMessage, messages <-chan fileMessage, under chan<- posted, room chan struct{}) error {
+func (s *sending) feed(ctx context.Context, c *client.Client, first []fileMessage, messages <-chan fileMessage, under chan<- posted, room chan struct{}) error {
 	for n := 0; ; n++ {
 		var m fileMessage
 		if n < len(first) {
@@ -211,11 +211,11 @@ func (s *sending) feed(ctx context.Context, c *amqpsrc.Client, first []fileMessa
 		var err error
 		// No app_id: with properties of over 64 bytes RabbitMQ takes a fifth fewer messages a second, since
 		// Erlang no longer keeps them with the message.
-		p.confirmed, err = c.Send(ctx, s.queue, amqpsrc.Message{
+		p.confirmed, err = c.Send(ctx, s.queue, client.Message{
 			ID: id, ReplyTo: s.reply, ContentType: "application/json", Timestamp: time.Now(), Body: m.body,
 		})
 		if err != nil {
-			if errors.Is(err, amqpsrc.ErrUnknown) {
+			if errors.Is(err, client.ErrUnknown) {
 				p.confirmed = func(context.Context) error { return err }
 				under <- p
 				return nil
@@ -261,7 +261,7 @@ func (s *sending) collect(now context.Context, under <-chan posted, room <-chan 
 			continue
 		}
 		if now.Err() != nil {
-			err = fmt.Errorf("%w: not waited for any longer", amqpsrc.ErrUnknown)
+			err = fmt.Errorf("%w: not waited for any longer", client.ErrUnknown)
 		}
 		if len(s.faults.list) == 0 {
 			close(s.failed)
@@ -312,7 +312,7 @@ type faultRange struct {
 }
 
 func (l *faultList) add(m fileMessage, err error) {
-	if errors.Is(err, amqpsrc.ErrUnknown) {
+	if errors.Is(err, client.ErrUnknown) {
 		l.unknown++
 	} else {
 		l.notStored++

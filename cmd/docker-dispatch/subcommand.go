@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
@@ -107,12 +107,12 @@ func (b *broker) check() error {
 
 // connect connects. What is worth a warning later goes to stderr.
 // The queue is the one that it is about: a stream is refused.
-func (b *broker) connect(ctx context.Context, queue string) (*amqpsrc.Client, error) {
+func (b *broker) connect(ctx context.Context, queue string) (*client.Client, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	c, err := amqpsrc.Connect(ctx, amqpsrc.ClientConfig{
+	c, err := client.Connect(ctx, client.Config{
 		URL: b.url, Queue: queue, Name: "docker-dispatch " + b.process.name + "@" + host + " " + b.queue, Version: versionString(),
 		Log: slog.New(slog.NewTextHandler(b.process.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
@@ -145,12 +145,12 @@ func (b *broker) explain(err error) error {
 }
 
 // cutAt cuts a connection when ctx ends. Nothing else ends a write to a broker that does not read.
-func (b *broker) cutAt(ctx context.Context, c *amqpsrc.Client) {
+func (b *broker) cutAt(ctx context.Context, c *client.Client) {
 	context.AfterFunc(ctx, func() { _ = c.Close(ctx) })
 }
 
 // close ends a connection, in order where that is quick.
-func (b *broker) close(c *amqpsrc.Client) {
+func (b *broker) close(c *client.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastAcks)
 	defer cancel()
 	_ = c.Close(ctx) // what matters is confirmed and acked by now

@@ -38,15 +38,15 @@ var kinds = []string{"classic", "quorum"}
 // the next one, where the same tags stand for other messages.
 func TestCutMidJob(t *testing.T) {
 	t.Parallel()
-	cuts := map[string]func(*proxied){
-		"at once":   (*proxied).cut,
-		"mid-frame": func(c *proxied) { close(c.cutAfter) },
+	cuts := map[string]func(*brokertest.Proxied){
+		"at once":   (*brokertest.Proxied).Cut,
+		"mid-frame": func(c *brokertest.Proxied) { close(c.CutAfter) },
 	}
 	for _, kind := range kinds {
 		for name, cut := range cuts {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				t.Parallel()
-				p, px := brokertest.New(t), newProxy(t)
+				p, px := brokertest.New(t), brokertest.NewProxy(t)
 				q := p.Queue(kind)
 				p.Fill(q, 1, 4)
 				r := start(t, q, func(c *Config) { through(px)(c); c.Prefetch = 4 })
@@ -55,7 +55,7 @@ func TestCutMidJob(t *testing.T) {
 				if err := old[0].Fence(context.Background()); err != nil {
 					t.Fatal(err)
 				}
-				cut(px.conn(0))
+				cut(px.Conn(0))
 				p.Fill(q, 5, 5) // what a cut in the middle of a frame needs: a frame
 				again := map[string]cmd.Job{}
 				for range 4 {
@@ -83,10 +83,10 @@ func TestCutMidJob(t *testing.T) {
 				if !got["2"] || !got["4"] || !got["5"] {
 					t.Errorf("left in the queue are %v, want 2, 4 and 5", got)
 				}
-				if n := r.log.count("broker unreachable, waiting"); n != 1 {
+				if n := r.log.Count("broker unreachable, waiting"); n != 1 {
 					t.Errorf("the loss is logged %d times\n%s", n, r.log)
 				}
-				if n := r.log.count("broker is back"); n != 1 {
+				if n := r.log.Count("broker is back"); n != 1 {
 					t.Errorf("the return is logged %d times\n%s", n, r.log)
 				}
 			})
@@ -215,7 +215,7 @@ func TestStop(t *testing.T) {
 // After a fence the ack is safe even from a connection that is cut.
 func TestFence(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("quorum")
 	const n = 100
 	p.Fill(q, 1, n)
@@ -238,7 +238,7 @@ func TestFence(t *testing.T) {
 	if d := time.Since(began); d < wire.Settling {
 		t.Errorf("fences took %v, less than the %v that a quorum queue may hold acks back", d, wire.Settling)
 	}
-	px.conn(0).cut()
+	px.Conn(0).Cut()
 	if j := r.next(); string(j.Body) != fmt.Sprint(n) {
 		t.Errorf("message %q came again although its ack was fenced", j.Body)
 	}
@@ -354,7 +354,7 @@ func TestUnreadableHeaders(t *testing.T) {
 			t.Errorf("dead letter %d: app_id %q, encoding %q, dropped headers %v", i, d.AppId, d.ContentEncoding, d.Headers[wire.HeaderDropped])
 		}
 	}
-	if r.log.count("broker unreachable") != 0 {
+	if r.log.Count("broker unreachable") != 0 {
 		t.Errorf("a connection was lost:\n%s", r.log)
 	}
 }
@@ -390,7 +390,7 @@ func TestDeadLetterQueueFull(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- deadLetterJob(ctx, j, event.Result{}) }()
-	r.log.wait(t, "dead letter not stored")
+	r.log.Wait(t, "dead letter not stored")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatalf("settle: %v", err)
@@ -427,7 +427,7 @@ func TestReject(t *testing.T) {
 	r.close()
 	p.Expect(q, "2")
 	p.Expect(q+".dead", "1")
-	if n := r.log.count("no dead-letter queue"); n != 1 {
+	if n := r.log.Count("no dead-letter queue"); n != 1 {
 		t.Errorf("the warning came %d times", n)
 	}
 }
@@ -435,17 +435,17 @@ func TestReject(t *testing.T) {
 // The publisher's connection comes back by itself, and costs no delivery.
 func TestPublisherCut(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 3)
 	r := start(t, q, through(px))
 	jobs := r.take("1", "2", "3")
-	px.conn(1).cut()
+	px.Conn(1).Cut()
 	settle(t, jobs[0], cmd.DeadLetter)
 
 	// And cut with a message under way: it is sent again.
-	c := px.conn(2)
-	c.gate.Set(false)
+	c := px.Conn(2)
+	c.Gate.Set(false)
 	done := make(chan error, 1)
 	go func() { done <- deadLetterJob(context.Background(), jobs[1], event.Result{}) }()
 	select {
@@ -453,7 +453,7 @@ func TestPublisherCut(t *testing.T) {
 		t.Fatalf("settled without a confirm: %v", err)
 	case <-time.After(50 * time.Millisecond): // not for any state: to let the message get under way
 	}
-	c.cut()
+	c.Cut()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -472,13 +472,13 @@ func TestPublisherCut(t *testing.T) {
 // While the broker blocks publishing, dead letters wait, acks do not, and Close is not held up.
 func TestBlocked(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 4)
 	r := start(t, q, through(px))
 	jobs := r.take("1", "2", "3", "4")
-	px.conn(1).inject(0, 10, 60, "\x0alow memory")
-	r.log.wait(t, "takes no messages for now")
+	px.Conn(1).Inject(0, 10, 60, "\x0alow memory")
+	r.log.Wait(t, "takes no messages for now")
 	done := make(chan error, 1)
 	go func() { done <- deadLetterJob(context.Background(), jobs[0], event.Result{}) }()
 	settle(t, jobs[1], cmd.Ack)
@@ -488,32 +488,32 @@ func TestBlocked(t *testing.T) {
 	if n := p.Ready(q + ".dead"); n != 0 {
 		t.Errorf("%d messages were published on a blocked connection", n)
 	}
-	px.conn(1).inject(0, 10, 61, "")
+	px.Conn(1).Inject(0, 10, 61, "")
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	r.log.wait(t, "takes messages again")
+	r.log.Wait(t, "takes messages again")
 
 	// The blocked connection is lost: what waits goes to the next one.
-	px.conn(1).inject(0, 10, 60, "\x0alow memory")
+	px.Conn(1).Inject(0, 10, 60, "\x0alow memory")
 	brokertest.Eventually(t, "blocked", func() bool {
 		l, _ := r.source.publisher.current(context.Background())
 		open, _ := l.unblocked.State()
 		return !open
 	})
 	go func() { done <- deadLetterJob(context.Background(), jobs[2], event.Result{}) }()
-	px.conn(1).cut()
+	px.Conn(1).Cut()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 
 	// A dead letter is under way when the broker blocks, and then nobody wants it any more: its channel
 	// cannot be closed, for the broker does not answer.
-	px.conn(2).gate.Set(false)
+	px.Conn(2).Gate.Set(false)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { done <- deadLetterJob(ctx, jobs[3], event.Result{}) }()
 	brokertest.Eventually(t, "an outlet in use", func() bool { l, _ := r.source.publisher.current(ctx); return len(l.free) < wire.Publishers })
-	px.conn(2).inject(0, 10, 60, "\x0alow memory")
+	px.Conn(2).Inject(0, 10, 60, "\x0alow memory")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatalf("settle: %v", err)
@@ -527,7 +527,7 @@ func TestBlocked(t *testing.T) {
 	if d := time.Since(began); d > wire.CloseTimeout {
 		t.Errorf("Close took %v", d)
 	}
-	px.cut()
+	px.Cut()
 	p.Expect(q)
 }
 
@@ -535,18 +535,18 @@ func TestBlocked(t *testing.T) {
 // lock that the library's own shutdown waits for. Only closing the socket gets out of that.
 func TestFrozenWrite(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	p.Send(q, amqp.Publishing{Body: make([]byte, 12<<20)})
 	r := start(t, q, func(c *Config) { through(px)(c); c.URL = withQuery(t, "heartbeat=4") }) // one that a busy machine keeps
 	j := r.next()
-	px.conn(1).gate.Set(false)
+	px.Conn(1).Gate.Set(false)
 	began := time.Now()
 	settle(t, j, cmd.DeadLetter)
 	if d := time.Since(began); d > wire.RPCTimeout {
 		t.Errorf("the frozen connection was given up after %v", d)
 	}
-	px.conn(1).cut()
+	px.Conn(1).Cut()
 }
 
 // A consumer that the broker cancels costs the session: its channel stays open, but acks on it have no
@@ -554,20 +554,20 @@ func TestFrozenWrite(t *testing.T) {
 // delivery was not acked in time.
 func TestServerCancel(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("quorum")
 	p.Fill(q, 1, 1)
 	r := start(t, q, through(px))
 	j := r.next()
-	px.conn(0).inject(4, 60, 30, "\x11docker-dispatch-1\x01") // the tag; no answer is wanted
+	px.Conn(0).Inject(4, 60, 30, "\x11docker-dispatch-1\x01") // the tag; no answer is wanted
 	brokertest.Eventually(t, "session over", j.Lost)
 	lost(t, j, cmd.Ack)
 	brokertest.Eventually(t, "the broker has released it", j.Released)
 	settle(t, r.take("1")[0], cmd.Ack)
-	if n := px.count(); n != 3 {
+	if n := px.Count(); n != 3 {
 		t.Errorf("%d connections were made, want 3", n)
 	}
-	if r.log.count("cancelled the consumer") != 1 {
+	if r.log.Count("cancelled the consumer") != 1 {
 		t.Errorf("logged:\n%s", r.log)
 	}
 }
@@ -575,12 +575,12 @@ func TestServerCancel(t *testing.T) {
 // A connection that the broker closes, as it does when it is stopped, holds no message any more.
 func TestBrokerCloses(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 1)
 	r := start(t, q, through(px))
 	j := r.next()
-	px.conn(0).inject(0, 10, 50, "\x01\x40\x08shutdown\x00\x00\x00\x00") // 320; about no method
+	px.Conn(0).Inject(0, 10, 50, "\x01\x40\x08shutdown\x00\x00\x00\x00") // 320; about no method
 	brokertest.Eventually(t, "session over", j.Lost)
 	if !j.Released() {
 		t.Error("the broker is not known to have released the message")
@@ -591,7 +591,7 @@ func TestBrokerCloses(t *testing.T) {
 // Nor does one whose broker has gone, so that nobody listens at its address.
 func TestBrokerKilled(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 1)
 	var gone atomic.Bool
@@ -610,7 +610,7 @@ func TestBrokerKilled(t *testing.T) {
 	})
 	j := r.next()
 	gone.Store(true)
-	px.conn(0).cut()
+	px.Conn(0).Cut()
 	brokertest.Eventually(t, "the broker has released it", j.Released)
 	gone.Store(false)
 	settle(t, r.take("1")[0], cmd.Ack)
@@ -619,12 +619,12 @@ func TestBrokerKilled(t *testing.T) {
 // A dead letter waits for the publisher, also beyond the end of its session.
 func TestDeadLetterWaits(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 1)
 	r := start(t, q, through(px))
 	j := r.next()
-	px.conn(1).gate.Set(false)
+	px.Conn(1).Gate.Set(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := deadLetterJob(ctx, j, event.Result{}); !errors.Is(err, context.DeadlineExceeded) {
@@ -632,9 +632,9 @@ func TestDeadLetterWaits(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- j.Store(context.Background(), event.Result{}) }()
-	px.conn(0).cut()
+	px.Conn(0).Cut()
 	again := r.next() // the session is over, but not what was decided
-	px.conn(1).cut()
+	px.Conn(1).Cut()
 	switch err := <-done; {
 	case errors.Is(err, cmd.ErrDeliveryLost): // it had not been sent when the session ended
 		settle(t, again, cmd.DeadLetter)
@@ -650,22 +650,22 @@ func TestDeadLetterWaits(t *testing.T) {
 // A broker that stops answering is noticed by its missing heartbeats.
 func TestFrozen(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 1)
 	r := start(t, q, func(c *Config) { through(px)(c); c.URL = withQuery(t, "heartbeat=1") })
 	j := r.next()
-	px.conn(0).gate.Set(false)
+	px.Conn(0).Gate.Set(false)
 	brokertest.Eventually(t, "session over", j.Lost)
 	lost(t, j, cmd.Ack)
-	px.conn(0).cut() // lets the broker know
+	px.Conn(0).Cut() // lets the broker know
 	settle(t, r.next(), cmd.Ack)
 }
 
 // A broker that freezes during the dial is given up after the connection_timeout.
 func TestFrozenDial(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	r := start(t, q, func(c *Config) {
 		through(px)(c)
@@ -676,15 +676,15 @@ func TestFrozenDial(t *testing.T) {
 			conn, err = dial(network, addr)
 			if first {
 				first = false
-				px.conn(0).gate.Set(false)
+				px.Conn(0).Gate.Set(false)
 			}
 			return conn, err
 		}
 	})
-	r.log.wait(t, "does not answer within 3s")
+	r.log.Wait(t, "does not answer within 3s")
 	p.Fill(q, 1, 1)
 	settle(t, r.next(), cmd.Ack)
-	r.log.wait(t, "broker is back")
+	r.log.Wait(t, "broker is back")
 }
 
 func withQuery(t testing.TB, query string) string {
@@ -699,13 +699,13 @@ func withQuery(t testing.TB, query string) string {
 // Close is bounded by its context, whatever the broker does.
 func TestCloseFrozen(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 1)
 	r := start(t, q, through(px))
 	r.next()
-	px.conn(0).gate.Set(false)
-	px.conn(1).gate.Set(false)
+	px.Conn(0).Gate.Set(false)
+	px.Conn(1).Gate.Set(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	began := time.Now()
@@ -718,7 +718,7 @@ func TestCloseFrozen(t *testing.T) {
 	if err := <-r.ended; err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	px.cut()
+	px.Cut()
 }
 
 // A queue that is deleted is waited for.
@@ -738,7 +738,7 @@ func TestQueueDeleted(t *testing.T) {
 			p.Delete(q)
 			brokertest.Eventually(t, "session over", j.Lost)
 			lost(t, j, cmd.Ack)
-			r.log.wait(t, "no such queue")
+			r.log.Wait(t, "no such queue")
 			since, missing := j.Awaited()
 			if since.IsZero() || !missing {
 				t.Error("a message of a queue that is missing is waited for")
@@ -757,10 +757,10 @@ func TestQueueDeleted(t *testing.T) {
 			p.Declare(q, kind)
 			p.Fill(q, 2, 2)
 			settle(t, r.take("2")[0], cmd.Ack)
-			if n := r.log.count("no such queue"); n != 1 {
+			if n := r.log.Count("no such queue"); n != 1 {
 				t.Errorf("the missing queue is logged %d times\n%s", n, r.log)
 			}
-			r.log.wait(t, "is back")
+			r.log.Wait(t, "is back")
 			if at, missing := j.Awaited(); missing || !at.After(since) {
 				t.Errorf("missing since %v, consumed since %v", since, at)
 			}
@@ -773,10 +773,10 @@ func TestQueueDeleted(t *testing.T) {
 // A broker that is away at start is waited for, and logged once.
 func TestDownAtStart(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	p.Fill(q, 1, 1)
-	px.setRefuse(true)
+	px.SetRefuse(true)
 	tried := make(chan struct{}, 100)
 	r := start(t, q, func(c *Config) {
 		through(px)(c)
@@ -789,10 +789,10 @@ func TestDownAtStart(t *testing.T) {
 	for range 3 {
 		<-tried
 	}
-	px.setRefuse(false)
+	px.SetRefuse(false)
 	settle(t, r.next(), cmd.Ack)
-	r.log.wait(t, "broker is back")
-	if n := r.log.count("broker unreachable, waiting"); n != 1 {
+	r.log.Wait(t, "broker is back")
+	if n := r.log.Count("broker unreachable, waiting"); n != 1 {
 		t.Errorf("logged %d times\n%s", n, r.log)
 	}
 }
@@ -808,7 +808,7 @@ func runs(t *testing.T, queue string, want error, words string, change func(*Con
 	if err != nil && strings.Contains(err.Error(), "secret") {
 		t.Errorf("the error holds the password: %v", err)
 	}
-	if r.log.count("secret") != 0 {
+	if r.log.Count("secret") != 0 {
 		t.Errorf("the log holds the password:\n%s", r.log)
 	}
 	r.close()
@@ -908,7 +908,7 @@ func TestDeclare(t *testing.T) {
 			p := brokertest.New(t)
 			q := p.Name()
 			r := start(t, q, func(c *Config) { c.Declare = kind })
-			r.log.wait(t, "taking messages")
+			r.log.Wait(t, "taking messages")
 			for _, name := range []string{q, q + ".dead"} { // fails where it is not the same
 				args := amqp.Table{"x-queue-type": kind}
 				if v, _ := p.Conn().Properties["version"].(string); kind == "quorum" && !strings.HasPrefix(v, "3.") {
@@ -930,7 +930,7 @@ func TestDeclare(t *testing.T) {
 				other = kinds[1]
 			}
 			r = start(t, q, func(c *Config) { c.Declare = other })
-			r.log.wait(t, "other arguments")
+			r.log.Wait(t, "other arguments")
 			p.Fill(q, 2, 2)
 			settle(t, r.take("2")[0], cmd.Requeue)
 			settle(t, r.take("2")[0], cmd.Ack)
@@ -963,7 +963,7 @@ func TestRefusedPublish(t *testing.T) {
 	p := brokertest.New(t)
 	q := p.Queue("classic")
 	r := start(t, q, nil)
-	r.log.wait(t, "taking messages")
+	r.log.Wait(t, "taking messages")
 	pub := r.source.publisher
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -986,7 +986,7 @@ func TestRefusedPublish(t *testing.T) {
 	if n := p.Ready(q + ".dead"); n != 4*wire.Publishers {
 		t.Errorf("%d messages were stored, want %d", n, 4*wire.Publishers)
 	}
-	if r.log.count("publishing connection lost") != 0 {
+	if r.log.Count("publishing connection lost") != 0 {
 		t.Errorf("the connection was lost:\n%s", r.log)
 	}
 }
@@ -1089,7 +1089,7 @@ func TestStallAtLogin(t *testing.T) {
 		}
 	})
 	settle(t, r.next(), cmd.Ack)
-	if r.log.count("login refused") != 1 {
+	if r.log.Count("login refused") != 1 {
 		t.Errorf("logged:\n%s", r.log)
 	}
 }
@@ -1107,7 +1107,7 @@ func TestAgainElsewhere(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- j.Again(ctx, time.Second, 2, "id") }()
-	r.log.wait(t, "has other arguments")
+	r.log.Wait(t, "has other arguments")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("again: %v", err)
@@ -1195,7 +1195,7 @@ func TestReplyForbidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	if n := r.log.count("the broker refuses the reply"); n != 2 {
+	if n := r.log.Count("the broker refuses the reply"); n != 2 {
 		t.Errorf("said %d times", n)
 	}
 	p.Expect(q)
@@ -1224,7 +1224,7 @@ func TestReplyToFull(t *testing.T) {
 			settle(t, j, cmd.Ack)
 		})
 	}
-	brokertest.Eventually(t, "all were refused", func() bool { return r.log.count("reply not stored") == wire.Publishers })
+	brokertest.Eventually(t, "all were refused", func() bool { return r.log.Count("reply not stored") == wire.Publishers })
 	p.Send(q, amqp.Publishing{Body: []byte("good"), ReplyTo: q + "-answers"})
 	j := r.next()
 	answer, stop := context.WithTimeout(ctx, patience)
@@ -1304,7 +1304,7 @@ func TestReplyToMalformed(t *testing.T) {
 		p.Conn().Close()
 	}
 	working.Wait()
-	if n := r.log.count("nobody takes the reply"); n != bad || len(got) != sent+1 {
+	if n := r.log.Count("nobody takes the reply"); n != bad || len(got) != sent+1 {
 		t.Errorf("%d replies were given up, %d messages of %d came", n, len(got), sent+1)
 	}
 	if err := r.end(); err != nil {
@@ -1342,7 +1342,7 @@ func TestLargeResult(t *testing.T) {
 			t.Errorf("%s: %v %.200s", name, err, d.Body)
 		}
 	}
-	if n := r.log.count("larger than the broker takes"); n != 2 {
+	if n := r.log.Count("larger than the broker takes"); n != 2 {
 		t.Errorf("logged %d times", n)
 	}
 }
@@ -1365,33 +1365,33 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 func TestReplyApart(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		before    func(c net.Conn, px *proxy) // the answer is written
-		meanwhile func(r *rig, px *proxy)
+		before    func(c net.Conn, px *brokertest.Proxy) // the answer is written
+		meanwhile func(r *rig, px *brokertest.Proxy)
 		want      error
 	}{
-		"cut": {before: func(c net.Conn, _ *proxy) { c.Close() }},
-		"blocked": {before: func(_ net.Conn, px *proxy) {
-			own := px.conn(2)
-			own.gate.Set(false)
-			own.inject(0, 10, 60, "\x0alow memory")
+		"cut": {before: func(c net.Conn, _ *brokertest.Proxy) { c.Close() }},
+		"blocked": {before: func(_ net.Conn, px *brokertest.Proxy) {
+			own := px.Conn(2)
+			own.Gate.Set(false)
+			own.Inject(0, 10, 60, "\x0alow memory")
 			time.AfterFunc(shortly+shortly/4, func() {
-				if n := px.count(); n != 3 {
-					px.t.Errorf("%d connections", n)
+				if n := px.Count(); n != 3 {
+					t.Errorf("%d connections", n)
 				}
-				own.inject(0, 10, 61, "")
-				own.gate.Set(true)
+				own.Inject(0, 10, 61, "")
+				own.Gate.Set(true)
 			})
 		}},
-		"lost meanwhile": {want: cmd.ErrDeliveryLost, meanwhile: func(r *rig, px *proxy) {
-			r.log.wait(r.t, "reply not stored, waiting")
-			px.conn(0).cut()
-			r.log.wait(r.t, "broker unreachable, waiting")
-			px.setRefuse(false)
+		"lost meanwhile": {want: cmd.ErrDeliveryLost, meanwhile: func(r *rig, px *brokertest.Proxy) {
+			r.log.Wait(r.t, "reply not stored, waiting")
+			px.Conn(0).Cut()
+			r.log.Wait(r.t, "broker unreachable, waiting")
+			px.SetRefuse(false)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, px := brokertest.New(t), newProxy(t)
+			p, px := brokertest.New(t), brokertest.NewProxy(t)
 			q := p.Queue("classic")
 			answers, err := p.Channel().Consume(wire.DirectReply, "", true, false, false, false, nil)
 			if err != nil {
@@ -1401,7 +1401,7 @@ func TestReplyApart(t *testing.T) {
 			var once sync.Once
 			r := start(t, q, func(c *Config) {
 				c.Dial = func(network, _ string) (net.Conn, error) {
-					conn, err := net.Dial(network, px.addr)
+					conn, err := net.Dial(network, px.Addr)
 					return &watchedConn{conn, "the answer", func(c net.Conn) {
 						if tt.before != nil {
 							once.Do(func() { tt.before(c, px) })
@@ -1410,10 +1410,10 @@ func TestReplyApart(t *testing.T) {
 				}
 			})
 			j := r.next()
-			px.conn(1)
+			px.Conn(1)
 			to, _, _ := strings.Cut(j.ReplyTo, "\x00")
 			r.source.publisher.suspects.add(to)
-			px.setRefuse(tt.meanwhile != nil)
+			px.SetRefuse(tt.meanwhile != nil)
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			replied := make(chan error, 1)
@@ -1424,7 +1424,7 @@ func TestReplyApart(t *testing.T) {
 			if err := <-replied; err != tt.want {
 				t.Errorf("reply: %v, want %v", err, tt.want)
 			}
-			if n := r.log.count("nobody takes the reply"); n != 0 {
+			if n := r.log.Count("nobody takes the reply"); n != 0 {
 				t.Errorf("%d replies were given up", n)
 			}
 			for n := 0; ; n++ {
@@ -1489,10 +1489,10 @@ func TestStreamLater(t *testing.T) {
 	p := brokertest.New(t)
 	q := p.Queue("classic")
 	r := start(t, q, nil)
-	r.log.wait(t, "taking messages")
+	r.log.Wait(t, "taking messages")
 	p.Delete(q)
 	p.Declare(q, "stream")
-	r.log.wait(t, "is a stream")
+	r.log.Wait(t, "is a stream")
 	p.Delete(q)
 	p.Declare(q, "classic")
 	p.Fill(q, 1, 1)
@@ -1533,13 +1533,13 @@ func TestNoDeliveryLimit(t *testing.T) {
 	p := brokertest.New(t)
 	q := p.Name()
 	r := start(t, q, func(c *Config) { c.Declare = "quorum" })
-	r.log.wait(t, "taking messages")
+	r.log.Wait(t, "taking messages")
 	p.Fill(q, 1, 1)
 	for range 30 {
 		settle(t, r.take("1")[0], cmd.Requeue)
 	}
 	settle(t, r.take("1")[0], cmd.Ack)
-	if n := r.log.count("returned often"); n != 1 {
+	if n := r.log.Count("returned often"); n != 1 {
 		t.Errorf("%d warnings, want 1", n)
 	}
 }
@@ -1553,14 +1553,14 @@ func TestDeliveryLimitIsTold(t *testing.T) {
 		p.DeclareWith(q, amqp.Table{amqp.QueueTypeArg: "quorum", "x-delivery-limit": limit})
 		t.Cleanup(func() { p.Delete(q) })
 		r := start(t, q, nil)
-		r.log.wait(t, fmt.Sprint("the queue has a delivery limit: "))
-		r.log.wait(t, fmt.Sprint("limit=", limit))
+		r.log.Wait(t, fmt.Sprint("the queue has a delivery limit: "))
+		r.log.Wait(t, fmt.Sprint("limit=", limit))
 		p.Fill(q, 1, 1)
 		for range limit {
 			settle(t, r.take("1")[0], cmd.Requeue)
 		}
 		settle(t, r.take("1")[0], cmd.Ack)
-		often, last := r.log.count("returned often"), r.log.count("the broker drops this message at its next return")
+		often, last := r.log.Count("returned often"), r.log.Count("the broker drops this message at its next return")
 		if often+last != want || last != min(want, 1) || !r.source.Limited() {
 			t.Errorf("limit %d: %d warnings and %d of the last return, want %d\n%s", limit, often, last, want, r.log)
 		}
@@ -1595,8 +1595,8 @@ func TestDeliveryLimitOfEarlierQueue(t *testing.T) {
 	p := brokertest.New(t)
 	q := p.Queue("quorum")
 	r := start(t, q, func(c *Config) { c.Declare = "quorum" })
-	r.log.wait(t, "taking messages")
-	if r.log.count("other arguments") != 0 {
+	r.log.Wait(t, "taking messages")
+	if r.log.Count("other arguments") != 0 {
 		t.Errorf("a warning for a queue of ours:\n%s", r.log)
 	}
 }

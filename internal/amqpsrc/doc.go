@@ -20,12 +20,7 @@
 //
 // A connection, with all that keeps it in bounds, is package wire.
 //
-// The other side of the queue has a way in of its own, Client: Connect, Send, Consume, Close.
-//
-//	client.go         one connection, its calls and its end
-//	clientsend.go     messages with many confirms under way
-//	clientconsume.go  what is received, and how a consumer ends
-//	revive.go         what is known of a dead letter, and how it is sent again
+// The other side of the queue, who sends messages and waits for results, is package client.
 //
 // Four rules hold it together.
 //
@@ -37,7 +32,7 @@
 // Acks and publishes are no calls, and come from any goroutine.
 //
 // Two connections, because the broker stops reading from one that publishes when it runs short of
-// memory or disk, and acks must still get through then. (A Client, behind which a person waits, has one.)
+// memory or disk, and acks must still get through then.
 //
 // Every wait can be ended: by a context, by the session's end, and at the bottom by closing the
 // socket, which is the only thing that gets the library out of a write.

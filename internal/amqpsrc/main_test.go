@@ -3,10 +3,7 @@ package amqpsrc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -19,21 +16,7 @@ import (
 
 const patience = brokertest.Patience
 
-// TestMain fails where a goroutine of the package outlives all tests.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if code == 0 {
-		buf := make([]byte, 1<<20)
-		stacks := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
-		for _, s := range stacks {
-			if strings.Contains(s, "internal/amqpsrc.") && !strings.Contains(s, "amqpsrc.TestMain") {
-				fmt.Fprintf(os.Stderr, "a goroutine is left behind:\n%s\n", s)
-				code = 1
-			}
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { brokertest.Run(m, "internal/amqpsrc.") }
 
 // A rig is a Source at work.
 type rig struct {
@@ -41,7 +24,7 @@ type rig struct {
 	source *Source
 	gate   *cmd.Gate
 	jobs   chan cmd.Job
-	log    *logbook
+	log    *brokertest.Logbook
 	stop   context.CancelFunc
 	ended  chan error
 }
@@ -49,7 +32,7 @@ type rig struct {
 // start runs a Source on queue. change may change its Config before.
 func start(t testing.TB, queue string, change func(*Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, gate: new(cmd.Gate), jobs: make(chan cmd.Job), log: newLogbook(), ended: make(chan error, 1)}
+	r := &rig{t: t, gate: new(cmd.Gate), jobs: make(chan cmd.Job), log: brokertest.NewLogbook(), ended: make(chan error, 1)}
 	r.gate.Set(true)
 	cfg := Config{
 		URL:        brokertest.URL(t),
@@ -201,4 +184,4 @@ func lost(t testing.TB, j cmd.Job, v cmd.Verdict) {
 }
 
 // through is a Config change that sends a Source through the proxy.
-func through(p *proxy) func(*Config) { return func(c *Config) { c.Dial = p.Dial } }
+func through(p *brokertest.Proxy) func(*Config) { return func(c *Config) { c.Dial = p.Dial } }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
@@ -49,7 +50,7 @@ func TestNotAMQP(t *testing.T) {
 			if strings.HasPrefix(tt.name, "amqps") {
 				scheme = "amqps://"
 			}
-			_, err := Connect(context.Background(), ClientConfig{URL: scheme + address})
+			_, err := client.Connect(context.Background(), client.Config{URL: scheme + address})
 			if !errors.Is(err, wire.ErrNotAMQP) || !wire.Fatal(err) || !strings.HasPrefix(err.Error(), address+": ") || !strings.Contains(err.Error(), tt.want) || strings.ContainsRune(err.Error(), 0x1b) {
 				t.Errorf("%v", err)
 			}

@@ -16,6 +16,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -379,7 +380,7 @@ func FuzzHeaders(f *testing.F) {
 		h["x-death"] = []any{v, amqp.Table{"queue": "q", "reason": "rejected", "count": v, "time": v}}
 		attempt(d, "q")
 		copyOf(d, "q")
-		r := Received{Message: Message{Headers: h, ReplyTo: s}}
+		r := client.Received{Message: client.Message{Headers: h, ReplyTo: s}}
 		r.DeadLetter()
 		r.Revived()
 		p := deadLetter(d, "q", "h", "copy", event.Result{}, time.Unix(0, 0), 8192)

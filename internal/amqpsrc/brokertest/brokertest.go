@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,22 @@ import (
 
 // Patience bounds every wait of a test, against hanging only: nothing that works takes so long.
 const Patience = 3 * time.Minute
+
+// Run runs a package's tests, and fails where a goroutine outlives them that has something of the package, such as
+// "internal/amqpsrc.", in its stack.
+func Run(m *testing.M, of string) {
+	code := m.Run()
+	if code == 0 {
+		buf := make([]byte, 1<<20)
+		for s := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+			if strings.Contains(s, of) && !strings.Contains(s, of+"TestMain") {
+				fmt.Fprintf(os.Stderr, "a goroutine is left behind:\n%s\n", s)
+				code = 1
+			}
+		}
+	}
+	os.Exit(code)
+}
 
 // Required returns the environment's value of a variable that scripts/services env sets.
 func Required(t testing.TB, variable string) string {

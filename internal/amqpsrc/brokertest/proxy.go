@@ -1,64 +1,64 @@
-package amqpsrc
+package brokertest
 
 import (
 	"net"
 	"sync"
 	"testing"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
 func brokerAddr(t testing.TB) string {
-	a, err := wire.ParseURL(brokertest.URL(t))
+	a, err := wire.ParseURL(URL(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a.HostPort()
 }
 
-// A proxy stands between a Source and the broker, for the faults that a network has.
-type proxy struct {
+// A Proxy stands between a Source and the broker, for the faults that a network has.
+type Proxy struct {
+	Addr   string // what a client connects to in the broker's place
 	t      testing.TB
 	target string
 	ln     net.Listener
-	addr   string
 
 	mu     sync.Mutex
-	conns  []*proxied
+	conns  []*Proxied
 	refuse bool
 	wg     sync.WaitGroup
 }
 
-// A proxied is one connection through a proxy. The first that a Source makes consumes, the second
+// A Proxied is one connection through a proxy. The first that a Source makes consumes, the second
 // publishes.
-type proxied struct {
+type Proxied struct {
 	client, server net.Conn
-	gate           cmd.Gate      // closed: bytes are taken and not passed on
-	cutAfter       chan struct{} // closed: the next bytes to the client are cut in half, and the connection with them
+	Gate           cmd.Gate      // closed: bytes are taken and not passed on
+	CutAfter       chan struct{} // closed: the next bytes to the client are cut in half, and the connection with them
 }
 
-func newProxy(t testing.TB) *proxy {
+// NewProxy starts a proxy, which ends with the test.
+func NewProxy(t testing.TB) *Proxy {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{t: t, target: brokerAddr(t), ln: ln, addr: ln.Addr().String()}
+	p := &Proxy{t: t, target: brokerAddr(t), ln: ln, Addr: ln.Addr().String()}
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
 		ln.Close()
-		p.cut()
+		p.Cut()
 		p.wg.Wait()
 	})
 	return p
 }
 
 // Dial connects through the proxy, whatever the address.
-func (p *proxy) Dial(network, _ string) (net.Conn, error) { return net.Dial(network, p.addr) }
+func (p *Proxy) Dial(network, _ string) (net.Conn, error) { return net.Dial(network, p.Addr) }
 
-func (p *proxy) accept() {
+func (p *Proxy) accept() {
 	for {
 		client, err := p.ln.Accept()
 		if err != nil {
@@ -75,23 +75,23 @@ func (p *proxy) accept() {
 			}
 			continue
 		}
-		c := &proxied{client: client, server: server, cutAfter: make(chan struct{})}
-		c.gate.Set(true)
+		c := &Proxied{client: client, server: server, CutAfter: make(chan struct{})}
+		c.Gate.Set(true)
 		p.mu.Lock()
 		p.conns = append(p.conns, c)
 		p.mu.Unlock()
 		p.wg.Go(func() { c.copy(server, client, nil) })
-		p.wg.Go(func() { c.copy(client, server, c.cutAfter) })
+		p.wg.Go(func() { c.copy(client, server, c.CutAfter) })
 	}
 }
 
-func (c *proxied) copy(dst, src net.Conn, cut <-chan struct{}) {
+func (c *Proxied) copy(dst, src net.Conn, cut <-chan struct{}) {
 	defer dst.Close()
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := src.Read(buf)
 		for {
-			open, changed := c.gate.State()
+			open, changed := c.Gate.State()
 			if open {
 				break
 			}
@@ -101,7 +101,7 @@ func (c *proxied) copy(dst, src net.Conn, cut <-chan struct{}) {
 			select {
 			case <-cut:
 				dst.Write(buf[:n/2])
-				c.cut()
+				c.Cut()
 				return
 			default:
 			}
@@ -112,24 +112,26 @@ func (c *proxied) copy(dst, src net.Conn, cut <-chan struct{}) {
 	}
 }
 
-func (c *proxied) cut() {
+// Cut ends the connection.
+func (c *Proxied) Cut() {
 	c.client.(*net.TCPConn).SetLinger(0) // a reset, as from a host that has gone
 	c.client.Close()
 	c.server.Close()
-	c.gate.Set(true)
+	c.Gate.Set(true)
 }
 
-// inject sends a method frame of AMQP to the client, as from the broker. The connection must be idle, or
+// Inject sends a method frame of AMQP to the client, as from the broker. The connection must be idle, or
 // the frame lands in another.
-func (c *proxied) inject(channel, class, method byte, args string) {
+func (c *Proxied) Inject(channel, class, method byte, args string) {
 	b := append([]byte{wire.FrameMethod, 0, channel, 0, 0, 0, byte(4 + len(args)), 0, class, 0, method}, args...)
 	c.client.Write(append(b, 0xCE))
 }
 
-func (p *proxy) conn(i int) *proxied {
+// Conn returns the connection of that number, from 0, when it is there.
+func (p *Proxy) Conn(i int) *Proxied {
 	p.t.Helper()
-	var c *proxied
-	brokertest.Eventually(p.t, "connection through the proxy", func() bool {
+	var c *Proxied
+	Eventually(p.t, "connection through the proxy", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if i < len(p.conns) {
@@ -140,21 +142,24 @@ func (p *proxy) conn(i int) *proxied {
 	return c
 }
 
-func (p *proxy) count() int {
+// Count is how many connections there have been.
+func (p *Proxy) Count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.conns)
 }
 
-func (p *proxy) cut() {
+// Cut ends all connections.
+func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.conns {
-		c.cut()
+		c.Cut()
 	}
 }
 
-func (p *proxy) setRefuse(refuse bool) {
+// SetRefuse has it refuse connections from now on, or take them again.
+func (p *Proxy) SetRefuse(refuse bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refuse = refuse

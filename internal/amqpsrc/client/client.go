@@ -1,4 +1,4 @@
-package amqpsrc
+package client
 
 import (
 	"cmp"
@@ -16,8 +16,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// ClientConfig says where a Client connects to, and as whom.
-type ClientConfig struct {
+// Config says where a Client connects to, and as whom.
+type Config struct {
 	URL     string // AMQP URI; see CheckURL
 	Name    string // of the connection, as the broker lists it; "": docker-dispatch
 	Version string // of the program
@@ -64,7 +64,7 @@ type Client struct {
 }
 
 // Connect makes a connection and logs in. Its errors are [wire.ErrLogin], [wire.ErrVhost], [wire.ErrStream], or what the network says.
-func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
+func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	a, err := wire.ParseURL(cfg.URL)
 	if err != nil {
 		return nil, err

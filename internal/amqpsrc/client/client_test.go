@@ -1,4 +1,4 @@
-package amqpsrc
+package client
 
 import (
 	"context"
@@ -18,10 +18,12 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
+func TestMain(m *testing.M) { brokertest.Run(m, "amqpsrc/client.") }
+
 // connect makes a Client. change may change its ClientConfig before.
-func connect(t testing.TB, change func(*ClientConfig)) *Client {
+func connect(t testing.TB, change func(*Config)) *Client {
 	t.Helper()
-	cfg := ClientConfig{URL: brokertest.URL(t)}
+	cfg := Config{URL: brokertest.URL(t)}
 	if change != nil {
 		change(&cfg)
 	}
@@ -40,7 +42,7 @@ func soon(t testing.TB) context.Context {
 	return ctx
 }
 
-func under(p *proxy) func(*ClientConfig) { return func(c *ClientConfig) { c.Dial = p.Dial } }
+func under(p *brokertest.Proxy) func(*Config) { return func(c *Config) { c.Dial = p.Dial } }
 
 // A message arrives as it was sent, persistent, and comes back as it was received.
 func TestClientMessage(t *testing.T) {
@@ -180,7 +182,7 @@ func TestClientUnsendable(t *testing.T) {
 // A connection that is cut leaves no message without an answer, and no ack that counts.
 func TestClientCut(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("quorum")
 	p.Fill(q, 1, 2)
 	c := connect(t, under(px))
@@ -195,7 +197,7 @@ func TestClientCut(t *testing.T) {
 	if err := c.Publish(soon(t), q, Message{Body: []byte("stored")}); err != nil {
 		t.Fatal(err)
 	}
-	px.conn(0).gate.Set(false)
+	px.Conn(0).Gate.Set(false)
 	var confirmed []func(context.Context) error
 	for range 3 {
 		f, err := c.Send(soon(t), q, Message{Body: []byte("lost")})
@@ -209,7 +211,7 @@ func TestClientCut(t *testing.T) {
 	if err := confirmed[0](ended); err != context.Canceled {
 		t.Errorf("confirmed with a context that has ended: %v", err)
 	}
-	px.conn(0).cut()
+	px.Conn(0).Cut()
 	for _, f := range confirmed {
 		if err := f(soon(t)); !errors.Is(err, ErrUnknown) {
 			t.Errorf("confirmed: %v", err)
@@ -287,8 +289,8 @@ func TestClientConsumeEnds(t *testing.T) {
 func TestClientQueueDeleted(t *testing.T) {
 	t.Parallel()
 	p := brokertest.New(t)
-	q, log := p.Name(), newLogbook()
-	c := connect(t, func(cfg *ClientConfig) { cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
+	q, log := p.Name(), brokertest.NewLogbook()
+	c := connect(t, func(cfg *Config) { cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	if _, err := c.Consume(soon(t), q, 1); !errors.Is(err, wire.ErrNoQueue) {
 		t.Errorf("Consume: %v", err)
 	}
@@ -318,7 +320,7 @@ func TestClientQueueDeleted(t *testing.T) {
 	case <-time.After(brokertest.Patience):
 		t.Fatal("the consumer goes on")
 	}
-	log.wait(t, "cancelled the consumer")
+	log.Wait(t, "cancelled the consumer")
 	if c.Err() != nil {
 		t.Error(c.Err())
 	}
@@ -330,11 +332,11 @@ func TestClientQueueDeleted(t *testing.T) {
 // While the broker blocks nothing is sent, and a wait for it can be ended without harm.
 func TestClientBlocked(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
-	q, log := p.Queue("classic"), newLogbook()
-	c := connect(t, func(cfg *ClientConfig) { under(px)(cfg); cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
-	px.conn(0).inject(0, 10, 60, "\x0alow memory")
-	log.wait(t, "takes no messages for now")
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
+	q, log := p.Queue("classic"), brokertest.NewLogbook()
+	c := connect(t, func(cfg *Config) { under(px)(cfg); cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
+	px.Conn(0).Inject(0, 10, 60, "\x0alow memory")
+	log.Wait(t, "takes no messages for now")
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- c.Publish(ctx, q, Message{Body: []byte("given up")}) }()
@@ -346,15 +348,15 @@ func TestClientBlocked(t *testing.T) {
 		}
 	}
 	go func() { done <- c.Publish(soon(t), q, Message{Body: []byte("1")}) }()
-	px.conn(0).inject(0, 10, 61, "")
+	px.Conn(0).Inject(0, 10, 61, "")
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	log.wait(t, "takes messages again")
+	log.Wait(t, "takes messages again")
 	p.Expect(q, "1")
 
 	// Close does not wait for an answer that does not come.
-	px.conn(0).inject(0, 10, 60, "\x0alow memory")
+	px.Conn(0).Inject(0, 10, 60, "\x0alow memory")
 	brokertest.Eventually(t, "blocked", func() bool { open, _ := c.unblocked.State(); return !open })
 	began := time.Now()
 	if err := c.Close(soon(t)); err != nil || time.Since(began) > wire.CloseTimeout {
@@ -365,10 +367,10 @@ func TestClientBlocked(t *testing.T) {
 // A broker that freezes holds up nobody whose context ends.
 func TestClientFrozen(t *testing.T) {
 	t.Parallel()
-	p, px := brokertest.New(t), newProxy(t)
+	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	c := connect(t, under(px))
-	px.conn(0).gate.Set(false)
+	px.Conn(0).Gate.Set(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := c.DeleteQueue(ctx, q); !errors.Is(err, context.DeadlineExceeded) {
@@ -377,7 +379,7 @@ func TestClientFrozen(t *testing.T) {
 	<-c.Done()
 
 	c = connect(t, under(px))
-	px.conn(1).gate.Set(false)
+	px.Conn(1).Gate.Set(false)
 	ctx, cancel = context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := c.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -392,11 +394,11 @@ func TestClientForbidden(t *testing.T) {
 	p := brokertest.New(t)
 	q := p.Queue("classic")
 	user := brokertest.NewUser(t)
-	as := func(cfg *ClientConfig) { cfg.URL = user.URL("secret") }
-	if _, err := Connect(soon(t), ClientConfig{URL: user.URL("wrong")}); !errors.Is(err, wire.ErrLogin) || strings.Contains(err.Error(), "wrong@") {
+	as := func(cfg *Config) { cfg.URL = user.URL("secret") }
+	if _, err := Connect(soon(t), Config{URL: user.URL("wrong")}); !errors.Is(err, wire.ErrLogin) || strings.Contains(err.Error(), "wrong@") {
 		t.Errorf("wrong password: %v", err)
 	}
-	if _, err := Connect(soon(t), ClientConfig{URL: user.URL("secret")}); !errors.Is(err, wire.ErrVhost) {
+	if _, err := Connect(soon(t), Config{URL: user.URL("secret")}); !errors.Is(err, wire.ErrVhost) {
 		t.Errorf("no permission: %v", err)
 	}
 	user.Permit("^$", "^$", "^$")

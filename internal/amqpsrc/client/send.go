@@ -1,4 +1,4 @@
-package amqpsrc
+package client
 
 import (
 	"bytes"
