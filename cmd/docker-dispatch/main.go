@@ -1,6 +1,3 @@
-// Command docker-dispatch takes messages from a RabbitMQ queue and for each one drives a Docker
-// Engine: runs containers, stops and removes them, and so on. This package is flags, wiring, signals and exit codes,
-// and all text that a person reads; what a message means is package message's.
 package main
 
 import (

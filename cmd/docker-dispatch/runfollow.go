@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -262,50 +261,6 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 	}
 }
 
-// A taking is what became of the answers that one connection brought.
-type taking struct {
-	result *event.Result
-	err    error
-}
-
-// takeAll takes answers until the last result, an error, or the end of the connection. As long as the broker may hold
-// answers for an earlier connection, those that come after them wait.
-func (c *runClient) takeAll(answers <-chan client.Received, noticed time.Time) taking {
-	type waiting struct {
-		client.Received
-		event event.Event
-	}
-	var early []waiting // at most onTheWay: they are not acked
-	timer := time.NewTimer(time.Until(noticed))
-	defer timer.Stop()
-	for {
-		select {
-		case m, ok := <-answers:
-			if !ok {
-				return taking{nil, errLine}
-			}
-			c.heard.Store(true)
-			e, _ := event.Decode(m.Body) // what is no event is not a daemon's, and says nothing
-			early = append(early, waiting{m, e})
-		case <-timer.C:
-		}
-		for {
-			i := slices.IndexFunc(early, func(w waiting) bool { return !time.Now().Before(noticed) || !c.answer.tooEarly(w.event) })
-			if i < 0 {
-				break
-			}
-			w := early[i]
-			early = slices.Delete(early, i, i+1)
-			if result, err := c.take(w.Received, w.event); result != nil || err != nil {
-				return taking{result, err}
-			}
-		}
-		if len(early) > 0 {
-			c.waits.show("docker-dispatch: waiting for output that the broker holds for a lost connection")
-		}
-	}
-}
-
 // publish sends the message. Sent again it has the same id, by which the daemon knows it.
 func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 	first := c.state() == unsent
@@ -337,54 +292,4 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 // stopMessage has the daemon stop the job.
 func (c *runClient) stopMessage() client.Message {
 	return client.Message{ID: randomHex(), ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: jsonStop(c.job)}
-}
-
-// hasTold notes what became of the stop's message. Its error says that another connection may help.
-func (c *runClient) hasTold(err error) error {
-	switch {
-	case err == nil:
-		c.told = true
-		c.have(stopSent)
-		c.waits.show("docker-dispatch: stopping the job")
-		return nil
-	case errors.Is(err, client.ErrGone), errors.Is(err, client.ErrUnknown), errors.Is(err, context.Canceled):
-		return err
-	}
-	c.told = true
-	c.have(stopRefused)
-	c.waits.end()
-	c.say("the job cannot be stopped from here: queue %q: %v; a second signal leaves it", c.control, err)
-	return nil
-}
-
-// take makes what an event says true here. It returns the last result, or why there cannot be one.
-func (c *runClient) take(m client.Received, e event.Event) (result *event.Result, err error) {
-	defer c.ack(m)
-	switch {
-	case e.Started != nil && e.Started.Job == c.job:
-		c.warn(e.Started.Warnings)
-		c.waits.show("docker-dispatch: started on %s", e.Started.Host)
-		if e.Started.ContainerID != "" {
-			err = c.identified(e.Started.ContainerID)
-		}
-	case e.Output != nil:
-		if err = c.answer.output(e.Output); err != nil {
-			err = &leftError{fmt.Sprintf("the output cannot be written: %v; %s", err, c.fate())}
-		}
-	case e.Result != nil && c.answer.result(e.Result):
-		result = e.Result
-	}
-	return result, err
-}
-
-// ack lets the broker send more. What it has no ack of comes again over the next connection, and is known then;
-// the last events are never acked, for their queue goes.
-func (c *runClient) ack(m client.Received) {
-	if c.written = append(c.written, m); len(c.written) < onTheWay/2 {
-		return
-	}
-	for _, m := range c.written {
-		m.Ack()
-	}
-	c.written = nil
 }

@@ -7,13 +7,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -259,51 +257,6 @@ func (s *settings) validate() error {
 	return nil
 }
 
-// flagError puts an error of package flag, which has no types for them, into this program's words.
-func flagError(fs *flag.FlagSet, err error) string {
-	text := err.Error()
-	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
-		var known []string
-		fs.VisitAll(func(f *flag.Flag) {
-			if len(f.Name) > 1 {
-				known = append(known, f.Name)
-			}
-		})
-		text := "unknown option " + dashed(name)
-		if near := flagval.Nearest(name, known); near != "" {
-			text += "; did you mean " + dashed(near) + "?"
-		}
-		return text
-	}
-	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
-		return "option " + dashed(name) + " needs a value"
-	}
-	// Of a switch that has a value: the package flag says it with one dash, and calls it no number.
-	if value, rest, ok := strings.Cut(strings.TrimPrefix(text, "invalid boolean value "), " for -"); ok && value != text {
-		name, _, _ := strings.Cut(rest, ":")
-		return fmt.Sprintf("invalid value %s for option %s: it takes none, or true or false", value, dashed(name))
-	}
-	if before, rest, ok := strings.Cut(text, " for flag -"); ok {
-		name, after, _ := strings.Cut(rest, ":")
-		text = before + " for option " + dashed(name) + ":" + after
-	}
-	if told, ok := strings.CutSuffix(text, ": parse error"); ok {
-		if strings.HasSuffix(told, "-drain") || strings.HasSuffix(told, "-sweep-after") || strings.HasSuffix(told, "-timeout") {
-			return told + ": expected a time such as 10s or 1h30m"
-		}
-		return told + ": expected a whole number"
-	}
-	return text
-}
-
-// dashed is an option as it is written.
-func dashed(name string) string {
-	if len(name) == 1 {
-		return "-" + name
-	}
-	return "--" + name
-}
-
 // tlsFiles fills in the files that the options do not name, as the docker CLI does: from
 // DOCKER_CERT_PATH, else from the folder of docker's configuration. Those that do not exist
 // are left out.
@@ -354,30 +307,4 @@ func (s *settings) client() (*dockerapi.Client, error) {
 		return nil, usageError(err.Error(), "docker-dispatch -h explains the addresses")
 	}
 	return c, nil
-}
-
-func (s *settings) logger(w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{}
-	if s.verbose {
-		o.Level = slog.LevelDebug
-	}
-	if s.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
-}
-
-// size is a number of bytes: 64k, 1m, 512.
-type size int
-
-func (z *size) String() string { return strconv.Itoa(int(*z)) }
-
-// Set reads a size as the docker CLI does.
-func (z *size) Set(text string) error {
-	n, err := flagval.ParseBytes(text)
-	if err != nil || n > math.MaxInt32 {
-		return errors.New("expected a size such as 512, 64k or 1m, below 2g")
-	}
-	*z = size(n)
-	return nil
 }

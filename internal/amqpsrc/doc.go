@@ -2,13 +2,14 @@
 //
 // Start reading at Source: New, Run, Close. The rest, from the outside in:
 //
-//	source.go      Config, Run (the loop over sessions, which reconnects) and Close
+//	source.go      Run (the loop over sessions, which reconnects) and Close; config.go: what it needs
 //	session.go     one session: consume, pause, hand over, linger; the goroutine that owns a channel
+//	unread.go      messages for whose bodies there is no room
 //	settle.go      one delivery: its verdict, exactly once, on the session that brought it
 //	fence.go       when an ack can no longer be lost
 //	awaited.go     since when a message that was lost could have come again
 //	quiet.go       whether the queue surely does not have it any more
-//	publish.go     the second connection, which publishes with confirms
+//	publish.go     the second connection, which publishes with confirms; line.go: as long as it lives
 //	keep.go        what must be stored before a message is acked
 //	reply.go       results, to reply_to and to the results queue
 //	stream.go      output, to reply_to as it comes

@@ -58,26 +58,6 @@ type publisher struct {
 	births  map[string]time.Time // when a queue was made by us; guarded by mu
 }
 
-// A line is one connection that publishes. Its owner, publisher.serve, makes all synchronous calls.
-type line struct {
-	link      *wire.Link
-	frameMax  int
-	unblocked cmd.Gate
-	blocked   chan amqp.Blocking
-	free      chan *wire.Outlet // outlets that nobody holds
-	broken    chan *wire.Outlet // outlets that the owner is to replace
-	calls     chan call         // requests to make one
-	over      chan struct{}     // closed when the connection has ended
-	lanes     [lanes]*lane      // the owner's; nil: not opened yet
-	seed      maphash.Seed      // spreads queues over lanes
-}
-
-// A call is a request to the owner of a line, who makes its synchronous calls.
-type call struct {
-	make   func(*line) error
-	answer chan<- error
-}
-
 func newPublisher(d *wire.Dialer, cfg publishConfig) *publisher {
 	p := &publisher{
 		dialer:  d,
@@ -183,9 +163,6 @@ func (p *publisher) mayPublish(l *line) error {
 	return nil
 }
 
-// open makes an outlet, for as many messages as may be unconfirmed on it. The caller owns the line's calls.
-func (l *line) open(window int) (*wire.Outlet, error) { return l.link.Outlet(window + 1) }
-
 // start connects for the first time. It tries until that works, ctx ends, or the reason is fatal.
 func (p *publisher) start(ctx context.Context) (*line, error) {
 	for wait := wire.Reconnecting(); ; {
@@ -239,61 +216,6 @@ func (p *publisher) run(ctx context.Context, l *line) {
 		}
 		p.report.Well()
 	}
-}
-
-// serve owns a line until it ends, with the reason, or ctx does, with nil.
-func (p *publisher) serve(ctx context.Context, l *line) error {
-	for {
-		// A broker that blocks answers no calls; what wants one waits.
-		broken, calls := l.broken, l.calls
-		if open, _ := l.unblocked.State(); !open {
-			broken, calls = nil, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case e := <-l.link.Closed:
-			if e == nil {
-				return wire.ErrClosed
-			}
-			return wire.Plain(e)
-		case b, ok := <-l.blocked:
-			if !ok {
-				l.blocked = nil
-				continue
-			}
-			if l.unblocked.Set(!b.Active) {
-				if b.Active {
-					p.log.Warn("the broker takes no messages for now; dead letters wait", "reason", b.Reason)
-				} else {
-					p.log.Info("the broker takes messages again")
-				}
-			}
-		case o := <-broken:
-			if err := l.replace(ctx, o); err != nil {
-				return wire.Plain(err)
-			}
-		case c := <-calls:
-			c.answer <- c.make(l)
-		}
-	}
-}
-
-// replace closes an outlet and frees another in its place. The broker may have closed it already, or
-// it may still wait for a confirm, which is not wanted any more. The call of a broker that begins to
-// block meanwhile has no answer, and must not hold up a Close.
-func (l *line) replace(ctx context.Context, o *wire.Outlet) error {
-	stop := context.AfterFunc(ctx, l.link.Wire.Abort)
-	defer stop()
-	if err := l.link.Within(wire.RPCTimeout, o.Ch.Close); err != nil {
-		return err
-	}
-	fresh, err := l.open(1)
-	if err != nil {
-		return err
-	}
-	l.free <- fresh
-	return nil
 }
 
 // set makes l the line that publishes take, and nil none.
@@ -355,94 +277,4 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 		l.broken <- o
 	}
 	return err
-}
-
-// send publishes one message on an outlet. clean tells whether that can be used again.
-func (l *line) send(ctx context.Context, o *wire.Outlet, queue string, m amqp.Publishing, patience time.Duration) (err error, clean bool) {
-	dc, err := l.write(o, queue, m)
-	if err != nil {
-		return err, false
-	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	for waiting := true; waiting; {
-		open, changed := l.unblocked.State()
-		select {
-		case <-dc.Done():
-			waiting = false
-		case <-changed:
-			timer.Reset(patience) // it confirms nothing while it blocks
-		case <-timer.C:
-			if open {
-				return wire.ErrUnanswered, false
-			}
-			timer.Reset(patience)
-		case <-ctx.Done():
-			return ctx.Err(), false
-		}
-	}
-	return l.outcome(o, dc)
-}
-
-// write sends a message without waiting for its confirm.
-func (l *line) write(o *wire.Outlet, queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
-	dc, err := o.Publish(queue, m)
-	if err == nil {
-		return dc, nil
-	}
-	if reason := o.End(l.link); reason != wire.ErrLine {
-		return nil, reason
-	}
-	return nil, fmt.Errorf("%w: %w", wire.ErrLine, err)
-}
-
-// outcome tells what a confirm that is done says of the message. clean tells whether the outlet can be used
-// again.
-func (l *line) outcome(o *wire.Outlet, dc *amqp.DeferredConfirmation) (err error, clean bool) {
-	// A return comes before the confirm, so it is here by now.
-	if wire.NonBlocking(o.Returned).ReplyCode != 0 {
-		return wire.ErrUnroutable, true
-	}
-	if dc.Acked() {
-		return nil, true
-	}
-	return o.Unconfirmed(l.link)
-}
-
-// await receives from c; what ends the wait before that is the error. A closed c has the zero value.
-func await[T any](ctx context.Context, l *line, c <-chan T) (v T, err error) {
-	select {
-	case v = <-c:
-		return v, nil
-	case <-l.over:
-		return v, wire.ErrLine
-	case <-ctx.Done():
-		return v, ctx.Err()
-	}
-}
-
-// call has the owner of the line that there is make a synchronous call.
-func (p *publisher) call(ctx context.Context, make func(*line) error) error {
-	l, err := p.current(ctx)
-	if err != nil {
-		return err
-	}
-	return l.call(ctx, make)
-}
-
-// call has the line's owner make a synchronous call.
-func (l *line) call(ctx context.Context, f func(*line) error) error {
-	answer := make(chan error, 1)
-	select {
-	case l.calls <- call{f, answer}:
-	case <-l.over:
-		return wire.ErrLine
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	made, err := await(ctx, l, answer)
-	if err != nil {
-		return err
-	}
-	return made
 }

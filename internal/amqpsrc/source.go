@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,47 +16,6 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
-
-// Config says which queue a Source takes its messages from, and how.
-type Config struct {
-	URL   string // AMQP URI; see CheckURL
-	Queue string
-
-	// Declare is the type, "classic" or "quorum", of the durable queue that is made where there is
-	// none. With "" the queue must exist. One that exists is used as it is.
-	Declare string
-
-	// Prefetch is how many messages may be unacked at a time, 1 to 65535.
-	Prefetch int
-
-	// MaxMessage is the largest body that can be done, in bytes. Larger ones are handed over too, but few are held at a
-	// time. 0: there is no limit to either.
-	MaxMessage int
-
-	// DeadLetter names the queue, in the same vhost, for messages that cannot be done. It is made
-	// where it is missing. With "" they are rejected, which leaves them to the dead-letter exchange
-	// of the queue, and drops them where it has none.
-	DeadLetter string
-
-	// Results names a queue, in the same vhost, for the results of all jobs. It must exist, but where
-	// Declare is given. With "" there is none.
-	Results string
-
-	// Control names a second queue, in the same vhost, whose messages are not to wait behind those of Queue.
-	// It is made where it is missing. With "" there is none.
-	Control string
-
-	oversized int64 // bytes that messages larger than MaxMessage may take at a time; 0: wire.OversizedBytes
-	controls  bool  // this is the Config of the control queue's own session
-
-	Host    string // this host's name
-	Version string // of the program
-	Log     *slog.Logger
-	Gate    *cmd.Gate // while it is closed nothing is taken from the queue; nil: always open
-
-	// Dial opens a TCP connection. Nil: as the net package does, ended with the attempt.
-	Dial func(network, addr string) (net.Conn, error)
-}
 
 // A Source takes messages from one queue and hands them over as jobs. It is good for one Run, and
 // wants one Close behind it.
@@ -130,10 +87,6 @@ func newDialer(cfg Config) *wire.Dialer {
 	return &wire.Dialer{Name: fmt.Sprintf("docker-dispatch@%s %s", cfg.Host, cfg.source()), Version: cfg.Version, Connect: cfg.Dial}
 }
 
-// ControlPrefetch is how many messages of the control queue may be unacked. Most are done in no time; an exec or
-// a wait is not.
-const ControlPrefetch = 250
-
 // newControl returns the Source of the control queue, which has a consuming connection of its own, and shares the
 // publisher and the budget.
 func (s *Source) newControl() *Source {
@@ -149,14 +102,6 @@ func (s *Source) newControl() *Source {
 		looks:     make(chan look),
 		quit:      make(chan struct{}),
 	}
-}
-
-// source is the queue that a session consumes.
-func (c *Config) source() string {
-	if c.controls {
-		return c.Control
-	}
-	return c.Queue
 }
 
 // Run hands the queue's messages over on jobs, in the queue's order, until ctx ends. A broker that is
@@ -380,10 +325,4 @@ func (s *Source) Close(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return nil
-}
-
-// own tells whether a queue is one of ours: what were published there would be taken for a command, or
-// for a dead letter.
-func (c *Config) own(queue string) bool {
-	return queue == c.Queue || queue == c.DeadLetter || queue == c.Control || queue == c.Results || strings.HasPrefix(queue, c.Queue+".retry.")
 }

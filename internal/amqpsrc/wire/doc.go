@@ -2,7 +2,9 @@
 // and the watchdog, channels that publish, the kinds of errors, what is logged of an outage, and the filter that keeps
 // frames of strangers away from the AMQP library. Begin with [Dialer].
 //
-//	link.go        dial, log in, declare, close
+//	link.go        a connection, from its opening to its end
+//	dial.go        dials, logs in, and finds out why that fails; socket.go: what goes over it
+//	declare.go     makes queues, and finds out what they are
 //	outlet.go      a channel in confirm mode
 //	filter.go      header tables that the library would choke on
 //	budget.go      how much of large messages may be held at a time

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
+)
+
+// drop deletes the chosen ones.
+func (m *morgue) drop(ctx context.Context, c *client.Client) error {
+	n, err := m.count(ctx, c)
+	if err != nil {
+		return err
+	}
+	dropped := 0
+	ack := func(letters []client.Received) error {
+		err := cmp.Or(causeOr(ctx, nil), client.AckAll(letters))
+		if err == nil {
+			dropped += len(letters)
+		}
+		return err
+	}
+	if m.all {
+		if n > 0 {
+			if err := m.ask(ctx, n); err != nil {
+				return err
+			}
+			l := m.look(c)
+			err = l.over(ctx, n, ack)
+			l.end()
+		}
+	} else {
+		err = m.pick(ctx, c, n, func(chosen []client.Received) error {
+			if err := m.ask(ctx, len(chosen)); err != nil {
+				return err
+			}
+			return ack(chosen)
+		})
+	}
+	if dropped > 0 || err == nil {
+		fmt.Fprintf(m.process.stdout, "%s dropped from %s\n", counted(dropped, "message"), plainLine(m.from))
+	}
+	return err
+}
+
+// ask asks whether that many are to be deleted.
+func (m *morgue) ask(ctx context.Context, n int) error {
+	if m.yes {
+		return nil
+	}
+	fmt.Fprintf(m.process.stderr, "drop %s from %s for good? [y/N] ", counted(n, "message"), plainLine(m.from))
+	answer := make(chan string, 1)
+	go func() { // a read of stdin cannot be interrupted: this may stay behind, until the program ends
+		line, _ := bufio.NewReader(m.process.stdin).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case a := <-answer:
+		if a == "y" || a == "yes" {
+			return nil
+		}
+		return &hinted{"nothing was dropped", "answer y to drop, or give --yes", exitFailed}
+	case <-ctx.Done():
+		fmt.Fprintln(m.process.stderr)
+		return context.Cause(ctx)
+	}
+}

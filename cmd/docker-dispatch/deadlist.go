@@ -1,0 +1,152 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
+)
+
+// list shows all dead letters. They stay, in order.
+func (m *morgue) list(ctx context.Context, c *client.Client) error {
+	n, err := m.count(ctx, c)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		fmt.Fprintf(m.process.stderr, "docker-dispatch: no dead letters in %s\n", plainLine(m.from))
+		return nil
+	}
+	var shown []letter
+	looked, seen := 0, make(map[identity]bool)
+	l := m.look(c)
+	err = l.over(ctx, n, func(lot []client.Received) error {
+		looked += len(lot)
+		for _, r := range lot {
+			id := identityOf(r)
+			if id == (identity{}) || !seen[id] { // else a look that was killed has left it twice
+				shown = append(shown, letterOf(r, time.Now()))
+			}
+			seen[id] = true
+		}
+		return nil
+	})
+	l.end()
+	defer m.returned(ctx, l, looked) // so that the next look finds them
+	if _, short := errors.AsType[*hinted](err); err != nil && !short {
+		return err
+	}
+	if m.format == "json" {
+		e := json.NewEncoder(m.process.stdout)
+		e.SetEscapeHTML(false)
+		for _, l := range shown {
+			if err := e.Encode(l); err != nil {
+				return err
+			}
+		}
+	} else if len(shown) > 0 {
+		w := tabwriter.NewWriter(m.process.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprint(w, "ID\tAGE\tREASON\tWHAT\tERROR\n")
+		for _, l := range shown {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", plainLine(l.Id), l.age, cmp.Or(plainLine(l.Reason), "-"), plainLine(l.what()), cmp.Or(plainLine(l.Error), "-"))
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// returned waits until the queue has so many messages back, or no more come. A quorum queue appends them to its
+// log again, some while behind the end of their consumer, and any queue is slow with large ones; until then it looks empty.
+func (m *morgue) returned(ctx context.Context, l *look, n int) {
+	tick := time.NewTicker(noneComes / 10)
+	defer tick.Stop()
+	before := -1
+	for same := 0; same < 10+l.bytes>>22; {
+		ready, _, err := l.client.Ready(ctx, m.from)
+		if err != nil || ready >= n {
+			return
+		}
+		if same++; ready != before {
+			before, same = ready, 0
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: of %s that were looked at the broker shows %d again; the others have been taken by somebody else, or come back later\n", counted(n, "dead letter"), before)
+}
+
+// A letter is what list shows of a dead letter.
+type letter struct {
+	Id      string
+	Reason  string    `json:",omitempty"`
+	Error   string    `json:",omitempty"`
+	Time    time.Time `json:",omitzero"`
+	Host    string    `json:",omitempty"`
+	Queue   string    `json:",omitempty"`
+	Copy    string    `json:",omitempty"`
+	Command string    `json:"Dockercmd,omitempty"`
+	Target  string    `json:",omitempty"` // the image, else the container
+	Bytes   int       // of the body
+	Body    string    `json:",omitempty"` // as far as it is needed to know the message: where there is no command in it
+
+	age string
+}
+
+func letterOf(r client.Received, now time.Time) letter {
+	d := r.DeadLetter()
+	l := letter{
+		Id: idOf(r), Reason: d.Reason, Error: d.Error, Time: d.Time, Host: d.Host, Queue: d.Queue, Copy: d.Copy,
+		Bytes: len(r.Body), age: "-",
+	}
+	if !d.Time.IsZero() {
+		l.age = ageText(now.Sub(d.Time))
+	}
+	// Not message.Decode: many are here because that refused them.
+	var body struct {
+		Dockercmd, Image, Container string
+		Options                     struct{ Name string }
+	}
+	err := json.Unmarshal(r.Body, &body)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err == nil || ok {
+		l.Command, l.Target = body.Dockercmd, cmp.Or(body.Image, body.Container)
+	}
+	if l.Command == "" {
+		const most = 40
+		l.Body = strings.ToValidUTF8(string(r.Body[:min(most, len(r.Body))]), "?")
+		if len(r.Body) > most {
+			l.Body += "..."
+		}
+	}
+	return l
+}
+
+func (l letter) what() string {
+	if l.Command == "" {
+		return cmp.Or(l.Body, "(empty)")
+	}
+	return strings.TrimSpace(l.Command + " " + l.Target)
+}
+
+// ageText is a time in its largest unit.
+func ageText(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%dd", int(d.Hours())/24)
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
+}

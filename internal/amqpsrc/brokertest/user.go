@@ -1,0 +1,47 @@
+package brokertest
+
+import (
+	"crypto/rand"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// A User is one of the broker's, whose password is secret, until the test ends.
+type User struct {
+	t    testing.TB
+	Name string
+}
+
+// NewUser makes a user without any permission.
+func NewUser(t testing.TB) *User {
+	t.Helper()
+	u := &User{t, "test-" + strings.ToLower(rand.Text()[:12])}
+	u.eval(`rabbit_auth_backend_internal:add_user(<<"%s">>, <<"secret">>, <<"test">>)`, u.Name)
+	t.Cleanup(func() { u.eval(`rabbit_auth_backend_internal:delete_user(<<"%s">>, <<"test">>)`, u.Name) })
+	return u
+}
+
+// Permit lets the user configure, write and read what matches these patterns.
+func (u *User) Permit(configure, write, read string) {
+	u.t.Helper()
+	u.eval(`rabbit_auth_backend_internal:set_permissions(<<"%s">>, <<"/">>, <<%q>>, <<%q>>, <<%q>>, <<"test">>)`, u.Name, configure, write, read)
+}
+
+func (u *User) eval(format string, args ...any) {
+	u.t.Helper()
+	if got := Eval(u.t, format, args...); got != "ok" {
+		u.t.Fatalf("user %s: %s", u.Name, got)
+	}
+}
+
+// URL is the broker's address for the user, with this password.
+func (u *User) URL(password string) string {
+	u.t.Helper()
+	to, err := url.Parse(URL(u.t))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	to.User = url.UserPassword(u.Name, password)
+	return to.String()
+}

@@ -1,0 +1,75 @@
+package amqpsrc
+
+import (
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
+)
+
+// setAside keeps a delivery whose body had no room.
+func (s *session) setAside(d amqp.Delivery) bool {
+	size, unread := s.account.Unread(d)
+	if unread {
+		s.log.Debug("a message that is too large waits until others of its kind are dealt with", "bytes", size)
+		s.unread = append(s.unread, d)
+	}
+	return unread
+}
+
+// askAgain has the broker deliver the first of the unread anew once there is room, which is kept for it: each return
+// counts to a delivery limit. freed is closed when the next may be asked for; it is nil where none is unread.
+func (s *session) askAgain(late *time.Timer) (freed <-chan struct{}, err error) {
+	for len(s.unread) > 0 {
+		size, _ := s.account.Unread(s.unread[0])
+		ok, freed := s.account.Reserve(size)
+		if !ok {
+			return freed, nil
+		}
+		late.Reset(wire.ReservedFor)
+		if err := s.giveBack(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// giveBack requeues the first of the unread.
+func (s *session) giveBack() error {
+	d := s.unread[0]
+	s.unread = s.unread[1:]
+	if err := d.Nack(false, true); err != nil { // multiple, requeue
+		return s.why(wire.AsError(err))
+	}
+	return nil
+}
+
+// takeBack cancels the consumer, and adds to next all that the broker had sent before it heard of
+// that. What was handed over before stays ours too, and can be acked on this channel.
+func (s *session) takeBack(next *[]amqp.Delivery, timeout time.Duration) error {
+	if s.deliveries == nil {
+		return nil
+	}
+	s.awaited.ended()
+	// With an answer: without one the deliveries under way would be dropped, and stay unacked.
+	if err := s.link.Within(timeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
+		return s.why(wire.AsError(err))
+	}
+	for d := range s.deliveries {
+		if !s.setAside(d) {
+			*next = append(*next, d)
+		}
+	}
+	s.deliveries = nil
+	s.account.Unreserve()
+	for len(s.unread) > 0 {
+		if err := s.giveBack(); err != nil {
+			return err
+		}
+	}
+	if wire.NonBlocking(s.cancelled) != "" {
+		return wire.ErrCancelled
+	}
+	return nil
+}
