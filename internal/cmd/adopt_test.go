@@ -370,3 +370,26 @@ func TestAdoptUnreadableLog(t *testing.T) {
 		})
 	}
 }
+
+// TestJoinedIsRedelivered: while a job without a message_id waits, its connection is lost, another process gets the message,
+// starts the container and dies. The job adopts that container when the message is here again.
+func TestJoinedIsRedelivered(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+		b.send("first", "1", false, named("aa"))
+		d := b.send("m", "", false, plain)
+		d.lose()
+		i := identify(Job{Queue: "q", Body: []byte(plain)})
+		c, _ := b.docker.CreateContainer(context.Background(), "theirs", dockerapi.ContainerConfig{Image: "busybox", Cmd: []string{"wait"}, Labels: i.labels(true)})
+		b.docker.StartContainer(context.Background(), c.ID)
+		b.send("m again", "", true, plain)
+		b.docker.named(t, "aa").exit(0)
+		synctest.Wait()
+		if n := b.docker.count(); n != 1 {
+			t.Errorf("%d containers run, want the other process's alone: %q", n, b.docker.did())
+		}
+		for _, c := range b.docker.all() {
+			c.exit(0)
+		}
+		synctest.Wait()
+	})
+}

@@ -140,7 +140,7 @@ func (g *registry) cancelsWaiting(t *task) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	waits := g.move(t, phaseCancelled)
-	if (waits || t.phase.goesOn()) && !t.wasCancelled() {
+	if (waits || t.order.begun) && !t.wasCancelled() {
 		close(t.cancelled)
 	}
 	return waits
@@ -163,7 +163,8 @@ func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
 
 // retries tells whether a run is over, and may be tried again.
 func (t *task) retries() bool {
-	return t.traits.Retry != nil && t.pool.jobs.at(t) >= phaseEnded
+	p := t.pool.jobs.at(t)
+	return t.traits.Retry != nil && p >= phaseEnded && p != phaseRecalled
 }
 
 // byID returns the live run or exec with that id, the last attempt of a run.

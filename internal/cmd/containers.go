@@ -12,6 +12,7 @@ import (
 type containerOf struct {
 	container string // the id of the job's own; "": not known, or none
 	within    string // the id of the one that an exec has got into
+	lingering bool   // the job is settled, and the container goes soon; guarded by the registry
 
 	endAsked atomic.Int32 // how many messages asked for the container's end, and were not refused
 	stopped  atomic.Bool  // a message's stop of it succeeded
@@ -79,18 +80,26 @@ func (g *registry) held(id string, t *task) bool {
 	return !retired && g.other(id, t)
 }
 
-// lingers tells whether the container id is that of a settled job, and is to go soon.
-func (g *registry) lingers(id string) bool { return g.leavesFrom(id, phaseSettled) }
+// lingers records that t is settled, and that its container goes soon.
+func (g *registry) lingers(t *task) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t.lingering = true
+}
+
+// isLingering tells whether the container id is that of a settled job, and goes soon.
+func (g *registry) isLingering(id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.ContainsFunc(g.byContainer[id], func(t *task) bool { return t.container == id && t.lingering })
+}
 
 // leaves tells whether the container id is one that a run which has its result will remove.
-func (g *registry) leaves(id string) bool { return g.leavesFrom(id, phaseEnded) }
-
-// leavesFrom tells whether the container id is one that a run removes which has come to that phase.
-func (g *registry) leavesFrom(id string, p phase) bool {
+func (g *registry) leaves(id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.ContainsFunc(g.byContainer[id], func(t *task) bool {
-		return t.container == id && t.phase >= p && t.cleanup != nil
+		return t.container == id && t.phase >= phaseEnded && t.cleanup != nil
 	})
 }
 
@@ -107,7 +116,9 @@ func (g *registry) adopt(t *task, c dockerapi.Container) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if id := c.Labels[LabelJob]; !t.stable && id != "" {
-		g.byJob.move(t.id, id, t)
+		if t.traits.Lasts {
+			g.byJob.move(t.id, id, t)
+		}
 		t.id = id
 		t.log = t.pool.Log.With("job", id)
 	}

@@ -354,3 +354,43 @@ func TestSecondStopOfCancelled(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// TestCreateIsNoJob: a create that has found the container of an earlier process is not what a command for the job means.
+func TestCreateIsNoJob(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		body := `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"web"}}`
+		i := identify(Job{Queue: "q", Body: []byte(body)})
+		i.id = "J1"
+		b.docker.CreateContainer(context.Background(), "web", dockerapi.ContainerConfig{Image: "busybox", Labels: i.labels(false)})
+		hold := make(chan struct{})
+		b.beforeFence = func() { <-hold }
+		b.send("create", "", true, body)
+		b.beforeFence = nil
+		b.send("inspect", "3", false, `{"Dockercmd":"inspect","Job":"J1"}`)
+		if r := b.result(); strings.Contains(r.Error, "is an exec") {
+			t.Errorf("inspect: %s", r.Error)
+		}
+		b.command(`{"Dockercmd":"kill","Job":"J1"}`)
+		if r := b.result(); strings.Contains(r.Error, "is an exec") {
+			t.Errorf("kill: %s", r.Error)
+		}
+		close(hold)
+		synctest.Wait()
+	})
+}
+
+// TestStopOfRefused: a job that was refused has not begun, and is not cancelled any more.
+func TestStopOfRefused(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		hold := make(chan struct{})
+		b.beforeFence = func() { <-hold }
+		b.send("J", "J", false, `{"Dockercmd":"run","Image":"busybox","Options":{"Privileged":true}}`)
+		b.beforeFence = nil
+		b.command(`{"Dockercmd":"stop","Job":"J"}`)
+		close(hold)
+		synctest.Wait()
+		if r := b.result(); r.Command != "stop" || r.Reason != event.ReasonNoSuchContainer {
+			t.Errorf("%+v", r)
+		}
+	})
+}

@@ -92,7 +92,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 		case t.owns(r, holder):
 			t.pool.jobs.adopt(t, holder)
 			return holder.ID, &holder, nil
-		case t.pool.jobs.lingers(holder.ID):
+		case t.pool.jobs.isLingering(holder.ID):
 			if err := t.takeName(holder); err != nil {
 				return "", nil, err
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,6 +96,52 @@ func TestCreateUnansweredThenRefused(t *testing.T) {
 			synctest.Wait()
 			if len(d.verdicts) != 1 || d.verdicts[0] != DeadLetter || b.docker.count() != 0 {
 				t.Errorf("%v: settled %v, %d containers left", refused, d.verdicts, b.docker.count())
+			}
+		})
+	}
+}
+
+// slowRemove is an engine that removes a container when it is told to.
+type slowRemove struct {
+	*fakeDocker
+	now chan struct{}
+}
+
+func (s slowRemove) RemoveContainer(ctx context.Context, id string, o dockerapi.RemoveOptions) error {
+	<-s.now
+	return s.fakeDocker.RemoveContainer(ctx, id, o)
+}
+
+// TestNameOfOneBeingRemoved: a container that is being removed is not renamed for who wants its name next.
+func TestNameOfOneBeingRemoved(t *testing.T) {
+	for _, deadLetter := range []bool{false, true} {
+		var now chan struct{}
+		onBench(t, func(c *Config) { now = make(chan struct{}); c.Docker = slowRemove{c.Docker.(*fakeDocker), now} }, func(b *bench) {
+			b.pool.lingers, b.stores = lingers, true
+			b.change = func(j *Job) {
+				if !deadLetter {
+					j.Fence, j.Store = nil, nil // as of standard input
+				}
+			}
+			b.send("1", "1", false, wait)
+			c := b.docker.named(t, "web")
+			if deadLetter {
+				b.docker.mu.Lock()
+				c.end(0)
+				c.State.ExitCode = nil
+				b.docker.mu.Unlock()
+			} else {
+				c.exit(0)
+			}
+			synctest.Wait()
+			b.docker.before["rename"] = []error{dockerapi.ErrRemovalInProgress}
+			d := b.send("2", "2", false, strings.Replace(wait, "wait", "echo", 1))
+			time.Sleep(500 * time.Millisecond)
+			close(now)
+			time.Sleep(10 * time.Second)
+			d.want(Ack, "")
+			if calls := fmt.Sprint(b.docker.did()); strings.Contains(calls, "rename") {
+				t.Errorf("dead letter %v: %s", deadLetter, calls)
 			}
 		})
 	}

@@ -5,7 +5,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-// do carries the command out. cleanup, where it is not nil, is to be called when the result is settled. An error means
+// do carries the command out. It may set the task's cleanup and watch. An error means
 // that there is no result: errNotBegun, or the context's.
 func (t *task) do() (r event.Result, err error) {
 	switch c := t.cmd.(type) {

@@ -1,12 +1,13 @@
 // Package cmd is the job engine: it takes jobs from a source, carries each out on a Docker Engine, and settles its
 // message. Begin with [Pool.Run] in pool.go.
 //
-// A job becomes a task (task.go), and moves through these phases (phase.go). Only registry.to changes them:
+// A job becomes a task (task.go), and moves through these phases (phase.go). Only registry.move changes them:
 //
 //	waiting -> due -> begun -> created -> started -> exited -> ended -> stored -> acked -> settled -> gone
 //	   |
 //	   +-> cancelled -> ended                  a message asked for its end: nothing was done
 //	   +-> recalled -> requeued -> gone        the engine is away, or the process stops: nothing was done
+//	   +-> ended                               it was refused
 //
 //	waiting   it has its place among the others; it can still be given back or cancelled
 //	due       its turn has come; it waits again if the engine turns out to be away before it was told anything

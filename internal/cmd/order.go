@@ -11,6 +11,7 @@ type order struct {
 	givenBack atomic.Bool   // set before: the message went back, and what is behind it must go back too
 	began     chan struct{} // closed when the engine is, or was, asked for something, or never will be
 	holds     atomic.Bool   // it is one that holds, at work
+	begun     bool          // its turn has come; guarded by registry.mu
 
 	name   string                // the container's, "" where the command has none; guarded by registry.mu
 	stops  bool                  // it only ends the container: another that does may go on beside it
@@ -50,6 +51,7 @@ func (o *order) tookEffect() bool { return isClosed(o.effective) }
 func (g *registry) begins(o *order) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	o.begun = true
 	o.begins()
 }
 

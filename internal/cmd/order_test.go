@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -208,6 +209,30 @@ func TestControlKillsAmidStopLeaveNothing(t *testing.T) {
 			t.Errorf("%d orders are kept for kills that are done", n)
 		}
 		c.exit(0)
+		synctest.Wait()
+	})
+}
+
+// TestKillPassesCancelled: a kill by the control queue amid a long stop goes on at once, also where a run between them was
+// cancelled and is not settled yet.
+func TestKillPassesCancelled(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.send("run", "run", false, strings.Replace(wait, `,"Remove":true`, "", 1))
+		b.send("stop", "stop", false, `{"Dockercmd":"stop","Container":"web","Options":{"Time":7200}}`)
+		hold := make(chan struct{})
+		b.beforeFence = func() { <-hold }
+		b.send("J", "J", false, wait)
+		b.beforeFence = nil
+		b.send("start", "start", false, `{"Dockercmd":"start","Container":"web"}`)
+		b.command(`{"Dockercmd":"stop","Job":"J"}`)
+		kill := b.command(`{"Dockercmd":"kill","Container":"web"}`)
+		if len(kill.verdicts) == 0 {
+			t.Errorf("the kill waits: %q", b.docker.did())
+		}
+		close(hold)
+		if c, err := b.docker.find("web"); err == nil {
+			c.exit(0)
+		}
 		synctest.Wait()
 	})
 }

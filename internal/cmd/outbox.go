@@ -12,6 +12,7 @@ type outbox struct {
 	live     *output.Live    // sends output to whoever asked for the result; may be nil
 	recorded bool            // the results queue has the result
 	told     map[string]bool // who has it, by Job.ReplyTo
+	copied   bool            // the broker has the dead letter, or the next attempt
 	kept     bool            // the dead-letter queue may have the message; guarded by the registry
 }
 
@@ -22,7 +23,7 @@ func (t *task) store(j Job, v Verdict, r event.Result) (err error) {
 		return err
 	}
 	switch {
-	case t.isStored():
+	case t.copied:
 		return nil
 	case v == DeadLetter && j.Store != nil:
 		t.pool.jobs.storing(t)
@@ -32,13 +33,11 @@ func (t *task) store(j Job, v Verdict, r event.Result) (err error) {
 		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.attempt), t.attempt+1, t.id)
 	}
 	if err == nil {
+		t.copied = v == TryAgain || v == DeadLetter && j.Store != nil
 		t.pool.jobs.to(t, phaseStored)
 	}
 	return err
 }
-
-// isStored tells whether store has done all but for answers.
-func (t *task) isStored() bool { return t.pool.jobs.at(t) >= phaseStored }
 
 // tell sends the result to those who want it: behind all output.
 func (t *task) tell(j Job, r event.Result) error {
@@ -73,5 +72,5 @@ func (t *task) allSent(v Verdict, r event.Result) bool {
 // unsent tells whether store has something to do.
 func (t *task) unsent(j Job, v Verdict) bool {
 	return j.Record != nil && !t.recorded || j.Reply != nil && !t.told[j.ReplyTo] ||
-		!t.isStored() && (v == DeadLetter && j.Store != nil || v == TryAgain)
+		!t.copied && (v == DeadLetter && j.Store != nil || v == TryAgain)
 }

@@ -26,7 +26,7 @@ const (
 func (p phase) next() []phase {
 	switch p {
 	case phaseWaiting:
-		return []phase{phaseCancelled, phaseDue, phaseEnded, phaseRecalled, phaseGone}
+		return []phase{phaseCancelled, phaseDue, phaseEnded, phaseRecalled} // not gone: its message is to go back first
 	case phaseCancelled:
 		return []phase{phaseEnded, phaseGone}
 	case phaseDue:
@@ -55,9 +55,6 @@ func (p phase) next() []phase {
 	return nil
 }
 
-// goesOn tells whether a job's turn has come, and its message stays here.
-func (p phase) goesOn() bool { return p >= phaseDue && p < phaseRecalled }
-
 func (p phase) String() string {
 	return [...]string{"waiting", "cancelled", "due", "begun", "created", "started", "exited", "ended", "stored", "acked", "settled",
 		"recalled", "requeued", "gone"}[p]
@@ -69,14 +66,14 @@ type phaseWait struct {
 	come  chan struct{}
 }
 
-// to moves a task on to a phase, and tells whether that may follow. Nothing else changes a phase.
+// to moves a task on to a phase, and tells whether that may follow.
 func (g *registry) to(t *task, p phase) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.move(t, p)
 }
 
-// move is to. g.mu is held.
+// move is to, with g.mu held. Nothing else changes a phase.
 func (g *registry) move(t *task, p phase) bool {
 	if !slices.Contains(t.phase.next(), p) {
 		return false

@@ -9,7 +9,7 @@ import (
 // passed, and not before; and those that wait for their turn are known, at each step.
 func TestPhases(t *testing.T) {
 	allowed := map[phase][]phase{
-		phaseWaiting:   {phaseCancelled, phaseDue, phaseEnded, phaseRecalled, phaseGone},
+		phaseWaiting:   {phaseCancelled, phaseDue, phaseEnded, phaseRecalled},
 		phaseCancelled: {phaseEnded, phaseGone},
 		phaseDue:       {phaseWaiting, phaseBegun, phaseEnded, phaseGone},
 		phaseBegun:     {phaseCreated, phaseEnded, phaseGone},

@@ -1892,3 +1892,16 @@ func TestLingers(t *testing.T) {
 		})
 	})
 }
+
+// TestWaitingIsRequeuedAtTheEnd: what waits when jobs are left as they are is given back, and not only when its connection ends.
+func TestWaitingIsRequeuedAtTheEnd(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
+		b.send("1", "1", false, named("aa"))
+		d := b.send("2", "2", false, named("bb"))
+		b.stop()
+		synctest.Wait()
+		b.close()
+		<-b.done
+		d.want(Requeue, "")
+	})
+}

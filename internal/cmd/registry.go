@@ -144,7 +144,7 @@ func (g *registry) add(t *task) {
 	default:
 		var last *task
 		for _, o := range g.byName[t.name] {
-			if isClosed(o.order.began) && !o.order.tookEffect() && (last == nil || o.seq > last.seq) {
+			if o.order.begun && !o.order.tookEffect() && (last == nil || o.seq > last.seq) {
 				last = o
 			}
 		}

@@ -77,6 +77,7 @@ func (t *task) linger(fence func(context.Context) error) error {
 	if t.pool.lingers == 0 {
 		return nil
 	}
+	t.pool.jobs.lingers(t)
 	timer := time.NewTimer(t.pool.lingers)
 	defer timer.Stop()
 	select {
@@ -160,8 +161,8 @@ func (t *task) answerOne(j Job, v Verdict, r event.Result) error {
 		t.pool.jobs.dropTaken(t)
 		return err
 	}
-	if v == TryAgain || v == DeadLetter && j.Store != nil {
-		v = Ack // the copy is stored
+	if t.copied {
+		v = Ack
 	}
 	t.pool.jobs.answers(t)
 	return j.Settle(t.ctx, v, r)
@@ -177,7 +178,9 @@ func (t *task) clean(cleanup func() error) bool {
 		return false
 	}
 	t.log.Error("container not removed; remove it by hand", "container", t.name, "error", err)
-	t.pool.jobs.retire(t.container)
+	if t.container != "" {
+		t.pool.jobs.retire(t.container)
+	}
 	return true
 }
 

@@ -40,7 +40,7 @@ type task struct {
 	on   dockerapi.Container // what a command on a container is for, see resolve
 
 	again      atomic.Bool   // a delivery was marked as redelivered
-	cancelled  chan struct{} // closed when a message asked for the job's end before it had a container
+	cancelled  chan struct{} // closed when a message asked for the job's end, and it was not known to have a container yet
 	superseded chan struct{} // closed when another task has taken the message over
 
 	creation creation
@@ -100,6 +100,14 @@ func (t *task) take(j Job) {
 	}
 	if t.name = t.cmd.Target(); t.traits.Makes {
 		t.name = t.containerName(t.name)
+	}
+}
+
+// join adds a delivery. The registry's mutex is held.
+func (t *task) join(j Job) {
+	t.deliveries.join(j)
+	if j.Redelivered {
+		t.again.Store(true)
 	}
 }
 
