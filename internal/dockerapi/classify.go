@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// kind is the sentinel that e stands for, or nil. It is decided here alone, by
-// the text wherever a status means several things: 404 is also what an unknown
-// path gets, 500 is what engines before 25.0 and Podman say to a bad request,
-// and a pull fails inside a 200. The texts are those of dockerd 19.03 to 29,
-// Podman 4 to 5, runc and crun.
+// kind returns the sentinel that e stands for, or nil. No other function
+// decides it. The text decides if a status has several meanings. An unknown
+// path also gets 404. Engines before 25.0 and Podman send 500 for a bad
+// request. A pull fails inside a 200. The texts are those of dockerd 19.03 to
+// 29, Podman 4 to 5, runc and crun.
 func (e *Error) kind() error {
 	text := strings.ToLower(e.Message)
 	has := func(parts ...string) bool {
@@ -22,7 +22,7 @@ func (e *Error) kind() error {
 	}
 
 	if has("no space left on device", "disk quota exceeded") && (e.Status < 300 && e.Status > 0 || e.Status >= 500) {
-		return nil // it does not pass by itself, whatever else the text says
+		return nil // a full disk does not pass by itself, whatever else the text says
 	}
 
 	switch e.Op {
@@ -41,7 +41,7 @@ func (e *Error) kind() error {
 		}
 	case opPull, opInspectImage:
 		switch {
-		case has(tooManyRequests...): // before the others: "denied: ... toomanyrequests"
+		case has(tooManyRequests...): // first, because of "denied: ... toomanyrequests"
 			return ErrTooManyRequests
 		case has(noSuchImage...),
 			has("not found") && has("manifest", "repository", "failed to resolve reference", "no match for platform"):
@@ -54,31 +54,31 @@ func (e *Error) kind() error {
 			return ErrTemporary
 		}
 	case opStop, opKill:
-		if has("invalid signal") { // 500 but for a kill on Docker
+		if has("invalid signal") { // status 500, except for a kill on Docker
 			return ErrInvalid
 		}
 	case opUnpause:
-		if has("is not paused") { // 500
+		if has("is not paused") { // status 500
 			return ErrConflict
 		}
 	case opInspectExec:
 		if e.Status == http.StatusNotFound && has(noSuchExec...) {
 			return ErrNoSuchExec
 		}
-	case opStart, opRestart, opStartExec, opAttach: // Podman's attach has the runtime make the container, and its failure is 409 in Podman 4
+	case opStart, opRestart, opStartExec, opAttach: // Podman's attach makes the OCI container; Podman 4 fails with 409
 		switch {
 		case e.Op == opRestart && has("invalid signal"):
 			return ErrInvalid
 		case e.Op == opStartExec && e.Status == http.StatusNotFound && has(noSuchExec...):
 			return ErrNoSuchExec
-		case e.Op == opStartExec && has("exec session state improper"): // Podman: it has run already
+		case e.Op == opStartExec && has("exec session state improper"): // Podman: the exec was started before
 			return ErrConflict
 		case e.Status == http.StatusNotFound, e.Status == http.StatusConflict && e.Op != opAttach:
 		case has("executable file not found", "command that was not found", "system cannot find the file specified"),
 			has("no such file or directory") && has("exec: ") && !has("error mounting"):
 			return ErrCommandNotFound
 		case has("exec format error"),
-			// Not every denial is: crun says it of limits and mounts too.
+			// Not every denial: crun also uses these words for limits and mounts.
 			has("oci permission denied") && has("exec", "is not a regular file"),
 			has("permission denied", "is a directory") && has("exec: ") && !has("error mounting"):
 			return ErrNotExecutable
@@ -90,7 +90,7 @@ func (e *Error) kind() error {
 	}
 
 	switch e.Status {
-	case 0: // refused by this package
+	case 0: // this package refused the request
 		return ErrInvalid
 	case http.StatusBadRequest:
 		if has("client version ") && has("is too new", "is too old") {
@@ -116,7 +116,7 @@ func (e *Error) kind() error {
 		return nil
 	}
 	switch {
-	case has("no such container") && has("in database"): // Podman, while another request removes it
+	case has("no such container") && has("in database"): // Podman, while another request removes the container
 		return ErrNoSuchContainer
 	case has("container state improper"): // Podman's 409
 		return ErrConflict
@@ -129,13 +129,13 @@ func (e *Error) kind() error {
 var (
 	noSuchImage = []string{
 		"no such image", "image not known",
-		"image with reference", // ... was found but does not match the platform
+		"image with reference", // "... was found but does not match the platform"
 		"manifest unknown", "no matching manifest",
 		"pull access denied", "repository does not exist", "name unknown", "repository name not known",
 	}
 	noSuchExec = []string{
 		"no such exec", "no exec session",
-		"no such container", // Docker 20.10 takes the id for a container's at a start
+		"no such container", // Docker 20.10 takes the exec id for a container id when it starts an exec
 	}
 	unauthorized = []string{
 		"unauthorized", "no basic auth credentials", "authentication required",
@@ -144,8 +144,8 @@ var (
 	}
 	tooManyRequests = []string{"toomanyrequests", "too many requests", "error parsing http 429", "statuscode: 429"}
 
-	// registryDown are a registry's own statuses, as the engine quotes them:
-	// Docker with the answer in JSON, without, and Podman.
+	// registryDown holds a registry's own statuses as the engine quotes them:
+	// Docker for an answer in JSON, Docker for any other answer, and Podman.
 	registryDown = []string{
 		": 500 internal server error", ": 502 bad gateway", ": 503 service unavailable", ": 504 gateway timeout",
 		"error parsing http 5", "statuscode: 5",
@@ -157,8 +157,8 @@ var (
 		"repository name must", "invalid signal", "must be an absolute path",
 	}
 
-	// mayPass are failures of the machinery below the engine: a registry, a
-	// disk, containerd.
+	// mayPass holds failures of what the engine depends on: a registry, a disk,
+	// containerd.
 	mayPass = []string{
 		"context deadline exceeded", "context canceled", "i/o timeout", "tls handshake timeout",
 		"timeout exceeded while awaiting", "request canceled while waiting",
@@ -171,7 +171,7 @@ var (
 	}
 )
 
-// The operations, as they stand in Error.Op.
+// The operations, as in Error.Op.
 const (
 	opCreate       = "create container"
 	opStart        = "start container"

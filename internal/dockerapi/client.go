@@ -12,48 +12,48 @@ import (
 	"time"
 )
 
-// Options are the settings of a [Client]. The zero value is fine for a plain
-// socket or TCP address.
+// Options are the settings of a [Client]. The zero value suits a unix socket or
+// TCP without TLS.
 type Options struct {
 	// TLS is used on TCP addresses; see [TLSConfig]. Nil means no TLS, except
-	// that an https:// address then trusts the system's authorities. It is
-	// ignored on unix sockets.
+	// for an https:// address: the client then trusts the system's authorities.
+	// TLS is ignored on unix sockets.
 	TLS *tls.Config
 
-	// APIVersion pins the version of every request, such as "1.41", and
-	// switches negotiation off. Empty: negotiated.
+	// APIVersion pins the API version of every request, such as "1.41", and
+	// switches negotiation off. Empty: the version is negotiated.
 	APIVersion string
 
 	// Dial replaces net.Dialer, in tests. network is "unix" or "tcp".
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Client talks to one engine. Make one with [New]. Its methods may be called
-// from many goroutines at once.
+// A Client talks to one engine, and is safe for concurrent use. [New] makes
+// one.
 type Client struct {
 	host   Host
-	tls    *tls.Config // nil: plain
+	tls    *tls.Config // nil: no TLS
 	dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 	pinned string // Options.APIVersion
 	pool   *http.Transport
 	limits limits
 
 	mu     sync.Mutex
-	agreed *Version // the negotiated version; nil before and after it is forgotten
-	flight *flight  // the negotiation under way; nil when there is none
+	agreed *Version // the negotiated version; nil before negotiation and after forget
+	flight *flight  // the negotiation under way; nil: none
 }
 
-// limits are how long the client itself waits, for an engine that accepts
-// connections but does not answer. The caller's context may be shorter. Fields
-// are set before the first call, by New and by tests.
+// limits are how long the client itself waits for an engine that accepts
+// connections but does not answer. The caller's context may end earlier. New
+// and tests set the fields, before the first call.
 type limits struct {
 	dial   time.Duration // connect and TLS handshake
-	ping   time.Duration // short: under socket activation a starting engine accepts and hangs
-	read   time.Duration // inspect and list
-	change time.Duration // create, start, remove: storage and runtime may be slow
-	stop   time.Duration // beyond the grace period: the engine takes up to 10 s more to kill
-	header time.Duration // attach, exec, wait, logs: until the header; their end is not limited
-	pull   time.Duration // pull: until the header, which comes with the registry's first answer, and each next step
+	ping   time.Duration // short, because under socket activation a starting engine accepts and hangs
+	read   time.Duration // inspect, list, create exec
+	change time.Duration // create, start, remove and other changes: storage and runtime may be slow
+	stop   time.Duration // added to the grace period, because the engine needs up to 10 s more to kill
+	header time.Duration // attach, exec, wait, logs: until the header; the stream itself has no limit
+	pull   time.Duration // pull: until the header, which comes with the registry's first answer, and for each step after it
 }
 
 var defaultLimits = limits{
@@ -70,13 +70,13 @@ const (
 	// maxHeader bounds the header of any answer, in bytes.
 	maxHeader = 64 << 10
 
-	// idleConnections is how many short calls may alternate without dialling
-	// again. net/http's default of 2 makes a busy client redial all the time.
+	// idleConnections is how many short calls can run at once without dialling
+	// again. With net/http's default of 2 a busy client redials all the time.
 	idleConnections = 32
 )
 
-// New makes a client of the engine at h. It does not connect. The error is that
-// of a wrong option.
+// New makes a client of the engine at h, and does not connect. An empty h or a
+// malformed APIVersion is an error.
 func New(h Host, o Options) (*Client, error) {
 	if h.network == "" {
 		return nil, errors.New("docker host: empty; use ParseHost")
@@ -108,9 +108,8 @@ func New(h Host, o Options) (*Client, error) {
 			},
 		}).DialContext
 	}
-	// The pool's requests are plain http to it even under TLS, which dial adds
-	// for both kinds of connection. So it never speaks HTTP/2, and has nothing
-	// to do with proxies.
+	// The pool sees plain http even under TLS, because dial adds TLS to every
+	// connection. So the pool never speaks HTTP/2 and uses no proxy.
 	c.pool = &http.Transport{
 		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
 		Proxy:                  nil,
@@ -119,21 +118,21 @@ func New(h Host, o Options) (*Client, error) {
 		MaxIdleConnsPerHost:    idleConnections,
 		IdleConnTimeout:        time.Minute,
 		MaxResponseHeaderBytes: maxHeader,
-		// No MaxConnsPerHost: a start that waited for a stop's connection
-		// would be a deadlock in the making. No ResponseHeaderTimeout: each
-		// call has its own limit.
+		// No MaxConnsPerHost: a start that waits for the connection of a stop
+		// could deadlock. No ResponseHeaderTimeout: each call has its own
+		// limit.
 	}
 	return c, nil
 }
 
-// Host is the address of the engine, with TLS and port as they are used.
+// Host returns the address of the engine, with the TLS setting and port in use.
 func (c *Client) Host() Host { return c.host }
 
-// Close closes the kept connections that are idle. Calls under way go on, and
-// the client can still be used.
+// Close closes the idle connections. Calls under way continue, and the client
+// stays usable.
 func (c *Client) Close() { c.pool.CloseIdleConnections() }
 
-// dial opens a connection to the engine, with TLS where the host has it. Its
+// dial opens a connection to the engine, with TLS if the host has it. All
 // errors are *dialError: nothing was sent.
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, c.limits.dial)
@@ -149,20 +148,20 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	if err == nil {
 		return conn, nil
 	}
-	// Not the context's own error, which would pass for the caller's deadline.
+	// Not the context's own error: it would look like the caller's deadline.
 	if ctx.Err() == nil && (limited.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
 		err = noAnswer(c.limits.dial)
 	}
 	return nil, &dialError{err}
 }
 
-// noAnswer is the error of a limit of ours that has passed. It is not
-// context.DeadlineExceeded, which is kept for the caller's own.
+// noAnswer returns the error for a limit of this package that has passed. The error
+// is not context.DeadlineExceeded, which is reserved for the caller's deadline.
 func noAnswer(limit time.Duration) error {
 	return fmt.Errorf("no answer within %v: %w", limit, os.ErrDeadlineExceeded)
 }
 
-// dialError marks an error as one of connecting.
+// A dialError is an error of connecting.
 type dialError struct{ err error }
 
 func (e *dialError) Error() string { return e.err.Error() }

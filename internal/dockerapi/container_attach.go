@@ -10,40 +10,40 @@ import (
 
 // AttachOptions are the streams to attach. At least one must be given.
 type AttachOptions struct {
-	// Stdin, where not nil, is sent to the container and ended with EOF. A
-	// reader that is empty gives the container EOF at once. It needs OpenStdin
-	// and StdinOnce in the container's config. It is read while join runs, by a
-	// goroutine that join waits for; if it is an io.Closer, join closes it when
-	// the output has ended, so that a pipe does not hold join up.
+	// Stdin, if not nil, is sent to the container and ended with EOF. An empty
+	// reader gives the container EOF at once. Stdin needs OpenStdin and
+	// StdinOnce in the container's config. A goroutine reads Stdin while join
+	// runs, and join waits for the goroutine. After the end of the output join
+	// closes an io.Closer, so a pipe does not block join.
 	Stdin io.Reader
 
-	// Stdout and Stderr get the output as it comes. Nil: not attached. A write
-	// that blocks blocks the container, after a megabyte or so; one that fails
-	// ends the attach. The order between the two is not kept.
+	// Stdout and Stderr receive the output as it arrives. Nil: not attached. A
+	// write that blocks also blocks the container, after about a megabyte. A write
+	// that fails ends the attach. The order between the two streams is not kept.
 	Stdout, Stderr io.Writer
 
-	// Tty is that of the container: all output is then one stream without
-	// frames, and goes to Stdout.
+	// Tty is the Tty of the container's config. All output is then one stream
+	// without frames, and goes to Stdout.
 	Tty bool
 }
 
-// AttachContainer attaches to the streams of a container. It returns when the
-// engine has them connected, so that a start that follows is not missed; join
-// then copies until they end.
+// AttachContainer attaches to the streams of a container, and returns when the
+// engine has connected them. A start after that loses no output. join then
+// copies until the streams end.
 //
-// Join returns nil when the engine has ended the stream, which does not prove
-// that the container has ended: see the package comment. It returns
-// [ErrUnreachable] and io.ErrUnexpectedEOF for a stream that breaks off inside
-// a frame, the error of the caller's reader or writer as it is, and an [*Error]
-// for what the engine reports inside the stream. After any return nothing more
-// is written to Stdout and Stderr. Join is to be called once; cancelling ctx
-// ends it, and closes the connection also if it is never called.
+// join returns nil if the engine has ended the stream. A nil does not prove that
+// the container has exited: see the package comment. join returns [ErrUnreachable]
+// and io.ErrUnexpectedEOF if the stream breaks off inside a frame. An error of the
+// caller's reader or writer is returned unchanged. An error that the engine
+// reports inside the stream is an [*Error]. After join returns, nothing more is
+// written to Stdout and Stderr. Call join once. Cancelling ctx ends join, and
+// closes the connection even if join is never called.
 //
-// An attach to a container that is not running lasts until it is started and
-// ends; removing it instead does not end the attach, only ctx does.
+// An attach to a container that is not running lasts until the container is started
+// and exits. Removing the container does not end the attach; only ctx does.
 //
-// Errors: [ErrNoSuchContainer]; [ErrConflict] for a paused container; from
-// Podman, for one that was never started, also those of [Client.StartContainer].
+// Errors: [ErrNoSuchContainer]; [ErrConflict] (paused). For a container that was
+// never started, Podman also returns the errors of [Client.StartContainer].
 //
 // API: POST /containers/{id}/attach, upgraded to a raw connection.
 func (c *Client) AttachContainer(ctx context.Context, id string, o AttachOptions) (join func() error, err error) {
@@ -58,7 +58,7 @@ func (c *Client) AttachContainer(ctx context.Context, id string, o AttachOptions
 	return c.attach(ctx, r, o)
 }
 
-// attach makes a call whose connection becomes that of the streams.
+// attach makes a call and turns its connection into the stream.
 func (c *Client) attach(ctx context.Context, r *request, o AttachOptions) (join func() error, err error) {
 	if o.Stdin == nil && o.Stdout == nil && o.Stderr == nil {
 		return nil, r.refuse("neither stdin, stdout nor stderr is asked for")
@@ -84,11 +84,11 @@ func (c *Client) attach(ctx context.Context, r *request, o AttachOptions) (join 
 	return func() error { return s.copyBoth(o) }, nil
 }
 
-// closeWriter is a connection whose sending half can be closed alone: unix, tcp
-// and TLS ones. That is how a container gets EOF while its output goes on.
+// A closeWriter is a connection whose sending half can be closed alone: unix,
+// TCP and TLS. The container gets EOF that way while its output continues.
 type closeWriter interface{ CloseWrite() error }
 
-// copyBoth copies stdin beside the output.
+// copyBoth copies stdin and the output at the same time.
 func (s *stream) copyBoth(o AttachOptions) error {
 	source := &stdinReader{r: o.Stdin}
 	sent := make(chan struct{})
@@ -98,9 +98,9 @@ func (s *stream) copyBoth(o AttachOptions) error {
 	}()
 	err := s.copyOutput(o.Stdout, o.Stderr, o.Tty)
 	source.done.Store(true)
-	s.close() // ends a blocked write
+	s.close() // unblocks a write of send
 	if closer, ok := o.Stdin.(io.Closer); ok {
-		closer.Close() // ends a blocked read
+		closer.Close() // unblocks a read of send
 	}
 	<-sent
 	if err == nil {
@@ -109,22 +109,22 @@ func (s *stream) copyBoth(o AttachOptions) error {
 	return err
 }
 
-// send sends all of stdin, then EOF. That the container reads no more is no
-// error: it may well end before its input does.
+// send sends all of stdin, then EOF. A container that stops reading is no
+// error, because it may exit before its input ends.
 func (s *stream) send(source *stdinReader) {
-	// Without ReadFrom, for which io.Copy would hide whose error it returns.
+	// Hide ReadFrom: with it io.Copy would not tell whose error it returns.
 	_, err := io.Copy(struct{ io.Writer }{s.conn}, source)
 	if err == nil || source.err != nil {
 		s.conn.(closeWriter).CloseWrite()
 	}
 }
 
-// stdinReader tells the errors of the caller's reader from those of the
+// A stdinReader records the errors of the caller's reader, but not those of the
 // connection.
 type stdinReader struct {
 	r    io.Reader
-	done atomic.Bool // set by join: the output has ended, and join closes r
-	err  error       // other than EOF, before done; written by send, read by join behind it
+	done atomic.Bool // set by join after the end of the output, before join closes r
+	err  error       // error of r before done, except EOF; written by send, read by join after send has returned
 }
 
 func (s *stdinReader) Read(p []byte) (int, error) {

@@ -2,22 +2,22 @@ package dockerapi
 
 import "time"
 
-// ContainerConfig is what a container is made from. What is left empty is not
-// sent, so that the image's own or the engine's default holds. The names are
-// those of the API, whose sizes are bytes and whose durations nanoseconds.
+// A ContainerConfig is the configuration of a new container. An empty field is
+// not sent: the default of the image or the engine applies. The API gives the
+// names. Sizes are in bytes and durations in nanoseconds.
 type ContainerConfig struct {
-	// Image is a name with or without tag, a digest, or an image id.
+	// Image is a name with or without a tag, a digest, or an image id.
 	Image string `json:",omitempty"`
 
-	// Platform is OS[/ARCH[/VARIANT]] of the image that is meant, where the
-	// engine has several. API 1.41.
+	// Platform is the image's OS[/ARCH[/VARIANT]], if the engine has the image
+	// for several. API 1.41.
 	Platform string `json:"-"`
 
-	// Entrypoint nil is the image's. One empty string, [""], clears it. Where
-	// it is given, the image's Cmd is dropped.
+	// Entrypoint, if empty, is the image's. [""] means no entrypoint. Any
+	// Entrypoint drops the image's Cmd.
 	Entrypoint []string `json:",omitempty"`
 
-	// Cmd empty is the image's, unless Entrypoint is given.
+	// Cmd, if empty, is the image's, unless Entrypoint is given.
 	Cmd []string `json:",omitempty"`
 
 	Hostname   string `json:",omitempty"`
@@ -25,23 +25,23 @@ type ContainerConfig struct {
 	User       string `json:",omitempty"` // NAME|UID[:GROUP|GID]
 	WorkingDir string `json:",omitempty"` // absolute
 
-	// Env entries are NAME=VALUE, on top of the image's. An entry without =
-	// removes that variable.
+	// Env entries are NAME=VALUE, added to the image's. An entry without =
+	// removes the variable.
 	Env    []string          `json:",omitempty"`
 	Labels map[string]string `json:",omitempty"`
 
-	// ExposedPorts are such as "80/tcp".
+	// ExposedPorts are keys such as "80/tcp".
 	ExposedPorts map[string]struct{} `json:",omitempty"`
 
-	// Volumes are the paths that get an anonymous volume each.
+	// Volumes are paths. Each gets an anonymous volume.
 	Volumes map[string]struct{} `json:",omitempty"`
 
-	// MacAddress is that of the first network before API 1.44; see
+	// MacAddress is the address in the first network before API 1.44; see
 	// EndpointSettings.
 	MacAddress string `json:",omitempty"`
 
-	// OpenStdin gives the command a stdin. With StdinOnce it ends when the
-	// first attach that sends it does; without StdinOnce it never ends.
+	// OpenStdin gives the command a stdin. With StdinOnce the stdin ends with
+	// the first attach that sends it. Without StdinOnce the stdin never ends.
 	OpenStdin bool `json:",omitempty"`
 	StdinOnce bool `json:",omitempty"`
 
@@ -61,8 +61,8 @@ type ContainerConfig struct {
 	NetworkingConfig *NetworkingConfig `json:",omitempty"`
 }
 
-// Healthcheck is how the engine finds out whether a container is well. What is
-// empty is the image's own.
+// A Healthcheck is how the engine checks the health of a container. Empty
+// fields are the image's.
 type Healthcheck struct {
 	// Test is ["NONE"] for no check, ["CMD", args...], or ["CMD-SHELL", line].
 	Test          []string      `json:",omitempty"`
@@ -73,16 +73,16 @@ type Healthcheck struct {
 	Retries       int           `json:",omitempty"`
 }
 
-// HostConfig is the part of a container's configuration that concerns the host
-// it runs on.
+// A HostConfig is the part of a container's configuration that concerns the
+// host.
 //
-// Lists and maps that are tagged omitzero are sent also where they are empty, if
-// not nil: inspect shows the difference.
+// Empty lists and maps with the tag omitzero are sent unless nil, because
+// inspect shows the difference.
 type HostConfig struct {
 	// Files.
 	Binds          []string          `json:",omitempty"` // SOURCE:TARGET[:OPTIONS]; a source without slash is a volume
 	Mounts         []Mount           `json:",omitempty"`
-	Tmpfs          map[string]string `json:",omitempty"` // options by path
+	Tmpfs          map[string]string `json:",omitempty"` // path to mount options
 	VolumesFrom    []string          `json:",omitempty"`
 	VolumeDriver   string            `json:",omitempty"`
 	ReadonlyRootfs bool              `json:",omitempty"`
@@ -92,9 +92,9 @@ type HostConfig struct {
 	// Networks.
 
 	// NetworkMode is "bridge", "host", "none", "container:ID" or a network's
-	// name. That it exists is checked by start only.
+	// name. Only start checks that the network exists.
 	NetworkMode     string                   `json:",omitempty"`
-	PortBindings    map[string][]PortBinding `json:",omitzero"` // by port, such as "80/tcp"
+	PortBindings    map[string][]PortBinding `json:",omitzero"` // keys such as "80/tcp"
 	PublishAllPorts bool                     `json:",omitempty"`
 	DNS             []string                 `json:"Dns,omitzero"`
 	DNSOptions      []string                 `json:"DnsOptions,omitzero"`
@@ -147,7 +147,7 @@ type HostConfig struct {
 	DeviceCgroupRules    []string         `json:",omitempty"`
 	DeviceRequests       []DeviceRequest  `json:",omitempty"`
 
-	// Init nil is the engine's default; true runs the command under a small
+	// Init nil is the engine's default. True runs the command under a small
 	// init, which forwards signals and reaps children.
 	Init *bool `json:",omitempty"`
 
@@ -155,50 +155,50 @@ type HostConfig struct {
 	LogConfig     *LogConfig     `json:",omitempty"`
 }
 
-// LogConfig is where a container's output is kept for [Client.ContainerLogs].
+// A LogConfig chooses the store of the output that [Client.ContainerLogs] reads.
 type LogConfig struct {
 	Type   string            `json:",omitempty"` // "json-file", "local", "none", ...
-	Config map[string]string `json:",omitempty"` // numbers too are strings: "max-size": "10m"
+	Config map[string]string `json:",omitempty"` // all values are strings, numbers too: "max-size": "10m"
 }
 
-// RestartPolicy is when the engine starts a container again that has ended.
+// A RestartPolicy is when the engine restarts an exited container.
 type RestartPolicy struct {
 	Name              string `json:",omitempty"` // "no", "always", "unless-stopped" or "on-failure"
 	MaximumRetryCount int    `json:",omitempty"` // for on-failure
 }
 
-// PortBinding is where a port of a container is reached on the host.
+// A PortBinding is the host address of a container port.
 type PortBinding struct {
 	HostIP   string `json:"HostIp"`
-	HostPort string // "" is one that the engine chooses; FIRST-LAST one of these
+	HostPort string // "": the engine chooses; FIRST-LAST: the engine chooses in that range
 }
 
-// Ulimit is a limit of the container's processes, as setrlimit has it.
+// A Ulimit is a resource limit of the container's processes, as in setrlimit.
 type Ulimit struct {
 	Name       string
 	Soft, Hard int64
 }
 
-// WeightDevice is the relative weight of a block device.
+// A WeightDevice is the relative weight of a block device.
 type WeightDevice struct {
 	Path   string
 	Weight uint16
 }
 
-// ThrottleDevice is the most bytes or operations a second on a block device.
+// A ThrottleDevice is the maximum of bytes or operations per second on a block device.
 type ThrottleDevice struct {
 	Path string
 	Rate uint64
 }
 
-// Device is a device of the host that the container gets.
+// A Device is a host device that the container gets.
 type Device struct {
 	PathOnHost        string
 	PathInContainer   string
-	CgroupPermissions string // some of r, w, m
+	CgroupPermissions string // any of r, w, m
 }
 
-// DeviceRequest asks a driver, such as that of the GPUs, for devices. API 1.40.
+// A DeviceRequest asks a driver, such as the GPU driver, for devices. API 1.40.
 type DeviceRequest struct {
 	Driver       string            `json:",omitempty"`
 	Count        int               `json:",omitempty"` // -1: all
@@ -207,7 +207,7 @@ type DeviceRequest struct {
 	Options      map[string]string `json:",omitzero"`
 }
 
-// Mount is one entry of "docker run --mount".
+// A Mount is one entry of "docker run --mount".
 type Mount struct {
 	Type          string         `json:",omitempty"` // "bind", "volume", "tmpfs", "image", "cluster"
 	Source        string         `json:",omitempty"`
@@ -220,7 +220,7 @@ type Mount struct {
 	TmpfsOptions  *TmpfsOptions  `json:",omitempty"`
 }
 
-// BindOptions are those of a mount of type bind.
+// BindOptions are the options of a mount of type bind.
 type BindOptions struct {
 	Propagation            string `json:",omitempty"`
 	NonRecursive           bool   `json:",omitempty"`
@@ -229,7 +229,7 @@ type BindOptions struct {
 	ReadOnlyForceRecursive bool   `json:",omitempty"` // API 1.44
 }
 
-// VolumeOptions are those of a mount of type volume.
+// VolumeOptions are the options of a mount of type volume.
 type VolumeOptions struct {
 	NoCopy       bool              `json:",omitempty"`
 	Labels       map[string]string `json:",omitempty"`
@@ -237,24 +237,24 @@ type VolumeOptions struct {
 	DriverConfig *VolumeDriver     `json:",omitempty"`
 }
 
-// VolumeDriver is what makes a volume that is not there.
+// A VolumeDriver creates the volume if it does not exist.
 type VolumeDriver struct {
 	Name    string            `json:",omitempty"`
 	Options map[string]string `json:",omitempty"`
 }
 
-// ImageOptions are those of a mount of type image.
+// ImageOptions are the options of a mount of type image.
 type ImageOptions struct {
 	Subpath string `json:",omitempty"`
 }
 
-// TmpfsOptions are those of a mount of type tmpfs.
+// TmpfsOptions are the options of a mount of type tmpfs.
 type TmpfsOptions struct {
 	SizeBytes int64  `json:",omitempty"`
 	Mode      uint32 `json:",omitempty"` // permission bits
 }
 
-// NetworkingConfig says how a container is connected, by the network's name.
+// A NetworkingConfig is a container's connections. The keys are network names.
 type NetworkingConfig struct {
 	EndpointsConfig map[string]*EndpointSettings
 }

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// Created is a new container.
+// Created is the answer to a create.
 type Created struct {
 	ID       string   // 64 hex digits
-	Warnings []string // what the engine could not do, such as a limit that it dropped; each one line, of bounded length
+	Warnings []string // what the engine could not do, such as a dropped limit; at most 20, each one line of bounded length
 }
 
 const (
@@ -19,22 +19,21 @@ const (
 	maxWarning  = 1 << 10 // bytes
 )
 
-// maxArgument is what Linux takes as one argument or variable, in bytes, beside
-// the final NUL (MAX_ARG_STRLEN). With a longer one create and start succeed,
-// and the container then exits with 1.
+// maxArgument is the most bytes that Linux takes as one argument or variable,
+// without the final NUL (MAX_ARG_STRLEN). With a longer value create and start
+// succeed, and the container then exits with 1.
 const maxArgument = 131071
 
-// CreateContainer creates a container without starting it. name may be "" for
-// one that the engine makes up; else it is unique on the engine, has two
-// characters or more, letters, digits, and after the first also _ . and -.
+// CreateContainer creates a container without starting it. If name is "", the
+// engine makes up a name. A name is unique on the engine. Names have at least
+// two characters: first a letter or digit, then letters, digits, _ . and -.
 //
-// An engine before API 1.44 takes one network only: the one of NetworkMode. The
-// container is to be connected to the others before it starts, see
-// [Client.ConnectNetwork].
+// An engine before API 1.44 connects only the network of NetworkMode. Connect
+// the others with [Client.ConnectNetwork] before the start.
 //
-// After [ErrUnreachable] the container may exist: it can be found again by its
-// name, and that is why one should be given. Other errors: [ErrNoSuchImage],
-// [ErrNameInUse] with [Error.HolderID], [ErrInvalid].
+// After [ErrUnreachable] the container may exist, and can be found by its name:
+// so always give a name. Other errors: [ErrNoSuchImage], [ErrNameInUse] with
+// [Error.HolderID], [ErrInvalid].
 //
 // API: POST /containers/create.
 func (c *Client) CreateContainer(ctx context.Context, name string, cfg ContainerConfig) (Created, error) {
@@ -43,7 +42,7 @@ func (c *Client) CreateContainer(ctx context.Context, name string, cfg Container
 		method: http.MethodPost, path: "/containers/create",
 		want: []int{http.StatusCreated}, limit: c.limits.change,
 		doubt: "it may have been created",
-		// Not replayable: the second answer would be a conflict with the first.
+		// Not replayable: a second create would conflict with the first.
 	}
 	r.query = url.Values{}
 	if name == "" {
@@ -86,7 +85,7 @@ func (c *Client) CreateContainer(ctx context.Context, name string, cfg Container
 	return Created{ID: answer.ID, Warnings: warnings}, nil
 }
 
-// checkArguments refuses what the kernel would refuse later, less clearly.
+// checkArguments refuses values that the kernel does not take, with a clearer error.
 func checkArguments(r *request, cfg ContainerConfig) error {
 	for _, list := range []struct {
 		name   string

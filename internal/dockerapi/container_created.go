@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// RemembersCreation tells whether the engine's process is the one that created
-// the container, as far as it can prove that: it keeps its last 256 events in
-// memory, and the creation is among them. Only such an engine can be believed
-// that it never started the container: one that was killed in a start, and
-// started anew, says so of a container whose command has run.
+// RemembersCreation reports whether the engine's process provably created the
+// container: the engine keeps its last 256 events in memory, and the creation
+// is among them. Only such an engine can be trusted if it says that the
+// container never started. An engine that was killed during a start, and
+// restarted, says so even if the command has run.
 //
 // API: GET /events.
 func (c *Client) RemembersCreation(ctx context.Context, ctr Container) (bool, error) {
 	return c.remembers(ctx, ctr, "create",
-		// By the engine's clock. What lies behind it is answered at once, and
-		// the answer ends there.
+		// By the engine's clock. If until has passed, the engine answers at
+		// once and ends the answer.
 		strconv.FormatInt(ctr.Created.Unix()-1, 10), strconv.FormatInt(ctr.Created.Add(creationTakes).Unix(), 10),
 		func(map[string]string) bool { return true })
 }
 
-// RemembersKill tells whether the engine was asked, by whomever, to send that
-// signal to a container that has ended, as far as it remembers: its last 256
-// events. A signal that did not come by the engine is unknown to it.
+// RemembersKill reports whether any client asked the engine to send signal to
+// ctr, which has exited. The engine remembers its last 256 events only, and
+// knows no signals sent by other means.
 //
 // API: GET /events.
 func (c *Client) RemembersKill(ctx context.Context, ctr Container, signal int) (bool, error) {
@@ -36,7 +36,7 @@ func (c *Client) RemembersKill(ctx context.Context, ctr Container, signal int) (
 		func(attributes map[string]string) bool { return attributes["signal"] == strconv.Itoa(signal) })
 }
 
-// remembers tells whether the engine has an event of a container in memory.
+// remembers reports whether the engine has an event of the container in memory.
 func (c *Client) remembers(ctx context.Context, ctr Container, action, since, until string, is func(attributes map[string]string) bool) (bool, error) {
 	filters, err := json.Marshal(map[string][]string{"container": {ctr.ID}, "event": {action}})
 	if err != nil {
@@ -71,7 +71,7 @@ func (c *Client) remembers(ctx context.Context, ctr Container, action, since, un
 		case err == nil:
 		case err == io.EOF:
 			return false, nil
-		case limited.Err() != nil && ctx.Err() == nil: // its clock is behind
+		case limited.Err() != nil && ctx.Err() == nil: // the engine's clock has not reached until
 			return false, nil
 		default:
 			return false, s.broken(err)
@@ -79,6 +79,6 @@ func (c *Client) remembers(ctx context.Context, ctr Container, action, since, un
 	}
 }
 
-// creationTakes is how long behind the time that a container has for its
-// creation the event of that may come.
+// creationTakes is how long after a container's creation time its create event
+// may come.
 const creationTakes = 10 * time.Second

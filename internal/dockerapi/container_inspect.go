@@ -11,24 +11,24 @@ import (
 	"time"
 )
 
-// Container is what the engine knows about a container.
+// A Container is what the engine knows about a container.
 type Container struct {
 	ID        string // 64 hex digits
 	Name      string // without the engine's leading slash
-	Image     string // as it was given to create; Podman tells the full name, such as docker.io/library/busybox:latest
+	Image     string // as given to create; Podman: the full name, such as docker.io/library/busybox:latest
 	ImageID   string // "sha256:..."
 	Created   time.Time
-	Labels    map[string]string // the image's among them
-	Tty       bool              // its output is not framed: see AttachOptions
+	Labels    map[string]string // including the image's
+	Tty       bool              // the output is not framed: see AttachOptions
 	LogDriver string            // "json-file", "none", ...
 	LogOpts   map[string]string // the driver's options: "max-size", ...
-	Networks  []string          // names of those that it is connected to, or will be when it starts
+	Networks  []string          // names of the networks that the container is in, or joins at its start
 	State     State
 
-	StopTimeout *int // seconds between a stop's signal and the kill; nil: it has none of its own
+	StopTimeout *int // seconds between the stop signal and the kill; nil: none was set for this container
 }
 
-// State is where a container is in its life.
+// A State is the state of a container.
 type State struct {
 	// Status is created, running, paused, restarting, removing, exited or
 	// dead.
@@ -37,13 +37,13 @@ type State struct {
 	Running    bool // also while paused or restarting
 	Paused     bool
 	Restarting bool
-	// OOMKilled: something in the container ran out of memory. From 24.0 on
-	// that need not be its command, so it can stand beside exit code 0.
+	// OOMKilled: some process in the container ran out of memory. Since 24.0
+	// that need not be the command, so it can stand beside exit code 0.
 	OOMKilled bool
 	Dead      bool
 
-	// ExitCode is nil unless Ended, and where the engine does not know it. It is
-	// 128 and the signal where one ended the command.
+	// ExitCode is nil if not Ended, or if the engine does not know the code.
+	// After a signal that ended the command it is 128 plus the signal.
 	ExitCode *int
 	Error    string // why the last start failed
 
@@ -51,8 +51,8 @@ type State struct {
 	FinishedAt time.Time // zero: never
 }
 
-// Ended reports whether the container has run and come to its end, so that
-// ExitCode is that of its command.
+// Ended reports whether the container has run and exited: ExitCode is then that
+// of its command.
 func (s State) Ended() bool {
 	switch s.Status {
 	case "exited", "dead":
@@ -63,21 +63,21 @@ func (s State) Ended() bool {
 	return false
 }
 
-// ofDocker makes a state of Podman the one that an engine would have. While
-// Podman stops a container, which still runs, it says that it does not run, and
-// that its exit code is 0.
+// ofDocker turns a state of Podman into that of a Docker Engine. While Podman
+// is stopping a running container, Podman reports it as not running, with exit
+// code 0.
 func (s State) ofDocker() State {
 	s.Running = s.Running || s.Status == "stopping"
 	s.Status = statusOfDocker(s.Status)
 	s.ExitCode = knownExit(s.ExitCode)
 	if !s.Ended() {
-		s.ExitCode = nil // a 0 that is none
+		s.ExitCode = nil // a 0 of Podman here is no exit code
 	}
 	return s
 }
 
-// knownExit is an exit code, or nil where it is none: engines say -1 too of one
-// that they do not know.
+// knownExit returns code, or nil if it is negative: engines also send -1 for an
+// unknown exit code.
 func knownExit(code *int) *int {
 	if code != nil && *code < 0 {
 		return nil
@@ -91,13 +91,13 @@ func statusOfDocker(status string) string {
 		return "created"
 	case "stopping":
 		return "running"
-	case "stopped": // exited, and not yet cleaned up
+	case "stopped": // exited, not yet cleaned up
 		return "exited"
 	}
 	return status
 }
 
-// InspectContainer tells the state of a container. Its errors:
+// InspectContainer returns the state of a container. Errors:
 // [ErrNoSuchContainer].
 //
 // API: GET /containers/{id}/json.
@@ -129,8 +129,8 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 		NetworkSettings struct {
 			Networks map[string]struct{}
 		}
-		// The field names are those of the API. The zero time of Go is what
-		// it sends for never.
+		// The fields of State have the API's names. For never the API sends
+		// Go's zero time.
 		State State
 	}
 	if err := c.do(ctx, r, &answer); err != nil {
@@ -156,8 +156,8 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 	}, nil
 }
 
-// InspectContainerRaw is all that the engine tells of a container, as it tells
-// it: one JSON object, whose fields differ between engines. Its errors:
+// InspectContainerRaw returns all that the engine tells about a container,
+// unchanged: one JSON object, whose fields differ between engines. Errors:
 // [ErrNoSuchContainer].
 //
 // API: GET /containers/{id}/json.

@@ -6,10 +6,10 @@ import (
 	"net/url"
 )
 
-// KillContainer sends a signal, by name with or without SIG or by number, to
-// the command of a running container; "" is KILL, after which it returns when
-// the container has ended. A paused container gets other signals when it goes
-// on.
+// KillContainer sends a signal to the command of a running container. signal is
+// a name with or without SIG, or a number. "" is KILL: KillContainer then
+// returns after the container has exited. A paused container gets any other
+// signal after it is unpaused.
 //
 // Errors: [ErrNoSuchContainer]; [ErrConflict] (not running); [ErrInvalid] (no
 // such signal).
@@ -26,6 +26,6 @@ func (c *Client) KillContainer(ctx context.Context, id, signal string) error {
 	r.want = []int{http.StatusNoContent}
 	r.limit = c.limits.change
 	r.doubt = "the signal may have been sent"
-	// Not replayable: two of a signal are not one.
+	// Not replayable: a signal sent twice is not the same as one sent once.
 	return c.do(ctx, r, nil)
 }

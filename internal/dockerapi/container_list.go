@@ -11,27 +11,27 @@ import (
 	"time"
 )
 
-// ListOptions choose containers. What is empty does not matter; what is given
-// must all hold.
+// ListOptions choose containers. A container must match every field that is not
+// empty.
 type ListOptions struct {
-	All      bool     // also those that do not run; Statuses imply it
-	Labels   []string // NAME or NAME=VALUE; it has all of them
-	Name     string   // it has exactly this name
-	Statuses []string // its status is one of them; see State.Status
+	All      bool     // also containers that do not run; Statuses imply All
+	Labels   []string // NAME or NAME=VALUE; the container has all of them
+	Name     string   // the exact name
+	Statuses []string // the status is one of these; see State.Status
 }
 
-// ContainerSummary is what a list tells about a container.
+// A ContainerSummary is the entry of a container in a list.
 type ContainerSummary struct {
 	ID      string // 64 hex digits
 	Name    string // without the engine's leading slash
-	Image   string // as it was given to create, or an id where the name has moved on; Podman: see Container
+	Image   string // as given to create, or an id if the name now means another image; Podman: see Container
 	ImageID string
-	Created time.Time // in whole seconds
+	Created time.Time // whole seconds
 	Labels  map[string]string
-	Status  string // as State.Status
+	Status  string // see State.Status
 }
 
-// ListContainers lists containers, the newest first.
+// ListContainers lists containers, newest first.
 //
 // API: GET /containers/json.
 func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]ContainerSummary, error) {
@@ -40,15 +40,15 @@ func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]Container
 		method: http.MethodGet, path: "/containers/json", query: url.Values{},
 		want: []int{http.StatusOK}, limit: c.limits.read, most: maxList,
 	}
-	// Not the engine is asked for statuses: Podman has others, and refuses a
-	// list of those that it does not know.
+	// Statuses are filtered here, because Podman has other statuses and refuses
+	// a list with unknown ones.
 	flag(r.query, "all", o.All || len(o.Statuses) > 0)
 	filters := map[string][]string{}
 	if len(o.Labels) > 0 {
 		filters["label"] = o.Labels
 	}
 	if o.Name != "" {
-		// The engine searches for a regexp in "/name", Podman in "name".
+		// Docker matches the regexp against "/name", Podman against "name".
 		filters["name"] = []string{"^/?" + regexp.QuoteMeta(o.Name) + "$"}
 	}
 	if len(filters) > 0 {
@@ -84,8 +84,8 @@ func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]Container
 	return list, nil
 }
 
-// ownName picks the container's name among those that legacy links give it too,
-// which look like /other/alias.
+// ownName returns the name of the container itself. Legacy links add names such
+// as /other/alias.
 func ownName(names []string) string {
 	for _, name := range names {
 		if name = strings.TrimPrefix(name, "/"); !strings.Contains(name, "/") {

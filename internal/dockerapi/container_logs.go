@@ -10,27 +10,26 @@ import (
 	"time"
 )
 
-// LogsOptions choose what is read of a container's log. Stdout or Stderr must
-// be given.
+// LogsOptions choose the part of a log to read. Stdout or Stderr must be given.
 type LogsOptions struct {
-	Follow         bool      // go on until the container ends, if it runs
+	Follow         bool      // if the container runs, continue until it exits
 	Stdout, Stderr io.Writer // nil: not read
-	Tty            bool      // that of the container: the log has no frames, all goes to Stdout
-	Since          time.Time // zero: from the beginning; Podman takes the whole second
+	Tty            bool      // the Tty of the container's config: the log has no frames, all goes to Stdout
+	Since          time.Time // zero: from the beginning; Podman takes whole seconds only
 	Until          time.Time // zero: to the end
-	Details        bool      // each line begins with what the log driver adds to it, such as labels
-	Timestamps     bool      // each line begins with its time, RFC 3339 in nanoseconds, and a space
+	Details        bool      // each line begins with what the log driver adds, such as labels
+	Timestamps     bool      // each line begins with its RFC 3339 time in nanoseconds and a space
 	Tail           string    // "" or "all": everything; "100": the last 100 lines
 }
 
-// ContainerLogs reads the output that a container's log driver has kept. It
-// returns when the engine has found the log, and join then copies until its
-// end, or that of the container where Follow is set. What join returns, and
-// when, is as with [Client.AttachContainer].
+// ContainerLogs reads the output that a container's log driver has kept, and
+// returns when the engine has found the log. join then copies until the log
+// ends, or with Follow until the container exits. join ends and fails as in
+// [Client.AttachContainer].
 //
-// Errors: [ErrNoSuchContainer]; [ErrLogsUnreadable] where the driver keeps
-// nothing. With Follow and Podman, join returns them too, for only then is the
-// log asked for.
+// Errors: [ErrNoSuchContainer]; [ErrLogsUnreadable] if the driver keeps
+// nothing. With Follow on Podman join returns these errors, because only join
+// asks for the log.
 //
 // API: GET /containers/{id}/logs.
 func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (join func() error, err error) {
@@ -53,7 +52,7 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 		}
 	}
 	if o.Tail != "" && o.Tail != "all" {
-		// The engine takes anything else for all.
+		// The engine takes anything else as all.
 		if _, err := strconv.ParseUint(o.Tail, 10, 31); err != nil {
 			return nil, r.refuse("tail %q is neither a number of lines nor all", shorten(o.Tail, 40))
 		}
@@ -67,7 +66,7 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 		return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
 	}
 	if o.Follow && c.podman(ctx) {
-		// Podman 4 sends the header of its answer with the first output.
+		// Podman 4 sends the header of its answer only with the first output.
 		r.limit = maxGrace * time.Second
 		return func() error {
 			s, err := c.open(ctx, r)

@@ -1,7 +1,7 @@
 package dockerapi
 
-// needs are the fields of a configuration that an engine would ignore if it did
-// not know them, or put elsewhere.
+// needs returns the fields of cfg that an older engine would ignore or apply
+// elsewhere, with their API versions.
 func (cfg ContainerConfig) needs() []need {
 	var needs []need
 	add := func(given bool, what, api string) {
@@ -43,9 +43,9 @@ func (cfg ContainerConfig) endpoints() map[string]*EndpointSettings {
 	return cfg.NetworkingConfig.EndpointsConfig
 }
 
-// forVersion puts what has moved between versions where the version api has it:
-// the MAC address, which became a network's with 1.44; and leaves out all
-// networks but the first, of which there were not more before.
+// forVersion adapts cfg to API version api. From 1.44 on the MAC address
+// belongs to a network: forVersion drops that of cfg. Before 1.44 an engine
+// takes one network: forVersion keeps that of NetworkMode only.
 func (cfg ContainerConfig) forVersion(api string) ContainerConfig {
 	theirs, err := parseAPIVersion(api)
 	if err != nil { // checked by New and by ping
@@ -61,7 +61,7 @@ func (cfg ContainerConfig) forVersion(api string) ContainerConfig {
 	first := cfg.HostConfig.NetworkMode
 	only := make(map[string]*EndpointSettings)
 	if e := cfg.endpoints()[first]; e != nil {
-		only[first] = e // with the address: Podman has always looked there
+		only[first] = e // with its MAC address: Podman reads it here in every version
 	}
 	cfg.NetworkingConfig = &NetworkingConfig{EndpointsConfig: only}
 	return cfg

@@ -7,15 +7,15 @@ import (
 
 // PauseContainer freezes all processes of a running container, until
 // [Client.UnpauseContainer]. Errors: [ErrNoSuchContainer]; [ErrConflict] (not
-// running, or paused already).
+// running, or already paused).
 //
 // API: POST /containers/{id}/pause.
 func (c *Client) PauseContainer(ctx context.Context, id string) error {
 	return c.freeze(ctx, opPause, id, "/pause", "it may have been paused")
 }
 
-// UnpauseContainer lets a paused container go on. Errors:
-// [ErrNoSuchContainer]; [ErrConflict] (not paused).
+// UnpauseContainer resumes a paused container. Errors: [ErrNoSuchContainer];
+// [ErrConflict] (not paused).
 //
 // API: POST /containers/{id}/unpause.
 func (c *Client) UnpauseContainer(ctx context.Context, id string) error {
@@ -30,6 +30,6 @@ func (c *Client) freeze(ctx context.Context, op, id, endpoint, doubt string) err
 	r.want = []int{http.StatusNoContent}
 	r.limit = c.limits.change
 	r.doubt = doubt
-	// Not replayable: the second answer would be a conflict with the first.
+	// Not replayable: the second request would get a conflict.
 	return c.do(ctx, r, nil)
 }

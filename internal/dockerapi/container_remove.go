@@ -6,15 +6,15 @@ import (
 	"net/url"
 )
 
-// RemoveOptions say how a container is removed.
+// RemoveOptions are the settings of a removal.
 type RemoveOptions struct {
-	Volumes bool // its anonymous volumes too
-	Force   bool // also if it runs: it is killed
+	Volumes bool // also remove its anonymous volumes
+	Force   bool // kill a running container
 }
 
-// RemoveContainer removes a container. That it is gone already is
-// [ErrNoSuchContainer], that someone else is removing it
-// [ErrRemovalInProgress], that it runs and Force is not given [ErrConflict].
+// RemoveContainer removes a container. Errors: [ErrNoSuchContainer] (already
+// removed); [ErrRemovalInProgress] (another request is removing it);
+// [ErrConflict] (running, without Force).
 //
 // API: DELETE /containers/{id}.
 func (c *Client) RemoveContainer(ctx context.Context, id string, o RemoveOptions) error {
@@ -29,10 +29,10 @@ func (c *Client) RemoveContainer(ctx context.Context, id string, o RemoveOptions
 	r.limit = c.limits.change
 	r.doubt = "it may have been removed"
 	if o.Force && c.podman(ctx) {
-		// By itself it would give the container its stop timeout, 10 s, to
-		// end. Whatever comes of this, the removal tells.
+		// Kill first: Podman alone would give the container its stop timeout,
+		// 10 s. Ignore the error, because the removal reports a failure.
 		c.StopContainer(ctx, id, StopOptions{Time: new(int)})
 	}
-	r.replayable = true // the second time it is gone, which callers have to expect anyway
+	r.replayable = true // a replay gets ErrNoSuchContainer, which callers must expect anyway
 	return c.do(ctx, r, nil)
 }

@@ -6,7 +6,7 @@ import (
 	"net/url"
 )
 
-// RenameContainer gives a container another name. Errors: [ErrNoSuchContainer];
+// RenameContainer renames a container. Errors: [ErrNoSuchContainer];
 // [ErrNameInUse]; [ErrConflict] (being removed).
 //
 // API: POST /containers/{id}/rename.

@@ -6,11 +6,11 @@ import (
 )
 
 // RestartContainer stops a container, as [Client.StopContainer] does, and starts
-// it again; one that is stopped is started. It returns when its command runs.
-// The time that it waits is that of a stop and of a start.
+// it again. A stopped container is only started. RestartContainer returns when
+// the command runs. The time limit is that of a stop plus that of a start.
 //
-// Errors: [ErrNoSuchContainer]; [ErrInvalid] (no such signal); those of
-// [Client.StartContainer] where it cannot be started again: it is then stopped.
+// Errors: [ErrNoSuchContainer]; [ErrInvalid] (no such signal). If the start fails,
+// the container is stopped and the error is one of [Client.StartContainer].
 //
 // API: POST /containers/{id}/restart.
 func (c *Client) RestartContainer(ctx context.Context, id string, o StopOptions) error {
@@ -24,6 +24,6 @@ func (c *Client) RestartContainer(ctx context.Context, id string, o StopOptions)
 	}
 	r.want = []int{http.StatusNoContent}
 	r.doubt = "it may have been restarted"
-	// Not replayable: each restart runs it once more.
+	// Not replayable: a second restart would run the command once more.
 	return c.do(ctx, r, nil)
 }

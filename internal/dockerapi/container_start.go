@@ -6,13 +6,13 @@ import (
 )
 
 // StartContainer starts a created or stopped container, and returns when its
-// command runs. Starting a running one does nothing; starting one that has ended
-// runs it again, so that a start in doubt wants a look before it is made again.
+// command runs. Starting a running container does nothing. Starting an exited
+// container runs it again: inspect it before you repeat a start in doubt.
 //
-// Where the command cannot be run the error is [ErrCommandNotFound] or
-// [ErrNotExecutable]; the container stays, unstarted, with the text in
+// If the command cannot run, the error is [ErrCommandNotFound] or
+// [ErrNotExecutable]. The container then stays unstarted, with the text in
 // [State.Error]. Other errors: [ErrNoSuchContainer], [ErrConflict] (paused, or
-// being removed), and no kind for a missing network or a port in use.
+// being removed). A missing network or a port in use has no kind.
 //
 // API: POST /containers/{id}/start.
 func (c *Client) StartContainer(ctx context.Context, id string) error {
@@ -23,6 +23,6 @@ func (c *Client) StartContainer(ctx context.Context, id string) error {
 	r.want = []int{http.StatusNoContent, http.StatusNotModified}
 	r.limit = c.limits.change
 	r.doubt = "it may have been started"
-	// Not replayable: the second time, a container that has ended by then runs again.
+	// Not replayable: if the container has exited by then, a replay would run it again.
 	return c.do(ctx, r, nil)
 }

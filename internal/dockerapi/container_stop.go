@@ -10,30 +10,30 @@ import (
 	"time"
 )
 
-// StopOptions say how a container is stopped, or stopped and started again.
+// StopOptions are the settings of a stop or restart.
 type StopOptions struct {
-	// Time is how many seconds the container gets between its stop signal and
-	// the kill. Nil is the container's own (10 unless it was created with
-	// another), 0 kills at once, -1 never kills.
+	// Time is the seconds between the stop signal and the kill. Nil is the
+	// container's StopTimeout (10 unless set at creation), 0 kills at once, -1
+	// never kills.
 	Time *int
 
-	// Own is the container's own time, as Container.StopTimeout has it. It only
-	// says how long the engine may take where Time is nil.
+	// Own is the container's StopTimeout, as in Container.StopTimeout. Own only
+	// decides how long to wait for the engine if Time is nil.
 	Own *int
 
-	// Signal is the stop signal, such as "SIGINT"; "" is the container's own.
-	// It needs API 1.42 (Docker Engine 23.0); Podman does not heed it.
+	// Signal is the stop signal, such as "SIGINT"; "" is the container's
+	// StopSignal. Signal needs API 1.42 (Docker Engine 23.0); Podman ignores it.
 	Signal string
 }
 
-// StopContainer stops a container, and returns when it has stopped. Stopping a
-// stopped one does nothing.
+// StopContainer stops a container, and returns when it has stopped. Stopping a stopped
+// container does nothing.
 //
-// It waits for the engine for Time, else Own, else 10 seconds, and 30 seconds
-// more; where that is -1 only ctx limits it. Cancelling does not undo the signal that was sent.
+// StopContainer waits for the engine for Time, else Own, else 10 seconds, plus 30 seconds.
+// If that is -1, only ctx limits the wait. Cancelling does not undo a signal already sent.
 //
-// Errors: [ErrNoSuchContainer]; [ErrInvalid] (no such signal, or Signal given
-// and the engine too old for it).
+// Errors: [ErrNoSuchContainer]; [ErrInvalid] (no such signal, or the engine is too old for
+// Signal).
 //
 // API: POST /containers/{id}/stop.
 func (c *Client) StopContainer(ctx context.Context, id string, o StopOptions) error {
@@ -44,11 +44,11 @@ func (c *Client) StopContainer(ctx context.Context, id string, o StopOptions) er
 	c.graceful(r, o)
 	r.want = []int{http.StatusNoContent, http.StatusNotModified}
 	r.doubt = "it may have been stopped"
-	r.replayable = true // the second time is 304
+	r.replayable = true // a replay gets 304
 	return c.do(ctx, r, nil)
 }
 
-// graceful puts the options into r, and how long they may take.
+// graceful puts the options and the limit of the call into r.
 func (c *Client) graceful(r *request, o StopOptions) {
 	r.query = url.Values{}
 	if o.Time != nil {
@@ -63,5 +63,5 @@ func (c *Client) graceful(r *request, o StopOptions) {
 	}
 }
 
-// maxGrace keeps a time.Duration from overflowing, in seconds.
+// maxGrace bounds a grace period, in seconds, so a time.Duration does not overflow.
 const maxGrace = math.MaxInt32

@@ -10,40 +10,40 @@ import (
 	"net/url"
 )
 
-// Condition is what [Client.WaitContainer] waits for.
+// A Condition is what [Client.WaitContainer] waits for.
 type Condition string
 
 const (
-	// NotRunning is met at once by a container that does not run, also by one
-	// that never has: its code is then 0 and means nothing.
+	// NotRunning is met at once by a container that does not run. For a
+	// container that never ran, the code is 0 and means nothing.
 	NotRunning Condition = "not-running"
 
-	// NextExit is met by the next exit. It is the one to register before a
-	// start. A failed start does not meet it: then cancel the wait.
+	// NextExit is met by the next exit: register this wait before a start. A
+	// failed start does not meet NextExit: then cancel the wait.
 	NextExit Condition = "next-exit"
 
-	// Removed is met when the container is gone.
+	// Removed is met when the container has been removed.
 	Removed Condition = "removed"
 )
 
-// ExitStatus is how a container ended.
+// An ExitStatus is how a container exited.
 type ExitStatus struct {
-	// Code is nil where the engine does not know it. It is that of the command, or 128 and the signal that ended it: 137 is
-	// SIGKILL, by the kernel's OOM killer too. A container that is removed
-	// without ever having run reports 0: only one whose start has succeeded
-	// has an exit code.
+	// Code is the exit code of the command, or 128 plus the signal that ended
+	// the command. 137 is SIGKILL, also by the kernel's OOM killer. Code is nil
+	// if the engine does not know it. A container that is removed before it ran
+	// reports 0: only after a successful start is Code an exit code.
 	Code *int
 }
 
-// WaitContainer waits for a container. It returns when the engine has
-// registered the wait, so that a start that follows cannot be missed; join then
-// blocks until the condition is met.
+// WaitContainer waits for a container, and returns when the engine has
+// registered the wait. A start after that cannot be missed. join then blocks
+// until the condition is met.
 //
-// A join that fails with [ErrUnreachable] does not know how the container
-// ended, or whether: the connection broke, or something between sent a text of
-// its own. Inspect tells. An [*Error] of join is the engine's own failure to
-// wait. Join is to be called once; cancelling ctx ends it, and closes the
-// connection also if it is never called.
+// If join fails with [ErrUnreachable], it is unknown how the container exited,
+// or whether it did. The connection broke, or a proxy sent a text instead.
+// Inspect the container to learn the state. An [*Error] of join is the engine's
+// own failure to wait. Call join once. Cancelling ctx ends join, and closes the
+// connection even if join is never called.
 //
 // Errors: [ErrNoSuchContainer].
 //
@@ -68,13 +68,13 @@ func (c *Client) WaitContainer(ctx context.Context, id string, cond Condition) (
 
 func (s *stream) exitStatus() (ExitStatus, error) {
 	defer s.close()
-	// A wait may last for weeks, and a decoder takes its buffer before it reads:
-	// block on one byte.
+	// Block on one byte: a wait may last for weeks, and a JSON decoder would
+	// hold its buffer all that time.
 	var first [1]byte
 	if _, err := io.ReadFull(s.body, first[:]); err != nil {
 		return ExitStatus{}, s.broken(err)
 	}
-	// The rest of what came with it, to quote where it is no exit code.
+	// The rest of the first packet, to quote if the answer is no exit code.
 	start := append(make([]byte, 0, maxExcerpt), first[0])
 	n, err := readSome(s.body, start[1:maxExcerpt])
 	if err != nil && err != io.EOF {

@@ -18,24 +18,24 @@ import (
 	"time"
 )
 
-// Credentials are those for registries that "docker login" keeps for a person:
-// in the file config.json, or by way of it in a credential helper. They are
-// looked up anew each time, so that a login counts at once.
+// Credentials are the registry logins that "docker login" has stored: in
+// config.json, or in a credential helper that config.json names. For reads them
+// on every call, so a new login takes effect at once.
 type Credentials struct {
-	path        string        // of config.json; "": there is none
+	path        string        // of config.json; "": no file
 	helperLimit time.Duration // how long a credential helper may take
 }
 
 const (
-	maxConfig = 1 << 20 // bytes of config.json, and of a helper's answer
+	maxConfig = 1 << 20 // bytes of config.json and of a helper's answer
 
-	// hubKey is what Docker Hub is called among the credentials.
+	// hubKey is the key of Docker Hub in config.json and helpers.
 	hubKey = "https://index.docker.io/v1/"
 )
 
-// LoadCredentials finds config.json in $DOCKER_CONFIG, else in $HOME/.docker,
-// and returns an error where it is there and cannot be used. That it is not
-// there is none: registries are then asked anonymously, until it is.
+// LoadCredentials finds config.json in $DOCKER_CONFIG, else in $HOME/.docker.
+// An unusable file is an error. A missing file is not: registries are then
+// asked anonymously, until the file exists.
 func LoadCredentials(getenv func(string) string) (*Credentials, error) {
 	c := &Credentials{helperLimit: 30 * time.Second}
 	switch dir, home := getenv("DOCKER_CONFIG"), getenv("HOME"); {
@@ -50,11 +50,11 @@ func LoadCredentials(getenv func(string) string) (*Credentials, error) {
 	return c, nil
 }
 
-// For returns what [PullOptions.Auth] takes for the registry of an image, or ""
-// where there are no credentials for it. The program of a credential helper is
-// run where the file names one: for the registry, or for all.
+// For returns the [PullOptions.Auth] for the registry of an image, or "" if
+// there are no credentials for the registry. If config.json names a credential
+// helper for that registry, or for all, For runs the helper.
 //
-// Errors say what to do, and show no secret. One of ctx comes back bare.
+// Errors say what to do, and contain no secret. If ctx ends, For returns the bare error of ctx.
 func (c *Credentials) For(ctx context.Context, ref string) (auth string, err error) {
 	config, err := c.read()
 	if err != nil {
@@ -72,13 +72,13 @@ func (c *Credentials) For(ctx context.Context, ref string) (auth string, err err
 	}
 	found.ServerAddress = key
 	text, err := json.Marshal(found)
-	if err != nil { // five strings
+	if err != nil { // cannot happen: five strings
 		panic(err)
 	}
 	return base64.URLEncoding.EncodeToString(text), nil
 }
 
-// registryAuth is the content of X-Registry-Auth.
+// A registryAuth is the content of X-Registry-Auth.
 type registryAuth struct {
 	Username      string `json:"username,omitempty"`
 	Password      string `json:"password,omitempty"`
@@ -87,9 +87,9 @@ type registryAuth struct {
 	ServerAddress string `json:"serveraddress,omitempty"`
 }
 
-// credentialsKey is what the credentials for an image are kept under: the
-// registry's host and port. As to Docker, the first part of a reference is a
-// host only if it looks like one.
+// credentialsKey returns the key of an image's credentials: the registry's host
+// and port. As in Docker, the first part of a reference is a host only if it
+// looks like a host.
 func credentialsKey(ref string) string {
 	host, _, found := strings.Cut(ref, "/")
 	looksLikeHost := strings.ContainsAny(host, ".:") || host == "localhost" || strings.ToLower(host) != host
@@ -99,7 +99,7 @@ func credentialsKey(ref string) string {
 	return host
 }
 
-// configFile is what is read of config.json.
+// A configFile is the part of config.json that this package reads.
 type configFile struct {
 	Auths       map[string]storedAuth `json:"auths"`
 	CredHelpers map[string]string     `json:"credHelpers"`
@@ -114,7 +114,7 @@ type storedAuth struct {
 	RegistryToken string `json:"registrytoken"`
 }
 
-// read reads config.json, which may not be there.
+// read reads config.json. A missing file is an empty one.
 func (c *Credentials) read() (*configFile, error) {
 	config := &configFile{}
 	if c.path == "" {
@@ -135,7 +135,7 @@ func (c *Credentials) read() (*configFile, error) {
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("registry credentials: %s is larger than %d bytes; is it the docker CLI's file?", c.path, maxConfig)
 	}
-	// Not the decoder's own words, which may quote a part of a secret.
+	// Do not quote the decoder's error: it may contain part of a secret.
 	err = json.Unmarshal(text, config)
 	var syntax *json.SyntaxError
 	var wrongType *json.UnmarshalTypeError
@@ -150,13 +150,13 @@ func (c *Credentials) read() (*configFile, error) {
 	return nil, fmt.Errorf("registry credentials: %s is not a JSON object; mend it, or remove it and log in again", c.path)
 }
 
-// lineOf is the number of the line that an offset is in.
+// lineOf returns the number of the line that contains offset.
 func lineOf(text []byte, offset int64) int {
 	return 1 + bytes.Count(text[:min(offset, int64(len(text)))], []byte("\n"))
 }
 
-// helper is the name of the credential helper for a registry, or "". An entry
-// for the registry counts before that for all, also one that is empty.
+// helper returns the name of the credential helper for a registry, or "". The
+// registry's entry in credHelpers wins over credsStore, even if the entry is empty.
 func (f *configFile) helper(key string) string {
 	if name, ok := lookUp(f.CredHelpers, key); ok {
 		return name
@@ -165,7 +165,7 @@ func (f *configFile) helper(key string) string {
 }
 
 // lookUp finds the entry for a registry: under its key, else under another
-// spelling of it, as older CLIs and people write it.
+// spelling of the key that older CLIs and people use.
 func lookUp[V any](entries map[string]V, key string) (V, bool) {
 	if v, ok := entries[key]; ok {
 		return v, true
@@ -183,14 +183,14 @@ func sameRegistry(stored, key string) bool {
 	stored = strings.TrimPrefix(strings.TrimPrefix(stored, "https://"), "http://")
 	host, path, _ := strings.Cut(stored, "/")
 	if key == hubKey {
-		// The CLI keeps other things of Hub below its address: v1/access-token.
+		// Below Hub's address the CLI also keeps other entries, such as v1/access-token.
 		path = strings.Trim(path, "/")
 		return (host == "index.docker.io" || host == "docker.io") && (path == "" || path == "v1" || path == "v2")
 	}
 	return host == key
 }
 
-// stored is what config.json itself has for a registry.
+// stored returns the credentials for a registry from config.json itself.
 func (c *Credentials) stored(config *configFile, key string) (registryAuth, error) {
 	entry, _ := lookUp(config.Auths, key)
 	auth := registryAuth{
@@ -209,8 +209,8 @@ func (c *Credentials) stored(config *configFile, key string) (registryAuth, erro
 	return auth, nil
 }
 
-// ask runs the credential helper of this name. What it prints is shown to
-// nobody, in a failure too: a secret may stand in it.
+// ask runs the credential helper of this name. No log or error shows the
+// helper's output, because the output may contain a secret.
 func (c *Credentials) ask(ctx context.Context, name, key string) (registryAuth, error) {
 	program := "docker-credential-" + name
 	fail := func(format string, args ...any) (registryAuth, error) {
@@ -225,7 +225,7 @@ func (c *Credentials) ask(ctx context.Context, name, key string) (registryAuth, 
 	cmd := exec.CommandContext(limited, program, "get")
 	cmd.Stdin = strings.NewReader(key)
 	cmd.Stdout = stdout
-	cmd.WaitDelay = time.Second // where a child of its own holds stdout
+	cmd.WaitDelay = time.Second // in case a child of the helper holds stdout open
 	err := cmd.Run()
 	switch {
 	case ctx.Err() != nil:

@@ -7,47 +7,47 @@ import (
 	"sync"
 )
 
-// The output of a container without a TTY comes in frames: one byte that names
-// the stream, three that are zero, four with the length of the payload, big
-// endian; then the payload. Frames are not lines.
+// The output of a container without a TTY comes in frames. The header is one
+// byte for the stream, three zero bytes, and the payload's length in four
+// bytes, big endian. The payload follows. A frame is not a line.
 const (
 	frameHeader = 8
 
-	frameStdin  = 0 // never sent by an engine for output; read as stdout, as docker does
+	frameStdin  = 0 // never sent by an engine for output; treated as stdout, as docker does
 	frameStdout = 1
 	frameStderr = 2
-	frameError  = 3 // the engine's own error, such as a log file gone
+	frameError  = 3 // the engine's own error, such as a missing log file
 
-	// maxInBand is how much of an engine's error is kept, in bytes.
+	// maxInBand is how many bytes of an engine's error are kept.
 	maxInBand = maxMessage
 )
 
-// sinkError is an error of the caller's writer.
+// A sinkError is an error of the caller's writer.
 type sinkError struct{ err error }
 
 func (e *sinkError) Error() string { return e.err.Error() }
 
-// inBandError is an error that came in the stream in place of output: the
-// engine's own, or ours about a stream that is not framed.
+// An inBandError is an error in the stream in place of output: the engine's
+// own, or that of this package for a stream without frames.
 type inBandError struct{ message string }
 
 func (e *inBandError) Error() string { return e.message }
 
-// buffers are for payloads. A silent stream holds none. Frames of attach are up
-// to 32 KiB long.
+// buffers holds buffers for payloads. A silent stream holds none. Frames of
+// attach are at most 32 KiB long.
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // demux copies the frames of r to stdout and stderr until r ends. A nil writer
-// discards its stream. The end on the border of a frame is a nil error, inside
-// one io.ErrUnexpectedEOF. Other errors are those of r, *sinkError and
+// discards its stream. An end between frames is a nil error, an end inside a
+// frame io.ErrUnexpectedEOF. Other errors are those of r, *sinkError and
 // *inBandError.
 //
-// Payloads go through in pieces: what a header claims as its length is never
-// allocated.
+// demux copies payloads in pieces, and never allocates the length that a header
+// claims.
 func demux(r io.Reader, stdout, stderr io.Writer) error {
 	var header [frameHeader]byte
 	for {
-		// This is where a silent container is waited for.
+		// A silent container blocks here.
 		if _, err := io.ReadFull(r, header[:]); err == io.EOF {
 			return nil
 		} else if err != nil {
@@ -59,13 +59,13 @@ func demux(r io.Reader, stdout, stderr io.Writer) error {
 	}
 }
 
-// demuxBurst copies the payload of the frame with this header, and the frames
-// that were read along with it. It returns at the first border with nothing
-// left over.
+// demuxBurst copies the payload of the frame with this header, and of the
+// frames that were read along with it. demuxBurst returns at the first frame
+// border with an empty buffer.
 func demuxBurst(r io.Reader, header *[frameHeader]byte, stdout, stderr io.Writer) error {
 	buffer := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buffer)
-	var unread []byte // the part of buffer that is still to be handled
+	var unread []byte // the part of buffer not yet copied
 	for {
 		w, err := frameWriter(header, stdout, stderr)
 		if err != nil {
@@ -94,7 +94,7 @@ func demuxBurst(r io.Reader, header *[frameHeader]byte, stdout, stderr io.Writer
 			unread = unread[len(piece):]
 			left -= int64(len(piece))
 			if inBand != nil && len(inBand.bytes) == maxInBand {
-				break // enough of it, however much more is promised
+				break // the rest of the error is dropped
 			}
 		}
 		if inBand != nil {
@@ -113,7 +113,7 @@ func demuxBurst(r io.Reader, header *[frameHeader]byte, stdout, stderr io.Writer
 	}
 }
 
-// frameWriter is where the payload of a frame goes.
+// frameWriter returns the writer for the payload of a frame.
 func frameWriter(header *[frameHeader]byte, stdout, stderr io.Writer) (io.Writer, error) {
 	if header[1] != 0 || header[2] != 0 || header[3] != 0 || header[0] > frameError {
 		return nil, &inBandError{fmt.Sprintf("the stream is not framed, it has %q where a frame should begin; does the container have a TTY?", header[:])}
@@ -124,11 +124,11 @@ func frameWriter(header *[frameHeader]byte, stdout, stderr io.Writer) (io.Writer
 	return stdout, nil
 }
 
-// smallRead is the buffer of a silent stream that is not framed.
+// smallRead is the buffer size, in bytes, of a silent stream without frames.
 const smallRead = 256
 
-// copyRaw copies r to w until it ends. Like demux it holds a large buffer only
-// while a lot comes.
+// copyRaw copies r to w until r ends. Like demux, copyRaw holds a large buffer
+// only during a burst.
 func copyRaw(r io.Reader, w io.Writer) error {
 	small := make([]byte, smallRead)
 	for {
@@ -147,7 +147,7 @@ func copyRaw(r io.Reader, w io.Writer) error {
 	}
 }
 
-// copyRawBurst copies until less comes than the buffer takes.
+// copyRawBurst copies until a read does not fill the buffer.
 func copyRawBurst(r io.Reader, w io.Writer) error {
 	buffer := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buffer)
@@ -162,8 +162,8 @@ func copyRawBurst(r io.Reader, w io.Writer) error {
 	}
 }
 
-// readSome reads at least one byte, or returns an error. An error that comes
-// with bytes is left to the next read, which meets it again.
+// readSome reads at least one byte, or returns an error. An error together with
+// bytes is dropped: the next read gets it again.
 func readSome(r io.Reader, p []byte) (int, error) {
 	for range 100 {
 		if n, err := r.Read(p); n > 0 {
@@ -175,7 +175,7 @@ func readSome(r io.Reader, p []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
-// writeAll writes p to w, or nowhere if w is nil. Its errors are *sinkError.
+// writeAll writes p to w, or nowhere if w is nil. All errors are *sinkError.
 func writeAll(w io.Writer, p []byte) error {
 	if w == nil {
 		return nil

@@ -12,8 +12,8 @@
 //
 // # Running a container
 //
-// The order matters, and is the one of "docker run": what is attached or
-// awaited after the start misses what happened before it.
+// The order matters, and is that of "docker run": an attach or wait after the
+// start misses earlier events.
 //
 //	created, err := engine.CreateContainer(ctx, "job-1", config)
 //	output, err := engine.AttachContainer(ctx, created.ID, streams) // the engine has our streams
@@ -24,32 +24,32 @@
 //	err = engine.RemoveContainer(ctx, created.ID, dockerapi.RemoveOptions{Volumes: true})
 //
 // [Client.AttachContainer], [Client.WaitContainer], [Client.ContainerLogs] and
-// [Client.StartExec] have two phases: they return when the engine has accepted
-// the request, and the function they return blocks for the end. Nothing runs in between, so
-// there is nothing to leak: cancelling the context closes the connection,
-// whether or not that function is ever called. An attach that ends cleanly is
-// not proof that the container has ended (a killed engine ends it in the same
-// way); only a wait result or an inspect is.
+// [Client.StartExec] have two phases. The method returns when the engine has
+// accepted the request. The function that it returns blocks until the end. No
+// goroutine runs in between, so nothing leaks: cancelling the context closes
+// the connection, even if that function is never called. A clean end of an
+// attach does not prove that the container has exited: the same happens if the
+// engine is killed. Only the result of a wait or an inspect proves an exit.
 //
 // # Connections
 //
-// Short calls share a pool of kept connections. Long ones (attach, exec, wait,
-// logs, pull) each have a bare connection of their own, and hold buffers only while
-// there is something to read, so that a thousand idle containers cost little.
-// No goroutine outlives the call that started it, but for the pool's own.
+// Short calls share a pool of kept connections. Each long call (attach, exec,
+// wait, logs, pull) has its own bare connection. Long calls hold buffers only
+// while there is data to read, so a thousand idle containers cost little. No
+// goroutine outlives the call that started it, except those of the pool.
 //
 // # Versions
 //
-// Every request names an API version in its path, because an engine takes a
-// request without one as its newest and so changes behaviour when upgraded.
-// It is negotiated before the first call, and again whenever the engine may
-// have been replaced by another.
+// Every request has an API version in its path. Without a version the engine
+// would use its newest, and an upgrade would change its behaviour. The client
+// negotiates the version before the first call, and again if another engine may
+// have replaced the first.
 //
 // # Errors
 //
-// An answer of the engine that is not the hoped-for one is an [*Error]; no
-// answer is [ErrUnreachable]. Callers tell kinds apart with errors.Is and the
-// sentinels of this package, never by status or text. The caller's own
-// cancellation or deadline comes back as the bare context error; a limit that
-// this package put on a call is ErrUnreachable.
+// An unexpected answer of the engine is an [*Error]; no answer is
+// [ErrUnreachable]. Callers tell kinds apart with errors.Is and the sentinels
+// of this package, never by status or text. If the caller's context ends, the
+// call returns the bare context error. If a limit of this package passes, the
+// call returns ErrUnreachable.
 package dockerapi

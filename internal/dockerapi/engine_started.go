@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// EngineStarted returns when the engine's process was started, to within the
-// seconds that it takes: each time it makes its default bridge anew, behind a
-// look at its containers and before it answers. It is an error where there is no
-// such bridge. An engine whose containers outlive it (live-restore) keeps the
-// bridge, and with Podman it is a file; the time is too early then.
+// EngineStarted returns when the engine's process was started: the creation time
+// of the default bridge, which the engine makes at each start. The engine makes
+// the bridge after it has looked at its containers and before it answers: the
+// time can be seconds late. A missing bridge is an error. With live-restore the
+// bridge survives, and Podman keeps it in a file: then the time is too early.
 //
 // API: GET /networks/{id}.
 func (c *Client) EngineStarted(ctx context.Context) (time.Time, error) {

@@ -12,82 +12,80 @@ import (
 	"unicode/utf8"
 )
 
-// The kinds of error, for errors.Is. An [*Error] has at most one of them; one
-// that has none is a failure that trying again does not mend.
+// The kinds of error, for errors.Is. An [*Error] has at most one kind. Trying
+// again does not repair a failure without a kind.
 var (
 	// ErrUnreachable: dialling failed, the connection broke, or no sensible
-	// answer came in time. Whether a call that changes something was carried
-	// out is unknown. fs.ErrPermission, fs.ErrNotExist, syscall.ECONNREFUSED
-	// and the like can be asked for too.
+	// answer came in time. The engine may or may not have carried out a change.
+	// errors.Is also finds fs.ErrPermission, fs.ErrNotExist,
+	// syscall.ECONNREFUSED and the like.
 	ErrUnreachable = errors.New("docker engine unreachable")
 
 	// ErrNoSuchContainer: the engine knows no container of this name or id.
 	ErrNoSuchContainer = errors.New("no such container")
 
-	// ErrNoSuchExec: the engine knows no exec of this id. It forgets those of a
-	// container that has ended; Podman keeps some.
+	// ErrNoSuchExec: the engine knows no exec of this id. The engine forgets
+	// the execs of an exited container; Podman keeps some.
 	ErrNoSuchExec = errors.New("no such exec")
 
-	// ErrNoSuchImage: create, and the image is not on the engine, or not for
-	// this platform; or pull, and the registry does not have it, or not for us.
+	// ErrNoSuchImage: create, and the engine does not have the image for this platform.
+	// Or pull, and the registry does not have the image, or not for this user.
 	ErrNoSuchImage = errors.New("no such image")
 
-	// ErrNameInUse: create, and another container has the name; see
+	// ErrNameInUse: create or rename, and another container has the name; see
 	// [Error.HolderID].
 	ErrNameInUse = errors.New("container name in use")
 
 	// ErrConflict: not possible in the container's present state, such as
-	// removing a running one without force.
+	// removing a running container without force.
 	ErrConflict = errors.New("conflict with the container's state")
 
-	// ErrRemovalInProgress: remove, and someone else is at it. It is gone soon.
+	// ErrRemovalInProgress: another request is removing the container, and soon completes.
 	ErrRemovalInProgress = errors.New("removal already in progress")
 
-	// ErrInvalid: the engine, or this package, refuses the request as such.
+	// ErrInvalid: the engine or this package refuses the request itself.
 	ErrInvalid = errors.New("invalid request")
 
-	// ErrUnauthorized: the engine, a proxy before it, or a registry wants
-	// other credentials.
+	// ErrUnauthorized: the engine, a proxy before the engine, or a registry
+	// requires other credentials.
 	ErrUnauthorized = errors.New("not authorized")
 
 	// ErrTemporary: a failure that may pass; worth trying again later.
 	ErrTemporary = errors.New("temporary failure")
 
-	// ErrTooManyRequests: an ErrTemporary; a registry wants to be asked less
-	// often.
+	// ErrTooManyRequests: an ErrTemporary; a registry limits the request rate.
 	ErrTooManyRequests = fmt.Errorf("%w: too many requests", ErrTemporary)
 
 	// ErrVersion: the engine and this client have no API version in common.
 	ErrVersion = errors.New("no common API version")
 
-	// ErrNotEngine: the server is no engine at all.
+	// ErrNotEngine: the server is not an engine.
 	ErrNotEngine = errors.New("not a docker engine")
 
 	// ErrCommandNotFound: start, restart or exec, and the container has no such
-	// command; "docker run" exits with 127. Podman says it to an attach before
-	// the start.
+	// command; "docker run" exits with 127. Podman also reports this for an
+	// attach before the start.
 	ErrCommandNotFound = errors.New("command not found")
 
-	// ErrNotExecutable: start, restart or exec, and the command is no executable
-	// file; "docker run" exits with 126. Podman says it to an attach before the
-	// start.
+	// ErrNotExecutable: start, restart or exec, and the command is not an
+	// executable file; "docker run" exits with 126. Podman also reports this
+	// for an attach before the start.
 	ErrNotExecutable = errors.New("command not executable")
 
-	// ErrLogsUnreadable: logs, and the container's log driver keeps none that
-	// could be read.
+	// ErrLogsUnreadable: logs, and the container's log driver keeps no readable
+	// log.
 	ErrLogsUnreadable = errors.New("logs cannot be read")
 )
 
-// Error is an answer of the engine that is not the hoped-for one, or the
-// refusal of a request that this package did not send. Its kind, for errors.Is,
-// follows from its fields.
+// An Error is an unexpected answer of the engine, or a request that this
+// package refused to send. The kind, for errors.Is, follows from the fields.
 type Error struct {
-	// Op is what was asked for, such as "start container", "list containers" or
+	// Op is the operation, such as "start container", "list containers" or
 	// "pull image"; "" for a ping.
 	Op     string
-	Target string // the container or image as the caller named it; "" where there is none
-	// Status is that of HTTP; 0 where nothing was sent. It is one of success
-	// where the failure came later, inside the answer.
+	Target string // the container or image as the caller named it; "": none
+	// Status is the HTTP status; 0 if nothing was sent. A status of success
+	// means that the failure came later, inside the answer.
 	Status  int
 	Message string // the engine's text, on one line and of bounded length
 }
@@ -122,8 +120,8 @@ func (e *Error) Is(target error) bool {
 	return kind != nil && errors.Is(kind, target)
 }
 
-// HolderID is, for [ErrNameInUse], the full id of the container that has the
-// name; "" where the engine did not say.
+// HolderID returns the full id of the container that has the name, for
+// [ErrNameInUse]. "": the engine did not say.
 func (e *Error) HolderID() string {
 	if m := holder.FindStringSubmatch(e.Message); m != nil {
 		return m[1]
@@ -135,14 +133,14 @@ func (e *Error) HolderID() string {
 var holder = regexp.MustCompile(`already in use by (?:container )?"?([0-9a-f]{64})\b`)
 
 const (
-	maxMessage = 4 << 10 // bytes of an engine's own text: runtime errors are long
-	maxExcerpt = 300     // bytes of what is not
+	maxMessage = 4 << 10 // bytes of an engine's text: runtime errors are long
+	maxExcerpt = 300     // bytes of any other text
 )
 
-// refusal makes the error of an answer with a status that was not wanted. It
-// reads the body, but does not close it.
+// refusal returns the error for an answer with an unwanted status, and reads
+// the body without closing it.
 func (c *Client) refusal(r *request, resp *http.Response) error {
-	// What cannot be read of the text is lost; the status says enough.
+	// A failed read loses part of the text, but the status says enough.
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	if resp.StatusCode == http.StatusBadRequest && strings.Contains(string(text), wantsTLS) {
 		return &unreachableError{doing: describe(r.op, r.target), host: c.host, err: errWantsTLS}
@@ -150,11 +148,11 @@ func (c *Client) refusal(r *request, resp *http.Response) error {
 	return &Error{Op: r.op, Target: r.target, Status: resp.StatusCode, Message: errorMessage(resp, text)}
 }
 
-// errorMessage is the text of an error answer: the JSON that engines send, the
-// plain text that attach sends, else an excerpt of what came, with its status.
+// errorMessage returns the text of an error answer: the JSON of engines, the
+// plain text of attach, or else an excerpt of the body with the status.
 func errorMessage(resp *http.Response, body []byte) string {
 	var answer struct {
-		Message string `json:"message"` // Podman has "cause" too, which message repeats
+		Message string `json:"message"` // Podman also sends "cause", which message repeats
 	}
 	if json.Unmarshal(body, &answer) == nil && answer.Message != "" {
 		return shorten(oneLine(answer.Message), maxMessage)
@@ -177,11 +175,11 @@ func errorMessage(resp *http.Response, body []byte) string {
 	}
 }
 
-// pageNotFound is the engine's text for a path or method that it does not know.
-// It says nothing about a container or image.
+// pageNotFound is the engine's text for an unknown path or method, not for a
+// missing container or image.
 const pageNotFound = "page not found"
 
-// describe is what was done to what: `start container "web"`.
+// describe returns operation and target: `start container "web"`.
 func describe(op, target string) string {
 	if target == "" {
 		return op
@@ -197,8 +195,8 @@ func shortID(s string) string {
 	return s
 }
 
-// sentence makes an engine's sentence a part of ours: no capital, no period.
-// Words such as OCI keep theirs.
+// sentence fits an engine's sentence into one of ours: no capital, no period.
+// Words such as OCI keep their capitals.
 func sentence(s string) string {
 	if !strings.HasSuffix(s, "...") {
 		s = strings.TrimSuffix(s, ".")
@@ -211,9 +209,9 @@ func sentence(s string) string {
 	return s
 }
 
-// runtimeReason takes the last link of a runtime's chain of errors: `exec:
-// "nope": executable file not found in $PATH` out of 200 bytes of who called
-// whom.
+// runtimeReason returns the last link of a runtime's chain of errors, such as
+// `exec: "nope": executable file not found in $PATH` out of 200 bytes of
+// callers.
 func runtimeReason(s string) string {
 	if _, after, ok := strings.Cut(s, " for attach: "); ok { // Podman
 		s = after
@@ -224,12 +222,12 @@ func runtimeReason(s string) string {
 	return strings.TrimSuffix(s, ": unknown")
 }
 
-// excerpt is the start of a body that is not the engine's, fit for an error.
+// excerpt returns the start of a body that is not from an engine, fit for an error.
 func excerpt(body []byte) string {
 	return shorten(oneLine(string(body[:min(len(body), 4*maxExcerpt)])), maxExcerpt)
 }
 
-// oneLine makes one line of printable UTF-8 out of what a server sent.
+// oneLine turns text from a server into one line of printable UTF-8.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -243,7 +241,7 @@ func oneLine(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
-// shorten cuts s to at most max bytes, and says so.
+// shorten cuts s to at most max bytes, and marks a cut with "...".
 func shorten(s string, max int) string {
 	if len(s) <= max {
 		return s

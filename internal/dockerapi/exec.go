@@ -9,54 +9,54 @@ import (
 	"net/url"
 )
 
-// ExecConfig is a command to be run in a container that runs already. What is
-// left empty is not sent.
+// An ExecConfig is a command to run in a running container. Empty fields are
+// not sent.
 type ExecConfig struct {
-	// Cmd is the program and its arguments; the image's Entrypoint has no part
-	// in it.
+	// Cmd is the program and its arguments, without the Entrypoint of the
+	// image.
 	Cmd []string `json:",omitempty"`
 
-	// Env entries are NAME=VALUE, on top of the container's.
+	// Env entries are NAME=VALUE, added to the container's.
 	Env []string `json:",omitempty"`
 
-	User       string `json:",omitempty"` // USER or UID, or with :GROUP; "" is the container's
-	WorkingDir string `json:",omitempty"` // "" is the container's
+	User       string `json:",omitempty"` // USER or UID, optionally with :GROUP; "": the container's
+	WorkingDir string `json:",omitempty"` // "": the container's
 	Privileged bool   `json:",omitempty"`
 
 	// Tty merges stdout and stderr, turns \n into \r\n, and drops the framing.
 	Tty bool `json:",omitempty"`
 
-	// The Attach fields are the streams that the command has at all. What
-	// [Client.StartExec] asks for beyond them stays silent.
+	// The Attach fields are the streams that the command gets. Any other stream
+	// that [Client.StartExec] asks for stays silent.
 	AttachStdin  bool `json:",omitempty"`
 	AttachStdout bool `json:",omitempty"`
 	AttachStderr bool `json:",omitempty"`
 }
 
-// Exec is what the engine knows about an exec.
+// An Exec is what the engine knows about an exec.
 type Exec struct {
 	ContainerID string // 64 hex digits
 	Running     bool   // false also before the start
 
-	// ExitCode is that of the command, or 128 and the signal that ended it; nil
-	// while it runs, before it has been started, and where it is not known.
+	// ExitCode is that of the command, or 128 plus the signal that ended the
+	// command. Nil: not started, still running, or unknown.
 	//
-	// Of a command that could not be run it is 126, on newer engines also 127;
-	// on Podman 126 or 127.
+	// A command that could not run has 126, on newer engines also 127; on
+	// Podman 126 or 127.
 	ExitCode *int
 
-	// Pid is that of the command on the engine's host. It stays when the
-	// command has ended, but not on Podman. One that could not be run has 0.
+	// Pid is the command's process id on the engine's host. Docker keeps the
+	// pid after the exit; Podman does not. A command that could not run has 0.
 	Pid int
 
-	// NeverRan: the start failed inside the container, as far as that can be
-	// known: Podman does not tell. The engine's words are the output.
+	// NeverRan: the start failed inside the container, and the output is the
+	// engine's error. Podman does not tell, so NeverRan is then false.
 	NeverRan bool
 }
 
-// StartError is why an exec that never ran did not: by the engine's words, which
-// are the beginning of its output, or else by its exit code. Its kinds are those
-// of [Client.StartExecDetached].
+// StartError returns why an exec with NeverRan set could not run. The engine's
+// error is at the beginning of output. If output is empty, the exit code
+// decides. The error kinds are as in [Client.StartExecDetached].
 func StartError(execID string, e Exec, output string) error {
 	if words := oneLine(output[:min(len(output), maxMessage)]); words != "" {
 		return &Error{Op: opStartExec, Target: execID, Status: http.StatusOK, Message: words}
@@ -68,12 +68,12 @@ func StartError(execID string, e Exec, output string) error {
 	return fmt.Errorf("%s: it cannot be executed, or not as this user or in this directory (exit code %d)", doing, *e.ExitCode)
 }
 
-// CreateExec prepares a command to be run in a running container, and returns
-// the id to start it by. Nothing runs yet. The engine keeps it until the
-// container ends.
+// CreateExec prepares a command in a running container without running it, and
+// returns the id for the start. The engine keeps the exec until the container
+// exits.
 //
-// Errors: [ErrNoSuchContainer]; [ErrConflict] (the container does not run, or is
-// paused); [ErrInvalid].
+// Errors: [ErrNoSuchContainer]; [ErrConflict] (the container does not run, or
+// is paused); [ErrInvalid].
 //
 // API: POST /containers/{id}/exec.
 func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecConfig) (id string, err error) {
@@ -93,7 +93,7 @@ func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecCon
 	r.want = []int{http.StatusCreated}
 	r.limit = c.limits.read
 	r.doubt = "it may have been created, and does not run"
-	r.replayable = true // one that is never started does nothing
+	r.replayable = true // an exec that is never started does nothing
 	var answer struct {
 		ID string `json:"Id"`
 	}
@@ -106,23 +106,23 @@ func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecCon
 	return answer.ID, nil
 }
 
-// StartExec runs the command of an exec with the streams of o, of which Tty has
-// to be that of its config. It returns when the engine has them connected, and
-// join then copies until the command has closed them; what join returns, and
-// when, is as with [Client.AttachContainer]. Then [Client.InspectExec] tells the
-// exit code, which may be there an instant later.
+// StartExec runs the command of an exec with the streams of o, whose Tty must
+// be that of the config. StartExec returns when the engine has connected the
+// streams. join then copies until the command has closed them. join ends and
+// fails as in [Client.AttachContainer]. After join [Client.InspectExec] returns
+// the exit code, perhaps an instant later.
 //
-// The engine runs the command only behind the header of its answer. That it
-// cannot be run is therefore no error: the reason comes as a line of output, on
-// stdout from Docker and on stderr from Podman, and the exit code is 126 or 127.
-// That it was started before comes from Docker in the same way, and never runs
-// it again.
+// The engine runs the command only after it has sent the header of its answer.
+// So a command that cannot run is no error. The reason is a line of output, on
+// stdout from Docker and on stderr from Podman. The exit code is 126 or 127.
+// Docker reports a second start in the same way, and does not run the command
+// again.
 //
-// After [ErrUnreachable] it may run or have run. Cancelling ctx ends its stdin
-// and our part of its output, not the command.
+// After [ErrUnreachable] the command may run or have run. Cancelling ctx ends
+// the stdin and our copy of the output, not the command.
 //
 // Errors: [ErrNoSuchExec]; [ErrConflict] (the container is paused; on Podman
-// also: it has ended, or the exec was started before).
+// also: it has exited, or the exec was started before).
 //
 // API: POST /exec/{id}/start, upgraded to a raw connection.
 func (c *Client) StartExec(ctx context.Context, execID string, o AttachOptions) (join func() error, err error) {
@@ -134,12 +134,12 @@ func (c *Client) StartExec(ctx context.Context, execID string, o AttachOptions) 
 }
 
 // StartExecDetached runs the command of an exec without streams, and returns
-// when it runs.
+// when the command runs.
 //
-// Where the command cannot be run the error is [ErrCommandNotFound] or
+// If the command cannot run, the error is [ErrCommandNotFound] or
 // [ErrNotExecutable]. Other errors: [ErrNoSuchExec]; [ErrConflict] (started
-// before, or the container is paused, or on Podman has ended). After
-// [ErrUnreachable] it may run or have run.
+// before, or the container is paused, or on Podman has exited). After
+// [ErrUnreachable] the command may run or have run.
 //
 // API: POST /exec/{id}/start.
 func (c *Client) StartExecDetached(ctx context.Context, execID string) error {
@@ -150,8 +150,8 @@ func (c *Client) StartExecDetached(ctx context.Context, execID string) error {
 	r.want = []int{http.StatusOK}
 	r.limit = c.limits.change
 	r.doubt = "it may run"
-	// Not replayable: an engine that has started it does not start it again,
-	// and the second answer would be a conflict with the first.
+	// Not replayable: an engine does not start an exec twice, so the second
+	// request would get a conflict.
 	return c.do(ctx, r, nil)
 }
 
@@ -161,15 +161,15 @@ func startExec(id string, detach, tty bool) (*request, error) {
 		return nil, err
 	}
 	r.body, err = json.Marshal(struct{ Detach, Tty bool }{detach, tty})
-	if err != nil { // two booleans
+	if err != nil { // cannot happen: two booleans
 		panic(err)
 	}
 	return r, nil
 }
 
-// InspectExec tells the state of an exec. Podman 4 tells the end of a detached
-// one minutes late. Its errors: [ErrNoSuchExec], also when its container has
-// ended since.
+// InspectExec returns the state of an exec. Podman 4 reports the exit of a
+// detached exec minutes late. Errors: [ErrNoSuchExec], also if the container
+// has exited since.
 //
 // API: GET /exec/{id}/json.
 func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
@@ -200,7 +200,7 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	return e, nil
 }
 
-// execRequest makes the request of an endpoint below /exec/{id}.
+// execRequest returns a request for an endpoint below /exec/{id}.
 func execRequest(op, method, id, endpoint string) (*request, error) {
 	r := &request{op: op, target: id, method: method}
 	if err := r.checkSegment("exec id", id); err != nil {
