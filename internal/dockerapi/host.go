@@ -14,8 +14,8 @@ const (
 	plainPort     = "2375"
 	tlsPort       = "2376"
 
-	// maxSocketPath is what fits into sockaddr_un on Linux beside the final
-	// NUL. A longer one fails at dial as a bare "invalid argument".
+	// maxSocketPath is the length limit of sockaddr_un on Linux, without the final NUL.
+	// A longer path fails at dial with only "invalid argument".
 	maxSocketPath = 107
 )
 
@@ -24,24 +24,23 @@ type Host struct {
 	network  string // "unix" or "tcp"
 	address  string // socket path, or host without brackets
 	port     string // tcp only
-	portless bool   // no port was given: it follows from TLS
-	base     string // tcp only: path before every request's own, "/base", or ""
+	portless bool   // no port was given: port follows tls
+	base     string // tcp only: prefix of every request path, such as "/base", or ""
 	tls      bool
 }
 
-// ParseHost reads an engine's address in any form of DOCKER_HOST, and in some
-// more that people write:
+// ParseHost parses an engine's address. It accepts every form of DOCKER_HOST and some other common forms:
 //
 //	""                        unix:///var/run/docker.sock
 //	unix:///run/docker.sock   a socket
 //	/run/docker.sock          the same; also ./docker.sock, and @name (abstract)
 //	tcp://10.0.0.5:2375       plain TCP; also 10.0.0.5:2375, 10.0.0.5, :2375
 //	tcp://[fd00::5]:2375      IPv6 in brackets
-//	tcp://proxy:80/engine     a path before that of every request
-//	http://..., https://...   TCP without and with TLS
+//	tcp://proxy:80/engine     a prefix of every request path
+//	http://..., https://...   TCP without TLS, TCP with TLS
 //
-// A missing host is localhost, a missing port 2375, or 2376 where TLS is on.
-// The error of an address that cannot be used says what to write instead.
+// The host defaults to localhost. The port defaults to 2376 with TLS, else to 2375.
+// The error for an unusable address says what to write instead.
 func ParseHost(addr string) (Host, error) {
 	fail := func(format string, args ...any) (Host, error) {
 		return Host{}, fmt.Errorf("docker host %q: "+format, append([]any{addr}, args...)...)
@@ -153,8 +152,7 @@ func splitHostPort(authority string) (host, port string, err error) {
 	return host, port, nil
 }
 
-// String is the address as it is written in logs: unix:///path, unix://@name
-// or tcp://host:port/base.
+// String returns the address for logs: unix:///path, unix://@name or tcp://host:port/base.
 func (h Host) String() string {
 	if h.IsUnix() {
 		return "unix://" + h.address
@@ -165,12 +163,11 @@ func (h Host) String() string {
 // IsUnix reports whether the engine is reached through a unix socket.
 func (h Host) IsUnix() bool { return h.network == "unix" }
 
-// TLS reports whether the address asks for TLS: https:// was given, or
-// [Host.WithTLS] called.
+// TLS reports whether the address asks for TLS: it began with https://, or [Host.WithTLS] was called.
 func (h Host) TLS() bool { return h.tls }
 
-// WithTLS is the same address with TLS on, and so with port 2376 where none
-// was given. A unix socket is returned as it is: it has no TLS.
+// WithTLS returns the address with TLS on. If no port was given, the port becomes 2376.
+// A unix socket has no TLS and is returned unchanged.
 func (h Host) WithTLS() Host {
 	if h.IsUnix() {
 		return h
@@ -182,7 +179,7 @@ func (h Host) WithTLS() Host {
 	return h
 }
 
-// dialAddress is what net.Dial takes.
+// dialAddress returns the address argument for net.Dial.
 func (h Host) dialAddress() string {
 	if h.IsUnix() {
 		return h.address
@@ -190,8 +187,7 @@ func (h Host) dialAddress() string {
 	return net.JoinHostPort(h.address, h.port)
 }
 
-// header is the Host header. A socket path in it is refused by Go servers, and
-// so is none at all, hence a dummy.
+// header returns the Host header. Go servers refuse a socket path or an empty value in it, so a socket gets a dummy.
 func (h Host) header() string {
 	if h.IsUnix() {
 		return "docker"

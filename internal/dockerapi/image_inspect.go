@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// ImageExists reports whether the engine has an image: a name with tag (latest
-// where there is none), a digest, or an image id. That it does not is no error.
+// ImageExists reports whether the engine has an image. ref is a name with a tag (default latest), a digest, or an
+// image id. A missing image is not an error.
 //
 // API: GET /images/{ref}/json.
 func (c *Client) ImageExists(ctx context.Context, ref string) (bool, error) {
@@ -18,7 +18,7 @@ func (c *Client) ImageExists(ctx context.Context, ref string) (bool, error) {
 		method: http.MethodGet,
 		want:   []int{http.StatusOK}, limit: c.limits.read,
 	}
-	// The slashes of a reference are those of the path.
+	// The slashes in a reference stay slashes in the path.
 	var path strings.Builder
 	for segment := range strings.SplitSeq(ref, "/") {
 		if err := r.checkSegment("part of an image reference", segment); err != nil {

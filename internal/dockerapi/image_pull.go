@@ -16,35 +16,32 @@ import (
 
 // PullProgress is one step of a pull.
 type PullProgress struct {
-	ID     string // the layer, 12 hex digits, or the tag; "" for the pull as a whole
+	ID     string // the layer (12 hex digits) or the tag; "" for the whole pull
 	Status string // "Downloading", "Pull complete", ...
 
-	// Current and Total are bytes of the layer. Total 0: not known.
+	// Current and Total are bytes of the layer. Total is 0 if unknown.
 	Current, Total int64
 }
 
 // PullOptions say how an image is pulled.
 type PullOptions struct {
-	// Platform is OS[/ARCH[/VARIANT]]; "" is that of the engine.
+	// Platform is OS[/ARCH[/VARIANT]]; "" means the engine's own.
 	Platform string
 
-	// Auth is what the registry is asked with, in the form of the header
-	// X-Registry-Auth: see [Credentials.For]. "" is anonymous. It stands in no
-	// error.
+	// Auth holds the registry credentials as a value of the header X-Registry-Auth: see [Credentials.For].
+	// "" is anonymous. Auth never appears in an error.
 	Auth string
 }
 
-// PullImage pulls an image, and returns when the engine has it. ref is a name
-// with a tag or digest, or without, which means :latest; the engine alone would
-// take that as every tag there is. progress, unless nil, is called with each
-// step, by the goroutine that called PullImage.
+// PullImage pulls an image, and returns when the engine has it. ref is a name with a tag or a digest.
+// Without either PullImage adds :latest, because the engine would pull every tag.
+// progress, unless nil, is called with each step, in the goroutine that called PullImage.
 //
-// The engine reports most failures after it has answered with success, and they
-// come out like any other: [ErrNoSuchImage], [ErrUnauthorized], [ErrTemporary].
-// Some registries, and Docker's classic image store with most, say of an image
-// that is not for these credentials that there is no such image. A pull of which
-// nothing has come for 5 minutes, although the engine answers, is given up with
-// ErrTemporary. Cancelling ctx ends the pull on the engine too.
+// The engine reports most failures after a success status. PullImage returns these like any other:
+// [ErrNoSuchImage], [ErrUnauthorized], [ErrTemporary]. Without access to the image, some registries report
+// ErrNoSuchImage, and so does Docker's classic image store with most registries.
+// If the engine answers but a pull makes no progress for 5 minutes, PullImage gives up with ErrTemporary.
+// Cancelling ctx ends the pull on the engine too.
 //
 // API: POST /images/create.
 func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progress func(PullProgress)) error {
@@ -63,7 +60,7 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 	if o.Platform != "" {
 		r.query.Set("platform", o.Platform)
 	}
-	// Docker takes anything else for no credentials, and does not say so.
+	// Docker treats anything else as no credentials, without an error.
 	if auth, err := base64.URLEncoding.DecodeString(o.Auth); err != nil || o.Auth != "" && !json.Valid(auth) {
 		return r.refuse("the registry credentials are not JSON in padded base64url")
 	}
@@ -73,7 +70,7 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 		defer s.close()
 		err = s.pulled(c.limits.pull, progress)
 	}
-	// Our limit on a step, not that on connecting.
+	// The limit on a step has passed, not the limit on connecting.
 	stalled := errors.Is(err, os.ErrDeadlineExceeded) && !errors.As(err, new(*dialError))
 	if !errors.Is(err, ErrUnreachable) || !opened && !stalled {
 		return err
@@ -81,8 +78,7 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 	if opened {
 		s.close() // ends the pull
 	}
-	// The stream broke, or went silent, without having told of an error. The
-	// image itself tells whether the pull had come to its end by then.
+	// The stream broke or went silent without an error from the engine. If the image exists, the pull had finished.
 	switch ok, existsErr := c.ImageExists(ctx, ref); {
 	case isContextError(existsErr):
 		return existsErr
@@ -94,8 +90,7 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 	return err
 }
 
-// stallError is an ErrTemporary: the engine is there, and nothing more came of
-// what it was doing.
+// stallError is an ErrTemporary: the engine answers, but the operation made no progress within limit.
 type stallError struct {
 	doing string // `pull image "busybox"`
 	limit time.Duration
@@ -107,11 +102,11 @@ func (e *stallError) Error() string {
 
 func (e *stallError) Is(target error) bool { return target == ErrTemporary }
 
-// splitReference takes a reference apart into what the engine calls fromImage
-// and tag; a digest is a tag to it, and stands for one where both are given.
+// splitReference splits a reference into the engine's parameters fromImage and tag.
+// The engine accepts a digest as tag. If ref has both, the digest is used.
 func (r *request) splitReference(ref string) (name, tag string, err error) {
 	name, digest, hasDigest := strings.Cut(ref, "@")
-	// A colon before the last slash is that of the registry's port.
+	// A colon before the last slash belongs to the registry's port.
 	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') {
 		name, tag = name[:colon], name[colon+1:]
 		if tag == "" {
@@ -134,7 +129,7 @@ func (r *request) splitReference(ref string) (name, tag string, err error) {
 	return name, tag, nil
 }
 
-// pulled reads the progress of a pull to its end, each step of it within limit.
+// pulled reads the progress of a pull to its end. Each step must arrive within limit.
 func (s *stream) pulled(limit time.Duration, progress func(PullProgress)) error {
 	s.r.limit = limit
 	body := &budgetReader{r: s.body}
@@ -152,7 +147,7 @@ func (s *stream) pulled(limit time.Duration, progress func(PullProgress)) error 
 			ErrorDetail *struct {
 				Message string `json:"message"`
 			} `json:"errorDetail"`
-			Error string `json:"error"` // deprecated; all that some answers have
+			Error string `json:"error"` // deprecated, but the only field in some answers
 		}
 		switch err := decoder.Decode(&line); {
 		case err == io.EOF && lines > 0:
@@ -169,8 +164,7 @@ func (s *stream) pulled(limit time.Duration, progress func(PullProgress)) error 
 	}
 }
 
-// budgetReader fails when more than left bytes are read, so that a line without
-// end does not fill the memory.
+// budgetReader fails after left bytes, because a line without an end would fill the memory.
 type budgetReader struct {
 	r    io.Reader
 	left int

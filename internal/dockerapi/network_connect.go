@@ -7,8 +7,8 @@ import (
 	"net/url"
 )
 
-// ConnectNetwork connects a container to a further network. Connecting it twice is an error of the
-// engine's. Errors: [ErrNoSuchContainer].
+// ConnectNetwork connects a container to another network. If the container is already connected, the engine
+// returns an error. Errors: [ErrNoSuchContainer].
 //
 // API: POST /networks/{id}/connect.
 func (c *Client) ConnectNetwork(ctx context.Context, network, id string, e EndpointSettings) error {

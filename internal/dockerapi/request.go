@@ -16,45 +16,42 @@ import (
 )
 
 const (
-	maxErrorBody = 1 << 20  // bytes read of an error's text
+	maxErrorBody = 1 << 20  // bytes read of the text of an error answer
 	maxAnswer    = 4 << 20  // bytes read of an answer
 	maxList      = 64 << 20 // bytes read of a list: 30,000 containers
-	maxDrain     = 64 << 10 // bytes read so that a connection can be kept
+	maxDrain     = 64 << 10 // bytes read to keep a connection
 )
 
-// request is one call, apart from its version and connection, so that it can be
-// made again.
+// request is one call. It holds no version and no connection, so it can be repeated.
 type request struct {
-	op     string // what it does, for errors: "start container"; "" for a ping
-	target string // what it is done to, for errors
+	op     string // the operation, for errors: "start container"; "" for a ping
+	target string // the object of the operation, for errors
 
 	method string
-	path   string     // behind the version, escaped
+	path   string     // after the version, escaped
 	query  url.Values // nil: none
 	body   []byte     // JSON; nil: no body
-	want   []int      // the statuses of success
+	want   []int      // the success statuses
 	auth   string     // X-Registry-Auth, a secret; "": none
-	doubt  string     // what a lost connection leaves unknown: "it may have been created"
-	needs  []need     // what older engines would not heed, or not know
+	doubt  string     // the unknown after a lost connection: "it may have been created"
+	needs  []need     // features that older engines ignore or do not know
 
-	// upgrade asks for the connection as such, in both directions, for attach
-	// and exec.
+	// upgrade asks for the raw connection in both directions, for attach and exec.
 	upgrade bool
 
-	// replayable says that doing it twice does no harm, so that net/http may
-	// send it again when it had taken a kept connection that the engine was
-	// just closing. By itself it does so for GET and HEAD only.
+	// replayable means that a repeated call does no harm. net/http then sends it again if the engine was just
+	// closing the kept connection. Without this mark net/http does so for GET and HEAD only.
 	replayable bool
 
-	most int64 // bytes of the answer that are read; maxAnswer at least
+	most int64 // maximum bytes read of the answer; at least maxAnswer
 
-	limit time.Duration // how long we wait, besides the caller's context; 0: as long as that
+	limit time.Duration // time limit besides the caller's context; 0: none
 }
 
-// container makes the request of an endpoint below /containers/{id}.
+// container returns the request for an endpoint below /containers/{id}.
 func container(op, method, id, endpoint string) (*request, error) {
 	r := &request{op: op, target: id, method: method}
-	// The engine itself writes names with a leading slash.
+	// The engine writes names with a leading slash.
 	id = strings.TrimPrefix(id, "/")
 	if err := r.checkSegment("container name or id", id); err != nil {
 		return nil, err
@@ -63,9 +60,8 @@ func container(op, method, id, endpoint string) (*request, error) {
 	return r, nil
 }
 
-// checkSegment refuses what cannot be a part of a path. An empty one makes a
-// double slash, which the engine answers with a redirect to another endpoint;
-// dots and slashes could lead to one.
+// checkSegment returns an error if s cannot be a path segment. An empty segment makes a double slash, and the engine
+// redirects that to another endpoint. Dots and slashes could also lead to another endpoint.
 func (r *request) checkSegment(what, s string) error {
 	switch {
 	case s == "":
@@ -76,13 +72,12 @@ func (r *request) checkSegment(what, s string) error {
 	return nil
 }
 
-// refuse is the error of a request that is not sent.
+// refuse returns the error of a request that is not sent.
 func (r *request) refuse(format string, args ...any) error {
 	return &Error{Op: r.op, Target: r.target, Message: fmt.Sprintf(format, args...)}
 }
 
-// wrap puts what was to be done before the error of a step towards it. The
-// caller's own cancellation stays bare.
+// wrap prefixes err with the operation and its target. An error of the caller's context stays unwrapped.
 func (r *request) wrap(err error) error {
 	if isContextError(err) {
 		return err
@@ -90,9 +85,8 @@ func (r *request) wrap(err error) error {
 	return fmt.Errorf("%s: %w", describe(r.op, r.target), err)
 }
 
-// do makes a short call on a kept connection. The answer's JSON goes into into,
-// where that is not nil. Errors are *Error where the engine has answered,
-// ErrUnreachable where it has not, or the bare error of ctx.
+// do makes a short call on a kept connection. It decodes the answer's JSON into into, unless that is nil.
+// The error is an *Error if the engine answered, ErrUnreachable if not, or the bare error of ctx.
 func (c *Client) do(ctx context.Context, r *request, into any) error {
 	return c.versioned(ctx, r, func(prefix string) (http.Header, error) {
 		limited, cancel := ctx, context.CancelFunc(func() {})
@@ -123,9 +117,8 @@ func (c *Client) do(ctx context.Context, r *request, into any) error {
 	})
 }
 
-// roundTrip sends r on a kept connection and returns when the header of the
-// answer has been read. ctx is the caller's; limited is made from it by the
-// limit of r, and must live until the body has been read.
+// roundTrip sends r on a kept connection, and returns when the header of the answer has been read.
+// ctx is the caller's. limited is ctx with r's limit, and must live until the body has been read.
 func (c *Client) roundTrip(ctx, limited context.Context, r *request, prefix string) (*http.Response, error) {
 	resp, err := c.pool.RoundTrip(c.newRequest(limited, r, prefix))
 	if err != nil {
@@ -134,11 +127,11 @@ func (c *Client) roundTrip(ctx, limited context.Context, r *request, prefix stri
 	return resp, nil
 }
 
-// newRequest is r as net/http has it. prefix is "/v1.41", or "" for a ping.
+// newRequest returns r as a net/http request. prefix is "/v1.41", or "" for a ping.
 func (c *Client) newRequest(ctx context.Context, r *request, prefix string) *http.Request {
 	escaped := c.host.base + prefix + r.path
 	path, err := url.PathUnescape(escaped)
-	if err != nil { // all its parts were escaped by us or checked by ParseHost
+	if err != nil { // the package escaped all parts, or ParseHost checked them
 		panic("dockerapi: bad path " + escaped)
 	}
 	req := (&http.Request{
@@ -152,8 +145,8 @@ func (c *Client) newRequest(ctx context.Context, r *request, prefix string) *htt
 		},
 		Host:   c.host.header(),
 		Header: http.Header{"User-Agent": {"docker-dispatch"}},
-		// With a nil body and a POST: "Content-Length: 0", which start insists
-		// on. It refuses a chunked body even if that is empty.
+		// For a POST without a body this sends "Content-Length: 0". The engine's start requires it:
+		// it refuses a chunked body even if that is empty.
 		Body: http.NoBody,
 	}).WithContext(ctx)
 	if r.body != nil {
@@ -166,32 +159,30 @@ func (c *Client) newRequest(ctx context.Context, r *request, prefix string) *htt
 		req.Header.Set("X-Registry-Auth", r.auth)
 	}
 	if r.replayable {
-		req.Header["Idempotency-Key"] = []string{} // net/http's mark; nothing is sent
+		req.Header["Idempotency-Key"] = []string{} // a mark for net/http; nothing is sent
 	}
 	return req
 }
 
-// broken is the error of a call that has no answer: the bare error of the
-// caller's context where that is the reason, else ErrUnreachable.
+// broken returns the error of a call without an answer: the bare error of the caller's context if that ended,
+// else ErrUnreachable.
 func (c *Client) broken(ctx, limited context.Context, r *request, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	// A connection's deadline, taken from the context, can pass an instant
-	// before the context's own timer fires.
+	// The connection's deadline comes from the context, and can pass an instant before the context's timer fires.
 	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 		return context.DeadlineExceeded
 	}
-	var dial *dialError // has a limit of its own, and has said so
+	var dial *dialError // its text already names the limit on connecting
 	if !errors.As(err, &dial) && (limited.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)) {
 		err = noAnswer(r.limit)
 	}
 	return &unreachableError{doing: describe(r.op, r.target), host: c.host, doubt: r.doubt, err: err}
 }
 
-// undecodable is the error of an answer that promised success and was cut off,
-// or is not what an engine would say. What was done is as unknown as without
-// any answer.
+// undecodable returns the error of an answer with a success status that was cut off, or that no engine sends.
+// The effect of the call is then as unknown as without an answer.
 func (c *Client) undecodable(ctx, limited context.Context, r *request, start []byte, err error) error {
 	var syntax *json.SyntaxError
 	var wrongType *json.UnmarshalTypeError
@@ -204,14 +195,13 @@ func (c *Client) undecodable(ctx, limited context.Context, r *request, start []b
 	return c.broken(ctx, limited, r, err)
 }
 
-// withoutID is the error of an answer in JSON that has no container id, and so
-// comes from something else than an engine.
+// withoutID returns the error of a JSON answer without a container id. Such an answer does not come from an engine.
 func (c *Client) withoutID(ctx context.Context, r *request) error {
 	return c.broken(ctx, ctx, r, &garbledError{err: errors.New("no container id in its answer")})
 }
 
-// drain reads what little is left of a body and closes it, so that the
-// connection can be kept. What is long is cut off with its connection.
+// drain reads the short rest of a body and closes it, so the connection can be kept.
+// If the rest is long, closing the body closes the connection.
 func drain(resp *http.Response) {
 	io.CopyN(io.Discard, resp.Body, maxDrain)
 	resp.Body.Close()
@@ -232,7 +222,7 @@ func isContextError(err error) bool {
 	return err == context.Canceled || err == context.DeadlineExceeded
 }
 
-// flag sets a boolean query key. The engine takes an absent one as false.
+// flag sets a boolean query key. The engine treats a missing key as false.
 func flag(query url.Values, key string, on bool) {
 	if on {
 		query.Set(key, "1")

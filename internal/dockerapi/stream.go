@@ -14,12 +14,11 @@ import (
 	"time"
 )
 
-// stream is the connection of a long call, behind the header of its answer.
+// stream is the connection of a long call, after the header of its answer.
 //
-// It is a bare connection with a request written by hand, and not one of
-// net/http's transport, whose two goroutines and 8 KiB of buffers a connection
-// would be most of what a running container costs us, and whose cancellation
-// does not end a blocked read after a 101.
+// It is a bare connection, not one of net/http's transport. A transport's connection takes two goroutines and 8 KiB
+// of buffers: most of the memory for a running container. Cancelling its request does not end a blocked read
+// after a 101.
 type stream struct {
 	client *Client
 	ctx    context.Context // the caller's; only to tell why a read failed
@@ -31,14 +30,13 @@ type stream struct {
 	body   io.Reader // what follows the header
 }
 
-// headerBuffer is for the header of an answer, in bytes; a longer one is read in
-// parts. It lives on under an HTTP body, so it is small.
+// headerBuffer is the size in bytes of the buffer for an answer's header. A longer header is read in parts.
+// The buffer is small because it stays allocated under an HTTP body.
 const headerBuffer = 512
 
-// open sends a long call on a connection of its own, and returns when the
-// header of the answer is there: then the engine has registered the call. From
-// the dial on, cancelling ctx closes the connection, whatever happens to the
-// stream.
+// open sends a long call on a separate connection, and returns when the header of the answer has arrived.
+// At that point the engine has registered the call. From the dial on, cancelling ctx closes the connection,
+// whatever the caller does with the stream.
 func (c *Client) open(ctx context.Context, r *request) (*stream, error) {
 	var s *stream
 	err := c.versioned(ctx, r, func(prefix string) (header http.Header, err error) {
@@ -56,7 +54,7 @@ func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stre
 	if err != nil {
 		return nil, nil, c.broken(ctx, ctx, r, err)
 	}
-	// Closing is all that ends a blocked read and a blocked write alike.
+	// Only closing the connection ends both a blocked read and a blocked write.
 	unhook := context.AfterFunc(ctx, func() { abort(conn) })
 	fail := func(header http.Header, err error) (*stream, http.Header, error) {
 		unhook()
@@ -72,8 +70,7 @@ func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stre
 	}
 	writeErr := req.Write(conn)
 	if writeErr != nil {
-		// The other side may have said why before it closed, such as a TLS
-		// alert: that is worth more than "broken pipe".
+		// The server may have sent a reason before it closed, such as a TLS alert. That says more than "broken pipe".
 		conn.SetReadDeadline(time.Now().Add(min(time.Second, r.limit)))
 	}
 	limited := &io.LimitedReader{R: conn, N: maxHeader}
@@ -105,28 +102,28 @@ func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stre
 
 	s := &stream{
 		client: c, ctx: ctx, conn: conn, unhook: unhook, status: resp.StatusCode,
-		// Without the query and body, which are done with.
+		// Without the query and body, which are no longer needed.
 		r: &request{op: r.op, target: r.target, doubt: r.doubt},
 	}
 	header := resp.Header
 	if s.raw = resp.StatusCode == http.StatusSwitchingProtocols ||
 		r.upgrade && resp.ContentLength == -1 && len(resp.TransferEncoding) == 0; s.raw {
 		s.body = conn
-		// What came in one packet with the header is in the buffer.
+		// Data that arrived together with the header is in the buffer.
 		if n := reader.Buffered(); n > 0 {
 			early, _ := reader.Peek(n)
 			s.body = io.MultiReader(bytes.NewReader(bytes.Clone(early)), conn)
 		}
 	} else {
 		s.body = resp.Body
-		// The body keeps the response alive, for trailers that nobody sends.
+		// The body keeps the response alive for trailers, which no engine sends.
 		resp.Header, resp.Request = nil, nil
 	}
 	return s, header, nil
 }
 
-// readHeader is http.ReadResponse without interim answers such as 100 Continue.
-// The limit on the header's length ends an engine that sends nothing else.
+// readHeader is http.ReadResponse, but skips interim answers such as 100 Continue.
+// The caller's limit on the header's length also ends an endless series of them.
 func readHeader(reader *bufio.Reader, req *http.Request) (*http.Response, error) {
 	for {
 		resp, err := http.ReadResponse(reader, req)
@@ -136,15 +133,13 @@ func readHeader(reader *bufio.Reader, req *http.Request) (*http.Response, error)
 	}
 }
 
-// close ends the stream, also one that another goroutine reads or writes.
-// It may be called again.
+// close ends the stream, even while another goroutine reads or writes it. It may be called again.
 func (s *stream) close() {
 	s.unhook()
 	abort(s.conn)
 }
 
-// abort closes a connection at once. Close of a TLS connection would first send
-// a farewell, and wait for up to 5 s that it can.
+// abort closes a connection at once. Close of a TLS connection would first send an alert, and could block on it for 5 s.
 func abort(conn net.Conn) {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
@@ -152,9 +147,8 @@ func abort(conn net.Conn) {
 	conn.Close()
 }
 
-// broken is the error of a read that failed with err: that of the context where
-// it was cancelled, else ErrUnreachable. What came before the break is cut, so
-// a plain EOF counts as unexpected.
+// broken returns the error of a read that failed with err: the context's error if that ended, else ErrUnreachable.
+// The data before the break is incomplete, so a plain EOF counts as unexpected.
 func (s *stream) broken(err error) error {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
@@ -162,13 +156,13 @@ func (s *stream) broken(err error) error {
 	return s.client.broken(s.ctx, s.ctx, s.r, err)
 }
 
-// refused is an error that the engine reported after the header.
+// refused returns an error that the engine reported after the header.
 func (s *stream) refused(message string) error {
 	return &Error{Op: s.r.op, Target: s.r.target, Status: s.status, Message: shorten(oneLine(message), maxMessage)}
 }
 
-// copyOutput copies the output of a container until the stream ends, and makes
-// of what ended it what callers see. tty says that it is not framed.
+// copyOutput copies the output of a container until the stream ends, and returns the error for the caller.
+// With tty the output is not framed.
 func (s *stream) copyOutput(stdout, stderr io.Writer, tty bool) error {
 	var err error
 	if tty {

@@ -8,17 +8,14 @@ import (
 	"os"
 )
 
-// TLSConfig makes the TLS configuration of a client from PEM files, each of
-// which may be "".
+// TLSConfig returns a client's TLS configuration from PEM files. Each name may be "".
 //
-// caFile holds the authorities that the engine's certificate is checked with;
-// without it those of the system are used. certFile and keyFile are the
-// client's own certificate and key. With verify false the engine's certificate
-// is not checked and caFile not read: anyone on the way can then read and
-// change everything.
+// caFile holds the authorities that verify the engine's certificate. Without it the system's authorities are used.
+// certFile and keyFile are the client's own certificate and key.
+// If verify is false, the engine's certificate is not checked and caFile is not read.
+// Anyone on the network path can then read and change all traffic.
 //
-// A file that was named and cannot be used is an error naming it, so that a
-// typing mistake never ends in an unverified connection.
+// If a named file cannot be used, the error names it. A mistyped name never leads to an unverified connection.
 func TLSConfig(caFile, certFile, keyFile string, verify bool) (*tls.Config, error) {
 	config := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
@@ -41,8 +38,7 @@ func TLSConfig(caFile, certFile, keyFile string, verify bool) (*tls.Config, erro
 	if certFile == "" {
 		return config, nil
 	}
-	// Read apart from parsing, because LoadX509KeyPair's parse errors do not
-	// name a file.
+	// Reading is separate from parsing because LoadX509KeyPair's parse errors name no file.
 	cert, err := os.ReadFile(certFile)
 	if err != nil {
 		return nil, fmt.Errorf("client certificate: %w", err)
@@ -59,6 +55,6 @@ func TLSConfig(caFile, certFile, keyFile string, verify bool) (*tls.Config, erro
 	return config, nil
 }
 
-// http1Only is the ALPN offer. Engines from 29.2 take h2 where it is offered,
-// and HTTP/2 has no way to hijack a connection for attach.
+// http1Only returns the ALPN offer. Engines from 29.2 choose h2 if it is offered, and HTTP/2 cannot hijack
+// a connection for attach.
 func http1Only() []string { return []string{"http/1.1"} }

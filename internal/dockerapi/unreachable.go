@@ -12,19 +12,18 @@ import (
 	"syscall"
 )
 
-// unreachableError is an ErrUnreachable: no sensible answer.
+// unreachableError is an ErrUnreachable: no valid answer came.
 type unreachableError struct {
 	doing string // `start container "web"`; "" for a ping
 	host  Host
-	doubt string // what is unknown now: "it may have been started"
+	doubt string // the unknown effect of the call: "it may have been started"
 	err   error
 }
 
 func (e *unreachableError) Is(target error) bool { return target == ErrUnreachable }
 func (e *unreachableError) Unwrap() error        { return e.err }
 
-// Error says what to do about the failures that people meet when they set an
-// engine up, and shows the others as they are.
+// Error says what to do about failures that are common when an engine is set up. It shows other errors as they are.
 func (e *unreachableError) Error() string {
 	text := fmt.Sprintf("cannot reach the docker engine at %v: %s", e.host, connectReason(e.host, e.err))
 	var dial *dialError
@@ -51,9 +50,8 @@ func (e *unreachableError) inDoubt() string {
 	return "; " + e.doubt
 }
 
-// connectFailure reports whether err is one of connecting although it came
-// later: under TLS 1.3 a server refuses the client's certificate only after
-// the client believes the handshake done.
+// connectFailure reports whether err is a failure to connect that came after the handshake. Under TLS 1.3 a server
+// refuses the client's certificate only after the client has finished its handshake.
 func connectFailure(err error) bool {
 	return tlsRefused(err) || err == errWantsTLS || isMalformedByTLS(err)
 }
@@ -93,27 +91,26 @@ func connectReason(h Host, err error) string {
 	return err.Error()
 }
 
-// wantsTLS is what a Go server says to plain HTTP on its TLS port.
+// wantsTLS is a Go server's answer to plain HTTP on its TLS port.
 const wantsTLS = "Client sent an HTTP request to an HTTPS server"
 
 var errWantsTLS = errors.New("the port speaks TLS")
 
-// isMalformedByTLS recognises what other servers send: a TLS alert, record type
-// 0x15, which net/http quotes in its error.
+// isMalformedByTLS reports whether another server answered plain HTTP with a TLS alert (record type 0x15).
+// net/http quotes the alert in its error.
 func isMalformedByTLS(err error) bool {
 	return strings.Contains(err.Error(), `malformed HTTP`) && strings.Contains(err.Error(), `\x15\x03`)
 }
 
-// tlsRefused reports whether the other side sent a TLS alert, such as "bad
-// certificate".
+// tlsRefused reports whether the server sent a TLS alert, such as "bad certificate".
 func tlsRefused(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "remote error"
 }
 
-// garbledError is an answer that no engine gives.
+// garbledError is the error of an answer that no engine sends.
 type garbledError struct {
-	start string // of the answer; "" if that says nothing
+	start string // start of the answer; "" if it does not help
 	err   error  // what is wrong with it
 }
 

@@ -9,30 +9,28 @@ import (
 	"strings"
 )
 
-// The API versions that this client was written for. It uses the newest that
-// the engine has too. 1.40 is Docker 19.03; 1.44 and up is all that engines
-// 29.0 to 29.2 take.
+// The API versions that this client supports. It uses the newest one that the engine also supports.
+// Docker 19.03 has 1.40. Engines 29.0 to 29.2 accept only 1.44 and newer.
 const (
 	MinAPIVersion = "1.40"
 	MaxAPIVersion = "1.52"
 )
 
-// Version is what a ping tells about an engine.
+// Version is the result of a ping.
 type Version struct {
-	API    string // the version that requests are made in: negotiated, or pinned by Options
-	MaxAPI string // the newest that the engine has
-	Server string // software and its version, such as "Docker/20.10.24 (linux)"
-	OSType string // "linux" or "windows", of the containers; "" from Podman 4
-	Podman bool   // Podman's service rather than a Docker Engine
+	API    string // the version of requests: negotiated, or pinned by Options
+	MaxAPI string // the engine's newest version
+	Server string // server software and its version, such as "Docker/20.10.24 (linux)"
+	OSType string // of the containers, "linux" or "windows"; "" from Podman 4
+	Podman bool   // Podman's service, not a Docker Engine
 }
 
-// Ping asks whether the engine is up, within 5 seconds, and negotiates the API
-// version anew. It need not be called: every other call negotiates when it
-// has to.
+// Ping checks that the engine answers within 5 seconds, and negotiates the API version again.
+// Callers need not call Ping: every other call negotiates if necessary.
 //
-// An engine too old for this client is [ErrVersion], a server that is no engine
-// [ErrNotEngine] and [ErrUnreachable]. An engine that answers, but says that it is unwell, is an
-// [*Error] beside a filled Version.
+// The error is [ErrVersion] if the engine is too old for this client. It is [ErrNotEngine] and [ErrUnreachable]
+// if the server is not an engine. If the engine answers that it is unhealthy, the error is an [*Error],
+// and the Version is filled all the same.
 //
 // API: HEAD /_ping, else GET /_ping, without version.
 func (c *Client) Ping(ctx context.Context) (Version, error) {
@@ -53,8 +51,8 @@ type flight struct {
 	err     error
 }
 
-// version is the version to make a request in: the agreed one, else that of
-// the negotiation under way, else that of one made here.
+// version returns the version for a request: the agreed version, or the result of the negotiation under way.
+// If there is neither, it negotiates.
 func (c *Client) version(ctx context.Context) (*Version, error) {
 	for {
 		c.mu.Lock()
@@ -76,7 +74,7 @@ func (c *Client) version(ctx context.Context) (*Version, error) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		// Whoever led may have gone for a reason of its own. Ours is to go on.
+		// The negotiating call ended by its own context. This call tries again.
 		if isContextError(f.err) {
 			continue
 		}
@@ -84,10 +82,10 @@ func (c *Client) version(ctx context.Context) (*Version, error) {
 	}
 }
 
-// negotiate fills f, and wakes those who wait for it.
+// negotiate fills f, and wakes the calls that wait for it.
 func (c *Client) negotiate(ctx context.Context, f *flight) (*Version, error) {
 	v, err := c.ping(ctx)
-	if v.API != "" { // also an unwell engine's, which may still serve the call
+	if v.API != "" { // also from an unhealthy engine, which may still serve the call
 		f.version = &v
 	} else {
 		f.err = err
@@ -99,8 +97,7 @@ func (c *Client) negotiate(ctx context.Context, f *flight) (*Version, error) {
 	return f.version, f.err
 }
 
-// podman reports whether the engine is Podman, as far as is known: with a
-// pinned version only a Ping has asked.
+// podman reports whether the engine is known to be Podman. With a pinned version only an earlier Ping can tell.
 func (c *Client) podman(ctx context.Context) bool {
 	if c.pinned != "" {
 		c.mu.Lock()
@@ -111,8 +108,7 @@ func (c *Client) podman(ctx context.Context) bool {
 	return err == nil && v.Podman
 }
 
-// forget drops the agreed version if it still is v, so that the next call
-// negotiates again.
+// forget drops the agreed version if it is still v. The next call then negotiates again.
 func (c *Client) forget(v *Version) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,14 +117,12 @@ func (c *Client) forget(v *Version) {
 	}
 }
 
-// versioned makes a call by send, which gets the version's path prefix and
-// returns the header of the answer, or nil where there is none. A call that
-// needs a newer version is not made.
+// versioned makes a call through send. send gets the version's path prefix, and returns the header of the answer,
+// or nil without an answer. versioned does not make a call that needs a newer version.
 //
-// It looks after the version: after a broken connection another engine may come
-// back at this address, and one that says that it cannot take the version has
-// been replaced already. That one did nothing but refuse, so the call can be
-// repeated in its version.
+// versioned forgets the version if the engine may have been replaced: after a broken connection, and after an answer
+// that refuses the version. An engine that refuses the version has done nothing else. So versioned repeats the call
+// once, in the engine's version.
 func (c *Client) versioned(ctx context.Context, r *request, send func(prefix string) (http.Header, error)) error {
 	if c.pinned != "" {
 		if err := r.unmet(c.pinned, "the version is pinned to"); err != nil {
@@ -146,8 +140,8 @@ func (c *Client) versioned(ctx context.Context, r *request, send func(prefix str
 			return err
 		}
 		header, err := send("/v" + v.API)
-		// Nearly every answer tells the engine's newest version. Another one
-		// than at the ping: an engine was exchanged between two connections.
+		// Nearly every answer names the engine's newest version. If it differs from the ping's, the engine was
+		// replaced between two connections.
 		if newest := header.Get("Api-Version"); newest != "" && newest != v.MaxAPI {
 			c.forget(v)
 		}
@@ -165,15 +159,14 @@ func (c *Client) versioned(ctx context.Context, r *request, send func(prefix str
 	}
 }
 
-// need is something that an engine takes from an API version on. An older one
-// ignores a field or key that it does not know, without a word.
+// need is a feature that requires an API version. An older engine silently ignores a field or key that it does not know.
 type need struct {
 	what string // "the option Signal"
 	api  string // "1.42"
 }
 
-// unmet refuses r where the version api, which is there for that reason, is too
-// old for it.
+// unmet returns an error if the API version api is too old for r. reason is the part of its text that says where
+// api comes from.
 func (r *request) unmet(api, reason string) error {
 	for _, n := range r.needs {
 		theirs, _ := parseAPIVersion(api) // checked by New and by ping
@@ -184,8 +177,7 @@ func (r *request) unmet(api, reason string) error {
 	return nil
 }
 
-// firstEngine names the Docker Engine that first had an API version, for people:
-// " (Docker Engine 23.0)".
+// firstEngine returns the first Docker Engine with an API version, as text for errors: " (Docker Engine 23.0)".
 func firstEngine(api string) string {
 	engine, ok := map[string]string{
 		"1.41": "20.10", "1.42": "23.0", "1.43": "24.0", "1.44": "25.0", "1.45": "26.0", "1.46": "27.0",
@@ -197,8 +189,8 @@ func firstEngine(api string) string {
 	return " (Docker Engine " + engine + ")"
 }
 
-// ping asks the engine for its version and picks ours. The version returned is
-// usable where its API is not "", even beside an error.
+// ping asks the engine for its version, and picks the version of requests. If the returned Version's API is not "",
+// the Version is usable even with an error.
 func (c *Client) ping(ctx context.Context) (Version, error) {
 	limited, cancel := context.WithTimeout(ctx, c.limits.ping)
 	defer cancel()
@@ -208,7 +200,7 @@ func (c *Client) ping(ctx context.Context) (Version, error) {
 		return Version{}, c.notHTTP(err)
 	}
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Api-Version") == "" {
-		// Some proxies know no HEAD, and a refusal's text comes with GET only.
+		// Some proxies do not support HEAD, and only GET returns the text of a refusal.
 		drain(resp)
 		r.method = http.MethodGet
 		if resp, err = c.roundTrip(ctx, limited, r, ""); err != nil {
@@ -254,7 +246,7 @@ func (c *Client) ping(ctx context.Context) (Version, error) {
 	return v, refusal
 }
 
-// notHTTP makes an ErrNotEngine of the error of an answer that is none in HTTP.
+// notHTTP turns the error of an answer that is not HTTP into an ErrNotEngine. Other errors stay unchanged.
 func (c *Client) notHTTP(err error) error {
 	_, says, ok := strings.Cut(err.Error(), "malformed HTTP response ")
 	if !ok || isMalformedByTLS(err) {
@@ -267,8 +259,7 @@ func (c *Client) notHTTP(err error) error {
 	return &notEngineError{fmt.Sprintf("what answers at %v does not speak HTTP, and says %s%s", c.host, shorten(says, maxExcerpt), who), err}
 }
 
-// notEngineError is an ErrNotEngine, and an ErrUnreachable: what stands before
-// an engine may answer in its place for a moment.
+// notEngineError is an ErrNotEngine and an ErrUnreachable: a proxy may briefly answer in the engine's place.
 type notEngineError struct {
 	text string
 	err  error
@@ -282,8 +273,7 @@ func (e *notEngineError) Is(target error) bool {
 }
 func (e *notEngineError) Unwrap() error { return e.err }
 
-// versionError is an ErrVersion found by us, rather than answered by the
-// engine.
+// versionError is an ErrVersion that this package found, not the engine.
 type versionError struct{ text string }
 
 func (e *versionError) Error() string        { return e.text }
