@@ -29,8 +29,8 @@ type Version struct {
 // Callers need not call Ping: every other call negotiates if necessary.
 //
 // The error is [ErrVersion] if the engine is too old for this client. It is [ErrNotEngine] and [ErrUnreachable]
-// if the server is not an engine. If the engine answers that it is unhealthy, the error is an [*Error],
-// and the Version is filled all the same.
+// if the server is not an engine. If the engine reports itself unhealthy, the error is an [*Error], and the Version
+// is filled too.
 //
 // API: HEAD /_ping, else GET /_ping, without version.
 func (c *Client) Ping(ctx context.Context) (Version, error) {

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// A backoff is a doubling series of delays with jitter, so that many hosts that lost one broker do
-// not come back at once.
+// A backoff is a doubling series of delays with jitter. The jitter keeps hosts that lost the same broker from
+// reconnecting all at once.
 type backoff struct {
-	first, most time.Duration // the least delay, and the greatest
+	first, most time.Duration // the minimum and the maximum delay
 	n           int
 }
 
-// Reconnecting is the series between two attempts at a connection, or at storing a message.
+// Reconnecting returns the series of delays between attempts to connect, or to store a message.
 func Reconnecting() backoff { return backoff{first: 250 * time.Millisecond, most: 30 * time.Second} }
 
-// Next returns a delay between half of the series' value and all of it, never less than first.
+// Next returns a random delay between half the series' value and the full value, never less than first.
 func (b *backoff) Next() time.Duration {
 	d := b.most
 	if b.n < 20 {
@@ -28,7 +28,7 @@ func (b *backoff) Next() time.Duration {
 
 func (b *backoff) Reset() { b.n = 0 }
 
-// Sleep waits for d. It returns early, and false, where ctx ends.
+// Sleep waits for d and reports whether all of it passed. It returns early if ctx ends.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -8,58 +8,58 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// OversizedBytes is how much is held of messages that are too large to be done, until their dead letters are
-// stored.
+// OversizedBytes is the limit on the total size of messages too large to run. A message is held until its dead letter
+// is stored.
 const OversizedBytes = 64 << 20
 
-// ReservedFor is how long room is kept for a message that was asked for again: another consumer may have got it.
+// ReservedFor is how long room is kept for a requeued message. The broker may deliver it to another consumer instead.
 const ReservedFor = 10 * time.Second
 
-// A budget bounds the memory that oversized messages take, over all queues of a Source. It has room for one of any
-// size.
+// A budget bounds the memory for oversized messages, over all queues of a Source. If it is empty, it admits one message
+// of any size.
 type budget struct {
-	most int64 // bytes of a message that is not oversized
+	most int64 // a message of more bytes is oversized
 	size int64
 
 	mu    sync.Mutex
 	held  int64         // guarded by mu
-	freed chan struct{} // closed, and made anew, when something is given back; guarded by mu
+	freed chan struct{} // closed and replaced when bytes are returned; guarded by mu
 }
 
-// NewBudget bounds the bodies of messages larger than most: all connections together hold size bytes of them.
+// NewBudget returns a budget for bodies larger than most: all connections together may hold size bytes of them.
 func NewBudget(most int, size int64) *budget {
 	return &budget{most: int64(most), size: size, freed: make(chan struct{})}
 }
 
-// account returns the part of the budget that one connection takes.
+// account returns a new account of the budget, for one connection.
 func (b *budget) account() *Account {
 	return &Account{budget: b, mark: "x-dispatch-unread-" + rand.Text()}
 }
 
-// fits tells whether a message of that size has room now. b.mu is held.
+// fits reports whether a message of that size has room now. b.mu is held.
 func (b *budget) fits(size int64) bool { return b.held == 0 || size <= b.size-b.held }
 
-// give returns n bytes to the budget, and wakes who waits. b.mu is held.
+// give returns n bytes to the budget, and wakes the waiters. b.mu is held.
 func (b *budget) give(n int64) {
 	b.held -= n
 	close(b.freed)
 	b.freed = make(chan struct{})
 }
 
-// An Account is what one connection holds of a budget. A nil Account has no limit; all its exported methods but Reserve
-// take one.
+// An Account is one connection's share of a budget. A nil Account has no limit. All exported methods except Reserve
+// accept a nil Account.
 type Account struct {
 	*budget
-	mark string // the header that stands for a body which was not read; its value is the body's size. No publisher knows it
+	mark string // header that replaces a skipped body; its value is the body's size. Publishers cannot know the name
 
 	// Guarded by budget.mu.
 	held     int64
-	reserved int64 // what of held is kept for a message of that size which was asked for again
-	all      bool  // every body is read: the queue drops a message that goes back
+	reserved int64 // the part of held that is kept for a requeued message of that size; 0: none
+	all      bool  // every body is read, because the queue drops a requeued message
 	closed   bool
 }
 
-// take tells whether the body of a message may be read. What is taken is given back by Settled, or by Close.
+// take reports whether the body of a message may be read. Settled or Close returns the bytes that it takes.
 func (a *Account) take(size int64, redelivered bool) bool {
 	if a == nil || size <= a.most {
 		return true
@@ -68,7 +68,7 @@ func (a *Account) take(size int64, redelivered bool) bool {
 	defer a.mu.Unlock()
 	if redelivered && size == a.reserved {
 		a.reserved = 0
-		a.give(0) // the next may be asked for
+		a.give(0) // wakes the waiters: the next message may be requeued
 		return true
 	}
 	if !a.all && !a.fits(size) {
@@ -78,7 +78,7 @@ func (a *Account) take(size int64, redelivered bool) bool {
 	return true
 }
 
-// hold adds size to what is held, without a check. budget.mu is held.
+// hold adds size to the held bytes, without a check. budget.mu is held.
 func (a *Account) hold(size int64) {
 	if !a.closed {
 		a.held += size
@@ -86,8 +86,8 @@ func (a *Account) hold(size int64) {
 	}
 }
 
-// Reserve keeps room for a message whose body was skipped, and that the broker is to deliver again: for one at a time.
-// Where it cannot, freed is closed when it is worth another try.
+// Reserve keeps room for one message at a time: its body was skipped, and the caller requeues it next.
+// If Reserve fails, freed is closed when the next try may succeed.
 func (a *Account) Reserve(size int64) (ok bool, freed <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -99,7 +99,7 @@ func (a *Account) Reserve(size int64) (ok bool, freed <-chan struct{}) {
 	return true, nil
 }
 
-// Unreserve gives up what is kept for a message that did not come.
+// Unreserve releases the room for a requeued message that was not redelivered.
 func (a *Account) Unreserve() {
 	if a == nil {
 		return
@@ -113,7 +113,7 @@ func (a *Account) Unreserve() {
 	a.reserved = 0
 }
 
-// TakeAll has every body read from now on.
+// TakeAll makes the connection read every body from now on.
 func (a *Account) TakeAll() {
 	if a == nil {
 		return
@@ -123,7 +123,7 @@ func (a *Account) TakeAll() {
 	a.all = true
 }
 
-// Settled gives back what the body of a message took.
+// Settled returns the bytes of a message's body to the budget.
 func (a *Account) Settled(size int64) {
 	if a == nil || size <= a.most {
 		return
@@ -136,7 +136,7 @@ func (a *Account) Settled(size int64) {
 	}
 }
 
-// Close gives back all that the connection still holds.
+// Close returns all bytes that the connection still holds.
 func (a *Account) Close() {
 	if a == nil {
 		return
@@ -149,7 +149,7 @@ func (a *Account) Close() {
 	}
 }
 
-// Unread tells whether the body of a delivery was read over, and how large it is.
+// Unread reports whether the body of a delivery was skipped, and returns the body's size.
 func (a *Account) Unread(d amqp.Delivery) (size int64, ok bool) {
 	if a == nil {
 		return 0, false

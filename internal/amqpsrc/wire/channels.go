@@ -1,12 +1,11 @@
 package wire
 
 const (
-	// Publishers is how many messages may be unconfirmed at a time: one on each of so many channels.
-	// One a channel, because then an error that the broker closes a channel for, such as a message
-	// that is too large, costs no other message; because a returned message is surely the one that
-	// was sent; and because what one caller publishes on a channel that it holds keeps its order.
+	// Publishers is how many channels publish, each with at most one unconfirmed message. If the broker closes a
+	// channel, such as over a message that is too large, no other message is lost. A returned message is always
+	// the one just sent. Messages of a caller that holds a channel keep their order.
 	Publishers = 8
 
-	// ChannelsNeeded is how many channels the connection has at most: those, the lanes, and some for calls.
+	// ChannelsNeeded is the maximum number of channels on a connection: the Publishers, the lanes, some for calls.
 	ChannelsNeeded = 2 * Publishers
 )

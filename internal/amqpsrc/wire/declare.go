@@ -10,10 +10,10 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Declare makes sure that a queue exists and is no stream. Without arguments it only looks; else the queue is
-// created, durable, where it is missing, and one that is there with other arguments is used as it is.
+// Declare makes sure that a queue exists and is not a stream. If args is nil, Declare does not create the queue.
+// Otherwise it creates a missing queue, durable. A queue with other arguments is used as it is; note says how it differs.
 func (l *Link) Declare(queue string, args amqp.Table) (note string, err error) {
-	typed := false // the broker has said that the type is that of args
+	typed := false // the broker has confirmed that the queue has the type in args
 	if args != nil {
 		err = errNoLimit
 		if l.unlimits() && args[amqp.QueueTypeArg] == amqp.QueueTypeQuorum {
@@ -22,7 +22,7 @@ func (l *Link) Declare(queue string, args amqp.Table) (note string, err error) {
 			err = l.create(queue, without)
 		}
 		if err == errNoLimit || Code(err) == amqp.PreconditionFailed {
-			// Also a queue that an earlier version made, without the argument.
+			// The queue may exist without x-delivery-limit: earlier versions of the program did not set it.
 			err = l.create(queue, args)
 		}
 		note = reasonOf(err, amqp.PreconditionFailed)
@@ -36,7 +36,7 @@ func (l *Link) Declare(queue string, args amqp.Table) (note string, err error) {
 	case err != nil && note == "" && Code(err) != amqp.AccessRefused:
 		return "", err
 	}
-	// Without the permission to create it the queue is as good, if it is there.
+	// Without the configure permission an existing queue can still be used.
 	missing := l.look(queue)
 	if missing == nil {
 		missing = l.NoStream(queue)
@@ -47,11 +47,10 @@ func (l *Link) Declare(queue string, args amqp.Table) (note string, err error) {
 	return note, missing
 }
 
-// errNoLimit is in place of the answer to a declare that was not made.
+// errNoLimit stands for the result of a declare with x-delivery-limit if none was made.
 var errNoLimit = errors.New("no delivery limit to take off")
 
-// unlimits tells whether x-delivery-limit -1 means that there is no limit. RabbitMQ 3 drops a message at its first
-// return then.
+// unlimits reports whether x-delivery-limit -1 means no limit. With -1, RabbitMQ 3 drops a message at its first requeue.
 func (l *Link) unlimits() bool {
 	version, _ := l.Properties["version"].(string)
 	major, _, _ := strings.Cut(version, ".")
@@ -59,9 +58,9 @@ func (l *Link) unlimits() bool {
 	return err == nil && n >= 4
 }
 
-// DeliveryLimit returns the delivery limit that a queue was declared with. It is not ok where the queue has none, or a
-// policy sets it. It declares the queue with a wrong limit: the broker's error tells the real one. If this makes the
-// queue, because somebody has just deleted it, the queue is deleted again.
+// DeliveryLimit returns the delivery limit that a queue was declared with. ok is false if there is none, or if a policy
+// sets it. DeliveryLimit declares the queue with an invalid limit, and the broker's error names the real limit.
+// If the queue was just deleted and this declare creates it, DeliveryLimit deletes it again.
 func (l *Link) DeliveryLimit(queue string) (limit int, ok bool) {
 	err := l.create(queue, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": "?"})
 	if err == nil {
@@ -81,7 +80,7 @@ func (l *Link) DeliveryLimit(queue string) (limit int, ok bool) {
 	return limit, err == nil && limit >= 0
 }
 
-// reasonOf returns the broker's words of an error with that code, and "" for all others.
+// reasonOf returns the broker's text of an error with the code want, and "" for other errors.
 func reasonOf(err error, want int) string {
 	if Code(err) != want {
 		return ""
@@ -101,22 +100,22 @@ func (l *Link) create(queue string, args amqp.Table) error {
 	})
 }
 
-// look is an error if the queue does not exist.
+// look returns an error if the queue does not exist.
 func (l *Link) look(queue string) error {
 	return l.On(func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the flags are not looked at
+		_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // a passive declare ignores the flags
 		if Code(err) == amqp.AccessRefused {
-			// RabbitMQ 4.2.6 and 4.3.0 want the configure permission for a look. What is then
-			// done with the queue will tell whether it is there.
+			// RabbitMQ 4.2.6 and 4.3.0 require the configure permission for a passive declare.
+			// If the queue is missing, the next operation on it fails.
 			return ErrSkip
 		}
 		return err
 	})
 }
 
-// NoStream is an error if the queue is a stream. A look does not tell the type. A consumer with an offset and
-// without a prefetch is refused by every type, each in its own words, so nothing is ever delivered (seen on 3.10
-// and 4.0). That needs the read permission; without it the type stays unknown.
+// NoStream returns an error if the queue is a stream. A passive declare does not tell the type. NoStream starts
+// a consumer with an offset and without a prefetch. Every type refuses that with its own text, so nothing is ever
+// delivered (seen on 3.10 and 4.0). This needs the read permission; without it the type stays unknown.
 func (l *Link) NoStream(queue string) error {
 	err := l.On(func(ch *amqp.Channel) error {
 		_, err := ch.Consume(queue, "", false, false, false, false, amqp.Table{"x-stream-offset": "last"})

@@ -17,11 +17,11 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// brokerSpeaks is how soon a broker answers a new connection, unless it is busy.
+// brokerSpeaks is the time within which a broker answers a new connection, unless it is busy.
 const brokerSpeaks = 2 * time.Second
 
-// probeAfter ends a connection on which nothing has come for a while, if it is no broker that is there. An HTTP server
-// waits for the end of a line, which no client of AMQP sends. end is to be called when the wait is over.
+// probeAfter aborts w if nothing arrives within brokerSpeaks and a probe finds a server of another kind. An HTTP server
+// would wait for the end of a line, which no AMQP client sends. The caller must call end after the login.
 func (d *Dialer) probeAfter(ctx context.Context, w *wire) (end func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var probing sync.WaitGroup
@@ -47,7 +47,7 @@ func (d *Dialer) probeAfter(ctx context.Context, w *wire) (end func()) {
 	}
 }
 
-// probe returns an error if a server of another kind answers at the address, and nil if it cannot tell.
+// probe returns an error if a server of another kind answers at the address. It returns nil if it cannot tell.
 func (d *Dialer) probe(ctx context.Context) error {
 	w, err := d.dial(ctx)
 	if err != nil {
@@ -60,13 +60,14 @@ func (d *Dialer) probe(ctx context.Context) error {
 		return nil
 	}
 	_, err = w.Read(make([]byte, 1))
-	if other, ok := errors.AsType[*notAMQP](err); ok && !strings.HasPrefix(other.start, "AMQP") { // so a broker answers HTTP
+	// A broker answers HTTP with a protocol header that begins with AMQP.
+	if other, ok := errors.AsType[*notAMQP](err); ok && !strings.HasPrefix(other.start, "AMQP") {
 		return other
 	}
 	return nil
 }
 
-// at adds the address to an error of the server there, if its text does not have it.
+// at adds the address to an error of the server, if the error's text lacks it.
 func (d *Dialer) at(err error) error {
 	if errors.Is(err, ErrNotAMQP) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		return fmt.Errorf("%s: %w", d.Address.HostPort(), err)
@@ -74,7 +75,7 @@ func (d *Dialer) at(err error) error {
 	return err
 }
 
-// speaksTLS tells whether a port that ended our connection without a word answers to TLS.
+// speaksTLS reports whether a port that closed our connection without an answer speaks TLS.
 func (d *Dialer) speaksTLS(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, brokerSpeaks)
 	defer cancel()
@@ -83,7 +84,7 @@ func (d *Dialer) speaksTLS(ctx context.Context) bool {
 		return false
 	}
 	defer raw.Close()
-	// What is there is only to be known, not to be trusted: nothing is sent to it.
+	// The server need not be trusted: the handshake only shows that it speaks TLS, and no data is sent.
 	err = tls.Client(raw, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx)
 	return err == nil || errors.As(err, new(tls.AlertError))
 }
@@ -97,7 +98,7 @@ func (d *Dialer) raw(ctx context.Context) (net.Conn, error) {
 	return nd.DialContext(ctx, "tcp", d.Address.HostPort())
 }
 
-// cause returns why ctx ended, if it has ended, else err.
+// cause returns the reason why ctx ended, or err if ctx has not ended.
 func (d *Dialer) cause(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
@@ -108,7 +109,7 @@ func (d *Dialer) cause(ctx context.Context, err error) error {
 	return fmt.Errorf("%w within %v; does the port speak AMQP?", errNoAnswer, d.Address.timeout)
 }
 
-// dial connects the socket, with TLS on it where the address asks for that.
+// dial connects the socket, with TLS if the address asks for it.
 func (d *Dialer) dial(ctx context.Context) (*wire, error) {
 	raw, err := d.raw(ctx)
 	if err != nil {
@@ -142,8 +143,8 @@ func (d *Dialer) dial(ctx context.Context) (*wire, error) {
 	return w, nil
 }
 
-// login makes an AMQP connection of a wire. Config.Recovery stays nil: the library's recovery keeps the
-// channel and starts its delivery tags anew, so that an ack for an old delivery hits a new one.
+// login opens an AMQP connection on w. Config.Recovery stays nil: the library's recovery would keep the channel but
+// restart its delivery tags. An ack for an old delivery would then ack a new one.
 func (d *Dialer) login(w *wire, role string) (*Link, error) {
 	// A fresh table each time: the library writes into it.
 	properties := amqp.Table{

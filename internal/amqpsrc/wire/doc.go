@@ -1,15 +1,15 @@
-// Package wire is one connection to a RabbitMQ broker, and what keeps it in bounds: addresses and their checks, the dial
-// and the watchdog, channels that publish, the kinds of errors, what is logged of an outage, and the filter that keeps
-// frames of strangers away from the AMQP library. Begin with [Dialer].
+// Package wire manages one connection to a RabbitMQ broker: addresses, the dial and its watchdog, channels that publish,
+// kinds of errors, and logs of outages. Its filter keeps publishers' frames away from the AMQP library if the library
+// would fail on them. Begin with [Dialer].
 //
 //	link.go        a connection, from its opening to its end
-//	dial.go        dials, logs in, and finds out why that fails; socket.go: what goes over it
-//	declare.go     makes queues, and finds out what they are
+//	dial.go        dials, logs in, and finds the cause of a failure; socket.go: reads and writes
+//	declare.go     creates queues, and finds out their type and delivery limit
 //	outlet.go      a channel in confirm mode
-//	filter.go      header tables that the library would choke on
-//	budget.go      how much of large messages may be held at a time
-//	headers.go     headers of strangers and our own; how much room they take
-//	url.go errors.go report.go backoff.go   addresses, error kinds, what is logged, delays
+//	filter.go      replaces header tables that the library cannot read, skips large bodies
+//	budget.go      limits the memory for large messages
+//	headers.go     headers of publishers and our own; their size
+//	url.go errors.go report.go backoff.go   addresses, error kinds, logs of outages, delays
 //
-// What is consumed, and when it is acked, is package amqpsrc.
+// Package amqpsrc consumes and acks.
 package wire

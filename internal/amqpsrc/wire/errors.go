@@ -14,8 +14,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Kinds of errors, to be asked for with errors.Is. Each means that waiting is no help: a person must mend the
-// configuration. See [Fatal].
+// Kinds of errors, for errors.Is. Waiting does not help against any of them: a person must correct the configuration.
+// See [Fatal].
 var (
 	ErrLogin        = errors.New("login refused")
 	ErrVhost        = errors.New("virtual host refused")
@@ -31,7 +31,7 @@ var (
 	ErrReserved     = errors.New("the name is one of the broker's own")
 )
 
-// Fatal tells whether an error is one of those that waiting does not mend.
+// Fatal reports whether waiting does not help against an error.
 func Fatal(err error) bool {
 	for _, kind := range []error{
 		ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrStream, ErrChannels, ErrNotAMQP,
@@ -44,8 +44,8 @@ func Fatal(err error) bool {
 	return false
 }
 
-// Code returns the AMQP reply code of an error, and 0 where it is none from the broker. The library
-// uses the same codes for what it makes up itself; those are not the broker's word.
+// Code returns the AMQP reply code of an error from the broker, else 0. It is also 0 for the library's own errors,
+// although they use the same codes.
 func Code(err error) int {
 	var e *amqp.Error
 	if errors.As(err, &e) && e.Server {
@@ -54,7 +54,7 @@ func Code(err error) int {
 	return 0
 }
 
-// Reason is what the broker said, without its number, or the error's own text.
+// Reason returns the text of an AMQP error without its code, or else the error's own text.
 func Reason(err error) string {
 	var e *amqp.Error
 	if errors.As(err, &e) {
@@ -63,12 +63,11 @@ func Reason(err error) string {
 	return err.Error()
 }
 
-// LoginDelay is how long RabbitMQ waits before it drops a connection with a wrong password (3 s), less
-// a little.
+// LoginDelay is a little less than RabbitMQ's delay of 3 s before it drops a connection with a wrong password.
 const LoginDelay = 2500 * time.Millisecond
 
-// A SilentRefusal is a login that the broker seems to have refused without a word. A network that stalls
-// and then breaks looks the same, so that one is none.
+// A SilentRefusal is a login that the broker seems to have refused without an answer. A network that stalls and then
+// breaks looks the same, so a single SilentRefusal proves nothing.
 type SilentRefusal struct{ user string }
 
 func (e *SilentRefusal) Error() string {
@@ -77,8 +76,8 @@ func (e *SilentRefusal) Error() string {
 
 func (e *SilentRefusal) Unwrap() error { return ErrLogin }
 
-// explainDial turns an error of a dial into one that a person can act on. read is the error that ended
-// the reading from the socket, took the time since the login was sent.
+// explainDial turns an error of a dial into an error that a person can act on. read is the error that ended reading
+// from the socket. took is the time from the last write, the login, to that error.
 func explainDial(err error, user, vhost string, read error, took time.Duration) error {
 	if other, ok := errors.AsType[*notAMQP](read); ok {
 		return other
@@ -99,9 +98,8 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 	case errors.Is(err, amqp.ErrSASL):
 		return fmt.Errorf("%w: the broker offers none of the auth_mechanisms of the address", ErrLogin)
 	case errors.Is(err, amqp.ErrCredentials):
-		// Not the broker's word: the library says so whenever the connection ends at this point.
-		// A broker that refuses waits three seconds and then hangs up, with a reset or without; one
-		// that dies does not wait.
+		// The library returns ErrCredentials whenever the connection ends at this point. A broker that refuses
+		// waits three seconds, then closes or resets the connection. A broker that dies does not wait.
 		if took >= LoginDelay && (errors.Is(read, io.EOF) || errors.Is(read, syscall.ECONNRESET)) {
 			return &SilentRefusal{user}
 		}
@@ -121,10 +119,10 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 	return Plain(err)
 }
 
-// A notAMQP is what something other than a broker says at a broker's address.
+// A notAMQP is the error of an answer that is not from a broker, or not in the expected protocol.
 type notAMQP struct {
-	start string // what came first
-	tls   bool   // in place of the TLS that was asked for
+	start string // start of the answer
+	tls   bool   // the answer came instead of a TLS handshake
 }
 
 func (e *notAMQP) Error() string {
@@ -146,15 +144,15 @@ func (e *notAMQP) Error() string {
 
 func (e *notAMQP) Unwrap() error { return ErrNotAMQP }
 
-// Refused tells whether an error is the broker's refusal: it is there, and does not let us. What it says of itself, that
-// it stops or is broken, is none.
+// Refused reports whether the broker answered and refused. A broker that reports its own stop or its own internal error
+// has not refused.
 func Refused(err error) bool {
 	c := Code(err)
 	return c != 0 && c != amqp.ConnectionForced && c != amqp.InternalError
 }
 
-// ExplainQueue turns an error of a call about a queue into one that a person can act on. need is the
-// permission that the call takes, such as "read permission on queue \"jobs\"".
+// ExplainQueue turns an error of a call about a queue into an error that a person can act on. need is the permission
+// that the call requires, such as "read permission on queue \"jobs\"".
 func ExplainQueue(err error, queue, need string) error {
 	text := Reason(err)
 	switch {
@@ -168,13 +166,12 @@ func ExplainQueue(err error, queue, need string) error {
 	return Plain(err)
 }
 
-// IsNoQueue tells whether a queue does not exist. Other 404s pass by themselves: "home node of the queue
-// is down" for one.
+// IsNoQueue reports whether a queue does not exist. Other 404s are temporary, such as "home node of the queue is down".
 func IsNoQueue(err error) bool {
 	return Code(err) == amqp.NotFound && strings.Contains(Reason(err), "no queue")
 }
 
-// Plain takes the library's wrapping off: its "Exception (320) Reason: ..." is no sentence.
+// Plain returns err without the library's wrapping "Exception (320) Reason: ...".
 func Plain(err error) error {
 	var e *amqp.Error
 	if !errors.As(err, &e) {
@@ -195,7 +192,7 @@ func (e *brokerError) Error() string {
 
 func (e *brokerError) Unwrap() error { return e.cause }
 
-// TooLarge tells whether the broker refused a message for its size, whatever else happens.
+// TooLarge reports whether the broker refused a published message for its size. Every retry would fail too.
 func TooLarge(err error) bool {
 	c := Code(err)
 	return c == amqp.PreconditionFailed || c == amqp.ContentTooLarge
@@ -203,8 +200,8 @@ func TooLarge(err error) bool {
 
 var ackTimeout = regexp.MustCompile(`timed out.*?(\d+) ms`)
 
-// ackTimedOut tells whether the broker ended a channel because a delivery was not acked in time, and
-// what that time is.
+// ackTimedOut reports whether the broker closed a channel because a delivery was not acked in time.
+// ms is the broker's timeout.
 func ackTimedOut(err error) (ms int, ok bool) {
 	if Code(err) != amqp.PreconditionFailed {
 		return 0, false
@@ -217,13 +214,13 @@ func ackTimedOut(err error) (ms int, ok bool) {
 	return ms, true
 }
 
-// Why a consumer or a connection has ended that nobody here has ended.
+// Reasons why a consumer or a connection ended although this process did not end it.
 var (
 	ErrCancelled = errors.New("the broker cancelled the consumer: the queue was deleted, or its node went away, or a delivery was not acked in time")
 	ErrClosed    = errors.New("the connection was closed")
 )
 
-// PlainOrNil is [Plain] that leaves nil as it is.
+// PlainOrNil is [Plain], but returns nil for nil.
 func PlainOrNil(err error) error {
 	if err == nil {
 		return nil
@@ -231,7 +228,7 @@ func PlainOrNil(err error) error {
 	return Plain(err)
 }
 
-// AsError is the broker's own error in err, or nil.
+// AsError returns the AMQP error in err, from the broker or the library. It is nil for ErrClosed and all other errors.
 func AsError(err error) *amqp.Error {
 	var e *amqp.Error
 	if errors.As(err, &e) && e != amqp.ErrClosed {

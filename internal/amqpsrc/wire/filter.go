@@ -8,25 +8,25 @@ import (
 	"math"
 )
 
-// A filter reads AMQP frames from the broker and hands them on, byte by byte the same, but for one
-// kind: the content header whose header table the library refuses to read. RabbitMQ accepts tables
-// nested deeper than 32 levels and with more than 8192 entries, and the library answers them by ending
-// the connection. The message would come again on the next connection, and end that too, for ever: one
-// such message would stop the queue. The filter puts a table in place that says so, with the one entry
-// UnreadableHeader; the body and all other properties arrive as they were sent.
+// A filter reads AMQP frames from the broker and passes them on unchanged, with two exceptions.
 //
-// It also reads over the bodies that the account has no room for. Such a message arrives with no body and no properties, and
-// account.unread knows it.
+// The first is a content header whose header table the library cannot read. RabbitMQ accepts tables nested deeper
+// than 32 levels or with more than 8192 entries. The library ends the connection over them. The message would be
+// redelivered, and end the next connection too: one such message would block the queue. The filter replaces the
+// table by one with the single entry UnreadableHeader. The body and all other properties stay unchanged.
+//
+// The second is a body that Account has no room for. The filter skips the body, and the message arrives with no body
+// and no properties. Account.Unread recognizes it.
 type filter struct {
 	in      *bufio.Reader
-	amqp    bool   // a frame has come: it is a broker that answers
-	out     []byte // what is to be handed on before anything else
-	pass    int64  // how much of in may be handed on as it is; -1: all of it, what comes is not AMQP
-	buf     []byte // the memory of out, used again
+	amqp    bool   // a first frame has arrived, so the server is a broker
+	out     []byte // data to pass on before anything else
+	pass    int64  // bytes of in to pass on unchanged; -1: all, because in is not AMQP
+	buf     []byte // reused memory for out
 	Account *Account
-	over    map[uint16]bool // the channels whose message is read over
+	over    map[uint16]bool // the channels whose current body is skipped
 
-	redelivered bool // the message whose content header comes next has been delivered before
+	redelivered bool // the message of the next content header is redelivered
 }
 
 // UnreadableHeader is the name of the only header of a message whose headers could not be read.
@@ -39,12 +39,12 @@ const (
 	frameBody      = 3
 	frameHeartbeat = 8
 
-	// What the library bears (read.go: maxFieldDepth, maxContainerElements).
+	// The library's limits (read.go: maxFieldDepth, maxContainerElements).
 	maxDepth   = 32
 	MaxEntries = 8192
 
-	// A content header is one frame, and no frame is larger than was negotiated (128 KiB). A larger
-	// one is left to the library, which refuses it.
+	// A content header is one frame, and no frame is larger than the negotiated 128 KiB. The filter passes
+	// a larger one on to the library, which refuses it.
 	maxHeaderFrame = 1 << 20
 )
 
@@ -76,7 +76,7 @@ func (f *filter) Read(p []byte) (int, error) {
 	}
 }
 
-// frame looks at the head of the next frame, and takes in all of it where it is a content header.
+// frame peeks at the head of the next frame. If the frame is a content header, it reads all of it.
 func (f *filter) frame() error {
 	if !f.amqp {
 		first, err := f.in.Peek(1)
@@ -87,7 +87,7 @@ func (f *filter) frame() error {
 			start, _ := f.in.Peek(f.in.Buffered())
 			return &notAMQP{start: Clip(string(start), 80)}
 		}
-		if first[0] == 'A' { // the header of a protocol, which opens no connection
+		if first[0] == 'A' { // a protocol header: the broker refuses the connection
 			start, err := f.in.Peek(8)
 			if err != nil {
 				return err
@@ -114,7 +114,7 @@ func (f *filter) frame() error {
 		f.pass = 7 + size + 1
 		method, err := f.in.Peek(int(min(f.pass, mostDeliver)))
 		f.redelivered = err == nil && redelivered(method[7:])
-		return nil // the read of the frame will tell the error
+		return nil // reading the frame returns the error
 	case kind != frameHeader || size > maxHeaderFrame:
 		f.pass = 7 + size + 1
 		return nil
@@ -128,7 +128,7 @@ func (f *filter) frame() error {
 	if _, err := io.ReadFull(f.in, frame); err != nil {
 		return err
 	}
-	delete(f.over, channel) // also where a channel was closed amid a body
+	delete(f.over, channel) // needed if a channel was closed amid a body
 	if size := bodySize(frame); !f.Account.take(size, f.redelivered) {
 		if f.over == nil {
 			f.over = make(map[uint16]bool)
@@ -141,11 +141,11 @@ func (f *filter) frame() error {
 	return nil
 }
 
-// mostDeliver is up to where the frame of a basic.deliver says whether the message was delivered before: its head, the
-// method, the consumer tag, the delivery tag and the bit itself.
+// mostDeliver is the maximum length of a basic.deliver frame up to and including its redelivered bit: frame head,
+// method, consumer tag, delivery tag, the bit.
 const mostDeliver = 7 + 4 + 256 + 8 + 1
 
-// redelivered tells whether a method is a basic.deliver of a message that was delivered before.
+// redelivered reports whether a method is a basic.deliver of a redelivered message.
 func redelivered(method []byte) bool {
 	if len(method) < 5 || !bytes.HasPrefix(method, []byte{0, 60, 0, 60}) {
 		return false
@@ -154,7 +154,7 @@ func redelivered(method []byte) bool {
 	return at < len(method) && method[at]&1 != 0
 }
 
-// skip reads over n bytes.
+// skip discards n bytes.
 func (f *filter) skip(n int64) error {
 	_, err := io.CopyN(io.Discard, f.in, n)
 	if err == io.EOF {
@@ -163,7 +163,7 @@ func (f *filter) skip(n int64) error {
 	return err
 }
 
-// bodySize returns how large the body is that follows a content header.
+// bodySize returns the size of the body after a content header.
 func bodySize(frame []byte) int64 {
 	if len(frame) < 7+12 {
 		return 0
@@ -171,14 +171,14 @@ func bodySize(frame []byte) int64 {
 	return int64(min(binary.BigEndian.Uint64(frame[7+4:]), math.MaxInt64))
 }
 
-// withoutBody returns the frame of a content header for the same channel, of a message without a body, whose only
-// property is the header mark.
+// withoutBody returns a content header frame for the same channel, of a message without a body. Its only property is
+// the header mark with the value size.
 func withoutBody(frame []byte, mark string, size int64) []byte {
 	table := append([]byte{byte(len(mark))}, mark...)
 	table = append(table, 'l')
 	table = binary.BigEndian.AppendUint64(table, uint64(size))
 
-	out := append([]byte(nil), frame[:7+4]...) // its size comes below; class, weight
+	out := append([]byte(nil), frame[:7+4]...) // frame head (its size is set below), class, weight
 	out = binary.BigEndian.AppendUint64(out, 0)
 	out = binary.BigEndian.AppendUint16(out, 0x2000) // headers
 	out = binary.BigEndian.AppendUint32(out, uint32(len(table)))
@@ -188,8 +188,7 @@ func withoutBody(frame []byte, mark string, size int64) []byte {
 	return out
 }
 
-// readable returns the frame of a content header, with another table in it where the library could
-// not read the one it has.
+// readable returns the frame of a content header. If the library cannot read its header table, the table is replaced.
 func readable(frame []byte) []byte {
 	payload := frame[7 : len(frame)-1]
 	at := 12 // class, weight, body size
@@ -228,8 +227,8 @@ func readable(frame []byte) []byte {
 	return out
 }
 
-// tableReadable tells whether the library will read a field table. Where it counts keys this counts
-// entries: a key may stand in a table twice.
+// tableReadable reports whether the library can read a field table. The library counts distinct keys, but
+// tableReadable counts entries: a key may occur twice.
 func tableReadable(b []byte, depth int) bool {
 	if depth > maxDepth {
 		return false
@@ -262,7 +261,7 @@ func arrayReadable(b []byte, depth int) bool {
 	return true
 }
 
-// fieldReadable returns how long the field is that b begins with, its type included.
+// fieldReadable returns the length of the field at the start of b, including its type, and whether it is readable.
 func fieldReadable(b []byte, depth int) (size int, ok bool) {
 	if len(b) == 0 {
 		return 0, false

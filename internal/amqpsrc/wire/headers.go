@@ -12,9 +12,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Values of headers are strangers' input, of any type and size: what is not as we write it counts as absent.
+// Header values are publishers' input, of any type and size. A value not in the form that we write counts as absent.
 
-// Number reads a whole number from least to most, in whatever type AMQP has it.
+// Number returns value as an integer from any AMQP integer type. ok is false if it is not from least to most.
 func Number(value any, least, most int64) (n int64, ok bool) {
 	switch v := value.(type) {
 	case int8:
@@ -37,7 +37,7 @@ func Number(value any, least, most int64) (n int64, ok bool) {
 	return n, least <= n && n <= most
 }
 
-// Count reads a number that the broker counts with; 0 where there is none.
+// Count returns a counter that the broker set, or 0 if value is none.
 func Count(value any) int {
 	n, ok := Number(value, 0, math.MaxInt32)
 	if !ok {
@@ -46,10 +46,10 @@ func Count(value any) int {
 	return int(n)
 }
 
-// MaxText is the longest text that is read, in bytes: that of properties and names.
+// MaxText is the maximum length of a text, in bytes. It is AMQP's limit for properties and names.
 const MaxText = 255
 
-// Text reads a text of at most MaxText bytes.
+// Text returns value if it is a string of at most MaxText bytes, else "".
 func Text(value any) string {
 	if s, ok := value.(string); ok && len(s) <= MaxText {
 		return s
@@ -57,8 +57,8 @@ func Text(value any) string {
 	return ""
 }
 
-// Headers of a dead letter. All of this prefix are ours: what a publisher sent under it is dropped, so
-// that nobody can forge, for one, the user that the broker has verified.
+// Headers of a dead letter. The prefix is reserved: the program drops a publisher's headers with it. Otherwise
+// a publisher could forge, for example, the user that the broker verified.
 const (
 	headerPrefix  = "x-dispatch-"
 	HeaderReason  = headerPrefix + "reason"
@@ -66,21 +66,21 @@ const (
 	HeaderHost    = headerPrefix + "host"
 	HeaderTime    = headerPrefix + "time"
 	HeaderQueue   = headerPrefix + "queue"
-	HeaderCopy    = headerPrefix + "copy"            // tells this copy apart from others
-	HeaderLook    = headerPrefix + "look"            // which look has put it into the dead-letter queue anew
-	HeaderUser    = headerPrefix + "user-id"         // the user_id, which a broker takes from its owner only
+	HeaderCopy    = headerPrefix + "copy"            // mark that tells this copy apart from others
+	HeaderLook    = headerPrefix + "look"            // id of the look that put it back into the dead-letter queue
+	HeaderUser    = headerPrefix + "user-id"         // the user_id: a broker accepts that property from its owner only
 	HeaderReply   = headerPrefix + "reply-to"        // a reply_to that a broker would refuse
-	HeaderDropped = headerPrefix + "dropped-headers" // names of headers that had no place, or "*"
+	HeaderDropped = headerPrefix + "dropped-headers" // names of headers that were left out, or "*"
 
 	MaxReason  = 128
 	MaxError   = 1024
 	maxDropped = 20 // names in HeaderDropped
 )
 
-// DirectReply as a reply_to is refused from all but the one who waits for the answer.
+// DirectReply is a reply_to that the broker accepts only from the client that waits for the answer.
 const DirectReply = "amq.rabbitmq.reply-to"
 
-// Passes tells whether a header of the original belongs into the copy.
+// Passes reports whether a copy of a message keeps a header of the original.
 func Passes(key string) bool {
 	switch key {
 	case "x-death", "x-delivery-count", "x-acquired-count", "CC", "BCC":
@@ -94,12 +94,12 @@ func Passes(key string) bool {
 	return true
 }
 
-// Room returns how many bytes of a content header's frame are left for the original's headers.
+// Room returns how many bytes of the content header frame are left for the original's headers.
 func Room(p amqp.Publishing, ours amqp.Table, frameMax int) int {
 	if frameMax <= 0 {
 		frameMax = maxHeaderFrame
 	}
-	n := frameMax - 8 // head and end of the frame
+	n := frameMax - 8 // frame head and end
 	n -= 14           // class, weight, size, flags
 	n -= 1 + 1 + 8    // mode, priority, timestamp
 	for _, s := range []string{p.ContentType, p.ContentEncoding, p.CorrelationId, p.ReplyTo, p.MessageId, p.Type, p.AppId} {
@@ -108,14 +108,14 @@ func Room(p amqp.Publishing, ours amqp.Table, frameMax int) int {
 	return n - 4 - TableSize(ours)
 }
 
-// How much room the names of dropped headers take, in bytes.
+// Maximum size of the names of dropped headers, in bytes.
 const (
 	MaxDroppedSize = 1024
-	DroppedRoom    = 1 + len(HeaderDropped) + 5 + MaxDroppedSize // of the header that names what was dropped
+	DroppedRoom    = 1 + len(HeaderDropped) + 5 + MaxDroppedSize // size of the header HeaderDropped
 )
 
-// Fit returns those of the headers that pass, can be sent, and fit: no more than room bytes, and no more
-// entries than a reader with this library bears. It also returns the names of those that do not.
+// Fit returns the headers that pass, can be sent, and fit: at most room bytes, and few enough entries for a consumer
+// with this library. dropped names the headers that pass but cannot be sent or do not fit.
 func Fit(headers amqp.Table, room int) (kept amqp.Table, dropped []string) {
 	type entry struct {
 		key  string
@@ -147,7 +147,7 @@ func Fit(headers amqp.Table, room int) (kept amqp.Table, dropped []string) {
 	return kept, dropped
 }
 
-// DroppedNames is the header that names what was dropped.
+// DroppedNames returns the value of HeaderDropped for the dropped headers.
 func DroppedNames(keys []string) string {
 	more := ""
 	if len(keys) > maxDropped {
@@ -157,8 +157,8 @@ func DroppedNames(keys []string) string {
 	return Clip(strings.Join(keys, " "), MaxDroppedSize-len(more)) + more
 }
 
-// FieldSize returns how many bytes the library writes for a header's value, its type included, and
-// whether it writes it at all, and reads it again at the other end.
+// FieldSize returns how many bytes the library writes for a header's value, including its type. ok reports whether
+// the library can write the value and read it back.
 func FieldSize(v any, depth int) (size int, ok bool) {
 	if depth > maxDepth {
 		return 0, false
@@ -204,13 +204,13 @@ func FieldSize(v any, depth int) (size int, ok bool) {
 	return 0, false
 }
 
-// TableSize returns how many bytes the library writes for a table, its length left out.
+// TableSize returns how many bytes the library writes for a table, without the table's length field.
 func TableSize(t amqp.Table) int {
 	n, _ := FieldSize(t, 0)
 	return n - 5
 }
 
-// Clip returns s as valid UTF-8 of at most n bytes, whole characters.
+// Clip returns s as valid UTF-8 of at most n bytes, cut between characters. A cut ends in "...".
 func Clip(s string, n int) string {
 	const more = "..."
 	s = strings.ToValidUTF8(s, "\uFFFD")
@@ -224,7 +224,7 @@ func Clip(s string, n int) string {
 	return s[:n] + more
 }
 
-// ToTable makes of plain maps the tables that the library writes.
+// ToTable converts a map and the maps in it to the tables that the library writes.
 func ToTable(m map[string]any) amqp.Table {
 	t := make(amqp.Table, len(m))
 	for k, v := range m {
@@ -233,7 +233,7 @@ func ToTable(m map[string]any) amqp.Table {
 	return t
 }
 
-// FromTable is a table as plain maps, of values as the library has them.
+// FromTable converts a table and the tables in it to maps. All other values stay as the library returns them.
 func FromTable(t amqp.Table) map[string]any {
 	m := make(map[string]any, len(t))
 	for k, v := range t {
@@ -258,13 +258,12 @@ func convert(v any, table func(map[string]any) any) any {
 	return v
 }
 
-// Headers of a message that is to be tried again. Like those of a dead letter they are ours.
+// Headers of a message that is sent for another attempt. Their prefix is reserved too.
 const (
-	HeaderAttempt = headerPrefix + "attempt" // which attempt the message is, from 2
+	HeaderAttempt = headerPrefix + "attempt" // number of the attempt, from 2
 	HeaderJob     = headerPrefix + "job"     // the job's id, for a message without message_id
 )
 
-// IsDirect tells whether a queue is a direct reply-to: no queue, but the other end of a channel. Brokers
-// before 4.2 answer a mandatory message there that it cannot be routed, though it is delivered; newer
-// ones never do.
+// IsDirect reports whether a queue is a direct reply-to: not a queue, but the other end of a channel. Brokers before 4.2
+// return a mandatory message to it as unroutable, although they deliver it. Newer brokers never return one.
 func IsDirect(queue string) bool { return strings.HasPrefix(queue, DirectReply) }

@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// RPCTimeout bounds one synchronous call, and one write to the socket. A call that takes longer
-	// costs the connection: its answer, late, would be taken for that of the next call.
+	// RPCTimeout bounds one synchronous call, and one write to the socket. A call that takes longer ends the
+	// connection: otherwise its late answer would be taken for the answer to the next call.
 	RPCTimeout = 30 * time.Second
 
-	// CloseTimeout bounds each step of a polite goodbye.
+	// CloseTimeout bounds each step of an orderly close.
 	CloseTimeout = 5 * time.Second
 
-	FrameSize = 131072 // what RabbitMQ itself offers
+	FrameSize = 131072 // RabbitMQ's own default
 )
 
 // A Link is one connection to the broker.
@@ -30,28 +30,28 @@ type Link struct {
 	*amqp.Connection
 	Place  cmd.Place
 	Wire   *wire
-	Closed chan *amqp.Error // holds the error, if there was one, and is closed when the library is done
+	Closed chan *amqp.Error // holds the error, if any; closed when the library is done
 }
 
-// A Dialer opens links. What is exported is set before the first Open, and does not change after it.
+// A Dialer opens links. Exported fields are set before the first Open and do not change after it.
 type Dialer struct {
 	Address address
-	Name    string                                       // of the connections, at the broker; each adds its role
+	Name    string                                       // of the connections at the broker; each adds its role
 	Version string                                       // of the program
 	Connect func(network, addr string) (net.Conn, error) // nil: as the net package does
-	Budget  *budget                                      // of the connections that consume; nil: no bound
+	Budget  *budget                                      // of the consuming connections; nil: no limit
 
 	mu    sync.Mutex
 	wires map[*wire]struct{} // of all links that are open, for AbortAll; guarded by mu
 	dead  bool               // AbortAll was called; guarded by mu
 }
 
-// Consuming is the role of a connection that takes deliveries in.
+// Consuming is the role of a connection that consumes.
 const Consuming = "consume"
 
-// Open dials and runs setup, all under one watchdog. The library clears its deadline when the handshake
-// is over and sets the next one when it has read another frame; a broker that freezes between the two
-// would never be noticed. When ctx ends, the attempt does.
+// Open dials and runs setup, all under one watchdog. The library clears its deadline after the handshake, and sets
+// the next one only after another frame. Without the watchdog, a broker that freezes in between would never be noticed.
+// If ctx ends, the attempt ends.
 func (d *Dialer) Open(ctx context.Context, role string, setup func(*Link) error) (*Link, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.Address.timeout, errNoAnswer)
 	defer cancel()
@@ -74,7 +74,7 @@ func (d *Dialer) Open(ctx context.Context, role string, setup func(*Link) error)
 	}
 	if err != nil {
 		if _, read := w.ended(); read != nil && errors.Is(err, amqp.ErrClosed) {
-			err = read // which says more than "not open"
+			err = read // more precise than "not open"
 		}
 		w.Abort()
 		if l != nil {
@@ -89,14 +89,14 @@ func (d *Dialer) Open(ctx context.Context, role string, setup func(*Link) error)
 	return l, nil
 }
 
-// Within makes a synchronous call of the library, and cuts the connection where it takes too long.
+// Within makes a synchronous call of the library. If the call takes longer than d, Within aborts the connection.
 func (l *Link) Within(d time.Duration, call func() error) error {
 	watchdog := time.AfterFunc(d, l.Wire.Abort)
 	defer watchdog.Stop()
 	return call()
 }
 
-// On runs call on a channel of its own and closes that: an error in it costs no other channel.
+// On runs call on a new channel and closes it. An error in call affects no other channel.
 func (l *Link) On(call func(*amqp.Channel) error) error {
 	return l.Within(RPCTimeout, func() error {
 		ch, err := l.Channel()
@@ -114,14 +114,14 @@ func (l *Link) On(call func(*amqp.Channel) error) error {
 	})
 }
 
-// ErrSkip ends On without an error, and without the channel that the broker has closed.
+// ErrSkip makes On return nil without closing the channel, because the broker has already closed it.
 var ErrSkip = errors.New("skip")
 
-// Part says goodbye to the broker, or hangs up where that takes too long, and tells whether the broker has answered.
-// After it the library has let go of the connection.
+// Part closes a link. If politely is true, it first closes the AMQP connection, within CloseTimeout. answered reports
+// whether the broker answered that. After Part the library no longer uses the connection.
 func (d *Dialer) Part(l *Link, politely bool) (answered bool) {
 	if politely {
-		// The library's CloseDeadline moves with each heartbeat that comes in, so it alone is no bound.
+		// Each incoming frame moves the library's CloseDeadline, so it alone is no bound.
 		answered = l.Within(CloseTimeout, func() error { return l.CloseDeadline(time.Now().Add(CloseTimeout)) }) == nil
 	}
 	l.Wire.Abort()
@@ -130,7 +130,7 @@ func (d *Dialer) Part(l *Link, politely bool) (answered bool) {
 	return answered
 }
 
-// wait returns when the library has let go of the connection. The wire must have been aborted.
+// wait returns after the library has stopped using the connection. The wire must already be aborted.
 func (l *Link) wait() {
 	for range l.Closed {
 	}
@@ -142,7 +142,7 @@ func (d *Dialer) forget(w *wire) {
 	delete(d.wires, w)
 }
 
-// AbortAll closes the sockets of all links, now and for good.
+// AbortAll closes the sockets of all links. Every later dial fails.
 func (d *Dialer) AbortAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -152,10 +152,10 @@ func (d *Dialer) AbortAll() {
 	}
 }
 
-// ErrSettledTwice is a second ack or reject of a delivery.
+// ErrSettledTwice is the error of a second ack or reject of a delivery.
 var ErrSettledTwice = errors.New("the delivery was settled before")
 
-// NonBlocking receives a value where there is one, else the zero value.
+// NonBlocking returns a value from c if one is ready, else the zero value.
 func NonBlocking[T any](c <-chan T) (v T) {
 	select {
 	case v = <-c:
@@ -164,8 +164,7 @@ func NonBlocking[T any](c <-chan T) (v T) {
 	return v
 }
 
-// Settling is how long an ack may be on its way in the broker: a quorum queue holds some back in the
-// channel's process, and one that is still there when the channel closes is lost (seen on 3.10, 4.0 and
-// 4.3: 50 ms were enough); a classic queue writes them to its disk when it finds the time, and one that
-// is killed before that has forgotten them.
+// Settling is how long the broker may take to apply an ack. A quorum queue holds some acks back in the channel's
+// process. Acks that are still there when the channel closes are lost (seen on 3.10, 4.0 and 4.3: 50 ms were enough).
+// A classic queue writes acks to disk later; if it is killed before, they are lost.
 const Settling = 250 * time.Millisecond

@@ -6,7 +6,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Why a message that was sent is not stored, or perhaps is not.
+// Reasons why a sent message is not stored, or may not be.
 var (
 	ErrUnroutable = errors.New("the queue does not exist")
 	ErrNacked     = errors.New("the broker could not store it (is the queue full?)")
@@ -21,8 +21,8 @@ type Outlet struct {
 	Returned chan amqp.Return
 }
 
-// Outlet makes an outlet with room for so many returned messages: the reader of the connection must not
-// wait for who reads them.
+// Outlet opens an outlet that buffers the given number of returned messages. With a full buffer, the goroutine that
+// reads the connection would block.
 func (l *Link) Outlet(returns int) (*Outlet, error) {
 	var o Outlet
 	return &o, l.Within(RPCTimeout, func() (err error) {
@@ -35,14 +35,13 @@ func (l *Link) Outlet(returns int) (*Outlet, error) {
 	})
 }
 
-// Publish writes a message, mandatory but for a direct reply-to: see IsDirect.
+// Publish writes a message. It is mandatory, except to a direct reply-to: see IsDirect.
 func (o *Outlet) Publish(queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
 	return o.Ch.PublishWithDeferredConfirm("", queue, !IsDirect(queue), false, m) // mandatory, immediate
 }
 
-// Unconfirmed tells what became of a message that was neither returned nor acked. Not acked is what a
-// nack, a closed channel and a lost connection have in common. ErrLine means that nobody knows. open
-// tells whether the outlet can be used again.
+// Unconfirmed returns why a message that was not returned was not acked either: a nack, a closed channel or a lost
+// connection. ErrLine means that the message may or may not be stored. open reports whether the outlet can be used again.
 func (o *Outlet) Unconfirmed(l *Link) (err error, open bool) {
 	if !o.Ch.IsClosed() {
 		return ErrNacked, true
@@ -50,7 +49,7 @@ func (o *Outlet) Unconfirmed(l *Link) (err error, open bool) {
 	return o.End(l), false
 }
 
-// End returns why an outlet was closed: the broker's reason, the first time, else ErrLine.
+// End returns why an outlet was closed. The first call returns the broker's reason, if any; otherwise it is ErrLine.
 func (o *Outlet) End(l *Link) error {
 	if e := NonBlocking(o.closed); e != nil && e.Server && !l.IsClosed() {
 		return Plain(e)

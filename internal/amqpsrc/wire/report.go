@@ -10,12 +10,11 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// A Reporter logs what becomes of a connection once a change: what went wrong the first time that it
-// goes wrong this way, and that it is well again.
+// A Reporter logs the outages of a connection: each kind of error once per outage, and the end of the outage.
 type Reporter struct {
 	Log        *slog.Logger
-	Lost, Back string // what is logged
-	Second     bool   // another connection to the same broker says when that is away
+	Lost, Back string // messages for an error and for the end of an outage
+	Second     bool   // another connection to the same broker logs that the broker is away
 
 	mu    sync.Mutex
 	down  bool
@@ -23,10 +22,10 @@ type Reporter struct {
 	known map[string]bool // kinds of the errors of this outage
 }
 
-// Fail reports an error, at most once an outage.
+// Fail logs an error as a warning. If this outage has logged its kind before, the level is debug.
 func (r *Reporter) Fail(err error) { r.FailAt(slog.LevelWarn, err) }
 
-// FailAt is Fail with the level at which an outage is told.
+// FailAt is Fail with another level than warning.
 func (r *Reporter) FailAt(level slog.Level, err error) {
 	key := kindOf(err)
 	r.mu.Lock()
@@ -61,7 +60,7 @@ func (r *Reporter) FailAt(level slog.Level, err error) {
 	r.Log.Log(context.Background(), level, msg, args...)
 }
 
-// Well reports that the connection works, if it did not before.
+// Well ends an outage. It logs Back if the outage was logged.
 func (r *Reporter) Well() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -71,12 +70,12 @@ func (r *Reporter) Well() {
 	r.down, r.told, r.known = false, false, nil
 }
 
-// away is the kind of all errors that a broker which is stopped causes.
+// away is the kind of all errors that a stopped broker causes.
 const away = "away"
 
-// kindOf tells errors apart as far as a person wants to read of them. All the ways in which a broker
-// that stops shows are one: it says so, then the connection ends, then none can be made. Of others
-// numbers make no difference, such as our port.
+// kindOf returns the kind of an error. Each kind is worth one log line. All errors of a stopping broker are of one
+// kind: its notice, the end of the connection, the failed dials. Other errors that differ only in numbers, such as
+// our port, are of one kind.
 func kindOf(err error) string {
 	text := err.Error()
 	if Code(err) == amqp.ConnectionForced {

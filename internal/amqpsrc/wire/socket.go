@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// A wire is the socket under a connection. It is kept because closing it is the only way to end a
-// write of the library: when the broker stops reading, the writer holds the channel's lock, and the
-// library's own shutdown waits for that lock before it closes the socket.
+// A wire is the socket under a connection. Only closing the socket ends a blocked write of the library. If the broker
+// stops reading, the blocked writer holds the channel's lock. The library's shutdown would wait for that lock before
+// it closes the socket.
 type wire struct {
 	net.Conn // TLS included
 	raw      net.Conn
 	In       *filter
-	heard    atomic.Bool // something has come
+	heard    atomic.Bool // something has been read
 
 	mu      sync.Mutex
 	readErr error         // the first error of a Read
-	silence time.Duration // how long before it the last Write was
-	wrote   time.Time     // the last Write
+	silence time.Duration // time from the last Write to readErr
+	wrote   time.Time     // time of the last Write
 }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -33,7 +33,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ends records why nothing more is read, the first time.
+// ends records the first error that ended reading.
 func (w *wire) ends(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -42,10 +42,9 @@ func (w *wire) ends(err error) {
 	}
 }
 
-// Write bounds each write by itself, since the library knows deadlines only for its handshake. The
-// broker stops reading from a connection that publishes while it is short of memory; what is written
-// then goes into the kernel's buffers, and a write larger than those fails here and is made again on
-// another connection.
+// Write bounds each write by RPCTimeout, because the library sets deadlines only for its handshake. A broker short of
+// memory stops reading from connections that publish. Writes then fill the kernel's buffers. A larger write fails here,
+// and is repeated on another connection.
 func (w *wire) Write(p []byte) (int, error) {
 	now := time.Now()
 	w.mu.Lock()
@@ -57,11 +56,11 @@ func (w *wire) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// Abort closes the socket, hard.
+// Abort closes the socket at once.
 func (w *wire) Abort() { w.raw.Close() }
 
-// ended returns the first error of a Read, and how long before it the last write was. Later writes do not count: the
-// library may still make some.
+// ended returns the first error of a Read, and the time from the last write to it. Writes after the error do not count:
+// the library may still make some.
 func (w *wire) ended() (silence time.Duration, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -27,7 +27,7 @@ type address struct {
 	User, Password string
 	vhost          string
 	heartbeat      time.Duration
-	timeout        time.Duration // for a dial, from TCP to the first consume
+	timeout        time.Duration // for a dial, from TCP to the end of setup
 	channelMax     uint16
 	mechanisms     []string // upper case; empty: PLAIN
 
@@ -36,10 +36,10 @@ type address struct {
 	caFile, certFile, keyFile string
 }
 
-// CheckURL says what is wrong with an AMQP URI, in a sentence that holds nothing of the password.
-// Files that it names are looked into. It is stricter than the library: a user without a password
-// would be sent with the password "guest", a mistyped parameter would be ignored, and a password with
-// an unescaped / or # would have its half taken for the host.
+// CheckURL returns an error that says what is wrong with an AMQP URI, without any part of the password. It reads the
+// files that the URI names. CheckURL is stricter than the library. The library would send a user without a password with
+// the password "guest", and ignore a mistyped parameter. If a password has an unescaped / or #, the library would take
+// half of it as the host.
 func CheckURL(url string) error {
 	a, err := ParseURL(url)
 	if err != nil || !a.tls {
@@ -49,8 +49,8 @@ func CheckURL(url string) error {
 	return err
 }
 
-// Redact returns an AMQP URI as it may be logged: without the password, and with nothing at all
-// where it is not clear which part the password is.
+// Redact returns an AMQP URI for logs, without the password. If the password cannot be located, it returns no part
+// of the URI.
 func Redact(raw string) string {
 	if _, err := ParseURL(raw); err != nil {
 		return "(unreadable AMQP address)"
@@ -69,7 +69,7 @@ var (
 
 const escapeHint = "in a user name, a password or a vhost the characters / ? # % @ : must be written as %2F %3F %23 %25 %40 %3A"
 
-// ParseURL never returns an error of net/url: those quote the URI, password and all.
+// ParseURL parses an AMQP URI. It never returns errors of net/url, because they quote the URI with the password.
 func ParseURL(raw string) (address, error) {
 	var none address
 	if raw == "" {
@@ -85,7 +85,7 @@ func ParseURL(raw string) (address, error) {
 	if s := strings.ToLower(scheme[1]); s != "amqp" && s != "amqps" {
 		return none, fmt.Errorf("the AMQP address has the scheme %q; it must be amqp or amqps", s)
 	}
-	// The authority ends at the first of these; an @ behind it means that it ended too early.
+	// The authority ends at the first / ? or #. A later @ means that it ended too early.
 	rest := raw[len(scheme[0]):]
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 && strings.Contains(rest[i:], "@") {
 		return none, errors.New("the AMQP address has an @ behind its first / ? or #: " + escapeHint)
@@ -149,7 +149,7 @@ func ParseURL(raw string) (address, error) {
 	return a, nil
 }
 
-// parameters reads what stands behind the ? of a URI.
+// parameters reads the parameters after the ? of a URI.
 func (a *address) parameters(query url.Values) error {
 	for key, values := range query {
 		if len(values) > 1 && key != "auth_mechanism" {
@@ -223,7 +223,7 @@ func (a address) external() bool {
 
 func (a address) HostPort() string { return net.JoinHostPort(a.host, a.port) }
 
-// sasl returns the ways to log in. They are made anew for each dial: the library blanks passwords.
+// sasl returns the ways to log in. Each dial needs new ones, because the library blanks the passwords.
 func (a address) sasl() []amqp.Authentication {
 	plain := &amqp.PlainAuth{Username: a.User, Password: a.Password}
 	if len(a.mechanisms) == 0 {
@@ -243,7 +243,7 @@ func (a address) sasl() []amqp.Authentication {
 	return list
 }
 
-// tlsConfig reads the files anew at each dial, so that renewed certificates are taken up.
+// tlsConfig returns the TLS configuration. It reads the files at each dial, so renewed certificates take effect.
 func (a address) tlsConfig() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: a.serverName}
 	if c.ServerName == "" {
