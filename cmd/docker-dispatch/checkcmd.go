@@ -34,7 +34,7 @@ Example:
   docker-dispatch: 1 message checked, 1 fault
 `
 
-// check is the subcommand of that name.
+// check runs the subcommand check and returns the exit code.
 func (p *invocation) check() int { return p.end(checkUsage, p.checkAll()) }
 
 func (p *invocation) checkAll() error {
@@ -78,7 +78,7 @@ func (p *invocation) checkAll() error {
 			if _, err := policy.Check(m.body, int(limit), replies, rules); err != nil {
 				faults++
 				if _, err := fmt.Fprintln(p.stdout, plainLine(fmt.Sprintf("%s: %v", m, err))); err != nil {
-					return err // nobody reads on
+					return err // stdout is closed or full: the next line would fail too
 				}
 			}
 		case <-ctx.Done():
@@ -87,7 +87,7 @@ func (p *invocation) checkAll() error {
 	}
 }
 
-// loadPolicy reads the file of a policy; without one it is the built-in one.
+// loadPolicy reads a policy file. Without a file it returns nil, which is the built-in policy.
 func loadPolicy(file string) (*policy.Policy, error) {
 	if file == "" {
 		return nil, nil

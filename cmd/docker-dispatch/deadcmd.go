@@ -50,24 +50,24 @@ Example: an option was mistyped; the right message was sent since, and the wrong
   1 message dropped from jobs.dead
 `
 
-// noneComes is how long no dead letter comes before the broker is asked whether there are more.
+// noneComes is how long to wait for the next dead letter before the broker is asked how many are left.
 const noneComes = time.Second
 
-// barren is how often in a row the broker may say that there are more, and send none: with another consumer, which may go
-// first, and without one, when it is only slow.
+// barren limits how often in a row the broker may count more dead letters but deliver none. It holds with another
+// consumer, which may be served first. barrenAlone is the limit without one, when the broker may only be slow.
 const barren, barrenAlone = 5, 60
 
-// A morgue is one use of dead.
+// A morgue is one invocation of dead.
 type morgue struct {
 	*broker
 	verb     string
-	from     string // the queue with the dead letters
+	from     string // the dead-letter queue
 	all, yes bool
 	format   string
 	ids      []string
 }
 
-// dead is the subcommand of that name.
+// dead runs the subcommand dead and returns the exit code.
 func (p *invocation) dead() int { return p.end(deadUsage, p.deadLetters()) }
 
 func (p *invocation) deadLetters() error {
@@ -139,7 +139,7 @@ func (m *morgue) validate() error {
 	return nil
 }
 
-// missing explains that there is no queue with dead letters.
+// missing adds a hint to err: its own if the dead-letter queue does not exist, else that of explain.
 func (m *morgue) missing(err error) error {
 	if _, ok := errors.AsType[*hinted](err); ok || !errors.Is(err, wire.ErrNoQueue) {
 		return m.explain(err)
@@ -147,10 +147,10 @@ func (m *morgue) missing(err error) error {
 	return &hinted{err.Error(), "a daemon declares its dead-letter queue when it starts; --dead-letter NAME names one that is not called QUEUE.dead", exitFailed}
 }
 
-// idOf is what a dead letter is called: its message_id, else what the daemon has marked the copy with.
+// idOf returns the ID of a dead letter: its message_id, else the daemon's mark of the copy, else "-".
 func idOf(r client.Received) string { return cmp.Or(cmd.JobID(r.ID), r.DeadLetter().Copy, "-") }
 
-// namesOf are what an ID may be to mean a dead letter: its message_id, also as that is shown, and its mark.
+// namesOf returns the IDs that select a dead letter: its message_id, raw and as list shows it, and its mark.
 func namesOf(r client.Received) (names []string) {
 	for _, s := range []string{r.ID, cmd.JobID(r.ID), plainLine(cmd.JobID(r.ID)), r.DeadLetter().Copy} {
 		if s != "" {
@@ -160,8 +160,8 @@ func namesOf(r client.Received) (names []string) {
 	return names
 }
 
-// count returns how many dead letters there are. It warns of those that it cannot know of. The broker counts an ended
-// consumer for a moment after its end.
+// count returns how many dead letters are ready. It warns if the queue has a consumer, whose letters it cannot count.
+// It asks again for 2 s, because the broker still counts a consumer for a moment after its end.
 func (m *morgue) count(ctx context.Context, c *client.Client) (n int, err error) {
 	tick := time.NewTicker(noneComes / 5)
 	defer tick.Stop()
@@ -184,8 +184,8 @@ func (m *morgue) count(ctx context.Context, c *client.Client) (n int, err error)
 	return n, err
 }
 
-// each hands over the dead letters that are there at the start, in order, until one is an error or ctx ends.
-// A *hinted error says that the broker holds some back.
+// each calls do with the first n dead letters in order, until do fails or ctx ends. It returns nil if the queue is empty
+// earlier. A *hinted error means that the queue has letters that the broker does not deliver.
 func (m *morgue) each(ctx context.Context, c *client.Client, in <-chan client.Received, n int, do func(client.Received) error) error {
 	timer := time.NewTimer(noneComes)
 	defer timer.Stop()
@@ -194,7 +194,7 @@ func (m *morgue) each(ctx context.Context, c *client.Client, in <-chan client.Re
 		select {
 		case r, ok := <-in:
 			if !ok {
-				if _, _, err := c.Ready(ctx, m.from); err != nil { // the queue is gone, or the connection
+				if _, _, err := c.Ready(ctx, m.from); err != nil { // the queue is deleted, or the connection lost
 					return err
 				}
 				return fmt.Errorf("the broker has ended the consumer of %s", plainLine(m.from))
@@ -204,7 +204,7 @@ func (m *morgue) each(ctx context.Context, c *client.Client, in <-chan client.Re
 				return err
 			}
 		case <-timer.C:
-			// Another consumer may have taken some, or their time was over.
+			// Another consumer may have taken some, or they have expired.
 			left, consumers, err := c.Ready(ctx, m.from)
 			if err != nil || left == 0 {
 				return err
@@ -223,7 +223,7 @@ func (m *morgue) each(ctx context.Context, c *client.Client, in <-chan client.Re
 	return nil
 }
 
-// pick has do work on the chosen letters while it holds all. An ID that no letter has ends it before.
+// pick calls do with the chosen letters while it holds them all. If an ID matches no letter, pick fails first.
 func (m *morgue) pick(ctx context.Context, c *client.Client, n int, do func([]client.Received) error) error {
 	var chosen []client.Received
 	for hold := false; ; hold = true {
@@ -268,7 +268,7 @@ func (m *morgue) pick(ctx context.Context, c *client.Client, n int, do func([]cl
 		if err != nil || !renewed {
 			return err
 		}
-		// All are in the queue anew, and can be returned once more; others may have come before them.
+		// Copies of chosen letters are in the queue now, and can be returned once more. New letters may precede them.
 		if n, _, err = c.Ready(ctx, m.from); err != nil {
 			return err
 		}

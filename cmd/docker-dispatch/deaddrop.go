@@ -10,7 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 )
 
-// drop deletes the chosen ones.
+// drop deletes the chosen dead letters, if the user agrees.
 func (m *morgue) drop(ctx context.Context, c *client.Client) error {
 	n, err := m.count(ctx, c)
 	if err != nil {
@@ -47,14 +47,14 @@ func (m *morgue) drop(ctx context.Context, c *client.Client) error {
 	return err
 }
 
-// ask asks whether that many are to be deleted.
+// ask asks the user whether to delete n messages. It returns nil for yes.
 func (m *morgue) ask(ctx context.Context, n int) error {
 	if m.yes {
 		return nil
 	}
 	fmt.Fprintf(m.process.stderr, "drop %s from %s for good? [y/N] ", counted(n, "message"), plainLine(m.from))
 	answer := make(chan string, 1)
-	go func() { // a read of stdin cannot be interrupted: this may stay behind, until the program ends
+	go func() { // a read of stdin cannot be interrupted: the goroutine may remain until the program ends
 		line, _ := bufio.NewReader(m.process.stdin).ReadString('\n')
 		answer <- strings.ToLower(strings.TrimSpace(line))
 	}()

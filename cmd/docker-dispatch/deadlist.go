@@ -13,7 +13,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 )
 
-// list shows all dead letters. They stay, in order.
+// list prints all dead letters. They stay in the queue, in order.
 func (m *morgue) list(ctx context.Context, c *client.Client) error {
 	n, err := m.count(ctx, c)
 	if err != nil {
@@ -30,7 +30,7 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 		looked += len(lot)
 		for _, r := range lot {
 			id := identityOf(r)
-			if id == (identity{}) || !seen[id] { // else a look that was killed has left it twice
+			if id == (identity{}) || !seen[id] { // else it is a second copy, left by a killed look
 				shown = append(shown, letterOf(r, time.Now()))
 			}
 			seen[id] = true
@@ -63,8 +63,8 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 	return err
 }
 
-// returned waits until the queue has so many messages back, or no more come. A quorum queue appends them to its
-// log again, some while behind the end of their consumer, and any queue is slow with large ones; until then it looks empty.
+// returned waits until n messages are ready in the queue again, or no more come. Until then the queue looks empty.
+// A quorum queue appends them to its log some time after their consumer ended. Any queue is slow with large messages.
 func (m *morgue) returned(ctx context.Context, l *look, n int) {
 	tick := time.NewTicker(noneComes / 10)
 	defer tick.Stop()
@@ -86,7 +86,7 @@ func (m *morgue) returned(ctx context.Context, l *look, n int) {
 	fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: of %s that were looked at the broker shows %d again; the others have been taken by somebody else, or come back later\n", counted(n, "dead letter"), before)
 }
 
-// A letter is what list shows of a dead letter.
+// A letter is a dead letter as list shows it.
 type letter struct {
 	Id      string
 	Reason  string    `json:",omitempty"`
@@ -98,7 +98,7 @@ type letter struct {
 	Command string    `json:"Dockercmd,omitempty"`
 	Target  string    `json:",omitempty"` // the image, else the container
 	Bytes   int       // of the body
-	Body    string    `json:",omitempty"` // as far as it is needed to know the message: where there is no command in it
+	Body    string    `json:",omitempty"` // the first bytes, to recognize the message by; only if the body has no command
 
 	age string
 }
@@ -112,7 +112,7 @@ func letterOf(r client.Received, now time.Time) letter {
 	if !d.Time.IsZero() {
 		l.age = ageText(now.Sub(d.Time))
 	}
-	// Not message.Decode: many are here because that refused them.
+	// Not message.Decode, because it refused many of the dead letters.
 	var body struct {
 		Dockercmd, Image, Container string
 		Options                     struct{ Name string }
@@ -138,7 +138,7 @@ func (l letter) what() string {
 	return strings.TrimSpace(l.Command + " " + l.Target)
 }
 
-// ageText is a time in its largest unit.
+// ageText returns d in the largest unit of which it has at least two, else in seconds.
 func ageText(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:

@@ -18,37 +18,37 @@ import (
 
 // A look is one pass over the dead letters, lot by lot.
 //
-// A quorum queue counts how often each letter was returned, and drops a letter when that is more than the queue's delivery
-// limit, which the broker does not tell. So a letter that was never returned is held, and returned when the look ends.
-// A letter that was returned before is put into the queue anew, and acked when the copy is stored; so is each letter
-// after it, which keeps the order. Killed, a look returns one lot of such letters, some of them beside their copies.
+// A quorum queue counts how often each letter was returned. It drops a letter above its delivery limit, which a client
+// cannot read. So a look holds letters that were never returned, and returns them at its end. It renews a letter that was
+// returned before: it stores a copy in the queue, then acks the original. To keep the order it renews all letters after
+// that one too. A killed look returns one lot of such letters, some of them beside their copies.
 type look struct {
 	*morgue
 	client *client.Client
-	hold   bool // no letter is put anew
+	hold   bool // no letter is renewed
 
-	id       string   // of this look: its copies have it
+	id       string   // of this look; its copies carry it
 	stop     func()   // ends the consumer of the last lot
 	giveBack []func() // for each lot that is held
-	copies   int      // of ours that have not come
-	bytes    int      // of the bodies that have come
-	begun    bool     // letters are put anew
-	failed   bool     // no letter can be put anew
-	unsent   []string // IDs of letters that could not be
-	why      error    // of the first of them
+	copies   int      // copies of this look that were stored in time, less those delivered
+	bytes    int      // size of all bodies delivered so far
+	begun    bool     // letters are renewed from here on
+	failed   bool     // no more letters can be renewed
+	unsent   []string // IDs of letters that could not be renewed
+	why      error    // the error of the first letter in unsent
 }
 
 const (
-	// A look takes so many letters first, twice as many each next time, and at most lotSize of those that are put anew. Those that
-	// are held are taken up to mostLot at a time, for each lot has its own channel.
+	// A look takes firstLot letters, then twice as many each time. The limit is lotSize if it renews them, else mostLot.
+	// Lots that are held are large, because each has its own channel.
 	firstLot = 16
 	lotSize  = 256
 	mostLot  = 65535
 
-	// renewBytes is how much of letters is put anew before what is stored is acked.
+	// renewBytes is how many bytes of bodies are copied before the originals are acked.
 	renewBytes = 16 << 20
 
-	// renewTime is how long the broker may take to store them.
+	// renewTime is how long the broker may take to store those copies.
 	renewTime = 30 * time.Second
 )
 
@@ -58,29 +58,29 @@ func (m *morgue) look(c *client.Client) *look {
 	return &look{morgue: m, client: c, id: rand.Text(), stop: func() {}}
 }
 
-// identity tells a letter from all others, except from its own copies.
+// An identity distinguishes a letter from all others, except from its own copies.
 type identity [sha256.Size]byte
 
-// identityOf is zero if r has no mark, by which a copy of it could be known.
+// identityOf returns the identity of r. It is zero if r has no mark by which its copies could be recognized.
 func identityOf(r client.Received) (id identity) {
 	if mark := r.DeadLetter().Copy; mark != "" {
 		h := sha256.New()
-		fmt.Fprintf(h, "%q %q ", mark, r.ID) // a publisher can claim another letter's mark
+		fmt.Fprintf(h, "%q %q ", mark, r.ID) // not the mark alone: a publisher can set another letter's mark
 		h.Write(r.Body)
 		h.Sum(id[:0])
 	}
 	return id
 }
 
-// over has do work on n letters, in order. A letter that do does not ack stays in the queue. A signal ends the look
-// between two lots: in the middle of one it would return letters. end must be called.
+// over calls do with n letters in order, lot by lot. A letter that do does not ack stays in the queue. A signal ends the
+// look between two lots only: within a lot it would return letters. The caller must call end.
 func (l *look) over(ctx context.Context, n int, do func(lot []client.Received) error) error {
-	// The first lots are small: what a killed look has returned is in them, and may be at its limit.
+	// The first lots are small: they hold what a killed look returned, which may be at the delivery limit.
 	overtaken := false
 	for size := firstLot; n > 0; {
 		lot := min(n, size)
-		if overtaken { // there may be letters behind all copies of ours
-			lot = min(n+max(0, l.copies), size) // fewer were stored in time than came
+		if overtaken { // letters may follow after all our copies
+			lot = min(n+max(0, l.copies), size) // negative if copies came that were not confirmed in time
 		}
 		took, own, err := l.lot(ctx, lot, do)
 		if err = cmp.Or(err, causeOr(ctx, nil)); err != nil || took < lot {
@@ -88,7 +88,7 @@ func (l *look) over(ctx context.Context, n int, do func(lot []client.Received) e
 		}
 		n -= took - own
 		l.copies -= own
-		overtaken = overtaken || own > 0 // by their priority; or somebody else took letters
+		overtaken = overtaken || own > 0 // copies came early: by priority, or another consumer took letters
 		if size = min(2*lot, mostLot); l.begun && !l.failed {
 			size = min(size, lotSize)
 		}
@@ -96,11 +96,11 @@ func (l *look) over(ctx context.Context, n int, do func(lot []client.Received) e
 	return nil
 }
 
-// lot has do work on the next n letters, own of which are copies that this look has put into the queue. They are left out.
-//
-// No letter is acked here because another seems to be the same: it may be the copy of that, and the last.
+// lot takes the next n letters and calls do with them. It leaves out copies that this look stored, and returns their number
+// as own.
+// lot acks no letter because another one looks the same: it may be the last copy.
 func (l *look) lot(ctx context.Context, n int, do func([]client.Received) error) (took, own int, err error) {
-	l.stop() // not before: a consumer tells others that letters are held
+	l.stop() // only now: until then the consumer shows other clients that letters are held
 	taking := context.WithoutCancel(ctx)
 	in, stop, giveBack, err := l.client.Take(taking, l.from, n)
 	if err != nil {
@@ -120,7 +120,7 @@ func (l *look) lot(ctx context.Context, n int, do func([]client.Received) error)
 		lot = append(lot, r)
 		return nil
 	})
-	if len(all) < n { // a copy would come, too
+	if len(all) < n { // else the consumer would also get the copies stored below
 		stop()
 		for range in {
 		}
@@ -138,7 +138,7 @@ func (l *look) lot(ctx context.Context, n int, do func([]client.Received) error)
 	return len(all), own, err
 }
 
-// end returns the letters that are held, in order.
+// end returns the held letters in order. It warns of letters that could not be renewed.
 func (l *look) end() {
 	l.stop()
 	for _, giveBack := range l.giveBack {
@@ -153,7 +153,7 @@ func (l *look) end() {
 	}
 }
 
-// renew puts letters into the queue anew. A letter whose copy is not stored for sure stays as it is.
+// renew renews letters. It does not ack a letter whose copy may not be stored.
 func (l *look) renew(ctx context.Context, letters []client.Received) {
 	letters = slices.DeleteFunc(slices.Clone(letters), client.Received.Settled)
 	for len(letters) > 0 && !l.failed {
@@ -167,7 +167,7 @@ func (l *look) renew(ctx context.Context, letters []client.Received) {
 }
 
 func (l *look) store(ctx context.Context, letters []client.Received) {
-	// A signal does not end it: what is sent already is to be known.
+	// A signal does not end this: the outcome of copies already sent must be known.
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), renewTime, errNotInTime)
 	defer cancel()
 	type copied struct {
@@ -199,7 +199,7 @@ func (l *look) store(ctx context.Context, letters []client.Received) {
 	}
 }
 
-// missed notes a letter that is not in the queue anew. If the others fare no better, no further letter is sent.
+// missed records a letter that was not renewed. If err would hit all other letters too, no more are renewed.
 func (l *look) missed(r client.Received, err error) {
 	if len(l.unsent) == 0 {
 		l.why = err
@@ -210,7 +210,7 @@ func (l *look) missed(r client.Received, err error) {
 	}
 }
 
-// unsentIDs names the first few letters that were missed.
+// unsentIDs lists the first few IDs of unsent, and counts the rest.
 func (l *look) unsentIDs() string {
 	const most = 5
 	if n := len(l.unsent); n > most {

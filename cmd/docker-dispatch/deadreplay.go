@@ -10,7 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 )
 
-// replay sends the chosen ones to their queue, and acks each when the broker has stored it there.
+// replay sends the chosen dead letters to their queue, and acks each after the broker has stored it there.
 func (m *morgue) replay(ctx, now context.Context, c *client.Client) error {
 	n, err := m.count(ctx, c)
 	if err != nil {
@@ -19,7 +19,7 @@ func (m *morgue) replay(ctx, now context.Context, c *client.Client) error {
 	r := &replaying{morgue: m, client: c, now: now}
 	send := func(letters []client.Received) error { return r.send(ctx, letters) }
 	if m.all {
-		// What is replayed may come back dead at once; n keeps that from going round.
+		// A replayed message may be dead-lettered again at once: n limits the number of letters to that of the start.
 		l := m.look(c)
 		err = l.over(ctx, n, send)
 		l.end()
@@ -35,7 +35,7 @@ func (m *morgue) replay(ctx, now context.Context, c *client.Client) error {
 	return err
 }
 
-// A replaying is a replay at work.
+// A replaying is a replay in progress.
 type replaying struct {
 	*morgue
 	client           *client.Client
@@ -43,12 +43,12 @@ type replaying struct {
 	replayed, failed int
 }
 
-// tooMany is how many may fail before no more are tried.
+// tooMany is how many letters may fail before replay gives up.
 const tooMany = 100
 
 var errTooMany = errors.New("too many could not be put back")
 
-// send sends dead letters to where they came from, and acks those that the broker has stored there.
+// send sends dead letters to the queues they came from, and acks the letters that the broker has stored there.
 func (r *replaying) send(ctx context.Context, letters []client.Received) (err error) {
 	type revived struct {
 		client.Received
@@ -75,7 +75,7 @@ func (r *replaying) send(ctx context.Context, letters []client.Received) (err er
 			break
 		}
 	}
-	for lot := range slices.Chunk(sent, lotSize) { // one by one they cost more acks than a channel has on its way at a time
+	for lot := range slices.Chunk(sent, lotSize) { // acked in lots: a channel sends only few acks ahead of the queue's log
 		var stored []client.Received
 		why := make([]error, len(lot))
 		for i, v := range lot {

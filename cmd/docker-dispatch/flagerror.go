@@ -8,7 +8,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// dashed is an option as it is written.
+// dashed returns an option's name with its dashes.
 func dashed(name string) string {
 	if len(name) == 1 {
 		return "-" + name
@@ -16,7 +16,7 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// flagError puts an error of package flag, which has no types for them, into this program's words.
+// flagError rewords an error of package flag. It parses the text, because that package has no error types.
 func flagError(fs *flag.FlagSet, err error) string {
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
@@ -35,7 +35,7 @@ func flagError(fs *flag.FlagSet, err error) string {
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
 		return "option " + dashed(name) + " needs a value"
 	}
-	// Of a switch that has a value: the package flag says it with one dash, and calls it no number.
+	// Package flag words the error of a boolean option differently. The hint for numbers below must not follow it.
 	if value, rest, ok := strings.Cut(strings.TrimPrefix(text, "invalid boolean value "), " for -"); ok && value != text {
 		name, _, _ := strings.Cut(rest, ":")
 		return fmt.Sprintf("invalid value %s for option %s: it takes none, or true or false", value, dashed(name))

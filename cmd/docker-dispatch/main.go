@@ -21,7 +21,7 @@ import (
 const (
 	exitClean  = 0 // stopped as asked; with messages from stdin: all succeeded
 	exitFailed = 1 // failed at run time, or forced to stop
-	exitUsage  = 2 // wrong usage or configuration: starting it again does not help
+	exitUsage  = 2 // wrong usage or configuration: a restart does not help
 )
 
 // lastAcks bounds how long a stop waits for the broker to take the last acks.
@@ -33,20 +33,20 @@ func main() { os.Exit(execute(seams{})) }
 func execute(s seams) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	if !signal.Ignored(syscall.SIGHUP) { // else nohup started us, so that we outlive the terminal
+	if !signal.Ignored(syscall.SIGHUP) { // else nohup ignores it, so that the program outlives the terminal
 		signal.Notify(signals, syscall.SIGHUP)
 	}
-	signal.Ignore(syscall.SIGPIPE) // a reader that goes must not end us out of order: see out.gone
+	signal.Ignore(syscall.SIGPIPE) // else a closed stdout would kill the program: see out.gone
 	return run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr, signals, s)
 }
 
-// seams are where a test steps in between the parts. The zero value leaves them as they are.
+// seams lets a test wrap parts of the program. The zero value wraps none.
 type seams struct {
 	docker func(cmd.Docker) cmd.Docker
 	source func(source) source
 }
 
-// run is the program. It returns the exit code.
+// run runs the program and returns the exit code.
 func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, sm seams) int {
 	if len(args) > 0 {
 		if args[0] == "help" {
@@ -76,7 +76,7 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 	}
 	defer client.Close()
 	log := s.logger(stderr)
-	slog.SetDefault(log) // net/http has things to say, too
+	slog.SetDefault(log) // net/http logs there too
 	d := &daemon{settings: s, client: client, log: log, stdin: stdin, stdout: stdout, seams: sm}
 	if err := d.run(signals); err != nil {
 		return fail(stderr, err)
@@ -84,17 +84,17 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 	return exitClean
 }
 
-// A source brings jobs: the broker, or stdin.
+// A source delivers jobs: the broker, or stdin.
 type source interface {
-	// Run hands jobs over until ctx ends, those of the control queue to control, and closes both channels.
+	// Run sends jobs, and those of the control queue to control, until ctx ends or no more come. It closes both channels.
 	Run(ctx context.Context, jobs, control chan<- cmd.Job) error
-	// Quiet tells whether the queue has been consumed for that long, and is empty; and where it is.
+	// Quiet reports whether the queue is empty and was consumed for that long. at says which broker and vhost it is on.
 	Quiet(ctx context.Context, consumed time.Duration) (at cmd.Place, quiet bool)
-	// Close ends the connections that Run left open so that jobs could be settled.
+	// Close closes the connections that Run left open for jobs to be settled.
 	Close(ctx context.Context) error
 }
 
-// daemon is the program at work.
+// daemon is the running program.
 type daemon struct {
 	*settings
 	client *dockerapi.Client
@@ -104,11 +104,11 @@ type daemon struct {
 	seams  seams
 }
 
-// sameSignal is how far apart two signals are that mean one: a terminal and timeout(1) signal both
+// sameSignal is the time within which two signals count as one. A terminal and timeout(1) signal both
 // the process and its group.
 const sameSignal = 250 * time.Millisecond
 
-// stuck is how long jobs that were told to leave their containers may take to do so.
+// stuck is how long jobs may take to leave their containers after they are told to.
 const stuck = 5 * time.Second
 
 var (
@@ -117,10 +117,10 @@ var (
 	errOutputLost = errors.New("standard output could not be written; output is missing from it")
 )
 
-// errForced is returned when a second signal ends the program at once.
+// errForced means that a second signal ended the program at once.
 var errForced = errors.New("stopped at once by a second signal; containers that ran are still running")
 
-// run connects source and pool, and stops them in order: intake, jobs, connections.
+// run connects source and pool. It stops them in order: intake, jobs, connections.
 func (d *daemon) run(signals <-chan os.Signal) error {
 	intake, stopIntake := context.WithCancel(context.Background())
 	defer stopIntake()
@@ -146,7 +146,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	go func() { sourceDone <- src.Run(intake, jobs, control) }()
 	go func() { poolDone <- pool.Run(work, jobs, control) }()
 
-	var failure error // of the source, or of our own
+	var failure error // the source's, or a closed stdout
 	var drain, grace <-chan time.Time
 	var stopped time.Time // when the stop began
 	stop := func(why string) {
@@ -172,7 +172,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 				stop("standard output was closed")
 			}
 			if poolDone != nil {
-				drain = time.After(0) // what ends from now on nobody sees: it is left to the next start
+				drain = time.After(0) // later results could not be shown: leave those jobs to the next start
 			}
 		case <-drain:
 			stopWork()
@@ -181,12 +181,12 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 				grace = time.After(stuck)
 			}
 		case <-grace:
-			// A job that has been told to stop and does not is one that cannot write its output.
+			// A job that was told to stop and does not stop cannot write its output.
 			return fmt.Errorf("%w; %s", errStuck, d.fate(src))
 		case err := <-sourceDone:
 			sourceDone = nil
 			failure = cmp.Or(err, failure)
-			if drained && poolDone != nil { // a broker that does not answer has kept the jobs' channel open
+			if drained && poolDone != nil { // a broker that did not answer kept the jobs' channel open
 				grace = time.After(stuck)
 			}
 		case left = <-poolDone:
@@ -208,7 +208,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	}
 }
 
-// fate is what becomes of jobs that are left as they are.
+// fate says what becomes of jobs that are left as they are.
 func (d *daemon) fate(src source) string {
 	if d.amqpURL == "-" {
 		return "containers that ran are still running, and nothing follows them any longer"
@@ -220,7 +220,7 @@ func (d *daemon) fate(src source) string {
 	return back
 }
 
-// shown is an error where the output of messages from stdin could not be shown. It is nowhere else then.
+// shown returns an error if output of messages from stdin could not be written. That output is kept nowhere else.
 func (d *daemon) shown(out *out) error {
 	if d.amqpURL == "-" && out.incomplete() {
 		return errOutputLost
@@ -228,7 +228,7 @@ func (d *daemon) shown(out *out) error {
 	return nil
 }
 
-// ended tells how the program ended.
+// ended logs the end of the program, and returns its error.
 func (d *daemon) ended(src source, left int, err error) error {
 	if left > 0 {
 		d.log.Warn("stopped; jobs were left as they are: "+d.fate(src), "jobs", left)
@@ -244,8 +244,8 @@ func (d *daemon) ended(src source, left int, err error) error {
 	return nil
 }
 
-// checkEngine asks the engine once, for what no waiting would mend. An engine that does not answer
-// is no error: the pool waits for it.
+// checkEngine asks the engine once, and returns an error only if waiting cannot fix it. An engine that does not
+// answer is no error: the pool waits for it.
 func (d *daemon) checkEngine(ctx context.Context) error {
 	_, err := d.client.Ping(ctx)
 	if err != nil && permanent(err) {
@@ -254,7 +254,7 @@ func (d *daemon) checkEngine(ctx context.Context) error {
 	return nil
 }
 
-// The parts, with what a test puts between them.
+// The parts, wrapped by a test's seams.
 
 func (d *daemon) engine() cmd.Docker { return between(d.seams.docker, cmd.Docker(d.client)) }
 

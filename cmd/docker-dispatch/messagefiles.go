@@ -9,19 +9,19 @@ import (
 	"os"
 )
 
-// A fileMessage is a message with the file that it stands in, and its number there.
+// A fileMessage is a message with its file, and its number there.
 type fileMessage struct {
 	file string
 	n    int // from 1
 	body []byte
-	err  error // the file cannot be read on; there is no message
+	err  error // the file cannot be read further; there is no message
 }
 
 func (m fileMessage) String() string { return fmt.Sprintf("%s:%d", m.file, m.n) }
 
-// messageFiles reads the messages of files, one after another: one JSON object after another, or else one
-// a line. "-" is stdin, as is no file at all. A file that cannot be opened is an error before any message.
-// A read of stdin cannot be interrupted: when ctx ends the reader may stay behind, until the program ends.
+// messageFiles reads the messages of files, one file after another. A message is a JSON object, or else a line. "-" is
+// stdin, and so is an empty list. A file that cannot be opened is an error before any message.
+// A read of stdin cannot be interrupted: after ctx ends the reader may remain until the program ends.
 func (p *invocation) messageFiles(ctx context.Context, names []string, limit int) (<-chan fileMessage, error) {
 	if limit <= 0 {
 		limit = math.MaxInt - 1
@@ -80,7 +80,7 @@ func (p *invocation) messageFiles(ctx context.Context, names []string, limit int
 	return messages, nil
 }
 
-// hand hands a value over, unless ctx ends first.
+// hand sends v. It reports whether it could before ctx ended.
 func hand[T any](ctx context.Context, to chan<- T, v T) bool {
 	select {
 	case to <- v:

@@ -16,23 +16,23 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
-// out is standard output, shared by all jobs: what is written in one call stays together.
+// out is standard output, shared by all jobs. The output of one call of write stays together.
 type out struct {
 	mu     sync.Mutex
 	w      io.Writer
 	log    *slog.Logger
 	broken bool // the last write failed; guarded by mu
-	lost   bool // a write has failed; guarded by mu
+	lost   bool // a write has failed, other than with left; guarded by mu
 	buf    bytes.Buffer
-	left   bool          // the reader of a pipe has gone, and nothing is written any more; guarded by mu
-	gone   chan struct{} // closed then
+	left   bool          // the reader closed the pipe: nothing more is written; guarded by mu
+	gone   chan struct{} // closed when left is set
 }
 
-// errNoReader says that the reader of standard output has gone: what is left to show, nobody sees.
+// errNoReader means that the reader of standard output closed it: no more output can be shown.
 var errNoReader = errors.New("standard output was closed by its reader")
 
-// write passes on what fill puts into the buffer, in one piece. What cannot be written, as on a
-// full disk, is lost to the reader but not to the job: that is logged, once for each failure.
+// write writes in one piece what fill puts into the buffer. Output that cannot be written, as on a full disk, is lost to
+// the reader but not to the job. Of several failures in a row the first is logged.
 func (o *out) write(fill func(*bytes.Buffer)) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -41,7 +41,7 @@ func (o *out) write(fill func(*bytes.Buffer)) error {
 	}
 	o.buf.Reset()
 	if o.buf.Cap() > 1<<20 {
-		o.buf = bytes.Buffer{} // a very long line went through
+		o.buf = bytes.Buffer{} // frees the memory of a very long line
 	}
 	fill(&o.buf)
 	if o.buf.Len() == 0 {
@@ -64,17 +64,17 @@ func (o *out) write(fill func(*bytes.Buffer)) error {
 	return err
 }
 
-// incomplete tells whether something could not be written.
+// incomplete reports whether output was lost for another reason than a closed reader.
 func (o *out) incomplete() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.lost
 }
 
-// textReporter shows output for a person: each line behind the name of its container.
+// textReporter prints output for a person: each line after the name of its container.
 type textReporter struct {
 	*out
-	raw bool // what containers write goes out as it is
+	raw bool // containers' output is printed as it is
 }
 
 func (r *textReporter) Started(event.Started) {}
@@ -100,8 +100,8 @@ func (r *textReporter) Result(res event.Result) error {
 	}))
 }
 
-// result is the error of a result that was written with err. A full disk may have room again for the
-// next: the job is not held up for it.
+// result returns the error of a result whose write returned err. Only a missing reader is one. After others, such as a full
+// disk, the next write may succeed, so the job is not held up.
 func result(err error) error {
 	if errors.Is(err, errNoReader) {
 		return err
@@ -109,13 +109,13 @@ func result(err error) error {
 	return nil
 }
 
-// controls tells whether a character could command a terminal, turn a line around or begin one, or cannot be seen.
+// controls reports whether a character can command a terminal, reverse or begin a line, or is invisible.
 func controls(c rune) bool {
 	return unicode.IsControl(c) || unicode.In(c, unicode.Bidi_Control, unicode.Zl, unicode.Zp) || c == '\uFEFF'
 }
 
-// printable takes the control characters, those of a line's direction too, out of what strangers wrote, such
-// as a message_id: they could forge lines, or command the terminal.
+// printable replaces control and bidirectional characters by ? in text from outside, such as a message_id. They could
+// forge lines, or command the terminal. It cuts the text at 1000 bytes.
 func printable(s string) string {
 	s = strings.Map(func(c rune) rune {
 		if controls(c) {
@@ -129,11 +129,11 @@ func printable(s string) string {
 	return s
 }
 
-// escaped makes text of what a container writes: control characters, those of a line's direction too, and bytes that are
-// not UTF-8 become what Go writes for them, such as \x1b. They could forge lines, or command the terminal. Tabs stay, and
-// so do newlines with a carriage return before them.
+// escaped makes a container's output safe to print. Control and bidirectional characters, and bytes that are not UTF-8,
+// become Go escapes such as \x1b. They could forge lines, or command the terminal. Tabs, newlines, and carriage returns
+// before a newline stay.
 func escaped(data []byte) []byte {
-	plain := func(b []byte) int { // how much of b stays as it is
+	plain := func(b []byte) int { // the length of b before the first byte to escape
 		for i := 0; i < len(b); {
 			c, size := utf8.DecodeRune(b[i:])
 			switch {
@@ -179,7 +179,7 @@ func prefixed(b *bytes.Buffer, name string, data []byte) {
 	}
 }
 
-// jsonReporter shows events for a program, one a line.
+// jsonReporter prints events for a program, one a line.
 type jsonReporter struct{ *out }
 
 func (r *jsonReporter) Started(s event.Started) {
@@ -198,7 +198,7 @@ func (r *jsonReporter) Result(res event.Result) error {
 	return result(r.write(func(b *bytes.Buffer) { b.Write(res.JSON()) }))
 }
 
-// errorWord stands before why a job did not end by itself with success.
+// errorWord returns the prefix of a result's error. It is empty if a message stopped the job.
 func errorWord(r event.Result) string {
 	if r.Status == event.Stopped {
 		return ""

@@ -18,13 +18,13 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-// Exit codes of docker-dispatch run besides the container's own: docker run's.
+// Exit codes of docker-dispatch run other than the container's: those of docker run.
 const (
-	exitRefused   = 125 // the run could not be had
-	exitSignalled = 128 // and the signal's number: ended before the container was
+	exitRefused   = 125 // the container could not be run, or its result is not known
+	exitSignalled = 128 // plus the signal's number: a signal ended run before the container exited
 )
 
-// run is docker-dispatch run, which does what docker run does from the other end of a queue.
+// run runs the subcommand run, which is docker run through a queue. It returns the exit code.
 func (p *invocation) run() int {
 	c := &runClient{stdin: p.stdin, stdout: p.stdout, stderr: p.stderr, stop: make(chan struct{}), maxMessage: 1 << 20}
 	if err := c.parse(p.args, p.getenv); err != nil {
@@ -41,7 +41,7 @@ func (p *invocation) run() int {
 	return c.run(p.signals)
 }
 
-// runBroker is what a run has of a connection to the broker: a *client.Client.
+// runBroker is the part of a *client.Client, a connection to the broker, that a run uses.
 type runBroker interface {
 	Publish(ctx context.Context, queue string, m client.Message) error
 	DeclareReplies(ctx context.Context, queue string, expires time.Duration) error
@@ -72,7 +72,7 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 	c.line, err = message.ParseRunLine(args, own, message.Caller{
 		LookupEnv: func(name string) (string, bool) {
 			v := getenv(name)
-			if v == "" { // set to nothing, or not set
+			if v == "" { // set to an empty value, or not set
 				_, set := os.LookupEnv(name)
 				return "", set
 			}
@@ -100,7 +100,7 @@ func textFlag(name, short string, to *string) message.Flag {
 	}}
 }
 
-// conflicts refuses what docker run does before it asks the engine, and what needs a terminal.
+// conflicts refuses what docker run refuses before it asks the engine, and what needs a terminal.
 func (c *runClient) conflicts() error {
 	l := c.line
 	switch {
@@ -120,7 +120,7 @@ func (c *runClient) conflicts() error {
 	return nil
 }
 
-// publication makes the job's message, with what stdin holds.
+// publication makes the job's message, with the data of stdin.
 func (c *runClient) publication() error {
 	var input []byte
 	if c.line.Attached("stdin") {
@@ -145,7 +145,7 @@ func (c *runClient) publication() error {
 	return nil
 }
 
-// run is the run from its message to its exit code.
+// run sends the message, waits for the result, and returns the exit code.
 func (c *runClient) run(signals <-chan os.Signal) int {
 	c.job, c.replies = cmp.Or(c.job, randomHex()), "docker-dispatch.reply."+randomHex()
 	out := func(stream string, w io.Writer) io.Writer {
@@ -186,7 +186,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 		result, err := c.follow(ctx)
 		id := ""
 		if result != nil {
-			id = result.ContainerID // of one that could not be started
+			id = result.ContainerID // the file has no id yet if the container could not be started
 		}
 		ended <- end{result, cmp.Or(err, c.identified(id))}
 	}()
@@ -198,7 +198,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 	leave := func(code int, why string) int {
 		c.quit()
 		cancel()
-		select { // the queue of the answers is deleted meanwhile
+		select { // meanwhile the reply queue is deleted
 		case <-ended:
 		case <-time.After(leaving):
 		}
@@ -228,7 +228,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 			}
 		case <-unstored:
 			switch c.state() {
-			case onItsWay: // there is no job yet that could be told to stop
+			case onItsWay: // the broker has not stored the job: it cannot be stopped
 				return leave(code, "left")
 			case stored, stopOnItsWay:
 				c.waits.end()
@@ -258,13 +258,13 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 	}
 }
 
-// confirming is how long a run that is told to stop waits, without a word, for the broker to store what is sent.
+// confirming is how long a stopping run waits for the broker's confirm before it prints what it waits for.
 const confirming = time.Second
 
-// leaving is how long the end of a run may take that is not waited for.
+// leaving is how long a run that no longer waits for the job may take to end.
 const leaving = 3 * time.Second
 
-// reserveID makes the file that the container's id goes to, as docker does: where it cannot be made nothing is run.
+// reserveID creates the file for the container's id, as docker does. If that fails, nothing is run.
 func (c *runClient) reserveID() (err error) {
 	if c.line.CIDFile == "" || c.line.Detach {
 		return nil
@@ -277,7 +277,7 @@ func (c *runClient) reserveID() (err error) {
 	return nil
 }
 
-// identified writes the container's id to its file. Without an id, when none will come, the file goes.
+// identified writes the container's id to its file. An empty id means that none will come: the file is removed.
 func (c *runClient) identified(id string) error {
 	c.mu.Lock()
 	f := c.idFile
@@ -302,7 +302,7 @@ func randomHex() string {
 	return hex.EncodeToString(b[:])
 }
 
-// jsonStop is the command that stops a job.
+// jsonStop returns the body of the message that stops a job.
 func jsonStop(job string) []byte {
 	return fmt.Appendf(nil, `{"Dockercmd": "stop", "Job": %q}`, job)
 }

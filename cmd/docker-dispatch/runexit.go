@@ -7,12 +7,12 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
-// ended says what a result tells beside the output, and returns the exit code. signalled is that of a run that a signal
-// ended before it had begun.
+// ended prints what a result says besides the output, and returns the exit code. signalled is the code if a signal ended the
+// run before it began.
 func (c *runClient) ended(r *event.Result, signalled int) int {
 	c.warn(r.Warnings)
 	code := exitRefused
-	if r.ContainerID != "" { // else it was not created, which is 125 whatever the engine says
+	if r.ContainerID != "" { // else it was not created: 125, whatever the engine says
 		code = engineErrorCode(r.EngineError)
 	}
 	if r.ExitCode != nil {
@@ -23,7 +23,8 @@ func (c *runClient) ended(r *event.Result, signalled int) int {
 		c.say("%s", r.Error)
 		return signalled
 	case r.Status == event.Refused || r.Status == event.Errored:
-		missing := r.Reason == event.ReasonNoSuchImage || strings.HasPrefix(r.Error, "pull image ") // a pull that fails is of a missing one
+		// A failed pull is of a missing image, too.
+		missing := r.Reason == event.ReasonNoSuchImage || strings.HasPrefix(r.Error, "pull image ")
 		if missing && (c.line.Pull == "" || c.line.Pull == "missing") && !c.line.Quiet {
 			fmt.Fprintf(c.stderr, "Unable to find image '%s' locally\n", c.line.FullImage())
 		}
@@ -34,7 +35,7 @@ func (c *runClient) ended(r *event.Result, signalled int) int {
 		return c.fault(text, code)
 	case r.Reason == event.ReasonTimeout:
 		c.say("%s", r.Error)
-		if code == 0 { // it ended well, but too late
+		if code == 0 { // it exited with 0, but too late
 			code = exitRefused
 		}
 	}
@@ -52,7 +53,7 @@ func (c *runClient) ended(r *event.Result, signalled int) int {
 	return code
 }
 
-// engineErrorCode is docker run's exit code for what the engine says of a start, which docker takes from the words.
+// engineErrorCode returns docker run's exit code for an engine's error at a start. docker derives it from the text too.
 func engineErrorCode(text string) int {
 	switch {
 	case strings.Contains(text, "no such file or directory"):

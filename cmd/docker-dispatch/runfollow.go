@@ -17,7 +17,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-// runClient is docker-dispatch run at work.
+// A runClient is one docker-dispatch run in progress.
 type runClient struct {
 	line       *message.RunLine
 	queue      string
@@ -31,28 +31,28 @@ type runClient struct {
 	waits          statusLine
 	connect        func(ctx context.Context) (runBroker, error)
 
-	job     string // its id: the message's
-	replies string // the queue of its answers
+	job     string // the job's id, which is the message_id
+	replies string // the reply queue
 	body    []byte
 	answer  *answer
-	idFile  *os.File          // where the container's id goes; guarded by mu
+	idFile  *os.File          // for the container's id; guarded by mu
 	warned  bool              // the engine's warnings have been printed
-	written []client.Received // events whose effect is here, and which the broker does not know of yet
+	written []client.Received // events that are handled and not acked yet
 
-	// noticed is when the broker has noticed at the latest that the connection before is dead. Until then it may
-	// hold answers for that, which come after later ones. Zero: there was none.
+	// noticed is when the broker has noticed, at the latest, that the previous connection is dead. Until then it may hold
+	// answers for that connection, which come after later answers. Zero: this is the first connection.
 	noticed time.Time
 
 	heard    atomic.Bool   // an answer has come: a daemon has the message
-	declared bool          // the queue of the answers
+	declared bool          // the reply queue is declared
 	stop     chan struct{} // closed when the job is to be stopped
-	told     bool          // the daemon's queue has the command, or cannot have it
+	told     bool          // the control queue has stored the stop, or has refused it
 	mu       sync.Mutex
-	over     bool  // the message must not go any more; guarded by mu
+	over     bool  // a message not sent yet must not be sent any more; guarded by mu
 	sent     reach // guarded by mu
 }
 
-// reach is how far the message has come, and the command behind it.
+// reach is how far the message has got, and the stop after it.
 type reach int
 
 const (
@@ -65,27 +65,27 @@ const (
 )
 
 const (
-	// repliesKept is how long the broker keeps the answers for a client that is away. What a container writes
-	// meanwhile is on the broker's disk.
+	// repliesKept is how long the broker keeps the reply queue of a client that is not connected. Output that a container
+	// writes meanwhile is on the broker's disk.
 	repliesKept = 15 * time.Minute
-	// onTheWay is how many events the broker may be ahead of us, of at most 64 KiB of output each.
+	// onTheWay is how many events the broker may send without an ack. Each has at most 64 KiB of output.
 	onTheWay = 64
-	// heartbeatsMissed is after how many heartbeats a broker has given up a connection that is dead.
+	// heartbeatsMissed is the number of heartbeats after which a broker has given up a dead connection.
 	heartbeatsMissed = 3
-	// lookAfter is after how long without an answer the broker is asked if the queue of the message still exists.
+	// lookAfter is the time without an answer after which the broker is asked whether the message's queue still exists.
 	lookAfter = time.Minute
-	// partingTime bounds the calls behind the end.
+	// partingTime limits the calls that delete the reply queue and close the connection.
 	partingTime = 5 * time.Second
 )
 
 var errLine = errors.New("the connection to the broker ended")
 
-// A leftError is why a job that goes on is not waited for any longer.
+// A leftError says why the client no longer waits for a job that goes on.
 type leftError struct{ publication string }
 
 func (e *leftError) Error() string { return e.publication }
 
-// quit tells whether the message may have been sent. If not, it never will be.
+// quit reports whether the message may have been sent. If not, it never will be.
 func (c *runClient) quit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,7 +114,7 @@ func (c *runClient) state() reach {
 	return c.sent
 }
 
-// fate is what is known of a job that is not waited for any longer.
+// fate says what is known of a job that the client no longer waits for.
 func (c *runClient) fate() string {
 	switch c.state() {
 	case unsent:
@@ -129,8 +129,8 @@ func (c *runClient) fate() string {
 	return "the job " + c.job + " goes on"
 }
 
-// follow sends the message and waits for the last result, over as many connections as it takes. Before the
-// message may have been sent a connection that fails is an error. With -d there is no result.
+// follow sends the message and waits for the last result, over as many connections as it takes. A connection that fails
+// before the message may have been sent is an error. With -d there is no result.
 func (c *runClient) follow(ctx context.Context) (*event.Result, error) {
 	for wait := firstWait; ; wait = min(2*wait, mostWait) {
 		began := time.Now()
@@ -150,13 +150,13 @@ func (c *runClient) follow(ctx context.Context) (*event.Result, error) {
 	}
 }
 
-// Between two connections.
+// Limits of the wait between two connections, which doubles each time.
 const (
 	firstWait = 200 * time.Millisecond
 	mostWait  = 5 * time.Second
 )
 
-// session is what follow does over one connection. errLine says that another may help.
+// session does the work of follow over one connection. errLine means that another connection may help.
 func (c *runClient) session(ctx context.Context) (*event.Result, error) {
 	if c.state() == unsent {
 		c.waits.show("docker-dispatch: connecting to the broker")
@@ -165,7 +165,7 @@ func (c *runClient) session(ctx context.Context) (*event.Result, error) {
 	if err != nil {
 		return nil, c.again(ctx, c.unreachable(err))
 	}
-	// The job may end, or be left, while ctx does not live any more.
+	// The calls after the end of the job, or of the wait, must work even if ctx has ended.
 	after, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	result, err := c.converse(ctx, broker)
@@ -178,7 +178,7 @@ func (c *runClient) session(ctx context.Context) (*event.Result, error) {
 	return result, err
 }
 
-// again makes errLine of an error of the broker's where the message may be on its way: then the job is, too.
+// again makes an errLine of a broker's error if the message may have been sent: then the job may run.
 func (c *runClient) again(ctx context.Context, err error) error {
 	if ctx.Err() != nil || c.state() == unsent {
 		return err
@@ -186,7 +186,7 @@ func (c *runClient) again(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", errLine, err)
 }
 
-// converse sends what is to be sent, and takes the answers.
+// converse sends the message and the stop, and takes the answers.
 func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Result, error) {
 	var answers <-chan client.Received
 	consuming, end := context.WithCancel(ctx)
@@ -199,7 +199,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 			c.declared = true
 		}
 		var err error
-		c.written = nil // those of the last connection
+		c.written = nil // the previous connection's cannot be acked any more
 		answers, err = broker.Consume(consuming, c.replies, onTheWay)
 		switch {
 		case errors.Is(err, wire.ErrNoQueue):
@@ -216,9 +216,9 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 	if c.line.Detach {
 		return nil, nil
 	}
-	// Whoever reads our output may stop reading: that must keep no command from its queue, and nobody from leaving.
+	// takeAll has a goroutine, because it blocks if stdout's reader stops reading. Stops and signals must work even then.
 	taken := make(chan taking, 1)
-	noticed := c.noticed // this goroutine's copy: it may outlive the connection
+	noticed := c.noticed // a copy, because the goroutine may outlive the connection
 	go func() { taken <- c.takeAll(answers, noticed) }()
 	stop := (<-chan struct{})(c.stop)
 	if c.told {
@@ -234,13 +234,13 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 				t.err = ctx.Err()
 			}
 			return t.result, t.err
-		case <-stop: // beside the answers too: a broker that is short of memory lets it wait, and they come
+		case <-stop: // in a goroutine: a broker short of memory delays the stop, while answers still come
 			stop = nil
 			c.have(stopOnItsWay)
 			go func() { telling <- broker.Publish(ctx, c.control, c.stopMessage()) }()
 		case err := <-telling:
 			if c.hasTold(err) != nil {
-				end() // another connection's answers are taken behind those of this one
+				end() // take the rest of this connection's answers before those of the next
 			}
 		case <-look.C:
 			if !c.heard.Load() {
@@ -261,7 +261,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 	}
 }
 
-// publish sends the message. Sent again it has the same id, by which the daemon knows it.
+// publish sends the message. If it is sent again it has the same id, by which the daemon recognizes it.
 func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 	first := c.state() == unsent
 	if !c.send() {
@@ -271,7 +271,7 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 	if !c.line.Detach {
 		m.ReplyTo = c.replies
 	}
-	c.waits.show("docker-dispatch: sending to %s", c.queue) // a broker that is short of memory takes its time
+	c.waits.show("docker-dispatch: sending to %s", c.queue) // a broker short of memory may delay this
 	err := broker.Publish(ctx, c.queue, m)
 	switch {
 	case err == nil:
@@ -289,7 +289,7 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 	return err
 }
 
-// stopMessage has the daemon stop the job.
+// stopMessage returns the message that stops the job.
 func (c *runClient) stopMessage() client.Message {
 	return client.Message{ID: randomHex(), ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: jsonStop(c.job)}
 }

@@ -6,36 +6,36 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
-// mostEarly bounds what is kept of a stream beyond a gap. What is over it comes again, or is missing at the
-// end.
+// mostEarly limits the bytes kept of a stream after a gap. Further output is dropped. Unless it is redelivered, it is
+// missing at the end.
 const mostEarly = 16 << 20
 
-// answer puts the events of one job together: each byte of its output is written once and in its order,
-// however often events come, and whatever comes before its turn.
+// An answer assembles the events of one job. It writes each byte of output once and in order, even if events are
+// redelivered or come out of order.
 type answer struct {
 	job     string
-	attempt int  // whose output is being written, from 1
-	ended   bool // its result has come
+	attempt int  // the attempt whose output is being written, from 1
+	ended   bool // the attempt's result has come
 	streams map[string]*answerStream
 	lost    int64 // bytes of earlier attempts that did not come
 }
 
-// answerStream is one stream of an attempt.
+// An answerStream is stdout or stderr of an attempt.
 type answerStream struct {
 	w       io.Writer // nil: not attached
-	written int64     // so many bytes from the beginning
+	written int64     // bytes, from the beginning of the stream
 	early   map[int64][]byte
 	held    int // bytes in early
 }
 
-// newAnswer makes an answer. stdout and stderr may be nil.
+// newAnswer returns an answer. A stream whose writer is nil is not attached.
 func newAnswer(job string, stdout, stderr io.Writer) *answer {
 	return &answer{job: job, attempt: 1, streams: map[string]*answerStream{
 		"stdout": {w: stdout}, "stderr": {w: stderr},
 	}}
 }
 
-// output writes what is new of a piece. Its error is the writer's.
+// output writes the part of a piece that is new. Its error is the writer's.
 func (a *answer) output(o *event.Output) error {
 	if o.Job != a.job || !a.current(o.Attempt) {
 		return nil
@@ -46,7 +46,7 @@ func (a *answer) output(o *event.Output) error {
 	return nil
 }
 
-// current tells whether events of an attempt count. A new attempt writes from its beginning.
+// current reports whether events of an attempt count: those of earlier attempts do not. A new attempt resets the streams.
 func (a *answer) current(attempt int) bool {
 	attempt = max(1, attempt)
 	if attempt > a.attempt {
@@ -58,7 +58,7 @@ func (a *answer) current(attempt int) bool {
 	return attempt == a.attempt
 }
 
-// result tells whether it is the job's last one.
+// result reports whether r is the job's last result.
 func (a *answer) result(r *event.Result) bool {
 	if r.Job != a.job || !a.current(r.Attempt) {
 		return false
@@ -70,12 +70,12 @@ func (a *answer) result(r *event.Result) bool {
 	return !r.Retrying
 }
 
-// missing counts the bytes of the attempt's output that a result tells of and that did not come.
+// missing returns how many bytes of the output that r counts have not come.
 func (a *answer) missing(r *event.Result) (n int64) {
 	for name, total := range map[string]int64{"stdout": r.StdoutBytes, "stderr": r.StderrBytes} {
 		switch s := a.streams[name]; {
 		case s.w == nil:
-		case max(1, r.Attempt) > a.attempt: // nothing of it has come
+		case max(1, r.Attempt) > a.attempt: // no event of that attempt has come
 			n += total
 		default:
 			n += max(0, total-s.written)
@@ -84,8 +84,8 @@ func (a *answer) missing(r *event.Result) (n int64) {
 	return n
 }
 
-// tooEarly tells whether an event says that others have gone before it which have not come: a result of more output, or
-// anything of an attempt before the result of the last one.
+// tooEarly reports whether events that precede e have not come yet. If e is a result, that is output that e counts. If e is
+// of a later attempt, that is the result of the attempt before.
 func (a *answer) tooEarly(e event.Event) bool {
 	job, attempt := "", 0
 	switch {
@@ -102,7 +102,7 @@ func (a *answer) tooEarly(e event.Event) bool {
 	return attempt > a.attempt+1 || attempt > a.attempt && !a.ended || e.Result != nil && a.missing(e.Result) > 0
 }
 
-// add writes what is new of a piece, and what was waiting for it.
+// add writes the new part of a piece, and the kept pieces that follow it.
 func (s *answerStream) add(offset int64, data []byte) error {
 	if offset > s.written {
 		if len(data) > len(s.early[offset]) && s.held+len(data) <= mostEarly {

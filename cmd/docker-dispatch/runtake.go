@@ -11,20 +11,20 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
-// A taking is what became of the answers that one connection brought.
+// A taking is the outcome of takeAll: the last result, or an error.
 type taking struct {
 	result *event.Result
 	err    error
 }
 
-// takeAll takes answers until the last result, an error, or the end of the connection. As long as the broker may hold
-// answers for an earlier connection, those that come after them wait.
+// takeAll takes answers until the last result, an error, or the end of the connection. While the broker may hold answers
+// for an earlier connection, later answers wait.
 func (c *runClient) takeAll(answers <-chan client.Received, noticed time.Time) taking {
 	type waiting struct {
 		client.Received
 		event event.Event
 	}
-	var early []waiting // at most onTheWay: they are not acked
+	var early []waiting // at most onTheWay, because they are not acked
 	timer := time.NewTimer(time.Until(noticed))
 	defer timer.Stop()
 	for {
@@ -34,7 +34,7 @@ func (c *runClient) takeAll(answers <-chan client.Received, noticed time.Time) t
 				return taking{nil, errLine}
 			}
 			c.heard.Store(true)
-			e, _ := event.Decode(m.Body) // what is no event is not a daemon's, and says nothing
+			e, _ := event.Decode(m.Body) // a body that is no event is not a daemon's: ignored
 			early = append(early, waiting{m, e})
 		case <-timer.C:
 		}
@@ -55,7 +55,7 @@ func (c *runClient) takeAll(answers <-chan client.Received, noticed time.Time) t
 	}
 }
 
-// take makes what an event says true here. It returns the last result, or why there cannot be one.
+// take prints and stores what an event says. It returns the last result, or why there cannot be one.
 func (c *runClient) take(m client.Received, e event.Event) (result *event.Result, err error) {
 	defer c.ack(m)
 	switch {
@@ -75,8 +75,8 @@ func (c *runClient) take(m client.Received, e event.Event) (result *event.Result
 	return result, err
 }
 
-// ack lets the broker send more. What it has no ack of comes again over the next connection, and is known then;
-// the last events are never acked, for their queue goes.
+// ack acks handled events in batches, so that the broker sends more. Unacked events are redelivered to the next connection,
+// which recognizes them. The last events are never acked, because their queue is deleted.
 func (c *runClient) ack(m client.Received) {
 	if c.written = append(c.written, m); len(c.written) < onTheWay/2 {
 		return
@@ -87,7 +87,7 @@ func (c *runClient) ack(m client.Received) {
 	c.written = nil
 }
 
-// hasTold notes what became of the stop's message. Its error says that another connection may help.
+// hasTold records the outcome of sending the stop. An error means that another connection may help.
 func (c *runClient) hasTold(err error) error {
 	switch {
 	case err == nil:

@@ -9,16 +9,16 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-// What docker-dispatch run prints of its own is what docker run would have, with this program's name.
+// docker-dispatch run prints errors in the words of docker run, with this program's name.
 
-// A plainError is one that docker run prints as it is, and exits with 1 for.
+// A plainError is an error that docker run prints without a prefix, and with exit code 1.
 type plainError struct{ publication string }
 
 func (e *plainError) Error() string { return e.publication }
 
 const runUsageLine = "Usage:  docker-dispatch run [OPTIONS] IMAGE [COMMAND] [ARG...]"
 
-// refuse says why there is no run, and returns the exit code.
+// refuse prints why there is no run, or the help, and returns the exit code.
 func (c *runClient) refuse(err error) int {
 	if errors.Is(err, wire.ErrForbidden) {
 		err = usageError(err.Error(), `let the user configure and read ^docker-dispatch\.reply\..*, and write to ^amq\.default$ (rabbitmqctl set_permissions); -d needs the latter only`)
@@ -40,7 +40,7 @@ func (c *runClient) refuse(err error) int {
 		return exitFailed
 	}
 	if e, ok := errors.AsType[*message.FlagError](err); ok {
-		if e.Message == "flag needs an argument: 'h' in -h" { // it is docker's --hostname, and meant as another
+		if e.Message == "flag needs an argument: 'h' in -h" { // docker's --hostname; without a value it means help
 			err = message.ErrHelp
 		} else {
 			fmt.Fprintf(c.stderr, "%s\n\n%s\n\nRun%s\n", printable(e.Message), runUsageLine, seeHelp)
@@ -58,7 +58,7 @@ func (c *runClient) refuse(err error) int {
 	return c.fault(err.Error(), exitRefused)
 }
 
-// hasHint tells whether an error is the broker's, for which fail has a hint.
+// hasHint reports whether err is a broker's error for which fail has a hint.
 func (c *runClient) hasHint(err error) bool {
 	for _, e := range []error{wire.ErrLogin, wire.ErrVhost, wire.ErrNoQueue, wire.ErrForbidden, wire.ErrStream, wire.ErrNotAMQP} {
 		if errors.Is(err, e) {
@@ -68,7 +68,7 @@ func (c *runClient) hasHint(err error) bool {
 	return false
 }
 
-// unreachable explains why there is no connection to the broker.
+// unreachable adds the broker's address and a hint to err, unless fail has a hint for it.
 func (c *runClient) unreachable(err error) error {
 	if c.hasHint(err) {
 		return err
@@ -86,7 +86,7 @@ func (c *runClient) fault(text string, code int) int {
 	return code
 }
 
-// warn prints the engine's warnings as docker does, once: events come again.
+// warn prints the engine's warnings as docker does. It prints them once, although events can be redelivered.
 func (c *runClient) warn(warnings []string) {
 	if c.warned {
 		return
@@ -98,12 +98,12 @@ func (c *runClient) warn(warnings []string) {
 	}
 }
 
-// say prints a line that docker run has no words for.
+// say prints a line for a case that docker run does not have.
 func (c *runClient) say(format string, args ...any) {
 	fmt.Fprintf(c.stderr, "docker-dispatch: %s\n", printable(oneLine(fmt.Sprintf(format, args...))))
 }
 
-// runUsage is the answer to docker-dispatch run -h.
+// runUsage is the output of docker-dispatch run -h.
 const runUsage = runUsageLine + `
 
 Runs a container on the host of whoever takes messages from a queue, and shows here

@@ -45,33 +45,33 @@ Example: a file with three messages
   3 messages stored in jobs
 `
 
-// inFlight is how much of large messages is under way at a time: so many parts of that size.
+// At most inFlightParts parts of inFlightPart bytes are unconfirmed at a time. Messages smaller than a part do not count.
 const (
 	inFlightParts = 4096
 	inFlightPart  = 16 << 10
 )
 
-// A sending is one use of send.
+// A sending is one invocation of send.
 type sending struct {
 	*broker
 	id, reply string
 	noCheck   bool
 	limit     size
-	typed     bool // messages are typed on a terminal, which a line of progress would be in the way of
+	typed     bool // messages are typed on a terminal: a progress line would disturb that
 
 	stored atomic.Int64
 	failed chan struct{} // closed when a message was not stored: no more are sent
-	faults faultList     // what was not stored; the collector's until it has ended
+	faults faultList     // messages not stored; only the collector may use it until it has ended
 }
 
-// A posted is a message on its way.
+// A posted is a message that is sent and not yet confirmed.
 type posted struct {
 	fileMessage
 	parts     int
 	confirmed func(context.Context) error
 }
 
-// send is the subcommand of that name.
+// send runs the subcommand send and returns the exit code.
 func (p *invocation) send() int { return p.end(sendUsage, p.sendAll()) }
 
 func (p *invocation) sendAll() error {
@@ -106,7 +106,7 @@ func (p *invocation) sendAll() error {
 	if err != nil {
 		return err
 	}
-	var first []fileMessage // what was read to see whether there is only one
+	var first []fileMessage // messages that were read to see whether there is only one
 	if s.id != "" {
 		if first, err = s.one(ctx, messages); err != nil {
 			return err
@@ -121,7 +121,7 @@ func (p *invocation) sendAll() error {
 	return s.run(ctx, now, c, first, messages)
 }
 
-// one reads the one message that there is to be.
+// one reads all messages. A second message is an error.
 func (s *sending) one(ctx context.Context, messages <-chan fileMessage) (first []fileMessage, err error) {
 	for {
 		select {
@@ -138,7 +138,7 @@ func (s *sending) one(ctx context.Context, messages <-chan fileMessage) (first [
 	}
 }
 
-// run sends all messages, and says what became of them.
+// run sends all messages, and prints how many are stored and which are not.
 func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMessage, messages <-chan fileMessage) error {
 	under := make(chan posted, 1<<16)
 	room := make(chan struct{}, inFlightParts)
@@ -170,7 +170,7 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMe
 	return stopped
 }
 
-// feed sends messages until there are no more, or one fails. What it returns is why it stopped early.
+// feed sends messages until there are no more, or one fails. Its error is why it stopped early; nil if s.faults says that.
 func (s *sending) feed(ctx context.Context, c *client.Client, first []fileMessage, messages <-chan fileMessage, under chan<- posted, room chan struct{}) error {
 	for n := 0; ; n++ {
 		var m fileMessage
@@ -209,8 +209,8 @@ func (s *sending) feed(ctx context.Context, c *client.Client, first []fileMessag
 			id = rand.Text()
 		}
 		var err error
-		// No app_id: with properties of over 64 bytes RabbitMQ takes a fifth fewer messages a second, since
-		// Erlang no longer keeps them with the message.
+		// No app_id: with properties of over 64 bytes RabbitMQ takes a fifth fewer messages a second.
+		// Erlang then keeps them apart from the message.
 		p.confirmed, err = c.Send(ctx, s.queue, client.Message{
 			ID: id, ReplyTo: s.reply, ContentType: "application/json", Timestamp: time.Now(), Body: m.body,
 		})
@@ -225,8 +225,8 @@ func (s *sending) feed(ctx context.Context, c *client.Client, first []fileMessag
 		p.body = nil
 		under <- p
 		if n == 0 {
-			// What is wrong with the queue or with the user shows with the first, before there are
-			// thousands under way of which nobody would know.
+			// A fault of the queue or the user shows with the first message. Without this wait it would leave
+			// thousands of messages with an unknown outcome.
 			if p.confirmed(ctx) != nil {
 				return causeOr(ctx, nil)
 			}
@@ -234,7 +234,7 @@ func (s *sending) feed(ctx context.Context, c *client.Client, first []fileMessag
 	}
 }
 
-// refused says why a message does not go.
+// refused returns why a message must not be sent, or nil.
 func (s *sending) refused(m fileMessage) error {
 	if m.err != nil {
 		return m.err
@@ -249,7 +249,7 @@ func (s *sending) refused(m fileMessage) error {
 	return err
 }
 
-// collect waits for the confirms, in the order of sending.
+// collect waits for the confirms, in the order of sending, and frees the parts of each message.
 func (s *sending) collect(now context.Context, under <-chan posted, room <-chan struct{}) {
 	for p := range under {
 		err := p.confirmed(now)
@@ -270,7 +270,7 @@ func (s *sending) collect(now context.Context, under <-chan posted, room <-chan 
 	}
 }
 
-// progress shows how far it is, until done is closed.
+// progress shows how many messages are stored, until done is closed.
 func (s *sending) progress(done <-chan struct{}) {
 	var line statusLine
 	if s.typed || !line.on(s.process.stderr) {
@@ -291,7 +291,7 @@ func (s *sending) progress(done <-chan struct{}) {
 	}
 }
 
-// causeOr prefers the reason why ctx has ended to what this made of a call.
+// causeOr returns the cause of ctx if it has ended, else err.
 func causeOr(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -299,7 +299,7 @@ func causeOr(ctx context.Context, err error) error {
 	return err
 }
 
-// A faultList keeps which messages are not stored, those in a row with the same fault as one.
+// A faultList has the messages that are not stored. Those in a row with the same fault are one entry.
 type faultList struct {
 	list               []faultRange
 	notStored, unknown int

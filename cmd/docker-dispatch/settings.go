@@ -21,7 +21,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// settings is what the command line and the environment say.
+// settings has the values of the command line and the environment.
 type settings struct {
 	dockerHost dockerapi.Host
 	amqpURL    string // "-": messages come from stdin
@@ -52,7 +52,7 @@ type settings struct {
 	host                   string // this machine's name
 }
 
-// Asked for on the command line instead of work.
+// The command line asks for help, or for the version.
 var (
 	errHelp    = errors.New("help")
 	errVersion = errors.New("version")
@@ -98,7 +98,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.BoolVar(&version, "version", false, "")
 
 	var addresses []string
-	for rest := args; ; { // options may stand before, between and behind the addresses
+	for rest := args; ; { // options may stand before, between and after the addresses
 		if err := fs.Parse(rest); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
 				return nil, errHelp
@@ -137,11 +137,11 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	return s, nil
 }
 
-// localBroker is the address of a broker on this machine, where none is given.
+// localBroker is the broker's address if none is given.
 const localBroker = "amqp://guest:guest@localhost:5672/"
 
-// furtherQueue is the name of a queue beside the one of the messages, as an option gives it: empty for the usual
-// one, "none" for none, which is "".
+// furtherQueue returns the name of a further queue from its option. An empty option means the usual name. The option "none"
+// means no queue, which is "".
 func furtherQueue(given, usual string) string {
 	if given == "none" {
 		return ""
@@ -149,7 +149,7 @@ func furtherQueue(given, usual string) string {
 	return cmp.Or(given, usual)
 }
 
-// addresses takes the two addresses, or their defaults.
+// addresses sets the two addresses to those given, or to their defaults.
 func (s *settings) addresses(given []string, getenv func(string) string) error {
 	if len(given) > 2 {
 		return usageError(fmt.Sprintf("%d addresses given; at most two are taken: dockerHostAddr amqpAddr", len(given)),
@@ -199,9 +199,9 @@ func (s *settings) validate() error {
 	if s.amqpURL == "-" {
 		s.queue = "stdin"
 		s.control = ""
-		s.sweepAfter = 0 // containers of other processes with a stream of their own look the same
+		s.sweepAfter = 0 // containers of other processes that read a stdin look the same
 	}
-	const most = 255 - len(".retry.86400") // the longest name that is made of it
+	const most = 255 - len(".retry.86400") // the longest name made from the queue's
 	if len(s.queue) > most {
 		return usageError(fmt.Sprintf("--queue has %d bytes; at most %d are taken, so that there is room for the names of its further queues", len(s.queue), most), "docker-dispatch -h lists the options")
 	}
@@ -257,9 +257,9 @@ func (s *settings) validate() error {
 	return nil
 }
 
-// tlsFiles fills in the files that the options do not name, as the docker CLI does: from
-// DOCKER_CERT_PATH, else from the folder of docker's configuration. Those that do not exist
-// are left out.
+// tlsFiles fills in the files that the options do not name, as the docker CLI does. It takes them
+// from DOCKER_CERT_PATH, else from the folder of docker's configuration. It leaves out files that
+// do not exist.
 func (s *settings) tlsFiles(getenv func(string) string) error {
 	if s.dockerHost.IsUnix() {
 		return nil // as the docker CLI: no TLS over a socket
@@ -290,7 +290,7 @@ func (s *settings) tlsFiles(getenv func(string) string) error {
 	return nil
 }
 
-// client makes the engine's client.
+// client returns a client of the engine.
 func (s *settings) client() (*dockerapi.Client, error) {
 	o := dockerapi.Options{APIVersion: s.apiVersion}
 	host := s.dockerHost

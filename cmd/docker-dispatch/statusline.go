@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// A statusLine is one line on a terminal that tells how far something is, and vanishes in the end. The zero value
-// shows nothing.
+// A statusLine is one line on a terminal that shows progress, and is erased at the end. The zero value shows
+// nothing.
 type statusLine struct {
 	mu    sync.Mutex
-	w     io.Writer // nil: there is no terminal, or the line is over; guarded by mu
+	w     io.Writer // nil: there is no terminal, or the line has ended; guarded by mu
 	shown bool      // guarded by mu
-	text  string    // what was shown last; guarded by mu
+	text  string    // what show was given last; guarded by mu
 }
 
-// mostStatus is the longest line. One that wraps is not cleared.
+// mostStatus is the longest line. A line that wraps could not be erased.
 const mostStatus = 78
 
-// on has the line shown on w, where that is a terminal, and tells whether it is.
+// on shows the line on w if that is a terminal. It reports whether the line is shown.
 func (s *statusLine) on(w io.Writer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,7 +44,7 @@ func (s *statusLine) interrupt(text string) {
 	s.put(text)
 }
 
-// resume shows again what was shown before.
+// resume shows the text of the last show again.
 func (s *statusLine) resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +57,7 @@ func (s *statusLine) put(text string) {
 		return
 	}
 	text = printable(text)
-	// Not in the last column either, where some terminals wrap already. No character has more columns than bytes.
+	// The last column stays free, because some terminals wrap there. No character has more columns than bytes.
 	if most := min(mostStatus, columns(s.w)-1); len(text) > most {
 		text = strings.ToValidUTF8(text[:max(0, most-3)], "") + "..."[:min(max(0, most), 3)]
 	}
@@ -65,7 +65,7 @@ func (s *statusLine) put(text string) {
 	s.shown = true
 }
 
-// end takes the line away for good.
+// end erases the line for good.
 func (s *statusLine) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,7 @@ func (s *statusLine) end() {
 	s.w, s.shown = nil, false
 }
 
-// behindLine is where output goes that ends the line.
+// behindLine is a writer that ends the line before it writes.
 type behindLine struct {
 	io.Writer
 	line *statusLine

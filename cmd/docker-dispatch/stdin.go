@@ -16,22 +16,21 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
-// errSomeFailed is the end of a run over stdin in which a message failed; the messages
-// have said why.
+// errSomeFailed means that a message of stdin, or of check, failed. The reason is already printed.
 var errSomeFailed = errors.New("a message failed")
 
-// stdinSource brings the messages that stand in a stream, one JSON object after another.
+// stdinSource delivers the messages of a stream, one JSON object after another.
 type stdinSource struct {
 	in         io.Reader
 	gate       *cmd.Gate
 	limit      int // jobs under way at a time
 	maxMessage int
 
-	settled chan settlement // has room for all that are under way, so that settling never waits
+	settled chan settlement // has room for all jobs under way, so that settling never waits
 
 	mu      sync.Mutex
 	bad     bool          // a message failed
-	retries map[int]retry // by place: failed, and to be tried again when settled
+	retries map[int]retry // by place: failed jobs to be tried again after they are settled
 	unread  bool          // Run ended before the stream did
 	readErr error
 }
@@ -42,7 +41,7 @@ type settlement struct {
 	retry       *retry
 }
 
-// retry is when and as what a message is to be tried again.
+// retry is when, and as which attempt of which job, a message is to be tried again.
 type retry struct {
 	delay   time.Duration
 	attempt int
@@ -71,9 +70,9 @@ func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) err
 	// A read of stdin cannot be interrupted: this goroutine may outlive Run, and ends with the program.
 	go s.read(ctx, messages)
 
-	var waiting []numbered // read, or given back, and not handed over; in the stream's order
+	var waiting []numbered // read or requeued, and not handed over; in the stream's order, retries last
 	read := 0
-	underWay, delayed := 0, 0 // delayed: those that wait to be tried again
+	underWay, delayed := 0, 0 // delayed counts jobs that wait to be tried again
 	due := make(chan numbered)
 	take := func(done settlement) {
 		underWay--
@@ -93,7 +92,7 @@ func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) err
 		}
 	}
 	for in := (<-chan []byte)(messages); ; {
-		for len(s.settled) > 0 { // what was given back goes before what is handed over next
+		for len(s.settled) > 0 { // a requeued message goes before later messages
 			take(<-s.settled)
 		}
 		if in == nil && underWay == 0 && delayed == 0 && len(waiting) == 0 {
@@ -160,12 +159,12 @@ func (s *stdinSource) job(m numbered) cmd.Job {
 	}
 }
 
-// Quiet implements source. What runs for a stream is nobody's when the stream is over.
+// Quiet implements source. It is always false: after a stream ends no process owns its containers.
 func (s *stdinSource) Quiet(context.Context, time.Duration) (at cmd.Place, quiet bool) {
 	return cmd.Place{}, false
 }
 
-// Close implements source. What was given back behind the end of Run stays undone.
+// Close implements source. A message that was requeued after the end of Run stays undone.
 func (s *stdinSource) Close(context.Context) error {
 	for {
 		select {
@@ -181,7 +180,7 @@ func (s *stdinSource) Close(context.Context) error {
 	}
 }
 
-// failed tells whether a message failed, of all that stdin held. One that another asked to end did not.
+// failed returns an error if a message of stdin failed or was not carried out. A job that a message stopped has not failed.
 func (s *stdinSource) failed(left int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,18 +224,17 @@ func (s *stdinSource) read(ctx context.Context, messages chan<- []byte) {
 	}
 }
 
-// byteOrder is what some editors begin a text in UTF-8 with.
+// byteOrder is the byte order mark. Some editors begin UTF-8 text with it.
 const byteOrder = "\ufeff"
 
-// nextMessage reads one message: an object up to its closing brace, or, where something else
-// stands, what is left of the line, so that one fault costs one message. An object that is cut short
-// ends before the next one, where JSON cannot go on with that, so that it does not take all that follows with
-// it. A byte order mark in front of a message is none of it. At most limit+1 bytes of a message are kept, enough to
-// refuse it. Nothing is read ahead: on a terminal the end of the input is told once.
+// nextMessage reads one message: an object up to its closing brace, or else the rest of the line. So one fault costs one
+// message. An object that is cut short ends before the next {, if JSON allows none there. Otherwise it would take all
+// later messages with it. A byte order mark before a message is skipped. At most limit+1 bytes of a message are kept,
+// enough to refuse it. nextMessage reads nothing ahead: a terminal signals the end of the input only once.
 func nextMessage(r *bufio.Reader, limit int) ([]byte, error) {
 	var m []byte
 	depth, quoted, escaped := 0, false, false
-	last, before := byte(0), byte(0) // of the object, and no space; the byte before this one
+	last, before := byte(0), byte(0) // the object's last byte that is no space; the byte before this one
 	for {
 		c, err := r.ReadByte()
 		if err != nil {
@@ -249,7 +247,7 @@ func nextMessage(r *bufio.Reader, limit int) ([]byte, error) {
 		switch {
 		case c == '\n' && !object:
 			return m, nil
-		case c == '{' && quoted && before == '\n': // the line's end alone is a fault, but perhaps no more than that
+		case c == '{' && quoted && before == '\n': // a newline in a string is a fault; only a { after it means a cut object
 			return bytes.TrimSuffix(m, []byte{before}), r.UnreadByte()
 		case c == '{' && depth > 0 && !quoted && last != ':' && last != ',' && last != '[':
 			return m, r.UnreadByte()

@@ -16,7 +16,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
-// A subcommand is a use of the program from the other end of the queue. It returns the exit code.
+// A subcommand is a command for the publisher's side of the queue. It returns the exit code.
 type subcommand func(p *invocation) int
 
 // subcommands are chosen by the first argument.
@@ -27,7 +27,7 @@ var subcommands = map[string]subcommand{
 	"dead":  (*invocation).dead,
 }
 
-// An invocation is what a subcommand has of its process: arguments behind its name, environment, streams, signals.
+// An invocation is a subcommand's part of its process: the arguments after its name, environment, streams, signals.
 type invocation struct {
 	name           string
 	args           []string
@@ -37,7 +37,7 @@ type invocation struct {
 	signals        <-chan os.Signal
 }
 
-// parse reads the command line. Options may stand before, between and behind what they are not.
+// parse reads the options and returns the other arguments. Options may stand before, between and after those.
 func (p *invocation) parse(fs *flag.FlagSet) (rest []string, err error) {
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
@@ -63,7 +63,7 @@ func (p *invocation) listsOptions() string {
 	return "docker-dispatch " + p.name + " -h lists the options"
 }
 
-// end prints what a subcommand ended with, and returns the exit code.
+// end prints the help or the error that a subcommand ended with, and returns the exit code.
 func (p *invocation) end(help string, err error) int {
 	switch {
 	case err == nil:
@@ -75,7 +75,7 @@ func (p *invocation) end(help string, err error) int {
 	return fail(p.stderr, err)
 }
 
-// A broker is which broker a subcommand talks to, and about which queue.
+// A broker is the broker's address and the queue that a subcommand uses.
 type broker struct {
 	process *invocation
 	url     string
@@ -90,7 +90,7 @@ func (p *invocation) broker(fs *flag.FlagSet) *broker {
 	return b
 }
 
-// check looks at what the command line says, before anything is done.
+// check refuses a wrong queue or address, and fills in the default address.
 func (b *broker) check() error {
 	if b.queue == "" {
 		return usageError("no queue given", "name it: docker-dispatch "+b.process.name+" -q NAME ...")
@@ -105,8 +105,7 @@ func (b *broker) check() error {
 	return nil
 }
 
-// connect connects. What is worth a warning later goes to stderr.
-// The queue is the one that it is about: a stream is refused.
+// connect connects to the broker. It refuses a queue that is a stream. Later warnings go to stderr.
 func (b *broker) connect(ctx context.Context, queue string) (*client.Client, error) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -125,7 +124,7 @@ func (b *broker) connect(ctx context.Context, queue string) (*client.Client, err
 	return c, nil
 }
 
-// explain adds what to do about an error of the broker, where that is not what a daemon is told.
+// explain adds a hint to a broker's error if the hint for the daemon does not fit.
 func (b *broker) explain(err error) error {
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
@@ -149,18 +148,18 @@ func (b *broker) cutAt(ctx context.Context, c *client.Client) {
 	context.AfterFunc(ctx, func() { _ = c.Close(ctx) })
 }
 
-// close ends a connection, in order where that is quick.
+// close closes a connection in order. It cuts a connection that takes longer than lastAcks.
 func (b *broker) close(c *client.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastAcks)
 	defer cancel()
-	_ = c.Close(ctx) // what matters is confirmed and acked by now
+	_ = c.Close(ctx) // all that matters is confirmed and acked by now
 }
 
-// errInterrupted is the end of a subcommand by a signal.
+// errInterrupted means that a signal ended a subcommand.
 var errInterrupted = errors.New("interrupted")
 
-// interrupts returns a context that the first signal ends, and one that the second does, or lastAcks
-// after the first. stop releases them.
+// interrupts returns two contexts. The first signal ends work. The second signal ends now, as does the
+// time lastAcks after the first. stop releases both.
 func (p *invocation) interrupts() (work, now context.Context, stop func()) {
 	work, stopWork := context.WithCancelCause(context.Background())
 	now, stopNow := context.WithCancelCause(context.Background())
@@ -193,10 +192,10 @@ func (p *invocation) interrupts() (work, now context.Context, stop func()) {
 	}
 }
 
-// plainLine is text of others in one line that can go to a terminal.
+// plainLine returns text from outside as one line that is safe for a terminal.
 func plainLine(s string) string { return printable(oneLine(s)) }
 
-// counted is a number of things.
+// counted returns n with its noun, such as "1 message" or "2 messages".
 func counted(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing

@@ -2,5 +2,5 @@ package main
 
 import "syscall"
 
-// getTermios asks a device for its settings, which only a terminal has.
+// getTermios is the request for a terminal's settings. It fails on any other device.
 const getTermios = syscall.TCGETS

@@ -8,13 +8,13 @@ import (
 	"unsafe"
 )
 
-// isTerminal tells whether a stream is a terminal.
+// isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	var t syscall.Termios
 	return ioctl(stream, getTermios, unsafe.Pointer(&t))
 }
 
-// columns is how wide a terminal is; 80 where it does not tell.
+// columns returns the width of a terminal, or 80 if the width is not known.
 func columns(stream any) int {
 	var size struct{ rows, columns, x, y uint16 }
 	if !ioctl(stream, syscall.TIOCGWINSZ, unsafe.Pointer(&size)) || size.columns == 0 {
@@ -23,7 +23,7 @@ func columns(stream any) int {
 	return int(size.columns)
 }
 
-// ioctl asks a stream's device. It tells whether there was an answer.
+// ioctl makes a request to a stream's device. It reports whether it succeeded.
 func ioctl(stream any, request uintptr, to unsafe.Pointer) bool {
 	f, ok := stream.(*os.File)
 	if !ok {

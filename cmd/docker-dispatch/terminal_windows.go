@@ -12,10 +12,10 @@ var (
 	screenBufferInfo = kernel32.NewProc("GetConsoleScreenBufferInfo")
 )
 
-// virtualTerminal has a console heed escape sequences (ENABLE_VIRTUAL_TERMINAL_PROCESSING).
+// virtualTerminal makes a console obey escape sequences (ENABLE_VIRTUAL_TERMINAL_PROCESSING).
 const virtualTerminal = 4
 
-// isTerminal tells whether a stream is a console. One that is written to heeds escape sequences from then on.
+// isTerminal reports whether a stream is a console. From then on a console other than stdin obeys escape sequences.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	if !ok {
@@ -26,12 +26,12 @@ func isTerminal(stream any) bool {
 		return false
 	}
 	if f != os.Stdin {
-		setConsoleMode.Call(f.Fd(), uintptr(mode|virtualTerminal)) // a console that cannot shows the sequences
+		setConsoleMode.Call(f.Fd(), uintptr(mode|virtualTerminal)) // a console that cannot obey the sequences shows them
 	}
 	return true
 }
 
-// columns is how wide a console is; 80 where it does not tell.
+// columns returns the width of a console, or 80 if the width is not known.
 func columns(stream any) int {
 	f, ok := stream.(*os.File)
 	if !ok {

@@ -13,8 +13,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// The rules of what a person reads: errors and hints are single lines on stderr, without a capital
-// and without a final period; "hint:" says what to do. Only this file prints them.
+// Errors and hints are single lines on stderr, without a capital and without a final period. A hint
+// says what to do. Only this file prints lines with "error:" or "hint:".
 
 // hinted is an error with a hint and an exit code.
 type hinted struct {
@@ -26,7 +26,7 @@ func (e *hinted) Error() string { return e.publication }
 
 func usageError(message, hint string) error { return &hinted{message, hint, exitUsage} }
 
-// hints are for the errors that end the program at its start: what is wrong with the configuration.
+// hints has the hints for configuration errors, which end the program at its start.
 var hints = []struct {
 	err  error
 	hint string
@@ -48,13 +48,13 @@ var hints = []struct {
 	{dockerapi.ErrVersion, "use Docker Engine 19.03 (API 1.40) or newer"},
 }
 
-// permanent tells whether an error of the engine's first answer is one that no waiting mends.
+// permanent reports whether err, from the first request to the engine, cannot be fixed by waiting.
 func permanent(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, dockerapi.ErrVersion) || errors.Is(err, dockerapi.ErrNotEngine) || tlsFault(err)
 }
 
-// tlsFault tells whether TLS failed for what was configured: a certificate that one side does not
-// take, or a port that does not speak it.
+// tlsFault reports whether TLS failed because of the configuration. One side rejects a certificate,
+// or the port does not speak TLS.
 func tlsFault(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
@@ -63,10 +63,10 @@ func tlsFault(err error) bool {
 		return true
 	}
 	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "remote error" // an alert of the other side
+	return ok && op.Op == "remote error" // a TLS alert from the peer
 }
 
-// brokerTLSHint is what to do about a TLS fault of the broker.
+// brokerTLSHint is the hint for a TLS fault of the broker.
 const brokerTLSHint = "?cacertfile=FILE in the broker's address names the CA that signed the broker's certificate, which must be for the host in the address; certfile= and keyfile= are what the broker is shown"
 
 // fail prints an error and its hint, and returns the exit code.

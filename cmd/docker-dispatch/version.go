@@ -5,7 +5,7 @@ import "runtime/debug"
 // version is set by the linker for a release (scripts/build).
 var version string
 
-// versionString is the version that the linker, or else the module's build information, tells.
+// versionString returns the version that the linker set, else that of the module's build information, else "unknown".
 func versionString() string {
 	if version != "" {
 		return version
