@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 )
 
 // A commandRow is a command line that is given to docker run and to docker-dispatch run.
@@ -244,6 +246,7 @@ func TestRunIsDockerRunWhileTheBrokerDies(t *testing.T) {
 	go func() { docker <- sayings(t, w.dockerCommand(append([]string{"run"}, args(names[0])...)...), "") }()
 	o := w.run(t, nil, args(names[1])...)
 	o.grows()
+	brokertest.Eval(t, "mnesia:sync_log()") // else it can forget a queue that was made within the last seconds
 	w.server("kill", "broker")
 	w.server("up", "broker")
 	underLoad(t, func(l *lab) {
