@@ -8,48 +8,48 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// Config says which queue a Source takes its messages from, and how.
+// Config is the configuration of a Source: its queues, limits and hooks.
 type Config struct {
-	URL   string // AMQP URI; see CheckURL
+	URL   string // AMQP URI; see wire.CheckURL
 	Queue string
 
-	// Declare is the type, "classic" or "quorum", of the durable queue that is made where there is
-	// none. With "" the queue must exist. One that exists is used as it is.
+	// Declare is the type, "classic" or "quorum", of the durable queue to create if Queue does not exist.
+	// With "" the queue must exist. An existing queue is used as it is.
 	Declare string
 
 	// Prefetch is how many messages may be unacked at a time, 1 to 65535.
 	Prefetch int
 
-	// MaxMessage is the largest body that can be done, in bytes. Larger ones are handed over too, but few are held at a
-	// time. 0: there is no limit to either.
+	// MaxMessage is the largest body that can be carried out, in bytes. Larger messages are handed over too, but only
+	// few are held at a time. 0: neither is limited.
 	MaxMessage int
 
-	// DeadLetter names the queue, in the same vhost, for messages that cannot be done. It is made
-	// where it is missing. With "" they are rejected, which leaves them to the dead-letter exchange
-	// of the queue, and drops them where it has none.
+	// DeadLetter names the queue, in the same vhost, for messages that cannot be carried out. It is created if
+	// it does not exist. With "" they are rejected: the broker sends them to the dead-letter exchange of the
+	// queue, or drops them if there is none.
 	DeadLetter string
 
-	// Results names a queue, in the same vhost, for the results of all jobs. It must exist, but where
-	// Declare is given. With "" there is none.
+	// Results names a queue, in the same vhost, for the results of all jobs. It must exist unless Declare is
+	// given. With "" there is none.
 	Results string
 
-	// Control names a second queue, in the same vhost, whose messages are not to wait behind those of Queue.
-	// It is made where it is missing. With "" there is none.
+	// Control names a second queue, in the same vhost, whose messages do not wait for those of Queue.
+	// It is created if it does not exist. With "" there is none.
 	Control string
 
-	oversized int64 // bytes that messages larger than MaxMessage may take at a time; 0: wire.OversizedBytes
-	controls  bool  // this is the Config of the control queue's own session
+	oversized int64 // bytes of messages larger than MaxMessage that are held at a time; 0: wire.OversizedBytes
+	controls  bool  // this is the Config of the control queue's session
 
 	Host    string // this host's name
 	Version string // of the program
 	Log     *slog.Logger
-	Gate    *cmd.Gate // while it is closed nothing is taken from the queue; nil: always open
+	Gate    *cmd.Gate // while it is closed no message is taken from the queue; nil: always open
 
-	// Dial opens a TCP connection. Nil: as the net package does, ended with the attempt.
+	// Dial opens a TCP connection. Nil: the net package does, and gives up when the attempt ends.
 	Dial func(network, addr string) (net.Conn, error)
 }
 
-// source is the queue that a session consumes.
+// source returns the queue that a session consumes.
 func (c *Config) source() string {
 	if c.controls {
 		return c.Control
@@ -57,12 +57,12 @@ func (c *Config) source() string {
 	return c.Queue
 }
 
-// own tells whether a queue is one of ours: what were published there would be taken for a command, or
-// for a dead letter.
+// own reports whether a queue is one of docker-dispatch: an answer published there would be taken for a command,
+// a dead letter or a result.
 func (c *Config) own(queue string) bool {
 	return queue == c.Queue || queue == c.DeadLetter || queue == c.Control || queue == c.Results || strings.HasPrefix(queue, c.Queue+".retry.")
 }
 
-// ControlPrefetch is how many messages of the control queue may be unacked. Most are done in no time; an exec or
-// a wait is not.
+// ControlPrefetch is how many messages of the control queue may be unacked. Most are done at once, except an exec or
+// a wait.
 const ControlPrefetch = 250

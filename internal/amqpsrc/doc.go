@@ -2,39 +2,39 @@
 //
 // Start reading at Source: New, Run, Close. The rest, from the outside in:
 //
-//	source.go      Run (the loop over sessions, which reconnects) and Close; config.go: what it needs
+//	source.go      Run (the loop over sessions, which reconnects) and Close; config.go: the Config of a Source
 //	session.go     one session: consume, pause, hand over, linger; the goroutine that owns a channel
-//	unread.go      messages for whose bodies there is no room
-//	settle.go      one delivery: its verdict, exactly once, on the session that brought it
+//	unread.go      deliveries whose bodies were not read for lack of room
+//	settle.go      one delivery: settled exactly once, on the session that received it
 //	fence.go       when an ack can no longer be lost
-//	awaited.go     since when a message that was lost could have come again
-//	quiet.go       whether the queue surely does not have it any more
-//	publish.go     the second connection, which publishes with confirms; line.go: as long as it lives
+//	awaited.go     since when a lost message could have been redelivered
+//	quiet.go       whether the queue certainly has no message left
+//	publish.go     the second connection, which publishes with confirms, and reconnects; line.go: one such connection
 //	keep.go        what must be stored before a message is acked
 //	reply.go       results, to reply_to and to the results queue
-//	stream.go      output, to reply_to as it comes
+//	stream.go      output, to reply_to while the job runs
 //	lane.go        the channels that all streams share
 //	refusals.go    which reply_to stores nothing
-//	direct.go      direct reply-tos, and those over which the broker ends a connection
-//	again.go       the queues in which messages wait to be tried again
-//	deadletter.go  the copy of a message that becomes a dead letter; why it does is decided in internal/cmd/outcome.go
+//	direct.go      direct reply-tos, and those for which the broker ends the connection
+//	again.go       the queues in which messages wait for their next attempt
+//	deadletter.go  the copy of a message that becomes a dead letter; internal/cmd/outcome.go decides why it does
 //
-// A connection, with all that keeps it in bounds, is package wire.
+// A connection, with its limits and timeouts, is package wire.
 //
-// The other side of the queue, who sends messages and waits for results, is package client.
+// The side that sends messages and waits for results is package client.
 //
-// Four rules hold it together.
+// Four rules hold throughout.
 //
-// A session is one connection, one channel and their deliveries. When anything about it fails it is
-// thrown away whole, and the broker delivers again what was not acked. A delivery is never acked on
-// another session: tags start again at 1 on each channel, so the ack would hit another message.
+// A session is one connection, one channel and their deliveries. When any part of it fails, the whole session
+// is discarded, and the broker redelivers what was not acked. A delivery is never acked on another session:
+// tags start again at 1 on each channel, so the ack would hit another message.
 //
 // One goroutine makes the synchronous calls of a channel; the library mixes up the answers of two.
-// Acks and publishes are no calls, and come from any goroutine.
+// Acks and publishes are not calls, and may come from any goroutine.
 //
-// Two connections, because the broker stops reading from one that publishes when it runs short of
-// memory or disk, and acks must still get through then.
+// There are two connections. A broker short of memory or disk stops reading from a connection that
+// publishes, and acks must still get through.
 //
-// Every wait can be ended: by a context, by the session's end, and at the bottom by closing the
-// socket, which is the only thing that gets the library out of a write.
+// Every wait can be ended: by a context, by the session's end, or by closing the socket. Only closing the
+// socket gets the library out of a write.
 package amqpsrc

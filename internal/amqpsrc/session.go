@@ -16,9 +16,9 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// A session is one connection with one channel that consumes, from the dial to its end. Whatever ends
-// it, the broker takes back all that was not acked. One goroutine at a time owns it, and makes its
-// synchronous calls: first the one of Source.Run, in open and serve, then that of linger.
+// A session is one connection with one channel that consumes, from the dial to its end. When it ends, the
+// broker requeues all that was not acked. One goroutine at a time owns the session and makes its
+// synchronous calls: first the goroutine of Source.Run, in openSession and serve, then that of linger.
 type session struct {
 	link      *wire.Link
 	ch        *amqp.Channel
@@ -33,31 +33,31 @@ type session struct {
 	// Only the owner uses these.
 	deliveries <-chan amqp.Delivery // nil while nothing is consumed
 	tag        string
-	tags       int // the number of consumers so far: a tag that the server may still know is an error
+	tags       int // consumers so far: a tag that the broker may still know is an error
 	consuming  func()
 	since      time.Time       // when the consumer began
-	taken      int             // how many deliveries came from it
-	near       int             // how many returns of a message are warned about
-	limit      int             // the queue's delivery limit; -1: none that is known
-	unread     []amqp.Delivery // those whose bodies had no room; they go back one by one
+	taken      int             // how many deliveries serve has received
+	near       int             // from this return number on, a message is warned about
+	limit      int             // the queue's delivery limit; -1: none or unknown
+	unread     []amqp.Delivery // deliveries whose bodies were not read; they are requeued one by one
 
-	done     chan struct{} // closed when the session is over: nothing may be acked any more
-	released atomic.Bool   // the broker knows that too, and has taken back what was not acked
+	done     chan struct{} // closed when the session is over: nothing may be acked after that
+	released atomic.Bool   // the broker knows of the end, and has requeued what was not acked
 
-	looks  <-chan look   // questions after the queue
+	looks  <-chan look   // questions about the queue
 	fences chan struct{} // holds one token while waiters want a fence
 	mu     sync.Mutex
-	batch  *fenceBatch // those that wait for the next fence; guarded by mu
+	batch  *fenceBatch // waiters for the next fence; guarded by mu
 }
 
-// The last returns before a limit are warned about; one of them, nearLimit, where the queue's limit is not known but
-// may be RabbitMQ's own.
+// A message is warned about at its last returns before the delivery limit. If the limit is unknown, it is warned
+// about only at return nearLimit: the limit may be RabbitMQ's default, 20.
 const (
 	lastReturns = 5
 	nearLimit   = 20 - lastReturns
 )
 
-// over tells whether the session has ended.
+// over reports whether the session has ended.
 func (s *session) over() bool {
 	select {
 	case <-s.done:
@@ -67,7 +67,7 @@ func (s *session) over() bool {
 	}
 }
 
-// openSession connects, makes sure of the queue and sets the prefetch. Nothing is consumed yet.
+// openSession connects, declares or checks the queue and sets the prefetch. Nothing is consumed yet.
 func (s *Source) openSession(ctx context.Context) (*session, error) {
 	sess := &session{
 		config:    &s.cfg,
@@ -98,7 +98,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 			})
 		}
 		if s.control != nil {
-			// Before a job begins, not behind it. Whatever else is wrong with that queue is seen when it is consumed.
+			// Checked before any job begins. Other faults of the control queue show when it is consumed.
 			if err := l.NoStream(s.cfg.Control); errors.Is(err, wire.ErrStream) {
 				return err
 			}
@@ -121,7 +121,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		// Buffered: the library sends on them from the goroutine that reads the connection.
 		sess.chClosed = sess.ch.NotifyClose(make(chan *amqp.Error, 1))
 		sess.cancelled = sess.ch.NotifyCancel(make(chan string, 4))
-		// Before the consumer: the prefetch holds for consumers that come after it.
+		// Before the consumer: the prefetch applies only to consumers that begin after it.
 		return wire.PlainOrNil(sess.ch.Qos(s.cfg.Prefetch, 0, false)) // no limit in bytes; not shared
 	})
 	if err != nil {
@@ -131,12 +131,12 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 	return sess, nil
 }
 
-// serve hands deliveries over as jobs until ctx ends: then it takes back the consumer, hands over what
-// the broker had sent before it heard of that, and returns nil, with the session still up. Else it
-// returns why the session is of no more use.
+// serve hands deliveries over as jobs until ctx ends. Then it cancels the consumer, hands over what the
+// broker had sent before the cancel, and returns nil with the session still up. Otherwise it returns why
+// the session has failed.
 //
-// Nothing is given back here. While the gate is closed, and behind the end of ctx, it is the pool that
-// gives back what it does not begin: only there are all the messages that have to go back in order.
+// serve requeues unread deliveries only. While the gate is closed, and after ctx ends, the pool requeues the
+// jobs that it does not begin: only the pool has all the messages that must be requeued in order.
 func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 	var next []amqp.Delivery // taken from the library, not yet handed over
 	late := time.NewTimer(wire.ReservedFor)
@@ -154,7 +154,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 				return err
 			}
 			for _, d := range next {
-				jobs <- s.job(d) // the pool takes until jobs is closed
+				jobs <- s.job(d) // the pool receives until jobs is closed
 			}
 			return nil
 		}
@@ -181,7 +181,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 			if d.Headers[wire.UnreadableHeader] != nil {
 				s.log.Warn("a message's headers cannot be read; it is taken without them", "message_id", d.MessageId)
 			}
-			// A message that the broker has not returned has what its publisher says there.
+			// If the message is not redelivered, the publisher wrote its x-delivery-count.
 			if n := wire.Count(d.Headers["x-delivery-count"]); d.Redelivered && (n == s.near || n > s.near && s.limit >= 0) {
 				what := "a message was returned often; the broker drops it at the queue's delivery limit, if that has one (20 by default since RabbitMQ 4.0)"
 				if s.limit > n {
@@ -226,9 +226,9 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 	}
 }
 
-// linger keeps a session up that hands nothing over any more, so that running jobs can settle. It
-// returns when the session has failed, with the reason, or when quit is closed, with nil: then the
-// broker has all acks.
+// linger keeps a session up that hands over no more jobs: running jobs can settle. If the session fails,
+// linger returns the reason. When quit is closed, linger flushes the acks; nil means that the broker has
+// all of them.
 func (s *session) linger(quit <-chan struct{}) error {
 	for {
 		select {
@@ -252,8 +252,8 @@ func (s *session) linger(quit <-chan struct{}) error {
 	}
 }
 
-// end marks the session as over, before anything is closed: from here on nothing is acked. A
-// connection that is sound is closed politely, which saves the broker's log a warning.
+// end marks the session as over, before anything is closed: after that nothing is acked. A sound
+// connection is closed politely, which saves the broker's log a warning.
 func (s *session) end(d *wire.Dialer, politely bool) {
 	s.awaited.ended()
 	close(s.done)
@@ -263,8 +263,8 @@ func (s *session) end(d *wire.Dialer, politely bool) {
 	s.account.Close()
 }
 
-// why finds the reason of a session's end: the library tells of it on three channels, in an order that
-// a select does not keep. The end of the deliveries is never by itself a clean one.
+// why returns the reason of a session's end. The library sends it on three channels, in an order that a
+// select does not keep. The end of the deliveries alone never means a clean end.
 func (s *session) why(e *amqp.Error) error {
 	if e == nil {
 		e = wire.NonBlocking(s.chClosed)
@@ -273,7 +273,7 @@ func (s *session) why(e *amqp.Error) error {
 		e = wire.NonBlocking(s.link.Closed)
 	}
 	if e != nil {
-		if e.Server { // it has closed the channel, or all of the connection
+		if e.Server { // the broker has closed the channel or the connection
 			s.released.Store(true)
 		}
 		return wire.ExplainQueue(e, s.config.source(), "permission")

@@ -17,41 +17,41 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// A Source takes messages from one queue and hands them over as jobs. It is good for one Run, and
-// wants one Close behind it.
+// A Source is a queue whose messages are handed over as jobs. It serves one Run, and must be closed
+// afterwards.
 type Source struct {
 	cfg       Config
 	dialer    *wire.Dialer
 	publisher *publisher
 	report    wire.Reporter
-	declared  sync.Once // the note that the queue has other arguments
-	limited   sync.Once // the note that it has a delivery limit
+	declared  sync.Once // logs once that the queue has other arguments
+	limited   sync.Once // logs once that the queue has a delivery limit
 	limits    atomic.Bool
 	closing   sync.Once
 
 	// Only Run uses these.
-	worked bool     // a session has consumed: from now on everything is waited out
-	last   *session // the one that has ended, until there is another
+	worked bool     // a session has consumed: from then on Run retries after every error
+	last   *session // the session that failed last
 
-	control *Source       // of the control queue; nil: there is none
-	found   chan struct{} // closed once the job queue is known to exist, and those that are published to
+	control *Source       // consumes the control queue; nil: there is none
+	found   chan struct{} // closed once the job queue and the queues published to are known to exist
 	finding sync.Once
 
 	awaited awaited
 
 	looks chan look     // see Quiet
-	quit  chan struct{} // closed by Close: the session that lingers is to end
+	quit  chan struct{} // closed by Close: ends the lingering session
 
 	mu        sync.Mutex
 	ran       bool               // guarded by mu
 	closed    bool               // guarded by mu
 	stopRun   context.CancelFunc // guarded by mu
-	running   sync.WaitGroup     // Run and the session that lingers behind it
+	running   sync.WaitGroup     // Run, and the session that lingers after it
 	publishes sync.WaitGroup     // the publisher
 	stopLine  context.CancelFunc // guarded by mu
 }
 
-// Limited tells whether the queue is known to have a delivery limit: a message that goes back may be dropped then.
+// Limited reports whether the queue is known to have a delivery limit: the broker may then drop a requeued message.
 func (s *Source) Limited() bool { return s.limits.Load() }
 
 // New returns a Source. Nothing is dialled before Run.
@@ -87,7 +87,7 @@ func newDialer(cfg Config) *wire.Dialer {
 	return &wire.Dialer{Name: fmt.Sprintf("docker-dispatch@%s %s", cfg.Host, cfg.source()), Version: cfg.Version, Connect: cfg.Dial}
 }
 
-// newControl returns the Source of the control queue, which has a consuming connection of its own, and shares the
+// newControl returns the Source of the control queue. It has its own consuming connection, and shares the
 // publisher and the budget.
 func (s *Source) newControl() *Source {
 	cfg := s.cfg
@@ -104,14 +104,14 @@ func (s *Source) newControl() *Source {
 	}
 }
 
-// Run hands the queue's messages over on jobs, in the queue's order, until ctx ends. A broker that is
-// away is waited for. When ctx ends, Run hands over what the broker had sent already, closes jobs and
-// returns nil; the connections stay up, so that jobs that still run can settle, until Close.
+// Run hands the queue's messages over on jobs, in the queue's order, until ctx ends. It waits for a broker
+// that is away. When ctx ends, Run hands over what the broker had sent already, closes jobs and returns nil.
+// The connections stay up until Close: jobs that still run can settle.
 //
-// Those of the control queue go to control, which may be nil where there is none.
+// Messages of the control queue go to control, which may be nil if there is no control queue.
 //
-// Run returns an error only before its first session has consumed anything, and only where waiting is
-// no help: ErrLogin and the others in errors.go, or a Config that makes no sense. It closes jobs and control then
+// Run returns an error only before the first session of a queue has consumed, and only if waiting does not
+// help: wire.ErrLogin and the others in wire/errors.go, or an invalid Config. It closes jobs and control then
 // too.
 func (s *Source) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
 	if s.control == nil {
@@ -124,8 +124,8 @@ func (s *Source) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
 	defer cancel()
 	controlled := make(chan error, 1)
 	go func() {
-		// Not before: a job queue that was mistyped must leave no control queue behind, and nothing is carried out
-		// whose result cannot be kept.
+		// Wait for the other queues: a mistyped job queue must not create a control queue, and no command may be
+		// carried out whose result cannot be stored.
 		select {
 		case <-s.found:
 		case <-ctx.Done():
@@ -156,7 +156,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- cmd.Job) error {
 	if s.cfg.DeadLetter == "" && !s.cfg.controls {
 		s.cfg.Log.Warn("no dead-letter queue: what cannot be done is rejected, and lost unless the queue has a dead-letter exchange", "queue", s.cfg.Queue)
 	}
-	refusals := 0 // logins in a row that were refused without a word
+	refusals := 0 // consecutive logins that the broker refused silently
 	for wait := wire.Reconnecting(); ; {
 		began := time.Now()
 		err := s.session(ctx, jobs)
@@ -181,7 +181,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- cmd.Job) error {
 	}
 }
 
-// begin checks the Config and enters Run.
+// begin checks the Config and records that Run has begun.
 func (s *Source) begin(cancel context.CancelFunc) error {
 	a, err := wire.ParseURL(s.cfg.URL)
 	switch {
@@ -218,13 +218,13 @@ func (s *Source) begin(cancel context.CancelFunc) error {
 	return nil
 }
 
-// session runs one session from its dial to its end. Where ctx ends it leaves the session to a
+// session runs one session from its dial to its end. When ctx ends, it leaves the session to a
 // goroutine that waits for Close.
 func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 	sess, err := s.openSession(ctx)
 	if err != nil {
 		if s.last != nil && errors.Is(err, syscall.ECONNREFUSED) {
-			s.last.released.Store(true) // what held its connection has gone
+			s.last.released.Store(true) // the broker has exited, and its connections with it
 		}
 		if errors.Is(err, wire.ErrNoQueue) {
 			s.awaited.noQueue()
@@ -233,7 +233,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 		}
 		return err
 	}
-	s.awaited.ended() // until it consumes
+	s.awaited.ended() // nothing is consumed yet
 	if !s.cfg.controls {
 		if err := s.startPublisher(ctx); err != nil {
 			sess.end(s.dialer, true)
@@ -249,7 +249,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 		s.report.Well()
 	}
 	if open, _ := s.cfg.Gate.State(); !open {
-		s.report.Well() // else when it consumes: that too may be refused
+		s.report.Well() // if the gate is open, consuming does this: the broker may refuse the consumer
 	}
 	err = sess.serve(ctx, jobs)
 	if err != nil {
@@ -267,7 +267,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 	return nil
 }
 
-// startPublisher connects the publisher before the first message is taken, and leaves it to itself.
+// startPublisher connects the publisher before the first message is taken, and starts its goroutine.
 func (s *Source) startPublisher(ctx context.Context) error {
 	s.mu.Lock()
 	started := s.stopLine != nil
@@ -279,7 +279,7 @@ func (s *Source) startPublisher(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Not ctx: dead letters are published after the intake has ended, until Close.
+	// Not ctx: after ctx ends, dead letters are still published until Close.
 	lineCtx, stop := context.WithCancel(context.Background())
 	s.mu.Lock()
 	s.stopLine = stop
@@ -288,10 +288,10 @@ func (s *Source) startPublisher(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the connections, after the broker has all acks. Deliveries that are not settled go back to
-// the queue by themselves. It ends a Run that is still at work, and may follow one that failed. When
-// ctx ends first the connections are cut, and its error is returned. Nothing of the package runs when
-// Close has returned.
+// Close ends the connections, after the broker has all acks. The broker requeues deliveries that are not
+// settled. Close ends a Run that is still at work, and may be called after a Run that failed. If ctx ends
+// first, Close cuts the connections and returns the error of ctx. When Close has returned, no goroutine of
+// the package runs.
 func (s *Source) Close(ctx context.Context) error {
 	var controlling sync.WaitGroup
 	if s.control != nil {
@@ -311,7 +311,7 @@ func (s *Source) Close(ctx context.Context) error {
 	cut := context.AfterFunc(ctx, s.dialer.AbortAll)
 	s.running.Wait()
 	controlling.Wait()
-	// The publisher goes last: a job that settles until then may need it.
+	// The publisher ends last: a job that settles until then may need it.
 	s.mu.Lock()
 	if s.stopLine != nil {
 		s.stopLine()

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// window is how many messages of a stream may be unconfirmed, and windowBytes how much they may hold
-	// together: enough to keep the broker at work, and little enough to be sent again.
+	// window is how many messages of a stream may be unconfirmed, and windowBytes how many bytes their bodies may
+	// have: enough to keep the broker busy, few enough to be sent again.
 	window      = 64
 	windowBytes = 1 << 20
 )
 
-// A stream publishes messages to one reply_to, in their order. Many may be unconfirmed at a time. When the
-// connection ends, or the broker could not store one, that and all behind it are sent again: a receiver
-// may see a message twice, and what lies beyond a gap, but all of it in order in the end.
+// A stream is a sequence of messages to one reply_to. Many may be unconfirmed at a time. If the connection ends,
+// or the broker cannot store a message, that message and all later ones are sent again. A client may receive a
+// message twice, or receive later messages before a missing one, but in the end it has received all in order.
 type stream struct {
 	replier
 	in      chan amqp.Publishing
@@ -30,16 +30,16 @@ type stream struct {
 	over    chan struct{} // closed when run has ended
 
 	// Only run uses these.
-	sent  []sent // the unconfirmed, oldest first
-	bytes int    // that their bodies hold
-	apart bool   // one of them may be what the broker closed a lane over
-	gone  bool   // nobody takes the messages: they are dropped
+	sent  []sent // unconfirmed messages, oldest first
+	bytes int    // size of their bodies
+	apart bool   // the broker may have closed a lane over one of them
+	gone  bool   // the reply_to takes no messages: they are dropped
 }
 
 // sent is a message that the broker has not confirmed.
 type sent struct {
 	message amqp.Publishing
-	confirm *amqp.DeferredConfirmation // nil: not on its way
+	confirm *amqp.DeferredConfirmation // nil: not published on this lane
 }
 
 // stream opens a stream. See cmd.Job.Stream.
@@ -59,12 +59,12 @@ func (r replier) stream() output.Stream {
 	return s
 }
 
-// Send implements cmd.Stream.
+// Send implements output.Stream.
 func (s *stream) Send(ctx context.Context, job, what string, body []byte) error {
 	return hand(ctx, s, s.in, s.event(job, what, body))
 }
 
-// Flush implements cmd.Stream.
+// Flush implements output.Stream.
 func (s *stream) Flush(ctx context.Context) error {
 	done := make(chan struct{})
 	if err := hand(ctx, s, s.flushes, chan<- struct{}(done)); err != nil {
@@ -80,7 +80,7 @@ func (s *stream) Flush(ctx context.Context) error {
 	}
 }
 
-// Close implements cmd.Stream.
+// Close implements output.Stream.
 func (s *stream) Close() { s.stop() }
 
 // hand gives v to run.
@@ -95,7 +95,7 @@ func hand[T any](ctx context.Context, s *stream, to chan<- T, v T) error {
 	}
 }
 
-// run sends what comes, over one connection after the other.
+// run sends the stream's messages, over one connection after the other, until ctx ends.
 func (s *stream) run(ctx context.Context) {
 	for len(s.sent) == 0 { // a job that does not begin needs no channel
 		select {
@@ -128,7 +128,7 @@ func (s *stream) run(ctx context.Context) {
 	}
 }
 
-// connected serves the stream on a lane, until that is of no more use.
+// connected serves the stream on a lane, until the lane fails or ctx ends.
 func (s *stream) connected(ctx context.Context) error {
 	if len(s.sent) > 0 && s.publisher.suspects.has(s.to) {
 		first := s.sent[0].message
@@ -155,14 +155,14 @@ func (s *stream) connected(ctx context.Context) error {
 	err = s.serve(ctx, l, k)
 	s.leave(l, k)
 	if errors.Is(err, wire.ErrUnanswered) {
-		// What the queue never confirms would hold its slots for ever. Others on the lane send theirs again.
+		// Unconfirmed messages would hold their slots for ever. Other streams on the lane send theirs again.
 		_ = l.call(context.WithoutCancel(ctx), func(l *line) error { return l.link.Within(wire.RPCTimeout, k.Ch.Close) })
 	}
 	return err
 }
 
-// oneByOne sends what is not confirmed, each message on a channel of its own for as long as it takes: an error of the
-// broker is that of the message then.
+// oneByOne sends the unconfirmed messages, each alone on a channel until it is confirmed: an error of the
+// broker then concerns that message.
 func (s *stream) oneByOne(ctx context.Context) error {
 	p := s.publisher
 	for len(s.sent) > 0 {
@@ -186,15 +186,15 @@ func (s *stream) oneByOne(ctx context.Context) error {
 	return nil
 }
 
-// serve publishes on a lane, first what was sent before and is not confirmed.
+// serve publishes on a lane, beginning with the messages that were sent before and are not confirmed.
 func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
-	written := 0 // so many of sent are on their way
+	written := 0 // how many of sent are published
 	refusals := &s.publisher.refusals
 	timer := time.NewTimer(refusals.patience(s.to))
 	defer timer.Stop()
 	for {
 		unblocked, changed := l.unblocked.State()
-		// A slot is asked for only when there is a message for it, and confirms are taken meanwhile: they free slots.
+		// Ask for a slot only if there is a message for it, and take confirms meanwhile: they free slots.
 		var in <-chan amqp.Publishing
 		var slot chan<- struct{}
 		switch {
@@ -247,7 +247,7 @@ func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
 		case done := <-flushes:
 			close(done)
 		case <-changed:
-			timer.Reset(impatience) // it has confirmed nothing while it blocked
+			timer.Reset(impatience) // a broker confirms nothing while it blocks
 		case <-timer.C:
 			if len(s.sent) > 0 && unblocked {
 				return wire.ErrUnanswered
@@ -261,7 +261,7 @@ func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
 	}
 }
 
-// leave gives up waiting for what is on its way over a lane.
+// leave stops waiting for the confirms of a lane.
 func (s *stream) leave(l *line, k *lane) {
 	left := slices.Clone(s.sent)
 	for i := range s.sent {
@@ -270,10 +270,10 @@ func (s *stream) leave(l *line, k *lane) {
 	s.publisher.streams.Go(func() { k.abandon(l, s.to, left) })
 }
 
-// stored forgets the oldest message.
+// stored removes the oldest message, which the broker has stored.
 func (s *stream) stored() {
 	s.bytes -= len(s.sent[0].message.Body)
-	s.sent[0] = sent{} // the array outlives it
+	s.sent[0] = sent{} // the array would keep its body in memory
 	s.sent = s.sent[1:]
 }
 
@@ -282,7 +282,7 @@ func (s *stream) add(m amqp.Publishing) {
 	s.bytes += len(m.Body)
 }
 
-// drop ends the sending: nobody takes it.
+// drop logs err, and drops all messages of the stream from now on.
 func (s *stream) drop(err error) {
 	s.gone, s.sent, s.bytes = true, nil, 0
 	s.publisher.unheard(s.replier, err)
