@@ -12,9 +12,9 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-// delayQueue is the queue in which messages of this one wait that long. It is a quorum queue, for only
-// these hand a message on before they forget it (dead-letter-strategy at-least-once). It does not expire: what
-// cannot be handed on for now would go with it.
+// delayQueue returns the name and arguments of the queue in which messages of queue wait for delay. Only a quorum
+// queue forwards a message before it removes it (dead-letter-strategy at-least-once). The queue does not expire:
+// messages that cannot be forwarded for now would be lost with it.
 func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table) {
 	return fmt.Sprintf("%s.retry.%d", queue, int64(delay/time.Second)), amqp.Table{
 		amqp.QueueTypeArg:           amqp.QueueTypeQuorum,
@@ -26,8 +26,8 @@ func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table
 	}
 }
 
-// again keeps a copy of a message in the queue of a delay, from where the broker puts it back into its
-// own. See cmd.Job.Again.
+// again stores a copy of a message in the queue of a delay. After the delay the broker moves the copy to the
+// queue of the jobs. See cmd.Job.Again.
 func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
 	queue, args := delayQueue(p.config.Queue, delay)
 	ours := amqp.Table{wire.HeaderAttempt: int32(attempt)}
@@ -47,7 +47,7 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 				p.made(queue)
 			}
 			if note != "" {
-				// It would keep the message, or send it elsewhere.
+				// Such a queue might keep the message, or send it elsewhere.
 				return fmt.Errorf("queue %q, in which messages wait to be tried again, has other arguments; delete it when it is empty: %s", queue, note)
 			}
 			if wire.Code(err) == amqp.AccessRefused {
@@ -63,11 +63,11 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 	return p.keep(ctx, d.MessageId, k)
 }
 
-// infancy is how long a quorum queue and what is in it can be gone for good when the broker is killed, for all
-// its confirms (seen on 3.10 and 4.0 with one node, up to a second).
+// infancy is how long a killed broker can lose a new quorum queue and its messages, in spite of its confirms
+// (seen on 3.10 and 4.0 with one node, up to a second).
 const infancy = 5 * time.Second
 
-// made records that a queue did not exist before.
+// made records that a queue was created just now.
 func (p *publisher) made(queue string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -77,15 +77,15 @@ func (p *publisher) made(queue string) {
 	p.births[queue] = time.Now()
 }
 
-// young returns how long a queue is not to be trusted yet.
+// young returns how much longer the broker could lose a queue: see infancy. Zero or less: it cannot.
 func (p *publisher) young(queue string) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return infancy - time.Since(p.births[queue])
 }
 
-// attempt reads which attempt of which job a message is. Who can publish can claim any, and gains nothing.
-// One that was rejected and sent again begins anew.
+// attempt returns which attempt of which job a message is. A publisher can claim any attempt, and gains nothing.
+// A message that was rejected and sent again is a first attempt.
 func attempt(d amqp.Delivery, queue string) (n int, id string) {
 	id = d.MessageId
 	if rejection(d, queue) != "" {
@@ -98,13 +98,13 @@ func attempt(d amqp.Delivery, queue string) (n int, id string) {
 	return int(v), cmp.Or(id, wire.Text(d.Headers[wire.HeaderJob]))
 }
 
-// copyOf tells the copies of a message apart that came back as dead letters: by our header; or by the broker's,
-// where it was rejected, and sent again as it was.
+// copyOf returns what tells apart the copies of a message whose dead letter was sent again: our header, and
+// rejection if the broker dead-lettered it.
 func copyOf(d amqp.Delivery, queue string) string {
 	return wire.Text(d.Headers[wire.HeaderCopy]) + rejection(d, queue)
 }
 
-// rejection tells which rejection a message has come back from; it is empty for one that was not rejected.
+// rejection identifies the rejection from queue after which a message was sent again; empty: it was not rejected.
 func rejection(d amqp.Delivery, queue string) string {
 	deaths, _ := d.Headers["x-death"].([]any)
 	for _, death := range deaths {

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// awaited is since when a message that was lost could have come again: since its queue is consumed without a
-// break, or since it is known that there is no such queue.
+// awaited is since when a lost message could have been redelivered: since its queue is consumed without a
+// break, or since the broker said that the queue does not exist.
 type awaited struct {
 	mu      sync.Mutex
-	since   time.Time // zero: it could not
-	missing bool      // there is no such queue
+	since   time.Time // zero: neither holds
+	missing bool      // the queue does not exist
 }
 
 func (a *awaited) get() (since time.Time, missing bool) {
@@ -26,14 +26,14 @@ func (a *awaited) consumed() {
 	a.since, a.missing = time.Now(), false
 }
 
-// ended records that nothing is consumed. That comes before a session is over.
+// ended records that nothing is consumed. It is called before a session is over.
 func (a *awaited) ended() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.since, a.missing = time.Time{}, false
 }
 
-// noQueue records that the broker says that there is no such queue.
+// noQueue records that the broker said that the queue does not exist.
 func (a *awaited) noQueue() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

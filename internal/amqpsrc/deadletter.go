@@ -12,7 +12,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
-// deadLetter makes the copy of a message that goes to the dead-letter queue.
+// deadLetter returns the copy of a message for the dead-letter queue.
 func deadLetter(d amqp.Delivery, queue, host, copy string, r event.Result, now time.Time, frameMax int) amqp.Publishing {
 	return copyWith(d, amqp.Table{
 		wire.HeaderReason: wire.Clip(r.Reason, wire.MaxReason),
@@ -24,11 +24,11 @@ func deadLetter(d amqp.Delivery, queue, host, copy string, r event.Result, now t
 	}, frameMax)
 }
 
-// copyWith makes a copy of a message, with headers of ours: the body as it was, and of the properties an
-// allow-list. Left out is what the broker refuses from us (user_id), what it acts on (expiration, CC and
-// BCC, which would send further copies), and what it wrote itself.
-// The copy's properties and headers are one frame of at most frameMax bytes (0: any size); the broker
-// ends the connection over a larger one, so headers that have no place are dropped, largest first.
+// copyWith returns a copy of a message with our headers added. The body is unchanged; properties are copied
+// by an allow-list. Left out is what the broker refuses from us (user_id), what it acts on (expiration, CC
+// and BCC, which would send further copies), and what it wrote itself.
+// The copy's properties and headers are one frame of at most frameMax bytes (0: 1 MiB). The broker ends the
+// connection over a larger frame, so headers that do not fit are dropped, largest first.
 func copyWith(d amqp.Delivery, ours amqp.Table, frameMax int) amqp.Publishing {
 	ours = maps.Clone(ours)
 	p := amqp.Publishing{
@@ -63,8 +63,8 @@ func copyWith(d amqp.Delivery, ours amqp.Table, frameMax int) amqp.Publishing {
 	return p
 }
 
-// deadLetter, for a message of the queue from, returns nil once the broker has confirmed that it stored a copy of d in the dead-letter
-// queue. See cmd.Job.Store.
+// deadLetter returns nil once the broker has confirmed that it stored a copy of d, from the queue from, in the
+// dead-letter queue. See cmd.Job.Store.
 func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, from string, r event.Result, lost func() bool) error {
 	now, copy := time.Now(), rand.Text()
 	return p.keep(ctx, d.MessageId, keeping{

@@ -13,23 +13,23 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// errMalformed is the end of a message to a direct reply-to that is none: brokers end the connection over it,
-// with all that others have on it.
+// errMalformed is the error of a message to an invalid direct reply-to: the broker ends the connection over it,
+// and with it all other messages there.
 var errMalformed = errors.New("the broker ends the connection over it")
 
-// errApart is the error of a message to a suspect that did not come so far as to be judged: the broker takes no
-// further connection, or the network ended it.
+// errApart is the error of a message to a suspect that proves nothing about the suspect: the broker takes no
+// further connection, the network ended it, or the confirm is late.
 var errApart = errors.New("not sent over a connection of its own")
 
-// suspects are the direct reply-tos for which a message was under way when a connection ended. Each is sent to
-// over a connection of its own, until that goes well: so none is blamed for another, or for the network, and
-// none ends the connection of others twice.
+// suspects is the set of direct reply-tos to which a message was under way when a connection ended. Messages to
+// each go over a separate connection until one is stored. No reply-to is blamed for another or for the network,
+// and none ends the connection of others twice.
 type suspects struct {
 	mu    sync.Mutex
 	since map[string]time.Time // guarded by mu
 }
 
-// add makes a queue suspect, where it is a direct reply-to.
+// add makes a queue a suspect if it is a direct reply-to.
 func (s *suspects) add(queue string) {
 	if !wire.IsDirect(queue) {
 		return
@@ -45,7 +45,7 @@ func (s *suspects) add(queue string) {
 	if s.since == nil {
 		s.since = make(map[string]time.Time)
 	}
-	makeRoom(s.since) // one that is forgotten is suspected again if there is cause
+	makeRoom(s.since) // a forgotten queue is added again if it ends a connection
 	s.since[queue] = now
 }
 
@@ -62,9 +62,10 @@ func (s *suspects) has(queue string) bool {
 	return ok
 }
 
-// alone sends a message to a suspect, where may says so. errMalformed: it is guilty. errApart says nothing of it.
+// alone sends a message to a suspect over a separate connection, if may allows it. errMalformed: the broker ended
+// that connection over it. errApart: nothing is known about the suspect.
 func (p *publisher) alone(ctx context.Context, queue string, message func(frameMax int) amqp.Publishing, may func() bool) error {
-	if _, err := p.current(ctx); err != nil { // as long as the broker is away there is nothing to try
+	if _, err := p.current(ctx); err != nil { // waits while the broker is away
 		return err
 	}
 	l := new(line)
@@ -88,7 +89,7 @@ func (p *publisher) alone(ctx context.Context, queue string, message func(frameM
 		return cmd.ErrDeliveryLost
 	}
 	err, _ = l.send(ctx, o, queue, message(link.Config.FrameSize), shortly)
-	ended := wire.NonBlocking(link.Closed) // before part takes it
+	ended := wire.NonBlocking(link.Closed) // before Part receives it
 	p.dialer.Part(link, err == nil)
 	switch {
 	case err == nil:

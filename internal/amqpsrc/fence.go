@@ -8,14 +8,14 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// A fenceBatch is those that wait for one synchronous call.
+// A fenceBatch is the waiters for one synchronous call.
 type fenceBatch struct {
-	done chan struct{} // closed when the call has returned; never where it fails
+	done chan struct{} // closed when the call has succeeded; never if it fails
 }
 
-// fence returns nil when all acks that were written to the session before can no longer be lost: the time
-// is over that they may be on their way, and a synchronous call that was sent after that has returned, so
-// that the broker has lived through it.
+// fence returns nil when all acks written to the session before fence can no longer be lost: the time
+// wire.Settling has passed, and a synchronous call sent after it has returned. The broker has survived
+// that time.
 func (s *session) fence(ctx context.Context) error {
 	timer := time.NewTimer(wire.Settling)
 	defer timer.Stop()
@@ -29,8 +29,8 @@ func (s *session) fence(ctx context.Context) error {
 	}
 }
 
-// alive returns nil when a synchronous call has returned that was sent from now on: the session, and with it its
-// deliveries, were not lost by then. Many waiters share one call, which the session's owner makes.
+// alive returns nil when a synchronous call sent after alive began has returned: the session and its
+// deliveries were not lost by then. Many waiters share one call, which the session's owner makes.
 func (s *session) alive(ctx context.Context) error {
 	s.mu.Lock()
 	b := s.batch
@@ -58,8 +58,8 @@ func (s *session) alive(ctx context.Context) error {
 	}
 }
 
-// barrier makes the synchronous call for those who wait now. Setting the prefetch to what it is
-// changes nothing; unlike a look at the queue it cannot fail because that was deleted.
+// barrier makes the synchronous call for the present waiters. The call sets the prefetch to its present
+// value. Unlike a passive declare it cannot fail because the queue was deleted.
 func (s *session) barrier(timeout time.Duration) error {
 	s.mu.Lock()
 	b := s.batch
@@ -70,7 +70,7 @@ func (s *session) barrier(timeout time.Duration) error {
 		return s.why(wire.AsError(err))
 	}
 	if wire.NonBlocking(s.cancelled) != "" {
-		// Acks that came after the cancel were not heeded.
+		// The broker ignored acks that came after the cancel.
 		return wire.ErrCancelled
 	}
 	if b != nil {
@@ -79,7 +79,7 @@ func (s *session) barrier(timeout time.Duration) error {
 	return nil
 }
 
-// flush is a fence for all acks that were ever written, before the session is closed.
+// flush returns nil when no ack written to the session can be lost, before the session is closed.
 func (s *session) flush() error {
 	if err := s.barrier(wire.CloseTimeout); err != nil {
 		return err

@@ -15,31 +15,31 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// hopeless is how long to wait before the next attempt at what the broker refuses for good, such as a
-// message larger than it takes by now. It is tried again all the same: somebody may raise the limit,
-// and to give up would be to lose the message.
+// hopeless is the longest wait before the next attempt to store a message that is larger than the broker
+// takes. The message is tried again because an operator may raise the limit. Giving up would lose the
+// message.
 const hopeless = 5 * time.Minute
 
 // A keeping is what must be stored in a queue before a message is acked: a copy of it, or its result.
 type keeping struct {
 	what     string            // for the log
-	queue    string            // where it goes
-	declare  func(*line) error // makes sure of the queue; nil: that is somebody else's
-	fresh    bool              // which is done each time, for the queue goes away where nobody does
+	queue    string            // in which it is stored
+	declare  func(*line) error // creates or checks the queue; nil: others do
+	fresh    bool              // declare runs before every attempt: the queue may not exist yet
 	message  func(frameMax int) amqp.Publishing
-	lost     func() bool          // the broker has taken the message back: another may carry it out
+	lost     func() bool          // the broker has requeued the message: another host may carry it out
 	patience func() time.Duration // how long a confirm may take; nil: confirmTimeout
-	turns    chan struct{}        // holds a token while an attempt is under way; nil: any number may be
-	vain     func(err error) bool // asked when it is not confirmed: to go on is in vain; nil: never
-	young    func() time.Duration // how long yet the broker may forget the queue with all that is in it; nil: not at all
+	turns    chan struct{}        // holds a token while an attempt is under way; nil: no limit
+	vain     func(err error) bool // called if it is not confirmed: reports whether to give up; nil: never
+	young    func() time.Duration // how much longer the broker can lose the queue and its messages; nil: it cannot
 }
 
-// A vainError is why something is not kept after all.
+// A vainError is the reason why keep gave up.
 type vainError struct{ error }
 
-// keep returns nil once the broker has confirmed that it stored the copy. Until then it tries again, ever
-// more slowly, and the original stays unacked. It gives up when ctx ends, with its error; with
-// ErrDeliveryLost where the delivery is lost and nothing was sent; and with a vainError where that is vain.
+// keep returns nil once the broker has confirmed that it stored the message. Until then it tries again at
+// growing intervals, and the original stays unacked. It gives up with the error of ctx when ctx ends, with
+// ErrDeliveryLost if the delivery is lost and nothing was sent, or with a vainError if k.vain reports true.
 func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error {
 	log := p.log.With("message_id", messageID, "to", k.queue)
 	report := wire.Reporter{Log: log, Lost: k.what + " not stored, waiting; its message stays in the queue", Back: k.what + " stored after all"}
@@ -73,12 +73,12 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 		}
 		switch {
 		case errors.Is(err, wire.ErrUnroutable) && k.declare != nil:
-			// The queue was deleted: made again, it is there for the next attempt.
+			// The queue was deleted: create it for the next attempt.
 			if failed := p.call(ctx, k.declare); failed != nil {
 				err = fmt.Errorf("%w, and cannot be made again: %w", err, failed)
 			}
 		case errors.Is(err, wire.ErrLine):
-			// Nobody knows whether it was stored. The publisher has its own delays and its own log.
+			// It is unknown whether it was stored. The publisher logs the lost connection.
 			log.Debug(k.what+" not confirmed", "error", err)
 			if !wire.Sleep(ctx, delay) {
 				return ctx.Err()

@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	// lanes is how many channels of a line all streams share. Streams to one queue share one of them, so that a queue
-	// that does not confirm holds up few others.
+	// lanes is how many channels of a line all streams share. Streams to one queue share a lane: a queue that does not
+	// confirm holds up few others.
 	lanes = 4
 
-	// laneWindow is how many messages may be unconfirmed on a lane. Each may come back, and the reader of the
-	// connection must not wait for room then.
+	// laneWindow is how many messages may be unconfirmed on a lane. The broker may return each of them, and the
+	// reader of the connection must not wait for room.
 	laneWindow = 1024
 )
 
-// errShared is the end of a lane over one of the messages on it. It does not say over which: each stream finds out for
-// its own by sending them one by one.
+// errShared means that the broker closed a lane over one of its messages. It does not say over which: each stream
+// finds out by sending its messages one by one.
 var errShared = errors.New("the broker closed the channel over a message of this stream or of another")
 
-// A lane is a channel in confirm mode on which many streams publish: a job that streams takes no channel of its own, for
-// a connection has a limited number of them.
+// A lane is a channel in confirm mode on which many streams publish. A connection has too few channels for one per
+// job that streams.
 type lane struct {
 	*wire.Outlet
-	slots chan struct{} // a token for each message that is not confirmed
+	slots chan struct{} // a token for each unconfirmed message
 
 	mu     sync.Mutex
-	back   map[string]int // messages that came back and have not been asked for, by returnKey; guarded by mu
+	back   map[string]int // returned messages that outcome has not matched yet, by returnKey; guarded by mu
 	reason error          // why the broker closed the channel; guarded by mu
 }
 
@@ -56,7 +56,7 @@ func (l *line) lane(ctx context.Context, queue string) (found *lane, err error) 
 
 func returnKey(queue, id string) string { return queue + "\x00" + id }
 
-// outcome tells what a confirm that is done says of a message, and gives its slot back.
+// outcome returns what became of a message whose confirm is done, and frees its slot.
 func (k *lane) outcome(l *line, queue string, m sent) error {
 	defer func() { <-k.slots }()
 	k.mu.Lock()
@@ -81,18 +81,18 @@ func (k *lane) outcome(l *line, queue string, m sent) error {
 	return k.why(l)
 }
 
-// why returns the reason why the channel was closed. The caller holds mu.
+// why returns why the channel was closed. The caller holds mu.
 func (k *lane) why(l *line) error {
 	if k.reason == nil {
 		k.reason = k.End(l.link)
 		if k.reason != wire.ErrLine {
-			k.reason = fmt.Errorf("%w: %v", errShared, k.reason) // %v: it may not be this stream's
+			k.reason = fmt.Errorf("%w: %v", errShared, k.reason) // %v: it may be another stream's
 		}
 	}
 	return k.reason
 }
 
-// abandon gives back the slots of messages that nobody waits for any longer, when it is known what became of them.
+// abandon frees the slots of messages whose stream waits no longer, each when its confirm is done.
 func (k *lane) abandon(l *line, queue string, messages []sent) {
 	for _, m := range messages {
 		if m.confirm == nil { // not written
@@ -103,8 +103,8 @@ func (k *lane) abandon(l *line, queue string, messages []sent) {
 	}
 }
 
-// write sends a message without waiting for its confirm. The caller has a slot for it, which is given back where nothing
-// was sent.
+// write sends a message without waiting for its confirm. The caller has a slot for it. If nothing was sent, write
+// frees the slot.
 func (k *lane) write(l *line, queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
 	dc, err := k.Publish(queue, m)
 	if err == nil {

@@ -18,21 +18,21 @@ type line struct {
 	frameMax  int
 	unblocked cmd.Gate
 	blocked   chan amqp.Blocking
-	free      chan *wire.Outlet // outlets that nobody holds
-	broken    chan *wire.Outlet // outlets that the owner is to replace
-	calls     chan call         // requests to make one
+	free      chan *wire.Outlet // outlets not in use
+	broken    chan *wire.Outlet // outlets for the owner to replace
+	calls     chan call         // synchronous calls for the owner to make
 	over      chan struct{}     // closed when the connection has ended
-	lanes     [lanes]*lane      // the owner's; nil: not opened yet
+	lanes     [lanes]*lane      // only the owner uses it; nil: not opened yet
 	seed      maphash.Seed      // spreads queues over lanes
 }
 
-// A call is a request to the owner of a line, who makes its synchronous calls.
+// A call is a request to the owner of a line to make a synchronous call.
 type call struct {
 	make   func(*line) error
 	answer chan<- error
 }
 
-// call has the owner of the line that there is make a synchronous call.
+// call has the owner of the current line make a synchronous call.
 func (p *publisher) call(ctx context.Context, make func(*line) error) error {
 	l, err := p.current(ctx)
 	if err != nil {
@@ -41,13 +41,13 @@ func (p *publisher) call(ctx context.Context, make func(*line) error) error {
 	return l.call(ctx, make)
 }
 
-// open makes an outlet, for as many messages as may be unconfirmed on it. The caller owns the line's calls.
+// open returns an outlet on which window messages may be unconfirmed. Only the owner calls it.
 func (l *line) open(window int) (*wire.Outlet, error) { return l.link.Outlet(window + 1) }
 
-// serve owns a line until it ends, with the reason, or ctx does, with nil.
+// serve owns a line until it ends, and returns why. If ctx ends, serve returns nil.
 func (p *publisher) serve(ctx context.Context, l *line) error {
 	for {
-		// A broker that blocks answers no calls; what wants one waits.
+		// A broker that blocks answers no calls, so calls wait.
 		broken, calls := l.broken, l.calls
 		if open, _ := l.unblocked.State(); !open {
 			broken, calls = nil, nil
@@ -82,9 +82,9 @@ func (p *publisher) serve(ctx context.Context, l *line) error {
 	}
 }
 
-// replace closes an outlet and frees another in its place. The broker may have closed it already, or
-// it may still wait for a confirm, which is not wanted any more. The call of a broker that begins to
-// block meanwhile has no answer, and must not hold up a Close.
+// replace closes an outlet and frees a new one in its place. The old one may be closed already, or may
+// wait for a confirm that is no longer needed. If the broker begins to block, it does not answer the
+// call, which must not hold up a Close: the end of ctx cuts the connection.
 func (l *line) replace(ctx context.Context, o *wire.Outlet) error {
 	stop := context.AfterFunc(ctx, l.link.Wire.Abort)
 	defer stop()
@@ -99,7 +99,7 @@ func (l *line) replace(ctx context.Context, o *wire.Outlet) error {
 	return nil
 }
 
-// send publishes one message on an outlet. clean tells whether that can be used again.
+// send publishes one message on an outlet and waits for its confirm. clean: the outlet can be used again.
 func (l *line) send(ctx context.Context, o *wire.Outlet, queue string, m amqp.Publishing, patience time.Duration) (err error, clean bool) {
 	dc, err := l.write(o, queue, m)
 	if err != nil {
@@ -113,7 +113,7 @@ func (l *line) send(ctx context.Context, o *wire.Outlet, queue string, m amqp.Pu
 		case <-dc.Done():
 			waiting = false
 		case <-changed:
-			timer.Reset(patience) // it confirms nothing while it blocks
+			timer.Reset(patience) // a broker confirms nothing while it blocks
 		case <-timer.C:
 			if open {
 				return wire.ErrUnanswered, false
@@ -138,8 +138,7 @@ func (l *line) write(o *wire.Outlet, queue string, m amqp.Publishing) (*amqp.Def
 	return nil, fmt.Errorf("%w: %w", wire.ErrLine, err)
 }
 
-// outcome tells what a confirm that is done says of the message. clean tells whether the outlet can be used
-// again.
+// outcome returns what became of a message whose confirm is done. clean: the outlet can be used again.
 func (l *line) outcome(o *wire.Outlet, dc *amqp.DeferredConfirmation) (err error, clean bool) {
 	// A return comes before the confirm, so it is here by now.
 	if wire.NonBlocking(o.Returned).ReplyCode != 0 {
@@ -151,7 +150,7 @@ func (l *line) outcome(o *wire.Outlet, dc *amqp.DeferredConfirmation) (err error
 	return o.Unconfirmed(l.link)
 }
 
-// await receives from c; what ends the wait before that is the error. A closed c has the zero value.
+// await receives from c, or returns why the wait ended. If c is closed, v is the zero value.
 func await[T any](ctx context.Context, l *line, c <-chan T) (v T, err error) {
 	select {
 	case v = <-c:

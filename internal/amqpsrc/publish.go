@@ -20,42 +20,42 @@ import (
 
 const (
 	// confirmTimeout is how long a confirm may take from a broker that is not blocking. A quorum
-	// queue without its majority confirms late; what is sent anew then is stored twice.
+	// queue without its majority confirms late; a message that is sent again by then is stored twice.
 	confirmTimeout = 5 * time.Minute
 
-	// longEnough is how long a connection must have lived for the next delay to be short again.
+	// longEnough is how long a connection must have lived for the next reconnect delay to be short again.
 	longEnough = time.Minute
 )
 
-// A publishConfig says where a publisher's messages go.
+// A publishConfig is the configuration of a publisher.
 type publishConfig struct {
-	Queue      string // that the messages came from
-	DeadLetter string // a queue that is made where it is missing; "": none
+	Queue      string // from which the jobs are taken
+	DeadLetter string // a queue that is created if it does not exist; "": none
 	Results    string // a queue for the results of all jobs; "": none
-	Declare    string // the type of the queues that are made; "": classic, and Results must exist
+	Declare    string // the type of the queues that are created; "": classic, and Results must exist
 	Host       string // this host's name
 	Log        *slog.Logger
 }
 
-// A publisher sends messages over a connection of its own, and brings that back by itself. Losing it
-// costs no delivery.
+// A publisher is the connection over which messages are published. It reconnects by itself. Losing it
+// loses no delivery.
 type publisher struct {
 	dialer *wire.Dialer
 	config publishConfig
 	log    *slog.Logger
 	report wire.Reporter
 
-	replies   chan struct{} // one token for each reply that holds an outlet, or wants one
+	replies   chan struct{} // one token for each reply that holds an outlet or waits for one
 	refusals  refusals
 	suspects  suspects
 	recording cmd.Gate     // closed while results cannot be stored
-	dropped   atomic.Int64 // replies that nobody took
+	dropped   atomic.Int64 // how many replies were dropped
 	streams   sync.WaitGroup
 
 	mu      sync.Mutex
 	line    *line                // nil while there is no connection; guarded by mu
 	changed chan struct{}        // closed at the next change of line; guarded by mu
-	births  map[string]time.Time // when a queue was made by us; guarded by mu
+	births  map[string]time.Time // when we created a queue; guarded by mu
 }
 
 func newPublisher(d *wire.Dialer, cfg publishConfig) *publisher {
@@ -71,8 +71,8 @@ func newPublisher(d *wire.Dialer, cfg publishConfig) *publisher {
 	return p
 }
 
-// connect opens a line. first: the dead-letter queue must be there or be made, and the user must be
-// allowed to publish to it; later a failure of these does not keep the line from its other work.
+// connect opens a line. If first, the dead-letter and results queues must exist or be created, and the
+// user must be allowed to publish. Later such failures are only logged, because the line has other work.
 func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 	l := &line{
 		free:   make(chan *wire.Outlet, wire.Publishers),
@@ -88,7 +88,7 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 			return fmt.Errorf("%w: a connection to this broker has at most %d, and %d are needed (channel_max)", wire.ErrChannels, most, wire.ChannelsNeeded)
 		}
 		l.frameMax = k.Config.FrameSize
-		// Room for more than one: the reader of the connection must not wait while the owner calls.
+		// Room for more than one: the reader of the connection must not wait while the owner makes a call.
 		l.blocked = k.NotifyBlocked(make(chan amqp.Blocking, 16))
 		if err := p.declare(l); err != nil {
 			if first {
@@ -121,7 +121,7 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 	return l, nil
 }
 
-// declare makes sure of the dead-letter queue, and says what is wrong in words for a person.
+// declare creates the dead-letter queue if it does not exist. Its errors are meant for the operator.
 func (p *publisher) declare(l *line) error {
 	queue, kind := p.config.DeadLetter, cmp.Or(p.config.Declare, amqp.QueueTypeClassic)
 	if queue == "" {
@@ -140,10 +140,10 @@ func (p *publisher) declare(l *line) error {
 	return nil
 }
 
-// mayPublish finds out at start whether the user may publish to the default exchange at all, rather
-// than with the first message that needs it. The message has nowhere to go: the broker returns it. A
-// broker that is short of memory does not answer, and is not waited for; nor does it answer calls on
-// this connection from then on, so this is the last thing that is done before the line is used.
+// mayPublish checks at start whether the user may publish to the default exchange, not only with the first
+// message. It sends a message to no queue, which the broker returns. A broker short of memory does not
+// answer, and mayPublish does not wait for it. That broker does not answer later calls on this connection
+// either, so mayPublish comes last before the line is used.
 func (p *publisher) mayPublish(l *line) error {
 	o := <-l.free
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -163,7 +163,7 @@ func (p *publisher) mayPublish(l *line) error {
 	return nil
 }
 
-// start connects for the first time. It tries until that works, ctx ends, or the reason is fatal.
+// start connects for the first time. It tries until it succeeds, ctx ends, or an error is fatal.
 func (p *publisher) start(ctx context.Context) (*line, error) {
 	for wait := wire.Reconnecting(); ; {
 		l, err := p.connect(ctx, true)
@@ -183,7 +183,7 @@ func (p *publisher) start(ctx context.Context) (*line, error) {
 	}
 }
 
-// run serves a line, and the next ones when it is lost, until ctx ends.
+// run serves a line, and reconnects when it is lost, until ctx ends. If l is nil, run connects first.
 func (p *publisher) run(ctx context.Context, l *line) {
 	wait := wire.Reconnecting()
 	for {
@@ -218,7 +218,7 @@ func (p *publisher) run(ctx context.Context, l *line) {
 	}
 }
 
-// set makes l the line that publishes take, and nil none.
+// set makes l the current line; nil: there is none.
 func (p *publisher) set(l *line) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -227,7 +227,7 @@ func (p *publisher) set(l *line) {
 	p.changed = make(chan struct{})
 }
 
-// current waits for a line.
+// current returns the current line, and waits while there is none.
 func (p *publisher) current(ctx context.Context) (*line, error) {
 	for {
 		p.mu.Lock()
@@ -244,15 +244,15 @@ func (p *publisher) current(ctx context.Context) (*line, error) {
 	}
 }
 
-// publish sends a message to a queue and returns nil when the broker has confirmed that it is stored
-// there. make is given the size of a frame. ErrLine means that nobody knows. may is asked right before
-// anything is sent; where it says no, ErrDeliveryLost is returned. patience is how long a confirm may take.
+// publish sends a message to a queue and returns nil when the broker has confirmed that it is stored. make
+// gets the largest size of a frame. ErrLine: it is unknown whether it is stored. may is called right before
+// anything is sent; false: publish returns ErrDeliveryLost. patience is how long a confirm may take.
 func (p *publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {
 	l, err := p.current(ctx)
 	if err != nil {
 		return err
 	}
-	// While the broker blocks, what is written waits in the socket; so nothing is.
+	// While the broker blocks, a message would wait in the socket, so none is written.
 	for {
 		open, changed := l.unblocked.State()
 		if open {
@@ -272,7 +272,7 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 	}
 	err, clean := l.send(ctx, o, queue, make(l.frameMax), patience)
 	if clean {
-		l.free <- o // never blocks: there are no more outlets than it holds
+		l.free <- o // never blocks: free has room for all outlets
 	} else {
 		l.broken <- o
 	}

@@ -10,28 +10,28 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// A look is a question after the queue, which the owner of the session answers.
+// A look is a question about the queue, which the owner of the session answers.
 type look struct {
 	consumed time.Duration
 	answer   chan seen
 }
 
-// seen is the answer.
+// seen is the answer to a look.
 type seen struct {
 	quiet   bool
 	session *session
-	taken   int // deliveries that the session has taken so far
+	taken   int // deliveries that the session has received so far
 	at      cmd.Place
 }
 
-// underWay is how long a message that the broker has sent may be on its way to us.
+// underWay is how long a message that the broker has sent takes at most to arrive.
 const underWay = time.Second
 
-// Quiet tells whether the queue has been consumed without a break for at least that long, by nobody else,
-// and now has no message left that has not been handed over; and where it is. Where that cannot be learned it has not.
+// Quiet reports whether the queue was consumed without a break for at least consumed, has no other consumer, and
+// has no message left that was not handed over. at is the queue's place. If Quiet cannot find out, quiet is false.
 func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at cmd.Place, quiet bool) {
 	first := s.look(ctx, consumed)
-	// What the broker has sent is not in its count, and nobody knows of it before it comes.
+	// The broker's count omits what it has sent, and that may still be under way: so look twice.
 	if !first.quiet || !wire.Sleep(ctx, underWay) {
 		return cmd.Place{}, false
 	}
@@ -56,8 +56,8 @@ func (s *Source) look(ctx context.Context, consumed time.Duration) seen {
 	}
 }
 
-// quiet tells whether the broker has nothing in the queue that it has not sent to us. The consumer of a session that
-// lingers has ended; what would come again stays in the queue.
+// quiet reports whether the queue holds nothing that the broker has not sent to us. A lingering session has no
+// consumer: messages that would be redelivered stay in the queue.
 func (s *session) quiet(consumed time.Duration, lingering bool) (quiet bool, err error) {
 	own := 1
 	if lingering {
@@ -67,13 +67,13 @@ func (s *session) quiet(consumed time.Duration, lingering bool) (quiet bool, err
 		return false, nil
 	}
 	err = s.link.On(func(ch *amqp.Channel) error {
-		q, err := ch.QueueDeclarePassive(s.config.Queue, true, false, false, false, nil) // the flags are not looked at
+		q, err := ch.QueueDeclarePassive(s.config.Queue, true, false, false, false, nil) // the broker ignores the flags
 		if wire.Code(err) == amqp.AccessRefused {
-			// RabbitMQ 4.2.6 and 4.3.0 want the configure permission for a look.
+			// RabbitMQ 4.2.6 and 4.3.0 require the configure permission for a passive declare.
 			s.log.Warn("containers that a crash left behind cannot be swept: the broker does not say whether the queue is empty", "error", wire.Plain(err))
 			return wire.ErrSkip
 		}
-		quiet = q.Messages == 0 && q.Consumers <= own // another may hold any of its messages
+		quiet = q.Messages == 0 && q.Consumers <= own // another consumer may hold any message
 		return err
 	})
 	if err != nil {

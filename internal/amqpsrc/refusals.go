@@ -10,8 +10,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
-// refusals remembers which reply_to stores nothing. It is the queue that has time to come round, not each message
-// for it: else many jobs with one reply_to that nobody reads would hold up all others, a minute each.
+// refusals remembers which reply_to stores nothing. The minute is per queue, not per message: otherwise many jobs
+// with one dead reply_to would hold up all others, a minute each.
 type refusals struct {
 	mu     sync.Mutex
 	queues map[string]refusal // guarded by mu
@@ -20,18 +20,18 @@ type refusals struct {
 type refusal struct{ since, last time.Time }
 
 const (
-	// stale is how long after the last refusal a queue has all its time again.
+	// stale is how long after its last refusal a queue gets its whole minute again.
 	stale = 2 * impatience
 
-	// mostRefusals is how many queues are remembered: their names are strangers'.
+	// mostRefusals is how many queues are remembered: publishers choose their names.
 	mostRefusals = 1000
 
-	// shortly is how long a queue that has used up its time may yet take to confirm a message.
+	// shortly is how long a queue that has used up its minute may still take to confirm a message.
 	shortly = 2 * time.Second
 )
 
-// vain tells whether to go on is in vain, since the queue has stored nothing for too long, or will not store the
-// message whatever happens. err is why it has not.
+// vain reports whether to give up on a message: the queue has stored nothing for too long, or will never store
+// this message. err is why it was not stored.
 func (r *refusals) vain(queue string, err error) bool {
 	if wire.Code(err) == amqp.AccessRefused || wire.TooLarge(err) {
 		return true
@@ -52,19 +52,19 @@ func (r *refusals) vain(queue string, err error) bool {
 	if !ok {
 		q.since = now
 	}
-	if unanswered { // for so long already
+	if unanswered { // it has not confirmed for a minute already
 		q.since = now.Add(-impatience)
 	}
 	q.last = now
 	if r.queues == nil {
 		r.queues = make(map[string]refusal)
 	}
-	makeRoom(r.queues) // one that is forgotten only has all its time again
+	makeRoom(r.queues) // a forgotten queue only gets its whole minute again
 	r.queues[queue] = q
 	return now.Sub(q.since) >= impatience
 }
 
-// makeRoom forgets queues, whichever, until there is room for one more.
+// makeRoom removes arbitrary queues until there is room for one more.
 func makeRoom[V any](queues map[string]V) {
 	for q := range queues {
 		if len(queues) < mostRefusals {
@@ -81,7 +81,7 @@ func (r *refusals) stored(queue string) {
 	delete(r.queues, queue)
 }
 
-// patience is how long the queue may take to confirm a message.
+// patience returns how long the queue may take to confirm a message.
 func (r *refusals) patience(queue string) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

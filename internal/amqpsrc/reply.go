@@ -17,10 +17,10 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
-// appID is what our messages say that they come from.
+// appID is the app_id of our messages.
 const appID = "docker-dispatch"
 
-// impatience is how long a reply_to may refuse messages or not confirm them: a program that does not read its
+// impatience is how long a reply_to may refuse messages or not confirm them. A client that does not read its
 // answers must not hold up the queue for ever. See refusals.
 const impatience = time.Minute
 
@@ -37,8 +37,8 @@ func newReplier(p *publisher, d amqp.Delivery, lost func() bool) replier {
 	return replier{publisher: p, to: d.ReplyTo, correlation: cmp.Or(d.CorrelationId, d.MessageId), messageID: d.MessageId, lost: lost}
 }
 
-// event makes the message that an event travels in. job and what make its id, which is the same
-// whenever it is sent again; what is also its type, up to the first slash.
+// event returns the message that carries an event. Its message_id is made of job and what, and is the
+// same if the event is sent again. Its type is what, up to the first slash.
 func (r replier) event(job, what string, body []byte) amqp.Publishing {
 	kind, _, _ := strings.Cut(what, "/")
 	return amqp.Publishing{
@@ -53,7 +53,7 @@ func (r replier) event(job, what string, body []byte) amqp.Publishing {
 	}
 }
 
-// eventID is the message_id of an event. A job's id that leaves no room is in it as a digest.
+// eventID returns the message_id of an event, at most 255 bytes. A job's id that is too long is hashed.
 func eventID(job, what string) string {
 	if len(job)+1+len(what) > 255 {
 		sum := sha256.Sum256([]byte(job))
@@ -62,7 +62,7 @@ func eventID(job, what string) string {
 	return job + "/" + what
 }
 
-// keep keeps a result; without its captured output where that makes it larger than the broker takes.
+// keep stores a result. If its captured output makes it larger than the broker takes, that is left out.
 func (r replier) keep(ctx context.Context, res event.Result, k keeping) error {
 	p := r.publisher
 	k.message, k.lost = r.result(res), r.lost
@@ -94,7 +94,7 @@ func (r replier) reply(ctx context.Context, res event.Result) error {
 	p := r.publisher
 	err := r.keep(ctx, res, keeping{
 		what: "reply", queue: r.to, patience: func() time.Duration { return p.refusals.patience(r.to) },
-		// A reply_to that does not confirm must not keep all outlets from dead letters and results.
+		// If reply_tos do not confirm, outlets must be left for dead letters and results.
 		turns: p.replies,
 		vain: func(err error) bool {
 			return errors.Is(err, wire.ErrUnroutable) || errors.Is(err, errMalformed) || p.refusals.vain(r.to, err)
@@ -122,8 +122,8 @@ func (p *publisher) unheard(r replier, err error) {
 	p.log.Warn(msg, "message_id", r.messageID, "reply_to", wire.Clip(r.to, 255), "error", err, "dropped", p.dropped.Add(1))
 }
 
-// record publishes a result to the results queue. Where that is gone no messages are taken until it is
-// there again. See cmd.Job.Record.
+// record publishes a result to the results queue. If the broker cannot store it, no messages are taken
+// until it can. See cmd.Job.Record.
 func (r replier) record(ctx context.Context, res event.Result) error {
 	p := r.publisher
 	err := r.keep(ctx, res, keeping{
@@ -141,8 +141,8 @@ func (r replier) record(ctx context.Context, res event.Result) error {
 	return err
 }
 
-// declareResults makes sure of the results queue: like the queue of the messages it is made where that
-// was asked for, else it must be there.
+// declareResults creates the results queue if Declare is given and the queue does not exist. Without
+// Declare the queue must exist.
 func (p *publisher) declareResults(l *line) error {
 	if p.config.Results == "" {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
-// A delivery is one message as one session brought it. It can be settled once, and only there.
+// A delivery is one message received on one session. It can be settled once, and only on that session.
 type delivery struct {
 	amqp.Delivery
 	sess *session
@@ -21,13 +21,13 @@ type delivery struct {
 	settled atomic.Bool
 }
 
-// job makes a delivery into what the pool knows.
+// job returns the job of a delivery.
 func (s *session) job(d amqp.Delivery) cmd.Job {
 	del := &delivery{Delivery: d, sess: s}
 	n, id := attempt(d, s.config.source())
 	mark := copyOf(d, s.config.source())
 	if id == "" && wire.Text(d.Headers[wire.HeaderCopy]) == "" {
-		mark = "" // equal messages may have been rejected in one second
+		mark = "" // equal messages that were rejected in the same second have the same mark
 	}
 	p := s.publisher
 	var abandoned atomic.Bool
@@ -72,9 +72,8 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 	return j
 }
 
-// settle carries a verdict out. A second ack of one delivery would close the channel, and all that is
-// unacked on it would come again; so a delivery that was settled is not touched any more, whatever is
-// asked.
+// settle carries out a verdict. If the delivery was settled before, it returns wire.ErrSettledTwice: a
+// second ack would close the channel, and all unacked deliveries on the channel would be redelivered.
 func (d *delivery) settle(_ context.Context, v cmd.Verdict, _ event.Result) error {
 	if d.sess.over() {
 		return cmd.ErrDeliveryLost
@@ -95,7 +94,7 @@ func (d *delivery) settle(_ context.Context, v cmd.Verdict, _ event.Result) erro
 		return fmt.Errorf("amqpsrc: %v", v)
 	}
 	if err != nil {
-		// The write failed, so the connection is at its end, whether the session knows it yet or not.
+		// The write failed, so the connection has ended, whether the session knows it yet or not.
 		return cmd.ErrDeliveryLost
 	}
 	return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
-// setAside keeps a delivery whose body had no room.
+// setAside keeps a delivery whose body was not read for lack of room, and reports whether it was one.
 func (s *session) setAside(d amqp.Delivery) bool {
 	size, unread := s.account.Unread(d)
 	if unread {
@@ -18,8 +18,8 @@ func (s *session) setAside(d amqp.Delivery) bool {
 	return unread
 }
 
-// askAgain has the broker deliver the first of the unread anew once there is room, which is kept for it: each return
-// counts to a delivery limit. freed is closed when the next may be asked for; it is nil where none is unread.
+// askAgain requeues the first unread delivery once room for it is reserved: each return counts towards a delivery
+// limit. freed is closed when the next may be requeued; it is nil if none is unread.
 func (s *session) askAgain(late *time.Timer) (freed <-chan struct{}, err error) {
 	for len(s.unread) > 0 {
 		size, _ := s.account.Unread(s.unread[0])
@@ -35,7 +35,7 @@ func (s *session) askAgain(late *time.Timer) (freed <-chan struct{}, err error) 
 	return nil, nil
 }
 
-// giveBack requeues the first of the unread.
+// giveBack requeues the first unread delivery.
 func (s *session) giveBack() error {
 	d := s.unread[0]
 	s.unread = s.unread[1:]
@@ -45,14 +45,14 @@ func (s *session) giveBack() error {
 	return nil
 }
 
-// takeBack cancels the consumer, and adds to next all that the broker had sent before it heard of
-// that. What was handed over before stays ours too, and can be acked on this channel.
+// takeBack cancels the consumer, adds to next all that the broker had sent before the cancel, and
+// requeues the unread. Earlier deliveries stay ours too, and can be acked on this channel.
 func (s *session) takeBack(next *[]amqp.Delivery, timeout time.Duration) error {
 	if s.deliveries == nil {
 		return nil
 	}
 	s.awaited.ended()
-	// With an answer: without one the deliveries under way would be dropped, and stay unacked.
+	// Wait for the answer: without it the deliveries under way would be dropped, and stay unacked.
 	if err := s.link.Within(timeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
 		return s.why(wire.AsError(err))
 	}
