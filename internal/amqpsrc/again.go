@@ -63,8 +63,8 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 	return p.keep(ctx, d.MessageId, k)
 }
 
-// infancy is how long a killed broker can lose a new quorum queue and its messages, in spite of its confirms
-// (seen on 3.10 and 4.0 with one node, up to a second).
+// infancy is how long a quorum queue counts as new. A killed broker can lose a new quorum queue and its confirmed
+// messages (seen on 3.10 and 4.0 with one node, up to a second).
 const infancy = 5 * time.Second
 
 // made records that a queue was created just now.
@@ -98,8 +98,8 @@ func attempt(d amqp.Delivery, queue string) (n int, id string) {
 	return int(v), cmp.Or(id, wire.Text(d.Headers[wire.HeaderJob]))
 }
 
-// copyOf returns what tells apart the copies of a message whose dead letter was sent again: our header, and
-// rejection if the broker dead-lettered it.
+// copyOf returns a mark that tells apart the copies of a message whose dead letter was sent again. It is our
+// header, and rejection if the broker dead-lettered the message.
 func copyOf(d amqp.Delivery, queue string) string {
 	return wire.Text(d.Headers[wire.HeaderCopy]) + rejection(d, queue)
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// awaited is since when a lost message could have been redelivered: since its queue is consumed without a
-// break, or since the broker said that the queue does not exist.
+// awaited is since when a lost message could have been redelivered. That is since its queue is consumed
+// without a break, or since the broker said that the queue does not exist.
 type awaited struct {
 	mu      sync.Mutex
 	since   time.Time // zero: neither holds

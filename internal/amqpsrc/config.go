@@ -57,8 +57,8 @@ func (c *Config) source() string {
 	return c.Queue
 }
 
-// own reports whether a queue is one of docker-dispatch: an answer published there would be taken for a command,
-// a dead letter or a result.
+// own reports whether a queue is one of docker-dispatch. An answer there would be taken for a command, a dead
+// letter or a result.
 func (c *Config) own(queue string) bool {
 	return queue == c.Queue || queue == c.DeadLetter || queue == c.Control || queue == c.Results || strings.HasPrefix(queue, c.Queue+".retry.")
 }

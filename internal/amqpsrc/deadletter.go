@@ -24,9 +24,9 @@ func deadLetter(d amqp.Delivery, queue, host, copy string, r event.Result, now t
 	}, frameMax)
 }
 
-// copyWith returns a copy of a message with our headers added. The body is unchanged; properties are copied
-// by an allow-list. Left out is what the broker refuses from us (user_id), what it acts on (expiration, CC
-// and BCC, which would send further copies), and what it wrote itself.
+// copyWith returns a copy of a message with our headers added. The body is unchanged; an allow-list names the
+// properties copied. The copy omits what the broker refuses from us (user_id) and what it wrote itself. It
+// also omits what the broker acts on: expiration, and CC and BCC, which would send further copies.
 // The copy's properties and headers are one frame of at most frameMax bytes (0: 1 MiB). The broker ends the
 // connection over a larger frame, so headers that do not fit are dropped, largest first.
 func copyWith(d amqp.Delivery, ours amqp.Table, frameMax int) amqp.Publishing {

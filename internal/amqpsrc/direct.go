@@ -13,12 +13,12 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// errMalformed is the error of a message to an invalid direct reply-to: the broker ends the connection over it,
-// and with it all other messages there.
+// errMalformed is the error of a message to an invalid direct reply-to. The broker ends the connection over it,
+// and every other message on the connection is lost.
 var errMalformed = errors.New("the broker ends the connection over it")
 
-// errApart is the error of a message to a suspect that proves nothing about the suspect: the broker takes no
-// further connection, the network ended it, or the confirm is late.
+// errApart is an error that proves nothing about a suspect. The broker takes no further connection, the network
+// ended the connection, or the confirm is late.
 var errApart = errors.New("not sent over a connection of its own")
 
 // suspects is the set of direct reply-tos to which a message was under way when a connection ended. Messages to
@@ -62,8 +62,8 @@ func (s *suspects) has(queue string) bool {
 	return ok
 }
 
-// alone sends a message to a suspect over a separate connection, if may allows it. errMalformed: the broker ended
-// that connection over it. errApart: nothing is known about the suspect.
+// alone sends a message to a suspect over a separate connection, if may returns true. Its error is errMalformed if
+// the broker ended that connection over it, and errApart if that is unknown.
 func (p *publisher) alone(ctx context.Context, queue string, message func(frameMax int) amqp.Publishing, may func() bool) error {
 	if _, err := p.current(ctx); err != nil { // waits while the broker is away
 		return err

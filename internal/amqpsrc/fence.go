@@ -13,9 +13,8 @@ type fenceBatch struct {
 	done chan struct{} // closed when the call has succeeded; never if it fails
 }
 
-// fence returns nil when all acks written to the session before fence can no longer be lost: the time
-// wire.Settling has passed, and a synchronous call sent after it has returned. The broker has survived
-// that time.
+// fence returns nil when all acks written to the session before fence can no longer be lost. It waits for
+// wire.Settling, then for a synchronous call, which shows that the broker has survived that time.
 func (s *session) fence(ctx context.Context) error {
 	timer := time.NewTimer(wire.Settling)
 	defer timer.Stop()
@@ -29,7 +28,7 @@ func (s *session) fence(ctx context.Context) error {
 	}
 }
 
-// alive returns nil when a synchronous call sent after alive began has returned: the session and its
+// alive returns nil when a synchronous call sent after alive began has returned. The session and its
 // deliveries were not lost by then. Many waiters share one call, which the session's owner makes.
 func (s *session) alive(ctx context.Context) error {
 	s.mu.Lock()

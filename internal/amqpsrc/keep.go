@@ -38,8 +38,8 @@ type keeping struct {
 type vainError struct{ error }
 
 // keep returns nil once the broker has confirmed that it stored the message. Until then it tries again at
-// growing intervals, and the original stays unacked. It gives up with the error of ctx when ctx ends, with
-// ErrDeliveryLost if the delivery is lost and nothing was sent, or with a vainError if k.vain reports true.
+// growing intervals, and the original stays unacked. It gives up when ctx ends, with the error of ctx; if the
+// delivery is lost and nothing was sent, with ErrDeliveryLost; and if k.vain reports true, with a vainError.
 func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error {
 	log := p.log.With("message_id", messageID, "to", k.queue)
 	report := wire.Reporter{Log: log, Lost: k.what + " not stored, waiting; its message stays in the queue", Back: k.what + " stored after all"}

@@ -56,7 +56,7 @@ func (l *line) lane(ctx context.Context, queue string) (found *lane, err error) 
 
 func returnKey(queue, id string) string { return queue + "\x00" + id }
 
-// outcome returns what became of a message whose confirm is done, and frees its slot.
+// outcome returns the outcome of a message whose confirm is done, and frees its slot.
 func (k *lane) outcome(l *line, queue string, m sent) error {
 	defer func() { <-k.slots }()
 	k.mu.Lock()

@@ -83,8 +83,8 @@ func (p *publisher) serve(ctx context.Context, l *line) error {
 }
 
 // replace closes an outlet and frees a new one in its place. The old one may be closed already, or may
-// wait for a confirm that is no longer needed. If the broker begins to block, it does not answer the
-// call, which must not hold up a Close: the end of ctx cuts the connection.
+// wait for a confirm that is no longer needed. A broker that begins to block does not answer. That must not
+// hold up a Close, so the end of ctx cuts the connection.
 func (l *line) replace(ctx context.Context, o *wire.Outlet) error {
 	stop := context.AfterFunc(ctx, l.link.Wire.Abort)
 	defer stop()
@@ -138,7 +138,7 @@ func (l *line) write(o *wire.Outlet, queue string, m amqp.Publishing) (*amqp.Def
 	return nil, fmt.Errorf("%w: %w", wire.ErrLine, err)
 }
 
-// outcome returns what became of a message whose confirm is done. clean: the outlet can be used again.
+// outcome returns the outcome of a message whose confirm is done. clean: the outlet can be used again.
 func (l *line) outcome(o *wire.Outlet, dc *amqp.DeferredConfirmation) (err error, clean bool) {
 	// A return comes before the confirm, so it is here by now.
 	if wire.NonBlocking(o.Returned).ReplyCode != 0 {

@@ -244,9 +244,9 @@ func (p *publisher) current(ctx context.Context) (*line, error) {
 	}
 }
 
-// publish sends a message to a queue and returns nil when the broker has confirmed that it is stored. make
-// gets the largest size of a frame. ErrLine: it is unknown whether it is stored. may is called right before
-// anything is sent; false: publish returns ErrDeliveryLost. patience is how long a confirm may take.
+// publish sends a message to a queue and returns nil when the broker has confirmed that it is stored. With
+// ErrLine that is unknown. Its argument make gets the largest size of a frame, and patience is how long a
+// confirm may take. If may, called right before anything is sent, returns false, the error is ErrDeliveryLost.
 func (p *publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {
 	l, err := p.current(ctx)
 	if err != nil {

@@ -27,8 +27,8 @@ type seen struct {
 // underWay is how long a message that the broker has sent takes at most to arrive.
 const underWay = time.Second
 
-// Quiet reports whether the queue was consumed without a break for at least consumed, has no other consumer, and
-// has no message left that was not handed over. at is the queue's place. If Quiet cannot find out, quiet is false.
+// Quiet reports whether the queue was consumed without a break for at least consumed. Also, it must have no other
+// consumer, and no message left that was not handed over. at is its place. If Quiet cannot find out, it returns false.
 func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at cmd.Place, quiet bool) {
 	first := s.look(ctx, consumed)
 	// The broker's count omits what it has sent, and that may still be under way: so look twice.

@@ -18,7 +18,7 @@ import (
 
 // A session is one connection with one channel that consumes, from the dial to its end. When it ends, the
 // broker requeues all that was not acked. One goroutine at a time owns the session and makes its
-// synchronous calls: first the goroutine of Source.Run, in openSession and serve, then that of linger.
+// synchronous calls. First it is the goroutine of Source.Run, in openSession and serve, then that of linger.
 type session struct {
 	link      *wire.Link
 	ch        *amqp.Channel
@@ -136,7 +136,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 // the session has failed.
 //
 // serve requeues unread deliveries only. While the gate is closed, and after ctx ends, the pool requeues the
-// jobs that it does not begin: only the pool has all the messages that must be requeued in order.
+// jobs that it does not begin. Only the pool has all the messages that must be requeued in order.
 func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 	var next []amqp.Delivery // taken from the library, not yet handed over
 	late := time.NewTimer(wire.ReservedFor)
@@ -181,7 +181,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 			if d.Headers[wire.UnreadableHeader] != nil {
 				s.log.Warn("a message's headers cannot be read; it is taken without them", "message_id", d.MessageId)
 			}
-			// If the message is not redelivered, the publisher wrote its x-delivery-count.
+			// If the message is not redelivered, its publisher may have written x-delivery-count.
 			if n := wire.Count(d.Headers["x-delivery-count"]); d.Redelivered && (n == s.near || n > s.near && s.limit >= 0) {
 				what := "a message was returned often; the broker drops it at the queue's delivery limit, if that has one (20 by default since RabbitMQ 4.0)"
 				if s.limit > n {

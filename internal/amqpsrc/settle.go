@@ -72,7 +72,7 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 	return j
 }
 
-// settle carries out a verdict. If the delivery was settled before, it returns wire.ErrSettledTwice: a
+// settle carries out a verdict. If the delivery was settled before, it returns wire.ErrSettledTwice. A
 // second ack would close the channel, and all unacked deliveries on the channel would be redelivered.
 func (d *delivery) settle(_ context.Context, v cmd.Verdict, _ event.Result) error {
 	if d.sess.over() {

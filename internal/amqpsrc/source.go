@@ -111,8 +111,8 @@ func (s *Source) newControl() *Source {
 // Messages of the control queue go to control, which may be nil if there is no control queue.
 //
 // Run returns an error only before the first session of a queue has consumed, and only if waiting does not
-// help: wire.ErrLogin and the others in wire/errors.go, or an invalid Config. It closes jobs and control then
-// too.
+// help. Such errors are wire.ErrLogin and the others in wire/errors.go, and an invalid Config. Run closes jobs
+// and control then too.
 func (s *Source) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
 	if s.control == nil {
 		if control != nil {
@@ -124,8 +124,8 @@ func (s *Source) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
 	defer cancel()
 	controlled := make(chan error, 1)
 	go func() {
-		// Wait for the other queues: a mistyped job queue must not create a control queue, and no command may be
-		// carried out whose result cannot be stored.
+		// Wait for the other queues: a mistyped job queue must not create a control queue. No command may be carried
+		// out whose result cannot be stored.
 		select {
 		case <-s.found:
 		case <-ctx.Done():

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// window is how many messages of a stream may be unconfirmed, and windowBytes how many bytes their bodies may
-	// have: enough to keep the broker busy, few enough to be sent again.
+	// window is how many messages of a stream may be unconfirmed, and windowBytes limits the size of their bodies.
+	// That keeps the broker busy, and is little enough to be sent again.
 	window      = 64
 	windowBytes = 1 << 20
 )
 
 // A stream is a sequence of messages to one reply_to. Many may be unconfirmed at a time. If the connection ends,
 // or the broker cannot store a message, that message and all later ones are sent again. A client may receive a
-// message twice, or receive later messages before a missing one, but in the end it has received all in order.
+// message twice, or receive later ones before a missing one, but in the end it has received all in order.
 type stream struct {
 	replier
 	in      chan amqp.Publishing
@@ -161,7 +161,7 @@ func (s *stream) connected(ctx context.Context) error {
 	return err
 }
 
-// oneByOne sends the unconfirmed messages, each alone on a channel until it is confirmed: an error of the
+// oneByOne sends the unconfirmed messages, each alone on a channel until it is confirmed. An error of the
 // broker then concerns that message.
 func (s *stream) oneByOne(ctx context.Context) error {
 	p := s.publisher

@@ -18,8 +18,8 @@ func (s *session) setAside(d amqp.Delivery) bool {
 	return unread
 }
 
-// askAgain requeues the first unread delivery once room for it is reserved: each return counts towards a delivery
-// limit. freed is closed when the next may be requeued; it is nil if none is unread.
+// askAgain requeues the first unread delivery once room for it is reserved, because each return counts towards a
+// delivery limit. It returns a channel that is closed when the next may be requeued, or nil if none is unread.
 func (s *session) askAgain(late *time.Timer) (freed <-chan struct{}, err error) {
 	for len(s.unread) > 0 {
 		size, _ := s.account.Unread(s.unread[0])

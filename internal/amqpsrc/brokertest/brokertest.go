@@ -1,6 +1,6 @@
-// Package brokertest is what the tests have of a real broker: its address, a connection of the test's own for what other
-// programs of the field do, users, and what only the broker's operator can do. scripts/services starts the broker
-// and says where it is; without one a test is skipped, and fails where servers are required.
+// Package brokertest gives tests a real broker: its address, a connection of a publisher and consumer, users, and the
+// rights of the operator. The command scripts/services starts the broker and prints its address. Without a broker a
+// test is skipped, or fails if servers are required.
 package brokertest
 
 import (
@@ -17,11 +17,11 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Patience bounds every wait of a test, against hanging only: nothing that works takes so long.
+// Patience bounds every wait of a test, only against hanging: nothing that works takes so long.
 const Patience = 3 * time.Minute
 
-// Run runs a package's tests, and fails where a goroutine outlives them that has something of the package, such as
-// "internal/amqpsrc.", in its stack.
+// Run runs a package's tests. It fails if a goroutine outlives them whose stack contains the package's name of, such as
+// "internal/amqpsrc.".
 func Run(m *testing.M, of string) {
 	code := m.Run()
 	if code == 0 {
@@ -36,7 +36,7 @@ func Run(m *testing.M, of string) {
 	os.Exit(code)
 }
 
-// Required returns the environment's value of a variable that scripts/services env sets.
+// Required returns the value of an environment variable set by scripts/services env. If unset, it skips or fails the test.
 func Required(t testing.TB, variable string) string {
 	t.Helper()
 	value := os.Getenv(variable)
@@ -56,7 +56,7 @@ func URL(t testing.TB) string {
 	return Required(t, "AMQP_URL")
 }
 
-// Disturbs says that the test disturbs those that use the same servers. It is then to be named in scripts/test.
+// Disturbs marks a test that disturbs others on the same servers; name it in scripts/test. It fails on shared servers.
 func Disturbs(t testing.TB) {
 	t.Helper()
 	if os.Getenv("DISPATCH_TEST_SHARED") != "" {
@@ -64,7 +64,7 @@ func Disturbs(t testing.TB) {
 	}
 }
 
-// Eventually waits for a state that nothing announces.
+// Eventually calls ok until it returns true, and fails the test after Patience.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	began := time.Now()
@@ -75,12 +75,12 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 		if passed > Patience {
 			t.Fatalf("not within %v: %s", Patience, what)
 		}
-		next.Reset(min(10*time.Millisecond+passed/10, 300*time.Millisecond)) // what is long in coming is not asked for often
+		next.Reset(min(10*time.Millisecond+passed/10, 300*time.Millisecond)) // the longer the wait, the less often ok is called
 		<-next.C
 	}
 }
 
-// A Peer is a test's own connection to the broker, for what the other programs of the field do.
+// A Peer is a test's connection to the broker, which acts as publishers and consumers.
 type Peer struct {
 	t testing.TB
 
@@ -89,7 +89,7 @@ type Peer struct {
 	ch   *amqp.Channel // confirms
 }
 
-// New connects.
+// New returns a connected Peer, which is closed when the test ends.
 func New(t testing.TB) *Peer {
 	t.Helper()
 	URL(t)
@@ -105,7 +105,7 @@ func New(t testing.TB) *Peer {
 	return p
 }
 
-// Conn returns the connection, a new one where the last was closed: tests restart the broker.
+// Conn returns the connection, a new one if the last was closed: tests restart the broker.
 func (p *Peer) Conn() *amqp.Connection {
 	p.t.Helper()
 	conn, _ := p.both()
@@ -151,7 +151,7 @@ func (p *Peer) connect() (*amqp.Connection, *amqp.Channel, error) {
 	return p.conn, p.ch, nil
 }
 
-// Do does something on a channel of its own, again where that fails: tests restart the broker.
+// Do calls do on a separate channel, and again after a failure: tests restart the broker.
 func (p *Peer) Do(do func(*amqp.Channel) error) {
 	p.t.Helper()
 	p.again(func(conn *amqp.Connection, _ *amqp.Channel) error {
@@ -183,7 +183,7 @@ func (p *Peer) again(do func(*amqp.Connection, *amqp.Channel) error) {
 	})
 }
 
-// Queue makes a queue for the test; it and its dead-letter queue are deleted at the end.
+// Queue creates a queue for the test; it and its dead-letter queue are deleted at the end.
 func (p *Peer) Queue(kind string) string {
 	p.t.Helper()
 	name := p.Name()
@@ -191,20 +191,20 @@ func (p *Peer) Queue(kind string) string {
 	return name
 }
 
-// Name is that of a queue that the test makes; it and its dead-letter queue are deleted at the end.
+// Name returns a name for a queue of the test; it and its dead-letter queue are deleted at the end.
 func (p *Peer) Name() string {
 	name := "test-amqpsrc-" + strings.ToLower(rand.Text()[:12])
 	p.t.Cleanup(func() { p.Delete(name, name+".dead") })
 	return name
 }
 
-// Declare makes a durable queue.
+// Declare declares a durable queue of type kind.
 func (p *Peer) Declare(name, kind string) {
 	p.t.Helper()
 	p.DeclareWith(name, amqp.Table{amqp.QueueTypeArg: kind})
 }
 
-// DeclareWith makes a durable queue with such arguments.
+// DeclareWith declares a durable queue with these arguments.
 func (p *Peer) DeclareWith(name string, args amqp.Table) {
 	p.t.Helper()
 	p.Do(func(ch *amqp.Channel) error {
@@ -225,7 +225,7 @@ func (p *Peer) Delete(names ...string) {
 	})
 }
 
-// Send publishes messages to a queue by the channel of Channel, and waits until each is stored.
+// Send publishes messages to a queue on the channel of Channel, and waits until each is stored.
 func (p *Peer) Send(queue string, messages ...amqp.Publishing) {
 	p.t.Helper()
 	p.again(func(_ *amqp.Connection, ch *amqp.Channel) error {
@@ -253,7 +253,7 @@ func (p *Peer) Fill(queue string, first, last int) {
 	p.Send(queue, messages...)
 }
 
-// ExpectAny takes n messages out of a queue, in any order, and demands that there are no more.
+// ExpectAny takes n messages out of a queue, in any order, and fails the test if there are more.
 func (p *Peer) ExpectAny(queue string, n int) []amqp.Delivery {
 	p.t.Helper()
 	var all []amqp.Delivery
@@ -267,7 +267,7 @@ func (p *Peer) ExpectAny(queue string, n int) []amqp.Delivery {
 	return all
 }
 
-// Ready counts the messages that wait in a queue.
+// Ready returns how many messages of a queue are ready.
 func (p *Peer) Ready(queue string) (n int) {
 	p.t.Helper()
 	p.again(func(_ *amqp.Connection, ch *amqp.Channel) error {
@@ -295,7 +295,7 @@ func (p *Peer) Take(queue string) (all []amqp.Delivery) {
 	return all
 }
 
-// Expect takes messages out of a queue, and demands that they have these bodies, in this order, and that there are no
+// Expect takes messages out of a queue. It fails the test unless they have these bodies, in this order, and there are no
 // more.
 func (p *Peer) Expect(queue string, bodies ...string) []amqp.Delivery {
 	p.t.Helper()
@@ -330,8 +330,8 @@ func (p *Peer) Expect(queue string, bodies ...string) []amqp.Delivery {
 			p.t.Fatal(err)
 		}
 	}
-	// A look is exact about what is ready, and what another consumer holds unacked comes to this one when that ends;
-	// callers see to it that none is left.
+	// The declare counts ready messages exactly. Messages that another consumer holds unacked would come here when that
+	// consumer ends, so callers leave none.
 	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 	if err != nil {
 		p.t.Fatal(err)

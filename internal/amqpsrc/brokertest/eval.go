@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Eval has the broker evaluate an Erlang expression, and returns what it is. rabbitmqctl would do the same, and
-// starts a virtual machine each time.
+// Eval has the broker evaluate an Erlang expression, and returns its value. rabbitmqctl would do the same, and
+// start a virtual machine each time.
 func Eval(t testing.TB, format string, args ...any) string {
 	t.Helper()
 	out, err := TryEval(t, format, args...)
@@ -18,7 +18,7 @@ func Eval(t testing.TB, format string, args ...any) string {
 	return out
 }
 
-// TryEval is Eval where the broker may be away.
+// TryEval is Eval for a broker that may be away.
 func TryEval(t testing.TB, format string, args ...any) (string, error) {
 	t.Helper()
 	expression := fmt.Sprintf(format, args...)
@@ -29,7 +29,7 @@ func TryEval(t testing.TB, format string, args ...any) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Change changes what holds for all of the broker, and takes that back when the test ends.
+// Change changes a setting of the whole broker by evaluating erlang, and evaluates back when the test ends.
 func Change(t testing.TB, erlang, back string) {
 	t.Helper()
 	Disturbs(t)
@@ -37,15 +37,15 @@ func Change(t testing.TB, erlang, back string) {
 	t.Cleanup(func() { Eval(t, "%s", back) })
 }
 
-// MaxMessageSize has the broker take no larger messages than of so many bytes, until the test ends.
+// MaxMessageSize limits the broker to messages of at most that many bytes, until the test ends.
 func MaxMessageSize(t testing.TB, bytes int) {
 	t.Helper()
-	// It is kept in one place by brokers before 3.13, in the other since.
+	// Brokers before 3.13 keep the limit in the first place, later ones in the second.
 	const set = "application:set_env(rabbit, max_message_size, %d), persistent_term:put(max_message_size, %[1]d)"
 	Change(t, fmt.Sprintf(set, bytes), fmt.Sprintf(set, 16<<20))
 }
 
-// CloseConnections has the broker end the connections whose client properties hold all of the parts.
+// CloseConnections has the broker end the connections whose client properties contain all of the parts.
 func CloseConnections(t testing.TB, parts ...string) {
 	t.Helper()
 	n := Eval(t, `F = fun(P) -> try lists:flatten(io_lib:format("~0p", [rabbit_networking:connection_info(P, [client_properties])]))

@@ -15,10 +15,10 @@ type Logbook struct {
 	added chan struct{}
 }
 
-// NewLogbook returns an empty one, for a slog handler to write to.
+// NewLogbook returns an empty Logbook, for a slog handler to write to.
 func NewLogbook() *Logbook { return &Logbook{added: make(chan struct{})} }
 
-// Write adds to it.
+// Write adds p to the log, and wakes Wait.
 func (l *Logbook) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -33,10 +33,10 @@ func (l *Logbook) String() string {
 	return l.text.String()
 }
 
-// Count is how often a text is in it.
+// Count returns how often the log contains s.
 func (l *Logbook) Count(s string) int { return strings.Count(l.String(), s) }
 
-// Wait waits until a text is in it.
+// Wait waits until the log contains s.
 func (l *Logbook) Wait(t testing.TB, s string) {
 	t.Helper()
 	timeout := time.After(Patience)

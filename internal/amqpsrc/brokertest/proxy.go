@@ -17,9 +17,9 @@ func brokerAddr(t testing.TB) string {
 	return a.HostPort()
 }
 
-// A Proxy stands between a Source and the broker, for the faults that a network has.
+// A Proxy is a TCP proxy between a Source and the broker, which simulates the faults of a network.
 type Proxy struct {
-	Addr   string // what a client connects to in the broker's place
+	Addr   string // to which a client connects in place of the broker
 	t      testing.TB
 	target string
 	ln     net.Listener
@@ -30,15 +30,15 @@ type Proxy struct {
 	wg     sync.WaitGroup
 }
 
-// A Proxied is one connection through a proxy. The first that a Source makes consumes, the second
-// publishes.
+// A Proxied is one connection through a proxy. A Source consumes on its first connection, and publishes on
+// its second.
 type Proxied struct {
 	client, server net.Conn
-	Gate           cmd.Gate      // closed: bytes are taken and not passed on
-	CutAfter       chan struct{} // closed: the next bytes to the client are cut in half, and the connection with them
+	Gate           cmd.Gate      // closed: bytes are read and not passed on
+	CutAfter       chan struct{} // closed: half of the next bytes to the client are passed on, then the connection is cut
 }
 
-// NewProxy starts a proxy, which ends with the test.
+// NewProxy starts a proxy, which is stopped when the test ends.
 func NewProxy(t testing.TB) *Proxy {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -114,20 +114,20 @@ func (c *Proxied) copy(dst, src net.Conn, cut <-chan struct{}) {
 
 // Cut ends the connection.
 func (c *Proxied) Cut() {
-	c.client.(*net.TCPConn).SetLinger(0) // a reset, as from a host that has gone
+	c.client.(*net.TCPConn).SetLinger(0) // a reset, as from a host that has restarted
 	c.client.Close()
 	c.server.Close()
 	c.Gate.Set(true)
 }
 
-// Inject sends a method frame of AMQP to the client, as from the broker. The connection must be idle, or
-// the frame lands in another.
+// Inject sends an AMQP method frame to the client, as from the broker. The connection must be idle, or the
+// frame lands inside another.
 func (c *Proxied) Inject(channel, class, method byte, args string) {
 	b := append([]byte{wire.FrameMethod, 0, channel, 0, 0, 0, byte(4 + len(args)), 0, class, 0, method}, args...)
 	c.client.Write(append(b, 0xCE))
 }
 
-// Conn returns the connection of that number, from 0, when it is there.
+// Conn waits for connection i, counted from 0, and returns it.
 func (p *Proxy) Conn(i int) *Proxied {
 	p.t.Helper()
 	var c *Proxied
@@ -142,7 +142,7 @@ func (p *Proxy) Conn(i int) *Proxied {
 	return c
 }
 
-// Count is how many connections there have been.
+// Count returns how many connections were made through the proxy.
 func (p *Proxy) Count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,7 +158,7 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// SetRefuse has it refuse connections from now on, or take them again.
+// SetRefuse makes the proxy refuse connections from now on, or accept them again.
 func (p *Proxy) SetRefuse(refuse bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

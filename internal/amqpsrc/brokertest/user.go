@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// A User is one of the broker's, whose password is secret, until the test ends.
+// A User is a user of the broker with the password "secret", deleted when the test ends.
 type User struct {
 	t    testing.TB
 	Name string
 }
 
-// NewUser makes a user without any permission.
+// NewUser creates a user without any permission.
 func NewUser(t testing.TB) *User {
 	t.Helper()
 	u := &User{t, "test-" + strings.ToLower(rand.Text()[:12])}
@@ -22,7 +22,7 @@ func NewUser(t testing.TB) *User {
 	return u
 }
 
-// Permit lets the user configure, write and read what matches these patterns.
+// Permit allows the user to configure, write and read the names that match these patterns, in vhost "/".
 func (u *User) Permit(configure, write, read string) {
 	u.t.Helper()
 	u.eval(`rabbit_auth_backend_internal:set_permissions(<<"%s">>, <<"/">>, <<%q>>, <<%q>>, <<%q>>, <<"test">>)`, u.Name, configure, write, read)
@@ -35,7 +35,7 @@ func (u *User) eval(format string, args ...any) {
 	}
 }
 
-// URL is the broker's address for the user, with this password.
+// URL returns the broker's address for the user, with this password.
 func (u *User) URL(password string) string {
 	u.t.Helper()
 	to, err := url.Parse(URL(u.t))

@@ -16,31 +16,31 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// Config says where a Client connects to, and as whom.
+// Config is the configuration of a Client.
 type Config struct {
-	URL     string // AMQP URI; see CheckURL
-	Name    string // of the connection, as the broker lists it; "": docker-dispatch
+	URL     string // AMQP URI; see wire.CheckURL
+	Name    string // of the connection in the broker's list; "": docker-dispatch
 	Version string // of the program
 	Log     *slog.Logger
 
-	// Blocked is told that the broker takes no messages for now, and why. Nil: that is logged.
+	// Blocked is called with the reason when the broker takes no messages for now. Nil: the Client logs it.
 	Blocked func(reason string)
 
-	// Dial opens a TCP connection. Nil: as the net package does, ended with the attempt.
+	// Dial opens a TCP connection. Nil: the net package does, and gives up when the attempt ends.
 	Dial func(network, addr string) (net.Conn, error)
 
-	// Queue is the queue that it is about: Connect refuses it if it is a stream. Empty: any.
+	// Queue is the queue that will be used: Connect fails if it is a stream. Empty: nothing is checked.
 	Queue string
 }
 
-// A Client is one connection of the other side: of who sends messages, waits for their results, and
-// looks after dead letters. Nothing reconnects. When Done is closed, Err says why, and what was not
-// confirmed or acked by then is as the broker has it; the caller connects again. All methods may be
-// called from any goroutine.
+// A Client is one connection on which a publisher sends messages, waits for results, and looks after dead
+// letters. It does not reconnect: when Done is closed, Err says why, and the caller connects again. Only the
+// broker knows what became of messages that were not confirmed or acked by then. All methods may be called
+// from any goroutine.
 //
-// It publishes and consumes on one connection, so a broker that is short of memory or disk lets its acks
-// wait as well as its messages. Methods wait for it until their context ends. One that ends in the middle
-// of a call of the broker ends the connection too: nothing else gets the library out of it.
+// It publishes and consumes on one connection, so a broker short of memory or disk holds up acks as well as
+// messages. Methods wait for the broker until their context ends. If a context ends during a synchronous
+// call, the connection ends too: nothing else gets the library out of the call.
 type Client struct {
 	dialer    *wire.Dialer
 	link      *wire.Link
@@ -49,9 +49,9 @@ type Client struct {
 	blocked   chan amqp.Blocking
 	unblocked cmd.Gate
 
-	turn   chan struct{} // held by the one who publishes
+	turn   chan struct{} // held by the goroutine that publishes
 	outlet *manifold     // nil: none yet; guarded by turn
-	slots  chan struct{} // one token for each message that is not confirmed
+	slots  chan struct{} // one token for each unconfirmed message
 
 	life      context.Context // ends with Close: consumers end
 	end       context.CancelFunc
@@ -63,7 +63,8 @@ type Client struct {
 	err  error // why the connection ended; written before done is closed
 }
 
-// Connect makes a connection and logs in. Its errors are [wire.ErrLogin], [wire.ErrVhost], [wire.ErrStream], or what the network says.
+// Connect makes a connection and logs in. Its errors are those of package wire, such as [wire.ErrLogin] and
+// [wire.ErrStream], and those of the network.
 func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	a, err := wire.ParseURL(cfg.URL)
 	if err != nil {
@@ -85,7 +86,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	c.unblocked.Set(true)
 	c.link, err = c.dialer.Open(ctx, "client", func(l *wire.Link) error {
-		// Room for more than one: the reader of the connection must not wait for the watcher.
+		// Room for more than one: the reader of the connection must not wait for watch.
 		c.blocked = l.NotifyBlocked(make(chan amqp.Blocking, 16))
 		if cfg.Queue == "" {
 			return nil
@@ -93,7 +94,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		if err := l.NoStream(cfg.Queue); errors.Is(err, wire.ErrStream) {
 			return err
 		}
-		return nil // of what else is wrong with it the one who uses it hears
+		return nil // the methods that use the queue report its other faults
 	})
 	if err != nil {
 		return nil, err
@@ -103,7 +104,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// watch waits for the end of the connection.
+// watch follows the blocking of the broker until the connection ends, and closes done.
 func (c *Client) watch() {
 	for {
 		select {
@@ -130,8 +131,8 @@ func (c *Client) watch() {
 	}
 }
 
-// Heartbeat is how often each side shows that it lives, as both have agreed; 0: never. A broker that gets nothing for
-// two to three of these gives the connection up, and has back what it has sent there.
+// Heartbeat returns the heartbeat interval that both sides agreed on; 0: none. A broker that receives nothing for
+// two to three intervals ends the connection, and requeues what it has sent there.
 func (c *Client) Heartbeat() time.Duration { return c.link.Config.Heartbeat }
 
 // Done is closed when the connection has ended.
@@ -147,9 +148,9 @@ func (c *Client) Err() error {
 	}
 }
 
-// Close ends the consumers, waits until the broker has their acks, and ends the connection. When ctx ends
-// first the connection is cut, and its error is returned. What is sent meanwhile may be lost; wait for
-// what was sent before. Nothing of the Client runs when Close has returned.
+// Close ends the consumers, waits until the broker has their acks, and ends the connection. If ctx ends
+// first, Close cuts the connection and returns the error of ctx. Messages sent during Close may be lost;
+// wait for the confirms of earlier ones. When Close has returned, the connection and all consumers have ended.
 func (c *Client) Close(ctx context.Context) error {
 	c.mu.Lock()
 	again := c.closing
@@ -163,7 +164,7 @@ func (c *Client) Close(ctx context.Context) error {
 		c.dialer.Part(c.link, open && c.Err() == nil)
 	}
 	<-c.done
-	c.turn <- struct{}{} // nothing is published any more: a write has failed, and the next finds the end
+	c.turn <- struct{}{} // waits for a publish under way; later ones find that the connection has ended
 	if c.outlet != nil {
 		c.outlet.retire()
 		c.outlet = nil
@@ -197,7 +198,7 @@ func (c *Client) ready(ctx context.Context) error {
 	}
 }
 
-// ErrGone is the error of what was asked of a Client whose connection has ended.
+// ErrGone is the error of a call to a Client whose connection has ended.
 var ErrGone = errors.New("the connection to the broker has ended")
 
 func (c *Client) gone() error {
@@ -207,7 +208,7 @@ func (c *Client) gone() error {
 	return fmt.Errorf("%w: %w", ErrGone, c.err)
 }
 
-// why finds the reason of an error that only says that the connection is closed.
+// why returns the reason for an error that only says that the connection is closed.
 func (c *Client) why(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -223,7 +224,7 @@ func (c *Client) why(ctx context.Context, err error) error {
 	return err
 }
 
-// call makes a call of the broker on a channel of its own. need is the permission that it takes.
+// call makes a synchronous call on a separate channel. need is the permission that the call takes.
 func (c *Client) call(ctx context.Context, queue, need string, call func(*amqp.Channel) error) error {
 	if err := checkName(queue); err != nil {
 		return err
@@ -246,8 +247,8 @@ func checkName(queue string) error {
 	return nil
 }
 
-// DeclareReplies makes a queue for answers: durable, so that it outlives the broker, and not exclusive, so
-// that it outlives the connection; the broker deletes it when nobody has consumed from it for so long.
+// DeclareReplies creates a queue for answers. It is durable, to outlive the broker, and not exclusive, to
+// outlive the connection. The broker deletes the queue if it has had no consumer for expires.
 func (c *Client) DeclareReplies(ctx context.Context, queue string, expires time.Duration) error {
 	return c.call(ctx, queue, "configure", func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclare(queue,
@@ -260,7 +261,7 @@ func (c *Client) DeclareReplies(ctx context.Context, queue string, expires time.
 	})
 }
 
-// DeleteQueue deletes a queue, with what is in it. One that does not exist is no error.
+// DeleteQueue deletes a queue and its messages. A queue that does not exist is no error.
 func (c *Client) DeleteQueue(ctx context.Context, queue string) error {
 	return c.call(ctx, queue, "configure", func(ch *amqp.Channel) error {
 		_, err := ch.QueueDelete(queue, false, false, false) // ifUnused, ifEmpty, noWait
@@ -268,11 +269,11 @@ func (c *Client) DeleteQueue(ctx context.Context, queue string) error {
 	})
 }
 
-// Ready returns how many messages a queue holds that no consumer has, and how many consumers it has, which
-// may hold others.
+// Ready returns how many messages of a queue are ready, and how many consumers it has. The consumers may
+// hold further messages.
 func (c *Client) Ready(ctx context.Context, queue string) (n, consumers int, err error) {
 	err = c.call(ctx, queue, "configure", func(ch *amqp.Channel) error {
-		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the flags are not looked at
+		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the broker ignores the flags
 		n, consumers = q.Messages, q.Consumers
 		return err
 	})

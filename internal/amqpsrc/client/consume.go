@@ -13,27 +13,27 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 )
 
-// A Received is a message that was taken from a queue and is not acked.
+// A Received is a message that was taken from a queue. It is unacked until Ack or AckAll.
 type Received struct {
 	Message
 	Queue       string
-	UserID      string // which the broker has verified
+	UserID      string // verified by the broker
 	Redelivered bool
 
 	of  *consumer
 	tag uint64
 }
 
-// Ack says that the message is done with. See AckAll.
+// Ack acks the message. See AckAll.
 func (r Received) Ack() error { return AckAll([]Received{r}) }
 
-// AckAll says that messages are done with: the broker forgets them. The acks are safe when the channel that the messages came
-// on is closed. It fails with cmd.ErrDeliveryLost where a consumer has ended: then the broker has back those that it did not
-// ack.
+// AckAll acks messages: the broker removes them. The acks are safe when the channel of Consume is closed, or when giveBack
+// of Take has returned. AckAll fails with cmd.ErrDeliveryLost if a consumer has ended: the broker has then requeued the
+// messages that AckAll did not ack.
 //
-// A channel sends a quorum queue at most ackWindow acks that are not yet in the queue's log, holds the others back, and loses
-// those when it is closed. The broker does not tell when they are there. So messages that came one after the other are
-// acked with one.
+// The broker's channel sends a quorum queue at most ackWindow acks that are not yet in the queue's log. It holds back the
+// others, and loses them when it is closed. The broker does not tell when an ack is in the log. So consecutive messages
+// are acked with one ack.
 func AckAll(messages []Received) error {
 	tags := make(map[*consumer][]uint64)
 	for _, r := range messages {
@@ -55,15 +55,15 @@ func AckAll(messages []Received) error {
 	return nil
 }
 
-// Settled tells whether the message was acked.
+// Settled reports whether the message was acked.
 func (r Received) Settled() bool {
 	r.of.mu.Lock()
 	defer r.of.mu.Unlock()
 	return r.of.settled(r.tag)
 }
 
-// A consumer is a channel that consumes from one queue. Its goroutine makes its synchronous calls, but for the cancel, which
-// stop and the first ack make too: once, and before all others.
+// A consumer is a channel that consumes from one queue. Its synchronous calls never overlap: the cancel comes once, before
+// all others, and those are made under mu.
 type consumer struct {
 	client     *Client
 	queue      string
@@ -72,28 +72,28 @@ type consumer struct {
 	prefetch   int
 	deliveries <-chan amqp.Delivery
 	closed     chan *amqp.Error
-	whole      bool // it brings no message in place of an acked one
+	whole      bool // it is cancelled before the first ack: acks bring no further messages
 	cancelOnce sync.Once
-	cancelled  chan string // holds the tag where the broker has ended the consumer
+	cancelled  chan string // holds the tag if the broker has ended the consumer
 
-	mu    sync.Mutex          // guards the rest, and orders what is written for it
-	over  bool                // nothing may be acked any more: what was acked before is safe
-	acks  int                 // how many were written since the queue had time for them
-	low   uint64              // all tags up to it are acked
-	above map[uint64]struct{} // those above it that are acked, too
+	mu    sync.Mutex          // guards the rest, and orders the acks on the channel
+	over  bool                // nothing may be acked after that; earlier acks are safe
+	acks  int                 // how many were written since the last settle
+	low   uint64              // all tags up to low are acked
+	above map[uint64]struct{} // tags above low that are acked, too
 }
 
-// ackWindow is how many acks of one channel a quorum queue's process in it sends before the first is in the queue's log: 32,
-// unless the broker's quorum_commands_soft_limit says otherwise.
+// ackWindow is how many acks of one channel the broker sends a quorum queue before the first is in the queue's log. It is
+// 32 unless the broker's quorum_commands_soft_limit says otherwise.
 const ackWindow = 32
 
-// settled tells whether a delivery was acked. The caller holds mu.
+// settled reports whether a delivery was acked. The caller holds mu.
 func (k *consumer) settled(tag uint64) bool {
 	_, ok := k.above[tag]
 	return ok || tag <= k.low
 }
 
-// ack acks the first of some deliveries, or as many as one ack can. It returns how many those are.
+// ack acks the first of the sorted tags, or as many as one ack can. It returns how many it acked.
 func (k *consumer) ack(tags []uint64) (n int, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -122,8 +122,8 @@ func (k *consumer) ack(tags []uint64) (n int, err error) {
 	return n, nil
 }
 
-// settle waits until what was acked is in the queue's log, as far as that can be known, and tells whether the channel has
-// lived so long. The caller holds mu.
+// settle waits until all acks are in the queue's log, as far as that can be known. It reports whether the channel is still
+// open then. The caller holds mu.
 func (k *consumer) settle() bool {
 	if k.acks == 0 {
 		return true
@@ -136,10 +136,10 @@ func (k *consumer) settle() bool {
 	return k.call(func() error { return k.ch.Qos(k.prefetch, 0, false) })
 }
 
-// Consume takes messages from a queue, at most so many unacked ones at a time (0: no limit). It ends, and
-// the channel is closed, when ctx does, when the Client is closed, and when the queue or the connection is
-// gone. Messages that are not acked by then go back to the queue, in order; all acks are safe by then,
-// unless the connection has ended (see Done).
+// Consume takes messages from a queue, at most prefetch of them unacked at a time (0: no limit). The channel
+// is closed after ctx ends, the Client is closed, the queue is deleted or the connection is lost. By then the
+// broker has requeued unacked messages, in order, and all acks are safe, unless the connection has ended
+// (see Done).
 func (c *Client) Consume(ctx context.Context, queue string, prefetch int) (<-chan Received, error) {
 	k, err := c.consumer(ctx, queue, prefetch)
 	if err != nil {
@@ -153,11 +153,11 @@ func (c *Client) Consume(ctx context.Context, queue string, prefetch int) (<-cha
 	})
 }
 
-// Take takes at most n messages (1 to 65535) from a queue. The channel is closed after the last of them, and when Consume's
-// would be. An ack after that brings no other message. The queue has a consumer until the first ack, or until stop, which
-// costs no message that has come, and returns when the broker has ended it: a single active consumer that is ended while
-// another stands in line can leave that without messages. giveBack must be called: it returns to the queue what is not
-// acked, in order, and waits until all acks are safe.
+// Take takes at most n messages (1 to 65535) from a queue. The channel is closed after the last of them, or when Consume's
+// would be. An ack brings no further message. The queue has a consumer until the first ack or stop. Received messages are
+// not lost by stop, which returns when the broker has ended the consumer. A single active consumer that ends while another
+// waits can leave the other without messages. The caller must call giveBack, which requeues unacked messages, in order,
+// and waits until all acks are safe.
 func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Received, stop, giveBack func(), err error) {
 	ctx, end := context.WithCancel(ctx)
 	k, err := c.consumer(ctx, queue, n)
@@ -171,7 +171,7 @@ func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Recei
 		defer close(finished)
 		defer end()
 		k.run(ctx, out, n)
-		if ctx.Err() != nil { // so that nothing comes when out is seen closed
+		if ctx.Err() != nil { // no delivery may arrive after out is closed
 			k.cancel()
 		}
 		close(out)
@@ -201,7 +201,7 @@ func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Recei
 	}, nil
 }
 
-// consume runs the work of a consumer, for whose end Close waits.
+// consume runs the work of a consumer in a goroutine. Close waits for its end.
 func (c *Client) consume(work func()) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -248,7 +248,7 @@ func (c *Client) consumer(ctx context.Context, queue string, prefetch int) (*con
 	return k, nil
 }
 
-// run hands deliveries over until the consumer ends, at most so many (0: any number).
+// run hands deliveries over until the consumer ends, at most that number (0: no limit).
 func (k *consumer) run(ctx context.Context, out chan<- Received, most int) {
 	for n := 0; n < most || most == 0; n++ {
 		select {
@@ -272,7 +272,7 @@ func (k *consumer) run(ctx context.Context, out chan<- Received, most int) {
 	}
 }
 
-// why finds the reason of an end that nobody here asked for.
+// why returns why the broker or the connection ended the consumer.
 func (k *consumer) why() error {
 	if e := wire.NonBlocking(k.closed); e != nil {
 		return wire.Plain(e)
@@ -283,8 +283,8 @@ func (k *consumer) why() error {
 	return wire.ErrClosed
 }
 
-// finish closes the channel behind the last ack. What is not acked is given back before that: RabbitMQ 4.3 counts what comes
-// back from a closed channel as a failed delivery.
+// finish requeues unacked messages and closes the channel after the last ack. RabbitMQ 4.3 counts messages that the closing
+// of a channel requeues as failed deliveries.
 func (k *consumer) finish() {
 	k.cancel()
 	k.mu.Lock()
@@ -296,11 +296,11 @@ func (k *consumer) finish() {
 	k.call(k.ch.Close)
 }
 
-// cancel ends the taking. What has come and was not handed over goes back with the rest.
+// cancel cancels the consumer, once. finish requeues deliveries that were received and not handed over.
 func (k *consumer) cancel() {
 	k.cancelOnce.Do(func() {
 		if k.call(func() error { return k.ch.Cancel(k.tag, false) }) {
-			for range k.deliveries { // with an answer to the cancel it ends
+			for range k.deliveries { // the answer to the cancel closes it
 			}
 		}
 	})

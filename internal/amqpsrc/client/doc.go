@@ -1,12 +1,12 @@
-// Package client is the other side of the queue: who sends messages, waits for their results, and looks after dead letters.
+// Package client is the publisher's side of the queue. It sends messages, waits for results, and looks after dead letters.
 // Begin with [Connect].
 //
 //	client.go    one connection, its calls and its end
-//	send.go      messages with many confirms under way
-//	consume.go   what is received, and how a consumer ends
-//	revive.go    what is known of a dead letter, and how it is sent again
+//	send.go      sends messages, many of them unconfirmed
+//	consume.go   messages received, and how a consumer ends
+//	revive.go    what the headers of a dead letter tell, and how it is sent again
 //
-// A person waits for it: so there is one connection, where the daemon has two, and nothing reconnects.
+// A person waits for the answers, so nothing reconnects, and there is one connection (the daemon has two).
 //
-// What a message says is package message, what comes back package event. A connection by itself is package wire.
+// Package message has the format of messages, package event that of results, package wire the connection.
 package client

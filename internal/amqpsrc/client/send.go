@@ -16,11 +16,11 @@ import (
 // underWayMax is how many messages of a Client may be unconfirmed at a time.
 const underWayMax = 8192
 
-// ErrUnknown is the error of a message of which nobody knows whether it is stored: its connection or its
-// channel ended before the broker confirmed it.
+// ErrUnknown is the error of a message that may be stored or not. Its connection or its channel ended
+// before the broker confirmed it.
 var ErrUnknown = errors.New("it is not known whether it was stored")
 
-// ErrNotStored is the error of a message that the broker has and could not store.
+// ErrNotStored is the error of a message that the broker received and could not store.
 var ErrNotStored = wire.ErrNacked
 
 // A Message is what a Client sends and receives.
@@ -38,8 +38,8 @@ type Message struct {
 	Body            []byte
 }
 
-// publishing is a message as the library takes it. It says what cannot be sent: what the library would
-// find out too late, with half of the message on its way, and the broker would end the connection for.
+// publishing returns a message in the library's form, or why it cannot be sent. The library would find that
+// out too late, with half of the message written, and the broker would end the connection.
 func (m Message) publishing(queue string, frameMax int) (amqp.Publishing, error) {
 	p := amqp.Publishing{
 		ContentType:     m.ContentType,
@@ -80,11 +80,11 @@ func (m Message) publishing(queue string, frameMax int) (amqp.Publishing, error)
 	return p, nil
 }
 
-// A manifold is an outlet with many messages under way. Its errors are looked at in the order of sending.
+// A manifold is an outlet with many messages under way. watch waits for them in the order of sending.
 type manifold struct {
 	*wire.Outlet
 	link *wire.Link
-	sent chan *posting // in the order of sending; room for all that may be under way
+	sent chan *posting // in the order of sending; room for underWayMax
 
 	mu   sync.Mutex
 	open int // how many messages are under way; guarded by mu
@@ -95,11 +95,11 @@ type posting struct {
 	queue, id string
 	body      []byte
 	dc        *amqp.DeferredConfirmation
-	known     chan struct{} // closed when it is known what became of it
-	err       error         // what became of it; written before known is closed
+	known     chan struct{} // closed when the outcome is known
+	err       error         // the outcome; written before known is closed
 }
 
-// add counts the messages under way.
+// add adds n to the number of messages under way, and returns the number before.
 func (w *manifold) add(n int) (before int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -108,10 +108,10 @@ func (w *manifold) add(n int) (before int) {
 	return before
 }
 
-// retire ends the manifold when all that is under way in it is known. Nothing may be sent behind it.
+// retire lets watch end after the last message under way. Nothing may be sent after retire.
 func (w *manifold) retire() { close(w.sent) }
 
-// watch finds out what becomes of each message, and gives its slot back.
+// watch finds the outcome of each message, and frees its slot.
 func (w *manifold) watch(slots <-chan struct{}) {
 	var returned []amqp.Return
 	var cause error // why the outlet was closed
@@ -136,7 +136,7 @@ func (w *manifold) watch(slots <-chan struct{}) {
 			if cause == nil {
 				cause = wire.ExplainQueue(err, s.queue, `write permission on exchange "amq.default"`)
 				if err != wire.ErrLine && w.add(0) == 1 {
-					s.err = cause // it alone can be what the channel was closed for
+					s.err = cause // it was the only message that the channel can be closed for
 					break
 				}
 			}
@@ -149,7 +149,7 @@ func (w *manifold) watch(slots <-chan struct{}) {
 	}
 }
 
-// returnOf finds the return of a message. Only one that is the same in all respects could be taken for it.
+// returnOf finds the return of a message; -1: none. It can only mistake messages with the same queue, id and body.
 func returnOf(s *posting, returned []amqp.Return) int {
 	for i, r := range returned {
 		if r.RoutingKey == s.queue && r.MessageId == s.id && bytes.Equal(r.Body, s.body) {
@@ -159,11 +159,11 @@ func returnOf(s *posting, returned []amqp.Return) int {
 	return -1
 }
 
-// Send writes a message, persistent and mandatory, to a queue by the default exchange. confirmed waits,
-// and may be called more than once. It returns nil once the broker has stored the message; ErrNoQueue where
-// there is no such queue; ErrNotStored where the broker could not; ErrUnknown where nobody knows; another
-// error where the broker refused it and it is not stored. Up to some thousands may be under way; then Send waits. An
-// error of Send itself means that nothing was stored, unless it is ErrUnknown.
+// Send writes a message, persistent and mandatory, to a queue by the default exchange. If underWayMax
+// messages are unconfirmed, Send waits. If Send fails, nothing was stored, unless the error is ErrUnknown.
+// The caller may call confirmed more than once; it returns nil once the broker has stored the message. Its errors are
+// ErrUnknown, ErrNotStored, wire.ErrNoQueue if the queue does not exist, and that of ctx. Any other error means that
+// the broker refused the message and did not store it.
 func (c *Client) Send(ctx context.Context, queue string, m Message) (confirmed func(ctx context.Context) error, err error) {
 	p, err := m.publishing(queue, c.link.Config.FrameSize)
 	if err != nil {
@@ -190,7 +190,7 @@ func (c *Client) Send(ctx context.Context, queue string, m Message) (confirmed f
 	}, nil
 }
 
-// take puts a token in, or returns why it cannot be.
+// take puts a token into tokens, or returns why it cannot.
 func (c *Client) take(ctx context.Context, tokens chan<- struct{}) error {
 	select {
 	case tokens <- struct{}{}:
@@ -202,7 +202,7 @@ func (c *Client) take(ctx context.Context, tokens chan<- struct{}) error {
 	}
 }
 
-// send publishes a message in its turn. The caller has a slot for it.
+// send waits for its turn and publishes a message. The caller has a slot for it.
 func (c *Client) send(ctx context.Context, queue string, p amqp.Publishing) (*posting, error) {
 	if err := c.take(ctx, c.turn); err != nil {
 		return nil, err
@@ -217,19 +217,19 @@ func (c *Client) send(ctx context.Context, queue string, p amqp.Publishing) (*po
 		w.add(1)
 		s.dc, err = w.Ch.PublishWithDeferredConfirm("", queue, true, false, p) // mandatory, immediate
 		if err == nil {
-			w.sent <- s // never waits: there are no more slots than it holds
+			w.sent <- s // never blocks: sent has room for all slots
 			return s, nil
 		}
 		w.add(-1)
 		if err == amqp.ErrClosed && !c.link.IsClosed() {
-			continue // the broker has closed the channel just now, over an earlier one; nothing was written
+			continue // the broker has just closed the channel over an earlier message; nothing was written
 		}
 		return nil, fmt.Errorf("%w: %w", ErrUnknown, c.why(ctx, wire.Plain(err)))
 	}
 }
 
-// current returns the manifold to publish in, a new one where the broker has closed the last. The caller
-// has its turn.
+// current returns the manifold to publish on, a new one if the broker has closed the last. The caller
+// holds turn.
 func (c *Client) current(ctx context.Context) (*manifold, error) {
 	if c.outlet != nil && !c.outlet.Ch.IsClosed() {
 		return c.outlet, nil
