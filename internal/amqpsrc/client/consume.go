@@ -283,8 +283,8 @@ func (k *consumer) why() error {
 	return wire.ErrClosed
 }
 
-// finish requeues unacked messages and closes the channel after the last ack. RabbitMQ 4.3 counts messages that the closing
-// of a channel requeues as failed deliveries.
+// finish requeues unacked messages, then closes the channel, after the last ack. RabbitMQ 4.3 counts messages that the
+// closing of a channel requeues as failed deliveries.
 func (k *consumer) finish() {
 	k.cancel()
 	k.mu.Lock()
