@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ParseIP refuses what is not an IP address of version 4 or 6; 0 is either.
+// ParseIP refuses a text that is not an IP address of version 4 or 6. Version 0 means either.
 func ParseIP(s string, version int) error {
 	ip, err := netip.ParseAddr(s)
 	if err != nil || ip.Zone() != "" || version == 4 && !ip.Is4() || version == 6 && ip.Unmap().Is4() {
@@ -23,7 +23,7 @@ func ParseIP(s string, version int) error {
 	return nil
 }
 
-// ParseMAC refuses what is not a hardware address.
+// ParseMAC refuses a text that is not a MAC address.
 func ParseMAC(s string) error {
 	if _, err := net.ParseMAC(s); err != nil {
 		return fmt.Errorf(`expected a MAC address such as "02:42:ac:11:00:02", got %s`, Quote(s))
@@ -31,8 +31,7 @@ func ParseMAC(s string) error {
 	return nil
 }
 
-// ParseDNS reads one --dns, the address of a name server. As from the docker CLI, the engine gets
-// it in the shortest notation.
+// ParseDNS reads one --dns, the address of a name server. It returns the shortest notation, as the docker CLI sends it.
 func ParseDNS(s string) (string, error) {
 	ip := strings.TrimSpace(s)
 	if err := ParseIP(ip, 0); err != nil {
@@ -41,10 +40,10 @@ func ParseDNS(s string) (string, error) {
 	return netip.MustParseAddr(ip).Unmap().String(), nil
 }
 
-// domain is a name of letters, digits and hyphens between dots. One dot at its end is dropped.
+// domain matches a name of letters, digits and hyphens between dots. Its first group leaves out one dot at the end.
 var domain = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*)\.?$`)
 
-// ParseDNSSearch reads one --dns-search, a domain; "." is for none.
+// ParseDNSSearch reads one --dns-search, a domain; "." means none.
 func ParseDNSSearch(s string) (string, error) {
 	name := strings.Trim(s, " ")
 	if name == "." {
@@ -59,8 +58,7 @@ func ParseDNSSearch(s string) (string, error) {
 
 func isLetter(c rune) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
 
-// ParseExtraHost reads one --add-host, HOST:IP or HOST=IP, and returns HOST:IP, which is all that
-// the engine takes.
+// ParseExtraHost reads one --add-host, HOST:IP or HOST=IP, and returns HOST:IP, the only form that the engine takes.
 func ParseExtraHost(s string) (string, error) {
 	host, ip, ok := strings.Cut(s, "=")
 	if !ok {
@@ -82,7 +80,7 @@ func ParseExtraHost(s string) (string, error) {
 	return host + ":" + ip, nil
 }
 
-// ParseLink refuses what is not a --link, CONTAINER[:ALIAS].
+// ParseLink refuses a text that is not a --link, CONTAINER[:ALIAS].
 func ParseLink(s string) error {
 	if s == "" || strings.Count(s, ":") > 1 {
 		return fmt.Errorf(`expected a container's name, or "name:alias", got %s`, Quote(s))

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// allCapabilities stands for every one of them.
+// allCapabilities is the name for all capabilities.
 const allCapabilities = "ALL"
 
-// CapabilityNames makes of names, with or without CAP_ and in any case, what the docker CLI sends: sorted, each once.
+// CapabilityNames returns the names as the docker CLI sends them: in upper case, with CAP_, sorted, each once.
 func CapabilityNames(names []string) []string {
 	if names == nil {
 		return nil

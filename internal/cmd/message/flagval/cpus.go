@@ -7,12 +7,12 @@ import (
 	"regexp"
 )
 
-// hugeExponent is one whose power of ten takes long to compute: 1e1000000.
+// hugeExponent matches an exponent of three digits or more: the power of 1e1000000 takes long to compute.
 var hugeExponent = regexp.MustCompile(`[eEpP][+-]?[0-9_]{3}`)
 
-// ParseCPUs reads --cpus, a number of CPUs, exactly and in billionths of one.
+// ParseCPUs reads --cpus, a number of CPUs, and returns it exactly, in billionths of a CPU.
 func ParseCPUs(s string) (nano int64, err error) {
-	// Reading takes longer than in proportion to the digits; more than these mean nothing here.
+	// The time to read a number grows faster than its digits. More digits than these have no meaning here.
 	const longest = 40
 	cpus, ok := new(big.Rat), false
 	if e := hugeExponent.FindString(s); len(e) > 1 && len(s) <= longest {

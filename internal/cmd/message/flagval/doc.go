@@ -1,6 +1,6 @@
-// Package flagval reads the values of docker run's options, a file for each kind: sizes, ports, mounts, networks and so
-// on, with the docker CLI's own syntax. A parser returns what the engine's API takes for the value, or an error that says
-// what was expected. Begin with the kind in question; what several need is in text.go.
+// Package flagval reads the values of docker run's options, in the docker CLI's own syntax. Each kind of value has a file:
+// sizes, ports, mounts, networks and so on. A parser returns the value for the engine's API, or an error that says what was
+// expected. Begin with the kind in question. text.go has what several kinds need.
 //
-// Which option has which kind of value is said in package message.
+// Package message says which option has which kind of value.
 package flagval

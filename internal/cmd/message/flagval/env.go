@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// ParseEnv refuses what is not an --env, NAME=VALUE. NAME alone removes the image's variable: for
-// the docker CLI it is one of its own environment, which here is the daemon's and nobody's business.
+// ParseEnv refuses a text that is not an --env, NAME=VALUE. NAME alone removes the image's variable. The docker CLI would
+// take its value from its own environment, but the daemon's environment is not for publishers.
 func ParseEnv(s string) error {
 	name, _, _ := strings.Cut(s, "=")
 	switch {
@@ -20,7 +20,7 @@ func ParseEnv(s string) error {
 	return nil
 }
 
-// LastOfEach keeps, of variables that are given more than once, the last value in the first place, as the docker CLI does.
+// LastOfEach removes repeated variables: the last value stays, in the first place, as with the docker CLI.
 func LastOfEach(env []string) []string {
 	kept := make([]string, 0, len(env))
 	at := make(map[string]int, len(env))

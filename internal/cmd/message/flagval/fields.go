@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// csvFields splits a value at its commas. As in a line of CSV, quotation marks around a field
-// keep its commas in it.
+// csvFields splits a value at its commas. As in a line of CSV, quotation marks around a field keep its commas.
 func csvFields(s string) ([]string, error) {
 	r := csv.NewReader(strings.NewReader(s))
 	fields, err := r.Read()
@@ -17,7 +16,7 @@ func csvFields(s string) ([]string, error) {
 		return nil, errors.New("expected fields such as name=value, got an empty string")
 	}
 	if err == nil {
-		// The docker CLI overlooks what follows.
+		// The docker CLI ignores further lines.
 		if _, more := r.Read(); more != io.EOF {
 			err = errors.New("it has more than one line")
 		}
@@ -28,7 +27,7 @@ func csvFields(s string) ([]string, error) {
 	return fields, nil
 }
 
-// unknownField says that s has a field of a name that is not known.
+// unknownField returns the error for a field of s whose name is not known.
 func unknownField(name, s string, known []string) error {
 	if near := Nearest(name, known); near != "" {
 		return fmt.Errorf("unknown field %s in %s; did you mean %q?", Quote(name), Quote(s), near)

@@ -10,7 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// ParseGPUs reads one --gpus: a count, all, or fields such as driver=nvidia. It is always one request.
+// ParseGPUs reads one --gpus: a count, all, or fields such as driver=nvidia. It always returns one request.
 func ParseGPUs(s string) ([]dockerapi.DeviceRequest, error) {
 	fields, err := csvFields(s)
 	if err != nil {

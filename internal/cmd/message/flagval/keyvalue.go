@@ -24,7 +24,7 @@ func ParseStorageOpt(s string) (name, value string, err error) {
 	return name, value, nil
 }
 
-// ParseSysctl reads one --sysctl, NAME=VALUE, of those that a container has to itself.
+// ParseSysctl reads one --sysctl, NAME=VALUE. It refuses parameters that a container shares with the host.
 func ParseSysctl(s string) (name, value string, err error) {
 	name, value, ok := strings.Cut(s, "=")
 	known := []string{"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",

@@ -89,7 +89,7 @@ func setMountField(m *dockerapi.Mount, name, value string) (err error) {
 	return err
 }
 
-// made makes the options that p points to, where they are not there yet.
+// made returns the options at p, and makes them first if there are none.
 func made[T any](p **T) *T {
 	if *p == nil {
 		*p = new(T)
@@ -99,7 +99,7 @@ func made[T any](p **T) *T {
 
 func setRecursive(m *dockerapi.Mount, value string) error {
 	switch value {
-	case "enabled": // as it is by default
+	case "enabled": // the default
 	case "disabled":
 		made(&m.BindOptions).NonRecursive = true
 	case "writable":
@@ -162,7 +162,7 @@ func parseMode(s string) (uint32, error) {
 	return uint32(mode), nil
 }
 
-// setPair sets what "name=value" says; without = the value is empty.
+// setPair sets "name=value" in m; without = the value is empty.
 func setPair(m *map[string]string, s string) {
 	name, value, _ := strings.Cut(s, "=")
 	if name == "" {

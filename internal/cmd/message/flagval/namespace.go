@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ParseNamespace refuses what is not a --pid, --ipc, --uts, --userns or --cgroupns; kind is the
-// flag's name. Empty is the engine's default.
+// ParseNamespace refuses a text that is not a --pid, --ipc, --uts, --userns or --cgroupns. kind is the flag's name. An empty
+// text is the engine's default.
 func ParseNamespace(kind, s string) error {
 	var modes []string
 	container := false

@@ -26,7 +26,7 @@ func ParseNetwork(s string) (name string, e dockerapi.EndpointSettings, err erro
 		if !ok {
 			return "", e, fmt.Errorf("expected name=value, got %s in %s", Quote(field), Quote(s))
 		}
-		// The docker CLI makes the values lower case too, and so loses a network named MyNet.
+		// The docker CLI makes the values lower case too, and then cannot find a network named MyNet.
 		key, value = strings.ToLower(strings.TrimSpace(key)), strings.TrimSpace(value)
 		switch key {
 		case "name":
@@ -78,7 +78,7 @@ func setDriverOpt(options *map[string]string, s string) error {
 	return nil
 }
 
-// IsUserDefined says whether somebody created the network; the others come with every engine.
+// IsUserDefined reports whether a user created the network; the others exist in every engine.
 func IsUserDefined(network string) bool {
 	switch network {
 	case "default", "bridge", "host", "none":

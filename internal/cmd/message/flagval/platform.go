@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// platform is in its three parts. A version may follow the operating system: windows(10.0.17763).
+// platform matches the three parts. A version may follow the operating system: windows(10.0.17763).
 var platform = regexp.MustCompile(`^([A-Za-z0-9_-]+)(\([A-Za-z0-9_.-]*\))?(/[A-Za-z0-9_.-]+)?(/[A-Za-z0-9_.-]+)?$`)
 
-// ParsePlatform refuses what is not a --platform, OS[/ARCHITECTURE[/VARIANT]], or an architecture
-// alone; empty is the engine's own. What is left out, and which names mean the same, is the engine's to say.
+// ParsePlatform refuses a text that is not a --platform: OS[/ARCHITECTURE[/VARIANT]], or an architecture alone. An empty
+// text is the engine's own platform. The engine fills in missing parts, and knows which names mean the same.
 func ParsePlatform(s string) error {
 	if s == "" {
 		return nil
@@ -30,7 +30,7 @@ func ParsePlatform(s string) error {
 	return nil
 }
 
-// platformNames are what can stand alone: operating systems, and architectures with their aliases.
+// platformNames returns the names that can stand alone: operating systems, and architectures with their aliases.
 func platformNames() []string {
 	return []string{
 		"aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux",

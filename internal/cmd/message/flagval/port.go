@@ -10,11 +10,11 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// MaxPorts is how many ports a message may publish: every one of the container's, once. A range
-// is a few bytes in the message, and each port of it an entry in what the engine is sent.
+// MaxPorts is how many ports a message may publish or expose: each port of the container once. A range is a few bytes in
+// the message, but each of its ports is an entry in the request.
 const MaxPorts = 65536
 
-// ParsePublish reads all of --publish. bindings and exposed are by the container's port, "80/tcp".
+// ParsePublish reads all values of --publish. The keys of bindings and exposed are ports of the container, such as "80/tcp".
 func ParsePublish(specs []string) (bindings map[string][]dockerapi.PortBinding, exposed map[string]struct{}, err error) {
 	bindings, exposed = make(map[string][]dockerapi.PortBinding), make(map[string]struct{})
 	count := 0
@@ -44,7 +44,7 @@ type published struct {
 	protocol  string
 }
 
-// hostPort is the port on the host of the container's i-th port.
+// hostPort returns the host's port for the container's i-th port.
 func (p published) hostPort(i int) string {
 	switch {
 	case p.host == nil:
@@ -70,7 +70,7 @@ func parsePublished(spec string) (p published, err error) {
 	return p.withPorts(host, container)
 }
 
-// cutLast cuts at the last colon; without one, all is behind it.
+// cutLast cuts s at its last colon; without a colon, after is all of s.
 func cutLast(s string) (before, after string) {
 	i := strings.LastIndexByte(s, ':')
 	return s[:max(i, 0)], s[i+1:]
@@ -100,8 +100,7 @@ func shortPublished(spec string) (string, error) {
 	return host + ":" + container + protocol, nil
 }
 
-// withPorts sets the ports that the two texts stand for, host 8080 or 8000-8010 or "", container
-// 80 or 80/udp or 80-90.
+// withPorts sets the ports. host is 8080, 8000-8010 or ""; container is 80, 80/udp or 80-90.
 func (p published) withPorts(host, container string) (published, error) {
 	var err error
 	if p.container, p.protocol, err = parseContainerPorts(container); err != nil {
@@ -137,7 +136,7 @@ func hostIP(s string) (string, error) {
 	return ip, nil
 }
 
-// ParseExposed reads all of --expose. The ports of all items are counted before any range is expanded.
+// ParseExposed reads all values of --expose. The ports of a range are counted before the range is expanded.
 func ParseExposed(specs []string) (map[string]struct{}, error) {
 	exposed, count := make(map[string]struct{}), 0
 	err := Each(specs, func(spec string) error {
@@ -182,7 +181,7 @@ func parseContainerPorts(s string) (r portRange, protocol string, err error) {
 	return r, "", fmt.Errorf(`expected the protocol "tcp", "udp" or "sctp", got %s`, Quote(protocol))
 }
 
-// portRange is a range of ports, of one where both are the same.
+// portRange is a range of ports, including first and last.
 type portRange struct{ first, last int }
 
 func (r portRange) size() int { return r.last - r.first + 1 }

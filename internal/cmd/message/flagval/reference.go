@@ -21,8 +21,8 @@ var (
 	imageID        = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// CheckImage refuses what is not the name of an image, in the words of the docker CLI, which does not ask
-// the engine either.
+// CheckImage refuses a text that is not the name of an image. Its errors have the docker CLI's words: the CLI checks the
+// name itself too.
 func CheckImage(s string) error {
 	if imageID.MatchString(s) {
 		return nil // an image's own id
@@ -43,7 +43,7 @@ func CheckImage(s string) error {
 	return nil
 }
 
-// FullName is what an image's short names stand for.
+// FullName returns an image's name as docker shows it: the short name, with its tag or digest.
 func FullName(image string) string {
 	name := strings.TrimPrefix(strings.TrimPrefix(image, "docker.io/"), "library/")
 	if last := name[strings.LastIndexByte(name, '/')+1:]; !strings.ContainsAny(last, ":@") {

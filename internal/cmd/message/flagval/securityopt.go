@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// ParseSecurityOpts reads all of --security-opt. masked and readonly are nil unless
-// systempaths=unconfined asks for none; the engine is not told of this one.
+// ParseSecurityOpts reads all values of --security-opt. masked and readonly are nil, or empty for systempaths=unconfined,
+// which is not among opts: the engine does not know this option.
 func ParseSecurityOpts(list []string) (opts []string, masked, readonly *[]string, err error) {
 	for _, s := range list {
 		if s == "systempaths=unconfined" {
@@ -23,7 +23,7 @@ func ParseSecurityOpts(list []string) (opts []string, masked, readonly *[]string
 	return NotNil(opts), masked, readonly, nil
 }
 
-// parseSecurityOpt reads NAME=VALUE, or NAME:VALUE as it was once written.
+// parseSecurityOpt reads NAME=VALUE, or NAME:VALUE, the older form.
 func parseSecurityOpt(s string) (string, error) {
 	i := strings.IndexAny(s, "=:")
 	if s == "no-new-privileges" || i > 0 && s[:i] == "no-new-privileges" {
@@ -36,7 +36,7 @@ func parseSecurityOpt(s string) (string, error) {
 	if name != "seccomp" || value == "unconfined" || value == "builtin" {
 		return s, nil
 	}
-	// The docker CLI reads the file that the value names and sends what is in it.
+	// The docker CLI reads the file that the value names, and sends its contents.
 	if !strings.HasPrefix(strings.TrimLeft(value, " \t\r\n"), "{") {
 		return "", fmt.Errorf("seccomp takes the profile's JSON text, a message has no files; got %s", Quote(value))
 	}

@@ -8,15 +8,15 @@ import (
 	"unicode"
 )
 
-// ParseBytes reads a size as --memory takes it: a number and a unit, both of which the docker CLI
-// leaves to go-units. The units are 1024 of each other.
+// ParseBytes reads a size such as that of --memory: a number and a unit, as the docker CLI reads them with go-units. Each
+// unit is 1024 times the one before.
 func ParseBytes(s string) (int64, error) {
 	number := strings.TrimRightFunc(s, unicode.IsLetter)
 	unit := strings.ToLower(s[len(number):])
 	size, err := strconv.ParseFloat(strings.TrimSuffix(number, " "), 64)
 	power, known := 0, true
 	if unit != "" {
-		// b alone; the others also with b or ib: k, kb, kib.
+		// b stands alone; the other units may end in b or ib: k, kb, kib.
 		power = strings.IndexByte("bkmgtp", unit[0])
 		rest := unit[1:]
 		known = power >= 0 && (rest == "" || power > 0 && (rest == "b" || rest == "ib"))
@@ -28,13 +28,13 @@ func ParseBytes(s string) (int64, error) {
 	if size < 0 {
 		return 0, fmt.Errorf("expected a size of 0 or more, got %s", Quote(s))
 	}
-	if !(size < 1<<63) { // nor is it NaN
+	if !(size < 1<<63) { // true for NaN too
 		return 0, fmt.Errorf("expected a size of less than 8192p, got %s", Quote(s))
 	}
 	return int64(size), nil
 }
 
-// ParseMemorySwap reads --memory-swap, memory and swap together; -1 is as much swap as there is.
+// ParseMemorySwap reads --memory-swap, memory and swap together; -1 means unlimited swap.
 func ParseMemorySwap(s string) (int64, error) {
 	if s == "-1" {
 		return -1, nil
@@ -46,7 +46,7 @@ func ParseMemorySwap(s string) (int64, error) {
 	return size, nil
 }
 
-// LogSize reads a size as log drivers do: 10m, 1.5g, 512kb. One that cannot be read counts as 0.
+// LogSize reads a size as log drivers do: 10m, 1.5g, 512kb. A text that cannot be read counts as 0.
 func LogSize(text string) int64 {
 	n, _ := ParseBytes(text)
 	return n

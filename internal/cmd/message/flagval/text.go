@@ -8,15 +8,15 @@ import (
 	"unicode/utf8"
 )
 
-// maxArg is the longest single argument or environment string that Linux gives to a program, in
-// bytes (MAX_ARG_STRLEN less the NUL). A longer one is taken by the engine, and fails in the container.
+// maxArg is the longest argument or environment string that Linux gives to a program, in bytes (MAX_ARG_STRLEN less the
+// NUL). The engine accepts a longer one, but the program cannot start with it.
 const maxArg = 131071
 
-// maxName is the longest name of a container that is taken. The engine has no limit, but each line
-// of output carries the name.
+// maxName is the longest name of a container that is accepted, in bytes. The engine has no limit, but each line of output
+// carries the name.
 const maxName = 255
 
-// CheckArgs refuses arguments that no program can be given.
+// CheckArgs refuses arguments that Linux cannot give to a program.
 func CheckArgs(args []string) error {
 	for i, a := range args {
 		if len(a) > maxArg {
@@ -29,7 +29,7 @@ func CheckArgs(args []string) error {
 	return nil
 }
 
-// CheckRef refuses what can be neither a container's name nor its id.
+// CheckRef refuses a text that can be neither a container's name nor its id.
 func CheckRef(ref string) error {
 	if ref == "" {
 		return errors.New("expected a container's name, got an empty string")
@@ -46,7 +46,7 @@ func CheckRef(ref string) error {
 	return nil
 }
 
-// Quote is %q with a bound, for text that a stranger wrote.
+// Quote quotes a publisher's text as %q does, cut after limit bytes.
 func Quote(s string) string {
 	const limit = 60
 	if len(s) <= limit {
@@ -75,7 +75,7 @@ func List(names []string, last string) string {
 	return b.String()
 }
 
-// Nearest returns the known name that was most likely meant by name, or "". Case does not count.
+// Nearest returns the known name that was most likely meant by name, or "". It ignores case.
 func Nearest(name string, known []string) string {
 	if len(name) > 64 {
 		return ""
@@ -118,8 +118,8 @@ func distance(a, b string) int {
 	return prev[len(b)]
 }
 
-// CheckName refuses what the engine would not take as the name of a container
-// (moby daemon/names: two characters at least).
+// CheckName refuses a text that the engine would not accept as a container's name (moby daemon/names: two characters at
+// least).
 func CheckName(name string) error {
 	if err := CheckRef(name); err != nil {
 		return err
@@ -130,7 +130,7 @@ func CheckName(name string) error {
 	return nil
 }
 
-// NotNil is s, or an empty slice in place of nil: JSON tells them apart.
+// NotNil returns s, or an empty slice in place of nil: JSON tells them apart.
 func NotNil[E any](s []E) []E {
 	if s == nil {
 		return []E{}
@@ -138,7 +138,7 @@ func NotNil[E any](s []E) []E {
 	return s
 }
 
-// Each calls f with all texts; the error of one of several says which.
+// Each calls f with each text until one fails. If there are several texts, the error says which.
 func Each(texts []string, f func(string) error) error {
 	for i, s := range texts {
 		if err := f(s); err != nil {

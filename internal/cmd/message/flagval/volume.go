@@ -7,18 +7,17 @@ import (
 	"strings"
 )
 
-// errRelative is why a folder of the host needs its whole path: the docker CLI looks for another
-// in its own working directory, and "~" is the shell's.
+// errRelative refuses a relative path of the host. The docker CLI resolves it from its own working directory, and a shell
+// resolves "~": a message has neither.
 var errRelative = errors.New("expected an absolute path of the host or a volume's name; a message has no folder that a relative path could start from")
 
-// isRelative says whether the docker CLI or a shell would take source for a path that is not whole.
-// No volume's name begins so.
+// isRelative reports whether the docker CLI or a shell would take source for a relative path. No volume's name begins so.
 func isRelative(source string) bool {
 	return strings.HasPrefix(source, ".") || strings.HasPrefix(source, "~")
 }
 
-// ParseVolume reads one --volume: SOURCE:TARGET[:OPTIONS] is a bind, for the engine to take
-// apart, a path alone is where an anonymous volume goes. One of the two is returned.
+// ParseVolume reads one --volume, and returns one of two. SOURCE:TARGET[:OPTIONS] is a bind, which the engine splits. A path
+// alone is the place of an anonymous volume.
 func ParseVolume(s string) (bind, anonymous string, err error) {
 	parts := strings.Split(s, ":")
 	source := parts[0]
@@ -30,7 +29,7 @@ func ParseVolume(s string) (bind, anonymous string, err error) {
 	case len(parts) == 1:
 		return "", s, nil
 	case len(source) == 1 && source != "/":
-		// For the docker CLI it is a drive of Windows.
+		// The docker CLI takes it for a drive of Windows.
 		return "", "", fmt.Errorf("%s is too short; a volume's name has at least two characters", Quote(source))
 	}
 	return s, "", nil
