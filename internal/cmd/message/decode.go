@@ -13,19 +13,19 @@ import (
 // A Command is a decoded message: *Run, *Stop and so on.
 type Command interface {
 	Traits() Traits
-	// Target is the container that the command names; empty where it names none.
+	// Target returns the container that the command names, or "" if it names none.
 	Target() string
 }
 
-// streamKey is the key that asks for the output as it comes.
+// streamKey makes the key that asks for the output as it comes.
 func streamKey[T any](field func(*T) *bool) Key[T] {
 	return BoolKey("Stream", "send the output to the message's reply_to as it comes, see [Answers](#answers)", field)
 }
 
-// commandKey is the key that says what to do.
+// commandKey is the key that names the command.
 const commandKey = "Dockercmd"
 
-// meansCommand tells whether an unknown key was most likely meant to be commandKey.
+// meansCommand reports whether an unknown key was most likely meant to be commandKey.
 func meansCommand(key string) bool {
 	return flagval.Nearest(key, []string{commandKey, "Command"}) != ""
 }
@@ -78,7 +78,7 @@ func (v verb) or(alias string) verb {
 	return v
 }
 
-// A CommandDoc describes a command for people.
+// A CommandDoc describes a command, for the README.
 type CommandDoc struct {
 	Name, Alias string
 	Keys        []KeyDoc
@@ -87,8 +87,8 @@ type CommandDoc struct {
 // A KeyDoc describes a key of a command.
 type KeyDoc struct {
 	Name   string
-	Option bool   // it stands in Options
-	Value  string // what it takes
+	Option bool   // it is a key of Options
+	Value  string // the value's type in JSON, for the README
 	Help   string // Markdown, one line
 }
 
@@ -100,10 +100,10 @@ func Docs() (docs []CommandDoc) {
 	return docs
 }
 
-// Decode reads one message, strictly: an unknown, duplicate or misplaced key, a value of a wrong
-// type and anything behind the object are errors. They say where, what was expected and, where
-// there is one, the nearest known key. A body longer than limit bytes is not read; 0 is no limit. replies says
-// that the sender asked for the result: a run lasts until its container has exited then.
+// Decode reads one message, strictly: an unknown, duplicate or misplaced key, a value of a wrong type and anything after the
+// object are errors. An error says where it is, what was expected, and the nearest known key if there is one.
+// A body longer than limit bytes is not read; 0 means no limit.
+// replies says that the publisher asked for the result: then a run lasts until its container has exited.
 func Decode(body []byte, limit int, replies bool) (Command, error) {
 	if limit > 0 && len(body) > limit {
 		return nil, fmt.Errorf("the message is larger than the %d bytes that are read (--max-message)", limit)
@@ -188,7 +188,7 @@ func decodeKeys[T any](c *T, verb string, members []member, top, options []Key[T
 	return nil
 }
 
-// DecodeObject sets the keys of a valid JSON value on c. Errors call the object what.
+// DecodeObject sets the members of v on c. v must be valid JSON. Errors call the object what.
 func DecodeObject[T any](c *T, what string, v json.RawMessage, keys []Key[T]) error {
 	members, err := object(v)
 	if err != nil {
@@ -206,7 +206,7 @@ func DecodeObject[T any](c *T, what string, v json.RawMessage, keys []Key[T]) er
 	return nil
 }
 
-// At says at which key an error is.
+// At returns err with the key in front of it.
 func At(key string, err error) error { return fmt.Errorf("%s: %w", key, err) }
 
 func setKey[T any](c *T, m member, keys []Key[T]) (known bool, err error) {
@@ -239,7 +239,7 @@ func unknownOption[T any](name, verb string, top, options []Key[T]) error {
 	if near := flagval.Nearest(name, keyNames(top)); near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q beside Options?", flagval.Quote(name), near)
 	}
-	const most = 12 // more names than that nobody reads
+	const most = 12 // a longer list would not be read
 	if len(options) > most {
 		return fmt.Errorf("unknown key %s; %s takes the options of the docker CLI, such as --stop-timeout 5 as \"StopTimeout\": 5", flagval.Quote(name), verb)
 	}

@@ -11,7 +11,7 @@ import (
 type Exec struct {
 	Ref
 	Cmd        []string
-	Detach     bool // done when it has started
+	Detach     bool // the job is done when the program has started
 	Input      []byte
 	Env        []string
 	User       string

@@ -9,10 +9,10 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// A Flag is an option of a command line that is read as the docker CLI reads its own.
+// A Flag is an option of a command line, with the docker CLI's syntax.
 type Flag struct {
-	Name  string // behind two dashes
-	Short string // one letter, behind one dash; empty: none
+	Name  string // without its two dashes
+	Short string // one letter, without its dash; empty: none
 	Bool  bool   // it needs no value: --rm is --rm=true
 	Set   func(value string) error
 }
@@ -28,8 +28,8 @@ func flagError(format string, args ...any) error { return &FlagError{fmt.Sprintf
 // ErrHelp says that --help was given.
 var ErrHelp = errors.New("help asked for")
 
-// parseFlags sets the options that args begin with, and returns the rest. Options end at the first
-// argument that is none, so that those behind the image are the command's.
+// parseFlags sets the options at the beginning of args, and returns the other arguments. The first argument that is no
+// option ends them: options after the image belong to the container's command.
 func parseFlags(flags []Flag, args []string) (rest []string, err error) {
 	for len(args) > 0 {
 		arg := args[0]
@@ -50,7 +50,7 @@ func parseFlags(flags []Flag, args []string) (rest []string, err error) {
 	return nil, nil
 }
 
-// parseLong sets --name, --name=value or --name value, and returns what is behind it.
+// parseLong sets --name, --name=value or --name value, and returns the arguments after it.
 func parseLong(flags []Flag, arg string, behind []string) ([]string, error) {
 	name, value, given := strings.Cut(arg[2:], "=")
 	if name == "" || name[0] == '-' {
@@ -83,8 +83,7 @@ func parseLong(flags []Flag, arg string, behind []string) ([]string, error) {
 	return nil, flagError("unknown flag: --%s", name)
 }
 
-// parseShort sets -x, -xvalue, -x=value or -x value, or several in one as in -it, and returns what is
-// behind it.
+// parseShort sets -x, -xvalue, -x=value or -x value, or several options in one as in -it. It returns the arguments after it.
 func parseShort(flags []Flag, arg string, behind []string) ([]string, error) {
 letters:
 	for left := arg[1:]; left != ""; {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// setInput keeps what a program is to read.
+// setInput sets a program's standard input, once: a second input is an error.
 func setInput(given *bool, to *[]byte, data []byte) error {
 	if *given {
 		return errors.New("only one of Stdin and StdinBase64 can be given")

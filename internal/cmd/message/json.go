@@ -20,14 +20,14 @@ type member struct {
 	value json.RawMessage
 }
 
-// object splits a valid JSON object into its members, in order. encoding/json alone would match
-// keys without regard to case and let the last of two equal keys win.
+// object splits a valid JSON object into its members, in order, and refuses duplicate keys. encoding/json alone would
+// ignore the case of keys, and let the last of two equal keys win.
 func object(raw json.RawMessage) ([]member, error) {
 	if k := kind(raw); k != "an object" {
 		return nil, fmt.Errorf("expected an object, got %s", k)
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.Token() // the brace; raw is valid JSON, so that no call below can fail
+	dec.Token() // the brace; no call below can fail, because raw is valid JSON
 	var members []member
 	seen := make(map[string]struct{})
 	for dec.More() {
@@ -48,7 +48,7 @@ func object(raw json.RawMessage) ([]member, error) {
 	return members, nil
 }
 
-// CheckJSON refuses what is not one JSON value in UTF-8, with the place of the fault.
+// CheckJSON returns an error with the position of the fault if body is not one JSON value in UTF-8.
 func CheckJSON(body []byte) error {
 	var raw json.RawMessage
 	err := json.Unmarshal(body, &raw)
@@ -66,20 +66,20 @@ func CheckJSON(body []byte) error {
 		return fmt.Errorf("not JSON: %s: byte %d is not UTF-8, the encoding of JSON; the message is in another, such as ISO 8859-1 or Windows-1252, or holds what is not text", place(body, at), at+1)
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		at := int(max(0, min(syntax.Offset, int64(len(body)))-1)) // the byte that was not expected, or the last
+		at := int(max(0, min(syntax.Offset, int64(len(body)))-1)) // the unexpected byte, or the last one
 		start, said := syntaxFault(body, at, err.Error())
 		return fmt.Errorf("not JSON: %s: %s", place(body, start), said)
 	}
 	return fmt.Errorf("not JSON: %w", err)
 }
 
-// place is where the byte at is, for people.
+// place returns the line and the column of the byte at, both from 1.
 func place(body []byte, at int) string {
 	line := body[bytes.LastIndexByte(body[:at], '\n')+1 : at]
 	return fmt.Sprintf("line %d, column %d", 1+bytes.Count(body[:at], []byte("\n")), 1+utf8.RuneCount(line))
 }
 
-// encoding names what a body is in, if it is in no text of UTF-8 that anybody could mean; else it is "".
+// encoding names the compression or the foreign encoding that body begins with, or returns "" if it finds none.
 func encoding(body []byte) string {
 	for _, e := range []struct{ begins, name string }{
 		{"\x1f\x8b", "compressed with gzip"},
@@ -99,7 +99,7 @@ func encoding(body []byte) string {
 	if len(body) < 4 {
 		return ""
 	}
-	// JSON begins with two characters of ASCII, so that without a mark the zeros tell.
+	// JSON begins with two ASCII characters: without a byte order mark, the position of the zeros shows the encoding.
 	switch zero := [4]bool{body[0] == 0, body[1] == 0, body[2] == 0, body[3] == 0}; zero {
 	case [4]bool{true, true, true, false}, [4]bool{false, true, true, true}:
 		return "in UTF-32"
@@ -109,8 +109,7 @@ func encoding(body []byte) string {
 	return ""
 }
 
-// syntaxFault says in a person's words what is wrong at the byte at, of which encoding/json says err; and where
-// that begins.
+// syntaxFault explains the error err that encoding/json found at the byte at. start is the byte where the fault begins.
 func syntaxFault(body []byte, at int, err string) (start int, said string) {
 	before := bytes.TrimRight(body[:at], " \t\r\n")
 	if len(before) == 0 || strings.HasPrefix(err, "unexpected end") || strings.Contains(err, "max depth") || strings.Contains(err, "top-level") {
@@ -170,7 +169,7 @@ func isWord(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' || r == '-' || r == '.' || r == '$'
 }
 
-// word is the word, or the string, that begins at a byte, with a bound.
+// word returns the word or the string that begins at the byte at, cut after limit bytes.
 func word(body []byte, at int) string {
 	const limit = 60
 	text := string(body[at:min(len(body), at+4*limit)])
@@ -197,7 +196,7 @@ func word(body []byte, at int) string {
 	}, text)
 }
 
-// kind names the type of a valid JSON value as a person would.
+// kind names the type of a valid JSON value, in the words of an error.
 func kind(raw json.RawMessage) string {
 	raw = bytes.TrimLeft(raw, " \t\r\n")
 	if len(raw) == 0 {
@@ -249,8 +248,7 @@ func decodeSeconds(to **int, raw json.RawMessage) error {
 	return nil
 }
 
-// decodeStrings reads an array of strings. It is never nil, so that an empty one can be told
-// from one that is not there.
+// decodeStrings reads an array of strings. The result is never nil: nil means that the key is missing.
 func decodeStrings(to *[]string, raw json.RawMessage) error {
 	if kind(raw) != "an array" {
 		return wrongKind("an array of strings", raw)

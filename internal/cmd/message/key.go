@@ -11,21 +11,21 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// A Key is one key that a command or its Options take. Most of Options are named after a long flag
-// of the docker CLI, in CamelCase, and take the values of that flag.
+// A Key is one key that a command or its Options take. Most keys of Options are named after a long flag of the docker CLI,
+// in CamelCase. They take the values of that flag.
 type Key[T any] struct {
 	name string
 	form form
 	help string // one line, for the README
 
-	// flags are the docker CLI's names for it, the first the usual one; nil: the name in kebab case.
-	// One letter is a short one.
+	// flags are the key's names in the docker CLI, the usual one first. One letter is a short flag.
+	// nil means the name in kebab case; empty means that there is no flag.
 	flags []string
 
-	// set puts the value into the command, as the texts that the flag would have been given, one
-	// for each time. Its error says what was expected.
+	// set sets the value on the command. It gets the texts that the flag would have got, one for each use of the flag.
+	// Its error says what was expected.
 	set func(*T, []string) error
-	// decode does, where the value is more than texts. Then set is nil.
+	// decode replaces set, which is then nil, for values that are more than texts.
 	decode func(*T, json.RawMessage) error
 }
 
@@ -40,13 +40,13 @@ func (k Key[T]) apply(c *T, v json.RawMessage) error {
 	return k.set(c, texts)
 }
 
-// called names the flags of a key.
+// called returns the key with these flags.
 func (k Key[T]) called(flags ...string) Key[T] {
 	k.flags = flags
 	return k
 }
 
-// A form is what the value of a key looks like in JSON.
+// A form is the JSON type of a key's value.
 type form int
 
 const (
@@ -54,10 +54,10 @@ const (
 	formText               // a string
 	formNumber             // a number, or a string such as "512m"
 	formList               // an array of strings, or one string
-	formPairs              // the same, of NAME=VALUE, or an object
+	formPairs              // formList of NAME=VALUE, or an object of strings
 	formArray              // an array of strings
 	formWhole              // a whole number
-	formOther              // what the key's decode says
+	formOther              // any other, which the key's decode reads
 )
 
 func (f form) String() string {
@@ -80,7 +80,7 @@ func (f form) String() string {
 	return "object"
 }
 
-// texts takes a value apart into the CLI's texts.
+// texts returns a value as the texts that a flag of the CLI would get.
 func (f form) texts(v json.RawMessage) ([]string, error) {
 	var s string
 	switch f {
@@ -111,7 +111,7 @@ func (f form) texts(v json.RawMessage) ([]string, error) {
 	return []string{s}, err
 }
 
-// decodePairs reads an object of strings as NAME=VALUE, in its order.
+// decodePairs reads an object of strings as NAME=VALUE, in the object's order.
 func decodePairs(v json.RawMessage) ([]string, error) {
 	members, err := object(v)
 	if err != nil {
@@ -128,9 +128,9 @@ func decodePairs(v json.RawMessage) ([]string, error) {
 	return list, nil
 }
 
-// The constructors of keys. field tells where the value goes.
+// The constructors of keys. field returns the place for the value.
 
-// BoolKey is a key that is true or false.
+// BoolKey makes a key that is true or false.
 func BoolKey[T any](name, help string, field func(*T) *bool) Key[T] {
 	return Key[T]{name: name, form: formBool, help: help, set: func(c *T, v []string) error {
 		*field(c) = v[0] == "true"
@@ -150,7 +150,7 @@ func textKey[T any](name, help string, field func(*T) *string, checks ...func(st
 	}}
 }
 
-// numberKey is a key for a number, which parse makes of its text.
+// numberKey makes a key for a number, which parse reads from its text.
 func numberKey[T, N any](name, help string, field func(*T) *N, parse func(string) (N, error)) Key[T] {
 	return Key[T]{name: name, form: formNumber, help: help, set: func(c *T, v []string) (err error) {
 		*field(c), err = parse(v[0])
@@ -158,7 +158,7 @@ func numberKey[T, N any](name, help string, field func(*T) *N, parse func(string
 	}}
 }
 
-// listKey is a list, each of whose texts check may refuse.
+// listKey makes a key for a list of texts, each of which the checks may refuse.
 func listKey[T any](name, help string, field func(*T) *[]string, checks ...func(string) error) Key[T] {
 	return Key[T]{name: name, form: formList, help: help, set: func(c *T, v []string) error {
 		for _, check := range checks {
@@ -171,7 +171,7 @@ func listKey[T any](name, help string, field func(*T) *[]string, checks ...func(
 	}}
 }
 
-// itemsKey is a list of what parse makes of each text.
+// itemsKey makes a key for a list, each item of which parse reads from its text.
 func itemsKey[T, I any](name, help string, field func(*T) *[]I, parse func(string) (I, error)) Key[T] {
 	return Key[T]{name: name, form: formList, help: help, set: func(c *T, v []string) error {
 		items := make([]I, 0, len(v))
@@ -185,7 +185,7 @@ func itemsKey[T, I any](name, help string, field func(*T) *[]I, parse func(strin
 	}}
 }
 
-// pairsKey is a map, whose texts parse takes apart. The last of equal names wins, as with the CLI.
+// pairsKey makes a key for a map, whose texts parse splits. The last of equal names wins, as with the CLI.
 func pairsKey[T any](name, help string, field func(*T) *map[string]string, parse func(string) (k, v string, err error)) Key[T] {
 	return Key[T]{name: name, form: formPairs, help: help, set: func(c *T, texts []string) error {
 		m := make(map[string]string, len(texts))
@@ -199,7 +199,7 @@ func pairsKey[T any](name, help string, field func(*T) *map[string]string, parse
 	}}
 }
 
-// to makes parse return a pointer, so that 0 differs from what is not given.
+// to makes parse return a pointer: nil is a value that was not given, unlike 0.
 func to[N any](parse func(string) (N, error)) func(string) (*N, error) {
 	return func(s string) (*N, error) {
 		n, err := parse(s)
@@ -207,10 +207,10 @@ func to[N any](parse func(string) (N, error)) func(string) (*N, error) {
 	}
 }
 
-// parseInt reads a whole number between least and most.
+// parseInt returns a parser of whole numbers from least to most.
 func parseInt[N int | int64 | uint16](least, most int64) func(string) (N, error) {
 	return func(s string) (N, error) {
-		n, err := strconv.ParseInt(s, 0, 64) // as the CLI: 0x200 is one, too
+		n, err := strconv.ParseInt(s, 0, 64) // base 0 as in the CLI: 0x200 is a number too
 		switch {
 		case errors.Is(err, strconv.ErrSyntax):
 			return 0, fmt.Errorf("expected a whole number, got %s", flagval.Quote(s))
@@ -221,7 +221,7 @@ func parseInt[N int | int64 | uint16](least, most int64) func(string) (N, error)
 	}
 }
 
-// parseSpan reads a length of time above 0.
+// parseSpan reads a duration above 0.
 func parseSpan(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 {
@@ -230,7 +230,7 @@ func parseSpan(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// oneOf refuses what is none of the values.
+// oneOf returns a check that refuses any text except the values.
 func oneOf(values ...string) func(string) error {
 	return func(s string) error {
 		if slices.Contains(values, s) {

@@ -9,10 +9,10 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// Logs shows what a container has written, as `docker logs` does.
+// Logs shows a container's output, as `docker logs` does.
 type Logs struct {
 	Ref
-	Follow     bool   // until the container ends
+	Follow     bool   // until the container has exited
 	Since      string // a time, or how long ago; empty: from the beginning
 	Until      string // the same; empty: to the end
 	Tail       string // number of lines, or "all"
@@ -44,7 +44,7 @@ func (l *Logs) Traits() Traits {
 	return Traits{Verb: "logs", Control: true, Streams: l.Stream, Waits: l.Follow}
 }
 
-// checkLogTime refuses what is no time.
+// checkLogTime refuses a text that LogTime cannot read.
 func checkLogTime(s string) error {
 	if LogTime(s, time.Now()).IsZero() {
 		return fmt.Errorf("expected a time such as \"2026-01-02T15:04:05Z\", seconds since 1970, or how long ago, such as \"42m\"; got %s", flagval.Quote(s))
@@ -52,8 +52,8 @@ func checkLogTime(s string) error {
 	return nil
 }
 
-// LogTime reads a time as `docker logs` does: a point in time, with or without zone and from days to
-// nanoseconds; seconds since 1970; or how long before now. What is none is the zero time.
+// LogTime reads a time as `docker logs` does: a point in time, seconds since 1970, or a duration before now. A point in time
+// may have a zone, and is exact to a day or finer, down to nanoseconds. For any other text LogTime returns the zero time.
 func LogTime(s string, now time.Time) time.Time {
 	if s == "" {
 		return time.Time{}

@@ -13,7 +13,7 @@ import (
 // A Ref is the container that a command is for.
 type Ref struct {
 	Container string // name or id
-	Job       string // in place of that, the job that has it
+	Job       string // instead of Container: the job that the container was made for
 }
 
 // Target implements Command.
@@ -21,7 +21,7 @@ func (r *Ref) Target() string { return r.Container }
 
 func (r *Ref) of() *Ref { return r }
 
-// RefOf is the container that a command is for; nil where it is for none.
+// RefOf returns the container that a command is for, or nil if there is none.
 func RefOf(c Command) *Ref {
 	if on, ok := c.(commandOn); ok {
 		return on.of()
@@ -35,7 +35,7 @@ type commandOn interface {
 	of() *Ref
 }
 
-// refKeys are the keys that say which container a command is for.
+// refKeys returns the keys that say which container a command is for.
 func refKeys[T any](field func(*T) *Ref) []Key[T] {
 	return []Key[T]{
 		textKey("Container", "name or id", func(c *T) *string { return &field(c).Container }, flagval.CheckRef),
@@ -44,13 +44,13 @@ func refKeys[T any](field func(*T) *Ref) []Key[T] {
 }
 
 func checkJob(s string) error {
-	if s == "" || len(s) > 4*255 { // bytes that are not UTF-8 are written with four
+	if s == "" || len(s) > 4*255 { // a message_id has at most 255 bytes, each of which is written with at most four
 		return fmt.Errorf("expected a job's id, got %s", flagval.Quote(s))
 	}
 	return nil
 }
 
-// decodeOn makes the decoder of a command on a container.
+// decodeOn returns the decoder of a command for a container.
 func decodeOn[T any, C interface {
 	*T
 	commandOn
@@ -74,10 +74,10 @@ func decodeOn[T any, C interface {
 type Stop struct {
 	Ref
 	Time   *int   // seconds before the kill; nil: the container's own stop timeout, 10 unless set
-	Signal string // instead of the container's own; API 1.42
+	Signal string // instead of the container's own; needs API 1.42
 }
 
-// Restart stops a container, where it runs, and starts it, as `docker restart` does.
+// Restart stops a container if it runs, and starts it, as `docker restart` does.
 type Restart Stop
 
 var (
@@ -95,7 +95,7 @@ var (
 	}
 )
 
-// patient tells whether the stop of a container with that stop timeout of its own may take longer than most.
+// patient reports whether the stop may take over a minute. own is the stop timeout of the container; negative: no limit.
 func (s *Stop) patient(own *int) bool {
 	seconds := cmp.Or(s.Time, own)
 	return seconds != nil && (*seconds > 60 || *seconds < 0)
@@ -129,7 +129,7 @@ func (k *Kill) Traits() Traits {
 	return Traits{Verb: "kill", Control: true, Ends: k.ends(), Stops: k.ends()}
 }
 
-// ends tells whether the signal is meant to end the container.
+// ends reports whether the signal is meant to end the container.
 func (k *Kill) ends() bool {
 	switch strings.TrimPrefix(strings.ToUpper(k.Signal), "SIG") {
 	case "", "KILL", "TERM", "INT", "QUIT", "9", "15", "2", "3":
@@ -141,8 +141,8 @@ func (k *Kill) ends() bool {
 // Remove removes a container, as `docker rm` does.
 type Remove struct {
 	Ref
-	Volumes bool // its anonymous volumes too
-	Force   bool // killed first if it runs
+	Volumes bool // removes its anonymous volumes too
+	Force   bool // kills it first if it runs
 }
 
 var (
@@ -158,12 +158,12 @@ func (r *Remove) Traits() Traits {
 	return Traits{Verb: "remove", Control: true, Ends: true}
 }
 
-// Pause stops a container's processes where they are, as `docker pause` does.
+// Pause suspends a container's processes, as `docker pause` does.
 type Pause struct {
 	Ref
 }
 
-// Unpause lets them go on, as `docker unpause` does.
+// Unpause resumes a container's processes, as `docker unpause` does.
 type Unpause struct {
 	Ref
 }
@@ -206,7 +206,7 @@ func (r *Rename) Traits() Traits {
 	return Traits{Verb: "rename", Control: true}
 }
 
-// Start starts a container that was created or has ended, as `docker start` does.
+// Start starts a container that was created or has exited, as `docker start` does.
 type Start struct {
 	Ref
 }
@@ -218,7 +218,7 @@ func (s *Start) Traits() Traits {
 	return Traits{Verb: "start", Control: true}
 }
 
-// Wait is done when a container has ended, and tells its exit code, as `docker wait` does.
+// Wait waits until a container has exited, and reports its exit code, as `docker wait` does.
 type Wait struct {
 	Ref
 }
@@ -230,7 +230,7 @@ func (w *Wait) Traits() Traits {
 	return Traits{Verb: "wait", Control: true, Waits: true}
 }
 
-// Inspect tells what the engine knows of a container, as `docker inspect` does: as output.
+// Inspect outputs the engine's description of a container, as `docker inspect` does.
 type Inspect struct {
 	Ref
 }

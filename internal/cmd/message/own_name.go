@@ -7,7 +7,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// checkOwnName is CheckName for a name that a message chooses.
+// checkOwnName refuses a name that a message may not choose for a container.
 func checkOwnName(name string) error {
 	if strings.HasPrefix(name, DerivedName) {
 		return fmt.Errorf("a name that begins with %s is one that the daemon gives; choose another, or leave it out", DerivedName)
@@ -15,5 +15,5 @@ func checkOwnName(name string) error {
 	return flagval.CheckName(name)
 }
 
-// DerivedName begins the names that containers get from us. A message may not choose such a one.
+// DerivedName is the prefix of the names that the daemon chooses for containers. A message may not choose such a name.
 const DerivedName = "dispatch-"

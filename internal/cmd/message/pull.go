@@ -6,7 +6,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// Pull fetches an image, as `docker pull` does.
+// Pull pulls an image, as `docker pull` does.
 type Pull struct {
 	Image    string
 	Platform string // OS[/ARCH[/VARIANT]]; empty: the engine's own

@@ -12,32 +12,32 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// Retry is when a run that has failed is run again, in a new container.
+// Retry says when a failed run is tried again, in a new container.
 type Retry struct {
-	Max     int           // how often at most, beyond the first time
-	Delay   time.Duration // before the first, doubling with each
-	Reasons []string      // of results; nil and no Codes: exit, oom and timeout
+	Max     int           // attempts after the first, at most
+	Delay   time.Duration // before the second attempt; doubles with each
+	Reasons []string      // of results; without Reasons and Codes: exit, oom and timeout
 	Codes   []int         // exit codes
 }
 
 const (
 	defaultDelay = 10 * time.Second
 	maxDelay     = 24 * time.Hour
-	maxAgain     = 100 // how often a message may ask to be tried again
+	maxAgain     = 100 // the highest Max that a message may ask for
 
 	// MaxAttempt is the highest number that an attempt of a job can have.
 	MaxAttempt = 1 + maxAgain
 )
 
-// delays are how long a job can wait for its next attempt; what a message asks for is rounded up. The broker has a queue
-// for each that was used, whatever strangers ask for.
+// delays are the times that a job can wait for its next attempt: other times are rounded up, to at most the last. The broker
+// has a queue for each delay in use, so publishers must not choose how many there are.
 var delays = []time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second,
 	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute,
 	time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 16 * time.Hour, maxDelay,
 }
 
-// RetryReasons are those that another attempt may not have.
+// RetryReasons are the reasons to fail that another attempt may not have. The first three are the default of Reasons.
 var RetryReasons = []string{event.ReasonExit, event.ReasonOOM, event.ReasonTimeout, event.ReasonKilled}
 
 var retryKeys = []Key[Retry]{
@@ -98,7 +98,7 @@ func decodeRetryOn(r *Retry, v json.RawMessage) error {
 	return nil
 }
 
-// DelayAfter is how long to wait after that attempt.
+// DelayAfter returns how long to wait after that attempt.
 func (r *Retry) DelayAfter(attempt int) time.Duration {
 	d := r.Delay
 	for ; attempt > 1 && d < maxDelay; attempt-- {

@@ -22,25 +22,25 @@ type Run struct {
 	Stdin       bool     // Attach names STDIN: the program gets Input, then EOF
 	Stdout      bool     // Attach names STDOUT
 	Stderr      bool     // Attach names STDERR
-	Remove      bool     // the container is removed when it has ended
-	Detach      bool     // done when the container has started, whatever else is said
-	Stream      bool     // the output goes to whoever asked for the result, as it comes
+	Remove      bool     // the container is removed after it has exited
+	Detach      bool     // the job is done when the container has started, even with Remove or a reply_to
+	Stream      bool     // the output goes to the message's reply_to as it comes
 
 	Input   []byte        // for standard input
-	Timeout time.Duration // the longest it may run; 0: as long as the pool lets it
+	Timeout time.Duration // the longest it may run; 0: only the pool's limit
 	Retry   *Retry        // nil: never
 
-	Spec      containerConfig // what the other options say
+	Spec      containerConfig // from the other options
 	endpoint  dockerapi.EndpointSettings
 	Networks  []Network
 	healthCmd string
 
 	noHealthcheck bool
 	hasInput      bool // Stdin or StdinBase64 was given
-	replies       bool // somebody asked for the result
+	replies       bool // the publisher asked for the result
 }
 
-// imageKeys say what a container is made of.
+// imageKeys are the keys for a container's image and command.
 var imageKeys = []Key[Run]{
 	textKey("Image", "the image", func(r *Run) *string { return &r.Image }),
 	{name: "Cmd", form: formArray, help: "the command and its arguments; left out: the image's own", decode: func(r *Run, v json.RawMessage) error {
@@ -50,7 +50,7 @@ var imageKeys = []Key[Run]{
 
 var runKeys = append(imageKeys, streamKey(func(r *Run) *bool { return &r.Stream }))
 
-// decodeCommandLine reads a program's arguments.
+// decodeCommandLine reads a program and its arguments.
 func decodeCommandLine(to *[]string, v json.RawMessage) error {
 	if kind(v) == "a string" {
 		return errors.New(`expected an array of strings, got a string; write one item for each argument, ["echo", "hi"], or ["sh", "-c", "..."] for a shell`)
@@ -61,7 +61,7 @@ func decodeCommandLine(to *[]string, v json.RawMessage) error {
 	return flagval.CheckArgs(*to)
 }
 
-// runOptions are those of run alone, and those of all containers.
+// runOptions are the options of run alone, and those that it shares with create.
 var runOptions = append([]Key[Run]{
 	{name: "Attach", flags: []string{"attach", "a"}, form: formList, help: "`STDOUT`, `STDERR`: streams to show. `STDIN`: the program gets `Stdin`, else an empty standard input", set: setAttach},
 	BoolKey("Remove", "remove the container when it has ended", func(r *Run) *bool { return &r.Remove }).called("rm"),
@@ -113,10 +113,10 @@ func decodeRun(members []member) (Command, error) {
 	return r, nil
 }
 
-// check refuses options that do not go together.
+// check refuses options that do not go together, and completes the request.
 func (r *Run) check() error {
 	if r.Interactive && r.attached() {
-		r.Stdin = true // as the CLI has it; there is nobody to type, so that it ends at once
+		r.Stdin = true // as with the CLI; without Input it ends at once
 	}
 	switch {
 	case r.Detach && r.attached():
@@ -129,7 +129,7 @@ func (r *Run) check() error {
 	return r.finish()
 }
 
-// checkForeground refuses options that a detached run does not have.
+// checkForeground refuses options that a detached run cannot have.
 func (r *Run) checkForeground() error {
 	switch {
 	case r.Foreground():
@@ -151,14 +151,14 @@ func (r *Run) Target() string { return r.Name }
 
 func (r *Run) attached() bool { return r.Stdin || r.Stdout || r.Stderr }
 
-// Foreground says whether the job lasts until the container has exited.
+// Foreground reports whether the job lasts until the container has exited.
 func (r *Run) Foreground() bool { return !r.Detach && (r.attached() || r.Remove || r.replies) }
 
-// mostGrace is the longest, in seconds, that a container whose time is up has for its end.
+// mostGrace bounds Grace, in seconds.
 const mostGrace = 300
 
-// Grace is what a container whose time is up gets between the signal and the kill, in seconds; nil is the
-// engine's default. A message cannot put the kill off for ever.
+// Grace returns the seconds between signal and kill when a container has reached its time limit; nil is the engine's
+// default. The bound keeps a message from putting the kill off for ever.
 func (r *Run) Grace() *int {
 	t := r.Spec.StopTimeout
 	if t == nil || *t >= 0 && *t <= mostGrace {
@@ -167,13 +167,13 @@ func (r *Run) Grace() *int {
 	return new(mostGrace)
 }
 
-// Restarts tells whether the engine may start the container more than once.
+// Restarts reports whether the engine may start the container more than once.
 func (r *Run) Restarts() bool {
 	h := r.Spec.HostConfig
 	return h != nil && h.RestartPolicy != nil && h.RestartPolicy.Name != "" && h.RestartPolicy.Name != "no"
 }
 
-// TimeLimit is the longest that the container may run; 0: no limit.
+// TimeLimit returns the longest that the container may run, the lower of the pool's limit and its own; 0: no limit.
 func (r *Run) TimeLimit(pool time.Duration) time.Duration {
 	if pool > 0 && (r.Timeout == 0 || pool < r.Timeout) {
 		return pool
@@ -195,7 +195,7 @@ func decodeCreate(members []member) (Command, error) {
 	if err := c.check(); err != nil {
 		return nil, At("Options", err)
 	}
-	// The CLI attaches both outputs, for a docker start -a that comes later.
+	// The CLI attaches both outputs, for a later docker start -a.
 	c.Stdin, c.Stdout, c.Stderr = c.Interactive, true, true
 	return c, nil
 }

@@ -11,22 +11,21 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// The options of run and create are those of `docker run` that mean something to a queue. They fill
-// the request to the engine; what is not given is not in it. Left out are those of a terminal
-// (detach-keys, sig-proxy), those that read the caller's files (env-file, label-file, cidfile), and
-// those of Windows; see RunLine for what becomes of these on a command line.
+// The options of run and create are those of `docker run` that make sense in a message. They fill the request to the engine;
+// an option that is not given is not in it. There are none of a terminal (detach-keys, sig-proxy), of the caller's files
+// (env-file, label-file, cidfile), or of Windows. For these on a command line see RunLine.
 
-// Where values go. A container's own settings:
+// config makes a key's field function for the container's own settings.
 func config[V any](field func(*dockerapi.ContainerConfig) *V) func(*Run) *V {
 	return func(r *Run) *V { return field(&r.Spec) }
 }
 
-// What concerns the host:
+// host does so for the settings of the host.
 func host[V any](field func(*dockerapi.HostConfig) *V) func(*Run) *V {
 	return func(r *Run) *V { return field(r.host()) }
 }
 
-// The check of its health:
+// health does so for the health check.
 func health[V any](field func(*dockerapi.Healthcheck) *V) func(*Run) *V {
 	return func(r *Run) *V {
 		if r.Spec.Healthcheck == nil {
@@ -36,7 +35,7 @@ func health[V any](field func(*dockerapi.Healthcheck) *V) func(*Run) *V {
 	}
 }
 
-// Its place in the first network:
+// endpoint does so for the first network.
 func endpoint[V any](field func(*dockerapi.EndpointSettings) *V) func(*Run) *V {
 	return func(r *Run) *V { return field(&r.endpoint) }
 }
@@ -47,7 +46,7 @@ type (
 	hostConfig      = dockerapi.HostConfig
 )
 
-// containerOptions are what run and create have in common.
+// containerOptions are the options of both run and create.
 var containerOptions = []Key[Run]{
 	{name: "Name", form: formText, help: "the container's name, none that begins with `dispatch-`; left out: `dispatch-` and 12 hex digits", set: func(r *Run, v []string) error {
 		r.Name = v[0]
@@ -118,7 +117,7 @@ var containerOptions = []Key[Run]{
 		h := r.host()
 		return flagval.Each(v, func(s string) error {
 			u, err := flagval.ParseUlimit(s)
-			// The last of one name wins.
+			// The last limit of a name wins.
 			h.Ulimits = append(slices.DeleteFunc(h.Ulimits, func(o dockerapi.Ulimit) bool { return o.Name == u.Name }), u)
 			return err
 		})
@@ -279,10 +278,10 @@ func namespaceKey(name, help string, field func(*hostConfig) *string) Key[Run] {
 	return textKey(name, help, host(field), func(s string) error { return flagval.ParseNamespace(strings.ToLower(name), s) })
 }
 
-// labelPrefix begins the labels that are ours.
+// labelPrefix is the prefix of the daemon's own labels.
 const labelPrefix = "docker-dispatch."
 
-// ownLabel refuses labels by which we know our containers.
+// ownLabel reads a label, and refuses those by which the daemon knows its containers.
 func ownLabel(s string) (k, v string, err error) {
 	k, v, err = flagval.ParseLabel(s)
 	if err == nil && strings.HasPrefix(k, labelPrefix) {

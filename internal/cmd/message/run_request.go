@@ -52,7 +52,7 @@ func (r *Run) askDevices(d dockerapi.DeviceRequest) {
 	r.host().DeviceRequests = append(r.host().DeviceRequests, d)
 }
 
-// finish completes what several options say together, and refuses those that do not go together.
+// finish completes settings that depend on several options, and refuses options that do not go together.
 func (r *Run) finish() error {
 	h := r.Spec.HostConfig
 	switch {
@@ -81,14 +81,14 @@ func (r *Run) finishHealth() error {
 	case r.noHealthcheck:
 		r.Spec.Healthcheck = &dockerapi.Healthcheck{Test: []string{"NONE"}}
 	case check != nil && r.healthCmd == "" && check.Interval == 0 && check.Timeout == 0 && check.StartPeriod == 0 && check.StartInterval == 0 && check.Retries == 0:
-		r.Spec.Healthcheck = nil // nothing but zeros, which are the image's own
+		r.Spec.Healthcheck = nil // all are zero, which means the image's own values
 	case r.healthCmd != "":
 		*health(func(h *dockerapi.Healthcheck) *[]string { return &h.Test })(r) = []string{"CMD-SHELL", r.healthCmd}
 	}
 	return nil
 }
 
-// finishNetworks puts the networks into the request. What is said apart from them is said of the first.
+// finishNetworks puts the networks into the request. Options such as Ip and MacAddress apply to the first network.
 func (r *Run) finishNetworks() error {
 	e := r.endpoint
 	asked := e.Aliases != nil || e.IPAMConfig != nil || e.MacAddress != ""
@@ -119,7 +119,7 @@ func (r *Run) finishNetworks() error {
 		}
 	}
 	r.host().NetworkMode = r.Networks[0].Name
-	r.Spec.MacAddress = first.MacAddress // where engines before API 1.44 have it
+	r.Spec.MacAddress = first.MacAddress // engines before API 1.44 read it here
 	endpoints := make(map[string]*dockerapi.EndpointSettings, len(r.Networks))
 	for i := range r.Networks {
 		n := &r.Networks[i]
@@ -137,12 +137,12 @@ func (r *Run) finishNetworks() error {
 	return nil
 }
 
-// says tells whether a network's settings hold anything.
+// says reports whether a network's settings hold anything.
 func says(e dockerapi.EndpointSettings) bool {
 	return e.Aliases != nil || e.IPAMConfig != nil || e.Links != nil || e.MacAddress != "" || e.DriverOpts != nil || e.GwPriority != 0
 }
 
-// asDocker completes the host's part of a request as the docker CLI does, so that docker inspect shows the same.
+// asDocker completes the host's part of a request as the docker CLI does: then docker inspect shows the same.
 func asDocker(given *hostConfig) *hostConfig {
 	h := new(hostConfig)
 	if given != nil {
@@ -161,7 +161,7 @@ func asDocker(given *hostConfig) *hostConfig {
 	return h
 }
 
-// Request is what the engine is asked for a container of the run: with the job's labels, and in that attempt.
+// Request returns the engine's request for the run's container in that attempt. It adds the run's labels to labels.
 func (r *Run) Request(labels map[string]string, attempt int) dockerapi.ContainerConfig {
 	c := r.Spec
 	c.Image, c.Cmd, c.Entrypoint = r.Image, r.Cmd, r.Entrypoint

@@ -12,38 +12,37 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// A RunLine is the command line of `docker run`, for the other end of a queue: it becomes a message whose
-// daemon does what docker would have done. What docker reads from its own files and environment is read here;
-// what needs somebody at a terminal there is not.
+// A RunLine is a command line of `docker run` that becomes a message: the daemon does what docker would have done. The
+// caller's files and environment are read here, because the daemon does not have them. Typing into the container at a
+// terminal is not supported.
 type RunLine struct {
 	Image string
 	Cmd   []string // nil: the image's own
 
 	Detach, Interactive, Tty bool
-	Attach                   []string // as given: stdin, stdout and stderr
+	Attach                   []string // stdin, stdout and stderr, in lower case
 
-	Pull     string // empty: as the daemon does
+	Pull     string // empty: as the daemon's --pull says
 	Quiet    bool
-	CIDFile  string // where the container's id goes
-	SigProxy bool   // signals are for the container; else they only end the client
+	CIDFile  string // the file for the container's id
+	SigProxy bool   // signals go to the container; else they end only the client
 
 	values   map[string][]string // by key
 	envFiles []string
-	labels   []string // files too
+	labels   []string // paths of label files
 }
 
-// A Caller is where a command line is given: what docker reads there.
+// A Caller has the environment and the files that docker reads where a command line is given.
 type Caller struct {
 	LookupEnv func(name string) (string, bool)
 	ReadFile  func(path string) ([]byte, error)
 }
 
-// ErrNoImage says that a command line ends before it names an image.
+// ErrNoImage says that a command line names no image.
 var ErrNoImage = errors.New("an image is needed")
 
-// ParseRunLine reads docker run's flags, and the caller's own more, up to the image, and what is behind it.
-// Of two flags with one short name the caller's has it. A [*FlagError] says which flag cannot be read,
-// ErrHelp that help is asked for.
+// ParseRunLine reads docker run's flags and the flags in more, the image, and the container's command. If two flags have the
+// same name, the flag in more wins. A [*FlagError] says which flag cannot be read. ErrHelp says that help was asked for.
 func ParseRunLine(args []string, more []Flag, caller Caller) (*RunLine, error) {
 	l := &RunLine{SigProxy: true, values: make(map[string][]string)}
 	for _, a := range args {
@@ -68,7 +67,7 @@ func ParseRunLine(args []string, more []Flag, caller Caller) (*RunLine, error) {
 	return l, flagval.CheckImage(l.Image)
 }
 
-// keyFlags are the flags of all keys of a run.
+// keyFlags returns the flags of all keys of a run.
 func (l *RunLine) keyFlags() (flags []Flag) {
 	for _, k := range runOptions {
 		for name, short := range k.flagNames() {
@@ -78,7 +77,7 @@ func (l *RunLine) keyFlags() (flags []Flag) {
 	return flags
 }
 
-// flagNames returns the key's long flags, the first with its short one.
+// flagNames returns the key's long flags. The first is mapped to the short flag, if there is one.
 func (k Key[T]) flagNames() map[string]string {
 	names := make(map[string]string)
 	if k.flags == nil {
@@ -94,7 +93,7 @@ func (k Key[T]) flagNames() map[string]string {
 	return names
 }
 
-// kebab writes CamelCase as flags are written, camel-case.
+// kebab turns CamelCase into camel-case.
 func kebab(name string) string {
 	var b strings.Builder
 	for i, c := range name {
@@ -120,7 +119,7 @@ func (l *RunLine) set(k Key[Run], v string) error {
 	case "Pull":
 		l.Pull = v
 	case "Entrypoint":
-		delete(l.values, k.name) // a list in a message, and one text to docker: the last counts
+		delete(l.values, k.name) // a list in a message, but one text for docker: the last counts
 	}
 	if k.form == formText && v == "" {
 		delete(l.values, k.name) // as if it had not been given
@@ -138,7 +137,7 @@ func (l *RunLine) set(k Key[Run], v string) error {
 	return nil
 }
 
-// check refuses what the key would not take.
+// check refuses a flag's value that the key would not take.
 func (k Key[T]) check(v string) error {
 	switch {
 	case k.decode != nil && !json.Valid([]byte(v)):
@@ -146,18 +145,18 @@ func (k Key[T]) check(v string) error {
 	case k.decode != nil:
 		return k.decode(new(T), json.RawMessage(v))
 	case strings.HasPrefix(v, seccompFile) && k.name == "SecurityOpt":
-		return nil // the profile is yet to be read
+		return nil // read reads the profile later
 	case k.name == "Name":
 		return nil // see read
 	}
 	return k.set(new(T), []string{v})
 }
 
-// seccompFile begins a --security-opt that names a file.
+// seccompFile is the prefix of a --security-opt that names a file.
 const seccompFile = "seccomp="
 
-// read puts what stands in the caller's files and environment in the place of their names. It finds what docker finds
-// behind its flags.
+// read replaces the names of the caller's files and variables by their contents. Its errors are those that docker reports
+// after it has read all flags.
 func (l *RunLine) read(caller Caller) error {
 	var env, labels []string
 	for _, path := range l.envFiles {
@@ -190,7 +189,7 @@ func (l *RunLine) read(caller Caller) error {
 		l.values["SecurityOpt"][i] = seccompFile + string(profile)
 	}
 	for _, name := range l.values["Name"] {
-		if flagval.CheckName(name) != nil { // docker leaves that to the engine, whose words these are
+		if flagval.CheckName(name) != nil { // docker leaves the check to the engine, whose words these are
 			return fmt.Errorf("Error response from daemon: Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
 		}
 	}
@@ -203,7 +202,7 @@ func (l *RunLine) read(caller Caller) error {
 	return nil
 }
 
-// clientFlags are docker run's flags that no key stands for.
+// clientFlags returns docker run's flags that have no key.
 func (l *RunLine) clientFlags() []Flag {
 	truth := func(to *bool) func(string) error {
 		return func(v string) error {
@@ -231,7 +230,7 @@ func (l *RunLine) clientFlags() []Flag {
 		}},
 		{Name: "quiet", Bool: true, Set: truth(&l.Quiet)},
 		{Name: "sig-proxy", Bool: true, Set: truth(&l.SigProxy)},
-		// Without a terminal, and without a client that pulls, they say nothing.
+		// These two have no effect: there is no terminal, and the client does not pull.
 		{Name: "detach-keys", Set: nothing},
 		{Name: "disable-content-trust", Bool: true, Set: nothing},
 		{Name: "isolation", Set: func(v string) error {
@@ -249,7 +248,7 @@ func (l *RunLine) clientFlags() []Flag {
 	}
 }
 
-// lines adds what a file of NAME=VALUE holds. lookup has the values of names alone.
+// lines appends the variables in a file of NAME=VALUE lines. lookup returns the values of names without =.
 func (c Caller) lines(to []string, path string, lookup func(string) (string, bool)) ([]string, error) {
 	text, err := c.ReadFile(path)
 	if err != nil {
@@ -286,13 +285,13 @@ func (c Caller) lines(to []string, path string, lookup func(string) (string, boo
 	return to, nil
 }
 
-// Attached tells whether a stream is to be attached: stdin, stdout or stderr.
+// Attached reports whether a stream is to be attached: stdin, stdout or stderr.
 func (l *RunLine) Attached(stream string) bool {
 	if l.Detach {
 		return false
 	}
 	if stream == "stdin" {
-		return l.Interactive // without it the engine has nowhere to put what is typed
+		return l.Interactive // without it the container has no standard input that the engine could write to
 	}
 	if len(l.Attach) == 0 {
 		return true
@@ -300,5 +299,5 @@ func (l *RunLine) Attached(stream string) bool {
 	return slices.Contains(l.Attach, stream)
 }
 
-// FullImage is the image's name as docker shows it, with its tag.
+// FullImage returns the image's name as docker shows it, with its tag.
 func (l *RunLine) FullImage() string { return flagval.FullName(l.Image) }

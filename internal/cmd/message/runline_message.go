@@ -19,8 +19,8 @@ type runMessage struct {
 	Stream  bool           `json:",omitempty"`
 }
 
-// Message makes the message. Its error is what a daemon would say of it. What the program reads is stdin, where
-// it is attached.
+// Message makes the message. stdin is the program's input, if standard input is attached. Its error is the one that a daemon
+// would report for the message.
 func (l *RunLine) Message(stdin []byte, stream bool) ([]byte, error) {
 	m := runMessage{Command: "run", Image: l.Image, Cmd: l.Cmd, Options: make(map[string]any), Stream: stream}
 	for _, k := range runOptions {
@@ -45,16 +45,16 @@ func (l *RunLine) Message(stdin []byte, stream bool) ([]byte, error) {
 	return body, err
 }
 
-// putInput puts the program's input into the options, in the form that takes less room.
+// putInput puts the program's input into the options, in the shorter form.
 func putInput(options map[string]any, stdin []byte) {
 	if utf8.Valid(stdin) && len(event.Line(string(stdin))) <= len(event.Line(stdin)) {
 		options["Stdin"] = string(stdin)
 		return
 	}
-	options["StdinBase64"] = stdin // base64 it is for package json
+	options["StdinBase64"] = stdin // package json writes it in base64
 }
 
-// value is what texts look like in JSON.
+// value returns the texts as a value of the form in JSON.
 func (f form) value(texts []string) any {
 	switch f {
 	case formBool:
@@ -67,7 +67,7 @@ func (f form) value(texts []string) any {
 	return texts[0]
 }
 
-// Warnings are what docker run itself warns of before anything is created.
+// Warnings returns the warnings that docker run itself prints before it creates the container.
 func (l *RunLine) Warnings() []string {
 	for _, ip := range l.values["Dns"] {
 		if addr, err := netip.ParseAddr(ip); err == nil && addr.IsLoopback() {
