@@ -2,8 +2,8 @@ package policy
 
 import "github.com/mutaphore/docker-dispatch/internal/cmd/message"
 
-// Check decodes a message as the daemon does, and says what it would be refused for: what Decode
-// finds, or what the policy denies. Only what the engine must be asked for shows later.
+// Check decodes a message as the daemon does. Its error is why the daemon would refuse the message: that of Decode, or a
+// [*DeniedError]. The daemon refuses more when it knows the message's queue and the engine's answers.
 func Check(body []byte, limit int, replies bool, p *Policy) (message.Command, error) {
 	c, err := message.Decode(body, limit, replies)
 	if err != nil {

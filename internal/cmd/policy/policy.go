@@ -15,14 +15,13 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// A Policy says what messages may ask for. Whoever can publish to the queue commands the engine, and the
-// engine is root on its host: so what hands over the host is denied unless the operator allows it. The
-// nil Policy is the built-in one.
+// A Policy says what messages may ask for. Publishers command the engine, and the engine is root on its host. So an option
+// that hands over the host is denied unless the operator allows it. The nil Policy is the built-in one.
 type Policy struct {
-	Trust bool // everything is allowed: who can publish owns the host anyway
+	Trust bool // everything is allowed: publishers own the host anyway
 }
 
-// Load reads a policy's file, strictly.
+// Load reads a policy's file, strictly: an unknown key is an error.
 func Load(path string) (*Policy, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -53,10 +52,10 @@ func (e *DeniedError) Error() string {
 
 func (e *DeniedError) Unwrap() error { return e.Err }
 
-// Trusts tells whether everything is allowed.
+// Trusts reports whether everything is allowed.
 func (p *Policy) Trusts() bool { return p != nil && p.Trust }
 
-// check returns the key of a command that the policy denies, or nil.
+// check returns an error that names the key of a command which the policy denies, or nil.
 func (p *Policy) check(c message.Command) error {
 	if p.Trusts() {
 		return nil
@@ -74,10 +73,10 @@ func (p *Policy) check(c message.Command) error {
 	return nil
 }
 
-// handsOver returns an option that gives a container rights on the host.
+// handsOver returns an error that names an option which gives a container rights on the host, or nil.
 func handsOver(r *message.Run) error {
 	for _, e := range r.Spec.Env {
-		if !strings.Contains(e, "=") { // with Podman the value of its service's own environment
+		if !strings.Contains(e, "=") { // Podman takes the value from its service's environment
 			return fmt.Errorf("Options.Env: %s without a value", flagval.Quote(e))
 		}
 	}
@@ -97,8 +96,8 @@ func handsOver(r *message.Run) error {
 		{"SecurityOpt", slices.ContainsFunc(h.SecurityOpt, grants) || h.MaskedPaths != nil || h.ReadonlyPaths != nil},
 		{"Sysctl", len(h.Sysctls) > 0},
 		{"Runtime", h.Runtime != ""},
-		{"Annotation", len(h.Annotations) > 0},                   // runtimes take orders by them
-		{"GroupAdd", slices.Contains(h.GroupAdd, "keep-groups")}, // with Podman the groups of its own process
+		{"Annotation", len(h.Annotations) > 0},                   // runtimes act on them
+		{"GroupAdd", slices.Contains(h.GroupAdd, "keep-groups")}, // Podman gives the groups of its own process
 		{"CgroupParent", h.CgroupParent != ""},
 		{"VolumesFrom", len(h.VolumesFrom) > 0},
 		{"VolumeDriver", h.VolumeDriver != "" && h.VolumeDriver != "local"},
@@ -111,7 +110,7 @@ func handsOver(r *message.Run) error {
 		{"Cgroupns", foreign(h.CgroupnsMode)},
 		{"PublishAll", h.PublishAllPorts},
 		{"LogDriver", h.LogConfig != nil && h.LogConfig.Type != "" && !keepsLocally(h.LogConfig.Type)},
-		{`LogOpt without a LogDriver, such as "json-file" or "local", for which most are allowed`, h.LogConfig != nil && h.LogConfig.Type == "" && len(h.LogConfig.Config) > 0}, // the engine's own may be any
+		{`LogOpt without a LogDriver, such as "json-file" or "local", for which most are allowed`, h.LogConfig != nil && h.LogConfig.Type == "" && len(h.LogConfig.Config) > 0}, // the engine's default driver may be any
 	} {
 		if o.denied {
 			return errors.New("Options." + o.name)
@@ -159,19 +158,19 @@ func handsOver(r *message.Run) error {
 	return nil
 }
 
-// grants tells whether a security option may give rights. This one only takes them.
+// grants reports whether a security option may give rights. no-new-privileges only takes them.
 func grants(option string) bool {
 	return !slices.Contains([]string{"no-new-privileges", "no-new-privileges=true", "no-new-privileges:true"}, option)
 }
 
-// foreign tells whether a namespace may be one of the host or of another container. Engines have further
-// words for that, such as Podman's ns:PATH, so that all but plain names count.
+// foreign reports whether a namespace may be that of the host or of another container. All values except plain names count,
+// because engines have further syntax for such namespaces, for example Podman's ns:PATH.
 func foreign(mode string) bool {
 	return mode == "host" || mode != "" && flagval.CheckRef(mode) != nil
 }
 
-// keepsLocally tells whether a log driver writes to the engine's own files. Others connect to where their
-// options say, in the name of the host, and some read its files.
+// keepsLocally reports whether a log driver writes to the engine's own files. Others connect, as the host, to the address in
+// their options, and some read the host's files.
 func keepsLocally(driver string) bool {
 	switch driver {
 	case "json-file", "local", "none", "journald":
@@ -180,8 +179,7 @@ func keepsLocally(driver string) bool {
 	return false
 }
 
-// plainOptions tells whether those of a volume change nothing but how it is mounted. Podman has ones with
-// paths of the host.
+// plainOptions reports whether a volume's options change only how it is mounted. Podman has options with paths of the host.
 func plainOptions(options string) bool {
 	for o := range strings.SplitSeq(options, ",") {
 		if !slices.Contains([]string{"ro", "rw", "nocopy", "z", "Z"}, o) {
@@ -191,21 +189,21 @@ func plainOptions(options string) bool {
 	return true
 }
 
-// logOptions are those of log drivers that name neither a file nor a host. The engine compiles and runs
-// labels-regex and env-regex.
+// logOptions are the options of log drivers that name neither a file nor a host. Left out are labels-regex and env-regex,
+// which the engine compiles and runs.
 var logOptions = []string{"max-size", "max-file", "compress", "mode", "max-buffer-size", "labels", "env", "tag"}
 
-// Ceilings of log options: the engine goes through all max-file files at each rotation, and holds
-// max-buffer-size in memory.
+// Ceilings of log options. The engine goes through all max-file files at each rotation, and holds max-buffer-size bytes in
+// memory.
 const (
 	maxLogFiles  = 1000
 	maxLogBuffer = 64 << 20
 )
 
-// maxPublished is how many ports may be published.
+// maxPublished is how many ports may be published: the engine starts a process on the host for each.
 const maxPublished = 100
 
-// plainLogOption refuses a value that makes the engine compute, or hold, as much as the message likes.
+// plainLogOption refuses a value by which a message makes the engine compute or hold any amount.
 func plainLogOption(name, value string) error {
 	switch n, err := strconv.Atoi(value); {
 	case strings.Contains(value, "{{"):
@@ -230,7 +228,7 @@ func mountHandsOver(m dockerapi.Mount) error {
 		texts = append(texts, m.ImageOptions.Subpath)
 	}
 	for _, s := range texts {
-		if strings.Contains(s, ",") { // Podman puts them into one text, with further options
+		if strings.Contains(s, ",") { // Podman puts it into one text with further options, between commas
 			return fmt.Errorf("the comma in %s", flagval.Quote(s))
 		}
 	}
@@ -238,7 +236,7 @@ func mountHandsOver(m dockerapi.Mount) error {
 	case "tmpfs", "image":
 		return nil
 	case "volume", "":
-		// The local driver mounts what its options say: a path of the host, too.
+		// The local driver mounts what its options name, even a path of the host.
 		if o := m.VolumeOptions; o != nil && o.DriverConfig != nil {
 			return errors.New("volume-driver and volume-opt")
 		}
