@@ -1,6 +1,6 @@
-// Package event is what is told of jobs: that a container has started, a piece of its output, and the result, with
-// their JSON, as --format json prints it and as it is published. Begin with [Result].
+// Package event has the events of jobs: a container has started, a piece of its output, and the result. Their JSON is both
+// published and printed with --format json. Begin with [Result].
 //
-// Which of them are sent where is decided elsewhere: internal/cmd reports them, cmd/docker-dispatch prints them, and
+// Other packages decide which events go where: internal/cmd reports them, cmd/docker-dispatch prints them, and
 // internal/amqpsrc publishes them.
 package event

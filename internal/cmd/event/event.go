@@ -19,7 +19,7 @@ const (
 // MaxData bounds the bytes of a container's output in one event.
 const MaxData = 64 << 10
 
-// outputEvent is how a piece of output is written: what is not UTF-8 has no place in a JSON string.
+// outputEvent is the JSON form of Output. Data that is not UTF-8 is in Base64, because a JSON string cannot hold it.
 type outputEvent struct {
 	Event         string
 	Job           string
@@ -58,7 +58,7 @@ func (r Result) JSON() []byte {
 	}{eventResult, r})
 }
 
-// Line encodes an event. Its types have nothing that could not be.
+// Line encodes v as one line of JSON. It panics if v cannot be encoded, which is impossible for events.
 func Line(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -69,7 +69,7 @@ func Line(v any) []byte {
 	return b.Bytes()
 }
 
-// Lines takes a piece of output apart: each line by itself, and one of more than MaxData bytes in parts.
+// Lines splits a piece of output into lines, and a line of more than MaxData bytes into parts.
 func (o Output) Lines() iter.Seq[Output] {
 	return func(yield func(Output) bool) {
 		piece := o
@@ -87,7 +87,7 @@ func (o Output) Lines() iter.Seq[Output] {
 	}
 }
 
-// Cut returns how much of data goes into one event: at most MaxData, and no part of a character.
+// Cut returns how many bytes of data go into one event: at most MaxData, and no part of a character.
 func Cut(data []byte) int {
 	if len(data) <= MaxData {
 		return len(data)
@@ -100,14 +100,14 @@ func Cut(data []byte) int {
 	return MaxData
 }
 
-// An Event is one thing that happened to a job: one of its fields is set.
+// An Event is one event of a job: exactly one field is set.
 type Event struct {
 	Started *Started
 	Output  *Output
 	Result  *Result
 }
 
-// Decode reads an event as JSON writes it. Unknown keys are left out: they are a later program's.
+// Decode reads an event from its JSON. It ignores unknown keys, which a later version may have written.
 func Decode(body []byte) (Event, error) {
 	var kind struct{ Event string }
 	if err := json.Unmarshal(body, &kind); err != nil {

@@ -13,8 +13,7 @@ const (
 	Errored   Status = "error"     // the engine could not do it
 )
 
-// A Result is how one job ended: the event `result`, printed with --format json, and published.
-// Times are UTC; what has omitempty is left out where it is empty.
+// A Result is how one job ended: the event `result`, printed with --format json, and published. Times are UTC.
 type Result struct {
 	Job           string
 	Command       string `json:"Dockercmd,omitempty"`
@@ -24,10 +23,10 @@ type Result struct {
 	Reason        string     `json:",omitempty"` // one of the Reason constants
 	Error         string     `json:",omitempty"` // one sentence for a person
 	EngineError   string     `json:",omitempty"` // the engine's own words, as the docker CLI shows them
-	Attempt       int        `json:",omitempty"` // from 1; 0 where the job has no Retry
+	Attempt       int        `json:",omitempty"` // from 1; 0 if the job has no Retry
 	Retrying      bool       `json:",omitempty"` // the job is tried again later: there will be another result
 	ExitCode      *int       `json:",omitempty"`
-	Warnings      []string   `json:",omitempty"` // the engine's, of the container as it was created
+	Warnings      []string   `json:",omitempty"` // the engine's, when it created the container
 	ContainerID   string     `json:"ContainerId,omitempty"`
 	ContainerName string     `json:",omitempty"`
 	Image         string     `json:",omitempty"`
@@ -41,23 +40,23 @@ type Result struct {
 	StderrBytes   int64      `json:",omitempty"`
 	Incomplete    bool       `json:",omitempty"` // output is missing, or may be
 
-	Spent bool `json:"-"` // it failed, and was the last attempt
+	Spent bool `json:"-"` // the last attempt failed
 }
 
 // Reasons: why a job did not succeed, in one word for programs.
 const (
 	ReasonExit            = "exit"                   // the container exited with a code other than 0
-	ReasonOOM             = "oom"                    // it was killed for want of memory
-	ReasonTimeout         = "timeout"                // it ran longer than it may
-	ReasonKilled          = "killed"                 // it ended by a signal that nobody here asked for
+	ReasonOOM             = "oom"                    // it was killed because memory ran out
+	ReasonTimeout         = "timeout"                // it reached its time limit
+	ReasonKilled          = "killed"                 // it was ended by a signal that no message asked for
 	ReasonNoSuchContainer = "no-such-container"      // the container does not exist
 	ReasonInvalid         = "invalid-message"        // the message cannot be understood
 	ReasonPolicy          = "policy"                 // the operator's policy forbids it
-	ReasonNoSuchImage     = "no-such-image"          // the image is not there, and could not be pulled
+	ReasonNoSuchImage     = "no-such-image"          // the image is missing, and could not be pulled
 	ReasonNameConflict    = "name-conflict"          // another container has the name
 	ReasonConflict        = "conflict"               // the container's state does not allow it
 	ReasonBadRequest      = "bad-request"            // the engine refuses what the message asks for
-	ReasonCommandNotFound = "command-not-found"      // exit code 127, as docker has it
+	ReasonCommandNotFound = "command-not-found"      // exit code 127, as with docker
 	ReasonNotExecutable   = "command-not-executable" // exit code 126
 	ReasonEngine          = "engine"                 // the engine failed
 	ReasonCancelled       = "cancelled"              // a message asked for its end before it had started

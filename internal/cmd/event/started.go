@@ -10,11 +10,11 @@ type Started struct {
 	Image         string
 	Attempt       int      `json:",omitempty"` // as in Result
 	Warnings      []string `json:",omitempty"` // as in Result
-	Adopted       bool     `json:",omitempty"` // it was started by an earlier process
+	Adopted       bool     `json:",omitempty"` // an earlier process of the daemon started it
 }
 
-// Output is a piece of one stream of a container: one or more whole lines with their newlines, the
-// stream's last line also without one, or a part of a line that is too long to hold.
+// Output is a piece of one stream of a container: whole lines with their newlines, or a part of a line that is too long to
+// hold. The stream's last line may have no newline.
 type Output struct {
 	Job           string
 	ContainerName string
