@@ -1,6 +1,6 @@
-// Package output makes lines of what a container writes: it counts the bytes of both streams, keeps their ends, holds
-// the beginning of a line until its end has come, and drops what was seen before where a log is read again. Begin with
-// [Output].
+// Package output makes lines of a container's output. It counts the bytes of both streams, and keeps their ends. It holds
+// the beginning of a line until its end has come. If a log is read again, it drops the bytes that it has seen before. Begin
+// with [Output].
 //
-// Where the bytes come from is internal/cmd, where the lines go is whoever made the Output.
+// internal/cmd reads the bytes. The lines go to the functions that NewOutput was given.
 package output

@@ -12,18 +12,19 @@ import (
 // liveDelay is the longest that a byte waits for more of its stream before it is sent.
 const liveDelay = 100 * time.Millisecond
 
-// Live sends the events of a job to whoever asked for its result, as they happen. A nil one sends nothing.
+// Live sends the events of a job to the message's reply_to, as they happen. On a nil Live, all methods except Write do
+// nothing.
 type Live struct {
 	stream Stream
-	ctx    context.Context // its end ends the sending
+	ctx    context.Context // its end stops the sending
 
 	mu    sync.Mutex
-	piece event.Output // what is not sent yet; guarded by mu
+	piece event.Output // output that is not sent yet; guarded by mu
 	timer *time.Timer
 	err   error // why no more is sent; guarded by mu
 }
 
-// NewLive sends to a stream until Close, or until ctx ends.
+// NewLive returns a Live that sends to s until Close, or until ctx ends.
 func NewLive(ctx context.Context, s Stream) *Live {
 	l := &Live{stream: s, ctx: ctx}
 	l.timer = time.AfterFunc(liveDelay, func() {
@@ -35,7 +36,7 @@ func NewLive(ctx context.Context, s Stream) *Live {
 	return l
 }
 
-// Started sends that the container runs.
+// Started sends the event that the container has started.
 func (l *Live) Started(s event.Started) {
 	if l == nil {
 		return
@@ -46,7 +47,7 @@ func (l *Live) Started(s event.Started) {
 	l.send(s.Job, what(event.EventStarted, s.Attempt), s.JSON())
 }
 
-// Write sends output, together with what comes soon behind it. It waits where the broker is slow.
+// Write sends output, together with output that follows within liveDelay. It blocks while the broker is slow.
 func (l *Live) Write(o event.Output) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,7 +67,7 @@ func (l *Live) Write(o event.Output) {
 	}
 }
 
-// rest sends what is left. The mutex is held.
+// rest sends the whole piece. The caller holds mu.
 func (l *Live) rest() {
 	l.timer.Stop()
 	if n := len(l.piece.Data); n > 0 {
@@ -74,7 +75,7 @@ func (l *Live) rest() {
 	}
 }
 
-// part sends the first n bytes of the piece. The mutex is held.
+// part sends the first n bytes of the piece. The caller holds mu.
 func (l *Live) part(n int) {
 	o := l.piece
 	o.Data = o.Data[:n]
@@ -89,7 +90,7 @@ func (l *Live) send(job, what string, event []byte) {
 	}
 }
 
-// Flush returns nil when all has arrived, or nobody takes it.
+// Flush returns nil when all events are confirmed, or have been dropped because no queue takes them.
 func (l *Live) Flush(ctx context.Context) error {
 	if l == nil {
 		return nil
@@ -104,18 +105,18 @@ func (l *Live) Flush(ctx context.Context) error {
 	return l.stream.Flush(ctx)
 }
 
-// Close ends the sending. What was not flushed by then may be lost.
+// Close ends the sending. Events that were not flushed may be lost.
 func (l *Live) Close() {
 	if l == nil {
 		return
 	}
-	l.stream.Close() // first: a send that waits holds the mutex
+	l.stream.Close() // first: a blocked send holds mu
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.timer.Stop()
 }
 
-// what tells an event of a job apart from others.
+// what returns a name that tells an event from the job's others, by its kind and attempt.
 func what(kind string, attempt int) string {
 	if attempt == 0 {
 		return kind
@@ -123,16 +124,16 @@ func what(kind string, attempt int) string {
 	return fmt.Sprintf("%s/%d", kind, attempt)
 }
 
-// A Stream sends events to one place, in order.
+// A Stream sends events to one receiver, in order.
 type Stream interface {
-	// Send hands an event over. It waits while too much is on its way. what tells the events of a job
-	// apart, and begins with the kind: "output/stdout/0". An error is the context's, or says that the stream
-	// was ended.
+	// Send hands an event over. It blocks while too many events are unconfirmed. what tells the events of a job apart, and
+	// begins with the kind: "output/stdout/0". The error is that of ctx, or says that the stream has ended.
 	Send(ctx context.Context, job, what string, event []byte) error
 
-	// Flush returns nil when all that was sent has arrived, or nobody takes it. Its errors are those of Send.
+	// Flush returns nil when all events are confirmed, or have been dropped because no queue takes them. Its errors are
+	// those of Send.
 	Flush(ctx context.Context) error
 
-	// Close ends the stream. What has not arrived by then may not.
+	// Close ends the stream. Events that are not confirmed may be lost.
 	Close()
 }

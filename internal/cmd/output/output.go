@@ -9,25 +9,23 @@ import (
 )
 
 const (
-	// maxLine is the longest line that is held until its end has come. What is longer is passed on
-	// in parts.
+	// maxLine is the longest line that is held until its end has come. A longer line is passed on in parts.
 	maxLine = 16 << 20
-	// freeLine is what a stream may hold without asking the budget.
+	// freeLine is how many bytes a stream may hold without use of the budget.
 	freeLine = 64 << 10
-	// lineBudget bounds what all streams together hold beyond freeLine each, so that many
-	// containers that never write a newline cannot take all memory.
+	// lineBudget bounds the bytes that all streams together hold beyond freeLine each. Otherwise many containers that
+	// never write a newline would take all memory.
 	lineBudget = 64 << 20
 )
 
-// Output is what a command shows of a container: both streams, put together to whole lines,
-// counted, and their tails kept.
+// Output takes both streams of a container, makes whole lines of them, counts their bytes, and keeps their tails.
 type Output struct {
 	Stdout, Stderr stream
 	moves          atomic.Int64 // see Movement
 }
 
-// NewOutput makes an output that passes whole lines on to emit, and all bytes as they come to raw, which
-// may be nil.
+// NewOutput returns an Output that passes whole lines to emit, and all bytes as they come to raw. raw may be nil. capture is
+// how many bytes a tail keeps. budget is shared by all outputs, see lineBudget.
 func NewOutput(emit func(stream string, offset int64, data []byte) error, raw func(stream string, offset int64, data []byte), capture int, budget *atomic.Int64) *Output {
 	o := new(Output)
 	o.Stdout = stream{name: "stdout", emit: emit, raw: raw, budget: budget, moves: &o.moves, tail: tail{limit: capture}}
@@ -35,35 +33,34 @@ func NewOutput(emit func(stream string, offset int64, data []byte) error, raw fu
 	return o
 }
 
-// Replay makes ready for both streams being read again from their beginning: what has been passed
-// on already is dropped. textOnly: they are read from a log that holds a replacement character for each
-// byte that is not UTF-8.
+// Replay prepares for both streams being read again from their beginning: bytes that were seen before are dropped. textOnly
+// says that they come from a log that holds a replacement character for each byte that is not UTF-8.
 func (o *Output) Replay(textOnly bool) {
 	for _, s := range []*stream{&o.Stdout, &o.Stderr} {
 		s.skip, s.textOnly = s.seen, textOnly
 		if textOnly {
 			s.skip += s.bad.extra
-			// Whether the rest of a character came nobody knows.
+			// It is unknown whether the rest of the character came.
 			s.altered = s.altered || len(s.bad.partial) > 0
 		}
 	}
 }
 
-// NoReplay says that the streams are not read again after all.
+// NoReplay takes back Replay: the streams are not read again from their beginning.
 func (o *Output) NoReplay() {
 	for _, s := range []*stream{&o.Stdout, &o.Stderr} {
 		s.skip, s.textOnly = 0, false
 	}
 }
 
-// Altered tells whether bytes that were passed on are others than the container wrote.
+// Altered reports whether bytes that were passed on may differ from those that the container wrote.
 func (o *Output) Altered() bool { return o.Stdout.altered || o.Stderr.altered }
 
-// unshown tells whether some of it could not be shown.
+// unshown reports whether a part of the output could not be shown.
 func (o *Output) unshown() bool { return o.Stdout.unshown || o.Stderr.unshown }
 
-// Movement changes while output is passed on. It is odd as long as a piece is on its way, so that
-// the reader waits for us and not we for it. A nil output does not move.
+// Movement returns a number that changes whenever output is passed on. It is odd during a Write: then the daemon is slow,
+// and not the container. For a nil Output it is 0.
 func (o *Output) Movement() int64 {
 	if o == nil {
 		return 0
@@ -71,8 +68,8 @@ func (o *Output) Movement() int64 {
 	return o.moves.Load()
 }
 
-// finish passes on what is left: last lines without a newline. It tells whether a replay has
-// brought less than had been seen before, as when a log was cut by rotation.
+// finish passes on the last lines, which have no newline. short reports whether a replay brought fewer bytes than were seen
+// before, for example because rotation cut the log.
 func (o *Output) finish() (short bool) {
 	o.Stdout.flush()
 	o.Stderr.flush()
@@ -84,22 +81,22 @@ type stream struct {
 	name   string
 	emit   func(stream string, offset int64, data []byte) error
 	raw    func(stream string, offset int64, data []byte)
-	budget *atomic.Int64 // shared: what streams hold beyond freeLine
+	budget *atomic.Int64 // shared by all streams: bytes held beyond freeLine
 	moves  *atomic.Int64
 	seen   int64 // bytes written, the held ones included
 	skip   int64 // bytes of a replay still to drop
 	held   []byte
-	lent   int64 // how much of the budget held uses
+	lent   int64 // bytes of the budget that held uses
 	tail   tail
 
 	bad      badBytes
-	textOnly bool   // what comes is from a log of text
-	altered  bool   // and had bytes replaced
-	edge     []byte // the last bytes of the write before
+	textOnly bool   // the bytes come from a log of text
+	altered  bool   // bytes of the container may have been replaced
+	edge     []byte // the last bytes of the previous write
 	unshown  bool   // something could not be shown
 }
 
-// Write never fails: showing output must not change what becomes of the job.
+// Write never fails: a failure to show output must not change the job's outcome.
 func (s *stream) Write(p []byte) (int, error) {
 	s.moves.Add(1)
 	defer s.moves.Add(1)
@@ -136,7 +133,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// replaced tells whether a replacement character is in p, or has begun in the write before.
+// replaced reports whether a replacement character is in p, or began in the previous write.
 func (s *stream) replaced(p []byte) bool {
 	const mark = "\uFFFD"
 	text := append(s.edge, p[:min(len(p), len(mark)-1)]...)
@@ -148,7 +145,7 @@ func (s *stream) replaced(p []byte) bool {
 	return found
 }
 
-// hold keeps the beginning of a line, or passes it on where it is too long to keep.
+// hold keeps the beginning of a line. It passes it on if the line is too long, or the budget is used up.
 func (s *stream) hold(p []byte) {
 	if len(p) == 0 {
 		return
@@ -170,7 +167,7 @@ func (s *stream) hold(p []byte) {
 	s.held = append(s.held, p...)
 }
 
-// pass gives on data, which ends at offset end of the stream.
+// pass passes data to emit. data ends at offset end of the stream.
 func (s *stream) pass(data []byte, end int64) {
 	if err := s.emit(s.name, end-int64(len(data)), data); err != nil {
 		s.unshown = true
@@ -189,15 +186,15 @@ func (s *stream) flush() {
 	}
 }
 
-// textRecord is how many bytes of a line are one record of a container's log; the rest is further ones
-// (moby daemon/logger, defaultBufSize). A character that is cut there is none.
+// textRecord is the most bytes of a line in one record of a container's log (moby daemon/logger, defaultBufSize). A longer
+// line has several records. A character that is cut between two records is not UTF-8 in either.
 const textRecord = 16 << 10
 
-// badBytes counts what a stream is longer in a log of text.
+// badBytes counts by how many bytes a stream is longer in a log of text.
 type badBytes struct {
 	extra   int64
 	column  int    // in the record
-	partial []byte // the beginning of a character, perhaps
+	partial []byte // bytes at the end that may begin a character
 }
 
 func (b *badBytes) count(p []byte) {
@@ -216,7 +213,7 @@ func (b *badBytes) count(p []byte) {
 	}
 }
 
-// badByte is what a byte that is replaced adds to its own length.
+// badByte is how many bytes longer a replaced byte becomes.
 const badByte = int64(len("\uFFFD")) - 1
 
 // part counts a part of a record.
@@ -245,7 +242,7 @@ func (t *tail) write(p []byte) {
 	if len(p) > t.limit {
 		p = p[len(p)-t.limit:]
 	}
-	if len(t.buf)+len(p) > 2*t.limit { // moved once in limit bytes, not at each write
+	if len(t.buf)+len(p) > 2*t.limit { // moves the bytes once in limit bytes, not at each write
 		t.buf = append(t.buf[:0], t.bytes()...)
 	}
 	t.buf = append(t.buf, p...)
@@ -253,7 +250,7 @@ func (t *tail) write(p []byte) {
 
 func (t *tail) bytes() []byte { return t.buf[max(0, len(t.buf)-t.limit):] }
 
-// End ends the output, and fills in what a result holds of it. cut: some is known to be missing.
+// End ends the output, and fills in its part of the result. cut says that some output is known to be missing.
 func (o *Output) End(r *event.Result, cut bool) {
 	short := o.finish()
 	r.Stdout, r.StdoutBytes = text(o.Stdout.tail.bytes()), o.Stdout.seen
