@@ -3,7 +3,7 @@
 //
 //	go run ./scripts/publish -q QUEUE [-id ID] < messages
 //
-// The messages are JSON objects, one after another; with -lines, each line is one, whatever it holds.
+// The messages are JSON objects, one after another. With -lines, each line is a message, JSON or not.
 package main
 
 import (
@@ -78,8 +78,7 @@ func run(queue, id string, lines bool) error {
 	return nil
 }
 
-// publish returns when the broker has taken the message. A message that no queue took comes back
-// before its confirm.
+// publish returns after the broker has confirmed the message. The broker returns an unroutable message before its confirm.
 func publish(ch *amqp.Channel, queue, id string, body []byte, returns <-chan amqp.Return) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -108,7 +107,7 @@ func publish(ch *amqp.Channel, queue, id string, body []byte, returns <-chan amq
 	return nil
 }
 
-// objects leaves the bytes of each message as they are.
+// objects reads JSON values, and leaves the bytes of each as they are.
 func objects(r io.Reader) ([][]byte, error) {
 	var bodies [][]byte
 	dec := json.NewDecoder(r)
@@ -142,7 +141,7 @@ func rawLines(r io.Reader) ([][]byte, error) {
 	}
 }
 
-// redact keeps the password out of what the library says about an address.
+// redact returns the library's error about an address without its password.
 func redact(err error, address string) string {
 	if u, e := url.Parse(address); e == nil {
 		if password, ok := u.User.Password(); ok && password != "" && password != "guest" {

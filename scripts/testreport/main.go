@@ -1,6 +1,5 @@
-// Testreport reads what go test -json prints from stdin, and prints what a person wants of it: a line a package as it
-// ends, what failed with its output, how to run that alone, and the slowest tests. It exits with 1 where something
-// failed.
+// Testreport reads the output of go test -json from stdin and prints a line for each package as it ends. Then it prints the
+// slowest tests, and for each failed test its output and the command that runs it alone. It exits with 1 if a test failed.
 package main
 
 import (
@@ -31,7 +30,7 @@ type event struct {
 	Elapsed float64 // seconds
 }
 
-// A result is one test, or one package where it has no test's name.
+// A result is that of one test, or of one package if test is empty.
 type result struct {
 	pkg, test string
 	seconds   float64
@@ -40,10 +39,10 @@ type result struct {
 
 const (
 	slowest     = 10
-	outputLines = 200 // of the output of one test that failed, its first and last
+	outputLines = 200 // lines shown of a failed test's output, its first and last
 )
 
-// report copies lines that are not JSON, such as those of a build that failed.
+// report reads the output of go test and prints the report. It copies lines that are not JSON, such as a failed build's.
 func report(in io.Reader, out io.Writer) (failed bool, err error) {
 	running := make(map[[2]string]*result)
 	var ended, broken []*result
@@ -102,7 +101,7 @@ func report(in io.Reader, out io.Writer) (failed bool, err error) {
 	return len(broken) > 0, nil
 }
 
-// leaves leaves out each package and each test of which a part is among them, too.
+// leaves returns the results without the packages and tests that contain another of them.
 func leaves(results []*result) []*result {
 	above := make(map[[2]string]bool)
 	for _, r := range results {
@@ -122,7 +121,7 @@ func shortened(output []string) []string {
 	return slices.Concat(output[:outputLines/2], []string{left}, output[len(output)-outputLines/2:])
 }
 
-// alone is the command that runs one test.
+// alone returns the command that runs one test.
 func alone(r *result) string {
 	run := ""
 	if r.test != "" {

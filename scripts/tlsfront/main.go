@@ -1,6 +1,5 @@
-// Command tlsfront is the test engine's TCP port with mutual TLS: dockerd has TLS on all of its TCP
-// ports or on none. It passes on bytes, and the end of them in each direction by itself, as the
-// engine's own port does; it knows nothing of HTTP.
+// Command tlsfront gives the test engine a TCP port with mutual TLS: dockerd has TLS on all of its TCP ports or on none. It
+// relays bytes, and the end of each direction separately, as the engine's own port does. It knows nothing of HTTP.
 //
 //	tlsfront ADDRESS CERTIFICATES SOCKET
 package main
@@ -75,7 +74,7 @@ func relay(client *tls.Conn, socket string) {
 		if err == nil {
 			err = to.(interface{ CloseWrite() error }).CloseWrite()
 		}
-		if err != nil { // broken, not ended: nothing more can come of the other direction
+		if err != nil { // broken, not ended: the other direction is broken too
 			client.NetConn().Close()
 			engine.Close()
 		}

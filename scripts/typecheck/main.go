@@ -1,5 +1,5 @@
-// Command typecheck tells whether the program compiles for other systems. A compiler would tell, too, once it had compiled
-// the standard library for each of them, which takes it minutes on a machine that has not.
+// Command typecheck reports whether the program compiles for other systems. A compiler would first compile the standard
+// library for each system, which takes minutes without a build cache.
 //
 //	go run ./scripts/typecheck GOOS/GOARCH... PACKAGE
 package main
@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// A listed package is what go list says of it.
+// A listed is a package as go list describes it.
 type listed struct {
 	ImportPath, Dir string
 	Standard        bool
@@ -45,7 +45,7 @@ type listed struct {
 	Module          struct{ GoVersion string }
 }
 
-// check type-checks a package, and all that it imports before it. The standard library's functions are taken for right.
+// check type-checks a package, and before it all its imports. It skips the function bodies of the standard library.
 func check(system, name string) error {
 	goos, goarch, _ := strings.Cut(system, "/")
 	list := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Standard,GoFiles,ImportMap,Module", name)
