@@ -12,23 +12,23 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// leaving is how long what is about to go may keep its name from a run that wants it: a settling that nothing
-// disturbs takes less. Then a container of ours that has ended is renamed, and anything else has the name.
+// leaving is how long a run waits for a name whose container is about to be removed. An undisturbed settling takes
+// less. After that, an ended container of ours is renamed; any other keeps the name, and the run fails.
 const leaving = 2 * time.Second
 
-// creating is how long a create may take. The engine reserves the name first: until the create is done, another create
-// is refused, and an inspect knows no such container.
+// creating is how long a create may take. The engine reserves the name first. Until the create is done, the engine
+// refuses another create of that name, and an inspect finds no such container.
 const creating = 2 * time.Minute
 
-// A creation is what is known of the making of a task's container. It is the task's goroutine's alone.
+// A creation records how a task's container was created. Only the task's goroutine uses it.
 type creation struct {
-	asked      time.Time // when the engine was last asked for it
-	unanswered bool      // the engine may have carried that out without answering
-	warnings   []string  // what the engine said when it had
+	asked      time.Time // when the last create request was sent
+	unanswered bool      // a create request may have been carried out without an answer
+	warnings   []string  // the engine's warnings in its answer
 }
 
-// create makes the run's container, or finds it where an earlier request made it. found is then
-// what it is like.
+// create creates the run's container, or finds the container that an earlier request created. In that case found is
+// the container as inspected, else nil.
 func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, err error) {
 	orphan, err := t.orphan(r)
 	if err != nil {
@@ -44,7 +44,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 		}
 	}
 	pulled := policy != "missing"
-	var since time.Time // the name has been waited for since then; zero: it has not
+	var since time.Time // when the wait for the name began; zero: not waiting
 	for n := 0; ; {
 		var created dockerapi.Created
 		err := t.try(func() (err error) {
@@ -84,11 +84,11 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 		holder, inspectErr := t.inspect(t.name)
 		switch {
 		case errors.Is(inspectErr, dockerapi.ErrNoSuchContainer):
-			// Gone since, and the name is free; or the engine is still making the container, and does not show it.
+			// The holder was removed meanwhile; or the engine is still creating it, and does not show it yet.
 		case inspectErr != nil:
 			return "", nil, inspectErr
 		case holder.State.Status == "removing" && !holder.State.Ended():
-			// Never started, and soon no more.
+			// It never started, and is about to be removed: wait, even if it is ours.
 		case t.owns(r, holder):
 			t.pool.jobs.adopt(t, holder)
 			return holder.ID, &holder, nil
@@ -104,7 +104,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 			continue
 		case holder.State.Status == "removing":
 		case holder.Labels[LabelJob] == t.id && t.pool.jobs.held(holder.ID, t):
-			// That of an earlier delivery of this message, which is being settled and will remove it.
+			// The task of an earlier delivery of this message has the container, and removes it once settled.
 			if err := pause(t.ctx, backoff(n, 50*time.Millisecond, time.Second)); err != nil {
 				return "", nil, err
 			}
@@ -144,7 +144,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	}
 }
 
-// discardUnanswered removes a container that the engine has made without ever saying so.
+// discardUnanswered removes the job's container if the engine created it without answering.
 func (t *task) discardUnanswered(r *message.Run) error {
 	c, err := t.pool.Docker.InspectContainer(t.ctx, t.name)
 	switch {
@@ -158,7 +158,7 @@ func (t *task) discardUnanswered(r *message.Run) error {
 	return t.discardUnstarted(c.ID)
 }
 
-// discardUnstarted removes a container of the job, but not if it has started after all.
+// discardUnstarted removes a container of the job, unless it has started after all.
 func (t *task) discardUnstarted(id string) error {
 	c, err := t.pool.Docker.InspectContainer(t.ctx, id)
 	switch {
@@ -172,8 +172,8 @@ func (t *task) discardUnstarted(id string) error {
 	return t.discard(id, false)
 }
 
-// takeName frees the name from a container of a job that has ended and is not settled, or never will
-// be: its broker is away, or its process was killed. A message that asks for it finds it by its labels.
+// takeName renames an ended container of a job: the run can then have the name. That job is about to remove the
+// container, or cannot: its broker is away, or its process was killed. Its redelivered message finds it by labels.
 func (t *task) takeName(holder dockerapi.Container) error {
 	name := message.DerivedName + "ended-" + holder.ID[:min(12, len(holder.ID))]
 	err := t.try(func() error { return t.pool.Docker.RenameContainer(t.ctx, holder.ID, name) })
@@ -188,10 +188,10 @@ func (t *task) takeName(holder dockerapi.Container) error {
 
 // orphan finds the container that an earlier process left for this message, by its labels.
 //
-// A container that is marked for removal is gone once its message is settled, so that one that is there
-// belongs to an unsettled message like this; without a message_id, which of several equal ones does not
-// matter. With a message_id the name would do, but for a container that was renamed; and one with a name
-// of its own may have been, to make room.
+// A container marked for removal is removed once its message is settled. If it exists, it belongs to an unsettled
+// message like this. Without a message_id it does not matter which of several equal messages that is. With a
+// message_id the name is not enough, because takeName may have renamed the container. Other runs may want a chosen
+// name. Its container is therefore looked up even if the delivery is not marked redelivered.
 func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 	labels := []string{LabelQueue + "=" + t.queue, LabelDigest + "=" + t.digest}
 	if r.Retry != nil {
@@ -231,21 +231,21 @@ func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 	return nil, nil
 }
 
-// made tells whether a container was made for a message of the task's queue. No other is ever renamed or removed to
-// make room.
+// made reports whether a container was made for a message of the task's queue. No other container is ever renamed or
+// removed to free a name.
 func (t *task) made(c dockerapi.Container) bool {
 	return c.Labels[LabelJob] != "" && t.ofQueue(c.Labels)
 }
 
-// earlierAttempt tells whether a container that has our name is that of another attempt of this job: it makes
-// room for this one.
+// earlierAttempt reports whether a container that has our name belongs to another attempt of this job. Once it has
+// ended, it is removed to free the name.
 func (t *task) earlierAttempt(c dockerapi.Container) bool {
 	n, err := strconv.Atoi(c.Labels[LabelAttempt])
 	return err == nil && n != t.attempt && c.Labels[LabelDigest] == t.digest && t.ofQueue(c.Labels) && c.Labels[LabelJob] == t.id
 }
 
-// owns tells whether a container that has our name is this job's: one that a lost answer to our
-// create, or an earlier process with the same message, left behind.
+// owns reports whether a container that has our name is this job's, and claims it. The answer to our create was lost,
+// or an earlier process with the same message created it.
 func (t *task) owns(r *message.Run, c dockerapi.Container) bool {
 	if !t.like(c.Labels) || r.Retry != nil && c.Labels[LabelAttempt] != strconv.Itoa(t.attempt) {
 		return false
@@ -253,12 +253,12 @@ func (t *task) owns(r *message.Run, c dockerapi.Container) bool {
 	if c.Labels[LabelJob] == t.id {
 		return t.pool.jobs.claim(c.ID, t)
 	}
-	// Without a message_id the id is new with each process: the name, the digest and the broker's
-	// word that the message was delivered before must do.
+	// Without a message_id each process makes up a new id. The name, the digest and the broker's redelivered flag
+	// must be enough.
 	return !t.stable && t.again.Load() && r.Name != "" && t.pool.jobs.claim(c.ID, t)
 }
 
-// config is the request for the job's container.
+// config returns the create request for the job's container.
 func (t *task) config(r *message.Run) dockerapi.ContainerConfig {
 	labels := t.labels(r.Remove)
 	if r.Retry != nil {
@@ -267,8 +267,8 @@ func (t *task) config(r *message.Run) dockerapi.ContainerConfig {
 	return r.Request(labels, t.attempt)
 }
 
-// connect connects a container that has not started to those of its networks that it is not in: engines
-// before API 1.44 take only one when it is created.
+// connect connects an unstarted container to those of its networks that it is not in yet. Engines before API 1.44
+// accept only one network in a create.
 func (t *task) connect(r *message.Run, c dockerapi.Container) error {
 	if len(r.Networks) < 2 {
 		return nil

@@ -14,16 +14,16 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// change carries out a change of the container id that is one call. There are two calls where the
-// first answer was lost, or the message was delivered before: done tells whether the refusal of the
-// second shows that the first was carried out. It is nil for a call that starts the container: see onceMore.
+// change carries out a change of the container id that takes one call. If an answer was lost or the message was
+// redelivered, the call is a repeat. Then done reports whether its error shows that an earlier call was carried out.
+// A call that starts the container has no done: see onceMore.
 func (t *task) change(id string, call func() error, done func(err error) bool) (event.Result, error) {
 	err := t.try(t.onceMore(call, done))
 	return t.containerResult(id, err)
 }
 
-// onceMore makes a call of call that knows by done whether it was made before. Without done it knows by the container's
-// start, before it calls again: otherwise the program would run twice.
+// onceMore wraps call: a repeat succeeds if done reports that an earlier call was carried out. Without done, a repeat is
+// sent only if the container's start time is unchanged: otherwise the program would run twice.
 func (t *task) onceMore(call func() error, done func(err error) bool) func() error {
 	again, lost := t.again.Load(), false
 	return func() error {
@@ -41,8 +41,8 @@ func (t *task) onceMore(call func() error, done func(err error) bool) func() err
 	}
 }
 
-// askEnd asks for the end of a container by call, which is then no surprise to the run that has it, nor to the execs in
-// it. A restart ends only those.
+// askEnd ends the container id by call. The run of the container and the execs in it are told first that their end was
+// asked for. A restart ends only the execs.
 func (t *task) askEnd(id string, call func() error) error {
 	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool {
 		return t.pool.jobs.at(r) >= phaseExited || r.traits.Runs && !t.traits.Ends
@@ -59,8 +59,8 @@ func (t *task) askEnd(id string, call func() error) error {
 	return err
 }
 
-// resolve asks the engine which container a command is for: a name, an id or the beginning of one says that only
-// to the engine, and not for long. From then on the command goes by the full id. over: there is nothing more to do.
+// resolve asks the engine which container a command is for, and gives the command the full id. Only the engine can look
+// up a name or the beginning of an id, and its answer may change. over: there is nothing more to do.
 func (t *task) resolve(r *message.Ref) (over bool, err error) {
 	if r.Job != "" {
 		if over, err = t.ofJob(r); over {
@@ -79,13 +79,13 @@ func (t *task) resolve(r *message.Ref) (over bool, err error) {
 	return false, err
 }
 
-// lookInto is the container of a command that gets into it, where the policy allows that.
+// lookInto returns the container of a command that enters or shows it, and an error if the policy forbids that.
 func (t *task) lookInto() (dockerapi.Container, error) {
 	return t.on, t.mayLookInto(t.on)
 }
 
-// stays is an error where the container id is that of a run which has ended and removes it: to whoever sent
-// the run it is no more, and a start would do again what the run did.
+// stays returns an error if the container id belongs to a run that has ended and will remove it. To the run's publisher
+// it does not exist any more, and a start would repeat the work of the run.
 func (t *task) stays(id string) error {
 	if !t.pool.jobs.leaves(id) {
 		return nil
@@ -93,13 +93,13 @@ func (t *task) stays(id string) error {
 	return fmt.Errorf("%w: %s ran with Remove and has ended, and is about to be removed", dockerapi.ErrNoSuchContainer, cmp.Or(t.name, id))
 }
 
-// is tells whether the state of the container id has what the caller looks for.
+// is reports whether state holds for the container id.
 func (t *task) is(id string, state func(dockerapi.State) bool) bool {
 	c, err := t.pool.Docker.InspectContainer(t.ctx, id)
 	return err == nil && state(c.State)
 }
 
-// wasDone tells whether a command that was delivered before, and finds nothing of its container's name, was carried out then.
+// wasDone reports whether a redelivered command that does not find its container was carried out by an earlier delivery.
 func (t *task) wasDone() bool {
 	switch c := t.cmd.(type) {
 	case *message.Remove:
@@ -115,7 +115,7 @@ func (t *task) doStop(s *message.Stop) (event.Result, error) {
 	runs := t.pool.jobs.runs(s.Container)
 	lost := false
 	err := t.askEnd(s.Container, func() error {
-		if lost && t.is(s.Container, dockerapi.State.Ended) { // by the stop whose answer was lost
+		if lost && t.is(s.Container, dockerapi.State.Ended) { // ended by the stop whose answer was lost
 			return nil
 		}
 		err := t.pool.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
@@ -159,7 +159,7 @@ func (t *task) doRemove(r *message.Remove) (event.Result, error) {
 			t.letEnd(run)
 		}
 	}
-	// What is gone when we ask again went by our own earlier request, whose answer was lost.
+	// If a repeat does not find the container, our earlier request removed it, and its answer was lost.
 	again := t.again.Load()
 	ask := t.try
 	if r.Force {
@@ -179,7 +179,7 @@ func (t *task) doRemove(r *message.Remove) (event.Result, error) {
 	return t.containerResult(r.Container, err)
 }
 
-// letEnd waits for a run whose container was stopped to read its exit, before the container goes.
+// letEnd waits until the run of a stopped container has read its exit, before the container is removed.
 func (t *task) letEnd(run *task) {
 	timer := time.NewTimer(2 * t.pool.idle)
 	defer timer.Stop()
@@ -209,7 +209,7 @@ func (t *task) doUnpause(u *message.Unpause) (event.Result, error) {
 func (t *task) doRename(r *message.Rename) (event.Result, error) {
 	return t.change(r.Container, func() error {
 		return t.pool.Docker.RenameContainer(t.ctx, r.Container, r.NewName)
-	}, func(error) bool { // engines differ in how they refuse the name that it has
+	}, func(error) bool { // engines differ in how they refuse a rename to the present name
 		c, err := t.pool.Docker.InspectContainer(t.ctx, r.Container)
 		return err == nil && c.Name == r.NewName
 	})
@@ -238,13 +238,13 @@ func (t *task) doWait(w *message.Wait) (event.Result, error) {
 		if err != nil {
 			return err
 		}
-		t.tookEffect() // what comes next on the container may be what ends it
+		t.tookEffect() // the next command on the container may be the stop that ends the wait
 		status, err := join()
 		code = status.Code
 		return err
 	})
 	unseen := false
-	if err == nil && code != nil && (*code == 0 || *code == exitUnknown) { // an engine that was down at the end says so too
+	if err == nil && code != nil && (*code == 0 || *code == exitUnknown) { // may be made up by an engine that was down
 		if c, err = t.inspect(w.Container); err == nil {
 			unseen, err = t.endedAtRestart(c.State)
 		} else if errors.Is(err, dockerapi.ErrNoSuchContainer) {
@@ -264,9 +264,9 @@ func (t *task) doWait(w *message.Wait) (event.Result, error) {
 	return r, err
 }
 
-// mayLookInto tells whether a command that gets into a container, or shows what is in it, may have this
-// one. One that was not made for the same queue may have been given the host, and holds what is not for
-// this queue's publishers.
+// mayLookInto returns an error if the policy forbids the command to enter the container or to show its contents. A
+// container that was not made for the same queue may have access to the host. Its contents are not meant for this
+// queue's publishers.
 func (t *task) mayLookInto(c dockerapi.Container) error {
 	if t.pool.Policy.Trusts() || t.made(c) {
 		return nil

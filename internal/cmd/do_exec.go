@@ -12,10 +12,10 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// execPoll is how often a program is looked at whose end nobody tells.
+// execPoll is the longest delay between two inspects of an exec. The engine has no call that waits for an exec's end.
 const execPoll = 500 * time.Millisecond
 
-// exitKilled is the exit code of what SIGKILL has ended.
+// exitKilled is the exit code of a program that SIGKILL has ended.
 const exitKilled = 128 + 9
 
 func (t *task) doExec(e *message.Exec) (event.Result, error) {
@@ -62,7 +62,7 @@ func (t *task) doExec(e *message.Exec) (event.Result, error) {
 	if end.NeverRan {
 		err = dockerapi.StartError(e.Container, end, string(words))
 	}
-	// The end of its container ends it by SIGKILL, and has the engine forget it.
+	// When a container ends, the engine kills its execs by SIGKILL, and forgets them.
 	asked := t.endAsked.Load() > 0
 	gone := errors.Is(err, dockerapi.ErrNoSuchExec) || errors.Is(err, dockerapi.ErrNoSuchContainer)
 	if asked && gone {
@@ -82,7 +82,7 @@ func (t *task) doExec(e *message.Exec) (event.Result, error) {
 	return r, nil
 }
 
-// firstWords keeps the beginning of an output: what the engine says of a program that it could not start.
+// A firstWords keeps the beginning of an output: the engine's own words if it could not start the program.
 type firstWords struct {
 	io.Writer
 	kept *[]byte
@@ -93,7 +93,7 @@ func (w firstWords) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// execEnd waits for the end of a program whose output has ended.
+// execEnd waits until an exec whose output has ended has exited.
 func (t *task) execEnd(id string) (end dockerapi.Exec, err error) {
 	for n := 0; ; n++ {
 		err := t.try(func() (err error) {
@@ -106,7 +106,7 @@ func (t *task) execEnd(id string) (end dockerapi.Exec, err error) {
 		case err != nil:
 			return end, fmt.Errorf("the engine does not know any more how the program ended; it may have done its work: %w", err)
 		case !end.Running && (end.ExitCode != nil || n >= maxRetries):
-			return end, nil // without a code it was not started, or is about to be
+			return end, nil // without an exit code it was not started, or is about to be
 		}
 		if err := pause(t.ctx, backoff(n, 20*time.Millisecond, execPoll)); err != nil {
 			return end, err
@@ -114,8 +114,8 @@ func (t *task) execEnd(id string) (end dockerapi.Exec, err error) {
 	}
 }
 
-// startExec starts a program, which the engine does once at most. missed: it was started by a request
-// whose answer was lost, and its output with that.
+// startExec starts an exec, which the engine does at most once. missed: a request whose answer was lost has started the
+// exec, and the output is lost too.
 func (t *task) startExec(id string, start func() error) (missed bool, err error) {
 	sent := false
 	err = t.try(func() error {

@@ -31,7 +31,7 @@ func (t *task) doLogs(l *message.Logs) (event.Result, error) {
 			err = join()
 		}
 		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && logKeeps(c.LogDriver, c.LogOpts) == keepsAll {
-			// To a slow reader some engines end a log that is followed, as if it were whole, with the container.
+			// When a container ends, some engines end its followed log without error, though a slow reader lacks the rest.
 			whole := o
 			whole.Follow = false
 			out.Replay(false)
@@ -39,7 +39,7 @@ func (t *task) doLogs(l *message.Logs) (event.Result, error) {
 				err = join()
 			}
 		}
-		// The last lines are others when asked for again.
+		// With Tail a second request returns other lines, so nothing read before can be skipped.
 		if cut = cut || err != nil && o.Tail != "" && o.Tail != "all"; cut {
 			out.NoReplay()
 		}

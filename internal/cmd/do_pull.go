@@ -22,7 +22,7 @@ func (t *task) doPull(p *message.Pull) (event.Result, error) {
 	return r, nil
 }
 
-// pulls are the pulls under way: two of one image would do the same work twice.
+// pulls holds the pulls under way: two pulls of one image would do the same work twice.
 type pulls struct {
 	mu     sync.Mutex
 	flight map[string]*pullFlight
@@ -33,7 +33,7 @@ type pullFlight struct {
 	err  error
 }
 
-// pull fetches an image, or waits for the pull of it that is under way.
+// pull pulls an image, or waits for a pull of the image that is under way.
 func (t *task) pull(image, platform string) error {
 	p := &t.pool.pulls
 	of := flagval.FullName(image) + "\x00" + platform
@@ -58,13 +58,13 @@ func (t *task) pull(image, platform string) error {
 		case <-t.ctx.Done():
 			return t.ctx.Err()
 		}
-		if f.err == nil || !final(f.err) { // else the other was given back, or is over
+		if f.err == nil || !final(f.err) { // otherwise the other job was requeued, cancelled or left: pull again
 			return f.err
 		}
 	}
 }
 
-// lead pulls for all who wait, also where that panics.
+// lead calls pull and passes its error to all waiters, also if pull panics.
 func (p *pulls) lead(of string, f *pullFlight, pull func() error) {
 	f.err = errNotBegun
 	defer func() {
@@ -102,12 +102,12 @@ func (t *task) pullAlone(image, platform string) error {
 	case final(err):
 		return err
 	case errors.Is(err, dockerapi.ErrUnauthorized), errors.Is(err, dockerapi.ErrInvalid):
-		return &pullError{err} // which registries say also of an image that is not there
+		return &pullError{err} // registries answer this for an image that does not exist, too
 	}
 	return err
 }
 
-// A pullError is that an image is not to be had, though the registry or the engine says it otherwise.
+// A pullError is an ErrNoSuchImage that the registry or the engine has reported as another kind of error.
 type pullError struct{ err error }
 
 func (e *pullError) Error() string { return e.err.Error() }

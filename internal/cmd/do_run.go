@@ -10,9 +10,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// doRun carries a run out: create, attach, register the wait, start, drain, read the exit. Whatever
-// breaks on the way, the container itself says how far it has come, so that every break is met by
-// looking at it and going on from there.
+// doRun carries out a run: create, attach, register the wait, start, drain, read the exit. After any failure the
+// container itself tells how far the run has come. doRun then inspects the container and goes on from there.
 func (t *task) doRun(r *message.Run) (event.Result, error) {
 	res := t.result()
 	res.Image = r.Image
@@ -46,7 +45,7 @@ func (t *task) doRun(r *message.Run) (event.Result, error) {
 	switch {
 	case err != nil:
 		setError(&res, err)
-		res.Status = event.Errored // a container that is gone took its exit code with it
+		res.Status = event.Errored // not failed: the exit code of a removed container is unknown
 		switch {
 		case errors.As(err, new(*brokenError)) && !f.startedAt.IsZero():
 			res.Error += "; the container may go on: look at it first"
@@ -54,7 +53,7 @@ func (t *task) doRun(r *message.Run) (event.Result, error) {
 			res.Error += "; the engine did not answer the start of the container, so that the job may have run"
 		}
 		if f.startedAt.IsZero() {
-			// It would be in the way of the same message sent again.
+			// Otherwise it would hold the name when the same message is sent again.
 			t.cleanup = func() error { return t.discardUnstarted(id) }
 		}
 		return res, nil
@@ -114,8 +113,8 @@ func (t *task) doCreate(c *message.Create) (event.Result, error) {
 	return r, nil
 }
 
-// removeAtEnd waits for the end of a detached container, and removes it. What a stop of this
-// process leaves behind is marked by its label.
+// removeAtEnd waits until a detached container has exited, and removes it. If the process stops first, the container
+// stays, marked by its label for the sweep.
 func (f *following) removeAtEnd() {
 	ctx, cancel := context.WithCancel(f.ctx)
 	var watching sync.WaitGroup

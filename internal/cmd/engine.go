@@ -12,7 +12,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// Docker is what the commands ask of an engine: the part of *dockerapi.Client that they use.
+// Docker is the part of *dockerapi.Client that the commands use.
 type Docker interface {
 	Ping(ctx context.Context) (dockerapi.Version, error)
 	CreateContainer(ctx context.Context, name string, cfg dockerapi.ContainerConfig) (dockerapi.Created, error)
@@ -44,29 +44,29 @@ type Docker interface {
 var _ Docker = (*dockerapi.Client)(nil)
 
 const (
-	pingFirst  = 250 * time.Millisecond // delay before the engine is asked again, doubling
+	pingFirst  = 250 * time.Millisecond // first delay before the next ping; doubles up to pingMost
 	pingMost   = 15 * time.Second
-	pingSteady = time.Minute // an engine that answered for this long starts the delays afresh
+	pingSteady = time.Minute // after the engine has answered for this long, the delays start at pingFirst again
 )
 
-// engine knows whether the engine can be reached, and keeps the gate accordingly.
+// An engine tracks whether the Docker Engine answers, and keeps the gate open while it does.
 type engine struct {
 	docker Docker
 	gate   *Gate
 	log    *slog.Logger
-	away   atomic.Int64 // when it was last lost, or did not answer, in nanoseconds since 1970
-	back   atomic.Int64 // when it answered again, likewise
+	away   atomic.Int64 // when it was last lost, or did not answer; Unix time in nanoseconds
+	back   atomic.Int64 // when it last answered again; Unix time in nanoseconds
 }
 
-// missed tells whether the engine may have been away after a time, as far as this process knows. One that is
-// killed and started anew at once answers each time that it is asked.
+// missed reports whether the engine may have been away after since, as far as this process knows. An engine that
+// restarts between two calls goes unnoticed.
 func (e *engine) missed(since time.Time) bool { return since.UnixNano() < e.away.Load() }
 
-// watch asks the engine until it answers, opens the gate, and begins again when lost has closed it.
+// watch pings the engine until it answers, opens the gate, and starts over when lost has closed the gate.
 // It returns when ctx ends.
 func (e *engine) watch(ctx context.Context) {
 	var opened time.Time
-	var said string // logged once a change
+	var said string // the last error logged; an equal error is not logged again
 	for attempt := 0; ; {
 		open, changed := e.gate.State()
 		if open {
@@ -104,11 +104,11 @@ func (e *engine) watch(ctx context.Context) {
 	}
 }
 
-// pingShort is how long an engine may take to show that it is there.
+// pingShort is how long the engine may take to answer the ping after a broken call.
 const pingShort = 5 * time.Second
 
-// answers tells whether the engine is there although a call to it has broken. It may have been killed and be back,
-// so that this counts as an absence all the same.
+// answers reports whether the engine answers a ping after a call has broken. Either way this counts as an absence: the
+// engine may have been killed and be back.
 func (e *engine) answers(ctx context.Context) bool {
 	e.away.Store(time.Now().UnixNano())
 	ctx, cancel := context.WithTimeout(ctx, pingShort)
@@ -120,7 +120,7 @@ func (e *engine) answers(ctx context.Context) bool {
 	return true
 }
 
-// lost records that a call did not reach the engine, or that its answer did not come.
+// lost records that a call did not reach the engine or was not answered, and closes the gate.
 func (e *engine) lost(err error) {
 	e.away.Store(time.Now().UnixNano())
 	if e.gate.Set(false) {
@@ -143,7 +143,7 @@ func (e *engine) wait(ctx context.Context) error {
 	}
 }
 
-// neverSent says that a call failed before any of it reached the engine, so that nothing was begun.
+// neverSent reports whether a call failed before any of it reached the engine: then the engine has begun nothing.
 func neverSent(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial" && errors.Is(err, dockerapi.ErrUnreachable)

@@ -19,12 +19,12 @@ var errBrokenOff = errors.New("the output ended before the container")
 // errUntold says that a container has ended although its wait was not answered.
 var errUntold = errors.New("the container has ended, and the engine did not answer the wait for it")
 
-// lookEvery is how often a container whose exit is awaited is looked at, in case the answer never comes.
+// lookEvery is how often a container is inspected while its exit is awaited, in case the wait is never answered.
 const lookEvery = 5 * time.Minute
 
-// awaitExit returns the container's exit. When its time is up it is stopped. Output that ends long
-// before the container is an error: its connection may have been cut, which looks just so. A container that ends long
-// before its wait is an error too.
+// awaitExit returns the container's exit, and stops a container whose time is up. Output that ends long before the
+// container is an error, errBrokenOff: a cut connection looks the same. A container that ends long before its wait is
+// answered is the error errUntold.
 func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 	var timeUp, broken <-chan time.Time
 	var timeLimit *time.Timer
@@ -33,10 +33,10 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 		defer timeLimit.Stop()
 		timeUp = timeLimit.C
 	}
-	stops := 0 // how often it was stopped for that
+	stops := 0 // how often a stop was requested because of the time limit
 	look := time.NewTimer(lookEvery)
 	defer look.Stop()
-	var why error // of broken
+	var why error // the error to return once broken fires
 	ended := drained
 	if f.out == nil {
 		ended = nil
@@ -50,7 +50,7 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 				panic(p)
 			}
 			drained <- err                                   // for drain
-			if errors.Is(err, dockerapi.ErrLogsUnreadable) { // which Podman says late
+			if errors.Is(err, dockerapi.ErrLogsUnreadable) { // Podman reports it this late
 				f.unreadable()
 				return exit{err: err}
 			}
@@ -66,11 +66,11 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 			return exit{err: why}
 		case <-timeUp:
 			look.Reset(0)
-			if f.isOver() { // by itself, if it was never stopped
+			if f.isOver() { // by itself, if no stop was requested yet
 				timeUp = nil
 				continue
 			}
-			again := time.Minute // where the engine says that it has done it, and the container runs on
+			again := time.Minute // the engine reports success, but the container may run on
 			if !f.stopOverdue(stops > maxRetries) {
 				again = backoff(stops, time.Second, time.Minute)
 			}
@@ -80,14 +80,14 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 	}
 }
 
-// isOver tells whether the container has ended or was removed.
+// isOver reports whether the container has ended or was removed.
 func (f *following) isOver() bool {
 	c, err := f.pool.Docker.InspectContainer(f.ctx, f.id)
 	return err == nil && c.State.Ended() || errors.Is(err, dockerapi.ErrNoSuchContainer)
 }
 
-// stopOverdue stops a container whose time is up, or kills it where stops have failed. It tells whether the engine has
-// done that: a container that the engine cannot stop must be told again, for as long as it runs.
+// stopOverdue stops a container whose time is up, or kills it. It reports whether the engine confirmed that. If the
+// engine cannot stop the container, the request must be repeated as long as the container runs.
 func (f *following) stopOverdue(kill bool) bool {
 	if f.overdue == 0 {
 		f.overdue = f.run.TimeLimit(f.pool.Timeout)
@@ -108,12 +108,12 @@ func (f *following) stopOverdue(kill bool) bool {
 // errSilent says that a container's output did not end although the container has.
 var errSilent = errors.New("the output did not end with the container")
 
-// mostAfterExit is how long output may go on after the exit: a process that has outlived the container can hold the
-// output open, and write without end. What a slow reader misses is in the log.
+// mostAfterExit is how long output may go on after the exit. A process that has outlived the container can hold the
+// output open, and write without end. The log has the output that a slow reader misses.
 const mostAfterExit = time.Minute
 
-// drain waits for the end of the output of a container that has exited. It gives up where nothing
-// has come for a while, but never while it is we who are slow; and where the output goes on for too long.
+// drain waits for the end of an exited container's output. It gives up if nothing comes for a while, except while we
+// are still passing on a piece ourselves. It also gives up if output goes on longer than mostAfterExit.
 func (f *following) drain(drained <-chan error, cancel func()) error {
 	exited := time.Now()
 	timer := time.NewTimer(f.pool.idle)

@@ -13,7 +13,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// final tells whether err ends a command without a result.
+// final reports whether err ends a command without a result.
 func final(err error) bool {
 	return errors.Is(err, errNotBegun) || errors.Is(err, errCancelled) || errors.Is(err, context.Canceled)
 }
@@ -23,31 +23,31 @@ type following struct {
 	*task
 	run     *message.Run
 	id      string
-	out     *output.Output // nil where no output is wanted
+	out     *output.Output // nil: no output is wanted
 	adopted bool           // started by an earlier process
 
 	startedAt time.Time     // zero: not started, as far as is known
-	startSent bool          // it may have been told to start before, by us or another process
+	startSent bool          // a start may have been requested before, by this process or another
 	missed    bool          // output may have been missed; the log has it
-	gap       bool          // the engine may have been away just now
-	gapAt     time.Time     // since when, or when it was away last
-	logless   bool          // the log driver keeps nothing that could be read
+	gap       bool          // the engine may have been down while the container ran
+	gapAt     time.Time     // when the gap began; if adopted, when the engine was last away
+	logless   bool          // the log driver keeps no readable log
 	lost      bool          // output is known to be missing
-	overdue   time.Duration // the time limit that it ran into; 0: none
-	exit      *int          // as a wait told it
-	cuts      int           // how often the engine was lost before the start
-	cut       error         // the last time
-	broken    int           // how often in a row a call was not answered; see unanswered
-	lasted    time.Duration // how long the wait that broke off last had gone well
-	logKeeps  int64         // see LogKeeps
+	overdue   time.Duration // the time limit that the container exceeded; 0: none
+	exit      *int          // the exit code that a wait returned
+	cuts      int           // how many calls before the start were not answered
+	cut       error         // the error of the last of them
+	broken    int           // how many calls in a row were not answered; see unanswered
+	lasted    time.Duration // how long the last wait that broke off had gone well
+	logKeeps  int64         // see the function logKeeps
 	logText   bool          // the log holds text only
-	logRead   int64         // how much the log that was read last weighs
+	logRead   int64         // upper bound of the log bytes read by the last replay; see logWeight
 }
 
-// follow takes the container to where the run is done, and returns its last state. Its error is
-// one from before the start, ErrNoSuchContainer, or final.
+// follow starts the container unless it has started, follows it until the run is done, and returns its last state.
+// Its error is from before the start, ErrNoSuchContainer, a *brokenError, or final.
 func (f *following) follow() (dockerapi.State, error) {
-	if !f.adopted && !f.startSent && len(f.run.Networks) < 2 { // else see connect
+	if !f.adopted && !f.startSent && len(f.run.Networks) < 2 { // otherwise inspect first; see mayStart and connect
 		if err := f.survive(f.listen(true)); err != nil {
 			return dockerapi.State{}, err
 		}
@@ -60,7 +60,7 @@ func (f *following) follow() (dockerapi.State, error) {
 		f.logKeeps, f.logText = logKeeps(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
 		switch {
 		case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
-			// Somebody removed it as it ended.
+			// It was removed as it ended.
 			return dockerapi.State{ExitCode: f.exit, StartedAt: f.startedAt}, nil
 		case errors.Is(err, dockerapi.ErrNoSuchContainer):
 			return dockerapi.State{}, err
@@ -78,11 +78,11 @@ func (f *following) follow() (dockerapi.State, error) {
 			}
 			f.started(c.State.StartedAt)
 			if c.State.Ended() {
-				f.missed = f.missed || f.run.Restarts() // nobody listened between two starts
+				f.missed = f.missed || f.run.Restarts() // no attach was open from an exit to the next start
 				if err := f.catchUp(); err != nil {
 					return dockerapi.State{}, err
 				}
-				// What a wait has told is the container's own.
+				// An exit code that a wait returned is the container's own; any other may be made up by the engine.
 				if f.gap || f.adopted && f.exit == nil && c.State.ExitCode != nil && *c.State.ExitCode == exitUnknown {
 					same, err := f.sameEngine(c)
 					if err != nil {
@@ -90,8 +90,8 @@ func (f *following) follow() (dockerapi.State, error) {
 					}
 					f.gap = !same
 				}
-				// What a container writes while its engine is down is in no log, unless the
-				// engine finds it running again.
+				// Output written while the engine is down is in no log, unless the engine finds the container still
+				// running.
 				f.lost = f.lost || f.gap && f.out != nil
 				if f.adopted && f.overdue == 0 {
 					f.overdue = overran(f.run, c.State, f.pool.Timeout)
@@ -105,7 +105,7 @@ func (f *following) follow() (dockerapi.State, error) {
 		if err := f.survive(err); err != nil {
 			return dockerapi.State{}, err
 		}
-		if err == nil && n > 0 { // a container that neither runs nor has ended must not keep us spinning
+		if err == nil && n > 0 { // otherwise a container that neither runs nor has ended would cause a busy loop
 			if err := pause(f.ctx, backoff(n, 50*time.Millisecond, 5*time.Second)); err != nil {
 				return dockerapi.State{}, err
 			}
@@ -113,14 +113,14 @@ func (f *following) follow() (dockerapi.State, error) {
 	}
 }
 
-// slowStart is how long after its creation a container is started without another look at it.
+// slowStart is how long after the create request a container is started without an inspect.
 const slowStart = time.Second
 
-// errStarted says that an earlier request has started the container after all.
+// errStarted says that an earlier request has started the container.
 var errStarted = errors.New("the container was started by an earlier request")
 
-// start has the engine start the container. Its failure does not mean that it has not, and a second
-// start of a container that has ended would run it again: so each is behind a look.
+// start asks the engine to start the container, after an inspect if another start may have come before. A request that
+// failed may have started the container. A second start of an ended container would run it again.
 func (f *following) start(ctx context.Context) error {
 	look := func() error {
 		c, err := f.pool.Docker.InspectContainer(ctx, f.id)
@@ -131,7 +131,7 @@ func (f *following) start(ctx context.Context) error {
 		return err
 	}
 	err := f.retry(func() error {
-		// Where we have been slow, or have lost the message, another process may have found the container.
+		// If we were slow or lost all deliveries, another process may have adopted and started the container.
 		if f.startSent || time.Since(f.creation.asked) > slowStart || f.pool.jobs.lost(f.task) {
 			if err := look(); err != nil {
 				return err
@@ -149,13 +149,13 @@ func (f *following) start(ctx context.Context) error {
 	return err
 }
 
-// survive decides whether an error ends the following. A container that runs is looked at again, and given up only
-// after too many calls in a row that were not answered.
+// survive returns nil if the container is to be inspected again after err, else the error that ends the following. A
+// running container is given up only after too many calls in a row without an answer.
 func (f *following) survive(err error) error {
 	switch {
 	case err == nil,
 		errors.Is(err, errStarted),
-		errors.Is(err, dockerapi.ErrLogsUnreadable): // then it is attached to
+		errors.Is(err, dockerapi.ErrLogsUnreadable): // the next open attaches instead
 		return nil
 	case final(err):
 		return err
@@ -177,7 +177,7 @@ func (f *following) survive(err error) error {
 			return f.lookAgain(err)
 		}
 		f.pool.engine.lost(err)
-		if !neverSent(err) { // else it killed nothing
+		if !neverSent(err) { // a request that was never sent did not kill the engine
 			if err := f.unanswered(err, true); err != nil {
 				return err
 			}
@@ -195,15 +195,15 @@ func (f *following) survive(err error) error {
 	return f.lookAgain(err)
 }
 
-// steady and steadyLost are how long a wait goes well that is broken off, or whose engine is lost, for another reason than
-// our own calls: an engine that breaks off each call does so at once, and one that dies of a log that it reads does soon.
+// If a wait lasted steady before it broke off, our own calls are not the cause. If the engine was lost, steadyLost
+// applies. An engine that breaks off each call does so at once. An engine that dies of reading a log dies soon.
 const (
 	steady     = 2 * time.Second
 	steadyLost = 20 * time.Second
 )
 
-// unanswered counts a call that was not answered, and gives up after too many in a row: otherwise a call that kills the
-// engine would be made for ever. A wait that went well begins the count anew.
+// unanswered counts a call that was not answered, and gives up after too many in a row. Otherwise a call that kills the
+// engine would be repeated for ever. A wait that lasted resets the count. Before the start mayStart gives up.
 func (f *following) unanswered(err error, lost bool) error {
 	if f.lasted > steadyLost || f.lasted > steady && !lost {
 		f.broken = 0
@@ -216,7 +216,7 @@ func (f *following) unanswered(err error, lost bool) error {
 	return nil
 }
 
-// lookAgain waits before the next look at a container of which the engine, being there, has not answered.
+// lookAgain waits before the next inspect, after a call failed although the engine is there.
 func (f *following) lookAgain(err error) error {
 	if err := f.unanswered(err, false); err != nil {
 		return err
@@ -225,8 +225,8 @@ func (f *following) lookAgain(err error) error {
 	return pause(f.ctx, backoff(f.broken-1, f.pool.retryFirst, time.Minute))
 }
 
-// listen follows the container to its exit. With begin it starts it, when output and exit are
-// being listened for, so that none is missed; and a detached one is only started.
+// listen follows the container to its exit. With begin it first opens the output and the wait, then starts the
+// container: otherwise either could be missed. A detached container is only started.
 func (f *following) listen(begin bool) error {
 	ctx, cancel := context.WithCancel(f.ctx)
 	defer cancel()
@@ -284,13 +284,13 @@ func (f *following) listen(begin bool) error {
 		f.missed = true
 		f.log.Debug("output broke off; reading the log", "container", f.name, "error", err)
 	} else {
-		// A log that is followed may end, with some engines, before what the container wrote last without a newline.
+		// Some engines end a followed log before the container's last line, if that has no newline.
 		f.missed = !begin
 	}
 	return nil
 }
 
-// recovered calls f, and makes an error of its panic.
+// recovered calls f, and returns its panic as a *panicError.
 func recovered(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -300,7 +300,7 @@ func recovered(f func() error) (err error) {
 	return f()
 }
 
-// A panicError is the panic of another goroutine of a task, which the task's own is to have.
+// A panicError is a panic in a helper goroutine of a task. The task's own goroutine panics with it.
 type panicError struct {
 	value any
 	stack []byte
@@ -308,7 +308,7 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
 
-// started records that the container has started, and says so once.
+// started records that the container has started, and reports it once.
 func (f *following) started(at time.Time) {
 	if !f.startedAt.IsZero() {
 		return

@@ -8,11 +8,11 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// keepsAll says that a log driver rotates nothing away.
+// keepsAll means that a log driver drops nothing by rotation.
 const keepsAll = -1
 
-// logKeeps is how many bytes of a log the driver surely still has, whatever was written: all files but
-// the one that rotation began last. What a log with more than that has lost nobody can tell.
+// logKeeps returns how many bytes of a log the driver certainly still has, however much was written. These are all files
+// except the newest, which rotation may just have begun. A log with more bytes may have lost some.
 func logKeeps(driver string, opts map[string]string) int64 {
 	prefix, size, files := "", "", 1
 	switch driver {
@@ -21,7 +21,7 @@ func logKeeps(driver string, opts map[string]string) int64 {
 		return keepsAll
 	case "local":
 		size, files = "20m", 5
-	default: // the engine keeps a copy of what goes to such a driver
+	default: // the engine keeps a local copy of the data sent to such a driver
 		prefix, size, files = "cache-", "20m", 5
 	}
 	if s := opts[prefix+"max-size"]; s != "" {
@@ -36,14 +36,14 @@ func logKeeps(driver string, opts map[string]string) int64 {
 	return max(0, int64(files-1)) * flagval.LogSize(size)
 }
 
-// logWeight adds up how much room at most in a log has what is read from it.
+// A logWeight is a writer that adds up an upper bound of the log bytes that its data can occupy.
 type logWeight struct {
 	io.Writer
 	total *int64
 }
 
-// Write weighs each byte that drivers may escape as much as that takes, and for each record what stands
-// around it: stream, time, quotes.
+// Write counts a byte that drivers may escape at its escaped length. It adds the overhead of each record: stream, time,
+// quotes.
 func (w logWeight) Write(p []byte) (int, error) {
 	const record = 100
 	weight := int64(record)

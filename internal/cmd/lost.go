@@ -8,31 +8,31 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
-// quietFor is how long a queue must have been consumed and empty before a message that was lost with its
-// connection is known not to be in it: what the broker holds for a connection that it does not know to
-// be dead comes back within twice the heartbeat. Where the broker has ended the connection itself it is releasedFor.
+// quietFor is how long a queue must have been consumed and empty before it certainly lacks a lost message. A broker that
+// does not know a connection to be dead requeues its messages within twice the heartbeat.
+// releasedFor is enough if the broker is known to have taken the messages back.
 const (
 	quietFor    = 2 * time.Minute
 	releasedFor = 3 * time.Second
 )
 
-// What a wait for a message to come again ends with.
+// The outcomes of awaitDelivery.
 const (
-	deliveryCame  = iota // it has come
-	deliveryStays        // the queue does not have it any more
-	deliveryNever        // no more messages are taken
+	deliveryCame  = iota // a delivery can be answered
+	deliveryStays        // none is needed: the queue lacks the message, or another task has taken it over
+	deliveryNever        // the process stops
 )
 
-// A message that is lost has goneAfter to come again before its result is sent without it. Whether it can come is
-// looked at every goneLook; a stop waits for the last look no longer than lastLook.
+// A lost message has goneAfter to be redelivered before its result is sent without it. The queue is checked every
+// goneLook. When the process stops, the last check takes at most lastLook.
 const (
 	goneAfter = time.Minute
 	goneLook  = 5 * time.Second
 	lastLook  = 3 * time.Second
 )
 
-// awaitDelivery waits for the message of a finished job to come again, however long the broker is away. What the
-// message had asked for does not wait that long: see goneAfter.
+// awaitDelivery waits until the message of a finished job is redelivered, however long the broker is away. Its result,
+// dead letter or next attempt does not wait that long: see goneAfter.
 func (t *task) awaitDelivery(v Verdict, r event.Result) int {
 	look := time.NewTimer(0)
 	defer look.Stop()
@@ -46,7 +46,7 @@ func (t *task) awaitDelivery(v Verdict, r event.Result) int {
 			if _, ok := t.pool.jobs.present(t); ok {
 				return deliveryCame
 			}
-			if _, _, missing := t.pool.jobs.given(t); missing { // there will be nobody who sends its result later
+			if _, _, missing := t.pool.jobs.given(t); missing { // no later process would send the result
 				if t.sendGone(v, r, 0) != nil {
 					return deliveryNever
 				}
@@ -72,8 +72,8 @@ func (t *task) awaitDelivery(v Verdict, r event.Result) int {
 	}
 }
 
-// quiet tells whether the message of a task whose deliveries are lost is surely not in its queue any more. What
-// sendGone has to send is not given up before its time.
+// quiet reports whether the message of a task whose deliveries are lost is certainly not in its queue any more. While
+// sendGone still has something to send, quiet takes quietFor, because sendGone must come first.
 func (t *task) quiet(ctx context.Context, v Verdict, r event.Result) bool {
 	if t.pool.Quiet == nil {
 		return false
@@ -89,13 +89,13 @@ func (t *task) quiet(ctx context.Context, v Verdict, r event.Result) bool {
 	return quiet
 }
 
-// sendGone sends what is to be sent for a message that does not come again: the result to all who want it, and
-// the dead letter or the next attempt. Should the message come all the same, only its ack is left to do. It does
-// nothing before the message has had its time.
+// sendGone sends the result, and the dead letter or the next attempt, of a message that is not redelivered. It does
+// nothing before the message could have been redelivered for as long as patience. If the message is redelivered after
+// all, only its ack is left to do.
 func (t *task) sendGone(v Verdict, r event.Result, patience time.Duration) error {
 	jobs, since, missing := t.pool.jobs.given(t)
 	if since.IsZero() || time.Since(since) < patience || t.allSent(v, r) {
-		return nil // the connection may end again meanwhile
+		return nil // too early, or done; a connection that ends again starts the wait over
 	}
 	v = t.goneVerdict(v, r)
 	why := "it did not come again within a minute"
@@ -114,10 +114,10 @@ func (t *task) sendGone(v Verdict, r event.Result, patience time.Duration) error
 	return nil
 }
 
-// goneVerdict is the verdict on a message that does not come again.
+// goneVerdict returns the verdict on a message that is not redelivered.
 func (t *task) goneVerdict(v Verdict, r event.Result) Verdict {
 	if t.traits.Runs && v == DeadLetter && r.Reason == event.ReasonNoSuchContainer {
-		return Ack // whoever has the message has done the job, and removed the container
+		return Ack // another process has got the message, done the job and removed the container
 	}
 	return v
 }

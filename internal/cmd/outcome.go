@@ -12,7 +12,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// verdict decides what becomes of the message. It is the only place that does.
+// verdict returns the verdict on a message with the result r. Only answerOne and goneVerdict change it later, to Ack.
 func verdict(r event.Result) Verdict {
 	switch {
 	case r.Retrying:
@@ -34,7 +34,7 @@ func setRefused(r *event.Result, err error) {
 	}
 }
 
-// setDone fills in how a call of the engine ended.
+// setDone fills in how a call to the engine ended.
 func setDone(r *event.Result, err error) {
 	if _, ok := errors.AsType[*policy.DeniedError](err); ok {
 		setRefused(r, err)
@@ -52,7 +52,7 @@ func setError(r *event.Result, err error) {
 	r.Status, r.Error = event.Errored, err.Error()
 	if e, ok := errors.AsType[*dockerapi.Error](err); ok && e.Status != 0 {
 		r.EngineError = e.Message
-		if e.Status >= 400 { // else it came in the course of the answer
+		if e.Status >= 400 { // below, the error came inside an answer that began as a success
 			r.EngineError = "Error response from daemon: " + e.Message
 		}
 	}
@@ -79,8 +79,8 @@ func setError(r *event.Result, err error) {
 	}
 }
 
-// setExit fills in how a program ended. asked: a message asked for its end; killed: the engine was asked, by no message
-// here, to send the signal that its exit code names; late: its time was up. A code above 128 by itself is only a code.
+// setExit fills in how a program ended. asked: a message asked for its end. killed: see following.killed. late: the time
+// limit that it exceeded; 0: none. A code above 128 alone does not prove that a signal ended the program.
 func setExit(r *event.Result, s dockerapi.State, asked, killed bool, late time.Duration) {
 	r.ExitCode, r.OOMKilled = s.ExitCode, s.OOMKilled
 	if !s.StartedAt.IsZero() {
@@ -114,14 +114,14 @@ func setExit(r *event.Result, s dockerapi.State, asked, killed bool, late time.D
 	}
 }
 
-// setUnknown fills in that a program may have run, and that nobody knows how it ended.
+// setUnknown fills in that a program may have run, and that its end is unknown.
 func setUnknown(r *event.Result, why string) {
 	r.ExitCode = nil
 	r.Status, r.Reason, r.Error = event.Errored, event.ReasonEngine, why+"; the job may have done its work"
 }
 
-// outsideSignal tells whether a signal comes from without: HUP, INT, QUIT, KILL and TERM are sent
-// to a program, the likes of SEGV and ABRT are its own doing.
+// outsideSignal reports whether a signal is sent to a program from outside: HUP, INT, QUIT, KILL or TERM. A program
+// causes signals such as SEGV and ABRT itself.
 func outsideSignal(n int) bool {
 	switch n {
 	case 1, 2, 3, 9, 15:
@@ -130,7 +130,7 @@ func outsideSignal(n int) bool {
 	return false
 }
 
-// wants tells whether a result is one to try again.
+// wants reports whether r asks for another attempt after the result res.
 func wants(r *message.Retry, res event.Result) bool {
 	if res.Status != event.Failed {
 		return false
@@ -141,7 +141,7 @@ func wants(r *message.Retry, res event.Result) bool {
 	return slices.Contains(r.Reasons, res.Reason) || res.ExitCode != nil && slices.Contains(r.Codes, *res.ExitCode)
 }
 
-// setAttempts fills in whether there is another attempt behind that one.
+// setAttempts fills in whether another attempt follows this one. stopped: a message asked for the end, so none does.
 func setAttempts(res *event.Result, r *message.Retry, attempt int, stopped bool) {
 	if stopped || !wants(r, *res) {
 		return

@@ -10,8 +10,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// open connects to the container's streams: before the start by attaching, which misses nothing;
-// later by reading its log from the beginning, less what has been seen.
+// open connects to the container's streams. Before the start it attaches, which misses nothing. Later it reads the log
+// from the beginning and skips the output already seen; without a readable log it attaches.
 func (f *following) open(ctx context.Context, begin bool) (join func() error, err error) {
 	if !begin && f.out != nil && !f.logless {
 		err = f.retry(func() (err error) {
@@ -38,7 +38,7 @@ func (f *following) open(ctx context.Context, begin bool) (join func() error, er
 	return join, err
 }
 
-// catchUp reads from the log of a container that has ended what was missed. Its error is final.
+// catchUp reads missed output from the log of an ended container. Its error is final.
 func (f *following) catchUp() error {
 	if f.out == nil || !f.missed || f.logless {
 		return nil
@@ -63,7 +63,7 @@ func (f *following) catchUp() error {
 	return nil
 }
 
-// replay reads the container's log from its beginning, less what has been seen.
+// replay reads the container's log from the beginning, and skips the output already seen.
 func (f *following) replay(ctx context.Context, follow bool) (join func() error, err error) {
 	f.out.Replay(f.logText)
 	f.logRead = 0
@@ -89,7 +89,7 @@ func (f *following) replay(ctx context.Context, follow bool) (join func() error,
 	}, nil
 }
 
-// unreadable records that the log driver keeps nothing that could be read again.
+// unreadable records that the log driver keeps no readable log.
 func (f *following) unreadable() {
 	f.out.NoReplay()
 	f.logless = true
@@ -113,7 +113,7 @@ func (f *following) stderr() io.Writer {
 	return &f.out.Stderr
 }
 
-// captured ends the output, and fills in what the result holds of it.
+// captured ends the output, and fills in the result's fields about it.
 func (f *following) captured(r *event.Result) {
 	if f.out == nil {
 		return

@@ -9,18 +9,18 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// maxRetries bounds how often an engine error that may pass is tried again.
+// maxRetries bounds how often a call is repeated after an engine error that may pass.
 const maxRetries = 5
 
-// try calls f until the engine has given an answer that is final. While the engine is away it
-// waits; an error that may pass is tried again a few times, and so is an answer that breaks off
-// although the engine is there, and a call that the engine may die of.
+// try calls f until the engine has given a final answer, and waits while the engine is away. It repeats f at most
+// maxRetries times after errors that may pass. The same bound holds for broken answers of a reachable engine, and for
+// calls that may have killed the engine.
 func (t *task) try(f func() error) error { return t.tryIn(t.ctx, f, false) }
 
-// tryLong is try for a call that may last for days: after one that lasted, the count begins anew.
+// tryLong is try for a call that may last for days: a call that lasted resets the counts.
 func (t *task) tryLong(f func() error) error { return t.tryIn(t.ctx, f, true) }
 
-// tryIn is try whose pauses end with ctx.
+// tryIn is try, or tryLong if long, with pauses that end with ctx.
 func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 	for broken, lost := 0, 0; ; {
 		began := time.Now()
@@ -79,14 +79,14 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 // begins records that the engine may have been told something.
 func (t *task) begins() { t.pool.jobs.to(t, phaseBegun) }
 
-// A brokenError ends a job whose calls are not answered, time after time: the engine is there, or it was lost each
-// time, perhaps because of this very call.
+// A brokenError ends a job whose call and its repeats were not answered. The engine is there, or it was lost each time,
+// perhaps because of this very call.
 type brokenError struct {
 	err  error
 	lost bool
 }
 
-// No Unwrap: it is no longer an error that waiting for the engine helps.
+// No Unwrap: the error must not match ErrUnreachable, because waiting for the engine does not help any more.
 func (e *brokenError) Error() string {
 	what := "the engine is there, and did not answer this as it should"
 	if e.lost {
@@ -96,11 +96,11 @@ func (e *brokenError) Error() string {
 }
 
 const (
-	registryFirst = 20 * time.Second // delay before a registry is asked again that was asked too often; see backoff
+	registryFirst = 20 * time.Second // first delay after ErrTooManyRequests of a registry; see backoff
 	registryMost  = 5 * time.Minute
 )
 
-// retry calls f again while its error is one that may pass, a few times.
+// retry calls f, and repeats it at most maxRetries times while its error is ErrTemporary.
 func (t *task) retry(f func() error) error { return t.retryIn(t.ctx, f) }
 
 func (t *task) retryIn(ctx context.Context, f func() error) error {
@@ -120,7 +120,7 @@ func (t *task) retryIn(ctx context.Context, f func() error) error {
 	}
 }
 
-// inspect looks at the container ref.
+// inspect returns the container ref. It asks the engine by try.
 func (t *task) inspect(ref string) (c dockerapi.Container, err error) {
 	err = t.try(func() (err error) {
 		c, err = t.pool.Docker.InspectContainer(t.ctx, ref)
@@ -129,11 +129,11 @@ func (t *task) inspect(ref string) (c dockerapi.Container, err error) {
 	return c, err
 }
 
-// removalTakes is how long a removal that somebody else asked for may take.
+// removalTakes is how long a removal by another client may take.
 const removalTakes = 2 * time.Minute
 
-// gone waits until the container ref is no more. If the container stays, the error is refused, the engine's answer to our
-// own removal.
+// gone waits until the container ref is removed. If the container stays, gone returns refused, the engine's answer to
+// our own removal.
 func (t *task) gone(ref string, refused error) error {
 	for n, began := 0, time.Now(); ; n++ {
 		_, err := t.pool.Docker.InspectContainer(t.ctx, ref)

@@ -9,11 +9,11 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// settle answers the deliveries of the task with the verdict on r, then cleans up. Which goes first
-// is decided by how a redelivery would be known: a message with an id by its container, which
-// must therefore outlive the message; one without only by the container's absence.
-// The task stays known until no answer can be lost any more: a message that comes again joins it.
-// It returns false where the process stops before all is done.
+// settle answers the deliveries of the task with the verdict on r, then cleans up. Without a message_id it cleans up
+// first. A redelivered message with an id is known by its container, which must therefore outlive the message. Without
+// an id, a container that exists must belong to an unsettled message, so it is removed before the ack.
+// The task stays registered until no answer can be lost any more: a redelivered message joins it.
+// settle returns false if the process stops before all is done.
 func (t *task) settle(r event.Result) (ok bool) {
 	cleanup := t.cleanup
 	defer func() {
@@ -23,7 +23,7 @@ func (t *task) settle(r event.Result) (ok bool) {
 	}()
 	v := verdict(r)
 	if cleanup != nil && !t.stable {
-		// Between the removal and the ack nothing proves that the job is done: that must be short.
+		// If the process dies between the removal and the ack, the redelivered message runs again: keep that time short.
 		if !t.storeFirst(v, r) || !t.clean(cleanup) {
 			return false
 		}
@@ -43,7 +43,7 @@ func (t *task) settle(r event.Result) (ok bool) {
 			}
 		}
 		t.pool.jobs.remember(t, v, r)
-		t.tookEffect() // an ack that was lost would have brought the message to another process
+		t.tookEffect() // not before: after a lost ack, another process would carry out the command a second time
 		if cleanup != nil && fence != nil && v != DeadLetter {
 			if err := t.linger(fence); errors.Is(err, ErrDeliveryLost) {
 				t.log.Debug("connection ended shortly behind the answer, which may be lost; waiting for the message to come again")
@@ -67,12 +67,12 @@ func (t *task) settle(r event.Result) (ok bool) {
 	}
 }
 
-// lingers is how long the container of a settled job outlives its ack: a broker that is killed can have
-// forgotten what it has not written to its disk yet, which a busy classic queue is in no haste to do.
+// lingers is how long the container of a settled job outlives its ack. A broker that is killed may forget an ack that is
+// not on disk yet. A busy classic queue writes late.
 const lingers = 3 * time.Second
 
-// linger waits until an ack is old enough, or the process is to stop, and makes sure that its connection
-// has lived through that. The container's name can be had meanwhile.
+// linger waits until an ack is old enough or the process is to stop. Then it checks by fence that the connection has
+// survived. Meanwhile another run can have the container's name.
 func (t *task) linger(fence func(context.Context) error) error {
 	if t.pool.lingers == 0 {
 		return nil
@@ -90,23 +90,23 @@ func (t *task) linger(fence func(context.Context) error) error {
 	}
 }
 
-// storeFirst keeps what is to be kept before a message is acked, so that only the ack is left to do. It waits for a
-// delivery that is not lost, or until the message is gone: not in the queue any more. It returns false where
-// the process stops before that.
+// storeFirst stores everything that must be stored before the ack: afterwards only the ack is left to do. It waits for a
+// delivery that is not lost, or until the queue does not have the message any more. It returns false if the process
+// stops before that.
 func (t *task) storeFirst(v Verdict, r event.Result) bool {
 	for {
 		j, ok := t.pool.jobs.present(t)
 		if !ok {
 			switch t.awaitDelivery(v, r) {
 			case deliveryStays:
-				return true // nothing to keep a copy of
+				return true // nothing to copy: no delivery is left
 			case deliveryNever:
 				return false
 			}
 			continue
 		}
 		var err error
-		if j.Alive != nil { // else a process to which the message has come meanwhile would find no container
+		if j.Alive != nil { // otherwise another process may have the message, find no container, and run it again
 			err = j.Alive(t.ctx)
 		}
 		if err == nil {
@@ -118,9 +118,9 @@ func (t *task) storeFirst(v Verdict, r event.Result) bool {
 	}
 }
 
-// answer settles all deliveries that the task has, and waits for one where all are lost. It returns
-// the fence of the last one that was settled, if that has one, and none where the queue does not have
-// the message any more.
+// answer settles all deliveries of the task, and waits for a redelivery if all are lost. It returns the fence of the
+// last delivery settled. fence is nil if the delivery has none, or if awaitDelivery returns deliveryStays. ok is false
+// if the process stops first.
 func (t *task) answer(v Verdict, r event.Result) (fence func(context.Context) error, ok bool) {
 	for {
 		found := false
@@ -138,7 +138,7 @@ func (t *task) answer(v Verdict, r event.Result) (fence func(context.Context) er
 		if found {
 			return fence, true
 		}
-		t.tookEffect() // a message that is lost comes again to this task, and does nothing again
+		t.tookEffect() // a redelivery of a lost message joins this task, and does nothing a second time
 		t.pool.jobs.unanswered(t)
 		switch t.awaitDelivery(v, r) {
 		case deliveryStays:
@@ -150,12 +150,12 @@ func (t *task) answer(v Verdict, r event.Result) (fence func(context.Context) er
 	}
 }
 
-// answerOne settles one delivery, which take has returned. A job has one dead letter, and one next attempt,
-// however often its message comes.
+// answerOne settles one delivery that take has returned. A job has one dead letter and one next attempt, however often
+// its message is delivered.
 func (t *task) answerOne(j Job, v Verdict, r event.Result) error {
 	if j.lost() {
 		t.pool.jobs.dropTaken(t)
-		return ErrDeliveryLost // and nothing is stored: the message may be done elsewhere by now
+		return ErrDeliveryLost // nothing is stored, because another process may have done the job by now
 	}
 	if err := t.store(j, v, r); err != nil {
 		t.pool.jobs.dropTaken(t)
@@ -168,7 +168,7 @@ func (t *task) answerOne(j Job, v Verdict, r event.Result) error {
 	return j.Settle(t.ctx, v, r)
 }
 
-// clean removes what the job leaves. It returns false where the process stops before that is done.
+// clean calls cleanup by try. It returns false if the process stops before that is done.
 func (t *task) clean(cleanup func() error) bool {
 	err := t.try(cleanup)
 	switch {

@@ -8,12 +8,12 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// errMayHaveRun ends a run whose container is not started again: it may have run.
+// errMayHaveRun ends a run whose container is not started again, because it may have run.
 var errMayHaveRun = errors.New("the engine was killed or restarted while it may have been starting the container, and does not know whether that ran, or it has forgotten for all that happened since; it is not started again")
 
-// mayStart looks before a container that never was started, as its engine says, is started: where an
-// earlier start may have been under way when the engine was killed, the engine does not know that the
-// program has run, and would run it again.
+// mayStart returns an error if a container that the engine reports as never started must not be started. An engine that
+// was killed during an earlier start does not know that the program ran. A second start would run the program again.
+// Too many unanswered calls before the start are an error too.
 func (f *following) mayStart(c dockerapi.Container) error {
 	if f.cuts > maxRetries {
 		return &brokenError{err: f.cut, lost: true}
@@ -28,7 +28,8 @@ func (f *following) mayStart(c dockerapi.Container) error {
 	return err
 }
 
-// killed tells whether the engine was asked to send the signal that the exit code names. Its error is final.
+// killed reports whether the engine was asked, by no message here, to send the signal that the exit code names. Its
+// error is final.
 func (f *following) killed(s dockerapi.State, asked bool) (killed bool, err error) {
 	if asked || f.overdue > 0 || s.OOMKilled || s.ExitCode == nil || *s.ExitCode <= 128 || s.FinishedAt.IsZero() {
 		return false, nil
@@ -44,9 +45,9 @@ func (f *following) killed(s dockerapi.State, asked bool) (killed bool, err erro
 	return killed, err
 }
 
-// unseen tells whether the exit code is one that an engine says which was down when the container ended: it
-// has then the time of its return for that of the end. A 0 that was recorded before the engine was lost, or after
-// it answered again, is true. Its error is final.
+// unseen reports whether the exit code is made up by an engine that was down when the container ended. Such an engine
+// records the time of its return as the time of the end. A 0 from before the engine was lost or after it answered again
+// is true, unless the engine started then. The error of unseen is final.
 func (f *following) unseen(s dockerapi.State) (bool, error) {
 	switch {
 	case s.ExitCode == nil:
@@ -63,11 +64,11 @@ func (f *following) unseen(s dockerapi.State) (bool, error) {
 	return f.endedAtRestart(s) // the engine may have been away before we noticed, or before we began
 }
 
-// restartTakes is how long an engine that starts may take from its look at its containers to the bridge.
+// restartTakes is how long a starting engine may take from the check of its containers to the bridge.
 const restartTakes = 30 * time.Second
 
-// endedAtRestart tells whether a container's end is as old as the engine's process, which has then not seen it. Where
-// the engine does not tell its age it is not. Its error is final.
+// endedAtRestart reports whether the container's recorded end coincides with the engine's start: then the engine did
+// not see the end. It is false if the engine does not tell when it started. Its error is final.
 func (t *task) endedAtRestart(s dockerapi.State) (bool, error) {
 	var started time.Time
 	err := t.try(func() (err error) {
@@ -81,8 +82,8 @@ func (t *task) endedAtRestart(s dockerapi.State) (bool, error) {
 	return s.StartedAt.Before(started) && !s.FinishedAt.Before(started.Add(-restartTakes)) && !s.FinishedAt.After(started), err
 }
 
-// sameEngine tells whether the engine is surely the process that created the container, so that it has
-// missed nothing of it. Its error is final.
+// sameEngine reports whether the engine's process has certainly created the container, and therefore missed nothing of
+// it. Its error is final.
 func (f *following) sameEngine(c dockerapi.Container) (same bool, err error) {
 	err = f.try(func() (err error) {
 		same, err = f.pool.Docker.RemembersCreation(f.ctx, c)
@@ -95,14 +96,13 @@ func (f *following) sameEngine(c dockerapi.Container) (same bool, err error) {
 	return same, err
 }
 
-// exitUnknown is what an engine says, where it does not say 0, of a container that ended while the engine was
-// down, where it could not learn how.
+// exitUnknown is the exit code, unless 0, that an engine reports if it was down when the container ended.
 const exitUnknown = 255
 
 const exitUnseen = "the engine was down when the container ended, and does not know its exit code"
 
-// overran returns the time limit that a container which has ended seems to have run into, as nobody saw: an
-// earlier process has stopped it then. 0: none.
+// overran returns the time limit for which an earlier process seems to have stopped a container that has ended.
+// 0: none.
 func overran(r *message.Run, s dockerapi.State, pool time.Duration) time.Duration {
 	limit := r.TimeLimit(pool)
 	if limit == 0 || s.OOMKilled || s.ExitCode == nil || !outsideSignal(*s.ExitCode-128) || s.FinishedAt.Sub(s.StartedAt) < limit {
