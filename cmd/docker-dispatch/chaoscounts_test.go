@@ -342,7 +342,7 @@ func (v *chaosVerdict) exercised(all map[*chaosJob]*evidence) {
 	}
 	for what, text := range map[string]string{
 		"acknowledgement timeouts":    "delivery acknowledgement",
-		"messages joined to a job":    "came again; joined",
+		"messages joined to a job":    "redelivered; joined",
 		"acks lost with a connection": "connection ended behind the",
 	} {
 		for _, log := range v.c.logs() {

@@ -76,7 +76,7 @@ func TestControlQueue(t *testing.T) {
 	l.eventually("all settled", func() bool {
 		return l.broker.Ready(l.queue) == 0 && l.broker.Ready(l.queue+".dead") == 1 && len(l.containers()) == 0
 	})
-	if d := l.broker.Take(l.queue + ".dead")[0]; d.Headers["x-dispatch-queue"] != l.queue+".control" || !strings.Contains(fmt.Sprint(d.Headers["x-dispatch-error"]), "not taken from the control queue") {
+	if d := l.broker.Take(l.queue + ".dead")[0]; d.Headers["x-dispatch-queue"] != l.queue+".control" || !strings.Contains(fmt.Sprint(d.Headers["x-dispatch-error"]), "not accepted on the control queue") {
 		t.Errorf("dead letter %v", d.Headers)
 	}
 	if code := p.stop(); code != 0 {

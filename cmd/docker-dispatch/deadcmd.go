@@ -110,7 +110,7 @@ func (m *morgue) validate() error {
 	switch {
 	case !slices.Contains([]string{"list", "replay", "drop"}, m.verb):
 		if m.verb == "" {
-			return usageError("dead wants to be told what to do: list, replay or drop", "docker-dispatch dead list -q QUEUE")
+			return usageError("dead needs a verb: list, replay or drop", "docker-dispatch dead list -q QUEUE")
 		}
 		text := fmt.Sprintf("dead %s: not one of list, replay, drop", m.verb)
 		if near := flagval.Nearest(m.verb, []string{"list", "replay", "drop"}); near != "" {
@@ -211,10 +211,10 @@ func (m *morgue) each(ctx context.Context, c *client.Client, in <-chan client.Re
 			}
 			most, hint := barrenAlone, "it may be busy: try again later"
 			if consumers > 1 {
-				most, hint = barren, "it has a consumer that goes first"
+				most, hint = barren, "another consumer of the queue is served first: stop it"
 			}
 			if none++; none >= most {
-				return &hinted{fmt.Sprintf("the broker sends no more of %s: %s came, and %d are still there", plainLine(m.from), counted(got, "message"), left), hint, exitFailed}
+				return &hinted{fmt.Sprintf("the broker stopped delivering from %s: %s received, %d left", plainLine(m.from), counted(got, "message"), left), hint, exitFailed}
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -399,7 +399,7 @@ func TestDeadHeldBack(t *testing.T) {
 		}
 		l.eventually("one is taken", func() bool { return l.broker.Ready(dead) == 2 })
 		stdout, stderr := l.fails(exitFailed, "", "dead", "list", "-q", l.queue)
-		if stdout != "" || !strings.Contains(stderr, "the broker sends no more of "+dead+": 0 messages came, and 2 are still there") || !strings.Contains(stderr, "it has a consumer that goes first") {
+		if stdout != "" || !strings.Contains(stderr, "the broker stopped delivering from "+dead+": 0 messages received, 2 left") || !strings.Contains(stderr, "another consumer of the queue is served first: stop it") {
 			t.Errorf("stdout %q, stderr:\n%s", stdout, stderr)
 		}
 		return nil

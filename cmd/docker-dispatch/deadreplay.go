@@ -92,7 +92,7 @@ func (r *replaying) send(ctx context.Context, letters []client.Received) (err er
 				continue
 			}
 			if why[i] == nil {
-				why[i] = fmt.Errorf("it is in %s, and still here too: %w", v.to, lost)
+				why[i] = fmt.Errorf("stored in %s, but not acked, so it is still a dead letter too: %w", v.to, lost)
 			}
 			r.failed++
 			fmt.Fprintf(r.process.stderr, "%s: not put back onto %s: %s\n", plainLine(idOf(v.Received)), plainLine(v.to), plainLine(why[i].Error()))

@@ -109,7 +109,7 @@ func TestAckTimeout(t *testing.T) {
 				publication{"", runMessage("timeout2-"+l.serial, "sleep 7; exit 2")})
 			p := l.start("--format", "json")
 			p.await("the message comes again", func(_, stderr string) bool {
-				return strings.Count(stderr, "message came again; joined to its job") >= 4
+				return strings.Count(stderr, "message redelivered; joined to its job") >= 4
 			})
 			p.done(2)
 			l.eventually("both are settled", func() bool { return len(l.containers()) == 0 })

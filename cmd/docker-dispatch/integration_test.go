@@ -829,7 +829,7 @@ func TestStopWithStuckReader(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the program does not end")
 	}
-	if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "nobody reads") {
+	if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "the reader of standard output does not read") {
 		t.Errorf("exit %d\n%s", code, &stderr)
 	}
 }

@@ -113,7 +113,7 @@ const stuck = 5 * time.Second
 
 var (
 	errReaderGone = errors.New("standard output was closed by its reader")
-	errStuck      = errors.New("stopped although nobody reads standard output")
+	errStuck      = errors.New("stopped with jobs unfinished: the reader of standard output does not read")
 	errOutputLost = errors.New("standard output could not be written; output is missing from it")
 )
 

@@ -97,7 +97,7 @@ func TestUsageErrors(t *testing.T) {
 	const list = "docker-dispatch -h lists the options"
 	const bare = "the commands are run, send, check, dead and help; the address of a host with such a name is tcp://"
 	noQueue := func(option string) string {
-		return option + ": what is sent there goes to nobody; it is no queue, but a reply_to by which a client gets answers"
+		return option + ": this is RabbitMQ's direct reply-to, not a queue; messages sent to it would be lost"
 	}
 	const explain = "docker-dispatch -h explains the options"
 	const amqpHint = "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin"

@@ -174,7 +174,7 @@ func TestReplyToNobody(t *testing.T) {
 		c.call(fmt.Sprint(i), "", streamed("echo hi"))
 	}
 	p.done(5)
-	p.awaitLog("nobody takes the reply")
+	p.awaitLog("reply dropped")
 	statuses := map[string]event.Result{}
 	for _, r := range p.results() {
 		statuses[r.Job] = r
@@ -350,7 +350,7 @@ func TestReplyToMalformed(t *testing.T) {
 	good := c.replyTo
 	c.replyTo = "amq.rabbitmq.reply-to.@@@.x"
 	c.call("bad", "", streamed("echo hi"))
-	p.awaitLog("nobody takes the reply")
+	p.awaitLog("reply dropped")
 	c.replyTo = good
 	c.call("good", "", streamed("echo hi"))
 	if stdout, _, _, r := c.stream(func(int) {}); stdout != "hi\n" || r.Job != "good" {

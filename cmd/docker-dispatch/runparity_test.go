@@ -272,7 +272,7 @@ func TestRunStopsItsJob(t *testing.T) {
 	tty.await("queued", func(s string) bool { return strings.Contains(s, "queued on") })
 	next.Process.Signal(os.Interrupt)
 	next.expect("", "", 130)
-	tty.shows("docker-dispatch: cancelled: a message asked for its end before it had started\n")
+	tty.shows("docker-dispatch: cancelled before it started: a message asked to stop or remove the job\n")
 	long.Process.Signal(syscall.SIGTERM)
 	long.expect("up\nbye\n", "", 5)
 	if n := l.broker.Ready(l.queue) + l.broker.Ready(l.queue+".control"); n != 0 {

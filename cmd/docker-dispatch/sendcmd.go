@@ -162,7 +162,7 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMe
 		return nil
 	}
 	s.faults.print(s.process.stderr)
-	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s, %d not stored, and of %d nobody knows; nothing behind these was sent\n",
+	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s, %d not stored, %d unconfirmed, which the broker may have stored; no later message was sent\n",
 		counted(stored, "message"), plainLine(s.queue), s.faults.notStored, s.faults.unknown)
 	if stopped == nil {
 		stopped = s.faults.list[0].err

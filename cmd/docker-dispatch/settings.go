@@ -223,7 +223,7 @@ func (s *settings) validate() error {
 	}
 	for _, o := range []struct{ option, value string }{{"--queue", s.queue}, {"--dead-letter", s.deadLetter}, {"--control", s.control}, {"--results", s.results}} {
 		if strings.HasPrefix(o.value, "amq.rabbitmq.reply-to") {
-			return usageError(fmt.Sprintf("%s %s: what is sent there goes to nobody; it is no queue, but a reply_to by which a client gets answers", o.option, o.value), "name a queue")
+			return usageError(fmt.Sprintf("%s %s: this is RabbitMQ's direct reply-to, not a queue; messages sent to it would be lost", o.option, o.value), "name a queue")
 		}
 	}
 	if s.deadLetter != "" && s.deadLetter == s.queue && s.amqpURL != "-" {

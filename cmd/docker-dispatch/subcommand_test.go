@@ -84,7 +84,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 		{"check --max-message 0", "--max-message must be at least 1 byte", "leave it out for 1m"},
 		{"check nosuch.json", "open nosuch.json: no such file or directory", "name files of messages, or - for stdin"},
 		{"check --policy nosuch.json", "--policy: open nosuch.json: no such file or directory", `a policy is a file with a JSON object; {"Trust": true} allows everything`},
-		{"dead", "dead wants to be told what to do: list, replay or drop", "docker-dispatch dead list -q QUEUE"},
+		{"dead", "dead needs a verb: list, replay or drop", "docker-dispatch dead list -q QUEUE"},
 		{"dead lst -q x", "dead lst: not one of list, replay, drop; did you mean list?", "docker-dispatch dead list -q QUEUE"},
 		{"dead bury -q x", "dead bury: not one of list, replay, drop", "docker-dispatch dead list -q QUEUE"},
 		{"dead list", "no queue given", "name it: docker-dispatch dead list -q NAME ..."},
@@ -273,7 +273,7 @@ func TestSendNotStored(t *testing.T) {
 	l := newLab(t)
 	one := `{"Dockercmd": "pull", "Image": "one"}`
 	_, stderr := l.fails(exitFailed, one+one, "send", "-q", l.queue+".nosuch")
-	for _, want := range []string{"stdin:1: no such queue: ", "0 messages stored in " + l.queue + ".nosuch, 1 not stored, and of 0 nobody knows", "hint: check the name"} {
+	for _, want := range []string{"stdin:1: no such queue: ", "0 messages stored in " + l.queue + ".nosuch, 1 not stored, 0 unconfirmed", "hint: check the name"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr lacks %q:\n%s", want, stderr)
 		}
@@ -468,7 +468,7 @@ func TestSubcommandsRefuseStreams(t *testing.T) {
 		{[]string{"dead", "drop", "-q", l.queue, "--dead-letter", stream, "--all", "--yes"}, exitUsage},
 	} {
 		_, stderr := l.fails(tt.code, `{"Dockercmd":"pull","Image":"x"}`, tt.args...)
-		if !strings.Contains(stderr, fmt.Sprintf("queue %q is a stream, which keeps no jobs", stream)) {
+		if !strings.Contains(stderr, fmt.Sprintf("queue %q is a stream, and jobs cannot be taken from a stream; use a classic or quorum queue", stream)) {
 			t.Errorf("%q: stderr:\n%s", tt.args, stderr)
 		}
 		t.Log(stderr)

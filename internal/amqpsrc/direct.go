@@ -15,11 +15,11 @@ import (
 
 // errMalformed is the error of a message to an invalid direct reply-to. The broker ends the connection over it,
 // and every other message on the connection is lost.
-var errMalformed = errors.New("the broker ends the connection over it")
+var errMalformed = errors.New("the broker closes the connection because of it: it is not a valid direct reply-to")
 
 // errApart is an error that proves nothing about a suspect. The broker takes no further connection, the network
 // ended the connection, or the confirm is late.
-var errApart = errors.New("not sent over a connection of its own")
+var errApart = errors.New("could not be sent over a separate connection")
 
 // suspects is the set of direct reply-tos to which a message was under way when a connection ended. Messages to
 // each go over a separate connection until one is stored. No reply-to is blamed for another or for the network,

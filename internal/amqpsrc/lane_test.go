@@ -90,7 +90,7 @@ func TestStreamsShareChannels(t *testing.T) {
 	if n := next["7"]; n != events/2 {
 		t.Errorf("%d events of the job with one that is too large, want %d", n, events/2)
 	}
-	if n := r.log.Count("nobody takes the reply"); n != 2*jobs/10 {
+	if n := r.log.Count("reply dropped"); n != 2*jobs/10 {
 		t.Errorf("logged %d times that there is no queue", n)
 	}
 	if n := r.log.Count("the reply is larger than the broker takes"); n != 1 {

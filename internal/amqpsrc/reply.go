@@ -112,7 +112,7 @@ func (r replier) reply(ctx context.Context, res event.Result) error {
 
 // unheard logs that the answers to a message are dropped.
 func (p *publisher) unheard(r replier, err error) {
-	msg := "nobody takes the reply: it is dropped"
+	msg := "reply dropped: its queue does not exist, or does not accept messages"
 	switch {
 	case wire.TooLarge(err):
 		msg = "the reply is larger than the broker takes: it is dropped"

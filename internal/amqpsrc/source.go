@@ -154,7 +154,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- cmd.Job) error {
 	}
 	defer s.running.Done()
 	if s.cfg.DeadLetter == "" && !s.cfg.controls {
-		s.cfg.Log.Warn("no dead-letter queue: what cannot be done is rejected, and lost unless the queue has a dead-letter exchange", "queue", s.cfg.Queue)
+		s.cfg.Log.Warn("no dead-letter queue: failed messages are rejected, and lost unless the queue has a dead-letter exchange; --dead-letter names one", "queue", s.cfg.Queue)
 	}
 	refusals := 0 // consecutive logins that the broker refused silently
 	for wait := wire.Reconnecting(); ; {
@@ -260,7 +260,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
 	s.running.Go(func() {
 		err := sess.linger(s.quit)
 		if err != nil {
-			s.cfg.Log.Warn("broker connection lost while stopping; what is not settled yet comes again", "error", err)
+			s.cfg.Log.Warn("broker connection lost while stopping: messages that are not acked yet will be redelivered", "error", err)
 		}
 		sess.end(s.dialer, err == nil)
 	})

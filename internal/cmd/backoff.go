@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// backoff is the n-th delay (from 0) of a doubling series with jitter: between half of it and all.
+// backoff returns the n-th delay (from 0) of a doubling series with jitter: between half of the delay and all of it.
 func backoff(n int, first, most time.Duration) time.Duration {
 	d := most
 	if n < 30 {
@@ -15,7 +15,7 @@ func backoff(n int, first, most time.Duration) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// pause waits for d, or for the end of ctx, whose error it returns.
+// pause waits for d, or for the end of ctx, whose cause it returns.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

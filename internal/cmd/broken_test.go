@@ -149,7 +149,7 @@ func TestCallOfRunKillsEngine(t *testing.T) {
 				}
 				b.docker.before[call], b.docker.before["ping"] = nil, nil
 				b.docker.mu.Unlock()
-				if r := b.result(); !strings.Contains(r.Error, "may go on") || b.docker.count() != 1 {
+				if r := b.result(); !strings.Contains(r.Error, "may still be running") || b.docker.count() != 1 {
 					t.Errorf("result %+v, %d containers", r, b.docker.count())
 				}
 			})
@@ -204,7 +204,7 @@ func TestBrokenWait(t *testing.T) {
 			time.Sleep(time.Hour)
 			synctest.Wait()
 			d.want(DeadLetter, event.ReasonEngine)
-			if r := b.result(); !strings.Contains(r.Error, "may go on") || b.docker.count() != 1 {
+			if r := b.result(); !strings.Contains(r.Error, "may still be running") || b.docker.count() != 1 {
 				t.Errorf("%v: result %+v, %d containers", broken, r, b.docker.count())
 			}
 			b.docker.mu.Lock()

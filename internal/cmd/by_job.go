@@ -12,11 +12,11 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// errCancelled is the end of a job that a message named before it had begun.
-var errCancelled = errors.New("cancelled: a message asked for its end before it had started")
+// errCancelled ends a job whose end a message asked for before the job had started.
+var errCancelled = errors.New("cancelled before it started: a message asked to stop or remove the job")
 
-// ofJob finds the container of the job that a command names. A job that has not begun is cancelled by one that
-// asks for its end: then there is nothing more to do.
+// ofJob finds the container of the job that a command names, and sets it in r. A command that asks for the end of a job
+// that has not begun cancels the job: then there is nothing more to do.
 func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 	for {
 		job := t.pool.jobs.byID(r.Job)
@@ -28,19 +28,19 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			return true, nil
 		}
 		if !job.traits.Runs {
-			return false, fmt.Errorf("%w: the job %s is an exec, which has no container of its own, and has begun", dockerapi.ErrConflict, flagval.Quote(r.Job))
+			return false, fmt.Errorf("%w: the job %s is an exec that is already running: stop the container that it runs in", dockerapi.ErrConflict, flagval.Quote(r.Job))
 		}
 		if job.retries() {
 			t.cancelFrom(r.Job, job.attempt+1)
 		}
-		// A container that is about to be started would be started behind its stop.
+		// Only after the start: otherwise the container would be started after its stop.
 		if id := t.pool.jobs.containerOf(job); id != "" && job.order.tookEffect() {
 			r.Container = id
 			t.pool.jobs.name(t, t.pool.jobs.nameOf(job))
 			return false, nil
 		}
 		if t.traits.Lasts && !t.control {
-			break // it holds a place, which the job may wait for
+			break // it has a slot, which the job may be waiting for
 		}
 		if err := t.awaitStart(job); err != nil {
 			return false, err
@@ -61,7 +61,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 	}
 	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.ofQueue(c.Labels) }) // the newest
 	if i < 0 {
-		err := fmt.Errorf("%w of the job %s, which is not at work here", dockerapi.ErrNoSuchContainer, flagval.Quote(r.Job))
+		err := fmt.Errorf("%w of the job %s, which does not run here", dockerapi.ErrNoSuchContainer, flagval.Quote(r.Job))
 		if !t.pool.jobs.knew(t.queue, r.Job) && t.cancelFrom(r.Job, 1) {
 			if t.pool.jobs.byID(r.Job) != nil { // its message has come meanwhile
 				return t.ofJob(r)
@@ -74,8 +74,8 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 	t.pool.jobs.name(t, list[i].Name)
 	switch n, err := strconv.Atoi(list[i].Labels[LabelAttempt]); {
 	case list[i].Status == "created" && !t.pool.jobs.knew(t.queue, r.Job):
-		// By a process that died then: its message is to come again, and would have it started. One that was
-		// settled here has made it for others to start.
+		// Its process died before the start: the redelivered message would start it. But if the job was settled here,
+		// it is a create, and others are to start the container.
 		return t.cancelFrom(r.Job, max(1, n)), nil
 	case err == nil:
 		t.cancelFrom(r.Job, n+1)
@@ -83,10 +83,10 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 	return false, nil
 }
 
-// awaitStart waits until a job has started, or will not. It is about to create its container, or to be given back.
-// One that has been cancelled meanwhile ends as soon as it can.
+// awaitStart waits until a job has started, or never will. The job is about to create its container, or to be requeued.
+// A job that was cancelled meanwhile ends as soon as it can.
 func (t *task) awaitStart(job *task) error {
-	// It may have ended while another command, before it, is at work.
+	// If an earlier command is at work on the container, effective may stay open after the job's end.
 	gone := t.pool.jobs.reached(job, phaseGone)
 	if _, err := awaitEither(t, job.order.effective, gone); err != nil || t.pool.jobs.containerOf(job) != "" {
 		return err
@@ -94,14 +94,14 @@ func (t *task) awaitStart(job *task) error {
 	return t.await(gone)
 }
 
-// namesJob tells whether the command names a job, and not a container.
+// namesJob reports whether the command names a job, not a container.
 func (t *task) namesJob() bool {
 	ref := message.RefOf(t.cmd)
 	return ref != nil && ref.Job != ""
 }
 
-// awaitJob waits until the job that the command names has started, where it is here. One that asks for the job's
-// end has nothing to wait for.
+// awaitJob waits until the job that the command names has started, if this process has the job. A command that asks for
+// the job's end does not wait.
 func (t *task) awaitJob() error {
 	if !t.namesJob() || t.traits.Ends {
 		return nil
@@ -114,7 +114,7 @@ func (t *task) awaitJob() error {
 		if !job.traits.Runs {
 			return nil
 		}
-		if t.control { // else the job's own message is before it, and has a place in time
+		if t.control { // else the job's message came by the same queue, and gets its slot in time
 			if err := t.hold(); err != nil {
 				return err
 			}
@@ -125,17 +125,17 @@ func (t *task) awaitJob() error {
 	}
 }
 
-// cancelFrom has the job's messages refused from that attempt on, where the command asks for the job's end.
+// cancelFrom has the job's messages refused from that attempt on, if the command stops. It reports whether it did.
 func (t *task) cancelFrom(job string, attempt int) bool {
 	if !t.traits.Stops {
-		return false // what is removed is what has been
+		return false // a remove is for what exists, not for later attempts
 	}
 	t.pool.jobs.cancel(job, attempt)
 	return true
 }
 
-// cancelsWaiting ends the wait of a task that has not begun, and returns true; or has one that has begun end before it
-// creates its container, where it has not come so far.
+// cancelsWaiting cancels a task, and reports whether it was waiting. A task that has begun ends before it creates its
+// container, if it has none yet.
 func (g *registry) cancelsWaiting(t *task) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -161,13 +161,13 @@ func (t *task) cancellable() (context.Context, context.CancelFunc) {
 
 func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
 
-// retries tells whether a run is over, and may be tried again.
+// retries reports whether a run has its result, and may be tried again.
 func (t *task) retries() bool {
 	p := t.pool.jobs.at(t)
 	return t.traits.Retry != nil && p >= phaseEnded && p != phaseRecalled
 }
 
-// byID returns the live run or exec with that id, the last attempt of a run.
+// byID returns the live run or exec with that id: of a run, the last attempt.
 func (g *registry) byID(id string) (found *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -179,14 +179,14 @@ func (g *registry) byID(id string) (found *task) {
 	return found
 }
 
-// cancel remembers that a job is not to run from that attempt on, should its message come.
+// cancel remembers that a job must not run from that attempt on, if its message comes.
 func (g *registry) cancel(id string, attempt int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.cancels.put(keyOf(id), attempt, 1)
 }
 
-// cancelled tells whether a message that has come is not to run, once. g.mu is held.
+// cancelled reports whether a message that has come must not run, once for each cancel. g.mu is held.
 func (g *registry) cancelled(i identity) bool {
 	from, ok := g.cancels.get(keyOf(i.id))
 	if !ok || i.attempt < from {
@@ -196,7 +196,7 @@ func (g *registry) cancelled(i identity) bool {
 	return true
 }
 
-// knew tells whether a job with that id was settled here lately.
+// knew reports whether a job with that id was settled here lately.
 func (g *registry) knew(queue, id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

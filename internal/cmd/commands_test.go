@@ -318,7 +318,7 @@ func TestExecCommand(t *testing.T) {
 			b.docker.revive()
 			time.Sleep(time.Minute)
 			d.want(Ack, event.ReasonNoSuchContainer)
-			if r := b.result(); !strings.Contains(r.Error, "it may have done its work") {
+			if r := b.result(); !strings.Contains(r.Error, "the program may have done its work") {
 				t.Errorf("result %+v", r)
 			}
 		})

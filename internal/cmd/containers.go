@@ -7,18 +7,18 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// A containerOf is the container of a task, or the one that its exec is in. Only the task's goroutine writes the
-// ids, with the registry's mutex.
+// A containerOf is the container of a task, or the container that its exec is in. Only the task's goroutine writes the
+// ids, with the registry's mutex held.
 type containerOf struct {
-	container string // the id of the job's own; "": not known, or none
-	within    string // the id of the one that an exec has got into
-	lingering bool   // the job is settled, and the container goes soon; guarded by the registry
+	container string // the id of the job's container; "": not known, or none
+	within    string // the id of the container that the exec is in
+	lingering bool   // the job is settled, and the container is removed soon; guarded by the registry
 
-	endAsked atomic.Int32 // how many messages asked for the container's end, and were not refused
-	stopped  atomic.Bool  // a message's stop of it succeeded
+	endAsked atomic.Int32 // how many messages asked for the container's end, less those that the engine refused
+	stopped  atomic.Bool  // a message has stopped it
 }
 
-// runs returns the live runs that have the container id, and execs in it: its end is theirs.
+// runs returns the live runs of the container id, and the execs in it: its end ends them.
 func (g *registry) runs(id string) (runs []*task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -30,7 +30,7 @@ func (g *registry) runs(id string) (runs []*task) {
 	return runs
 }
 
-// claim makes the container id the one of t, unless another live job has it.
+// claim gives t the container id, unless another live job has it, or it is retired.
 func (g *registry) claim(id string, t *task) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -42,7 +42,7 @@ func (g *registry) claim(id string, t *task) bool {
 	return true
 }
 
-// has makes the container id the one of t, whoever else has it; "": it has none.
+// has gives t the container id, whoever else has it; "": t has none.
 func (g *registry) has(t *task, id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -72,7 +72,7 @@ func (g *registry) other(id string, t *task) bool {
 	return slices.ContainsFunc(g.byContainer[id], func(o *task) bool { return o != t && o.container == id })
 }
 
-// held tells whether another live task has the container id.
+// held reports whether another live task has the container id, and it is not retired.
 func (g *registry) held(id string, t *task) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -80,21 +80,21 @@ func (g *registry) held(id string, t *task) bool {
 	return !retired && g.other(id, t)
 }
 
-// lingers records that t is settled, and that its container goes soon.
+// lingers records that t is settled, and that its container is removed soon.
 func (g *registry) lingers(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t.lingering = true
 }
 
-// isLingering tells whether the container id is that of a settled job, and goes soon.
+// isLingering reports whether the container id is that of a settled job, and is removed soon.
 func (g *registry) isLingering(id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.ContainsFunc(g.byContainer[id], func(t *task) bool { return t.container == id && t.lingering })
 }
 
-// leaves tells whether the container id is one that a run which has its result will remove.
+// leaves reports whether a job that has its result will remove the container id.
 func (g *registry) leaves(id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -103,15 +103,15 @@ func (g *registry) leaves(id string) bool {
 	})
 }
 
-// retire makes the container id one that no job may claim: its message is settled.
+// retire keeps all jobs from claiming the container id: its message is settled.
 func (g *registry) retire(id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.retired[id] = struct{}{}
 }
 
-// adopt makes t the job that a container which it has claimed was made for. Without a message_id only the
-// container knows that job's id.
+// adopt gives t the id and the name of the container that it has claimed. Without a message_id only the container
+// has the job's id.
 func (g *registry) adopt(t *task, c dockerapi.Container) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -133,14 +133,14 @@ func (g *registry) adopt(t *task, c dockerapi.Container) {
 	}
 }
 
-// name records the name of the container that a task turns out to be for.
+// name records the name of the container that a task's command is for.
 func (g *registry) name(t *task, name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.rename(t, name)
 }
 
-// rename has a task found by another name. g.mu is held.
+// rename changes the container's name that a task is found by. g.mu is held.
 func (g *registry) rename(t *task, name string) {
 	g.byName.move(t.name, name, t)
 	t.name = name

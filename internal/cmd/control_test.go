@@ -228,7 +228,7 @@ func TestControl(t *testing.T) {
 		b.command(`{"Dockercmd":"exec","Container":"`+b.record.started[0].ContainerName+`","Cmd":["ls"],"Options":{"Detach":true}}`).want(Ack, "")
 		for _, body := range []string{sleeper, `{"Dockercmd":"pull","Image":"busybox"}`} {
 			b.command(body).want(DeadLetter, event.ReasonInvalid)
-			if !strings.Contains(b.result().Error, `is not taken from the control queue; send it to the queue "q"`) {
+			if !strings.Contains(b.result().Error, `is not accepted on the control queue; send it to the queue "q"`) {
 				t.Errorf("%+v", b.result())
 			}
 		}

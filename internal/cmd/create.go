@@ -179,7 +179,7 @@ func (t *task) takeName(holder dockerapi.Container) error {
 	err := t.try(func() error { return t.pool.Docker.RenameContainer(t.ctx, holder.ID, name) })
 	switch {
 	case err == nil:
-		t.log.Info("name taken by a container that has ended and is to be removed; that was renamed", "container", t.name, "renamed", name)
+		t.log.Info("renamed an ended container that is about to be removed, because its name is needed", "container", t.name, "renamed", name)
 	case errors.Is(err, dockerapi.ErrNoSuchContainer):
 		err = nil
 	}

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// deliveries are what of a job's message has come, and how it was answered. The registry's mutex guards all of it.
+// deliveries are a task's deliveries, and how they were answered (acked, rejected, requeued). The registry guards them.
 type deliveries struct {
 	given     []Job         // the last delivery for each ReplyTo
-	remaining []Job         // those not yet answered
-	taken     []Job         // those that are about to be answered
-	answering bool          // an answer may have been written, and not been lost since
+	remaining []Job         // not taken yet, so not answered
+	taken     []Job         // about to be answered
+	answering bool          // an answer may have been written, and is not known to be lost
 	answered  bool          // an answer may have been written
-	arrived   chan struct{} // signals that one has joined
+	arrived   chan struct{} // signals that a delivery has joined
 }
 
 func newDeliveries(j Job) deliveries {
@@ -22,7 +22,7 @@ func newDeliveries(j Job) deliveries {
 // join adds a delivery.
 func (d *deliveries) join(j Job) {
 	d.remaining = append(d.remaining, j)
-	// The last one is used where it is lost and does not come again.
+	// sendGone uses the last one if the message is lost and is not redelivered.
 	d.given = slices.DeleteFunc(d.given, func(o Job) bool { return o.ReplyTo == j.ReplyTo })
 	d.given = append(d.given, j)
 	select {
@@ -31,7 +31,7 @@ func (d *deliveries) join(j Job) {
 	}
 }
 
-// orphaned tells whether all deliveries are lost.
+// orphaned reports whether all deliveries are lost, and no answer may have reached the broker.
 func (d *deliveries) orphaned() bool {
 	if d.answering {
 		return false
@@ -49,7 +49,7 @@ func (g *registry) take(t *task) []Job {
 	return jobs
 }
 
-// answers records that the answer to the next of the deliveries that were taken is about to be written.
+// answers records that the answer to the next taken delivery is about to be written.
 func (g *registry) answers(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -57,35 +57,35 @@ func (g *registry) answers(t *task) {
 	t.answering, t.answered = true, true
 }
 
-// dropTaken records that the next of the deliveries that were taken is lost.
+// dropTaken records that the next taken delivery is not answered.
 func (g *registry) dropTaken(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t.taken = t.taken[1:]
 }
 
-// unanswered records that all deliveries that were taken are lost.
+// unanswered records that all taken deliveries are lost, and every answer with them.
 func (g *registry) unanswered(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t.answering = false
 }
 
-// waits tells whether deliveries of t have come that are to be answered.
+// waits reports whether t has deliveries that are not taken yet.
 func (g *registry) waits(t *task) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(t.remaining) > 0
 }
 
-// lost tells whether all deliveries of t are lost.
+// lost reports whether all deliveries of t are lost.
 func (g *registry) lost(t *task) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return t.orphaned()
 }
 
-// present returns a delivery of t that is not lost, as far as is known.
+// present returns a delivery of t that is not taken, and not known to be lost.
 func (g *registry) present(t *task) (Job, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -97,8 +97,8 @@ func (g *registry) present(t *task) (Job, bool) {
 	return Job{}, false
 }
 
-// quietAfter returns how long the queue must have been consumed, and be empty, before the message of t is known not to
-// come again. It is not ok while a connection that brought it may be alive: what that holds is in nobody's count.
+// quietAfter returns how long the queue must have been consumed and be empty. That proves that the message of t is not
+// redelivered. ok is false while a connection that delivered it may be alive: its unacked messages are in no count.
 func (g *registry) quietAfter(t *task) (d time.Duration, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -114,8 +114,8 @@ func (g *registry) quietAfter(t *task) (d time.Duration, ok bool) {
 	return d, true
 }
 
-// given returns the deliveries of t, the last for each who wants its result, and since when they could have
-// come again; missing: there is no queue to come from. It is zero where one is not lost, or could not have come again.
+// given returns the last delivery of t for each ReplyTo, and since when these could have been redelivered. since is
+// zero if a delivery is not lost, or could not have been redelivered yet. missing: their queue does not exist.
 func (g *registry) given(t *task) (jobs []Job, since time.Time, missing bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -104,7 +104,7 @@ func (t *task) execEnd(id string) (end dockerapi.Exec, err error) {
 		case err != nil && final(err):
 			return end, err
 		case err != nil:
-			return end, fmt.Errorf("the engine does not know any more how the program ended; it may have done its work: %w", err)
+			return end, fmt.Errorf("the engine has forgotten the exec and its exit code; the program may have done its work: %w", err)
 		case !end.Running && (end.ExitCode != nil || n >= maxRetries):
 			return end, nil // without an exit code it was not started, or is about to be
 		}

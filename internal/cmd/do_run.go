@@ -48,9 +48,9 @@ func (t *task) doRun(r *message.Run) (event.Result, error) {
 		res.Status = event.Errored // not failed: the exit code of a removed container is unknown
 		switch {
 		case errors.As(err, new(*brokenError)) && !f.startedAt.IsZero():
-			res.Error += "; the container may go on: look at it first"
+			res.Error += "; the container may still be running: inspect it before you send the message again"
 		case f.missed && !errors.Is(err, errMayHaveRun):
-			res.Error += "; the engine did not answer the start of the container, so that the job may have run"
+			res.Error += "; the engine did not answer the start of the container, and the program may have run"
 		}
 		if f.startedAt.IsZero() {
 			// Otherwise it would hold the name when the same message is sent again.

@@ -1,46 +1,46 @@
-// Package cmd is the job engine: it takes jobs from a source, carries each out on a Docker Engine, and settles its
+// Package cmd is the job engine. It takes jobs from a source, carries each out on a Docker Engine, and settles its
 // message. Begin with [Pool.Run] in pool.go.
 //
 // A job becomes a task (task.go), and moves through these phases (phase.go). Only registry.move changes them:
 //
 //	waiting -> due -> begun -> created -> started -> exited -> ended -> stored -> acked -> settled -> gone
 //	   |
-//	   +-> cancelled -> ended                  a message asked for its end: nothing was done
-//	   +-> recalled -> requeued -> gone        the engine is away, or the process stops: nothing was done
+//	   +-> cancelled -> ended                  a message asked for its end: the engine was told nothing
+//	   +-> recalled -> requeued -> gone        the engine is away, the process stops, or see goesBack
 //	   +-> ended                               it was refused
 //
-//	waiting   it has its place among the others; it can still be given back or cancelled
+//	waiting   it has its place in the order; it can still be requeued or cancelled
 //	due       its turn has come; it waits again if the engine turns out to be away before it was told anything
 //	begun     the engine may have been told something: only forward from here
 //	created   the container exists. From here on it tells a later process how far the job has come
 //	started   the container has run
-//	exited    the container has ended, and its output may still come
+//	exited    the container has exited, and its output may still come
 //	ended     the result is known
 //	stored    the broker has confirmed the result, the answer, and the dead letter or the next attempt
-//	acked     the ack is written, and may still be lost: the message that comes again joins the task and is acked
-//	settled   the ack cannot be lost any more, and the container may go
+//	acked     the ack is written, and may still be lost: the redelivered message joins the task and is acked
+//	settled   the ack cannot be lost any more, and the container may be removed
 //
-// A command that makes no container leaves out the three phases of one. These files tell the way, in this order:
+// A command that makes no container skips created, started and exited. The files, in the order in which a job meets them:
 //
-//	identity.go    how a message that comes again is known, and the labels by which a later process knows its container
-//	registry.go    the tasks at work, and the jobs that were settled lately; containers.go: whose container is whose
+//	identity.go    how a redelivered message is known, and the labels by which a later process knows its container
+//	registry.go    the live tasks, and the jobs that were settled lately; containers.go: which task has which container
 //	turn.go        a task waits for its turn. order.go: commands on one container take effect in the queue's order;
-//	               slots.go: how many runs go on at a time; hold.go: how many waiting commands keep their messages, so
-//	               that a stop still gets through
-//	recall.go      gives back what has not begun when the engine is away, or the process stops
+//	               slots.go: how many runs go on at a time; hold.go: how many waiting commands keep their messages, because
+//	               a stop must still get through
+//	recall.go      requeues what has not begun if the engine is away, or the process stops
 //	by_job.go      commands that name a job, and the cancelling of jobs
 //	do.go          carries a command out: do_run.go, do_exec.go and so on
-//	create.go      makes a container, or adopts the one that a crash left
-//	follow.go      starts it and follows it to its exit, whatever breaks; exit.go waits for that; unseen.go finds out what
-//	               an engine has missed that was down; replay.go reads the log where output was missed
-//	retry.go       repeats calls of the engine that failed; engine.go and gate.go know whether the engine is there
+//	create.go      creates a container, or adopts the container that a crash left
+//	follow.go      starts it and follows it to its exit, over broken connections too; exit.go waits for the exit; unseen.go
+//	               finds out what an engine missed while it was down; replay.go reads missed output from the log
+//	retry.go       repeats engine calls that failed; engine.go and gate.go know whether the engine answers
 //	outcome.go     the result, and whether the message is acked, tried again, or becomes a dead letter
 //	settle.go      acks the message, then removes the container; without a message_id it removes the container before the
-//	               ack. deliveries.go: what has come of the message; outbox.go: what is stored before the ack, and for
-//	               whom; lost.go waits for a message whose connection was lost
+//	               ack. deliveries.go: the deliveries of the message; outbox.go: what is stored before the ack, and
+//	               for whom; lost.go waits for the redelivery of a message whose connection was lost
 //	sweep.go       removes containers that a crash left and that no message will ask for; memory.go forgets settled jobs
 //
-// job.go and reporter.go are what a source and a reporter have to do with the engine.
+// job.go and reporter.go are the interfaces to a source and a reporter.
 //
 // Package message decodes messages. Package policy says what they may ask for. Package event holds results and other
 // events. Package output turns bytes into lines. Queues and connections are internal/amqpsrc, the engine's API is

@@ -91,7 +91,7 @@ func (f *following) isOver() bool {
 func (f *following) stopOverdue(kill bool) bool {
 	if f.overdue == 0 {
 		f.overdue = f.run.TimeLimit(f.pool.Timeout)
-		f.log.Warn("container runs longer than it may; stopping it", "container", f.name, "timeout", f.overdue)
+		f.log.Warn("container exceeded its time limit; stopping it", "container", f.name, "timeout", f.overdue)
 	}
 	err := f.retry(func() error {
 		if kill {

@@ -20,7 +20,7 @@ func (g *Gate) State() (open bool, changed <-chan struct{}) {
 	return g.open, g.changed
 }
 
-// Set opens or closes the gate, and tells whether that changed it.
+// Set opens or closes the gate, and reports whether that changed it.
 func (g *Gate) Set(open bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

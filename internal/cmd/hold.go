@@ -10,17 +10,17 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// holds tells whether a command keeps its message for as long as something else goes on, without a place of its own:
-// a queue hands over so many messages at a time, and a stop must be among them. How long a stop may take is known
-// when its container is.
+// holds reports whether a command keeps its message unacked while something else goes on, and has no slot. Such commands
+// are limited: the broker delivers a bounded number of unacked messages, and a stop must still come through. How long a
+// stop may take is known only with its container.
 func (t *task) holds() bool {
 	return t.traits.Waits || t.traits.Lasts && t.control || t.traits.Patient != nil && t.traits.Patient(t.on.StopTimeout)
 }
 
-// soon is how long a command may be behind one that holds without being one itself.
+// soon is how long a command may wait for one that holds before it counts as holding too.
 const soon = time.Minute
 
-// awaitBefore waits for the command before on the same container: as one that holds, if that does.
+// awaitBefore waits for the command before. If that is still patient after soon, the task holds too.
 func (t *task) awaitBefore(before *order) error {
 	tick := time.NewTicker(soon)
 	defer tick.Stop()
@@ -40,9 +40,9 @@ func (t *task) awaitBefore(before *order) error {
 // holders counts the commands of a queue that hold.
 type holders struct{ n atomic.Int64 }
 
-// mayHold is how many of the messages that a queue hands over at a time may be such that hold where the command is one
-// more: half, or what runs need not have, and so many that with those of the runs under way by now there is room for a
-// stop. Of those that do not end a container one less: others keep no stop behind them from waiting.
+// mayHold returns how many commands of a queue may hold, and how many messages the queue delivers at a time (places). The
+// limit is places/2, or places-1-Concurrency if that is more. Beside the runs under way one place stays free for a
+// stop. Commands that do not end a container get places/2 at most, and leave a place for one that does.
 func (p *Pool) mayHold(ends, control bool) (n, places int) {
 	places, runs := p.Places, p.Concurrency
 	room := places - 1 - (runs - p.slots.unused())
@@ -56,12 +56,12 @@ func (p *Pool) mayHold(ends, control bool) (n, places int) {
 	return max(0, min(room, most)), places
 }
 
-// hold counts the task among those that hold, until unhold. It is an [dockerapi.ErrConflict] where there are too many.
+// hold counts the task as holding, until unhold. The error is a [dockerapi.ErrConflict] if too many hold already.
 func (t *task) hold() error {
 	if t.held != nil {
 		return nil
 	}
-	h, queue := &t.pool.holders, "queue"
+	h, queue := &t.pool.holders, jobQueue
 	if t.control {
 		h, queue = &t.pool.controlHolders, "control queue"
 	}
@@ -74,14 +74,21 @@ func (t *task) hold() error {
 	return nil
 }
 
-// A crowdedError is a conflict with what else is at work for the queue.
+const jobQueue = "queue"
+
+// A crowdedError is the conflict that too many commands of the queue hold already.
 type crowdedError struct {
 	queue        string
 	places, most int
 }
 
 func (e *crowdedError) Error() string {
-	return fmt.Sprintf("there is no room for it. A command that waits for something else to end (wait, logs with Follow, exec by the control queue, a stop or restart that may take over a minute, what is behind one for a minute, a command for a job that has not begun) keeps its message, and the %s hands over %d at a time: beside the runs under way, and one place for a stop, %d such are taken. Try again later, or raise --ahead", e.queue, e.places, e.most)
+	text := fmt.Sprintf("too many commands of the %s wait for something else to end (wait, logs with Follow, exec by the control queue, a stop or restart that may take over a minute, a command that has waited a minute for one of these, a command for a job that has not begun). "+
+		"Each keeps its message; the broker delivers %d messages at a time, and at most %d of them may wait so, beside the runs under way and a stop. Try again later", e.queue, e.places, e.most)
+	if e.queue == jobQueue {
+		text += ", or raise --ahead"
+	}
+	return text
 }
 
 func (e *crowdedError) Is(target error) bool { return target == dockerapi.ErrConflict }
@@ -93,10 +100,10 @@ func (t *task) unhold() {
 	}
 }
 
-// carryOut does the command. A wait, or a log that is followed, lasts as long as a run may.
+// carryOut does the command. A wait, or a log that is followed, ends after Config.Timeout, as a run does.
 func (t *task) carryOut() (event.Result, error) {
 	limit := t.pool.Timeout
-	if t.traits.Patient != nil { // the engine would go on, and nobody would know how it ended
+	if t.traits.Patient != nil { // cut short, a stop would go on in the engine, with its outcome unknown
 		limit = 0
 	}
 	if t.traits.Lasts || t.held == nil || limit == 0 {
@@ -110,7 +117,7 @@ func (t *task) carryOut() (event.Result, error) {
 	r, err := t.do()
 	if err == nil && r.Status == event.Errored && ctx.Err() != nil && outer.Err() == nil {
 		r.Status, r.Reason, r.EngineError = event.Failed, event.ReasonTimeout, ""
-		r.Error = fmt.Sprintf("ended after %v, the longest that it may last", limit)
+		r.Error = fmt.Sprintf("ended after %v, its time limit", limit)
 	}
 	return r, err
 }

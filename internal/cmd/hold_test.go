@@ -150,7 +150,7 @@ func TestStopBehindWaits(t *testing.T) {
 				}
 				b.record.mu.Lock()
 				for _, r := range b.record.results {
-					if r.Reason == event.ReasonConflict && !strings.Contains(r.Error, fmt.Sprintf("hands over %d at a time", tt.places)) {
+					if r.Reason == event.ReasonConflict && !strings.Contains(r.Error, fmt.Sprintf("delivers %d messages at a time", tt.places)) {
 						t.Errorf("result %+v", r)
 					}
 				}

@@ -2,7 +2,7 @@ package cmd
 
 import "slices"
 
-// An index finds live tasks by something that several may have, in no order. Whoever has it guards it.
+// An index finds live tasks by a key that several may share, in no order. Its owner guards it.
 type index map[string][]*task
 
 func (x index) add(key string, t *task) { x[key] = append(x[key], t) }
@@ -20,7 +20,7 @@ func (x index) drop(key string, t *task) {
 	}
 }
 
-// move has a task found by another key; the empty one finds none.
+// move changes the key of a task; the empty key finds none.
 func (x index) move(from, to string, t *task) {
 	x.drop(from, t)
 	if to != "" {

@@ -98,9 +98,9 @@ func (t *task) sendGone(v Verdict, r event.Result, patience time.Duration) error
 		return nil // too early, or done; a connection that ends again starts the wait over
 	}
 	v = t.goneVerdict(v, r)
-	why := "it did not come again within a minute"
+	why := "it was not redelivered within a minute"
 	if missing {
-		why = "there is no such queue any more"
+		why = "its queue does not exist any more"
 	}
 	t.log.Warn("the message is gone: "+why+"; its result is sent all the same", "queue", t.queue, "container", t.name)
 	for _, j := range jobs {

@@ -5,19 +5,17 @@ import (
 	"time"
 )
 
-// recent is how long a settled job with a message_id is remembered, for a delivery of it that was
-// under way.
+// recent is how long a memory keeps an entry: a settled job, for deliveries that were under way, or a cancel.
 const recent = time.Hour
 
-// A memory holds what strangers' messages leave behind, for an hour and within bounds: the oldest goes first. Its keys
-// are digests, so that long names take no more room than short ones. The zero value holds nothing; it is guarded by
-// whoever has it.
+// A memory keeps what publishers' messages leave, for an hour and within bounds: the oldest entry is forgotten first. Its
+// keys are digests: long names take no more room than short ones. newMemory makes one; its owner guards it.
 type memory[V any] struct {
 	most   int // entries
-	weight int // what the values may weigh together
+	weight int // the most that all values may weigh together
 	byKey  map[memoryKey]memoryEntry[V]
-	order  []memoryPlace // oldest first; entries that were dropped since still have theirs
-	held   int           // what the values weigh
+	order  []memoryPlace // oldest first; dropped entries still have their places
+	held   int           // the weight of all values
 	serial int64
 }
 
@@ -32,17 +30,17 @@ type memoryEntry[V any] struct {
 
 type memoryPlace struct {
 	key    memoryKey
-	serial int64 // of the entry that it is for: the key may have a later one
+	serial int64 // of the place's entry: the key may have a later entry
 }
 
 func newMemory[V any](most, weight int) memory[V] {
 	return memory[V]{most: most, weight: weight, byKey: make(map[memoryKey]memoryEntry[V])}
 }
 
-// keyOf is the key of something that a text tells apart from all others.
+// keyOf returns the key of something that text identifies.
 func keyOf(text string) memoryKey { return sha256.Sum256([]byte(text)) }
 
-// put remembers a value from now on, and forgets as many of the oldest as that takes.
+// put remembers a value from now on, and forgets the oldest entries that are out of time or bounds.
 func (m *memory[V]) put(k memoryKey, value V, weight int) {
 	now := time.Now()
 	m.drop(k)
@@ -61,7 +59,7 @@ func (m *memory[V]) put(k memoryKey, value V, weight int) {
 			m.drop(p.key)
 		}
 	}
-	// Places of what was dropped pile up where the oldest entry stays for long.
+	// Places of dropped entries pile up if the oldest entry stays for long.
 	if len(m.order) > 2*len(m.byKey)+16 {
 		var live []memoryPlace
 		for _, p := range m.order {

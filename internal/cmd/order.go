@@ -5,29 +5,29 @@ import (
 	"sync/atomic"
 )
 
-// An order is a command's place among those on one container.
+// An order is a command's place among the commands on one container.
 type order struct {
 	effective chan struct{} // closed when the command has taken effect, or never will
-	givenBack atomic.Bool   // set before: the message went back, and what is behind it must go back too
-	began     chan struct{} // closed when the engine is, or was, asked for something, or never will be
-	holds     atomic.Bool   // it is one that holds, at work
+	givenBack atomic.Bool   // set before effective closes: the message is requeued, and later commands must be too
+	began     chan struct{} // closed when the engine may have been asked for something, or never will be
+	holds     atomic.Bool   // the command holds, see task.holds, and is at work
 	begun     bool          // its turn has come; guarded by registry.mu
 
-	name   string                // the container's, "" where the command has none; guarded by registry.mu
-	stops  bool                  // it only ends the container: another that does may go on beside it
-	before atomic.Pointer[order] // the one that it is behind; nil: none, or it has taken effect
+	name   string                // the container's, "" if the command has none; guarded by registry.mu
+	stops  bool                  // the command only ends the container: another such command may run beside it
+	before atomic.Pointer[order] // the previous command; nil: none, or it has taken effect
 
 	once   sync.Once
-	behind int             // how many are behind it that have not taken effect; guarded by registry.mu
-	passed map[*order]bool // those of them that have ended; guarded by registry.mu
+	behind int             // how many commands come next after it, and have not taken effect; guarded by registry.mu
+	passed map[*order]bool // the commands of behind that ended before this one took effect; guarded by registry.mu
 }
 
 func newOrder(stops bool) *order {
 	return &order{effective: make(chan struct{}), began: make(chan struct{}), stops: stops}
 }
 
-// turn is what a command has to wait for that is behind this one. One that only ends the container may come amid
-// another that takes its time to.
+// turn returns what a later command waits for. If both only end the container, it waits only until this one has begun:
+// a kill must not wait for a slow stop.
 func (o *order) turn(behind *order) <-chan struct{} {
 	if o.stops && behind.stops {
 		return o.began
@@ -35,7 +35,7 @@ func (o *order) turn(behind *order) <-chan struct{} {
 	return o.effective
 }
 
-// patient tells whether the command, or one before it that has not taken effect, is one that holds.
+// patient reports whether the command holds, or an earlier command that has not taken effect.
 func (o *order) patient() bool {
 	for ; o != nil && !o.tookEffect(); o = o.before.Load() {
 		if o.holds.Load() {
@@ -55,7 +55,7 @@ func (g *registry) begins(o *order) {
 	o.begins()
 }
 
-// begins closes began, also of those that passed. registry.mu is held.
+// begins closes began, and that of passed if this command only ends the container. registry.mu is held.
 func (o *order) begins() {
 	if isClosed(o.began) {
 		return
@@ -68,8 +68,8 @@ func (o *order) begins() {
 	}
 }
 
-// effective records that a command has taken effect, or never will: the next one on the same
-// container need not wait. Where one before it has not, the next one waits for that all the same.
+// effective records that a command has taken effect, or never will: the next command on the same container
+// need not wait for it. If an earlier command has not taken effect, the next one still waits for that.
 func (g *registry) effective(o *order) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -85,10 +85,10 @@ func (g *registry) effective(o *order) {
 	if b.stops && isClosed(b.began) {
 		o.begins()
 	}
-	// Nobody need know any longer that it stood between, where none is behind it.
+	// A command in passed with none after it is forgotten: the next command comes right after b.
 	for ; b != nil && o.behind == 0 && b.passed[o]; o, b = b, b.before.Load() {
 		delete(b.passed, o)
-		latest := g.latest[o.name] == o // one of the control queue is not
+		latest := g.latest[o.name] == o // a command of the control queue is not
 		g.ends(o)
 		if latest && b.name == o.name { // else b has been renamed
 			g.latest[o.name] = b
@@ -96,11 +96,11 @@ func (g *registry) effective(o *order) {
 	}
 }
 
-// ends closes effective, also of those that passed. g.mu is held.
+// ends closes effective, also of the commands in passed. g.mu is held.
 func (g *registry) ends(o *order) {
 	o.begins()
 	close(o.effective)
-	if b := o.before.Swap(nil); b != nil { // else each would keep all before it
+	if b := o.before.Swap(nil); b != nil { // else each order would keep all earlier ones in memory
 		b.behind--
 	}
 	g.forget(o)
@@ -112,7 +112,7 @@ func (g *registry) ends(o *order) {
 	}
 }
 
-// forget has the next command on the container wait for nothing. g.mu is held.
+// forget makes the next command on the container wait for nothing, if o is the last one. g.mu is held.
 func (g *registry) forget(o *order) {
 	if g.latest[o.name] == o {
 		delete(g.latest, o.name)

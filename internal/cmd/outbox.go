@@ -7,17 +7,17 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
-// An outbox is what others are told of a job, and what of that is done. It is the task's goroutine's, but for kept.
+// An outbox is what is published about a job, and how much of it has been. Only the task's goroutine uses it, except kept.
 type outbox struct {
-	live     *output.Live    // sends output to whoever asked for the result; may be nil
+	live     *output.Live    // sends output to the reply_to; may be nil
 	recorded bool            // the results queue has the result
-	told     map[string]bool // who has it, by Job.ReplyTo
-	copied   bool            // the broker has the dead letter, or the next attempt
-	kept     bool            // the dead-letter queue may have the message; guarded by the registry
+	told     map[string]bool // who has the result, by Job.ReplyTo
+	copied   bool            // the broker has stored the dead letter, or the next attempt
+	kept     bool            // the dead-letter queue may have a copy; guarded by the registry
 }
 
-// store has the broker keep what must be kept before a delivery is acked, as far as that has not been done:
-// the result, for whoever wants it, and then the dead letter or the next attempt, where the verdict is one.
+// store publishes everything that must be stored before a delivery is acked, and was not stored yet. First comes the
+// result, see tell; then the dead letter or the next attempt, if the verdict asks for one.
 func (t *task) store(j Job, v Verdict, r event.Result) (err error) {
 	if err := t.tell(j, r); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (t *task) store(j Job, v Verdict, r event.Result) (err error) {
 	return err
 }
 
-// tell sends the result to those who want it: behind all output.
+// tell publishes the result to the results queue and the reply_to, after all output.
 func (t *task) tell(j Job, r event.Result) error {
 	record, reply := j.Record != nil && !t.recorded, j.Reply != nil && !t.told[j.ReplyTo]
 	if reply {
@@ -62,14 +62,14 @@ func (t *task) tell(j Job, r event.Result) error {
 	return nil
 }
 
-// allSent tells whether sendGone has nothing to do, now or later.
+// allSent reports whether sendGone has nothing to do, now or later.
 func (t *task) allSent(v Verdict, r event.Result) bool {
 	jobs, _, _ := t.pool.jobs.given(t)
 	v = t.goneVerdict(v, r)
 	return !slices.ContainsFunc(jobs, func(j Job) bool { return t.unsent(j, v) })
 }
 
-// unsent tells whether store has something to do.
+// unsent reports whether store has something to do.
 func (t *task) unsent(j Job, v Verdict) bool {
 	return j.Record != nil && !t.recorded || j.Reply != nil && !t.told[j.ReplyTo] ||
 		!t.copied && (v == DeadLetter && j.Store != nil || v == TryAgain)

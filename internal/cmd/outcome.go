@@ -104,10 +104,10 @@ func setExit(r *event.Result, s dockerapi.State, asked, killed bool, late time.D
 		r.Status = event.Succeeded
 	case s.OOMKilled:
 		r.Status, r.Reason = event.Failed, event.ReasonOOM
-		r.Error = fmt.Sprintf("killed for want of memory (exit code %d)", code)
+		r.Error = fmt.Sprintf("killed: out of memory (exit code %d)", code)
 	case killed:
 		r.Status, r.Reason = event.Failed, event.ReasonKilled
-		r.Error = fmt.Sprintf("ended by signal %d, which no message here asked for (exit code %d)", code-128, code)
+		r.Error = fmt.Sprintf("killed by signal %d, and no message here asked for it (exit code %d)", code-128, code)
 	default:
 		r.Status, r.Reason = event.Failed, event.ReasonExit
 		r.Error = fmt.Sprintf("exited with code %d", code)

@@ -6,27 +6,27 @@ import "slices"
 type phase uint8
 
 const (
-	phaseWaiting   phase = iota // it has its place in the order, and waits for its turn; the engine has heard nothing of it
-	phaseCancelled              // a message asked for its end in time: there is nothing to do
-	phaseDue                    // its turn has come; still nothing has reached the engine
+	phaseWaiting   phase = iota // it has its place in the order, and waits for its turn; the engine was told nothing
+	phaseCancelled              // a message asked for its end before it was due: nothing is done
+	phaseDue                    // its turn has come; the engine was told nothing yet
 	phaseBegun                  // the engine may have been told something
 	phaseCreated                // it has a container
 	phaseStarted                // its container has run
-	phaseExited                 // its container has ended; output may still come
+	phaseExited                 // its container has exited; output may still come
 	phaseEnded                  // its result is known
-	phaseStored                 // the broker keeps what must be kept: the result, an answer, the dead letter or the next attempt
+	phaseStored                 // the broker has stored the result, the answer, and the dead letter or the next attempt
 	phaseAcked                  // its ack is written, and may still be lost
-	phaseSettled                // the ack cannot be lost any more; the container may go
-	phaseRecalled               // its message is being given back, because it cannot begin here now
-	phaseRequeued               // the message is back in its queue
-	phaseGone                   // nobody works on it any more
+	phaseSettled                // the ack cannot be lost any more; the container may be removed
+	phaseRecalled               // its message is being requeued, because it cannot begin here now
+	phaseRequeued               // its message is requeued
+	phaseGone                   // its goroutine is done with it
 )
 
-// next are the phases that may follow. A command that has no container leaves out those that speak of one.
+// next returns the phases that may follow. A command without a container skips created, started and exited.
 func (p phase) next() []phase {
 	switch p {
 	case phaseWaiting:
-		return []phase{phaseCancelled, phaseDue, phaseEnded, phaseRecalled} // not gone: its message is to go back first
+		return []phase{phaseCancelled, phaseDue, phaseEnded, phaseRecalled} // not gone: its message must be requeued first
 	case phaseCancelled:
 		return []phase{phaseEnded, phaseGone}
 	case phaseDue:
@@ -60,20 +60,20 @@ func (p phase) String() string {
 		"recalled", "requeued", "gone"}[p]
 }
 
-// A phaseWait is closed when a task has come to the phase, or past it.
+// A phaseWait is closed when a task has reached the phase or a later one.
 type phaseWait struct {
 	phase phase
 	come  chan struct{}
 }
 
-// to moves a task on to a phase, and tells whether that may follow.
+// to moves a task to a phase, and reports whether that phase may follow.
 func (g *registry) to(t *task, p phase) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.move(t, p)
 }
 
-// move is to, with g.mu held. Nothing else changes a phase.
+// move is to with g.mu held. Nothing else changes a phase.
 func (g *registry) move(t *task, p phase) bool {
 	if !slices.Contains(t.phase.next(), p) {
 		return false
@@ -93,7 +93,7 @@ func (g *registry) move(t *task, p phase) bool {
 	return true
 }
 
-// reached is closed when a task has come to a phase, or past it.
+// reached returns a channel that is closed when a task has reached a phase or a later one.
 func (g *registry) reached(t *task, p phase) <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -111,7 +111,7 @@ func (g *registry) reached(t *task, p phase) <-chan struct{} {
 	return w.come
 }
 
-// at is the phase that a task is in.
+// at returns the phase of a task.
 func (g *registry) at(t *task) phase {
 	g.mu.Lock()
 	defer g.mu.Unlock()

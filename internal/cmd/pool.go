@@ -12,40 +12,38 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
-// Config is what a pool works with.
+// Config is the configuration of a pool.
 type Config struct {
 	Docker      Docker
 	Reporter    Reporter
 	Log         *slog.Logger
-	Gate        *Gate          // kept by the pool: open while the engine answers
+	Gate        *Gate          // the pool opens and closes it: open while the engine answers
 	Host        string         // this machine's name, for results
-	Concurrency int            // runs at a time
+	Concurrency int            // runs and execs at a time
 	Pull        string         // "missing", "always" or "never"
-	Timeout     time.Duration  // the longest that a foreground container may run; 0 is no limit
-	Capture     int            // bytes of each stream's end that a result holds
-	Policy      *policy.Policy // what messages may ask for; nil: the built-in one
+	Timeout     time.Duration  // the longest that a foreground run, a wait or a followed log may last; 0: no limit
+	Capture     int            // a result holds the last so many bytes of each stream
+	Policy      *policy.Policy // what messages may ask for; nil: the built-in policy
 
-	// Credentials returns what a registry is to be shown for an image, as dockerapi.PullOptions has
-	// it. Nil: nothing.
+	// Credentials returns an image's registry credentials, as dockerapi.PullOptions.Auth has them. Nil: none.
 	Credentials func(ctx context.Context, image string) (auth string, err error)
 	MaxMessage  int // bytes; a larger message is refused; 0 is no limit
 
-	// Places and ControlPlaces are how many messages the queue and the control queue hand over at a time; 0: no limit.
+	// Places and ControlPlaces are how many unacked messages the queue and the control queue deliver; 0: no limit.
 	Places, ControlPlaces int
 
-	// SweepAfter is how long after its end a container that a crash left behind is removed; 0: never.
-	// Queue is the queue whose containers these are. Quiet tells whether that has been consumed for
-	// some time and has no message left, so that all there are have been handed over, and where it is.
+	// SweepAfter is how long after its end the sweep removes a container that a crash left; 0: never.
+	// Queue is the queue whose containers are swept. Quiet reports whether Queue has been consumed for
+	// so long without a break, and is empty: then all its messages were delivered here. at is Queue's place.
 	SweepAfter time.Duration
 	Queue      string
 	Quiet      func(ctx context.Context, consumed time.Duration) (at Place, quiet bool)
 }
 
-// lastWords is how long jobs that have ended may take to settle when the pool is to leave jobs as they
-// are.
+// lastWords is how long jobs that have ended may take to settle after the end of Run's ctx.
 const lastWords = 3 * time.Second
 
-// A Pool carries out jobs: each in a goroutine of its own, runs at most Concurrency at a time.
+// A Pool carries out jobs, one goroutine per job, and at most Concurrency runs and execs at a time.
 type Pool struct {
 	Config
 	engine    *engine
@@ -54,17 +52,17 @@ type Pool struct {
 	slots     slots
 	pulls     pulls
 
-	// They hold a place for each message that may be decoded at a time; a stop does not wait for the queue's.
+	// One place per message that may be decoded at a time. A stop by the control queue does not wait for the queue's.
 	decoding, controlDecoding chan struct{}
 	holders, controlHolders   holders
 
-	stopping   chan struct{}   // closed when no more jobs come: what has not begun is given back
-	settling   context.Context // outlives Run's, so that a job that has ended then can be settled
-	staying    atomic.Int64    // containers of jobs that are done, which a stop leaves
-	lineBudget atomic.Int64    // shared by all streams, see lineBudget
-	retryFirst time.Duration   // first delay before an engine error that may pass is tried again
+	stopping   chan struct{}   // closed when no more jobs come: then what has not begun is requeued
+	settling   context.Context // outlives Run's ctx by lastWords, in which jobs that have ended are settled
+	staying    atomic.Int64    // containers of jobs that are done, which stay when the process stops
+	lineBudget atomic.Int64    // shared by all streams, see output.lineBudget
+	retryFirst time.Duration   // first delay before a call that failed with a temporary engine error is repeated
 	lingers    time.Duration   // see linger
-	idle       time.Duration   // how long output may stay silent after the exit before it is given up
+	idle       time.Duration   // how long the output may be silent after the exit before the pool stops waiting for it
 }
 
 // NewPool returns a pool; Run starts it.
@@ -84,9 +82,9 @@ func NewPool(cfg Config) *Pool {
 	}
 }
 
-// Run carries out jobs, and those of the control queue beside them, until both channels are closed; then it gives back what has not begun and waits
-// for the rest. The end of ctx leaves jobs where they are: their containers run on, their messages
-// stay unsettled. Run returns how many were left so; it is called once.
+// Run carries out the jobs of both channels until both are closed. Then it requeues what has not begun, and waits for
+// the rest. The end of ctx leaves jobs as they are: their containers run on, their messages stay unsettled.
+// Run returns the number of these jobs. It is called once.
 func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 	settling, stopSettling := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSettling()
@@ -100,7 +98,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 
 	var abandoned atomic.Int64
 	seq := int64(0)
-	// Each queue's jobs take their places one after the other, in the queue's order; they are decoded side by side.
+	// Jobs are decoded in parallel. They take their places one after the other, in the order of their queue.
 	turns := make(map[bool]chan struct{}, 2)
 	for _, control := range []bool{false, true} {
 		turns[control] = make(chan struct{})
@@ -146,29 +144,29 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 	stopWatch()
 	watching.Wait()
 	if n := p.staying.Load(); n > 0 {
-		when := "when their messages come again"
+		when := "when their messages are redelivered"
 		if p.SweepAfter > 0 {
 			when += ", or by the sweep"
 		}
-		p.Log.Warn("containers of jobs that are done stay: it is not known whether the broker still has their messages, or the engine did not remove them in time; the next start removes them "+when, "containers", n)
+		p.Log.Warn("containers of finished jobs were not removed: the broker may still have their messages, or the engine was too slow. The next start removes them "+when, "containers", n)
 	}
 	return int(abandoned.Load())
 }
 
-// accept turns a job into a task, in the queue's order. It returns none if the job is known: then the job is
-// settled with the known one, or by again.
+// accept makes a task of a job. It is called in the queue's order. It returns no task if the job is known: then the
+// job's live task settles the delivery, or again does if the job was settled.
 func (p *Pool) accept(ctx context.Context, j Job, ident identity, d decoded, seq int64) (_ *task, again func()) {
 	k, earlier, id := p.jobs.recognise(ident, j)
 	switch k {
 	case joined:
-		p.Log.Info("message came again; joined to its job", "job", id)
+		p.Log.Info("message redelivered; joined to its job", "job", id)
 		return nil, nil
 	case finished:
-		p.Log.Info("message came again after it was settled; acked", "job", id)
+		p.Log.Info("message redelivered after it was settled; acked", "job", id)
 		return nil, func() {
 			if r := p.jobs.untold(ident, j); r != nil {
 				if err := j.Reply(p.settling, *r); err != nil {
-					return // it comes again
+					return // unacked: it is redelivered
 				}
 			}
 			if err := j.Settle(ctx, Ack, event.Result{Job: ident.id}); err != nil {
@@ -190,7 +188,7 @@ func (p *Pool) accept(ctx context.Context, j Job, ident identity, d decoded, seq
 	}
 	if k == returned {
 		t.earlier = p.jobs.reached(earlier, phaseGone)
-		close(earlier.superseded) // once: from now on it is this task that the message is known by
+		close(earlier.superseded) // only once: from now on the registry finds this task for the message
 	}
 	t.again.Store(j.Redelivered)
 	t.take(j)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// begin ends the wait of a task whose turn has come. It returns false where the task was recalled, or cancelled.
+// begin makes a task due, and records that the engine may be asked for something. false: it was not, see notBegun.
 func (p *Pool) begin(t *task) bool {
 	if !p.due(t) {
 		return false
@@ -17,8 +17,8 @@ func (p *Pool) begin(t *task) bool {
 	return true
 }
 
-// due is begin of a task that asks the engine for nothing. A task that has to go back stays while the command
-// before it is at work; it looks again now and then, for its reason may pass.
+// due is begin for a task that asks the engine for nothing. A task that must be requeued waits while the command before
+// it is at work. It looks again every second, because its reason may pass.
 func (p *Pool) due(t *task) bool {
 	for {
 		if !p.away() && p.jobs.comesDue(t) {
@@ -36,22 +36,21 @@ func (p *Pool) due(t *task) bool {
 	}
 }
 
-// comesDue moves a waiting task on, unless it has to go back.
+// comesDue makes a waiting task due, unless it must be requeued.
 func (g *registry) comesDue(t *task) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return !t.goesBack() && g.move(t, phaseDue)
 }
 
-// goesBack tells whether a task is to go back to its queue even while others may begin: it stands behind
-// one that did, or the broker has taken its message back already, and may have given it to somebody else.
-// The registry's mutex is held.
+// goesBack reports whether a task must be requeued even while others may begin: the command before it was requeued, or
+// all its deliveries are lost, and another consumer may have the message. The registry's mutex is held.
 func (t *task) goesBack() bool {
 	b := t.order.before.Load()
 	return b != nil && b.givenBack.Load() || t.orphaned()
 }
 
-// away tells whether nothing may begin.
+// away reports whether nothing may begin: the engine is away, or the process stops.
 func (p *Pool) away() bool {
 	open, _ := p.Gate.State()
 	select {
@@ -62,12 +61,12 @@ func (p *Pool) away() bool {
 	}
 }
 
-// recall gives waiting tasks back to their queue: all where nothing may begin, while the engine is away or the process stops,
-// and else those that have to go back. It does so in one place and oldest first, since a queue may deliver again in the
-// order in which it gets messages back, and commands on one container must keep theirs. It leaves out what stands behind a
-// command that is at work on the same container: that may itself be given back, and those behind it afterwards.
+// recall requeues waiting tasks: all if nothing may begin, else those for which goesBack reports true. It does so one by
+// one, oldest first: a queue may redeliver in the order of the requeues, and commands on one container must keep theirs.
+// It leaves out tasks after a command that is at work on the same container. That command may itself be requeued, and
+// the tasks after it later.
 func (p *Pool) recall() {
-	p.recalling.Lock() // one after the other: an earlier one has the older messages
+	p.recalling.Lock() // one recall at a time: the earlier one has the older messages
 	defer p.recalling.Unlock()
 	for _, t := range p.jobs.recalls(p.away()) {
 		t.giveBack()
@@ -75,7 +74,7 @@ func (p *Pool) recall() {
 	}
 }
 
-// recalls moves the tasks that are to be given back on, and returns them.
+// recalls moves the tasks that are to be requeued to phaseRecalled, and returns them, oldest first.
 func (g *registry) recalls(all bool) []*task {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -95,7 +94,7 @@ func (g *registry) recalls(all bool) []*task {
 	})
 }
 
-// watchGate recalls what is pending each time the gate closes.
+// watchGate recalls the waiting tasks each time the gate closes, until ctx ends.
 func (p *Pool) watchGate(ctx context.Context) {
 	for {
 		open, changed := p.Gate.State()
@@ -110,8 +109,8 @@ func (p *Pool) watchGate(ctx context.Context) {
 	}
 }
 
-// unbegin gives back a task whose turn had come, but of which nothing has reached the engine. It returns
-// false where the engine is back meanwhile.
+// unbegin makes a due task, of which the engine was told nothing, wait again. It returns false if the task is due again
+// at once, because the engine is back.
 func (t *task) unbegin() bool {
 	t.pool.jobs.to(t, phaseWaiting)
 	return !t.pool.begin(t)

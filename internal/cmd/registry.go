@@ -7,24 +7,24 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// registry knows the jobs of this process: those at work, and those settled lately.
+// A registry knows the jobs of this process: the live ones, and those that were settled lately.
 type registry struct {
 	mu      sync.Mutex
 	live    map[*task]struct{}
-	waiting map[*task]struct{} // those in that phase
+	waiting map[*task]struct{} // the tasks in phaseWaiting
 
 	byKey       map[string]*task // live jobs with a message_id
-	byDigest    index            // of a message's body
+	byDigest    index            // live jobs, by the digest of the message's body
 	byJob       index            // live runs and execs, by the job's id
-	byName      index            // of the container
-	byContainer index            // live jobs, by the id of the container that is theirs or that an exec of theirs is in
+	byName      index            // live jobs, by the container's name
+	byContainer index            // live jobs, by the id of their container, or of the container that their exec is in
 
 	done    memory[struct{}]    // jobs with a message_id that were settled lately, by copyKey
 	settled memory[struct{}]    // the same jobs, by queue and id
-	results memory[doneJob]     // results of the latest of them, by copyKey
-	retired map[string]struct{} // ids of containers that belong to no message any more
-	cancels memory[int]         // by id, jobs that a message asked to end, whose messages have not come: the first attempt that is not to run
-	latest  map[string]*order   // for each container's name, the last command on it that may not have taken effect
+	results memory[doneJob]     // results of the latest of these jobs, by copyKey
+	retired map[string]struct{} // ids of containers that no job may claim
+	cancels memory[int]         // by job id, for messages that have not come: the first attempt that must not run
+	latest  map[string]*order   // by container name, the last command that may not have taken effect
 }
 
 func newRegistry() registry {
@@ -46,44 +46,43 @@ func newRegistry() registry {
 }
 
 const (
-	// mostSettled is how many settled jobs are remembered, and resultBytes how much room their results may take: those of
-	// earlier ones are forgotten before they are.
+	// mostSettled bounds the settled jobs that are remembered, and resultBytes the bytes of their results. The oldest
+	// results are forgotten first; their jobs are still known.
 	mostSettled = 50_000
 	resultBytes = 8 << 20
 	// mostCancels is how many jobs may be cancelled before their messages have come.
 	mostCancels = 10_000
 )
 
-// A doneJob is what is remembered of a job that was settled.
+// A doneJob is a settled job, as it is remembered.
 type doneJob struct {
 	result *event.Result
-	told   map[string]bool // who has it, by Job.ReplyTo
+	told   map[string]bool // who was sent the result, by Job.ReplyTo
 }
 
-// smallTail is how much output of a settled job is remembered with its result, where somebody asked for that.
+// smallTail is how many bytes of output are remembered with a settled job's result, if a reply_to has the result.
 const smallTail = 4 << 10
 
-// known is what a registry can say of a delivery.
+// known is what a registry knows of a delivery.
 type known int
 
 const (
 	unknown  known = iota
-	joined         // the delivery of a job at work here, which will settle it
+	joined         // the delivery of a live job, whose task will settle it
 	finished       // the delivery of a job that was settled here lately
 	returned       // a dead letter sent again, whose job is still being settled here
 )
 
-// recognise looks a delivery up. A delivery with a message_id is known by its key. One without is
-// known by its digest, only if it is marked as redelivered, and only as that of a job whose own
-// delivery is lost: equal messages without an id are different jobs. The task is that job's, where it is
-// at work, and id its id.
+// recognise looks a delivery up, and joins it to the task of its job. A delivery with a message_id is known by its key.
+// Without a message_id equal messages are different jobs. Then only a redelivered message is known: by its digest, as the
+// message of a job whose deliveries are all lost. t is the job's task, nil if the job is not live; id is the job's id.
 func (g *registry) recognise(i identity, j Job) (k known, t *task, id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if i.stable {
 		if t := g.byKey[i.key()]; t != nil {
 			if t.copy != i.copy || t.kept && !j.Redelivered && i.attempt == 1 {
-				// A dead letter of the job that was sent again: an ack would lose it.
+				// The job's own dead letter, sent again: it must run, and an ack would lose it.
 				return returned, t, t.id
 			}
 			t.join(j)
@@ -99,7 +98,7 @@ func (g *registry) recognise(i identity, j Job) (k known, t *task, id string) {
 	}
 	var found *task
 	for _, t := range g.byDigest[i.digest] {
-		// Of several one that is not answered yet: the answer of another may have been taken.
+		// Prefer a job without a written answer: the broker may have taken the answer of another.
 		if !t.stable && t.queue == i.queue && t.orphaned() && (found == nil || !t.answered) {
 			found = t
 		}
@@ -111,8 +110,8 @@ func (g *registry) recognise(i identity, j Job) (k known, t *task, id string) {
 	return joined, found, found.id
 }
 
-// add registers a task, and puts it behind the last command on the same container. One from the control
-// queue is in nobody's way, and waits for none that has not begun.
+// add registers a task, and orders it after the last command on the same container. A command of the control
+// queue delays no command of the queue, and waits only for commands that have begun.
 func (g *registry) add(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -122,8 +121,8 @@ func (g *registry) add(t *task) {
 	if t.traits.Lasts {
 		g.byJob.add(t.id, t)
 	}
-	// Here, so that whoever asks for the end of the job either finds it or has it refused. A dead letter that is sent again
-	// is meant.
+	// Under g.mu: a command that asks for the job's end either finds the job or has it refused. A dead letter that was
+	// sent again is not refused: its sender wants it to run.
 	if t.invalid == nil && t.copy == "" && !t.control && g.cancelled(t.identity) {
 		t.invalid = errCancelled
 	}
@@ -157,8 +156,8 @@ func (g *registry) add(t *task) {
 	}
 }
 
-// reserve takes a container that is to be removed out of the reach of jobs: those that come for its
-// name wait until release, and none may claim it. It fails where a job that is here may want it.
+// reserve keeps jobs from a container that is to be removed. Until release, commands on its name wait, and no job may
+// claim it. It fails if a live job may want the container.
 func (g *registry) reserve(c dockerapi.Container) (release func(), ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -189,9 +188,9 @@ func (g *registry) storing(t *task) {
 	t.kept = true
 }
 
-// remember makes a job a settled one, once: it answers for deliveries to come. A dead letter is not
-// remembered: one that is sent again is to run, from the first attempt. Only what comes twice of a later
-// attempt, whose copy in the dead-letter queue is ours and a first attempt, is.
+// remember records a job as settled, once: later deliveries of it are acked. A dead letter that is sent again must run,
+// from the first attempt: so a first attempt with that verdict is not remembered, and the attempts before a later one
+// are forgotten. The later attempt itself is remembered: its dead letter is a first attempt, only duplicates match it.
 func (g *registry) remember(t *task, v Verdict, r event.Result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -216,7 +215,7 @@ func (g *registry) remember(t *task, v Verdict, r event.Result) {
 	g.settled.put(keyOf(t.queue+"\x00"+t.id), struct{}{}, 1)
 }
 
-// weight is about how many bytes a settled job takes.
+// weight returns about how many bytes a settled job takes.
 func (d doneJob) weight() int {
 	r := d.result
 	n := 1 << 10 // the result itself, and the entry
@@ -232,7 +231,7 @@ func (d doneJob) weight() int {
 	return n
 }
 
-// untold returns the result of a job that was settled, where a delivery asks for it from elsewhere.
+// untold returns the result of a settled job if the delivery's reply_to was not sent it, else nil.
 func (g *registry) untold(i identity, j Job) *event.Result {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -243,7 +242,7 @@ func (g *registry) untold(i identity, j Job) *event.Result {
 	return s.result
 }
 
-// expect forgets the next attempt of a job, from an earlier time that it was sent: it is to come and run.
+// expect forgets that the next attempt of a job was settled, if it was sent before: it is sent now, and must run.
 func (g *registry) expect(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -252,8 +251,7 @@ func (g *registry) expect(t *task) {
 	g.done.drop(i.copyKey())
 }
 
-// remove forgets a task. It returns false, and keeps it, where deliveries of it have come that
-// were not taken: they must be settled first.
+// remove forgets a task. It returns false and keeps the task if deliveries were not taken: they must be settled first.
 func (g *registry) remove(t *task) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -267,7 +265,7 @@ func (g *registry) remove(t *task) bool {
 	g.byName.drop(t.name, t)
 	g.byContainer.drop(t.container, t)
 	g.byContainer.drop(t.within, t)
-	if t.stable && g.byKey[t.key()] == t { // else another has taken over
+	if t.stable && g.byKey[t.key()] == t { // else a later task has taken over
 		delete(g.byKey, t.key())
 	}
 	return true

@@ -6,11 +6,11 @@ import "github.com/mutaphore/docker-dispatch/internal/cmd/event"
 type Reporter interface {
 	Started(event.Started)
 
-	// Output shows a piece of output. A slow one slows the container that wrote it. An error says that
-	// the piece is lost, and the result will be marked for it.
+	// Output shows a piece of output. A slow call slows the container that wrote the piece. After an error the piece is
+	// lost, and the result is marked Incomplete.
 	Output(event.Output) error
 
-	// Result shows how a job ended. An error says that nobody will ever see it: then the job is left
-	// unsettled, for a later process.
+	// Result shows how a job ended. After an error it will never be shown: then the job is left unsettled, for a later
+	// process.
 	Result(event.Result) error
 }

@@ -88,11 +88,11 @@ type brokenError struct {
 
 // No Unwrap: the error must not match ErrUnreachable, because waiting for the engine does not help any more.
 func (e *brokenError) Error() string {
-	what := "the engine is there, and did not answer this as it should"
+	what := "the engine answers pings, but not this call"
 	if e.lost {
-		what = "the engine, which may have been lost each time, did not answer this"
+		what = "the engine was lost each time, perhaps because of this call"
 	}
-	return fmt.Sprintf("given up: %s, %d times: %v", what, maxRetries+1, e.err)
+	return fmt.Sprintf("given up after %[2]d attempts: %[1]s: %[3]v", what, maxRetries+1, e.err)
 }
 
 const (

@@ -36,7 +36,7 @@ func (t *task) settle(r event.Result) (ok bool) {
 		}
 		if fence != nil {
 			if err := fence(t.ctx); errors.Is(err, ErrDeliveryLost) {
-				t.log.Debug("connection ended behind the answer, which may be lost; waiting for the message to come again")
+				t.log.Debug("connection ended after the ack was written, which may be lost; waiting for a redelivery")
 				continue
 			} else if err != nil {
 				return false
@@ -46,7 +46,7 @@ func (t *task) settle(r event.Result) (ok bool) {
 		t.tookEffect() // not before: after a lost ack, another process would carry out the command a second time
 		if cleanup != nil && fence != nil && v != DeadLetter {
 			if err := t.linger(fence); errors.Is(err, ErrDeliveryLost) {
-				t.log.Debug("connection ended shortly behind the answer, which may be lost; waiting for the message to come again")
+				t.log.Debug("connection ended shortly after the ack was written, which may be lost; waiting for a redelivery")
 				continue
 			} else if err != nil {
 				return false
@@ -130,7 +130,7 @@ func (t *task) answer(v Verdict, r event.Result) (fence func(context.Context) er
 				t.pool.jobs.to(t, phaseAcked)
 				fence, found = j.Fence, true
 			case errors.Is(err, ErrDeliveryLost):
-				t.log.Debug("delivery lost before it was settled; waiting for the message to come again")
+				t.log.Debug("delivery lost before it was settled; waiting for a redelivery")
 			default:
 				return nil, false
 			}
@@ -142,7 +142,7 @@ func (t *task) answer(v Verdict, r event.Result) (fence func(context.Context) er
 		t.pool.jobs.unanswered(t)
 		switch t.awaitDelivery(v, r) {
 		case deliveryStays:
-			t.log.Debug("message does not come again: it was settled, or has gone another way")
+			t.log.Debug("message will not be redelivered: it was settled, or another task has it")
 			return nil, true
 		case deliveryNever:
 			return nil, false

@@ -2,16 +2,16 @@ package cmd
 
 import "sync"
 
-// slots hands out a bounded number of places, first come, first served. A buffered channel would
-// bound as well, but keeps the order of the goroutines that reach it, not that of the queue.
+// slots hands out a bounded number of places, in the order of the requests. A buffered channel would keep the order
+// of the goroutines that reach it, not the queue's.
 type slots struct {
 	mu      sync.Mutex
 	free    int
 	waiting []chan struct{}
 }
 
-// request asks for a place. The channel is closed when it is there; each request must then be
-// given back, once, by release with that channel.
+// request asks for a place, and returns a channel that is closed when the place is granted. Each request must be
+// released once, with that channel.
 func (s *slots) request() chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -25,7 +25,7 @@ func (s *slots) request() chan struct{} {
 	return place
 }
 
-// unused is how many places are free.
+// unused returns how many places are free.
 func (s *slots) unused() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,12 +8,12 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// sweepEvery is the longest time between two sweeps, and how long the queue must have been consumed
-// before one: what a broker still holds for a connection that died is back in the queue by then.
+// sweepEvery is the longest time between two sweeps, and the longest that the queue must have been consumed before one.
+// By then the broker has requeued the messages of a connection that died.
 const sweepEvery = time.Hour
 
-// sweepRegularly removes what a crash left behind: containers of this queue that are marked for
-// removal and have ended, or never started, at least SweepAfter ago. It returns when ctx ends.
+// sweepRegularly removes what a crash left: containers of this queue that are marked for removal and exited, or were
+// created and never started, at least SweepAfter ago. It returns when ctx ends.
 func (p *Pool) sweepRegularly(ctx context.Context) {
 	if p.SweepAfter <= 0 || p.Quiet == nil {
 		return
@@ -28,18 +28,18 @@ func (p *Pool) sweepRegularly(ctx context.Context) {
 			return
 		}
 		if err := p.sweep(ctx, every); err != nil && ctx.Err() == nil {
-			p.Log.Warn("containers that a crash left behind not swept; trying again later", "error", err)
+			p.Log.Warn("sweep failed; trying again later", "error", err)
 		}
 	}
 }
 
-// sweep removes what no message can ask for any more. A message that can is either in the queue, and
-// then nothing is swept; or it was delivered to us, and then its job is at work here.
+// sweep removes containers that no message can ask for any more. A message that can is either in the queue, and then
+// nothing is swept; or it was delivered to us, and then its job is live here.
 func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 	if open, _ := p.Gate.State(); !open {
 		return nil
 	}
-	// Listed before the queue is looked at: what comes to be afterwards is not touched.
+	// List before the look at the queue: containers created after that look are not touched.
 	list, err := p.Docker.ListContainers(ctx, dockerapi.ListOptions{
 		All: true, Labels: []string{LabelQueue + "=" + p.Queue, LabelRemove + "=true"}, Statuses: []string{"exited", "dead", "created"},
 	})
@@ -70,7 +70,7 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 	}
 	for _, c := range old {
 		if c.Labels[LabelBroker] != at.String() {
-			continue // of a queue that has the same name elsewhere
+			continue // of a queue of the same name on another virtual host or broker
 		}
 		if err := p.sweepOne(ctx, c); err != nil {
 			return err
@@ -79,7 +79,7 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 	return nil
 }
 
-// leftAt is when a container that does not run was left alone.
+// leftAt returns when a container that does not run exited; if it has not, or that is unknown, when it was created.
 func leftAt(c dockerapi.Container) time.Time {
 	if c.State.Ended() && !c.State.FinishedAt.IsZero() {
 		return c.State.FinishedAt
@@ -87,8 +87,7 @@ func leftAt(c dockerapi.Container) time.Time {
 	return c.Created
 }
 
-// sweepOne removes a container, unless a job here may want it. A message that comes meanwhile waits
-// for its name.
+// sweepOne removes a container, unless a live job may want it. A command on its name that comes meanwhile waits.
 func (p *Pool) sweepOne(ctx context.Context, c dockerapi.Container) error {
 	release, ok := p.jobs.reserve(c)
 	if !ok {

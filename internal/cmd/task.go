@@ -17,11 +17,11 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// errNotBegun says that nothing was done, and that the message can go back to its queue.
+// errNotBegun says that the engine was told nothing, and that recall has requeued the message.
 var errNotBegun = errors.New("not begun")
 
-// A task is a job at work: its message decoded, its deliveries, its phase. One goroutine works on
-// it; what others read or write has a guard that its comment names.
+// A task is a live job: its decoded message, its deliveries, its phase. One goroutine works on it. The comment of each
+// field that others read or write names the field's guard.
 type task struct {
 	identity
 	decoded
@@ -33,30 +33,30 @@ type task struct {
 	ctx  context.Context
 	log  *slog.Logger
 
-	phase   phase       // changed by registry.to alone; guarded by the registry
+	phase   phase       // changed by registry.move only; guarded by the registry
 	awaited []phaseWait // guarded by the registry
 
-	name string              // the container's, as asked for or derived; empty where unknown; written with the registry's mutex
-	on   dockerapi.Container // what a command on a container is for, see resolve
+	name string              // the container's, asked for or derived; "": unknown; written with the registry's mutex
+	on   dockerapi.Container // the container that the command is for, see resolve
 
-	again      atomic.Bool   // a delivery was marked as redelivered
-	cancelled  chan struct{} // closed when a message asked for the job's end, and it was not known to have a container yet
-	superseded chan struct{} // closed when another task has taken the message over
+	again      atomic.Bool   // a delivery has the redelivered flag
+	cancelled  chan struct{} // closed when a message asked for the job's end; heeded until its container is created
+	superseded chan struct{} // closed when a later task has taken over the message
 
 	creation creation
-	cleanup  func() error // what is to be done when the result is settled; nil: nothing; not written after phaseEnded
-	watch    func()       // what remains to be done when the job is no more; may be nil
+	cleanup  func() error // removes the job's container; may be nil; not written from phaseEnded on, see leaves
+	watch    func()       // called after the job is settled and forgotten; may be nil
 }
 
-// decoded is what a message says. It does not change once the task is known.
+// decoded is a decoded message. It does not change after registry.add.
 type decoded struct {
 	cmd     message.Command
 	traits  message.Traits // of cmd
-	invalid error          // why the message was not decoded; cmd is nil then
+	invalid error          // why the message is refused; cmd is nil if it was not decoded
 }
 
-// decode reads a message. Not more are decoded at a time than there are processors: more would take memory only.
-// A message that makes us panic must not do so again and again.
+// decode decodes a message. At most one per processor, and one of the control queue, is decoded at a time: more
+// would only use memory. A panic becomes the message's error: otherwise each redelivery would panic again.
 func (p *Pool) decode(j Job) (i identity, d decoded) {
 	places := p.decoding
 	if j.Control {
@@ -79,20 +79,20 @@ func (p *Pool) decode(j Job) (i identity, d decoded) {
 	if d.cmd != nil {
 		d.traits = d.cmd.Traits()
 	}
-	if d.invalid == nil && i.attempt > d.traits.Attempts() { // which none of ours is
+	if d.invalid == nil && i.attempt > d.traits.Attempts() { // no attempt of ours is: a publisher set the header
 		j.Attempt = 1
 		i = identify(j)
 	}
 	return i, d
 }
 
-// take looks at the decoded message before the task is known.
+// take prepares the task by its decoded message, before the registry knows the task.
 func (t *task) take(j Job) {
 	if t.invalid != nil {
 		return
 	}
 	if j.Control && !t.traits.Control {
-		t.invalid = fmt.Errorf("%s is not taken from the control queue; send it to the queue %s", t.traits.Verb, flagval.Quote(j.Queue))
+		t.invalid = fmt.Errorf("%s is not accepted on the control queue; send it to the queue %s", t.traits.Verb, flagval.Quote(j.Queue))
 		return
 	}
 	if j.Stream != nil && t.traits.Streams {
@@ -111,7 +111,7 @@ func (t *task) join(j Job) {
 	}
 }
 
-// work carries the task out and settles it. It returns false where the task was left unfinished.
+// work carries the task out and settles it. It returns false if the job was left as it is.
 func (t *task) work() bool {
 	defer t.pool.jobs.to(t, phaseGone)
 	defer t.live.Close()
@@ -119,19 +119,19 @@ func (t *task) work() bool {
 	result, err := t.run()
 	switch {
 	case errors.Is(err, errNotBegun):
-		return true // recall has given the message back
+		return true // recall has requeued the message
 	case err != nil:
-		t.log.Info("job left as it is", "container", t.name)
+		t.log.Info("job left unfinished; its message stays unacked, and its container as it is", "container", t.name)
 		return false
 	}
 	t.pool.jobs.to(t, phaseEnded)
-	// What comes next on the container may begin. Behind a stop or remove that is answered first: if that
-	// came again, to another process, it would hit what the next command makes of the name.
+	// The next command on the container may begin now; after a stop or remove only after the ack. Otherwise another
+	// process could get the stop redelivered, and stop the next command's container of the same name.
 	if t.traits.Lasts || verdict(result) != Ack {
 		t.tookEffect()
 	}
 	if err := t.report(result); err != nil {
-		t.log.Info("job left as it is: nobody has its result", "container", t.name, "error", err)
+		t.log.Info("the result could not be written; the message stays unacked", "container", t.name, "error", err)
 		return false
 	}
 	t.ctx = t.pool.settling
@@ -142,7 +142,7 @@ func (t *task) work() bool {
 	return ok
 }
 
-// run waits for the task's turn and does it. An error means that there is no result: errNotBegun,
+// run waits for the task's turn and carries it out. An error means that there is no result: errNotBegun,
 // or the context's.
 func (t *task) run() (result event.Result, err error) {
 	defer func() {
@@ -182,7 +182,7 @@ func (t *task) run() (result event.Result, err error) {
 		if over, err := t.resolve(ref); err != nil || over {
 			return t.containerResult("", err)
 		}
-		if t.holds() { // which a stop does not know before
+		if t.holds() { // a stop knows only with its container how long it may take
 			if err := t.hold(); err != nil {
 				return t.containerResult("", err)
 			}
@@ -198,7 +198,7 @@ func (t *task) tookEffect() {
 	})
 }
 
-// containerResult is the result of a command on the container ref.
+// containerResult returns the result of a command on the container ref, which ended with err.
 func (t *task) containerResult(ref string, err error) (event.Result, error) {
 	if err != nil && final(err) {
 		return event.Result{}, err
@@ -209,7 +209,7 @@ func (t *task) containerResult(ref string, err error) (event.Result, error) {
 	return r, nil
 }
 
-// output makes what takes the output of a command on the container ref.
+// output returns the sink for the output of a command on the container ref.
 func (t *task) output(ref string) *output.Output {
 	piece := func(stream string, offset int64, data []byte) event.Output {
 		return event.Output{Job: t.id, ContainerName: cmp.Or(t.name, ref), Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
@@ -224,7 +224,7 @@ func (t *task) output(ref string) *output.Output {
 	return output.NewOutput(emit, raw, t.pool.Capture, &t.pool.lineBudget)
 }
 
-// shownAttempt is the number of the attempt where the job may have several, else 0.
+// shownAttempt returns the attempt's number if the job may have several attempts, else 0.
 func (t *task) shownAttempt() int {
 	if t.traits.Retry != nil {
 		return t.attempt
@@ -232,7 +232,7 @@ func (t *task) shownAttempt() int {
 	return 0
 }
 
-// result is a result of this task with the fields that are known of any.
+// result returns a result of the task with the fields that every result has.
 func (t *task) result() event.Result {
 	return event.Result{
 		Job: t.id, Command: t.traits.Verb, Host: t.pool.Host, Queue: t.queue, Attempt: t.shownAttempt(),
@@ -268,14 +268,14 @@ func (t *task) report(r event.Result) error {
 	return nil
 }
 
-// giveBack returns the message of a recalled task to its queue. Only then may what stands behind it go back too.
+// giveBack requeues the message of a recalled task. Later commands on its container may be requeued only after that.
 func (t *task) giveBack() {
-	t.log.Debug("job not begun; given back")
+	t.log.Debug("job not begun; requeued")
 	for {
 		for _, j := range t.pool.jobs.take(t) {
 			t.pool.jobs.answers(t)
 			if err := j.Settle(t.ctx, Requeue, t.result()); err != nil {
-				t.log.Debug("message not given back", "error", err)
+				t.log.Debug("message not requeued", "error", err)
 			}
 		}
 		if t.pool.jobs.remove(t) {

@@ -2,18 +2,18 @@ package cmd
 
 import "context"
 
-// A turn is a task's place among others.
+// A turn is a task's place among the other tasks.
 type turn struct {
-	seq     int64           // counts the jobs of the pool, in the queue's order
-	control bool            // it came by the control queue
-	order   *order          // the place among the commands on one container
-	earlier <-chan struct{} // closed when the task is gone that has the same message, and whose end is waited for; may be nil
-	slot    chan struct{}   // asked for among those of runs; nil: not yet
-	held    *holders        // where the task is counted, see hold
+	seq     int64           // the job's number in the pool, in the queue's order
+	control bool            // its message came by the control queue
+	order   *order          // the place among the commands on its container
+	earlier <-chan struct{} // closed when the earlier task of the same message is gone; may be nil
+	slot    chan struct{}   // requested from Pool.slots; nil: not yet
+	held    *holders        // the counter that counts the task, see hold
 }
 
-// awaitTurn waits for the command before on the same container, for a slot where the command is a run,
-// and for the engine.
+// awaitTurn waits for the earlier command on the container, and for the job that the command names. A run or an exec of
+// the queue also waits for a slot. Without an error the task is due.
 func (t *task) awaitTurn() error {
 	if t.holds() {
 		if err := t.hold(); err != nil {
@@ -33,10 +33,10 @@ func (t *task) awaitTurn() error {
 	if err := t.awaitJob(); err != nil {
 		return err
 	}
-	if !t.holds() { // any longer
+	if !t.holds() { // it held only while it waited
 		t.unhold()
 	}
-	if t.pool.away() { // since before we came, so that no change will tell
+	if t.pool.away() { // watchGate recalls at a change only, and this may be an old one
 		t.pool.recall()
 	}
 	if t.traits.Lasts && !t.control {
@@ -53,13 +53,13 @@ func (t *task) awaitTurn() error {
 	return nil
 }
 
-// await waits for ready while the task has not begun.
+// await waits for ready while the task has not begun. The error says that the task will not begin.
 func (t *task) await(ready <-chan struct{}) error {
 	_, err := awaitEither(t, ready, (<-chan struct{})(nil))
 	return err
 }
 
-// awaitEither is await for one of two, and tells whether it was other.
+// awaitEither is await for one of two, and reports whether it was other.
 func awaitEither[T any](t *task, ready <-chan struct{}, other <-chan T) (isOther bool, err error) {
 	requeued := t.pool.jobs.reached(t, phaseRequeued)
 	select {
@@ -76,7 +76,7 @@ func awaitEither[T any](t *task, ready <-chan struct{}, other <-chan T) (isOther
 	}
 }
 
-// notBegun is why a task has not begun.
+// notBegun returns why a task has not begun.
 func (t *task) notBegun() error {
 	requeued := t.pool.jobs.at(t) == phaseRequeued
 	if !requeued && t.wasCancelled() {

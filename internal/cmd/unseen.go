@@ -9,7 +9,7 @@ import (
 )
 
 // errMayHaveRun ends a run whose container is not started again, because it may have run.
-var errMayHaveRun = errors.New("the engine was killed or restarted while it may have been starting the container, and does not know whether that ran, or it has forgotten for all that happened since; it is not started again")
+var errMayHaveRun = errors.New("the engine restarted while it was starting the container, or no longer remembers creating it; the program may have run, so it is not started again")
 
 // mayStart returns an error if a container that the engine reports as never started must not be started. An engine that
 // was killed during an earlier start does not know that the program ran. A second start would run the program again.

@@ -79,7 +79,7 @@ func (c *Client) attach(ctx context.Context, r *request, o AttachOptions) (join 
 	}
 	if _, ok := s.conn.(closeWriter); !ok || !s.raw {
 		s.close()
-		return nil, s.refused("stdin cannot be sent: something between us and the engine does not pass a raw connection on")
+		return nil, s.refused("cannot send stdin: a proxy before the engine does not forward upgraded connections; connect to the engine directly")
 	}
 	return func() error { return s.copyBoth(o) }, nil
 }

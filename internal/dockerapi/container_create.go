@@ -94,7 +94,7 @@ func checkArguments(r *request, cfg ContainerConfig) error {
 		for i, value := range list.values {
 			switch {
 			case len(value) > maxArgument:
-				return r.refuse("%s[%d] has %d bytes and the system takes %d at most; hand it over on stdin or in a file", list.name, i, len(value), maxArgument)
+				return r.refuse("%s[%d] is %d bytes long, and the system allows at most %d; pass the value on stdin or in a file", list.name, i, len(value), maxArgument)
 			case strings.ContainsRune(value, 0):
 				return r.refuse("%s[%d] holds a NUL byte", list.name, i)
 			}

@@ -58,7 +58,7 @@ func (c *Client) WaitContainer(ctx context.Context, id string, cond Condition) (
 	}
 	r.want = []int{http.StatusOK}
 	r.limit = c.limits.header
-	r.doubt = "how the container ended, or whether, is unknown"
+	r.doubt = "the container may or may not have exited, and its exit code is unknown"
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err

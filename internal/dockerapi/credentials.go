@@ -130,7 +130,7 @@ func (c *Credentials) read() (*configFile, error) {
 		text, err = io.ReadAll(io.LimitReader(file, maxConfig+1))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("registry credentials: %w; make the file readable to this user, or let DOCKER_CONFIG name another folder", err)
+		return nil, fmt.Errorf("registry credentials: %w; make the file readable to this user, or set DOCKER_CONFIG to another directory", err)
 	}
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("registry credentials: %s is larger than %d bytes; is it the docker CLI's file?", c.path, maxConfig)
@@ -145,9 +145,9 @@ func (c *Credentials) read() (*configFile, error) {
 	case errors.As(err, &wrongType) && wrongType.Field != "":
 		return nil, fmt.Errorf("registry credentials: %s: line %d: %s has a value of the wrong type", c.path, lineOf(text, wrongType.Offset), wrongType.Field)
 	case errors.As(err, &syntax):
-		return nil, fmt.Errorf("registry credentials: %s is not valid JSON, see line %d; mend it, or remove it and log in again", c.path, lineOf(text, syntax.Offset))
+		return nil, fmt.Errorf("registry credentials: %s is not valid JSON, see line %d; repair the file, or delete it and log in again", c.path, lineOf(text, syntax.Offset))
 	}
-	return nil, fmt.Errorf("registry credentials: %s is not a JSON object; mend it, or remove it and log in again", c.path)
+	return nil, fmt.Errorf("registry credentials: %s is not a JSON object; repair the file, or delete it and log in again", c.path)
 }
 
 // lineOf returns the number of the line that contains offset.
@@ -231,9 +231,9 @@ func (c *Credentials) ask(ctx context.Context, name, key string) (registryAuth, 
 	case ctx.Err() != nil:
 		return registryAuth{}, ctx.Err()
 	case errors.Is(err, exec.ErrNotFound):
-		return fail("there is no such program on PATH; install it, or take it out of %s", c.path)
+		return fail("the program is not on PATH; install it, or remove it from %s", c.path)
 	case limited.Err() != nil:
-		return fail("no answer within %v; does it wait for a person? Try %q with the registry's name on its standard input", c.helperLimit, program+" get")
+		return fail("no answer within %v; it may be waiting for input. Run %q by hand with the registry's name on its standard input", c.helperLimit, program+" get")
 	case err != nil && strings.TrimSpace(string(stdout.bytes)) == "credentials not found in native keychain":
 		return registryAuth{}, nil
 	case err != nil:

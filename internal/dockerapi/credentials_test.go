@@ -104,22 +104,22 @@ func TestCredentialsErrors(t *testing.T) {
 		"endless": "yes hunter2",
 	})
 	for _, test := range []struct{ config, want string }{
-		{`{"auths":{` + "\n" + `"r.x":{"auth":hunter2}}}`, `registry credentials: FILE is not valid JSON, see line 2; mend it, or remove it and log in again`},
-		{``, `registry credentials: FILE is not valid JSON, see line 1; mend it, or remove it and log in again`},
-		{`["hunter2"]`, `registry credentials: FILE is not a JSON object; mend it, or remove it and log in again`},
+		{`{"auths":{` + "\n" + `"r.x":{"auth":hunter2}}}`, `registry credentials: FILE is not valid JSON, see line 2; repair the file, or delete it and log in again`},
+		{``, `registry credentials: FILE is not valid JSON, see line 1; repair the file, or delete it and log in again`},
+		{`["hunter2"]`, `registry credentials: FILE is not a JSON object; repair the file, or delete it and log in again`},
 		{`{"auths":` + "\n" + `{"r.x":` + "\n" + `{"password":12345}}}`, `registry credentials: FILE: line 3: auths.password has a value of the wrong type`},
 		{`{"x":"` + strings.Repeat("x", maxConfig) + `"}`, `registry credentials: FILE is larger than 1048576 bytes; is it the docker CLI's file?`},
 		{`{"auths":{"r.x":{"auth":"hunter2"}}}`, `registry credentials: FILE: the "auth" of r.x is not base64 of USER:PASSWORD; log in again with: docker login r.x`},
 		{`{"auths":{"r.x":{"auth":"aHVudGVyMg=="}}}`, `registry credentials: FILE: the "auth" of r.x is not base64 of USER:PASSWORD; log in again with: docker login r.x`},
-		{`{"credsStore":"missing"}`, `registry credentials: credential helper docker-credential-missing for r.x: there is no such program on PATH; install it, or take it out of FILE`},
+		{`{"credsStore":"missing"}`, `registry credentials: credential helper docker-credential-missing for r.x: the program is not on PATH; install it, or remove it from FILE`},
 		{`{"credsStore":"../x"}`, `registry credentials: credential helper docker-credential-../x for r.x: that is not the name of a helper; see credsStore and credHelpers in FILE`},
 		{`{"credsStore":"fails"}`, `registry credentials: credential helper docker-credential-fails for r.x: exit status 3; to see why, run "docker-credential-fails get" with the registry's name on its standard input`},
 		{`{"credsStore":"garbled"}`, `registry credentials: credential helper docker-credential-garbled for r.x: its answer is not a JSON object with Username and Secret; is it a credential helper?`},
 		{`{"credsStore":"list"}`, `registry credentials: credential helper docker-credential-list for r.x: its answer is not a JSON object with Username and Secret; is it a credential helper?`},
 		{`{"credsStore":"number"}`, `registry credentials: credential helper docker-credential-number for r.x: its answer is not a JSON object with Username and Secret; is it a credential helper?`},
-		{`{"credsStore":"hangs"}`, `registry credentials: credential helper docker-credential-hangs for r.x: no answer within 300ms; does it wait for a person? Try "docker-credential-hangs get" with the registry's name on its standard input`},
-		{`{"credsStore":"forks"}`, `registry credentials: credential helper docker-credential-forks for r.x: no answer within 300ms; does it wait for a person? Try "docker-credential-forks get" with the registry's name on its standard input`},
-		{`{"credsStore":"endless"}`, `registry credentials: credential helper docker-credential-endless for r.x: no answer within 300ms; does it wait for a person? Try "docker-credential-endless get" with the registry's name on its standard input`},
+		{`{"credsStore":"hangs"}`, `registry credentials: credential helper docker-credential-hangs for r.x: no answer within 300ms; it may be waiting for input. Run "docker-credential-hangs get" by hand with the registry's name on its standard input`},
+		{`{"credsStore":"forks"}`, `registry credentials: credential helper docker-credential-forks for r.x: no answer within 300ms; it may be waiting for input. Run "docker-credential-forks get" by hand with the registry's name on its standard input`},
+		{`{"credsStore":"endless"}`, `registry credentials: credential helper docker-credential-endless for r.x: no answer within 300ms; it may be waiting for input. Run "docker-credential-endless get" by hand with the registry's name on its standard input`},
 	} {
 		getenv, path := writeConfig(t, test.config)
 		c, err := LoadCredentials(getenv)

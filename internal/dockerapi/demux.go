@@ -116,7 +116,7 @@ func demuxBurst(r io.Reader, header *[frameHeader]byte, stdout, stderr io.Writer
 // frameWriter returns the writer for the payload of a frame.
 func frameWriter(header *[frameHeader]byte, stdout, stderr io.Writer) (io.Writer, error) {
 	if header[1] != 0 || header[2] != 0 || header[3] != 0 || header[0] > frameError {
-		return nil, &inBandError{fmt.Sprintf("the stream is not framed, it has %q where a frame should begin; does the container have a TTY?", header[:])}
+		return nil, &inBandError{fmt.Sprintf("the output has no stream frames, it begins with %q; the container probably has a TTY", header[:])}
 	}
 	if header[0] == frameStderr {
 		return stderr, nil

@@ -42,9 +42,9 @@ func TestDemux(t *testing.T) {
 		{name: "engine's error", in: frame(1, "a") + frame(3, "log is gone\n") + frame(1, "b"), out: "a", text: "log is gone\n"},
 		{name: "empty error", in: frame(3, ""), text: ""},
 		{name: "endless error", in: "\x03\x00\x00\x00\xff\xff\xff\xff" + large, text: large[:maxInBand]},
-		{name: "unknown stream", in: frame(1, "a") + frame(4, "b"), out: "a", text: "not framed"},
-		{name: "padding", in: "\x01\x00\x01\x00\x00\x00\x00\x01a", text: "not framed"},
-		{name: "a TTY's text", in: "hello, world\r\n", text: "does the container have a TTY?"},
+		{name: "unknown stream", in: frame(1, "a") + frame(4, "b"), out: "a", text: "no stream frames"},
+		{name: "padding", in: "\x01\x00\x01\x00\x00\x00\x00\x01a", text: "no stream frames"},
+		{name: "a TTY's text", in: "hello, world\r\n", text: "the container probably has a TTY"},
 	} {
 		for how, wrap := range readers {
 			t.Run(test.name+"/"+how, func(t *testing.T) {

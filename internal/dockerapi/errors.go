@@ -167,7 +167,7 @@ func errorMessage(resp *http.Response, body []byte) string {
 	case resp.StatusCode == http.StatusNotFound && text == pageNotFound:
 		return status + ": page not found: the engine has no such call; is this the engine's address?"
 	case text == "":
-		return status + ", without a word"
+		return status + ", with an empty body"
 	case strings.HasPrefix(contentType, "application/vnd.docker.") && resp.StatusCode >= 400:
 		return shorten(oneLine(string(body)), maxMessage)
 	default:

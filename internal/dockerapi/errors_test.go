@@ -252,7 +252,7 @@ func TestHostileAnswers(t *testing.T) {
 		{"endless header line", endless(ok+"X: ", strings.Repeat("z", 1000)), "unreachable", ""},
 		{"long header", say(ok + "X: " + strings.Repeat("z", 80<<10) + "\r\n\r\n"), "unreachable", ""},
 		{"nothing but interim answers", endless("", "HTTP/1.1 100 Continue\r\n\r\n"), "unreachable", ""},
-		{"error without body", body("500 Internal Server Error", "application/json", ""), "", "status 500 Internal Server Error, without a word"},
+		{"error without body", body("500 Internal Server Error", "application/json", ""), "", "status 500 Internal Server Error, with an empty body"},
 		{"error with null", body("500 x", "application/json", "null"), "", "status 500 Internal Server Error: null"},
 		{"error with an array", body("500 x", "application/json", "[1]"), "", "[1]"},
 		{"error with an empty message", body("500 x", "application/json", `{"message":""}`), "", `{"message":""}`},
@@ -369,7 +369,7 @@ func TestHostileSuccess(t *testing.T) {
 				if got := kindsOf(err); got != "unreachable" {
 					t.Errorf("%s: kind %q: %v", call, got, err)
 				}
-				if name == "HTML" && !strings.Contains(err.Error(), `is not a docker engine, or something between changes its answers: invalid character '<' looking for beginning of value in "<html>Welcome`) {
+				if name == "HTML" && !strings.Contains(err.Error(), `is not a docker engine, or a proxy changed its answer: invalid character '<' looking for beginning of value in "<html>Welcome`) {
 					t.Errorf("%s: %v", call, err)
 				}
 			}

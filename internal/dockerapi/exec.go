@@ -65,7 +65,7 @@ func StartError(execID string, e Exec, output string) error {
 	if *e.ExitCode == 127 {
 		return fmt.Errorf("%s: %w", doing, ErrCommandNotFound)
 	}
-	return fmt.Errorf("%s: it cannot be executed, or not as this user or in this directory (exit code %d)", doing, *e.ExitCode)
+	return fmt.Errorf("%s: the command could not be executed (exit code %d); check the file's permissions, the user and the working directory", doing, *e.ExitCode)
 }
 
 // CreateExec prepares a command in a running container without running it, and
@@ -92,7 +92,7 @@ func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecCon
 	}
 	r.want = []int{http.StatusCreated}
 	r.limit = c.limits.read
-	r.doubt = "it may have been created, and does not run"
+	r.doubt = "the exec may have been created; the command has not been started"
 	r.replayable = true // an exec that is never started does nothing
 	var answer struct {
 		ID string `json:"Id"`

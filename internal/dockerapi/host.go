@@ -103,7 +103,7 @@ func parseTCP(s string) (Host, error) {
 		return Host{}, errors.New("a user name is not supported; remove what stands before the @")
 	}
 	if strings.ContainsAny(s, "?#") {
-		return Host{}, errors.New("a query or fragment is not supported; remove what stands behind the ? or #")
+		return Host{}, errors.New("a query or fragment is not supported; remove the part after the ? or #")
 	}
 	if path = strings.Trim(path, "/"); path != "" {
 		u, err := url.ParseRequestURI("/" + path)

@@ -97,7 +97,7 @@ type stallError struct {
 }
 
 func (e *stallError) Error() string {
-	return fmt.Sprintf("%s: nothing has come for %v, so it was given up; does the registry answer the engine?", e.doing, e.limit)
+	return fmt.Sprintf("%s: no progress for %v, given up; check that the engine can reach the registry", e.doing, e.limit)
 }
 
 func (e *stallError) Is(target error) bool { return target == ErrTemporary }

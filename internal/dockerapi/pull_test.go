@@ -215,7 +215,7 @@ func TestRealPullStalls(t *testing.T) {
 				begin := time.Now()
 				err := c.PullImage(ctx, ref, PullOptions{}, func(p PullProgress) { steps = append(steps, p) })
 				t.Logf("after %v: %v; %+v", time.Since(begin), err, steps)
-				if !errors.Is(err, ErrTemporary) || !strings.Contains(err.Error(), "nothing has come for 1.5s") {
+				if !errors.Is(err, ErrTemporary) || !strings.Contains(err.Error(), "no progress for 1.5s") {
 					t.Errorf("kind %q: %v", kindsOf(err), err)
 				}
 				close(on)

@@ -95,7 +95,7 @@ func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stre
 	}
 	if r.upgrade && resp.ContentLength >= 0 && resp.StatusCode == http.StatusOK {
 		return fail(resp.Header, &Error{Op: r.op, Target: r.target, Status: resp.StatusCode,
-			Message: "the answer is no stream: something between us and the engine does not pass a connection on"})
+			Message: "the engine's answer is not a stream; a proxy before the engine must allow connection upgrades"})
 	}
 	conn.SetDeadline(time.Time{})
 	limited.N = math.MaxInt64

@@ -171,8 +171,8 @@ func TestAttachEnds(t *testing.T) {
 			{"in a header", upgraded + frame(1, "a") + "\x01\x00", "unreachable", io.ErrUnexpectedEOF, "output may be missing"},
 			{"in a payload", upgraded + frame(1, "ab")[:9], "unreachable", io.ErrUnexpectedEOF, "output may be missing"},
 			{"with the engine's error", upgraded + frame(3, "Log file\ngone."), "", nil, `attach to container "x": log file gone`},
-			{"with rubbish", upgraded + "rubbish!", "", nil, "not framed"},
-			{"with no stream", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", nil, "does not pass a connection on"},
+			{"with rubbish", upgraded + "rubbish!", "", nil, "no stream frames"},
+			{"with no stream", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", nil, "must allow connection upgrades"},
 			{"in chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n" + frame(1, "a") + "\r\n0\r\n\r\n", "", nil, ""},
 			{"in a cut chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n" + frame(1, "a") + "\r\n", "unreachable", io.ErrUnexpectedEOF, ""},
 			{"after interim answers", "HTTP/1.1 100 Continue\r\n\r\n" + upgraded + frame(1, "a"), "", nil, ""},
@@ -201,7 +201,7 @@ func TestAttachEnds(t *testing.T) {
 // A proxy that makes a body of the stream cannot carry stdin.
 func TestAttachStdinThroughProxy(t *testing.T) {
 	c := script(t, "unix", say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"))
-	if _, err := c.AttachContainer(background(t), "x", AttachOptions{Stdin: strings.NewReader("x")}); err == nil || !strings.Contains(err.Error(), "stdin cannot be sent") {
+	if _, err := c.AttachContainer(background(t), "x", AttachOptions{Stdin: strings.NewReader("x")}); err == nil || !strings.Contains(err.Error(), "cannot send stdin") {
 		t.Error(err)
 	}
 }
@@ -546,7 +546,7 @@ func TestWaitEnds(t *testing.T) {
 	const header = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 	chunk := func(s string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(s), s) }
 	for _, test := range []struct{ name, text, kind, says string }{
-		{"engine killed", header, "unreachable", "how the container ended, or whether, is unknown"},
+		{"engine killed", header, "unreachable", "the container may or may not have exited, and its exit code is unknown"},
 		{"engine killed in the answer", header + chunk(`{"StatusCode":`), "unreachable", "unexpected EOF"},
 		{"nothing", header + "0\r\n\r\n", "unreachable", "unexpected EOF"},
 		{"proxy's text", header + chunk("504 Gateway Timeout") + "0\r\n\r\n", "unreachable", `"504 Gateway Timeout"`},
@@ -708,10 +708,10 @@ func TestPullStalls(t *testing.T) {
 		kind    string
 		says    string
 	}{
-		{"before the header", "", true, "temporary", `pull image "x": nothing has come for 150ms, so it was given up; does the registry answer the engine?`},
-		{"before the first step", "HTTP/1.1 200 OK\r\n\r\n", true, "temporary", "nothing has come for 150ms"},
-		{"in a blob", "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"Downloading\"}\n", true, "temporary", "nothing has come for 150ms"},
-		{"in a line", "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"Down", true, "temporary", "nothing has come for 150ms"},
+		{"before the header", "", true, "temporary", `pull image "x": no progress for 150ms, given up; check that the engine can reach the registry`},
+		{"before the first step", "HTTP/1.1 200 OK\r\n\r\n", true, "temporary", "no progress for 150ms"},
+		{"in a blob", "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"Downloading\"}\n", true, "temporary", "no progress for 150ms"},
+		{"in a line", "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"Down", true, "temporary", "no progress for 150ms"},
 		{"engine, before the header", "", false, "unreachable", "no answer within 150ms"},
 		{"engine, in a blob", "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"Downloading\"}\n", false, "unreachable", "no answer within 150ms"},
 	} {

@@ -31,7 +31,7 @@ func (e *unreachableError) Error() string {
 	switch {
 	case errors.As(e.err, &dial), connectFailure(e.err):
 	case errors.As(e.err, &garbled):
-		text = fmt.Sprintf("what answers at %v is not a docker engine, or something between changes its answers: %v", e.host, e.err)
+		text = fmt.Sprintf("the server at %v is not a docker engine, or a proxy changed its answer: %v", e.host, e.err)
 	case errors.Is(e.err, os.ErrDeadlineExceeded):
 		text = fmt.Sprintf("the docker engine at %v: %v", e.host, e.err) + e.inDoubt()
 	default:

@@ -224,7 +224,7 @@ func (c *Client) ping(ctx context.Context) (Version, error) {
 	case refusal != nil:
 		return v, refusal
 	default:
-		return v, &notEngineError{fmt.Sprintf("the server at %v answers, but not as one does (no Api-Version)", c.host), nil}
+		return v, &notEngineError{fmt.Sprintf("the server at %v sent no Api-Version header, which every engine sends", c.host), nil}
 	}
 	if c.pinned != "" {
 		v.API = c.pinned
@@ -256,7 +256,7 @@ func (c *Client) notHTTP(err error) error {
 	if strings.HasPrefix(says, `"AMQP`) {
 		who = ", as a message broker does"
 	}
-	return &notEngineError{fmt.Sprintf("what answers at %v does not speak HTTP, and says %s%s", c.host, shorten(says, maxExcerpt), who), err}
+	return &notEngineError{fmt.Sprintf("the server at %v does not speak HTTP: it answered %s%s", c.host, shorten(says, maxExcerpt), who), err}
 }
 
 // notEngineError is an ErrNotEngine and an ErrUnreachable: a proxy may briefly answer in the engine's place.

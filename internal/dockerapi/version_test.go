@@ -29,9 +29,9 @@ func TestNegotiation(t *testing.T) {
 		{name: "too old", ping: offers("1.39"), kind: "version", text: "too old: it has API version 1.39 at most, and 1.40 (Docker 19.03) is needed"},
 		{name: "too old as numbers", ping: offers("1.9"), kind: "version", text: "too old"},
 		{name: "no number", ping: offers("new"), kind: "version", text: "not two numbers"},
-		{name: "none", ping: func(http.ResponseWriter, *http.Request) {}, kind: "no engine+unreachable", text: "answers, but not as one does (no Api-Version)"},
-		{name: "a broker", ping: says("AMQP\x00\x00\t\x01"), kind: "no engine+unreachable", text: `does not speak HTTP, and says "AMQP\x00\x00\t\x01", as a message broker does; check the address`},
-		{name: "ssh", ping: says("SSH-2.0-OpenSSH_9.2\r\n"), kind: "no engine+unreachable", text: `does not speak HTTP, and says "SSH-2.0-OpenSSH_9.2"; check`},
+		{name: "none", ping: func(http.ResponseWriter, *http.Request) {}, kind: "no engine+unreachable", text: "sent no Api-Version header, which every engine sends"},
+		{name: "a broker", ping: says("AMQP\x00\x00\t\x01"), kind: "no engine+unreachable", text: `does not speak HTTP: it answered "AMQP\x00\x00\t\x01", as a message broker does; check the address`},
+		{name: "ssh", ping: says("SSH-2.0-OpenSSH_9.2\r\n"), kind: "no engine+unreachable", text: `does not speak HTTP: it answered "SSH-2.0-OpenSSH_9.2"; check`},
 		{name: "pinned", ping: offers("1.41"), pinned: "1.30", version: "1.30"},
 		{name: "GET only", version: "1.41", ping: func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "HEAD" {

@@ -24,9 +24,9 @@ var (
 	ErrNoDeadLetter = errors.New("no dead-letter queue")
 	ErrNoControl    = errors.New("no control queue")
 	ErrNoResults    = errors.New("no results queue")
-	ErrStream       = errors.New("is a stream, which keeps no jobs")
+	ErrStream       = errors.New("is a stream, and jobs cannot be taken from a stream; use a classic or quorum queue")
 	ErrChannels     = errors.New("too few channels")
-	ErrNotAMQP      = errors.New("what answers there does not speak AMQP")
+	ErrNotAMQP      = errors.New("the server does not speak AMQP")
 	ErrCertificate  = errors.New("the broker's certificate is not trusted")
 	ErrReserved     = errors.New("the name is one of the broker's own")
 )
@@ -112,7 +112,7 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 	case e.Code == amqp.NotAllowed && e.Server && !strings.Contains(e.Reason, "limit"):
 		return fmt.Errorf("%w: %q: %s", ErrVhost, vhost, e.Reason)
 	case strings.Contains(e.Reason, "frame size exceeds") || strings.Contains(e.Reason, "frame could not be parsed"):
-		return fmt.Errorf("%w: what it says has not the form of a frame (%s)", ErrNotAMQP, e.Reason)
+		return fmt.Errorf("%w: it sent data that is not a frame (%s)", ErrNotAMQP, e.Reason)
 	case read != nil && !e.Server:
 		return fmt.Errorf("the connection ended before a broker had answered: %w", read)
 	}
@@ -133,9 +133,9 @@ func (e *notAMQP) Error() string {
 	case strings.HasPrefix(e.start, "\x15\x03"), strings.HasPrefix(e.start, "\x16\x03"):
 		return fmt.Sprintf("%v in plain text: it speaks TLS; write amqps:// for a broker's port with TLS", ErrNotAMQP)
 	case strings.HasPrefix(e.start, "AMQP") && e.tls:
-		return "what answers there speaks AMQP without TLS; write amqp:// for such a port"
+		return "the server speaks AMQP without TLS on this port; write amqp://"
 	case strings.HasPrefix(e.start, "AMQP"):
-		what = fmt.Sprintf("it answers %q, which only says which AMQP it speaks, and 0-9-1 is wanted", e.start)
+		what = fmt.Sprintf("it offers %q, and not AMQP 0-9-1; use the broker's AMQP 0-9-1 port, usually 5672", e.start)
 	case e.tls:
 		what = fmt.Sprintf("it does not speak TLS, and says %q", e.start)
 	}

@@ -43,7 +43,7 @@ func (r *Reporter) FailAt(level slog.Level, err error) {
 	args := []any{"error", err}
 	msg := r.Lost
 	if ms, ok := ackTimedOut(err); ok {
-		msg = "broker took the deliveries back, reconnecting"
+		msg = "the broker requeued the deliveries because an ack took too long, reconnecting"
 		args = append(args, "timeout_ms", ms, "hint", "a job ran longer than the broker waits for an ack; its container "+
 			"goes on. Raise consumer_timeout on the broker above your longest job")
 	}

@@ -88,7 +88,7 @@ func ParseURL(raw string) (address, error) {
 	// The authority ends at the first / ? or #. A later @ means that it ended too early.
 	rest := raw[len(scheme[0]):]
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 && strings.Contains(rest[i:], "@") {
-		return none, errors.New("the AMQP address has an @ behind its first / ? or #: " + escapeHint)
+		return none, errors.New("the AMQP address has an @ after its first / ? or #: " + escapeHint)
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -131,7 +131,7 @@ func ParseURL(raw string) (address, error) {
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return none, errors.New("the AMQP address has parameters behind its ? that cannot be read")
+		return none, errors.New("the AMQP address has parameters after its ? that cannot be read")
 	}
 	if err := a.parameters(query); err != nil {
 		return none, err
@@ -200,7 +200,7 @@ func (a *address) parameters(query url.Values) error {
 				return fmt.Errorf("the AMQP address has the unknown parameter %s; known are heartbeat, connection_timeout, "+
 					"channel_max, auth_mechanism, cacertfile, certfile, keyfile and server_name_indication", key)
 			}
-			return errors.New("the AMQP address has an unknown parameter behind its ?; " + escapeHint)
+			return errors.New("the AMQP address has an unknown parameter after its ?; " + escapeHint)
 		}
 	}
 	if !a.tls && (a.caFile != "" || a.certFile != "" || a.keyFile != "" || a.serverName != "") {

@@ -65,7 +65,7 @@ func decodeExec(members []member) (Command, error) {
 	case e.Tty && (e.Interactive || e.HasInput):
 		return nil, At("Options", errors.New("only one of Tty, and Interactive or Stdin, can be given: nobody types, and a terminal has no end of input"))
 	case e.Detach && (e.Interactive || e.HasInput):
-		return nil, At("Options", errors.New("only one of Detach, and Interactive or Stdin, can be given; nobody would give a detached program its input"))
+		return nil, At("Options", errors.New("only one of Detach, and Interactive or Stdin, can be given; a detached program gets no input"))
 	}
 	return c, nil
 }

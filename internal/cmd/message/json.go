@@ -148,7 +148,7 @@ func syntaxFault(body []byte, at int, err string) (start int, said string) {
 		case "None", "nil", "undefined", "NULL", "Null":
 			return start, fmt.Sprintf("%s is not JSON; write null, or leave the key out", w)
 		case "NaN", "Infinity", "-Infinity":
-			return start, fmt.Sprintf("%s is not JSON, whose numbers all have an end", w)
+			return start, fmt.Sprintf("%s is not a JSON number; JSON has no NaN or Infinity", w)
 		default:
 			if digits := strings.ToLower(strings.TrimLeft(w, "+-")); strings.HasPrefix(digits, "0x") {
 				return start, fmt.Sprintf("%s is not a number as JSON writes it; write it in decimal", w)

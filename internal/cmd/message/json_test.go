@@ -11,7 +11,7 @@ func TestNotJSON(t *testing.T) {
 	for _, tt := range []struct{ body, want string }{
 		{`{"Dockercmd":"run","Image":"a","Options":{"Memory":012}}`, `line 1, column 52: 012 is not a number as JSON writes it: no zero before other digits, no + before, digits on both sides of a point`},
 		{`{"Options":{"Cpus":.5}}`, `line 1, column 20: .5 is not a number as JSON writes it: no zero before other digits, no + before, digits on both sides of a point`},
-		{`{"Options":{"Cpus":NaN}}`, `line 1, column 20: NaN is not JSON, whose numbers all have an end`},
+		{`{"Options":{"Cpus":NaN}}`, `line 1, column 20: NaN is not a JSON number; JSON has no NaN or Infinity`},
 		{`{"Options":{"Memory":512m}}`, `line 1, column 22: the value 512m has no quotation marks`},
 		{`{"Dockercmd":"run",Image:"a"}`, `line 1, column 20: the key Image has no quotation marks`},
 		{"{\n  Dockercmd: \"run\"\n}", `line 2, column 3: the key Dockercmd has no quotation marks`},

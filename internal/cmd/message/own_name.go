@@ -10,7 +10,7 @@ import (
 // checkOwnName refuses a name that a message may not choose for a container.
 func checkOwnName(name string) error {
 	if strings.HasPrefix(name, DerivedName) {
-		return fmt.Errorf("a name that begins with %s is one that the daemon gives; choose another, or leave it out", DerivedName)
+		return fmt.Errorf("a name that begins with %s is reserved for the daemon; choose another, or leave it out", DerivedName)
 	}
 	return flagval.CheckName(name)
 }

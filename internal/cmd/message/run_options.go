@@ -285,7 +285,7 @@ const labelPrefix = "docker-dispatch."
 func ownLabel(s string) (k, v string, err error) {
 	k, v, err = flagval.ParseLabel(s)
 	if err == nil && strings.HasPrefix(k, labelPrefix) {
-		err = fmt.Errorf("%s begins as our own labels do; choose another name", flagval.Quote(k))
+		err = fmt.Errorf("%s is reserved for the daemon; choose another name", flagval.Quote(k))
 	}
 	return k, v, err
 }

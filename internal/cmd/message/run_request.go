@@ -77,7 +77,7 @@ func (r *Run) finishHealth() error {
 	check := r.Spec.Healthcheck
 	switch {
 	case r.noHealthcheck && (check != nil || r.healthCmd != ""):
-		return At("NoHealthcheck", errors.New("it goes with none of the other Health options"))
+		return At("NoHealthcheck", errors.New("it cannot be combined with other Health options"))
 	case r.noHealthcheck:
 		r.Spec.Healthcheck = &dockerapi.Healthcheck{Test: []string{"NONE"}}
 	case check != nil && r.healthCmd == "" && check.Interval == 0 && check.Timeout == 0 && check.StartPeriod == 0 && check.StartInterval == 0 && check.Retries == 0:
@@ -127,7 +127,7 @@ func (r *Run) finishNetworks() error {
 			return At("Network", fmt.Errorf("%s is named twice", flagval.Quote(n.Name)))
 		}
 		if len(r.Networks) > 1 && !flagval.IsUserDefined(n.Name) {
-			return At("Network", fmt.Errorf("%s goes with no other network", flagval.Quote(n.Name)))
+			return At("Network", fmt.Errorf("%s cannot be combined with other networks", flagval.Quote(n.Name)))
 		}
 		endpoints[n.Name] = &n.Endpoint
 	}
