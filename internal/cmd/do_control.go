@@ -101,14 +101,11 @@ func (t *task) is(id string, state func(dockerapi.State) bool) bool {
 
 // wasDone reports whether a redelivered command that does not find its container was carried out by an earlier delivery.
 func (t *task) wasDone() bool {
-	switch c := t.cmd.(type) {
-	case *message.Remove:
-		return true
-	case *message.Rename:
-		_, err := t.pool.Docker.InspectContainer(t.ctx, c.NewName)
+	if t.traits.NewName != "" {
+		_, err := t.pool.Docker.InspectContainer(t.ctx, t.traits.NewName)
 		return err == nil
 	}
-	return false
+	return t.traits.Removes
 }
 
 func (t *task) doStop(s *message.Stop) (event.Result, error) {

@@ -155,7 +155,7 @@ var (
 
 // Traits implements Command.
 func (r *Remove) Traits() Traits {
-	return Traits{Verb: "remove", Control: true, Ends: true}
+	return Traits{Verb: "remove", Control: true, Ends: true, Removes: true}
 }
 
 // Pause suspends a container's processes, as `docker pause` does.
@@ -203,7 +203,7 @@ func decodeRename(members []member) (Command, error) {
 
 // Traits implements Command.
 func (r *Rename) Traits() Traits {
-	return Traits{Verb: "rename", Control: true}
+	return Traits{Verb: "rename", Control: true, NewName: r.NewName}
 }
 
 // Start starts a container that was created or has exited, as `docker start` does.

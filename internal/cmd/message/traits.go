@@ -13,6 +13,9 @@ type Traits struct {
 	Waits   bool // it lasts until something else has ended
 	Ends    bool // it asks for the end of its container
 	Stops   bool // it does nothing but that
+	Removes bool // it leaves no container
+
+	NewName string // the name that it leaves the container with; "": the name it had
 
 	// Patient reports whether the engine may take over a minute. own is the container's stop timeout. A nil Patient means no.
 	Patient func(own *int) bool
