@@ -19,8 +19,8 @@ func (m *morgue) replay(ctx, now context.Context, c *client.Client) error {
 	r := &replaying{morgue: m, client: c, now: now}
 	send := func(letters []client.Received) error { return r.send(ctx, letters) }
 	if m.all {
-		// A replayed message may be dead-lettered again at once: n limits the number of letters to that of the start.
 		l := m.look(c)
+		// A replayed message may be dead-lettered again at once: n limits the number of letters to that of the start.
 		err = l.over(ctx, n, send)
 		l.end()
 	} else {

@@ -120,7 +120,7 @@ var (
 // errForced means that a second signal ended the program at once.
 var errForced = errors.New("stopped at once by a second signal; containers that ran are still running")
 
-// run connects source and pool. It stops them in order: intake, jobs, connections.
+// run passes jobs from the source to the pool. It stops in order: intake, jobs, connections.
 func (d *daemon) run(signals <-chan os.Signal) error {
 	intake, stopIntake := context.WithCancel(context.Background())
 	defer stopIntake()

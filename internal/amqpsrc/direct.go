@@ -21,9 +21,9 @@ var errMalformed = errors.New("the broker closes the connection because of it: i
 // ended the connection, or the confirm is late.
 var errApart = errors.New("could not be sent over a separate connection")
 
-// suspects is the set of direct reply-tos to which a message was under way when a connection ended. Messages to
-// each go over a separate connection until one is stored. No reply-to is blamed for another or for the network,
-// and none ends the connection of others twice.
+// suspects is the set of direct reply-tos to which a message was under way when a connection ended. Each message to
+// one has its own connection, until one message is stored. So no reply-to is blamed for another or for the network.
+// A forgotten one can end the connection of others again.
 type suspects struct {
 	mu    sync.Mutex
 	since map[string]time.Time // guarded by mu

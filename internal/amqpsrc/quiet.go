@@ -24,7 +24,7 @@ type seen struct {
 	at      cmd.Place
 }
 
-// underWay is how long a message that the broker has sent takes at most to arrive.
+// underWay is how long a message that the broker has sent is given to arrive.
 const underWay = time.Second
 
 // Quiet reports whether the queue was consumed without a break for at least consumed. Also, it must have no other

@@ -10,8 +10,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
-// refusals remembers which reply_to stores nothing. The minute is per queue, not per message: otherwise many jobs
-// with one dead reply_to would hold up all others, a minute each.
+// refusals remembers which reply_to stores nothing. Each has one minute (impatience), not one per message. Otherwise
+// many jobs with one dead reply_to would hold up all others, a minute each.
 type refusals struct {
 	mu     sync.Mutex
 	queues map[string]refusal // guarded by mu

@@ -25,7 +25,7 @@ type Job struct {
 	// known by Copy: then no two messages may have the same.
 	Copy string
 
-	// Lost reports whether the session of the delivery has ended: then the broker will redeliver the message.
+	// Lost reports whether the session of the delivery has ended: then the broker redelivers the message, unless it was settled.
 	// Nil: that cannot happen.
 	Lost func() bool
 

@@ -168,7 +168,7 @@ func (t *task) answerOne(j Job, v Verdict, r event.Result) error {
 	return j.Settle(t.ctx, v, r)
 }
 
-// clean calls cleanup by try. It returns false if the process stops before that is done.
+// clean calls cleanup by try, and logs its failure. It returns false only if the process stops first.
 func (t *task) clean(cleanup func() error) bool {
 	err := t.try(cleanup)
 	switch {

@@ -29,8 +29,8 @@ type StopOptions struct {
 // StopContainer stops a container, and returns when it has stopped. Stopping a stopped
 // container does nothing.
 //
-// StopContainer waits for the engine for Time, else Own, else 10 seconds, plus 30 seconds.
-// If that is -1, only ctx limits the wait. Cancelling does not undo a signal already sent.
+// StopContainer waits for Time, else Own, else 10 seconds, and 30 seconds more.
+// If Time, else Own, is -1, only ctx limits the wait. Cancelling does not undo a signal already sent.
 //
 // Errors: [ErrNoSuchContainer]; [ErrInvalid] (no such signal, or the engine is too old for
 // Signal).

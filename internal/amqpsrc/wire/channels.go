@@ -6,6 +6,6 @@ const (
 	// the one just sent. Messages of a caller that holds a channel keep their order.
 	Publishers = 8
 
-	// ChannelsNeeded is the maximum number of channels on a connection: the Publishers, the lanes, some for calls.
+	// ChannelsNeeded is how many channels a connection must allow: Publishers, the lanes of streams, some for calls.
 	ChannelsNeeded = 2 * Publishers
 )

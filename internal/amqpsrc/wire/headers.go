@@ -46,7 +46,7 @@ func Count(value any) int {
 	return int(n)
 }
 
-// MaxText is the maximum length of a text, in bytes. It is AMQP's limit for properties and names.
+// MaxText is the most bytes that Text accepts: AMQP's limit for text properties and names.
 const MaxText = 255
 
 // Text returns value if it is a string of at most MaxText bytes, else "".
@@ -57,7 +57,7 @@ func Text(value any) string {
 	return ""
 }
 
-// Headers of a dead letter. The prefix is reserved: the program drops a publisher's headers with it. Otherwise
+// Headers of a dead letter. The prefix is reserved: a copy leaves out the publisher's headers with it. Otherwise
 // a publisher could forge, for example, the user that the broker verified.
 const (
 	headerPrefix  = "x-dispatch-"

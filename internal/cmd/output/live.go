@@ -116,7 +116,7 @@ func (l *Live) Close() {
 	l.timer.Stop()
 }
 
-// what returns a name that tells an event from the job's others, by its kind and attempt.
+// what returns the first part of an event's name: its kind, and its attempt if not 0.
 func what(kind string, attempt int) string {
 	if attempt == 0 {
 		return kind

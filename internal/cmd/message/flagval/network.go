@@ -78,7 +78,7 @@ func setDriverOpt(options *map[string]string, s string) error {
 	return nil
 }
 
-// IsUserDefined reports whether a user created the network; the others exist in every engine.
+// IsUserDefined reports whether the name is a created network's: neither built in nor container:NAME.
 func IsUserDefined(network string) bool {
 	switch network {
 	case "default", "bridge", "host", "none":
