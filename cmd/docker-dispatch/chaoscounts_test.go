@@ -343,7 +343,7 @@ func (v *chaosVerdict) exercised(all map[*chaosJob]*evidence) {
 	for what, text := range map[string]string{
 		"acknowledgement timeouts":    "delivery acknowledgement",
 		"messages joined to a job":    "redelivered; joined",
-		"acks lost with a connection": "connection ended behind the",
+		"acks lost with a connection": "connection ended after the",
 	} {
 		for _, log := range v.c.logs() {
 			v.counts[what+", as the logs have it"] += len(grep(log, []string{text}))

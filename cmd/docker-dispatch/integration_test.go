@@ -667,7 +667,7 @@ func underLoad(t *testing.T, fault func(l *lab)) {
 		return
 	}
 	// A job may have ended right before the fault, and its ack be lost with the broker: the next start knows more.
-	if !strings.Contains(p.log(), "it is not known whether the broker still has their messages") {
+	if !strings.Contains(p.log(), "containers of finished jobs were not removed") {
 		t.Errorf("containers left: %v\n%s", left, p.log())
 	}
 	next := l.start("--sweep-after", "1s")
