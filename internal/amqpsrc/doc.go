@@ -32,8 +32,9 @@
 // One goroutine makes the synchronous calls of a channel; the library mixes up the answers of two.
 // Acks and publishes are not calls, and may come from any goroutine.
 //
-// There are two connections. A broker short of memory or disk stops reading from a connection that
-// publishes, and acks must still get through.
+// No connection both consumes and publishes. A broker short of memory or disk stops reading from a connection that
+// publishes, and acks must still get through. The control queue is consumed by a Source of its own, which has a
+// third connection and shares the publisher.
 //
 // Every wait can be ended: by a context, by the session's end, or by closing the socket. Only closing the
 // socket gets the library out of a write.

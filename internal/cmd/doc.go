@@ -22,18 +22,23 @@
 //
 // A command that makes no container skips created, started and exited. The files, in the order in which a job meets them:
 //
-//	identity.go    how a redelivered message is known, and the labels by which a later process knows its container
-//	registry.go    the live tasks, and the jobs that were settled lately; containers.go: which task has which container
+//	identity.go    the key of a job, and the labels by which a later process knows its container
+//	recognise.go   finds the job of a redelivered message
+//	registry.go    the live tasks, and the jobs that were settled lately; index.go: how they are found; containers.go: which
+//	               task has which container
 //	turn.go        a task waits for its turn. order.go: commands on one container take effect in the queue's order;
 //	               slots.go: how many runs go on at a time; hold.go: how many waiting commands keep their messages, because
 //	               a stop must still get through
 //	recall.go      requeues what has not begun if the engine is away, or the process stops
 //	by_job.go      commands that name a job, and the cancelling of jobs
-//	do.go          carries a command out: do_run.go, do_exec.go and so on
+//	do.go          carries a command out: do_run.go, do_exec.go, do_pull.go; do_logs.go: logs and inspect; do_control.go: stop,
+//	               kill, remove and the others that one engine call does
 //	create.go      creates a container, or adopts the container that a crash left
 //	follow.go      starts it and follows it to its exit, over broken connections too; exit.go waits for the exit; unseen.go
-//	               finds out what an engine missed while it was down; replay.go reads missed output from the log
-//	retry.go       repeats engine calls that failed; engine.go and gate.go know whether the engine answers
+//	               finds out what an engine missed while it was down; readlog.go reads missed output from the log, and
+//	               logkept.go knows whether the log still has it
+//	retry.go       repeats engine calls that failed, with the delays of backoff.go; engine.go and gate.go know whether the
+//	               engine answers
 //	outcome.go     the result, and whether the message is acked, tried again, or becomes a dead letter
 //	settle.go      acks the message, then removes the container; without a message_id it removes the container before the
 //	               ack. deliveries.go: the deliveries of the message; outbox.go: what is stored before the ack, and

@@ -6,7 +6,8 @@
 //	consume.go   messages received, and how a consumer ends
 //	revive.go    what the headers of a dead letter tell, and how it is sent again
 //
-// A person waits for the answers, so nothing reconnects, and there is one connection (the daemon has two).
+// A Client is one connection, which consumes and publishes. It does not reconnect: its caller connects again if that is
+// of use, as docker-dispatch run does.
 //
 // Package message has the format of messages, package event that of results, package wire the connection.
 package client

@@ -6,6 +6,12 @@
 // them. json.go and key.go read JSON. In runline.go, [ParseRunLine] reads the arguments of docker run by the same keys, and
 // has the options without a key. runline_message.go makes a message of them.
 //
-// A new option is allowed unless package policy denies it: look there. A new command needs a row, its [Traits], and a case
-// in internal/cmd/do.go.
+// A new option is allowed unless package policy denies it: TestEachKeyIsJudged asks for a decision.
+//
+// A new command needs:
+//   - here: a type with its keys and [Traits], and a row in decode.go; on_container.go has those for one container
+//   - in package policy: a case in check, if the command can hand over the host
+//   - in internal/cmd: a case in do.go and its method; a call that is new also in the interface Docker, and its test's fake
+//   - in internal/dockerapi: the call, a file an endpoint
+//   - in README.md: its keys, which a test compares
 package message

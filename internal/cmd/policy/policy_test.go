@@ -3,77 +3,80 @@ package policy
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
+// deniedOptions are options of run and create that hand over the host.
+var deniedOptions = []struct{ option, value, want string }{
+	{"Privileged", `true`, "Options.Privileged: denied"},
+	{"Volume", `"/etc:/etc"`, `Options.Volume: the host's path "/etc:/etc": denied`},
+	{"Volume", `["data:/data","/:/host:ro"]`, `Options.Volume: the host's path "/:/host:ro": denied`},
+	{"Mount", `"type=bind,src=/,dst=/host"`, `Options.Mount: a mount of type "bind": denied`},
+	{"Mount", `"type=volume,dst=/v,volume-driver=local,volume-opt=type=none,volume-opt=o=bind,volume-opt=device=/"`, "Options.Mount: volume-driver and volume-opt: denied"},
+	{"Mount", `"type=volume,dst=/v,volume-driver=nfs"`, "Options.Mount: volume-driver"},
+	{"Mount", `"type=volume,\"src=v,volume-opt=device=/\",dst=/h"`, `Options.Mount: the comma in "v,volume-opt=device=/": denied`},
+	{"Mount", `"type=volume,src=vv,\"dst=/h,volume-opt=device=/\""`, "Options.Mount: the comma in "},
+	{"Volume", `"vv:/h:O,upperdir=/etc"`, `Options.Volume: the options of "vv:/h:O,upperdir=/etc": denied`},
+	{"LogOpt", `["path=/etc/cron.d/x"]`, "Options.LogOpt"},
+	{"LogOpt", `{"tag":"{{pad .ID 700000000 0}}"}`, `Options.LogOpt without a LogDriver, such as "json-file" or "local", for which most are allowed: denied`},
+	{"LogDriver", `"json-file","LogOpt":{"tag":"{{pad .ID 700000000 0}}"}`, `Options.LogOpt: tag: "{{pad .ID 700000000 0}}" is a template, which the engine evaluates: denied`},
+	{"LogDriver", `"journald","LogOpt":"tag=a{{.Name}}"`, `Options.LogOpt: tag: "a{{.Name}}" is a template`},
+	{"LogDriver", `"local","LogOpt":"labels={{.ID}}"`, `Options.LogOpt: labels: "{{.ID}}" is a template`},
+	{"LogDriver", `"json-file","LogOpt":"env-regex=(a{1000}){1000}"`, `Options.LogOpt: "env-regex": denied`},
+	{"LogDriver", `"journald","LogOpt":"labels-regex=.*"`, `Options.LogOpt: "labels-regex": denied`},
+	{"LogDriver", `"local","LogOpt":["max-size=1","max-file=1000000000"]`, `Options.LogOpt: max-file: "1000000000" is not a number up to 1000: denied`},
+	{"LogDriver", `"json-file","LogOpt":"max-file=99999999999999999999"`, `Options.LogOpt: max-file: "99999999999999999999" is not`},
+	{"LogDriver", `"json-file","LogOpt":["mode=non-blocking","max-buffer-size=100g"]`, `Options.LogOpt: max-buffer-size: "100g" is more than 67108864 bytes: denied`},
+	{"LogDriver", `"local","LogOpt":["mode=non-blocking","max-buffer-size=65m"]`, `Options.LogOpt: max-buffer-size: "65m" is more`},
+	{"GroupAdd", `["33","keep-groups"]`, "Options.GroupAdd: denied"},
+	{"SecurityOpt", `"no-new-privileges=false"`, "Options.SecurityOpt: denied"},
+	{"SecurityOpt", `["no-new-privileges","label=disable"]`, "Options.SecurityOpt: denied"},
+	{"Env", `["*"]`, `Options.Env: "*" without a value: denied`},
+	{"VolumeDriver", `"nfs"`, "Options.VolumeDriver: denied"},
+	{"VolumesFrom", `"other"`, "Options.VolumesFrom: denied"},
+	{"Network", `"host"`, "Options.Network: denied"},
+	{"Network", `"container:other"`, "Options.Network: denied"},
+	{"Network", `"ns:/proc/self/ns/net"`, "Options.Network: denied"},
+	{"Network", `["backend","name=ns:/proc/1/ns/net"]`, "Options.Network: denied"},
+	{"Network", `"name=backend,driver-opt=com.docker.network.endpoint.sysctls=x"`, "Options.Network: denied"},
+	{"Link", `"other:db"`, "Options.Link: denied"},
+	{"LogOpt", `"syslog-address=unix:///run/x"`, `Options.LogOpt without a LogDriver, such as "json-file" or "local", for which most are allowed: denied`},
+	{"Ipc", `"host"`, "Options.Ipc: denied"},
+	{"Ipc", `"container:x"`, "Options.Ipc: denied"},
+	{"Pid", `"host"`, "Options.Pid: denied"},
+	{"Pid", `"container:x"`, "Options.Pid: denied"},
+	{"Uts", `"host"`, "Options.Uts: denied"},
+	{"Userns", `"host"`, "Options.Userns: denied"},
+	{"Cgroupns", `"host"`, "Options.Cgroupns: denied"},
+	{"Device", `"/dev/sda"`, "Options.Device: denied"},
+	{"Device", `"vendor.com/class=name"`, "Options.Device or Options.Gpus: denied"},
+	{"DeviceCgroupRule", `"b *:* rwm"`, "Options.DeviceCgroupRule: denied"},
+	{"Gpus", `"all"`, "Options.Device or Options.Gpus: denied"},
+	{"CapAdd", `"SYS_ADMIN"`, "Options.CapAdd: denied"},
+	{"SecurityOpt", `"seccomp=unconfined"`, "Options.SecurityOpt: denied"},
+	{"SecurityOpt", `"systempaths=unconfined"`, "Options.SecurityOpt: denied"},
+	{"Sysctl", `"net.ipv4.ip_forward=1"`, "Options.Sysctl: denied"},
+	{"Runtime", `"other"`, "Options.Runtime: denied"},
+	{"Annotation", `"a=b"`, "Options.Annotation: denied"},
+	{"CgroupParent", `"/"`, "Options.CgroupParent: denied"},
+	{"Publish", `"8080:80"`, "Options.Publish: port 80/tcp on other addresses"},
+	{"Publish", `"0.0.0.0:8080:80"`, "Options.Publish: port 80/tcp on other addresses"},
+	{"Publish", `"[::]:8080:80"`, "Options.Publish: port 80/tcp on other addresses"},
+	{"Publish", `"192.168.0.1:8080:80/udp"`, "Options.Publish: port 80/udp on other addresses"},
+	{"Publish", `"127.0.0.1:2000-2100:2000-2100"`, "Options.Publish: more than 100 ports"},
+	{"PublishAll", `true`, "Options.PublishAll: denied"},
+	{"LogDriver", `"syslog"`, "Options.LogDriver: denied"},
+}
+
 // TestPolicyDenies: what hands over the host is refused, with its key and what to do; the operator can
 // allow it.
 func TestPolicyDenies(t *testing.T) {
-	denied := []struct{ option, value, want string }{
-		{"Privileged", `true`, "Options.Privileged: denied"},
-		{"Volume", `"/etc:/etc"`, `Options.Volume: the host's path "/etc:/etc": denied`},
-		{"Volume", `["data:/data","/:/host:ro"]`, `Options.Volume: the host's path "/:/host:ro": denied`},
-		{"Mount", `"type=bind,src=/,dst=/host"`, `Options.Mount: a mount of type "bind": denied`},
-		{"Mount", `"type=volume,dst=/v,volume-driver=local,volume-opt=type=none,volume-opt=o=bind,volume-opt=device=/"`, "Options.Mount: volume-driver and volume-opt: denied"},
-		{"Mount", `"type=volume,dst=/v,volume-driver=nfs"`, "Options.Mount: volume-driver"},
-		{"Mount", `"type=volume,\"src=v,volume-opt=device=/\",dst=/h"`, `Options.Mount: the comma in "v,volume-opt=device=/": denied`},
-		{"Mount", `"type=volume,src=vv,\"dst=/h,volume-opt=device=/\""`, "Options.Mount: the comma in "},
-		{"Volume", `"vv:/h:O,upperdir=/etc"`, `Options.Volume: the options of "vv:/h:O,upperdir=/etc": denied`},
-		{"LogOpt", `["path=/etc/cron.d/x"]`, "Options.LogOpt"},
-		{"LogOpt", `{"tag":"{{pad .ID 700000000 0}}"}`, `Options.LogOpt without a LogDriver, such as "json-file" or "local", for which most are allowed: denied`},
-		{"LogDriver", `"json-file","LogOpt":{"tag":"{{pad .ID 700000000 0}}"}`, `Options.LogOpt: tag: "{{pad .ID 700000000 0}}" is a template, which the engine evaluates: denied`},
-		{"LogDriver", `"journald","LogOpt":"tag=a{{.Name}}"`, `Options.LogOpt: tag: "a{{.Name}}" is a template`},
-		{"LogDriver", `"local","LogOpt":"labels={{.ID}}"`, `Options.LogOpt: labels: "{{.ID}}" is a template`},
-		{"LogDriver", `"json-file","LogOpt":"env-regex=(a{1000}){1000}"`, `Options.LogOpt: "env-regex": denied`},
-		{"LogDriver", `"journald","LogOpt":"labels-regex=.*"`, `Options.LogOpt: "labels-regex": denied`},
-		{"LogDriver", `"local","LogOpt":["max-size=1","max-file=1000000000"]`, `Options.LogOpt: max-file: "1000000000" is not a number up to 1000: denied`},
-		{"LogDriver", `"json-file","LogOpt":"max-file=99999999999999999999"`, `Options.LogOpt: max-file: "99999999999999999999" is not`},
-		{"LogDriver", `"json-file","LogOpt":["mode=non-blocking","max-buffer-size=100g"]`, `Options.LogOpt: max-buffer-size: "100g" is more than 67108864 bytes: denied`},
-		{"LogDriver", `"local","LogOpt":["mode=non-blocking","max-buffer-size=65m"]`, `Options.LogOpt: max-buffer-size: "65m" is more`},
-		{"GroupAdd", `["33","keep-groups"]`, "Options.GroupAdd: denied"},
-		{"SecurityOpt", `"no-new-privileges=false"`, "Options.SecurityOpt: denied"},
-		{"SecurityOpt", `["no-new-privileges","label=disable"]`, "Options.SecurityOpt: denied"},
-		{"Env", `["*"]`, `Options.Env: "*" without a value: denied`},
-		{"VolumeDriver", `"nfs"`, "Options.VolumeDriver: denied"},
-		{"VolumesFrom", `"other"`, "Options.VolumesFrom: denied"},
-		{"Network", `"host"`, "Options.Network: denied"},
-		{"Network", `"container:other"`, "Options.Network: denied"},
-		{"Network", `"ns:/proc/self/ns/net"`, "Options.Network: denied"},
-		{"Network", `["backend","name=ns:/proc/1/ns/net"]`, "Options.Network: denied"},
-		{"Network", `"name=backend,driver-opt=com.docker.network.endpoint.sysctls=x"`, "Options.Network: denied"},
-		{"Link", `"other:db"`, "Options.Link: denied"},
-		{"LogOpt", `"syslog-address=unix:///run/x"`, `Options.LogOpt without a LogDriver, such as "json-file" or "local", for which most are allowed: denied`},
-		{"Ipc", `"host"`, "Options.Ipc: denied"},
-		{"Ipc", `"container:x"`, "Options.Ipc: denied"},
-		{"Pid", `"host"`, "Options.Pid: denied"},
-		{"Pid", `"container:x"`, "Options.Pid: denied"},
-		{"Uts", `"host"`, "Options.Uts: denied"},
-		{"Userns", `"host"`, "Options.Userns: denied"},
-		{"Cgroupns", `"host"`, "Options.Cgroupns: denied"},
-		{"Device", `"/dev/sda"`, "Options.Device: denied"},
-		{"Device", `"vendor.com/class=name"`, "Options.Device or Options.Gpus: denied"},
-		{"DeviceCgroupRule", `"b *:* rwm"`, "Options.DeviceCgroupRule: denied"},
-		{"Gpus", `"all"`, "Options.Device or Options.Gpus: denied"},
-		{"CapAdd", `"SYS_ADMIN"`, "Options.CapAdd: denied"},
-		{"SecurityOpt", `"seccomp=unconfined"`, "Options.SecurityOpt: denied"},
-		{"SecurityOpt", `"systempaths=unconfined"`, "Options.SecurityOpt: denied"},
-		{"Sysctl", `"net.ipv4.ip_forward=1"`, "Options.Sysctl: denied"},
-		{"Runtime", `"other"`, "Options.Runtime: denied"},
-		{"Annotation", `"a=b"`, "Options.Annotation: denied"},
-		{"CgroupParent", `"/"`, "Options.CgroupParent: denied"},
-		{"Publish", `"8080:80"`, "Options.Publish: port 80/tcp on other addresses"},
-		{"Publish", `"0.0.0.0:8080:80"`, "Options.Publish: port 80/tcp on other addresses"},
-		{"Publish", `"[::]:8080:80"`, "Options.Publish: port 80/tcp on other addresses"},
-		{"Publish", `"192.168.0.1:8080:80/udp"`, "Options.Publish: port 80/udp on other addresses"},
-		{"Publish", `"127.0.0.1:2000-2100:2000-2100"`, "Options.Publish: more than 100 ports"},
-		{"PublishAll", `true`, "Options.PublishAll: denied"},
-		{"LogDriver", `"syslog"`, "Options.LogDriver: denied"},
-	}
 	trust := &Policy{Trust: true}
-	for _, d := range denied {
+	for _, d := range deniedOptions {
 		for _, verb := range []string{"run", "create"} {
 			c, err := message.Decode([]byte(`{"Dockercmd":"`+verb+`","Image":"a","Options":{"`+d.option+`":`+d.value+`}}`), 0, false)
 			if err != nil {
@@ -105,6 +108,52 @@ func TestPolicyDenies(t *testing.T) {
 		}
 		if err != nil {
 			t.Errorf("%s: %v", allowed, err)
+		}
+	}
+}
+
+// TestEachKeyIsJudged: whoever adds a command or a key decides whether it can hand over the host. If it can, the policy
+// denies it, with a row in TestPolicyDenies; else it is listed here.
+func TestEachKeyIsJudged(t *testing.T) {
+	harmless := map[string]string{
+		"run": `AddHost Attach BlkioWeight BlkioWeightDevice CapDrop Cmd CpuPeriod CpuQuota CpuRtPeriod CpuRtRuntime CpuShares
+			Cpus CpusetCpus CpusetMems Detach DeviceReadBps DeviceReadIops DeviceWriteBps DeviceWriteIops Dns DnsOption
+			DnsSearch Domainname Entrypoint Expose HealthCmd HealthInterval HealthRetries HealthStartInterval
+			HealthStartPeriod HealthTimeout Hostname Image Init Interactive Ip Ip6 Label LinkLocalIp MacAddress Memory
+			MemoryReservation MemorySwap MemorySwappiness Name NetworkAlias NoHealthcheck OomKillDisable OomScoreAdj
+			PidsLimit Platform Pull ReadOnly Remove Restart Retry ShmSize Stdin StdinBase64 StopSignal StopTimeout
+			StorageOpt Stream Timeout Tmpfs Tty Ulimit User Workdir`,
+		"exec":    `Container Job Cmd Stream Detach Env Interactive Stdin StdinBase64 Tty User Workdir`,
+		"inspect": `Container Job`,
+		"kill":    `Container Job Signal`,
+		"logs":    `Container Job Stream Follow Since Until Tail Timestamps Details`,
+		"pause":   `Container Job`,
+		"pull":    `Image Platform`,
+		"remove":  `Container Job Volumes Force`,
+		"rename":  `Container Job NewName`,
+		"restart": `Container Job Time Signal`,
+		"start":   `Container Job`,
+		"stop":    `Container Job Time Signal`,
+		"unpause": `Container Job`,
+		"wait":    `Container Job`,
+	}
+	denied := map[string]bool{"exec Privileged": true}
+	for _, d := range deniedOptions {
+		denied["run "+d.option] = true
+	}
+	for _, c := range message.Docs() {
+		verb := c.Name
+		if verb == "create" {
+			verb = "run" // which has the same options, and more
+		}
+		listed, ok := harmless[verb]
+		if !ok {
+			t.Errorf("command %s: not judged", c.Name)
+		}
+		for _, k := range c.Keys {
+			if !denied[verb+" "+k.Name] && !slices.Contains(strings.Fields(listed), k.Name) {
+				t.Errorf("%s, key %s: not judged: see handsOver", c.Name, k.Name)
+			}
 		}
 	}
 }

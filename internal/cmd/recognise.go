@@ -1,0 +1,61 @@
+package cmd
+
+import "github.com/mutaphore/docker-dispatch/internal/cmd/event"
+
+// known is what a registry knows of a delivery.
+type known int
+
+// recognise looks a delivery up, and joins it to the task of its job. A delivery with a message_id is known by its key.
+// Without a message_id equal messages are different jobs. Then only a redelivered message is known: by its digest, as the
+// message of a job whose deliveries are all lost. t is the job's task, nil if the job is not live; id is the job's id.
+func (g *registry) recognise(i identity, j Job) (k known, t *task, id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i.stable {
+		if t := g.byKey[i.key()]; t != nil {
+			if t.copy != i.copy || t.kept && !j.Redelivered && i.attempt == 1 {
+				// The job's own dead letter, sent again: it must run, and an ack would lose it.
+				return returned, t, t.id
+			}
+			t.join(j)
+			return joined, t, t.id
+		}
+		if _, ok := g.done.get(i.copyKey()); ok {
+			return finished, nil, i.id
+		}
+		return unknown, nil, i.id
+	}
+	if !j.Redelivered {
+		return unknown, nil, i.id
+	}
+	var found *task
+	for _, t := range g.byDigest[i.digest] {
+		// Prefer a job without a written answer: the broker may have taken the answer of another.
+		if !t.stable && t.queue == i.queue && t.orphaned() && (found == nil || !t.answered) {
+			found = t
+		}
+	}
+	if found == nil {
+		return unknown, nil, i.id
+	}
+	found.join(j)
+	return joined, found, found.id
+}
+
+// untold returns the result of a settled job if the delivery's reply_to was not sent it, else nil.
+func (g *registry) untold(i identity, j Job) *event.Result {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s, ok := g.results.get(i.copyKey())
+	if !ok || j.Reply == nil || s.told[j.ReplyTo] {
+		return nil
+	}
+	return s.result
+}
+
+const (
+	unknown  known = iota
+	joined         // the delivery of a live job, whose task will settle it
+	finished       // the delivery of a job that was settled here lately
+	returned       // a dead letter sent again, whose job is still being settled here
+)
