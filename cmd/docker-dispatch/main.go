@@ -120,14 +120,14 @@ var (
 // errForced means that a second signal ended the program at once.
 var errForced = errors.New("stopped at once by a second signal; containers that ran are still running")
 
-// run passes jobs from the source to the pool. It stops in order: intake, jobs, connections.
+// run passes jobs from the source to the pool. It stops in order: taking, jobs, connections.
 func (d *daemon) run(signals <-chan os.Signal) error {
-	intake, stopIntake := context.WithCancel(context.Background())
+	taking, stopIntake := context.WithCancel(context.Background())
 	defer stopIntake()
 	work, stopWork := context.WithCancel(context.Background())
 	defer stopWork()
 
-	if err := d.checkEngine(intake); err != nil {
+	if err := d.checkEngine(taking); err != nil {
 		return err
 	}
 	gate := new(cmd.Gate)
@@ -143,7 +143,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 
 	jobs, control := make(chan cmd.Job, d.ahead), make(chan cmd.Job)
 	sourceDone, poolDone, closed := make(chan error, 1), make(chan int, 1), make(chan error, 1)
-	go func() { sourceDone <- src.Run(intake, jobs, control) }()
+	go func() { sourceDone <- src.Run(taking, jobs, control) }()
 	go func() { poolDone <- pool.Run(work, jobs, control) }()
 
 	var failure error // the source's, or a closed stdout

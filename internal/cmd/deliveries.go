@@ -36,7 +36,7 @@ func (d *deliveries) orphaned() bool {
 	if d.answering {
 		return false
 	}
-	alive := func(j Job) bool { return !j.lost() }
+	alive := func(j Job) bool { return !j.IsLost() }
 	return !slices.ContainsFunc(d.remaining, alive) && !slices.ContainsFunc(d.taken, alive)
 }
 
@@ -90,7 +90,7 @@ func (g *registry) present(t *task) (Job, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, j := range t.remaining {
-		if !j.lost() {
+		if !j.IsLost() {
 			return j, true
 		}
 	}
@@ -104,7 +104,7 @@ func (g *registry) quietAfter(t *task) (d time.Duration, ok bool) {
 	defer g.mu.Unlock()
 	d = releasedFor
 	for _, j := range t.deliveries.given {
-		if !j.lost() {
+		if !j.IsLost() {
 			return 0, false
 		}
 		if j.Released == nil || !j.Released() {
@@ -121,7 +121,7 @@ func (g *registry) given(t *task) (jobs []Job, since time.Time, missing bool) {
 	defer g.mu.Unlock()
 	jobs = slices.Clone(t.deliveries.given)
 	for _, j := range jobs {
-		if !j.lost() || j.Awaited == nil {
+		if !j.IsLost() || j.Awaited == nil {
 			return jobs, time.Time{}, false
 		}
 		at, none := j.Awaited()

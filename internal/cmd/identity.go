@@ -111,5 +111,5 @@ func (i identity) like(labels map[string]string) bool {
 // since, and is not compared.
 func (i identity) ofQueue(labels map[string]string) bool {
 	place, ok := labels[LabelBroker]
-	return labels[LabelQueue] == i.queue && (!ok || strings.HasPrefix(place, i.place.vhost()))
+	return labels[LabelQueue] == i.queue && (!ok || strings.HasPrefix(place, i.place.Prefix()))
 }

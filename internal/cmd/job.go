@@ -86,7 +86,7 @@ type Job struct {
 }
 
 // lost reports whether the delivery is lost.
-func (j Job) lost() bool { return j.Lost != nil && j.Lost() }
+func (j Job) IsLost() bool { return j.Lost != nil && j.Lost() }
 
 // A Place is where a queue is: queues in different places may have the same name.
 type Place struct {
@@ -94,10 +94,10 @@ type Place struct {
 	Broker string // the broker's name; it can change
 }
 
-func (p Place) String() string { return p.vhost() + p.Broker }
+func (p Place) String() string { return p.Prefix() + p.Broker }
 
 // vhost returns the beginning of the place in LabelBroker.
-func (p Place) vhost() string { return url.QueryEscape(p.VHost) + "@" }
+func (p Place) Prefix() string { return url.QueryEscape(p.VHost) + "@" }
 
 // ErrDeliveryLost is the error of a Job's functions if the session of the delivery has ended: the broker will redeliver
 // the message.

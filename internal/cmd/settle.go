@@ -153,7 +153,7 @@ func (t *task) answer(v Verdict, r event.Result) (fence func(context.Context) er
 // answerOne settles one delivery that take has returned. A job has one dead letter and one next attempt, however often
 // its message is delivered.
 func (t *task) answerOne(j Job, v Verdict, r event.Result) error {
-	if j.lost() {
+	if j.IsLost() {
 		t.pool.jobs.dropTaken(t)
 		return ErrDeliveryLost // nothing is stored, because another process may have done the job by now
 	}
