@@ -13,7 +13,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // A look is one pass over the dead letters, lot by lot.
@@ -205,7 +205,7 @@ func (l *look) missed(r client.Received, err error) {
 		l.why = err
 	}
 	l.unsent = append(l.unsent, plainLine(idOf(r)))
-	for _, all := range []error{client.ErrGone, client.ErrUnknown, wire.ErrForbidden, wire.ErrNoQueue, errNotInTime, cmd.ErrDeliveryLost} {
+	for _, all := range []error{client.ErrGone, client.ErrUnknown, wire.ErrForbidden, wire.ErrNoQueue, errNotInTime, intake.ErrDeliveryLost} {
 		l.failed = l.failed || errors.Is(err, all)
 	}
 }

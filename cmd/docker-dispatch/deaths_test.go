@@ -10,6 +10,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // dieAt names, in the environment of the program under test, the step of a job right behind which the
@@ -61,13 +62,13 @@ type mortalSource struct {
 	mortal
 }
 
-func (s mortalSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
+func (s mortalSource) Run(ctx context.Context, jobs, control chan<- intake.Job) error {
 	defer close(jobs)
-	inner, done := make(chan cmd.Job), make(chan error, 1)
+	inner, done := make(chan intake.Job), make(chan error, 1)
 	go func() { done <- s.source.Run(ctx, inner, control) }()
 	for j := range inner {
 		settle := j.Settle
-		j.Settle = func(ctx context.Context, v cmd.Verdict, r event.Result) error {
+		j.Settle = func(ctx context.Context, v intake.Verdict, r event.Result) error {
 			s.reached(stepAckLost, nil)
 			err := settle(ctx, v, r)
 			s.reached(stepAck, err)

@@ -21,6 +21,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -846,25 +847,25 @@ func unread(t *testing.T, r *os.File) int {
 
 // TestStdinKeepsOrder gives messages back to stdin's source; they must come again in their order.
 func TestStdinKeepsOrder(t *testing.T) {
-	gate := new(cmd.Gate)
+	gate := new(intake.Gate)
 	gate.Set(true)
 	s := newStdinSource(strings.NewReader(`{"n":1}{"n":2}{"n":3}{"n":4}`), gate, 4, 100)
-	jobs := make(chan cmd.Job)
+	jobs := make(chan intake.Job)
 	done := make(chan error, 1)
-	go func() { done <- s.Run(t.Context(), jobs, make(chan cmd.Job)) }()
-	var first []cmd.Job
+	go func() { done <- s.Run(t.Context(), jobs, make(chan intake.Job)) }()
+	var first []intake.Job
 	for range 3 {
 		first = append(first, <-jobs)
 	}
 	gate.Set(false)
 	for _, i := range []int{1, 0, 2} {
-		first[i].Settle(t.Context(), cmd.Requeue, event.Result{})
+		first[i].Settle(t.Context(), intake.Requeue, event.Result{})
 	}
 	gate.Set(true)
 	var got []string
 	for j := range jobs {
 		got = append(got, string(j.Body))
-		j.Settle(t.Context(), cmd.Ack, event.Result{Status: event.Succeeded})
+		j.Settle(t.Context(), intake.Ack, event.Result{Status: event.Succeeded})
 	}
 	if err := <-done; err != nil {
 		t.Fatal(err)

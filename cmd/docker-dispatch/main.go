@@ -14,6 +14,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -87,9 +88,9 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 // A source delivers jobs: the broker, or stdin.
 type source interface {
 	// Run sends jobs, and those of the control queue to control, until ctx ends or no more come. It closes both channels.
-	Run(ctx context.Context, jobs, control chan<- cmd.Job) error
+	Run(ctx context.Context, jobs, control chan<- intake.Job) error
 	// Quiet reports whether the queue is empty and was consumed for that long. at says which broker and vhost it is on.
-	Quiet(ctx context.Context, consumed time.Duration) (at cmd.Place, quiet bool)
+	Quiet(ctx context.Context, consumed time.Duration) (at intake.Place, quiet bool)
 	// Close closes the connections that Run left open for jobs to be settled.
 	Close(ctx context.Context) error
 }
@@ -120,17 +121,17 @@ var (
 // errForced means that a second signal ended the program at once.
 var errForced = errors.New("stopped at once by a second signal; containers that ran are still running")
 
-// run passes jobs from the source to the pool. It stops in order: taking, jobs, connections.
+// run passes jobs from the source to the pool. It stops in order: intake, jobs, connections.
 func (d *daemon) run(signals <-chan os.Signal) error {
-	taking, stopIntake := context.WithCancel(context.Background())
-	defer stopIntake()
+	taking, stopTaking := context.WithCancel(context.Background())
+	defer stopTaking()
 	work, stopWork := context.WithCancel(context.Background())
 	defer stopWork()
 
 	if err := d.checkEngine(taking); err != nil {
 		return err
 	}
-	gate := new(cmd.Gate)
+	gate := new(intake.Gate)
 	src := d.source(gate)
 	out := &out{w: d.stdout, log: d.log, gone: make(chan struct{})}
 	pool := cmd.NewPool(cmd.Config{
@@ -141,7 +142,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		Policy: d.policy, Credentials: d.credentials.For,
 	})
 
-	jobs, control := make(chan cmd.Job, d.ahead), make(chan cmd.Job)
+	jobs, control := make(chan intake.Job, d.ahead), make(chan intake.Job)
 	sourceDone, poolDone, closed := make(chan error, 1), make(chan int, 1), make(chan error, 1)
 	go func() { sourceDone <- src.Run(taking, jobs, control) }()
 	go func() { poolDone <- pool.Run(work, jobs, control) }()
@@ -152,7 +153,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	stop := func(why string) {
 		stopped = time.Now()
 		d.log.Info("stopping: no more messages are taken; running jobs get time to end", "reason", why, "drain", d.drain)
-		stopIntake()
+		stopTaking()
 		drain = time.After(d.drain)
 	}
 	left, drained := 0, false
@@ -258,7 +259,7 @@ func (d *daemon) checkEngine(ctx context.Context) error {
 
 func (d *daemon) engine() cmd.Docker { return between(d.seams.docker, cmd.Docker(d.client)) }
 
-func (d *daemon) source(gate *cmd.Gate) source {
+func (d *daemon) source(gate *intake.Gate) source {
 	if d.amqpURL == "-" {
 		return newStdinSource(d.stdin, gate, d.concurrency+d.ahead, d.maxMessage)
 	}

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // errSomeFailed means that a message of stdin, or of check, failed. The reason is already printed.
@@ -22,7 +22,7 @@ var errSomeFailed = errors.New("a message failed")
 // stdinSource delivers the messages of a stream, one JSON object after another.
 type stdinSource struct {
 	in         io.Reader
-	gate       *cmd.Gate
+	gate       *intake.Gate
 	limit      int // jobs under way at a time
 	maxMessage int
 
@@ -36,7 +36,7 @@ type stdinSource struct {
 }
 
 type settlement struct {
-	verdict     cmd.Verdict
+	verdict     intake.Verdict
 	publication numbered
 	retry       *retry
 }
@@ -56,12 +56,12 @@ type numbered struct {
 	id      string // the job's, from the second attempt on
 }
 
-func newStdinSource(in io.Reader, gate *cmd.Gate, limit, maxMessage int) *stdinSource {
+func newStdinSource(in io.Reader, gate *intake.Gate, limit, maxMessage int) *stdinSource {
 	return &stdinSource{retries: make(map[int]retry), in: in, gate: gate, limit: limit, maxMessage: maxMessage, settled: make(chan settlement, limit)}
 }
 
 // Run implements source. It returns when all messages are settled, or ctx ends.
-func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
+func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- intake.Job) error {
 	defer close(jobs)
 	close(control)
 	messages := make(chan []byte)
@@ -86,7 +86,7 @@ func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) err
 				case <-ctx.Done():
 				}
 			})
-		case done.verdict == cmd.Requeue:
+		case done.verdict == intake.Requeue:
 			i, _ := slices.BinarySearchFunc(waiting, done.publication, func(a, b numbered) int { return cmp.Compare(a.n, b.n) })
 			waiting = slices.Insert(waiting, i, done.publication)
 		}
@@ -99,8 +99,8 @@ func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) err
 			return s.readError()
 		}
 		open, changed := s.gate.State()
-		var next chan<- cmd.Job
-		var job cmd.Job
+		var next chan<- intake.Job
+		var job intake.Job
 		if open && len(waiting) > 0 && underWay < s.limit {
 			next, job = jobs, s.job(waiting[0])
 		}
@@ -134,8 +134,8 @@ func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- cmd.Job) err
 	}
 }
 
-func (s *stdinSource) job(m numbered) cmd.Job {
-	return cmd.Job{
+func (s *stdinSource) job(m numbered) intake.Job {
+	return intake.Job{
 		Queue: "stdin", MessageID: m.id, Attempt: m.attempt, Body: m.body,
 		Again: func(_ context.Context, delay time.Duration, attempt int, id string) error {
 			s.mu.Lock()
@@ -143,14 +143,14 @@ func (s *stdinSource) job(m numbered) cmd.Job {
 			s.retries[m.n] = retry{delay, attempt, id}
 			return nil
 		},
-		Settle: func(_ context.Context, v cmd.Verdict, r event.Result) error {
+		Settle: func(_ context.Context, v intake.Verdict, r event.Result) error {
 			done := settlement{verdict: v, publication: m}
 			s.mu.Lock()
 			if again, ok := s.retries[m.n]; ok {
 				done.retry = &again
 				delete(s.retries, m.n)
 			} else {
-				s.bad = s.bad || v != cmd.Requeue && r.Status != event.Succeeded && r.Status != event.Stopped
+				s.bad = s.bad || v != intake.Requeue && r.Status != event.Succeeded && r.Status != event.Stopped
 			}
 			s.mu.Unlock()
 			s.settled <- done
@@ -160,8 +160,8 @@ func (s *stdinSource) job(m numbered) cmd.Job {
 }
 
 // Quiet implements source. It is always false: after a stream ends no process owns its containers.
-func (s *stdinSource) Quiet(context.Context, time.Duration) (at cmd.Place, quiet bool) {
-	return cmd.Place{}, false
+func (s *stdinSource) Quiet(context.Context, time.Duration) (at intake.Place, quiet bool) {
+	return intake.Place{}, false
 }
 
 // Close implements source. A message that was requeued after the end of Run stays undone.
@@ -169,7 +169,7 @@ func (s *stdinSource) Close(context.Context) error {
 	for {
 		select {
 		case done := <-s.settled:
-			if done.verdict == cmd.Requeue || done.retry != nil {
+			if done.verdict == intake.Requeue || done.retry != nil {
 				s.mu.Lock()
 				s.unread = true
 				s.mu.Unlock()

@@ -27,7 +27,7 @@ func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table
 }
 
 // again stores a copy of a message in the queue of a delay. After the delay the broker moves the copy to the
-// queue of the jobs. See cmd.Job.Again.
+// queue of the jobs. See intake.Job.Again.
 func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
 	queue, args := delayQueue(p.config.Queue, delay)
 	ours := amqp.Table{wire.HeaderAttempt: int32(attempt)}

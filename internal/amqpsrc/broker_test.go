@@ -21,8 +21,8 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 func numbers(first, last int) (list []string) {
@@ -51,13 +51,13 @@ func TestCutMidJob(t *testing.T) {
 				p.Fill(q, 1, 4)
 				r := start(t, q, func(c *Config) { through(px)(c); c.Prefetch = 4 })
 				old := r.take("1", "2", "3", "4")
-				settle(t, old[0], cmd.Ack)
+				settle(t, old[0], intake.Ack)
 				if err := old[0].Fence(context.Background()); err != nil {
 					t.Fatal(err)
 				}
 				cut(px.Conn(0))
 				p.Fill(q, 5, 5) // what a cut in the middle of a frame needs: a frame
-				again := map[string]cmd.Job{}
+				again := map[string]intake.Job{}
 				for range 4 {
 					j := r.next()
 					again[string(j.Body)] = j
@@ -66,12 +66,12 @@ func TestCutMidJob(t *testing.T) {
 					t.Error("the broker is said to have released what a connection that was cut held")
 				}
 				for i, j := range old[1:] {
-					lost(t, j, []cmd.Verdict{cmd.Ack, cmd.Requeue, cmd.DeadLetter}[i])
+					lost(t, j, []intake.Verdict{intake.Ack, intake.Requeue, intake.DeadLetter}[i])
 					if j := again[string(j.Body)]; !j.Redelivered {
 						t.Errorf("job %q is not marked as redelivered", j.Body)
 					}
 				}
-				settle(t, again["3"], cmd.Ack)
+				settle(t, again["3"], intake.Ack)
 				if err := r.end(); err != nil {
 					t.Fatal(err)
 				}
@@ -111,10 +111,10 @@ func TestPause(t *testing.T) {
 
 			r.gate.Set(false)
 			for _, j := range r.take(numbers(3, 10)...) {
-				settle(t, j, cmd.Requeue)
+				settle(t, j, intake.Requeue)
 			}
 			brokertest.Eventually(t, "eight given back", func() bool { return p.Ready(q) == 8 })
-			settle(t, running[0], cmd.Ack)
+			settle(t, running[0], intake.Ack)
 			if err := running[0].Fence(context.Background()); err != nil {
 				t.Fatalf("fence while paused: %v", err)
 			}
@@ -126,9 +126,9 @@ func TestPause(t *testing.T) {
 
 			r.gate.Set(true)
 			jobs := r.take(numbers(3, 10)...)
-			settle(t, running[1], cmd.Ack)
+			settle(t, running[1], intake.Ack)
 			for _, j := range jobs {
-				settle(t, j, cmd.Ack)
+				settle(t, j, intake.Ack)
 			}
 			if err := r.end(); err != nil {
 				t.Fatal(err)
@@ -167,7 +167,7 @@ func TestGateFlaps(t *testing.T) {
 		if string(j.Body) != fmt.Sprint(i) {
 			t.Errorf("got job %q, want %d", j.Body, i)
 		}
-		settle(t, j, cmd.Ack)
+		settle(t, j, intake.Ack)
 	}
 	close(stop)
 	flapping.Wait()
@@ -192,7 +192,7 @@ func TestStop(t *testing.T) {
 			p.Fill(q, 1, n+20)
 			// Old quorum queues put what is given back behind the rest; here there is no rest.
 			r := start(t, q, func(c *Config) { c.Prefetch = n + 20 })
-			var jobs []cmd.Job
+			var jobs []intake.Job
 			for range n {
 				jobs = append(jobs, r.next())
 			}
@@ -201,7 +201,7 @@ func TestStop(t *testing.T) {
 			}
 			brokertest.Eventually(t, "the rest given back", func() bool { return p.Ready(q) == 20 })
 			for _, j := range jobs {
-				settle(t, j, cmd.Ack)
+				settle(t, j, intake.Ack)
 			}
 			r.close()
 			p.Expect(q, numbers(n+1, n+20)...)
@@ -220,14 +220,14 @@ func TestFence(t *testing.T) {
 	const n = 100
 	p.Fill(q, 1, n)
 	r := start(t, q, func(c *Config) { through(px)(c); c.Prefetch = n })
-	var jobs []cmd.Job
+	var jobs []intake.Job
 	for range n {
 		jobs = append(jobs, r.next())
 	}
 	began := time.Now()
 	var fences sync.WaitGroup
 	for _, j := range jobs[:n-1] {
-		settle(t, j, cmd.Ack)
+		settle(t, j, intake.Ack)
 		fences.Go(func() {
 			if err := j.Fence(context.Background()); err != nil {
 				t.Errorf("fence: %v", err)
@@ -244,7 +244,7 @@ func TestFence(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := jobs[0].Fence(ctx); !errors.Is(err, cmd.ErrDeliveryLost) && !errors.Is(err, context.Canceled) {
+	if err := jobs[0].Fence(ctx); !errors.Is(err, intake.ErrDeliveryLost) && !errors.Is(err, context.Canceled) {
 		t.Errorf("fence: %v", err)
 	}
 }
@@ -338,7 +338,7 @@ func TestUnreadableHeaders(t *testing.T) {
 		if j.MessageID != "m" {
 			t.Errorf("job %q has the message_id %q", j.Body, j.MessageID)
 		}
-		settle(t, j, cmd.DeadLetter)
+		settle(t, j, intake.DeadLetter)
 	}
 	if err := r.end(); err != nil {
 		t.Fatal(err)
@@ -368,7 +368,7 @@ func TestDeadLetterQueueDeleted(t *testing.T) {
 	r := start(t, q, nil)
 	j := r.next()
 	p.Delete(q + ".dead")
-	settle(t, j, cmd.DeadLetter)
+	settle(t, j, intake.DeadLetter)
 	if err := r.end(); err != nil {
 		t.Fatal(err)
 	}
@@ -420,7 +420,7 @@ func TestReject(t *testing.T) {
 	p.Fill(q, 1, 2)
 	r := start(t, q, func(c *Config) { c.DeadLetter = "" })
 	jobs := r.take("1", "2")
-	settle(t, jobs[0], cmd.DeadLetter)
+	settle(t, jobs[0], intake.DeadLetter)
 	if err := r.end(); err != nil {
 		t.Fatal(err)
 	}
@@ -441,7 +441,7 @@ func TestPublisherCut(t *testing.T) {
 	r := start(t, q, through(px))
 	jobs := r.take("1", "2", "3")
 	px.Conn(1).Cut()
-	settle(t, jobs[0], cmd.DeadLetter)
+	settle(t, jobs[0], intake.DeadLetter)
 
 	// And cut with a message under way: it is sent again.
 	c := px.Conn(2)
@@ -457,7 +457,7 @@ func TestPublisherCut(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	settle(t, jobs[2], cmd.Ack)
+	settle(t, jobs[2], intake.Ack)
 	if jobs[2].Lost() {
 		t.Error("the publisher's connection took the session with it")
 	}
@@ -481,7 +481,7 @@ func TestBlocked(t *testing.T) {
 	r.log.Wait(t, "takes no messages for now")
 	done := make(chan error, 1)
 	go func() { done <- deadLetterJob(context.Background(), jobs[0], event.Result{}) }()
-	settle(t, jobs[1], cmd.Ack)
+	settle(t, jobs[1], intake.Ack)
 	if err := jobs[1].Fence(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -518,7 +518,7 @@ func TestBlocked(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatalf("settle: %v", err)
 	}
-	settle(t, jobs[3], cmd.Ack)
+	settle(t, jobs[3], intake.Ack)
 	if err := r.end(); err != nil {
 		t.Fatal(err)
 	}
@@ -542,7 +542,7 @@ func TestFrozenWrite(t *testing.T) {
 	j := r.next()
 	px.Conn(1).Gate.Set(false)
 	began := time.Now()
-	settle(t, j, cmd.DeadLetter)
+	settle(t, j, intake.DeadLetter)
 	if d := time.Since(began); d > wire.RPCTimeout {
 		t.Errorf("the frozen connection was given up after %v", d)
 	}
@@ -561,9 +561,9 @@ func TestServerCancel(t *testing.T) {
 	j := r.next()
 	px.Conn(0).Inject(4, 60, 30, "\x11docker-dispatch-1\x01") // the tag; no answer is wanted
 	brokertest.Eventually(t, "session over", j.Lost)
-	lost(t, j, cmd.Ack)
+	lost(t, j, intake.Ack)
 	brokertest.Eventually(t, "the broker has released it", j.Released)
-	settle(t, r.take("1")[0], cmd.Ack)
+	settle(t, r.take("1")[0], intake.Ack)
 	if n := px.Count(); n != 3 {
 		t.Errorf("%d connections were made, want 3", n)
 	}
@@ -585,7 +585,7 @@ func TestBrokerCloses(t *testing.T) {
 	if !j.Released() {
 		t.Error("the broker is not known to have released the message")
 	}
-	settle(t, r.take("1")[0], cmd.Ack)
+	settle(t, r.take("1")[0], intake.Ack)
 }
 
 // Nor does one whose broker has gone, so that nobody listens at its address.
@@ -613,7 +613,7 @@ func TestBrokerKilled(t *testing.T) {
 	px.Conn(0).Cut()
 	brokertest.Eventually(t, "the broker has released it", j.Released)
 	gone.Store(false)
-	settle(t, r.take("1")[0], cmd.Ack)
+	settle(t, r.take("1")[0], intake.Ack)
 }
 
 // A dead letter waits for the publisher, also beyond the end of its session.
@@ -636,14 +636,14 @@ func TestDeadLetterWaits(t *testing.T) {
 	again := r.next() // the session is over, but not what was decided
 	px.Conn(1).Cut()
 	switch err := <-done; {
-	case errors.Is(err, cmd.ErrDeliveryLost): // it had not been sent when the session ended
-		settle(t, again, cmd.DeadLetter)
+	case errors.Is(err, intake.ErrDeliveryLost): // it had not been sent when the session ended
+		settle(t, again, intake.DeadLetter)
 	case err != nil:
 		t.Fatalf("store: %v", err)
 	default:
-		settle(t, again, cmd.Ack)
+		settle(t, again, intake.Ack)
 	}
-	lost(t, j, cmd.Ack)
+	lost(t, j, intake.Ack)
 	p.Expect(q+".dead", "1")
 }
 
@@ -657,9 +657,9 @@ func TestFrozen(t *testing.T) {
 	j := r.next()
 	px.Conn(0).Gate.Set(false)
 	brokertest.Eventually(t, "session over", j.Lost)
-	lost(t, j, cmd.Ack)
+	lost(t, j, intake.Ack)
 	px.Conn(0).Cut() // lets the broker know
-	settle(t, r.next(), cmd.Ack)
+	settle(t, r.next(), intake.Ack)
 }
 
 // A broker that freezes during the dial is given up after the connection_timeout.
@@ -683,7 +683,7 @@ func TestFrozenDial(t *testing.T) {
 	})
 	r.log.Wait(t, "does not answer within 3s")
 	p.Fill(q, 1, 1)
-	settle(t, r.next(), cmd.Ack)
+	settle(t, r.next(), intake.Ack)
 	r.log.Wait(t, "broker is back")
 }
 
@@ -737,26 +737,26 @@ func TestQueueDeleted(t *testing.T) {
 			j := r.next()
 			p.Delete(q)
 			brokertest.Eventually(t, "session over", j.Lost)
-			lost(t, j, cmd.Ack)
+			lost(t, j, intake.Ack)
 			r.log.Wait(t, "no such queue")
 			since, missing := j.Awaited()
 			if since.IsZero() || !missing {
 				t.Error("a message of a queue that is missing is waited for")
 			}
-			if err := j.Reply(t.Context(), event.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
+			if err := j.Reply(t.Context(), event.Result{}); !errors.Is(err, intake.ErrDeliveryLost) {
 				t.Errorf("reply for a message that may come again: %v", err)
 			}
 			j.Abandon()
 			if err := errors.Join(j.Reply(t.Context(), event.Result{}), j.Store(t.Context(), event.Result{})); err != nil {
 				t.Errorf("reply and dead letter for a message that is gone: %v", err)
 			}
-			lost(t, j, cmd.Ack)
+			lost(t, j, intake.Ack)
 			if at, missing := j.Awaited(); !missing || at != since {
 				t.Errorf("missing since %v, and then since %v", since, at)
 			}
 			p.Declare(q, kind)
 			p.Fill(q, 2, 2)
-			settle(t, r.take("2")[0], cmd.Ack)
+			settle(t, r.take("2")[0], intake.Ack)
 			if n := r.log.Count("no such queue"); n != 1 {
 				t.Errorf("the missing queue is logged %d times\n%s", n, r.log)
 			}
@@ -790,7 +790,7 @@ func TestDownAtStart(t *testing.T) {
 		<-tried
 	}
 	px.SetRefuse(false)
-	settle(t, r.next(), cmd.Ack)
+	settle(t, r.next(), intake.Ack)
 	r.log.Wait(t, "broker is back")
 	if n := r.log.Count("broker unreachable, waiting"); n != 1 {
 		t.Errorf("logged %d times\n%s", n, r.log)
@@ -889,8 +889,8 @@ func TestForbidden(t *testing.T) {
 	p.Fill(q, 1, 2)
 	r := start(t, q, func(c *Config) { as(c); c.Declare = "quorum" })
 	jobs := r.take("1", "2")
-	settle(t, jobs[0], cmd.DeadLetter)
-	settle(t, jobs[1], cmd.Ack)
+	settle(t, jobs[0], intake.DeadLetter)
+	settle(t, jobs[1], intake.Ack)
 	if err := r.end(); err != nil {
 		t.Fatal(err)
 	}
@@ -919,7 +919,7 @@ func TestDeclare(t *testing.T) {
 				}
 			}
 			p.Fill(q, 1, 1)
-			settle(t, r.next(), cmd.Ack)
+			settle(t, r.next(), intake.Ack)
 			if err := r.end(); err != nil {
 				t.Fatal(err)
 			}
@@ -932,8 +932,8 @@ func TestDeclare(t *testing.T) {
 			r = start(t, q, func(c *Config) { c.Declare = other })
 			r.log.Wait(t, "other arguments")
 			p.Fill(q, 2, 2)
-			settle(t, r.take("2")[0], cmd.Requeue)
-			settle(t, r.take("2")[0], cmd.Ack)
+			settle(t, r.take("2")[0], intake.Requeue)
+			settle(t, r.take("2")[0], intake.Ack)
 		})
 	}
 }
@@ -946,11 +946,11 @@ func TestCloseDuringFence(t *testing.T) {
 	p.Fill(q, 1, 1)
 	r := start(t, q, nil)
 	j := r.next()
-	settle(t, j, cmd.Ack)
+	settle(t, j, intake.Ack)
 	done := make(chan error, 1)
 	go func() { done <- j.Fence(context.Background()) }()
 	r.close()
-	if err := <-done; err != nil && !errors.Is(err, cmd.ErrDeliveryLost) {
+	if err := <-done; err != nil && !errors.Is(err, intake.ErrDeliveryLost) {
 		t.Errorf("fence: %v", err)
 	}
 	p.Expect(q)
@@ -1000,7 +1000,7 @@ func TestQuiet(t *testing.T) {
 			p := brokertest.New(t)
 			q := p.Queue(kind)
 			p.Fill(q, 1, 2)
-			gate := new(cmd.Gate)
+			gate := new(intake.Gate)
 			gate.Set(true)
 			r := start(t, q, func(c *Config) { c.Prefetch, c.Gate = 1, gate })
 			quiet := func(consumed time.Duration, want bool, when string) {
@@ -1012,11 +1012,11 @@ func TestQuiet(t *testing.T) {
 			}
 			first := r.next()
 			quiet(0, false, "with a message in the queue")
-			settle(t, first, cmd.Ack)
+			settle(t, first, intake.Ack)
 			second := r.next()
 			quiet(0, true, "with all handed over")
 			quiet(time.Hour, false, "too early")
-			settle(t, second, cmd.Ack)
+			settle(t, second, intake.Ack)
 			quick := make(chan bool, 1)
 			go func() { _, got := r.source.Quiet(context.Background(), 0); quick <- got }()
 			p.Fill(q, 3, 3)
@@ -1027,7 +1027,7 @@ func TestQuiet(t *testing.T) {
 			gate.Set(false)
 			brokertest.Eventually(t, "nothing is consumed", func() bool { _, got := r.source.Quiet(context.Background(), 0); return !got })
 			gate.Set(true)
-			settle(t, second, cmd.Ack) // a quorum queue counts a consumer that still has something to ack
+			settle(t, second, intake.Ack) // a quorum queue counts a consumer that still has something to ack
 			brokertest.Eventually(t, "the queue is consumed again", func() bool { _, got := r.source.Quiet(context.Background(), 0); return got })
 			_, err := p.Channel().Consume(q, "other", false, false, false, false, nil)
 			if err != nil {
@@ -1088,7 +1088,7 @@ func TestStallAtLogin(t *testing.T) {
 			return conn, err
 		}
 	})
-	settle(t, r.next(), cmd.Ack)
+	settle(t, r.next(), intake.Ack)
 	if r.log.Count("login refused") != 1 {
 		t.Errorf("logged:\n%s", r.log)
 	}
@@ -1140,7 +1140,7 @@ func TestAgain(t *testing.T) {
 				if err := j.Again(context.Background(), 700*time.Millisecond, 2, id); err != nil {
 					t.Fatal(err)
 				}
-				settle(t, j, cmd.Ack)
+				settle(t, j, intake.Ack)
 			}
 			for range 2 {
 				j := r.next()
@@ -1151,7 +1151,7 @@ func TestAgain(t *testing.T) {
 				if j.MessageID != want || j.Attempt != 2 || j.Queue != q {
 					t.Errorf("%s: job %+v", j.Body, j)
 				}
-				settle(t, j, cmd.Ack)
+				settle(t, j, intake.Ack)
 			}
 			if err := r.end(); err != nil {
 				t.Fatal(err)
@@ -1190,7 +1190,7 @@ func TestReplyForbidden(t *testing.T) {
 	if err := j.Reply(ctx, event.Result{Job: "id"}); err != nil {
 		t.Errorf("reply: %v", err)
 	}
-	settle(t, j, cmd.Ack)
+	settle(t, j, intake.Ack)
 	if err := r.end(); err != nil {
 		t.Fatal(err)
 	}
@@ -1221,7 +1221,7 @@ func TestReplyToFull(t *testing.T) {
 			if err := j.Reply(ctx, event.Result{Job: "full"}); !errors.Is(err, context.Canceled) {
 				t.Errorf("reply: %v", err)
 			}
-			settle(t, j, cmd.Ack)
+			settle(t, j, intake.Ack)
 		})
 	}
 	brokertest.Eventually(t, "all were refused", func() bool { return r.log.Count("reply not stored") == wire.Publishers })
@@ -1232,7 +1232,7 @@ func TestReplyToFull(t *testing.T) {
 	if err := j.Reply(answer, event.Result{Job: "good"}); err != nil {
 		t.Fatalf("reply to another: %v", err)
 	}
-	settle(t, j, cmd.Ack)
+	settle(t, j, intake.Ack)
 	cancel()
 	replying.Wait()
 	if err := r.end(); err != nil {
@@ -1288,7 +1288,7 @@ func TestReplyToMalformed(t *testing.T) {
 		if err := j.Reply(ctx, event.Result{Job: "bad"}); err != nil {
 			t.Fatalf("reply to nobody: %v", err)
 		}
-		settle(t, j, cmd.Ack)
+		settle(t, j, intake.Ack)
 	}
 	close(ended)
 	sending.Wait() // else the last may come behind the result
@@ -1298,7 +1298,7 @@ func TestReplyToMalformed(t *testing.T) {
 	if err := good.Reply(ctx, event.Result{Job: "good"}); err != nil {
 		t.Errorf("reply: %v", err)
 	}
-	settle(t, good, cmd.Ack)
+	settle(t, good, intake.Ack)
 	stream.Close()
 	if t.Failed() {
 		p.Conn().Close()
@@ -1332,7 +1332,7 @@ func TestLargeResult(t *testing.T) {
 	if err := errors.Join(j.Reply(ctx, res), j.Record(ctx, res)); err != nil {
 		t.Fatal(err)
 	}
-	settle(t, j, cmd.Ack)
+	settle(t, j, intake.Ack)
 	for _, name := range []string{q + "-results", q + "-answers"} {
 		d, ok, err := p.Channel().Get(name, true)
 		if err != nil || !ok {
@@ -1382,7 +1382,7 @@ func TestReplyApart(t *testing.T) {
 				own.Gate.Set(true)
 			})
 		}},
-		"lost meanwhile": {want: cmd.ErrDeliveryLost, meanwhile: func(r *rig, px *brokertest.Proxy) {
+		"lost meanwhile": {want: intake.ErrDeliveryLost, meanwhile: func(r *rig, px *brokertest.Proxy) {
 			r.log.Wait(r.t, "reply not stored yet")
 			px.Conn(0).Cut()
 			r.log.Wait(r.t, "broker unreachable, waiting")
@@ -1496,7 +1496,7 @@ func TestStreamLater(t *testing.T) {
 	p.Delete(q)
 	p.Declare(q, "classic")
 	p.Fill(q, 1, 1)
-	settle(t, r.take("1")[0], cmd.Ack)
+	settle(t, r.take("1")[0], intake.Ack)
 }
 
 // A job queue that is missing leaves no queue behind.
@@ -1536,9 +1536,9 @@ func TestNoDeliveryLimit(t *testing.T) {
 	r.log.Wait(t, "taking messages")
 	p.Fill(q, 1, 1)
 	for range 30 {
-		settle(t, r.take("1")[0], cmd.Requeue)
+		settle(t, r.take("1")[0], intake.Requeue)
 	}
-	settle(t, r.take("1")[0], cmd.Ack)
+	settle(t, r.take("1")[0], intake.Ack)
 	if n := r.log.Count("returned often"); n != 1 {
 		t.Errorf("%d warnings, want 1", n)
 	}
@@ -1557,9 +1557,9 @@ func TestDeliveryLimitIsTold(t *testing.T) {
 		r.log.Wait(t, fmt.Sprint("limit=", limit))
 		p.Fill(q, 1, 1)
 		for range limit {
-			settle(t, r.take("1")[0], cmd.Requeue)
+			settle(t, r.take("1")[0], intake.Requeue)
 		}
-		settle(t, r.take("1")[0], cmd.Ack)
+		settle(t, r.take("1")[0], intake.Ack)
 		often, last := r.log.Count("returned often"), r.log.Count("the broker drops this message at its next return")
 		if often+last != want || last != min(want, 1) || !r.source.Limited() {
 			t.Errorf("limit %d: %d warnings and %d of the last return, want %d\n%s", limit, often, last, want, r.log)

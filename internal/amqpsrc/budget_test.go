@@ -9,8 +9,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // oversizedBody is the body of an oversized message, of several frames.
@@ -33,13 +33,13 @@ func TestOversizedAreBounded(t *testing.T) {
 				p.Send(q, amqp.Publishing{Body: []byte(fmt.Sprint(i))})
 			}
 			r := start(t, q, func(c *Config) { c.Prefetch, c.MaxMessage, c.oversized = 2*oversized, 1000, held*301_000 })
-			var large []cmd.Job
+			var large []intake.Job
 			for i := 0; i < oversized+held; i++ {
 				j := r.next()
 				if len(j.Body) > 1000 {
 					large = append(large, j)
 				} else {
-					settle(t, j, cmd.Ack)
+					settle(t, j, intake.Ack)
 				}
 			}
 			if len(large) != held {
@@ -92,7 +92,7 @@ func TestUnreadWithinDeliveryLimit(t *testing.T) {
 			for range oversized {
 				j := r.next()
 				got[j.MessageID] = true
-				settle(t, j, cmd.Ack)
+				settle(t, j, intake.Ack)
 			}
 			if len(got) != oversized {
 				t.Errorf("%d of %d messages came", len(got), oversized)
@@ -121,9 +121,9 @@ func TestUnreadGoBack(t *testing.T) {
 	brokertest.Eventually(t, "two given back", func() bool { return p.Ready(q) == 2 })
 	r.gate.Set(true)
 	brokertest.Eventually(t, "all prefetched", func() bool { return p.Ready(q) == 0 })
-	settle(t, first, cmd.Ack)
+	settle(t, first, intake.Ack)
 	second := r.next()
-	settle(t, second, cmd.Requeue)
+	settle(t, second, intake.Requeue)
 	if err := r.end(); err != nil {
 		t.Fatal(err)
 	}

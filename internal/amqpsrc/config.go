@@ -5,7 +5,7 @@ import (
 	"net"
 	"strings"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // Config is the configuration of a Source: its queues, limits and hooks.
@@ -43,7 +43,7 @@ type Config struct {
 	Host    string // this host's name
 	Version string // of the program
 	Log     *slog.Logger
-	Gate    *cmd.Gate // while it is closed no message is taken from the queue; nil: always open
+	Gate    *intake.Gate // while it is closed no message is taken from the queue; nil: always open
 
 	// Dial opens a TCP connection. Nil: the net package does, and gives up when the attempt ends.
 	Dial func(network, addr string) (net.Conn, error)

@@ -64,7 +64,7 @@ func copyWith(d amqp.Delivery, ours amqp.Table, frameMax int) amqp.Publishing {
 }
 
 // deadLetter returns nil once the broker has confirmed that it stored a copy of d, from the queue from, in the
-// dead-letter queue. See cmd.Job.Store.
+// dead-letter queue. See intake.Job.Store.
 func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, from string, r event.Result, lost func() bool) error {
 	now, copy := time.Now(), rand.Text()
 	return p.keep(ctx, d.MessageId, keeping{

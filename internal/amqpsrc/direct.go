@@ -10,7 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // errMalformed is the error of a message to an invalid direct reply-to. The broker ends the connection over it,
@@ -86,7 +86,7 @@ func (p *publisher) alone(ctx context.Context, queue string, message func(frameM
 	}()
 	if !may() {
 		p.dialer.Part(link, true)
-		return cmd.ErrDeliveryLost
+		return intake.ErrDeliveryLost
 	}
 	err, _ = l.send(ctx, o, queue, message(link.Config.FrameSize), shortly)
 	ended := wire.NonBlocking(link.Closed) // before Part receives it

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // A fenceBatch is the waiters for one synchronous call.
@@ -22,7 +22,7 @@ func (s *session) fence(ctx context.Context) error {
 	case <-timer.C:
 		return s.alive(ctx)
 	case <-s.done:
-		return cmd.ErrDeliveryLost
+		return intake.ErrDeliveryLost
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -50,7 +50,7 @@ func (s *session) alive(ctx context.Context) error {
 		case <-b.done: // by the last call of a session that was closed in order
 			return nil
 		default:
-			return cmd.ErrDeliveryLost
+			return intake.ErrDeliveryLost
 		}
 	case <-ctx.Done():
 		return ctx.Err()

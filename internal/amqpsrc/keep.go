@@ -12,7 +12,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // hopeless is the longest wait before the next attempt to store a message that is larger than the broker
@@ -63,7 +63,7 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 		case err == nil:
 			report.Well()
 			return nil
-		case err == cmd.ErrDeliveryLost, ctx.Err() != nil:
+		case err == intake.ErrDeliveryLost, ctx.Err() != nil:
 			return cmp.Or(ctx.Err(), err)
 		}
 		delay := wait.Next()

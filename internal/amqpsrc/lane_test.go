@@ -12,8 +12,8 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // Streams share channels: many more jobs stream than the connection has channels. A queue that does not exist, and a
@@ -61,7 +61,7 @@ func TestStreamsShareChannels(t *testing.T) {
 			if err := errors.Join(stream.Flush(ctx), j.Reply(ctx, event.Result{Job: j.MessageID})); err != nil {
 				t.Errorf("job %s: %v", j.MessageID, err)
 			}
-			settle(t, j, cmd.Ack)
+			settle(t, j, intake.Ack)
 		})
 	}
 	streaming.Wait()
@@ -104,7 +104,7 @@ func TestTooFewChannels(t *testing.T) {
 	q := p.Queue("classic")
 	brokertest.Change(t, "application:set_env(rabbit, channel_max, 10)", "application:set_env(rabbit, channel_max, 2047)")
 	s := New(Config{URL: brokertest.URL(t), Queue: q, Prefetch: 1})
-	jobs := make(chan cmd.Job)
+	jobs := make(chan intake.Job)
 	err := s.Run(context.Background(), jobs, nil)
 	if !errors.Is(err, wire.ErrChannels) || !wire.Fatal(err) || !strings.Contains(err.Error(), "at most 10, and 16 are needed") {
 		t.Errorf("Run: %v", err)

@@ -9,14 +9,14 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // A line is one connection that publishes. Its owner, publisher.serve, makes all synchronous calls.
 type line struct {
 	link      *wire.Link
 	frameMax  int
-	unblocked cmd.Gate
+	unblocked intake.Gate
 	blocked   chan amqp.Blocking
 	free      chan *wire.Outlet // outlets not in use
 	broken    chan *wire.Outlet // outlets for the owner to replace

@@ -10,8 +10,8 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 const patience = brokertest.Patience
@@ -22,8 +22,8 @@ func TestMain(m *testing.M) { brokertest.Run(m, "internal/amqpsrc.") }
 type rig struct {
 	t      testing.TB
 	source *Source
-	gate   *cmd.Gate
-	jobs   chan cmd.Job
+	gate   *intake.Gate
+	jobs   chan intake.Job
 	log    *brokertest.Logbook
 	stop   context.CancelFunc
 	ended  chan error
@@ -32,7 +32,7 @@ type rig struct {
 // start runs a Source on queue. change may change its Config before.
 func start(t testing.TB, queue string, change func(*Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, gate: new(cmd.Gate), jobs: make(chan cmd.Job), log: brokertest.NewLogbook(), ended: make(chan error, 1)}
+	r := &rig{t: t, gate: new(intake.Gate), jobs: make(chan intake.Job), log: brokertest.NewLogbook(), ended: make(chan error, 1)}
 	r.gate.Set(true)
 	cfg := Config{
 		URL:        brokertest.URL(t),
@@ -50,9 +50,9 @@ func start(t testing.TB, queue string, change func(*Config)) *rig {
 	r.source = New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel
-	var control chan cmd.Job
+	var control chan intake.Job
 	if cfg.Control != "" {
-		control = make(chan cmd.Job)
+		control = make(chan intake.Job)
 	}
 	go func() { r.ended <- r.source.Run(ctx, r.jobs, control) }()
 	t.Cleanup(func() {
@@ -73,7 +73,7 @@ func start(t testing.TB, queue string, change func(*Config)) *rig {
 }
 
 // next takes the next job.
-func (r *rig) next() cmd.Job {
+func (r *rig) next() intake.Job {
 	r.t.Helper()
 	select {
 	case j, ok := <-r.jobs:
@@ -105,9 +105,9 @@ func (r *rig) failed() error {
 }
 
 // take takes the next jobs and demands that they have these bodies.
-func (r *rig) take(bodies ...string) []cmd.Job {
+func (r *rig) take(bodies ...string) []intake.Job {
 	r.t.Helper()
-	var list []cmd.Job
+	var list []intake.Job
 	for _, want := range bodies {
 		j := r.next()
 		if string(j.Body) != want {
@@ -123,7 +123,7 @@ func (r *rig) end() error {
 	r.t.Helper()
 	r.stop()
 	for j := range r.jobs {
-		settle(r.t, j, cmd.Requeue)
+		settle(r.t, j, intake.Requeue)
 	}
 	select {
 	case err := <-r.ended:
@@ -143,12 +143,12 @@ func (r *rig) close() {
 	}
 }
 
-func settle(t testing.TB, j cmd.Job, v cmd.Verdict) {
+func settle(t testing.TB, j intake.Job, v intake.Verdict) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := error(nil)
-	if v == cmd.DeadLetter {
+	if v == intake.DeadLetter {
 		err = deadLetterJob(ctx, j, event.Result{})
 	} else {
 		err = j.Settle(ctx, v, event.Result{})
@@ -159,26 +159,26 @@ func settle(t testing.TB, j cmd.Job, v cmd.Verdict) {
 }
 
 // deadLetterJob does with a job what the pool does with one that cannot be carried out.
-func deadLetterJob(ctx context.Context, j cmd.Job, r event.Result) error {
+func deadLetterJob(ctx context.Context, j intake.Job, r event.Result) error {
 	if j.Store == nil {
-		return j.Settle(ctx, cmd.DeadLetter, r)
+		return j.Settle(ctx, intake.DeadLetter, r)
 	}
 	if err := j.Store(ctx, r); err != nil {
 		return err
 	}
-	return j.Settle(ctx, cmd.Ack, r)
+	return j.Settle(ctx, intake.Ack, r)
 }
 
 // lost settles a job whose session is over, which must fail without touching the broker.
-func lost(t testing.TB, j cmd.Job, v cmd.Verdict) {
+func lost(t testing.TB, j intake.Job, v intake.Verdict) {
 	t.Helper()
 	if !j.Lost() {
 		t.Errorf("job %q: not lost", j.Body)
 	}
-	if err := j.Settle(context.Background(), v, event.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
+	if err := j.Settle(context.Background(), v, event.Result{}); !errors.Is(err, intake.ErrDeliveryLost) {
 		t.Errorf("job %q: settle of a lost delivery: %v", j.Body, err)
 	}
-	if err := j.Fence(context.Background()); !errors.Is(err, cmd.ErrDeliveryLost) {
+	if err := j.Fence(context.Background()); !errors.Is(err, intake.ErrDeliveryLost) {
 		t.Errorf("job %q: fence of a lost delivery: %v", j.Body, err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 const (
@@ -48,7 +48,7 @@ type publisher struct {
 	replies   chan struct{} // one token for each reply that holds an outlet or waits for one
 	refusals  refusals
 	suspects  suspects
-	recording cmd.Gate     // closed while results cannot be stored
+	recording intake.Gate  // closed while results cannot be stored
 	dropped   atomic.Int64 // how many replies were dropped
 	streams   sync.WaitGroup
 
@@ -268,7 +268,7 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 	}
 	if !may() {
 		l.free <- o
-		return cmd.ErrDeliveryLost
+		return intake.ErrDeliveryLost
 	}
 	err, clean := l.send(ctx, o, queue, make(l.frameMax), patience)
 	if clean {

@@ -7,7 +7,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // A look is a question about the queue, which the owner of the session answers.
@@ -21,7 +21,7 @@ type seen struct {
 	quiet   bool
 	session *session
 	taken   int // deliveries that the session has received so far
-	at      cmd.Place
+	at      intake.Place
 }
 
 // underWay is how long a message that the broker has sent is given to arrive.
@@ -29,11 +29,11 @@ const underWay = time.Second
 
 // Quiet reports whether the queue was consumed without a break for at least consumed. Also, it must have no other
 // consumer, and no message left that was not handed over. at is its place. If Quiet cannot find out, it returns false.
-func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at cmd.Place, quiet bool) {
+func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at intake.Place, quiet bool) {
 	first := s.look(ctx, consumed)
 	// The broker's count omits what it has sent, and that may still be under way: so look twice.
 	if !first.quiet || !wire.Sleep(ctx, underWay) {
-		return cmd.Place{}, false
+		return intake.Place{}, false
 	}
 	second := s.look(ctx, consumed)
 	return second.at, first == second

@@ -89,7 +89,7 @@ func (r replier) result(res event.Result) func(int) amqp.Publishing {
 	return func(int) amqp.Publishing { return m }
 }
 
-// reply publishes a result to the message's reply_to. See cmd.Job.Reply.
+// reply publishes a result to the message's reply_to. See intake.Job.Reply.
 func (r replier) reply(ctx context.Context, res event.Result) error {
 	p := r.publisher
 	err := r.keep(ctx, res, keeping{
@@ -123,7 +123,7 @@ func (p *publisher) unheard(r replier, err error) {
 }
 
 // record publishes a result to the results queue. If the broker cannot store it, no messages are taken
-// until it can. See cmd.Job.Record.
+// until it can. See intake.Job.Record.
 func (r replier) record(ctx context.Context, res event.Result) error {
 	p := r.publisher
 	err := r.keep(ctx, res, keeping{

@@ -13,7 +13,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // A session is one connection with one channel that consumes, from the dial to its end. When it ends, the
@@ -137,7 +137,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 //
 // serve requeues unread deliveries only. While the gate is closed, and after ctx ends, the pool requeues the
 // jobs that it does not begin. Only the pool has all the messages that must be requeued in order.
-func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
+func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 	var next []amqp.Delivery // taken from the library, not yet handed over
 	late := time.NewTimer(wire.ReservedFor)
 	defer late.Stop()
@@ -168,8 +168,8 @@ func (s *session) serve(ctx context.Context, jobs chan<- cmd.Job) error {
 				return err
 			}
 		}
-		in, out := s.deliveries, chan<- cmd.Job(nil)
-		var job cmd.Job
+		in, out := s.deliveries, chan<- intake.Job(nil)
+		var job intake.Job
 		if len(next) > 0 {
 			in, out, job = nil, jobs, s.job(next[0])
 		}

@@ -9,8 +9,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // A delivery is one message received on one session. It can be settled once, and only on that session.
@@ -22,7 +22,7 @@ type delivery struct {
 }
 
 // job returns the job of a delivery.
-func (s *session) job(d amqp.Delivery) cmd.Job {
+func (s *session) job(d amqp.Delivery) intake.Job {
 	del := &delivery{Delivery: d, sess: s}
 	n, id := attempt(d, s.config.source())
 	mark := copyOf(d, s.config.source())
@@ -32,7 +32,7 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 	p := s.publisher
 	var abandoned atomic.Bool
 	lost := func() bool { return s.over() && !abandoned.Load() }
-	j := cmd.Job{
+	j := intake.Job{
 		Queue:       s.config.Queue,
 		Place:       s.link.Place,
 		MessageID:   id,
@@ -74,9 +74,9 @@ func (s *session) job(d amqp.Delivery) cmd.Job {
 
 // settle carries out a verdict. If the delivery was settled before, it returns wire.ErrSettledTwice. A
 // second ack would close the channel, and all unacked deliveries on the channel would be redelivered.
-func (d *delivery) settle(_ context.Context, v cmd.Verdict, _ event.Result) error {
+func (d *delivery) settle(_ context.Context, v intake.Verdict, _ event.Result) error {
 	if d.sess.over() {
-		return cmd.ErrDeliveryLost
+		return intake.ErrDeliveryLost
 	}
 	if d.settled.Swap(true) {
 		return wire.ErrSettledTwice
@@ -84,18 +84,18 @@ func (d *delivery) settle(_ context.Context, v cmd.Verdict, _ event.Result) erro
 	defer d.sess.account.Settled(int64(len(d.Body)))
 	var err error
 	switch v {
-	case cmd.Ack:
+	case intake.Ack:
 		err = d.Acknowledger.Ack(d.DeliveryTag, false) // multiple
-	case cmd.Requeue:
+	case intake.Requeue:
 		err = d.Acknowledger.Nack(d.DeliveryTag, false, true) // multiple, requeue
-	case cmd.DeadLetter:
+	case intake.DeadLetter:
 		err = d.Acknowledger.Reject(d.DeliveryTag, false) // requeue
 	default:
 		return fmt.Errorf("amqpsrc: %v", v)
 	}
 	if err != nil {
 		// The write failed, so the connection has ended, whether the session knows it yet or not.
-		return cmd.ErrDeliveryLost
+		return intake.ErrDeliveryLost
 	}
 	return nil
 }

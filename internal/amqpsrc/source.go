@@ -14,7 +14,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // A Source is a queue whose messages are handed over as jobs. It serves one Run, and must be closed
@@ -60,7 +60,7 @@ func New(cfg Config) *Source {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Gate == nil {
-		cfg.Gate = new(cmd.Gate)
+		cfg.Gate = new(intake.Gate)
 		cfg.Gate.Set(true)
 	}
 	s := &Source{
@@ -113,7 +113,7 @@ func (s *Source) newControl() *Source {
 // Run returns an error only before the first session of a queue has consumed, and only if waiting does not
 // help. Such errors are wire.ErrLogin and the others in wire/errors.go, and an invalid Config. Run closes jobs
 // and control then too.
-func (s *Source) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
+func (s *Source) Run(ctx context.Context, jobs, control chan<- intake.Job) error {
 	if s.control == nil {
 		if control != nil {
 			close(control)
@@ -145,7 +145,7 @@ func (s *Source) Run(ctx context.Context, jobs, control chan<- cmd.Job) error {
 }
 
 // run consumes one queue.
-func (s *Source) run(ctx context.Context, jobs chan<- cmd.Job) error {
+func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 	defer close(jobs)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -220,7 +220,7 @@ func (s *Source) begin(cancel context.CancelFunc) error {
 
 // session runs one session from its dial to its end. When ctx ends, it leaves the session to a
 // goroutine that waits for Close.
-func (s *Source) session(ctx context.Context, jobs chan<- cmd.Job) error {
+func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 	sess, err := s.openSession(ctx)
 	if err != nil {
 		if s.last != nil && errors.Is(err, syscall.ECONNREFUSED) {

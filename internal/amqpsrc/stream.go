@@ -42,7 +42,7 @@ type sent struct {
 	confirm *amqp.DeferredConfirmation // nil: not published on this lane
 }
 
-// stream opens a stream. See cmd.Job.Stream.
+// stream opens a stream. See intake.Job.Stream.
 func (r replier) stream() output.Stream {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &stream{

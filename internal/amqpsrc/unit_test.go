@@ -18,8 +18,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
@@ -56,12 +56,12 @@ func fakeSession(ack *fakeAck, deadLetter string) (*session, amqp.Delivery) {
 
 func TestSettle(t *testing.T) {
 	tests := []struct {
-		verdict cmd.Verdict
+		verdict intake.Verdict
 		want    string
 	}{
-		{cmd.Ack, "[ack 7 false]"},
-		{cmd.Requeue, "[nack 7 false true]"},
-		{cmd.DeadLetter, "[reject 7 false]"},
+		{intake.Ack, "[ack 7 false]"},
+		{intake.Requeue, "[nack 7 false true]"},
+		{intake.DeadLetter, "[reject 7 false]"},
 	}
 	for _, tt := range tests {
 		var ack fakeAck
@@ -86,19 +86,19 @@ func TestSettle(t *testing.T) {
 }
 
 func TestSettleLost(t *testing.T) {
-	for _, v := range []cmd.Verdict{cmd.Ack, cmd.Requeue, cmd.DeadLetter} {
+	for _, v := range []intake.Verdict{intake.Ack, intake.Requeue, intake.DeadLetter} {
 		var ack fakeAck
 		s, d := fakeSession(&ack, "d")
 		j := s.job(d)
 		close(s.done)
-		if err := j.Settle(context.Background(), v, event.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) || len(ack.log) != 0 || !j.Lost() {
+		if err := j.Settle(context.Background(), v, event.Result{}); !errors.Is(err, intake.ErrDeliveryLost) || len(ack.log) != 0 || !j.Lost() {
 			t.Errorf("%v: %v, %v", v, err, ack.log)
 		}
 	}
 	// The write of the ack fails.
 	ack := fakeAck{fail: amqp.ErrClosed}
 	s, d := fakeSession(&ack, "d")
-	if err := s.job(d).Settle(context.Background(), cmd.Ack, event.Result{}); !errors.Is(err, cmd.ErrDeliveryLost) {
+	if err := s.job(d).Settle(context.Background(), intake.Ack, event.Result{}); !errors.Is(err, intake.ErrDeliveryLost) {
 		t.Errorf("%v", err)
 	}
 }
@@ -296,10 +296,10 @@ func TestFenceBatches(t *testing.T) {
 	// The session ends before the call has returned.
 	batch()
 	close(s.done)
-	if err := <-second; !errors.Is(err, cmd.ErrDeliveryLost) {
+	if err := <-second; !errors.Is(err, intake.ErrDeliveryLost) {
 		t.Errorf("fence: %v", err)
 	}
-	if err := s.fence(context.Background()); !errors.Is(err, cmd.ErrDeliveryLost) {
+	if err := s.fence(context.Background()); !errors.Is(err, intake.ErrDeliveryLost) {
 		t.Errorf("fence of a session that is over: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -65,7 +66,7 @@ func TestAdopt(t *testing.T) {
 		for _, status := range []string{"created", "running", "paused", "exited", "removing", "gone"} {
 			t.Run(kind.name+"/"+status, func(t *testing.T) {
 				onBench(t, nil, func(b *bench) {
-					ident := identify(Job{Queue: "q", MessageID: kind.id, Body: []byte(kind.body)})
+					ident := identify(intake.Job{Queue: "q", MessageID: kind.id, Body: []byte(kind.body)})
 					name := kind.container
 					if name == "" {
 						name = ident.containerName("")
@@ -101,7 +102,7 @@ func TestAdopt(t *testing.T) {
 					if exit != 0 {
 						reason = event.ReasonExit
 					}
-					d.want(Ack, reason)
+					d.want(intake.Ack, reason)
 					r := b.result()
 					if r.ExitCode == nil || *r.ExitCode != exit || r.Stdout != output || r.Incomplete || len(b.record.results) != 1 {
 						t.Errorf("result %+v; want exit code %d, output %q", r, exit, output)
@@ -128,7 +129,7 @@ func TestImageWithOurLabels(t *testing.T) {
 	} {
 		onBench(t, nil, func(b *bench) {
 			const body = `{"Dockercmd":"run","Image":"busybox","Options":{"Attach":["STDOUT"],"Remove":true}}`
-			ident := identify(Job{Queue: "q", MessageID: "id", Body: []byte(body)})
+			ident := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)})
 			labels := maps.Clone(image)
 			maps.Copy(labels, ident.labels(true)) // as engines have it
 			c := b.leave(ident.containerName(""), "running", labels)
@@ -136,7 +137,7 @@ func TestImageWithOurLabels(t *testing.T) {
 			d.unsettled()
 			c.exit(0)
 			time.Sleep(time.Minute)
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 			if r := b.result(); !r.Adopted || b.docker.count() != 0 {
 				t.Errorf("%v: result %+v, %q", image, r, b.docker.did())
 			}
@@ -183,7 +184,7 @@ func TestAdoptRotatedLog(t *testing.T) {
 		{"local", "100", "2", true},
 	} {
 		onBench(t, nil, func(b *bench) {
-			c := b.leave("web", "exited", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c := b.leave("web", "exited", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
 			c.LogDriver, c.LogOpts = tt.driver, map[string]string{"max-size": tt.size, "max-file": tt.files}
 			b.send("m", "id", true, echo)
 			if r := b.result(); r.Incomplete != tt.incomplete || r.Stdout != "before\n" {
@@ -231,7 +232,7 @@ func TestGivesUp(t *testing.T) {
 			d := b.send("m", "id", false, echo)
 			time.Sleep(time.Hour)
 			synctest.Wait()
-			d.want(DeadLetter, event.ReasonEngine)
+			d.want(intake.DeadLetter, event.ReasonEngine)
 			if n := len(b.docker.before[call]); n != maxRetries-1 {
 				t.Errorf("%s tried %d times", call, 2*maxRetries-n)
 			}
@@ -239,7 +240,7 @@ func TestGivesUp(t *testing.T) {
 				t.Error("container left")
 			}
 			b.docker.before[call] = nil
-			b.send("next", "2", false, echo).want(Ack, "")
+			b.send("next", "2", false, echo).want(intake.Ack, "")
 		})
 	}
 	// What the engine has made without saying so is removed.
@@ -266,7 +267,7 @@ func TestGivesUp(t *testing.T) {
 		d.unsettled()
 		b.docker.named(t, "web").exit(0)
 		time.Sleep(time.Minute)
-		d.want(Ack, "")
+		d.want(intake.Ack, "")
 	})
 }
 
@@ -275,7 +276,7 @@ func TestGivesUp(t *testing.T) {
 func TestAdoptAfterAbsence(t *testing.T) {
 	for _, away := range []bool{false, true} {
 		onBench(t, nil, func(b *bench) {
-			c := b.leave("web", "running", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
 			if away {
 				b.docker.die()
 				b.pool.engine.lost(errCut)
@@ -284,7 +285,7 @@ func TestAdoptAfterAbsence(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 			c.exit(0)
-			b.send("m", "id", true, echo).want(Ack, "")
+			b.send("m", "id", true, echo).want(intake.Ack, "")
 			if r := b.result(); r.Incomplete != away {
 				t.Errorf("engine away: %v; result %+v", away, r)
 			}
@@ -308,7 +309,7 @@ func TestQuickRestart(t *testing.T) {
 			b.docker.revive()
 			c.exit(3)
 			time.Sleep(time.Minute)
-			d.want(Ack, event.ReasonExit)
+			d.want(intake.Ack, event.ReasonExit)
 			if r := b.result(); r.Incomplete != killed {
 				t.Errorf("killed: %v; result %+v", killed, r)
 			}
@@ -334,7 +335,7 @@ func (s slowLog) ContainerLogs(ctx context.Context, id string, o dockerapi.LogsO
 // all of it.
 func TestStopWhileReplaying(t *testing.T) {
 	onBench(t, func(c *Config) { c.Docker = slowLog{c.Docker.(*fakeDocker)} }, func(b *bench) {
-		b.leave("web", "exited", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+		b.leave("web", "exited", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
 		d := b.send("m", "id", true, echo)
 		b.close()
 		b.stop()
@@ -353,7 +354,7 @@ func TestAdoptUnreadableLog(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		onBench(t, nil, func(b *bench) {
 			b.docker.unreadable, b.docker.saysLate = true, late
-			c := b.leave("web", "running", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
 			d := b.send("m", "id", true, echo)
 			time.Sleep(time.Second)
 			c.write("stdout", "now\n")
@@ -363,7 +364,7 @@ func TestAdoptUnreadableLog(t *testing.T) {
 			}
 			c.exit(0)
 			time.Sleep(time.Minute)
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 			if r := b.result(); !r.Incomplete || r.Stdout != "now\n" {
 				t.Errorf("said late: %v: result %+v", late, r)
 			}
@@ -378,7 +379,7 @@ func TestJoinedIsRedelivered(t *testing.T) {
 		b.send("first", "1", false, named("aa"))
 		d := b.send("m", "", false, plain)
 		d.lose()
-		i := identify(Job{Queue: "q", Body: []byte(plain)})
+		i := identify(intake.Job{Queue: "q", Body: []byte(plain)})
 		c, _ := b.docker.CreateContainer(context.Background(), "theirs", dockerapi.ContainerConfig{Image: "busybox", Cmd: []string{"wait"}, Labels: i.labels(true)})
 		b.docker.StartContainer(context.Background(), c.ID)
 		b.send("m again", "", true, plain)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -51,7 +52,7 @@ func TestRetry(t *testing.T) {
 						d.unsettled()
 						c.exit(1)
 						synctest.Wait()
-						d.want(Ack, event.ReasonExit)
+						d.want(intake.Ack, event.ReasonExit)
 						r := b.result()
 						if r.Attempt != attempt || r.Retrying != (attempt < 3) || r.Status != event.Failed || *r.ExitCode != 1 {
 							t.Errorf("attempt %d: result %+v", attempt, r)
@@ -99,7 +100,7 @@ func TestRetryOnlyOn(t *testing.T) {
 			d := b.send("m", "id", false, body)
 			tt.end(b, b.docker.named(t, "web"))
 			synctest.Wait()
-			if len(d.agains) != tt.want || len(d.verdicts) != 1 || d.verdicts[0] != Ack {
+			if len(d.agains) != tt.want || len(d.verdicts) != 1 || d.verdicts[0] != intake.Ack {
 				t.Errorf("%s: tried again %q, settled %v", tt.name, d.agains, d.verdicts)
 			}
 		})
@@ -109,15 +110,15 @@ func TestRetryOnlyOn(t *testing.T) {
 // TestRetryOnce: a message that comes again when its next attempt is on its way has one next attempt.
 func TestRetryOnce(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
-		b.fences = []error{ErrDeliveryLost}
+		b.fences = []error{intake.ErrDeliveryLost}
 		first := b.send("first", "id", false, retried)
 		b.fences = nil
 		b.docker.named(t, "web").exit(1)
 		synctest.Wait()
 		again := b.send("again", "id", true, retried)
-		again.want(Ack, event.ReasonExit)
+		again.want(intake.Ack, event.ReasonExit)
 		late := b.send("late", "id", true, retried) // settled lately
-		late.want(Ack, "")
+		late.want(intake.Ack, "")
 		if n := len(first.agains) + len(again.agains) + len(late.agains); n != 1 || len(b.record.results) != 1 {
 			t.Errorf("%d next attempts, %d results, want one of each", n, len(b.record.results))
 		}
@@ -128,14 +129,14 @@ func TestRetryOnce(t *testing.T) {
 func TestRetryAfterCrash(t *testing.T) {
 	for _, left := range []int{1, 2} {
 		onBench(t, nil, func(b *bench) {
-			ident := identify(Job{Queue: "q", MessageID: "id", Body: []byte(retried), Attempt: left})
+			ident := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(retried), Attempt: left})
 			labels := ident.labels(false)
 			labels[LabelAttempt] = fmt.Sprint(left)
 			b.leave("web", "exited", labels)
 			b.attempt = 2
 			d := b.send("m", "id", true, retried)
 			if left == 2 {
-				d.want(Ack, event.ReasonExit)
+				d.want(intake.Ack, event.ReasonExit)
 				if r := b.result(); !r.Adopted || r.Attempt != 2 || *r.ExitCode != 4 {
 					t.Errorf("result %+v", r)
 				}
@@ -144,7 +145,7 @@ func TestRetryAfterCrash(t *testing.T) {
 			d.unsettled() // the container of the attempt before was in the way, and is gone
 			b.docker.named(t, "web").exit(0)
 			synctest.Wait()
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 			if r := b.result(); r.Adopted || r.Attempt != 2 {
 				t.Errorf("result %+v", r)
 			}
@@ -164,7 +165,7 @@ func TestRetrySentAgain(t *testing.T) {
 				synctest.Wait()
 			}
 			b.attempt = 3
-			b.send("the last attempt twice", "id", false, retried).want(Ack, "")
+			b.send("the last attempt twice", "id", false, retried).want(intake.Ack, "")
 			if len(b.record.results) != 3 {
 				t.Errorf("%d results", len(b.record.results))
 			}
@@ -173,7 +174,7 @@ func TestRetrySentAgain(t *testing.T) {
 			again.unsettled()
 			b.docker.named(t, "web").exit(0)
 			synctest.Wait()
-			again.want(Ack, "")
+			again.want(intake.Ack, "")
 		})
 	}
 }
@@ -192,7 +193,7 @@ func TestRetryStoredFirst(t *testing.T) {
 		}
 		close(held)
 		synctest.Wait()
-		d.want(Ack, event.ReasonExit)
+		d.want(intake.Ack, event.ReasonExit)
 		if b.docker.count() != 0 || len(d.agains) != 1 {
 			t.Errorf("%d containers, tried again %q", b.docker.count(), d.agains)
 		}
@@ -204,11 +205,11 @@ func TestRetryStoredFirst(t *testing.T) {
 func TestRetryAfterCrashWithoutID(t *testing.T) {
 	for _, body := range []string{retried, retriedRemoved, strings.Replace(retriedRemoved, `"Name":"web",`, "", 1)} {
 		onBench(t, nil, func(b *bench) {
-			labels := identify(Job{Queue: "q", Body: []byte(body)}).labels(body != retried)
+			labels := identify(intake.Job{Queue: "q", Body: []byte(body)}).labels(body != retried)
 			labels[LabelAttempt] = "1"
 			b.leave("web", "exited", labels)
 			d := b.send("m", "", true, body)
-			d.want(Ack, event.ReasonExit)
+			d.want(intake.Ack, event.ReasonExit)
 			id := labels[LabelJob]
 			if want := "1m0s 2 " + id; len(d.agains) != 1 || d.agains[0] != want || b.result().Job != id {
 				t.Fatalf("tried again %q, want %s; result %+v", d.agains, want, b.result())
@@ -217,7 +218,7 @@ func TestRetryAfterCrashWithoutID(t *testing.T) {
 			next := b.send("next", id, false, body)
 			b.docker.named(t, b.record.started[1].ContainerName).exit(0)
 			synctest.Wait()
-			next.want(Ack, "")
+			next.want(intake.Ack, "")
 		})
 	}
 }
@@ -239,7 +240,7 @@ func TestRetryOverran(t *testing.T) {
 		{61 * time.Second, 137, true, event.ReasonOOM},
 	} {
 		onBench(t, nil, func(b *bench) {
-			labels := identify(Job{Queue: "q", MessageID: "id", Body: []byte(body)}).labels(false)
+			labels := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)}).labels(false)
 			labels[LabelAttempt] = "1"
 			c := b.leave("web", "exited", labels)
 			c.State.FinishedAt, c.State.ExitCode, c.State.OOMKilled = c.State.StartedAt.Add(tt.ran), new(tt.code), tt.oom
@@ -264,8 +265,8 @@ func TestRetryDoubledWhileSettled(t *testing.T) {
 		twice := b.send("twice", "id", false, retried)
 		close(held)
 		synctest.Wait()
-		d.want(Ack, event.ReasonExit)
-		twice.want(Ack, event.ReasonExit)
+		d.want(intake.Ack, event.ReasonExit)
+		twice.want(intake.Ack, event.ReasonExit)
 		if d.copies+twice.copies != 1 || len(b.record.results) != 1 {
 			t.Errorf("%d dead letters, %d results", d.copies+twice.copies, len(b.record.results))
 		}
@@ -280,7 +281,7 @@ func TestAttemptBeyondLast(t *testing.T) {
 			d := b.send("m", "id", false, retried)
 			b.docker.named(t, "web").exit(1)
 			synctest.Wait()
-			if d.want(Ack, event.ReasonExit); len(d.agains) != 1 || b.result().Attempt != 1 {
+			if d.want(intake.Ack, event.ReasonExit); len(d.agains) != 1 || b.result().Attempt != 1 {
 				t.Errorf("%d: tried again %d times, result %+v", attempt, len(d.agains), b.result())
 			}
 		})
@@ -294,7 +295,7 @@ func TestControlIsDecodedBeside(t *testing.T) {
 			b.pool.decoding <- struct{}{}
 		}
 		b.leave("web", "running", nil)
-		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(Ack, "")
+		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(intake.Ack, "")
 		for range cap(b.pool.decoding) {
 			<-b.pool.decoding
 		}
@@ -311,10 +312,10 @@ func TestRefusedStop(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			d := b.send("m", "id", false, retried)
 			b.docker.before[call] = []error{dockerapi.ErrInvalid}
-			b.send(call, "s", false, body).want(DeadLetter, event.ReasonBadRequest)
+			b.send(call, "s", false, body).want(intake.DeadLetter, event.ReasonBadRequest)
 			b.docker.named(t, "web").exit(1)
 			synctest.Wait()
-			if d.want(Ack, event.ReasonExit); len(d.agains) != 1 {
+			if d.want(intake.Ack, event.ReasonExit); len(d.agains) != 1 {
 				t.Errorf("%s: not tried again", call)
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -46,11 +47,11 @@ func TestBrokenAnswers(t *testing.T) {
 					d.unsettled()
 					if tt.call != "inspect" { // which every job needs
 						other := b.send("other", "other", false, `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"other"}}`)
-						other.want(Ack, "")
+						other.want(intake.Ack, "")
 					}
 					time.Sleep(lookEvery - time.Second) // the run of web makes no call meanwhile
 					synctest.Wait()
-					d.want(DeadLetter, event.ReasonEngine)
+					d.want(intake.DeadLetter, event.ReasonEngine)
 					if r := b.result(); !strings.Contains(r.Error, cut.Error()) || !strings.Contains(r.Error, "the engine's log, then send the message again") {
 						t.Errorf("the error does not tell the reason, and what to do: %s", r.Error)
 					}
@@ -66,7 +67,7 @@ func TestBrokenAnswers(t *testing.T) {
 					web.unsettled()
 					b.docker.named(t, "web").exit(0)
 					time.Sleep(time.Minute)
-					web.want(Ack, "")
+					web.want(intake.Ack, "")
 				})
 			})
 		}
@@ -90,7 +91,7 @@ func TestBrokenAnswersEngineAway(t *testing.T) {
 				d.unsettled()
 				time.Sleep(time.Hour)
 				synctest.Wait()
-				d.want(Ack, "")
+				d.want(intake.Ack, "")
 				if tt.call != "stop" && tt.call != "remove" {
 					b.docker.named(t, "web").exit(0)
 				}
@@ -113,7 +114,7 @@ func TestCallKillsEngine(t *testing.T) {
 				d := b.send("m", "id", false, tt.body)
 				time.Sleep(lookEvery - time.Second) // the run of web makes no call meanwhile
 				synctest.Wait()
-				d.want(DeadLetter, event.ReasonEngine)
+				d.want(intake.DeadLetter, event.ReasonEngine)
 				b.docker.mu.Lock()
 				if n := 1000 - len(b.docker.before[tt.call]); n != maxRetries+1 {
 					t.Errorf("made %d times", n)
@@ -122,7 +123,7 @@ func TestCallKillsEngine(t *testing.T) {
 				b.docker.mu.Unlock()
 				b.docker.named(t, "web").exit(0)
 				time.Sleep(time.Minute)
-				web.want(Ack, "")
+				web.want(intake.Ack, "")
 			})
 		})
 	}
@@ -142,7 +143,7 @@ func TestCallOfRunKillsEngine(t *testing.T) {
 				b.docker.mu.Unlock()
 				time.Sleep(time.Hour)
 				synctest.Wait()
-				d.want(DeadLetter, event.ReasonEngine)
+				d.want(intake.DeadLetter, event.ReasonEngine)
 				b.docker.mu.Lock()
 				if n := 1000 - len(b.docker.before[call]); n > maxRetries+1 {
 					t.Errorf("made %d times", n)
@@ -179,13 +180,13 @@ func TestConnectionsCut(t *testing.T) {
 				}
 				time.Sleep(10 * time.Second)
 				if tt.givenUp {
-					d.want(DeadLetter, event.ReasonEngine)
+					d.want(intake.DeadLetter, event.ReasonEngine)
 					return
 				}
 				d.unsettled()
 				c.exit(0)
 				time.Sleep(time.Minute)
-				d.want(Ack, "")
+				d.want(intake.Ack, "")
 			})
 		}
 	}
@@ -203,7 +204,7 @@ func TestBrokenWait(t *testing.T) {
 			b.docker.mu.Unlock()
 			time.Sleep(time.Hour)
 			synctest.Wait()
-			d.want(DeadLetter, event.ReasonEngine)
+			d.want(intake.DeadLetter, event.ReasonEngine)
 			if r := b.result(); !strings.Contains(r.Error, "may still be running") || b.docker.count() != 1 {
 				t.Errorf("%v: result %+v, %d containers", broken, r, b.docker.count())
 			}
@@ -221,7 +222,7 @@ func TestDetachedIsRemoved(t *testing.T) {
 	for _, broken := range []bool{false, true} {
 		var log strings.Builder
 		onBench(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(b *bench) {
-			b.send("m", "id", false, body).want(Ack, "")
+			b.send("m", "id", false, body).want(intake.Ack, "")
 			if broken {
 				b.docker.mu.Lock()
 				b.docker.before["wait"] = slices.Repeat([]error{errCut}, 100)
@@ -265,7 +266,7 @@ func TestPullReasons(t *testing.T) {
 				d := b.send("m", "id", false, `{"Dockercmd":"pull","Image":"x"}`)
 				time.Sleep(time.Hour)
 				synctest.Wait()
-				d.want(DeadLetter, tt.reason)
+				d.want(intake.DeadLetter, tt.reason)
 				if len(p.at) != tt.tries {
 					t.Fatalf("%d pulls, want %d", len(p.at), tt.tries)
 				}
@@ -369,7 +370,7 @@ func TestCutCreateOfAnother(t *testing.T) {
 	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT"]}}`
 	for _, cut := range []bool{false, true} {
 		onBench(t, nil, func(b *bench) {
-			i := identify(Job{Queue: "q", Body: []byte(body)})
+			i := identify(intake.Job{Queue: "q", Body: []byte(body)})
 			c := b.leave("web", "created", i.labels(false))
 			c.born = -1 // the engine was killed since, perhaps amid the start
 			if cut {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -40,7 +41,7 @@ func TestCommands(t *testing.T) {
 		t.Run(tt.command, func(t *testing.T) {
 			onBench(t, nil, func(b *bench) {
 				b.leave("web", tt.state, nil)
-				b.send("m", "id", false, body).want(Ack, "")
+				b.send("m", "id", false, body).want(intake.Ack, "")
 				if r := b.result(); r.Status != event.Succeeded || r.Command != tt.command {
 					t.Errorf("result %+v", r)
 				}
@@ -53,16 +54,16 @@ func TestCommands(t *testing.T) {
 				b.docker.after[tt.call] = []error{errCut}
 				d := b.post("m", "id", false, body)
 				time.Sleep(time.Minute)
-				d.want(Ack, "")
+				d.want(intake.Ack, "")
 			})
 			onBench(t, nil, func(b *bench) { // done by an earlier process
 				b.leave("web", tt.state, nil)
-				b.send("m", "", false, body).want(Ack, "")
-				b.send("again", "", true, body).want(Ack, tt.twice)
+				b.send("m", "", false, body).want(intake.Ack, "")
+				b.send("again", "", true, body).want(intake.Ack, tt.twice)
 			})
 			onBench(t, nil, func(b *bench) {
 				d := b.send("m", "id", false, body)
-				d.want(Ack, event.ReasonNoSuchContainer)
+				d.want(intake.Ack, event.ReasonNoSuchContainer)
 			})
 		})
 	}
@@ -73,7 +74,7 @@ func TestCommands(t *testing.T) {
 		} {
 			onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
 				b.leave("web", "exited", nil)
-				b.send("m", "id", false, body).want(DeadLetter, event.ReasonConflict)
+				b.send("m", "id", false, body).want(intake.DeadLetter, event.ReasonConflict)
 			})
 		}
 	})
@@ -91,7 +92,7 @@ func TestStartsOnce(t *testing.T) {
 					b.docker.after[tt.command] = slices.Repeat([]error{errCut}, 100)
 					d := b.post("m", "id", false, fmt.Sprintf(`{"Dockercmd":%q,"Container":"web"}`, tt.command))
 					time.Sleep(time.Minute)
-					d.want(Ack, "")
+					d.want(intake.Ack, "")
 					calls := 0
 					for _, c := range b.docker.did() {
 						if strings.HasPrefix(c, tt.command) {
@@ -110,15 +111,15 @@ func TestStartsOnce(t *testing.T) {
 func TestKillIsAsked(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		run := b.send("run", "1", false, wait)
-		b.send("kill", "2", false, `{"Dockercmd":"kill","Container":"web"}`).want(Ack, "")
-		run.want(Ack, "")
+		b.send("kill", "2", false, `{"Dockercmd":"kill","Container":"web"}`).want(intake.Ack, "")
+		run.want(intake.Ack, "")
 	})
 }
 
 func TestCreateCommand(t *testing.T) {
 	const body = `{"Dockercmd":"create","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web"}}`
 	onBench(t, nil, func(b *bench) {
-		b.send("m", "id", false, body).want(Ack, "")
+		b.send("m", "id", false, body).want(intake.Ack, "")
 		if r := b.result(); r.Status != event.Succeeded || r.ContainerID == "" || r.Image != "busybox" {
 			t.Errorf("result %+v", r)
 		}
@@ -127,8 +128,8 @@ func TestCreateCommand(t *testing.T) {
 		}
 		// The same message again, to another process: it is there.
 		b.pool.jobs.done = newMemory[struct{}](mostSettled, mostSettled)
-		b.send("again", "id", true, body).want(Ack, "")
-		b.send("another", "id2", false, body).want(DeadLetter, event.ReasonNameConflict)
+		b.send("again", "id", true, body).want(intake.Ack, "")
+		b.send("another", "id2", false, body).want(intake.DeadLetter, event.ReasonNameConflict)
 		if b.docker.count() != 1 {
 			t.Errorf("%d containers", b.docker.count())
 		}
@@ -141,9 +142,9 @@ func TestWaitCommand(t *testing.T) {
 		w := b.send("wait", "2", false, `{"Dockercmd":"wait","Container":"web"}`)
 		w.unsettled()
 		stop := b.send("stop", "3", false, `{"Dockercmd":"stop","Container":"web"}`) // does not wait for the wait
-		stop.want(Ack, "")
-		run.want(Ack, "")
-		w.want(Ack, "")
+		stop.want(intake.Ack, "")
+		run.want(intake.Ack, "")
+		w.want(intake.Ack, "")
 		for _, r := range b.record.results {
 			if r.Command == "wait" && (r.Status != event.Succeeded || r.ExitCode == nil || *r.ExitCode != 143) {
 				t.Errorf("result %+v", r)
@@ -155,7 +156,7 @@ func TestWaitCommand(t *testing.T) {
 func TestLogsCommand(t *testing.T) {
 	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
 		c := b.leave("web", "running", nil)
-		b.send("m", "id", false, `{"Dockercmd":"logs","Container":"web"}`).want(Ack, "")
+		b.send("m", "id", false, `{"Dockercmd":"logs","Container":"web"}`).want(intake.Ack, "")
 		if r := b.result(); r.Stdout != "before\n" || r.Status != event.Succeeded || r.ExitCode != nil {
 			t.Errorf("result %+v", r)
 		}
@@ -165,7 +166,7 @@ func TestLogsCommand(t *testing.T) {
 		c.write("stdout", "more\n")
 		c.exit(0)
 		time.Sleep(time.Minute)
-		follow.want(Ack, "")
+		follow.want(intake.Ack, "")
 		if r := b.result(); r.Stdout != "before\nmore\n" || r.Incomplete {
 			t.Errorf("result %+v", r)
 		}
@@ -175,7 +176,7 @@ func TestLogsCommand(t *testing.T) {
 func TestInspectCommand(t *testing.T) {
 	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
 		b.leave("web", "running", nil)
-		b.send("m", "id", false, `{"Dockercmd":"inspect","Container":"web"}`).want(Ack, "")
+		b.send("m", "id", false, `{"Dockercmd":"inspect","Container":"web"}`).want(intake.Ack, "")
 		want := "[\n    {\n        \"Id\": \"id-of-web\",\n        \"Name\": \"/web\"\n    }\n]\n"
 		if got := b.result().Stdout; got != want {
 			t.Errorf("output %q, want %q", got, want)
@@ -196,14 +197,14 @@ func TestExecCommand(t *testing.T) {
 			}
 			c.endExec(7)
 			time.Sleep(time.Minute)
-			e.want(Ack, event.ReasonExit)
+			e.want(intake.Ack, event.ReasonExit)
 			r := b.result()
 			if r.Command != "exec" || *r.ExitCode != 7 || r.Stdout != "in\nls -l\n" || r.Incomplete || r.ContainerName != "web" {
 				t.Errorf("result %+v", r)
 			}
 			c.exit(0)
 			synctest.Wait()
-			run.want(Ack, "")
+			run.want(intake.Ack, "")
 		})
 	})
 	t.Run("it never ran", func(t *testing.T) {
@@ -224,7 +225,7 @@ func TestExecCommand(t *testing.T) {
 				b.docker.mu.Unlock()
 				c.endExec(126)
 				time.Sleep(time.Minute)
-				d.want(DeadLetter, reason)
+				d.want(intake.DeadLetter, reason)
 				if r := b.result(); r.Status != event.Errored || r.Stdout != words+"\n" || r.EngineError != strings.TrimSuffix(words, ": unknown") && r.EngineError != words {
 					t.Errorf("result %+v", r)
 				}
@@ -244,7 +245,7 @@ func TestExecCommand(t *testing.T) {
 				} else {
 					c.endExec(code)
 				}
-				b.send("stop", "3", false, `{"Dockercmd":"stop","Container":"web"}`).want(Ack, "")
+				b.send("stop", "3", false, `{"Dockercmd":"stop","Container":"web"}`).want(intake.Ack, "")
 				c.endExec(code)
 				time.Sleep(time.Minute)
 				b.record.mu.Lock()
@@ -267,7 +268,7 @@ func TestExecCommand(t *testing.T) {
 				d := b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["sh"]}`)
 				c.endExec(code)
 				time.Sleep(time.Minute)
-				d.want(Ack, event.ReasonExit)
+				d.want(intake.Ack, event.ReasonExit)
 				if r := b.result(); r.Status != event.Failed || r.ExitCode == nil || *r.ExitCode != code || r.Error != fmt.Sprintf("exited with code %d", code) {
 					t.Errorf("result %+v", r)
 				}
@@ -277,7 +278,7 @@ func TestExecCommand(t *testing.T) {
 	t.Run("detached", func(t *testing.T) {
 		onBench(t, trust, func(b *bench) {
 			b.leave("web", "running", nil)
-			b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["sleep","9"],"Options":{"Detach":true}}`).want(Ack, "")
+			b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["sleep","9"],"Options":{"Detach":true}}`).want(intake.Ack, "")
 			if r := b.result(); r.Status != event.Succeeded || r.ExitCode != nil {
 				t.Errorf("result %+v", r)
 			}
@@ -297,7 +298,7 @@ func TestExecCommand(t *testing.T) {
 				d.unsettled()
 				c.endExec(0)
 				time.Sleep(time.Minute)
-				d.want(Ack, "")
+				d.want(intake.Ack, "")
 				starts := strings.Count(strings.Join(b.docker.did(), ","), "start exec")
 				lost := name == "the answer to the start is lost"
 				if r := b.result(); r.Incomplete != lost || *r.ExitCode != 0 || starts > 2 || lost && starts != 1 {
@@ -317,7 +318,7 @@ func TestExecCommand(t *testing.T) {
 			time.Sleep(time.Minute)
 			b.docker.revive()
 			time.Sleep(time.Minute)
-			d.want(Ack, event.ReasonNoSuchContainer)
+			d.want(intake.Ack, event.ReasonNoSuchContainer)
 			if r := b.result(); !strings.Contains(r.Error, "the program may have done its work") {
 				t.Errorf("result %+v", r)
 			}
@@ -332,7 +333,7 @@ func TestPullCommand(t *testing.T) {
 		b.docker.before["pull"] = []error{dockerapi.ErrTemporary}
 		d := b.post("m", "id", false, `{"Dockercmd":"pull","Image":"new","Options":{"Platform":"linux/arm64"}}`)
 		time.Sleep(time.Minute)
-		d.want(Ack, "")
+		d.want(intake.Ack, "")
 		if r := b.result(); r.Image != "new" || r.Status != event.Succeeded || r.ContainerName != "" {
 			t.Errorf("result %+v", r)
 		}
@@ -340,7 +341,7 @@ func TestPullCommand(t *testing.T) {
 			t.Errorf("pulled with %+v", got)
 		}
 		b.docker.before["pull"] = []error{fmt.Errorf("%w: pull access denied", dockerapi.ErrNoSuchImage)}
-		b.send("m2", "id2", false, `{"Dockercmd":"pull","Image":"other"}`).want(DeadLetter, event.ReasonNoSuchImage)
+		b.send("m2", "id2", false, `{"Dockercmd":"pull","Image":"other"}`).want(intake.DeadLetter, event.ReasonNoSuchImage)
 	})
 }
 
@@ -355,7 +356,7 @@ func TestPullsOnce(t *testing.T) {
 		close(b.docker.holdPull)
 		synctest.Wait()
 		for _, d := range all {
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 		}
 		if n := strings.Count(strings.Join(b.docker.did(), ","), "pull new"); n != 1 {
 			t.Errorf("pulled %d times", n)
@@ -365,9 +366,9 @@ func TestPullsOnce(t *testing.T) {
 
 func TestPullOfAMessage(t *testing.T) {
 	onBench(t, func(c *Config) { c.Pull = "never" }, func(b *bench) {
-		b.send("m", "1", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT"}}`).want(DeadLetter, event.ReasonNoSuchImage)
-		b.send("m2", "2", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"missing"}}`).want(Ack, "")
-		b.send("m3", "3", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"always"}}`).want(Ack, "")
+		b.send("m", "1", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT"}}`).want(intake.DeadLetter, event.ReasonNoSuchImage)
+		b.send("m2", "2", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"missing"}}`).want(intake.Ack, "")
+		b.send("m3", "3", false, `{"Dockercmd":"run","Image":"new","Cmd":["echo","hi"],"Options":{"Attach":"STDOUT","Pull":"always"}}`).want(intake.Ack, "")
 		if n := strings.Count(strings.Join(b.docker.did(), ","), "pull new"); n != 2 {
 			t.Errorf("pulled %d times, want 2", n)
 		}
@@ -384,7 +385,7 @@ func TestTimeoutOfAMessage(t *testing.T) {
 			time.Sleep(tt.want - time.Second)
 			d.unsettled()
 			time.Sleep(2 * time.Second)
-			d.want(Ack, event.ReasonTimeout)
+			d.want(intake.Ack, event.ReasonTimeout)
 		})
 	}
 }
@@ -410,8 +411,8 @@ func TestTimeoutIsTheOperators(t *testing.T) {
 // TestSeveralNetworks: an engine that took one only is told of the others before the start.
 func TestSeveralNetworks(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
-		b.send("m", "id", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["echo"],"Options":{"Name":"web","Network":["a","b","c"],"Attach":"STDOUT"}}`).want(Ack, "")
-		b.send("create", "id2", false, `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"made","Network":["a","d"]}}`).want(Ack, "")
+		b.send("m", "id", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["echo"],"Options":{"Name":"web","Network":["a","b","c"],"Attach":"STDOUT"}}`).want(intake.Ack, "")
+		b.send("create", "id2", false, `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"made","Network":["a","d"]}}`).want(intake.Ack, "")
 		calls := strings.Join(b.docker.did(), ",")
 		if !strings.Contains(calls, "connect d") {
 			t.Errorf("a container that is only created is in one network: %s", calls)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -29,14 +30,14 @@ func TestOneContainer(t *testing.T) {
 				b.docker.mu.Lock()
 				other.Name = ref
 				b.docker.mu.Unlock()
-				b.send("end", "two", false, fmt.Sprintf(command, ref)).want(Ack, "")
+				b.send("end", "two", false, fmt.Sprintf(command, ref)).want(intake.Ack, "")
 				job.unsettled()
 				if !own.State.Running {
 					t.Errorf("%s %s: the job's container was ended", command, ref)
 				}
 				own.exit(137)
 				synctest.Wait()
-				if job.want(Ack, event.ReasonExit); len(job.agains) != 1 {
+				if job.want(intake.Ack, event.ReasonExit); len(job.agains) != 1 {
 					t.Errorf("%s %s: the job is not tried again", command, ref)
 				}
 			})
@@ -44,8 +45,8 @@ func TestOneContainer(t *testing.T) {
 		onBench(t, nil, func(b *bench) { // by the beginning of its id, where that is no name
 			job := b.send("m", "one", false, retrying)
 			id := b.docker.named(t, "job").ID
-			b.send("end", "two", false, fmt.Sprintf(command, id[:len(id)-2])).want(Ack, "")
-			if job.want(Ack, ""); b.result().Retrying {
+			b.send("end", "two", false, fmt.Sprintf(command, id[:len(id)-2])).want(intake.Ack, "")
+			if job.want(intake.Ack, ""); b.result().Retrying {
 				t.Errorf("%s: the job is tried again", command)
 			}
 		})
@@ -77,7 +78,7 @@ func TestRenamedMeanwhile(t *testing.T) {
 		}, func(b *bench) {
 			b.leave("web", "running", nil)
 			b.docker.byID["later"] = &fakeContainer{engine: b.docker, Container: dockerapi.Container{ID: "later", Name: "later", State: dockerapi.State{Status: "running", Running: true}}}
-			b.send("m", "id", false, `{"Dockercmd":`+rest+`}`).want(Ack, "")
+			b.send("m", "id", false, `{"Dockercmd":`+rest+`}`).want(intake.Ack, "")
 			if r := b.result(); r.ContainerName != "web" {
 				t.Errorf("%s: result %+v", rest, r)
 			}
@@ -109,7 +110,7 @@ func TestDoneBefore(t *testing.T) {
 				if again {
 					want = ""
 				}
-				b.send("m", "id", again, tt.body).want(Ack, want)
+				b.send("m", "id", again, tt.body).want(intake.Ack, want)
 			})
 		}
 	}
@@ -153,10 +154,10 @@ func TestNameTakenByOthers(t *testing.T) {
 					time.Sleep(leaving)
 					synctest.Wait()
 					if goes {
-						d.want(Ack, "")
+						d.want(intake.Ack, "")
 						return
 					}
-					d.want(DeadLetter, event.ReasonNameConflict)
+					d.want(intake.DeadLetter, event.ReasonNameConflict)
 					if r := b.result(); !strings.Contains(r.Error, dockerapi.ErrNameInUse.Error()) {
 						t.Errorf("result %+v", r)
 					}

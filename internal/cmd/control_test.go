@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -18,7 +19,7 @@ const sleeper = `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep"],"Options":
 
 // command sends a command by the control queue.
 func (b *bench) command(body string) *delivery {
-	b.change = func(j *Job) { j.Control = true }
+	b.change = func(j *intake.Job) { j.Control = true }
 	defer func() { b.change = nil }()
 	return b.send(body, "", false, body)
 }
@@ -29,11 +30,11 @@ func TestJobRef(t *testing.T) {
 	t.Run("running", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			d := b.send("m", "one", false, sleeper)
-			b.command(stop("one")).want(Ack, "")
+			b.command(stop("one")).want(intake.Ack, "")
 			if r := b.record.results[0]; r.Command != "stop" && r.Command != "run" || r.ContainerName == "" {
 				t.Errorf("result %+v", r)
 			}
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 		})
 	})
 	t.Run("between create and start", func(t *testing.T) {
@@ -45,8 +46,8 @@ func TestJobRef(t *testing.T) {
 				end.unsettled()
 				time.Sleep(time.Second)
 				synctest.Wait()
-				end.want(Ack, "")
-				d.want(Ack, "")
+				end.want(intake.Ack, "")
+				d.want(intake.Ack, "")
 			})
 		}
 	})
@@ -54,22 +55,22 @@ func TestJobRef(t *testing.T) {
 		onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
 			first := b.send("m", "first", false, sleeper)
 			waits := b.send("m", "waits", false, sleeper)
-			b.command(stop("waits")).want(Ack, "")
-			waits.want(Ack, event.ReasonCancelled)
+			b.command(stop("waits")).want(intake.Ack, "")
+			waits.want(intake.Ack, event.ReasonCancelled)
 			first.unsettled()
 			if r := b.record.results[len(b.record.results)-1]; b.docker.count() != 1 || len(b.record.started) != 1 {
 				t.Errorf("%d containers, %+v", b.docker.count(), r)
 			}
-			b.send("m", "waits", true, sleeper).want(Ack, "") // settled lately
-			b.command(stop("first")).want(Ack, "")
-			first.want(Ack, "")
+			b.send("m", "waits", true, sleeper).want(intake.Ack, "") // settled lately
+			b.command(stop("first")).want(intake.Ack, "")
+			first.want(intake.Ack, "")
 		})
 	})
 	t.Run("not here yet", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.command(stop("late")).want(Ack, event.ReasonNoSuchContainer)
-			b.send("m", "late", false, sleeper).want(Ack, event.ReasonCancelled)
-			b.command(`{"Dockercmd":"logs","Job":"other"}`).want(Ack, event.ReasonNoSuchContainer)
+			b.command(stop("late")).want(intake.Ack, event.ReasonNoSuchContainer)
+			b.send("m", "late", false, sleeper).want(intake.Ack, event.ReasonCancelled)
+			b.command(`{"Dockercmd":"logs","Job":"other"}`).want(intake.Ack, event.ReasonNoSuchContainer)
 			b.command(stop("another"))
 			time.Sleep(recent)
 			b.send("m", "other", false, sleeper).unsettled()
@@ -80,9 +81,9 @@ func TestJobRef(t *testing.T) {
 	})
 	t.Run("left", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			labels := identify(Job{Queue: "q", MessageID: "old", Body: []byte("x")}).labels(false)
+			labels := identify(intake.Job{Queue: "q", MessageID: "old", Body: []byte("x")}).labels(false)
 			c := b.leave("web", "running", labels)
-			b.command(stop("old")).want(Ack, "")
+			b.command(stop("old")).want(intake.Ack, "")
 			if c.State.Running || b.result().ContainerName != "web" {
 				t.Errorf("result %+v", b.result())
 			}
@@ -91,10 +92,10 @@ func TestJobRef(t *testing.T) {
 	t.Run("left before its start", func(t *testing.T) {
 		for _, verb := range []string{"stop", "kill"} {
 			onBench(t, nil, func(b *bench) {
-				message := Job{Queue: "q", MessageID: "old", Body: []byte(sleeper)}
+				message := intake.Job{Queue: "q", MessageID: "old", Body: []byte(sleeper)}
 				b.leave(identify(message).containerName(""), "created", identify(message).labels(true))
-				b.command(fmt.Sprintf(`{"Dockercmd":%q,"Job":"old"}`, verb)).want(Ack, "")
-				b.send("m", "old", true, sleeper).want(Ack, event.ReasonCancelled)
+				b.command(fmt.Sprintf(`{"Dockercmd":%q,"Job":"old"}`, verb)).want(intake.Ack, "")
+				b.send("m", "old", true, sleeper).want(intake.Ack, event.ReasonCancelled)
 				if n := len(b.record.started); n != 0 {
 					t.Errorf("started %d times", n)
 				}
@@ -103,9 +104,9 @@ func TestJobRef(t *testing.T) {
 	})
 	t.Run("created, to be started later", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.send("c", "made", false, `{"Dockercmd":"create","Image":"busybox"}`).want(Ack, "")
-			b.command(`{"Dockercmd":"kill","Job":"made"}`).want(DeadLetter, event.ReasonConflict)
-			b.command(stop("made")).want(Ack, "")
+			b.send("c", "made", false, `{"Dockercmd":"create","Image":"busybox"}`).want(intake.Ack, "")
+			b.command(`{"Dockercmd":"kill","Job":"made"}`).want(intake.DeadLetter, event.ReasonConflict)
+			b.command(stop("made")).want(intake.Ack, "")
 			if n := len(b.pool.jobs.cancels.byKey); n != 0 {
 				t.Errorf("%d jobs are to be refused", n)
 			}
@@ -134,11 +135,11 @@ func TestJobRef(t *testing.T) {
 			b.send("m", "id", false, retried)
 			b.docker.named(t, "web").exit(1)
 			synctest.Wait()
-			b.command(stop("id")).want(Ack, "")
+			b.command(stop("id")).want(intake.Ack, "")
 			close(held)
 			synctest.Wait()
 			b.attempt = 2
-			b.send("next", "id", false, retried).want(Ack, event.ReasonCancelled)
+			b.send("next", "id", false, retried).want(intake.Ack, event.ReasonCancelled)
 			if r := b.result(); r.Command != "run" || r.Attempt != 2 {
 				t.Errorf("result %+v", r)
 			}
@@ -153,7 +154,7 @@ func TestJobRefAtWork(t *testing.T) {
 		b.send("m", "second", false, sleeper)
 		exec := b.send("m", "exec", false, `{"Dockercmd":"exec","Job":"second","Cmd":["ls"],"Options":{"Detach":true}}`)
 		b.command(`{"Dockercmd":"kill","Job":"first"}`)
-		first.want(Ack, "")
+		first.want(intake.Ack, "")
 		exec.unsettled() // behind the one place
 		b.command(`{"Dockercmd":"kill","Job":"second"}`)
 		if len(exec.verdicts) != 1 { // the container is about to go, or has gone
@@ -167,10 +168,10 @@ func TestCancelExec(t *testing.T) {
 	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
 		first := b.send("m", "first", false, sleeper)
 		exec := b.send("m", "exec", false, `{"Dockercmd":"exec","Job":"first","Cmd":["ls"]}`)
-		b.command(`{"Dockercmd":"kill","Job":"exec"}`).want(Ack, "")
-		exec.want(Ack, event.ReasonCancelled)
+		b.command(`{"Dockercmd":"kill","Job":"exec"}`).want(intake.Ack, "")
+		exec.want(intake.Ack, event.ReasonCancelled)
 		b.command(`{"Dockercmd":"kill","Job":"first"}`)
-		first.want(Ack, "")
+		first.want(intake.Ack, "")
 	})
 }
 
@@ -181,11 +182,11 @@ func TestCancelPull(t *testing.T) {
 		body := strings.Replace(sleeper, "busybox", "unknown", 1)
 		leads := b.send("m", "leads", false, body)
 		follows := b.send("m", "follows", false, body)
-		b.command(`{"Dockercmd":"stop","Job":"leads"}`).want(Ack, "")
-		leads.want(Ack, event.ReasonCancelled)
+		b.command(`{"Dockercmd":"stop","Job":"leads"}`).want(intake.Ack, "")
+		leads.want(intake.Ack, event.ReasonCancelled)
 		follows.unsettled()
-		b.command(`{"Dockercmd":"stop","Job":"follows"}`).want(Ack, "")
-		follows.want(Ack, event.ReasonCancelled)
+		b.command(`{"Dockercmd":"stop","Job":"follows"}`).want(intake.Ack, "")
+		follows.want(intake.Ack, event.ReasonCancelled)
 		if b.docker.count() != 0 {
 			t.Errorf("%d containers", b.docker.count())
 		}
@@ -196,21 +197,21 @@ func TestCancelPull(t *testing.T) {
 // job that is done.
 func TestCancelsOnlyWhatIsToCome(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
-		labels := identify(Job{Queue: "q", MessageID: "id", Body: []byte(retried)}).labels(false)
+		labels := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(retried)}).labels(false)
 		labels[LabelAttempt] = "1"
 		b.leave("web", "running", labels)
-		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(Ack, "")
+		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(intake.Ack, "")
 		b.attempt = 1
-		b.send("m", "id", true, retried).want(Ack, event.ReasonExit)
+		b.send("m", "id", true, retried).want(intake.Ack, event.ReasonExit)
 		if r := b.result(); !r.Adopted || r.ExitCode == nil {
 			t.Errorf("result %+v", r)
 		}
 	})
 	onBench(t, nil, func(b *bench) {
-		b.send("m", "id", false, echo).want(Ack, "")
-		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(Ack, event.ReasonNoSuchContainer)
+		b.send("m", "id", false, echo).want(intake.Ack, "")
+		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(intake.Ack, event.ReasonNoSuchContainer)
 		b.record.output = nil
-		b.send("m", "id", false, strings.Replace(echo, "hi", "other", 1)).want(Ack, "")
+		b.send("m", "id", false, strings.Replace(echo, "hi", "other", 1)).want(intake.Ack, "")
 		if len(b.record.started) != 2 {
 			t.Errorf("started %d times", len(b.record.started))
 		}
@@ -223,20 +224,20 @@ func TestControl(t *testing.T) {
 		named := strings.Replace(sleeper, `"Attach"`, `"Name":"web","Attach"`, 1)
 		first := b.send("m", "first", false, sleeper)
 		waits := b.send("m", "second", false, named)
-		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(Ack, event.ReasonNoSuchContainer)
+		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(intake.Ack, event.ReasonNoSuchContainer)
 		waits.unsettled()
-		b.command(`{"Dockercmd":"exec","Container":"`+b.record.started[0].ContainerName+`","Cmd":["ls"],"Options":{"Detach":true}}`).want(Ack, "")
+		b.command(`{"Dockercmd":"exec","Container":"`+b.record.started[0].ContainerName+`","Cmd":["ls"],"Options":{"Detach":true}}`).want(intake.Ack, "")
 		for _, body := range []string{sleeper, `{"Dockercmd":"pull","Image":"busybox"}`} {
-			b.command(body).want(DeadLetter, event.ReasonInvalid)
+			b.command(body).want(intake.DeadLetter, event.ReasonInvalid)
 			if !strings.Contains(b.result().Error, `is not accepted on the control queue; send it to the queue "q"`) {
 				t.Errorf("%+v", b.result())
 			}
 		}
 		b.command(`{"Dockercmd":"kill","Job":"first"}`)
-		first.want(Ack, "")
+		first.want(intake.Ack, "")
 		waits.unsettled()
-		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(Ack, "")
-		waits.want(Ack, "")
+		b.command(`{"Dockercmd":"stop","Container":"web"}`).want(intake.Ack, "")
+		waits.want(intake.Ack, "")
 	})
 }
 
@@ -252,8 +253,8 @@ func TestControlWaitsForWhatHasBegun(t *testing.T) {
 		stop.unsettled()
 		close(b.docker.holdPull)
 		synctest.Wait()
-		stop.want(Ack, "")
-		first.want(Ack, "")
+		stop.want(intake.Ack, "")
+		first.want(intake.Ack, "")
 	})
 }
 
@@ -280,10 +281,10 @@ func TestJobRefsNameIsGuarded(t *testing.T) {
 			if !atWork {
 				b.docker.named(t, "web").exit(0)
 				synctest.Wait()
-				d.want(Ack, "")
+				d.want(intake.Ack, "")
 				b.docker.named(t, "web").State.Running = true
 			}
-			b.change = func(j *Job) { j.Control = true }
+			b.change = func(j *intake.Job) { j.Control = true }
 			var sent []*delivery
 			for range 200 {
 				sent = append(sent, b.post("job", "", false, `{"Dockercmd":"kill","Job":"one","Options":{"Signal":"HUP"}}`),
@@ -291,7 +292,7 @@ func TestJobRefsNameIsGuarded(t *testing.T) {
 			}
 			synctest.Wait()
 			for _, d := range sent {
-				d.want(Ack, "")
+				d.want(intake.Ack, "")
 			}
 			b.change = nil
 			if atWork {
@@ -325,7 +326,7 @@ func TestStopBesideItsJob(t *testing.T) {
 		engine.do = func() { b.change = change; later = b.post("later", "later", false, sleeper); time.Sleep(time.Second) }
 		b.command(`{"Dockercmd":"stop","Job":"later"}`).unsettled()
 		time.Sleep(time.Minute)
-		later.want(Ack, event.ReasonCancelled)
+		later.want(intake.Ack, event.ReasonCancelled)
 		b.docker.named(t, "busy").exit(0)
 		synctest.Wait()
 	})
@@ -342,14 +343,14 @@ func TestSecondStopOfCancelled(t *testing.T) {
 		hold := make(chan struct{})
 		job.hold = hold
 		b.mu.Unlock()
-		b.command(`{"Dockercmd":"stop","Job":"job"}`).want(Ack, "")
+		b.command(`{"Dockercmd":"stop","Job":"job"}`).want(intake.Ack, "")
 		second := b.command(`{"Dockercmd":"stop","Job":"job"}`)
 		second.unsettled()
 		close(hold)
 		time.Sleep(time.Hour)
-		job.want(Ack, event.ReasonCancelled)
+		job.want(intake.Ack, event.ReasonCancelled)
 		w.unsettled()
-		second.want(Ack, "")
+		second.want(intake.Ack, "")
 		c.exit(0)
 		synctest.Wait()
 	})
@@ -359,7 +360,7 @@ func TestSecondStopOfCancelled(t *testing.T) {
 func TestCreateIsNoJob(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		body := `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"web"}}`
-		i := identify(Job{Queue: "q", Body: []byte(body)})
+		i := identify(intake.Job{Queue: "q", Body: []byte(body)})
 		i.id = "J1"
 		b.docker.CreateContainer(context.Background(), "web", dockerapi.ContainerConfig{Image: "busybox", Labels: i.labels(false)})
 		hold := make(chan struct{})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -55,13 +56,13 @@ func TestCreateGoesOn(t *testing.T) {
 				c.Docker = engine
 			}, func(b *bench) {
 				if killed {
-					labels := identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true)
+					labels := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true)
 					engine.CreateContainer(t.Context(), "web", dockerapi.ContainerConfig{Image: "busybox", Cmd: []string{"echo", "hi"}, Labels: labels})
 				}
 				d := b.send("m", "id", killed, echo)
 				time.Sleep(5 * time.Minute)
 				synctest.Wait()
-				d.want(Ack, "")
+				d.want(intake.Ack, "")
 				starts := slices.DeleteFunc(b.docker.did(), func(call string) bool { return call != "start" })
 				if r := b.result(); r.Stdout != "hi\n" || len(starts) != 1 || b.docker.count() != 0 {
 					t.Errorf("takes %v, killed: %v: result %+v, %d starts, %d containers left", takes, killed, r, len(starts), b.docker.count())
@@ -77,10 +78,10 @@ func TestCreateGoesOn(t *testing.T) {
 			time.Sleep(creating - time.Second)
 			d.unsettled()
 			time.Sleep(5 * time.Second)
-			d.want(DeadLetter, event.ReasonNameConflict)
+			d.want(intake.DeadLetter, event.ReasonNameConflict)
 			first := b.send("first", "id2", false, echo) // no earlier create can have made it
 			time.Sleep(leaving + 2*time.Second)
-			first.want(DeadLetter, event.ReasonNameConflict)
+			first.want(intake.DeadLetter, event.ReasonNameConflict)
 		})
 	})
 }
@@ -94,7 +95,7 @@ func TestCreateUnansweredThenRefused(t *testing.T) {
 			d := b.send("m", "id", false, echo)
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			if len(d.verdicts) != 1 || d.verdicts[0] != DeadLetter || b.docker.count() != 0 {
+			if len(d.verdicts) != 1 || d.verdicts[0] != intake.DeadLetter || b.docker.count() != 0 {
 				t.Errorf("%v: settled %v, %d containers left", refused, d.verdicts, b.docker.count())
 			}
 		})
@@ -118,7 +119,7 @@ func TestNameOfOneBeingRemoved(t *testing.T) {
 		var now chan struct{}
 		onBench(t, func(c *Config) { now = make(chan struct{}); c.Docker = slowRemove{c.Docker.(*fakeDocker), now} }, func(b *bench) {
 			b.pool.lingers, b.stores = lingers, true
-			b.change = func(j *Job) {
+			b.change = func(j *intake.Job) {
 				if !deadLetter {
 					j.Fence, j.Store = nil, nil // as of standard input
 				}
@@ -139,7 +140,7 @@ func TestNameOfOneBeingRemoved(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			close(now)
 			time.Sleep(10 * time.Second)
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 			if calls := fmt.Sprint(b.docker.did()); strings.Contains(calls, "rename") {
 				t.Errorf("dead letter %v: %s", deadLetter, calls)
 			}

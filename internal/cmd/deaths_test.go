@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -120,7 +121,7 @@ func (b *bench) dies(step string) *process {
 		c.Docker, c.Reporter = mortalDocker{c.Docker, p}, mortalReporter{c.Reporter, p}
 	})
 	b.stop = kill
-	b.change = func(j *Job) {
+	b.change = func(j *intake.Job) {
 		store, settle, fence, alive := j.Store, j.Settle, j.Fence, j.Alive
 		if store != nil {
 			j.Store = func(ctx context.Context, r event.Result) error {
@@ -129,10 +130,10 @@ func (b *bench) dies(step string) *process {
 				return err
 			}
 		}
-		j.Settle = func(ctx context.Context, v Verdict, r event.Result) error {
+		j.Settle = func(ctx context.Context, v intake.Verdict, r event.Result) error {
 			p.reached(stepAckLost, nil)
 			if p.died.Load() {
-				return ErrDeliveryLost
+				return intake.ErrDeliveryLost
 			}
 			err := settle(ctx, v, r)
 			p.reached(stepAck, err)
@@ -186,7 +187,7 @@ const (
 func TestDeathAtEachStep(t *testing.T) {
 	sweeping := func(c *Config) {
 		c.SweepAfter, c.Queue = time.Minute, "q"
-		c.Quiet = func(context.Context, time.Duration) (Place, bool) { return Place{}, true }
+		c.Quiet = func(context.Context, time.Duration) (intake.Place, bool) { return intake.Place{}, true }
 	}
 	const unnamed = `{"Dockercmd":"run","Image":"busybox","Cmd":["work"],"Options":{"Attach":["STDOUT","STDERR"],"Remove":true}}`
 	named := strings.Replace(unnamed, `"Remove"`, `"Name":"web","Remove"`, 1)
@@ -251,7 +252,7 @@ func TestDeathAtEachStep(t *testing.T) {
 					dead, runs, copies := 0, 1, d.copies
 					if second != nil {
 						copies += second.copies
-						if len(second.verdicts) != 1 || second.verdicts[0] != Ack {
+						if len(second.verdicts) != 1 || second.verdicts[0] != intake.Ack {
 							t.Errorf("settled %v", second.verdicts)
 						}
 					}
@@ -285,14 +286,14 @@ func TestDeathAtEachStep(t *testing.T) {
 func TestNameAfterDeath(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		first := b.dies(stepFence)
-		b.send("one", "one", false, echo).want(Ack, "")
+		b.send("one", "one", false, echo).want(intake.Ack, "")
 		first.await()
 		b.change = nil
 		b.end()
 		b.start(b.t.Context(), nil)
 		two := b.send("two", "two", false, strings.Replace(echo, `"hi"`, `"two"`, 1))
 		time.Sleep(time.Minute)
-		two.want(Ack, "")
+		two.want(intake.Ack, "")
 		if r := b.record.results; len(r) != 1 || r[0].Job != "two" || r[0].Stdout != "two\n" {
 			t.Errorf("results %+v", r)
 		}

@@ -3,27 +3,29 @@ package cmd
 import (
 	"slices"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // deliveries are a task's deliveries, and how they were answered (acked, rejected, requeued). The registry guards them.
 type deliveries struct {
-	given     []Job         // the last delivery for each ReplyTo
-	remaining []Job         // not taken yet, so not answered
-	taken     []Job         // about to be answered
+	given     []intake.Job  // the last delivery for each ReplyTo
+	remaining []intake.Job  // not taken yet, so not answered
+	taken     []intake.Job  // about to be answered
 	answering bool          // an answer may have been written, and is not known to be lost
 	answered  bool          // an answer may have been written
 	arrived   chan struct{} // signals that a delivery has joined
 }
 
-func newDeliveries(j Job) deliveries {
-	return deliveries{given: []Job{j}, remaining: []Job{j}, arrived: make(chan struct{}, 1)}
+func newDeliveries(j intake.Job) deliveries {
+	return deliveries{given: []intake.Job{j}, remaining: []intake.Job{j}, arrived: make(chan struct{}, 1)}
 }
 
 // join adds a delivery.
-func (d *deliveries) join(j Job) {
+func (d *deliveries) join(j intake.Job) {
 	d.remaining = append(d.remaining, j)
 	// sendGone uses the last one if the message is lost and is not redelivered.
-	d.given = slices.DeleteFunc(d.given, func(o Job) bool { return o.ReplyTo == j.ReplyTo })
+	d.given = slices.DeleteFunc(d.given, func(o intake.Job) bool { return o.ReplyTo == j.ReplyTo })
 	d.given = append(d.given, j)
 	select {
 	case d.arrived <- struct{}{}:
@@ -36,12 +38,12 @@ func (d *deliveries) orphaned() bool {
 	if d.answering {
 		return false
 	}
-	alive := func(j Job) bool { return !j.IsLost() }
+	alive := func(j intake.Job) bool { return !j.IsLost() }
 	return !slices.ContainsFunc(d.remaining, alive) && !slices.ContainsFunc(d.taken, alive)
 }
 
 // take returns the deliveries of t that have not been taken, to be answered in their order.
-func (g *registry) take(t *task) []Job {
+func (g *registry) take(t *task) []intake.Job {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	jobs := t.remaining
@@ -86,7 +88,7 @@ func (g *registry) lost(t *task) bool {
 }
 
 // present returns a delivery of t that is not taken, and not known to be lost.
-func (g *registry) present(t *task) (Job, bool) {
+func (g *registry) present(t *task) (intake.Job, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, j := range t.remaining {
@@ -94,7 +96,7 @@ func (g *registry) present(t *task) (Job, bool) {
 			return j, true
 		}
 	}
-	return Job{}, false
+	return intake.Job{}, false
 }
 
 // quietAfter returns how long the queue must have been consumed and be empty. That proves that the message of t is not
@@ -116,7 +118,7 @@ func (g *registry) quietAfter(t *task) (d time.Duration, ok bool) {
 
 // given returns the last delivery of t for each ReplyTo, and since when these could have been redelivered. since is
 // zero if a delivery is not lost, or could not have been redelivered yet. missing: their queue does not exist.
-func (g *registry) given(t *task) (jobs []Job, since time.Time, missing bool) {
+func (g *registry) given(t *task) (jobs []intake.Job, since time.Time, missing bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	jobs = slices.Clone(t.deliveries.given)

@@ -37,15 +37,15 @@
 //	follow.go      starts it and follows it to its exit, over broken connections too; exit.go waits for the exit; unseen.go
 //	               finds out what an engine missed while it was down; readlog.go reads missed output from the log, and
 //	               logkept.go knows whether the log still has it
-//	retry.go       repeats engine calls that failed, with the delays of backoff.go; engine.go and gate.go know whether the
-//	               engine answers
+//	retry.go       repeats engine calls that failed, with the delays of backoff.go; engine.go knows whether the engine
+//	               answers
 //	outcome.go     the result, and whether the message is acked, tried again, or becomes a dead letter
 //	settle.go      acks the message, then removes the container; without a message_id it removes the container before the
 //	               ack. deliveries.go: the deliveries of the message; outbox.go: what is stored before the ack, and
 //	               for whom; lost.go waits for the redelivery of a message whose connection was lost
 //	sweep.go       removes containers that a crash left and that no message will ask for; memory.go forgets settled jobs
 //
-// job.go and reporter.go are the interfaces to a source and a reporter.
+// Package intake is the interface to a source, reporter.go that to a reporter.
 //
 // Package message decodes messages. Package policy says what they may ask for. Package event holds results and other
 // events. Package output turns bytes into lines. Queues and connections are internal/amqpsrc, the engine's API is

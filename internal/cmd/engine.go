@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -52,7 +53,7 @@ const (
 // An engine tracks whether the Docker Engine answers, and keeps the gate open while it does.
 type engine struct {
 	docker Docker
-	gate   *Gate
+	gate   *intake.Gate
 	log    *slog.Logger
 	away   atomic.Int64 // when it was last lost, or did not answer; Unix time in nanoseconds
 	back   atomic.Int64 // when it last answered again; Unix time in nanoseconds

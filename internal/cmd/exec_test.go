@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -111,11 +112,11 @@ func TestExecInRemoved(t *testing.T) {
 	}, func(b *bench) {
 		run := b.send("run", "run", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Name":"web","Attach":["STDOUT"]}}`)
 		exec := b.send("exec", "exec", false, `{"Dockercmd":"exec","Container":"web","Cmd":["sleep"]}`)
-		b.send("rm", "", false, `{"Dockercmd":"remove","Container":"web","Options":{"Force":true}}`).want(Ack, "")
+		b.send("rm", "", false, `{"Dockercmd":"remove","Container":"web","Options":{"Force":true}}`).want(intake.Ack, "")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		run.want(Ack, "")
-		exec.want(Ack, "")
+		run.want(intake.Ack, "")
+		exec.want(intake.Ack, "")
 	})
 }
 
@@ -125,10 +126,10 @@ func TestExecInRestarted(t *testing.T) {
 		c := b.leave("web", "running", nil)
 		c.config.Cmd = []string{"idle"}
 		exec := b.send("exec", "exec", false, `{"Dockercmd":"exec","Container":"web","Cmd":["sleep"]}`)
-		b.send("restart", "", false, `{"Dockercmd":"restart","Container":"web"}`).want(Ack, "")
+		b.send("restart", "", false, `{"Dockercmd":"restart","Container":"web"}`).want(intake.Ack, "")
 		c.endExec(137)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		exec.want(Ack, "")
+		exec.want(intake.Ack, "")
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -702,9 +703,9 @@ type bench struct {
 	docker   *fakeDocker
 	record   *record
 	pool     *Pool
-	gate     *Gate
-	jobs     chan Job
-	control  chan Job
+	gate     *intake.Gate
+	jobs     chan intake.Job
+	control  chan intake.Job
 	work     context.Context
 	stop     context.CancelFunc // ends work
 	done     chan int
@@ -718,7 +719,7 @@ type bench struct {
 
 	beforeFence, beforeStore, beforeAgain func() // of the deliveries to come
 	copy                                  string // of the deliveries to come
-	change                                func(*Job)
+	change                                func(*intake.Job)
 }
 
 // onBench runs a test inside a bubble, with a pool. The pool must have ended when the test returns;
@@ -736,7 +737,7 @@ func onBench(t *testing.T, change func(*Config), test func(b *bench)) {
 
 // start starts a pool on the bench's engine, with nothing of an earlier one.
 func (b *bench) start(ctx context.Context, change func(*Config)) {
-	b.record, b.gate, b.jobs, b.control, b.done = new(record), new(Gate), make(chan Job), make(chan Job), make(chan int, 1)
+	b.record, b.gate, b.jobs, b.control, b.done = new(record), new(intake.Gate), make(chan intake.Job), make(chan intake.Job), make(chan int, 1)
 	cfg := Config{
 		Docker: b.docker, Reporter: b.record, Log: slog.New(slog.NewTextHandler(testWriter{b.t}, &slog.HandlerOptions{Level: slog.LevelDebug})), Gate: b.gate,
 		Host: "here", Concurrency: 2, Pull: "missing", Capture: 1 << 10, MaxMessage: 1 << 20,
@@ -773,7 +774,7 @@ type delivery struct {
 	b        *bench
 	name     string
 	lost     bool // the session ended
-	verdicts []Verdict
+	verdicts []intake.Verdict
 	reason   string
 	settles  int
 	fences   []error       // what the next fences return
@@ -793,7 +794,7 @@ func (b *bench) send(name, messageID string, redelivered bool, body string) *del
 func (b *bench) post(name, messageID string, redelivered bool, body string) *delivery {
 	d := &delivery{b: b, name: name, fences: b.fences, alives: b.alives}
 	beforeFence, beforeStore, beforeAgain, released := b.beforeFence, b.beforeStore, b.beforeAgain, b.released
-	j := Job{
+	j := intake.Job{
 		Queue: "q", MessageID: messageID, Redelivered: redelivered, Copy: b.copy, Attempt: b.attempt, Body: []byte(body),
 		Again: func(_ context.Context, delay time.Duration, attempt int, id string) error {
 			if beforeAgain != nil {
@@ -806,7 +807,7 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 		},
 		Lost:     func() bool { b.mu.Lock(); defer b.mu.Unlock(); return d.lost },
 		Released: func() bool { return released },
-		Settle: func(ctx context.Context, v Verdict, r event.Result) error {
+		Settle: func(ctx context.Context, v intake.Verdict, r event.Result) error {
 			if d.hold != nil {
 				<-d.hold
 			}
@@ -814,7 +815,7 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 			defer b.mu.Unlock()
 			d.settles++
 			if d.lost {
-				return ErrDeliveryLost
+				return intake.ErrDeliveryLost
 			}
 			d.verdicts, d.reason = append(d.verdicts, v), r.Reason
 			b.events = append(b.events, fmt.Sprintf("%v %s (containers: %d)", v, name, b.docker.count()))
@@ -826,7 +827,7 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 			if len(d.alives) > 0 {
 				err := d.alives[0]
 				d.alives = d.alives[1:]
-				d.lost = d.lost || err == ErrDeliveryLost
+				d.lost = d.lost || err == intake.ErrDeliveryLost
 				return err
 			}
 			b.events = append(b.events, fmt.Sprintf("alive %s (containers: %d)", name, b.docker.count()))
@@ -842,7 +843,7 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 				err := d.fences[0]
 				d.fences = d.fences[1:]
 				if err != nil {
-					d.lost = d.lost || err == ErrDeliveryLost
+					d.lost = d.lost || err == intake.ErrDeliveryLost
 					return err
 				}
 			}
@@ -879,7 +880,7 @@ func (d *delivery) lose() {
 }
 
 // want checks that the delivery got exactly this verdict.
-func (d *delivery) want(v Verdict, reason string) {
+func (d *delivery) want(v intake.Verdict, reason string) {
 	d.b.t.Helper()
 	d.b.mu.Lock()
 	defer d.b.mu.Unlock()

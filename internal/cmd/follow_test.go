@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -111,7 +112,7 @@ func TestEndlessOutput(t *testing.T) {
 			d.unsettled()
 			time.Sleep(20 * time.Second)
 			synctest.Wait()
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 			if r := b.result(); !r.Incomplete || !strings.HasPrefix(r.Stdout, "hi\nmore\n") || *r.ExitCode != 0 {
 				t.Errorf("log unreadable: %v: result %+v", unreadable, r)
 			}
@@ -126,7 +127,7 @@ func TestStopNotAnswered(t *testing.T) {
 		d := b.send("m", "id", false, `{"Dockercmd":"stop","Container":"web"}`)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		d.want(Ack, "")
+		d.want(intake.Ack, "")
 		if stops := strings.Count(strings.Join(b.docker.did(), ","), "stop "); stops != 1 {
 			t.Errorf("stopped %d times", stops)
 		}

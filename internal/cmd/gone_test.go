@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // gone is a bench's broker whose messages can be lost for good: each sends its result where it may.
@@ -30,11 +31,11 @@ func newGone(b *bench) *gone {
 // post sends a message that asks for its result.
 func (g *gone) post(name, id string, redelivered bool, body string) *delivery {
 	var abandoned atomic.Bool
-	g.b.change = func(j *Job) {
+	g.b.change = func(j *intake.Job) {
 		lost := j.Lost
 		g.b.answering("to", new(fakeStream), &g.answers, func() error {
 			if lost() && !abandoned.Load() {
-				return ErrDeliveryLost
+				return intake.ErrDeliveryLost
 			}
 			return nil
 		})(j)
@@ -131,7 +132,7 @@ func TestMessageGone(t *testing.T) {
 				g.end(0)
 				time.Sleep(30 * time.Second)
 				g.want("early", 0, 0)
-				g.post("again", id, true, body).want(Ack, "")
+				g.post("again", id, true, body).want(intake.Ack, "")
 				time.Sleep(time.Hour)
 				g.want("at the end", 2, 0)
 			})
@@ -140,7 +141,7 @@ func TestMessageGone(t *testing.T) {
 				g.end(0)
 				time.Sleep(2 * time.Minute)
 				g.want("after a minute", 2, 1)
-				g.post("again", id, true, body).want(Ack, "")
+				g.post("again", id, true, body).want(intake.Ack, "")
 				time.Sleep(time.Hour)
 				g.want("at the end", 2, 1)
 				if len(b.record.results) != 1 || len(b.pool.jobs.live) != 0 {
@@ -181,7 +182,7 @@ func TestMessageGone(t *testing.T) {
 					time.Sleep(2 * time.Minute)
 					g.want("after a minute", 2, 1)
 					again := g.post("again", id, true, body)
-					again.want(Ack, event.ReasonExit)
+					again.want(intake.Ack, event.ReasonExit)
 					if n := len(d.agains) + len(again.agains); n != 1 {
 						t.Errorf("%d next attempts, want 1", n)
 					}
@@ -205,7 +206,7 @@ func TestMessageGone(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 				g.want("after a minute", 2, 1)
 				again := g.post("again", id, true, wait)
-				again.want(Ack, event.ReasonEngine)
+				again.want(intake.Ack, event.ReasonEngine)
 				if d.copies != 1 || again.copies != 0 {
 					t.Errorf("%d and %d dead letters, want one of the first", d.copies, again.copies)
 				}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
@@ -19,10 +20,10 @@ func (b *bench) broker(control bool, places int, bodies []string) []*delivery {
 	for range places {
 		free <- struct{}{}
 	}
-	b.change = func(j *Job) {
+	b.change = func(j *intake.Job) {
 		j.Control = control
 		settle := j.Settle
-		j.Settle = func(ctx context.Context, v Verdict, r event.Result) error {
+		j.Settle = func(ctx context.Context, v intake.Verdict, r event.Result) error {
 			defer func() { free <- struct{}{} }()
 			return settle(ctx, v, r)
 		}
@@ -53,11 +54,11 @@ func TestKillAmidStop(t *testing.T) {
 		for _, end := range []string{`{"Dockercmd":"kill","Container":"deaf"}`, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":0}}`} {
 			onBench(t, nil, func(b *bench) {
 				b.leave("deaf", "running", nil)
-				b.change = func(j *Job) { j.Control = control }
+				b.change = func(j *intake.Job) { j.Control = control }
 				stop := b.send("stop", "", false, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`)
 				stop.unsettled()
-				b.send("end", "", false, end).want(Ack, "")
-				stop.want(Ack, "")
+				b.send("end", "", false, end).want(intake.Ack, "")
+				stop.want(intake.Ack, "")
 			})
 		}
 	}
@@ -83,8 +84,8 @@ func TestStopBehindRestart(t *testing.T) {
 		stop.unsettled()
 		c.exit(0)
 		time.Sleep(soon)
-		restart.want(Ack, "")
-		stop.want(Ack, "")
+		restart.want(intake.Ack, "")
+		stop.want(intake.Ack, "")
 	})
 }
 
@@ -129,8 +130,8 @@ func TestStopBehindWaits(t *testing.T) {
 					bodies[0] = `{"Dockercmd":"restart","Container":"never"}`
 				}
 				sent := b.broker(tt.control, tt.places, append(bodies, `{"Dockercmd":"stop","Container":"web"}`))
-				sent[tt.waiting].want(Ack, "")
-				run.want(Ack, "")
+				sent[tt.waiting].want(intake.Ack, "")
+				run.want(intake.Ack, "")
 				refused := 0
 				for _, d := range sent {
 					if d.reason == event.ReasonConflict {
@@ -161,8 +162,8 @@ func TestStopBehindWaits(t *testing.T) {
 				}
 				time.Sleep(execPoll)
 				// Those that have ended make room.
-				b.command(`{"Dockercmd":"stop","Job":"later"}`).want(Ack, "")
-				later.want(Ack, "")
+				b.command(`{"Dockercmd":"stop","Job":"later"}`).want(intake.Ack, "")
+				later.want(intake.Ack, "")
 				if n := b.pool.holders.n.Load() + b.pool.controlHolders.n.Load(); n != 0 {
 					t.Errorf("%d are still counted", n)
 				}
@@ -186,7 +187,7 @@ func TestSlowIsNotRefused(t *testing.T) {
 		close(b.docker.holdPull)
 		time.Sleep(time.Minute)
 		for _, d := range sent {
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 		}
 	})
 }
@@ -204,7 +205,7 @@ func TestHoldingEnds(t *testing.T) {
 					b.docker.die()
 				}
 				time.Sleep(2 * time.Second)
-				d.want(Ack, event.ReasonTimeout)
+				d.want(intake.Ack, event.ReasonTimeout)
 				if r := b.result(); r.Status != event.Failed || r.ExitCode != nil || !strings.Contains(r.Error, "1m0s") {
 					t.Errorf("result %+v", r)
 				}
@@ -219,7 +220,7 @@ func TestHoldingEnds(t *testing.T) {
 		time.Sleep(time.Minute / 2)
 		c.exit(3)
 		synctest.Wait()
-		d.want(Ack, "")
+		d.want(intake.Ack, "")
 	})
 }
 
@@ -236,8 +237,8 @@ func TestRedeployIsNotRefused(t *testing.T) {
 				time.Sleep(2 * time.Minute)
 				c.exit(143)
 				time.Sleep(time.Minute)
-				rm.want(Ack, "")
-				run.want(Ack, "")
+				rm.want(intake.Ack, "")
+				run.want(intake.Ack, "")
 			})
 		})
 	}
@@ -306,7 +307,7 @@ func TestNoLimitBehindStop(t *testing.T) {
 		time.Sleep(30 * time.Second) // the pull takes that long
 		close(b.docker.holdPull)
 		time.Sleep(time.Minute)
-		d.want(Ack, "")
+		d.want(intake.Ack, "")
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
@@ -31,7 +32,7 @@ const (
 // digest is known.
 type identity struct {
 	queue   string
-	place   Place
+	place   intake.Place
 	id      string // as shown, and in LabelJob
 	raw     string // the message_id, else a NUL byte and Job.Copy; "" without both
 	copy    string // see Job.Copy
@@ -41,7 +42,7 @@ type identity struct {
 	suffix  string // 12 hex digits for a derived name
 }
 
-func identify(j Job) identity {
+func identify(j intake.Job) identity {
 	sum := sha256.Sum256(j.Body)
 	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: JobID(j.Copy), digest: hex.EncodeToString(sum[:]), attempt: 1}
 	if j.Attempt > 1 && j.Attempt <= message.MaxAttempt { // else a publisher set it

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // liveTask is a run that is at work, and has a container.
 func liveTask(g *registry, n int, id string) *task {
-	j := Job{Queue: "q", MessageID: id, Body: []byte(fmt.Sprint(n))}
+	j := intake.Job{Queue: "q", MessageID: id, Body: []byte(fmt.Sprint(n))}
 	run := &message.Run{}
 	t := &task{
 		identity: identify(j), decoded: decoded{cmd: run, traits: run.Traits()}, turn: turn{seq: int64(n), order: newOrder(false)},
@@ -51,7 +52,7 @@ func TestIndexesHoldNothing(t *testing.T) {
 		g.take(x)
 		g.to(x, phaseEnded)
 		g.effective(x.order)
-		g.remember(x, Ack, event.Result{})
+		g.remember(x, intake.Ack, event.Result{})
 		if !g.remove(x) {
 			t.Fatal("not removed")
 		}
@@ -77,8 +78,8 @@ func BenchmarkRegistry(b *testing.B) {
 		}
 	})
 	lost := func() bool { return true }
-	known := Job{Queue: "q", MessageID: "id1", Body: []byte("1")}
-	again := Job{Queue: "q", Redelivered: true, Body: []byte("2"), Lost: lost}
+	known := intake.Job{Queue: "q", MessageID: "id1", Body: []byte("1")}
+	again := intake.Job{Queue: "q", Redelivered: true, Body: []byte("2"), Lost: lost}
 	b.Run("join by id", func(b *testing.B) {
 		i := identify(known)
 		for b.Loop() {
@@ -103,7 +104,7 @@ func BenchmarkRegistry(b *testing.B) {
 	})
 	b.Run("control command on a name", func(b *testing.B) {
 		for b.Loop() {
-			t := &task{identity: identify(Job{Queue: "q"}), turn: turn{control: true, order: newOrder(true)}, name: "name1"}
+			t := &task{identity: identify(intake.Job{Queue: "q"}), turn: turn{control: true, order: newOrder(true)}, name: "name1"}
 			g.add(t)
 			g.effective(t.order)
 			g.remove(t)

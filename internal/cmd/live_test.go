@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
@@ -123,7 +124,7 @@ func TestLive(t *testing.T) {
 }
 
 // answering makes the deliveries to come have a reply_to.
-func (b *bench) answering(replyTo string, s *fakeStream, answers *[]string, fail func() error) func(*Job) {
+func (b *bench) answering(replyTo string, s *fakeStream, answers *[]string, fail func() error) func(*intake.Job) {
 	tell := func(who string) func(context.Context, event.Result) error {
 		return func(_ context.Context, r event.Result) error {
 			if err := fail(); err != nil {
@@ -136,7 +137,7 @@ func (b *bench) answering(replyTo string, s *fakeStream, answers *[]string, fail
 			return nil
 		}
 	}
-	return func(j *Job) {
+	return func(j *intake.Job) {
 		j.ReplyTo, j.Reply, j.Record = replyTo, tell(replyTo), tell("results")
 		j.Stream = func() output.Stream { return s }
 	}
@@ -151,7 +152,7 @@ func TestAnswers(t *testing.T) {
 			s := new(fakeStream)
 			var answers []string
 			b.change = b.answering("to", s, &answers, func() error { return nil })
-			b.send("m", id, false, body).want(Ack, "")
+			b.send("m", id, false, body).want(intake.Ack, "")
 			sent := s.take()
 			for i := range sent {
 				_, sent[i], _ = strings.Cut(sent[i], " ") // without the job's id
@@ -171,7 +172,7 @@ func TestAnswers(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			var answers []string
 			b.change = b.answering("to", new(fakeStream), &answers, func() error { return nil })
-			b.send("m", "id", false, "nonsense").want(DeadLetter, event.ReasonInvalid)
+			b.send("m", "id", false, "nonsense").want(intake.DeadLetter, event.ReasonInvalid)
 			if fmt.Sprint(answers) != "[results refused (containers: 0) to refused (containers: 0)]" {
 				t.Errorf("answers %q", answers)
 			}
@@ -188,8 +189,8 @@ func TestAnswers(t *testing.T) {
 			second := b.send("m", "id", false, body)
 			b.docker.named(t, "web").exit(0)
 			synctest.Wait()
-			first.want(Ack, "")
-			second.want(Ack, "")
+			first.want(intake.Ack, "")
+			second.want(intake.Ack, "")
 			if len(answers) != 3 {
 				t.Errorf("answers %q", answers)
 			}
@@ -201,7 +202,7 @@ func TestAnswers(t *testing.T) {
 			nothing := func() error { return nil }
 			for _, to := range []string{"first", "first", "second"} {
 				b.change = b.answering(to, new(fakeStream), &answers, nothing)
-				b.send("m", "id", false, body).want(Ack, "")
+				b.send("m", "id", false, body).want(intake.Ack, "")
 			}
 			if want := "[results succeeded (containers: 1) first succeeded (containers: 1) second succeeded (containers: 0)]"; fmt.Sprint(answers) != want {
 				t.Errorf("answers %q", answers)
@@ -210,10 +211,10 @@ func TestAnswers(t *testing.T) {
 	})
 	t.Run("asked afterwards", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.send("m", "id", false, echo).want(Ack, "")
+			b.send("m", "id", false, echo).want(intake.Ack, "")
 			var answers []string
 			b.change = b.answering("to", new(fakeStream), &answers, func() error { return nil })
-			b.send("m", "id", false, echo).want(Ack, "")
+			b.send("m", "id", false, echo).want(intake.Ack, "")
 			if fmt.Sprint(answers) != "[to succeeded (containers: 0)]" {
 				t.Errorf("answers %q", answers)
 			}
@@ -222,13 +223,13 @@ func TestAnswers(t *testing.T) {
 	t.Run("lost", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			var answers []string
-			lost := ErrDeliveryLost
+			lost := intake.ErrDeliveryLost
 			b.change = b.answering("to", new(fakeStream), &answers, func() error { return lost })
 			d := b.send("m", "id", false, body)
 			d.lose()
 			d.unsettled()
 			lost = nil
-			b.send("again", "id", true, body).want(Ack, "")
+			b.send("again", "id", true, body).want(intake.Ack, "")
 			if len(answers) != 2 || len(b.record.results) != 1 {
 				t.Errorf("answers %q", answers)
 			}
@@ -257,12 +258,12 @@ func TestReplyMakesForeground(t *testing.T) {
 		d.unsettled()
 		b.docker.named(t, "web").exit(3)
 		synctest.Wait()
-		d.want(Ack, event.ReasonExit)
+		d.want(intake.Ack, event.ReasonExit)
 		if fmt.Sprint(answers) != "[results failed (containers: 1) to failed (containers: 1)]" {
 			t.Errorf("answers %q", answers)
 		}
 		b.change = nil
-		b.send("n", "id2", false, body).want(DeadLetter, event.ReasonInvalid) // a Timeout of a detached run
-		b.send("o", "id3", false, strings.Replace(body, `,"Timeout":"1h"`, `,"Detach":true`, 1)).want(DeadLetter, event.ReasonNameConflict)
+		b.send("n", "id2", false, body).want(intake.DeadLetter, event.ReasonInvalid) // a Timeout of a detached run
+		b.send("o", "id3", false, strings.Replace(body, `,"Timeout":"1h"`, `,"Detach":true`, 1)).want(intake.DeadLetter, event.ReasonNameConflict)
 	})
 }

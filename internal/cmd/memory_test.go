@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // TestMemory: what is remembered is bounded by number, weight and time; the oldest goes first.
@@ -58,9 +59,9 @@ func TestSettledJobsAreBounded(t *testing.T) {
 	g := newRegistry()
 	long := strings.Repeat("x", 255)
 	settle := func(i int) identity {
-		ident := identify(Job{Queue: "q", MessageID: fmt.Sprint(i, long)[:255], Body: []byte(fmt.Sprint(i))})
+		ident := identify(intake.Job{Queue: "q", MessageID: fmt.Sprint(i, long)[:255], Body: []byte(fmt.Sprint(i))})
 		task := &task{identity: ident, outbox: outbox{told: map[string]bool{long: true}}, phase: phaseEnded}
-		g.remember(task, Ack, event.Result{Job: ident.id, ContainerName: long, Error: strings.Repeat("e", 1000), Stdout: long})
+		g.remember(task, intake.Ack, event.Result{Job: ident.id, ContainerName: long, Error: strings.Repeat("e", 1000), Stdout: long})
 		return ident
 	}
 	var last identity
@@ -70,7 +71,7 @@ func TestSettledJobsAreBounded(t *testing.T) {
 	if g.results.held > resultBytes || len(g.done.byKey) > mostSettled || len(g.settled.byKey) > mostSettled {
 		t.Errorf("%d are remembered, with %d bytes", len(g.done.byKey), g.results.held)
 	}
-	if k, _, _ := g.recognise(last, Job{}); k != finished || !g.knew("q", last.id) {
+	if k, _, _ := g.recognise(last, intake.Job{}); k != finished || !g.knew("q", last.id) {
 		t.Error("the last one is not known")
 	}
 	for i := range 2 * mostCancels {

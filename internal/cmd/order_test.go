@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
@@ -29,7 +30,7 @@ func TestOrderBehindUnbegun(t *testing.T) {
 			time.Sleep(soon + time.Second)
 			first.unsettled()
 			second.unsettled()
-			refused.want(DeadLetter, event.ReasonConflict)
+			refused.want(intake.DeadLetter, event.ReasonConflict)
 			behind := b.send("behind", "", false, start)
 			behind.unsettled()
 			kill := b.send("kill", "", false, `{"Dockercmd":"kill","Container":"deaf"}`)
@@ -37,20 +38,20 @@ func TestOrderBehindUnbegun(t *testing.T) {
 			c.exit(0)
 			synctest.Wait()
 			for _, d := range []*delivery{first, second, behind} {
-				d.want(Ack, "")
+				d.want(intake.Ack, "")
 			}
 		})
 	})
 	t.Run("kill amid a stop", func(t *testing.T) {
 		onBench(t, func(c *Config) { c.ControlPlaces = 3 }, func(b *bench) {
 			b.leave("deaf", "running", nil)
-			b.change = func(j *Job) { j.Control = true }
+			b.change = func(j *intake.Job) { j.Control = true }
 			const stop = `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`
 			for range 2 {
 				b.send("stop", "", false, stop).unsettled()
 			}
-			b.send("refused", "", false, stop).want(DeadLetter, event.ReasonConflict)
-			b.send("kill", "", false, `{"Dockercmd":"kill","Container":"deaf"}`).want(Ack, "")
+			b.send("refused", "", false, stop).want(intake.DeadLetter, event.ReasonConflict)
+			b.send("kill", "", false, `{"Dockercmd":"kill","Container":"deaf"}`).want(intake.Ack, "")
 		})
 	})
 	t.Run("cancelled", func(t *testing.T) {
@@ -59,13 +60,13 @@ func TestOrderBehindUnbegun(t *testing.T) {
 			waits := b.send("waits", "waits", false, echo)
 			cancelled := b.send("cancelled", "cancelled", false, echo)
 			behind := b.send("behind", "", false, `{"Dockercmd":"stop","Container":"web"}`)
-			b.command(`{"Dockercmd":"stop","Job":"cancelled"}`).want(Ack, "")
-			cancelled.want(Ack, event.ReasonCancelled)
+			b.command(`{"Dockercmd":"stop","Job":"cancelled"}`).want(intake.Ack, "")
+			cancelled.want(intake.Ack, event.ReasonCancelled)
 			behind.unsettled()
 			b.docker.named(t, "busy").exit(0)
 			synctest.Wait()
-			busy.want(Ack, "")
-			waits.want(Ack, "")
+			busy.want(intake.Ack, "")
+			waits.want(intake.Ack, "")
 		})
 	})
 }
@@ -80,7 +81,7 @@ func TestRefusedStopLetsNobodyPast(t *testing.T) {
 		first := b.send("first", "", false, stop)
 		second := b.send("second", "", false, stop)
 		third := b.send("third", "", false, stop) // one too many
-		third.want(DeadLetter, event.ReasonConflict)
+		third.want(intake.DeadLetter, event.ReasonConflict)
 		start := b.send("start", "", false, `{"Dockercmd":"start","Container":"slow"}`)
 		first.unsettled()
 		second.unsettled()
@@ -98,7 +99,7 @@ func TestRefusedLeavesNothing(t *testing.T) {
 		w := b.send("w", "", false, `{"Dockercmd":"wait","Container":"deaf"}`)
 		w.unsettled()
 		for i := range 2000 {
-			b.send(fmt.Sprint(i), "", false, `{"Dockercmd":"wait","Container":"deaf"}`).want(DeadLetter, event.ReasonConflict)
+			b.send(fmt.Sprint(i), "", false, `{"Dockercmd":"wait","Container":"deaf"}`).want(intake.DeadLetter, event.ReasonConflict)
 		}
 		b.pool.jobs.mu.Lock()
 		n := 0
@@ -121,7 +122,7 @@ func TestRefusedAmongLost(t *testing.T) {
 		b.send("second", "", false, `{"Dockercmd":"inspect","Container":"deaf"}`)
 		time.Sleep(time.Second)
 		var asked atomic.Int64
-		b.change = func(j *Job) {
+		b.change = func(j *intake.Job) {
 			lost := j.Lost
 			j.Lost = func() bool {
 				return lost() && asked.Add(1) < 100_000
@@ -147,7 +148,7 @@ func TestKillBehindTwoRefused(t *testing.T) {
 		var lost atomic.Bool
 		lost.Store(true) // the connection is broken, and is back soon
 		change := b.change
-		b.change = func(j *Job) { j.Lost = lost.Load }
+		b.change = func(j *intake.Job) { j.Lost = lost.Load }
 		third := b.send("third", "", false, stop) // one too many
 		time.Sleep(100 * time.Millisecond)
 		fourth := b.send("fourth", "", false, stop)
@@ -155,9 +156,9 @@ func TestKillBehindTwoRefused(t *testing.T) {
 		kill := b.send("kill", "", false, `{"Dockercmd":"kill","Container":"deaf"}`)
 		lost.Store(false)
 		time.Sleep(10 * time.Second)
-		third.want(DeadLetter, event.ReasonConflict)
-		fourth.want(DeadLetter, event.ReasonConflict)
-		kill.want(Ack, "")
+		third.want(intake.DeadLetter, event.ReasonConflict)
+		fourth.want(intake.DeadLetter, event.ReasonConflict)
+		kill.want(intake.Ack, "")
 		c.exit(0)
 		synctest.Wait()
 	})
@@ -182,12 +183,12 @@ func TestControlBehindKillAmidStop(t *testing.T) {
 		start := b.command(`{"Dockercmd":"start","Container":"deaf"}`)
 		start.unsettled()
 		time.Sleep(2 * time.Second)
-		kill.want(Ack, "")
+		kill.want(intake.Ack, "")
 		first.unsettled()
 		start.unsettled()
 		c.exit(0)
 		synctest.Wait()
-		start.want(Ack, "")
+		start.want(intake.Ack, "")
 	})
 }
 
@@ -200,7 +201,7 @@ func TestControlKillsAmidStopLeaveNothing(t *testing.T) {
 		for range 500 {
 			d := b.command(`{"Dockercmd":"kill","Container":"deaf","Options":{"Signal":"TERM"}}`)
 			time.Sleep(2 * time.Second)
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 		}
 		b.pool.jobs.mu.Lock()
 		n := len(b.pool.jobs.latest["deaf"].passed)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
@@ -18,29 +19,29 @@ type outbox struct {
 
 // store publishes everything that must be stored before a delivery is acked, and was not stored yet. First comes the
 // result, see tell; then the dead letter or the next attempt, if the verdict asks for one.
-func (t *task) store(j Job, v Verdict, r event.Result) (err error) {
+func (t *task) store(j intake.Job, v intake.Verdict, r event.Result) (err error) {
 	if err := t.tell(j, r); err != nil {
 		return err
 	}
 	switch {
 	case t.copied:
 		return nil
-	case v == DeadLetter && j.Store != nil:
+	case v == intake.DeadLetter && j.Store != nil:
 		t.pool.jobs.storing(t)
 		err = j.Store(t.ctx, r)
-	case v == TryAgain:
+	case v == intake.TryAgain:
 		t.pool.jobs.expect(t)
 		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.attempt), t.attempt+1, t.id)
 	}
 	if err == nil {
-		t.copied = v == TryAgain || v == DeadLetter && j.Store != nil
+		t.copied = v == intake.TryAgain || v == intake.DeadLetter && j.Store != nil
 		t.pool.jobs.to(t, phaseStored)
 	}
 	return err
 }
 
 // tell publishes the result to the results queue and the reply_to, after all output.
-func (t *task) tell(j Job, r event.Result) error {
+func (t *task) tell(j intake.Job, r event.Result) error {
 	record, reply := j.Record != nil && !t.recorded, j.Reply != nil && !t.told[j.ReplyTo]
 	if reply {
 		if err := t.live.Flush(t.ctx); err != nil {
@@ -63,14 +64,14 @@ func (t *task) tell(j Job, r event.Result) error {
 }
 
 // allSent reports whether sendGone has nothing to do, now or later.
-func (t *task) allSent(v Verdict, r event.Result) bool {
+func (t *task) allSent(v intake.Verdict, r event.Result) bool {
 	jobs, _, _ := t.pool.jobs.given(t)
 	v = t.goneVerdict(v, r)
-	return !slices.ContainsFunc(jobs, func(j Job) bool { return t.unsent(j, v) })
+	return !slices.ContainsFunc(jobs, func(j intake.Job) bool { return t.unsent(j, v) })
 }
 
 // unsent reports whether store has something to do.
-func (t *task) unsent(j Job, v Verdict) bool {
+func (t *task) unsent(j intake.Job, v intake.Verdict) bool {
 	return j.Record != nil && !t.recorded || j.Reply != nil && !t.told[j.ReplyTo] ||
-		!t.copied && (v == DeadLetter && j.Store != nil || v == TryAgain)
+		!t.copied && (v == intake.DeadLetter && j.Store != nil || v == intake.TryAgain)
 }

@@ -3,6 +3,8 @@ package cmd
 import (
 	"slices"
 	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // TestPhases: a task goes where the table says, and nowhere else; whoever waits for a phase is told when it is reached or
@@ -30,7 +32,7 @@ func TestPhases(t *testing.T) {
 	for from := phaseWaiting; from <= phaseGone; from++ {
 		for to := phaseWaiting; to <= phaseGone; to++ {
 			g := newRegistry()
-			x := &task{identity: identify(Job{Queue: "q"}), turn: turn{order: newOrder(false)}}
+			x := &task{identity: identify(intake.Job{Queue: "q"}), turn: turn{order: newOrder(false)}}
 			g.add(x)
 			if x.phase = from; from != phaseWaiting {
 				delete(g.waiting, x)

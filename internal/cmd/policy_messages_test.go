@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
@@ -11,7 +12,7 @@ import (
 func TestPolicyRefuses(t *testing.T) {
 	const body = `{"Dockercmd":"run","Image":"busybox","Options":{"Name":"web","Privileged":true,"Remove":true}}`
 	onBench(t, nil, func(b *bench) {
-		b.send("m", "id", false, body).want(DeadLetter, event.ReasonPolicy)
+		b.send("m", "id", false, body).want(intake.DeadLetter, event.ReasonPolicy)
 		if r := b.result(); r.Status != event.Refused || r.Command != "run" {
 			t.Errorf("result %+v", r)
 		}
@@ -41,9 +42,9 @@ func TestPolicyForeignContainers(t *testing.T) {
 					d := b.post("m", "id", false, body)
 					b.endExecs(c)
 					if ours || trust {
-						d.want(Ack, "")
+						d.want(intake.Ack, "")
 					} else {
-						d.want(DeadLetter, event.ReasonPolicy)
+						d.want(intake.DeadLetter, event.ReasonPolicy)
 					}
 				})
 			}

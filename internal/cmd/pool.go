@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
@@ -17,7 +18,7 @@ type Config struct {
 	Docker      Docker
 	Reporter    Reporter
 	Log         *slog.Logger
-	Gate        *Gate          // the pool opens and closes it: open while the engine answers
+	Gate        *intake.Gate   // the pool opens and closes it: open while the engine answers
 	Host        string         // this machine's name, for results
 	Concurrency int            // runs and execs at a time
 	Pull        string         // "missing", "always" or "never"
@@ -37,7 +38,7 @@ type Config struct {
 	// so long without a break, and is empty: then all its messages were delivered here. at is Queue's place.
 	SweepAfter time.Duration
 	Queue      string
-	Quiet      func(ctx context.Context, consumed time.Duration) (at Place, quiet bool)
+	Quiet      func(ctx context.Context, consumed time.Duration) (at intake.Place, quiet bool)
 }
 
 // lastWords is how long jobs that have ended may take to settle after the end of Run's ctx.
@@ -85,7 +86,7 @@ func NewPool(cfg Config) *Pool {
 // Run carries out the jobs of both channels until both are closed. Then it requeues what has not begun, and waits for
 // the rest. The end of ctx leaves jobs as they are: their containers run on, their messages stay unsettled.
 // Run returns the number of these jobs. It is called once.
-func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
+func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left int) {
 	settling, stopSettling := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSettling()
 	p.settling = settling
@@ -105,7 +106,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 		close(turns[control])
 	}
 	for jobs != nil || control != nil {
-		var j Job
+		var j intake.Job
 		var ok bool
 		select {
 		case j, ok = <-jobs:
@@ -155,7 +156,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan Job) (left int) {
 
 // accept makes a task of a job. It is called in the queue's order. It returns no task if the job is known: then the
 // job's live task settles the delivery, or again does if the job was settled.
-func (p *Pool) accept(ctx context.Context, j Job, ident identity, d decoded, seq int64) (_ *task, again func()) {
+func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decoded, seq int64) (_ *task, again func()) {
 	k, earlier, id := p.jobs.recognise(ident, j)
 	switch k {
 	case joined:
@@ -169,7 +170,7 @@ func (p *Pool) accept(ctx context.Context, j Job, ident identity, d decoded, seq
 					return // unacked: it is redelivered
 				}
 			}
-			if err := j.Settle(ctx, Ack, event.Result{Job: ident.id}); err != nil {
+			if err := j.Settle(ctx, intake.Ack, event.Result{Job: ident.id}); err != nil {
 				p.Log.Warn("message not acked", "job", ident.id, "error", err)
 			}
 		}

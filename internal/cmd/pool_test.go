@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -27,7 +28,7 @@ func named(name string) string { return strings.Replace(wait, `"web"`, `"`+name+
 func TestRunForeground(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		d := b.send("m", "id1", false, echo)
-		d.want(Ack, "")
+		d.want(intake.Ack, "")
 		want := []string{"list", "create web", "attach", "wait next-exit", "start", "inspect", "remove web"}
 		if got := b.docker.did(); !slices.Equal(got, want) {
 			t.Errorf("calls %q, want %q", got, want)
@@ -50,7 +51,7 @@ func TestRunForeground(t *testing.T) {
 
 func TestRunWithoutMessageID(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
-		b.send("m", "", false, echo).want(Ack, "")
+		b.send("m", "", false, echo).want(intake.Ack, "")
 		if want := []string{"alive m (containers: 1)", "ack m (containers: 0)", "fence m (containers: 0)"}; !slices.Equal(b.events, want) {
 			t.Errorf("events %q, want %q: the container's absence is what proves the message settled", b.events, want)
 		}
@@ -69,7 +70,7 @@ func TestRunLabelsAndName(t *testing.T) {
 		if len(c.Name) != len("dispatch-")+12 || !strings.HasPrefix(c.Name, "dispatch-") {
 			t.Errorf("name %q", c.Name)
 		}
-		again := identify(Job{Queue: "q", MessageID: "order-17", Body: []byte(plain)})
+		again := identify(intake.Job{Queue: "q", MessageID: "order-17", Body: []byte(plain)})
 		if again.containerName("") != c.Name {
 			t.Errorf("the name is not derived from the message: %q and %q", c.Name, again.containerName(""))
 		}
@@ -83,7 +84,7 @@ func TestRunDetached(t *testing.T) {
 		`{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Detach":true}}`,
 	} {
 		onBench(t, nil, func(b *bench) {
-			b.send("m", "id", false, body).want(Ack, "")
+			b.send("m", "id", false, body).want(intake.Ack, "")
 			if got, want := b.docker.did(), []string{"list", "create web", "start"}; !slices.Equal(got, want) {
 				t.Errorf("calls %q, want %q", got, want)
 			}
@@ -94,7 +95,7 @@ func TestRunDetached(t *testing.T) {
 	}
 	t.Run("removed at its end", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.send("m", "id", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Detach":true,"Remove":true}}`).want(Ack, "")
+			b.send("m", "id", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Detach":true,"Remove":true}}`).want(intake.Ack, "")
 			b.docker.named(t, "web").exit(0)
 			synctest.Wait()
 			if n := b.docker.count(); n != 0 {
@@ -122,7 +123,7 @@ func TestRunEnds(t *testing.T) {
 		{"its own exit 130", func(b *bench, c *fakeContainer) { c.exit(130) }, event.Failed, event.ReasonExit, 130},
 		{"out of memory", func(b *bench, c *fakeContainer) { c.State.OOMKilled = true; c.exit(137) }, event.Failed, event.ReasonOOM, 137},
 		{"stopped by a message", func(b *bench, c *fakeContainer) {
-			b.send("stop", "", false, `{"Dockercmd":"stop","Container":"web"}`).want(Ack, "")
+			b.send("stop", "", false, `{"Dockercmd":"stop","Container":"web"}`).want(intake.Ack, "")
 		}, event.Stopped, "", 143},
 		{"over its time", func(b *bench, c *fakeContainer) { time.Sleep(time.Hour + time.Second) }, event.Failed, event.ReasonTimeout, 143},
 	} {
@@ -132,7 +133,7 @@ func TestRunEnds(t *testing.T) {
 				d.unsettled()
 				tt.end(b, b.docker.named(t, "web"))
 				synctest.Wait()
-				d.want(Ack, tt.reason)
+				d.want(intake.Ack, tt.reason)
 				var r event.Result
 				for _, r = range b.record.results {
 					if r.Command == "run" {
@@ -171,7 +172,7 @@ func TestOverdueIsStopped(t *testing.T) {
 				began := time.Now()
 				d := b.send("m", "id", false, `{"Dockercmd":"run","Image":"busybox","Options":{"Attach":["STDOUT"],"Name":"web"}}`)
 				time.Sleep(24 * time.Hour)
-				d.want(Ack, event.ReasonTimeout)
+				d.want(intake.Ack, event.ReasonTimeout)
 				did := fmt.Sprint(b.docker.did())
 				if stops, kills := strings.Count(did, "stop "), strings.Count(did, "kill "); stops != tt.stops || kills != tt.kills {
 					t.Errorf("%d stops and %d kills, want %d and %d", stops, kills, tt.stops, tt.kills)
@@ -214,9 +215,9 @@ func TestRunFails(t *testing.T) {
 				b.docker.before[tt.call] = tt.errs
 				d := b.send("m", "id", false, echo)
 				time.Sleep(10 * time.Minute)
-				v := Ack
+				v := intake.Ack
 				if tt.reason != "" {
-					v = DeadLetter
+					v = intake.DeadLetter
 				}
 				d.want(v, tt.reason)
 				if n := b.docker.count(); n != 0 {
@@ -245,7 +246,7 @@ func TestRunSurvives(t *testing.T) {
 					}
 					d := b.send("m", "id", false, echo)
 					time.Sleep(time.Minute)
-					d.want(Ack, "")
+					d.want(intake.Ack, "")
 					if r := b.result(); r.Status != event.Succeeded || r.StdoutBytes != 3 || r.Incomplete {
 						t.Errorf("result %+v", r)
 					}
@@ -273,7 +274,7 @@ func TestStartInDoubt(t *testing.T) {
 		b.docker.before["start"] = []error{errCut, errors.New("task already exists")}
 		d := b.send("m", "id", false, echo)
 		time.Sleep(time.Minute)
-		d.want(DeadLetter, event.ReasonEngine)
+		d.want(intake.DeadLetter, event.ReasonEngine)
 		if r := b.result(); !strings.Contains(r.Error, "may have run") {
 			t.Errorf("the error does not say that the job may have run: %s", r.Error)
 		}
@@ -297,7 +298,7 @@ func TestStartDoneAndRefused(t *testing.T) {
 					d := b.send("m", "id", false, body)
 					time.Sleep(time.Hour)
 					synctest.Wait()
-					d.want(Ack, "")
+					d.want(intake.Ack, "")
 					starts := 0
 					for _, c := range b.docker.did() {
 						if c == "start" {
@@ -339,18 +340,18 @@ func TestKilledInStart(t *testing.T) {
 	onBench(t, func(c *Config) { c.Docker = killedInStart{c.Docker.(*fakeDocker)} }, func(b *bench) {
 		d := b.send("m", "id", false, echo)
 		time.Sleep(time.Minute)
-		d.want(DeadLetter, event.ReasonEngine)
+		d.want(intake.DeadLetter, event.ReasonEngine)
 		if r := b.result(); !strings.Contains(r.Error, "not started again") || b.record.output != nil || b.docker.count() != 0 {
 			t.Errorf("result %+v; %d containers left", r, b.docker.count())
 		}
 	})
 	t.Run("with the daemon", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			c := b.leave("web", "created", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c := b.leave("web", "created", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
 			c.State.Error = "task already exists" // of a second start, which proves nothing of the first
 			b.docker.die()
 			b.docker.revive()
-			b.send("m", "id", true, echo).want(DeadLetter, event.ReasonEngine)
+			b.send("m", "id", true, echo).want(intake.DeadLetter, event.ReasonEngine)
 			if slices.Contains(b.docker.did(), "start") {
 				t.Error("started again")
 			}
@@ -361,7 +362,7 @@ func TestKilledInStart(t *testing.T) {
 			b.docker.after["create"] = []error{errCut}
 			d := b.send("m", "id", false, echo)
 			time.Sleep(time.Minute)
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 			if slices.Contains(b.docker.did(), "events") {
 				t.Error("the engine's memory was asked")
 			}
@@ -379,7 +380,7 @@ func TestExitUnknown(t *testing.T) {
 		time.Sleep(time.Minute)
 		b.docker.revive()
 		time.Sleep(time.Minute)
-		d.want(DeadLetter, event.ReasonEngine)
+		d.want(intake.DeadLetter, event.ReasonEngine)
 		if r := b.result(); r.ExitCode != nil || !r.Incomplete {
 			t.Errorf("result %+v", r)
 		}
@@ -406,7 +407,7 @@ func TestExitZeroUnseen(t *testing.T) {
 				var d *delivery
 				var c *fakeContainer
 				if adopted {
-					c = b.leave("web", "running", identify(Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).labels(true))
+					c = b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).labels(true))
 					time.Sleep(time.Minute)
 				} else {
 					d = b.send("m", "id", false, wait)
@@ -435,9 +436,9 @@ func TestExitZeroUnseen(t *testing.T) {
 				}
 				time.Sleep(time.Minute)
 				r := b.result()
-				verdict := Ack
+				verdict := intake.Ack
 				if tt.unknown {
-					verdict = DeadLetter
+					verdict = intake.DeadLetter
 				}
 				if d.want(verdict, r.Reason); r.Adopted != adopted || (r.ExitCode == nil) != tt.unknown || (r.Status == event.Errored) != tt.unknown {
 					t.Errorf("%+v, adopted %v: result %+v", tt, adopted, r)
@@ -467,7 +468,7 @@ func TestExitZeroOfRestart(t *testing.T) {
 		for _, body := range []string{wait, `{"Dockercmd":"wait","Container":"web"}`} {
 			t.Run(tt.what, func(t *testing.T) {
 				onBench(t, nil, func(b *bench) {
-					c := b.leave("web", "running", identify(Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).labels(true))
+					c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).labels(true))
 					time.Sleep(time.Hour)
 					if tt.bridge {
 						b.docker.mu.Lock()
@@ -537,25 +538,25 @@ func TestExitAfterOutage(t *testing.T) {
 		c.exit(255)
 		b.docker.revive()
 		time.Sleep(time.Minute)
-		d.want(Ack, event.ReasonExit)
+		d.want(intake.Ack, event.ReasonExit)
 		if r := b.result(); *r.ExitCode != 255 || r.Incomplete || r.Stdout != "all of it\n" {
 			t.Errorf("result %+v", r)
 		}
 	})
 	onBench(t, nil, func(b *bench) { // an engine that has forgotten the container, but tells its exit to a wait
-		c := b.leave("web", "running", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+		c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
 		c.born = -1
 		d := b.send("m", "id", true, echo)
 		c.exit(255)
 		time.Sleep(time.Minute)
-		d.want(Ack, event.ReasonExit)
+		d.want(intake.Ack, event.ReasonExit)
 		if r := b.result(); *r.ExitCode != 255 || r.Incomplete {
 			t.Errorf("result %+v", r)
 		}
 	})
 	for _, restarted := range []bool{false, true} { // before this process began
 		onBench(t, nil, func(b *bench) {
-			c := b.leave("web", "exited", identify(Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c := b.leave("web", "exited", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
 			c.State.ExitCode = new(255)
 			if restarted {
 				b.docker.die()
@@ -564,9 +565,9 @@ func TestExitAfterOutage(t *testing.T) {
 			d := b.send("m", "id", true, echo)
 			time.Sleep(time.Minute)
 			if restarted {
-				d.want(DeadLetter, event.ReasonEngine)
+				d.want(intake.DeadLetter, event.ReasonEngine)
 			} else {
-				d.want(Ack, event.ReasonExit)
+				d.want(intake.Ack, event.ReasonExit)
 			}
 		})
 	}
@@ -633,18 +634,18 @@ func TestEngineAwayGivesBack(t *testing.T) {
 		b.docker.die()
 		synctest.Wait()
 		running.unsettled()
-		waiting.want(Requeue, "")
-		behind.want(Requeue, "")
+		waiting.want(intake.Requeue, "")
+		behind.want(intake.Requeue, "")
 		late := b.send("late", "4", false, named("cc"))
-		late.want(Requeue, "")
+		late.want(intake.Requeue, "")
 		bad := b.send("bad", "5", false, `{}`)
-		bad.want(DeadLetter, event.ReasonInvalid) // needs no engine
+		bad.want(intake.DeadLetter, event.ReasonInvalid) // needs no engine
 		b.docker.revive()
 		time.Sleep(time.Minute)
 		b.docker.named(t, "aa").exit(0)
 		synctest.Wait()
-		running.want(Ack, "")
-		b.send("waiting", "2", true, strings.Replace(named("bb"), "wait", "echo", 1)).want(Ack, "")
+		running.want(intake.Ack, "")
+		b.send("waiting", "2", true, strings.Replace(named("bb"), "wait", "echo", 1)).want(intake.Ack, "")
 	})
 }
 
@@ -688,7 +689,7 @@ func TestEngineFirstSeenDown(t *testing.T) {
 		// The engine dies unseen: the first job finds out, and nothing of it has begun.
 		b.docker.die()
 		d := b.send("m", "id", false, echo)
-		d.want(Requeue, "")
+		d.want(intake.Requeue, "")
 		if open, _ := b.gate.State(); open {
 			t.Error("gate open")
 		}
@@ -717,9 +718,9 @@ func TestImages(t *testing.T) {
 				b.docker.before["pull"] = tt.pull
 				d := b.send("m", "", false, body)
 				time.Sleep(time.Minute)
-				v := Ack
+				v := intake.Ack
 				if tt.reason != "" {
-					v = DeadLetter
+					v = intake.DeadLetter
 				}
 				d.want(v, tt.reason)
 				if got := strings.Join(b.docker.did(), ","); got != tt.calls && !strings.HasPrefix(got, tt.calls+",") {
@@ -742,12 +743,12 @@ func TestNames(t *testing.T) {
 		return c
 	}
 	ours := func(job, body string) map[string]string {
-		return identify(Job{Queue: "q", MessageID: job, Body: []byte(body)}).labels(true)
+		return identify(intake.Job{Queue: "q", MessageID: job, Body: []byte(body)}).labels(true)
 	}
 	t.Run("taken by a stranger", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			foreign(b, nil, "exited")
-			b.send("m", "id", false, echo).want(DeadLetter, event.ReasonNameConflict)
+			b.send("m", "id", false, echo).want(intake.DeadLetter, event.ReasonNameConflict)
 			if b.docker.count() != 1 {
 				t.Error("the stranger's container was removed")
 			}
@@ -756,7 +757,7 @@ func TestNames(t *testing.T) {
 	t.Run("taken by another job that runs", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.send("first", "1", false, wait)
-			b.send("second", "2", false, echo).want(DeadLetter, event.ReasonNameConflict)
+			b.send("second", "2", false, echo).want(intake.DeadLetter, event.ReasonNameConflict)
 			b.docker.named(t, "web").exit(0)
 		})
 	})
@@ -769,7 +770,7 @@ func TestNames(t *testing.T) {
 			delete(b.docker.byID, c.ID)
 			b.docker.mu.Unlock()
 			time.Sleep(time.Second)
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 		})
 	})
 	t.Run("ended but not removed", func(t *testing.T) { // its process was killed behind the ack
@@ -777,7 +778,7 @@ func TestNames(t *testing.T) {
 			foreign(b, ours("other", "other body"), "exited")
 			d := b.send("m", "id", false, echo)
 			time.Sleep(5 * time.Second)
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 			if c := b.docker.named(t, "dispatch-ended-foreign"); b.docker.count() != 1 || c.ID != "foreign" {
 				t.Errorf("%d containers", b.docker.count())
 			}
@@ -791,11 +792,11 @@ func TestNames(t *testing.T) {
 				b.docker.named(t, "web").exit(0)
 				second := b.send("second", "2", false, echo)
 				time.Sleep(10 * time.Minute) // the broker is away
-				second.want(Ack, "")
+				second.want(intake.Ack, "")
 				if b.docker.count() != 1 {
 					t.Errorf("%d containers", b.docker.count())
 				}
-				b.send("first again", id, true, wait).want(Ack, "")
+				b.send("first again", id, true, wait).want(intake.Ack, "")
 				if b.docker.count() != 0 || len(b.record.results) != 2 {
 					t.Errorf("%d containers, results %+v", b.docker.count(), b.record.results)
 				}
@@ -809,7 +810,7 @@ func TestNames(t *testing.T) {
 				c.State.ExitCode = new(4)
 				b.send("m", "id", false, echo)
 				time.Sleep(5 * time.Second)
-				b.send("other", id, id == "", wait).want(Ack, event.ReasonExit)
+				b.send("other", id, id == "", wait).want(intake.Ack, event.ReasonExit)
 				if r := b.result(); !r.Adopted || *r.ExitCode != 4 || b.docker.count() != 0 {
 					t.Errorf("result %+v, %d containers", r, b.docker.count())
 				}
@@ -822,7 +823,7 @@ func TestNames(t *testing.T) {
 				labels := ours("id", echo)
 				labels[change], labels[LabelRemove] = "another", "false"
 				foreign(b, labels, "exited")
-				b.send("m", "id", true, echo).want(DeadLetter, event.ReasonNameConflict)
+				b.send("m", "id", true, echo).want(intake.DeadLetter, event.ReasonNameConflict)
 			})
 		}
 	})
@@ -834,7 +835,7 @@ func TestNames(t *testing.T) {
 			c.write("stdout", "now\n")
 			c.exit(0)
 			synctest.Wait()
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 			if r := b.result(); !r.Adopted || r.Incomplete || r.Stdout != "before\nnow\n" {
 				t.Errorf("result %+v", r)
 			}
@@ -847,7 +848,7 @@ func TestNames(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			c := foreign(b, ours("id", echo), "exited")
 			c.log, c.State.ExitCode = []chunk{{"stdout", "before\n"}, {"stderr", "oops"}}, new(4)
-			b.send("m", "id", true, echo).want(Ack, event.ReasonExit)
+			b.send("m", "id", true, echo).want(intake.Ack, event.ReasonExit)
 			if r := b.result(); !r.Adopted || *r.ExitCode != 4 || r.Stdout != "before\n" || r.Stderr != "oops" {
 				t.Errorf("result %+v", r)
 			}
@@ -857,7 +858,7 @@ func TestNames(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			c := foreign(b, ours("id", echo), "created")
 			c.config.Cmd = []string{"echo", "hi"}
-			b.send("m", "id", true, echo).want(Ack, "")
+			b.send("m", "id", true, echo).want(intake.Ack, "")
 			if r := b.result(); r.Stdout != "hi\n" {
 				t.Errorf("result %+v", r)
 			}
@@ -871,7 +872,7 @@ func TestOrphans(t *testing.T) {
 		for i := range 2 { // two equal messages were at work
 			c := &fakeContainer{engine: b.docker}
 			c.ID, c.Name = fmt.Sprintf("orphan%d", i), fmt.Sprintf("dispatch-%012d", i)
-			c.Labels = identify(Job{Queue: "q", Body: []byte(plain)}).labels(true)
+			c.Labels = identify(intake.Job{Queue: "q", Body: []byte(plain)}).labels(true)
 			c.State = dockerapi.State{Status: "running", Running: true, StartedAt: time.Now()}
 			b.docker.byID[c.ID] = c
 		}
@@ -887,7 +888,7 @@ func TestOrphans(t *testing.T) {
 		}
 		synctest.Wait()
 		for _, d := range []*delivery{fresh, one, two, three} {
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 		}
 		adopted := 0
 		for _, r := range b.record.results {
@@ -907,18 +908,18 @@ func TestStopAndRemove(t *testing.T) {
 		redelivered bool
 		err         []error
 		after       []error
-		verdict     Verdict
+		verdict     intake.Verdict
 		reason      string
 	}{
-		{"stop of none", `{"Dockercmd":"stop","Container":"nono"}`, false, nil, nil, Ack, event.ReasonNoSuchContainer},
-		{"remove of none", `{"Dockercmd":"remove","Container":"nono"}`, false, nil, nil, Ack, event.ReasonNoSuchContainer},
-		{"remove of one gone before", `{"Dockercmd":"remove","Container":"nono"}`, true, nil, nil, Ack, ""},
-		{"remove of a running one", `{"Dockercmd":"remove","Container":"web"}`, false, nil, nil, DeadLetter, event.ReasonConflict},
-		{"forced remove", `{"Dockercmd":"rm","Container":"web","Options":{"Force":true}}`, false, nil, nil, Ack, ""},
-		{"remove whose answer is lost", `{"Dockercmd":"rm","Container":"web","Options":{"Force":true}}`, false, nil, []error{errCut}, Ack, ""},
-		{"stop", `{"Dockercmd":"stop","Container":"web"}`, false, nil, nil, Ack, ""},
-		{"stop with a fault that passes", `{"Dockercmd":"stop","Container":"web"}`, false, []error{dockerapi.ErrTemporary, errCut}, nil, Ack, ""},
-		{"stop refused", `{"Dockercmd":"stop","Container":"web"}`, false, []error{dockerapi.ErrInvalid}, nil, DeadLetter, event.ReasonBadRequest},
+		{"stop of none", `{"Dockercmd":"stop","Container":"nono"}`, false, nil, nil, intake.Ack, event.ReasonNoSuchContainer},
+		{"remove of none", `{"Dockercmd":"remove","Container":"nono"}`, false, nil, nil, intake.Ack, event.ReasonNoSuchContainer},
+		{"remove of one gone before", `{"Dockercmd":"remove","Container":"nono"}`, true, nil, nil, intake.Ack, ""},
+		{"remove of a running one", `{"Dockercmd":"remove","Container":"web"}`, false, nil, nil, intake.DeadLetter, event.ReasonConflict},
+		{"forced remove", `{"Dockercmd":"rm","Container":"web","Options":{"Force":true}}`, false, nil, nil, intake.Ack, ""},
+		{"remove whose answer is lost", `{"Dockercmd":"rm","Container":"web","Options":{"Force":true}}`, false, nil, []error{errCut}, intake.Ack, ""},
+		{"stop", `{"Dockercmd":"stop","Container":"web"}`, false, nil, nil, intake.Ack, ""},
+		{"stop with a fault that passes", `{"Dockercmd":"stop","Container":"web"}`, false, []error{dockerapi.ErrTemporary, errCut}, nil, intake.Ack, ""},
+		{"stop refused", `{"Dockercmd":"stop","Container":"web"}`, false, []error{dockerapi.ErrInvalid}, nil, intake.DeadLetter, event.ReasonBadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onBench(t, nil, func(b *bench) {
@@ -930,7 +931,7 @@ func TestStopAndRemove(t *testing.T) {
 				if b.docker.count() > 0 {
 					b.docker.named(t, "web").exit(0)
 				} else {
-					run.want(Ack, "") // its end was asked for
+					run.want(intake.Ack, "") // its end was asked for
 				}
 			})
 		})
@@ -947,12 +948,12 @@ func TestOrderOnOneName(t *testing.T) {
 		stop.unsettled() // its run waits for a slot
 		again.unsettled()
 		// A stop of another container overtakes the runs that wait.
-		b.send("overtakes", "5", false, `{"Dockercmd":"stop","Container":"other"}`).want(Ack, "")
-		other.want(Ack, "")
-		run.want(Ack, "")
-		stop.want(Ack, "")
+		b.send("overtakes", "5", false, `{"Dockercmd":"stop","Container":"other"}`).want(intake.Ack, "")
+		other.want(intake.Ack, "")
+		run.want(intake.Ack, "")
+		stop.want(intake.Ack, "")
 		time.Sleep(time.Minute)
-		again.want(Ack, "")
+		again.want(intake.Ack, "")
 		calls := b.docker.did()
 		for _, pair := range [][2]string{{"stop other", "create web"}, {"create web", "stop web"}} {
 			if slices.Index(calls, pair[0]) > slices.Index(calls, pair[1]) {
@@ -981,7 +982,7 @@ func TestSameNameAgainAndAgain(t *testing.T) {
 			t.Errorf("took %v", took)
 		}
 		for i, d := range all {
-			d.want(Ack, []string{"", "", ""}[i%3])
+			d.want(intake.Ack, []string{"", "", ""}[i%3])
 		}
 	})
 }
@@ -1008,9 +1009,9 @@ func TestJoin(t *testing.T) {
 			d2 := b.send("2", "id", false, wait)
 			b.docker.named(t, "web").exit(0)
 			synctest.Wait()
-			d1.want(Ack, "")
-			d2.want(Ack, "")
-			b.send("3", "id", false, wait).want(Ack, "") // settled lately: acked at once
+			d1.want(intake.Ack, "")
+			d2.want(intake.Ack, "")
+			b.send("3", "id", false, wait).want(intake.Ack, "") // settled lately: acked at once
 			if n := len(b.record.results); n != 1 {
 				t.Errorf("ran %d times", n)
 			}
@@ -1030,7 +1031,7 @@ func TestJoin(t *testing.T) {
 				}
 				synctest.Wait()
 				d1.want0(t)
-				d2.want(Ack, "")
+				d2.want(intake.Ack, "")
 			})
 		}
 	})
@@ -1045,7 +1046,7 @@ func TestJoin(t *testing.T) {
 					between.lose()
 					b.docker.named(t, "aa").exit(0)
 					synctest.Wait()
-					first.want(Ack, "")
+					first.want(intake.Ack, "")
 					if calls := fmt.Sprint(b.docker.did()); strings.Contains(calls, "create bb") || strings.Contains(calls, "stop aa") || strings.Count(calls, "create aa") > 1 {
 						t.Errorf("begun without a delivery: %s", calls)
 					}
@@ -1054,9 +1055,9 @@ func TestJoin(t *testing.T) {
 					}
 					again := b.send("m again", id, true, strings.Replace(body, "wait", "echo", 1))
 					if strings.Contains(body, "stop") {
-						again.want(Ack, event.ReasonNoSuchContainer)
+						again.want(intake.Ack, event.ReasonNoSuchContainer)
 					} else {
-						again.want(Ack, "")
+						again.want(intake.Ack, "")
 					}
 				})
 			}
@@ -1072,7 +1073,7 @@ func TestJoin(t *testing.T) {
 				if b.docker.count() != 1 {
 					t.Errorf("message_id %q: %d containers while no answer can be given, want 1", id, b.docker.count())
 				}
-				b.send("2", id, true, wait).want(Ack, "")
+				b.send("2", id, true, wait).want(intake.Ack, "")
 				if b.docker.count() != 0 || len(b.record.results) != 1 {
 					t.Errorf("%d containers, %d results", b.docker.count(), len(b.record.results))
 				}
@@ -1083,14 +1084,14 @@ func TestJoin(t *testing.T) {
 		for _, id := range []string{"id", ""} {
 			onBench(t, nil, func(b *bench) {
 				d1 := b.send("1", id, false, wait)
-				d1.fences = []error{ErrDeliveryLost}
+				d1.fences = []error{intake.ErrDeliveryLost}
 				b.docker.named(t, "web").exit(0)
 				synctest.Wait()
-				d1.want(Ack, "")
+				d1.want(intake.Ack, "")
 				if want := map[string]int{"id": 1, "": 0}[id]; b.docker.count() != want {
 					t.Fatalf("message_id %q: %d containers while the ack may be lost, want %d", id, b.docker.count(), want)
 				}
-				b.send("2", id, true, wait).want(Ack, "")
+				b.send("2", id, true, wait).want(intake.Ack, "")
 				if b.docker.count() != 0 || len(b.record.results) != 1 {
 					t.Errorf("message_id %q: %d containers, %d results", id, b.docker.count(), len(b.record.results))
 				}
@@ -1101,11 +1102,11 @@ func TestJoin(t *testing.T) {
 		for _, id := range []string{"id", ""} {
 			var quiet atomic.Bool
 			onBench(t, func(c *Config) {
-				c.Quiet = func(_ context.Context, consumed time.Duration) (Place, bool) {
-					return Place{}, quiet.Load() && consumed == quietFor
+				c.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
+					return intake.Place{}, quiet.Load() && consumed == quietFor
 				}
 			}, func(b *bench) {
-				b.fences = []error{ErrDeliveryLost}
+				b.fences = []error{intake.ErrDeliveryLost}
 				b.send("1", id, false, wait)
 				b.docker.named(t, "web").exit(0)
 				time.Sleep(time.Hour)
@@ -1118,7 +1119,7 @@ func TestJoin(t *testing.T) {
 					t.Error("container left though the message does not come again")
 				}
 				b.fences = nil
-				b.send("2", "", true, echo).want(Ack, "") // an equal message is a job of its own by now
+				b.send("2", "", true, echo).want(intake.Ack, "") // an equal message is a job of its own by now
 				b.send("3", "", true, wait).unsettled()
 				b.docker.named(t, "web").exit(0)
 			})
@@ -1128,11 +1129,11 @@ func TestJoin(t *testing.T) {
 		for _, released := range []bool{true, false} {
 			onBench(t, func(c *Config) {
 				back := time.Now()
-				c.Quiet = func(_ context.Context, consumed time.Duration) (Place, bool) {
-					return Place{}, time.Since(back) >= consumed
+				c.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
+					return intake.Place{}, time.Since(back) >= consumed
 				}
 			}, func(b *bench) {
-				b.fences, b.released = []error{ErrDeliveryLost}, released
+				b.fences, b.released = []error{intake.ErrDeliveryLost}, released
 				b.send("1", "id", false, wait)
 				b.docker.named(t, "web").exit(0)
 				time.Sleep(goneLook)
@@ -1152,11 +1153,11 @@ func TestJoin(t *testing.T) {
 		for _, quiet := range []bool{false, true} {
 			onBench(t, func(c *Config) {
 				back := time.Now()
-				c.Quiet = func(_ context.Context, consumed time.Duration) (Place, bool) {
-					return Place{}, quiet && time.Since(back) >= consumed
+				c.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
+					return intake.Place{}, quiet && time.Since(back) >= consumed
 				}
 			}, func(b *bench) {
-				b.alives = []error{ErrDeliveryLost} // before the session knows it
+				b.alives = []error{intake.ErrDeliveryLost} // before the session knows it
 				d1 := b.send("1", "", false, wait)
 				b.alives = nil
 				b.docker.named(t, "web").exit(0)
@@ -1169,7 +1170,7 @@ func TestJoin(t *testing.T) {
 					time.Sleep(time.Hour)
 				} else {
 					d1.lose()
-					b.send("2", "", true, wait).want(Ack, "")
+					b.send("2", "", true, wait).want(intake.Ack, "")
 				}
 				if b.docker.count() != 0 || len(b.record.results) != 1 {
 					t.Errorf("%d containers, %d results", b.docker.count(), len(b.record.results))
@@ -1184,7 +1185,7 @@ func TestJoin(t *testing.T) {
 				d1.lose()
 				b.docker.named(t, "web").exit(0)
 				time.Sleep(30 * time.Hour)
-				b.send("2", id, true, wait).want(Ack, "")
+				b.send("2", id, true, wait).want(intake.Ack, "")
 				if b.docker.count() != 0 || len(b.record.results) != 1 {
 					t.Errorf("message_id %q: %d containers, %d results", id, b.docker.count(), len(b.record.results))
 				}
@@ -1194,12 +1195,12 @@ func TestJoin(t *testing.T) {
 	t.Run("connection ended behind the ack of a dead letter", func(t *testing.T) {
 		for _, id := range []string{"id", ""} {
 			onBench(t, nil, func(b *bench) {
-				b.stores, b.fences = true, []error{ErrDeliveryLost}
+				b.stores, b.fences = true, []error{intake.ErrDeliveryLost}
 				d1 := b.send("1", id, false, "rubbish")
 				b.fences = nil
-				d1.want(Ack, event.ReasonInvalid)
+				d1.want(intake.Ack, event.ReasonInvalid)
 				d2 := b.send("2", id, true, "rubbish")
-				d2.want(Ack, event.ReasonInvalid)
+				d2.want(intake.Ack, event.ReasonInvalid)
 				if d1.copies+d2.copies != 1 || len(b.record.results) != 1 {
 					t.Errorf("message_id %q: %d copies in the dead-letter queue, %d results, want one of each", id, d1.copies+d2.copies, len(b.record.results))
 				}
@@ -1240,8 +1241,8 @@ func TestJoin(t *testing.T) {
 	t.Run("a dead letter sent again runs again", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.docker.before["create"] = []error{dockerapi.ErrInvalid}
-			b.send("1", "id", false, echo).want(DeadLetter, event.ReasonBadRequest)
-			b.send("2", "id", false, echo).want(Ack, "")
+			b.send("1", "id", false, echo).want(intake.DeadLetter, event.ReasonBadRequest)
+			b.send("2", "id", false, echo).want(intake.Ack, "")
 			if b.record.output["web/stdout"] != "hi\n" {
 				t.Error("not run")
 			}
@@ -1262,13 +1263,13 @@ func TestStopIntake(t *testing.T) {
 		waiting := b.send("waiting", "2", false, named("bb"))
 		b.close()
 		synctest.Wait()
-		waiting.want(Requeue, "")
+		waiting.want(intake.Requeue, "")
 		running.unsettled()
 		b.docker.named(t, "aa").exit(0)
 		if left := <-b.done; left != 0 {
 			t.Errorf("%d jobs left", left)
 		}
-		running.want(Ack, "")
+		running.want(intake.Ack, "")
 	})
 }
 
@@ -1316,7 +1317,7 @@ func TestStopWhileSettling(t *testing.T) {
 					if id == "" && down {
 						d.unsettled() // else an equal message would be taken for this one
 					} else {
-						d.want(Ack, "")
+						d.want(intake.Ack, "")
 					}
 				})
 			})
@@ -1330,11 +1331,11 @@ func TestContainerCannotBeRemoved(t *testing.T) {
 		broken := errors.New("driver failed to remove root filesystem")
 		b.docker.before["remove"] = []error{broken}
 		const unnamed = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
-		b.send("1", "", false, unnamed).want(Ack, "")
+		b.send("1", "", false, unnamed).want(intake.Ack, "")
 		if b.docker.count() != 1 {
 			t.Fatal("the container is gone")
 		}
-		b.send("2", "", true, unnamed).want(Ack, "")
+		b.send("2", "", true, unnamed).want(intake.Ack, "")
 		if len(b.record.results) != 2 || b.result().Adopted || b.docker.count() != 1 {
 			t.Errorf("results %+v", b.record.results)
 		}
@@ -1350,15 +1351,15 @@ func (panics) StopContainer(context.Context, string, dockerapi.StopOptions) erro
 func TestPanicIsKept(t *testing.T) {
 	onBench(t, func(c *Config) { c.Docker = panics{c.Docker.(*fakeDocker)} }, func(b *bench) {
 		b.leave("web", "running", nil)
-		b.send("m", "id", false, `{"Dockercmd":"stop","Container":"web"}`).want(DeadLetter, event.ReasonInternal)
-		b.send("next", "", false, strings.Replace(echo, `"web"`, `"other"`, 1)).want(Ack, "")
+		b.send("m", "id", false, `{"Dockercmd":"stop","Container":"web"}`).want(intake.DeadLetter, event.ReasonInternal)
+		b.send("next", "", false, strings.Replace(echo, `"web"`, `"other"`, 1)).want(intake.Ack, "")
 	})
 }
 
 func TestBadMessages(t *testing.T) {
 	onBench(t, func(c *Config) { c.MaxMessage = 40 }, func(b *bench) {
 		for _, body := range []string{"", "rubbish", `{"Dockercmd":"stop"}`, strings.Repeat(" ", 41) + "{}"} {
-			b.send(body, "", false, body).want(DeadLetter, event.ReasonInvalid)
+			b.send(body, "", false, body).want(intake.DeadLetter, event.ReasonInvalid)
 		}
 		if r := b.result(); r.Status != event.Refused || r.Error == "" || r.Job == "" {
 			t.Errorf("result %+v", r)
@@ -1375,7 +1376,7 @@ func TestSlowReader(t *testing.T) {
 		d.unsettled()
 		close(b.record.block)
 		synctest.Wait()
-		d.want(Ack, "")
+		d.want(intake.Ack, "")
 		if r := b.result(); r.StdoutBytes != 3 || r.Incomplete {
 			t.Errorf("result %+v", r)
 		}
@@ -1383,7 +1384,7 @@ func TestSlowReader(t *testing.T) {
 }
 
 func TestVerdicts(t *testing.T) {
-	for s, want := range map[event.Status]Verdict{event.Succeeded: Ack, event.Failed: Ack, event.Refused: DeadLetter, event.Errored: DeadLetter, "": DeadLetter} {
+	for s, want := range map[event.Status]intake.Verdict{event.Succeeded: intake.Ack, event.Failed: intake.Ack, event.Refused: intake.DeadLetter, event.Errored: intake.DeadLetter, "": intake.DeadLetter} {
 		if got := verdict(event.Result{Status: s}); got != want {
 			t.Errorf("%s: %v, want %v", s, got, want)
 		}
@@ -1399,7 +1400,7 @@ func TestDeadLetterSentAgain(t *testing.T) {
 		fence       []error
 	}{
 		{"before the fence", "create", []error{nil}},
-		{"behind an ack that may be lost", "create", []error{ErrDeliveryLost}},
+		{"behind an ack that may be lost", "create", []error{intake.ErrDeliveryLost}},
 		{"before the container is gone", "start", []error{nil}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -1417,7 +1418,7 @@ func TestDeadLetterSentAgain(t *testing.T) {
 				if first.copies != 1 || again.copies != 0 {
 					t.Errorf("%d and %d dead letters, want 1 and 0", first.copies, again.copies)
 				}
-				again.want(Ack, "")
+				again.want(intake.Ack, "")
 				if b.record.output["web/stdout"] != "hi\n" || len(b.record.results) != 2 {
 					t.Errorf("not run: output %q, %d results", b.record.output, len(b.record.results))
 				}
@@ -1437,7 +1438,7 @@ func TestDeadLetterSentAgain(t *testing.T) {
 				b.docker.before["create"] = []error{dockerapi.ErrInvalid}
 				held := make(chan struct{})
 				if lost {
-					b.fences = []error{ErrDeliveryLost}
+					b.fences = []error{intake.ErrDeliveryLost}
 				} else {
 					b.beforeFence = func() { <-held }
 				}
@@ -1451,11 +1452,11 @@ func TestDeadLetterSentAgain(t *testing.T) {
 				again := b.send("again", "id", true, echo)
 				close(held)
 				synctest.Wait()
-				again.want(Ack, "")
+				again.want(intake.Ack, "")
 				if b.record.output["web/stdout"] != "hi\n" {
 					t.Error("acked, and not run")
 				}
-				b.send("settled lately", "id", true, echo).want(Ack, "")
+				b.send("settled lately", "id", true, echo).want(intake.Ack, "")
 				if len(b.record.results) != 2 {
 					t.Errorf("%d results", len(b.record.results))
 				}
@@ -1473,7 +1474,7 @@ func TestDeadLetterSentAgain(t *testing.T) {
 			second := b.send("second", "id", false, wait)
 			b.pool.engine.lost(errCut)
 			synctest.Wait()
-			second.want(Requeue, "")
+			second.want(intake.Requeue, "")
 			time.Sleep(time.Second) // the engine answers again
 			third := b.send("third", "id", true, wait)
 			close(held)
@@ -1482,7 +1483,7 @@ func TestDeadLetterSentAgain(t *testing.T) {
 			third.unsettled()
 			b.docker.named(t, "web").exit(0)
 			synctest.Wait()
-			third.want(Ack, "")
+			third.want(intake.Ack, "")
 		})
 	})
 	t.Run("does not hold a slot while it waits", func(t *testing.T) {
@@ -1494,7 +1495,7 @@ func TestDeadLetterSentAgain(t *testing.T) {
 			b.send("first", "id", false, named("aa"))
 			b.beforeStore = nil
 			b.send("again", "id", false, named("aa"))
-			b.send("other", "o", false, strings.Replace(echo, "web", "oo", 1)).want(Ack, "")
+			b.send("other", "o", false, strings.Replace(echo, "web", "oo", 1)).want(intake.Ack, "")
 			close(held)
 			synctest.Wait()
 			b.docker.named(t, "aa").exit(0)
@@ -1510,7 +1511,7 @@ func TestDeadLetterSentAgain(t *testing.T) {
 			again := b.send("again", "id", false, "rubbish")
 			close(held)
 			synctest.Wait()
-			if again.want(Ack, event.ReasonInvalid); again.copies != 1 {
+			if again.want(intake.Ack, event.ReasonInvalid); again.copies != 1 {
 				t.Errorf("sent again, and %d dead letters", again.copies)
 			}
 		})
@@ -1552,7 +1553,7 @@ func TestStoreLosesDelivery(t *testing.T) {
 		again := b.send("again", "", true, "rubbish")
 		close(held)
 		synctest.Wait()
-		again.want(Ack, event.ReasonInvalid)
+		again.want(intake.Ack, event.ReasonInvalid)
 		if first.copies+again.copies != 1 || len(b.record.results) != 1 {
 			t.Errorf("%d dead letters, %d results, want one of each", first.copies+again.copies, len(b.record.results))
 		}
@@ -1579,7 +1580,7 @@ func TestStoreHoldsDelivery(t *testing.T) {
 // TestRecognisePrefers: of several equal jobs whose messages are lost, one that was never answered is surely
 // the one that a message which comes again is for.
 func TestRecognisePrefers(t *testing.T) {
-	lost := Job{Queue: "q", Redelivered: true, Lost: func() bool { return true }}
+	lost := intake.Job{Queue: "q", Redelivered: true, Lost: func() bool { return true }}
 	for range 20 { // the order of a map
 		g := newRegistry()
 		tasks := map[bool]*task{}
@@ -1611,8 +1612,8 @@ func TestGoesBackBehind(t *testing.T) {
 		late := b.send("late", "4", false, `{"Dockercmd":"stop","Container":"web"}`)
 		close(run.hold)
 		synctest.Wait()
-		early.want(Requeue, "")
-		late.want(Requeue, "")
+		early.want(intake.Requeue, "")
+		late.want(intake.Requeue, "")
 	})
 }
 
@@ -1621,8 +1622,8 @@ func TestGoesBackBehind(t *testing.T) {
 func TestDetachedIsNoOrphan(t *testing.T) {
 	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Detach":true,"Remove":true}}`
 	onBench(t, nil, func(b *bench) {
-		b.leave("dispatch-0123456789ab", "running", identify(Job{Queue: "q", Body: []byte(body)}).labels(true))
-		b.send("m", "", true, body).want(Ack, "")
+		b.leave("dispatch-0123456789ab", "running", identify(intake.Job{Queue: "q", Body: []byte(body)}).labels(true))
+		b.send("m", "", true, body).want(intake.Ack, "")
 		if b.docker.count() != 2 {
 			t.Error("the container of a settled message was taken for this one's")
 		}
@@ -1633,7 +1634,7 @@ func TestDetachedIsNoOrphan(t *testing.T) {
 func TestPanicInOutput(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		b.record.panics = true
-		b.send("m", "id", false, echo).want(DeadLetter, event.ReasonInternal)
+		b.send("m", "id", false, echo).want(intake.DeadLetter, event.ReasonInternal)
 		b.record.panics = false
 		b.send("next", "", false, plain).unsettled()
 		for _, c := range b.docker.all() {
@@ -1658,7 +1659,7 @@ func TestNobodyReads(t *testing.T) {
 	})
 	onBench(t, nil, func(b *bench) {
 		b.record.unwritable = errors.New("no space left on device")
-		b.send("m", "id", false, echo).want(Ack, "")
+		b.send("m", "id", false, echo).want(intake.Ack, "")
 		if r := b.result(); !r.Incomplete {
 			t.Errorf("result %+v: output is missing, and it does not say so", r)
 		}
@@ -1717,7 +1718,7 @@ func TestSlowCreate(t *testing.T) {
 		d := b.post("m", "id", false, echo)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		d.want(Ack, "")
+		d.want(intake.Ack, "")
 		if slices.Contains(b.docker.did(), "start") {
 			t.Errorf("started again: %q", b.docker.did())
 		}
@@ -1749,7 +1750,7 @@ func TestStopIsFencedFirst(t *testing.T) {
 // TestIdentity: what is different stays so.
 func TestIdentity(t *testing.T) {
 	seen := map[string]string{}
-	for _, j := range []Job{
+	for _, j := range []intake.Job{
 		{Queue: "q", MessageID: "id"}, {Queue: "p", MessageID: "id"}, {Queue: "q", MessageID: "id", Body: []byte("b")},
 		{Queue: "q", Copy: "one"}, {Queue: "q", Copy: "two"}, {Queue: "q", Copy: "one", Body: []byte("b")}, {Queue: "q", MessageID: "one"},
 		{Queue: "q", MessageID: "id\xe8"}, {Queue: "q", MessageID: "id\xe9"}, {Queue: "q", MessageID: "id\ufffd"},
@@ -1762,20 +1763,20 @@ func TestIdentity(t *testing.T) {
 			seen[known] = j.MessageID
 		}
 	}
-	bytes, text := identify(Job{MessageID: "id\xe9"}), identify(Job{MessageID: `id\xe9`})
+	bytes, text := identify(intake.Job{MessageID: "id\xe9"}), identify(intake.Job{MessageID: `id\xe9`})
 	if bytes.key() == text.key() || bytes.suffix == text.suffix {
 		t.Error("a byte and its description are taken for one")
 	}
-	here, there := Place{"/", "rabbit@here"}, Place{"v2", "rabbit@here"}
-	a, b := identify(Job{Queue: "q", MessageID: "id", Place: here}), identify(Job{Queue: "q", MessageID: "id", Place: there})
+	here, there := intake.Place{VHost: "/", Broker: "rabbit@here"}, intake.Place{VHost: "v2", Broker: "rabbit@here"}
+	a, b := identify(intake.Job{Queue: "q", MessageID: "id", Place: here}), identify(intake.Job{Queue: "q", MessageID: "id", Place: there})
 	if a.suffix == b.suffix || a.ofQueue(b.labels(true)) || b.ofQueue(a.labels(true)) {
 		t.Error("queues of two virtual hosts are taken for one")
 	}
-	at := identify(Job{Queue: "q", MessageID: "id", Place: Place{"v2@x", "rabbit@here"}})
+	at := identify(intake.Job{Queue: "q", MessageID: "id", Place: intake.Place{VHost: "v2@x", Broker: "rabbit@here"}})
 	if b.ofQueue(at.labels(true)) || at.ofQueue(b.labels(true)) {
 		t.Error("a virtual host is taken for one whose name goes on with an @")
 	}
-	renamed := identify(Job{Queue: "q", MessageID: "id", Place: Place{"/", "rabbit@there"}})
+	renamed := identify(intake.Job{Queue: "q", MessageID: "id", Place: intake.Place{VHost: "/", Broker: "rabbit@there"}})
 	if a.suffix != renamed.suffix || !a.ofQueue(renamed.labels(true)) {
 		t.Error("a broker that was renamed is taken for another")
 	}
@@ -1787,10 +1788,10 @@ func TestCopyHasItsOwnContainer(t *testing.T) {
 	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","again"],"Options":{"Attach":"STDOUT"}}`
 	for _, redelivered := range []bool{false, true} {
 		onBench(t, nil, func(b *bench) {
-			first := identify(Job{Queue: "q", MessageID: "id", Body: []byte(body)})
+			first := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)})
 			b.leave(first.containerName(""), "exited", first.labels(false))
 			b.copy = "copy-1"
-			b.send("m", "id", redelivered, body).want(Ack, "")
+			b.send("m", "id", redelivered, body).want(intake.Ack, "")
 			if r := b.result(); r.Adopted || r.Stdout != "again\n" || b.docker.count() != 2 {
 				t.Errorf("result %+v, %d containers", r, b.docker.count())
 			}
@@ -1804,10 +1805,10 @@ func TestLetterSentTwice(t *testing.T) {
 	const unnamed = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Attach":["STDOUT"],"Remove":true}}`
 	onBench(t, nil, func(b *bench) {
 		b.copy = "one"
-		b.send("first", "", false, unnamed).want(Ack, "")
-		b.send("again", "", false, unnamed).want(Ack, "")
+		b.send("first", "", false, unnamed).want(intake.Ack, "")
+		b.send("again", "", false, unnamed).want(intake.Ack, "")
 		b.copy = "two"
-		b.send("another", "", false, unnamed).want(Ack, "")
+		b.send("another", "", false, unnamed).want(intake.Ack, "")
 		if len(b.record.results) != 2 {
 			t.Errorf("%d results, want 2: %+v", len(b.record.results), b.record.results)
 		}
@@ -1820,7 +1821,7 @@ func TestLingers(t *testing.T) {
 	t.Run("removed after a while", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.pool.lingers = lingers
-			b.send("m", "id", false, echo).want(Ack, "")
+			b.send("m", "id", false, echo).want(intake.Ack, "")
 			time.Sleep(lingers - time.Millisecond)
 			if b.docker.count() != 1 {
 				t.Error("removed too early")
@@ -1834,14 +1835,14 @@ func TestLingers(t *testing.T) {
 	t.Run("the connection ends meanwhile", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.pool.lingers = lingers
-			b.fences = []error{nil, ErrDeliveryLost}
-			b.send("m", "id", false, echo).want(Ack, "")
+			b.fences = []error{nil, intake.ErrDeliveryLost}
+			b.send("m", "id", false, echo).want(intake.Ack, "")
 			b.fences = nil
 			time.Sleep(time.Hour)
 			if b.docker.count() != 1 {
 				t.Error("removed, though the ack may be lost")
 			}
-			b.send("again", "id", true, echo).want(Ack, "")
+			b.send("again", "id", true, echo).want(intake.Ack, "")
 			time.Sleep(time.Minute)
 			if b.docker.count() != 0 || len(b.record.results) != 1 {
 				t.Errorf("%d containers, %d results", b.docker.count(), len(b.record.results))
@@ -1853,7 +1854,7 @@ func TestLingers(t *testing.T) {
 			b.pool.lingers = lingers
 			begin := time.Now()
 			for i := range 5 {
-				b.send(fmt.Sprint(i), fmt.Sprint(i), false, echo).want(Ack, "")
+				b.send(fmt.Sprint(i), fmt.Sprint(i), false, echo).want(intake.Ack, "")
 				b.record.output = nil
 			}
 			if took := time.Since(begin); took > 100*time.Millisecond {
@@ -1868,22 +1869,22 @@ func TestLingers(t *testing.T) {
 	t.Run("not to be started", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.pool.lingers = lingers
-			b.send("run", "id", false, echo).want(Ack, "")
+			b.send("run", "id", false, echo).want(intake.Ack, "")
 			id := b.result().ContainerID
 			for _, ref := range []string{"web", id} {
 				for _, verb := range []string{"start", "restart"} {
-					b.send(verb+ref, "", false, fmt.Sprintf(`{"Dockercmd": %q, "Container": %q}`, verb, ref)).want(Ack, event.ReasonNoSuchContainer)
+					b.send(verb+ref, "", false, fmt.Sprintf(`{"Dockercmd": %q, "Container": %q}`, verb, ref)).want(intake.Ack, event.ReasonNoSuchContainer)
 				}
 			}
 			b.record.output = nil
-			b.send("next", "", false, `{"Dockercmd": "create", "Image": "alpine", "Options": {"Name": "web"}}`).want(Ack, "")
-			b.send("its start", "", false, `{"Dockercmd": "start", "Container": "web"}`).want(Ack, "")
+			b.send("next", "", false, `{"Dockercmd": "create", "Image": "alpine", "Options": {"Name": "web"}}`).want(intake.Ack, "")
+			b.send("its start", "", false, `{"Dockercmd": "start", "Container": "web"}`).want(intake.Ack, "")
 		})
 	})
 	t.Run("stopped meanwhile", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.pool.lingers = lingers
-			b.send("m", "id", false, echo).want(Ack, "")
+			b.send("m", "id", false, echo).want(intake.Ack, "")
 			begin := time.Now()
 			b.close()
 			if left := <-b.done; left != 0 || b.docker.count() != 0 || time.Since(begin) > 0 {
@@ -1902,6 +1903,6 @@ func TestWaitingIsRequeuedAtTheEnd(t *testing.T) {
 		synctest.Wait()
 		b.close()
 		<-b.done
-		d.want(Requeue, "")
+		d.want(intake.Requeue, "")
 	})
 }

@@ -1,6 +1,9 @@
 package cmd
 
-import "github.com/mutaphore/docker-dispatch/internal/cmd/event"
+import (
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+)
 
 // known is what a registry knows of a delivery.
 type known int
@@ -8,7 +11,7 @@ type known int
 // recognise looks a delivery up, and joins it to the task of its job. A delivery with a message_id is known by its key.
 // Without a message_id equal messages are different jobs. Then only a redelivered message is known: by its digest, as the
 // message of a job whose deliveries are all lost. t is the job's task, nil if the job is not live; id is the job's id.
-func (g *registry) recognise(i identity, j Job) (k known, t *task, id string) {
+func (g *registry) recognise(i identity, j intake.Job) (k known, t *task, id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if i.stable {
@@ -43,7 +46,7 @@ func (g *registry) recognise(i identity, j Job) (k known, t *task, id string) {
 }
 
 // untold returns the result of a settled job if the delivery's reply_to was not sent it, else nil.
-func (g *registry) untold(i identity, j Job) *event.Result {
+func (g *registry) untold(i identity, j intake.Job) *event.Result {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s, ok := g.results.get(i.copyKey())

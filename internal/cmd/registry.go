@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -144,13 +145,13 @@ func (g *registry) storing(t *task) {
 // remember records a job as settled, once: later deliveries of it are acked. A dead letter that is sent again must run,
 // from the first attempt: so a first attempt with that verdict is not remembered, and the attempts before a later one
 // are forgotten. The later attempt itself is remembered: its dead letter is a first attempt, only duplicates match it.
-func (g *registry) remember(t *task, v Verdict, r event.Result) {
+func (g *registry) remember(t *task, v intake.Verdict, r event.Result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.move(t, phaseSettled) || !t.stable {
 		return
 	}
-	if v == DeadLetter {
+	if v == intake.DeadLetter {
 		i := t.identity
 		for i.attempt = 1; i.attempt < t.attempt; i.attempt++ {
 			g.done.drop(i.copyKey())

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -31,10 +32,10 @@ func TestRemovalInProgress(t *testing.T) {
 				time.Sleep(removalTakes)
 				synctest.Wait()
 				if ends {
-					d.want(Ack, "")
+					d.want(intake.Ack, "")
 					return
 				}
-				d.want(DeadLetter, event.ReasonConflict)
+				d.want(intake.DeadLetter, event.ReasonConflict)
 				if r := b.result(); !strings.Contains(r.Error, refused.Error()) {
 					t.Errorf("result %+v", r)
 				}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -35,7 +36,7 @@ func (t *task) settle(r event.Result) (ok bool) {
 			return false
 		}
 		if fence != nil {
-			if err := fence(t.ctx); errors.Is(err, ErrDeliveryLost) {
+			if err := fence(t.ctx); errors.Is(err, intake.ErrDeliveryLost) {
 				t.log.Debug("connection ended after the ack was written, which may be lost; waiting for a redelivery")
 				continue
 			} else if err != nil {
@@ -44,8 +45,8 @@ func (t *task) settle(r event.Result) (ok bool) {
 		}
 		t.pool.jobs.remember(t, v, r)
 		t.tookEffect() // not before: after a lost ack, another process would carry out the command a second time
-		if cleanup != nil && fence != nil && v != DeadLetter {
-			if err := t.linger(fence); errors.Is(err, ErrDeliveryLost) {
+		if cleanup != nil && fence != nil && v != intake.DeadLetter {
+			if err := t.linger(fence); errors.Is(err, intake.ErrDeliveryLost) {
 				t.log.Debug("connection ended shortly after the ack was written, which may be lost; waiting for a redelivery")
 				continue
 			} else if err != nil {
@@ -93,7 +94,7 @@ func (t *task) linger(fence func(context.Context) error) error {
 // storeFirst stores everything that must be stored before the ack: afterwards only the ack is left to do. It waits for a
 // delivery that is not lost, or until the queue does not have the message any more. It returns false if the process
 // stops before that.
-func (t *task) storeFirst(v Verdict, r event.Result) bool {
+func (t *task) storeFirst(v intake.Verdict, r event.Result) bool {
 	for {
 		j, ok := t.pool.jobs.present(t)
 		if !ok {
@@ -112,7 +113,7 @@ func (t *task) storeFirst(v Verdict, r event.Result) bool {
 		if err == nil {
 			err = t.store(j, v, r)
 		}
-		if !errors.Is(err, ErrDeliveryLost) {
+		if !errors.Is(err, intake.ErrDeliveryLost) {
 			return err == nil
 		}
 	}
@@ -121,7 +122,7 @@ func (t *task) storeFirst(v Verdict, r event.Result) bool {
 // answer settles all deliveries of the task, and waits for a redelivery if all are lost. It returns the fence of the
 // last delivery settled. fence is nil if the delivery has none, or if awaitDelivery returns deliveryStays. ok is false
 // if the process stops first.
-func (t *task) answer(v Verdict, r event.Result) (fence func(context.Context) error, ok bool) {
+func (t *task) answer(v intake.Verdict, r event.Result) (fence func(context.Context) error, ok bool) {
 	for {
 		found := false
 		for _, j := range t.pool.jobs.take(t) {
@@ -129,7 +130,7 @@ func (t *task) answer(v Verdict, r event.Result) (fence func(context.Context) er
 			case err == nil:
 				t.pool.jobs.to(t, phaseAcked)
 				fence, found = j.Fence, true
-			case errors.Is(err, ErrDeliveryLost):
+			case errors.Is(err, intake.ErrDeliveryLost):
 				t.log.Debug("delivery lost before it was settled; waiting for a redelivery")
 			default:
 				return nil, false
@@ -152,17 +153,17 @@ func (t *task) answer(v Verdict, r event.Result) (fence func(context.Context) er
 
 // answerOne settles one delivery that take has returned. A job has one dead letter and one next attempt, however often
 // its message is delivered.
-func (t *task) answerOne(j Job, v Verdict, r event.Result) error {
+func (t *task) answerOne(j intake.Job, v intake.Verdict, r event.Result) error {
 	if j.IsLost() {
 		t.pool.jobs.dropTaken(t)
-		return ErrDeliveryLost // nothing is stored, because another process may have done the job by now
+		return intake.ErrDeliveryLost // nothing is stored, because another process may have done the job by now
 	}
 	if err := t.store(j, v, r); err != nil {
 		t.pool.jobs.dropTaken(t)
 		return err
 	}
 	if t.copied {
-		v = Ack
+		v = intake.Ack
 	}
 	t.pool.jobs.answers(t)
 	return j.Settle(t.ctx, v, r)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
@@ -20,7 +21,7 @@ func TestGivenBackIsNotSettled(t *testing.T) {
 		b.docker.die()
 		b.pool.engine.lost(errCut)
 		synctest.Wait()
-		b.send("m", "id", false, retried).want(Requeue, "")
+		b.send("m", "id", false, retried).want(intake.Requeue, "")
 		b.docker.revive()
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
@@ -28,7 +29,7 @@ func TestGivenBackIsNotSettled(t *testing.T) {
 		again.unsettled()
 		b.docker.named(t, "web").exit(0)
 		synctest.Wait()
-		again.want(Ack, "")
+		again.want(intake.Ack, "")
 	})
 }
 
@@ -65,7 +66,7 @@ func TestSentAgainFailsAgain(t *testing.T) {
 func TestNothingToStore(t *testing.T) {
 	for _, body := range []string{retriedRemoved, strings.Replace(echo, "busybox", "none", 1)} {
 		onBench(t, func(c *Config) {
-			c.Quiet = func(context.Context, time.Duration) (Place, bool) { return Place{}, true }
+			c.Quiet = func(context.Context, time.Duration) (intake.Place, bool) { return intake.Place{}, true }
 		}, func(b *bench) {
 			b.stores = true
 			d := b.send("m", "", false, body)
@@ -88,11 +89,11 @@ func TestLingersForAll(t *testing.T) {
 	t.Run("published twice", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.pool.lingers = lingers
-			b.send("m", "id", false, echo).want(Ack, "")
+			b.send("m", "id", false, echo).want(intake.Ack, "")
 			time.Sleep(time.Second)
 			d := b.send("twice", "id", false, echo)
 			time.Sleep(time.Minute)
-			d.want(Ack, "")
+			d.want(intake.Ack, "")
 			for _, e := range b.events {
 				if strings.HasPrefix(e, "ack twice") && strings.Contains(e, "containers: 0") {
 					t.Errorf("events %q", b.events)
@@ -103,8 +104,8 @@ func TestLingersForAll(t *testing.T) {
 	t.Run("lost, and then stopped", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.pool.lingers = lingers
-			b.fences = []error{nil, ErrDeliveryLost}
-			b.send("m", "id", false, echo).want(Ack, "")
+			b.fences = []error{nil, intake.ErrDeliveryLost}
+			b.send("m", "id", false, echo).want(intake.Ack, "")
 			b.close()
 			<-b.done
 			if b.docker.count() != 1 {
@@ -117,11 +118,13 @@ func TestLingersForAll(t *testing.T) {
 	})
 	t.Run("lost as the broker closed, and then stopped with nothing left in the queue", func(t *testing.T) {
 		onBench(t, func(c *Config) {
-			c.Quiet = func(_ context.Context, consumed time.Duration) (Place, bool) { return Place{}, consumed == releasedFor }
+			c.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
+				return intake.Place{}, consumed == releasedFor
+			}
 		}, func(b *bench) {
 			b.pool.lingers, b.released = lingers, true
-			b.fences = []error{nil, ErrDeliveryLost}
-			b.send("m", "id", false, echo).want(Ack, "")
+			b.fences = []error{nil, intake.ErrDeliveryLost}
+			b.send("m", "id", false, echo).want(intake.Ack, "")
 			b.close()
 			<-b.done
 			if n := b.pool.staying.Load(); n != 0 || b.docker.count() != 0 {
@@ -152,14 +155,14 @@ func TestStrangersAttempt(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.stores, b.attempt = true, n
 			d := b.send("m", "id", false, "rubbish")
-			d.want(Ack, event.ReasonInvalid)
+			d.want(intake.Ack, event.ReasonInvalid)
 			if d.copies != 1 {
 				t.Errorf("attempt %d: %d dead letters", n, d.copies)
 			}
-			b.send("other", "other", false, echo).want(Ack, "")
+			b.send("other", "other", false, echo).want(intake.Ack, "")
 		})
 	}
-	if i := identify(Job{MessageID: "id", Attempt: 1099511627776}); i.attempt != 1 {
+	if i := identify(intake.Job{MessageID: "id", Attempt: 1099511627776}); i.attempt != 1 {
 		t.Errorf("attempt %d", i.attempt)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -17,11 +18,11 @@ func TestSweep(t *testing.T) {
 	var quiet atomic.Bool
 	sweeping := func(c *Config) {
 		c.SweepAfter, c.Queue = 24*time.Hour, "q"
-		c.Quiet = func(_ context.Context, consumed time.Duration) (Place, bool) {
+		c.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
 			if consumed != time.Hour {
 				t.Errorf("asked for %v of quiet", consumed)
 			}
-			return Place{"v", "here"}, quiet.Load()
+			return intake.Place{VHost: "v", Broker: "here"}, quiet.Load()
 		}
 	}
 	// leave makes a container as a process that was killed leaves it.
@@ -53,9 +54,9 @@ func TestSweep(t *testing.T) {
 		leave(b, "kept", "q", "3", "false", "exited")
 		leave(b, "runs", "q", "4", "true", "running")
 		leave(b, "of-another-queue", "p", "5", "true", "exited")
-		leave(b, "of-a-job-here", "q", identify(Job{Body: []byte(left)}).digest, "true", "exited")
+		leave(b, "of-a-job-here", "q", identify(intake.Job{Body: []byte(left)}).digest, "true", "exited")
 		d := b.send("m", "id", false, left) // works on another container, but might have wanted that one
-		defer func() { b.docker.named(t, "left").exit(0); synctest.Wait(); d.want(Ack, "") }()
+		defer func() { b.docker.named(t, "left").exit(0); synctest.Wait(); d.want(intake.Ack, "") }()
 		stays := []string{"kept", "left", "of-a-job-here", "of-another-queue", "runs"}
 		all := append([]string{"ended", "never-started"}, stays...)
 		slices.Sort(all)
@@ -98,7 +99,7 @@ func TestSweep(t *testing.T) {
 	})
 	t.Run("a message comes in the middle of it", func(t *testing.T) {
 		onBench(t, sweeping, func(b *bench) {
-			leave(b, "left", "q", identify(Job{Body: []byte(left)}).digest, "true", "exited")
+			leave(b, "left", "q", identify(intake.Job{Body: []byte(left)}).digest, "true", "exited")
 			c := b.docker.named(t, "left")
 			release, ok := b.pool.jobs.reserve(c.Container)
 			if !ok {
@@ -138,7 +139,9 @@ func TestSweep(t *testing.T) {
 	t.Run("in another virtual host", func(t *testing.T) {
 		onBench(t, func(c *Config) {
 			sweeping(c)
-			c.Quiet = func(context.Context, time.Duration) (Place, bool) { return Place{"other", "here"}, true }
+			c.Quiet = func(context.Context, time.Duration) (intake.Place, bool) {
+				return intake.Place{VHost: "other", Broker: "here"}, true
+			}
 		}, func(b *bench) {
 			leave(b, "ended", "q", "1", "true", "exited")
 			time.Sleep(100 * time.Hour)

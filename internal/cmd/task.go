@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
@@ -57,7 +58,7 @@ type decoded struct {
 
 // decode decodes a message. At most one per processor, and one of the control queue, is decoded at a time: more
 // would only use memory. A panic becomes the message's error: otherwise each redelivery would panic again.
-func (p *Pool) decode(j Job) (i identity, d decoded) {
+func (p *Pool) decode(j intake.Job) (i identity, d decoded) {
 	places := p.decoding
 	if j.Control {
 		places = p.controlDecoding
@@ -87,7 +88,7 @@ func (p *Pool) decode(j Job) (i identity, d decoded) {
 }
 
 // take prepares the task by its decoded message, before the registry knows the task.
-func (t *task) take(j Job) {
+func (t *task) take(j intake.Job) {
 	if t.invalid != nil {
 		return
 	}
@@ -104,7 +105,7 @@ func (t *task) take(j Job) {
 }
 
 // join adds a delivery. The registry's mutex is held.
-func (t *task) join(j Job) {
+func (t *task) join(j intake.Job) {
 	t.deliveries.join(j)
 	if j.Redelivered {
 		t.again.Store(true)
@@ -127,7 +128,7 @@ func (t *task) work() bool {
 	t.pool.jobs.to(t, phaseEnded)
 	// The next command on the container may begin now; after a stop or remove only after the ack. Otherwise another
 	// process could get the stop redelivered, and stop the next command's container of the same name.
-	if t.traits.Lasts || verdict(result) != Ack {
+	if t.traits.Lasts || verdict(result) != intake.Ack {
 		t.tookEffect()
 	}
 	if err := t.report(result); err != nil {
@@ -274,7 +275,7 @@ func (t *task) giveBack() {
 	for {
 		for _, j := range t.pool.jobs.take(t) {
 			t.pool.jobs.answers(t)
-			if err := j.Settle(t.ctx, Requeue, t.result()); err != nil {
+			if err := j.Settle(t.ctx, intake.Requeue, t.result()); err != nil {
 				t.log.Debug("message not requeued", "error", err)
 			}
 		}

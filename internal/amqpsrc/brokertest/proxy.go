@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 func brokerAddr(t testing.TB) string {
@@ -34,7 +34,7 @@ type Proxy struct {
 // its second.
 type Proxied struct {
 	client, server net.Conn
-	Gate           cmd.Gate      // closed: bytes are read and not passed on
+	Gate           intake.Gate   // closed: bytes are read and not passed on
 	CutAfter       chan struct{} // closed: half of the next bytes to the client are passed on, then the connection is cut
 }
 

@@ -13,7 +13,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // Config is the configuration of a Client.
@@ -47,7 +47,7 @@ type Client struct {
 	log       *slog.Logger
 	onBlocked func(reason string)
 	blocked   chan amqp.Blocking
-	unblocked cmd.Gate
+	unblocked intake.Gate
 
 	turn   chan struct{} // held by the goroutine that publishes
 	outlet *manifold     // nil: none yet; guarded by turn

@@ -15,7 +15,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 func TestMain(m *testing.M) { brokertest.Run(m, "amqpsrc/client.") }
@@ -229,7 +229,7 @@ func TestClientCut(t *testing.T) {
 	case <-time.After(brokertest.Patience):
 		t.Fatal("the consumer goes on")
 	}
-	if err := r.Ack(); !errors.Is(err, cmd.ErrDeliveryLost) {
+	if err := r.Ack(); !errors.Is(err, intake.ErrDeliveryLost) {
 		t.Errorf("Ack: %v", err)
 	}
 	for what, err := range map[string]error{

@@ -10,7 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // A Received is a message that was taken from a queue. It is unacked until Ack or AckAll.
@@ -28,7 +28,7 @@ type Received struct {
 func (r Received) Ack() error { return AckAll([]Received{r}) }
 
 // AckAll acks messages: the broker removes them. The acks are safe when the channel of Consume is closed, or when giveBack
-// of Take has returned. AckAll fails with cmd.ErrDeliveryLost if a consumer has ended: the broker has then requeued the
+// of Take has returned. AckAll fails with intake.ErrDeliveryLost if a consumer has ended: the broker has then requeued the
 // messages that AckAll did not ack.
 //
 // The broker's channel sends a quorum queue at most ackWindow acks that are not yet in the queue's log. It holds back the
@@ -101,7 +101,7 @@ func (k *consumer) ack(tags []uint64) (n int, err error) {
 		return 0, wire.ErrSettledTwice // a second ack would close the channel
 	}
 	if k.over || k.whole && k.acks == ackWindow && !k.settle() {
-		return 0, cmd.ErrDeliveryLost
+		return 0, intake.ErrDeliveryLost
 	}
 	low := k.low
 	for n < len(tags) && tags[n] == low+1 {
@@ -116,7 +116,7 @@ func (k *consumer) ack(tags []uint64) (n int, err error) {
 		k.above[tags[0]] = struct{}{}
 	}
 	if k.low = low; k.ch.Ack(tags[n-1], multiple) != nil {
-		return 0, cmd.ErrDeliveryLost
+		return 0, intake.ErrDeliveryLost
 	}
 	k.acks++
 	return n, nil

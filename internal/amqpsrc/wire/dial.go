@@ -14,7 +14,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // brokerSpeaks is the time within which a broker answers a new connection, unless it is busy.
@@ -168,7 +168,7 @@ func (d *Dialer) login(w *wire, role string) (*Link, error) {
 		return nil, explainDial(err, d.Address.User, d.Address.vhost, read, took)
 	}
 	name, _ := conn.Properties["cluster_name"].(string)
-	l := &Link{Connection: conn, Place: cmd.Place{VHost: d.Address.vhost, Broker: name}, Wire: w}
+	l := &Link{Connection: conn, Place: intake.Place{VHost: d.Address.vhost, Broker: name}, Wire: w}
 	l.Closed = conn.NotifyClose(make(chan *amqp.Error, 1))
 	return l, nil
 }

@@ -11,7 +11,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 const (
@@ -28,7 +28,7 @@ const (
 // A Link is one connection to the broker.
 type Link struct {
 	*amqp.Connection
-	Place  cmd.Place
+	Place  intake.Place
 	Wire   *wire
 	Closed chan *amqp.Error // holds the error, if any; closed when the library is done
 }

@@ -1,4 +1,4 @@
-package cmd
+package intake
 
 import (
 	"context"
@@ -85,7 +85,7 @@ type Job struct {
 	Alive func(ctx context.Context) error
 }
 
-// lost reports whether the delivery is lost.
+// IsLost reports whether the delivery is lost. Where Lost is nil it cannot be.
 func (j Job) IsLost() bool { return j.Lost != nil && j.Lost() }
 
 // A Place is where a queue is: queues in different places may have the same name.
@@ -96,7 +96,7 @@ type Place struct {
 
 func (p Place) String() string { return p.Prefix() + p.Broker }
 
-// vhost returns the beginning of the place in LabelBroker.
+// Prefix is how String begins: the virtual host, without the broker.
 func (p Place) Prefix() string { return url.QueryEscape(p.VHost) + "@" }
 
 // ErrDeliveryLost is the error of a Job's functions if the session of the delivery has ended: the broker will redeliver

@@ -1,9 +1,9 @@
-package cmd
+package intake
 
 import "sync"
 
-// A Gate says whether the engine can be asked to do work. The pool closes and opens it; sources
-// read it, and take nothing from their queue while it is closed. The zero Gate is closed.
+// A Gate is a switch whose changes can be waited for. The job engine opens its Gate while the Docker Engine answers, and a
+// source takes nothing from its queue while that is closed. The zero Gate is closed.
 type Gate struct {
 	mu      sync.Mutex
 	open    bool
