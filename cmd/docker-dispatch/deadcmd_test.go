@@ -573,6 +573,33 @@ func TestDeadReplayKilled(t *testing.T) {
 	}
 }
 
+// TestDeadDropInterrupted: a drop that is interrupted says how many it has deleted.
+func TestDeadDropInterrupted(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	const many = 8000
+	l.bury("classic", l.letters(many)...)
+	dead := l.queue + ".dead"
+	for round := range 6 {
+		before := l.broker.Ready(dead)
+		c := l.subcommand("dead", "drop", "-q", l.queue, "--all", "--yes")
+		var out strings.Builder
+		c.Stdout = &out
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		interrupt := time.AfterFunc(time.Duration(round+1)*40*time.Millisecond, func() { c.Process.Signal(os.Interrupt) }) // any moment
+		c.Wait()
+		interrupt.Stop()
+		l.eventually("nobody holds any", func() bool { return l.held(dead) == 0 })
+		dropped := 0
+		fmt.Sscanf(out.String(), "%d message", &dropped)
+		if left := l.broker.Ready(dead); left != before-dropped {
+			t.Errorf("stdout %q, and of %d letters %d are left", out.String(), before, left)
+		}
+	}
+}
+
 // held is how many messages of a queue some consumer has.
 func (l *lab) held(queue string) (n int) {
 	l.t.Helper()

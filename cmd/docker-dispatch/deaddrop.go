@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -18,9 +17,14 @@ func (m *morgue) drop(ctx context.Context, c *client.Client) error {
 	}
 	dropped := 0
 	ack := func(letters []client.Received) error {
-		err := cmp.Or(causeOr(ctx, nil), client.AckAll(letters))
-		if err == nil {
-			dropped += len(letters)
+		if err := causeOr(ctx, nil); err != nil {
+			return err
+		}
+		err := client.AckAll(letters)
+		for _, r := range letters {
+			if r.Settled() {
+				dropped++
+			}
 		}
 		return err
 	}

@@ -125,9 +125,11 @@ func (l *look) lot(ctx context.Context, n int, do func([]client.Received) error)
 		for range in {
 		}
 	}
-	err = cmp.Or(do(lot), err)
-	if l.begun {
-		l.renew(ctx, lot)
+	if _, heldBack := errors.AsType[*hinted](err); err == nil || heldBack { // else the broker has requeued them
+		err = cmp.Or(do(lot), err)
+		if l.begun && !errors.Is(err, intake.ErrDeliveryLost) {
+			l.renew(ctx, lot)
+		}
 	}
 	switch {
 	case !slices.ContainsFunc(all, func(r client.Received) bool { return !r.Settled() }):
@@ -194,7 +196,9 @@ func (l *look) store(ctx context.Context, letters []client.Received) {
 	l.copies += len(stored)
 	if err := client.AckAll(stored); err != nil {
 		for _, r := range stored {
-			l.missed(r, err)
+			if !r.Settled() {
+				l.missed(r, err)
+			}
 		}
 	}
 }

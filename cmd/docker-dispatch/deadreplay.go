@@ -87,7 +87,7 @@ func (r *replaying) send(ctx context.Context, letters []client.Received) (err er
 		}
 		lost := client.AckAll(stored)
 		for i, v := range lot {
-			if why[i] == nil && lost == nil {
+			if why[i] == nil && (lost == nil || v.Settled()) {
 				r.replayed++
 				continue
 			}

@@ -172,7 +172,7 @@ func (g *registry) byID(id string) (found *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, t := range g.byJob[id] {
-		if found == nil || t.attempt > found.attempt {
+		if found == nil || t.attempt > found.attempt || t.attempt == found.attempt && t.seq > found.seq {
 			found = t
 		}
 	}

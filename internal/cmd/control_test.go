@@ -395,3 +395,31 @@ func TestStopOfRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestStopOfSentAgain: of two tasks of one job, the earlier being a dead letter that is not settled yet, a stop means the later.
+func TestStopOfSentAgain(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.stores = true
+		hold := make(chan struct{})
+		b.beforeFence = func() { <-hold }
+		b.send("J", "J", false, wait)
+		b.beforeFence = nil
+		c := b.docker.named(t, "web")
+		b.docker.mu.Lock()
+		c.end(0)
+		c.State.ExitCode = nil // a dead letter
+		b.docker.mu.Unlock()
+		synctest.Wait()
+		again := b.send("again", "J", false, wait)
+		b.command(`{"Dockercmd":"stop","Job":"J"}`)
+		close(hold)
+		synctest.Wait()
+		if len(again.verdicts) == 0 {
+			t.Errorf("a stop of the job succeeded, and it runs: %q", b.docker.did())
+		}
+		for _, c := range b.docker.all() {
+			c.exit(0)
+		}
+		synctest.Wait()
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -569,4 +570,51 @@ func TestAckAllInTime(t *testing.T) {
 	}
 	brokertest.Eventually(t, "back", func() bool { return p.Ready(q) == 2 })
 	p.ExpectAny(q, 2)
+}
+
+// AckAll acks what it is given, in whatever order, and nothing between.
+func TestAckAllLeavesOthers(t *testing.T) {
+	t.Parallel()
+	const many = 100
+	p := brokertest.New(t)
+	q := p.Queue("classic")
+	p.Fill(q, 1, many)
+	c := connect(t, nil)
+	in, _, giveBack, err := c.Take(soon(t), q, many-1) // of the last one nothing is known
+	if err != nil {
+		t.Fatal(err)
+	}
+	var taken []Received
+	for r := range in {
+		taken = append(taken, r)
+	}
+	held := []int{2, 50, many - 2}
+	var first, second []Received
+	for i, r := range taken {
+		switch {
+		case slices.Contains(held, i):
+		case i%3 == 0:
+			first = append(first, r)
+		default:
+			second = append(second, r)
+		}
+	}
+	slices.Reverse(first)
+	if err := errors.Join(AckAll(first), AckAll(second), AckAll(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := AckAll(first[:1]); !errors.Is(err, wire.ErrSettledTwice) {
+		t.Errorf("acked again: %v", err)
+	}
+	for i, r := range taken {
+		if r.Settled() == slices.Contains(held, i) {
+			t.Errorf("message %d: settled %v", i+1, r.Settled())
+		}
+	}
+	giveBack()
+	if err := taken[2].Ack(); !errors.Is(err, intake.ErrDeliveryLost) {
+		t.Errorf("acked after giveBack: %v", err)
+	}
+	brokertest.Eventually(t, "back", func() bool { return p.Ready(q) == len(held)+1 })
+	p.Expect(q, "3", "51", "99", "100")
 }

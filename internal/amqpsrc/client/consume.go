@@ -29,12 +29,12 @@ func (r Received) Ack() error { return AckAll([]Received{r}) }
 
 // AckAll acks messages: the broker removes them. The acks are safe when the channel of Consume is closed, or when giveBack
 // of Take has returned. AckAll fails with intake.ErrDeliveryLost if a consumer has ended: the broker has then requeued the
-// messages that AckAll did not ack.
+// messages of that consumer that are not Settled. The others are acked.
 //
 // The broker's channel sends a quorum queue at most ackWindow acks that are not yet in the queue's log. It holds back the
 // others, and loses them when it is closed. The broker does not tell when an ack is in the log. So consecutive messages
 // are acked with one ack.
-func AckAll(messages []Received) error {
+func AckAll(messages []Received) (err error) {
 	tags := make(map[*consumer][]uint64)
 	for _, r := range messages {
 		tags[r.of] = append(tags[r.of], r.tag)
@@ -45,14 +45,15 @@ func AckAll(messages []Received) error {
 		}
 		slices.Sort(tags)
 		for len(tags) > 0 {
-			n, err := k.ack(tags)
-			if err != nil {
-				return err
+			n, failed := k.ack(tags)
+			if failed != nil {
+				err = failed
+				break
 			}
 			tags = tags[n:]
 		}
 	}
-	return nil
+	return err
 }
 
 // Settled reports whether the message was acked.
@@ -78,7 +79,7 @@ type consumer struct {
 
 	mu    sync.Mutex          // guards the rest, and orders the acks on the channel
 	over  bool                // nothing may be acked after that; earlier acks are safe
-	acks  int                 // how many were written since the last settle
+	acks  int                 // how many were written
 	low   uint64              // all tags up to low are acked
 	above map[uint64]struct{} // tags above low that are acked, too
 }
@@ -100,40 +101,26 @@ func (k *consumer) ack(tags []uint64) (n int, err error) {
 	if k.settled(tags[0]) {
 		return 0, wire.ErrSettledTwice // a second ack would close the channel
 	}
-	if k.over || k.whole && k.acks == ackWindow && !k.settle() {
-		return 0, intake.ErrDeliveryLost
-	}
 	low := k.low
 	for n < len(tags) && tags[n] == low+1 {
 		n++
 		for low++; k.settled(low + 1); low++ {
-			delete(k.above, low+1)
 		}
 	}
 	multiple := n > 0
 	if !multiple {
 		n = 1
-		k.above[tags[0]] = struct{}{}
 	}
-	if k.low = low; k.ch.Ack(tags[n-1], multiple) != nil {
+	if k.over || k.ch.Ack(tags[n-1], multiple) != nil {
 		return 0, intake.ErrDeliveryLost
 	}
-	k.acks++
+	if k.acks++; !multiple {
+		k.above[tags[0]] = struct{}{}
+	}
+	for ; k.low < low; k.low++ {
+		delete(k.above, k.low+1)
+	}
 	return n, nil
-}
-
-// settle waits until all acks are in the queue's log, as far as that can be known. It reports whether the channel is still
-// open then. The caller holds mu.
-func (k *consumer) settle() bool {
-	if k.acks == 0 {
-		return true
-	}
-	k.acks = 0
-	select {
-	case <-time.After(wire.Settling):
-	case <-k.client.done:
-	}
-	return k.call(func() error { return k.ch.Qos(k.prefetch, 0, false) })
 }
 
 // Consume takes messages from a queue, at most prefetch of them unacked at a time (0: no limit). The channel
@@ -285,13 +272,21 @@ func (k *consumer) why() error {
 
 // finish requeues unacked messages, then closes the channel, after the last ack. RabbitMQ 4.3 counts messages that the
 // closing of a channel requeues as failed deliveries.
+//
+// Each round gives the queue time for what the broker's channel has sent it. The channel joins the acks that it holds back
+// into one, and sends that after the first round.
 func (k *consumer) finish() {
 	k.cancel()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.over = true
-	if k.call(func() error { return k.ch.Nack(0, true, true) }) { // all of them: multiple, requeue
-		k.settle()
+	ok := k.call(func() error { return k.ch.Nack(0, true, true) }) // all of them: multiple, requeue
+	for rounds := min(2, (k.acks+ackWindow-1)/ackWindow); ok && rounds > 0; rounds-- {
+		ok = k.call(func() error { return k.ch.Qos(k.prefetch, 0, false) })
+		select {
+		case <-time.After(wire.Settling):
+		case <-k.client.done:
+		}
 	}
 	k.call(k.ch.Close)
 }
