@@ -14,18 +14,33 @@ type fenceBatch struct {
 }
 
 // fence returns nil when all acks written to the session before fence can no longer be lost. It waits for
-// wire.Settling, then for a synchronous call, which shows that the broker has survived that time.
+// wire.Settling, then for a synchronous call, which shows that the broker has survived that time. If the broker may hold
+// acks back, fence does so several times.
 func (s *session) fence(ctx context.Context) error {
-	timer := time.NewTimer(wire.Settling)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return s.alive(ctx)
-	case <-s.done:
-		return intake.ErrDeliveryLost
-	case <-ctx.Done():
-		return ctx.Err()
+	written := s.acks.Load()
+	for range s.rounds() {
+		select {
+		case <-time.After(wire.Settling):
+		case <-s.done:
+			return intake.ErrDeliveryLost
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := s.alive(ctx); err != nil {
+			return err
+		}
 	}
+	for f := s.fenced.Load(); f < written && !s.fenced.CompareAndSwap(f, written); f = s.fenced.Load() {
+	}
+	return nil
+}
+
+// rounds returns how often wire.Settling is to pass before the acks that no fence has waited for are in the queue's log.
+func (s *session) rounds() int {
+	if s.acks.Load()-s.fenced.Load() > wire.AckWindow {
+		return 4
+	}
+	return 1
 }
 
 // alive returns nil when a synchronous call sent after alive began has returned. The session and its
@@ -83,7 +98,7 @@ func (s *session) flush() error {
 	if err := s.barrier(wire.CloseTimeout); err != nil {
 		return err
 	}
-	timer := time.NewTimer(wire.Settling)
+	timer := time.NewTimer(time.Duration(s.rounds()) * wire.Settling)
 	defer timer.Stop()
 	for {
 		select {

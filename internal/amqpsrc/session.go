@@ -44,6 +44,8 @@ type session struct {
 	done     chan struct{} // closed when the session is over: nothing may be acked after that
 	released atomic.Bool   // the broker knows of the end, and has requeued what was not acked
 
+	acks, fenced atomic.Int64 // how many acks were written, and how many of those a fence has waited for
+
 	looks  <-chan look   // questions about the queue
 	fences chan struct{} // holds one token while waiters want a fence
 	mu     sync.Mutex

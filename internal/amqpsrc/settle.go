@@ -85,6 +85,7 @@ func (d *delivery) settle(_ context.Context, v intake.Verdict, _ event.Result) e
 	var err error
 	switch v {
 	case intake.Ack:
+		d.sess.acks.Add(1)
 		err = d.Acknowledger.Ack(d.DeliveryTag, false) // multiple
 	case intake.Requeue:
 		err = d.Acknowledger.Nack(d.DeliveryTag, false, true) // multiple, requeue

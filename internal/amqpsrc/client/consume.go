@@ -31,7 +31,7 @@ func (r Received) Ack() error { return AckAll([]Received{r}) }
 // of Take has returned. AckAll fails with intake.ErrDeliveryLost if a consumer has ended: the broker has then requeued the
 // messages of that consumer that are not Settled. The others are acked.
 //
-// The broker's channel sends a quorum queue at most ackWindow acks that are not yet in the queue's log. It holds back the
+// The broker's channel sends a quorum queue at most wire.AckWindow acks that are not yet in the queue's log. It holds back the
 // others, and loses them when it is closed. The broker does not tell when an ack is in the log. So consecutive messages
 // are acked with one ack.
 func AckAll(messages []Received) (err error) {
@@ -83,10 +83,6 @@ type consumer struct {
 	low   uint64              // all tags up to low are acked
 	above map[uint64]struct{} // tags above low that are acked, too
 }
-
-// ackWindow is how many acks of one channel the broker sends a quorum queue before the first is in the queue's log. It is
-// 32 unless the broker's quorum_commands_soft_limit says otherwise.
-const ackWindow = 32
 
 // settled reports whether a delivery was acked. The caller holds mu.
 func (k *consumer) settled(tag uint64) bool {
@@ -281,7 +277,7 @@ func (k *consumer) finish() {
 	defer k.mu.Unlock()
 	k.over = true
 	ok := k.call(func() error { return k.ch.Nack(0, true, true) }) // all of them: multiple, requeue
-	for rounds := min(2, (k.acks+ackWindow-1)/ackWindow); ok && rounds > 0; rounds-- {
+	for rounds := min(2, (k.acks+wire.AckWindow-1)/wire.AckWindow); ok && rounds > 0; rounds-- {
 		ok = k.call(func() error { return k.ch.Qos(k.prefetch, 0, false) })
 		select {
 		case <-time.After(wire.Settling):

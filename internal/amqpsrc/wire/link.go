@@ -168,3 +168,8 @@ func NonBlocking[T any](c <-chan T) (v T) {
 // process. Acks that are still there when the channel closes are lost (seen on 3.10, 4.0 and 4.3: 50 ms were enough).
 // A classic queue writes acks to disk later; if it is killed before, they are lost.
 const Settling = 250 * time.Millisecond
+
+// AckWindow is how many acks of one channel the broker sends a quorum queue before the first is in the queue's log. It is
+// 32 unless the broker's quorum_commands_soft_limit says otherwise. The channel joins the acks that it holds back into one,
+// and sends that when it has been told of the first.
+const AckWindow = 32
