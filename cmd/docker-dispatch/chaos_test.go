@@ -20,6 +20,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -249,7 +250,7 @@ func (c *chaos) declare(kind string) {
 func (c *chaos) publishAll(ctx context.Context) {
 	began := time.Now()
 	for _, j := range c.jobs {
-		if !sleep(ctx, time.Until(began.Add(j.at))) {
+		if !wire.Sleep(ctx, time.Until(began.Add(j.at))) {
 			return
 		}
 		if err := c.publishOne(j.publication()); err != nil {
@@ -289,7 +290,7 @@ func (c *chaos) publishOne(m publication) error {
 
 // watch lists the jobs' containers again and again.
 func (c *chaos) watch(ctx context.Context) {
-	for sleep(ctx, 200*time.Millisecond) {
+	for wire.Sleep(ctx, 200*time.Millisecond) {
 		list, err := c.engine.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{cmd.LabelQueue + "=" + c.queue}})
 		if err != nil {
 			continue // the engine is away
@@ -321,7 +322,7 @@ func (c *chaos) settle() {
 				return
 			}
 		}
-		if !sleep(bound, 500*time.Millisecond) {
+		if !wire.Sleep(bound, 500*time.Millisecond) {
 			c.broken("not all done within the time: %d jobs have no result", c.unfinished())
 			return
 		}
@@ -341,7 +342,7 @@ func (c *chaos) sweep() {
 	}
 	bound, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	for behind() > 0 && sleep(bound, 200*time.Millisecond) {
+	for behind() > 0 && wire.Sleep(bound, 200*time.Millisecond) {
 	}
 	c.daemons.end(syscall.SIGTERM)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
 // A fault is one thing that goes wrong.
@@ -146,7 +147,7 @@ func (c *chaos) suffer(ctx context.Context, faults []fault) {
 				if kinds[f.kind].lane != lane {
 					continue
 				}
-				if !sleep(ctx, time.Until(began.Add(f.at))) {
+				if !wire.Sleep(ctx, time.Until(began.Add(f.at))) {
 					return
 				}
 				c.inflict(ctx, kinds[f.kind], f)
@@ -172,22 +173,10 @@ func (c *chaos) inflict(ctx context.Context, k faultKind, f fault) {
 	}
 }
 
-// sleep waits, and tells whether it did so to the end.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 func daemonEnd(signal syscall.Signal, fullLog bool) func(*chaos, context.Context, fault) error {
 	return func(c *chaos, ctx context.Context, f fault) error {
 		c.daemons.end(signal)
-		sleep(ctx, f.lasts)
+		wire.Sleep(ctx, f.lasts)
 		return c.daemons.start(fullLog)
 	}
 }
@@ -203,7 +192,7 @@ func stall(which func(*chaos) *faultyProxy) func(*chaos, context.Context, fault)
 	return func(c *chaos, ctx context.Context, f fault) error {
 		which(c).stall(1, f.ways...)
 		defer which(c).stall(-1, f.ways...)
-		sleep(ctx, f.lasts)
+		wire.Sleep(ctx, f.lasts)
 		return nil
 	}
 }
@@ -212,7 +201,7 @@ func slow(which func(*chaos) *faultyProxy) func(*chaos, context.Context, fault) 
 	return func(c *chaos, ctx context.Context, f fault) error {
 		which(c).delay(1, f.ways...)
 		defer which(c).delay(-1, f.ways...)
-		sleep(ctx, f.lasts)
+		wire.Sleep(ctx, f.lasts)
 		return nil
 	}
 }
@@ -225,7 +214,7 @@ func brokerEnd(how string) func(*chaos, context.Context, fault) error {
 		if err := c.services(false, how, "broker"); err != nil {
 			return err
 		}
-		sleep(ctx, f.lasts)
+		wire.Sleep(ctx, f.lasts)
 		return c.services(false, "up", "broker")
 	}
 }
@@ -238,7 +227,7 @@ func engineEnd(how string, live bool) func(*chaos, context.Context, fault) error
 		if err := c.services(false, how, "engine"); err != nil {
 			return err
 		}
-		sleep(ctx, f.lasts)
+		wire.Sleep(ctx, f.lasts)
 		return c.services(live, "up", "engine")
 	}
 }
@@ -261,7 +250,7 @@ func ackTimeout(c *chaos, ctx context.Context, f fault) error {
 		return err
 	}
 	c.toBroker.cut() // it holds for channels that are opened from now on
-	sleep(ctx, f.lasts)
+	wire.Sleep(ctx, f.lasts)
 	if err := c.setAckTimeout(usualAckTimeout); err != nil {
 		return err
 	}

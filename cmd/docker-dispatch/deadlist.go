@@ -38,7 +38,7 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 		return nil
 	})
 	l.end()
-	defer m.returned(ctx, l, looked) // so that the next look finds them
+	defer m.returned(ctx, l, looked) // otherwise the next look does not find them
 	if _, short := errors.AsType[*hinted](err); err != nil && !short {
 		return err
 	}

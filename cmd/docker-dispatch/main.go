@@ -34,7 +34,7 @@ func main() { os.Exit(execute(seams{})) }
 func execute(s seams) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	if !signal.Ignored(syscall.SIGHUP) { // else nohup ignores it, so that the program outlives the terminal
+	if !signal.Ignored(syscall.SIGHUP) { // ignored after nohup: then the program must outlive the terminal
 		signal.Notify(signals, syscall.SIGHUP)
 	}
 	signal.Ignore(syscall.SIGPIPE) // else a closed stdout would kill the program: see out.gone

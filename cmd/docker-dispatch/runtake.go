@@ -75,15 +75,13 @@ func (c *runClient) take(m client.Received, e event.Event) (result *event.Result
 	return result, err
 }
 
-// ack acks handled events in batches, so that the broker sends more. Unacked events are redelivered to the next connection,
+// ack acks handled events in batches: otherwise the broker sends no more. Unacked events are redelivered to the next connection,
 // which recognizes them. The last events are never acked, because their queue is deleted.
 func (c *runClient) ack(m client.Received) {
 	if c.written = append(c.written, m); len(c.written) < onTheWay/2 {
 		return
 	}
-	for _, m := range c.written {
-		m.Ack()
-	}
+	client.AckAll(c.written)
 	c.written = nil
 }
 

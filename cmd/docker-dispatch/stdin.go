@@ -26,7 +26,7 @@ type stdinSource struct {
 	limit      int // jobs under way at a time
 	maxMessage int
 
-	settled chan settlement // has room for all jobs under way, so that settling never waits
+	settled chan settlement // has room for all jobs under way: settling never waits
 
 	mu      sync.Mutex
 	bad     bool          // a message failed

@@ -30,17 +30,17 @@ func (s *session) fence(ctx context.Context) error {
 			return err
 		}
 	}
-	for f := s.fenced.Load(); f < written && !s.fenced.CompareAndSwap(f, written); f = s.fenced.Load() {
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fenced = max(s.fenced, written)
 	return nil
 }
 
 // rounds returns how often wire.Settling is to pass before the acks that no fence has waited for are in the queue's log.
 func (s *session) rounds() int {
-	if s.acks.Load()-s.fenced.Load() > wire.AckWindow {
-		return 2 // the broker joins what it holds back, and sends that after the first
-	}
-	return 1
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(1, wire.SettlingRounds(int(s.acks.Load()-s.fenced)))
 }
 
 // alive returns nil when a synchronous call sent after alive began has returned. The session and its

@@ -44,12 +44,13 @@ type session struct {
 	done     chan struct{} // closed when the session is over: nothing may be acked after that
 	released atomic.Bool   // the broker knows of the end, and has requeued what was not acked
 
-	acks, fenced atomic.Int64 // how many acks were written, and how many of those a fence has waited for
+	acks atomic.Int64 // how many acks were written
 
 	looks  <-chan look   // questions about the queue
 	fences chan struct{} // holds one token while waiters want a fence
 	mu     sync.Mutex
 	batch  *fenceBatch // waiters for the next fence; guarded by mu
+	fenced int64       // how many of the acks a fence has waited for; guarded by mu
 }
 
 // A message is warned about at its last returns before the delivery limit. If the limit is unknown, it is warned
@@ -291,12 +292,7 @@ func (s *session) consume() error {
 	s.tags++
 	s.tag = "docker-dispatch-" + strconv.Itoa(s.tags)
 	err := s.link.Within(wire.RPCTimeout, func() (err error) {
-		s.deliveries, err = s.ch.Consume(s.config.source(), s.tag,
-			false, // autoAck
-			false, // exclusive
-			false, // noLocal
-			false, // noWait
-			nil)
+		s.deliveries, err = wire.Consume(s.ch, s.config.source(), s.tag)
 		return err
 	})
 	if err != nil {

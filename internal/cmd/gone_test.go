@@ -229,32 +229,11 @@ func TestMessageGone(t *testing.T) {
 				if r := b.result(); r.Reason != event.ReasonNoSuchContainer || d.copies != 0 {
 					t.Errorf("%d dead letters of %+v", d.copies, r)
 				}
+				again := g.post("after all", id, true, wait) // the job has no container
+				if d.copies+again.copies != 1 {
+					t.Errorf("%d dead letters, want 1", d.copies+again.copies)
+				}
 			})
-		})
-	}
-}
-
-// TestGoneComesAfterAll: a message that was given up as done elsewhere comes after all. Its job has no container, and it
-// becomes a dead letter, once.
-func TestGoneComesAfterAll(t *testing.T) {
-	for _, id := range []string{"id", ""} {
-		onBench(t, nil, func(b *bench) {
-			b.stores = true
-			g := newGone(b)
-			d := g.post("m", id, false, wait)
-			d.lose()
-			g.consumes(true)
-			b.docker.die()
-			b.docker.mu.Lock()
-			clear(b.docker.byID)
-			b.docker.mu.Unlock()
-			b.docker.revive()
-			time.Sleep(time.Hour)
-			g.want("at the end", 2, 1)
-			again := g.post("again", id, true, wait)
-			if d.copies+again.copies != 1 {
-				t.Errorf("id %q: %d dead letters, want 1", id, d.copies+again.copies)
-			}
 		})
 	}
 }

@@ -61,34 +61,32 @@ func (t *task) hold() error {
 	if t.held != nil {
 		return nil
 	}
-	h, queue := &t.pool.holders, jobQueue
+	h := &t.pool.holders
 	if t.control {
-		h, queue = &t.pool.controlHolders, "control queue"
+		h = &t.pool.controlHolders
 	}
 	most, places := t.pool.mayHold(t.traits.Ends, t.control)
 	if n := h.n.Add(1); places > 0 && n > int64(most) {
 		h.n.Add(-1)
-		return &crowdedError{queue, places, most}
+		return &crowdedError{t.control, places, most}
 	}
 	t.held = h
 	return nil
 }
 
-const jobQueue = "queue"
-
 // A crowdedError is the conflict that too many commands of the queue hold already.
 type crowdedError struct {
-	queue        string
+	control      bool // the control queue, whose places no option changes
 	places, most int
 }
 
 func (e *crowdedError) Error() string {
-	text := fmt.Sprintf("too many commands of the %s wait for something else to end (wait, logs with Follow, exec by the control queue, a stop or restart that may take over a minute, a command that has waited a minute for one of these, a command for a job that has not begun). "+
-		"Each keeps its message; the broker delivers %d messages at a time, and at most %d of them may wait so, beside the runs under way and a stop. Try again later", e.queue, e.places, e.most)
-	if e.queue == jobQueue {
-		text += ", or raise --ahead"
+	queue, hint := "queue", ", or raise --ahead"
+	if e.control {
+		queue, hint = "control queue", ""
 	}
-	return text
+	return fmt.Sprintf("too many commands of the %s wait for something else to end (wait, logs with Follow, exec by the control queue, a stop or restart that may take over a minute, a command that has waited a minute for one of these, a command for a job that has not begun). "+
+		"Each keeps its message; the broker delivers %d messages at a time, and at most %d of them may wait so, beside the runs under way and a stop. Try again later%s", queue, e.places, e.most, hint)
 }
 
 func (e *crowdedError) Is(target error) bool { return target == dockerapi.ErrConflict }

@@ -34,7 +34,7 @@ func (t *task) store(j intake.Job, v intake.Verdict, r event.Result) (err error)
 		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.attempt), t.attempt+1, t.id)
 	}
 	if err == nil {
-		t.copied = v == intake.TryAgain || v == intake.DeadLetter && j.Store != nil
+		t.copied = copies(j, v)
 		t.pool.jobs.to(t, phaseStored)
 	}
 	return err
@@ -73,5 +73,10 @@ func (t *task) allSent(v intake.Verdict, r event.Result) bool {
 // unsent reports whether store has something to do.
 func (t *task) unsent(j intake.Job, v intake.Verdict) bool {
 	return j.Record != nil && !t.recorded || j.Reply != nil && !t.told[j.ReplyTo] ||
-		!t.copied && (v == intake.DeadLetter && j.Store != nil || v == intake.TryAgain)
+		!t.copied && copies(j, v)
+}
+
+// copies reports whether a verdict asks for a copy of the message: a dead letter or the next attempt.
+func copies(j intake.Job, v intake.Verdict) bool {
+	return v == intake.DeadLetter && j.Store != nil || v == intake.TryAgain
 }

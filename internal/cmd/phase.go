@@ -97,18 +97,18 @@ func (g *registry) move(t *task, p phase) bool {
 func (g *registry) reached(t *task, p phase) <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	w := phaseWait{p, make(chan struct{})}
-	if t.phase >= p {
-		close(w.come)
-		return w.come
-	}
-	for _, a := range t.awaited {
-		if a.phase == p {
-			return a.come
+	for _, w := range t.awaited {
+		if w.phase == p {
+			return w.come
 		}
 	}
-	t.awaited = append(t.awaited, w)
-	return w.come
+	come := make(chan struct{})
+	if t.phase >= p {
+		close(come)
+	} else {
+		t.awaited = append(t.awaited, phaseWait{p, come})
+	}
+	return come
 }
 
 // at returns the phase of a task.

@@ -78,11 +78,12 @@ func awaitEither[T any](t *task, ready <-chan struct{}, other <-chan T) (isOther
 
 // notBegun returns why a task has not begun.
 func (t *task) notBegun() error {
-	requeued := t.pool.jobs.at(t) == phaseRequeued
-	if !requeued && t.wasCancelled() {
+	switch {
+	case t.pool.jobs.at(t) == phaseRequeued:
+		return errNotBegun
+	case t.wasCancelled():
 		return errCancelled
-	}
-	if !requeued && t.ctx.Err() != nil {
+	case t.ctx.Err() != nil:
 		return context.Cause(t.ctx)
 	}
 	return errNotBegun

@@ -217,12 +217,7 @@ func (c *Client) consumer(ctx context.Context, queue string, prefetch int) (*con
 		if err = k.ch.Qos(prefetch, 0, false); err != nil { // no limit in bytes; not shared
 			return err
 		}
-		k.deliveries, err = k.ch.Consume(queue, k.tag,
-			false, // autoAck
-			false, // exclusive
-			false, // noLocal
-			false, // noWait
-			nil)
+		k.deliveries, err = wire.Consume(k.ch, queue, k.tag)
 		return err
 	})
 	if err != nil {
@@ -268,16 +263,13 @@ func (k *consumer) why() error {
 
 // finish requeues unacked messages, then closes the channel, after the last ack. RabbitMQ 4.3 counts messages that the
 // closing of a channel requeues as failed deliveries.
-//
-// Each round gives the queue time for what the broker's channel has sent it. The channel joins the acks that it holds back
-// into one, and sends that after the first round.
 func (k *consumer) finish() {
 	k.cancel()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.over = true
 	ok := k.call(func() error { return k.ch.Nack(0, true, true) }) // all of them: multiple, requeue
-	for rounds := min(2, (k.acks+wire.AckWindow-1)/wire.AckWindow); ok && rounds > 0; rounds-- {
+	for rounds := wire.SettlingRounds(k.acks); ok && rounds > 0; rounds-- {
 		ok = k.call(func() error { return k.ch.Qos(k.prefetch, 0, false) })
 		select {
 		case <-time.After(wire.Settling):

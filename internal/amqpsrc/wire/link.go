@@ -173,3 +173,7 @@ const Settling = 250 * time.Millisecond
 // 32 unless the broker's quorum_commands_soft_limit says otherwise. The channel joins the acks that it holds back into one,
 // and sends that when it has been told of the first.
 const AckWindow = 32
+
+// SettlingRounds returns how often Settling is to pass, with a synchronous call each time, before so many acks of one channel
+// are in a quorum queue's log. The channel sends what it holds back after the first.
+func SettlingRounds(acks int) int { return min(2, (acks+AckWindow-1)/AckWindow) }

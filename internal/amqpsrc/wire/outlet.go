@@ -14,6 +14,16 @@ var (
 	ErrUnanswered = errors.New("the broker has not confirmed it in time")
 )
 
+// Consume starts a consumer on a queue, whose deliveries are to be acked, and waits for the broker's answer.
+func Consume(ch *amqp.Channel, queue, tag string) (<-chan amqp.Delivery, error) {
+	return ch.Consume(queue, tag,
+		false, // autoAck
+		false, // exclusive
+		false, // noLocal
+		false, // noWait
+		nil)
+}
+
 // An Outlet is a channel in confirm mode.
 type Outlet struct {
 	Ch       *amqp.Channel
