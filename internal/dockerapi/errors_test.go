@@ -262,7 +262,7 @@ func TestHostileAnswers(t *testing.T) {
 		{"long error", body("500 x", "text/plain", strings.Repeat("é", 10000)), "", "éé..."},
 		{"long JSON error", body("500 x", "application/json", `{"message":"`+strings.Repeat("long ", 10000)+`"}`), "", "long long"},
 		{"cut error", say("HTTP/1.1 500 x\r\nContent-Length: 100\r\n\r\n{\"mess"), "", `{"mess`},
-		{"endless error", endless("HTTP/1.1 500 x\r\n\r\n", strings.Repeat("x", 1000)), "", "xxx..."},
+		{"endless error", endless("HTTP/1.1 500 x\r\n\r\n", strings.Repeat("x", 32<<10)), "", "xxx..."},
 		{"message behind a lot", body("404 x", "application/json", `{"x":"`+strings.Repeat("y", 200<<10)+`","message":"No such container: x"}`), "no container", "no such container: x"},
 		{"page not found", body("404 Not Found", "application/json", `{"message":"page not found"}`), "", "page not found"},
 		{"page not found in text", body("404 Not Found", "text/plain", "404 page not found\n"), "", "page not found"},

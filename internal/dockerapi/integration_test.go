@@ -63,6 +63,7 @@ func realEngines(t *testing.T) map[string]*Client {
 
 // eachEngine runs a test by each way. The context ends what hangs.
 func eachEngine(t *testing.T, test func(t *testing.T, ctx context.Context, c *Client)) {
+	t.Parallel()
 	for name, c := range realEngines(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 // eachPuller runs a test by one of the ways to the engine: the pull is the
 // engine's. It is skipped where the engine cannot reach a registry of ours.
 func eachPuller(t *testing.T, test func(t *testing.T, ctx context.Context, c *Client)) {
+	t.Parallel()
 	engines := realEngines(t)
 	for _, name := range []string{"DOCKER_HOST", "tcp", "tls"} {
 		c := engines[name]

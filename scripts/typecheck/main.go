@@ -25,8 +25,9 @@ func main() {
 		os.Exit(2)
 	}
 	failed := false
+	source := source{files: token.NewFileSet(), parsed: make(map[string]*ast.File)}
 	for _, system := range os.Args[1:last] {
-		if err := check(system, os.Args[last]); err != nil {
+		if err := source.check(system, os.Args[last]); err != nil {
 			fmt.Fprintf(os.Stderr, "typecheck: %s: %v\n", system, err)
 			failed = true
 		}
@@ -45,8 +46,23 @@ type listed struct {
 	Module          struct{ GoVersion string }
 }
 
+// source is what has been parsed so far. Most files belong to each system, and are parsed once.
+type source struct {
+	files  *token.FileSet
+	parsed map[string]*ast.File // by path
+}
+
+func (s source) parse(path string) (*ast.File, error) {
+	if file := s.parsed[path]; file != nil {
+		return file, nil
+	}
+	file, err := parser.ParseFile(s.files, path, nil, parser.SkipObjectResolution)
+	s.parsed[path] = file
+	return file, err
+}
+
 // check type-checks a package, and before it all its imports. It skips the function bodies of the standard library.
-func check(system, name string) error {
+func (s source) check(system, name string) error {
 	goos, goarch, _ := strings.Cut(system, "/")
 	list := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Standard,GoFiles,ImportMap,Module", name)
 	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
@@ -64,10 +80,9 @@ func check(system, name string) error {
 		if p.ImportPath == "unsafe" {
 			continue
 		}
-		files := token.NewFileSet()
 		var parsed []*ast.File
 		for _, f := range p.GoFiles {
-			file, err := parser.ParseFile(files, filepath.Join(p.Dir, f), nil, parser.SkipObjectResolution)
+			file, err := s.parse(filepath.Join(p.Dir, f))
 			if err != nil {
 				return err
 			}
@@ -84,7 +99,7 @@ func check(system, name string) error {
 				return done[path], nil
 			}),
 		}
-		if done[p.ImportPath], err = config.Check(p.ImportPath, files, parsed, nil); err != nil {
+		if done[p.ImportPath], err = config.Check(p.ImportPath, s.files, parsed, nil); err != nil {
 			return err
 		}
 	}
