@@ -98,8 +98,8 @@ type chaos struct {
 	marks     *marks
 	events    *events
 	daemons   *daemons
-	toBroker  *faultyProxy
-	toEngine  *faultyProxy
+	toBroker  *brokertest.Proxy
+	toEngine  *brokertest.Proxy
 	jobs      []*chaosJob
 
 	left []dockerapi.ContainerSummary // when all was done, before the sweep
@@ -152,9 +152,9 @@ func chaosRound(t *testing.T, p chaosPlan, queue string, seed uint64) {
 	work.Go(func() { c.publishAll(ctx) })
 	work.Go(func() { c.suffer(ctx, faults) })
 	work.Wait()
-	for _, p := range []*faultyProxy{c.toBroker, c.toEngine} {
-		p.cutAfter(-1, toServer)
-		p.cutAfter(-1, toClient)
+	for _, p := range []*brokertest.Proxy{c.toBroker, c.toEngine} {
+		p.CutAfter(-1, brokertest.ToServer)
+		p.CutAfter(-1, brokertest.ToClient)
 	}
 	if err := c.setAckTimeout(usualAckTimeout); err != nil {
 		c.broken("%v", err)
@@ -199,14 +199,10 @@ func newChaos(t *testing.T, queue string) *chaos {
 
 	u, err := url.Parse(c.amqpURL)
 	must(err)
-	c.toBroker, err = newFaultyProxy("tcp", "127.0.0.1:0", "tcp", u.Host)
-	must(err)
-	t.Cleanup(c.toBroker.close)
-	u.Host = c.toBroker.ln.Addr().String()
+	c.toBroker = brokertest.ProxyTo(t, "tcp", "127.0.0.1:0", "tcp", u.Host)
+	u.Host = c.toBroker.Addr
 	socket := filepath.Join(t.TempDir(), "docker.sock")
-	c.toEngine, err = newFaultyProxy("unix", socket, "unix", strings.TrimPrefix(c.dockerHost, "unix://"))
-	must(err)
-	t.Cleanup(c.toEngine.close)
+	c.toEngine = brokertest.ProxyTo(t, "unix", socket, "unix", strings.TrimPrefix(c.dockerHost, "unix://"))
 
 	c.events = &events{jobs: map[string]*printed{}, broken: c.broken}
 	c.daemons = &daemons{folder: c.folder, events: c.events, broken: c.broken, args: []string{

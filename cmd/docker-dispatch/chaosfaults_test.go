@@ -22,7 +22,7 @@ type fault struct {
 	kind  string
 	at    time.Duration // since the beginning of the round
 	lasts time.Duration // how long a server is away or the network is bad
-	ways  []side
+	ways  []brokertest.Way
 	bytes int // until a cut
 }
 
@@ -60,14 +60,14 @@ func faultKinds() []faultKind {
 		{"daemon-kill", daemonLane, 15, true, daemonEnd(syscall.SIGKILL, false)},
 		{"daemon-stop", daemonLane, 7, true, daemonEnd(syscall.SIGTERM, false)},
 		{"log-full", daemonLane, 6, true, daemonEnd(syscall.SIGKILL, true)},
-		{"broker-cut", networkLane, 6, true, func(c *chaos, _ context.Context, f fault) error { c.toBroker.cut(); return nil }},
-		{"broker-cut-after", networkLane, 6, true, cutAfter(func(c *chaos) *faultyProxy { return c.toBroker })},
-		{"broker-stall", networkLane, 5, true, stall(func(c *chaos) *faultyProxy { return c.toBroker })},
-		{"broker-slow", networkLane, 4, true, slow(func(c *chaos) *faultyProxy { return c.toBroker })},
-		{"engine-cut", networkLane, 6, true, func(c *chaos, _ context.Context, f fault) error { c.toEngine.cut(); return nil }},
-		{"engine-cut-after", networkLane, 6, true, cutAfter(func(c *chaos) *faultyProxy { return c.toEngine })},
-		{"engine-stall", networkLane, 4, true, stall(func(c *chaos) *faultyProxy { return c.toEngine })},
-		{"engine-slow", networkLane, 3, true, slow(func(c *chaos) *faultyProxy { return c.toEngine })},
+		{"broker-cut", networkLane, 6, true, func(c *chaos, _ context.Context, f fault) error { c.toBroker.Cut(); return nil }},
+		{"broker-cut-after", networkLane, 6, true, cutAfter(func(c *chaos) *brokertest.Proxy { return c.toBroker })},
+		{"broker-stall", networkLane, 5, true, stall(func(c *chaos) *brokertest.Proxy { return c.toBroker })},
+		{"broker-slow", networkLane, 4, true, slow(func(c *chaos) *brokertest.Proxy { return c.toBroker })},
+		{"engine-cut", networkLane, 6, true, func(c *chaos, _ context.Context, f fault) error { c.toEngine.Cut(); return nil }},
+		{"engine-cut-after", networkLane, 6, true, cutAfter(func(c *chaos) *brokertest.Proxy { return c.toEngine })},
+		{"engine-stall", networkLane, 4, true, stall(func(c *chaos) *brokertest.Proxy { return c.toEngine })},
+		{"engine-slow", networkLane, 3, true, slow(func(c *chaos) *brokertest.Proxy { return c.toEngine })},
 		{"broker-kill", brokerLane, 5, false, brokerEnd("kill")},
 		{"broker-restart", brokerLane, 4, false, brokerEnd("down")},
 		{"connections-closed", brokerLane, 7, true, connectionsClosed},
@@ -102,9 +102,9 @@ func planFaults(r *rand.Rand, n int, span time.Duration, only string) []fault {
 			f := fault{kind: k.kind, at: span/50 + time.Duration(r.Int64N(int64(span))), lasts: time.Duration(r.IntN(1500)) * time.Millisecond}
 			switch {
 			case strings.HasSuffix(k.kind, "-cut-after"):
-				f.ways, f.bytes = [][]side{{toServer}, {toClient}}[r.IntN(2)], 1+r.IntN(1<<(3+r.IntN(10)))
+				f.ways, f.bytes = [][]brokertest.Way{{brokertest.ToServer}, {brokertest.ToClient}}[r.IntN(2)], 1+r.IntN(1<<(3+r.IntN(10)))
 			case strings.HasSuffix(k.kind, "-stall"), strings.HasSuffix(k.kind, "-slow"):
-				f.ways = [][]side{{toServer, toClient}, {toServer}, {toClient}}[r.IntN(3)]
+				f.ways = [][]brokertest.Way{{brokertest.ToServer, brokertest.ToClient}, {brokertest.ToServer}, {brokertest.ToClient}}[r.IntN(3)]
 				f.lasts = time.Second + time.Duration(r.Int64N(int64(longest)))
 			case k.kind == "ack-timeout":
 				f.lasts = 8*time.Second + time.Duration(r.Int64N(int64(longest)))
@@ -181,26 +181,26 @@ func daemonEnd(signal syscall.Signal, fullLog bool) func(*chaos, context.Context
 	}
 }
 
-func cutAfter(which func(*chaos) *faultyProxy) func(*chaos, context.Context, fault) error {
+func cutAfter(which func(*chaos) *brokertest.Proxy) func(*chaos, context.Context, fault) error {
 	return func(c *chaos, _ context.Context, f fault) error {
-		which(c).cutAfter(f.bytes, f.ways[0])
+		which(c).CutAfter(f.bytes, f.ways[0])
 		return nil
 	}
 }
 
-func stall(which func(*chaos) *faultyProxy) func(*chaos, context.Context, fault) error {
+func stall(which func(*chaos) *brokertest.Proxy) func(*chaos, context.Context, fault) error {
 	return func(c *chaos, ctx context.Context, f fault) error {
-		which(c).stall(1, f.ways...)
-		defer which(c).stall(-1, f.ways...)
+		which(c).Stall(1, f.ways...)
+		defer which(c).Stall(-1, f.ways...)
 		wire.Sleep(ctx, f.lasts)
 		return nil
 	}
 }
 
-func slow(which func(*chaos) *faultyProxy) func(*chaos, context.Context, fault) error {
+func slow(which func(*chaos) *brokertest.Proxy) func(*chaos, context.Context, fault) error {
 	return func(c *chaos, ctx context.Context, f fault) error {
-		which(c).delay(1, f.ways...)
-		defer which(c).delay(-1, f.ways...)
+		which(c).Delay(1, f.ways...)
+		defer which(c).Delay(-1, f.ways...)
 		wire.Sleep(ctx, f.lasts)
 		return nil
 	}
@@ -249,12 +249,12 @@ func ackTimeout(c *chaos, ctx context.Context, f fault) error {
 	if err := c.setAckTimeout(shortAckTimeout); err != nil {
 		return err
 	}
-	c.toBroker.cut() // it holds for channels that are opened from now on
+	c.toBroker.Cut() // it holds for channels that are opened from now on
 	wire.Sleep(ctx, f.lasts)
 	if err := c.setAckTimeout(usualAckTimeout); err != nil {
 		return err
 	}
-	c.toBroker.cut()
+	c.toBroker.Cut()
 	return nil
 }
 

@@ -352,11 +352,11 @@ func TestStopWithStalledBroker(t *testing.T) {
 	l.publish(publication{"id", runMessage("stalled-"+l.serial, ticking(20))})
 	p := l.start("--format", "json", "--drain", "0s", "="+l.dockerHost, "="+through)
 	p.await("some output", func(stdout, _ string) bool { return strings.Contains(stdout, `"line 2\n"`) })
-	proxy.stall(1, toServer, toClient)
+	proxy.Stall(1)
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit %d", code)
 	}
-	proxy.cut() // else the broker holds the message until it misses heartbeats
+	proxy.Cut() // else the broker holds the message until it misses heartbeats
 	next := l.start("--format", "json")
 	next.done(1)
 	if r := next.one(); r.Status != event.Succeeded || !r.Adopted {

@@ -459,8 +459,8 @@ func TestWaitsForServers(t *testing.T) {
 	if err != nil || !host.IsUnix() {
 		t.Skip("needs an engine on a socket")
 	}
-	relay(t, "unix", sock, "unix", strings.TrimPrefix(l.dockerHost, "unix://"))
-	relay(t, "tcp", at, "tcp", regexp.MustCompile(`@([^/]+)`).FindStringSubmatch(l.amqpURL)[1])
+	brokertest.ProxyTo(t, "unix", sock, "unix", strings.TrimPrefix(l.dockerHost, "unix://"))
+	brokertest.ProxyTo(t, "tcp", at, "tcp", regexp.MustCompile(`@([^/]+)`).FindStringSubmatch(l.amqpURL)[1])
 	p.await("the job", func(stdout, _ string) bool { return strings.Contains(stdout, "| at last\n") })
 	p.done(1)
 	if code := p.stop(); code != 0 {
@@ -472,35 +472,6 @@ func TestWaitsForServers(t *testing.T) {
 	if n := strings.Count(p.stderr.String(), "broker unreachable"); n != 1 {
 		t.Errorf("the broker's absence was logged %d times", n)
 	}
-}
-
-// relay listens at one address and passes connections on to another until the test ends.
-func relay(t *testing.T, network, from, toNetwork, to string) {
-	t.Helper()
-	ln, err := net.Listen(network, from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			in, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial(toNetwork, to)
-			if err != nil {
-				in.Close()
-				continue
-			}
-			for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
-				go func() {
-					io.Copy(pair[0], pair[1])
-					pair[0].(interface{ CloseWrite() error }).CloseWrite()
-				}()
-			}
-		}
-	}()
 }
 
 // TestStopLeavesContainers stops the program while a job runs and another waits; the next start

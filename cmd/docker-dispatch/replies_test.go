@@ -274,7 +274,7 @@ func TestStreamReconnects(t *testing.T) {
 	cuts := 0
 	stdout, stderr, _, r := c.stream(func(n int) {
 		if cuts < 4 && n > (cuts+1)*size/5 {
-			proxy.cut()
+			proxy.Cut()
 			cuts++
 		}
 	})

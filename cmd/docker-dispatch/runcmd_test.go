@@ -485,11 +485,11 @@ func TestRunReconnects(t *testing.T) {
 		want.WriteString(text)
 		switch i {
 		case 50, 100:
-			proxy.cut()
+			proxy.Cut()
 		case 150:
-			proxy.cutAfter(100, toClient)
+			proxy.CutAfter(100, brokertest.ToClient)
 		case 200: // the cut takes acks along
-			proxy.cutAfter(20, toServer)
+			proxy.CutAfter(20, brokertest.ToServer)
 		}
 	}
 	a.succeed(m, want.Len(), 0)

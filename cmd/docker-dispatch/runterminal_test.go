@@ -108,7 +108,7 @@ func TestRunOnTerminal(t *testing.T) {
 		m := a.next(a.messages)
 		queued := "docker-dispatch: queued on " + a.queue
 		tty.shows(queued)
-		proxy.cut()
+		proxy.Cut()
 		tty.await("queued again", func(s string) bool {
 			return s == queued && strings.Contains(tty.written(), "no connection to the broker")
 		})

@@ -143,18 +143,14 @@ func (l *lab) server(args ...string) {
 }
 
 // proxied puts a proxy before the broker, until the test t ends, and returns it with the broker's address through it.
-func (l *lab) proxied(t *testing.T) (*faultyProxy, string) {
+func (l *lab) proxied(t *testing.T) (*brokertest.Proxy, string) {
 	t.Helper()
 	u, err := url.Parse(l.amqpURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy, err := newFaultyProxy("tcp", "127.0.0.1:0", "tcp", u.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(proxy.close)
-	u.Host = proxy.ln.Addr().String()
+	proxy := brokertest.ProxyTo(t, "tcp", "127.0.0.1:0", "tcp", u.Host)
+	u.Host = proxy.Addr
 	return proxy, u.String()
 }
 

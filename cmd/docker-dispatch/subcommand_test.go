@@ -415,7 +415,7 @@ func TestSendStalled(t *testing.T) {
 	}
 	fmt.Fprintln(stdin, "first")
 	l.eventually("the first is stored", func() bool { return l.broker.Ready(l.queue) == 1 })
-	proxy.stall(1, toServer)
+	proxy.Stall(1, brokertest.ToServer)
 	line := bytes.Repeat([]byte("x"), 1<<20)
 	line[len(line)-1] = '\n'
 	written := make(chan struct{})

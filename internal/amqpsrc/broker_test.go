@@ -40,7 +40,7 @@ func TestCutMidJob(t *testing.T) {
 	t.Parallel()
 	cuts := map[string]func(*brokertest.Proxied){
 		"at once":   (*brokertest.Proxied).Cut,
-		"mid-frame": func(c *brokertest.Proxied) { close(c.CutAfter) },
+		"mid-frame": func(c *brokertest.Proxied) { c.CutAfter(5, brokertest.ToClient) },
 	}
 	for _, kind := range kinds {
 		for name, cut := range cuts {
@@ -445,7 +445,7 @@ func TestPublisherCut(t *testing.T) {
 
 	// And cut with a message under way: it is sent again.
 	c := px.Conn(2)
-	c.Gate.Set(false)
+	c.Stall(1)
 	done := make(chan error, 1)
 	go func() { done <- deadLetterJob(context.Background(), jobs[1], event.Result{}) }()
 	select {
@@ -509,7 +509,7 @@ func TestBlocked(t *testing.T) {
 
 	// A dead letter is under way when the broker blocks, and then nobody wants it any more: its channel
 	// cannot be closed, for the broker does not answer.
-	px.Conn(2).Gate.Set(false)
+	px.Conn(2).Stall(1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { done <- deadLetterJob(ctx, jobs[3], event.Result{}) }()
 	brokertest.Eventually(t, "an outlet in use", func() bool { l, _ := r.source.publisher.current(ctx); return len(l.free) < wire.Publishers })
@@ -540,7 +540,7 @@ func TestFrozenWrite(t *testing.T) {
 	p.Send(q, amqp.Publishing{Body: make([]byte, 12<<20)})
 	r := start(t, q, func(c *Config) { through(px)(c); c.URL = withQuery(t, "heartbeat=4") }) // one that a busy machine keeps
 	j := r.next()
-	px.Conn(1).Gate.Set(false)
+	px.Conn(1).Stall(1)
 	began := time.Now()
 	settle(t, j, intake.DeadLetter)
 	if d := time.Since(began); d > wire.RPCTimeout {
@@ -624,7 +624,7 @@ func TestDeadLetterWaits(t *testing.T) {
 	p.Fill(q, 1, 1)
 	r := start(t, q, through(px))
 	j := r.next()
-	px.Conn(1).Gate.Set(false)
+	px.Conn(1).Stall(1)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := deadLetterJob(ctx, j, event.Result{}); !errors.Is(err, context.DeadlineExceeded) {
@@ -655,7 +655,7 @@ func TestFrozen(t *testing.T) {
 	p.Fill(q, 1, 1)
 	r := start(t, q, func(c *Config) { through(px)(c); c.URL = withQuery(t, "heartbeat=1") })
 	j := r.next()
-	px.Conn(0).Gate.Set(false)
+	px.Conn(0).Stall(1)
 	brokertest.Eventually(t, "session over", j.Lost)
 	lost(t, j, intake.Ack)
 	px.Conn(0).Cut() // lets the broker know
@@ -676,7 +676,7 @@ func TestFrozenDial(t *testing.T) {
 			conn, err = dial(network, addr)
 			if first {
 				first = false
-				px.Conn(0).Gate.Set(false)
+				px.Conn(0).Stall(1)
 			}
 			return conn, err
 		}
@@ -704,8 +704,8 @@ func TestCloseFrozen(t *testing.T) {
 	p.Fill(q, 1, 1)
 	r := start(t, q, through(px))
 	r.next()
-	px.Conn(0).Gate.Set(false)
-	px.Conn(1).Gate.Set(false)
+	px.Conn(0).Stall(1)
+	px.Conn(1).Stall(1)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	began := time.Now()
@@ -1372,14 +1372,14 @@ func TestReplyApart(t *testing.T) {
 		"cut": {before: func(c net.Conn, _ *brokertest.Proxy) { c.Close() }},
 		"blocked": {before: func(_ net.Conn, px *brokertest.Proxy) {
 			own := px.Conn(2)
-			own.Gate.Set(false)
+			own.Stall(1)
 			own.Inject(0, 10, 60, "\x0alow memory")
 			time.AfterFunc(shortly+shortly/4, func() {
 				if n := px.Count(); n != 3 {
 					t.Errorf("%d connections", n)
 				}
 				own.Inject(0, 10, 61, "")
-				own.Gate.Set(true)
+				own.Stall(-1)
 			})
 		}},
 		"lost meanwhile": {want: intake.ErrDeliveryLost, meanwhile: func(r *rig, px *brokertest.Proxy) {

@@ -198,7 +198,7 @@ func TestClientCut(t *testing.T) {
 	if err := c.Publish(soon(t), q, Message{Body: []byte("stored")}); err != nil {
 		t.Fatal(err)
 	}
-	px.Conn(0).Gate.Set(false)
+	px.Conn(0).Stall(1)
 	var confirmed []func(context.Context) error
 	for range 3 {
 		f, err := c.Send(soon(t), q, Message{Body: []byte("lost")})
@@ -371,7 +371,7 @@ func TestClientFrozen(t *testing.T) {
 	p, px := brokertest.New(t), brokertest.NewProxy(t)
 	q := p.Queue("classic")
 	c := connect(t, under(px))
-	px.Conn(0).Gate.Set(false)
+	px.Conn(0).Stall(1)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := c.DeleteQueue(ctx, q); !errors.Is(err, context.DeadlineExceeded) {
@@ -380,7 +380,7 @@ func TestClientFrozen(t *testing.T) {
 	<-c.Done()
 
 	c = connect(t, under(px))
-	px.Conn(1).Gate.Set(false)
+	px.Conn(1).Stall(1)
 	ctx, cancel = context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := c.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
