@@ -45,54 +45,61 @@ func runMessage(name, script string) string {
 	return string(body)
 }
 
-// readmeMessages returns the messages that README shows.
-func readmeMessages(t *testing.T) []string {
+// pages are README and the pages of the manual, by their file names.
+func pages(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	files, err := filepath.Glob(filepath.Join("help", "*.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var messages []string
-	for _, m := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(text, -1) {
-		messages = append(messages, string(m[1]))
+	pages := make(map[string]string)
+	for _, f := range append(files, filepath.Join("..", "..", "README.md")) {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[filepath.Base(f)] = string(text)
+	}
+	return pages
+}
+
+// messagesIn returns the messages that a page shows.
+func messagesIn(page string) (messages []string) {
+	for _, m := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(page, -1) {
+		messages = append(messages, m[1])
 	}
 	return messages
 }
 
-func TestREADMEMessagesAreValid(t *testing.T) {
-	messages := readmeMessages(t)
-	if len(messages) < 3 {
-		t.Fatalf("%d messages in README", len(messages))
-	}
-	for _, m := range messages {
-		if _, err := message.Decode([]byte(m), 1<<20, false); err != nil {
-			t.Errorf("%v:\n%s", err, m)
+func TestManualMessagesAreValid(t *testing.T) {
+	n := 0
+	for name, page := range pages(t) {
+		for _, m := range messagesIn(page) {
+			n++
+			if _, err := message.Decode([]byte(m), 1<<20, false); err != nil {
+				t.Errorf("%s: %v:\n%s", name, err, m)
+			}
 		}
+	}
+	if n < 8 {
+		t.Errorf("%d messages", n)
 	}
 }
 
-// TestREADMEListsEveryOption compares README with -h.
-func TestREADMEListsEveryOption(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+// TestManualListsEveryOption compares the page options with -h.
+func TestManualListsEveryOption(t *testing.T) {
+	page := pages(t)["options.md"]
 	for _, option := range regexp.MustCompile(`--[a-z-]+`).FindAllString(usage, -1) {
-		if !bytes.Contains(text, []byte("`"+option)) {
-			t.Errorf("README does not explain %s", option)
+		if !strings.Contains(page, "`"+option) {
+			t.Errorf("options.md does not explain %s", option)
 		}
 	}
 }
 
-// TestREADMENamesTests: the tests that README says show a promise exist.
-func TestREADMENamesTests(t *testing.T) {
-	root := filepath.Join("..", "..")
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+// TestManualNamesTests: the tests that the manual says show a promise exist.
+func TestManualNamesTests(t *testing.T) {
 	var source []byte
-	err = filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join("..", ".."), func(path string, _ os.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -103,14 +110,17 @@ func TestREADMENamesTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := regexp.MustCompile(`\bTest[A-Z]\w*`).FindAllString(string(text), -1)
-	if len(names) < 10 {
-		t.Errorf("README names %q only", names)
-	}
-	for _, name := range names {
-		if !bytes.Contains(source, []byte("func "+name+"(")) {
-			t.Errorf("README names %s, which is no test", name)
+	n := 0
+	for page, text := range pages(t) {
+		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w*`).FindAllString(text, -1) {
+			n++
+			if name != "TestName" && !bytes.Contains(source, []byte("func "+name+"(")) {
+				t.Errorf("%s names %s, which is no test", page, name)
+			}
 		}
+	}
+	if n < 60 {
+		t.Errorf("%d names of tests", n)
 	}
 }
 
@@ -129,7 +139,7 @@ func TestREADMEExamples(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			l := newLab(t)
 			p := l.start(append(args, "--format", "json")...)
-			for i, m := range readmeMessages(t)[:3] {
+			for i, m := range messagesIn(pages(t)["README.md"])[:3] {
 				if i == 1 { // a stop that comes before the program has begun ends what is to start it
 					p.awaitText("hello")
 				}

@@ -51,10 +51,7 @@ type seams struct {
 func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, sm seams) int {
 	if len(args) > 0 {
 		if args[0] == "help" {
-			args = append(args[1:], "-h")
-			if subcommands[args[0]] == nil {
-				args = []string{"-h"}
-			}
+			return showHelp(args[1:], stdout, stderr)
 		}
 		if sub := subcommands[args[0]]; sub != nil {
 			return sub(&invocation{args[0], args[1:], getenv, stdin, stdout, stderr, signals})

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/help"
 )
 
 // asProgram makes the test binary be the program.
@@ -75,7 +77,7 @@ func call(stdin string, env []string, args ...string) (stdout, stderr string, co
 
 func TestHelpAndVersion(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-h"}, {"--help"}, {"help"}, {"-q", "x", "-h"}} {
+	for _, args := range [][]string{{"-h"}, {"--help"}, {"-q", "x", "-h"}} {
 		stdout, stderr, code := call("", nil, args...)
 		if stdout != usage || stderr != "" || code != 0 {
 			t.Errorf("%q: exit %d, stderr %q, stdout %q", args, code, stderr, stdout)
@@ -89,6 +91,29 @@ func TestHelpAndVersion(t *testing.T) {
 	stdout, stderr, code := call("", nil, "--version")
 	if !strings.HasPrefix(stdout, "docker-dispatch ") || strings.Count(stdout, "\n") != 1 || stderr != "" || code != 0 {
 		t.Errorf("--version: exit %d, stderr %q, stdout %q", code, stderr, stdout)
+	}
+}
+
+// TestHelp: help shows the index, a page, the man page, or the options of a subcommand.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"": help.Index(), "-h": help.Index(), "policy": help.Text("policy"), "run": help.Text("run"), "dead": deadUsage, "--man": help.Man(versionString()),
+	} {
+		stdout, stderr, code := call("", nil, append([]string{"help"}, strings.Fields(args)...)...)
+		if stdout != want || stderr != "" || code != 0 {
+			t.Errorf("help %s: exit %d, stderr %q, stdout %q", args, code, stderr, stdout)
+		}
+	}
+	for args, want := range map[string]string{
+		"polic":      `the manual has no page "polic"; did you mean "policy"?`,
+		"zzz":        `the manual has no page "zzz"`,
+		"run policy": "help takes one topic",
+	} {
+		stdout, stderr, code := call("", nil, append([]string{"help"}, strings.Fields(args)...)...)
+		if want = "docker-dispatch: error: " + want + "\nhint: " + topicsHint + "\n"; stdout != "" || stderr != want || code != 2 {
+			t.Errorf("help %s: exit %d, stderr %q, stdout %q", args, code, stderr, stdout)
+		}
 	}
 }
 

@@ -7,7 +7,8 @@ output, and settles the message only when the work has ended.
 
 Usage:
   docker-dispatch [options] [dockerHostAddr [amqpAddr]]
-  docker-dispatch run|send|check|dead ... from the other end of the queue; each has its -h
+  docker-dispatch run|send|check|dead ...  from the other end of the queue; each has its -h
+  docker-dispatch help [TOPIC]             the manual
 
 Addresses:
   dockerHostAddr  ip:port, the path of a unix socket, or tcp:// unix:// http:// https://

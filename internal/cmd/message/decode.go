@@ -19,7 +19,7 @@ type Command interface {
 
 // streamKey makes the key that asks for the output as it comes.
 func streamKey[T any](field func(*T) *bool) Key[T] {
-	return BoolKey("Stream", "send the output to the message's reply_to as it comes, see [Answers](#answers)", field)
+	return BoolKey("Stream", "send the output to the message's reply_to as it comes, see [answers](events.md#answers-reply_to)", field)
 }
 
 // commandKey is the key that names the command.
@@ -78,7 +78,7 @@ func (v verb) or(alias string) verb {
 	return v
 }
 
-// A CommandDoc describes a command, for the README.
+// A CommandDoc describes a command, for the manual.
 type CommandDoc struct {
 	Name, Alias string
 	Keys        []KeyDoc
@@ -88,11 +88,11 @@ type CommandDoc struct {
 type KeyDoc struct {
 	Name   string
 	Option bool   // it is a key of Options
-	Value  string // the value's type in JSON, for the README
+	Value  string // the value's type in JSON, for the manual
 	Help   string // Markdown, one line
 }
 
-// Docs describes all commands, for the README.
+// Docs describes all commands, for the manual.
 func Docs() (docs []CommandDoc) {
 	for _, v := range verbs {
 		docs = append(docs, CommandDoc{v.name, v.alias, v.docs})

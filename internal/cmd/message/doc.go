@@ -13,5 +13,5 @@
 //   - in package policy: a case in check, if the command can hand over the host
 //   - in internal/cmd: a case in do.go and its method; a call that is new also in the interface Docker, and its test's fake
 //   - in internal/dockerapi: the call, a file an endpoint
-//   - in README.md: its keys, which a test compares
+//   - in cmd/docker-dispatch/help/messages.md: its keys, which a test compares
 package message

@@ -16,7 +16,7 @@ import (
 type Key[T any] struct {
 	name string
 	form form
-	help string // one line, for the README
+	help string // one line, for the manual
 
 	// flags are the key's names in the docker CLI, the usual one first. One letter is a short flag.
 	// nil means the name in kebab case; empty means that there is no flag.

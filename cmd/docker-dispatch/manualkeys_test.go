@@ -11,7 +11,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-// keysTable is README's table of all commands and their keys.
+// keysTable is the manual's table of all commands and their keys.
 func keysTable() string {
 	var b strings.Builder
 	b.WriteString("| Command | Key | Value | Meaning |\n|---|---|---|---|\n")
@@ -50,9 +50,9 @@ func keysTable() string {
 	return b.String()
 }
 
-// TestREADMEKeys compares README's table with the program's own. UPDATE_README=1 writes it.
-func TestREADMEKeys(t *testing.T) {
-	path := filepath.Join("..", "..", "README.md")
+// TestManualKeys compares the manual's table with the program's own. UPDATE_MANUAL=1 writes it.
+func TestManualKeys(t *testing.T) {
+	path := filepath.Join("help", "messages.md")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -61,17 +61,17 @@ func TestREADMEKeys(t *testing.T) {
 	before, rest, ok := strings.Cut(string(text), begin)
 	table, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatalf("README has no %q and %q", begin, end)
+		t.Fatalf("messages.md has no %q and %q", begin, end)
 	}
 	want := keysTable()
 	if table == want {
 		return
 	}
-	if os.Getenv("UPDATE_README") != "" {
+	if os.Getenv("UPDATE_MANUAL") != "" {
 		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	t.Error("README's table of keys is not the program's; UPDATE_README=1 go test -run TestREADMEKeys ./cmd/docker-dispatch writes it")
+	t.Error("the table of keys is not the program's; UPDATE_MANUAL=1 go test -run TestManualKeys ./cmd/docker-dispatch writes it")
 }
