@@ -90,7 +90,7 @@ func TestRender(t *testing.T) {
 	if got, want := textOf("x").inline(b[1].text), "A **b** and bold, see keys (help messages) and web (https://a.b)."; got != want {
 		t.Errorf("text: %s", got)
 	}
-	if got, want := roff.inline(b[1].text), `A \fB**b**\fR and \fBbold\fR, see keys (see MESSAGES) and web (https://a.b).`; got != want {
+	if got, want := roffOf("x").inline(b[1].text), `A \fB**b**\fR and \fBbold\fR, see keys (see MESSAGES) and web (https://a.b).`; got != want {
 		t.Errorf("roff: %s", got)
 	}
 	var text strings.Builder

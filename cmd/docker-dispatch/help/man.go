@@ -13,20 +13,20 @@ func Man(version string) string {
 	b.WriteString(".SH SYNOPSIS\n.B docker-dispatch\n[options] [dockerHostAddr [amqpAddr]]\n.br\n.B docker-dispatch\nrun|send|check|dead|help ...\n")
 	for _, name := range names {
 		for _, k := range parse(source(name)) {
-			manBlock(&b, k)
+			manBlock(&b, roffOf(name), k)
 		}
 	}
 	return b.String()
 }
 
-func manBlock(b *strings.Builder, k block) {
+func manBlock(b *strings.Builder, roff style, k block) {
 	text := roffLine(roff.inline(k.text))
 	switch k.kind {
 	case heading:
 		switch k.level {
 		case 1:
 			topic, about, _ := strings.Cut(text, ": ")
-			fmt.Fprintf(b, ".SH %s\n%s.\n", strings.ToUpper(topic), about)
+			fmt.Fprintf(b, ".SH %s\n%s%s.\n", strings.ToUpper(topic), strings.ToUpper(about[:1]), about[1:])
 		case 2:
 			fmt.Fprintf(b, ".SS \"%s\"\n", strings.ReplaceAll(text, `"`, `\(dq`))
 		default:
@@ -59,19 +59,20 @@ func manBlock(b *strings.Builder, k block) {
 	}
 }
 
-var roff = style{
-	plain: roffText,
-	code:  func(s string) string { return `\fB` + roffText(s) + `\fR` },
-	bold:  func(s string) string { return `\fB` + roffText(s) + `\fR` },
-	link: func(text, target string) string {
-		if p := page(target); p != "" {
+// roffOf is how a page's inline marks read as roff. A link inside the page is its words alone.
+func roffOf(name string) style {
+	bold := func(s string) string { return `\fB` + roffText(s) + `\fR` }
+	return style{plain: roffText, code: bold, bold: bold, link: func(text, target string) string {
+		switch p := page(target); {
+		case p != "" && p != name && text == p:
+			return strings.ToUpper(p)
+		case p != "" && p != name:
 			return text + " (see " + strings.ToUpper(p) + ")"
-		}
-		if strings.Contains(target, "://") {
+		case strings.Contains(target, "://") && text != target:
 			return text + " (" + roffText(target) + ")"
 		}
 		return text
-	},
+	}}
 }
 
 // roffText escapes what roff would take for its own.
