@@ -93,7 +93,7 @@ func (d *daemons) start(fullLog bool, args ...string) error {
 	return nil
 }
 
-// end ends the process with a signal. SIGTERM must end it soon, with exit code 0.
+// End ends the process with a signal. SIGTERM must end it soon, with exit code 0.
 func (d *daemons) end(signal syscall.Signal) {
 	d.mu.Lock()
 	i := d.current

@@ -16,7 +16,16 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+)
+
+// How many letters a look takes at first and at most, and how many may fail before replay gives up: see
+// client/dead_look.go and client/dead_replay.go.
+const (
+	looksAtFirst = 16
+	looksAtMost  = 256
+	failsAtMost  = 100
 )
 
 // bury puts messages into the dead-letter queue, as a daemon does.
@@ -95,7 +104,10 @@ func TestDeadList(t *testing.T) {
 				t.Errorf("stderr:\n%s", warning)
 			}
 			d := json.NewDecoder(strings.NewReader(out))
-			var got letter
+			var got struct {
+				Id, Target, Queue, Copy string
+				Bytes                   int
+			}
 			if err := d.Decode(&got); err != nil || got.Id != "first" || got.Target != "alpine" || got.Queue != l.queue || got.Copy != "COPYfirst" || got.Bytes != len(first.Body) {
 				t.Errorf("as JSON: %+v (%v)", got, err)
 			}
@@ -110,7 +122,7 @@ func TestDeadList(t *testing.T) {
 		})
 	}
 	l := newLab(t)
-	_, stderr := l.fails(exitFailed, "", "dead", "list", "-q", l.queue)
+	_, stderr := l.fails(ui.ExitFailed, "", "dead", "list", "-q", l.queue)
 	if !strings.Contains(stderr, "no such queue") || !strings.Contains(stderr, "hint: a daemon declares its dead-letter queue") {
 		t.Errorf("stderr:\n%s", stderr)
 	}
@@ -158,7 +170,7 @@ func TestDeadLooks(t *testing.T) {
 			l.eventually("three are there", func() bool { return l.broker.Ready(dead) == 3 })
 			for i := range 24 {
 				var args []string
-				want, code := "", exitFailed
+				want, code := "", ui.ExitFailed
 				switch i % 4 {
 				case 0:
 					args, code, want = []string{"list", "-q", l.queue}, 0, "0"
@@ -307,7 +319,7 @@ func TestDeadListKilled(t *testing.T) {
 		ids[strings.Fields(line)[0]]++
 	}
 	t.Logf("after %d kills %d letters, of which %d are different", kills, before, len(ids))
-	if len(ids) < many-(kills-2)*lotSize || before > many+kills*lotSize {
+	if len(ids) < many-(kills-2)*looksAtMost || before > many+kills*looksAtMost {
 		t.Errorf("of %d letters %d are left, in %d copies", many, len(ids), before)
 	}
 	for id, n := range ids {
@@ -328,7 +340,7 @@ func TestDeadDoubled(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			l := newLab(t)
 			dead := l.queue + ".dead"
-			const many = 3 * firstLot
+			const many = 3 * looksAtFirst
 			letters := l.letters(many)
 			forged := l.letter("1", "another body")
 			unmarked := amqp.Publishing{MessageId: "unmarked"}
@@ -398,7 +410,7 @@ func TestDeadHeldBack(t *testing.T) {
 			return err
 		}
 		l.eventually("one is taken", func() bool { return l.broker.Ready(dead) == 2 })
-		stdout, stderr := l.fails(exitFailed, "", "dead", "list", "-q", l.queue)
+		stdout, stderr := l.fails(ui.ExitFailed, "", "dead", "list", "-q", l.queue)
 		if stdout != "" || !strings.Contains(stderr, "the broker stopped delivering from "+dead+": 0 messages received, 2 left") || !strings.Contains(stderr, "another consumer of the queue is served first: stop it") {
 			t.Errorf("stdout %q, stderr:\n%s", stdout, stderr)
 		}
@@ -460,7 +472,7 @@ func TestDeadReplay(t *testing.T) {
 					t.Errorf("back is %+v", d)
 				}
 			}
-			_, stderr := l.fails(exitFailed, "", "dead", "replay", "-q", l.queue, "0", "nosuch")
+			_, stderr := l.fails(ui.ExitFailed, "", "dead", "replay", "-q", l.queue, "0", "nosuch")
 			if !strings.Contains(stderr, "has the ID nosuch; nothing was done") {
 				t.Errorf("stderr:\n%s", stderr)
 			}
@@ -496,7 +508,7 @@ func TestDeadIDs(t *testing.T) {
 			t.Errorf("back: %q", bodies(got))
 		}
 	}
-	if _, stderr := l.fails(exitFailed, "", "dead", "replay", "-q", l.queue, "-"); !strings.Contains(stderr, "has the ID -; nothing was done") {
+	if _, stderr := l.fails(ui.ExitFailed, "", "dead", "replay", "-q", l.queue, "-"); !strings.Contains(stderr, "has the ID -; nothing was done") {
 		t.Errorf("stderr:\n%s", stderr)
 	}
 }
@@ -508,7 +520,7 @@ func TestDeadReplayNowhere(t *testing.T) {
 	letters := l.letters(3)
 	letters[1].Headers["x-dispatch-queue"] = l.queue + ".nosuch"
 	l.bury("classic", letters...)
-	stdout, stderr := l.fails(exitFailed, "", "dead", "replay", "-q", l.queue, "--all")
+	stdout, stderr := l.fails(ui.ExitFailed, "", "dead", "replay", "-q", l.queue, "--all")
 	if stdout != "2 messages put back\n" || !strings.Contains(stderr, "1: not put back onto "+l.queue+".nosuch: no such queue") || !strings.Contains(stderr, "1 message not put back; they are still in") {
 		t.Errorf("stdout %q, stderr:\n%s", stdout, stderr)
 	}
@@ -518,12 +530,12 @@ func TestDeadReplayNowhere(t *testing.T) {
 	l.broker.Take(l.queue)
 
 	// Where none can, it ends all the same.
-	many := l.letters(3 * tooMany)
+	many := l.letters(3 * failsAtMost)
 	for _, p := range many {
 		p.Headers["x-dispatch-queue"] = l.queue + ".nosuch"
 	}
 	l.bury("classic", many...)
-	l.fails(exitFailed, "", "dead", "replay", "-q", l.queue, "--all")
+	l.fails(ui.ExitFailed, "", "dead", "replay", "-q", l.queue, "--all")
 	if n := l.broker.Ready(l.queue + ".dead"); n != len(many) {
 		t.Errorf("%d are left, want %d", n, len(many))
 	}
@@ -622,9 +634,9 @@ func TestDeadDrop(t *testing.T) {
 		code  int
 		left  string
 	}{
-		{"n\n", []string{"1", "3"}, exitFailed, "01234"},
-		{"\n", []string{"--all"}, exitFailed, "01234"},
-		{"\x03", []string{"--all"}, exitFailed, "01234"}, // Ctrl-C
+		{"n\n", []string{"1", "3"}, ui.ExitFailed, "01234"},
+		{"\n", []string{"--all"}, ui.ExitFailed, "01234"},
+		{"\x03", []string{"--all"}, ui.ExitFailed, "01234"}, // Ctrl-C
 		{"y\n", []string{"1", "3"}, 0, "024"},
 		{"", []string{"--yes", "2"}, 0, "04"},
 		{"yes\n", []string{"--all"}, 0, ""},

@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/help"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
@@ -17,29 +20,27 @@ func showHelp(args []string, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case len(args) > 1:
-		return fail(stderr, usageError("help takes one topic", topicsHint))
+		return ui.Fail(stderr, ui.UsageError("help takes one topic", topicsHint))
 	case topic == "", topic == "-h", topic == "--help":
 		fmt.Fprint(stdout, help.Index())
 	case topic == "--man":
-		fmt.Fprint(stdout, help.Man(versionString()))
+		fmt.Fprint(stdout, help.Man(ui.VersionString()))
 	case help.Has(topic):
 		fmt.Fprint(stdout, help.Text(topic))
-	case subcommands[topic] != nil:
-		return subcommands[topic](&invocation{name: topic, args: []string{"-h"}, stdout: stdout, stderr: stderr})
+	case client.Has(topic):
+		return client.Run(topic, []string{"-h"}, os.Getenv, nil, stdout, stderr, nil)
 	default:
 		var names []string
 		for _, t := range help.Topics() {
 			names = append(names, t.Name)
 		}
-		for name := range subcommands {
-			names = append(names, name)
-		}
+		names = append(names, client.Names()...)
 		if near := flagval.Nearest(topic, names); near != "" {
-			return fail(stderr, usageError(fmt.Sprintf("the manual has no page %q; did you mean %q?", topic, near), topicsHint))
+			return ui.Fail(stderr, ui.UsageError(fmt.Sprintf("the manual has no page %q; did you mean %q?", topic, near), topicsHint))
 		}
-		return fail(stderr, usageError(fmt.Sprintf("the manual has no page %q", topic), topicsHint))
+		return ui.Fail(stderr, ui.UsageError(fmt.Sprintf("the manual has no page %q", topic), topicsHint))
 	}
-	return exitClean
+	return ui.ExitClean
 }
 
 const topicsHint = "docker-dispatch help lists the topics"

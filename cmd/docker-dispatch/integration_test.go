@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -398,7 +398,7 @@ func TestConfigurationErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := l.start(tt.args...)
-			if code := p.wait(); code != exitUsage {
+			if code := p.wait(); code != ui.ExitUsage {
 				t.Errorf("exit %d", code)
 			}
 			lines := strings.Split(strings.TrimSpace(p.stderr.String()), "\n")
@@ -443,7 +443,7 @@ func TestConfigurationErrors(t *testing.T) {
 		c.Dir = "/"
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		_, stderr, code := outcome(t, c)
-		if code != exitUsage || !strings.Contains(stderr, "permission denied") || !strings.Contains(stderr, "\nhint: ") {
+		if code != ui.ExitUsage || !strings.Contains(stderr, "permission denied") || !strings.Contains(stderr, "\nhint: ") {
 			t.Errorf("exit %d\n%s", code, stderr)
 		}
 	})
@@ -546,7 +546,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 			return false
 		}
 	})
-	if code := p.wait(); code != exitFailed {
+	if code := p.wait(); code != ui.ExitFailed {
 		t.Errorf("exit %d", code)
 	}
 }
@@ -696,37 +696,6 @@ func TestSplitsStdin(t *testing.T) {
 	}
 }
 
-// A typist's input ends with one Ctrl-D, which a terminal tells once.
-type typist struct {
-	t    *testing.T
-	text string
-	over bool
-}
-
-func (r *typist) Read(p []byte) (int, error) {
-	if r.over {
-		r.t.Error("read beyond the end")
-	}
-	n := copy(p, r.text)
-	if r.text = r.text[n:]; n > 0 {
-		return n, nil
-	}
-	r.over = true
-	return 0, io.EOF
-}
-
-func TestReadsNoFurther(t *testing.T) {
-	for _, in := range []string{"", "{}", "{\"a\n"} {
-		p := &invocation{stdin: &typist{t: t, text: in}}
-		messages, err := p.messageFiles(t.Context(), nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range messages {
-		}
-	}
-}
-
 func TestTextForgesNothing(t *testing.T) {
 	var b bytes.Buffer
 	r := &textReporter{out: &out{w: &b}}
@@ -761,7 +730,7 @@ func TestReaderGoes(t *testing.T) {
 	}
 	stdout.Close()
 	c.Wait()
-	if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "standard output was closed") {
+	if code := c.ProcessState.ExitCode(); code != ui.ExitFailed || !strings.Contains(stderr.String(), "standard output was closed") {
 		t.Errorf("exit %d\n%s", code, &stderr)
 	}
 	if c, err := l.engine.InspectContainer(context.Background(), name); err != nil || !c.State.Running {
@@ -809,7 +778,7 @@ func TestStopWithStuckReader(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the program does not end")
 	}
-	if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "the reader of standard output does not read") {
+	if code := c.ProcessState.ExitCode(); code != ui.ExitFailed || !strings.Contains(stderr.String(), "the reader of standard output does not read") {
 		t.Errorf("exit %d\n%s", code, &stderr)
 	}
 }

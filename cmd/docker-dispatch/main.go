@@ -12,21 +12,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
-
-// Exit codes.
-const (
-	exitClean  = 0 // stopped as asked; with messages from stdin: all succeeded
-	exitFailed = 1 // failed at run time, or forced to stop
-	exitUsage  = 2 // wrong usage or configuration: a restart does not help
-)
-
-// lastAcks bounds how long a stop waits for the broker to take the last acks.
-const lastAcks = 10 * time.Second
 
 func main() { os.Exit(execute(seams{})) }
 
@@ -53,33 +45,33 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 		if args[0] == "help" {
 			return showHelp(args[1:], stdout, stderr)
 		}
-		if sub := subcommands[args[0]]; sub != nil {
-			return sub(&invocation{args[0], args[1:], getenv, stdin, stdout, stderr, signals})
+		if client.Has(args[0]) {
+			return client.Run(args[0], args[1:], getenv, stdin, stdout, stderr, signals)
 		}
 	}
 	s, err := parseSettings(args, getenv)
 	switch {
-	case errors.Is(err, errHelp):
+	case errors.Is(err, ui.ErrHelp):
 		fmt.Fprint(stdout, usage)
-		return exitClean
+		return ui.ExitClean
 	case errors.Is(err, errVersion):
-		fmt.Fprintln(stdout, "docker-dispatch", versionString())
-		return exitClean
+		fmt.Fprintln(stdout, "docker-dispatch", ui.VersionString())
+		return ui.ExitClean
 	case err != nil:
-		return fail(stderr, err)
+		return ui.Fail(stderr, err)
 	}
 	client, err := s.client()
 	if err != nil {
-		return fail(stderr, err)
+		return ui.Fail(stderr, err)
 	}
 	defer client.Close()
 	log := s.logger(stderr)
 	slog.SetDefault(log) // net/http logs there too
 	d := &daemon{settings: s, client: client, log: log, stdin: stdin, stdout: stdout, seams: sm}
 	if err := d.run(signals); err != nil {
-		return fail(stderr, err)
+		return ui.Fail(stderr, err)
 	}
-	return exitClean
+	return ui.ExitClean
 }
 
 // A source delivers jobs: the broker, or stdin.
@@ -101,10 +93,6 @@ type daemon struct {
 	stdout io.Writer
 	seams  seams
 }
-
-// sameSignal is the time within which two signals count as one. A terminal and timeout(1) signal both
-// the process and its group.
-const sameSignal = 250 * time.Millisecond
 
 // stuck is how long jobs may take to leave their containers after they are told to.
 const stuck = 5 * time.Second
@@ -160,7 +148,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		case sig := <-signals:
 			if stopped.IsZero() {
 				stop(sig.String())
-			} else if time.Since(stopped) >= sameSignal {
+			} else if time.Since(stopped) >= ui.SameSignal {
 				return errForced
 			}
 		case <-gone:
@@ -190,7 +178,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		case left = <-poolDone:
 			poolDone, drain, grace = nil, nil, nil
 			go func() {
-				ctx, cancel := context.WithTimeout(context.Background(), lastAcks)
+				ctx, cancel := context.WithTimeout(context.Background(), client.LastAcks)
 				defer cancel()
 				closed <- src.Close(ctx)
 			}()
@@ -246,7 +234,7 @@ func (d *daemon) ended(src source, left int, err error) error {
 // answer is no error: the pool waits for it.
 func (d *daemon) checkEngine(ctx context.Context) error {
 	_, err := d.client.Ping(ctx)
-	if err != nil && permanent(err) {
+	if err != nil && ui.Permanent(err) {
 		return err
 	}
 	return nil
@@ -262,7 +250,7 @@ func (d *daemon) source(gate *intake.Gate) source {
 	}
 	return between(d.seams.source, source(amqpsrc.New(amqpsrc.Config{
 		URL: d.amqpURL, Queue: d.queue, Declare: d.declare, Prefetch: d.concurrency + d.ahead,
-		MaxMessage: d.maxMessage, DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: versionString(), Log: d.log, Gate: gate,
+		MaxMessage: d.maxMessage, DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: ui.VersionString(), Log: d.log, Gate: gate,
 	})))
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/help"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 )
 
 // asProgram makes the test binary be the program.
@@ -97,8 +98,9 @@ func TestHelpAndVersion(t *testing.T) {
 // TestHelp: help shows the index, a page, the man page, or the options of a subcommand.
 func TestHelp(t *testing.T) {
 	t.Parallel()
+	deadUsage, _, _ := call("", nil, "dead", "-h")
 	for args, want := range map[string]string{
-		"": help.Index(), "-h": help.Index(), "policy": help.Text("policy"), "run": help.Text("run"), "dead": deadUsage, "--man": help.Man(versionString()),
+		"": help.Index(), "-h": help.Index(), "policy": help.Text("policy"), "run": help.Text("run"), "dead": deadUsage, "--man": help.Man(ui.VersionString()),
 	} {
 		stdout, stderr, code := call("", nil, append([]string{"help"}, strings.Fields(args)...)...)
 		if stdout != want || stderr != "" || code != 0 {
@@ -178,7 +180,7 @@ func TestUsageErrors(t *testing.T) {
 	} {
 		stdout, stderr, code := call("", nil, strings.Fields(tt.args)...)
 		message, hint, _ := strings.Cut(strings.TrimSuffix(stderr, "\n"), "\n")
-		if code != exitUsage || stdout != "" || hint != "hint: "+tt.hint || !strings.HasPrefix(message, "docker-dispatch: error: ") ||
+		if code != ui.ExitUsage || stdout != "" || hint != "hint: "+tt.hint || !strings.HasPrefix(message, "docker-dispatch: error: ") ||
 			tt.publication != "" && message != "docker-dispatch: error: "+tt.publication {
 			t.Errorf("%s: exit %d, stdout %q, stderr:\n%s\nwant %q and hint %q", tt.args, code, stdout, stderr, tt.publication, tt.hint)
 		}

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 )
 
 // A shown is a command that a page shows, with what it prints.
@@ -80,7 +82,7 @@ func TestManualCommands(t *testing.T) {
 			shell.Env = append(p.Env, "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir, "AMQP_URL="+l.amqpURL)
 			out, err := shell.CombinedOutput()
 			plain := func(s string) string {
-				return oneLine(volatile.ReplaceAllStringFunc(strings.ReplaceAll(s, l.queue, "jobs"), func(s string) string {
+				return ui.OneLine(volatile.ReplaceAllStringFunc(strings.ReplaceAll(s, l.queue, "jobs"), func(s string) string {
 					if strings.TrimSpace(s) == "" || strings.HasPrefix(s, "time=") {
 						return " "
 					}

@@ -17,6 +17,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
@@ -53,7 +54,7 @@ func TestMutatedMessages(t *testing.T) {
 	if len(ids) > 0 {
 		t.Errorf("%d messages without a result", len(ids))
 	}
-	if code := p.stop(); code != exitClean {
+	if code := p.stop(); code != ui.ExitClean {
 		t.Errorf("exit %d", code)
 	}
 	if n := l.broker.Ready(l.queue); n != 0 {

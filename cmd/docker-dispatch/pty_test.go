@@ -22,6 +22,12 @@ type pty struct {
 	grown chan struct{} // closed when bytes has grown; guarded by mu, as bytes is
 }
 
+// request makes a request to a terminal. It reports whether it succeeded.
+func request(f *os.File, number uintptr, to unsafe.Pointer) bool {
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), number, uintptr(to))
+	return errno == 0
+}
+
 func newPTY(t *testing.T) *pty {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -29,7 +35,7 @@ func newPTY(t *testing.T) *pty {
 		t.Fatal(err)
 	}
 	number := new(int32)
-	if !ioctl(master, syscall.TIOCSPTLCK, unsafe.Pointer(new(int32))) || !ioctl(master, syscall.TIOCGPTN, unsafe.Pointer(number)) {
+	if !request(master, syscall.TIOCSPTLCK, unsafe.Pointer(new(int32))) || !request(master, syscall.TIOCGPTN, unsafe.Pointer(number)) {
 		t.Fatal("no terminal")
 	}
 	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", *number), os.O_RDWR|syscall.O_NOCTTY, 0)

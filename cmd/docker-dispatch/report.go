@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
@@ -82,7 +79,7 @@ func (r *textReporter) Started(event.Started) {}
 func (r *textReporter) Output(o event.Output) error {
 	data := o.Data
 	if !r.raw {
-		data = escaped(data)
+		data = ui.Escaped(data)
 	}
 	return r.write(func(b *bytes.Buffer) { prefixed(b, o.ContainerName, data) })
 }
@@ -96,7 +93,7 @@ func (r *textReporter) Result(res event.Result) error {
 		name = res.Job
 	}
 	return result(r.write(func(b *bytes.Buffer) {
-		prefixed(b, printable(name), []byte(errorWord(res)+printable(oneLine(res.Error))))
+		prefixed(b, ui.Printable(name), []byte(errorWord(res)+ui.Printable(ui.OneLine(res.Error))))
 	}))
 }
 
@@ -107,65 +104,6 @@ func result(err error) error {
 		return err
 	}
 	return nil
-}
-
-// controls reports whether a character can command a terminal, reverse or begin a line, or is invisible.
-func controls(c rune) bool {
-	return unicode.IsControl(c) || unicode.In(c, unicode.Bidi_Control, unicode.Zl, unicode.Zp) || c == '\uFEFF'
-}
-
-// printable replaces control and bidirectional characters by ? in text from outside, such as a message_id. They could
-// forge lines, or command the terminal. It cuts the text at 1000 bytes.
-func printable(s string) string {
-	s = strings.Map(func(c rune) rune {
-		if controls(c) {
-			return '?'
-		}
-		return c
-	}, s)
-	if len(s) > 1000 {
-		s = strings.ToValidUTF8(s[:1000], "") + "..."
-	}
-	return s
-}
-
-// escaped makes a container's output safe to print. Control and bidirectional characters, and bytes that are not UTF-8,
-// become Go escapes such as \x1b. They could forge lines, or command the terminal. Tabs, newlines, and carriage returns
-// before a newline stay.
-func escaped(data []byte) []byte {
-	plain := func(b []byte) int { // the length of b before the first byte to escape
-		for i := 0; i < len(b); {
-			c, size := utf8.DecodeRune(b[i:])
-			switch {
-			case c == '\n', c == '\t':
-			case c == '\r' && i+1 < len(b) && b[i+1] == '\n':
-			case c == utf8.RuneError && size == 1, controls(c):
-				return i
-			}
-			i += size
-		}
-		return len(b)
-	}
-	n := plain(data)
-	if n == len(data) {
-		return data
-	}
-	text := make([]byte, 0, len(data)+len(data)/8)
-	for {
-		text, data = append(text, data[:n]...), data[n:]
-		if len(data) == 0 {
-			return text
-		}
-		c, size := utf8.DecodeRune(data)
-		if c == utf8.RuneError {
-			text = fmt.Appendf(text, `\x%02x`, data[0])
-		} else {
-			quoted := strconv.AppendQuoteRune(nil, c)
-			text = append(text, quoted[1:len(quoted)-1]...)
-		}
-		data = data[size:]
-		n = plain(data)
-	}
 }
 
 // prefixed writes the lines of data, each as `NAME | line`.

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
@@ -45,7 +46,7 @@ func TestTextEscapes(t *testing.T) {
 func FuzzTextEscapes(f *testing.F) {
 	f.Add([]byte("a\r\nb\x1b\xff"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		text := escaped(data)
+		text := ui.Escaped(data)
 		if !utf8.Valid(text) || bytes.Count(text, []byte("\n")) != bytes.Count(data, []byte("\n")) {
 			t.Errorf("%q became %q", data, text)
 		}
@@ -61,11 +62,11 @@ func FuzzTextEscapes(f *testing.F) {
 func TestErrorsCommandNoTerminal(t *testing.T) {
 	for _, err := range []error{
 		fmt.Errorf("login refused: %s", "\x1b[31mno\r\nhint: forged"),
-		usageError("a\x07b", "c\u202ed"),
-		&hinted{"x\u009b", "y", exitFailed},
+		ui.UsageError("a\x07b", "c\u202ed"),
+		ui.WithHint("x\u009b", "y", ui.ExitFailed),
 	} {
 		var b bytes.Buffer
-		fail(&b, err)
+		ui.Fail(&b, err)
 		if strings.ContainsFunc(b.String(), func(c rune) bool {
 			return c != '\n' && (unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c))
 		}) || strings.HasPrefix(b.String(), "hint") || strings.Contains(b.String(), "\nhint: forged") {
@@ -89,7 +90,7 @@ func TestStdinOutputLost(t *testing.T) {
 		c.Stdin = strings.NewReader(`{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Attach":["STDOUT"],"Remove":true}}`)
 		c.Stdout, c.Stderr = full, &stderr
 		c.Run()
-		if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "error: standard output could not be written; output is missing from it\n") {
+		if code := c.ProcessState.ExitCode(); code != ui.ExitFailed || !strings.Contains(stderr.String(), "error: standard output could not be written; output is missing from it\n") {
 			t.Errorf("%s: exit %d\n%s", format, code, &stderr)
 		}
 	}
@@ -117,7 +118,7 @@ func TestStdinLeaves(t *testing.T) {
 	}
 	c.Process.Signal(syscall.SIGTERM)
 	c.Wait()
-	if code := c.ProcessState.ExitCode(); code != exitFailed || strings.Contains(stderr.String(), "queue") || !strings.Contains(stderr.String(), "nothing follows them any longer") {
+	if code := c.ProcessState.ExitCode(); code != ui.ExitFailed || strings.Contains(stderr.String(), "queue") || !strings.Contains(stderr.String(), "nothing follows them any longer") {
 		t.Errorf("exit %d\n%s", code, &stderr)
 	}
 	l.engineCall("DELETE", "/containers/"+name+"?force=1")

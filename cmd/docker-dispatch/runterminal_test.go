@@ -87,7 +87,7 @@ func TestRunOnTerminal(t *testing.T) {
 	t.Run("narrow", func(t *testing.T) {
 		a := newActor(t)
 		o, tty := a.onTerminal(t, func(o *ours, tty *os.File) {
-			if !ioctl(tty, syscall.TIOCSWINSZ, unsafe.Pointer(&[4]uint16{24, 30})) {
+			if !request(tty, syscall.TIOCSWINSZ, unsafe.Pointer(&[4]uint16{24, 30})) {
 				t.Fatal("the terminal has no size")
 			}
 			o.Stderr = tty

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
@@ -52,11 +53,8 @@ type settings struct {
 	host                   string // this machine's name
 }
 
-// The command line asks for help, or for the version.
-var (
-	errHelp    = errors.New("help")
-	errVersion = errors.New("version")
-)
+// errVersion: the command line asks for the version.
+var errVersion = errors.New("version")
 
 // parseSettings reads the command line and the environment. Its errors have hints.
 func parseSettings(args []string, getenv func(string) string) (*settings, error) {
@@ -81,7 +79,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.StringVar(&s.logFormat, "log-format", s.logFormat, "")
 	fs.StringVar(&s.format, "format", s.format, "")
 	fs.BoolVar(&s.raw, "raw", false, "")
-	fs.Var((*size)(&s.capture), "capture", "")
+	fs.Var((*ui.Size)(&s.capture), "capture", "")
 	fs.StringVar(&deadLetter, "dead-letter", "", "")
 	fs.StringVar(&s.results, "results", "", "")
 	fs.StringVar(&control, "control", "", "")
@@ -89,7 +87,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.DurationVar(&s.sweepAfter, "sweep-after", s.sweepAfter, "")
 	fs.StringVar(&s.pull, "pull", s.pull, "")
 	fs.DurationVar(&s.timeout, "timeout", 0, "")
-	fs.Var((*size)(&s.maxMessage), "max-message", "")
+	fs.Var((*ui.Size)(&s.maxMessage), "max-message", "")
 	fs.StringVar(&policy, "policy", "", "")
 	fs.BoolVar(&s.tlsVerify, "tlsverify", s.tlsVerify, "")
 	fs.StringVar(&s.tlsCA, "tlscacert", "", "")
@@ -101,9 +99,9 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	for rest := args; ; { // options may stand before, between and after the addresses
 		if err := fs.Parse(rest); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
-				return nil, errHelp
+				return nil, ui.ErrHelp
 			}
-			return nil, usageError(flagError(fs, err), "docker-dispatch -h lists the options")
+			return nil, ui.UsageError(ui.FlagError(fs, err), "docker-dispatch -h lists the options")
 		}
 		if fs.NArg() == 0 {
 			break
@@ -117,7 +115,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	if err := s.addresses(addresses, getenv); err != nil {
 		return nil, err
 	}
-	s.deadLetter, s.control = furtherQueue(deadLetter, s.queue+".dead"), furtherQueue(control, s.queue+".control")
+	s.deadLetter, s.control = client.FurtherQueue(deadLetter, s.queue+".dead"), client.FurtherQueue(control, s.queue+".control")
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
@@ -125,11 +123,11 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		return nil, err
 	}
 	var err error
-	if s.policy, err = loadPolicy(policy); err != nil {
+	if s.policy, err = client.LoadPolicy(policy); err != nil {
 		return nil, err
 	}
 	if s.credentials, err = dockerapi.LoadCredentials(getenv); err != nil {
-		return nil, usageError(err.Error(), "docker login writes that file; DOCKER_CONFIG names the folder it is in")
+		return nil, ui.UsageError(err.Error(), "docker login writes that file; DOCKER_CONFIG names the folder it is in")
 	}
 	if s.host, err = os.Hostname(); err != nil {
 		s.host = "unknown"
@@ -137,35 +135,23 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	return s, nil
 }
 
-// localBroker is the broker's address if none is given.
-const localBroker = "amqp://guest:guest@localhost:5672/"
-
-// furtherQueue returns the name of a further queue from its option. An empty option means the usual name. The option "none"
-// means no queue, which is "".
-func furtherQueue(given, usual string) string {
-	if given == "none" {
-		return ""
-	}
-	return cmp.Or(given, usual)
-}
-
 // addresses sets the two addresses to those given, or to their defaults.
 func (s *settings) addresses(given []string, getenv func(string) string) error {
 	if len(given) > 2 {
-		return usageError(fmt.Sprintf("%d addresses given; at most two are taken: dockerHostAddr amqpAddr", len(given)),
+		return ui.UsageError(fmt.Sprintf("%d addresses given; at most two are taken: dockerHostAddr amqpAddr", len(given)),
 			"options may stand anywhere, but each value belongs right behind its option")
 	}
 	docker, amqp := getenv("DOCKER_HOST"), getenv("AMQP_URL")
 	if len(given) > 0 && given[0] != "" && given[0] != "localhost" && !strings.ContainsAny(given[0], "./:@") {
-		names := append(slices.Sorted(maps.Keys(subcommands)), "help")
+		names := append(client.Names(), "help")
 		hint := "the commands are run, send, check, dead and help; the address of a host with such a name is tcp://" + given[0]
 		if slices.Contains(names, given[0]) {
-			return usageError(fmt.Sprintf("the command %s stands behind an option or an address", given[0]), "a command comes first: docker-dispatch "+given[0]+" ...")
+			return ui.UsageError(fmt.Sprintf("the command %s stands behind an option or an address", given[0]), "a command comes first: docker-dispatch "+given[0]+" ...")
 		}
 		if near := flagval.Nearest(given[0], names); near != "" {
 			hint = fmt.Sprintf("did you mean docker-dispatch %s? %s", near, hint)
 		}
-		return usageError(fmt.Sprintf("%q is no command, and no address", given[0]), hint)
+		return ui.UsageError(fmt.Sprintf("%q is no command, and no address", given[0]), hint)
 	}
 	if len(given) > 0 {
 		docker = given[0]
@@ -173,28 +159,28 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 	if len(given) > 1 {
 		amqp = given[1]
 	}
-	amqp = cmp.Or(amqp, localBroker)
+	amqp = cmp.Or(amqp, client.LocalBroker)
 	if strings.HasPrefix(docker, "amqp://") || strings.HasPrefix(docker, "amqps://") {
-		return usageError("the first address is the broker's; the Docker Engine's comes first",
+		return ui.UsageError("the first address is the broker's; the Docker Engine's comes first",
 			"docker-dispatch [options] dockerHostAddr amqpAddr, for example /var/run/docker.sock "+wire.Redact(docker))
 	}
 	var err error
 	if s.dockerHost, err = dockerapi.ParseHost(docker); err != nil {
-		return usageError(err.Error(), "a Docker address is ip:port, the path of a socket, or tcp://, unix://, http:// or https://")
+		return ui.UsageError(err.Error(), "a Docker address is ip:port, the path of a socket, or tcp://, unix://, http:// or https://")
 	}
 	s.amqpURL = amqp
 	if amqp == "-" {
 		return nil
 	}
 	if err := wire.CheckURL(amqp); err != nil {
-		return usageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin")
+		return ui.UsageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin")
 	}
 	return nil
 }
 
 func (s *settings) validate() error {
 	if s.amqpURL != "-" && s.queue == "" {
-		return usageError("no queue given", "name the queue to take messages from: docker-dispatch -q NAME ...; or give - as the broker address to read messages from stdin")
+		return ui.UsageError("no queue given", "name the queue to take messages from: docker-dispatch -q NAME ...; or give - as the broker address to read messages from stdin")
 	}
 	if s.amqpURL == "-" {
 		s.queue = "stdin"
@@ -203,41 +189,41 @@ func (s *settings) validate() error {
 	}
 	const most = 255 - len(".retry.86400") // the longest name made from the queue's
 	if len(s.queue) > most {
-		return usageError(fmt.Sprintf("--queue has %d bytes; at most %d are taken, so that there is room for the names of its further queues", len(s.queue), most), "docker-dispatch -h lists the options")
+		return ui.UsageError(fmt.Sprintf("--queue has %d bytes; at most %d are taken, so that there is room for the names of its further queues", len(s.queue), most), "docker-dispatch -h lists the options")
 	}
 	switch {
 	case s.concurrency < 1:
-		return usageError(fmt.Sprintf("--concurrency %d: at least one container must be allowed to run", s.concurrency), "leave it out for 16")
+		return ui.UsageError(fmt.Sprintf("--concurrency %d: at least one container must be allowed to run", s.concurrency), "leave it out for 16")
 	case s.ahead < 0:
-		return usageError(fmt.Sprintf("--ahead %d: it cannot be negative", s.ahead), "0 takes no message before it can run")
+		return ui.UsageError(fmt.Sprintf("--ahead %d: it cannot be negative", s.ahead), "0 takes no message before it can run")
 	case s.concurrency > math.MaxUint16 || s.concurrency+s.ahead > math.MaxUint16:
-		return usageError(fmt.Sprintf("--concurrency %d and --ahead %d together are over %d, the most that a broker delivers at a time", s.concurrency, s.ahead, math.MaxUint16), "give smaller ones")
+		return ui.UsageError(fmt.Sprintf("--concurrency %d and --ahead %d together are over %d, the most that a broker delivers at a time", s.concurrency, s.ahead, math.MaxUint16), "give smaller ones")
 	case s.drain < 0:
-		return usageError(fmt.Sprintf("--drain %v: it cannot be negative", s.drain), "0s leaves running containers at once")
+		return ui.UsageError(fmt.Sprintf("--drain %v: it cannot be negative", s.drain), "0s leaves running containers at once")
 	case s.sweepAfter < 0:
-		return usageError(fmt.Sprintf("--sweep-after %v: it cannot be negative", s.sweepAfter), "0s sweeps nothing")
+		return ui.UsageError(fmt.Sprintf("--sweep-after %v: it cannot be negative", s.sweepAfter), "0s sweeps nothing")
 	case s.timeout < 0:
-		return usageError(fmt.Sprintf("--timeout %v: it cannot be negative", s.timeout), "leave it out for no limit")
+		return ui.UsageError(fmt.Sprintf("--timeout %v: it cannot be negative", s.timeout), "leave it out for no limit")
 	case s.maxMessage < 1:
-		return usageError("--max-message must be at least 1 byte", "leave it out for 1m")
+		return ui.UsageError("--max-message must be at least 1 byte", "leave it out for 1m")
 	}
 	for _, o := range []struct{ option, value string }{{"--queue", s.queue}, {"--dead-letter", s.deadLetter}, {"--control", s.control}, {"--results", s.results}} {
 		if strings.HasPrefix(o.value, "amq.rabbitmq.reply-to") {
-			return usageError(fmt.Sprintf("%s %s: this is RabbitMQ's direct reply-to, not a queue; messages sent to it would be lost", o.option, o.value), "name a queue")
+			return ui.UsageError(fmt.Sprintf("%s %s: this is RabbitMQ's direct reply-to, not a queue; messages sent to it would be lost", o.option, o.value), "name a queue")
 		}
 	}
 	if s.deadLetter != "" && s.deadLetter == s.queue && s.amqpURL != "-" {
-		return usageError(fmt.Sprintf("--dead-letter %s is the queue itself; what cannot be carried out would go round for ever", s.queue), "name another queue, or none")
+		return ui.UsageError(fmt.Sprintf("--dead-letter %s is the queue itself; what cannot be carried out would go round for ever", s.queue), "name another queue, or none")
 	}
 	if s.control != "" && (s.control == s.queue || s.control == s.deadLetter) {
-		return usageError(fmt.Sprintf("--control %s is a queue that has another use here", s.control), "name another queue, or none")
+		return ui.UsageError(fmt.Sprintf("--control %s is a queue that has another use here", s.control), "name another queue, or none")
 	}
 	if s.results != "" && (s.results == s.queue || s.results == s.deadLetter || s.results == s.control) {
-		return usageError(fmt.Sprintf("--results %s is a queue that has another use here; the results would be taken for messages", s.results), "name another queue")
+		return ui.UsageError(fmt.Sprintf("--results %s is a queue that has another use here; the results would be taken for messages", s.results), "name another queue")
 	}
 	for _, o := range []struct{ option, value string }{{"--dead-letter", s.deadLetter}, {"--control", s.control}, {"--results", s.results}} {
 		if strings.HasPrefix(o.value, s.queue+".retry.") {
-			return usageError(fmt.Sprintf("%s %s is a queue in which messages of %s may wait for their next attempt", o.option, o.value, s.queue), "name another queue")
+			return ui.UsageError(fmt.Sprintf("%s %s is a queue in which messages of %s may wait for their next attempt", o.option, o.value, s.queue), "name another queue")
 		}
 	}
 	for _, o := range []struct {
@@ -250,7 +236,7 @@ func (s *settings) validate() error {
 		{"--pull", s.pull, []string{"missing", "always", "never"}},
 	} {
 		if !slices.Contains(o.allowed, o.value) {
-			return usageError(fmt.Sprintf("%s %q: not one of %s", o.option, o.value, strings.TrimPrefix(strings.Join(o.allowed, ", "), ", ")),
+			return ui.UsageError(fmt.Sprintf("%s %q: not one of %s", o.option, o.value, strings.TrimPrefix(strings.Join(o.allowed, ", "), ", ")),
 				"docker-dispatch -h explains the options")
 		}
 	}
@@ -298,13 +284,13 @@ func (s *settings) client() (*dockerapi.Client, error) {
 		var conf *tls.Config
 		conf, err := dockerapi.TLSConfig(s.tlsCA, s.tlsCert, s.tlsKey, true)
 		if err != nil {
-			return nil, usageError(err.Error(), "--tlscacert, --tlscert and --tlskey name PEM files; DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem")
+			return nil, ui.UsageError(err.Error(), "--tlscacert, --tlscert and --tlskey name PEM files; DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem")
 		}
 		o.TLS, host = conf, host.WithTLS()
 	}
 	c, err := dockerapi.New(host, o)
 	if err != nil {
-		return nil, usageError(err.Error(), "docker-dispatch -h explains the addresses")
+		return nil, ui.UsageError(err.Error(), "docker-dispatch -h explains the addresses")
 	}
 	return c, nil
 }

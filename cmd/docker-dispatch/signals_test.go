@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 )
 
 // underSignals is the program while its stdin stays open.
@@ -86,7 +88,7 @@ func TestHangup(t *testing.T) {
 				u.Process.Signal(s)
 			}
 			text, code := u.rest()
-			if code != exitFailed || !strings.Contains(text, "reason="+tt.reason) {
+			if code != ui.ExitFailed || !strings.Contains(text, "reason="+tt.reason) {
 				t.Errorf("%+v: exit %d, stderr:\n%s", tt, code, text)
 			}
 		}
@@ -98,7 +100,7 @@ func TestHangup(t *testing.T) {
 			t.Fatal(err)
 		}
 		u.Process.Signal(syscall.SIGHUP)
-		if text, code := u.rest(); code != exitFailed || !strings.Contains(text, "error: interrupted") {
+		if text, code := u.rest(); code != ui.ExitFailed || !strings.Contains(text, "error: interrupted") {
 			t.Errorf("exit %d, stderr:\n%s", code, text)
 		}
 	})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -12,12 +11,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
-
-// errSomeFailed means that a message of stdin, or of check, failed. The reason is already printed.
-var errSomeFailed = errors.New("a message failed")
 
 // stdinSource delivers the messages of a stream, one JSON object after another.
 type stdinSource struct {
@@ -188,7 +186,7 @@ func (s *stdinSource) failed(left int) error {
 	case s.unread:
 		return errors.New("stopped before all messages of stdin were carried out; those not begun are not kept anywhere")
 	case s.bad || left > 0:
-		return errSomeFailed
+		return ui.ErrSomeFailed
 	}
 	return nil
 }
@@ -204,7 +202,7 @@ func (s *stdinSource) read(ctx context.Context, messages chan<- []byte) {
 	defer close(messages)
 	r := bufio.NewReader(s.in)
 	for {
-		m, err := nextMessage(r, s.maxMessage)
+		m, err := client.NextMessage(r, s.maxMessage)
 		if len(m) > 0 {
 			select {
 			case messages <- m:
@@ -220,63 +218,6 @@ func (s *stdinSource) read(ctx context.Context, messages chan<- []byte) {
 			s.readErr = fmt.Errorf("stdin cannot be read: %w", err)
 			s.mu.Unlock()
 			return
-		}
-	}
-}
-
-// byteOrder is the byte order mark. Some editors begin UTF-8 text with it.
-const byteOrder = "\ufeff"
-
-// nextMessage reads one message: an object up to its closing brace, or else the rest of the line. So one fault costs one
-// message. An object that is cut short ends before the next {, if JSON allows none there. Otherwise it would take all
-// later messages with it. A byte order mark before a message is skipped. At most limit+1 bytes of a message are kept,
-// enough to refuse it. nextMessage reads nothing ahead: a terminal signals the end of the input only once.
-func nextMessage(r *bufio.Reader, limit int) ([]byte, error) {
-	var m []byte
-	depth, quoted, escaped := 0, false, false
-	last, before := byte(0), byte(0) // the object's last byte that is no space; the byte before this one
-	for {
-		c, err := r.ReadByte()
-		if err != nil {
-			return m, err
-		}
-		if len(m) == 0 && (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
-			continue
-		}
-		object := depth > 0 || len(m) == 0 && c == '{'
-		switch {
-		case c == '\n' && !object:
-			return m, nil
-		case c == '{' && quoted && before == '\n': // a newline in a string is a fault; only a { after it means a cut object
-			return bytes.TrimSuffix(m, []byte{before}), r.UnreadByte()
-		case c == '{' && depth > 0 && !quoted && last != ':' && last != ',' && last != '[':
-			return m, r.UnreadByte()
-		}
-		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
-			last = c
-		}
-		before = c
-		if len(m) <= limit {
-			m = append(m, c)
-		}
-		if len(m) == len(byteOrder) && string(m) == byteOrder {
-			m = nil
-			continue
-		}
-		switch {
-		case !object:
-		case escaped:
-			escaped = false
-		case quoted:
-			escaped, quoted = c == '\\', c != '"'
-		case c == '"':
-			quoted = true
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			if depth--; depth == 0 {
-				return m, nil
-			}
 		}
 	}
 }

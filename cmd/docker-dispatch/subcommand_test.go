@@ -16,6 +16,8 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 )
 
@@ -60,10 +62,11 @@ func bodies(all []amqp.Delivery) (list []string) {
 
 func TestSubcommandHelpAndUsage(t *testing.T) {
 	t.Parallel()
-	for name, help := range map[string]string{"send": sendUsage, "check": checkUsage, "dead": deadUsage} {
+	for _, name := range []string{"send", "check", "dead", "run"} {
+		help, _, _ := call("", nil, name, "-h")
 		for _, flag := range []string{"-h", "--help"} {
 			stdout, stderr, code := call("", nil, name, flag)
-			if stdout != help || stderr != "" || code != 0 {
+			if !strings.Contains(help, "docker-dispatch "+name+" ") || stdout != help || stderr != "" || code != 0 {
 				t.Errorf("%s %s: exit %d, stderr %q, stdout %q", name, flag, code, stderr, stdout)
 			}
 		}
@@ -97,7 +100,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 	} {
 		stdout, stderr, code := call("", nil, strings.Fields(tt.args)...)
 		message, hint, _ := strings.Cut(strings.TrimSuffix(stderr, "\n"), "\n")
-		if code != exitUsage || stdout != "" || hint != "hint: "+tt.hint || tt.publication != "" && message != "docker-dispatch: error: "+tt.publication {
+		if code != ui.ExitUsage || stdout != "" || hint != "hint: "+tt.hint || tt.publication != "" && message != "docker-dispatch: error: "+tt.publication {
 			t.Errorf("%s: exit %d, stdout %q, stderr:\n%s\nwant %q and hint %q", tt.args, code, stdout, stderr, tt.publication, tt.hint)
 		}
 		if strings.Contains(stderr, "secret") {
@@ -110,7 +113,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 func TestSubcommandNoBroker(t *testing.T) {
 	t.Parallel()
 	_, stderr, code := call("{}", nil, "send", "-q", "x", "--amqp", "amqp://u:secret@127.0.0.1:1/")
-	if code != exitFailed || !strings.Contains(stderr, "broker amqp://u:xxxxx@127.0.0.1:1/: ") || !strings.Contains(stderr, "hint: is the broker running there?") {
+	if code != ui.ExitFailed || !strings.Contains(stderr, "broker amqp://u:xxxxx@127.0.0.1:1/: ") || !strings.Contains(stderr, "hint: is the broker running there?") {
 		t.Errorf("exit %d, stderr:\n%s", code, stderr)
 	}
 }
@@ -195,7 +198,7 @@ func TestCheckReaderGoes(t *testing.T) {
 	go func() { ended <- c.Wait() }()
 	select {
 	case err := <-ended:
-		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailed {
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != ui.ExitFailed {
 			t.Errorf("%v", err)
 		}
 	case <-time.After(patience):
@@ -251,12 +254,12 @@ func TestSend(t *testing.T) {
 	if got := bodies(l.broker.Take(l.queue)); fmt.Sprint(got) != "[rubbish {}]" {
 		t.Errorf("stored: %q", got)
 	}
-	if _, stderr := l.fails(exitUsage, one+two, "send", "-q", l.queue, "--message-id", "x"); !strings.Contains(stderr, "--message-id with more than one message") {
+	if _, stderr := l.fails(ui.ExitUsage, one+two, "send", "-q", l.queue, "--message-id", "x"); !strings.Contains(stderr, "--message-id with more than one message") {
 		t.Errorf("stderr %q", stderr)
 	}
 
 	// A fault ends it there: what went before is stored, and said to be.
-	_, stderr := l.fails(exitFailed, one+two+`{"Dockercmd": "rum"}`+three, "send", "-q", l.queue)
+	_, stderr := l.fails(ui.ExitFailed, one+two+`{"Dockercmd": "rum"}`+three, "send", "-q", l.queue)
 	if got := bodies(l.broker.Take(l.queue)); len(got) != 2 {
 		t.Errorf("stored: %q", got)
 	}
@@ -272,7 +275,7 @@ func TestSendNotStored(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	one := `{"Dockercmd": "pull", "Image": "one"}`
-	_, stderr := l.fails(exitFailed, one+one, "send", "-q", l.queue+".nosuch")
+	_, stderr := l.fails(ui.ExitFailed, one+one, "send", "-q", l.queue+".nosuch")
 	for _, want := range []string{"stdin:1: no such queue: ", "0 messages stored in " + l.queue + ".nosuch, 1 not stored, 0 unconfirmed", "hint: check the name"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr lacks %q:\n%s", want, stderr)
@@ -281,7 +284,7 @@ func TestSendNotStored(t *testing.T) {
 	full := l.queue + ".full"
 	t.Cleanup(func() { l.deleteQueues(".full") })
 	l.broker.DeclareWith(full, amqp.Table{"x-max-length": 50, "x-overflow": "reject-publish"})
-	_, stderr = l.fails(exitFailed, strings.Repeat(one, 5000), "send", "-q", full)
+	_, stderr = l.fails(ui.ExitFailed, strings.Repeat(one, 5000), "send", "-q", full)
 	stored := len(l.broker.Take(full))
 	if !strings.Contains(stderr, fmt.Sprintf("docker-dispatch: %d messages stored in %s", stored, full)) || !strings.Contains(stderr, "the broker could not store it") {
 		t.Errorf("%d are stored; stderr:\n%s", stored, stderr)
@@ -306,7 +309,7 @@ func TestSendCut(t *testing.T) {
 	l.eventually("ten are stored", func() bool { return l.broker.Ready(l.queue) == 10 })
 	brokertest.CloseConnections(t, "docker-dispatch send@", l.queue)
 	err = c.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailed {
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != ui.ExitFailed {
 		t.Errorf("%v", err)
 	}
 	for _, want := range []string{"10 messages stored in", "the connection to the broker has ended: the broker says: 320"} {
@@ -389,7 +392,7 @@ func TestSendInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = c.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailed {
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != ui.ExitFailed {
 		t.Errorf("%v", err)
 	}
 	if !strings.Contains(stderr.String(), "3 messages stored in") || !strings.Contains(stderr.String(), "error: interrupted") {
@@ -433,14 +436,14 @@ func TestSendStalled(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
-	signal := time.NewTicker(2 * sameSignal)
+	signal := time.NewTicker(2 * ui.SameSignal)
 	defer signal.Stop()
 	for began := time.Now(); ; {
 		select {
 		case <-signal.C:
 			c.Process.Signal(os.Interrupt)
 		case err := <-ended:
-			if took := time.Since(began); took > lastAcks {
+			if took := time.Since(began); took > client.LastAcks {
 				t.Errorf("it took %v to end (%v)", took, err)
 			}
 			return
@@ -461,11 +464,11 @@ func TestSubcommandsRefuseStreams(t *testing.T) {
 		args []string
 		code int
 	}{
-		{[]string{"send", "-q", stream}, exitUsage},
+		{[]string{"send", "-q", stream}, ui.ExitUsage},
 		{[]string{"run", "-q", stream, "busybox", "true"}, 125},
 		{[]string{"run", "-q", stream, "-d", "busybox", "true"}, 125},
-		{[]string{"dead", "list", "-q", l.queue, "--dead-letter", stream}, exitUsage},
-		{[]string{"dead", "drop", "-q", l.queue, "--dead-letter", stream, "--all", "--yes"}, exitUsage},
+		{[]string{"dead", "list", "-q", l.queue, "--dead-letter", stream}, ui.ExitUsage},
+		{[]string{"dead", "drop", "-q", l.queue, "--dead-letter", stream, "--all", "--yes"}, ui.ExitUsage},
 	} {
 		_, stderr := l.fails(tt.code, `{"Dockercmd":"pull","Image":"x"}`, tt.args...)
 		if !strings.Contains(stderr, fmt.Sprintf("queue %q is a stream, and jobs cannot be taken from a stream; use a classic or quorum queue", stream)) {

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"os"
@@ -15,8 +15,8 @@ var (
 // virtualTerminal makes a console obey escape sequences (ENABLE_VIRTUAL_TERMINAL_PROCESSING).
 const virtualTerminal = 4
 
-// isTerminal reports whether a stream is a console. From then on a console other than stdin obeys escape sequences.
-func isTerminal(stream any) bool {
+// IsTerminal reports whether a stream is a console. From then on a console other than stdin obeys escape sequences.
+func IsTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	if !ok {
 		return false

@@ -1,10 +1,11 @@
-package main
+package client
 
 import (
 	"context"
 	"flag"
 	"fmt"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
@@ -39,7 +40,7 @@ func (p *invocation) check() int { return p.end(checkUsage, p.checkAll()) }
 
 func (p *invocation) checkAll() error {
 	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
-	policyFile, limit, replies := "", size(1<<20), false
+	policyFile, limit, replies := "", ui.Size(1<<20), false
 	fs.StringVar(&policyFile, "policy", "", "")
 	fs.BoolVar(&replies, "replies", false, "")
 	fs.Var(&limit, "max-message", "")
@@ -48,9 +49,9 @@ func (p *invocation) checkAll() error {
 		return err
 	}
 	if limit < 1 {
-		return usageError("--max-message must be at least 1 byte", "leave it out for 1m")
+		return ui.UsageError("--max-message must be at least 1 byte", "leave it out for 1m")
 	}
-	rules, err := loadPolicy(policyFile)
+	rules, err := LoadPolicy(policyFile)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func (p *invocation) checkAll() error {
 			case !ok:
 				fmt.Fprintf(p.stderr, "docker-dispatch: %s checked, %s\n", counted(checked, "message"), counted(faults, "fault"))
 				if faults > 0 {
-					return errSomeFailed
+					return ui.ErrSomeFailed
 				}
 				return nil
 			case m.err != nil:
@@ -77,7 +78,7 @@ func (p *invocation) checkAll() error {
 			checked++
 			if _, err := policy.Check(m.body, int(limit), replies, rules); err != nil {
 				faults++
-				if _, err := fmt.Fprintln(p.stdout, plainLine(fmt.Sprintf("%s: %v", m, err))); err != nil {
+				if _, err := fmt.Fprintln(p.stdout, ui.PlainLine(fmt.Sprintf("%s: %v", m, err))); err != nil {
 					return err // stdout is closed or full: the next line would fail too
 				}
 			}
@@ -87,14 +88,14 @@ func (p *invocation) checkAll() error {
 	}
 }
 
-// loadPolicy reads a policy file. Without a file it returns nil, which is the built-in policy.
-func loadPolicy(file string) (*policy.Policy, error) {
+// LoadPolicy reads a policy file. Without a file it returns nil, which is the built-in policy.
+func LoadPolicy(file string) (*policy.Policy, error) {
 	if file == "" {
 		return nil, nil
 	}
 	p, err := policy.Load(file)
 	if err != nil {
-		return nil, usageError("--policy: "+err.Error(), `a policy is a file with a JSON object; {"Trust": true} allows everything`)
+		return nil, ui.UsageError("--policy: "+err.Error(), `a policy is a file with a JSON object; {"Trust": true} allows everything`)
 	}
 	return p, nil
 }

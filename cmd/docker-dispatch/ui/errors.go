@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"crypto/tls"
@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -16,15 +15,25 @@ import (
 // Errors and hints are single lines on stderr, without a capital and without a final period. A hint
 // says what to do. Only this file prints lines with "error:" or "hint:".
 
-// hinted is an error with a hint and an exit code.
-type hinted struct {
-	publication, hint string
-	code              int
+// Hinted is an error with a hint and an exit code.
+type Hinted struct {
+	message, hint string
+	code          int
 }
 
-func (e *hinted) Error() string { return e.publication }
+func (e *Hinted) Error() string { return e.message }
 
-func usageError(message, hint string) error { return &hinted{message, hint, exitUsage} }
+// WithHint is an error with a hint. fail returns the code.
+func WithHint(message, hint string, code int) error { return &Hinted{message, hint, code} }
+
+// UsageError is an error of the command line or of the configuration.
+func UsageError(message, hint string) error { return WithHint(message, hint, ExitUsage) }
+
+// ErrHelp: the command line asks for help.
+var ErrHelp = errors.New("help")
+
+// ErrSomeFailed means that a message of stdin, or of check, failed. The reason is already printed.
+var ErrSomeFailed = errors.New("a message failed")
 
 // hints has the hints for configuration errors, which end the program at its start.
 var hints = []struct {
@@ -35,7 +44,7 @@ var hints = []struct {
 	{wire.ErrVhost, "check the virtual host behind the last / of the broker's address, and the user's permissions on it"},
 	{wire.ErrChannels, "raise channel_max in the broker's configuration; it is 2047 unless set"},
 	{wire.ErrNotAMQP, "check host and port of the broker's address; brokers take AMQP on port 5672, with TLS on 5671"},
-	{wire.ErrCertificate, brokerTLSHint},
+	{wire.ErrCertificate, BrokerTLSHint},
 	{wire.ErrStream, "name a quorum or a classic queue: a consumer's ack takes nothing out of a stream, and the broker deletes its messages by age or size"},
 	{wire.ErrReserved, "name a queue that does not begin with amq."},
 	{wire.ErrNoControl, "create that queue, or let the user configure and read it; --control NAME names another, --control none does without"},
@@ -48,14 +57,14 @@ var hints = []struct {
 	{dockerapi.ErrVersion, "use Docker Engine 19.03 (API 1.40) or newer"},
 }
 
-// permanent reports whether err, from the first request to the engine, cannot be fixed by waiting.
-func permanent(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, dockerapi.ErrVersion) || errors.Is(err, dockerapi.ErrNotEngine) || tlsFault(err)
+// Permanent reports whether err, from the first request to the engine, cannot be fixed by waiting.
+func Permanent(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, dockerapi.ErrVersion) || errors.Is(err, dockerapi.ErrNotEngine) || TLSFault(err)
 }
 
-// tlsFault reports whether TLS failed because of the configuration. One side rejects a certificate,
+// TLSFault reports whether TLS failed because of the configuration. One side rejects a certificate,
 // or the port does not speak TLS.
-func tlsFault(err error) bool {
+func TLSFault(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
 	}
@@ -66,34 +75,32 @@ func tlsFault(err error) bool {
 	return ok && op.Op == "remote error" // a TLS alert from the peer
 }
 
-// brokerTLSHint is the hint for a TLS fault of the broker.
-const brokerTLSHint = "?cacertfile=FILE in the broker's address names the CA that signed the broker's certificate, which must be for the host in the address; certfile= and keyfile= are what the broker is shown"
+// BrokerTLSHint is the hint for a TLS fault of the broker.
+const BrokerTLSHint = "?cacertfile=FILE in the broker's address names the CA that signed the broker's certificate, which must be for the host in the address; certfile= and keyfile= are what the broker is shown"
 
-// fail prints an error and its hint, and returns the exit code.
-func fail(stderr io.Writer, err error) int {
-	if errors.Is(err, errSomeFailed) {
-		return exitFailed
+// Fail prints an error and its hint, and returns the exit code.
+func Fail(stderr io.Writer, err error) int {
+	if errors.Is(err, ErrSomeFailed) {
+		return ExitFailed
 	}
-	fmt.Fprintf(stderr, "docker-dispatch: error: %s\n", plainLine(err.Error()))
-	if h, ok := errors.AsType[*hinted](err); ok {
-		fmt.Fprintf(stderr, "hint: %s\n", plainLine(h.hint))
+	fmt.Fprintf(stderr, "docker-dispatch: error: %s\n", PlainLine(err.Error()))
+	if h, ok := errors.AsType[*Hinted](err); ok {
+		fmt.Fprintf(stderr, "hint: %s\n", PlainLine(h.hint))
 		return h.code
 	}
 	for _, h := range hints {
 		if errors.Is(err, h.err) {
 			fmt.Fprintf(stderr, "hint: %s\n", h.hint)
-			return exitUsage
+			return ExitUsage
 		}
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		fmt.Fprintln(stderr, "hint: leave --tlsverify and DOCKER_TLS_VERIFY out, or give the port on which the engine speaks TLS, usually 2376")
-		return exitUsage
+		return ExitUsage
 	}
-	if tlsFault(err) {
+	if TLSFault(err) {
 		fmt.Fprintln(stderr, "hint: --tlscacert names the CA that signed the engine's certificate, which must be for the host in the address; --tlscert and --tlskey are what the engine is shown")
-		return exitUsage
+		return ExitUsage
 	}
-	return exitFailed
+	return ExitFailed
 }
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"bufio"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 )
 
@@ -46,7 +47,7 @@ func (m *morgue) drop(ctx context.Context, c *client.Client) error {
 		})
 	}
 	if dropped > 0 || err == nil {
-		fmt.Fprintf(m.process.stdout, "%s dropped from %s\n", counted(dropped, "message"), plainLine(m.from))
+		fmt.Fprintf(m.process.stdout, "%s dropped from %s\n", counted(dropped, "message"), ui.PlainLine(m.from))
 	}
 	return err
 }
@@ -56,7 +57,7 @@ func (m *morgue) ask(ctx context.Context, n int) error {
 	if m.yes {
 		return nil
 	}
-	fmt.Fprintf(m.process.stderr, "drop %s from %s for good? [y/N] ", counted(n, "message"), plainLine(m.from))
+	fmt.Fprintf(m.process.stderr, "drop %s from %s for good? [y/N] ", counted(n, "message"), ui.PlainLine(m.from))
 	answer := make(chan string, 1)
 	go func() { // a read of stdin cannot be interrupted: the goroutine may remain until the program ends
 		line, _ := bufio.NewReader(m.process.stdin).ReadString('\n')
@@ -67,7 +68,7 @@ func (m *morgue) ask(ctx context.Context, n int) error {
 		if a == "y" || a == "yes" {
 			return nil
 		}
-		return &hinted{"nothing was dropped", "answer y to drop, or give --yes", exitFailed}
+		return ui.WithHint("nothing was dropped", "answer y to drop, or give --yes", ui.ExitFailed)
 	case <-ctx.Done():
 		fmt.Fprintln(m.process.stderr)
 		return context.Cause(ctx)

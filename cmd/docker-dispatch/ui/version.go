@@ -1,12 +1,12 @@
-package main
+package ui
 
 import "runtime/debug"
 
 // version is set by the linker for a release (scripts/build).
 var version string
 
-// versionString returns the version that the linker set, else that of the module's build information, else "unknown".
-func versionString() string {
+// VersionString returns the version that the linker set, else that of the module's build information, else "unknown".
+func VersionString() string {
 	if version != "" {
 		return version
 	}

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// A statusLine is one line on a terminal that shows progress, and is erased at the end. The zero value shows
+// A StatusLine is one line on a terminal that shows progress, and is erased at the end. The zero value shows
 // nothing.
-type statusLine struct {
+type StatusLine struct {
 	mu    sync.Mutex
 	w     io.Writer // nil: there is no terminal, or the line has ended; guarded by mu
 	shown bool      // guarded by mu
@@ -19,44 +19,44 @@ type statusLine struct {
 // mostStatus is the longest line. A line that wraps could not be erased.
 const mostStatus = 78
 
-// on shows the line on w if that is a terminal. It reports whether the line is shown.
-func (s *statusLine) on(w io.Writer) bool {
+// On shows the line on w if that is a terminal. It reports whether the line is shown.
+func (s *StatusLine) On(w io.Writer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if isTerminal(w) {
+	if IsTerminal(w) {
 		s.w = w
 	}
 	return s.w != nil
 }
 
-// show replaces the line.
-func (s *statusLine) show(format string, args ...any) {
+// Show replaces the line.
+func (s *StatusLine) Show(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.text = fmt.Sprintf(format, args...)
 	s.put(s.text)
 }
 
-// interrupt replaces the line until resume.
-func (s *statusLine) interrupt(text string) {
+// Interrupt replaces the line until resume.
+func (s *StatusLine) Interrupt(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(text)
 }
 
-// resume shows the text of the last show again.
-func (s *statusLine) resume() {
+// Resume shows the text of the last show again.
+func (s *StatusLine) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(s.text)
 }
 
 // put writes the line. The caller holds mu.
-func (s *statusLine) put(text string) {
+func (s *StatusLine) put(text string) {
 	if s.w == nil {
 		return
 	}
-	text = printable(text)
+	text = Printable(text)
 	// The last column stays free, because some terminals wrap there. No character has more columns than bytes.
 	if most := min(mostStatus, columns(s.w)-1); len(text) > most {
 		text = strings.ToValidUTF8(text[:max(0, most-3)], "") + "..."[:min(max(0, most), 3)]
@@ -65,8 +65,8 @@ func (s *statusLine) put(text string) {
 	s.shown = true
 }
 
-// end erases the line for good.
-func (s *statusLine) end() {
+// End erases the line for good.
+func (s *StatusLine) End() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shown {
@@ -75,14 +75,15 @@ func (s *statusLine) end() {
 	s.w, s.shown = nil, false
 }
 
-// behindLine is a writer that ends the line before it writes.
+// Before is a writer to w that ends the line before it writes.
+func (s *StatusLine) Before(w io.Writer) io.Writer { return behindLine{w, s} }
+
 type behindLine struct {
 	io.Writer
-	line *statusLine
+	line *StatusLine
 }
 
-// Write implements io.Writer.
 func (b behindLine) Write(p []byte) (int, error) {
-	b.line.end()
+	b.line.End()
 	return b.Writer.Write(p)
 }

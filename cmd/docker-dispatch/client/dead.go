@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
@@ -110,41 +111,41 @@ func (m *morgue) validate() error {
 	switch {
 	case !slices.Contains([]string{"list", "replay", "drop"}, m.verb):
 		if m.verb == "" {
-			return usageError("dead needs a verb: list, replay or drop", "docker-dispatch dead list -q QUEUE")
+			return ui.UsageError("dead needs a verb: list, replay or drop", "docker-dispatch dead list -q QUEUE")
 		}
 		text := fmt.Sprintf("dead %s: not one of list, replay, drop", m.verb)
 		if near := flagval.Nearest(m.verb, []string{"list", "replay", "drop"}); near != "" {
 			text += "; did you mean " + near + "?"
 		}
-		return usageError(text, "docker-dispatch dead list -q QUEUE")
+		return ui.UsageError(text, "docker-dispatch dead list -q QUEUE")
 	case m.verb == "list" && (len(m.ids) > 0 || m.all || m.yes):
-		return usageError("dead list takes neither IDs nor --all nor --yes; it shows all", m.process.listsOptions())
+		return ui.UsageError("dead list takes neither IDs nor --all nor --yes; it shows all", m.process.listsOptions())
 	case m.verb != "list" && m.all == (len(m.ids) > 0):
-		return usageError("dead "+m.verb+" wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs")
+		return ui.UsageError("dead "+m.verb+" wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs")
 	case m.queue == "":
-		return usageError("no queue given", "name it: docker-dispatch dead "+m.verb+" -q NAME ...")
+		return ui.UsageError("no queue given", "name it: docker-dispatch dead "+m.verb+" -q NAME ...")
 	case m.format != "text" && m.format != "json":
-		return usageError(fmt.Sprintf("--format %q: not one of text, json", m.format), m.process.listsOptions())
+		return ui.UsageError(fmt.Sprintf("--format %q: not one of text, json", m.format), m.process.listsOptions())
 	}
 	if err := m.check(); err != nil {
 		return err
 	}
 	m.from = cmp.Or(m.from, m.queue+".dead")
 	if m.from == m.queue {
-		return usageError("--dead-letter "+m.from+" is the queue itself", "leave it out for QUEUE.dead")
+		return ui.UsageError("--dead-letter "+m.from+" is the queue itself", "leave it out for QUEUE.dead")
 	}
-	if m.verb == "drop" && !m.yes && !isTerminal(m.process.stdin) {
-		return usageError("dead drop deletes messages for good, and there is no terminal to ask on", "give --yes if that is meant")
+	if m.verb == "drop" && !m.yes && !ui.IsTerminal(m.process.stdin) {
+		return ui.UsageError("dead drop deletes messages for good, and there is no terminal to ask on", "give --yes if that is meant")
 	}
 	return nil
 }
 
 // missing adds a hint to err: its own if the dead-letter queue does not exist, else that of explain.
 func (m *morgue) missing(err error) error {
-	if _, ok := errors.AsType[*hinted](err); ok || !errors.Is(err, wire.ErrNoQueue) {
+	if _, ok := errors.AsType[*ui.Hinted](err); ok || !errors.Is(err, wire.ErrNoQueue) {
 		return m.explain(err)
 	}
-	return &hinted{err.Error(), "a daemon declares its dead-letter queue when it starts; --dead-letter NAME names one that is not called QUEUE.dead", exitFailed}
+	return ui.WithHint(err.Error(), "a daemon declares its dead-letter queue when it starts; --dead-letter NAME names one that is not called QUEUE.dead", ui.ExitFailed)
 }
 
 // idOf returns the ID of a dead letter: its message_id, else the daemon's mark of the copy, else "-".
@@ -152,7 +153,7 @@ func idOf(r client.Received) string { return cmp.Or(cmd.JobID(r.ID), r.DeadLette
 
 // namesOf returns the IDs that select a dead letter: its message_id, raw and as list shows it, and its mark.
 func namesOf(r client.Received) (names []string) {
-	for _, s := range []string{r.ID, cmd.JobID(r.ID), plainLine(cmd.JobID(r.ID)), r.DeadLetter().Copy} {
+	for _, s := range []string{r.ID, cmd.JobID(r.ID), ui.PlainLine(cmd.JobID(r.ID)), r.DeadLetter().Copy} {
 		if s != "" {
 			names = append(names, s)
 		}
@@ -179,7 +180,7 @@ func (m *morgue) count(ctx context.Context, c *client.Client) (n int, err error)
 	}
 	if consumers > 0 {
 		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: %s has %s, such as another docker-dispatch dead; what it holds is not seen here\n",
-			plainLine(m.from), counted(consumers, "consumer"))
+			ui.PlainLine(m.from), counted(consumers, "consumer"))
 	}
 	return n, err
 }
@@ -197,7 +198,7 @@ func (m *morgue) each(ctx context.Context, c *client.Client, in <-chan client.Re
 				if _, _, err := c.Ready(ctx, m.from); err != nil { // the queue is deleted, or the connection lost
 					return err
 				}
-				return fmt.Errorf("the broker has ended the consumer of %s", plainLine(m.from))
+				return fmt.Errorf("the broker has ended the consumer of %s", ui.PlainLine(m.from))
 			}
 			got, none = got+1, 0
 			if err := do(r); err != nil {
@@ -214,7 +215,7 @@ func (m *morgue) each(ctx context.Context, c *client.Client, in <-chan client.Re
 				most, hint = barren, "another consumer of the queue is served first: stop it"
 			}
 			if none++; none >= most {
-				return &hinted{fmt.Sprintf("the broker stopped delivering from %s: %s received, %d left", plainLine(m.from), counted(got, "message"), left), hint, exitFailed}
+				return ui.WithHint(fmt.Sprintf("the broker stopped delivering from %s: %s received, %d left", ui.PlainLine(m.from), counted(got, "message"), left), hint, ui.ExitFailed)
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -249,8 +250,8 @@ func (m *morgue) pick(ctx context.Context, c *client.Client, n int, do func([]cl
 		})
 		for _, id := range m.ids {
 			if err == nil && !found[id] {
-				err = &hinted{fmt.Sprintf("no dead letter in %s has the ID %s; nothing was done", plainLine(m.from), plainLine(id)),
-					"docker-dispatch dead list -q " + m.queue + " shows the IDs", exitFailed}
+				err = ui.WithHint(fmt.Sprintf("no dead letter in %s has the ID %s; nothing was done", ui.PlainLine(m.from), ui.PlainLine(id)),
+					"docker-dispatch dead list -q "+m.queue+" shows the IDs", ui.ExitFailed)
 			}
 		}
 		renewed := slices.ContainsFunc(chosen, client.Received.Settled)

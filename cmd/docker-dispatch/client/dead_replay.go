@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 )
 
@@ -30,7 +31,7 @@ func (m *morgue) replay(ctx, now context.Context, c *client.Client) error {
 		fmt.Fprintf(m.process.stdout, "%s put back\n", counted(r.replayed, "message"))
 	}
 	if n := r.failed; n > 0 && (err == nil || err == errTooMany) {
-		err = &hinted{fmt.Sprintf("%s not put back; they are still in %s", counted(n, "message"), plainLine(m.from)), "mend what is wrong, and replay again", exitFailed}
+		err = ui.WithHint(fmt.Sprintf("%s not put back; they are still in %s", counted(n, "message"), ui.PlainLine(m.from)), "mend what is wrong, and replay again", ui.ExitFailed)
 	}
 	return err
 }
@@ -95,7 +96,7 @@ func (r *replaying) send(ctx context.Context, letters []client.Received) (err er
 				why[i] = fmt.Errorf("stored in %s, but not acked, so it is still a dead letter too: %w", v.to, lost)
 			}
 			r.failed++
-			fmt.Fprintf(r.process.stderr, "%s: not put back onto %s: %s\n", plainLine(idOf(v.Received)), plainLine(v.to), plainLine(why[i].Error()))
+			fmt.Fprintf(r.process.stderr, "%s: not put back onto %s: %s\n", ui.PlainLine(idOf(v.Received)), ui.PlainLine(v.to), ui.PlainLine(why[i].Error()))
 		}
 	}
 	if err == nil && r.failed >= tooMany {

@@ -1,10 +1,11 @@
-package main
+package client
 
 import (
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
@@ -12,23 +13,23 @@ import (
 // docker-dispatch run prints errors in the words of docker run, with this program's name.
 
 // A plainError is an error that docker run prints without a prefix, and with exit code 1.
-type plainError struct{ publication string }
+type plainError struct{ message string }
 
-func (e *plainError) Error() string { return e.publication }
+func (e *plainError) Error() string { return e.message }
 
 const runUsageLine = "Usage:  docker-dispatch run [OPTIONS] IMAGE [COMMAND] [ARG...]"
 
 // refuse prints why there is no run, or the help, and returns the exit code.
 func (c *runClient) refuse(err error) int {
 	if errors.Is(err, wire.ErrForbidden) {
-		err = usageError(err.Error(), `let the user configure and read ^docker-dispatch\.reply\..*, and write to ^amq\.default$ (rabbitmqctl set_permissions); -d needs the latter only`)
+		err = ui.UsageError(err.Error(), `let the user configure and read ^docker-dispatch\.reply\..*, and write to ^amq\.default$ (rabbitmqctl set_permissions); -d needs the latter only`)
 	}
 	if errors.Is(err, wire.ErrNoQueue) {
-		err = usageError(err.Error(), "a daemon with --queue "+c.queue+" --declare quorum makes it; check -q, and --amqp or $AMQP_URL")
+		err = ui.UsageError(err.Error(), "a daemon with --queue "+c.queue+" --declare quorum makes it; check -q, and --amqp or $AMQP_URL")
 	}
 	const seeHelp = " 'docker-dispatch run --help' for more information"
-	if _, ok := errors.AsType[*hinted](err); ok || c.hasHint(err) {
-		fail(c.stderr, err)
+	if _, ok := errors.AsType[*ui.Hinted](err); ok || c.hasHint(err) {
+		ui.Fail(c.stderr, err)
 		return exitRefused
 	}
 	if _, ok := errors.AsType[*leftError](err); ok {
@@ -36,24 +37,24 @@ func (c *runClient) refuse(err error) int {
 		return exitRefused
 	}
 	if e, ok := errors.AsType[*plainError](err); ok {
-		fmt.Fprintln(c.stderr, e.publication)
-		return exitFailed
+		fmt.Fprintln(c.stderr, e.message)
+		return ui.ExitFailed
 	}
 	if e, ok := errors.AsType[*message.FlagError](err); ok {
 		if e.Message == "flag needs an argument: 'h' in -h" { // docker's --hostname; without a value it means help
 			err = message.ErrHelp
 		} else {
-			fmt.Fprintf(c.stderr, "%s\n\n%s\n\nRun%s\n", printable(e.Message), runUsageLine, seeHelp)
+			fmt.Fprintf(c.stderr, "%s\n\n%s\n\nRun%s\n", ui.Printable(e.Message), runUsageLine, seeHelp)
 			return exitRefused
 		}
 	}
 	switch {
 	case errors.Is(err, message.ErrHelp):
 		fmt.Fprint(c.stdout, runUsage)
-		return exitClean
+		return ui.ExitClean
 	case errors.Is(err, message.ErrNoImage):
 		fmt.Fprintf(c.stderr, "docker-dispatch: 'docker-dispatch run' requires at least 1 argument\n\n%s\n\nSee%s\n", runUsageLine, seeHelp)
-		return exitFailed
+		return ui.ExitFailed
 	}
 	return c.fault(err.Error(), exitRefused)
 }
@@ -74,10 +75,10 @@ func (c *runClient) unreachable(err error) error {
 		return err
 	}
 	hint := "--amqp or $AMQP_URL names the broker, amqp://user:password@host:5672/vhost"
-	if tlsFault(err) {
-		hint = brokerTLSHint
+	if ui.TLSFault(err) {
+		hint = ui.BrokerTLSHint
 	}
-	return usageError(fmt.Sprintf("the broker %s cannot be reached: %v", wire.Redact(c.url), err), hint)
+	return ui.UsageError(fmt.Sprintf("the broker %s cannot be reached: %v", wire.Redact(c.url), err), hint)
 }
 
 // fault prints an error as docker run does, and returns the exit code.
@@ -93,14 +94,14 @@ func (c *runClient) warn(warnings []string) {
 	}
 	for _, w := range warnings {
 		c.warned = true
-		c.waits.end()
-		fmt.Fprintf(c.stderr, "WARNING: %s\n", printable(w))
+		c.waits.End()
+		fmt.Fprintf(c.stderr, "WARNING: %s\n", ui.Printable(w))
 	}
 }
 
 // say prints a line for a case that docker run does not have.
 func (c *runClient) say(format string, args ...any) {
-	fmt.Fprintf(c.stderr, "docker-dispatch: %s\n", printable(oneLine(fmt.Sprintf(format, args...))))
+	fmt.Fprintf(c.stderr, "docker-dispatch: %s\n", ui.Printable(ui.OneLine(fmt.Sprintf(format, args...))))
 }
 
 // runUsage is the output of docker-dispatch run -h.

@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
@@ -56,7 +57,7 @@ type sending struct {
 	*broker
 	id, reply string
 	noCheck   bool
-	limit     size
+	limit     ui.Size
 	typed     bool // messages are typed on a terminal: a progress line would disturb that
 
 	stored atomic.Int64
@@ -89,19 +90,19 @@ func (p *invocation) sendAll() error {
 		return err
 	}
 	if s.limit < 1 {
-		return usageError("--max-message must be at least 1 byte", "leave it out for 1m")
+		return ui.UsageError("--max-message must be at least 1 byte", "leave it out for 1m")
 	}
 	for _, o := range []struct{ option, value string }{{"--message-id", s.id}, {"--reply", s.reply}} {
 		if len(o.value) > 255 {
-			return usageError(o.option+" has more than 255 bytes", p.listsOptions())
+			return ui.UsageError(o.option+" has more than 255 bytes", p.listsOptions())
 		}
 	}
 	if s.reply == s.queue {
-		return usageError("--reply "+s.reply+" is the queue itself; answers would be taken for messages", "name another queue")
+		return ui.UsageError("--reply "+s.reply+" is the queue itself; answers would be taken for messages", "name another queue")
 	}
 	ctx, now, stop := p.interrupts()
 	defer stop()
-	s.typed = isTerminal(p.stdin) && (len(files) == 0 || slices.Contains(files, "-"))
+	s.typed = ui.IsTerminal(p.stdin) && (len(files) == 0 || slices.Contains(files, "-"))
 	messages, err := p.messageFiles(ctx, files, int(s.limit))
 	if err != nil {
 		return err
@@ -130,7 +131,7 @@ func (s *sending) one(ctx context.Context, messages <-chan fileMessage) (first [
 				return first, nil
 			}
 			if first = append(first, m); len(first) > 1 && m.err == nil {
-				return nil, usageError("--message-id with more than one message; the daemon would take the second for a copy of the first", "leave --message-id out, or send them one by one")
+				return nil, ui.UsageError("--message-id with more than one message; the daemon would take the second for a copy of the first", "leave --message-id out, or send them one by one")
 			}
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
@@ -158,12 +159,12 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMe
 	<-shown
 	stored := int(s.stored.Load())
 	if stopped == nil && len(s.faults.list) == 0 {
-		fmt.Fprintf(s.process.stdout, "%s stored in %s\n", counted(stored, "message"), plainLine(s.queue))
+		fmt.Fprintf(s.process.stdout, "%s stored in %s\n", counted(stored, "message"), ui.PlainLine(s.queue))
 		return nil
 	}
 	s.faults.print(s.process.stderr)
 	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s, %d not stored, %d unconfirmed, which the broker may have stored; no later message was sent\n",
-		counted(stored, "message"), plainLine(s.queue), s.faults.notStored, s.faults.unknown)
+		counted(stored, "message"), ui.PlainLine(s.queue), s.faults.notStored, s.faults.unknown)
 	if stopped == nil {
 		stopped = s.faults.list[0].err
 	}
@@ -272,11 +273,11 @@ func (s *sending) collect(now context.Context, under <-chan posted, room <-chan 
 
 // progress shows how many messages are stored, until done is closed.
 func (s *sending) progress(done <-chan struct{}) {
-	var line statusLine
-	if s.typed || !line.on(s.process.stderr) {
+	var line ui.StatusLine
+	if s.typed || !line.On(s.process.stderr) {
 		return
 	}
-	defer line.end()
+	defer line.End()
 	began := time.Now()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -284,7 +285,7 @@ func (s *sending) progress(done <-chan struct{}) {
 		select {
 		case <-tick.C:
 			n := s.stored.Load()
-			line.show("%d stored, %.0f a second", n, float64(n)/time.Since(began).Seconds())
+			line.Show("%d stored, %.0f a second", n, float64(n)/time.Since(began).Seconds())
 		case <-done:
 			return
 		}
@@ -332,6 +333,6 @@ func (l *faultList) print(w io.Writer) {
 		if f.to > f.from {
 			which += fmt.Sprintf("-%d", f.to)
 		}
-		fmt.Fprintf(w, "%s: %s\n", plainLine(which), plainLine(f.err.Error()))
+		fmt.Fprintf(w, "%s: %s\n", ui.PlainLine(which), ui.PlainLine(f.err.Error()))
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"cmp"
@@ -8,23 +8,34 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
-// A subcommand is a command for the publisher's side of the queue. It returns the exit code.
-type subcommand func(p *invocation) int
-
-// subcommands are chosen by the first argument.
-var subcommands = map[string]subcommand{
+// subcommands are the commands for the publisher's side of the queue, by the first argument. Each returns the exit code.
+var subcommands = map[string]func(p *invocation) int{
 	"run":   (*invocation).run,
 	"send":  (*invocation).send,
 	"check": (*invocation).check,
 	"dead":  (*invocation).dead,
+}
+
+// Names are the names of the subcommands, sorted.
+func Names() []string { return slices.Sorted(maps.Keys(subcommands)) }
+
+// Has reports whether there is a subcommand of that name.
+func Has(name string) bool { return subcommands[name] != nil }
+
+// Run carries out a subcommand with the arguments after its name, and returns the exit code.
+func Run(name string, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal) int {
+	return subcommands[name](&invocation{name, args, getenv, stdin, stdout, stderr, signals})
 }
 
 // An invocation is a subcommand's part of its process: the arguments after its name, environment, streams, signals.
@@ -44,9 +55,9 @@ func (p *invocation) parse(fs *flag.FlagSet) (rest []string, err error) {
 	for args := p.args; ; {
 		if err := fs.Parse(args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
-				return nil, errHelp
+				return nil, ui.ErrHelp
 			}
-			return nil, usageError(flagError(fs, err), p.listsOptions())
+			return nil, ui.UsageError(ui.FlagError(fs, err), p.listsOptions())
 		}
 		if fs.NArg() == 0 {
 			return rest, nil
@@ -63,16 +74,16 @@ func (p *invocation) listsOptions() string {
 	return "docker-dispatch " + p.name + " -h lists the options"
 }
 
-// end prints the help or the error that a subcommand ended with, and returns the exit code.
+// End prints the help or the error that a subcommand ended with, and returns the exit code.
 func (p *invocation) end(help string, err error) int {
 	switch {
 	case err == nil:
-		return exitClean
-	case errors.Is(err, errHelp):
+		return ui.ExitClean
+	case errors.Is(err, ui.ErrHelp):
 		fmt.Fprint(p.stdout, help)
-		return exitClean
+		return ui.ExitClean
 	}
-	return fail(p.stderr, err)
+	return ui.Fail(p.stderr, err)
 }
 
 // A broker is the broker's address and the queue that a subcommand uses.
@@ -93,14 +104,14 @@ func (p *invocation) broker(fs *flag.FlagSet) *broker {
 // check refuses a wrong queue or address, and fills in the default address.
 func (b *broker) check() error {
 	if b.queue == "" {
-		return usageError("no queue given", "name it: docker-dispatch "+b.process.name+" -q NAME ...")
+		return ui.UsageError("no queue given", "name it: docker-dispatch "+b.process.name+" -q NAME ...")
 	}
 	if len(b.queue) > 255 {
-		return usageError("the name of the queue has more than 255 bytes", b.process.listsOptions())
+		return ui.UsageError("the name of the queue has more than 255 bytes", b.process.listsOptions())
 	}
-	b.url = cmp.Or(b.url, b.process.getenv("AMQP_URL"), localBroker)
+	b.url = cmp.Or(b.url, b.process.getenv("AMQP_URL"), LocalBroker)
 	if err := wire.CheckURL(b.url); err != nil {
-		return usageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password")
+		return ui.UsageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password")
 	}
 	return nil
 }
@@ -112,7 +123,7 @@ func (b *broker) connect(ctx context.Context, queue string) (*client.Client, err
 		host = "unknown"
 	}
 	c, err := client.Connect(ctx, client.Config{
-		URL: b.url, Queue: queue, Name: "docker-dispatch " + b.process.name + "@" + host + " " + b.queue, Version: versionString(),
+		URL: b.url, Queue: queue, Name: "docker-dispatch " + b.process.name + "@" + host + " " + b.queue, Version: ui.VersionString(),
 		Log: slog.New(slog.NewTextHandler(b.process.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if errors.Is(err, wire.ErrStream) {
@@ -130,15 +141,15 @@ func (b *broker) explain(err error) error {
 	case err == nil, errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, wire.ErrNoQueue):
-		return &hinted{err.Error(), "check the name and the virtual host; the daemon makes its queue with --declare quorum or --declare classic", exitFailed}
+		return ui.WithHint(err.Error(), "check the name and the virtual host; the daemon makes its queue with --declare quorum or --declare classic", ui.ExitFailed)
 	case errors.Is(err, wire.ErrForbidden):
-		return &hinted{err.Error(), "give the user what it needs: write on amq.default to send, read on a queue to take from it (rabbitmqctl set_permissions)", exitFailed}
+		return ui.WithHint(err.Error(), "give the user what it needs: write on amq.default to send, read on a queue to take from it (rabbitmqctl set_permissions)", ui.ExitFailed)
 	case errors.Is(err, wire.ErrLogin), errors.Is(err, wire.ErrVhost):
 		return err
-	case tlsFault(err):
-		return usageError(err.Error(), brokerTLSHint)
+	case ui.TLSFault(err):
+		return ui.UsageError(err.Error(), ui.BrokerTLSHint)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &hinted{err.Error(), "is the broker running there? --amqp or AMQP_URL gives its address", exitFailed}
+		return ui.WithHint(err.Error(), "is the broker running there? --amqp or AMQP_URL gives its address", ui.ExitFailed)
 	}
 	return err
 }
@@ -148,9 +159,9 @@ func (b *broker) cutAt(ctx context.Context, c *client.Client) {
 	context.AfterFunc(ctx, func() { _ = c.Close(ctx) })
 }
 
-// close closes a connection in order. It cuts a connection that takes longer than lastAcks.
+// close closes a connection in order. It cuts a connection that takes longer than LastAcks.
 func (b *broker) close(c *client.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), lastAcks)
+	ctx, cancel := context.WithTimeout(context.Background(), LastAcks)
 	defer cancel()
 	_ = c.Close(ctx) // all that matters is confirmed and acked by now
 }
@@ -159,7 +170,7 @@ func (b *broker) close(c *client.Client) {
 var errInterrupted = errors.New("interrupted")
 
 // interrupts returns two contexts. The first signal ends work. The second signal ends now, as does the
-// time lastAcks after the first. stop releases both.
+// time LastAcks after the first. stop releases both.
 func (p *invocation) interrupts() (work, now context.Context, stop func()) {
 	work, stopWork := context.WithCancelCause(context.Background())
 	now, stopNow := context.WithCancelCause(context.Background())
@@ -171,13 +182,13 @@ func (p *invocation) interrupts() (work, now context.Context, stop func()) {
 			select {
 			case <-p.signals:
 				if first.IsZero() {
-					first, late, soon = time.Now(), time.After(lastAcks), time.After(time.Second)
+					first, late, soon = time.Now(), time.After(LastAcks), time.After(time.Second)
 					stopWork(errInterrupted)
-				} else if time.Since(first) >= sameSignal {
+				} else if time.Since(first) >= ui.SameSignal {
 					stopNow(errInterrupted)
 				}
 			case <-soon:
-				fmt.Fprintf(p.stderr, "docker-dispatch: waiting up to %v for what the broker has been sent; another signal ends that\n", lastAcks)
+				fmt.Fprintf(p.stderr, "docker-dispatch: waiting up to %v for what the broker has been sent; another signal ends that\n", LastAcks)
 			case <-late:
 				stopNow(errInterrupted)
 			case <-done:
@@ -192,13 +203,25 @@ func (p *invocation) interrupts() (work, now context.Context, stop func()) {
 	}
 }
 
-// plainLine returns text from outside as one line that is safe for a terminal.
-func plainLine(s string) string { return printable(oneLine(s)) }
-
 // counted returns n with its noun, such as "1 message" or "2 messages".
 func counted(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// LastAcks bounds how long a stop waits for the broker to take the last acks.
+const LastAcks = 10 * time.Second
+
+// LocalBroker is the broker's address if none is given.
+const LocalBroker = "amqp://guest:guest@localhost:5672/"
+
+// FurtherQueue returns the name of a further queue from its option. An empty option means the usual name. The option "none"
+// means no queue, which is "".
+func FurtherQueue(given, usual string) string {
+	if given == "none" {
+		return ""
+	}
+	return cmp.Or(given, usual)
 }

@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -28,7 +29,7 @@ type runClient struct {
 
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	waits          statusLine
+	waits          ui.StatusLine
 	connect        func(ctx context.Context) (runBroker, error)
 
 	job     string // the job's id, which is the message_id
@@ -81,9 +82,9 @@ const (
 var errLine = errors.New("the connection to the broker ended")
 
 // A leftError says why the client no longer waits for a job that goes on.
-type leftError struct{ publication string }
+type leftError struct{ message string }
 
-func (e *leftError) Error() string { return e.publication }
+func (e *leftError) Error() string { return e.message }
 
 // quit reports whether the message may have been sent. If not, it never will be.
 func (c *runClient) quit() bool {
@@ -141,7 +142,7 @@ func (c *runClient) follow(ctx context.Context) (*event.Result, error) {
 		if time.Since(began) > mostWait {
 			wait = firstWait
 		}
-		c.waits.interrupt("docker-dispatch: no connection to the broker; trying again")
+		c.waits.Interrupt("docker-dispatch: no connection to the broker; trying again")
 		select {
 		case <-time.After(wait/2 + rand.N(wait/2)):
 		case <-ctx.Done():
@@ -159,7 +160,7 @@ const (
 // session does the work of follow over one connection. errLine means that another connection may help.
 func (c *runClient) session(ctx context.Context) (*event.Result, error) {
 	if c.state() == unsent {
-		c.waits.show("docker-dispatch: connecting to the broker")
+		c.waits.Show("docker-dispatch: connecting to the broker")
 	}
 	broker, err := c.connect(ctx)
 	if err != nil {
@@ -209,7 +210,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 		}
 	}
 	if c.state() >= stored {
-		c.waits.resume()
+		c.waits.Resume()
 	} else if err := c.publish(ctx, broker); err != nil {
 		return nil, err
 	}
@@ -251,7 +252,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 			}
 		case err := <-looked:
 			if errors.Is(err, wire.ErrNoQueue) && !c.heard.Load() {
-				return nil, usageError(fmt.Sprintf("queue %q is gone, and the message of the job %s with it, unless a daemon had taken that", c.queue, c.job),
+				return nil, ui.UsageError(fmt.Sprintf("queue %q is gone, and the message of the job %s with it, unless a daemon had taken that", c.queue, c.job),
 					"no daemon has answered: if none runs the job, run it again when a daemon has made the queue anew (--declare quorum)")
 			}
 			look.Reset(lookAfter)
@@ -271,12 +272,12 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 	if !c.line.Detach {
 		m.ReplyTo = c.replies
 	}
-	c.waits.show("docker-dispatch: sending to %s", c.queue) // a broker short of memory may delay this
+	c.waits.Show("docker-dispatch: sending to %s", c.queue) // a broker short of memory may delay this
 	err := broker.Publish(ctx, c.queue, m)
 	switch {
 	case err == nil:
 		c.have(stored)
-		c.waits.show("docker-dispatch: queued on %s", c.queue)
+		c.waits.Show("docker-dispatch: queued on %s", c.queue)
 		return nil
 	case first && !errors.Is(err, client.ErrUnknown) && ctx.Err() == nil: // nothing was written
 		c.have(unsent)

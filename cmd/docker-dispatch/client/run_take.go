@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"context"
@@ -50,7 +50,7 @@ func (c *runClient) takeAll(answers <-chan client.Received, noticed time.Time) t
 			}
 		}
 		if len(early) > 0 {
-			c.waits.show("docker-dispatch: waiting for output that the broker holds for a lost connection")
+			c.waits.Show("docker-dispatch: waiting for output that the broker holds for a lost connection")
 		}
 	}
 }
@@ -61,7 +61,7 @@ func (c *runClient) take(m client.Received, e event.Event) (result *event.Result
 	switch {
 	case e.Started != nil && e.Started.Job == c.job:
 		c.warn(e.Started.Warnings)
-		c.waits.show("docker-dispatch: started on %s", e.Started.Host)
+		c.waits.Show("docker-dispatch: started on %s", e.Started.Host)
 		if e.Started.ContainerID != "" {
 			err = c.identified(e.Started.ContainerID)
 		}
@@ -91,14 +91,14 @@ func (c *runClient) hasTold(err error) error {
 	case err == nil:
 		c.told = true
 		c.have(stopSent)
-		c.waits.show("docker-dispatch: stopping the job")
+		c.waits.Show("docker-dispatch: stopping the job")
 		return nil
 	case errors.Is(err, client.ErrGone), errors.Is(err, client.ErrUnknown), errors.Is(err, context.Canceled):
 		return err
 	}
 	c.told = true
 	c.have(stopRefused)
-	c.waits.end()
+	c.waits.End()
 	c.say("the job cannot be stopped from here: queue %q: %v; a second signal leaves it", c.control, err)
 	return nil
 }

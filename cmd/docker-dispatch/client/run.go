@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -31,13 +32,13 @@ func (p *invocation) run() int {
 		return c.refuse(err)
 	}
 	c.connect = func(ctx context.Context) (runBroker, error) {
-		return client.Connect(ctx, client.Config{URL: c.url, Queue: c.queue, Name: "docker-dispatch run " + c.job, Version: versionString(),
+		return client.Connect(ctx, client.Config{URL: c.url, Queue: c.queue, Name: "docker-dispatch run " + c.job, Version: ui.VersionString(),
 			Blocked: func(reason string) {
-				c.waits.end()
+				c.waits.End()
 				c.say("the broker takes no messages for now; waiting (%s)", reason)
 			}})
 	}
-	c.waits.on(p.stderr)
+	c.waits.On(p.stderr)
 	return c.run(p.signals)
 }
 
@@ -66,7 +67,7 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 			}
 			return err
 		}},
-		{Name: "max-message", Set: (*size)(&c.maxMessage).Set},
+		{Name: "max-message", Set: (*ui.Size)(&c.maxMessage).Set},
 	}
 	var err error
 	c.line, err = message.ParseRunLine(args, own, message.Caller{
@@ -83,12 +84,12 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	c.url, c.control = cmp.Or(c.url, localBroker), furtherQueue(control, c.queue+".control")
+	c.url, c.control = cmp.Or(c.url, LocalBroker), FurtherQueue(control, c.queue+".control")
 	if err := wire.CheckURL(c.url); err != nil {
-		return usageError(err.Error(), "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
+		return ui.UsageError(err.Error(), "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
 	}
 	if c.queue == "" {
-		return usageError("no queue given", "name the queue that the daemon takes messages from: docker-dispatch run -q NAME ...")
+		return ui.UsageError("no queue given", "name the queue that the daemon takes messages from: docker-dispatch run -q NAME ...")
 	}
 	return c.conflicts()
 }
@@ -107,7 +108,7 @@ func (c *runClient) conflicts() error {
 	case l.Detach && len(l.Attach) > 0:
 		return &plainError{"conflicting options: cannot specify both --attach and --detach"}
 	case !l.Tty || !l.Attached("stdin"):
-	case isTerminal(c.stdin):
+	case ui.IsTerminal(c.stdin):
 		return errors.New("-t and -i together need a terminal, and a queue is none: leave out -t, and what you type is read to its end")
 	default:
 		return &plainError{"the input device is not a TTY"}
@@ -152,7 +153,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 		if !c.line.Attached(stream) {
 			return nil
 		}
-		return behindLine{w, &c.waits}
+		return c.waits.Before(w)
 	}
 	c.answer = newAnswer(c.job, out("stdout", c.stdout), out("stderr", c.stderr))
 
@@ -202,7 +203,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 		case <-ended:
 		case <-time.After(leaving):
 		}
-		c.waits.end()
+		c.waits.End()
 		c.say("%s; %s", why, c.fate())
 		return code
 	}
@@ -218,7 +219,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 			switch {
 			case !c.quit():
 				return leave(code, "left")
-			case !signalled.IsZero() && time.Since(signalled) < sameSignal:
+			case !signalled.IsZero() && time.Since(signalled) < ui.SameSignal:
 			case !signalled.IsZero() || !c.line.SigProxy || c.control == "" || c.line.Detach:
 				return leave(code, "left")
 			default:
@@ -231,18 +232,18 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 			case onItsWay: // the broker has not stored the job: it cannot be stopped
 				return leave(code, "left")
 			case stored, stopOnItsWay:
-				c.waits.end()
+				c.waits.End()
 				c.say("waiting for the broker to take the stop of the job %s; another signal leaves the job alone", c.job)
 			case stopSent:
 				if !c.heard.Load() {
-					c.waits.end()
+					c.waits.End()
 					c.say("no daemon has answered yet; where none runs, the job %s and its stop stay in the queues %s and %s; another signal leaves them", c.job, c.queue, c.control)
 				}
 			}
 		case <-timeout:
 			return leave(exitRefused, fmt.Sprintf("no result within %v", c.timeout))
 		case e := <-ended:
-			c.waits.end()
+			c.waits.End()
 			if e.err != nil {
 				return c.refuse(e.err)
 			}
@@ -251,7 +252,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 					c.say("the output cannot be written: %v; %s", err, c.fate())
 					return exitRefused
 				}
-				return exitClean
+				return ui.ExitClean
 			}
 			return c.ended(e.result, code)
 		}

@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 )
 
@@ -20,7 +21,7 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 		return err
 	}
 	if n == 0 {
-		fmt.Fprintf(m.process.stderr, "docker-dispatch: no dead letters in %s\n", plainLine(m.from))
+		fmt.Fprintf(m.process.stderr, "docker-dispatch: no dead letters in %s\n", ui.PlainLine(m.from))
 		return nil
 	}
 	var shown []letter
@@ -39,7 +40,7 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 	})
 	l.end()
 	defer m.returned(ctx, l, looked) // otherwise the next look does not find them
-	if _, short := errors.AsType[*hinted](err); err != nil && !short {
+	if _, short := errors.AsType[*ui.Hinted](err); err != nil && !short {
 		return err
 	}
 	if m.format == "json" {
@@ -54,7 +55,7 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 		w := tabwriter.NewWriter(m.process.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprint(w, "ID\tAGE\tREASON\tWHAT\tERROR\n")
 		for _, l := range shown {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", plainLine(l.Id), l.age, cmp.Or(plainLine(l.Reason), "-"), plainLine(l.what()), cmp.Or(plainLine(l.Error), "-"))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", ui.PlainLine(l.Id), l.age, cmp.Or(ui.PlainLine(l.Reason), "-"), ui.PlainLine(l.what()), cmp.Or(ui.PlainLine(l.Error), "-"))
 		}
 		if err := w.Flush(); err != nil {
 			return err

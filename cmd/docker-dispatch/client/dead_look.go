@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -125,7 +126,7 @@ func (l *look) lot(ctx context.Context, n int, do func([]client.Received) error)
 		for range in {
 		}
 	}
-	if _, heldBack := errors.AsType[*hinted](err); err == nil || heldBack { // else the broker has requeued them
+	if _, heldBack := errors.AsType[*ui.Hinted](err); err == nil || heldBack { // else the broker has requeued them
 		err = cmp.Or(do(lot), err)
 		if l.begun && !errors.Is(err, intake.ErrDeliveryLost) {
 			l.renew(ctx, lot)
@@ -140,7 +141,7 @@ func (l *look) lot(ctx context.Context, n int, do func([]client.Received) error)
 	return len(all), own, err
 }
 
-// end returns the held letters in order. It warns of letters that could not be renewed.
+// End returns the held letters in order. It warns of letters that could not be renewed.
 func (l *look) end() {
 	l.stop()
 	for _, giveBack := range l.giveBack {
@@ -150,7 +151,7 @@ func (l *look) end() {
 	if len(l.unsent) > 0 {
 		fmt.Fprintf(l.process.stderr, "docker-dispatch: warning: dead letters could not be put into %s anew: %s: %s; the broker counts each look at them, "+
 			"and drops a message at the queue's delivery limit (20 since RabbitMQ 4.0, where nothing else is set): set that to -1 by a policy\n",
-			plainLine(l.from), l.unsentIDs(), plainLine(l.why.Error()))
+			ui.PlainLine(l.from), l.unsentIDs(), ui.PlainLine(l.why.Error()))
 		l.unsent = nil
 	}
 }
@@ -208,7 +209,7 @@ func (l *look) missed(r client.Received, err error) {
 	if len(l.unsent) == 0 {
 		l.why = err
 	}
-	l.unsent = append(l.unsent, plainLine(idOf(r)))
+	l.unsent = append(l.unsent, ui.PlainLine(idOf(r)))
 	for _, all := range []error{client.ErrGone, client.ErrUnknown, wire.ErrForbidden, wire.ErrNoQueue, errNotInTime, intake.ErrDeliveryLost} {
 		l.failed = l.failed || errors.Is(err, all)
 	}
