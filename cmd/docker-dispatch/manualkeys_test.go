@@ -34,14 +34,21 @@ func keysTable() string {
 			fmt.Fprintf(&b, "| %s | | | all keys of `run` but %s |\n", name, strings.Join(without, ", "))
 			continue
 		}
+		byJob := slices.ContainsFunc(doc.Keys, func(k message.KeyDoc) bool { return k.Name == "Job" })
 		for _, k := range doc.Keys {
+			if byJob && k.Name == "Job" {
+				continue // one row for both
+			}
 			key, value := "`"+k.Name+"`", k.Value
 			if k.Option {
 				key = "`Options." + k.Name + "`"
 			} else if k.Name == "Image" || k.Name == "NewName" || doc.Name == "exec" && k.Name == "Cmd" {
 				value += ", required"
 			} else if k.Name == "Container" {
-				value += ", this or `Job`"
+				value += ", required"
+				if byJob {
+					key, k.Help = "`Container` or `Job`", "name or id of the container, or the message_id of the run that made it"
+				}
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, key, value, k.Help)
 			name = ""

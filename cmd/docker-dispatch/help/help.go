@@ -21,7 +21,7 @@ type Topic struct {
 }
 
 // names are the pages in the order in which a newcomer reads them.
-var names = [...]string{"messages", "events", "run", "policy", "failures", "promise", "options", "operate", "develop"}
+var names = [...]string{"messages", "events", "run", "operate", "options", "policy", "failures", "promise", "develop"}
 
 // Topics are all pages, in reading order.
 func Topics() (topics []Topic) {

@@ -96,18 +96,32 @@ func (s style) table(b *strings.Builder, rows [][]string) {
 	const rest = 32 // the least room that a last column needs, in which its text is wrapped
 	switch {
 	case total <= Width || before+rest <= Width:
-		for _, row := range rows {
+		for i, row := range rows {
 			var line strings.Builder
 			line.WriteString("  ")
 			for i, cell := range row[:len(row)-1] {
 				line.WriteString(cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
 			}
-			wrap(b, row[len(row)-1], line.String(), strings.Repeat(" ", before+2))
+			first := line.String()
+			if i == 0 {
+				first = strings.ToUpper(first)
+				row[len(row)-1] = strings.ToUpper(row[len(row)-1])
+			}
+			wrap(b, row[len(row)-1], first, strings.Repeat(" ", before+2))
+		}
+	case grouped(rows):
+		for _, row := range rows[1:] {
+			if row[0] != "" {
+				wrap(b, row[0], "  ", "  ")
+			}
+			term, details := entry(rows, row[1:])
+			wrap(b, term, "    ", "      ")
+			wrap(b, details[0], "        ", "        ")
 		}
 	default:
 		for _, row := range rows[1:] {
 			term, details := entry(rows, row)
-			wrap(b, term, "  - ", "    ")
+			wrap(b, term, "  ", "    ")
 			for _, d := range details {
 				wrap(b, d, "      ", "      ")
 			}
@@ -115,12 +129,16 @@ func (s style) table(b *strings.Builder, rows [][]string) {
 	}
 }
 
+// grouped reports whether the first column has a name for a group of rows: it is empty in all but the group's first.
+func grouped(rows [][]string) bool {
+	return slices.ContainsFunc(rows, func(row []string) bool { return row[0] == "" })
+}
+
 // entry is a row of a table that is not printed in columns: a line, and the lines below it. They are the first cell, and
-// each other cell with its column's name. In a table whose rows are grouped, by an empty first cell in all but the first
-// of a group, the cells before the last are the line.
+// each other cell with its column's name. In a grouped table they are the last cell, below all that are before it.
 func entry(rows [][]string, row []string) (term string, details []string) {
 	last := len(row) - 1
-	if slices.ContainsFunc(rows, func(row []string) bool { return row[0] == "" }) {
+	if grouped(rows) {
 		return strings.Join(slices.DeleteFunc(slices.Clone(row[:last]), func(s string) bool { return s == "" }), ": "), row[last:]
 	}
 	for i, cell := range row[1:] {

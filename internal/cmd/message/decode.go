@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
@@ -233,7 +234,11 @@ func unknownKey[T any](name, verb string, top, options []Key[T]) error {
 }
 
 func unknownOption[T any](name, verb string, top, options []Key[T]) error {
-	if near := flagval.Nearest(name, keyNames(options)); near != "" {
+	near := flagval.Nearest(name, keyNames(options))
+	if strings.EqualFold(name, "rm") && slices.Contains(keyNames(options), "Remove") {
+		near = "Remove" // the one key that is not called as docker's flag
+	}
+	if near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), near)
 	}
 	if near := flagval.Nearest(name, keyNames(top)); near != "" {

@@ -85,6 +85,7 @@ func TestDecodeErrors(t *testing.T) {
 		{`{"Dockercmd":"run","Image":"a","Options":[]}`, `Options: expected an object, got an array`},
 		{`{"Dockercmd":"run","Image":"a","Options":{"Nmae":"b"}}`, `Options: unknown key "Nmae"; did you mean "Name"?`},
 		{`{"Dockercmd":"run","Image":"a","Options":{"name":"b"}}`, `Options: unknown key "name"; did you mean "Name"?`},
+		{`{"Dockercmd":"run","Image":"a","Options":{"Rm":true}}`, `Options: unknown key "Rm"; did you mean "Remove"?`},
 		{`{"Dockercmd":"run","Image":"a","Options":{"Cmd":["b"]}}`, `Options: unknown key "Cmd"; did you mean "Cmd" beside Options?`},
 		{`{"Dockercmd":"run","Image":"a","Options":{"Zzzzzz":1}}`, `Options: unknown key "Zzzzzz"; run takes the options of the docker CLI, such as --stop-timeout 5 as "StopTimeout": 5`},
 		{`{"Dockercmd":"run","Image":"a","Options":{"Name":"b","Name":"c"}}`, `Options: duplicate key "Name"`},

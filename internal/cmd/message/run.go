@@ -76,7 +76,7 @@ var runOptions = append([]Key[Run]{
 		r.Timeout, err = parseSpan(v[0])
 		return err
 	}},
-	{name: "Retry", form: formOther, help: "run again what has failed, see [Trying again](messages.md#trying-again)", decode: decodeRetry},
+	{name: "Retry", form: formOther, help: "run again what has failed, see [Retry](messages.md#retry-run-again-what-failed)", decode: decodeRetry},
 }, containerOptions...)
 
 func setAttach(r *Run, streams []string) error {
