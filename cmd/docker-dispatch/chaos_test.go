@@ -20,8 +20,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -246,7 +246,7 @@ func (c *chaos) declare(kind string) {
 func (c *chaos) publishAll(ctx context.Context) {
 	began := time.Now()
 	for _, j := range c.jobs {
-		if !wire.Sleep(ctx, time.Until(began.Add(j.at))) {
+		if delay.Sleep(ctx, time.Until(began.Add(j.at))) != nil {
 			return
 		}
 		if err := c.publishOne(j.publication()); err != nil {
@@ -286,7 +286,7 @@ func (c *chaos) publishOne(m publication) error {
 
 // watch lists the jobs' containers again and again.
 func (c *chaos) watch(ctx context.Context) {
-	for wire.Sleep(ctx, 200*time.Millisecond) {
+	for delay.Sleep(ctx, 200*time.Millisecond) == nil {
 		list, err := c.engine.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{cmd.LabelQueue + "=" + c.queue}})
 		if err != nil {
 			continue // the engine is away
@@ -318,7 +318,7 @@ func (c *chaos) settle() {
 				return
 			}
 		}
-		if !wire.Sleep(bound, 500*time.Millisecond) {
+		if delay.Sleep(bound, 500*time.Millisecond) != nil {
 			c.broken("not all done within the time: %d jobs have no result", c.unfinished())
 			return
 		}
@@ -338,7 +338,7 @@ func (c *chaos) sweep() {
 	}
 	bound, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	for behind() > 0 && wire.Sleep(bound, 200*time.Millisecond) {
+	for behind() > 0 && delay.Sleep(bound, 200*time.Millisecond) == nil {
 	}
 	c.daemons.end(syscall.SIGTERM)
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 )
 
 // A fault is one thing that goes wrong.
@@ -147,7 +147,7 @@ func (c *chaos) suffer(ctx context.Context, faults []fault) {
 				if kinds[f.kind].lane != lane {
 					continue
 				}
-				if !wire.Sleep(ctx, time.Until(began.Add(f.at))) {
+				if delay.Sleep(ctx, time.Until(began.Add(f.at))) != nil {
 					return
 				}
 				c.inflict(ctx, kinds[f.kind], f)
@@ -176,7 +176,7 @@ func (c *chaos) inflict(ctx context.Context, k faultKind, f fault) {
 func daemonEnd(signal syscall.Signal, fullLog bool) func(*chaos, context.Context, fault) error {
 	return func(c *chaos, ctx context.Context, f fault) error {
 		c.daemons.end(signal)
-		wire.Sleep(ctx, f.lasts)
+		delay.Sleep(ctx, f.lasts)
 		return c.daemons.start(fullLog)
 	}
 }
@@ -192,7 +192,7 @@ func stall(which func(*chaos) *brokertest.Proxy) func(*chaos, context.Context, f
 	return func(c *chaos, ctx context.Context, f fault) error {
 		which(c).Stall(1, f.ways...)
 		defer which(c).Stall(-1, f.ways...)
-		wire.Sleep(ctx, f.lasts)
+		delay.Sleep(ctx, f.lasts)
 		return nil
 	}
 }
@@ -201,7 +201,7 @@ func slow(which func(*chaos) *brokertest.Proxy) func(*chaos, context.Context, fa
 	return func(c *chaos, ctx context.Context, f fault) error {
 		which(c).Delay(1, f.ways...)
 		defer which(c).Delay(-1, f.ways...)
-		wire.Sleep(ctx, f.lasts)
+		delay.Sleep(ctx, f.lasts)
 		return nil
 	}
 }
@@ -214,7 +214,7 @@ func brokerEnd(how string) func(*chaos, context.Context, fault) error {
 		if err := c.services(false, how, "broker"); err != nil {
 			return err
 		}
-		wire.Sleep(ctx, f.lasts)
+		delay.Sleep(ctx, f.lasts)
 		return c.services(false, "up", "broker")
 	}
 }
@@ -227,7 +227,7 @@ func engineEnd(how string, live bool) func(*chaos, context.Context, fault) error
 		if err := c.services(false, how, "engine"); err != nil {
 			return err
 		}
-		wire.Sleep(ctx, f.lasts)
+		delay.Sleep(ctx, f.lasts)
 		return c.services(live, "up", "engine")
 	}
 }
@@ -250,7 +250,7 @@ func ackTimeout(c *chaos, ctx context.Context, f fault) error {
 		return err
 	}
 	c.toBroker.Cut() // it holds for channels that are opened from now on
-	wire.Sleep(ctx, f.lasts)
+	delay.Sleep(ctx, f.lasts)
 	if err := c.setAckTimeout(usualAckTimeout); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -50,7 +51,7 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 		if declare {
 			err = p.call(ctx, k.declare)
 		}
-		if err == nil && k.young != nil && !wire.Sleep(ctx, k.young()) {
+		if err == nil && k.young != nil && delay.Sleep(ctx, k.young()) != nil {
 			return ctx.Err()
 		}
 		if err == nil {
@@ -66,7 +67,7 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 		case err == intake.ErrDeliveryLost, ctx.Err() != nil:
 			return cmp.Or(ctx.Err(), err)
 		}
-		delay := wait.Next()
+		after := wait.Next()
 		level := slog.LevelWarn
 		if k.vain != nil && k.vain(err) {
 			return &vainError{err}
@@ -80,16 +81,16 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 		case errors.Is(err, wire.ErrLine):
 			// It is unknown whether it was stored. The publisher logs the lost connection.
 			log.Debug(k.what+" not confirmed", "error", err)
-			if !wire.Sleep(ctx, delay) {
+			if delay.Sleep(ctx, after) != nil {
 				return ctx.Err()
 			}
 			continue
 		case wire.TooLarge(err):
-			delay = hopeless/2 + rand.N(hopeless/2)
+			after = hopeless/2 + rand.N(hopeless/2)
 			level = slog.LevelError
 		}
 		report.FailAt(level, err)
-		if !wire.Sleep(ctx, delay) {
+		if delay.Sleep(ctx, after) != nil {
 			return ctx.Err()
 		}
 	}

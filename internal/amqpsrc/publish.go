@@ -15,6 +15,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -177,7 +178,7 @@ func (p *publisher) start(ctx context.Context) (*line, error) {
 			return nil, err
 		}
 		p.report.Fail(err)
-		if !wire.Sleep(ctx, wait.Next()) {
+		if delay.Sleep(ctx, wait.Next()) != nil {
 			return nil, ctx.Err()
 		}
 	}
@@ -203,7 +204,7 @@ func (p *publisher) run(ctx context.Context, l *line) {
 				wait.Reset()
 			}
 		}
-		if !wire.Sleep(ctx, wait.Next()) {
+		if delay.Sleep(ctx, wait.Next()) != nil {
 			return
 		}
 		var err error

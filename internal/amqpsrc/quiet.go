@@ -7,6 +7,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -32,7 +33,7 @@ const underWay = time.Second
 func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at intake.Place, quiet bool) {
 	first := s.look(ctx, consumed)
 	// The broker's count omits what it has sent, and that may still be under way: so look twice.
-	if !first.quiet || !wire.Sleep(ctx, underWay) {
+	if !first.quiet || delay.Sleep(ctx, underWay) != nil {
 		return intake.Place{}, false
 	}
 	second := s.look(ctx, consumed)

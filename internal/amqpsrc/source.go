@@ -14,6 +14,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -175,7 +176,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 			wait.Reset()
 		}
 		s.report.Fail(err)
-		if !wire.Sleep(ctx, wait.Next()) {
+		if delay.Sleep(ctx, wait.Next()) != nil {
 			return nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
@@ -122,7 +123,7 @@ func (s *stream) run(ctx context.Context) {
 		case errors.Is(err, errMalformed), p.refusals.vain(s.to, err):
 			s.drop(err)
 		}
-		if !wire.Sleep(ctx, wait.Next()) {
+		if delay.Sleep(ctx, wait.Next()) != nil {
 			return
 		}
 	}

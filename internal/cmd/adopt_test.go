@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -324,7 +325,7 @@ func (s slowLog) ContainerLogs(ctx context.Context, id string, o dockerapi.LogsO
 	join, err := s.fakeDocker.ContainerLogs(ctx, id, o)
 	return func() error {
 		io.WriteString(o.Stdout, "bef")
-		if err := pause(ctx, time.Minute); err != nil {
+		if err := delay.Sleep(ctx, time.Minute); err != nil {
 			return err
 		}
 		return join()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -105,7 +106,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 		case holder.State.Status == "removing":
 		case holder.Labels[LabelJob] == t.id && t.pool.jobs.held(holder.ID, t):
 			// The task of an earlier delivery of this message has the container, and removes it once settled.
-			if err := pause(t.ctx, backoff(n, 50*time.Millisecond, time.Second)); err != nil {
+			if err := delay.Sleep(t.ctx, delay.Backoff(n, 50*time.Millisecond, time.Second)); err != nil {
 				return "", nil, err
 			}
 			n++
@@ -125,7 +126,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 		}
 		if time.Since(since) < patience {
 			t.log.Debug("name taken by a container that seems about to go or to come; waiting", "container", t.name)
-			if err := pause(t.ctx, backoff(n, 50*time.Millisecond, time.Second)); err != nil {
+			if err := delay.Sleep(t.ctx, delay.Backoff(n, 50*time.Millisecond, time.Second)); err != nil {
 				return "", nil, err
 			}
 			n++

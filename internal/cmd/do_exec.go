@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -108,7 +109,7 @@ func (t *task) execEnd(id string) (end dockerapi.Exec, err error) {
 		case !end.Running && (end.ExitCode != nil || n >= maxRetries):
 			return end, nil // without an exit code it was not started, or is about to be
 		}
-		if err := pause(t.ctx, backoff(n, 20*time.Millisecond, execPoll)); err != nil {
+		if err := delay.Sleep(t.ctx, delay.Backoff(n, 20*time.Millisecond, execPoll)); err != nil {
 			return end, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -81,7 +82,7 @@ func (e *engine) watch(ctx context.Context) {
 			}
 			continue
 		}
-		if attempt > 0 && pause(ctx, backoff(attempt-1, pingFirst, pingMost)) != nil {
+		if attempt > 0 && delay.Sleep(ctx, delay.Backoff(attempt-1, pingFirst, pingMost)) != nil {
 			return
 		}
 		attempt++

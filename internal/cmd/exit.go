@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -72,7 +73,7 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 			}
 			again := time.Minute // the engine reports success, but the container may run on
 			if !f.stopOverdue(stops > maxRetries) {
-				again = backoff(stops, time.Second, time.Minute)
+				again = delay.Backoff(stops, time.Second, time.Minute)
 			}
 			stops++
 			timeLimit.Reset(again)

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
@@ -106,7 +107,7 @@ func (f *following) follow() (dockerapi.State, error) {
 			return dockerapi.State{}, err
 		}
 		if err == nil && n > 0 { // otherwise a container that neither runs nor has ended would cause a busy loop
-			if err := pause(f.ctx, backoff(n, 50*time.Millisecond, 5*time.Second)); err != nil {
+			if err := delay.Sleep(f.ctx, delay.Backoff(n, 50*time.Millisecond, 5*time.Second)); err != nil {
 				return dockerapi.State{}, err
 			}
 		}
@@ -222,7 +223,7 @@ func (f *following) lookAgain(err error) error {
 		return err
 	}
 	f.log.Warn("the engine did not answer as it should; looking again", "container", f.name, "error", err)
-	return pause(f.ctx, backoff(f.broken-1, f.pool.retryFirst, time.Minute))
+	return delay.Sleep(f.ctx, delay.Backoff(f.broken-1, f.pool.retryFirst, time.Minute))
 }
 
 // listen follows the container to its exit. With begin it first opens the output and the wait, then starts the

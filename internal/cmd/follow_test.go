@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -95,7 +96,7 @@ func (e endlessOutput) AttachContainer(ctx context.Context, id string, o dockera
 		}
 		for {
 			io.WriteString(o.Stdout, "more\n")
-			if err := pause(ctx, time.Second); err != nil {
+			if err := delay.Sleep(ctx, time.Second); err != nil {
 				return err
 			}
 		}

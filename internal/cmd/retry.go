@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -48,7 +49,7 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 				return &brokenError{err: err}
 			}
 			t.log.Warn("engine broke off its answer; trying again", "error", err)
-			if err := pause(ctx, backoff(broken, t.pool.retryFirst, time.Minute)); err != nil {
+			if err := delay.Sleep(ctx, delay.Backoff(broken, t.pool.retryFirst, time.Minute)); err != nil {
 				return err
 			}
 			broken++
@@ -114,7 +115,7 @@ func (t *task) retryIn(ctx context.Context, f func() error) error {
 		if errors.Is(err, dockerapi.ErrTooManyRequests) {
 			first, most = registryFirst, registryMost
 		}
-		if err := pause(ctx, backoff(n, first, most)); err != nil {
+		if err := delay.Sleep(ctx, delay.Backoff(n, first, most)); err != nil {
 			return err
 		}
 	}
@@ -145,7 +146,7 @@ func (t *task) gone(ref string, refused error) error {
 		case time.Since(began) > removalTakes:
 			return refused
 		}
-		if err := pause(t.ctx, backoff(n, 50*time.Millisecond, 2*time.Second)); err != nil {
+		if err := delay.Sleep(t.ctx, delay.Backoff(n, 50*time.Millisecond, 2*time.Second)); err != nil {
 			return err
 		}
 	}
