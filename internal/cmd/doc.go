@@ -37,7 +37,7 @@
 //	follow.go      starts it and follows it to its exit, over broken connections too; exit.go waits for the exit; unseen.go
 //	               finds out what an engine missed while it was down; readlog.go reads missed output from the log, and
 //	               logkept.go knows whether the log still has it
-//	retry.go       repeats engine calls that failed, with the delays of backoff.go; engine.go knows whether the engine
+//	retry.go       repeats engine calls that failed, with the delays of package delay; engine.go knows whether the engine
 //	               answers
 //	outcome.go     the result, and whether the message is acked, tried again, or becomes a dead letter
 //	settle.go      acks the message, then removes the container; without a message_id it removes the container before the
