@@ -69,7 +69,7 @@ func TestManualCommands(t *testing.T) {
 				script += fmt.Sprintf("(exit $code); { %s}; code=$?; printf '\\036'\n", c.command)
 			}
 			real := strings.NewReplacer("sleep 3", "until grep -q 'taking messages' daemon.log; do sleep 0.1; done", "scripts/build", "true", "scripts/test", "true", "amqp://guest:guest@localhost:5672", l.amqpURL,
-				"amqp://user:password@broker.example", l.amqpURL, "/var/run/docker.sock", l.dockerHost)
+				"amqp://user:password@broker.example", l.amqpURL, "unix:///var/run/docker.sock", l.dockerHost, "/var/run/docker.sock", l.dockerHost)
 			jobs := regexp.MustCompile(`\bjobs\b([^.]|\.dead|\.control)`)
 			dir := t.TempDir()
 			p := program(t)

@@ -294,6 +294,21 @@ func TestAdoptAfterAbsence(t *testing.T) {
 	}
 }
 
+// TestAdoptBehindRestart: an exit code of a container that had ended before its engine was started again is its own, and
+// its output is whole.
+func TestAdoptBehindRestart(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+		c.exit(3)
+		b.docker.die()
+		b.docker.revive()
+		b.send("m", "id", true, echo).want(intake.Ack, event.ReasonExit)
+		if r := b.result(); r.Incomplete || r.ExitCode == nil || *r.ExitCode != 3 {
+			t.Errorf("result %+v", r)
+		}
+	})
+}
+
 // TestQuickRestart: an engine that is killed and started again answers each time that it is asked, and has missed what
 // its containers wrote all the same. One whose connections were cut has not.
 func TestQuickRestart(t *testing.T) {

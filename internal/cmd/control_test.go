@@ -51,6 +51,20 @@ func TestJobRef(t *testing.T) {
 			})
 		}
 	})
+	t.Run("in order with commands on its container's name", func(t *testing.T) {
+		onBench(t, nil, func(b *bench) {
+			b.send("m", "one", false, wait)
+			b.docker.before["stop"] = []error{fmt.Errorf("%w: not yet", dockerapi.ErrTemporary)}
+			end := b.command(stop("one"))
+			remove := b.command(`{"Dockercmd":"remove","Container":"web","Options":{"Force":true}}`)
+			end.unsettled()
+			remove.unsettled()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			end.want(intake.Ack, "")
+			remove.want(intake.Ack, "")
+		})
+	})
 	t.Run("waiting", func(t *testing.T) {
 		onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
 			first := b.send("m", "first", false, sleeper)

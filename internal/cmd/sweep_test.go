@@ -160,3 +160,20 @@ func TestSweep(t *testing.T) {
 		})
 	})
 }
+
+// TestLeftAt: an exit whose time the engine does not tell counts from the container's creation.
+func TestLeftAt(t *testing.T) {
+	created, finished := time.Unix(100, 0), time.Unix(200, 0)
+	for _, tt := range []struct {
+		state dockerapi.State
+		want  time.Time
+	}{
+		{dockerapi.State{Status: "exited", FinishedAt: finished}, finished},
+		{dockerapi.State{Status: "exited"}, created},
+		{dockerapi.State{Status: "created", FinishedAt: finished}, created},
+	} {
+		if got := leftAt(dockerapi.Container{Created: created, State: tt.state}); !got.Equal(tt.want) {
+			t.Errorf("%+v: left at %v, want %v", tt.state, got, tt.want)
+		}
+	}
+}

@@ -163,8 +163,12 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMe
 		return nil
 	}
 	s.faults.print(s.process.stderr)
-	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s, %d not stored, %d unconfirmed, which the broker may have stored; no later message was sent\n",
-		counted(stored, "message"), ui.PlainLine(s.queue), s.faults.notStored, s.faults.unknown)
+	unconfirmed := ""
+	if s.faults.unknown > 0 {
+		unconfirmed = fmt.Sprintf(", %d unconfirmed, which the broker may have stored", s.faults.unknown)
+	}
+	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s, %d not stored%s; no later message was sent\n",
+		counted(stored, "message"), ui.PlainLine(s.queue), s.faults.notStored, unconfirmed)
 	if stopped == nil {
 		stopped = s.faults.list[0].err
 	}
