@@ -276,7 +276,7 @@ func TestSendNotStored(t *testing.T) {
 	l := newLab(t)
 	one := `{"Dockercmd": "pull", "Image": "one"}`
 	_, stderr := l.fails(ui.ExitFailed, one+one, "send", "-q", l.queue+".nosuch")
-	for _, want := range []string{"stdin:1: no such queue: ", "0 messages stored in " + l.queue + ".nosuch, 1 not stored, 0 unconfirmed", "hint: check the name"} {
+	for _, want := range []string{"stdin:1: no such queue: ", "0 messages stored in " + l.queue + ".nosuch, 1 not stored; no later message was sent", "hint: check the name"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr lacks %q:\n%s", want, stderr)
 		}

@@ -53,7 +53,7 @@ func TestJobRef(t *testing.T) {
 	})
 	t.Run("in order with commands on its container's name", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.send("m", "one", false, wait)
+			b.send("m", "one", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Name":"web","Attach":["STDOUT"]}}`)
 			b.docker.before["stop"] = []error{fmt.Errorf("%w: not yet", dockerapi.ErrTemporary)}
 			end := b.command(stop("one"))
 			remove := b.command(`{"Dockercmd":"remove","Container":"web","Options":{"Force":true}}`)

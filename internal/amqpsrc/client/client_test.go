@@ -501,9 +501,10 @@ func TestClientTake(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, consumers, err := c.Ready(soon(t), q); consumers != 1 || err != nil {
-				t.Errorf("%d consumers (%v)", consumers, err)
-			}
+			brokertest.Eventually(t, "one consumer", func() bool { // a quorum queue counts it a moment later
+				_, consumers, err := c.Ready(soon(t), q)
+				return consumers == 1 && err == nil
+			})
 			var taken []Received
 			for r := range in {
 				taken = append(taken, r)
