@@ -66,7 +66,8 @@ func TestRunCannotSend(t *testing.T) {
 	}
 }
 
-// TestRunLeavesWhatIsNotStored: nobody is told that a job goes on, or not, that the broker may not have.
+// TestRunLeavesWhatIsNotStored: if the broker may not have a message, the client says neither that its job goes on
+// nor that it does not.
 func TestRunLeavesWhatIsNotStored(t *testing.T) {
 	t.Parallel()
 	for queue, what := range map[string]string{"q": "it", "q.control": "the stop"} {

@@ -35,8 +35,8 @@ Options:
       --max-message SIZE the largest message that is sent (default 1m, as the daemon's)
   -h, --help             print this
 
-Exit codes: 0 all are stored, 1 some are not: what is stored, what is not, and of what
-nobody knows, is on stderr by file and number; 2 wrong usage or configuration.
+Exit codes: 0 all are stored, 1 some are not: what is not stored, and what the broker
+may have stored, is on stderr by file and number; 2 wrong usage or configuration.
 
 Example: a file with three messages
   $ for i in 1 2 3; do
