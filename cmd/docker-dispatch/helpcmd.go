@@ -35,10 +35,11 @@ func showHelp(args []string, stdout, stderr io.Writer) int {
 			names = append(names, t.Name)
 		}
 		names = append(names, client.Names()...)
+		text := fmt.Sprintf("the manual has no page %q", topic)
 		if near := flagval.Nearest(topic, names); near != "" {
-			return ui.Fail(stderr, ui.UsageError(fmt.Sprintf("the manual has no page %q; did you mean %q?", topic, near), topicsHint))
+			text += fmt.Sprintf("; did you mean %q?", near)
 		}
-		return ui.Fail(stderr, ui.UsageError(fmt.Sprintf("the manual has no page %q", topic), topicsHint))
+		return ui.Fail(stderr, ui.UsageError(text, topicsHint))
 	}
 	return ui.ExitClean
 }

@@ -60,14 +60,14 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 	case err != nil:
 		return ui.Fail(stderr, err)
 	}
-	client, err := s.client()
+	engine, err := s.client()
 	if err != nil {
 		return ui.Fail(stderr, err)
 	}
-	defer client.Close()
+	defer engine.Close()
 	log := s.logger(stderr)
 	slog.SetDefault(log) // net/http logs there too
-	d := &daemon{settings: s, client: client, log: log, stdin: stdin, stdout: stdout, seams: sm}
+	d := &daemon{settings: s, client: engine, log: log, stdin: stdin, stdout: stdout, seams: sm}
 	if err := d.run(signals); err != nil {
 		return ui.Fail(stderr, err)
 	}

@@ -93,7 +93,7 @@ func (r *textReporter) Result(res event.Result) error {
 		name = res.Job
 	}
 	return result(r.write(func(b *bytes.Buffer) {
-		prefixed(b, ui.Printable(name), []byte(errorWord(res)+ui.Printable(ui.OneLine(res.Error))))
+		prefixed(b, ui.Printable(name), []byte(errorWord(res)+ui.PlainLine(res.Error)))
 	}))
 }
 

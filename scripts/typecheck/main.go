@@ -25,9 +25,9 @@ func main() {
 		os.Exit(2)
 	}
 	failed := false
-	source := source{files: token.NewFileSet(), parsed: make(map[string]*ast.File)}
+	parsed := source{files: token.NewFileSet(), parsed: make(map[string]*ast.File)}
 	for _, system := range os.Args[1:last] {
-		if err := source.check(system, os.Args[last]); err != nil {
+		if err := parsed.check(system, os.Args[last]); err != nil {
 			fmt.Fprintf(os.Stderr, "typecheck: %s: %v\n", system, err)
 			failed = true
 		}

@@ -141,7 +141,7 @@ func (l *look) lot(ctx context.Context, n int, do func([]client.Received) error)
 	return len(all), own, err
 }
 
-// End returns the held letters in order. It warns of letters that could not be renewed.
+// end returns the held letters in order. It warns of letters that could not be renewed.
 func (l *look) end() {
 	l.stop()
 	for _, giveBack := range l.giveBack {

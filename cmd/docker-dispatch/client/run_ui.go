@@ -101,7 +101,7 @@ func (c *runClient) warn(warnings []string) {
 
 // say prints a line for a case that docker run does not have.
 func (c *runClient) say(format string, args ...any) {
-	fmt.Fprintf(c.stderr, "docker-dispatch: %s\n", ui.Printable(ui.OneLine(fmt.Sprintf(format, args...))))
+	fmt.Fprintf(c.stderr, "docker-dispatch: %s\n", ui.PlainLine(fmt.Sprintf(format, args...)))
 }
 
 // runUsage is the output of docker-dispatch run -h.

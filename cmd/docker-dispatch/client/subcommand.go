@@ -74,7 +74,7 @@ func (p *invocation) listsOptions() string {
 	return "docker-dispatch " + p.name + " -h lists the options"
 }
 
-// End prints the help or the error that a subcommand ended with, and returns the exit code.
+// end prints the help or the error that a subcommand ended with, and returns the exit code.
 func (p *invocation) end(help string, err error) int {
 	switch {
 	case err == nil:

@@ -8,6 +8,7 @@ package help
 import (
 	"embed"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -34,14 +35,7 @@ func Topics() (topics []Topic) {
 }
 
 // Has reports whether there is a page of that name.
-func Has(name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
-}
+func Has(name string) bool { return slices.Contains(names[:], name) }
 
 // Index is what help prints without a topic.
 func Index() string {

@@ -52,26 +52,21 @@ func manBlock(b *strings.Builder, roff style, k block) {
 				row[i] = roffLine(roff.inline(row[i]))
 			}
 		}
-		for _, row := range rows[1:] {
-			term, details := entry(rows, row)
-			fmt.Fprintf(b, ".TP\n%s\n%s\n", term, strings.Join(details, "\n.br\n"))
+		for _, e := range entries(rows) {
+			term := strings.TrimSuffix(strings.TrimPrefix(e.group+": "+e.term, ": "), ": ")
+			fmt.Fprintf(b, ".TP\n%s\n%s\n", term, strings.Join(e.details, "\n.br\n"))
 		}
 	}
 }
 
-// roffOf is how a page's inline marks read as roff. A link inside the page is its words alone.
+// roffOf is how a page's inline marks read as roff.
 func roffOf(name string) style {
 	bold := func(s string) string { return `\fB` + roffText(s) + `\fR` }
-	return style{plain: roffText, code: bold, bold: bold, link: func(text, target string) string {
-		switch p := page(target); {
-		case p != "" && p != name && text == p:
-			return strings.ToUpper(p)
-		case p != "" && p != name:
-			return text + " (see " + strings.ToUpper(p) + ")"
-		case strings.Contains(target, "://") && text != target:
-			return text + " (" + roffText(target) + ")"
+	return style{page: name, plain: roffText, code: bold, bold: bold, refer: func(words, topic string) string {
+		if words == topic {
+			return strings.ToUpper(topic)
 		}
-		return text
+		return words + " (see " + strings.ToUpper(topic) + ")"
 	}}
 }
 

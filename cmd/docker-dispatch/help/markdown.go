@@ -82,10 +82,11 @@ func cells(row string) []string {
 	return cells
 }
 
-// A style says what becomes of words with inline marks.
+// A style says what becomes of a page's words with inline marks.
 type style struct {
+	page              string // the one that the words are on
 	plain, code, bold func(string) string
-	link              func(text, target string) string
+	refer             func(words, topic string) string // a link to another page
 }
 
 // inline replaces the inline marks of a text: `code`, **bold**, [text](target).
@@ -105,7 +106,7 @@ func (s style) inline(text string) string {
 			b.WriteString(s.bold(inner))
 			text = rest
 		} else if words, target, rest, ok := link(text); ok {
-			b.WriteString(s.link(s.inline(words), target))
+			b.WriteString(s.follow(s.inline(words), target))
 			text = rest
 		} else {
 			b.WriteString(s.plain(text[:1]))
@@ -114,6 +115,17 @@ func (s style) inline(text string) string {
 	}
 	b.WriteString(s.plain(text))
 	return b.String()
+}
+
+// follow is a link. One inside the page is its words alone.
+func (s style) follow(words, target string) string {
+	switch topic := page(target); {
+	case topic != "" && topic != s.page:
+		return s.refer(words, topic)
+	case strings.Contains(target, "://") && words != target:
+		return words + " (" + s.plain(target) + ")"
+	}
+	return words
 }
 
 func between(text, open, end string) (inner, rest string, ok bool) {

@@ -48,19 +48,17 @@ func Text(name string) string {
 	return b.String()
 }
 
-// textOf is how a page's inline marks read as plain text. A link inside the page is its words alone.
+// textOf is how a page's inline marks read as plain text.
 func textOf(name string) style {
 	same := func(s string) string { return s }
-	return style{plain: same, code: same, bold: same, link: func(text, target string) string {
-		switch p := page(target); {
-		case p != "" && p != name && text != p && !strings.Contains(text, "help "+p):
-			return text + " (help " + p + ")"
-		case p != "" && p != name && text == p:
-			return "help " + p
-		case strings.Contains(target, "://") && text != target:
-			return text + " (" + target + ")"
+	return style{page: name, plain: same, code: same, bold: same, refer: func(words, topic string) string {
+		switch {
+		case words == topic:
+			return "help " + topic
+		case strings.Contains(words, "help "+topic):
+			return words
 		}
-		return text
+		return words + " (help " + topic + ")"
 	}}
 }
 
@@ -109,21 +107,20 @@ func (s style) table(b *strings.Builder, rows [][]string) {
 			}
 			wrap(b, row[len(row)-1], first, strings.Repeat(" ", before+2))
 		}
-	case grouped(rows):
-		for _, row := range rows[1:] {
-			if row[0] != "" {
-				wrap(b, row[0], "  ", "  ")
-			}
-			term, details := entry(rows, row[1:])
-			wrap(b, term, "    ", "      ")
-			wrap(b, details[0], "        ", "        ")
-		}
 	default:
-		for _, row := range rows[1:] {
-			term, details := entry(rows, row)
-			wrap(b, term, "  ", "    ")
-			for _, d := range details {
-				wrap(b, d, "      ", "      ")
+		indent := "  "
+		if grouped(rows) {
+			indent = "    "
+		}
+		for _, e := range entries(rows) {
+			if e.group != "" {
+				wrap(b, e.group, "  ", "  ")
+			}
+			if e.term != "" {
+				wrap(b, e.term, indent, indent+"  ")
+			}
+			for _, d := range e.details {
+				wrap(b, d, indent+"    ", indent+"    ")
 			}
 		}
 	}
@@ -134,19 +131,32 @@ func grouped(rows [][]string) bool {
 	return slices.ContainsFunc(rows, func(row []string) bool { return row[0] == "" })
 }
 
-// entry is a row of a table that is not printed in columns: a line, and the lines below it. They are the first cell, and
-// each other cell with its column's name. In a grouped table they are the last cell, below all that are before it.
-func entry(rows [][]string, row []string) (term string, details []string) {
-	last := len(row) - 1
-	if grouped(rows) {
-		return strings.Join(slices.DeleteFunc(slices.Clone(row[:last]), func(s string) bool { return s == "" }), ": "), row[last:]
-	}
-	for i, cell := range row[1:] {
-		if cell != "" {
-			details = append(details, rows[0][i+1]+": "+cell)
+// An entry is a row of a table that is not printed in columns: a line, and the lines below it. They are the first cell,
+// and each other cell with its column's name. In a grouped table they are the last cell, below all that are before it.
+type entry struct {
+	group   string // in its first row
+	term    string
+	details []string
+}
+
+func entries(rows [][]string) (all []entry) {
+	groups := grouped(rows)
+	for _, row := range rows[1:] {
+		last := len(row) - 1
+		if groups {
+			named := slices.DeleteFunc(slices.Clone(row[1:last]), func(s string) bool { return s == "" })
+			all = append(all, entry{row[0], strings.Join(named, ": "), row[last:]})
+			continue
 		}
+		e := entry{term: row[0]}
+		for i, cell := range row[1:] {
+			if cell != "" {
+				e.details = append(e.details, rows[0][i+1]+": "+cell)
+			}
+		}
+		all = append(all, e)
 	}
-	return row[0], details
+	return all
 }
 
 // wrap prints words in lines of at most Width columns.

@@ -23,7 +23,7 @@ type Hinted struct {
 
 func (e *Hinted) Error() string { return e.message }
 
-// WithHint is an error with a hint. fail returns the code.
+// WithHint is an error with a hint. Fail returns the code.
 func WithHint(message, hint string, code int) error { return &Hinted{message, hint, code} }
 
 // UsageError is an error of the command line or of the configuration.

@@ -24,7 +24,6 @@ type Proxy struct {
 	mu      sync.Mutex
 	proxied []*Proxied // in the order in which they came
 	refuse  bool
-	closed  bool
 }
 
 // NewProxy starts a proxy to the broker, which is stopped when the test ends.
@@ -54,9 +53,7 @@ func ProxyTo(t testing.TB, network, address, serverNetwork, server string) *Prox
 // close ends all connections, and waits for what served them.
 func (p *Proxy) close() {
 	p.ln.Close()
-	p.mu.Lock()
-	p.closed = true
-	p.mu.Unlock()
+	p.SetRefuse(true)
 	p.Cut()
 	p.work.Wait()
 }
@@ -77,7 +74,7 @@ func (p *Proxy) accept() {
 		}
 		c := &Proxied{Faults: newFaults(), ends: [2]net.Conn{server, client}, done: make(chan struct{})}
 		p.mu.Lock()
-		if p.refuse || p.closed {
+		if p.refuse {
 			c.Cut()
 		} else {
 			p.proxied = append(p.proxied, c)
