@@ -158,7 +158,7 @@ var (
 	}
 
 	// mayPass holds failures of what the engine depends on: a registry, a disk,
-	// containerd.
+	// containerd, a busy kernel.
 	mayPass = []string{
 		"context deadline exceeded", "context canceled", "i/o timeout", "tls handshake timeout",
 		"timeout exceeded while awaiting", "request canceled while waiting",
@@ -168,6 +168,7 @@ var (
 		"network is unreachable", "no route to host",
 		"no such host", "server misbehaving", "temporary failure in name resolution",
 		"ttrpc: closed", "transport is closing", "code = unavailable",
+		"unable to freeze", "waiting for the cgroup to freeze", // runc with cgroups v1 and v2, while processes start
 	}
 )
 

@@ -84,6 +84,8 @@ func TestKinds(t *testing.T) {
 		{opPause, 409, "Container " + fullID + " is not running", "conflict"},
 		{opPause, 500, `"` + fullID + `" is already paused: container state improper`, "conflict"},
 		{opPause, 500, `"stopped" is not running, can't pause: container state improper`, "conflict"},
+		{opPause, 500, "Cannot pause container " + fullID + ": OCI runtime pause failed: unable to freeze: unknown", "temporary"},
+		{opPause, 500, "Cannot pause container " + fullID + ": OCI runtime pause failed: timeout of 10s reached waiting for the cgroup to freeze: unknown", "temporary"},
 		{opUnpause, 500, "Container " + fullID + " is not paused", "conflict"},
 		{opUnpause, 500, `"` + fullID + `" is not paused, can't unpause: container state improper`, "conflict"},
 		{opRestart, 404, "No such container: nope", "no container"},
