@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"os"
 	"sync"
 	"time"
 )
@@ -35,7 +33,7 @@ type Client struct {
 	tls    *tls.Config // nil: no TLS
 	dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 	pinned string // Options.APIVersion
-	pool   *http.Transport
+	kept   kept
 	limits limits
 
 	mu     sync.Mutex
@@ -65,15 +63,6 @@ var defaultLimits = limits{
 	header: 30 * time.Second,
 	pull:   5 * time.Minute,
 }
-
-const (
-	// maxHeader bounds the header of any answer, in bytes.
-	maxHeader = 64 << 10
-
-	// idleConnections is how many short calls can run at once without dialling
-	// again. With net/http's default of 2 a busy client redials all the time.
-	idleConnections = 32
-)
 
 // New makes a client of the engine at h, and does not connect. An empty h or a
 // malformed APIVersion is an error.
@@ -108,20 +97,6 @@ func New(h Host, o Options) (*Client, error) {
 			},
 		}).DialContext
 	}
-	// The pool sees plain http even under TLS, because dial adds TLS to every
-	// connection. So the pool never speaks HTTP/2 and uses no proxy.
-	c.pool = &http.Transport{
-		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
-		Proxy:                  nil,
-		DisableCompression:     true,
-		MaxIdleConns:           idleConnections,
-		MaxIdleConnsPerHost:    idleConnections,
-		IdleConnTimeout:        time.Minute,
-		MaxResponseHeaderBytes: maxHeader,
-		// No MaxConnsPerHost: a start that waits for the connection of a stop
-		// could deadlock. No ResponseHeaderTimeout: each call has its own
-		// limit.
-	}
 	return c, nil
 }
 
@@ -130,39 +105,4 @@ func (c *Client) Host() Host { return c.host }
 
 // Close closes the idle connections. Calls under way continue, and the client
 // stays usable.
-func (c *Client) Close() { c.pool.CloseIdleConnections() }
-
-// dial opens a connection to the engine, with TLS if the host has it. All
-// errors are *dialError: nothing was sent.
-func (c *Client) dial(ctx context.Context) (net.Conn, error) {
-	limited, cancel := context.WithTimeout(ctx, c.limits.dial)
-	defer cancel()
-	conn, err := c.dialer(limited, c.host.network, c.host.dialAddress())
-	if err == nil && c.tls != nil {
-		secure := tls.Client(conn, c.tls)
-		if err = secure.HandshakeContext(limited); err != nil {
-			conn.Close()
-		}
-		conn = secure
-	}
-	if err == nil {
-		return conn, nil
-	}
-	// Not the context's own error: it would look like the caller's deadline.
-	if ctx.Err() == nil && (limited.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
-		err = noAnswer(c.limits.dial)
-	}
-	return nil, &dialError{err}
-}
-
-// noAnswer returns the error for a limit of this package that has passed. The error
-// is not context.DeadlineExceeded, which is reserved for the caller's deadline.
-func noAnswer(limit time.Duration) error {
-	return fmt.Errorf("no answer within %v: %w", limit, os.ErrDeadlineExceeded)
-}
-
-// A dialError is an error of connecting.
-type dialError struct{ err error }
-
-func (e *dialError) Error() string { return e.err.Error() }
-func (e *dialError) Unwrap() error { return e.err }
+func (c *Client) Close() { c.kept.close() }

@@ -77,7 +77,7 @@ func (c *Client) attach(ctx context.Context, r *request, o AttachOptions) (join 
 			return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
 		}, nil
 	}
-	if _, ok := s.conn.(closeWriter); !ok || !s.raw {
+	if _, ok := s.conn.Conn.(closeWriter); !ok || !s.raw {
 		s.close()
 		return nil, s.refused("cannot send stdin: a proxy before the engine does not forward upgraded connections; connect to the engine directly")
 	}
@@ -115,7 +115,7 @@ func (s *stream) send(source *stdinReader) {
 	// Hide ReadFrom: with it io.Copy would not tell whose error it returns.
 	_, err := io.Copy(struct{ io.Writer }{s.conn}, source)
 	if err == nil || source.err != nil {
-		s.conn.(closeWriter).CloseWrite()
+		s.conn.Conn.(closeWriter).CloseWrite()
 	}
 }
 

@@ -189,7 +189,7 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 		return Exec{}, err
 	}
 	if answer.Running == nil {
-		return Exec{}, c.broken(ctx, ctx, r, &garbledError{err: errors.New("its answer does not tell whether the command runs")})
+		return Exec{}, c.broken(ctx, r, &garbledError{err: errors.New("its answer does not tell whether the command runs")})
 	}
 	e := Exec{ContainerID: answer.ContainerID, Running: *answer.Running, Pid: answer.Pid}
 	if !e.Running {

@@ -1,7 +1,6 @@
 package dockerapi
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,13 +39,13 @@ type request struct {
 	// upgrade asks for the raw connection in both directions, for attach and exec.
 	upgrade bool
 
-	// replayable means that a repeated call does no harm. net/http then sends it again if the engine was just
-	// closing the kept connection. Without this mark net/http does so for GET and HEAD only.
+	// replayable means that a repeated call does no harm, as with any GET and HEAD. It is sent again if the engine was
+	// just closing the kept connection.
 	replayable bool
 
 	most int64 // maximum bytes read of the answer; at least maxAnswer
 
-	limit time.Duration // time limit besides the caller's context; 0: none
+	limit time.Duration // for the engine to answer, besides the caller's context; 0: none
 }
 
 // container returns the request for an endpoint below /containers/{id}.
@@ -89,84 +89,109 @@ func (r *request) wrap(err error) error {
 // The error is an *Error if the engine answered, ErrUnreachable if not, or the bare error of ctx.
 func (c *Client) do(ctx context.Context, r *request, into any) error {
 	return c.versioned(ctx, r, func(prefix string) (http.Header, error) {
-		limited, cancel := ctx, context.CancelFunc(func() {})
-		if r.limit > 0 {
-			limited, cancel = context.WithTimeout(ctx, r.limit)
-		}
-		defer cancel()
-		resp, err := c.roundTrip(ctx, limited, r, prefix)
+		a, err := c.call(ctx, r, prefix)
 		if err != nil {
 			return nil, err
 		}
-		defer drain(resp)
-		if !slices.Contains(r.want, resp.StatusCode) {
-			return resp.Header, c.refusal(r, resp)
+		defer a.close()
+		if !slices.Contains(r.want, a.StatusCode) {
+			return a.Header, c.refusal(r, a.Response)
 		}
 		if into == nil {
-			return resp.Header, nil
+			return a.Header, nil
 		}
 		start := &prefixWriter{max: maxExcerpt}
-		most := &io.LimitedReader{R: resp.Body, N: max(r.most, maxAnswer)}
+		most := &io.LimitedReader{R: a.Body, N: max(r.most, maxAnswer)}
 		if err := json.NewDecoder(io.TeeReader(most, start)).Decode(into); err != nil {
 			if most.N <= 0 {
 				err = &garbledError{err: fmt.Errorf("its answer has more than %d bytes", max(r.most, maxAnswer))}
 			}
-			return resp.Header, c.undecodable(ctx, limited, r, start.bytes, err)
+			return a.Header, c.undecodable(ctx, r, start.bytes, err)
 		}
-		return resp.Header, nil
+		return a.Header, nil
 	})
 }
 
-// roundTrip sends r on a kept connection, and returns when the header of the answer has been read.
-// ctx is the caller's. limited is ctx with r's limit, and must live until the body has been read.
-func (c *Client) roundTrip(ctx, limited context.Context, r *request, prefix string) (*http.Response, error) {
-	resp, err := c.pool.RoundTrip(c.newRequest(limited, r, prefix))
-	if err != nil {
-		return nil, c.broken(ctx, limited, r, err)
-	}
-	return resp, nil
+// An answer is what the engine answered to a short call. Its Body is to be read within the call's limit.
+type answer struct {
+	*http.Response
+	client *Client
+	conn   *connection
+	unhook func() bool // detaches conn from the caller's context; false: that has ended
 }
 
-// newRequest returns r as a net/http request. prefix is "/v1.41", or "" for a ping.
-func (c *Client) newRequest(ctx context.Context, r *request, prefix string) *http.Request {
-	escaped := c.host.base + prefix + r.path
-	path, err := url.PathUnescape(escaped)
-	if err != nil { // the package escaped all parts, or ParseHost checked them
-		panic("dockerapi: bad path " + escaped)
+// call sends r on a kept connection, and returns when the header of the answer has been read. If the engine closed the
+// kept connection in that moment, a replayable call is sent on another one.
+func (c *Client) call(ctx context.Context, r *request, prefix string) (*answer, error) {
+	for {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		conn := c.kept.take()
+		isNew := conn == nil
+		if isNew {
+			var err error
+			if conn, err = c.connect(ctx, r, readBuffer); err != nil {
+				return nil, c.broken(ctx, r, err)
+			}
+		}
+		unhook := context.AfterFunc(ctx, conn.abort)
+		resp, err := conn.ask(r, c.host, prefix)
+		if err == nil {
+			return &answer{resp, c, conn, unhook}, nil
+		}
+		unhook()
+		conn.abort()
+		safe := r.replayable || r.method == http.MethodGet || r.method == http.MethodHead
+		if isNew || !safe || !conn.unanswered() || errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, c.broken(ctx, r, err)
+		}
 	}
-	req := (&http.Request{
-		Method: r.method,
-		URL: &url.URL{
-			Scheme:   "http", // also under TLS: see New
-			Host:     c.host.header(),
-			Path:     path,
-			RawPath:  escaped,
-			RawQuery: r.query.Encode(),
-		},
-		Host:   c.host.header(),
-		Header: http.Header{"User-Agent": {"docker-dispatch"}},
-		// For a POST without a body this sends "Content-Length: 0". The engine's start requires it:
-		// it refuses a chunked body even if that is empty.
-		Body: http.NoBody,
-	}).WithContext(ctx)
-	if r.body != nil {
-		req.Body = io.NopCloser(bytes.NewReader(r.body))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.body)), nil }
-		req.ContentLength = int64(len(r.body))
-		req.Header.Set("Content-Type", "application/json")
+}
+
+// close keeps the connection for another call, if the rest of the body is short.
+func (a *answer) close() {
+	_, err := io.CopyN(io.Discard, a.Body, maxDrain)
+	if !a.unhook() || err != io.EOF || a.Close || a.conn.reader.Buffered() > 0 {
+		a.conn.abort()
+		return
 	}
+	a.client.kept.put(a.conn)
+}
+
+// text returns r as it is sent. prefix is "/v1.41", or "" for a ping.
+func (r *request) text(host Host, prefix string) []byte {
+	b := make([]byte, 0, 512+len(r.path)+len(r.auth)+len(r.body))
+	add := func(parts ...string) {
+		for _, p := range parts {
+			b = append(b, p...)
+		}
+	}
+	add(r.method, " ", host.base, prefix, r.path)
+	if len(r.query) > 0 {
+		add("?", r.query.Encode())
+	}
+	add(" HTTP/1.1\r\nHost: ", host.header(), "\r\nUser-Agent: docker-dispatch\r\n")
 	if r.auth != "" {
-		req.Header.Set("X-Registry-Auth", r.auth)
+		add("X-Registry-Auth: ", r.auth, "\r\n")
 	}
-	if r.replayable {
-		req.Header["Idempotency-Key"] = []string{} // a mark for net/http; nothing is sent
+	if r.upgrade {
+		add("Connection: Upgrade\r\nUpgrade: tcp\r\n")
 	}
-	return req
+	if r.body != nil {
+		add("Content-Type: application/json\r\n")
+	}
+	if r.method == http.MethodPost {
+		// Also without a body: the engine's start refuses a chunked body even if that is empty.
+		add("Content-Length: ", strconv.Itoa(len(r.body)), "\r\n")
+	}
+	add("\r\n")
+	return append(b, r.body...)
 }
 
 // broken returns the error of a call without an answer: the bare error of the caller's context if that ended,
 // else ErrUnreachable.
-func (c *Client) broken(ctx, limited context.Context, r *request, err error) error {
+func (c *Client) broken(ctx context.Context, r *request, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -175,7 +200,7 @@ func (c *Client) broken(ctx, limited context.Context, r *request, err error) err
 		return context.DeadlineExceeded
 	}
 	var dial *dialError // its text already names the limit on connecting
-	if !errors.As(err, &dial) && (limited.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+	if !errors.As(err, &dial) && errors.Is(err, os.ErrDeadlineExceeded) {
 		err = noAnswer(r.limit)
 	}
 	return &unreachableError{doing: describe(r.op, r.target), host: c.host, doubt: r.doubt, err: err}
@@ -183,7 +208,7 @@ func (c *Client) broken(ctx, limited context.Context, r *request, err error) err
 
 // undecodable returns the error of an answer with a success status that was cut off, or that no engine sends.
 // The effect of the call is then as unknown as without an answer.
-func (c *Client) undecodable(ctx, limited context.Context, r *request, start []byte, err error) error {
+func (c *Client) undecodable(ctx context.Context, r *request, start []byte, err error) error {
 	var syntax *json.SyntaxError
 	var wrongType *json.UnmarshalTypeError
 	switch {
@@ -192,19 +217,12 @@ func (c *Client) undecodable(ctx, limited context.Context, r *request, start []b
 	case err == io.EOF: // no body at all
 		err = io.ErrUnexpectedEOF
 	}
-	return c.broken(ctx, limited, r, err)
+	return c.broken(ctx, r, err)
 }
 
 // withoutID returns the error of a JSON answer without a container id. Such an answer does not come from an engine.
 func (c *Client) withoutID(ctx context.Context, r *request) error {
-	return c.broken(ctx, ctx, r, &garbledError{err: errors.New("no container id in its answer")})
-}
-
-// drain reads the short rest of a body and closes it, so the connection can be kept.
-// If the rest is long, closing the body closes the connection.
-func drain(resp *http.Response) {
-	io.CopyN(io.Discard, resp.Body, maxDrain)
-	resp.Body.Close()
+	return c.broken(ctx, r, &garbledError{err: errors.New("no container id in its answer")})
 }
 
 // prefixWriter keeps the first max bytes written to it.

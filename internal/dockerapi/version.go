@@ -192,26 +192,24 @@ func firstEngine(api string) string {
 // ping asks the engine for its version, and picks the version of requests. If the returned Version's API is not "",
 // the Version is usable even with an error.
 func (c *Client) ping(ctx context.Context) (Version, error) {
-	limited, cancel := context.WithTimeout(ctx, c.limits.ping)
-	defer cancel()
 	r := &request{method: http.MethodHead, path: "/_ping", limit: c.limits.ping}
-	resp, err := c.roundTrip(ctx, limited, r, "")
+	resp, err := c.call(ctx, r, "")
 	if err != nil {
 		return Version{}, c.notHTTP(err)
 	}
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Api-Version") == "" {
 		// Some proxies do not support HEAD, and only GET returns the text of a refusal.
-		drain(resp)
+		resp.close()
 		r.method = http.MethodGet
-		if resp, err = c.roundTrip(ctx, limited, r, ""); err != nil {
+		if resp, err = c.call(ctx, r, ""); err != nil {
 			return Version{}, err
 		}
 	}
-	defer drain(resp)
+	defer resp.close()
 
 	var refusal error
 	if resp.StatusCode != http.StatusOK {
-		refusal = c.refusal(r, resp)
+		refusal = c.refusal(r, resp.Response)
 	}
 	v := Version{
 		MaxAPI: resp.Header.Get("Api-Version"),

@@ -1,0 +1,191 @@
+package dockerapi
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// maxHeader bounds the header of any answer, in bytes.
+	maxHeader = 64 << 10
+
+	// maxKept is how many connections are kept for the next short calls.
+	maxKept = 32
+
+	// keptFor is how long a connection is kept without a call.
+	keptFor = time.Minute
+
+	// readBuffer is the size in bytes of the buffer for short answers. streamBuffer is for the header of a long
+	// call's answer: it stays allocated under an HTTP body, so it is small, and a longer header is read in parts.
+	readBuffer   = 4 << 10
+	streamBuffer = 512
+)
+
+// connection is a connection to the engine. One call at a time has it, and reads and writes it in the caller's own
+// goroutine: a transport of net/http would take two goroutines more, and pass each call through them.
+type connection struct {
+	net.Conn
+	limited *io.LimitedReader // bounds what the present answer may have
+	reader  *bufio.Reader
+	since   time.Time // when the last call ended; guarded by kept
+}
+
+// connect opens a connection to the engine for r, with TLS if the host has it. All errors are *dialError: nothing was
+// sent.
+func (c *Client) connect(ctx context.Context, r *request, buffer int) (*connection, error) {
+	limit := c.limits.dial
+	if r.limit > 0 {
+		limit = min(limit, r.limit)
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	conn, err := c.dialer(limited, c.host.network, c.host.dialAddress())
+	if err == nil && c.tls != nil {
+		secure := tls.Client(conn, c.tls)
+		if err = secure.HandshakeContext(limited); err != nil {
+			conn.Close()
+		}
+		conn = secure
+	}
+	if err == nil {
+		k := &connection{Conn: conn, limited: &io.LimitedReader{R: conn}}
+		k.reader = bufio.NewReaderSize(k.limited, buffer)
+		return k, nil
+	}
+	// Not the context's own error: it would look like the caller's deadline.
+	if ctx.Err() == nil && (limited.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
+		err = noAnswer(limit)
+	}
+	return nil, &dialError{err}
+}
+
+// noAnswer returns the error for a limit of this package that has passed. The error
+// is not context.DeadlineExceeded, which is reserved for the caller's deadline.
+func noAnswer(limit time.Duration) error {
+	return fmt.Errorf("no answer within %v: %w", limit, os.ErrDeadlineExceeded)
+}
+
+// A dialError is an error of connecting.
+type dialError struct{ err error }
+
+func (e *dialError) Error() string { return e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
+
+// ask sends r, and returns when the header of the answer has been read. r's limit holds for that and for what is read
+// later, until the deadline is set anew.
+func (k *connection) ask(r *request, host Host, prefix string) (*http.Response, error) {
+	var deadline time.Time
+	if r.limit > 0 {
+		deadline = time.Now().Add(r.limit)
+	}
+	k.SetDeadline(deadline)
+	k.limited.N = maxHeader
+	_, writeErr := k.Write(r.text(host, prefix))
+	if writeErr != nil {
+		// The server may have sent a reason before it closed, such as a TLS alert. That says more than "broken pipe".
+		k.SetReadDeadline(time.Now().Add(time.Second))
+	}
+	resp, err := readHeader(k.reader, &http.Request{Method: r.method})
+	switch {
+	case err == nil:
+		k.limited.N = math.MaxInt64
+		return resp, nil
+	case k.limited.N <= 0:
+		err = errors.New("the header of the answer is endless")
+	case writeErr != nil && !connectFailure(err):
+		err = writeErr
+	}
+	return nil, err
+}
+
+// readHeader is http.ReadResponse, but skips interim answers such as 100 Continue.
+// The caller's limit on the header's length also ends an endless series of them.
+func readHeader(reader *bufio.Reader, req *http.Request) (*http.Response, error) {
+	for {
+		resp, err := http.ReadResponse(reader, req)
+		if err != nil || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, err
+		}
+	}
+}
+
+// unanswered reports whether the engine sent nothing since ask.
+func (k *connection) unanswered() bool { return k.limited.N == maxHeader }
+
+// abort closes the connection at once. Close of a TLS connection would first send an alert, and could block on it for 5 s.
+func (k *connection) abort() { k.bare().Close() }
+
+// bare returns the connection below TLS.
+func (k *connection) bare() net.Conn {
+	if secure, ok := k.Conn.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return k.Conn
+}
+
+// kept holds the connections that are open and without a call.
+type kept struct {
+	mu    sync.Mutex
+	conns []*connection // the one used last is at the end
+}
+
+// take returns the connection used last that the engine has not closed, or nil.
+func (p *kept) take() *connection {
+	for {
+		p.mu.Lock()
+		n := len(p.conns)
+		if n == 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		k := p.conns[n-1]
+		p.conns[n-1] = nil
+		p.conns = p.conns[:n-1]
+		p.mu.Unlock()
+		k.SetDeadline(time.Time{}) // that of the last call
+		if time.Since(k.since) < keptFor && silent(k.bare()) {
+			return k
+		}
+		k.abort()
+	}
+}
+
+// put keeps a connection for the next call, or closes it. It also closes those that nobody has used for too long.
+func (p *kept) put(k *connection) {
+	now := time.Now()
+	k.since = now
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.conns) > 0 && now.Sub(p.conns[0].since) >= keptFor {
+		p.drop()
+	}
+	p.conns = append(p.conns, k)
+	if len(p.conns) > maxKept {
+		p.drop()
+	}
+}
+
+// drop closes the connection that has been unused for longest. The mutex is held.
+func (p *kept) drop() {
+	p.conns[0].abort()
+	p.conns[0] = nil
+	p.conns = p.conns[1:]
+}
+
+func (p *kept) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.conns) > 0 {
+		p.drop()
+	}
+}
