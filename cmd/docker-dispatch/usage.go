@@ -18,41 +18,44 @@ Addresses:
                   (default: $AMQP_URL, else amqp://guest:guest@localhost:5672/)
 
 Messages:
-  -q, --queue NAME         the queue to take messages from (required; it must exist)
-      --declare TYPE       create the queue where it is missing: quorum or classic
-  -c, --concurrency N      runs at a time (default 16)
-      --ahead N            messages taken beyond that, so that a stop can overtake
-                           runs that wait for their turn (default 4)
+  -q, --queue NAME         the queue to take messages from (required, except with -;
+                           it must exist unless --declare creates it)
+      --declare TYPE       create the queue if it is missing: quorum or classic
+  -c, --concurrency N      runs and execs at a time (default 16)
+      --ahead N            messages taken beyond that, so a stop can overtake runs that
+                           wait (default 4)
       --max-message SIZE   the largest message that is read (default 1m)
-      --dead-letter NAME   the queue that keeps what cannot be carried out, declared
-                           at start (default: QUEUE.dead); none leaves it to the
-                           queue's own dead-letter exchange
-
-      --control NAME       a second queue, for commands that must not wait behind runs,
+      --dead-letter NAME   the queue for dead letters, declared at start (default:
+                           QUEUE.dead); none rejects such messages to the queue's own
+                           dead-letter exchange
+      --control NAME       a second queue for commands that must not wait for runs,
                            declared at start (default: QUEUE.control); none: off
       --results QUEUE      a queue for the results of all jobs, besides the reply_to of
-                           each message (default: none; it must exist)
+                           each message (default: none; it must exist unless --declare
+                           creates it)
 
 Containers:
       --policy FILE        what messages may ask for; {"Trust": true} in it allows all
                            (default: nothing that hands over the engine's host)
       --pull POLICY        images to pull: missing, always or never (default missing)
-      --timeout TIME       the longest that a foreground container may run (default: no limit)
-      --drain TIME         how long a stop of this program waits for running
-                           containers before it leaves them (default 10s)
-      --sweep-after TIME   how long after their end containers are removed that a
-                           crash left behind (default 24h); 0s never does
+      --timeout TIME       the longest that a foreground container, a wait, or logs with
+                           Follow may last (default: no limit)
+      --drain TIME         how long a stop of the daemon waits for jobs that run
+                           (default 10s); 0s leaves them at once
+      --sweep-after TIME   how long after its end a container is removed that a crash
+                           left (default 24h); 0s: never
 
 Output:
       --format FORMAT      text or json, one event a line (default text)
-      --raw                text as containers write it; else control characters are
-                           shown, as \x1b, so that they command no terminal
+      --raw                text as containers write it; without it, control characters
+                           are shown as \x1b, because they could command the terminal
       --capture SIZE       how much of each stream's end a result holds (default 64k)
       --log-format FORMAT  logs on stderr as text or json (default text)
   -v, --verbose            log every step
 
 Docker over TLS:
-      --tlsverify          use TLS, and verify the engine (default: $DOCKER_TLS_VERIFY)
+      --tlsverify          use TLS, and verify the engine (default: $DOCKER_TLS_VERIFY);
+                           ignored with a socket
       --tlscacert FILE     the CA to trust (default: ca.pem in $DOCKER_CERT_PATH)
       --tlscert FILE       our certificate (default: cert.pem there)
       --tlskey FILE        its key (default: key.pem there)
@@ -60,8 +63,8 @@ Docker over TLS:
       --version            print the version
   -h, --help               print this
 
-Exit codes: 0 stopped as asked, 1 failed at run time (with -: a message failed),
-2 wrong usage or configuration.
+Exit codes: 0 stopped as asked, 1 failed at run time (with -: a message failed, or was
+not begun), 2 wrong usage or configuration.
 
 Example: run one container and see its output, without a broker
   echo '{"Dockercmd": "run", "Image": "busybox", "Cmd": ["echo", "hi"],

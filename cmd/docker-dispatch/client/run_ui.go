@@ -107,7 +107,7 @@ func (c *runClient) say(format string, args ...any) {
 // runUsage is the output of docker-dispatch run -h.
 const runUsage = runUsageLine + `
 
-Runs a container on the host of whoever takes messages from a queue, and shows here
+Runs a container on the host whose daemon takes messages from a queue. It shows here
 what docker run would show there: its output, byte for byte, and its exit code.
 
 OPTIONS are those of docker run, in any order before IMAGE, and these:
@@ -126,14 +126,15 @@ OPTIONS are those of docker run, in any order before IMAGE, and these:
 With -i standard input is read to its end, and travels in the message. -t and -i do
 not go together: nobody types at the other end. --env-file, --label-file, -e NAME and
 a seccomp profile are read here; paths of -v and --mount are the host's. -d prints the
-job's id once the broker has the message. --cidfile gets the container's id, and
-nothing with -d. Of --pull nothing is shown.
+job's id once the broker has the message. --cidfile gets the container's id; with -d
+the file is not made. Of --pull nothing is shown.
 
-Ctrl-C, SIGTERM and SIGHUP stop the container, or take the job back where it has not begun; a
-second one leaves this program alone, as the first does with --sig-proxy=false.
+Ctrl-C, SIGTERM and SIGHUP stop the container, or cancel the job if it has not begun. A
+second one ends this program alone, as the first does with --sig-proxy=false.
 
-Exit codes: the container's; 125 where it could not be run or its result not be had,
-126 and 127 where its command could not be, 130, 143 or 129 when left by a signal.
+Exit codes: the container's; 125 if it could not be run, or its result is not known;
+126 and 127 if its command could not be executed or found; 130, 143 or 129 if a signal
+ended the wait; 1 for a wrong command line, as docker.
 
 Example: count the words of a file on the host behind the queue jobs
   docker-dispatch run -q jobs --amqp amqp://broker.example -i --rm busybox wc -w <text

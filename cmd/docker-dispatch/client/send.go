@@ -22,16 +22,17 @@ Usage:
   docker-dispatch send -q QUEUE [options] [FILE...]
 
 The files hold one JSON object after another; without a file, and for -, stdin is read.
-Each message is checked before it goes (see docker-dispatch check); the first fault, and
-the first message that the broker does not store, end it: nothing behind that is sent.
+Each message is checked before it is sent (see docker-dispatch check). The first fault, and
+the first message that the broker does not store, end it: nothing after that is sent. If
+the broker does not answer, it ends at once.
 
 Options:
   -q, --queue NAME       the queue (required; it must exist)
       --amqp URL         the broker (default: $AMQP_URL, else
                          amqp://guest:guest@localhost:5672/)
-      --message-id ID    of the one message there is (default: a random one for each)
-      --reply QUEUE      where the daemon sends what became of each (reply_to)
-      --no-check         send whatever stands there, one object or one line a message
+      --message-id ID    the message_id of a single message (default: a random one for each)
+      --reply QUEUE      the queue to which the daemon sends the result (reply_to)
+      --no-check         send messages unchecked, one object or one line a message
       --max-message SIZE the largest message that is sent (default 1m, as the daemon's)
   -h, --help             print this
 
