@@ -287,7 +287,7 @@ func (p *process) done(n int) {
 	p.l.t.Helper()
 	json := slices.Contains(p.cmd.Args, "json")
 	p.await(fmt.Sprintf("%d jobs done", n), func(stdout, stderr string) bool {
-		return strings.Count(stderr, `msg="job done"`) >= n && (!json || strings.Count(stdout, `{"Event":"result"`) >= n && strings.HasSuffix(stdout, "\n"))
+		return strings.Count(stderr, `msg="job done"`)+strings.Count(stderr, `msg="attempt failed"`) >= n && (!json || strings.Count(stdout, `{"Event":"result"`) >= n && strings.HasSuffix(stdout, "\n"))
 	})
 }
 

@@ -263,7 +263,7 @@ func TestSend(t *testing.T) {
 	if got := bodies(l.broker.Take(l.queue)); len(got) != 2 {
 		t.Errorf("stored: %q", got)
 	}
-	for _, want := range []string{"2 messages stored in " + l.queue + ", 0 not stored", "stdin:3 is not sent: Dockercmd: unknown command"} {
+	for _, want := range []string{"2 messages stored in " + l.queue + "; no later message was sent", "stdin:3 is not sent: Dockercmd: unknown command"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr lacks %q:\n%s", want, stderr)
 		}

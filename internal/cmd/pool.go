@@ -160,10 +160,18 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 	k, earlier, id := p.jobs.recognise(ident, j)
 	switch k {
 	case joined:
-		p.Log.Info("message redelivered; joined to its job", "job", id)
+		if j.Redelivered {
+			p.Log.Info("message redelivered; joined to its job", "job", id)
+		} else {
+			p.Log.Info("message published again; its job is here, and is not run a second time", "job", id)
+		}
 		return nil, nil
 	case finished:
-		p.Log.Info("message redelivered after it was settled; acked", "job", id)
+		if j.Redelivered {
+			p.Log.Info("message redelivered after it was settled; acked", "job", id)
+		} else {
+			p.Log.Info("message published again; its job is over, and is not run a second time", "job", id)
+		}
 		return nil, func() {
 			if r := p.jobs.untold(ident, j); r != nil {
 				if err := j.Reply(p.settling, *r); err != nil {

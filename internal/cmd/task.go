@@ -241,7 +241,7 @@ func (t *task) result() event.Result {
 	}
 }
 
-// report shows the result, and logs it.
+// report shows the result, and logs it: at level WARN if the job did not do what its message asked for.
 func (t *task) report(r event.Result) error {
 	if err := t.pool.Reporter.Result(r); err != nil {
 		return err
@@ -265,7 +265,14 @@ func (t *task) report(r event.Result) error {
 	if r.Incomplete {
 		args = append(args, "incomplete", true)
 	}
-	t.log.Info("job done", args...)
+	level, said := slog.LevelInfo, "job done"
+	switch {
+	case r.Retrying:
+		level, said = slog.LevelWarn, "attempt failed"
+	case r.Status != event.Succeeded && r.Status != event.Stopped && r.Reason != event.ReasonCancelled:
+		level = slog.LevelWarn
+	}
+	t.log.Log(t.ctx, level, said, args...)
 	return nil
 }
 

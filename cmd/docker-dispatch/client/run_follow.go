@@ -46,6 +46,7 @@ type runClient struct {
 
 	heard    atomic.Bool   // an answer has come: a daemon has the message
 	declared bool          // the reply queue is declared
+	lonely   bool          // it was said that no daemon takes messages from the queue
 	stop     chan struct{} // closed when the job is to be stopped
 	told     bool          // the control queue has stored the stop, or has refused it
 	mu       sync.Mutex
@@ -73,8 +74,10 @@ const (
 	onTheWay = 64
 	// heartbeatsMissed is the number of heartbeats after which a broker has given up a dead connection.
 	heartbeatsMissed = 3
-	// lookAfter is the time without an answer after which the broker is asked whether the message's queue still exists.
-	lookAfter = time.Minute
+	// lookAfter is the time without an answer after which the broker is asked whether the message's queue exists and has a
+	// consumer, and lookAgain the time until it is asked again.
+	lookAfter = 10 * time.Second
+	lookAgain = time.Minute
 	// partingTime limits the calls that delete the reply queue and close the connection.
 	partingTime = 5 * time.Second
 )
@@ -225,7 +228,11 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 	if c.told {
 		stop = nil
 	}
-	telling, looked := make(chan error, 1), make(chan error, 1)
+	type queueLook struct {
+		consumers int
+		err       error
+	}
+	telling, looked := make(chan error, 1), make(chan queueLook, 1)
 	look := time.NewTimer(lookAfter)
 	defer look.Stop()
 	for {
@@ -246,16 +253,22 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 		case <-look.C:
 			if !c.heard.Load() {
 				go func() {
-					_, _, err := broker.Ready(ctx, c.queue)
-					looked <- err
+					_, consumers, err := broker.Ready(ctx, c.queue)
+					looked <- queueLook{consumers, err}
 				}()
 			}
-		case err := <-looked:
-			if errors.Is(err, wire.ErrNoQueue) && !c.heard.Load() {
+		case l := <-looked:
+			switch {
+			case c.heard.Load():
+			case errors.Is(l.err, wire.ErrNoQueue):
 				return nil, ui.UsageError(fmt.Sprintf("queue %q is gone, and the message of the job %s with it, unless a daemon had taken that", c.queue, c.job),
 					"no daemon has answered: if none runs the job, run it again when a daemon has made the queue anew (--declare quorum)")
+			case l.err == nil && l.consumers == 0 && !c.lonely:
+				c.lonely = true
+				c.waits.End()
+				c.say("no daemon takes messages from the queue %s now; the job %s waits there", c.queue, c.job)
 			}
-			look.Reset(lookAfter)
+			look.Reset(lookAgain)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

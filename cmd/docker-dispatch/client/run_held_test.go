@@ -113,7 +113,7 @@ type losingBroker struct {
 
 func (b losingBroker) Ready(_ context.Context, queue string) (n, consumers int, err error) {
 	if time.Now().Before(b.at) || queue != "q" {
-		return 0, 0, nil
+		return 0, 1, nil
 	}
 	return 0, 0, wire.ErrNoQueue
 }
@@ -129,7 +129,7 @@ func TestRunQueueDeleted(t *testing.T) {
 		code    int
 		took    time.Duration
 	}{
-		{"no answer", nil, lost, exitRefused, 4 * time.Minute},
+		{"no answer", nil, lost, exitRefused, 4*time.Minute + lookAfter},
 		{"an answer before", []heldAnswer{
 			{30 * time.Second, event.Started{Job: job}},
 			{time.Hour, event.Result{Job: job, Status: event.Succeeded, ExitCode: new(0)}},

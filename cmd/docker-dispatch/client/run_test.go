@@ -144,6 +144,25 @@ func TestRunTellsWhatItWaitsFor(t *testing.T) {
 	}
 }
 
+// TestRunWithoutDaemon: a run whose queue has no consumer says so once, and goes on waiting.
+func TestRunWithoutDaemon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs bytes.Buffer
+		line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := mute{"none", make(chan struct{}, 2)}
+		c := &runClient{line: line, queue: "q", stderr: &errs, stop: make(chan struct{}), maxMessage: 1000, job: "JOB", timeout: 10 * time.Minute,
+			connect: func(context.Context) (runBroker, error) { return m, nil }}
+		want := "docker-dispatch: no daemon takes messages from the queue q now; the job JOB waits there\n" +
+			"docker-dispatch: no result within 10m0s; the job JOB goes on\n"
+		if code := c.run(nil); code != exitRefused || errs.String() != want {
+			t.Errorf("exit %d, stderr %q, want %q", code, errs.String(), want)
+		}
+	})
+}
+
 // A deafBroker is one that has the result by the time that it is told to stop the job.
 type deafBroker struct {
 	mute

@@ -164,12 +164,14 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMe
 		return nil
 	}
 	s.faults.print(s.process.stderr)
-	unconfirmed := ""
-	if s.faults.unknown > 0 {
-		unconfirmed = fmt.Sprintf(", %d unconfirmed, which the broker may have stored", s.faults.unknown)
+	others := ""
+	if s.faults.notStored > 0 {
+		others += fmt.Sprintf(", %d not stored", s.faults.notStored)
 	}
-	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s, %d not stored%s; no later message was sent\n",
-		counted(stored, "message"), ui.PlainLine(s.queue), s.faults.notStored, unconfirmed)
+	if s.faults.unknown > 0 {
+		others += fmt.Sprintf(", %d unconfirmed, which the broker may have stored", s.faults.unknown)
+	}
+	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s%s; no later message was sent\n", counted(stored, "message"), ui.PlainLine(s.queue), others)
 	if stopped == nil {
 		stopped = s.faults.list[0].err
 	}
