@@ -17,7 +17,7 @@ import (
 // change carries out a change of the container id that takes one call. If an answer was lost or the message was
 // redelivered, the call is a repeat. Then done reports whether its error shows that an earlier call was carried out.
 // A call that starts the container has no done: see onceMore.
-func (t *task) change(id string, call func() error, done func(err error) bool) (event.Result, error) {
+func (t *task) change(id string, call func() error, done func(err error) bool) (*event.Result, error) {
 	err := t.try(t.onceMore(call, done))
 	return t.containerResult(id, err)
 }
@@ -108,7 +108,7 @@ func (t *task) wasDone() bool {
 	return t.traits.Removes
 }
 
-func (t *task) doStop(s *message.Stop) (event.Result, error) {
+func (t *task) doStop(s *message.Stop) (*event.Result, error) {
 	runs := t.pool.jobs.runs(s.Container)
 	lost := false
 	err := t.askEnd(s.Container, func() error {
@@ -127,7 +127,7 @@ func (t *task) doStop(s *message.Stop) (event.Result, error) {
 	return t.containerResult(s.Container, err)
 }
 
-func (t *task) doRestart(s *message.Restart) (event.Result, error) {
+func (t *task) doRestart(s *message.Restart) (*event.Result, error) {
 	err := t.askEnd(s.Container, t.onceMore(func() error {
 		if err := t.stays(s.Container); err != nil {
 			return err
@@ -137,7 +137,7 @@ func (t *task) doRestart(s *message.Restart) (event.Result, error) {
 	return t.containerResult(s.Container, err)
 }
 
-func (t *task) doKill(k *message.Kill) (event.Result, error) {
+func (t *task) doKill(k *message.Kill) (*event.Result, error) {
 	call := t.onceMore(func() error {
 		return t.pool.Docker.KillContainer(t.ctx, k.Container, k.Signal)
 	}, func(err error) bool {
@@ -150,7 +150,7 @@ func (t *task) doKill(k *message.Kill) (event.Result, error) {
 	return t.containerResult(k.Container, ask(call))
 }
 
-func (t *task) doRemove(r *message.Remove) (event.Result, error) {
+func (t *task) doRemove(r *message.Remove) (*event.Result, error) {
 	for _, run := range t.pool.jobs.runs(r.Container) {
 		if run.stopped.Load() {
 			t.letEnd(run)
@@ -187,7 +187,7 @@ func (t *task) letEnd(run *task) {
 	}
 }
 
-func (t *task) doPause(p *message.Pause) (event.Result, error) {
+func (t *task) doPause(p *message.Pause) (*event.Result, error) {
 	return t.change(p.Container, func() error {
 		return t.pool.Docker.PauseContainer(t.ctx, p.Container)
 	}, func(error) bool {
@@ -195,7 +195,7 @@ func (t *task) doPause(p *message.Pause) (event.Result, error) {
 	})
 }
 
-func (t *task) doUnpause(u *message.Unpause) (event.Result, error) {
+func (t *task) doUnpause(u *message.Unpause) (*event.Result, error) {
 	return t.change(u.Container, func() error {
 		return t.pool.Docker.UnpauseContainer(t.ctx, u.Container)
 	}, func(err error) bool {
@@ -203,7 +203,7 @@ func (t *task) doUnpause(u *message.Unpause) (event.Result, error) {
 	})
 }
 
-func (t *task) doRename(r *message.Rename) (event.Result, error) {
+func (t *task) doRename(r *message.Rename) (*event.Result, error) {
 	return t.change(r.Container, func() error {
 		return t.pool.Docker.RenameContainer(t.ctx, r.Container, r.NewName)
 	}, func(error) bool { // engines differ in how they refuse a rename to the present name
@@ -212,7 +212,7 @@ func (t *task) doRename(r *message.Rename) (event.Result, error) {
 	})
 }
 
-func (t *task) doStart(s *message.Start) (event.Result, error) {
+func (t *task) doStart(s *message.Start) (*event.Result, error) {
 	return t.change(s.Container, func() error {
 		if err := t.stays(s.Container); err != nil {
 			return err
@@ -221,7 +221,7 @@ func (t *task) doStart(s *message.Start) (event.Result, error) {
 	}, nil)
 }
 
-func (t *task) doWait(w *message.Wait) (event.Result, error) {
+func (t *task) doWait(w *message.Wait) (*event.Result, error) {
 	var code *int
 	c, err := t.inspect(w.Container)
 	if err == nil && c.State.StartedAt.IsZero() { // a wait would answer 0 at once
@@ -253,9 +253,9 @@ func (t *task) doWait(w *message.Wait) (event.Result, error) {
 		r.ExitCode = code
 		switch {
 		case unseen:
-			setUnknown(&r, exitUnseen)
+			setUnknown(r, exitUnseen)
 		case code == nil:
-			setUnknown(&r, "the engine does not know the container's exit code")
+			setUnknown(r, "the engine does not know the container's exit code")
 		}
 	}
 	return r, err

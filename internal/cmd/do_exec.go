@@ -19,7 +19,7 @@ const execPoll = 500 * time.Millisecond
 // exitKilled is the exit code of a program that SIGKILL has ended.
 const exitKilled = 128 + 9
 
-func (t *task) doExec(e *message.Exec) (event.Result, error) {
+func (t *task) doExec(e *message.Exec) (*event.Result, error) {
 	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(e.Container, err)
@@ -73,12 +73,12 @@ func (t *task) doExec(e *message.Exec) (event.Result, error) {
 	if err != nil {
 		return r, err
 	}
-	out.End(&r, missed)
+	out.End(r, missed)
 	switch {
 	case asked && gone:
 		r.Status, r.Error = event.Stopped, "its container ended as a message asked"
 	case r.Status == event.Succeeded:
-		setExit(&r, dockerapi.State{ExitCode: end.ExitCode}, asked && end.ExitCode != nil && *end.ExitCode == exitKilled, false, 0)
+		setExit(r, dockerapi.State{ExitCode: end.ExitCode}, asked && end.ExitCode != nil && *end.ExitCode == exitKilled, false, 0)
 	}
 	return r, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-func (t *task) doLogs(l *message.Logs) (event.Result, error) {
+func (t *task) doLogs(l *message.Logs) (*event.Result, error) {
 	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(l.Container, err)
@@ -47,12 +47,12 @@ func (t *task) doLogs(l *message.Logs) (event.Result, error) {
 	})
 	r, err := t.containerResult(l.Container, err)
 	if err == nil {
-		out.End(&r, cut)
+		out.End(r, cut)
 	}
 	return r, err
 }
 
-func (t *task) doInspect(i *message.Inspect) (event.Result, error) {
+func (t *task) doInspect(i *message.Inspect) (*event.Result, error) {
 	c, err := t.lookInto()
 	if err != nil {
 		return t.containerResult(i.Container, err)
@@ -74,6 +74,6 @@ func (t *task) doInspect(i *message.Inspect) (event.Result, error) {
 	text.WriteString("\n]\n")
 	out := t.output(i.Container)
 	out.Stdout.Write(text.Bytes())
-	out.End(&r, false)
+	out.End(r, false)
 	return r, nil
 }

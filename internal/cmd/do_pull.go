@@ -11,14 +11,14 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-func (t *task) doPull(p *message.Pull) (event.Result, error) {
+func (t *task) doPull(p *message.Pull) (*event.Result, error) {
 	err := t.pull(p.Image, p.Platform)
 	if err != nil && final(err) {
-		return event.Result{}, err
+		return nil, err
 	}
 	r := t.result()
 	r.Image = p.Image
-	setDone(&r, err)
+	setDone(r, err)
 	return r, nil
 }
 

@@ -12,15 +12,15 @@ import (
 
 // doRun carries out a run: create, attach, register the wait, start, drain, read the exit. After any failure the
 // container itself tells how far the run has come. doRun then inspects the container and goes on from there.
-func (t *task) doRun(r *message.Run) (event.Result, error) {
+func (t *task) doRun(r *message.Run) (*event.Result, error) {
 	res := t.result()
 	res.Image = r.Image
 	id, found, err := t.create(r)
 	if err != nil {
 		if final(err) {
-			return event.Result{}, err
+			return nil, err
 		}
-		setError(&res, err)
+		setError(res, err)
 		if t.creation.unanswered {
 			t.cleanup = func() error { return t.discardUnanswered(r) }
 		}
@@ -39,12 +39,12 @@ func (t *task) doRun(r *message.Run) (event.Result, error) {
 	}
 	state, err := f.follow()
 	if err != nil && final(err) {
-		return event.Result{}, err
+		return nil, err
 	}
-	f.captured(&res)
+	f.captured(res)
 	switch {
 	case err != nil:
-		setError(&res, err)
+		setError(res, err)
 		res.Status = event.Errored // not failed: the exit code of a removed container is unknown
 		switch {
 		case errors.As(err, new(*brokenError)) && !f.startedAt.IsZero():
@@ -67,18 +67,18 @@ func (t *task) doRun(r *message.Run) (event.Result, error) {
 	asked := t.endAsked.Load() > 0
 	killed, err := f.killed(state, asked)
 	if err != nil {
-		return event.Result{}, err
+		return nil, err
 	}
-	setExit(&res, state, asked, killed, f.overdue)
+	setExit(res, state, asked, killed, f.overdue)
 	unseen, err := f.unseen(state)
 	if err != nil {
-		return event.Result{}, err
+		return nil, err
 	}
 	if unseen {
-		setUnknown(&res, exitUnseen)
+		setUnknown(res, exitUnseen)
 	}
 	if r.Retry != nil {
-		setAttempts(&res, r.Retry, t.attempt, asked)
+		setAttempts(res, r.Retry, t.attempt, asked)
 	}
 	if r.Remove {
 		t.cleanup = func() error { return t.discard(id, false) }
@@ -92,7 +92,7 @@ func (t *task) madeContainer(id string) {
 	t.pool.jobs.to(t, phaseCreated)
 }
 
-func (t *task) doCreate(c *message.Create) (event.Result, error) {
+func (t *task) doCreate(c *message.Create) (*event.Result, error) {
 	id, _, err := t.create(&c.Run)
 	if err == nil && len(c.Networks) > 1 {
 		var made dockerapi.Container
@@ -101,7 +101,7 @@ func (t *task) doCreate(c *message.Create) (event.Result, error) {
 		}
 	}
 	if err != nil && final(err) {
-		return event.Result{}, err
+		return nil, err
 	}
 	r := t.result()
 	r.Image = c.Image
@@ -109,7 +109,7 @@ func (t *task) doCreate(c *message.Create) (event.Result, error) {
 		t.madeContainer(id)
 		r.ContainerID = id
 	}
-	setDone(&r, err)
+	setDone(r, err)
 	return r, nil
 }
 

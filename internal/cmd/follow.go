@@ -57,51 +57,12 @@ func (f *following) follow() (dockerapi.State, error) {
 		if !f.startedAt.IsZero() && !f.run.Foreground() {
 			return dockerapi.State{}, nil
 		}
-		c, err := f.inspect(f.id)
-		f.logKeeps, f.logText = logKeeps(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
-		switch {
-		case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
-			// It was removed as it ended.
-			return dockerapi.State{ExitCode: f.exit, StartedAt: f.startedAt}, nil
-		case errors.Is(err, dockerapi.ErrNoSuchContainer):
-			return dockerapi.State{}, err
-		case err != nil:
-		case c.State.StartedAt.IsZero():
-			if err = f.mayStart(c); err == nil {
-				err = f.connect(f.run, c)
-			}
-			if err == nil {
-				err = f.listen(true)
-			}
-		default:
-			if f.adopted && n == 0 && f.pool.engine.missed(c.State.StartedAt) {
-				f.gap, f.gapAt = true, time.Unix(0, f.pool.engine.away.Load())
-			}
-			f.started(c.State.StartedAt)
-			if c.State.Ended() {
-				f.missed = f.missed || f.run.Restarts() // no attach was open from an exit to the next start
-				if err := f.catchUp(); err != nil {
-					return dockerapi.State{}, err
-				}
-				// An exit code that a wait returned is the container's own; any other may be made up by the engine.
-				if f.gap || f.adopted && f.exit == nil && c.State.ExitCode != nil && *c.State.ExitCode == exitUnknown {
-					same, err := f.sameEngine(c)
-					if err != nil {
-						return dockerapi.State{}, err
-					}
-					f.gap = !same
-				}
-				// Output written while the engine is down is in no log, unless the engine finds the container still
-				// running.
-				f.lost = f.lost || f.gap && f.out != nil
-				if f.adopted && f.overdue == 0 {
-					f.overdue = overran(f.run, c.State, f.pool.Timeout)
-				}
-				return c.State, nil
-			}
-			if f.run.Foreground() {
-				err = f.listen(false)
-			}
+		over, begin, state, err := f.look(n == 0)
+		if over {
+			return state, err
+		}
+		if err == nil && (begin || f.run.Foreground()) {
+			err = f.listen(begin)
 		}
 		if err := f.survive(err); err != nil {
 			return dockerapi.State{}, err
@@ -112,6 +73,52 @@ func (f *following) follow() (dockerapi.State, error) {
 			}
 		}
 	}
+}
+
+// look inspects the container. If the following is over, look returns what follow returns; else whether the container is
+// to be started. It is apart from follow for the stack: there a Container would take a kilobyte while the run goes on.
+func (f *following) look(first bool) (over, begin bool, last dockerapi.State, err error) {
+	c, err := f.inspect(f.id)
+	f.logKeeps, f.logText = logKeeps(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
+	switch {
+	case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
+		// It was removed as it ended.
+		return true, false, dockerapi.State{ExitCode: f.exit, StartedAt: f.startedAt}, nil
+	case errors.Is(err, dockerapi.ErrNoSuchContainer):
+		return true, false, last, err
+	case err != nil:
+		return false, false, last, err
+	case c.State.StartedAt.IsZero():
+		if err = f.mayStart(c); err == nil {
+			err = f.connect(f.run, c)
+		}
+		return false, true, last, err
+	}
+	if f.adopted && first && f.pool.engine.missed(c.State.StartedAt) {
+		f.gap, f.gapAt = true, time.Unix(0, f.pool.engine.away.Load())
+	}
+	f.started(c.State.StartedAt)
+	if !c.State.Ended() {
+		return false, false, last, nil
+	}
+	f.missed = f.missed || f.run.Restarts() // no attach was open from an exit to the next start
+	if err := f.catchUp(); err != nil {
+		return true, false, last, err
+	}
+	// An exit code that a wait returned is the container's own; any other may be made up by the engine.
+	if f.gap || f.adopted && f.exit == nil && c.State.ExitCode != nil && *c.State.ExitCode == exitUnknown {
+		same, err := f.sameEngine(c)
+		if err != nil {
+			return true, false, last, err
+		}
+		f.gap = !same
+	}
+	// Output written while the engine is down is in no log, unless the engine finds the container still running.
+	f.lost = f.lost || f.gap && f.out != nil
+	if f.adopted && f.overdue == 0 {
+		f.overdue = overran(f.run, c.State, f.pool.Timeout)
+	}
+	return true, false, c.State, nil
 }
 
 // slowStart is how long after the create request a container is started without an inspect.

@@ -99,7 +99,7 @@ func (t *task) unhold() {
 }
 
 // carryOut does the command. A wait, or a log that is followed, ends after Config.Timeout, as a run does.
-func (t *task) carryOut() (event.Result, error) {
+func (t *task) carryOut() (*event.Result, error) {
 	limit := t.pool.Timeout
 	if t.traits.Patient != nil { // cut short, a stop would go on in the engine, with its outcome unknown
 		limit = 0

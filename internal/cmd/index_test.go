@@ -52,7 +52,7 @@ func TestIndexesHoldNothing(t *testing.T) {
 		g.take(x)
 		g.to(x, phaseEnded)
 		g.effective(x.order)
-		g.remember(x, intake.Ack, event.Result{})
+		g.remember(x, intake.Ack, &event.Result{})
 		if !g.remove(x) {
 			t.Fatal("not removed")
 		}

@@ -61,7 +61,7 @@ func TestSettledJobsAreBounded(t *testing.T) {
 	settle := func(i int) identity {
 		ident := identify(intake.Job{Queue: "q", MessageID: fmt.Sprint(i, long)[:255], Body: []byte(fmt.Sprint(i))})
 		task := &task{identity: ident, outbox: outbox{told: map[string]bool{long: true}}, phase: phaseEnded}
-		g.remember(task, intake.Ack, event.Result{Job: ident.id, ContainerName: long, Error: strings.Repeat("e", 1000), Stdout: long})
+		g.remember(task, intake.Ack, &event.Result{Job: ident.id, ContainerName: long, Error: strings.Repeat("e", 1000), Stdout: long})
 		return ident
 	}
 	var last identity

@@ -19,7 +19,7 @@ type outbox struct {
 
 // store publishes everything that must be stored before a delivery is acked, and was not stored yet. First comes the
 // result, see tell; then the dead letter or the next attempt, if the verdict asks for one.
-func (t *task) store(j intake.Job, v intake.Verdict, r event.Result) (err error) {
+func (t *task) store(j intake.Job, v intake.Verdict, r *event.Result) (err error) {
 	if err := t.tell(j, r); err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (t *task) store(j intake.Job, v intake.Verdict, r event.Result) (err error)
 		return nil
 	case v == intake.DeadLetter && j.Store != nil:
 		t.pool.jobs.storing(t)
-		err = j.Store(t.ctx, r)
+		err = j.Store(t.ctx, *r)
 	case v == intake.TryAgain:
 		t.pool.jobs.expect(t)
 		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.attempt), t.attempt+1, t.id)
@@ -41,7 +41,7 @@ func (t *task) store(j intake.Job, v intake.Verdict, r event.Result) (err error)
 }
 
 // tell publishes the result to the results queue and the reply_to, after all output.
-func (t *task) tell(j intake.Job, r event.Result) error {
+func (t *task) tell(j intake.Job, r *event.Result) error {
 	record, reply := j.Record != nil && !t.recorded, j.Reply != nil && !t.told[j.ReplyTo]
 	if reply {
 		if err := t.live.Flush(t.ctx); err != nil {
@@ -49,13 +49,13 @@ func (t *task) tell(j intake.Job, r event.Result) error {
 		}
 	}
 	if record {
-		if err := j.Record(t.ctx, r); err != nil {
+		if err := j.Record(t.ctx, *r); err != nil {
 			return err
 		}
 		t.recorded = true
 	}
 	if reply {
-		if err := j.Reply(t.ctx, r); err != nil {
+		if err := j.Reply(t.ctx, *r); err != nil {
 			return err
 		}
 		t.told[j.ReplyTo] = true
@@ -64,7 +64,7 @@ func (t *task) tell(j intake.Job, r event.Result) error {
 }
 
 // allSent reports whether sendGone has nothing to do, now or later.
-func (t *task) allSent(v intake.Verdict, r event.Result) bool {
+func (t *task) allSent(v intake.Verdict, r *event.Result) bool {
 	jobs, _, _ := t.pool.jobs.given(t)
 	v = t.goneVerdict(v, r)
 	return !slices.ContainsFunc(jobs, func(j intake.Job) bool { return t.unsent(j, v) })

@@ -14,7 +14,7 @@ import (
 )
 
 // verdict returns the verdict on a message with the result r. Only answerOne and goneVerdict change it later, to Ack.
-func verdict(r event.Result) intake.Verdict {
+func verdict(r *event.Result) intake.Verdict {
 	switch {
 	case r.Retrying:
 		return intake.TryAgain
@@ -132,7 +132,7 @@ func outsideSignal(n int) bool {
 }
 
 // wants reports whether r asks for another attempt after the result res.
-func wants(r *message.Retry, res event.Result) bool {
+func wants(r *message.Retry, res *event.Result) bool {
 	if res.Status != event.Failed {
 		return false
 	}
@@ -144,7 +144,7 @@ func wants(r *message.Retry, res event.Result) bool {
 
 // setAttempts fills in whether another attempt follows this one. stopped: a message asked for the end, so none does.
 func setAttempts(res *event.Result, r *message.Retry, attempt int, stopped bool) {
-	if stopped || !wants(r, *res) {
+	if stopped || !wants(r, res) {
 		return
 	}
 	if attempt > r.Max {

@@ -125,10 +125,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 		turn, place, seq := turns[j.Control], make(chan struct{}), seq
 		turns[j.Control] = place
 		working.Go(func() {
-			i, d := p.decode(j)
-			<-turn
-			t, again := p.accept(ctx, j, i, d, seq)
-			close(place)
+			t, again := p.admit(ctx, j, seq, turn, place)
 			switch {
 			case again != nil:
 				again()
@@ -152,6 +149,14 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 		p.Log.Warn("containers of finished jobs were not removed: the broker may still have their messages, or the engine was too slow. The next start removes them "+when, "containers", n)
 	}
 	return int(abandoned.Load())
+}
+
+// admit decodes a job, and accepts it when turn is closed. Then it closes place, which is the next job's turn.
+func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan struct{}, place chan<- struct{}) (_ *task, again func()) {
+	defer close(place)
+	i, d := p.decode(j)
+	<-turn
+	return p.accept(ctx, j, i, d, seq)
 }
 
 // accept makes a task of a job. It is called in the queue's order. It returns no task if the job is known: then the

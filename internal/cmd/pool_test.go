@@ -1385,7 +1385,7 @@ func TestSlowReader(t *testing.T) {
 
 func TestVerdicts(t *testing.T) {
 	for s, want := range map[event.Status]intake.Verdict{event.Succeeded: intake.Ack, event.Failed: intake.Ack, event.Refused: intake.DeadLetter, event.Errored: intake.DeadLetter, "": intake.DeadLetter} {
-		if got := verdict(event.Result{Status: s}); got != want {
+		if got := verdict(&event.Result{Status: s}); got != want {
 			t.Errorf("%s: %v, want %v", s, got, want)
 		}
 	}

@@ -145,7 +145,7 @@ func (g *registry) storing(t *task) {
 // remember records a job as settled, once: later deliveries of it are acked. A dead letter that is sent again must run,
 // from the first attempt: so a first attempt with that verdict is not remembered, and the attempts before a later one
 // are forgotten. The later attempt itself is remembered: its dead letter is a first attempt, only duplicates match it.
-func (g *registry) remember(t *task, v intake.Verdict, r event.Result) {
+func (g *registry) remember(t *task, v intake.Verdict, r *event.Result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.move(t, phaseSettled) || !t.stable {
@@ -160,10 +160,11 @@ func (g *registry) remember(t *task, v intake.Verdict, r event.Result) {
 			return
 		}
 	}
+	kept := *r
 	if n := len(r.Stdout) + len(r.Stderr); n > smallTail || n > 0 && len(t.told) == 0 {
-		r.Stdout, r.Stderr, r.Incomplete = "", "", true
+		kept.Stdout, kept.Stderr, kept.Incomplete = "", "", true
 	}
-	d := doneJob{&r, t.told}
+	d := doneJob{&kept, t.told}
 	g.done.put(t.copyKey(), struct{}{}, 1)
 	g.results.put(t.copyKey(), d, d.weight())
 	g.settled.put(keyOf(t.queue+"\x00"+t.id), struct{}{}, 1)

@@ -15,7 +15,7 @@ import (
 // an id, a container that exists must belong to an unsettled message, so it is removed before the ack.
 // The task stays registered until no answer can be lost any more: a redelivered message joins it.
 // settle returns false if the process stops before all is done.
-func (t *task) settle(r event.Result) (ok bool) {
+func (t *task) settle(r *event.Result) (ok bool) {
 	cleanup := t.cleanup
 	defer func() {
 		if !ok && cleanup != nil {
@@ -94,7 +94,7 @@ func (t *task) linger(fence func(context.Context) error) error {
 // storeFirst stores everything that must be stored before the ack: afterwards only the ack is left to do. It waits for a
 // delivery that is not lost, or until the queue does not have the message any more. It returns false if the process
 // stops before that.
-func (t *task) storeFirst(v intake.Verdict, r event.Result) bool {
+func (t *task) storeFirst(v intake.Verdict, r *event.Result) bool {
 	for {
 		j, ok := t.pool.jobs.present(t)
 		if !ok {
@@ -122,7 +122,7 @@ func (t *task) storeFirst(v intake.Verdict, r event.Result) bool {
 // answer settles all deliveries of the task, and waits for a redelivery if all are lost. It returns the fence of the
 // last delivery settled. fence is nil if the delivery has none, or if awaitDelivery returns deliveryStays. ok is false
 // if the process stops first.
-func (t *task) answer(v intake.Verdict, r event.Result) (fence func(context.Context) error, ok bool) {
+func (t *task) answer(v intake.Verdict, r *event.Result) (fence func(context.Context) error, ok bool) {
 	for {
 		found := false
 		for _, j := range t.pool.jobs.take(t) {
@@ -153,7 +153,7 @@ func (t *task) answer(v intake.Verdict, r event.Result) (fence func(context.Cont
 
 // answerOne settles one delivery that take has returned. A job has one dead letter and one next attempt, however often
 // its message is delivered.
-func (t *task) answerOne(j intake.Job, v intake.Verdict, r event.Result) error {
+func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error {
 	if j.IsLost() {
 		t.pool.jobs.dropTaken(t)
 		return intake.ErrDeliveryLost // nothing is stored, because another process may have done the job by now
@@ -166,7 +166,7 @@ func (t *task) answerOne(j intake.Job, v intake.Verdict, r event.Result) error {
 		v = intake.Ack
 	}
 	t.pool.jobs.answers(t)
-	return j.Settle(t.ctx, v, r)
+	return j.Settle(t.ctx, v, *r)
 }
 
 // clean calls cleanup by try, and logs its failure. It returns false only if the process stops first.

@@ -145,7 +145,7 @@ func (t *task) work() bool {
 
 // run waits for the task's turn and carries it out. An error means that there is no result: errNotBegun,
 // or the context's.
-func (t *task) run() (result event.Result, err error) {
+func (t *task) run() (result *event.Result, err error) {
 	defer func() {
 		if t.slot != nil {
 			t.pool.slots.release(t.slot)
@@ -153,23 +153,23 @@ func (t *task) run() (result event.Result, err error) {
 	}()
 	if t.invalid != nil {
 		r := t.result()
-		setRefused(&r, t.invalid)
+		setRefused(r, t.invalid)
 		return r, nil
 	}
 	defer func() {
 		if errors.Is(err, errCancelled) {
 			result, err = t.result(), nil
-			setRefused(&result, errCancelled)
+			setRefused(result, errCancelled)
 		}
 	}()
 	defer t.unhold()
 	if err := t.awaitTurn(); errors.Is(err, dockerapi.ErrConflict) {
 		if !t.pool.due(t) {
-			return event.Result{}, t.notBegun()
+			return nil, t.notBegun()
 		}
 		return t.containerResult("", err)
 	} else if err != nil {
-		return event.Result{}, err
+		return nil, err
 	}
 	defer func() {
 		if v := recover(); v != nil {
@@ -200,13 +200,13 @@ func (t *task) tookEffect() {
 }
 
 // containerResult returns the result of a command on the container ref, which ended with err.
-func (t *task) containerResult(ref string, err error) (event.Result, error) {
+func (t *task) containerResult(ref string, err error) (*event.Result, error) {
 	if err != nil && final(err) {
-		return event.Result{}, err
+		return nil, err
 	}
 	r := t.result()
 	r.ContainerName = cmp.Or(t.name, ref)
-	setDone(&r, err)
+	setDone(r, err)
 	return r, nil
 }
 
@@ -234,16 +234,16 @@ func (t *task) shownAttempt() int {
 }
 
 // result returns a result of the task with the fields that every result has.
-func (t *task) result() event.Result {
-	return event.Result{
+func (t *task) result() *event.Result {
+	return &event.Result{
 		Job: t.id, Command: t.traits.Verb, Host: t.pool.Host, Queue: t.queue, Attempt: t.shownAttempt(),
 		ContainerID: t.container, ContainerName: t.name, Warnings: t.creation.warnings,
 	}
 }
 
 // report shows the result, and logs it: at level WARN if the job did not do what its message asked for.
-func (t *task) report(r event.Result) error {
-	if err := t.pool.Reporter.Result(r); err != nil {
+func (t *task) report(r *event.Result) error {
+	if err := t.pool.Reporter.Result(*r); err != nil {
 		return err
 	}
 	args := []any{"status", r.Status}
@@ -282,7 +282,7 @@ func (t *task) giveBack() {
 	for {
 		for _, j := range t.pool.jobs.take(t) {
 			t.pool.jobs.answers(t)
-			if err := j.Settle(t.ctx, intake.Requeue, t.result()); err != nil {
+			if err := j.Settle(t.ctx, intake.Requeue, *t.result()); err != nil {
 				t.log.Debug("message not requeued", "error", err)
 			}
 		}
