@@ -1835,9 +1835,9 @@ func TestLingers(t *testing.T) {
 	t.Run("the connection ends meanwhile", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.pool.lingers = lingers
-			b.fences = []error{nil, intake.ErrDeliveryLost}
+			b.alives = []error{intake.ErrDeliveryLost}
 			b.send("m", "id", false, echo).want(intake.Ack, "")
-			b.fences = nil
+			b.alives = nil
 			time.Sleep(time.Hour)
 			if b.docker.count() != 1 {
 				t.Error("removed, though the ack may be lost")

@@ -31,12 +31,12 @@ func (t *task) settle(r *event.Result) (ok bool) {
 		cleanup = nil
 	}
 	for {
-		fence, ok := t.answer(v, r)
+		j, ok := t.answer(v, r)
 		if !ok {
 			return false
 		}
-		if fence != nil {
-			if err := fence(t.ctx); errors.Is(err, intake.ErrDeliveryLost) {
+		if j.Fence != nil {
+			if err := j.Fence(t.ctx); errors.Is(err, intake.ErrDeliveryLost) {
 				t.log.Debug("connection ended after the ack was written, which may be lost; waiting for a redelivery")
 				continue
 			} else if err != nil {
@@ -45,8 +45,8 @@ func (t *task) settle(r *event.Result) (ok bool) {
 		}
 		t.pool.jobs.remember(t, v, r)
 		t.tookEffect() // not before: after a lost ack, another process would carry out the command a second time
-		if cleanup != nil && fence != nil && v != intake.DeadLetter {
-			if err := t.linger(fence); errors.Is(err, intake.ErrDeliveryLost) {
+		if cleanup != nil && j.Fence != nil && v != intake.DeadLetter {
+			if err := t.linger(j.Alive); errors.Is(err, intake.ErrDeliveryLost) {
 				t.log.Debug("connection ended shortly after the ack was written, which may be lost; waiting for a redelivery")
 				continue
 			} else if err != nil {
@@ -72,9 +72,9 @@ func (t *task) settle(r *event.Result) (ok bool) {
 // not on disk yet. A busy classic queue writes late.
 const lingers = 3 * time.Second
 
-// linger waits until an ack is old enough or the process is to stop. Then it checks by fence that the connection has
-// survived. Meanwhile another run can have the container's name.
-func (t *task) linger(fence func(context.Context) error) error {
+// linger waits until an ack that a fence has seen is old enough or the process is to stop. Then it checks by alive that
+// the connection has survived. Meanwhile another run can have the container's name.
+func (t *task) linger(alive func(context.Context) error) error {
 	if t.pool.lingers == 0 {
 		return nil
 	}
@@ -83,9 +83,9 @@ func (t *task) linger(fence func(context.Context) error) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return fence(t.ctx)
+		return alive(t.ctx)
 	case <-t.pool.stopping:
-		return fence(t.ctx)
+		return alive(t.ctx)
 	case <-t.ctx.Done():
 		return t.ctx.Err()
 	}
@@ -119,34 +119,33 @@ func (t *task) storeFirst(v intake.Verdict, r *event.Result) bool {
 	}
 }
 
-// answer settles all deliveries of the task, and waits for a redelivery if all are lost. It returns the fence of the
-// last delivery settled. fence is nil if the delivery has none, or if awaitDelivery returns deliveryStays. ok is false
-// if the process stops first.
-func (t *task) answer(v intake.Verdict, r *event.Result) (fence func(context.Context) error, ok bool) {
+// answer settles all deliveries of the task, and waits for a redelivery if all are lost. It returns the last delivery
+// settled, or a zero Job if awaitDelivery returns deliveryStays. ok is false if the process stops first.
+func (t *task) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bool) {
 	for {
 		found := false
 		for _, j := range t.pool.jobs.take(t) {
 			switch err := t.answerOne(j, v, r); {
 			case err == nil:
 				t.pool.jobs.to(t, phaseAcked)
-				fence, found = j.Fence, true
+				last, found = j, true
 			case errors.Is(err, intake.ErrDeliveryLost):
 				t.log.Debug("delivery lost before it was settled; waiting for a redelivery")
 			default:
-				return nil, false
+				return last, false
 			}
 		}
 		if found {
-			return fence, true
+			return last, true
 		}
 		t.tookEffect() // a redelivery of a lost message joins this task, and does nothing a second time
 		t.pool.jobs.unanswered(t)
 		switch t.awaitDelivery(v, r) {
 		case deliveryStays:
 			t.log.Debug("message will not be redelivered: it was settled, or another task has it")
-			return nil, true
+			return last, true
 		case deliveryNever:
-			return nil, false
+			return last, false
 		}
 	}
 }
