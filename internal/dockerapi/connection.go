@@ -37,17 +37,18 @@ type connection struct {
 	net.Conn
 	limited *io.LimitedReader // bounds what the present answer may have
 	reader  *bufio.Reader
+	unsent  bool      // nothing of the present request was sent
 	since   time.Time // when the last call ended; guarded by kept
 }
 
 // connect opens a connection to the engine for r, with TLS if the host has it. All errors are *dialError: nothing was
 // sent.
 func (c *Client) connect(ctx context.Context, r *request, buffer int) (*connection, error) {
-	limit := c.limits.dial
-	if r.limit > 0 {
-		limit = min(limit, r.limit)
+	limit, until := c.limits.dial, time.Now().Add(c.limits.dial)
+	if !r.until.IsZero() && r.until.Before(until) {
+		limit, until = r.limit, r.until
 	}
-	limited, cancel := context.WithTimeout(ctx, limit)
+	limited, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	conn, err := c.dialer(limited, c.host.network, c.host.dialAddress())
 	if err == nil && c.tls != nil {
@@ -81,17 +82,15 @@ type dialError struct{ err error }
 func (e *dialError) Error() string { return e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
 
-// ask sends r, and returns when the header of the answer has been read. r's limit holds for that and for what is read
-// later, until the deadline is set anew.
+// ask sends r, and returns when the header of the answer has been read. r.until holds for that and for what is read
+// later, until the deadline is set anew. A large request that the engine refuses unread is written until the engine closes
+// the connection: then its answer is read.
 func (k *connection) ask(r *request, host Host, prefix string) (*http.Response, error) {
-	var deadline time.Time
-	if r.limit > 0 {
-		deadline = time.Now().Add(r.limit)
-	}
-	k.SetDeadline(deadline)
+	k.SetDeadline(r.until)
 	k.limited.N = maxHeader
-	_, writeErr := k.Write(r.text(host, prefix))
-	if writeErr != nil {
+	n, writeErr := k.Write(r.text(host, prefix))
+	k.unsent = writeErr != nil && n == 0
+	if writeErr != nil && !errors.Is(writeErr, os.ErrDeadlineExceeded) {
 		// The server may have sent a reason before it closed, such as a TLS alert. That says more than "broken pipe".
 		k.SetReadDeadline(time.Now().Add(time.Second))
 	}
@@ -99,6 +98,8 @@ func (k *connection) ask(r *request, host Host, prefix string) (*http.Response, 
 	switch {
 	case err == nil:
 		k.limited.N = math.MaxInt64
+		// Otherwise the next request would be taken for the rest of this one, or for data of a switched connection.
+		resp.Close = resp.Close || writeErr != nil || resp.StatusCode == http.StatusSwitchingProtocols
 		return resp, nil
 	case k.limited.N <= 0:
 		err = errors.New("the header of the answer is endless")
@@ -122,6 +123,13 @@ func readHeader(reader *bufio.Reader, req *http.Request) (*http.Response, error)
 // unanswered reports whether the engine sent nothing since ask.
 func (k *connection) unanswered() bool { return k.limited.N == maxHeader }
 
+// drained reports whether nothing is left of what was received. TLS may hold it, out of silent's sight.
+func (k *connection) drained() bool {
+	k.SetReadDeadline(time.Unix(1, 0)) // reads only what was received already
+	_, err := k.reader.Peek(1)
+	return errors.Is(err, os.ErrDeadlineExceeded)
+}
+
 // abort closes the connection at once. Close of a TLS connection would first send an alert, and could block on it for 5 s.
 func (k *connection) abort() { k.bare().Close() }
 
@@ -135,44 +143,57 @@ func (k *connection) bare() net.Conn {
 
 // kept holds the connections that are open and without a call.
 type kept struct {
-	mu    sync.Mutex
-	conns []*connection // the one used last is at the end
+	mu     sync.Mutex
+	conns  []*connection // the one used last is at the end
+	expiry *time.Timer   // runs while there are conns
+	closed bool
 }
 
 // take returns the connection used last that the engine has not closed, or nil.
 func (p *kept) take() *connection {
-	for {
-		p.mu.Lock()
-		n := len(p.conns)
-		if n == 0 {
-			p.mu.Unlock()
-			return nil
-		}
-		k := p.conns[n-1]
-		p.conns[n-1] = nil
-		p.conns = p.conns[:n-1]
-		p.mu.Unlock()
-		k.SetDeadline(time.Time{}) // that of the last call
-		if time.Since(k.since) < keptFor && silent(k.bare()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for n := len(p.conns) - 1; n >= 0; n-- {
+		k := p.conns[n]
+		p.conns[n] = nil
+		p.conns = p.conns[:n]
+		if silent(k.bare()) {
 			return k
 		}
 		k.abort()
 	}
+	return nil
 }
 
-// put keeps a connection for the next call, or closes it. It also closes those that nobody has used for too long.
+// put keeps a connection for the next call, or closes it.
 func (p *kept) put(k *connection) {
-	now := time.Now()
-	k.since = now
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.conns) > 0 && now.Sub(p.conns[0].since) >= keptFor {
+	if p.closed {
+		k.abort()
+		return
+	}
+	k.since = time.Now()
+	if p.conns = append(p.conns, k); len(p.conns) > maxKept {
 		p.drop()
 	}
-	p.conns = append(p.conns, k)
-	if len(p.conns) > maxKept {
+	if p.expiry == nil {
+		p.expiry = time.AfterFunc(keptFor, p.expire)
+	}
+}
+
+// expire closes the connections that have been unused for keptFor.
+func (p *kept) expire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.conns) > 0 {
+		if left := keptFor - time.Since(p.conns[0].since); left > 0 {
+			p.expiry.Reset(left)
+			return
+		}
 		p.drop()
 	}
+	p.expiry = nil
 }
 
 // drop closes the connection that has been unused for longest. The mutex is held.
@@ -182,10 +203,15 @@ func (p *kept) drop() {
 	p.conns = p.conns[1:]
 }
 
+// close closes the connections, and keeps none from now on.
 func (p *kept) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.closed = true
 	for len(p.conns) > 0 {
 		p.drop()
+	}
+	if p.expiry != nil {
+		p.expiry.Stop()
 	}
 }

@@ -515,6 +515,7 @@ func TestRefusedLocally(t *testing.T) {
 		"no tag":       c.PullImage(ctx, "busybox:", PullOptions{}, nil),
 		"no base64":    c.PullImage(ctx, "busybox", PullOptions{Auth: "secret"}, nil),
 		"std base64":   c.PullImage(ctx, "busybox", PullOptions{Auth: "eyJ1c2VybmFtZSI6Ij8/In0="}, nil),
+		"line end":     c.PullImage(ctx, "busybox", PullOptions{Auth: "e30=\r\n\r\n"}, nil),
 		"unpadded":     c.PullImage(ctx, "busybox", PullOptions{Auth: "eyJ1c2VybmFtZSI6Ij8_In0"}, nil),
 		"no JSON":      c.PullImage(ctx, "busybox", PullOptions{Auth: "c2VjcmV0"}, nil),
 		"no digest":    c.PullImage(ctx, "busybox@", PullOptions{}, nil),

@@ -122,6 +122,9 @@ func parseTCP(s string) (Host, error) {
 	}) {
 		return Host{}, fmt.Errorf("bad host name %q", name)
 	}
+	if strings.ContainsFunc(name, func(r rune) bool { return r > 0x7f }) {
+		return Host{}, fmt.Errorf("bad host name %q; write it in ASCII, as in xn--bcher-kva.example", name)
+	}
 	if h.address = name; name == "" {
 		h.address = "localhost"
 	}
@@ -192,5 +195,6 @@ func (h Host) header() string {
 	if h.IsUnix() {
 		return "docker"
 	}
-	return h.dialAddress()
+	address, _, _ := strings.Cut(h.address, "%") // a zone is of this host only
+	return net.JoinHostPort(address, h.port)
 }

@@ -80,6 +80,7 @@ func TestParseHostRefuses(t *testing.T) {
 		"tcp://engine:1?x=1":           "query or fragment",
 		"tcp://engine:1/%zz":           "bad path",
 		"my engine:1":                  "bad host name",
+		"bücher.example:1":             "write it in ASCII",
 		" ":                            "bad host name",
 		"/" + strings.Repeat("x", 107): "at most 107",
 		"unix:///a\x00b":               "NUL",
@@ -103,6 +104,19 @@ func TestNewRefuses(t *testing.T) {
 	for _, version := range []string{"1", "v1.41", "1.x", "1.41.0", "-1.2"} {
 		if _, err := New(mustHost(t, ""), Options{APIVersion: version}); err == nil {
 			t.Errorf("version %q: no error", version)
+		}
+	}
+}
+
+// TestHostHeader: an address's zone is not for the server.
+func TestHostHeader(t *testing.T) {
+	for addr, want := range map[string]string{
+		"[fe80::1%eth0]:80": "[fe80::1]:80",
+		"engine:2375":       "engine:2375",
+		"/socket":           "docker",
+	} {
+		if got := mustHost(t, addr).header(); got != want {
+			t.Errorf("%s: %q", addr, got)
 		}
 	}
 }

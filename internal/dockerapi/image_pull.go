@@ -61,7 +61,7 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 		r.query.Set("platform", o.Platform)
 	}
 	// Docker treats anything else as no credentials, without an error.
-	if auth, err := base64.URLEncoding.DecodeString(o.Auth); err != nil || o.Auth != "" && !json.Valid(auth) {
+	if auth, err := base64.URLEncoding.DecodeString(o.Auth); err != nil || o.Auth != "" && !json.Valid(auth) || strings.ContainsAny(o.Auth, "\r\n") { // a decoder skips line ends
 		return r.refuse("the registry credentials are not JSON in padded base64url")
 	}
 	s, err := c.open(ctx, r)

@@ -46,6 +46,7 @@ type request struct {
 	most int64 // maximum bytes read of the answer; at least maxAnswer
 
 	limit time.Duration // for the engine to answer, besides the caller's context; 0: none
+	until time.Time     // when limit has passed; zero: none, or not sent yet
 }
 
 // container returns the request for an endpoint below /containers/{id}.
@@ -123,6 +124,7 @@ type answer struct {
 // call sends r on a kept connection, and returns when the header of the answer has been read. If the engine closed the
 // kept connection in that moment, a replayable call is sent on another one.
 func (c *Client) call(ctx context.Context, r *request, prefix string) (*answer, error) {
+	r.begin()
 	for {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -142,17 +144,24 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (*answer, 
 		}
 		unhook()
 		conn.abort()
-		safe := r.replayable || r.method == http.MethodGet || r.method == http.MethodHead
+		safe := conn.unsent || r.replayable || r.method == http.MethodGet || r.method == http.MethodHead
 		if isNew || !safe || !conn.unanswered() || errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, c.broken(ctx, r, err)
 		}
 	}
 }
 
+// begin starts the time of r's limit, unless it runs already.
+func (r *request) begin() {
+	if r.limit > 0 && r.until.IsZero() {
+		r.until = time.Now().Add(r.limit)
+	}
+}
+
 // close keeps the connection for another call, if the rest of the body is short.
 func (a *answer) close() {
 	_, err := io.CopyN(io.Discard, a.Body, maxDrain)
-	if !a.unhook() || err != io.EOF || a.Close || a.conn.reader.Buffered() > 0 {
+	if !a.unhook() || err != io.EOF || a.Close || !a.conn.drained() {
 		a.conn.abort()
 		return
 	}
@@ -181,7 +190,7 @@ func (r *request) text(host Host, prefix string) []byte {
 	if r.body != nil {
 		add("Content-Type: application/json\r\n")
 	}
-	if r.method == http.MethodPost {
+	if r.body != nil || r.method == http.MethodPost {
 		// Also without a body: the engine's start refuses a chunked body even if that is empty.
 		add("Content-Length: ", strconv.Itoa(len(r.body)), "\r\n")
 	}
@@ -195,7 +204,7 @@ func (c *Client) broken(ctx context.Context, r *request, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	// The connection's deadline comes from the context, and can pass an instant before the context's timer fires.
+	// A dial's deadline comes from the context, and can pass an instant before the context's timer fires.
 	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 		return context.DeadlineExceeded
 	}

@@ -19,11 +19,10 @@ func silent(conn net.Conn) bool {
 		return false
 	}
 	open := false
-	err = raw.Read(func(fd uintptr) bool {
+	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		open = err == syscall.EAGAIN
-		return true
 	})
 	return err == nil && open
 }

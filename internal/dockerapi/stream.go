@@ -38,6 +38,7 @@ func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stre
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
+	r.begin()
 	conn, err := c.connect(ctx, r, streamBuffer)
 	if err != nil {
 		return nil, nil, c.broken(ctx, r, err)
