@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -46,7 +45,7 @@ func (t *task) settle(r *event.Result) (ok bool) {
 		t.pool.jobs.remember(t, v, r)
 		t.tookEffect() // not before: after a lost ack, another process would carry out the command a second time
 		if cleanup != nil && j.Fence != nil && v != intake.DeadLetter {
-			if err := t.linger(j.Alive); errors.Is(err, intake.ErrDeliveryLost) {
+			if err := t.linger(j); errors.Is(err, intake.ErrDeliveryLost) {
 				t.log.Debug("connection ended shortly after the ack was written, which may be lost; waiting for a redelivery")
 				continue
 			} else if err != nil {
@@ -72,9 +71,9 @@ func (t *task) settle(r *event.Result) (ok bool) {
 // not on disk yet. A busy classic queue writes late.
 const lingers = 3 * time.Second
 
-// linger waits until an ack that a fence has seen is old enough or the process is to stop. Then it checks by alive that
-// the connection has survived. Meanwhile another run can have the container's name.
-func (t *task) linger(alive func(context.Context) error) error {
+// linger waits until an ack that a fence has seen is old enough. Then it checks that the connection has survived. If the
+// process is to stop, another fence must do. Meanwhile another run can have the container's name.
+func (t *task) linger(j intake.Job) error {
 	if t.pool.lingers == 0 {
 		return nil
 	}
@@ -83,9 +82,9 @@ func (t *task) linger(alive func(context.Context) error) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return alive(t.ctx)
+		return j.Alive(t.ctx)
 	case <-t.pool.stopping:
-		return alive(t.ctx)
+		return j.Fence(t.ctx)
 	case <-t.ctx.Done():
 		return t.ctx.Err()
 	}

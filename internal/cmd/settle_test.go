@@ -104,7 +104,7 @@ func TestLingersForAll(t *testing.T) {
 	t.Run("lost, and then stopped", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.pool.lingers = lingers
-			b.alives = []error{intake.ErrDeliveryLost}
+			b.fences = []error{nil, intake.ErrDeliveryLost}
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			b.close()
 			<-b.done
@@ -123,7 +123,7 @@ func TestLingersForAll(t *testing.T) {
 			}
 		}, func(b *bench) {
 			b.pool.lingers, b.released = lingers, true
-			b.alives = []error{intake.ErrDeliveryLost}
+			b.fences = []error{nil, intake.ErrDeliveryLost}
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			b.close()
 			<-b.done

@@ -90,9 +90,13 @@ func (k *connection) ask(r *request, host Host, prefix string) (*http.Response, 
 	k.limited.N = maxHeader
 	n, writeErr := k.Write(r.text(host, prefix))
 	k.unsent = writeErr != nil && n == 0
-	if writeErr != nil && !errors.Is(writeErr, os.ErrDeadlineExceeded) {
+	if writeErr != nil {
 		// The server may have sent a reason before it closed, such as a TLS alert. That says more than "broken pipe".
-		k.SetReadDeadline(time.Now().Add(time.Second))
+		grace := time.Second
+		if errors.Is(writeErr, os.ErrDeadlineExceeded) {
+			grace /= 10
+		}
+		k.SetReadDeadline(time.Now().Add(grace))
 	}
 	resp, err := readHeader(k.reader, &http.Request{Method: r.method})
 	switch {
@@ -123,7 +127,7 @@ func readHeader(reader *bufio.Reader, req *http.Request) (*http.Response, error)
 // unanswered reports whether the engine sent nothing since ask.
 func (k *connection) unanswered() bool { return k.limited.N == maxHeader }
 
-// drained reports whether nothing is left of what was received. TLS may hold it, out of silent's sight.
+// drained reports whether nothing is left of what was received. TLS may hold whole records, out of silent's sight.
 func (k *connection) drained() bool {
 	k.SetReadDeadline(time.Unix(1, 0)) // reads only what was received already
 	_, err := k.reader.Peek(1)

@@ -230,8 +230,15 @@ func (c closedAtWrite) Write(p []byte) (int, error) {
 	return c.UnixConn.Write(p)
 }
 
-// TestUnsentIsSentAgain: a call of which nothing was written is sent on another connection, whatever it does.
+// TestUnsentIsSentAgain: a call of which nothing was written is sent on another connection, whatever it does, and
+// whatever the engine said before it closed the first.
 func TestUnsentIsSentAgain(t *testing.T) {
+	for _, last := range []string{"", "HTTP/1.1 304 Not Modified\r\n\r\n", "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"} {
+		t.Run(last, func(t *testing.T) { unsentIsSentAgain(t, last) })
+	}
+}
+
+func unsentIsSentAgain(t *testing.T, last string) {
 	l, host, o := listen(t, "unix")
 	theirs := make(chan net.Conn, 2)
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -252,7 +259,11 @@ func TestUnsentIsSentAgain(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return closedAtWrite{conn.(*net.UnixConn), &armed, func() { (<-theirs).Close() }}, nil
+		return closedAtWrite{conn.(*net.UnixConn), &armed, func() {
+			first := <-theirs
+			io.WriteString(first, last)
+			first.Close()
+		}}, nil
 	}
 	c := newClient(t, host, o)
 	if _, err := c.ListContainers(background(t), ListOptions{}); err != nil {

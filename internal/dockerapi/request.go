@@ -139,13 +139,14 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (*answer, 
 		}
 		unhook := context.AfterFunc(ctx, conn.abort)
 		resp, err := conn.ask(r, c.host, prefix)
-		if err == nil {
+		stale := !isNew && conn.unsent // what was received, if anything, is no answer to r
+		if err == nil && !stale {
 			return &answer{resp, c, conn, unhook}, nil
 		}
 		unhook()
 		conn.abort()
-		safe := conn.unsent || r.replayable || r.method == http.MethodGet || r.method == http.MethodHead
-		if isNew || !safe || !conn.unanswered() || errors.Is(err, os.ErrDeadlineExceeded) {
+		safe := r.replayable || r.method == http.MethodGet || r.method == http.MethodHead
+		if !stale && (isNew || !safe || !conn.unanswered() || errors.Is(err, os.ErrDeadlineExceeded)) {
 			return nil, c.broken(ctx, r, err)
 		}
 	}
@@ -160,6 +161,7 @@ func (r *request) begin() {
 
 // close keeps the connection for another call, if the rest of the body is short.
 func (a *answer) close() {
+	a.conn.SetReadDeadline(time.Now().Add(time.Second)) // all that counts was read
 	_, err := io.CopyN(io.Discard, a.Body, maxDrain)
 	if !a.unhook() || err != io.EOF || a.Close || !a.conn.drained() {
 		a.conn.abort()

@@ -229,8 +229,8 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 		stop = nil
 	}
 	type queueLook struct {
-		consumers int
-		err       error
+		n, consumers int
+		err          error
 	}
 	telling, looked := make(chan error, 1), make(chan queueLook, 1)
 	look := time.NewTimer(lookAfter)
@@ -253,8 +253,8 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 		case <-look.C:
 			if !c.heard.Load() {
 				go func() {
-					_, consumers, err := broker.Ready(ctx, c.queue)
-					looked <- queueLook{consumers, err}
+					n, consumers, err := broker.Ready(ctx, c.queue)
+					looked <- queueLook{n, consumers, err}
 				}()
 			}
 		case l := <-looked:
@@ -263,9 +263,11 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 			case errors.Is(l.err, wire.ErrNoQueue):
 				return nil, ui.UsageError(fmt.Sprintf("queue %q is gone, and the message of the job %s with it, unless a daemon had taken that", c.queue, c.job),
 					"no daemon has answered: if none runs the job, run it again when a daemon has made the queue anew (--declare quorum)")
-			case l.err == nil && l.consumers == 0 && !c.lonely:
+			case l.err != nil || l.n == 0 || l.consumers > 0 || c.lonely: // n is 0 if a daemon has taken the message
+			case ui.IsTerminal(c.stderr):
+				c.waits.Show("docker-dispatch: queued on %s, and no daemon takes messages from it", c.queue)
+			default:
 				c.lonely = true
-				c.waits.End()
 				c.say("no daemon takes messages from the queue %s now; the job %s waits there", c.queue, c.job)
 			}
 			look.Reset(lookAgain)

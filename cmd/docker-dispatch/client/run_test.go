@@ -39,7 +39,7 @@ func (m mute) Publish(ctx context.Context, queue string, _ client.Message) error
 }
 func (m mute) DeleteQueue(context.Context, string) error { return nil }
 func (m mute) Ready(context.Context, string) (n, consumers int, err error) {
-	return 0, 0, nil
+	return 1, 0, nil
 }
 func (m mute) Heartbeat() time.Duration    { return 10 * time.Second }
 func (m mute) Close(context.Context) error { return nil }
