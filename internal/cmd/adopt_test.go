@@ -20,6 +20,9 @@ import (
 // leave puts a container on the engine as an earlier process left it. Its program has written
 // "before"; where it still runs, the test goes on with it.
 func (b *bench) leave(name, status string, labels map[string]string) *fakeContainer {
+	if labels == nil { // of another message of the same queue
+		labels = map[string]string{LabelJob: "another", LabelQueue: "q"}
+	}
 	c := &fakeContainer{engine: b.docker}
 	c.ID, c.Name, c.Labels, c.Created = "id-of-"+name, name, labels, time.Now()
 	c.config.Cmd = []string{"echo", "first start"}

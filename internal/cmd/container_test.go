@@ -128,8 +128,8 @@ func TestNameTakenByOthers(t *testing.T) {
 		labels map[string]string
 	}{
 		{"nothing visible", "", nil},
-		{"a foreign one that is being removed", "removing", nil},
-		{"a foreign one that is being removed and never ran", "created", nil},
+		{"a foreign one that is being removed", "removing", map[string]string{}},
+		{"a foreign one that is being removed and never ran", "created", map[string]string{}},
 		{"one of another queue that has ended", "exited", labels("another")},
 		{"one that says it goes, without a job", "exited", map[string]string{LabelRemove: "true"}},
 	} {

@@ -73,15 +73,11 @@ func (t *task) resolve(r *message.Ref) (over bool, err error) {
 	switch {
 	case err == nil:
 		r.Container = t.on.ID
+		err = t.mayReach(t.on)
 	case errors.Is(err, dockerapi.ErrNoSuchContainer) && t.again.Load() && t.wasDone():
 		return true, nil
 	}
 	return false, err
-}
-
-// lookInto returns the container of a command that enters or shows it, and an error if the policy forbids that.
-func (t *task) lookInto() (dockerapi.Container, error) {
-	return t.on, t.mayLookInto(t.on)
 }
 
 // stays returns an error if the container id belongs to a run that has ended and will remove it. To the run's publisher
@@ -261,12 +257,14 @@ func (t *task) doWait(w *message.Wait) (*event.Result, error) {
 	return r, err
 }
 
-// mayLookInto returns an error if the policy forbids the command to enter the container or to show its contents. A
-// container that was not made for the same queue may have access to the host. Its contents are not meant for this
-// queue's publishers.
-func (t *task) mayLookInto(c dockerapi.Container) error {
-	if t.pool.Policy.Trusts() || t.made(c) {
+// mayReach returns an error if the policy denies commands on the container. It is not this queue's, unless a message of
+// the queue has made it: it may have access to the host, or do another's work.
+func (t *task) mayReach(c dockerapi.Container) error {
+	if t.pool.Policy.AnyContainer() || t.made(c) {
 		return nil
 	}
-	return &policy.DeniedError{Err: fmt.Errorf("%s of the container %s, which no message of this queue has made", t.traits.Verb, flagval.Quote(c.Name))}
+	return &policy.DeniedError{
+		Err: fmt.Errorf("%s of the container %s", t.traits.Verb, flagval.Quote(c.Name)),
+		Why: "because no message of this queue has made it",
+	}
 }

@@ -20,14 +20,11 @@ const execPoll = 500 * time.Millisecond
 const exitKilled = 128 + 9
 
 func (t *task) doExec(e *message.Exec) (*event.Result, error) {
-	c, err := t.lookInto()
-	if err != nil {
-		return t.containerResult(e.Container, err)
-	}
+	c := t.on
 	t.pool.jobs.enters(t, c.ID)
 	input := e.Interactive || e.HasInput
 	var id string
-	err = t.try(func() (err error) {
+	err := t.try(func() (err error) {
 		id, err = t.pool.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
 			Cmd: e.Cmd, Env: e.Env, User: e.User, WorkingDir: e.Workdir, Privileged: e.Privileged, Tty: e.Tty,
 			AttachStdin: input, AttachStdout: !e.Detach, AttachStderr: !e.Detach,

@@ -11,10 +11,7 @@ import (
 )
 
 func (t *task) doLogs(l *message.Logs) (*event.Result, error) {
-	c, err := t.lookInto()
-	if err != nil {
-		return t.containerResult(l.Container, err)
-	}
+	c := t.on
 	t.tookEffect()
 	out := t.output(l.Container)
 	now := time.Now()
@@ -24,7 +21,7 @@ func (t *task) doLogs(l *message.Logs) (*event.Result, error) {
 		Stdout: &out.Stdout, Stderr: &out.Stderr, Tty: c.Tty,
 	}
 	cut := false
-	err = t.tryLong(func() error {
+	err := t.tryLong(func() error {
 		out.Replay(false)
 		join, err := t.pool.Docker.ContainerLogs(t.ctx, c.ID, o)
 		if err == nil {
@@ -53,12 +50,9 @@ func (t *task) doLogs(l *message.Logs) (*event.Result, error) {
 }
 
 func (t *task) doInspect(i *message.Inspect) (*event.Result, error) {
-	c, err := t.lookInto()
-	if err != nil {
-		return t.containerResult(i.Container, err)
-	}
+	c := t.on
 	var raw json.RawMessage
-	err = t.try(func() (err error) {
+	err := t.try(func() (err error) {
 		raw, err = t.pool.Docker.InspectContainerRaw(t.ctx, c.ID)
 		return err
 	})

@@ -1,7 +1,9 @@
 package cmd
 
 import (
+	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -26,26 +28,46 @@ func TestPolicyRefuses(t *testing.T) {
 	})
 }
 
-// TestPolicyForeignContainers: messages do not get into containers that no message has made.
+// TestPolicyForeignContainers: no command reaches a container that no message of the queue has made, however it names it,
+// unless the operator allows that.
 func TestPolicyForeignContainers(t *testing.T) {
-	for _, body := range []string{
-		`{"Dockercmd":"exec","Container":"web","Cmd":["true"]}`, `{"Dockercmd":"logs","Container":"web"}`, `{"Dockercmd":"inspect","Container":"web"}`,
+	for _, command := range []string{
+		`"stop"`, `"kill"`, `"remove","Options":{"Force":true}`, `"restart"`, `"start"`, `"pause"`, `"unpause"`, `"wait"`,
+		`"rename","NewName":"other"`, `"exec","Cmd":["true"]`, `"logs"`, `"inspect"`,
 	} {
-		for _, ours := range []bool{false, true} {
-			for _, trust := range []bool{false, true} {
-				onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: trust} }, func(b *bench) {
-					labels := map[string]string{LabelJob: "a job", LabelQueue: "another"}
-					if ours {
-						labels[LabelQueue] = "q"
-					}
-					c := b.leave("web", "running", labels)
-					d := b.post("m", "id", false, body)
-					b.endExecs(c)
-					if ours || trust {
-						d.want(intake.Ack, "")
-					} else {
+		for what, tt := range map[string]struct {
+			labels map[string]string
+			policy *policy.Policy
+			denied bool
+		}{
+			"made by hand":       {map[string]string{}, nil, true},
+			"of another queue":   {map[string]string{LabelJob: "a job", LabelQueue: "another"}, nil, true},
+			"labelled by hand":   {map[string]string{LabelQueue: "q"}, nil, true},
+			"of this queue":      {map[string]string{LabelJob: "a job", LabelQueue: "q"}, nil, false},
+			"any is allowed":     {map[string]string{}, &policy.Policy{Containers: policy.AnyContainers}, false},
+			"publishers trusted": {map[string]string{}, &policy.Policy{Trust: true}, false},
+		} {
+			for _, ref := range []string{"web", "id-of-web"} {
+				t.Run(command+" "+what+" by "+ref, func(t *testing.T) {
+					onBench(t, func(c *Config) { c.Policy = tt.policy }, func(b *bench) {
+						c := b.leave("web", "running", tt.labels)
+						before := c.State
+						d := b.post("m", "id", false, fmt.Sprintf(`{"Container":%q,"Dockercmd":%s}`, ref, command))
+						synctest.Wait()
+						if !tt.denied {
+							b.endExecs(c)
+							if d.reason == event.ReasonPolicy {
+								t.Errorf("denied: %+v", b.result())
+							}
+							return
+						}
 						d.want(intake.DeadLetter, event.ReasonPolicy)
-					}
+						b.docker.mu.Lock()
+						defer b.docker.mu.Unlock()
+						if calls := b.docker.calls; len(calls) != 1 || calls[0] != "inspect" || c.State != before {
+							t.Errorf("calls %q", calls)
+						}
+					})
 				})
 			}
 		}

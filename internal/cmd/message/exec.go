@@ -49,8 +49,8 @@ var (
 		}},
 		BoolKey("Privileged", "all rights on the host", func(e *Exec) *bool { return &e.Privileged }),
 		BoolKey("Tty", "a terminal: standard error is then part of standard output", func(e *Exec) *bool { return &e.Tty }),
-		textKey("User", "user and group, NAME or id[:GROUP or id]", func(e *Exec) *string { return &e.User }),
-		textKey("Workdir", "working directory", func(e *Exec) *string { return &e.Workdir }),
+		TextKey("User", "user and group, NAME or id[:GROUP or id]", func(e *Exec) *string { return &e.User }),
+		TextKey("Workdir", "working directory", func(e *Exec) *string { return &e.Workdir }),
 	}
 )
 

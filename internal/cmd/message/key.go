@@ -138,7 +138,8 @@ func BoolKey[T any](name, help string, field func(*T) *bool) Key[T] {
 	}}
 }
 
-func textKey[T any](name, help string, field func(*T) *string, checks ...func(string) error) Key[T] {
+// TextKey is a key whose value is a text that the checks accept.
+func TextKey[T any](name, help string, field func(*T) *string, checks ...func(string) error) Key[T] {
 	return Key[T]{name: name, form: formText, help: help, set: func(c *T, v []string) error {
 		for _, check := range checks {
 			if err := check(v[0]); err != nil {

@@ -38,8 +38,8 @@ type commandOn interface {
 // refKeys returns the keys that say which container a command is for.
 func refKeys[T any](field func(*T) *Ref) []Key[T] {
 	return []Key[T]{
-		textKey("Container", "name or id", func(c *T) *string { return &field(c).Container }, flagval.CheckRef),
-		textKey("Job", "in place of Container, the job that it was made for: the message_id of its message", func(c *T) *string { return &field(c).Job }, checkJob),
+		TextKey("Container", "name or id", func(c *T) *string { return &field(c).Container }, flagval.CheckRef),
+		TextKey("Job", "in place of Container, the job that it was made for: the message_id of its message", func(c *T) *string { return &field(c).Job }, checkJob),
 	}
 }
 
@@ -85,13 +85,13 @@ var (
 	stopOptions = []Key[Stop]{
 		{name: "Time", form: formWhole, help: "seconds before the kill; 0 kills at once; left out: the container's own setting, else 10",
 			decode: func(s *Stop, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
-		textKey("Signal", "the signal to send first; left out: the container's own, else TERM", func(s *Stop) *string { return &s.Signal }),
+		TextKey("Signal", "the signal to send first; left out: the container's own, else TERM", func(s *Stop) *string { return &s.Signal }),
 	}
 	restartKeys    = refKeys(func(s *Restart) *Ref { return &s.Ref })
 	restartOptions = []Key[Restart]{
 		{name: "Time", form: formWhole, help: stopOptions[0].help,
 			decode: func(s *Restart, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
-		textKey("Signal", stopOptions[1].help, func(s *Restart) *string { return &s.Signal }),
+		TextKey("Signal", stopOptions[1].help, func(s *Restart) *string { return &s.Signal }),
 	}
 )
 
@@ -120,7 +120,7 @@ type Kill struct {
 var (
 	killKeys    = refKeys(func(k *Kill) *Ref { return &k.Ref })
 	killOptions = []Key[Kill]{
-		textKey("Signal", "the signal, such as `HUP`; left out: `KILL`", func(k *Kill) *string { return &k.Signal }),
+		TextKey("Signal", "the signal, such as `HUP`; left out: `KILL`", func(k *Kill) *string { return &k.Signal }),
 	}
 )
 
@@ -190,7 +190,7 @@ type Rename struct {
 }
 
 var renameKeys = append(refKeys(func(r *Rename) *Ref { return &r.Ref }),
-	textKey("NewName", "the name it is to have, none that begins with `dispatch-`", func(r *Rename) *string { return &r.NewName }, checkOwnName),
+	TextKey("NewName", "the name it is to have, none that begins with `dispatch-`", func(r *Rename) *string { return &r.NewName }, checkOwnName),
 )
 
 func decodeRename(members []member) (Command, error) {

@@ -13,11 +13,11 @@ type Pull struct {
 }
 
 var pullKeys = []Key[Pull]{
-	textKey("Image", "the image; without a tag `latest`", func(p *Pull) *string { return &p.Image }),
+	TextKey("Image", "the image; without a tag `latest`", func(p *Pull) *string { return &p.Image }),
 }
 
 var pullOptions = []Key[Pull]{
-	textKey("Platform", "OS[/ARCH[/VARIANT]], where it has several", func(p *Pull) *string { return &p.Platform }, flagval.ParsePlatform),
+	TextKey("Platform", "OS[/ARCH[/VARIANT]], where it has several", func(p *Pull) *string { return &p.Platform }, flagval.ParsePlatform),
 }
 
 func decodePull(members []member) (Command, error) {

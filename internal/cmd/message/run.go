@@ -42,7 +42,7 @@ type Run struct {
 
 // imageKeys are the keys for a container's image and command.
 var imageKeys = []Key[Run]{
-	textKey("Image", "the image", func(r *Run) *string { return &r.Image }),
+	TextKey("Image", "the image", func(r *Run) *string { return &r.Image }),
 	{name: "Cmd", form: formArray, help: "the command and its arguments; left out: the image's own", decode: func(r *Run, v json.RawMessage) error {
 		return decodeCommandLine(&r.Cmd, v)
 	}},

@@ -63,7 +63,7 @@ var containerOptions = []Key[Run]{
 		r.Pull = v[0]
 		return oneOf("missing", "always", "never")(r.Pull)
 	}},
-	textKey("Platform", "OS[/ARCH[/VARIANT]] of the image, where it has several", config(func(c *containerConfig) *string { return &c.Platform }), flagval.ParsePlatform),
+	TextKey("Platform", "OS[/ARCH[/VARIANT]] of the image, where it has several", config(func(c *containerConfig) *string { return &c.Platform }), flagval.ParsePlatform),
 
 	// The process.
 	{name: "Env", flags: []string{"env", "e"}, form: formPairs, help: "environment variables; `NAME` alone removes the image's", set: func(r *Run, v []string) error {
@@ -73,16 +73,16 @@ var containerOptions = []Key[Run]{
 		r.Spec.Env = flagval.LastOfEach(v)
 		return flagval.CheckArgs(v)
 	}},
-	textKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })).called("user", "u"),
+	TextKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })).called("user", "u"),
 	listKey("GroupAdd", "further groups", host(func(h *hostConfig) *[]string { return &h.GroupAdd })),
-	textKey("Workdir", "working directory", config(func(c *containerConfig) *string { return &c.WorkingDir })).called("workdir", "w"),
+	TextKey("Workdir", "working directory", config(func(c *containerConfig) *string { return &c.WorkingDir })).called("workdir", "w"),
 	BoolKey("Interactive", "standard input is kept open, also where it is not attached", func(r *Run) *bool { return &r.Interactive }).called("interactive", "i"),
 	BoolKey("Tty", "a terminal: standard error is then part of standard output", config(func(c *containerConfig) *bool { return &c.Tty })).called("tty", "t"),
 	{name: "Init", form: formBool, help: "a small init as the first process, which passes signals on and reaps children", set: func(r *Run, v []string) error {
 		r.host().Init = new(v[0] == "true")
 		return nil
 	}},
-	textKey("StopSignal", "the signal that a stop sends", config(func(c *containerConfig) *string { return &c.StopSignal })),
+	TextKey("StopSignal", "the signal that a stop sends", config(func(c *containerConfig) *string { return &c.StopSignal })),
 	numberKey("StopTimeout", "seconds between a stop's signal and the kill; -1: no kill", config(func(c *containerConfig) **int { return &c.StopTimeout }), to(parseInt[int](-1, math.MaxInt32))),
 	{name: "Restart", form: formText, help: "when the engine starts it again: `no`, `on-failure[:N]`, `always`, `unless-stopped`", set: func(r *Run, v []string) error {
 		p, err := flagval.ParseRestart(v[0])
@@ -110,8 +110,8 @@ var containerOptions = []Key[Run]{
 	numberKey("CpuQuota", "microseconds in a period", host(func(h *hostConfig) *int64 { return &h.CPUQuota }), anyInt),
 	numberKey("CpuRtPeriod", "microseconds, of real time", host(func(h *hostConfig) *int64 { return &h.CPURealtimePeriod }), anyInt),
 	numberKey("CpuRtRuntime", "microseconds in a period of real time", host(func(h *hostConfig) *int64 { return &h.CPURealtimeRuntime }), anyInt),
-	textKey("CpusetCpus", "CPUs it may use, such as `0-3,5`", host(func(h *hostConfig) *string { return &h.CpusetCpus })),
-	textKey("CpusetMems", "memory nodes it may use", host(func(h *hostConfig) *string { return &h.CpusetMems })),
+	TextKey("CpusetCpus", "CPUs it may use, such as `0-3,5`", host(func(h *hostConfig) *string { return &h.CpusetCpus })),
+	TextKey("CpusetMems", "memory nodes it may use", host(func(h *hostConfig) *string { return &h.CpusetMems })),
 	numberKey("PidsLimit", "most processes; -1: any number", host(func(h *hostConfig) **int64 { return &h.PidsLimit }), to(anyInt)),
 	{name: "Ulimit", form: formList, help: "limits of its processes, NAME=SOFT[:HARD]", set: func(r *Run, v []string) error {
 		h := r.host()
@@ -166,7 +166,7 @@ var containerOptions = []Key[Run]{
 		})
 	}},
 	listKey("VolumesFrom", "the volumes of other containers, NAME[:ro]", host(func(h *hostConfig) *[]string { return &h.VolumesFrom })),
-	textKey("VolumeDriver", "the driver of new volumes", host(func(h *hostConfig) *string { return &h.VolumeDriver })),
+	TextKey("VolumeDriver", "the driver of new volumes", host(func(h *hostConfig) *string { return &h.VolumeDriver })),
 	BoolKey("ReadOnly", "its own file system cannot be written", host(func(h *hostConfig) *bool { return &h.ReadonlyRootfs })),
 	pairsKey("StorageOpt", "options of the storage driver", host(func(h *hostConfig) *map[string]string { return &h.StorageOpt }), flagval.ParseStorageOpt),
 
@@ -191,7 +191,7 @@ var containerOptions = []Key[Run]{
 		r.ipam().LinkLocalIPs = v
 		return flagval.Each(v, parseAnyIP)
 	}},
-	textKey("MacAddress", "its MAC address in the first network", endpoint(func(e *dockerapi.EndpointSettings) *string { return &e.MacAddress }), flagval.ParseMAC),
+	TextKey("MacAddress", "its MAC address in the first network", endpoint(func(e *dockerapi.EndpointSettings) *string { return &e.MacAddress }), flagval.ParseMAC),
 	{name: "Publish", flags: []string{"publish", "p"}, form: formList, help: "ports on the host, `127.0.0.1:8080:80/tcp`", set: func(r *Run, v []string) error {
 		bindings, exposed, err := flagval.ParsePublish(v)
 		r.host().PortBindings = bindings
@@ -204,8 +204,8 @@ var containerOptions = []Key[Run]{
 		r.expose(exposed)
 		return err
 	}},
-	textKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })).called("hostname", "h"),
-	textKey("Domainname", "its domain name", config(func(c *containerConfig) *string { return &c.Domainname })),
+	TextKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })).called("hostname", "h"),
+	TextKey("Domainname", "its domain name", config(func(c *containerConfig) *string { return &c.Domainname })),
 	itemsKey("Dns", "DNS servers", host(func(h *hostConfig) *[]string { return &h.DNS }), flagval.ParseDNS),
 	listKey("DnsOption", "options of the resolver", host(func(h *hostConfig) *[]string { return &h.DNSOptions })).called("dns-option", "dns-opt"),
 	itemsKey("DnsSearch", "DNS search domains", host(func(h *hostConfig) *[]string { return &h.DNSSearch }), flagval.ParseDNSSearch),
@@ -246,11 +246,11 @@ var containerOptions = []Key[Run]{
 	namespaceKey("Uts", "`host`", func(h *hostConfig) *string { return &h.UTSMode }),
 	namespaceKey("Userns", "`host`", func(h *hostConfig) *string { return &h.UsernsMode }),
 	namespaceKey("Cgroupns", "`private` or `host`", func(h *hostConfig) *string { return &h.CgroupnsMode }),
-	textKey("CgroupParent", "the cgroup above its own", host(func(h *hostConfig) *string { return &h.CgroupParent })),
-	textKey("Runtime", "the runtime of the engine that runs it", host(func(h *hostConfig) *string { return &h.Runtime })),
+	TextKey("CgroupParent", "the cgroup above its own", host(func(h *hostConfig) *string { return &h.CgroupParent })),
+	TextKey("Runtime", "the runtime of the engine that runs it", host(func(h *hostConfig) *string { return &h.Runtime })),
 
 	// Health.
-	textKey("HealthCmd", "a shell's line that tells whether it is well", func(r *Run) *string { return &r.healthCmd }),
+	TextKey("HealthCmd", "a shell's line that tells whether it is well", func(r *Run) *string { return &r.healthCmd }),
 	durationKey("HealthInterval", "time between two checks, such as `30s`", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Interval })),
 	durationKey("HealthTimeout", "the longest a check may take", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Timeout })),
 	durationKey("HealthStartPeriod", "time to start, in which a failed check does not count", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartPeriod })),
@@ -259,7 +259,7 @@ var containerOptions = []Key[Run]{
 	BoolKey("NoHealthcheck", "no checks, whatever the image says", func(r *Run) *bool { return &r.noHealthcheck }),
 
 	// Logs.
-	textKey("LogDriver", "where the engine keeps its output", func(r *Run) *string { return &r.logConfig().Type }),
+	TextKey("LogDriver", "where the engine keeps its output", func(r *Run) *string { return &r.logConfig().Type }),
 	pairsKey("LogOpt", "options of the log driver", func(r *Run) *map[string]string { return &r.logConfig().Config }, flagval.ParseKeyValue),
 }
 
@@ -275,7 +275,7 @@ func anyInt(s string) (int64, error) { return parseInt[int64](math.MinInt64, mat
 func parseAnyIP(s string) error { return flagval.ParseIP(s, 0) }
 
 func namespaceKey(name, help string, field func(*hostConfig) *string) Key[Run] {
-	return textKey(name, help, host(field), func(s string) error { return flagval.ParseNamespace(strings.ToLower(name), s) })
+	return TextKey(name, help, host(field), func(s string) error { return flagval.ParseNamespace(strings.ToLower(name), s) })
 }
 
 // labelPrefix is the prefix of the daemon's own labels.

@@ -10,7 +10,7 @@ func Check(body []byte, limit int, replies bool, p *Policy) (message.Command, er
 		return nil, err
 	}
 	if err := p.check(c); err != nil {
-		return c, &DeniedError{err}
+		return c, &DeniedError{Err: err}
 	}
 	return c, nil
 }

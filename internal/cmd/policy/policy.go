@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -19,7 +20,13 @@ import (
 // that hands over the host is denied unless the operator allows it. The nil Policy is the built-in one.
 type Policy struct {
 	Trust bool // everything is allowed: publishers own the host anyway
+
+	// Containers are those that commands may reach: "" only those that messages of the same queue made, AnyContainers all.
+	Containers string
 }
+
+// AnyContainers is the value of Policy.Containers for all containers of the engine.
+const AnyContainers = "any"
 
 // Load reads a policy's file, strictly: an unknown key is an error.
 func Load(path string) (*Policy, error) {
@@ -40,20 +47,33 @@ func (p *Policy) decode(text []byte) error {
 	}
 	return message.DecodeObject(p, "a policy", text, []message.Key[Policy]{
 		message.BoolKey("Trust", "everything is allowed", func(p *Policy) *bool { return &p.Trust }),
+		message.TextKey("Containers", "commands reach all containers of the engine", func(p *Policy) *string { return &p.Containers }, func(v string) error {
+			if v != AnyContainers {
+				return fmt.Errorf("%s; the only value is %q", flagval.Quote(v), AnyContainers)
+			}
+			return nil
+		}),
 	})
 }
 
 // A DeniedError is why the policy forbids a message.
-type DeniedError struct{ Err error }
+type DeniedError struct {
+	Err error
+	Why string // "": it can hand over the host
+}
 
 func (e *DeniedError) Error() string {
-	return e.Err.Error() + ": denied, because it can hand over the host, or use up its memory or disk; the daemon's operator allows it with --policy"
+	why := cmp.Or(e.Why, "because it can hand over the host, or use up its memory or disk")
+	return fmt.Sprintf("%v: denied, %s; the daemon's operator allows it with --policy", e.Err, why)
 }
 
 func (e *DeniedError) Unwrap() error { return e.Err }
 
 // Trusts reports whether everything is allowed.
 func (p *Policy) Trusts() bool { return p != nil && p.Trust }
+
+// AnyContainer reports whether commands may reach containers that no message of their queue made.
+func (p *Policy) AnyContainer() bool { return p.Trusts() || p != nil && p.Containers == AnyContainers }
 
 // check returns an error that names the key of a command which the policy denies, or nil.
 func (p *Policy) check(c message.Command) error {

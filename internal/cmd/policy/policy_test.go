@@ -88,7 +88,7 @@ func TestPolicyDenies(t *testing.T) {
 				t.Errorf("%s: %s %s is allowed", verb, d.option, d.value)
 				continue
 			}
-			if text := (&DeniedError{err}).Error(); !strings.HasPrefix(text, d.want) || !strings.Contains(text, "--policy") {
+			if text := (&DeniedError{Err: err}).Error(); !strings.HasPrefix(text, d.want) || !strings.Contains(text, "--policy") {
 				t.Errorf("%s %s: got %s, want %s", d.option, d.value, text, d.want)
 			}
 			if err := trust.check(c); err != nil {
@@ -167,16 +167,18 @@ func TestPolicyDeniesExec(t *testing.T) {
 func TestLoadPolicy(t *testing.T) {
 	for _, tt := range []struct {
 		text, want string
-		trust      bool
+		trust, any bool
 	}{
-		{`{"Trust": true}`, "", true},
-		{`{}`, "", false},
-		{`{"Trust": false}`, "", false},
-		{`{"Trust": "yes"}`, "Trust: expected true or false, got a string", false},
-		{`{"trust": true}`, `unknown key "trust"; did you mean "Trust"?`, false},
-		{`{"Images": ["a"]}`, `unknown key "Images"; a policy takes "Trust"`, false},
-		{`[]`, "expected an object, got an array", false},
-		{``, "not JSON", false},
+		{`{"Trust": true}`, "", true, true},
+		{`{}`, "", false, false},
+		{`{"Trust": false}`, "", false, false},
+		{`{"Containers": "any"}`, "", false, true},
+		{`{"Containers": "all"}`, `Containers: "all"; the only value is "any"`, false, false},
+		{`{"Trust": "yes"}`, "Trust: expected true or false, got a string", false, false},
+		{`{"trust": true}`, `unknown key "trust"; did you mean "Trust"?`, false, false},
+		{`{"Images": ["a"]}`, `unknown key "Images"; a policy takes "Trust"`, false, false},
+		{`[]`, "expected an object, got an array", false, false},
+		{``, "not JSON", false, false},
 	} {
 		path := filepath.Join(t.TempDir(), "policy.json")
 		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
@@ -188,7 +190,7 @@ func TestLoadPolicy(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("%s: %v, want %s", tt.text, err, tt.want)
 			}
-		case err != nil || p.Trust != tt.trust:
+		case err != nil || p.Trusts() != tt.trust || p.AnyContainer() != tt.any:
 			t.Errorf("%s: %+v, %v", tt.text, p, err)
 		}
 	}
