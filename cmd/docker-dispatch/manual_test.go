@@ -38,13 +38,22 @@ func commandsIn(page string) (commands []shown) {
 	return commands
 }
 
+// inlineCommands returns the commands of a page that stand in its text, with the names of QUEUE and ID filled in.
+func inlineCommands(page string) (commands []string) {
+	for _, m := range regexp.MustCompile("`((?:echo '|docker-dispatch (?:help|dead list -q QUEUE))[^`]*)`").FindAllStringSubmatch(page, -1) {
+		text := strings.Join(strings.Fields(m[1]), " ") // it may be wrapped
+		commands = append(commands, strings.NewReplacer("QUEUE", "jobs", `"ID"`, `"job1"`, "| man -l -", "| grep -q '^[.]TH'").Replace(text))
+	}
+	return commands
+}
+
 // volatile are what a command prints anew each time, and the spaces between words. The pages leave lines of log out.
 var volatile = regexp.MustCompile(`(?m)^time=.*$|\bdispatch-[0-9a-f]{12}|\b[0-9a-f]{32}\b|\b\d+s\b|\s+`)
 
 // TestManualCommands: README's commands, and those of the manual, do what the page says, in the order of the page.
 func TestManualCommands(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"README.md", "run.md", "operate.md"} {
+	for _, page := range []string{"README.md", "run.md", "operate.md", "messages.md"} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, "quorum")
@@ -52,21 +61,26 @@ func TestManualCommands(t *testing.T) {
 			if page == "README.md" {
 				at = filepath.Join("..", "..", page)
 			} else { // README starts a daemon itself
-				script = "docker-dispatch -q jobs /var/run/docker.sock >daemon.out 2>daemon.log &\n"
+				script = "docker-dispatch -q jobs /var/run/docker.sock >daemon.out 2>daemon.log &\n" +
+					"until [ $(grep -c 'taking messages' daemon.log) = 2 ]; do sleep 0.1; done\n" // the job queue and the control queue
 			}
 			text, err := os.ReadFile(at)
 			if err != nil {
 				t.Fatal(err)
 			}
-			commands := commandsIn(string(text))
-			if len(commands) < 4 {
-				t.Fatalf("%d commands", len(commands))
+			commands, inline := commandsIn(string(text)), inlineCommands(string(text))
+			if len(commands)+len(inline) == 0 {
+				t.Fatal("no commands")
 			}
 			for _, c := range commands {
 				if strings.HasPrefix(c.command, "docker-dispatch dead ") { // the daemon needs a moment to refuse a message
 					script += "for i in $(seq 300); do docker-dispatch dead list -q jobs 2>/dev/null | grep -q job1 && break; sleep 0.1; done\n"
 				}
 				script += fmt.Sprintf("(exit $code); { %s}; code=$?; printf '\\036'\n", c.command)
+			}
+			for _, c := range inline {
+				script += fmt.Sprintf("{ %s; } >inline.log 2>&1 || { echo FAILED; cat inline.log; }; printf '\\036'\n", c)
+				commands = append(commands, shown{command: c + "\n"})
 			}
 			real := strings.NewReplacer("sleep 3", "until grep -q 'taking messages' daemon.log; do sleep 0.1; done", "scripts/build", "true", "scripts/test", "true", "amqp://guest:guest@localhost:5672", l.amqpURL,
 				"amqp://user:password@broker.example", l.amqpURL, "unix:///var/run/docker.sock", l.dockerHost, "/var/run/docker.sock", l.dockerHost)
