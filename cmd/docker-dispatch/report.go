@@ -108,8 +108,9 @@ func result(err error) error {
 
 // prefixed writes the lines of data, each as `NAME | line`.
 func prefixed(b *bytes.Buffer, name string, data []byte) {
+	prefix := fmt.Sprintf("%-20s | ", name)
 	for line := range bytes.Lines(data) {
-		fmt.Fprintf(b, "%-20s | ", name)
+		b.WriteString(prefix)
 		b.Write(line)
 	}
 	if !bytes.HasSuffix(data, []byte("\n")) {

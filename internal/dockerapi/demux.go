@@ -60,24 +60,46 @@ func demux(r io.Reader, stdout, stderr io.Writer) error {
 }
 
 // demuxBurst copies the payload of the frame with this header, and of the
-// frames that were read along with it. demuxBurst returns at the first frame
-// border with an empty buffer.
+// frames that were read along with it. Frames of one stream in a row are one
+// write. demuxBurst returns at the first frame border with an empty buffer.
 func demuxBurst(r io.Reader, header *[frameHeader]byte, stdout, stderr io.Writer) error {
 	buffer := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buffer)
-	var unread []byte // the part of buffer not yet copied
+	var unread []byte  // the part of buffer not yet looked at
+	var pending []byte // payload before unread in buffer, not yet written to the writer of the frames of kind
+	kind := header[0]
+	flush := func() error {
+		p := pending
+		if pending = nil; len(p) == 0 {
+			return nil
+		}
+		if kind == frameStderr {
+			return writeAll(stderr, p)
+		}
+		return writeAll(stdout, p)
+	}
 	for {
-		w, err := frameWriter(header, stdout, stderr)
-		if err != nil {
+		if header[0] != kind {
+			if err := flush(); err != nil {
+				return err
+			}
+			kind = header[0]
+		}
+		if err := checkFrame(header); err != nil {
+			if err := flush(); err != nil {
+				return err
+			}
 			return err
 		}
 		var inBand *prefixWriter
-		if header[0] == frameError {
+		if kind == frameError {
 			inBand = &prefixWriter{max: maxInBand}
-			w = inBand
 		}
 		for left := int64(binary.BigEndian.Uint32(header[4:])); left > 0; {
 			if len(unread) == 0 {
+				if err := flush(); err != nil {
+					return err
+				}
 				n, err := readSome(r, buffer[:])
 				if err == io.EOF {
 					err = io.ErrUnexpectedEOF
@@ -88,11 +110,16 @@ func demuxBurst(r io.Reader, header *[frameHeader]byte, stdout, stderr io.Writer
 				unread = buffer[:n]
 			}
 			piece := unread[:min(left, int64(len(unread)))]
-			if err := writeAll(w, piece); err != nil {
-				return err
-			}
 			unread = unread[len(piece):]
 			left -= int64(len(piece))
+			switch {
+			case inBand != nil:
+				inBand.Write(piece)
+			case len(pending) == 0:
+				pending = piece
+			default:
+				pending = append(pending, piece...) // moves it over the header between, within buffer
+			}
 			if inBand != nil && len(inBand.bytes) == maxInBand {
 				break // the rest of the error is dropped
 			}
@@ -101,10 +128,14 @@ func demuxBurst(r io.Reader, header *[frameHeader]byte, stdout, stderr io.Writer
 			return &inBandError{string(inBand.bytes)}
 		}
 		if len(unread) == 0 {
-			return nil
+			return flush()
 		}
 		n := copy(header[:], unread)
-		unread = unread[n:]
+		if unread = unread[n:]; n < len(header) {
+			if err := flush(); err != nil { // the read may wait
+				return err
+			}
+		}
 		if _, err := io.ReadFull(r, header[n:]); err == io.EOF {
 			return io.ErrUnexpectedEOF
 		} else if err != nil {
@@ -113,15 +144,12 @@ func demuxBurst(r io.Reader, header *[frameHeader]byte, stdout, stderr io.Writer
 	}
 }
 
-// frameWriter returns the writer for the payload of a frame.
-func frameWriter(header *[frameHeader]byte, stdout, stderr io.Writer) (io.Writer, error) {
+// checkFrame returns an error if header is none of a frame.
+func checkFrame(header *[frameHeader]byte) error {
 	if header[1] != 0 || header[2] != 0 || header[3] != 0 || header[0] > frameError {
-		return nil, &inBandError{fmt.Sprintf("the output has no stream frames, it begins with %q; the container probably has a TTY", header[:])}
+		return &inBandError{fmt.Sprintf("the output has no stream frames, it begins with %q; the container probably has a TTY", header[:])}
 	}
-	if header[0] == frameStderr {
-		return stderr, nil
-	}
-	return stdout, nil
+	return nil
 }
 
 // smallRead is the buffer size, in bytes, of a silent stream without frames.

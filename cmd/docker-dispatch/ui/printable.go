@@ -40,6 +40,12 @@ func Printable(s string) string {
 func Escaped(data []byte) []byte {
 	plain := func(b []byte) int { // the length of b before the first byte to escape
 		for i := 0; i < len(b); {
+			for i < len(b) && b[i]-' ' < 0x7f-' ' { // plain ASCII, as most bytes are
+				i++
+			}
+			if i == len(b) {
+				break
+			}
 			c, size := utf8.DecodeRune(b[i:])
 			switch {
 			case c == '\n', c == '\t':
