@@ -128,7 +128,7 @@ func (r *jsonReporter) Started(s event.Started) {
 func (r *jsonReporter) Output(o event.Output) error {
 	return r.write(func(b *bytes.Buffer) {
 		for line := range o.Lines() {
-			b.Write(line.JSON())
+			b.Write(line.AppendJSON(b.AvailableBuffer()))
 		}
 	})
 }

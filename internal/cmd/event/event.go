@@ -40,17 +40,6 @@ func (s Started) JSON() []byte {
 }
 
 // JSON returns the event as one line.
-func (o Output) JSON() []byte {
-	e := outputEvent{Event: EventOutput, Job: o.Job, ContainerName: o.ContainerName, Attempt: o.Attempt, Stream: o.Stream, Offset: o.Offset}
-	if utf8.Valid(o.Data) {
-		e.Data = string(o.Data)
-	} else {
-		e.Base64 = o.Data
-	}
-	return Line(e)
-}
-
-// JSON returns the event as one line.
 func (r Result) JSON() []byte {
 	return Line(struct {
 		Event string

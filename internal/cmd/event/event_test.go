@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // TestEvents: what is written can be read again.
@@ -69,4 +70,24 @@ func TestOutputLines(t *testing.T) {
 	if string(got) != data || lines != 4 {
 		t.Errorf("%d lines with %d bytes, want 4 with %d", lines, len(got), len(data))
 	}
+}
+
+// FuzzOutputJSON: an output event is what encoding/json makes of it.
+func FuzzOutputJSON(f *testing.F) {
+	f.Add("j", "n", 0, []byte("plain <a&b> \"quoted\" \\ \r\n"))
+	f.Add("é\xff", "\u2028", 2, []byte("\x1b[0m\x00\x7f\b\f\t \u2028\u2029\u202a\u2030 \u20ac\U0001F600"))
+	f.Add("", "", -1, []byte(nil))
+	f.Add("", "", 1, []byte("\xe2\x80"))
+	f.Fuzz(func(t *testing.T, job, name string, attempt int, data []byte) {
+		o := Output{Job: job, ContainerName: name, Attempt: attempt, Stream: "stdout", Offset: 1 << 40, Data: data}
+		e := outputEvent{Event: EventOutput, Job: job, ContainerName: name, Attempt: attempt, Stream: "stdout", Offset: 1 << 40}
+		if utf8.Valid(data) {
+			e.Data = string(data)
+		} else {
+			e.Base64 = data
+		}
+		if got, want := string(o.AppendJSON([]byte("x"))), "x"+string(Line(e)); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	})
 }
