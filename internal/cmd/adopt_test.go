@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -412,4 +413,35 @@ func TestJoinedIsRedelivered(t *testing.T) {
 		}
 		synctest.Wait()
 	})
+}
+
+// TestLogWeight: however the output is cut into writes, its weight is no less than what its json-file log with a tag takes.
+func TestLogWeight(t *testing.T) {
+	for _, line := range []string{"x\n", strings.Repeat("long", 10_000) + "\n", "\x1b[0m<&>\"\\\n"} {
+		all := strings.Repeat(line, 300)
+		records := int64(0)
+		for l := range strings.Lines(all) {
+			for len(l) > 0 {
+				n := min(len(l), 16<<10)
+				r, err := json.Marshal(map[string]any{"log": l[:n], "stream": "stdout", "attrs": map[string]string{"tag": "nightly-report-of-customer-4711"}, "time": "2026-01-02T03:04:05.123456789Z"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				records += int64(len(r)) + 1
+				l = l[n:]
+			}
+		}
+		for _, piece := range []int{1, 100, 32 << 10, len(all)} {
+			var total int64
+			w := logWeight{io.Discard, &total}
+			for rest := all; rest != ""; {
+				n := min(piece, len(rest))
+				io.WriteString(w, rest[:n])
+				rest = rest[n:]
+			}
+			if total < records {
+				t.Errorf("%q in pieces of %d: %d, the log has %d", line[:1], piece, total, records)
+			}
+		}
+	}
 }

@@ -72,8 +72,9 @@ func (t *task) resolve(r *message.Ref) (over bool, err error) {
 	}
 	switch {
 	case err == nil:
-		r.Container = t.on.ID
-		err = t.mayReach(t.on)
+		if err = t.mayReach(t.on, cmp.Or(r.Job, r.Container)); err == nil {
+			r.Container = t.on.ID
+		}
 	case errors.Is(err, dockerapi.ErrNoSuchContainer) && t.again.Load() && t.wasDone():
 		return true, nil
 	}
@@ -98,8 +99,8 @@ func (t *task) is(id string, state func(dockerapi.State) bool) bool {
 // wasDone reports whether a redelivered command that does not find its container was carried out by an earlier delivery.
 func (t *task) wasDone() bool {
 	if t.traits.NewName != "" {
-		_, err := t.pool.Docker.InspectContainer(t.ctx, t.traits.NewName)
-		return err == nil
+		c, err := t.pool.Docker.InspectContainer(t.ctx, t.traits.NewName)
+		return err == nil && t.mayReach(c, c.Name) == nil
 	}
 	return t.traits.Removes
 }
@@ -258,13 +259,14 @@ func (t *task) doWait(w *message.Wait) (*event.Result, error) {
 }
 
 // mayReach returns an error if the policy denies commands on the container. It is not this queue's, unless a message of
-// the queue has made it: it may have access to the host, or do another's work.
-func (t *task) mayReach(c dockerapi.Container) error {
+// the queue has made it: it may have access to the host, or do another's work. The error names it as the message does, by
+// ref: the publisher may not know its name.
+func (t *task) mayReach(c dockerapi.Container, ref string) error {
 	if t.pool.Policy.AnyContainer() || t.made(c) {
 		return nil
 	}
 	return &policy.DeniedError{
-		Err: fmt.Errorf("%s of the container %s", t.traits.Verb, flagval.Quote(c.Name)),
+		Err: fmt.Errorf("%s of the container %s", t.traits.Verb, flagval.Quote(ref)),
 		Why: "because no message of this queue has made it",
 	}
 }

@@ -43,10 +43,13 @@ type logWeight struct {
 }
 
 // Write counts a byte that drivers may escape at its escaped length. It adds the overhead of each record: stream, time,
-// quotes.
+// quotes, and attributes such as a tag. A record ends with a line, or after logRecord bytes, and a write may hold many.
 func (w logWeight) Write(p []byte) (int, error) {
-	const record = 100
-	weight := int64(record)
+	const (
+		record    = 200
+		logRecord = 16 << 10
+	)
+	weight := int64(record * (1 + len(p)/logRecord))
 	for _, c := range p {
 		switch {
 		case c == '\n':

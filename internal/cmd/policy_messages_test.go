@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -62,6 +63,9 @@ func TestPolicyForeignContainers(t *testing.T) {
 							return
 						}
 						d.want(intake.DeadLetter, event.ReasonPolicy)
+						if text := b.result().Error; !strings.Contains(text, fmt.Sprintf(" of the container %q:", ref)) {
+							t.Errorf("the error names the container otherwise than the message: %s", text)
+						}
 						b.docker.mu.Lock()
 						defer b.docker.mu.Unlock()
 						if calls := b.docker.calls; len(calls) != 1 || calls[0] != "inspect" || c.State != before {
@@ -71,5 +75,22 @@ func TestPolicyForeignContainers(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestPolicyForeignName: a redelivered rename does not take a container that it could not have renamed for its own.
+func TestPolicyForeignName(t *testing.T) {
+	for _, ours := range []bool{false, true} {
+		onBench(t, nil, func(b *bench) {
+			labels := map[string]string{}
+			if ours {
+				labels = nil // of this queue
+			}
+			b.leave("other", "running", labels)
+			d := b.send("m", "id", true, `{"Dockercmd":"rename","Container":"web","NewName":"other"}`)
+			if got := b.result().Status; ours != (got == event.Succeeded) {
+				t.Errorf("ours %v: %s, %q", ours, got, d.reason)
+			}
+		})
 	}
 }

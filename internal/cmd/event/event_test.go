@@ -77,10 +77,10 @@ func FuzzOutputJSON(f *testing.F) {
 	f.Add("j", "n", 0, []byte("plain <a&b> \"quoted\" \\ \r\n"))
 	f.Add("é\xff", "\u2028", 2, []byte("\x1b[0m\x00\x7f\b\f\t \u2028\u2029\u202a\u2030 \u20ac\U0001F600"))
 	f.Add("", "", -1, []byte(nil))
-	f.Add("", "", 1, []byte("\xe2\x80"))
+	f.Add("", "\xe2", 1, []byte("\xe2\x80"))
 	f.Fuzz(func(t *testing.T, job, name string, attempt int, data []byte) {
-		o := Output{Job: job, ContainerName: name, Attempt: attempt, Stream: "stdout", Offset: 1 << 40, Data: data}
-		e := outputEvent{Event: EventOutput, Job: job, ContainerName: name, Attempt: attempt, Stream: "stdout", Offset: 1 << 40}
+		o := Output{Job: job, ContainerName: name, Attempt: attempt, Stream: name, Offset: 1 << 40, Data: data}
+		e := outputEvent{Event: EventOutput, Job: job, ContainerName: name, Attempt: attempt, Stream: name, Offset: 1 << 40}
 		if utf8.Valid(data) {
 			e.Data = string(data)
 		} else {

@@ -12,7 +12,7 @@ func (o Output) JSON() []byte { return o.AppendJSON(nil) }
 // AppendJSON appends the event to b, as one line. A container can write millions of lines, so it does without reflection
 // what Line does.
 func (o Output) AppendJSON(b []byte) []byte {
-	if !utf8.Valid(o.Data) || !utf8.ValidString(o.Job) || !utf8.ValidString(o.ContainerName) {
+	if !utf8.Valid(o.Data) || !utf8.ValidString(o.Job) || !utf8.ValidString(o.ContainerName) || !utf8.ValidString(o.Stream) {
 		e := outputEvent{Event: EventOutput, Job: o.Job, ContainerName: o.ContainerName, Attempt: o.Attempt, Stream: o.Stream, Offset: o.Offset}
 		if utf8.Valid(o.Data) {
 			e.Data = string(o.Data)
