@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
 // keepsAll means that a log driver drops nothing by rotation.
@@ -43,13 +44,10 @@ type logWeight struct {
 }
 
 // Write counts a byte that drivers may escape at its escaped length. It adds the overhead of each record: stream, time,
-// quotes, and attributes such as a tag. A record ends with a line, or after logRecord bytes, and a write may hold many.
+// quotes, and attributes such as a tag. A record ends with a line, or after output.LogRecord bytes, and a write may hold many.
 func (w logWeight) Write(p []byte) (int, error) {
-	const (
-		record    = 200
-		logRecord = 16 << 10
-	)
-	weight := int64(record * (1 + len(p)/logRecord))
+	const record = 200
+	weight := int64(record * (1 + len(p)/output.LogRecord))
 	for _, c := range p {
 		switch {
 		case c == '\n':

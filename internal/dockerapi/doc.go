@@ -36,7 +36,7 @@
 // Short calls share a pool of kept connections. Each long call (attach, exec,
 // wait, logs, pull) has a connection of its own. Long calls hold buffers only
 // while there is data to read, so a thousand idle containers cost little. A call
-// is made in the caller's own goroutine; none outlives the call that started it.
+// is made in the caller's own goroutine. No goroutine outlives its call.
 // net/http parses the answers. Its Transport is not used: that has two goroutines
 // for each connection, and passes each call through them.
 //

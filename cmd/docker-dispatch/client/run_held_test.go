@@ -138,10 +138,7 @@ func TestRunQueueDeleted(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var stdout, stderr bytes.Buffer
-				line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
-				if err != nil {
-					t.Fatal(err)
-				}
+				line := runLine(t)
 				began := time.Now()
 				b := losingBroker{holdingBroker{answers: tt.answers}, began.Add(200 * time.Second)}
 				c := &runClient{line: line, queue: "q", stdout: &stdout, stderr: &stderr, stop: make(chan struct{}), maxMessage: 1000, timeout: 2 * time.Hour,

@@ -17,6 +17,16 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
+// runLine is the command line of docker-dispatch run busybox.
+func runLine(t *testing.T) *message.RunLine {
+	t.Helper()
+	line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
+}
+
 // mute is a broker that stores nothing in one queue.
 type mute struct {
 	queue string
@@ -55,10 +65,7 @@ func (closing) Publish(context.Context, string, client.Message) error {
 func TestRunCannotSend(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
-	line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	line := runLine(t)
 	c := &runClient{line: line, queue: "q", control: "q.control", stdout: &out, stderr: &errs, stop: make(chan struct{}), maxMessage: 1000,
 		connect: func(context.Context) (runBroker, error) { return closing{}, nil }}
 	if code := c.run(nil); code != exitRefused || !strings.Contains(errs.String(), "530 one channel too many") || c.fate() != "nothing was sent" {
@@ -74,10 +81,7 @@ func TestRunLeavesWhatIsNotStored(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m := mute{queue, make(chan struct{}, 1)}
 			var out, errs bytes.Buffer
-			line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
-			if err != nil {
-				t.Fatal(err)
-			}
+			line := runLine(t)
 			c := &runClient{line: line, queue: "q", control: "q.control", stdout: &out, stderr: &errs, stop: make(chan struct{}), maxMessage: 1000,
 				connect: func(context.Context) (runBroker, error) { return m, nil }}
 			signals := make(chan os.Signal)
@@ -120,10 +124,7 @@ func TestRunTellsWhatItWaitsFor(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var errs bytes.Buffer
-				line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
-				if err != nil {
-					t.Fatal(err)
-				}
+				line := runLine(t)
 				m := mute{"q.control", make(chan struct{}, 2)}
 				c := &runClient{line: line, queue: "q", control: "q.control", stderr: &errs, stop: make(chan struct{}), maxMessage: 1000, job: "JOB",
 					connect: func(ctx context.Context) (runBroker, error) { return tt.connect(ctx, m) }}
@@ -148,10 +149,7 @@ func TestRunTellsWhatItWaitsFor(t *testing.T) {
 func TestRunWithoutDaemon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var errs bytes.Buffer
-		line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		line := runLine(t)
 		m := mute{"none", make(chan struct{}, 2)}
 		c := &runClient{line: line, queue: "q", stderr: &errs, stop: make(chan struct{}), maxMessage: 1000, job: "JOB", timeout: 10 * time.Minute,
 			connect: func(context.Context) (runBroker, error) { return m, nil }}
@@ -198,10 +196,7 @@ func TestRunResultBesideStop(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		b := deafBroker{mute{"q.control", make(chan struct{}, 1)}, make(chan client.Received, 1), gone}
 		var errs bytes.Buffer
-		line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		line := runLine(t)
 		c := &runClient{line: line, queue: "q", control: "q.control", stderr: &errs, stop: make(chan struct{}), maxMessage: 1000, timeout: time.Minute / 4,
 			connect: func(context.Context) (runBroker, error) { return b, nil }}
 		signals := make(chan os.Signal)

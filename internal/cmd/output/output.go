@@ -186,9 +186,9 @@ func (s *stream) flush() {
 	}
 }
 
-// textRecord is the most bytes of a line in one record of a container's log (moby daemon/logger, defaultBufSize). A longer
+// LogRecord is the most bytes of a line in one record of a container's log (moby daemon/logger, defaultBufSize). A longer
 // line has several records. A character that is cut between two records is not UTF-8 in either.
-const textRecord = 16 << 10
+const LogRecord = 16 << 10
 
 // badBytes counts by how many bytes a stream is longer in a log of text.
 type badBytes struct {
@@ -199,13 +199,13 @@ type badBytes struct {
 
 func (b *badBytes) count(p []byte) {
 	for len(p) > 0 {
-		n := min(len(p), textRecord-b.column)
+		n := min(len(p), LogRecord-b.column)
 		end := bytes.IndexByte(p[:n], '\n') + 1
 		if end > 0 {
 			n = end
 		}
 		b.part(p[:n])
-		if b.column += n; end > 0 || b.column == textRecord {
+		if b.column += n; end > 0 || b.column == LogRecord {
 			b.extra += badByte * int64(len(b.partial))
 			b.column, b.partial = 0, nil
 		}

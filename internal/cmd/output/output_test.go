@@ -205,7 +205,7 @@ func asText(output string) string {
 	var log strings.Builder
 	for line := range strings.Lines(output) {
 		for len(line) > 0 {
-			n := min(len(line), textRecord)
+			n := min(len(line), LogRecord)
 			for _, r := range line[:n] { // what is not UTF-8 is a replacement character for each byte
 				log.WriteRune(r)
 			}
@@ -219,7 +219,7 @@ func asText(output string) string {
 func TestReplayOfLongLines(t *testing.T) {
 	long := "a" + strings.Repeat("\u00e9", 20000) + "\n"
 	for _, text := range []string{
-		long + "end\n", strings.Repeat("x", textRecord) + "\n" + long, strings.Repeat("x", textRecord-1) + "\n\xff\n", "\xff" + long + "\xff\xfe\n" + long,
+		long + "end\n", strings.Repeat("x", LogRecord) + "\n" + long, strings.Repeat("x", LogRecord-1) + "\n\xff\n", "\xff" + long + "\xff\xfe\n" + long,
 	} {
 		for _, size := range []int{1, 1000, 32 << 10, 1 << 20} {
 			var budget atomic.Int64
