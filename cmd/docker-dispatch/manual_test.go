@@ -53,7 +53,7 @@ var volatile = regexp.MustCompile(`(?m)^time=.*$|\bdispatch-[0-9a-f]{12}|\b[0-9a
 // TestManualCommands: README's commands, and those of the manual, do what the page says, in the order of the page.
 func TestManualCommands(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"README.md", "run.md", "operate.md", "messages.md"} {
+	for _, page := range []string{"README.md", "run.md", "operate.md", "messages.md", "options.md", "develop.md"} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, "quorum")
@@ -120,29 +120,4 @@ func TestManualCommands(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestREADMEGo: README's Go code compiles, and its message is stored and carried out.
-func TestREADMEGo(t *testing.T) {
-	t.Parallel()
-	l := newLab(t, "quorum")
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	code := regexp.MustCompile("(?s)```go\n(.*?)```").FindStringSubmatch(string(text))
-	if code == nil {
-		t.Fatal("README has no Go code")
-	}
-	program := filepath.Join(t.TempDir(), "main.go")
-	source := "package main\n\nimport (\n\t\"crypto/rand\"\n\t\"os\"\n\n\tamqp \"github.com/rabbitmq/amqp091-go\"\n)\n\n" +
-		"func main() {\nurl, body := os.Args[1], []byte(os.Args[2])\n" + strings.ReplaceAll(code[1], `"jobs"`, `os.Args[3]`) +
-		"\nconn.Close()\nif err != nil || !stored { panic(err) }\n}\n"
-	if err := os.WriteFile(program, []byte(source), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("go", "run", program, l.amqpURL, `{"Dockercmd": "run", "Image": "busybox", "Cmd": ["true"]}`, l.queue).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	l.start().done(1)
 }

@@ -191,9 +191,15 @@ func (l *lab) startCommand(c *exec.Cmd, args ...string) *process {
 		}
 		options = append(options, args[i])
 	}
-	p := &process{l: l, exited: make(chan struct{}), grown: make(chan struct{}), cmd: c}
 	c.Args = append(append(append(c.Args, "-q", l.queue), options...), addresses...)
 	c.Env = append(c.Env, l.env...)
+	return l.startExactly(c)
+}
+
+// startExactly starts a daemon that has all its arguments.
+func (l *lab) startExactly(c *exec.Cmd) *process {
+	l.t.Helper()
+	p := &process{l: l, exited: make(chan struct{}), grown: make(chan struct{}), cmd: c}
 	p.pipe(p.cmd.StdoutPipe, &p.stdout)
 	p.pipe(p.cmd.StderrPipe, &p.stderr)
 	if err := p.cmd.Start(); err != nil {
