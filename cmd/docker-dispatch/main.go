@@ -124,7 +124,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		Concurrency: d.concurrency, Pull: d.pull, Timeout: d.timeout, Capture: d.capture, MaxMessage: d.maxMessage,
 		Places: d.concurrency + d.ahead, ControlPlaces: amqpsrc.ControlPrefetch,
 		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
-		Policy: d.policy, Credentials: d.credentials.For,
+		Policy: d.policy.Load, Credentials: d.credentials.For,
 	})
 
 	jobs, control := make(chan intake.Job, d.ahead), make(chan intake.Job)
@@ -146,7 +146,9 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	for {
 		select {
 		case sig := <-signals:
-			if stopped.IsZero() {
+			if sig == syscall.SIGHUP && d.policyFile != "" {
+				d.reloadPolicy()
+			} else if stopped.IsZero() {
 				stop(sig.String())
 			} else if time.Since(stopped) >= ui.SameSignal {
 				return errForced
@@ -233,11 +235,23 @@ func (d *daemon) ended(src source, left int, err error) error {
 // checkEngine asks the engine once, and returns an error only if waiting cannot fix it. An engine that does not
 // answer is no error: the pool waits for it.
 func (d *daemon) checkEngine(ctx context.Context) error {
+	if d.dockerHost.Exposed() {
+		d.log.Warn("the engine's address is plain TCP: a container that can reach it commands the engine, past any policy; use its socket, or TLS (docker-dispatch help policy)", "engine", d.dockerHost)
+	}
 	_, err := d.client.Ping(ctx)
 	if err != nil && ui.Permanent(err) {
 		return err
 	}
 	return nil
+}
+
+// reloadPolicy reads the policy's file again.
+func (d *daemon) reloadPolicy() {
+	if err := d.loadPolicy(); err != nil {
+		d.log.Error("policy not read again; the one of before stays in force", "file", d.policyFile, "error", err)
+		return
+	}
+	d.log.Info("policy read again; it holds for messages that come from now on", "file", d.policyFile)
 }
 
 // The parts, wrapped by a test's seams.

@@ -62,7 +62,7 @@ func TestManualCommands(t *testing.T) {
 				at = filepath.Join("..", "..", page)
 			} else { // README starts a daemon itself
 				script = "docker-dispatch -q jobs /var/run/docker.sock >daemon.out 2>daemon.log &\n" +
-					"until [ $(grep -c 'taking messages' daemon.log) = 2 ]; do sleep 0.1; done\n" // the job queue and the control queue
+					"until [ \"$(grep -cs 'taking messages' daemon.log)\" = 2 ]; do sleep 0.1; done\n" // the job queue and the control queue
 			}
 			text, err := os.ReadFile(at)
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
@@ -44,7 +45,8 @@ type settings struct {
 	pull        string
 	timeout     time.Duration
 	maxMessage  int
-	policy      *policy.Policy // nil: the built-in one
+	policyFile  string // "": the built-in policy
+	policy      atomic.Pointer[policy.Policy]
 	credentials *dockerapi.Credentials
 
 	tlsVerify              bool
@@ -64,7 +66,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		tlsVerify: getenv("DOCKER_TLS_VERIFY") != "", apiVersion: getenv("DOCKER_API_VERSION"),
 	}
 	var version bool
-	deadLetter, control, policy := "", "", ""
+	deadLetter, control := "", ""
 	fs := flag.NewFlagSet("docker-dispatch", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
@@ -88,7 +90,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.StringVar(&s.pull, "pull", s.pull, "")
 	fs.DurationVar(&s.timeout, "timeout", 0, "")
 	fs.Var((*ui.Size)(&s.maxMessage), "max-message", "")
-	fs.StringVar(&policy, "policy", "", "")
+	fs.StringVar(&s.policyFile, "policy", "", "")
 	fs.BoolVar(&s.tlsVerify, "tlsverify", s.tlsVerify, "")
 	fs.StringVar(&s.tlsCA, "tlscacert", "", "")
 	fs.StringVar(&s.tlsCert, "tlscert", "", "")
@@ -122,10 +124,10 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	if err := s.tlsFiles(getenv); err != nil {
 		return nil, err
 	}
-	var err error
-	if s.policy, err = client.LoadPolicy(policy); err != nil {
+	if err := s.loadPolicy(); err != nil {
 		return nil, err
 	}
+	var err error
 	if s.credentials, err = dockerapi.LoadCredentials(getenv); err != nil {
 		return nil, ui.UsageError(err.Error(), "docker login writes that file; DOCKER_CONFIG names the folder it is in")
 	}
@@ -133,6 +135,15 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		s.host = "unknown"
 	}
 	return s, nil
+}
+
+// loadPolicy reads the policy's file. After a fault the policy is the one of before.
+func (s *settings) loadPolicy() error {
+	p, err := client.LoadPolicy(s.policyFile)
+	if err == nil {
+		s.policy.Store(p)
+	}
+	return err
 }
 
 // addresses sets the two addresses to those given, or to their defaults.

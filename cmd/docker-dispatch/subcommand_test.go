@@ -86,7 +86,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 		{"send -q x --amqp http://u:secret@h", "", url},
 		{"check --max-message 0", "--max-message must be at least 1 byte", "leave it out for 1m"},
 		{"check nosuch.json", "open nosuch.json: no such file or directory", "name files of messages, or - for stdin"},
-		{"check --policy nosuch.json", "--policy: open nosuch.json: no such file or directory", `a policy is a file with a JSON object; {"Trust": true} allows everything`},
+		{"check --policy nosuch.json", "--policy: open nosuch.json: no such file or directory", "docker-dispatch help policy has the keys, and three examples"},
 		{"dead", "dead needs a verb: list, replay or drop", "docker-dispatch dead list -q QUEUE"},
 		{"dead lst -q x", "dead lst: not one of list, replay, drop; did you mean list?", "docker-dispatch dead list -q QUEUE"},
 		{"dead bury -q x", "dead bury: not one of list, replay, drop", "docker-dispatch dead list -q QUEUE"},

@@ -8,6 +8,7 @@ output, and settles the message only when the work has ended.
 Usage:
   docker-dispatch [options] [dockerHostAddr [amqpAddr]]
   docker-dispatch run|send|check|dead ...  from the other end of the queue; each has its -h
+  docker-dispatch policy explain [FILE]    what a policy amounts to
   docker-dispatch help [TOPIC]             the manual
 
 Addresses:
@@ -36,7 +37,8 @@ Messages:
 
 Containers:
       --policy FILE        what messages may ask for; {"Trust": true} in it allows all
-                           (default: nothing that hands over the engine's host)
+                           (default: nothing that hands over the engine's host);
+                           SIGHUP reads it again
       --pull POLICY        images to pull: missing, always or never (default missing)
       --timeout TIME       the longest that a foreground container, a wait, or logs with
                            Follow may last (default: no limit)

@@ -31,6 +31,9 @@ func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table
 func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
 	queue, args := delayQueue(p.config.Queue, delay)
 	ours := amqp.Table{wire.HeaderAttempt: int32(attempt)}
+	if seal := p.config.Users.seal(d.UserId, d); seal != "" {
+		ours[wire.HeaderSeal] = seal
+	}
 	if c := copyOf(d, p.config.Queue); c != "" {
 		ours[wire.HeaderCopy] = c
 	}

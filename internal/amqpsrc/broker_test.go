@@ -299,6 +299,10 @@ func TestDeadLetter(t *testing.T) {
 				t.Error("the copy cannot be told from the message")
 			}
 			delete(d.Headers, wire.HeaderCopy)
+			if sealed := wire.Text(d.Headers[wire.HeaderSeal]); len(sealed) != 64 {
+				t.Errorf("the user's seal is %q", sealed)
+			}
+			delete(d.Headers, wire.HeaderSeal)
 			want = fmt.Sprint(amqp.Table{"mine": "yes", "nested": amqp.Table{"a": []any{int64(1), nil, []byte("x")}}, "nil": nil,
 				wire.HeaderReason: "invalid-message", wire.HeaderError: "no such key", wire.HeaderHost: "testhost", wire.HeaderQueue: q, wire.HeaderUser: mustUser(t)})
 			if got := fmt.Sprint(d.Headers); got != want {

@@ -38,7 +38,8 @@ type Config struct {
 	Control string
 
 	oversized int64 // bytes of messages larger than MaxMessage that are held at a time; 0: wire.OversizedBytes
-	controls  bool  // this is the Config of the control queue's session
+	users     users
+	controls  bool // this is the Config of the control queue's session
 
 	Host    string // this host's name
 	Version string // of the program

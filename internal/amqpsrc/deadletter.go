@@ -13,15 +13,19 @@ import (
 )
 
 // deadLetter returns the copy of a message for the dead-letter queue.
-func deadLetter(d amqp.Delivery, queue, host, copy string, r event.Result, now time.Time, frameMax int) amqp.Publishing {
-	return copyWith(d, amqp.Table{
+func deadLetter(d amqp.Delivery, queue, host, copy, seal string, r event.Result, now time.Time, frameMax int) amqp.Publishing {
+	ours := amqp.Table{
 		wire.HeaderReason: wire.Clip(r.Reason, wire.MaxReason),
 		wire.HeaderError:  wire.Clip(r.Error, wire.MaxError),
 		wire.HeaderHost:   wire.Clip(host, 255),
 		wire.HeaderTime:   now.UTC().Format(time.RFC3339),
 		wire.HeaderQueue:  wire.Clip(queue, 255),
 		wire.HeaderCopy:   copy,
-	}, frameMax)
+	}
+	if seal != "" {
+		ours[wire.HeaderSeal] = seal
+	}
+	return copyWith(d, ours, frameMax)
 }
 
 // copyWith returns a copy of a message with our headers added. The body is unchanged; an allow-list names the
@@ -70,7 +74,7 @@ func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, from string
 	return p.keep(ctx, d.MessageId, keeping{
 		what: "dead letter", queue: p.config.DeadLetter, declare: p.declare, lost: lost,
 		message: func(frameMax int) amqp.Publishing {
-			return deadLetter(d, from, p.config.Host, copy, r, now, frameMax)
+			return deadLetter(d, from, p.config.Host, copy, p.config.Users.seal(d.UserId, d), r, now, frameMax)
 		},
 	})
 }

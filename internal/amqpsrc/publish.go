@@ -36,6 +36,7 @@ type publishConfig struct {
 	Declare    string // the type of the queues that are created; "": classic, and Results must exist
 	Host       string // this host's name
 	Log        *slog.Logger
+	Users      users
 }
 
 // A publisher is the connection over which messages are published. It reconnects by itself. Losing it

@@ -23,6 +23,7 @@ type delivery struct {
 
 // job returns the job of a delivery.
 func (s *session) job(d amqp.Delivery) intake.Job {
+	d.UserId = s.config.users.of(d)
 	del := &delivery{Delivery: d, sess: s}
 	n, id := attempt(d, s.config.source())
 	mark := copyOf(d, s.config.source())
@@ -38,6 +39,7 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 		MessageID:   id,
 		Redelivered: d.Redelivered,
 		Control:     s.config.controls,
+		User:        d.UserId,
 		Copy:        mark,
 		Attempt:     n,
 		Body:        d.Body,

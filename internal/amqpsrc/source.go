@@ -64,6 +64,7 @@ func New(cfg Config) *Source {
 		cfg.Gate = new(intake.Gate)
 		cfg.Gate.Set(true)
 	}
+	cfg.users = newUsers(&cfg)
 	s := &Source{
 		cfg:    cfg,
 		report: wire.Reporter{Log: cfg.Log, Lost: "broker unreachable, waiting", Back: "broker is back"},
@@ -76,7 +77,7 @@ func New(cfg Config) *Source {
 		s.dialer.Budget = wire.NewBudget(cfg.MaxMessage, cmp.Or(cfg.oversized, wire.OversizedBytes))
 	}
 	s.publisher = newPublisher(s.dialer, publishConfig{
-		Queue: cfg.Queue, DeadLetter: cfg.DeadLetter, Results: cfg.Results, Declare: cfg.Declare, Host: cfg.Host, Log: cfg.Log,
+		Queue: cfg.Queue, DeadLetter: cfg.DeadLetter, Results: cfg.Results, Declare: cfg.Declare, Host: cfg.Host, Log: cfg.Log, Users: cfg.users,
 	})
 	if cfg.Control != "" {
 		s.control = s.newControl()

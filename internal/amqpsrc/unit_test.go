@@ -126,7 +126,7 @@ func TestDeadLetterCopy(t *testing.T) {
 		MessageId: "m", Timestamp: now, Type: "t", UserId: "u", AppId: "a", Body: []byte("body"),
 	}
 	r := event.Result{Reason: strings.Repeat("r", 200), Error: strings.Repeat("é", 2000) + "\xff"}
-	p := deadLetter(d, "jobs", "host\xff", "copy-1", r, now, wire.FrameSize)
+	p := deadLetter(d, "jobs", "host\xff", "copy-1", "sealed", r, now, wire.FrameSize)
 	h := p.Headers
 	p.Headers = nil
 	want := amqp.Publishing{ContentType: "ct", ContentEncoding: "ce", DeliveryMode: 2, Priority: 9, CorrelationId: "c", MessageId: "m", Timestamp: now, Type: "t", AppId: "a", Body: []byte("body")}
@@ -134,7 +134,7 @@ func TestDeadLetterCopy(t *testing.T) {
 		t.Errorf("properties are\n%+v, want\n%+v", p, want)
 	}
 	for k, v := range (amqp.Table{"keep": int32(1), "x-deaths": "kept", wire.HeaderHost: "host\uFFFD", wire.HeaderQueue: "jobs", wire.HeaderTime: "2026-01-02T02:04:05Z",
-		wire.HeaderUser: "u", wire.HeaderReply: wire.DirectReply, wire.HeaderDropped: "bad worse", wire.HeaderCopy: "copy-1"}) {
+		wire.HeaderUser: "u", wire.HeaderReply: wire.DirectReply, wire.HeaderDropped: "bad worse", wire.HeaderCopy: "copy-1", wire.HeaderSeal: "sealed"}) {
 		if h[k] != v {
 			t.Errorf("header %s is %v, want %v", k, h[k], v)
 		}
@@ -160,7 +160,7 @@ func TestDeadLetterRoom(t *testing.T) {
 		}
 		long := strings.Repeat("x", 255)
 		d := amqp.Delivery{Headers: headers, ContentType: long, ContentEncoding: long, CorrelationId: long, ReplyTo: long, MessageId: long, Type: long, AppId: long, UserId: long}
-		p := deadLetter(d, long, long, "copy", event.Result{Reason: long, Error: strings.Repeat("x", 9999)}, time.Now(), frameMax)
+		p := deadLetter(d, long, long, "copy", "", event.Result{Reason: long, Error: strings.Repeat("x", 9999)}, time.Now(), frameMax)
 		if err := p.Headers.Validate(); err != nil {
 			t.Error(err)
 		}
@@ -244,7 +244,7 @@ func FuzzDeadLetter(f *testing.F) {
 		for i := range min(max(repeat, 0), 200) {
 			headers[fmt.Sprint("k", i)] = value(0)
 		}
-		p := deadLetter(amqp.Delivery{Headers: headers}, "q", "h", "copy", event.Result{Reason: string(data), Error: string(data)}, time.Now(), frameMax)
+		p := deadLetter(amqp.Delivery{Headers: headers}, "q", "h", "copy", "", event.Result{Reason: string(data), Error: string(data)}, time.Now(), frameMax)
 		if err := p.Headers.Validate(); err != nil {
 			t.Fatal(err)
 		}
@@ -383,7 +383,7 @@ func FuzzHeaders(f *testing.F) {
 		r := client.Received{Message: client.Message{Headers: h, ReplyTo: s}}
 		r.DeadLetter()
 		r.Revived()
-		p := deadLetter(d, "q", "h", "copy", event.Result{}, time.Unix(0, 0), 8192)
+		p := deadLetter(d, "q", "h", "copy", "", event.Result{}, time.Unix(0, 0), 8192)
 		if size := 8 + 14 + 10 + 7 + len(p.ReplyTo) + 4 + wire.TableSize(p.Headers); size > 8192 && len(s) < 256 {
 			t.Fatalf("the frame has %d bytes", size)
 		}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -72,7 +71,7 @@ func TestCommands(t *testing.T) {
 			`{"Dockercmd":"kill","Container":"web"}`, `{"Dockercmd":"pause","Container":"web"}`, `{"Dockercmd":"unpause","Container":"web"}`,
 			`{"Dockercmd":"exec","Container":"web","Cmd":["true"]}`,
 		} {
-			onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
+			onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Trust": true}`) }, func(b *bench) {
 				b.leave("web", "exited", nil)
 				b.send("m", "id", false, body).want(intake.DeadLetter, event.ReasonConflict)
 			})
@@ -154,7 +153,7 @@ func TestWaitCommand(t *testing.T) {
 }
 
 func TestLogsCommand(t *testing.T) {
-	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		c := b.leave("web", "running", nil)
 		b.send("m", "id", false, `{"Dockercmd":"logs","Container":"web"}`).want(intake.Ack, "")
 		if r := b.result(); r.Stdout != "before\n" || r.Status != event.Succeeded || r.ExitCode != nil {
@@ -174,7 +173,7 @@ func TestLogsCommand(t *testing.T) {
 }
 
 func TestInspectCommand(t *testing.T) {
-	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		b.leave("web", "running", nil)
 		b.send("m", "id", false, `{"Dockercmd":"inspect","Container":"web"}`).want(intake.Ack, "")
 		want := "[\n    {\n        \"Id\": \"id-of-web\",\n        \"Name\": \"/web\"\n    }\n]\n"
@@ -185,7 +184,7 @@ func TestInspectCommand(t *testing.T) {
 }
 
 func TestExecCommand(t *testing.T) {
-	trust := func(c *Config) { c.Policy = &policy.Policy{Trust: true} }
+	trust := func(c *Config) { c.Policy = withPolicy(`{"Trust": true}`) }
 	t.Run("in a job's container", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			run := b.send("run", "1", false, wait)
@@ -393,7 +392,7 @@ func TestTimeoutOfAMessage(t *testing.T) {
 // TestTimeoutIsTheOperators: a message cannot put the kill off.
 func TestTimeoutIsTheOperators(t *testing.T) {
 	for _, tt := range []struct{ stopTimeout, want string }{{"", "<nil>"}, {`"StopTimeout":7,`, "7"}, {`"StopTimeout":-1,`, "300"}, {`"StopTimeout":2147483647,`, "300"}} {
-		onBench(t, func(c *Config) { c.Timeout = time.Minute }, func(b *bench) {
+		onBench(t, func(c *Config) { c.Timeout, c.Policy = time.Minute, withPolicy(`{"Trust": true}`) }, func(b *bench) {
 			b.send("m", "id", false, strings.Replace(wait, `"Remove"`, tt.stopTimeout+`"Remove"`, 1))
 			time.Sleep(2 * time.Minute)
 			synctest.Wait()

@@ -11,7 +11,6 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -74,7 +73,7 @@ func TestRenamedMeanwhile(t *testing.T) {
 		`"logs","Container":"web"`, `"inspect","Container":"web"`,
 	} {
 		onBench(t, func(c *Config) {
-			c.Docker, c.Policy = swaps{c.Docker.(*fakeDocker)}, &policy.Policy{Trust: true}
+			c.Docker, c.Policy = swaps{c.Docker.(*fakeDocker)}, withPolicy(`{"Trust": true}`)
 		}, func(b *bench) {
 			b.leave("web", "running", nil)
 			b.docker.byID["later"] = &fakeContainer{engine: b.docker, Container: dockerapi.Container{ID: "later", Name: "later", State: dockerapi.State{Status: "running", Running: true}}}

@@ -11,7 +11,6 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -348,7 +347,7 @@ func TestStopBesideItsJob(t *testing.T) {
 
 // A second stop of a job that was cancelled and is being settled ends with that.
 func TestSecondStopOfCancelled(t *testing.T) {
-	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		c := b.leave("web", "running", nil)
 		w := b.send("w", "", false, `{"Dockercmd":"restart","Container":"web","Options":{"Time":86400}}`)
 		job := b.send("job", "job", false, echo)

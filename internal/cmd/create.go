@@ -38,6 +38,9 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	if orphan != nil {
 		return orphan.ID, orphan, nil
 	}
+	if err := t.look(r); err != nil {
+		return "", nil, err
+	}
 	policy := cmp.Or(r.Pull, t.pool.Pull)
 	if policy == "always" {
 		if err := t.pull(r.Image, r.Spec.Platform); err != nil {

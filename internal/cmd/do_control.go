@@ -10,7 +10,6 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -262,11 +261,8 @@ func (t *task) doWait(w *message.Wait) (*event.Result, error) {
 // the queue has made it: it may have access to the host, or do another's work. The error names it as the message does, by
 // ref: the publisher may not know its name.
 func (t *task) mayReach(c dockerapi.Container, ref string) error {
-	if t.pool.Policy.AnyContainer() || t.made(c) {
+	if t.made(c) {
 		return nil
 	}
-	return &policy.DeniedError{
-		Err: fmt.Errorf("%s of the container %s", t.traits.Verb, flagval.Quote(ref)),
-		Why: "because no message of this queue has made it",
-	}
+	return t.rules.AllowsContainer(c.Labels, fmt.Errorf("%s of the container %s", t.traits.Verb, flagval.Quote(ref)))
 }

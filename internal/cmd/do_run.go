@@ -20,7 +20,7 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 		if final(err) {
 			return nil, err
 		}
-		setError(res, err)
+		setDone(res, err)
 		if t.creation.unanswered {
 			t.cleanup = func() error { return t.discardUnanswered(r) }
 		}

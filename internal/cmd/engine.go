@@ -35,6 +35,8 @@ type Docker interface {
 	RemembersKill(ctx context.Context, c dockerapi.Container, signal int) (bool, error)
 	EngineStarted(ctx context.Context) (time.Time, error)
 	ContainerLogs(ctx context.Context, id string, o dockerapi.LogsOptions) (join func() error, err error)
+	InspectVolume(ctx context.Context, name string) (v dockerapi.Volume, found bool, err error)
+	InspectNetwork(ctx context.Context, ref string) (n dockerapi.Network, found bool, err error)
 	ConnectNetwork(ctx context.Context, network, id string, e dockerapi.EndpointSettings) error
 	CreateExec(ctx context.Context, containerID string, cfg dockerapi.ExecConfig) (id string, err error)
 	StartExec(ctx context.Context, execID string, o dockerapi.AttachOptions) (join func() error, err error)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -52,7 +51,7 @@ func (n *neverRan) StartExec(ctx context.Context, exec string, o dockerapi.Attac
 func TestExecNeverRan(t *testing.T) {
 	trust := func(n **neverRan, says string, capture int) func(*Config) {
 		return func(c *Config) {
-			c.Policy, c.Capture = &policy.Policy{Trust: true}, capture
+			c.Policy, c.Capture = withPolicy(`{"Trust": true}`), capture
 			*n = &neverRan{fakeDocker: c.Docker.(*fakeDocker), says: says}
 			c.Docker = *n
 		}
@@ -107,7 +106,7 @@ func (f forgetful) InspectExec(ctx context.Context, exec string) (dockerapi.Exec
 // TestExecInRemoved: the end of a container that a message removes is that of the execs in it.
 func TestExecInRemoved(t *testing.T) {
 	onBench(t, func(c *Config) {
-		c.Policy = &policy.Policy{Trust: true}
+		c.Policy = withPolicy(`{"Trust": true}`)
 		c.Docker = forgetful{c.Docker.(*fakeDocker)}
 	}, func(b *bench) {
 		run := b.send("run", "run", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep"],"Options":{"Name":"web","Attach":["STDOUT"]}}`)
@@ -122,7 +121,7 @@ func TestExecInRemoved(t *testing.T) {
 
 // An exec whose container a message restarts has ended because a message asked for it.
 func TestExecInRestarted(t *testing.T) {
-	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		c := b.leave("web", "running", nil)
 		c.config.Cmd = []string{"idle"}
 		exec := b.send("exec", "exec", false, `{"Dockercmd":"exec","Container":"web","Cmd":["sleep"]}`)

@@ -29,7 +29,7 @@ const lookEvery = 5 * time.Minute
 func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 	var timeUp, broken <-chan time.Time
 	var timeLimit *time.Timer
-	if limit := f.run.TimeLimit(f.pool.Timeout); limit > 0 {
+	if limit := f.run.TimeLimit(f.timeLimit()); limit > 0 {
 		timeLimit = time.NewTimer(time.Until(f.startedAt.Add(limit)))
 		defer timeLimit.Stop()
 		timeUp = timeLimit.C
@@ -91,7 +91,7 @@ func (f *following) isOver() bool {
 // engine cannot stop the container, the request must be repeated as long as the container runs.
 func (f *following) stopOverdue(kill bool) bool {
 	if f.overdue == 0 {
-		f.overdue = f.run.TimeLimit(f.pool.Timeout)
+		f.overdue = f.run.TimeLimit(f.timeLimit())
 		f.log.Warn("container exceeded its time limit; stopping it", "container", f.name, "timeout", f.overdue)
 	}
 	err := f.retry(func() error {

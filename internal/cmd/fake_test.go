@@ -29,6 +29,8 @@ type fakeDocker struct {
 	calls      []string // "create web", in order
 	byID       map[string]*fakeContainer
 	images     map[string]bool
+	volumes    map[string]dockerapi.Volume
+	networks   map[string]dockerapi.Network
 	before     map[string][]error                // by call: returned instead of doing it
 	after      map[string][]error                // by call: returned though it was done
 	program    map[string]func(c *fakeContainer) // by first word of Cmd
@@ -474,6 +476,20 @@ func (f *fakeDocker) ConnectNetwork(ctx context.Context, network, id string, e d
 	})
 }
 
+func (f *fakeDocker) InspectVolume(ctx context.Context, name string) (v dockerapi.Volume, found bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, found = f.volumes[name]
+	return v, found, nil
+}
+
+func (f *fakeDocker) InspectNetwork(ctx context.Context, ref string) (n dockerapi.Network, found bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, found = f.networks[ref]
+	return n, found, nil
+}
+
 func (f *fakeDocker) InspectContainerRaw(ctx context.Context, id string) (raw json.RawMessage, err error) {
 	err = f.change(ctx, "inspect raw", id, func(c *fakeContainer) error {
 		raw = json.RawMessage(fmt.Sprintf(`{"Id":%q,"Name":%q}`, c.ID, "/"+c.Name))
@@ -713,6 +729,7 @@ type bench struct {
 	events   []string // "ack m1", "fence m1", in order, with the engine's removes
 	stores   bool     // deliveries have Store
 	attempt  int      // of the deliveries to come
+	user     string   // of messages to come
 	fences   []error  // what the next fences of the deliveries to come return
 	alives   []error  // what their next Alive returns
 	released bool     // what the next deliveries say of their session
@@ -795,7 +812,7 @@ func (b *bench) post(name, messageID string, redelivered bool, body string) *del
 	d := &delivery{b: b, name: name, fences: b.fences, alives: b.alives}
 	beforeFence, beforeStore, beforeAgain, released := b.beforeFence, b.beforeStore, b.beforeAgain, b.released
 	j := intake.Job{
-		Queue: "q", MessageID: messageID, Redelivered: redelivered, Copy: b.copy, Attempt: b.attempt, Body: []byte(body),
+		Queue: "q", MessageID: messageID, Redelivered: redelivered, Copy: b.copy, Attempt: b.attempt, User: b.user, Body: []byte(body),
 		Again: func(_ context.Context, delay time.Duration, attempt int, id string) error {
 			if beforeAgain != nil {
 				beforeAgain()

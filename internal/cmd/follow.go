@@ -116,7 +116,7 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 	// Output written while the engine is down is in no log, unless the engine finds the container still running.
 	f.lost = f.lost || f.gap && f.out != nil
 	if f.adopted && f.overdue == 0 {
-		f.overdue = overran(f.run, c.State, f.pool.Timeout)
+		f.overdue = overran(f.run, c.State, f.timeLimit())
 	}
 	return true, false, c.State, nil
 }

@@ -98,9 +98,12 @@ func (t *task) unhold() {
 	}
 }
 
-// carryOut does the command. A wait, or a log that is followed, ends after Config.Timeout, as a run does.
+// timeLimit returns the longest that a run, a wait or a followed log may last, whatever its message says; 0: no limit.
+func (t *task) timeLimit() time.Duration { return t.rules.Timeout(t.pool.Timeout) }
+
+// carryOut does the command. A wait, or a log that is followed, ends after the time limit, as a run does.
 func (t *task) carryOut() (*event.Result, error) {
-	limit := t.pool.Timeout
+	limit := t.timeLimit()
 	if t.traits.Patient != nil { // cut short, a stop would go on in the engine, with its outcome unknown
 		limit = 0
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
 // broker hands messages over as a queue does: so many at a time, the next when one is settled.
@@ -67,7 +66,7 @@ func TestKillAmidStop(t *testing.T) {
 // TestStopBehindRestart: commands that wait behind one that takes its time, and are refused for that, do not take a stop
 // along.
 func TestStopBehindRestart(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 2, 4, &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 2, 4, withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		c := b.leave("deaf", "running", nil)
 		restart := b.send("restart", "", false, `{"Dockercmd":"restart","Container":"deaf","Options":{"Time":86400}}`)
 		var refused []*delivery
@@ -196,7 +195,7 @@ func TestSlowIsNotRefused(t *testing.T) {
 func TestHoldingEnds(t *testing.T) {
 	for _, body := range []string{`{"Dockercmd":"wait","Container":"web"}`, `{"Dockercmd":"logs","Container":"web","Options":{"Follow":true}}`} {
 		for _, away := range []bool{false, true} {
-			onBench(t, func(c *Config) { c.Timeout, c.Policy = time.Minute, &policy.Policy{Trust: true} }, func(b *bench) {
+			onBench(t, func(c *Config) { c.Timeout, c.Policy = time.Minute, withPolicy(`{"Trust": true}`) }, func(b *bench) {
 				c := b.leave("web", "running", nil)
 				d := b.send("m", "id", false, body)
 				time.Sleep(time.Minute - time.Second)
@@ -313,7 +312,7 @@ func TestNoLimitBehindStop(t *testing.T) {
 
 // A run that was behind a stop for a minute does not hold while it waits for a slot: it stands behind nothing then.
 func TestRunHoldsNotForSlot(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 5, &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 5, withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		b.send("busy", "busy", false, named("busy"))
 		c := b.leave("web", "running", nil)
 		c.config.Cmd = []string{"idle"}
@@ -335,7 +334,7 @@ func TestRunHoldsNotForSlot(t *testing.T) {
 
 // TestStopsBesideRuns: stops that take their time leave the runs the places that --concurrency promises, or at least a stop one of them.
 func TestStopsBesideRuns(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 2, 6, &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 2, 6, withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		var bodies []string
 		for i := range 5 {
 			b.leave(fmt.Sprint("deaf", i), "running", nil)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
 // A command that ends before its turn came, refused or cancelled, does not let those behind it come before what it
@@ -21,7 +20,7 @@ func TestOrderBehindUnbegun(t *testing.T) {
 	const inspect = `{"Dockercmd":"inspect","Container":"deaf"}`
 	const start = `{"Dockercmd":"start","Container":"deaf"}`
 	t.Run("refused", func(t *testing.T) {
-		onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 5, &policy.Policy{Trust: true} }, func(b *bench) {
+		onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 5, withPolicy(`{"Trust": true}`) }, func(b *bench) {
 			c := b.leave("deaf", "running", nil)
 			first := b.send("first", "", false, restart)
 			second := b.send("second", "", false, inspect)
@@ -73,7 +72,7 @@ func TestOrderBehindUnbegun(t *testing.T) {
 
 // TestRefusedStopLetsNobodyPast: a stop that is refused when its container is known does not let what is behind it past the stop before.
 func TestRefusedStopLetsNobodyPast(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 4, &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 4, withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		hour := 3600
 		c := b.leave("slow", "running", nil)
 		c.StopTimeout, c.config.Cmd = &hour, []string{"idle"}
@@ -140,7 +139,7 @@ func TestRefusedAmongLost(t *testing.T) {
 
 // Two refused stops behind each other, behind a stop at work: a kill behind them goes on amid that stop.
 func TestKillBehindTwoRefused(t *testing.T) {
-	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 4, &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Concurrency, c.Places, c.Policy = 1, 4, withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		c := b.leave("deaf", "running", nil)
 		const stop = `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`
 		b.send("first", "", false, stop).unsettled()
@@ -174,7 +173,7 @@ func (slowKill) KillContainer(context.Context, string, string) error {
 
 // A command of the control queue that stands behind a kill, amid a stop, waits for the stop, too.
 func TestControlBehindKillAmidStop(t *testing.T) {
-	onBench(t, func(c *Config) { c.Docker, c.Policy = slowKill{c.Docker}, &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Docker, c.Policy = slowKill{c.Docker}, withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		c := b.leave("deaf", "running", nil)
 		c.config.Cmd = []string{"idle"}
 		first := b.send("first", "", false, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`)
@@ -194,7 +193,7 @@ func TestControlBehindKillAmidStop(t *testing.T) {
 
 // Kills by the control queue amid a stop that takes a day leave nothing behind.
 func TestControlKillsAmidStopLeaveNothing(t *testing.T) {
-	onBench(t, func(c *Config) { c.Docker, c.Policy = slowKill{c.Docker}, &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Docker, c.Policy = slowKill{c.Docker}, withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		c := b.leave("deaf", "running", nil)
 		c.config.Cmd = []string{"idle"}
 		b.send("first", "", false, `{"Dockercmd":"stop","Container":"deaf","Options":{"Time":86400}}`).unsettled()

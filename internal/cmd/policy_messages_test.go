@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -9,6 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // TestPolicyRefuses: a denied message does nothing, and is kept.
@@ -23,7 +25,7 @@ func TestPolicyRefuses(t *testing.T) {
 			t.Errorf("the engine was asked: %q", b.docker.did())
 		}
 	})
-	onBench(t, func(c *Config) { c.Policy = &policy.Policy{Trust: true} }, func(b *bench) {
+	onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Trust": true}`) }, func(b *bench) {
 		b.send("m", "id", false, body).unsettled()
 		b.docker.named(t, "web").exit(0)
 	})
@@ -38,15 +40,15 @@ func TestPolicyForeignContainers(t *testing.T) {
 	} {
 		for what, tt := range map[string]struct {
 			labels map[string]string
-			policy *policy.Policy
+			policy func() *policy.Policy
 			denied bool
 		}{
 			"made by hand":       {map[string]string{}, nil, true},
 			"of another queue":   {map[string]string{LabelJob: "a job", LabelQueue: "another"}, nil, true},
 			"labelled by hand":   {map[string]string{LabelQueue: "q"}, nil, true},
 			"of this queue":      {map[string]string{LabelJob: "a job", LabelQueue: "q"}, nil, false},
-			"any is allowed":     {map[string]string{}, &policy.Policy{Containers: policy.AnyContainers}, false},
-			"publishers trusted": {map[string]string{}, &policy.Policy{Trust: true}, false},
+			"any is allowed":     {map[string]string{}, withPolicy(`{"Containers": "any"}`), false},
+			"publishers trusted": {map[string]string{}, withPolicy(`{"Trust": true}`), false},
 		} {
 			for _, ref := range []string{"web", "id-of-web"} {
 				t.Run(command+" "+what+" by "+ref, func(t *testing.T) {
@@ -93,4 +95,105 @@ func TestPolicyForeignName(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPolicyLooks: a volume and a network that exist are looked at, because their names do not say what they are.
+func TestPolicyLooks(t *testing.T) {
+	const id = "0a1b2c3d4e5f"
+	for _, tt := range []struct{ options, policy, want string }{ // want "": carried out
+		{`"Volume": "plain:/v"`, `{}`, ""},
+		{`"Volume": "none:/v"`, `{}`, ""},
+		{`"Volume": "etc:/v"`, `{}`, `the volume "etc": denied, because it has a driver's options`},
+		{`"Mount": "type=volume,src=etc,dst=/v"`, `{}`, `the volume "etc": denied`},
+		{`"Mount": "src=nfs,dst=/v"`, `{}`, `the volume "nfs": denied`},
+		{`"Volume": ["plain:/a", "etc:/v"]`, `{"Allow": {"Volume": "plain"}}`, `Options.Volume: "etc": denied`},
+		{`"Volume": "etc:/v"`, `{"Allow": {"Volume": ["e*"]}}`, ""},
+		{`"Volume": "etc:/v"`, `{"Trust": true}`, ""},
+		{`"Network": "` + id + `"`, `{}`, `Options.Network: "` + id + `": denied, because it is the id of a network`},
+		{`"Network": "0a"`, `{}`, `Options.Network: "0a": denied`},
+		{`"Network": ["db", "0a"]`, `{}`, `Options.Network: "0a": denied`},
+		{`"Network": "db"`, `{}`, ""},
+		{`"Network": "0a"`, `{"Allow": {"Network": "0a"}}`, ""},
+	} {
+		for _, verb := range []string{"run", "create"} {
+			onBench(t, func(c *Config) { c.Policy = withPolicy(tt.policy) }, func(b *bench) {
+				b.docker.volumes = map[string]dockerapi.Volume{
+					"plain": {Name: "plain", Driver: "local"}, "nfs": {Name: "nfs", Driver: "nfs"},
+					"etc": {Name: "etc", Driver: "local", Options: map[string]string{"o": "bind", "device": "/etc"}},
+				}
+				host := dockerapi.Network{Name: "host", ID: id}
+				b.docker.networks = map[string]dockerapi.Network{"db": {Name: "db"}, id: host, "0a": host}
+				d := b.send("m", "id", false, fmt.Sprintf(`{"Dockercmd": %q, "Image": "busybox", "Options": {%s}}`, verb, tt.options))
+				if tt.want == "" {
+					d.want(intake.Ack, "")
+					return
+				}
+				d.want(intake.DeadLetter, event.ReasonPolicy)
+				if got := b.result().Error; !strings.HasPrefix(got, tt.want) || b.docker.count() != 0 {
+					t.Errorf("%s: got %s, %d containers", tt.options, got, b.docker.count())
+				}
+			})
+		}
+	}
+}
+
+// TestUsersShare: a user's runs wait for the user's share, and meanwhile others' runs have the slots.
+func TestUsersShare(t *testing.T) {
+	onBench(t, func(c *Config) {
+		c.Concurrency, c.Policy = 2, withPolicy(`{"Users": {"ci": {"Max": {"Jobs": 1}}}}`)
+	}, func(b *bench) {
+		run := func(user, name string) *delivery {
+			b.user = user
+			return b.send(name, name, false, strings.Replace(wait, `"web"`, fmt.Sprintf("%q", name), 1))
+		}
+		running := func() (names []string) {
+			for _, c := range b.docker.all() {
+				if c.State.Status == "running" {
+					names = append(names, c.Name)
+				}
+			}
+			slices.Sort(names)
+			return names
+		}
+		run("ci", "ci-1")
+		second := run("ci", "ci-2")
+		run("ci", "ci-3")
+		run("", "other")
+		if got := running(); !slices.Equal(got, []string{"ci-1", "other"}) {
+			t.Fatalf("running %q", got)
+		}
+		second.unsettled()
+		b.docker.named(t, "ci-1").exit(0)
+		synctest.Wait()
+		if got := running(); !slices.Equal(got, []string{"ci-2", "other"}) {
+			t.Errorf("running %q after the first has ended", got)
+		}
+		for _, name := range []string{"ci-2", "ci-3", "other"} {
+			b.docker.named(t, name).exit(0)
+			synctest.Wait()
+		}
+	})
+}
+
+// TestPolicyReadAgain: a policy that has been read again holds for the messages that come then.
+func TestPolicyReadAgain(t *testing.T) {
+	now := withPolicy(`{"Deny": {"Image": "*"}}`)
+	onBench(t, func(c *Config) { c.Policy = func() *policy.Policy { return now() } }, func(b *bench) {
+		b.send("m", "1", false, wait).want(intake.DeadLetter, event.ReasonPolicy)
+		now = withPolicy(`{}`)
+		d := b.send("m", "2", false, wait)
+		d.unsettled()
+		b.docker.named(t, "web").exit(0)
+		synctest.Wait()
+		d.want(intake.Ack, "")
+	})
+}
+
+// withPolicy returns the policy of a file with that text.
+func withPolicy(text string) func() *policy.Policy {
+	p, err := policy.Parse([]byte(text))
+	if err != nil {
+		panic(err)
+	}
+	return func() *policy.Policy { return p }
 }

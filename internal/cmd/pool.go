@@ -18,13 +18,13 @@ type Config struct {
 	Docker      Docker
 	Reporter    Reporter
 	Log         *slog.Logger
-	Gate        *intake.Gate   // the pool opens and closes it: open while the engine answers
-	Host        string         // this machine's name, for results
-	Concurrency int            // runs and execs at a time
-	Pull        string         // "missing", "always" or "never"
-	Timeout     time.Duration  // the longest that a foreground run, a wait or a followed log may last; 0: no limit
-	Capture     int            // a result holds the last so many bytes of each stream
-	Policy      *policy.Policy // what messages may ask for; nil: the built-in policy
+	Gate        *intake.Gate          // the pool opens and closes it: open while the engine answers
+	Host        string                // this machine's name, for results
+	Concurrency int                   // runs and execs at a time
+	Pull        string                // "missing", "always" or "never"
+	Timeout     time.Duration         // the longest that a foreground run, a wait or a followed log may last; 0: no limit
+	Capture     int                   // a result holds the last so many bytes of each stream
+	Policy      func() *policy.Policy // returns what messages may ask for from now on; nil: the built-in policy
 
 	// Credentials returns an image's registry credentials, as dockerapi.PullOptions.Auth has them. Nil: none.
 	Credentials func(ctx context.Context, image string) (auth string, err error)
@@ -51,6 +51,7 @@ type Pool struct {
 	jobs      registry
 	recalling sync.Mutex // see recall
 	slots     slots
+	shares    shares
 	pulls     pulls
 
 	// One place per message that may be decoded at a time. A stop by the control queue does not wait for the queue's.
@@ -208,7 +209,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 	t.take(j)
 	p.jobs.add(t)
 	if t.traits.Lasts && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() {
-		t.slot = p.slots.request()
+		t.requestPlace()
 	}
 	return t, nil
 }

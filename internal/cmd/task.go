@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -54,6 +55,7 @@ type decoded struct {
 	cmd     message.Command
 	traits  message.Traits // of cmd
 	invalid error          // why the message is refused; cmd is nil if it was not decoded
+	rules   *policy.Rules  // what its sender's messages may ask for
 }
 
 // decode decodes a message. At most one per processor, and one of the control queue, is decoded at a time: more
@@ -76,7 +78,13 @@ func (p *Pool) decode(j intake.Job) (i identity, d decoded) {
 			d.invalid = fmt.Errorf("the message could not be decoded: panic: %v", v)
 		}
 	}()
-	d.cmd, d.invalid = policy.Check(j.Body, p.MaxMessage, j.ReplyTo != "", p.Policy)
+	var rules *policy.Policy
+	if p.Policy != nil {
+		rules = p.Policy()
+	}
+	replyTo, _, _ := strings.Cut(j.ReplyTo, "\x00")
+	d.rules = rules.For(j.User)
+	d.cmd, d.invalid = policy.Check(j.Body, p.MaxMessage, policy.Sender{ReplyTo: replyTo, Replies: j.ReplyTo != ""}, d.rules)
 	if d.cmd != nil {
 		d.traits = d.cmd.Traits()
 	}
@@ -147,9 +155,8 @@ func (t *task) work() bool {
 // or the context's.
 func (t *task) run() (result *event.Result, err error) {
 	defer func() {
-		if t.slot != nil {
-			t.pool.slots.release(t.slot)
-		}
+		t.share.release()
+		t.slot.release()
 	}()
 	if t.invalid != nil {
 		r := t.result()

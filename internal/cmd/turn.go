@@ -8,7 +8,8 @@ type turn struct {
 	control bool            // its message came by the control queue
 	order   *order          // the place among the commands on its container
 	earlier <-chan struct{} // closed when the earlier task of the same message is gone; may be nil
-	slot    chan struct{}   // requested from Pool.slots; nil: not yet
+	share   *place          // requested from Pool.shares; nil: not yet, or the user has no limit
+	slot    *place          // requested from Pool.slots; nil: not yet
 	held    *holders        // the counter that counts the task, see hold
 }
 
@@ -40,10 +41,16 @@ func (t *task) awaitTurn() error {
 		t.pool.recall()
 	}
 	if t.traits.Lasts && !t.control {
-		if t.slot == nil {
-			t.slot = t.pool.slots.request()
+		t.requestPlace()
+		if t.share != nil { // a slot would stay unused meanwhile
+			if err := t.await(t.share.ready); err != nil {
+				return err
+			}
+			if t.slot == nil {
+				t.slot = t.pool.slots.request()
+			}
 		}
-		if err := t.await(t.slot); err != nil {
+		if err := t.await(t.slot.ready); err != nil {
 			return err
 		}
 	}
@@ -51,6 +58,18 @@ func (t *task) awaitTurn() error {
 		return t.notBegun()
 	}
 	return nil
+}
+
+// requestPlace requests a place for a run or an exec, unless it has been. A user's share comes before the slot.
+func (t *task) requestPlace() {
+	if t.share != nil || t.slot != nil {
+		return
+	}
+	if s := t.pool.shares.get(t); s != nil {
+		t.share = s.request()
+	} else {
+		t.slot = t.pool.slots.request()
+	}
 }
 
 // await waits for ready while the task has not begun. The error says that the task will not begin.

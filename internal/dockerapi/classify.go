@@ -196,4 +196,6 @@ const (
 	opNetwork      = "inspect network"
 	opPull         = "pull image"
 	opInspectImage = "inspect image"
+
+	opInspectVolume = "inspect volume"
 )

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -168,6 +169,19 @@ func (h Host) IsUnix() bool { return h.network == "unix" }
 
 // TLS reports whether the address asks for TLS: it began with https://, or [Host.WithTLS] was called.
 func (h Host) TLS() bool { return h.tls }
+
+// Exposed reports whether containers may reach the engine at this address: plain TCP, except to this host's loopback.
+func (h Host) Exposed() bool {
+	if h.IsUnix() || h.tls {
+		return false
+	}
+	name, _, err := net.SplitHostPort(h.dialAddress())
+	if err != nil || name == "localhost" {
+		return err != nil
+	}
+	ip, err := netip.ParseAddr(name)
+	return err != nil || !ip.IsLoopback()
+}
 
 // WithTLS returns the address with TLS on. If no port was given, the port becomes 2376.
 // A unix socket has no TLS and is returned unchanged.

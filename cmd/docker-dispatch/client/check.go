@@ -20,6 +20,7 @@ The files hold one JSON object after another; without a file, and for -, stdin i
 
 Options:
       --policy FILE        the daemon's policy (default: the built-in one)
+      --user NAME          the messages' user_id, for policies with parts for users
       --max-message SIZE   the largest message that the daemon reads (default 1m)
       --replies            they will be sent with a reply_to, so that a run lasts until
                            its container has exited
@@ -40,8 +41,9 @@ func (p *invocation) check() int { return p.end(checkUsage, p.checkAll()) }
 
 func (p *invocation) checkAll() error {
 	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
-	policyFile, limit, replies := "", ui.Size(1<<20), false
+	policyFile, user, limit, replies := "", "", ui.Size(1<<20), false
 	fs.StringVar(&policyFile, "policy", "", "")
+	fs.StringVar(&user, "user", "", "")
 	fs.BoolVar(&replies, "replies", false, "")
 	fs.Var(&limit, "max-message", "")
 	files, err := p.parse(fs)
@@ -76,7 +78,7 @@ func (p *invocation) checkAll() error {
 				return fmt.Errorf("%s: %w", m.file, m.err)
 			}
 			checked++
-			if _, err := policy.Check(m.body, int(limit), replies, rules); err != nil {
+			if _, err := policy.Check(m.body, int(limit), policy.Sender{Replies: replies}, rules.For(user)); err != nil {
 				faults++
 				if _, err := fmt.Fprintln(p.stdout, ui.PlainLine(fmt.Sprintf("%s: %v", m, err))); err != nil {
 					return err // stdout is closed or full: the next line would fail too
@@ -95,7 +97,7 @@ func LoadPolicy(file string) (*policy.Policy, error) {
 	}
 	p, err := policy.Load(file)
 	if err != nil {
-		return nil, ui.UsageError("--policy: "+err.Error(), `a policy is a file with a JSON object; {"Trust": true} allows everything`)
+		return nil, ui.UsageError("--policy: "+err.Error(), "docker-dispatch help policy has the keys, and three examples")
 	}
 	return p, nil
 }

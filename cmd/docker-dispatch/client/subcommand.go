@@ -21,10 +21,11 @@ import (
 
 // subcommands are the commands for the publisher's side of the queue, by the first argument. Each returns the exit code.
 var subcommands = map[string]func(p *invocation) int{
-	"run":   (*invocation).run,
-	"send":  (*invocation).send,
-	"check": (*invocation).check,
-	"dead":  (*invocation).dead,
+	"run":    (*invocation).run,
+	"send":   (*invocation).send,
+	"check":  (*invocation).check,
+	"dead":   (*invocation).dead,
+	"policy": (*invocation).policy,
 }
 
 // Names are the names of the subcommands, sorted.

@@ -66,7 +66,9 @@ func (r Received) Anew(look string) Message {
 func (r Received) Revived() Message {
 	m := r.Message
 	m.Headers = maps.Clone(m.Headers)
-	maps.DeleteFunc(m.Headers, func(key string, _ any) bool { return key != wire.HeaderCopy && !wire.Passes(key) })
+	maps.DeleteFunc(m.Headers, func(key string, _ any) bool {
+		return key != wire.HeaderCopy && key != wire.HeaderUser && key != wire.HeaderSeal && !wire.Passes(key)
+	})
 	m.ReplyTo = cmp.Or(wire.Text(r.Headers[wire.HeaderReply]), m.ReplyTo)
 	if strings.HasPrefix(m.ReplyTo, wire.DirectReply) {
 		m.ReplyTo = ""

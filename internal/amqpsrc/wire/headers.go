@@ -69,6 +69,7 @@ const (
 	HeaderCopy    = headerPrefix + "copy"            // mark that tells this copy apart from others
 	HeaderLook    = headerPrefix + "look"            // id of the look that put it back into the dead-letter queue
 	HeaderUser    = headerPrefix + "user-id"         // the user_id: a broker accepts that property from its owner only
+	HeaderSeal    = headerPrefix + "user-seal"       // shows that HeaderUser is true
 	HeaderReply   = headerPrefix + "reply-to"        // a reply_to that a broker would refuse
 	HeaderDropped = headerPrefix + "dropped-headers" // names of headers that were left out, or "*"
 

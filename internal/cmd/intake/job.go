@@ -16,6 +16,7 @@ type Job struct {
 	Queue       string // the queue that the message came from; "stdin" for standard input
 	Place       Place  // where that queue is
 	MessageID   string // the publisher's message_id; "": it gave none
+	User        string // the publisher's name at the broker, which has verified it; "": it gave none
 	Redelivered bool   // the broker's flag; a hint, which can be wrong either way
 	Attempt     int    // the attempt's number, from 1, of a job that is tried again; 0 is 1
 	Body        []byte

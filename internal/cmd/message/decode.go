@@ -105,7 +105,8 @@ func Docs() (docs []CommandDoc) {
 // object are errors. An error says where it is, what was expected, and the nearest known key if there is one.
 // A body longer than limit bytes is not read; 0 means no limit.
 // replies says that the publisher asked for the result: then a run lasts until its container has exited.
-func Decode(body []byte, limit int, replies bool) (Command, error) {
+// A run and a create get the presets.
+func Decode(body []byte, limit int, replies bool, presets ...Preset) (Command, error) {
 	if limit > 0 && len(body) > limit {
 		return nil, fmt.Errorf("the message is larger than the %d bytes that are read (--max-message)", limit)
 	}
@@ -142,7 +143,17 @@ func Decode(body []byte, limit int, replies bool) (Command, error) {
 	}
 	for _, v := range verbs {
 		if name != "" && (name == v.name || name == v.alias) {
-			c, err := v.decode(slices.Delete(members, i, i+1))
+			members = slices.Delete(members, i, i+1)
+			switch v.name {
+			case "run":
+				members, err = withPresets(members, presets, keyNames(runOptions))
+			case "create":
+				members, err = withPresets(members, presets, keyNames(containerOptions))
+			}
+			if err != nil {
+				return nil, err
+			}
+			c, err := v.decode(members)
 			if r, ok := c.(*Run); ok && err == nil {
 				r.replies = replies
 				err = r.checkForeground()

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -50,6 +51,25 @@ func (r *Run) expose(ports map[string]struct{}) {
 
 func (r *Run) askDevices(d dockerapi.DeviceRequest) {
 	r.host().DeviceRequests = append(r.host().DeviceRequests, d)
+}
+
+// Volumes returns the names of the volumes that the run asks for.
+func (r *Run) Volumes() (names []string) {
+	h := r.Spec.HostConfig
+	if h == nil {
+		return nil
+	}
+	for _, b := range h.Binds {
+		if source, _, _ := strings.Cut(b, ":"); !strings.HasPrefix(source, "/") {
+			names = append(names, source)
+		}
+	}
+	for _, m := range h.Mounts {
+		if (m.Type == "volume" || m.Type == "") && m.Source != "" {
+			names = append(names, m.Source)
+		}
+	}
+	return names
 }
 
 // finish completes settings that depend on several options, and refuses options that do not go together.

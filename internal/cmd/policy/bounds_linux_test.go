@@ -89,7 +89,7 @@ func runKeyDocs() []message.KeyDoc {
 	return docs[slices.IndexFunc(docs, func(d message.CommandDoc) bool { return d.Name == "run" })].Keys
 }
 
-func decodeWorst(body []byte) { Check(body, 0, true, nil) }
+func decodeWorst(body []byte) { Check(body, 0, Sender{Replies: true}, new(Rules)) }
 
 // TestDecodeIsLinear: sixteen times the message takes about sixteen times the work. Only the ratio counts, the
 // least of several: quadratic work shows as 256.
@@ -148,7 +148,7 @@ func TestDecodeIsBounded(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := Check([]byte(`{"Dockercmd":"run","Image":"a","Options":{`+tt.options+`}}`), 0, false, nil)
+		_, err := Check([]byte(`{"Dockercmd":"run","Image":"a","Options":{`+tt.options+`}}`), 0, Sender{}, new(Rules))
 		runtime.ReadMemStats(&after)
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%.60s: got %v, want %s", tt.options, err, tt.want)

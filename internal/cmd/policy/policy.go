@@ -1,266 +1,153 @@
 package policy
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"net/netip"
-	"os"
-	"slices"
-	"strconv"
-	"strings"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
-	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// A Policy says what messages may ask for. Publishers command the engine, and the engine is root on its host. So an option
-// that hands over the host is denied unless the operator allows it. The nil Policy is the built-in one.
+// A Policy has the rules for all users. The nil Policy is the built-in one.
 type Policy struct {
-	Trust bool // everything is allowed: publishers own the host anyway
-
-	// Containers are those that commands may reach: "" only those that messages of the same queue made, AnyContainers all.
-	Containers string
+	rest  Rules            // for messages of no user, and of a user who is not named
+	users map[string]Rules // by the user_id that the broker has verified
 }
 
-// AnyContainers is the value of Policy.Containers for all containers of the engine.
-const AnyContainers = "any"
+// For returns the rules for the messages of a user; "" is none.
+func (p *Policy) For(user string) *Rules {
+	if p == nil {
+		return new(Rules)
+	}
+	if r, ok := p.users[user]; ok && user != "" {
+		return &r
+	}
+	return &p.rest
+}
 
-// Load reads a policy's file, strictly: an unknown key is an error.
-func Load(path string) (*Policy, error) {
-	text, err := os.ReadFile(path)
+// Rules say what messages may ask for. Publishers command the engine, and the engine is root on its host. So what hands over
+// the host is denied unless the operator allows it. The zero Rules are the built-in ones.
+type Rules struct {
+	Trust bool   // everything is allowed: publishers own the host anyway
+	user  string // whose rules they are, for errors
+
+	allow, deny map[string][]pattern // by key; a key that allow names replaces the built-in rule
+	ceilings    ceilings
+	options     []message.Preset // from Default and Fixed
+	presets     []message.Preset // options, and those that keep a run below the ceilings
+
+	// containers are those that commands may reach: "" those that messages of the same queue made, anyContainer all. Else
+	// also those with the label, NAME or NAME=VALUE.
+	containers string
+}
+
+// anyContainer is the value of containers for all containers of the engine.
+const anyContainer = "any"
+
+// A Sender is what the policy has to know of a message's publisher.
+type Sender struct {
+	ReplyTo string // the queue for the result, if it is known
+	Replies bool   // the publisher asked for the result
+}
+
+// Check decodes a message as the daemon does. Its error is why the daemon would refuse the message: that of Decode, or a
+// [*DeniedError]. The daemon refuses more when it knows the message's queue and the engine's answers.
+// The command is nil if the message could not be decoded.
+func Check(body []byte, limit int, from Sender, r *Rules) (message.Command, error) {
+	if most := r.ceilings.message; most > 0 && (limit == 0 || most < limit) && len(body) > most {
+		return nil, &DeniedError{Err: fmt.Errorf("the message has %d bytes", len(body)), Why: r.says("Max.Message", r.ceilings.texts["Message"])}
+	}
+	c, err := message.Decode(body, limit, from.Replies, r.presets...)
+	if fixed, ok := errors.AsType[*message.FixedError](err); ok {
+		return nil, &DeniedError{Err: fmt.Errorf("Options.%s", fixed.Option), Why: r.says("Fixed."+fixed.Option, "") + "; leave it out"}
+	}
 	if err != nil {
 		return nil, err
 	}
-	p := new(Policy)
-	if err := p.decode(bytes.TrimPrefix(text, []byte("\ufeff"))); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return p, nil
+	return c, r.check(c, from)
 }
 
-func (p *Policy) decode(text []byte) error {
-	if err := message.CheckJSON(text); err != nil {
-		return err
+// check returns a *DeniedError for the first of what a command asks for that the rules deny, or nil.
+func (r *Rules) check(c message.Command, from Sender) error {
+	if r.Trust {
+		return nil
 	}
-	return message.DecodeObject(p, "a policy", text, []message.Key[Policy]{
-		message.BoolKey("Trust", "everything is allowed", func(p *Policy) *bool { return &p.Trust }),
-		message.TextKey("Containers", "commands reach all containers of the engine", func(p *Policy) *string { return &p.Containers }, func(v string) error {
-			if v != AnyContainers {
-				return fmt.Errorf("%s; the only value is %q", flagval.Quote(v), AnyContainers)
-			}
-			return nil
-		}),
-	})
+	for _, a := range asks(c, from) {
+		if err := r.judge(a); err != nil {
+			return err
+		}
+	}
+	return r.ceilings.check(c, r)
 }
 
 // A DeniedError is why the policy forbids a message.
 type DeniedError struct {
-	Err error
-	Why string // "": it can hand over the host
+	Err error  // what is denied
+	Why string // a clause such as "because ..."
 }
 
-func (e *DeniedError) Error() string {
-	why := cmp.Or(e.Why, "because it can hand over the host, or use up its memory or disk")
-	return fmt.Sprintf("%v: denied, %s; the daemon's operator allows it with --policy", e.Err, why)
-}
+func (e *DeniedError) Error() string { return fmt.Sprintf("%v: denied, %s", e.Err, e.Why) }
 
 func (e *DeniedError) Unwrap() error { return e.Err }
 
-// Trusts reports whether everything is allowed.
-func (p *Policy) Trusts() bool { return p != nil && p.Trust }
-
-// AnyContainer reports whether commands may reach containers that no message of their queue made.
-func (p *Policy) AnyContainer() bool { return p.Trusts() || p != nil && p.Containers == AnyContainers }
-
-// check returns an error that names the key of a command which the policy denies, or nil.
-func (p *Policy) check(c message.Command) error {
-	if p.Trusts() {
-		return nil
-	}
-	switch c := c.(type) {
-	case *message.Run:
-		return handsOver(c)
-	case *message.Create:
-		return handsOver(&c.Run)
-	case *message.Exec:
-		if c.Privileged {
-			return errors.New("Options.Privileged")
+// judge returns a *DeniedError if the rules deny what is asked for.
+func (r *Rules) judge(a ask) error {
+	denied := func(why string) error { return &DeniedError{Err: a.named(), Why: why} }
+	for _, p := range r.deny[a.key] {
+		if p.matches(a.value) {
+			return denied(r.says("Deny."+a.key, p.text))
 		}
+	}
+	switch allowed, named := r.allow[a.key]; {
+	case named && !anyMatches(allowed, a.value):
+		return denied(r.says("Allow."+a.key, "") + ", which does not have that value")
+	case !named && a.why != "":
+		return denied(fmt.Sprintf("because it %s; the daemon's operator can allow it, by Allow.%s in the file of --policy", a.why, a.key))
 	}
 	return nil
 }
 
-// handsOver returns an error that names an option which gives a container rights on the host, or nil.
-func handsOver(r *message.Run) error {
-	for _, e := range r.Spec.Env {
-		if !strings.Contains(e, "=") { // Podman takes the value from its service's environment
-			return fmt.Errorf("Options.Env: %s without a value", flagval.Quote(e))
-		}
+// says names a rule of the policy's file, with its value unless that is empty.
+func (r *Rules) says(rule, value string) string {
+	text := "by " + rule
+	if value != "" {
+		text += fmt.Sprintf(" (%s)", value)
 	}
-	h := r.Spec.HostConfig
-	if h == nil {
+	text += " of the daemon's policy"
+	if r.user != "" {
+		text += " for the user " + r.user
+	}
+	return text
+}
+
+// AllowsContainer returns an error unless commands may reach a container that no message of their queue made.
+// what is the command and the container as the message names it.
+func (r *Rules) AllowsContainer(labels map[string]string, what error) error {
+	if r.Trust || r.containers == anyContainer || r.containers != "" && labelled(labels, r.containers) {
 		return nil
 	}
-	for _, o := range []struct {
-		name   string
-		denied bool
-	}{
-		{"Privileged", h.Privileged},
-		{"Device", len(h.Devices) > 0},
-		{"Device or Options.Gpus", len(h.DeviceRequests) > 0},
-		{"DeviceCgroupRule", len(h.DeviceCgroupRules) > 0},
-		{"CapAdd", len(h.CapAdd) > 0},
-		{"SecurityOpt", slices.ContainsFunc(h.SecurityOpt, grants) || h.MaskedPaths != nil || h.ReadonlyPaths != nil},
-		{"Sysctl", len(h.Sysctls) > 0},
-		{"Runtime", h.Runtime != ""},
-		{"Annotation", len(h.Annotations) > 0},                   // runtimes act on them
-		{"GroupAdd", slices.Contains(h.GroupAdd, "keep-groups")}, // Podman gives the groups of its own process
-		{"CgroupParent", h.CgroupParent != ""},
-		{"VolumesFrom", len(h.VolumesFrom) > 0},
-		{"VolumeDriver", h.VolumeDriver != "" && h.VolumeDriver != "local"},
-		{"Network", foreign(h.NetworkMode)},
-		{"Link", len(h.Links) > 0}, // shows the other container's environment
-		{"Ipc", foreign(h.IpcMode)},
-		{"Pid", foreign(h.PidMode)},
-		{"Uts", foreign(h.UTSMode)},
-		{"Userns", foreign(h.UsernsMode)},
-		{"Cgroupns", foreign(h.CgroupnsMode)},
-		{"PublishAll", h.PublishAllPorts},
-		{"LogDriver", h.LogConfig != nil && h.LogConfig.Type != "" && !keepsLocally(h.LogConfig.Type)},
-		{`LogOpt without a LogDriver, such as "json-file" or "local", for which most are allowed`, h.LogConfig != nil && h.LogConfig.Type == "" && len(h.LogConfig.Config) > 0}, // the engine's default driver may be any
-	} {
-		if o.denied {
-			return errors.New("Options." + o.name)
-		}
-	}
-	for _, n := range r.Networks {
-		if foreign(n.Name) || len(n.Endpoint.DriverOpts) > 0 {
-			return errors.New("Options.Network")
-		}
-	}
-	for _, b := range h.Binds {
-		if strings.HasPrefix(b, "/") {
-			return fmt.Errorf("Options.Volume: the host's path %s", flagval.Quote(b))
-		}
-		if parts := strings.SplitN(b, ":", 3); len(parts) == 3 && !plainOptions(parts[2]) {
-			return fmt.Errorf("Options.Volume: the options of %s", flagval.Quote(b))
-		}
-	}
-	if h.LogConfig != nil {
-		for k, v := range h.LogConfig.Config {
-			if !slices.Contains(logOptions, k) {
-				return fmt.Errorf("Options.LogOpt: %s", flagval.Quote(k))
-			}
-			if err := plainLogOption(k, v); err != nil {
-				return fmt.Errorf("Options.LogOpt: %s: %w", k, err)
-			}
-		}
-	}
-	for _, m := range h.Mounts {
-		if err := mountHandsOver(m); err != nil {
-			return message.At("Options.Mount", err)
-		}
-	}
-	published := 0
-	for port, bindings := range h.PortBindings {
-		if published += len(bindings); published > maxPublished {
-			return fmt.Errorf("Options.Publish: more than %d ports, for each of which the engine starts a process on the host", maxPublished)
-		}
-		for _, b := range bindings {
-			if ip, err := netip.ParseAddr(b.HostIP); err != nil || !ip.IsLoopback() {
-				return fmt.Errorf("Options.Publish: port %s on other addresses of the host than loopback (write 127.0.0.1:...)", port)
-			}
-		}
-	}
-	return nil
+	return &DeniedError{what, "because no message of this queue has made it; the daemon's operator can allow it, by Containers in the file of --policy"}
 }
 
-// grants reports whether a security option may give rights. no-new-privileges only takes them.
-func grants(option string) bool {
-	return !slices.Contains([]string{"no-new-privileges", "no-new-privileges=true", "no-new-privileges:true"}, option)
+// Lists reports whether the operator has allowed a value by name, whatever the built-in policy says of that key.
+func (r *Rules) Lists(key, value string) bool {
+	return r.Trust || anyMatches(r.allow[key], value)
 }
 
-// foreign reports whether a namespace may be that of the host or of another container. All values except plain names count,
-// because engines have further syntax for such namespaces, for example Podman's ns:PATH.
-func foreign(mode string) bool {
-	return mode == "host" || mode != "" && flagval.CheckRef(mode) != nil
+// Timeout returns the lower of the daemon's time limit for a run and the policy's; 0: none.
+func (r *Rules) Timeout(daemon time.Duration) time.Duration {
+	if most := r.ceilings.timeout; !r.Trust && most > 0 && (daemon == 0 || most < daemon) {
+		return most
+	}
+	return daemon
 }
 
-// keepsLocally reports whether a log driver writes to the engine's own files. Others connect, as the host, to the address in
-// their options, and some read the host's files.
-func keepsLocally(driver string) bool {
-	switch driver {
-	case "json-file", "local", "none", "journald":
-		return true
+// Jobs returns how many runs and execs of the user may be under way at a time, and the name under which they are counted;
+// 0: any number.
+func (r *Rules) Jobs() (limit int, of string) {
+	if r.Trust {
+		return 0, ""
 	}
-	return false
-}
-
-// plainOptions reports whether a volume's options change only how it is mounted. Podman has options with paths of the host.
-func plainOptions(options string) bool {
-	for o := range strings.SplitSeq(options, ",") {
-		if !slices.Contains([]string{"ro", "rw", "nocopy", "z", "Z"}, o) {
-			return false
-		}
-	}
-	return true
-}
-
-// logOptions are the options of log drivers that name neither a file nor a host. Left out are labels-regex and env-regex,
-// which the engine compiles and runs.
-var logOptions = []string{"max-size", "max-file", "compress", "mode", "max-buffer-size", "labels", "env", "tag"}
-
-// Ceilings of log options. The engine goes through all max-file files at each rotation, and holds max-buffer-size bytes in
-// memory.
-const (
-	maxLogFiles  = 1000
-	maxLogBuffer = 64 << 20
-)
-
-// maxPublished is how many ports may be published: the engine starts a process on the host for each.
-const maxPublished = 100
-
-// plainLogOption refuses a value by which a message makes the engine compute or hold any amount.
-func plainLogOption(name, value string) error {
-	switch n, err := strconv.Atoi(value); {
-	case strings.Contains(value, "{{"):
-		return fmt.Errorf("%s is a template, which the engine evaluates", flagval.Quote(value))
-	case name == "max-file" && (err != nil || n > maxLogFiles):
-		return fmt.Errorf("%s is not a number up to %d", flagval.Quote(value), maxLogFiles)
-	case name == "max-buffer-size" && flagval.LogSize(value) > maxLogBuffer:
-		return fmt.Errorf("%s is more than %d bytes", flagval.Quote(value), maxLogBuffer)
-	}
-	return nil
-}
-
-func mountHandsOver(m dockerapi.Mount) error {
-	texts := []string{m.Source, m.Target, m.Consistency}
-	if m.VolumeOptions != nil {
-		texts = append(texts, m.VolumeOptions.Subpath)
-		for k, v := range m.VolumeOptions.Labels {
-			texts = append(texts, k, v)
-		}
-	}
-	if m.ImageOptions != nil {
-		texts = append(texts, m.ImageOptions.Subpath)
-	}
-	for _, s := range texts {
-		if strings.Contains(s, ",") { // Podman puts it into one text with further options, between commas
-			return fmt.Errorf("the comma in %s", flagval.Quote(s))
-		}
-	}
-	switch m.Type {
-	case "tmpfs", "image":
-		return nil
-	case "volume", "":
-		// The local driver mounts what its options name, even a path of the host.
-		if o := m.VolumeOptions; o != nil && o.DriverConfig != nil {
-			return errors.New("volume-driver and volume-opt")
-		}
-		return nil
-	}
-	return fmt.Errorf("a mount of type %s", flagval.Quote(m.Type))
+	return r.ceilings.jobs, cmp.Or(r.user, "*")
 }

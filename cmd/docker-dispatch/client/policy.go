@@ -1,0 +1,41 @@
+package client
+
+import (
+	"flag"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+)
+
+const policyUsage = `docker-dispatch policy explain says what a policy amounts to, in words.
+
+Usage:
+  docker-dispatch policy explain [FILE]
+
+Without a file it explains the built-in policy. docker-dispatch help policy has the
+keys. docker-dispatch check --policy FILE tries messages out.
+
+Options:
+  -h, --help   print this
+`
+
+// policy runs the subcommand policy and returns the exit code.
+func (p *invocation) policy() int { return p.end(policyUsage, p.explain()) }
+
+func (p *invocation) explain() error {
+	args, err := p.parse(flag.NewFlagSet(p.name, flag.ContinueOnError))
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 || args[0] != "explain" || len(args) > 2 {
+		return ui.UsageError("expected: docker-dispatch policy explain [FILE]", p.listsOptions())
+	}
+	file := ""
+	if len(args) == 2 {
+		file = args[1]
+	}
+	rules, err := LoadPolicy(file)
+	if err != nil {
+		return err
+	}
+	return rules.Explain(p.stdout)
+}

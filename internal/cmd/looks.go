@@ -1,0 +1,58 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// look returns a [*policy.DeniedError] if a volume or a network that a run names is another thing on the engine than its name
+// says. It asks the engine only about names that can be.
+func (t *task) look(r *message.Run) error {
+	if t.rules.Trust {
+		return nil
+	}
+	for _, name := range r.Volumes() {
+		if t.rules.Lists("Volume", name) {
+			continue
+		}
+		var v dockerapi.Volume
+		err := t.try(func() (err error) {
+			v, _, err = t.pool.Docker.InspectVolume(t.ctx, name)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if len(v.Options) > 0 || v.Driver != "" && v.Driver != "local" {
+			return &policy.DeniedError{
+				Err: fmt.Errorf("the volume %s", flagval.Quote(name)),
+				Why: "because it has a driver's options, which can name a path of the host; the daemon's operator can allow it, by Allow.Volume in the file of --policy",
+			}
+		}
+	}
+	for _, n := range r.Networks {
+		if strings.Trim(n.Name, "0123456789abcdef") != "" || t.rules.Lists("Network", n.Name) {
+			continue // it is no id
+		}
+		var found dockerapi.Network
+		err := t.try(func() (err error) {
+			found, _, err = t.pool.Docker.InspectNetwork(t.ctx, n.Name)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if found.Name != "" && found.Name != n.Name {
+			return &policy.DeniedError{
+				Err: fmt.Errorf("Options.Network: %s", flagval.Quote(n.Name)),
+				Why: "because it is the id of a network, not its name: give the name",
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,84 @@
+package message
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// A Preset is an option that a policy gives to a run or a create. Options that create does not have are given to run only.
+type Preset struct {
+	Option string          // the key in Options
+	Value  json.RawMessage // as a message would have it
+	Unless []string        // further options, any of which in the message stands in place of this one
+	Fixed  bool            // the message may not name the option: see [FixedError]
+}
+
+// A FixedError says that a message names an option which the policy sets.
+type FixedError struct{ Option string }
+
+func (e *FixedError) Error() string {
+	return fmt.Sprintf("Options.%s: the policy sets this option; leave it out", e.Option)
+}
+
+// Check returns an error if no run can have the option with that value.
+func (p Preset) Check() error {
+	known, err := setKey(new(Run), member{p.Option, p.Value}, runOptions)
+	switch {
+	case !known:
+		return At("Options", unknownOption(p.Option, "run", runKeys, runOptions))
+	case err != nil:
+		return At("Options."+p.Option, err)
+	}
+	return nil
+}
+
+// withPresets returns the members of a message with those presets in its Options that are among names, and that the message
+// leaves out.
+func withPresets(members []member, presets []Preset, names []string) ([]member, error) {
+	if len(presets) == 0 {
+		return members, nil
+	}
+	at := slices.IndexFunc(members, func(m member) bool { return m.key == "Options" })
+	if at < 0 {
+		at, members = len(members), append(members, member{"Options", json.RawMessage("{}")})
+	}
+	options, err := object(members[at].value)
+	if err != nil {
+		return nil, At("Options", err)
+	}
+	given := func(name string) bool {
+		return slices.ContainsFunc(options, func(o member) bool { return o.key == name })
+	}
+	all := slices.Clone(options)
+	for _, p := range presets {
+		switch {
+		case !slices.Contains(names, p.Option):
+		case p.Fixed && given(p.Option):
+			return nil, &FixedError{p.Option}
+		case !given(p.Option) && !slices.ContainsFunc(p.Unless, given):
+			all = append(all, member{p.Option, p.Value})
+		}
+	}
+	text := []byte("{")
+	for i, o := range all {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		key, err := json.Marshal(o.key)
+		if err != nil {
+			return nil, err
+		}
+		text = append(append(append(text, key...), ':'), o.value...)
+	}
+	members[at].value = append(text, '}')
+	return members, nil
+}
+
+// Verbs returns the names of all commands.
+func Verbs() (names []string) {
+	for _, v := range verbs {
+		names = append(names, v.name)
+	}
+	return names
+}

@@ -1,0 +1,186 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+)
+
+// A pattern is one item of a list in Allow or Deny.
+type pattern struct {
+	text    string // as the file has it
+	matches func(value string) bool
+}
+
+func anyMatches(list []pattern, value string) bool {
+	return slices.ContainsFunc(list, func(p pattern) bool { return p.matches(value) })
+}
+
+// compile makes the patterns of a key. Those of Deny and Allow differ for Bind only.
+func compile(key string, texts []string, deny bool) ([]pattern, error) {
+	list := make([]pattern, 0, len(texts))
+	for _, text := range texts {
+		p, err := compileOne(key, text, deny)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	if key == "Bind" && !deny {
+		return list, shelter(list)
+	}
+	return list, nil
+}
+
+func compileOne(key, text string, deny bool) (pattern, error) {
+	form := text
+	switch key {
+	case "Command":
+		if !strings.Contains(text, "*") && !slices.Contains(message.Verbs(), text) {
+			return pattern{}, fmt.Errorf("no command is called %s; the commands are %s", flagval.Quote(text), flagval.List(message.Verbs(), "and"))
+		}
+	case "Image":
+		form = canonicalImage(text)
+	case "Network":
+		form = canonicalNetwork(text)
+	case "CapAdd":
+		if !strings.Contains(text, "*") {
+			form = flagval.CapabilityNames([]string{text})[0]
+		}
+	case "Bind":
+		return compileBind(text, deny)
+	}
+	return pattern{text, func(value string) bool { return glob(form, value) }}, nil
+}
+
+// glob reports whether value matches a pattern, in which * stands for any text, slashes too.
+func glob(pattern, value string) bool {
+	parts := strings.Split(pattern, "*")
+	first, rest := parts[0], parts[1:]
+	value, ok := strings.CutPrefix(value, first)
+	if len(rest) == 0 || !ok {
+		return ok && value == ""
+	}
+	last := rest[len(rest)-1]
+	for _, part := range rest[:len(rest)-1] {
+		if _, value, ok = strings.Cut(value, part); !ok {
+			return false
+		}
+	}
+	return strings.HasSuffix(value, last)
+}
+
+// readOnlyBind is behind the path of a bind that containers cannot write, in a policy and in an ask.
+const readOnlyBind = ":ro"
+
+// compileBind makes the pattern of a path of the host. Allow has two forms. PATH is that path alone. PATH:ro is also all below
+// it, and read-only: a container that could write there could make a link to any place, and the next could mount it.
+// Deny has one form, PATH, and means all below it.
+func compileBind(text string, deny bool) (pattern, error) {
+	if text == "*" {
+		return pattern{text, func(string) bool { return true }}, nil
+	}
+	at, readOnly := strings.CutSuffix(text, readOnlyBind)
+	if !path.IsAbs(at) || path.Clean(at) != at {
+		return pattern{}, fmt.Errorf("%s is not an absolute path without . and .., such as \"/srv/data\", or \"/srv/data:ro\"", flagval.Quote(text))
+	}
+	if deny && readOnly {
+		return pattern{}, errors.New("leave out :ro; a path that is denied is denied in both ways")
+	}
+	return pattern{text, func(value string) bool {
+		source, valueReadOnly := strings.CutSuffix(value, readOnlyBind)
+		switch {
+		case deny:
+			return within(path.Clean(source), at)
+		case path.Clean(source) != source: // what .. means depends on links
+			return false
+		case readOnly:
+			return valueReadOnly && within(source, at)
+		}
+		return source == at
+	}}, nil
+}
+
+// within reports whether a path is dir or below it.
+func within(at, dir string) bool {
+	return at == dir || dir == "/" || strings.HasPrefix(at, dir+"/")
+}
+
+// shelter makes patterns of binds refuse what is below a path that containers may write.
+func shelter(list []pattern) error {
+	var writable []string
+	for _, p := range list {
+		if p.text != "*" && !strings.HasSuffix(p.text, readOnlyBind) {
+			writable = append(writable, p.text)
+		}
+	}
+	below := func(source string) int {
+		return slices.IndexFunc(writable, func(w string) bool { return source != w && within(source, w) })
+	}
+	for i, p := range list {
+		if p.text == "*" {
+			continue
+		}
+		if w := below(strings.TrimSuffix(p.text, readOnlyBind)); w >= 0 {
+			return fmt.Errorf("%s is below %s, which containers may write: one could put a link in its place; write %s", flagval.Quote(p.text), flagval.Quote(writable[w]), flagval.Quote(writable[w]+readOnlyBind))
+		}
+		list[i].matches = func(value string) bool {
+			return p.matches(value) && below(strings.TrimSuffix(value, readOnlyBind)) < 0
+		}
+	}
+	return nil
+}
+
+// canonicalImage returns the full name of an image, or of a pattern of such: docker.io/library/alpine:latest for alpine. With
+// a digest there is no tag: the engine goes by the digest. A name that could be an image's id is sha256: and the id.
+func canonicalImage(ref string) string {
+	hex := strings.TrimPrefix(ref, "sha256:")
+	if strings.Trim(hex, "0123456789abcdef") == "" && hex != "" {
+		return "sha256:" + hex
+	}
+	if strings.HasPrefix(ref, "*") {
+		return ref
+	}
+	name, digest, pinned := strings.Cut(ref, "@")
+	domain, rest, ok := strings.Cut(name, "/")
+	if !ok || !strings.ContainsAny(domain, ".:") && domain != "localhost" && strings.ToLower(domain) == domain {
+		domain, rest = "docker.io", name
+	}
+	if domain == "index.docker.io" {
+		domain = "docker.io"
+	}
+	if domain == "docker.io" && !strings.Contains(rest, "/") && rest != "*" {
+		rest = "library/" + rest
+	}
+	folder, last := path.Split(domain + "/" + rest)
+	base, _, tagged := strings.Cut(last, ":")
+	switch {
+	case pinned:
+		return folder + base + "@" + digest
+	case tagged || strings.HasSuffix(last, "*"):
+		return folder + last
+	}
+	return folder + last + ":latest"
+}
+
+// defaultNetwork is the network of a container that names none.
+const defaultNetwork = "default"
+
+func canonicalNetwork(name string) string {
+	if name == "bridge" {
+		return defaultNetwork
+	}
+	return name
+}
+
+// labelled reports whether labels have want, NAME or NAME=VALUE.
+func labelled(labels map[string]string, want string) bool {
+	name, value, valued := strings.Cut(want, "=")
+	got, ok := labels[name]
+	return ok && (!valued || got == value)
+}

@@ -1,0 +1,18 @@
+package dockerapi
+
+import "context"
+
+// A Network is an existing network.
+type Network struct {
+	Name string
+	ID   string `json:"Id"`
+}
+
+// InspectNetwork returns the network that the engine takes ref for: a name, an id, or the beginning of an id. found is false
+// if there is none.
+//
+// API: GET /networks/{id}.
+func (c *Client) InspectNetwork(ctx context.Context, ref string) (n Network, found bool, err error) {
+	found, err = c.find(ctx, opNetwork, "network's name", "/networks/", ref, &n)
+	return n, found, err
+}
