@@ -171,29 +171,3 @@ var (
 		"unable to freeze", "waiting for the cgroup to freeze", // runc with cgroups v1 and v2, while processes start
 	}
 )
-
-// The operations, as in Error.Op.
-const (
-	opCreate       = "create container"
-	opStart        = "start container"
-	opStop         = "stop container"
-	opRestart      = "restart container"
-	opKill         = "kill container"
-	opPause        = "pause container"
-	opUnpause      = "unpause container"
-	opRemove       = "remove container"
-	opRename       = "rename container"
-	opInspect      = "inspect container"
-	opList         = "list containers"
-	opWait         = "wait for container"
-	opAttach       = "attach to container"
-	opCreateExec   = "create exec in container"
-	opStartExec    = "start exec"
-	opInspectExec  = "inspect exec"
-	opLogs         = "read logs of container"
-	opEvents       = "read events of container"
-	opConnect      = "connect container"
-	opNetwork      = "inspect network"
-	opPull         = "pull image"
-	opInspectImage = "inspect image"
-)
