@@ -11,6 +11,9 @@ import (
 // request. A pull fails inside a 200. The texts are those of dockerd 19.03 to
 // 29, Podman 4 to 5, runc and crun.
 func (e *Error) kind() error {
+	if e.unlisted {
+		return nil // the proxy's text is about no image and no container
+	}
 	text := strings.ToLower(e.Message)
 	has := func(parts ...string) bool {
 		for _, part := range parts {
