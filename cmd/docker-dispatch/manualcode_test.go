@@ -247,7 +247,7 @@ func TestManualPermissions(t *testing.T) {
 }
 
 // TestManualImage: an image made as scripts/image makes it, of the program that the install command gives, is a daemon with
-// the commands that README and the manual show.
+// the commands that README and the manual show. The manual's gives it no more rights than it needs.
 func TestManualImage(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -279,11 +279,18 @@ func TestManualImage(t *testing.T) {
 	shell(shellIn(t, "operate.md", "docker ps ")[0])
 	inline := regexp.MustCompile("`(docker run -d [^`]*)`").FindStringSubmatch(pages(t)["README.md"])[1]
 	file := shellIn(t, "operate.md", "echo AMQP_URL=")[0]
-	for _, command := range []string{inline, file + "\n" + shellIn(t, "operate.md", "docker run -d ")[0]} {
+	const privileges = "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}"
+	for command, want := range map[string]string{
+		inline: "65532:65532 false [] []",
+		file + "\n" + shellIn(t, "operate.md", "docker run -d ")[0]: "65532:65532 true [ALL] [no-new-privileges]",
+	} {
 		id := shell(strings.NewReplacer("docker run -d", "docker run -d --network host", "-v /var/run/docker.sock:", "-v "+socket+":", "%g /var/run/docker.sock", "%g "+socket,
 			"--group-add GID", `--group-add "$(stat -c %g `+socket+`)"`, "  docker-dispatch -q", " "+image+" -q", " docker-dispatch -q", " "+image+" -q", "myqueue", l.queue, "jobs", l.queue,
 			"amqp://user:password@broker.example:5672", l.amqpURL, "amqp://...", l.amqpURL).Replace(command))
 		t.Cleanup(func() { shell("docker rm -f " + id + " 2>&1 || true") })
+		if got := shell("docker inspect -f '" + privileges + "' " + id); got != want {
+			t.Errorf("%s\nits user and rights are %s, want %s", command, got, want)
+		}
 		l.publish(publication{"", `{"Dockercmd": "run", "Image": "busybox", "Options": {"Attach": ["STDOUT"], "Remove": true}, "Cmd": ["echo", "dispatched"]}`})
 		l.eventually("the job's output comes", func() bool { return strings.Contains(shell("docker logs "+id+" 2>&1"), "| dispatched") })
 		shell("docker stop " + id)
