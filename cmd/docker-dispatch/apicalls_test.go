@@ -142,6 +142,8 @@ func TestAPICalls(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if len(g.refused) > 0 {
 		t.Errorf("refused: %q", g.refused)
 	}
@@ -192,11 +194,13 @@ func TestRefusedCalls(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	p.stop()
+	g.mu.Lock()
 	for _, call := range []string{"GET /events", "GET /networks/bridge"} {
 		if method, path, _ := strings.Cut(call, " "); !slices.ContainsFunc(g.refused, func(r string) bool { return strings.HasPrefix(r, method) && strings.HasSuffix(r, path) }) {
 			t.Errorf("not asked for: %s", call)
 		}
 	}
+	g.mu.Unlock()
 
 	g = l.gated(nil)
 	p = l.start("=" + g.address)

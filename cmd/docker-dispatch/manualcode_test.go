@@ -251,7 +251,7 @@ func TestManualPermissions(t *testing.T) {
 		c.Env = append(c.Env, "AMQP_URL="+u.URL("secret"))
 		out, errs, code := outcome(t, c)
 		if errs != "" || code != 0 {
-			t.Errorf("%q: exit %d, %s", args, code, errs)
+			t.Fatalf("%q: exit %d, %s", args, code, errs)
 		}
 		return out
 	}
