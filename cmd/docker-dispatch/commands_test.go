@@ -31,13 +31,22 @@ func resultOf(t *testing.T, p *process, job string) event.Result {
 	return found
 }
 
-// TestEveryCommand leads one container through its life by messages.
 func TestEveryCommand(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	name := "life-" + l.serial
 	p := l.start("--format", "json")
-	n := 0
+	l.everyCommand(p)
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// everyCommand leads one container through its life by messages, to a daemon that prints JSON and has no other jobs yet. It
+// returns the number of messages.
+func (l *lab) everyCommand(p *process) (n int) {
+	t := l.t
+	t.Helper()
+	name := "life-" + l.serial
 	do := func(body string) event.Result {
 		t.Helper()
 		n++
@@ -105,9 +114,7 @@ func TestEveryCommand(t *testing.T) {
 	}
 	state("exited")
 	succeeds(`{"Dockercmd":"remove","Container":"NAME"}`)
-	if code := p.stop(); code != 0 {
-		t.Errorf("exit %d", code)
-	}
+	return n
 }
 
 // TestInput gives programs their standard input: text, bytes, much, and nothing.

@@ -74,6 +74,9 @@ func messagesIn(page string) (messages []string) {
 func TestManualMessagesAreValid(t *testing.T) {
 	n := 0
 	for name, page := range pages(t) {
+		if name == "policy.md" {
+			continue // it shows policies
+		}
 		for _, m := range messagesIn(page) {
 			n++
 			if _, err := message.Decode([]byte(m), 1<<20, false); err != nil {

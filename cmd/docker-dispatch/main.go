@@ -57,6 +57,11 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 	case errors.Is(err, errVersion):
 		fmt.Fprintln(stdout, "docker-dispatch", ui.VersionString())
 		return ui.ExitClean
+	case errors.Is(err, errAPICalls):
+		for _, c := range dockerapi.Calls() {
+			fmt.Fprintf(stdout, "%-31s %s\n", c.Route, c.For)
+		}
+		return ui.ExitClean
 	case err != nil:
 		return ui.Fail(stderr, err)
 	}

@@ -53,7 +53,7 @@ var volatile = regexp.MustCompile(`(?m)^time=.*$|\bdispatch-[0-9a-f]{12}|\b[0-9a
 // TestManualCommands: README's commands, and those of the manual, do what the page says, in the order of the page.
 func TestManualCommands(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"README.md", "run.md", "operate.md", "messages.md", "options.md", "develop.md"} {
+	for _, page := range []string{"README.md", "run.md", "operate.md", "messages.md", "options.md", "develop.md", "policy.md"} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, "quorum")

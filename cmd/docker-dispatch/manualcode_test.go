@@ -201,21 +201,24 @@ func TestManualPermissions(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "quorum")
 	user := brokertest.NewUser(t)
-	permit := func(patterns []string) {
+	permit := func(u *brokertest.User, patterns []string) {
 		for i, p := range patterns {
 			patterns[i] = strings.ReplaceAll(p, "jobs", l.queue)
 		}
-		user.Permit(patterns[0], patterns[1], patterns[2])
+		u.Permit(patterns[0], patterns[1], patterns[2])
 	}
-	daemon := permissions(t, "operate.md")
-	if len(daemon) != 2 {
-		t.Fatalf("%d commands", len(daemon))
+	users := permissions(t, "operate.md")
+	if len(users) != 4 {
+		t.Fatalf("%d commands", len(users))
 	}
+	daemon, publisher, undertaker := users[:2], brokertest.NewUser(t), brokertest.NewUser(t)
+	permit(publisher, users[2])
+	permit(undertaker, users[3])
 	addresses := []string{"=" + l.dockerHost, "=" + user.URL("secret")}
 
 	// All of it: --declare makes the queue, Retry another, and the second attempt's failure makes a dead letter.
 	l.broker.Delete(l.queue)
-	permit(daemon[0])
+	permit(user, daemon[0])
 	p := l.start(append(addresses, "--declare", "quorum")...)
 	p.awaitLog("taking messages")
 	l.publish(publication{"", `{"Dockercmd": "run", "Image": "busybox", "Cmd": ["false"], "Options": {"Remove": true, "Retry": {"Max": 1, "Delay": "1s"}}}`})
@@ -226,7 +229,7 @@ func TestManualPermissions(t *testing.T) {
 	}
 
 	// The queues exist, and nothing is tried again.
-	permit(daemon[1])
+	permit(user, daemon[1])
 	p = l.start(addresses...)
 	p.awaitLog("taking messages")
 	runner := brokertest.NewUser(t)
@@ -240,6 +243,40 @@ func TestManualPermissions(t *testing.T) {
 	}
 	l.publish(publication{"", `{"Dockercmd": "run", "Image": "busybox:none", "Options": {"Pull": "never"}}`})
 	l.eventually("the second dead letter comes", func() bool { return l.broker.Ready(l.queue+".dead") == 2 })
+
+	// A publisher, by send and by a client of its own.
+	as := func(u *brokertest.User, args ...string) string {
+		t.Helper()
+		c := program(t, args...)
+		c.Env = append(c.Env, "AMQP_URL="+u.URL("secret"))
+		out, errs, code := outcome(t, c)
+		if errs != "" || code != 0 {
+			t.Fatalf("%q: exit %d, %s", args, code, errs)
+		}
+		return out
+	}
+	file := filepath.Join(t.TempDir(), "bad.json")
+	if err := os.WriteFile(file, []byte(`{"Dockercmd": "none"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	as(publisher, "send", "-q", l.queue, "--no-check", "--message-id", "bad", file)
+	l.eventually("the message that was sent is a dead letter", func() bool { return l.broker.Ready(l.queue+".dead") == 3 })
+	client := *l
+	client.amqpURL = publisher.URL("secret")
+	if out, err := publishers["python"].run(t, &client, l.queue); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	p.awaitText("| published\n")
+
+	if out := as(undertaker, "dead", "list", "-q", l.queue); strings.Count(out, "\n") != 4 {
+		t.Errorf("dead list: %s", out)
+	}
+	as(undertaker, "dead", "replay", "-q", l.queue, "bad")
+	l.eventually("it is a dead letter again", func() bool { return strings.Count(p.log(), "job=bad ") >= 2 && l.broker.Ready(l.queue+".dead") == 3 })
+	as(undertaker, "dead", "drop", "-q", l.queue, "--yes", "--all")
+	if n := l.broker.Ready(l.queue + ".dead"); n != 0 {
+		t.Errorf("%d dead letters are left", n)
+	}
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit %d", code)
 	}
@@ -247,7 +284,7 @@ func TestManualPermissions(t *testing.T) {
 }
 
 // TestManualImage: an image made as scripts/image makes it, of the program that the install command gives, is a daemon with
-// the commands that README and the manual show.
+// the commands that README and the manual show. The manual's gives it no more rights than it needs.
 func TestManualImage(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -279,11 +316,18 @@ func TestManualImage(t *testing.T) {
 	shell(shellIn(t, "operate.md", "docker ps ")[0])
 	inline := regexp.MustCompile("`(docker run -d [^`]*)`").FindStringSubmatch(pages(t)["README.md"])[1]
 	file := shellIn(t, "operate.md", "echo AMQP_URL=")[0]
-	for _, command := range []string{inline, file + "\n" + shellIn(t, "operate.md", "docker run -d ")[0]} {
+	const privileges = "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}"
+	for command, want := range map[string]string{
+		inline: "65532:65532 false [] []",
+		file + "\n" + shellIn(t, "operate.md", "docker run -d ")[0]: "65532:65532 true [ALL] [no-new-privileges]",
+	} {
 		id := shell(strings.NewReplacer("docker run -d", "docker run -d --network host", "-v /var/run/docker.sock:", "-v "+socket+":", "%g /var/run/docker.sock", "%g "+socket,
 			"--group-add GID", `--group-add "$(stat -c %g `+socket+`)"`, "  docker-dispatch -q", " "+image+" -q", " docker-dispatch -q", " "+image+" -q", "myqueue", l.queue, "jobs", l.queue,
 			"amqp://user:password@broker.example:5672", l.amqpURL, "amqp://...", l.amqpURL).Replace(command))
 		t.Cleanup(func() { shell("docker rm -f " + id + " 2>&1 || true") })
+		if got := shell("docker inspect -f '" + privileges + "' " + id); got != want {
+			t.Errorf("%s\nits user and rights are %s, want %s", command, got, want)
+		}
 		l.publish(publication{"", `{"Dockercmd": "run", "Image": "busybox", "Options": {"Attach": ["STDOUT"], "Remove": true}, "Cmd": ["echo", "dispatched"]}`})
 		l.eventually("the job's output comes", func() bool { return strings.Contains(shell("docker logs "+id+" 2>&1"), "| dispatched") })
 		shell("docker stop " + id)

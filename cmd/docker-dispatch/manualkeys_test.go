@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
 // keysTable is the manual's table of all commands and their keys.
@@ -57,28 +58,43 @@ func keysTable() string {
 	return b.String()
 }
 
-// TestManualKeys compares the manual's table with the program's own. UPDATE_MANUAL=1 writes it.
+// policyTables are the tables of what a policy's file may name.
+func policyTables() (keys, ceilings string) {
+	ruled, limited := policy.Docs()
+	table := func(docs []policy.KeyDoc) string {
+		b := "| Key | Value |\n|---|---|\n"
+		for _, d := range docs {
+			b += fmt.Sprintf("| `%s` | %s |\n", d.Name, d.Help)
+		}
+		return b
+	}
+	return table(ruled), table(limited)
+}
+
+// TestManualKeys compares the manual's tables with the program's own. UPDATE_MANUAL=1 writes them.
 func TestManualKeys(t *testing.T) {
-	path := filepath.Join("help", "messages.md")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const begin, end = "<!-- keys, from the program's own table -->\n", "<!-- end of keys -->\n"
-	before, rest, ok := strings.Cut(string(text), begin)
-	table, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("messages.md has no %q and %q", begin, end)
-	}
-	want := keysTable()
-	if table == want {
-		return
-	}
-	if os.Getenv("UPDATE_MANUAL") != "" {
-		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
+	ruled, ceilings := policyTables()
+	for _, m := range []struct{ page, name, table string }{
+		{"messages.md", "keys", keysTable()}, {"policy.md", "keys", ruled}, {"policy.md", "ceilings", ceilings},
+	} {
+		path := filepath.Join("help", m.page)
+		text, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-		return
+		begin, end := "<!-- "+m.name+", from the program's own table -->\n", "<!-- end of "+m.name+" -->\n"
+		before, rest, ok := strings.Cut(string(text), begin)
+		table, after, ok2 := strings.Cut(rest, end)
+		if !ok || !ok2 {
+			t.Fatalf("%s has no %q and %q", m.page, begin, end)
+		}
+		if table == m.table {
+			continue
+		}
+		if os.Getenv("UPDATE_MANUAL") == "" {
+			t.Errorf("%s: the table of %s is not the program's; UPDATE_MANUAL=1 go test -run TestManualKeys ./cmd/docker-dispatch writes it", m.page, m.name)
+		} else if err := os.WriteFile(path, []byte(before+begin+m.table+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	t.Error("the table of keys is not the program's; UPDATE_MANUAL=1 go test -run TestManualKeys ./cmd/docker-dispatch writes it")
 }

@@ -55,8 +55,11 @@ type settings struct {
 	host                   string // this machine's name
 }
 
-// errVersion: the command line asks for the version.
-var errVersion = errors.New("version")
+// The command line asks for one of these, and for nothing else.
+var (
+	errVersion  = errors.New("version")
+	errAPICalls = errors.New("API calls")
+)
 
 // parseSettings reads the command line and the environment. Its errors have hints.
 func parseSettings(args []string, getenv func(string) string) (*settings, error) {
@@ -65,7 +68,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		drain: 10 * time.Second, sweepAfter: 24 * time.Hour, pull: "missing", maxMessage: 1 << 20,
 		tlsVerify: getenv("DOCKER_TLS_VERIFY") != "", apiVersion: getenv("DOCKER_API_VERSION"),
 	}
-	var version bool
+	var version, apiCalls bool
 	deadLetter, control := "", ""
 	fs := flag.NewFlagSet("docker-dispatch", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -95,6 +98,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.StringVar(&s.tlsCA, "tlscacert", "", "")
 	fs.StringVar(&s.tlsCert, "tlscert", "", "")
 	fs.StringVar(&s.tlsKey, "tlskey", "", "")
+	fs.BoolVar(&apiCalls, "api-calls", false, "")
 	fs.BoolVar(&version, "version", false, "")
 
 	var addresses []string
@@ -111,8 +115,11 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		addresses = append(addresses, fs.Arg(0))
 		rest = fs.Args()[1:]
 	}
-	if version {
+	switch {
+	case version:
 		return nil, errVersion
+	case apiCalls:
+		return nil, errAPICalls
 	}
 	if err := s.addresses(addresses, getenv); err != nil {
 		return nil, err

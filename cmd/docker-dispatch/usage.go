@@ -62,6 +62,7 @@ Docker over TLS:
       --tlscert FILE       our certificate (default: cert.pem there)
       --tlskey FILE        its key (default: key.pem there)
 
+      --api-calls          print the calls that the daemon makes to the engine
       --version            print the version
   -h, --help               print this
 

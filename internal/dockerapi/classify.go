@@ -11,6 +11,9 @@ import (
 // request. A pull fails inside a 200. The texts are those of dockerd 19.03 to
 // 29, Podman 4 to 5, runc and crun.
 func (e *Error) kind() error {
+	if e.unlisted {
+		return nil // the proxy's text is about no image and no container
+	}
 	text := strings.ToLower(e.Message)
 	has := func(parts ...string) bool {
 		for _, part := range parts {
@@ -170,32 +173,4 @@ var (
 		"ttrpc: closed", "transport is closing", "code = unavailable",
 		"unable to freeze", "waiting for the cgroup to freeze", // runc with cgroups v1 and v2, while processes start
 	}
-)
-
-// The operations, as in Error.Op.
-const (
-	opCreate       = "create container"
-	opStart        = "start container"
-	opStop         = "stop container"
-	opRestart      = "restart container"
-	opKill         = "kill container"
-	opPause        = "pause container"
-	opUnpause      = "unpause container"
-	opRemove       = "remove container"
-	opRename       = "rename container"
-	opInspect      = "inspect container"
-	opList         = "list containers"
-	opWait         = "wait for container"
-	opAttach       = "attach to container"
-	opCreateExec   = "create exec in container"
-	opStartExec    = "start exec"
-	opInspectExec  = "inspect exec"
-	opLogs         = "read logs of container"
-	opEvents       = "read events of container"
-	opConnect      = "connect container"
-	opNetwork      = "inspect network"
-	opPull         = "pull image"
-	opInspectImage = "inspect image"
-
-	opInspectVolume = "inspect volume"
 )

@@ -47,7 +47,7 @@ type AttachOptions struct {
 //
 // API: POST /containers/{id}/attach, upgraded to a raw connection.
 func (c *Client) AttachContainer(ctx context.Context, id string, o AttachOptions) (join func() error, err error) {
-	r, err := container(opAttach, http.MethodPost, id, "/attach")
+	r, err := container(opAttach, id)
 	if err != nil {
 		return nil, err
 	}

@@ -37,13 +37,11 @@ const maxArgument = 131071
 //
 // API: POST /containers/create.
 func (c *Client) CreateContainer(ctx context.Context, name string, cfg ContainerConfig) (Created, error) {
-	r := &request{
-		op: opCreate, target: name,
-		method: http.MethodPost, path: "/containers/create",
-		want: []int{http.StatusCreated}, limit: c.limits.change,
-		doubt: "it may have been created",
-		// Not replayable: a second create would conflict with the first.
-	}
+	r := newRequest(opCreate, name)
+	r.want = []int{http.StatusCreated}
+	r.limit = c.limits.change
+	r.doubt = "it may have been created"
+	// Not replayable: a second create would conflict with the first.
 	r.query = url.Values{}
 	if name == "" {
 		r.target = cfg.Image

@@ -42,16 +42,10 @@ func (c *Client) remembers(ctx context.Context, ctr Container, action, since, un
 	if err != nil {
 		return false, err
 	}
-	r := &request{
-		op: opEvents, target: ctr.ID,
-		method: http.MethodGet, path: "/events",
-		query: url.Values{
-			"filters": {string(filters)},
-			"since":   {since},
-			"until":   {until},
-		},
-		want: []int{http.StatusOK}, limit: c.limits.header,
-	}
+	r := newRequest(opEvents, ctr.ID)
+	r.query = url.Values{"filters": {string(filters)}, "since": {since}, "until": {until}}
+	r.want = []int{http.StatusOK}
+	r.limit = c.limits.header
 	limited, cancel := context.WithTimeout(ctx, 2*creationTakes)
 	defer cancel()
 	s, err := c.open(limited, r)

@@ -102,7 +102,7 @@ func statusOfDocker(status string) string {
 //
 // API: GET /containers/{id}/json.
 func (c *Client) InspectContainer(ctx context.Context, id string) (Container, error) {
-	r, err := container(opInspect, http.MethodGet, id, "/json")
+	r, err := container(opInspect, id)
 	if err != nil {
 		return Container{}, err
 	}
@@ -162,7 +162,7 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 //
 // API: GET /containers/{id}/json.
 func (c *Client) InspectContainerRaw(ctx context.Context, id string) (json.RawMessage, error) {
-	r, err := container(opInspect, http.MethodGet, id, "/json")
+	r, err := container(opInspect, id)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 //
 // API: POST /containers/{id}/kill.
 func (c *Client) KillContainer(ctx context.Context, id, signal string) error {
-	r, err := container(opKill, http.MethodPost, id, "/kill")
+	r, err := container(opKill, id)
 	if err != nil {
 		return err
 	}

@@ -35,11 +35,11 @@ type ContainerSummary struct {
 //
 // API: GET /containers/json.
 func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]ContainerSummary, error) {
-	r := &request{
-		op:     opList,
-		method: http.MethodGet, path: "/containers/json", query: url.Values{},
-		want: []int{http.StatusOK}, limit: c.limits.read, most: maxList,
-	}
+	r := newRequest(opList, "")
+	r.query = url.Values{}
+	r.want = []int{http.StatusOK}
+	r.limit = c.limits.read
+	r.most = maxList
 	// Statuses are filtered here, because Podman has other statuses and refuses
 	// a list with unknown ones.
 	flag(r.query, "all", o.All || len(o.Statuses) > 0)

@@ -33,7 +33,7 @@ type LogsOptions struct {
 //
 // API: GET /containers/{id}/logs.
 func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (join func() error, err error) {
-	r, err := container(opLogs, http.MethodGet, id, "/logs")
+	r, err := container(opLogs, id)
 	if err != nil {
 		return nil, err
 	}

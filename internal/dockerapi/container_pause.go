@@ -11,7 +11,7 @@ import (
 //
 // API: POST /containers/{id}/pause.
 func (c *Client) PauseContainer(ctx context.Context, id string) error {
-	return c.freeze(ctx, opPause, id, "/pause", "it may have been paused")
+	return c.freeze(ctx, opPause, id, "it may have been paused")
 }
 
 // UnpauseContainer resumes a paused container. Errors: [ErrNoSuchContainer];
@@ -19,11 +19,11 @@ func (c *Client) PauseContainer(ctx context.Context, id string) error {
 //
 // API: POST /containers/{id}/unpause.
 func (c *Client) UnpauseContainer(ctx context.Context, id string) error {
-	return c.freeze(ctx, opUnpause, id, "/unpause", "it may have been unpaused")
+	return c.freeze(ctx, opUnpause, id, "it may have been unpaused")
 }
 
-func (c *Client) freeze(ctx context.Context, op, id, endpoint, doubt string) error {
-	r, err := container(op, http.MethodPost, id, endpoint)
+func (c *Client) freeze(ctx context.Context, op, id, doubt string) error {
+	r, err := container(op, id)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ type RemoveOptions struct {
 //
 // API: DELETE /containers/{id}.
 func (c *Client) RemoveContainer(ctx context.Context, id string, o RemoveOptions) error {
-	r, err := container(opRemove, http.MethodDelete, id, "")
+	r, err := container(opRemove, id)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 //
 // API: POST /containers/{id}/rename.
 func (c *Client) RenameContainer(ctx context.Context, id, name string) error {
-	r, err := container(opRename, http.MethodPost, id, "/rename")
+	r, err := container(opRename, id)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 //
 // API: POST /containers/{id}/restart.
 func (c *Client) RestartContainer(ctx context.Context, id string, o StopOptions) error {
-	r, err := container(opRestart, http.MethodPost, id, "/restart")
+	r, err := container(opRestart, id)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 //
 // API: POST /containers/{id}/start.
 func (c *Client) StartContainer(ctx context.Context, id string) error {
-	r, err := container(opStart, http.MethodPost, id, "/start")
+	r, err := container(opStart, id)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ type StopOptions struct {
 //
 // API: POST /containers/{id}/stop.
 func (c *Client) StopContainer(ctx context.Context, id string, o StopOptions) error {
-	r, err := container(opStop, http.MethodPost, id, "/stop")
+	r, err := container(opStop, id)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ type ExitStatus struct {
 //
 // API: POST /containers/{id}/wait.
 func (c *Client) WaitContainer(ctx context.Context, id string, cond Condition) (join func() (ExitStatus, error), err error) {
-	r, err := container(opWait, http.MethodPost, id, "/wait")
+	r, err := container(opWait, id)
 	if err != nil {
 		return nil, err
 	}

@@ -87,6 +87,38 @@ var endpoints = []struct {
 		request: "GET /networks/bridge",
 		status:  200, answer: `{"Name":"bridge","Created":"2026-01-02T03:04:05.6Z"}`, want: time.Date(2026, 1, 2, 3, 4, 5, 6e8, time.UTC),
 	}, {
+		name: "inspect volume",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			v, found, err := c.InspectVolume(ctx, "etc")
+			return []any{v, found}, err
+		},
+		request: "GET /volumes/etc",
+		status:  200, answer: `{"Name":"etc","Driver":"local","Options":{"o":"bind","device":"/etc"}}`,
+		want: []any{Volume{Name: "etc", Driver: "local", Options: map[string]string{"o": "bind", "device": "/etc"}}, true},
+	}, {
+		name: "inspect a volume that is not there",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			_, found, err := c.InspectVolume(ctx, "none")
+			return found, err
+		},
+		request: "GET /volumes/none",
+		status:  404, answer: `{"message":"get none: no such volume"}`, want: false,
+	}, {
+		name: "inspect network",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			n, found, err := c.InspectNetwork(ctx, "0a")
+			return []any{n, found}, err
+		},
+		request: "GET /networks/0a",
+		status:  200, answer: `{"Name":"host","Id":"0a1b"}`, want: []any{Network{Name: "host", ID: "0a1b"}, true},
+	}, {
+		name: "events",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return c.RemembersCreation(ctx, Container{ID: "x", Created: time.Unix(5, 0)})
+		},
+		request: `GET /events?filters=%7B%22container%22%3A%5B%22x%22%5D%2C%22event%22%3A%5B%22create%22%5D%7D&since=4&until=15`,
+		status:  200, answer: `{"Action":"create"}`, want: true,
+	}, {
 		name: "connect",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return nil, c.ConnectNetwork(ctx, "my net", "web", EndpointSettings{Aliases: []string{"db"}, IPAMConfig: &EndpointIPAM{IPv4Address: "10.0.0.2"}})

@@ -12,13 +12,14 @@ import (
 // time can be seconds late. A missing bridge is an error. With live-restore the
 // bridge survives, and Podman keeps it in a file: then the time is too early.
 //
-// API: GET /networks/{id}.
+// API: GET /networks/bridge.
 func (c *Client) EngineStarted(ctx context.Context) (time.Time, error) {
-	r := &request{
-		op: opNetwork, target: "bridge",
-		method: http.MethodGet, path: "/networks/bridge",
-		want: []int{http.StatusOK}, limit: c.limits.read,
+	r := newRequest(opNetwork, "bridge")
+	if err := r.fill("{id}", "network's name", "bridge"); err != nil {
+		return time.Time{}, err
 	}
+	r.want = []int{http.StatusOK}
+	r.limit = c.limits.read
 	var answer struct{ Created time.Time }
 	err := c.do(ctx, r, &answer)
 	return answer.Created, err

@@ -88,6 +88,8 @@ type Error struct {
 	// means that the failure came later, inside the answer.
 	Status  int
 	Message string // the engine's text, on one line and of bounded length
+
+	unlisted bool // no engine answered, but a proxy that does not allow this call
 }
 
 // Error says what failed, on what, and why, such as
@@ -145,34 +147,40 @@ func (c *Client) refusal(r *request, resp *http.Response) error {
 	if resp.StatusCode == http.StatusBadRequest && strings.Contains(string(text), wantsTLS) {
 		return &unreachableError{doing: describe(r.op, r.target), host: c.host, err: errWantsTLS}
 	}
-	return &Error{Op: r.op, Target: r.target, Status: resp.StatusCode, Message: errorMessage(resp, text)}
+	e := &Error{Op: r.op, Target: r.target, Status: resp.StatusCode}
+	if e.Message, e.unlisted = errorMessage(resp, text); e.unlisted {
+		e.Message = fmt.Sprintf("the server at %v refuses the call %s (%s); if it is a proxy, let it allow the calls that docker-dispatch --api-calls prints", c.host, route(r.op), e.Message)
+	}
+	return e
 }
 
 // errorMessage returns the text of an error answer: the JSON of engines, the
-// plain text of attach, or else an excerpt of the body with the status.
-func errorMessage(resp *http.Response, body []byte) string {
+// plain text of attach, or else an excerpt of the body with the status. unlisted:
+// see Error. An engine refuses a call in JSON, and says 404 to one that it has not.
+func errorMessage(resp *http.Response, body []byte) (text string, unlisted bool) {
 	var answer struct {
 		Message string `json:"message"` // Podman also sends "cause", which message repeats
 	}
 	if json.Unmarshal(body, &answer) == nil && answer.Message != "" {
-		return shorten(oneLine(answer.Message), maxMessage)
+		return shorten(oneLine(answer.Message), maxMessage), false
 	}
 	status := fmt.Sprintf("status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	status = strings.TrimSpace(status)
-	text := excerpt(body)
+	text = excerpt(body)
 	contentType := resp.Header.Get("Content-Type")
 	switch {
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return fmt.Sprintf("%s: redirected to %q; is this the engine's address?", status, shorten(resp.Header.Get("Location"), 100))
+		return fmt.Sprintf("%s: redirected to %q; is this the engine's address?", status, shorten(resp.Header.Get("Location"), 100)), false
 	case resp.StatusCode == http.StatusNotFound && text == pageNotFound:
-		return status + ": page not found: the engine has no such call; is this the engine's address?"
+		return status + ": page not found: the engine has no such call; is this the engine's address?", false
+	case strings.HasPrefix(contentType, "application/vnd.docker.") && resp.StatusCode >= 400 && text != "":
+		return shorten(oneLine(string(body)), maxMessage), false
 	case text == "":
-		return status + ", with an empty body"
-	case strings.HasPrefix(contentType, "application/vnd.docker.") && resp.StatusCode >= 400:
-		return shorten(oneLine(string(body)), maxMessage)
+		text = status + ", with an empty body"
 	default:
-		return status + ": " + text
+		text = status + ": " + text
 	}
+	return text, resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusMethodNotAllowed
 }
 
 // pageNotFound is the engine's text for an unknown path or method, not for a

@@ -186,25 +186,27 @@ func TestKinds(t *testing.T) {
 
 func TestErrorText(t *testing.T) {
 	for _, test := range []struct {
-		err  Error
-		want string
+		op, target    string
+		status        int
+		message, want string
 	}{
-		{Error{opStart, "web", 404, "No such container: web"}, `start container "web": no such container: web`},
-		{Error{opStart, fullID, 500, "OCI runtime error."}, `start container "0123456789ab": OCI runtime error`},
-		{Error{opList, "", 500, "X"}, `list containers: x`},
-		{Error{"", "", 500, "Unwell."}, `unwell`},
-		{Error{opCreate, "web", 409, `Conflict. The container name "/web" is already in use by container "` + fullID + `".`},
+		{opStart, "web", 404, "No such container: web", `start container "web": no such container: web`},
+		{opStart, fullID, 500, "OCI runtime error.", `start container "0123456789ab": OCI runtime error`},
+		{opList, "", 500, "X", `list containers: x`},
+		{"", "", 500, "Unwell.", `unwell`},
+		{opCreate, "web", 409, `Conflict. The container name "/web" is already in use by container "` + fullID + `".`,
 			`create container "web": container 0123456789ab has this name; remove or rename it, or choose another name`},
-		{Error{opCreate, "web", 409, `The name is already in use by someone`},
+		{opCreate, "web", 409, `The name is already in use by someone`,
 			`create container "web": another container has this name; remove or rename it, or choose another name`},
-		{Error{opStart, "web", 400, `OCI: runc: exec: "nope": executable file not found in $PATH: unknown`},
+		{opStart, "web", 400, `OCI: runc: exec: "nope": executable file not found in $PATH: unknown`,
 			`start container "web": the container has no such command: exec: "nope": executable file not found in $PATH`},
-		{Error{opAttach, "web", 500, "preparing container " + fullID + " for attach: crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found"},
+		{opAttach, "web", 500, "preparing container " + fullID + " for attach: crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found",
 			"attach to container \"web\": the container has no such command: crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found"},
-		{Error{opStart, "web", 400, `OCI: runc: exec: "/etc": permission denied: unknown`},
+		{opStart, "web", 400, `OCI: runc: exec: "/etc": permission denied: unknown`,
 			`start container "web": the command cannot be executed: exec: "/etc": permission denied`},
 	} {
-		if got := test.err.Error(); got != test.want {
+		err := Error{Op: test.op, Target: test.target, Status: test.status, Message: test.message}
+		if got := err.Error(); got != test.want {
 			t.Errorf("got  %s\nwant %s", got, test.want)
 		}
 	}
@@ -269,6 +271,9 @@ func TestHostileAnswers(t *testing.T) {
 		{"page not found in text", body("404 Not Found", "text/plain", "404 page not found\n"), "", "page not found"},
 		{"page not found in bare text", body("404 Not Found", "text/plain", "page not found\n"), "", "is this the engine's address?"},
 		{"redirect", say("HTTP/1.1 301 Moved\r\nConnection: close\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"), "", `redirected to "/elsewhere"`},
+		{"call refused by a proxy", body("403 Forbidden", "text/html", "<html>denied: No such image"), "", " refuses the call "},
+		{"method refused by a proxy", body("405 Method Not Allowed", "", ""), "", "(status 405 Method Not Allowed, with an empty body); if it is a proxy, let it allow the calls that docker-dispatch --api-calls prints"},
+		{"call refused by the engine", body("403 Forbidden", "application/json", `{"message":"authorization denied by plugin x"}`), "unauthorized", ": authorization denied by plugin x"},
 		{"wrong success", body("202 Accepted", "application/json", "{}"), "", "status 202 Accepted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 )
 
 // An ExecConfig is a command to run in a running container. Empty fields are
@@ -77,7 +76,7 @@ func StartError(execID string, e Exec, output string) error {
 //
 // API: POST /containers/{id}/exec.
 func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecConfig) (id string, err error) {
-	r, err := container(opCreateExec, http.MethodPost, containerID, "/exec")
+	r, err := container(opCreateExec, containerID)
 	if err != nil {
 		return "", err
 	}
@@ -156,7 +155,7 @@ func (c *Client) StartExecDetached(ctx context.Context, execID string) error {
 }
 
 func startExec(id string, detach, tty bool) (*request, error) {
-	r, err := execRequest(opStartExec, http.MethodPost, id, "/start")
+	r, err := execRequest(opStartExec, id)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +172,7 @@ func startExec(id string, detach, tty bool) (*request, error) {
 //
 // API: GET /exec/{id}/json.
 func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
-	r, err := execRequest(opInspectExec, http.MethodGet, execID, "/json")
+	r, err := execRequest(opInspectExec, execID)
 	if err != nil {
 		return Exec{}, err
 	}
@@ -200,12 +199,8 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	return e, nil
 }
 
-// execRequest returns a request for an endpoint below /exec/{id}.
-func execRequest(op, method, id, endpoint string) (*request, error) {
-	r := &request{op: op, target: id, method: method}
-	if err := r.checkSegment("exec id", id); err != nil {
-		return nil, err
-	}
-	r.path = "/exec/" + url.PathEscape(id) + endpoint
-	return r, nil
+// execRequest returns the request of an operation on an exec.
+func execRequest(op, id string) (*request, error) {
+	r := newRequest(op, id)
+	return r, r.fill("{id}", "exec id", id)
 }

@@ -11,22 +11,20 @@ import (
 // ImageExists reports whether the engine has an image. ref is a name with a tag (default latest), a digest, or an
 // image id. A missing image is not an error.
 //
-// API: GET /images/{ref}/json.
+// API: GET /images/{name}/json.
 func (c *Client) ImageExists(ctx context.Context, ref string) (bool, error) {
-	r := &request{
-		op: opInspectImage, target: ref,
-		method: http.MethodGet,
-		want:   []int{http.StatusOK}, limit: c.limits.read,
-	}
+	r := newRequest(opInspectImage, ref)
+	r.want = []int{http.StatusOK}
+	r.limit = c.limits.read
 	// The slashes in a reference stay slashes in the path.
-	var path strings.Builder
-	for segment := range strings.SplitSeq(ref, "/") {
+	segments := strings.Split(ref, "/")
+	for i, segment := range segments {
 		if err := r.checkSegment("part of an image reference", segment); err != nil {
 			return false, err
 		}
-		path.WriteString("/" + url.PathEscape(segment))
+		segments[i] = url.PathEscape(segment)
 	}
-	r.path = "/images" + path.String() + "/json"
+	r.path = strings.Replace(r.path, "{name}", strings.Join(segments, "/"), 1)
 	err := c.do(ctx, r, &struct{}{})
 	if errors.Is(err, ErrNoSuchImage) {
 		return false, nil

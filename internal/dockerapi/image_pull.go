@@ -45,13 +45,11 @@ type PullOptions struct {
 //
 // API: POST /images/create.
 func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progress func(PullProgress)) error {
-	r := &request{
-		op: opPull, target: ref,
-		method: http.MethodPost, path: "/images/create",
-		want: []int{http.StatusOK}, limit: c.limits.pull,
-		doubt: "the image may be incomplete",
-		auth:  o.Auth,
-	}
+	r := newRequest(opPull, ref)
+	r.want = []int{http.StatusOK}
+	r.limit = c.limits.pull
+	r.doubt = "the image may be incomplete"
+	r.auth = o.Auth
 	name, tag, err := r.splitReference(ref)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/url"
 )
 
 // ConnectNetwork connects a container to another network. If the container is already connected, the engine
@@ -12,16 +11,13 @@ import (
 //
 // API: POST /networks/{id}/connect.
 func (c *Client) ConnectNetwork(ctx context.Context, network, id string, e EndpointSettings) error {
-	r := &request{
-		op: opConnect, target: id,
-		method: http.MethodPost,
-		want:   []int{http.StatusOK}, limit: c.limits.change,
-		doubt: "it may have been connected",
-	}
-	if err := r.checkSegment("network's name", network); err != nil {
+	r := newRequest(opConnect, id)
+	if err := r.fill("{id}", "network's name", network); err != nil {
 		return err
 	}
-	r.path = "/networks/" + url.PathEscape(network) + "/connect"
+	r.want = []int{http.StatusOK}
+	r.limit = c.limits.change
+	r.doubt = "it may have been connected"
 	var err error
 	r.body, err = json.Marshal(struct {
 		Container      string

@@ -13,6 +13,6 @@ type Network struct {
 //
 // API: GET /networks/{id}.
 func (c *Client) InspectNetwork(ctx context.Context, ref string) (n Network, found bool, err error) {
-	found, err = c.find(ctx, opNetwork, "network's name", "/networks/", ref, &n)
+	found, err = c.find(ctx, opNetwork, "{id}", "network's name", ref, &n)
 	return n, found, err
 }

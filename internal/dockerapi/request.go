@@ -49,16 +49,27 @@ type request struct {
 	until time.Time     // when limit has passed; zero: none, or not sent yet
 }
 
-// container returns the request for an endpoint below /containers/{id}.
-func container(op, method, id, endpoint string) (*request, error) {
-	r := &request{op: op, target: id, method: method}
+// newRequest returns the request of an operation, by its row of calls.
+func newRequest(op, target string) *request {
+	r := &request{op: op, target: target}
+	r.method, r.path, _ = strings.Cut(route(op), " ")
+	return r
+}
+
+// container returns the request of an operation on a container.
+func container(op, id string) (*request, error) {
+	r := newRequest(op, id)
 	// The engine writes names with a leading slash.
-	id = strings.TrimPrefix(id, "/")
-	if err := r.checkSegment("container name or id", id); err != nil {
-		return nil, err
+	return r, r.fill("{id}", "container name or id", strings.TrimPrefix(id, "/"))
+}
+
+// fill puts name into the path in place of a placeholder. what says in errors what it is.
+func (r *request) fill(placeholder, what, name string) error {
+	if err := r.checkSegment(what, name); err != nil {
+		return err
 	}
-	r.path = "/containers/" + url.PathEscape(id) + endpoint
-	return r, nil
+	r.path = strings.Replace(r.path, placeholder, url.PathEscape(name), 1)
+	return nil
 }
 
 // checkSegment returns an error if s cannot be a path segment. An empty segment makes a double slash, and the engine

@@ -192,7 +192,8 @@ func firstEngine(api string) string {
 // ping asks the engine for its version, and picks the version of requests. If the returned Version's API is not "",
 // the Version is usable even with an error.
 func (c *Client) ping(ctx context.Context) (Version, error) {
-	r := &request{method: http.MethodHead, path: "/_ping", limit: c.limits.ping}
+	r := newRequest("", "")
+	r.method, r.limit = http.MethodHead, c.limits.ping
 	resp, err := c.call(ctx, r, "")
 	if err != nil {
 		return Version{}, c.notHTTP(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 )
 
 // A Volume is an existing volume.
@@ -18,17 +17,17 @@ type Volume struct {
 //
 // API: GET /volumes/{name}.
 func (c *Client) InspectVolume(ctx context.Context, name string) (v Volume, found bool, err error) {
-	found, err = c.find(ctx, opInspectVolume, "volume's name", "/volumes/", name, &v)
+	found, err = c.find(ctx, opVolume, "{name}", "volume's name", name, &v)
 	return v, found, err
 }
 
 // find reads the object of that name, which the engine may not have.
-func (c *Client) find(ctx context.Context, op, what, path, name string, to any) (found bool, err error) {
-	r := &request{op: op, target: name, method: http.MethodGet, want: []int{http.StatusOK}, limit: c.limits.read}
-	if err := r.checkSegment(what, name); err != nil {
+func (c *Client) find(ctx context.Context, op, placeholder, what, name string, to any) (found bool, err error) {
+	r := newRequest(op, name)
+	if err := r.fill(placeholder, what, name); err != nil {
 		return false, err
 	}
-	r.path = path + url.PathEscape(name)
+	r.want, r.limit = []int{http.StatusOK}, c.limits.read
 	err = c.do(ctx, r, to)
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound {
 		return false, nil

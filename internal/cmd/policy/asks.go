@@ -137,7 +137,7 @@ func (l *asking) run(r *message.Run) {
 	}
 	l.rights(h)
 	l.resources(h)
-	l.files(h)
+	l.files(r, h)
 	l.networks(r, h)
 	l.logs(h)
 }
@@ -234,7 +234,7 @@ func (l *asking) resources(h *dockerapi.HostConfig) {
 	}
 }
 
-func (l *asking) files(h *dockerapi.HostConfig) {
+func (l *asking) files(r *message.Run, h *dockerapi.HostConfig) {
 	l.options("VolumesFrom", h.VolumesFrom, "takes over the mounts of another container, and so paths of the host")
 	if h.VolumeDriver != "" {
 		l.option("VolumeDriver", h.VolumeDriver, when(h.VolumeDriver != "local", "mounts what it likes"))
@@ -254,6 +254,9 @@ func (l *asking) files(h *dockerapi.HostConfig) {
 		} else {
 			*l = append(*l, ask{"Volume", parts[0], where, ""})
 		}
+	}
+	for range r.Spec.Volumes {
+		*l = append(*l, ask{"Volume", "", "Options.Volume: a volume without a name", ""})
 	}
 	for _, p := range slices.Sorted(maps.Keys(h.Tmpfs)) {
 		*l = append(*l, ask{"Tmpfs", p + ":" + h.Tmpfs[p], "Options.Tmpfs", when(!tmpfsOptions(h.Tmpfs[p]), "has an option that no file system in memory needs")})
@@ -325,6 +328,8 @@ func (l *asking) mount(m dockerapi.Mount) {
 	case "volume", "":
 		if m.Source != "" {
 			*l = append(*l, ask{"Volume", m.Source, where, ""})
+		} else {
+			*l = append(*l, ask{"Volume", "", where + ": a volume without a name", ""})
 		}
 		if o := m.VolumeOptions; o != nil && o.DriverConfig != nil {
 			deny("volume-driver="+o.DriverConfig.Name, "mounts what the driver's options name, even a path of the host")

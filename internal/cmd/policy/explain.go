@@ -32,21 +32,21 @@ func (r *Rules) explain(b *strings.Builder, whose string) {
 	}
 	var builtin []string
 	for _, k := range keys {
-		patterns, named := r.allow[k.name]
+		patterns, named := r.allow[k.Name]
 		denied := ""
-		if d := r.deny[k.name]; len(d) > 0 {
+		if d := r.deny[k.Name]; len(d) > 0 {
 			denied = "; not " + texts(d)
 		}
 		switch {
 		case !named && denied == "":
-			builtin = append(builtin, k.name)
+			builtin = append(builtin, k.Name)
 			continue
 		case !named:
-			fmt.Fprintf(b, "  %s: as built in%s\n", k.name, denied)
+			fmt.Fprintf(b, "  %s: as built in%s\n", k.Name, denied)
 		case len(patterns) == 0:
-			fmt.Fprintf(b, "  %s: nothing\n", k.name)
+			fmt.Fprintf(b, "  %s: nothing\n", k.Name)
 		default:
-			fmt.Fprintf(b, "  %s: only %s%s\n", k.name, texts(patterns), denied)
+			fmt.Fprintf(b, "  %s: only %s%s\n", k.Name, texts(patterns), denied)
 		}
 	}
 	switch r.containers {

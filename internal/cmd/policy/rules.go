@@ -1,12 +1,21 @@
 package policy
 
-// A key is one kind of thing that messages ask for: what Allow and Deny may name.
-type key struct {
-	name  string
-	value string // what its values are, for the manual
+// A KeyDoc describes a key of a policy's file, for the manual.
+type KeyDoc struct {
+	Name string
+	Help string // Markdown, one line
 }
 
-var keys = []key{
+// Docs describes the keys of Allow and Deny, and those of Max.
+func Docs() (ruled, limited []KeyDoc) {
+	for _, l := range limits {
+		limited = append(limited, KeyDoc{l.name, l.help})
+	}
+	return keys, limited
+}
+
+// keys are the kinds of things that messages ask for. Help says what their values are.
+var keys = []KeyDoc{
 	{"Command", "the command: `run`, `stop`, ..."},
 	{"Image", "the image's full name, `docker.io/library/alpine:latest`, or with its digest in place of the tag; an id is `sha256:ID`"},
 	{"User", "the user of run, create and exec; empty: the image's"},
@@ -15,7 +24,7 @@ var keys = []key{
 	{"ReadOnly", "`true` or `false`"},
 	{"ReplyTo", "the queue of the reply_to"},
 	{"Bind", "a path of the host: `PATH`, or `PATH:ro` for it and all below it, read-only"},
-	{"Volume", "a volume's name; a volume with options of its own must be named here"},
+	{"Volume", "a volume's name; empty: a volume without a name. A volume with options of its own must be named here"},
 	{"VolumeDriver", "the driver"},
 	{"VolumesFrom", "`NAME[:ro]`"},
 	{"Mount", "what is unusual of a mount, as the error shows it"},
@@ -55,7 +64,7 @@ var keys = []key{
 
 func keyNames() (names []string) {
 	for _, k := range keys {
-		names = append(names, k.name)
+		names = append(names, k.Name)
 	}
 	return names
 }

@@ -38,6 +38,9 @@ func TestRules(t *testing.T) {
 		{`{"Allow": {"LogDriver": "syslog", "LogOpt": "syslog-address=*"}}`, `run "LogDriver": "syslog", "LogOpt": "syslog-address=tcp://x"`, ""},
 		{`{"Allow": {"Volume": "cache-*"}}`, `run "Volume": "cache-a:/c"`, ""},
 		{`{"Allow": {"Volume": "cache-*"}}`, `run "Mount": "type=volume,src=other,dst=/c"`, `Options.Mount: "other"`},
+		{`{"Deny": {"Volume": "*"}}`, `run "Volume": "/anonymous"`, `Options.Volume: a volume without a name: denied, by Deny.Volume (*)`},
+		{`{"Deny": {"Volume": "*"}}`, `run "Mount": "type=volume,dst=/v"`, `Options.Mount: a volume without a name`},
+		{`{"Allow": {"Volume": ["", "v-*"]}}`, `run "Volume": "/anonymous"`, ""},
 		{`{"Allow": {"Restart": "always"}}`, `run "Restart": "always"`, ""},
 		{`{"Deny": {"Label": "traefik.*"}}`, `run "Label": "traefik.enable=true"`, `by Deny.Label (traefik.*)`},
 
