@@ -114,6 +114,7 @@ OPTIONS are those of docker run, in any order before IMAGE, and these:
   -q, --queue NAME         the queue of the daemon (required)
       --amqp URL           the broker, amqp://user:password@host:5672/vhost
                            (default: $AMQP_URL, else amqp://guest:guest@localhost:5672/)
+      --amqp-password-file FILE  the password of the user in that address
       --timeout TIME       wait so long for the result, such as 10m; the job goes on then
       --run-timeout TIME   the longest that the container may run: then it is stopped
       --retry JSON         run again what has failed: '{"Max": 3, "Delay": "30s"}'

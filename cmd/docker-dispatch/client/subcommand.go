@@ -92,11 +92,14 @@ type broker struct {
 	process *invocation
 	url     string
 	queue   string
+
+	passwordFile string
 }
 
 func (p *invocation) broker(fs *flag.FlagSet) *broker {
 	b := &broker{process: p}
 	fs.StringVar(&b.url, "amqp", "", "")
+	fs.StringVar(&b.passwordFile, "amqp-password-file", "", "")
 	fs.StringVar(&b.queue, "q", "", "")
 	fs.StringVar(&b.queue, "queue", "", "")
 	return b
@@ -110,7 +113,10 @@ func (b *broker) check() error {
 	if len(b.queue) > 255 {
 		return ui.UsageError("the name of the queue has more than 255 bytes", b.process.listsOptions())
 	}
-	b.url = cmp.Or(b.url, b.process.getenv("AMQP_URL"), LocalBroker)
+	var err error
+	if b.url, err = WithPassword(cmp.Or(b.url, b.process.getenv("AMQP_URL"), LocalBroker), b.passwordFile); err != nil {
+		return err
+	}
 	if err := wire.CheckURL(b.url); err != nil {
 		return ui.UsageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password")
 	}
