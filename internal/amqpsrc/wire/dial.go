@@ -69,7 +69,7 @@ func (d *Dialer) probe(ctx context.Context) error {
 
 // at adds the address to an error of the server, if the error's text lacks it.
 func (d *Dialer) at(err error) error {
-	if errors.Is(err, ErrNotAMQP) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+	if errors.Is(err, ErrNotAMQP) || errors.Is(err, ErrTLS) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		return fmt.Errorf("%s: %w", d.Address.HostPort(), err)
 	}
 	return err
@@ -115,7 +115,7 @@ func (d *Dialer) dial(ctx context.Context) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{Conn: raw, raw: raw}
+	w := &wire{Conn: raw, raw: raw, over: make(chan struct{})}
 	if d.Address.tls {
 		config, err := d.Address.tlsConfig()
 		if err != nil {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 // Kinds of errors, for errors.Is. Waiting does not help against any of them: a person must correct the configuration.
@@ -27,7 +30,7 @@ var (
 	ErrStream       = errors.New("is a stream, and jobs cannot be taken from a stream; use a classic or quorum queue")
 	ErrChannels     = errors.New("too few channels")
 	ErrNotAMQP      = errors.New("the server does not speak AMQP")
-	ErrCertificate  = errors.New("the broker's certificate is not trusted")
+	ErrTLS          = errors.New("no TLS to the broker")
 	ErrReserved     = errors.New("the name is one of the broker's own")
 )
 
@@ -35,7 +38,7 @@ var (
 func Fatal(err error) bool {
 	for _, kind := range []error{
 		ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrStream, ErrChannels, ErrNotAMQP,
-		ErrCertificate, ErrReserved,
+		ErrTLS, ErrReserved,
 	} {
 		if errors.Is(err, kind) {
 			return true
@@ -82,13 +85,13 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 	if other, ok := errors.AsType[*notAMQP](read); ok {
 		return other
 	}
+	if fault := cmp.Or(tlsconf.Fault(read), tlsconf.Fault(err)); fault != "" {
+		return fmt.Errorf("%w: %s", ErrTLS, fault)
+	}
 	var e *amqp.Error
 	if !errors.As(err, &e) {
 		if e, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 			return &notAMQP{string(e.RecordHeader[:]), true}
-		}
-		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-			return fmt.Errorf("%w: %w", ErrCertificate, err)
 		}
 		return err
 	}
