@@ -2,6 +2,7 @@
 package tlsconf
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -75,6 +76,13 @@ func Fault(err error) string {
 		return fmt.Sprintf("it refused TLS 1.2 and newer (%v); switch one of them on there", err)
 	}
 	return fmt.Sprintf("it refused the TLS connection (%v); check the client certificate and its key", err)
+}
+
+// Speaks reports whether the server at the other end of a new connection speaks TLS.
+func Speaks(ctx context.Context, conn net.Conn) bool {
+	// The server need not be trusted: no data is sent.
+	err := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx)
+	return err == nil || errors.As(err, new(tls.AlertError)) || refused(err)
 }
 
 // refused reports whether the server sent a TLS alert, such as "bad certificate".

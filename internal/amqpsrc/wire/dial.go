@@ -15,6 +15,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 // brokerSpeaks is the time within which a broker answers a new connection, unless it is busy.
@@ -84,9 +85,7 @@ func (d *Dialer) speaksTLS(ctx context.Context) bool {
 		return false
 	}
 	defer raw.Close()
-	// The server need not be trusted: the handshake only shows that it speaks TLS, and no data is sent.
-	err = tls.Client(raw, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx)
-	return err == nil || errors.As(err, new(tls.AlertError))
+	return tlsconf.Speaks(ctx, raw)
 }
 
 // raw connects the socket.
