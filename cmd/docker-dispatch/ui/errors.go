@@ -38,6 +38,7 @@ var hints = []struct {
 	err  error
 	hint string
 }{
+	{wire.ErrMechanism, "the broker's auth_mechanisms must have one of those in the address; EXTERNAL needs its plugin rabbitmq_auth_mechanism_ssl, certfile and keyfile in the address, and a user with the name in that certificate; the broker's log has the reason"},
 	{wire.ErrLogin, "check user and password in the broker's address, amqp://user:password@host; the user guest may log in only from the broker's own machine"},
 	{wire.ErrVhost, "check the virtual host behind the last / of the broker's address, and the user's permissions on it"},
 	{wire.ErrChannels, "raise channel_max in the broker's configuration; it is 2047 unless set"},

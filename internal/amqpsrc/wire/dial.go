@@ -70,7 +70,7 @@ func (d *Dialer) probe(ctx context.Context) error {
 
 // at adds the address to an error of the server, if the error's text lacks it.
 func (d *Dialer) at(err error) error {
-	if errors.Is(err, ErrNotAMQP) || errors.Is(err, ErrTLS) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+	if errors.Is(err, ErrNotAMQP) || errors.Is(err, ErrTLS) || errors.Is(err, ErrLogin) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		return fmt.Errorf("%s: %w", d.Address.HostPort(), err)
 	}
 	return err
@@ -164,7 +164,11 @@ func (d *Dialer) login(w *wire, role string) (*Link, error) {
 	if err != nil {
 		took, read := w.ended()
 		w.Abort() // the library leaves the socket open after some errors
-		return nil, explainDial(err, d.Address.User, d.Address.vhost, read, took)
+		user := d.Address.User
+		if d.Address.external() && len(d.Address.mechanisms) == 1 {
+			user = ""
+		}
+		return nil, explainDial(err, user, d.Address.vhost, read, took)
 	}
 	name, _ := conn.Properties["cluster_name"].(string)
 	l := &Link{Connection: conn, Place: intake.Place{VHost: d.Address.vhost, Broker: name}, Wire: w}

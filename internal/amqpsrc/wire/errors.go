@@ -21,6 +21,7 @@ import (
 // See [Fatal].
 var (
 	ErrLogin        = errors.New("login refused")
+	ErrMechanism    = fmt.Errorf("%w", ErrLogin) // an ErrLogin: no password matters
 	ErrVhost        = errors.New("virtual host refused")
 	ErrNoQueue      = errors.New("no such queue")
 	ErrForbidden    = errors.New("permission missing")
@@ -71,16 +72,26 @@ const LoginDelay = 2500 * time.Millisecond
 
 // A SilentRefusal is a login that the broker seems to have refused without an answer. A network that stalls and then
 // breaks looks the same, so a single SilentRefusal proves nothing.
-type SilentRefusal struct{ user string }
+type SilentRefusal struct {
+	user string // "": the one that the client certificate names
+}
 
 func (e *SilentRefusal) Error() string {
+	if e.user == "" {
+		return fmt.Sprintf("%v: EXTERNAL, with the name in the client certificate", ErrLogin)
+	}
 	return fmt.Sprintf("%v: user %q: wrong user name or password", ErrLogin, e.user)
 }
 
-func (e *SilentRefusal) Unwrap() error { return ErrLogin }
+func (e *SilentRefusal) Unwrap() error {
+	if e.user == "" {
+		return ErrMechanism
+	}
+	return ErrLogin
+}
 
 // explainDial turns an error of a dial into an error that a person can act on. read is the error that ended reading
-// from the socket. took is the time from the last write, the login, to that error.
+// from the socket. took is the time from the last write, the login, to that error. user is "" if the login was EXTERNAL.
 func explainDial(err error, user, vhost string, read error, took time.Duration) error {
 	if other, ok := errors.AsType[*notAMQP](read); ok {
 		return other
@@ -99,7 +110,7 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 	case e.Code == amqp.AccessRefused && e.Server:
 		return fmt.Errorf("%w: user %q: %s", ErrLogin, user, e.Reason)
 	case errors.Is(err, amqp.ErrSASL):
-		return fmt.Errorf("%w: the broker offers none of the auth_mechanisms of the address", ErrLogin)
+		return fmt.Errorf("%w: the broker offers none of the auth_mechanisms of the address", ErrMechanism)
 	case errors.Is(err, amqp.ErrCredentials):
 		// The library returns ErrCredentials whenever the connection ends at this point. A broker that refuses
 		// waits three seconds, then closes or resets the connection. A broker that dies does not wait.
