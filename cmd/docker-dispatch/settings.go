@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 // settings has the values of the command line and the environment.
@@ -214,7 +214,9 @@ func (s *settings) addresses(given []string, passwordFile string, getenv func(st
 	if s.amqpURL, err = client.WithPassword(amqp, passwordFile); err != nil {
 		return err
 	}
-	if err := wire.CheckURL(s.amqpURL); err != nil {
+	if err := wire.CheckURL(s.amqpURL); errors.Is(err, wire.ErrTLS) {
+		return err
+	} else if err != nil {
 		return ui.UsageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin")
 	}
 	return nil
@@ -323,8 +325,7 @@ func (s *settings) client() (*dockerapi.Client, error) {
 	o := dockerapi.Options{APIVersion: s.apiVersion}
 	host := s.dockerHost
 	if s.tlsVerify && !host.IsUnix() {
-		var conf *tls.Config
-		conf, err := dockerapi.TLSConfig(s.tlsCA, s.tlsCert, s.tlsKey, true)
+		conf, err := tlsconf.Config(s.tlsCA, s.tlsCert, s.tlsKey)
 		if err != nil {
 			return nil, ui.UsageError(err.Error(), "--tlscacert, --tlscert and --tlskey name PEM files; DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem")
 		}

@@ -89,7 +89,9 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 	if c.url, err = WithPassword(cmp.Or(c.url, LocalBroker), passwordFile); err != nil {
 		return err
 	}
-	if err := wire.CheckURL(c.url); err != nil {
+	if err := wire.CheckURL(c.url); errors.Is(err, wire.ErrTLS) {
+		return err
+	} else if err != nil {
 		return ui.UsageError(err.Error(), "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
 	}
 	if c.queue == "" {
