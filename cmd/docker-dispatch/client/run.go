@@ -250,6 +250,10 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 			return leave(exitRefused, fmt.Sprintf("no result within %v", c.timeout))
 		case e := <-ended:
 			c.waits.End()
+			if left, ok := errors.AsType[*leftError](e.err); ok && code != 0 {
+				c.say("%v", left)
+				return code
+			}
 			if e.err != nil {
 				return c.refuse(e.err)
 			}
