@@ -121,3 +121,19 @@ func TestPlainTCPWarning(t *testing.T) {
 		}
 	}
 }
+
+// TestFlood: a container that writes without end is killed at the policy's ceiling.
+func TestFlood(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	file := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(file, []byte(`{"Max": {"Output": "1m"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := l.start("--policy", file, "--format", "json")
+	l.publish(publication{"", `{"Dockercmd": "run", "Image": "busybox", "Cmd": ["yes"], "Options": {"Attach": ["STDOUT"], "Remove": true}}`})
+	p.done(1)
+	if r := p.results()[0]; r.Status != event.Failed || r.Reason != event.ReasonOutput || r.StdoutBytes <= 1<<20 || *r.ExitCode != 137 {
+		t.Errorf("result %+v", r)
+	}
+}

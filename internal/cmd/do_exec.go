@@ -79,7 +79,7 @@ func (t *task) doExec(e *message.Exec) (*event.Result, error) {
 	case asked && gone:
 		r.Status, r.Error = event.Stopped, "its container ended as a message asked"
 	case r.Status == event.Succeeded:
-		setExit(r, dockerapi.State{ExitCode: end.ExitCode}, asked && end.ExitCode != nil && *end.ExitCode == exitKilled, false, 0)
+		setExit(r, dockerapi.State{ExitCode: end.ExitCode}, asked && end.ExitCode != nil && *end.ExitCode == exitKilled, false, nil)
 	}
 	return r, nil
 }

@@ -32,6 +32,7 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 	f := &following{task: t, run: r, id: id, startSent: found != nil && (!t.creation.unanswered || !t.stable && t.again.Load())}
 	if r.Foreground() && (r.Stdout || r.Stderr) {
 		f.out = t.output(t.name)
+		f.flooded = f.out.Limit(t.rules.Output())
 	}
 	if found != nil && !found.State.StartedAt.IsZero() {
 		f.adopted, f.missed = true, true
@@ -69,7 +70,7 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	setExit(res, state, asked, killed, f.overdue)
+	setExit(res, state, asked, killed, f.over)
 	unseen, err := f.unseen(state)
 	if err != nil {
 		return nil, err

@@ -2,9 +2,11 @@ package cmd
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -34,7 +36,8 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 		defer timeLimit.Stop()
 		timeUp = timeLimit.C
 	}
-	stops := 0 // how often a stop was requested because of the time limit
+	flooded := f.flooded
+	stops := 0 // how often a stop was requested because of a limit
 	look := time.NewTimer(lookEvery)
 	defer look.Stop()
 	var why error // the error to return once broken fires
@@ -65,6 +68,15 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 			look.Reset(lookEvery)
 		case <-broken:
 			return exit{err: why}
+		case <-flooded: // it is killed: it could write on while it is asked to stop
+			flooded = nil
+			f.exceeds(tooMuch(f.rules.Output()))
+			if timeLimit == nil {
+				timeLimit = time.NewTimer(0)
+				defer timeLimit.Stop()
+			}
+			timeUp = timeLimit.C
+			timeLimit.Reset(0)
 		case <-timeUp:
 			look.Reset(0)
 			if f.isOver() { // by itself, if no stop was requested yet
@@ -72,7 +84,7 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 				continue
 			}
 			again := time.Minute // the engine reports success, but the container may run on
-			if !f.stopOverdue(stops > maxRetries) {
+			if !f.stopOverdue(stops > maxRetries || flooded != f.flooded) {
 				again = delay.Backoff(stops, time.Second, time.Minute)
 			}
 			stops++
@@ -87,13 +99,33 @@ func (f *following) isOver() bool {
 	return err == nil && c.State.Ended() || errors.Is(err, dockerapi.ErrNoSuchContainer)
 }
 
-// stopOverdue stops a container whose time is up, or kills it. It reports whether the engine confirmed that. If the
+// An excess is why a container was stopped: it went over a limit.
+type excess struct {
+	reason string // of the result
+	limit  string
+	what   string
+}
+
+func tooLong(limit time.Duration) *excess {
+	return &excess{event.ReasonTimeout, limit.String(), fmt.Sprintf("stopped after %v, the longest it may run", limit)}
+}
+
+func tooMuch(limit int64) *excess {
+	return &excess{event.ReasonOutput, fmt.Sprint(limit, " bytes"), fmt.Sprintf("killed after %d bytes of output, the most it may write", limit)}
+}
+
+// exceeds records why the container is stopped; the first reason counts.
+func (f *following) exceeds(e *excess) {
+	if f.over == nil {
+		f.over = e
+		f.log.Warn("container exceeded a limit; stopping it", "container", f.name, "limit", e.limit)
+	}
+}
+
+// stopOverdue stops a container that went over a limit, or kills it. It reports whether the engine confirmed that. If the
 // engine cannot stop the container, the request must be repeated as long as the container runs.
 func (f *following) stopOverdue(kill bool) bool {
-	if f.overdue == 0 {
-		f.overdue = f.run.TimeLimit(f.timeLimit())
-		f.log.Warn("container exceeded its time limit; stopping it", "container", f.name, "timeout", f.overdue)
-	}
+	f.exceeds(tooLong(f.run.TimeLimit(f.timeLimit())))
 	err := f.retry(func() error {
 		if kill {
 			return f.pool.Docker.KillContainer(f.ctx, f.id, "")

@@ -27,22 +27,23 @@ type following struct {
 	out     *output.Output // nil: no output is wanted
 	adopted bool           // started by an earlier process
 
-	startedAt time.Time     // zero: not started, as far as is known
-	startSent bool          // a start may have been requested before, by this process or another
-	missed    bool          // output may have been missed; the log has it
-	gap       bool          // the engine may have been down while the container ran
-	gapAt     time.Time     // when the gap began; if adopted, when the engine was last away
-	logless   bool          // the log driver keeps no readable log
-	lost      bool          // output is known to be missing
-	overdue   time.Duration // the time limit that the container exceeded; 0: none
-	exit      *int          // the exit code that a wait returned
-	cuts      int           // how many calls before the start were not answered
-	cut       error         // the error of the last of them
-	broken    int           // how many calls in a row were not answered; see unanswered
-	lasted    time.Duration // how long the last wait that broke off had gone well
-	logKeeps  int64         // see the function logKeeps
-	logText   bool          // the log holds text only
-	logRead   int64         // upper bound of the log bytes read by the last replay; see logWeight
+	startedAt time.Time       // zero: not started, as far as is known
+	startSent bool            // a start may have been requested before, by this process or another
+	missed    bool            // output may have been missed; the log has it
+	gap       bool            // the engine may have been down while the container ran
+	gapAt     time.Time       // when the gap began; if adopted, when the engine was last away
+	logless   bool            // the log driver keeps no readable log
+	lost      bool            // output is known to be missing
+	over      *excess         // why the container was stopped; nil: it was not
+	flooded   <-chan struct{} // closed when the container has written more than it may; nil: it may write any amount
+	exit      *int            // the exit code that a wait returned
+	cuts      int             // how many calls before the start were not answered
+	cut       error           // the error of the last of them
+	broken    int             // how many calls in a row were not answered; see unanswered
+	lasted    time.Duration   // how long the last wait that broke off had gone well
+	logKeeps  int64           // see the function logKeeps
+	logText   bool            // the log holds text only
+	logRead   int64           // upper bound of the log bytes read by the last replay; see logWeight
 }
 
 // follow starts the container unless it has started, follows it until the run is done, and returns its last state.
@@ -115,8 +116,8 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 	}
 	// Output written while the engine is down is in no log, unless the engine finds the container still running.
 	f.lost = f.lost || f.gap && f.out != nil
-	if f.adopted && f.overdue == 0 {
-		f.overdue = overran(f.run, c.State, f.timeLimit())
+	if f.adopted && f.over == nil {
+		f.over = overran(f.run, c.State, f.timeLimit())
 	}
 	return true, false, c.State, nil
 }

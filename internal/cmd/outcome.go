@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -82,7 +81,7 @@ func setError(r *event.Result, err error) {
 
 // setExit fills in how a program ended. asked: a message asked for its end. killed: see following.killed. late: the time
 // limit that it exceeded; 0: none. A code above 128 alone does not prove that a signal ended the program.
-func setExit(r *event.Result, s dockerapi.State, asked, killed bool, late time.Duration) {
+func setExit(r *event.Result, s dockerapi.State, asked, killed bool, over *excess) {
 	r.ExitCode, r.OOMKilled = s.ExitCode, s.OOMKilled
 	if !s.StartedAt.IsZero() {
 		r.StartedAt = new(s.StartedAt.UTC())
@@ -96,9 +95,9 @@ func setExit(r *event.Result, s dockerapi.State, asked, killed bool, late time.D
 	}
 	code := *s.ExitCode
 	switch {
-	case late > 0:
-		r.Status, r.Reason = event.Failed, event.ReasonTimeout
-		r.Error = fmt.Sprintf("stopped after %v, the longest it may run (exit code %d)", late, code)
+	case over != nil:
+		r.Status, r.Reason = event.Failed, over.reason
+		r.Error = fmt.Sprintf("%s (exit code %d)", over.what, code)
 	case asked:
 		r.Status, r.Error = event.Stopped, fmt.Sprintf("stopped as a message asked (exit code %d)", code)
 	case code == 0:

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -173,6 +174,26 @@ func TestUsersShare(t *testing.T) {
 			synctest.Wait()
 		}
 	})
+}
+
+// TestOutputCeiling: a container that writes more than the policy allows is stopped, and its job has failed.
+func TestOutputCeiling(t *testing.T) {
+	for _, timeout := range []time.Duration{0, time.Hour} {
+		onBench(t, func(c *Config) { c.Timeout, c.Policy = timeout, withPolicy(`{"Max": {"Output": 10}}`) }, func(b *bench) {
+			d := b.send("m", "id", false, wait)
+			c := b.docker.named(t, "web")
+			c.write("stdout", "12345")
+			c.write("stderr", "12345")
+			synctest.Wait()
+			d.unsettled()
+			c.write("stderr", "1")
+			synctest.Wait()
+			d.want(intake.Ack, event.ReasonOutput)
+			if r := b.result(); r.Status != event.Failed || !strings.HasPrefix(r.Error, "killed after 10 bytes of output, the most it may write (exit code ") {
+				t.Errorf("result %+v", r)
+			}
+		})
+	}
 }
 
 // TestPolicyReadAgain: a policy that has been read again holds for the messages that come then.

@@ -31,7 +31,7 @@ func (f *following) mayStart(c dockerapi.Container) error {
 // killed reports whether the engine was asked, by no message here, to send the signal that the exit code names. Its
 // error is final.
 func (f *following) killed(s dockerapi.State, asked bool) (killed bool, err error) {
-	if asked || f.overdue > 0 || s.OOMKilled || s.ExitCode == nil || *s.ExitCode <= 128 || s.FinishedAt.IsZero() {
+	if asked || f.over != nil || s.OOMKilled || s.ExitCode == nil || *s.ExitCode <= 128 || s.FinishedAt.IsZero() {
 		return false, nil
 	}
 	err = f.try(func() (err error) {
@@ -101,12 +101,11 @@ const exitUnknown = 255
 
 const exitUnseen = "the engine was down when the container ended, and does not know its exit code"
 
-// overran returns the time limit for which an earlier process seems to have stopped a container that has ended.
-// 0: none.
-func overran(r *message.Run, s dockerapi.State, pool time.Duration) time.Duration {
+// overran returns that an earlier process seems to have stopped a container for its time limit, or nil.
+func overran(r *message.Run, s dockerapi.State, pool time.Duration) *excess {
 	limit := r.TimeLimit(pool)
 	if limit == 0 || s.OOMKilled || s.ExitCode == nil || !outsideSignal(*s.ExitCode-128) || s.FinishedAt.Sub(s.StartedAt) < limit {
-		return 0
+		return nil
 	}
-	return limit
+	return tooLong(limit)
 }

@@ -33,7 +33,7 @@ func (c *runClient) ended(r *event.Result, signalled int) int {
 			text = r.EngineError
 		}
 		return c.fault(text, code)
-	case r.Reason == event.ReasonTimeout:
+	case r.Reason == event.ReasonTimeout, r.Reason == event.ReasonOutput:
 		c.say("%s", r.Error)
 		if code == 0 { // it exited with 0, but too late
 			code = exitRefused

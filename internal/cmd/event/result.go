@@ -48,6 +48,7 @@ const (
 	ReasonExit            = "exit"                   // the container exited with a code other than 0
 	ReasonOOM             = "oom"                    // it was killed because memory ran out
 	ReasonTimeout         = "timeout"                // it reached its time limit
+	ReasonOutput          = "output"                 // it wrote more than the policy allows
 	ReasonKilled          = "killed"                 // it was ended by a signal that no message asked for
 	ReasonNoSuchContainer = "no-such-container"      // the container does not exist
 	ReasonInvalid         = "invalid-message"        // the message cannot be understood

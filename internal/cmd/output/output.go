@@ -22,6 +22,18 @@ const (
 type Output struct {
 	Stdout, Stderr stream
 	moves          atomic.Int64 // see Movement
+	limit          int64        // see Limit; 0: none
+	over           chan struct{}
+}
+
+// Limit returns a channel that is closed once both streams together have more bytes than limit, unless that is 0. It must be
+// called before the first Write.
+func (o *Output) Limit(limit int64) <-chan struct{} {
+	if limit > 0 {
+		o.limit, o.over = limit, make(chan struct{})
+		o.Stdout.of, o.Stderr.of = o, o
+	}
+	return o.over
 }
 
 // NewOutput returns an Output that passes whole lines to emit, and all bytes as they come to raw. raw may be nil. capture is
@@ -83,8 +95,9 @@ type stream struct {
 	raw    func(stream string, offset int64, data []byte)
 	budget *atomic.Int64 // shared by all streams: bytes held beyond freeLine
 	moves  *atomic.Int64
-	seen   int64 // bytes written, the held ones included
-	skip   int64 // bytes of a replay still to drop
+	of     *Output // if that has a limit
+	seen   int64   // bytes written, the held ones included
+	skip   int64   // bytes of a replay still to drop
 	held   []byte
 	lent   int64 // bytes of the budget that held uses
 	tail   tail
@@ -110,6 +123,10 @@ func (s *stream) Write(p []byte) (int, error) {
 		s.raw(s.name, s.seen, p)
 	}
 	s.seen += int64(len(p))
+	if o := s.of; o != nil && o.limit > 0 && o.Stdout.seen+o.Stderr.seen > o.limit {
+		o.limit = 0
+		close(o.over)
+	}
 	if s.textOnly {
 		s.altered = s.altered || s.replaced(p)
 	} else {

@@ -17,14 +17,14 @@ import (
 type ceilings struct {
 	texts map[string]string // as the file has them, by their keys
 
-	memory, shm, tmpfs, logs int64 // bytes
-	cpus                     int64 // billionths of a CPU
-	pids                     int64
-	publish                  int // ports
-	timeout                  time.Duration
-	retry                    int // attempts after the first
-	jobs                     int // runs and execs at a time
-	message                  int // bytes
+	memory, shm, tmpfs, logs, output int64 // bytes
+	cpus                             int64 // billionths of a CPU
+	pids                             int64
+	publish                          int // ports
+	timeout                          time.Duration
+	retry                            int // attempts after the first
+	jobs                             int // runs and execs at a time
+	message                          int // bytes
 }
 
 // A limit is one key of Max.
@@ -70,6 +70,7 @@ var limits = []limit{
 	{"LogSize", "what the engine keeps of a container's output; a run without `LogDriver` and `LogOpt` gets `json-file` with so much", number(func(c *ceilings) *int64 { return &c.logs }, flagval.ParseBytes)},
 	{"Publish", "published ports of a container; 100 if left out", number(func(c *ceilings) *int { return &c.publish }, whole)},
 	{"Timeout", "time that a run may take; what has no end that is waited for is then refused: a detached run, `create`, `start`, `restart`", number(func(c *ceilings) *time.Duration { return &c.timeout }, span)},
+	{"Output", "bytes that a run with `Attach` may write: then it is killed, and has failed, reason `output`", number(func(c *ceilings) *int64 { return &c.output }, flagval.ParseBytes)},
 	{"Retry", "`Max` of `Retry`", number(func(c *ceilings) *int { return &c.retry }, whole)},
 	{"Jobs", "runs and execs of a user at a time; further ones wait", number(func(c *ceilings) *int { return &c.jobs }, whole)},
 	{"Message", "size of a message's body", number(func(c *ceilings) *int { return &c.message }, func(s string) (int, error) { n, err := flagval.ParseBytes(s); return int(n), err })},

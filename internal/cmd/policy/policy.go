@@ -137,17 +137,17 @@ func (r *Rules) Lists(key, value string) bool {
 
 // Timeout returns the lower of the daemon's time limit for a run and the policy's; 0: none.
 func (r *Rules) Timeout(daemon time.Duration) time.Duration {
-	if most := r.ceilings.timeout; !r.Trust && most > 0 && (daemon == 0 || most < daemon) {
+	if most := r.ceilings.timeout; most > 0 && (daemon == 0 || most < daemon) {
 		return most
 	}
 	return daemon
 }
 
+// Output returns how many bytes a run may write, if its output is read; 0: any number.
+func (r *Rules) Output() int64 { return r.ceilings.output }
+
 // Jobs returns how many runs and execs of the user may be under way at a time, and the name under which they are counted;
 // 0: any number.
 func (r *Rules) Jobs() (limit int, of string) {
-	if r.Trust {
-		return 0, ""
-	}
 	return r.ceilings.jobs, cmp.Or(r.user, "*")
 }
