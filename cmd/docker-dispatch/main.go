@@ -45,6 +45,9 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 		if args[0] == "help" {
 			return showHelp(args[1:], stdout, stderr)
 		}
+		if args[0] == "health" {
+			return health(args[1:], stdout, stderr)
+		}
 		if client.Has(args[0]) {
 			return client.Run(args[0], args[1:], getenv, stdin, stdout, stderr, signals)
 		}

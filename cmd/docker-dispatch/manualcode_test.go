@@ -332,7 +332,7 @@ func TestManualImage(t *testing.T) {
 		inline: "65532:65532 false [] []",
 		file + "\n" + shellIn(t, "operate.md", "docker run -d ")[0]: "65532:65532 true [ALL] [no-new-privileges]",
 	} {
-		id := shell(strings.NewReplacer("docker run -d", "docker run -d --network host", "-v /var/run/docker.sock:", "-v "+socket+":", "%g /var/run/docker.sock", "%g "+socket,
+		id := shell(strings.NewReplacer("docker run -d", "docker run -d --network host --health-interval 1s --health-start-period 0s", "-v /var/run/docker.sock:", "-v "+socket+":", "%g /var/run/docker.sock", "%g "+socket,
 			"--group-add GID", `--group-add "$(stat -c %g `+socket+`)"`, "  docker-dispatch -q", " "+image+" -q", " docker-dispatch -q", " "+image+" -q", "myqueue", l.queue, "jobs", l.queue,
 			"amqp://user:password@broker.example:5672", l.amqpURL, "amqp://...", l.amqpURL).Replace(command))
 		t.Cleanup(func() { shell("docker rm -f " + id + " 2>&1 || true") })
@@ -341,6 +341,7 @@ func TestManualImage(t *testing.T) {
 		}
 		l.publish(publication{"", `{"Dockercmd": "run", "Image": "busybox", "Options": {"Attach": ["STDOUT"], "Remove": true}, "Cmd": ["echo", "dispatched"]}`})
 		l.eventually("the job's output comes", func() bool { return strings.Contains(shell("docker logs "+id+" 2>&1"), "| dispatched") })
+		l.eventually("the container is healthy", func() bool { return shell("docker inspect -f '{{.State.Health.Status}}' "+id) == "healthy" })
 		shell("docker stop " + id)
 		if code := shell("docker inspect -f '{{.State.ExitCode}}' " + id); code != "0" {
 			t.Errorf("%s\nexit %s\n%s", command, code, shell("docker logs "+id+" 2>&1"))

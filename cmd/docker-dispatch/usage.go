@@ -9,6 +9,7 @@ Usage:
   docker-dispatch [options] [dockerHostAddr [amqpAddr]]
   docker-dispatch run|send|check|dead ...  from the other end of the queue; each has its -h
   docker-dispatch policy explain [FILE]    what a policy amounts to
+  docker-dispatch health [PID]             whether a daemon here can work
   docker-dispatch help [TOPIC]             the manual
 
 Addresses:

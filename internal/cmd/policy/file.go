@@ -39,7 +39,7 @@ func Parse(text []byte) (*Policy, error) {
 		return nil, err
 	}
 	p := new(Policy)
-	d := &decoder{text: text}
+	d := &decoder{source: text}
 	d.file(p, d.root())
 	if d.err != nil {
 		return nil, d.err
@@ -57,13 +57,13 @@ type node struct {
 
 // A decoder reads a file. After the first fault it does nothing more.
 type decoder struct {
-	text []byte
-	err  error
+	source []byte
+	err    error
 }
 
 func (d *decoder) root() node {
-	at := len(d.text) - len(bytes.TrimLeft(d.text, " \t\r\n"))
-	return node{at: at, from: at, raw: d.text[at:]}
+	at := len(d.source) - len(bytes.TrimLeft(d.source, " \t\r\n"))
+	return node{at: at, from: at, raw: d.source[at:]}
 }
 
 // fail records a fault of n.
@@ -71,7 +71,7 @@ func (d *decoder) fail(n node, err error) {
 	if d.err != nil || err == nil {
 		return
 	}
-	before := d.text[:n.at]
+	before := d.source[:n.at]
 	line := before[bytes.LastIndexByte(before, '\n')+1:]
 	if n.name != "" {
 		err = fmt.Errorf("%s: %w", n.name, err)
@@ -107,7 +107,7 @@ func (d *decoder) items(n node, open json.Delim, what string) (list []node) {
 
 func (d *decoder) members(n node) []node { return d.items(n, '{', "an object") }
 
-func (d *decoder) str(n node) (s string) {
+func (d *decoder) text(n node) (s string) {
 	if json.Unmarshal(n.raw, &s) != nil || n.raw[0] != '"' {
 		d.fail(n, errors.New("expected a string"))
 	}
@@ -115,12 +115,12 @@ func (d *decoder) str(n node) (s string) {
 }
 
 // texts reads a list of strings, or one string.
-func (d *decoder) strs(n node) (list []string) {
+func (d *decoder) texts(n node) (list []string) {
 	if n.raw[0] == '"' {
-		return []string{d.str(n)}
+		return []string{d.text(n)}
 	}
 	for _, item := range d.items(n, '[', "a string or an array of strings") {
-		list = append(list, d.str(item))
+		list = append(list, d.text(item))
 	}
 	return list
 }
@@ -209,7 +209,7 @@ func (r *Rules) finish() {
 
 // containers reads Containers: "own", "any", or "label NAME[=VALUE]".
 func (d *decoder) containers(r *Rules, m node) {
-	text := d.str(m)
+	text := d.text(m)
 	label, ok := strings.CutPrefix(text, "label ")
 	switch {
 	case text == "own":
@@ -230,7 +230,7 @@ func (d *decoder) lists(to *map[string][]pattern, n node, deny bool) {
 			d.unknown(m, keyNames())
 			return
 		}
-		list, err := compile(m.name, d.strs(m), deny)
+		list, err := compile(m.name, d.texts(m), deny)
 		d.fail(m, err)
 		if *to == nil {
 			*to = make(map[string][]pattern)
@@ -256,7 +256,7 @@ func (d *decoder) ceilings(r *Rules, n node) {
 		}
 		text := string(m.raw)
 		if !strings.ContainsRune("0123456789", rune(m.raw[0])) {
-			text = d.str(m)
+			text = d.text(m)
 		}
 		d.fail(m, limits[i].set(&r.ceilings, text))
 		r.ceilings.texts[m.name] = text

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
+)
+
+const healthUsage = `docker-dispatch health says whether a daemon on this machine can work: its engine answers,
+and its queue has a consumer. It is the health check of the image.
+
+Usage:
+  docker-dispatch health [PID]
+
+PID is the daemon's process, by default 1, the first one of a container. Engine, broker
+and queue are those of its command line and environment, which its own user may read.
+
+Options:
+  -h, --help   print this
+
+Exit codes: 0 healthy, 1 not, 2 wrong usage.
+`
+
+// healthTime bounds a health check.
+const healthTime = 10 * time.Second
+
+// health runs the subcommand health and returns the exit code.
+func health(args []string, stdout, stderr io.Writer) int {
+	pid := 1
+	switch {
+	case len(args) == 1 && (args[0] == "-h" || args[0] == "--help"):
+		fmt.Fprint(stdout, healthUsage)
+		return ui.ExitClean
+	case len(args) == 1:
+		n, err := strconv.Atoi(args[0])
+		if err != nil || n < 1 {
+			return ui.Fail(stderr, ui.UsageError("expected: docker-dispatch health [PID]", "docker-dispatch health -h says more"))
+		}
+		pid = n
+	case len(args) > 1:
+		return ui.Fail(stderr, ui.UsageError("expected: docker-dispatch health [PID]", "docker-dispatch health -h says more"))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), healthTime)
+	defer cancel()
+	if err := checkHealth(ctx, pid); err != nil {
+		return ui.Fail(stderr, ui.WithHint("not healthy: "+err.Error(), "the daemon's log says more", ui.ExitFailed))
+	}
+	fmt.Fprintln(stdout, "healthy")
+	return ui.ExitClean
+}
+
+// checkHealth returns why the daemon of that process cannot work, as far as can be seen from outside.
+func checkHealth(ctx context.Context, pid int) error {
+	line, err := procTexts(pid, "cmdline")
+	if err != nil {
+		return err
+	}
+	theirs, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil {
+		return err
+	}
+	ours, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(theirs, ours) && !strings.HasPrefix(filepath.Base(line[0]), "docker-dispatch") {
+		return fmt.Errorf("process %d is no docker-dispatch", pid)
+	}
+	environ, err := procTexts(pid, "environ")
+	if err != nil {
+		return err
+	}
+	s, err := parseSettings(line[1:], func(name string) (value string) {
+		for _, e := range environ {
+			if v, ok := strings.CutPrefix(e, name+"="); ok {
+				value = v
+			}
+		}
+		return value
+	})
+	if err != nil {
+		return err
+	}
+	engine, err := s.client()
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	if _, err := engine.Ping(ctx); err != nil || s.amqpURL == "-" {
+		return err
+	}
+	c, err := client.Connect(ctx, client.Config{URL: s.amqpURL, Queue: s.queue, Name: "docker-dispatch health " + s.queue, Version: ui.VersionString()})
+	if err != nil {
+		return err
+	}
+	defer c.Close(ctx)
+	_, consumers, err := c.Ready(ctx, s.queue)
+	if err == nil && consumers == 0 {
+		err = errors.New("nobody takes messages from the queue " + s.queue)
+	}
+	return err
+}
+
+// procTexts returns the texts of a process's file of that name, each of which ends in a NUL byte.
+func procTexts(pid int, name string) ([]string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+	if err != nil {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00"), nil
+}

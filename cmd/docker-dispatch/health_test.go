@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestHealth: a daemon is healthy while it takes messages from its queue, and each reason why not is said.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	check := func(pid int) (string, int) {
+		t.Helper()
+		stdout, stderr, code := outcome(t, program(t, "health", fmt.Sprint(pid)))
+		return stdout + stderr, code
+	}
+	p := l.start()
+	p.awaitLog("taking messages")
+	pid := p.cmd.Process.Pid
+	if out, code := check(pid); code != 0 || out != "healthy\n" {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	l.broker.Delete(l.queue)
+	if out, code := check(pid); code != 1 || !strings.Contains(out, "not healthy: ") || !strings.Contains(out, l.queue) {
+		t.Errorf("without a queue: exit %d: %s", code, out)
+	}
+	l.broker.Declare(l.queue, "classic")
+	p.stop()
+	if out, code := check(pid); code != 1 || !strings.Contains(out, "not healthy: ") {
+		t.Errorf("without the process: exit %d: %s", code, out)
+	}
+	away := l.start("=/nowhere/docker.sock", "="+l.amqpURL)
+	away.awaitLog("engine does not answer")
+	if out, code := check(away.cmd.Process.Pid); code != 1 || !strings.Contains(out, "cannot reach the docker engine at unix:///nowhere/docker.sock") {
+		t.Errorf("without an engine: exit %d: %s", code, out)
+	}
+	if out, code := check(1); code != 1 || !strings.Contains(out, "process 1 is no docker-dispatch") {
+		t.Errorf("another program: exit %d: %s", code, out)
+	}
+	for _, args := range [][]string{{"x"}, {"-1"}, {"1", "2"}} {
+		if _, stderr, code := outcome(t, program(t, append([]string{"health"}, args...)...)); code != 2 || !strings.Contains(stderr, "hint: docker-dispatch health -h") {
+			t.Errorf("%q: exit %d: %s", args, code, stderr)
+		}
+	}
+}
