@@ -129,7 +129,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		Concurrency: d.concurrency, Pull: d.pull, Timeout: d.timeout, Capture: d.capture, MaxMessage: d.maxMessage,
 		Places: d.concurrency + d.ahead, ControlPlaces: amqpsrc.ControlPrefetch,
 		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
-		Policy: d.policy.Load, Credentials: d.credentials.For,
+		Policy: d.policy.Load, Secrets: d.secrets, Credentials: d.credentials.For,
 	})
 
 	jobs, control := make(chan intake.Job, d.ahead), make(chan intake.Job)

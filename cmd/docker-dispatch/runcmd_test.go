@@ -575,6 +575,31 @@ func TestRunDuringAlarm(t *testing.T) {
 	}
 }
 
+// TestRunWithoutDaemon: a run that waits for a daemon ends at the first signal, and leaves its job and the stop to the next
+// daemon.
+func TestRunWithoutDaemon(t *testing.T) {
+	t.Parallel()
+	for _, control := range []bool{true, false} { // false: no daemon has been there ever
+		l := newLab(t)
+		if control {
+			l.broker.Declare(l.queue+".control", "classic")
+		}
+		o := l.run(t, nil, "busybox")
+		l.eventually("the message is stored", func() bool { return l.broker.Ready(l.queue) == 1 })
+		o.Process.Signal(syscall.SIGTERM)
+		_, errs, code := o.end()
+		if code != 143 || !strings.Contains(errs, "docker-dispatch: left, because no daemon takes messages from the queue "+l.queue+"; the job ") || strings.Contains(errs, "its stop in the queue") != control {
+			t.Errorf("exit %d, stderr %q", code, errs)
+		}
+		if n := l.broker.Ready(l.queue); n != 1 {
+			t.Errorf("%d messages", n)
+		}
+		if control && l.broker.Ready(l.queue+".control") != 1 {
+			t.Error("no stop")
+		}
+	}
+}
+
 // TestRunNobodyAnswers: a run for which there is no daemon says so when it is to end, and the next signal leaves.
 func TestRunNobodyAnswers(t *testing.T) {
 	t.Parallel()

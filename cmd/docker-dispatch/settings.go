@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 // settings has the values of the command line and the environment.
@@ -45,6 +45,7 @@ type settings struct {
 	pull        string
 	timeout     time.Duration
 	maxMessage  int
+	secrets     string // the folder of secrets; "": none
 	policyFile  string // "": the built-in policy
 	policy      atomic.Pointer[policy.Policy]
 	credentials *dockerapi.Credentials
@@ -69,7 +70,8 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		tlsVerify: getenv("DOCKER_TLS_VERIFY") != "", apiVersion: getenv("DOCKER_API_VERSION"),
 	}
 	var version, apiCalls bool
-	deadLetter, control := "", ""
+	var err error
+	deadLetter, control, passwordFile := "", "", ""
 	fs := flag.NewFlagSet("docker-dispatch", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
@@ -94,6 +96,8 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.DurationVar(&s.timeout, "timeout", 0, "")
 	fs.Var((*ui.Size)(&s.maxMessage), "max-message", "")
 	fs.StringVar(&s.policyFile, "policy", "", "")
+	fs.StringVar(&s.secrets, "secrets", getenv("CREDENTIALS_DIRECTORY"), "")
+	fs.StringVar(&passwordFile, "amqp-password-file", "", "")
 	fs.BoolVar(&s.tlsVerify, "tlsverify", s.tlsVerify, "")
 	fs.StringVar(&s.tlsCA, "tlscacert", "", "")
 	fs.StringVar(&s.tlsCert, "tlscert", "", "")
@@ -121,7 +125,7 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	case apiCalls:
 		return nil, errAPICalls
 	}
-	if err := s.addresses(addresses, getenv); err != nil {
+	if err := s.addresses(addresses, passwordFile, getenv); err != nil {
 		return nil, err
 	}
 	s.deadLetter, s.control = client.FurtherQueue(deadLetter, s.queue+".dead"), client.FurtherQueue(control, s.queue+".control")
@@ -134,7 +138,9 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	if err := s.loadPolicy(); err != nil {
 		return nil, err
 	}
-	var err error
+	if err := s.checkSecrets(); err != nil {
+		return nil, err
+	}
 	if s.credentials, err = dockerapi.LoadCredentials(getenv); err != nil {
 		return nil, ui.UsageError(err.Error(), "docker login writes that file; DOCKER_CONFIG names the folder it is in")
 	}
@@ -142,6 +148,22 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		s.host = "unknown"
 	}
 	return s, nil
+}
+
+// checkSecrets refuses a folder of secrets that cannot be read.
+func (s *settings) checkSecrets() error {
+	if s.secrets == "" {
+		return nil
+	}
+	at, err := filepath.Abs(s.secrets)
+	if err == nil {
+		_, err = os.ReadDir(at)
+	}
+	if err != nil {
+		return ui.UsageError("--secrets: "+err.Error(), "name a folder with a file for each secret")
+	}
+	s.secrets = at
+	return nil
 }
 
 // loadPolicy reads the policy's file. After a fault the policy is the one of before.
@@ -154,7 +176,7 @@ func (s *settings) loadPolicy() error {
 }
 
 // addresses sets the two addresses to those given, or to their defaults.
-func (s *settings) addresses(given []string, getenv func(string) string) error {
+func (s *settings) addresses(given []string, passwordFile string, getenv func(string) string) error {
 	if len(given) > 2 {
 		return ui.UsageError(fmt.Sprintf("%d addresses given; at most two are taken: dockerHostAddr amqpAddr", len(given)),
 			"options may stand anywhere, but each value belongs right behind its option")
@@ -186,11 +208,15 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 	if s.dockerHost, err = dockerapi.ParseHost(docker); err != nil {
 		return ui.UsageError(err.Error(), "a Docker address is ip:port, the path of a socket, or tcp://, unix://, http:// or https://")
 	}
-	s.amqpURL = amqp
-	if amqp == "-" {
+	if s.amqpURL = amqp; amqp == "-" {
 		return nil
 	}
-	if err := wire.CheckURL(amqp); err != nil {
+	if s.amqpURL, err = client.WithPassword(amqp, passwordFile); err != nil {
+		return err
+	}
+	if err := wire.CheckURL(s.amqpURL); errors.Is(err, wire.ErrTLS) {
+		return err
+	} else if err != nil {
 		return ui.UsageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin")
 	}
 	return nil
@@ -299,8 +325,7 @@ func (s *settings) client() (*dockerapi.Client, error) {
 	o := dockerapi.Options{APIVersion: s.apiVersion}
 	host := s.dockerHost
 	if s.tlsVerify && !host.IsUnix() {
-		var conf *tls.Config
-		conf, err := dockerapi.TLSConfig(s.tlsCA, s.tlsCert, s.tlsKey, true)
+		conf, err := tlsconf.Config(s.tlsCA, s.tlsCert, s.tlsKey)
 		if err != nil {
 			return nil, ui.UsageError(err.Error(), "--tlscacert, --tlscert and --tlskey name PEM files; DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem")
 		}

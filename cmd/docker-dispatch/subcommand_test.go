@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -475,24 +472,5 @@ func TestSubcommandsRefuseStreams(t *testing.T) {
 			t.Errorf("%q: stderr:\n%s", tt.args, stderr)
 		}
 		t.Log(stderr)
-	}
-}
-
-// TestBrokerTLSHint: what is wrong with the broker's TLS is not said to be the engine's.
-func TestBrokerTLSHint(t *testing.T) {
-	t.Parallel()
-	unknown := httptest.NewUnstartedServer(nil)
-	unknown.Config.ErrorLog = log.New(io.Discard, "", 0)
-	unknown.StartTLS()
-	defer unknown.Close()
-	url := "amqps://" + unknown.Listener.Addr().String()
-	const want = "hint: ?cacertfile=FILE in the broker's address names the CA that signed the broker's certificate"
-	l := newLab(t)
-	for _, args := range [][]string{{"send", "-q", "a"}, {"run", "-q", "a", "--amqp", url, "busybox"}, {"-q", "a", l.dockerHost, url}} {
-		stdin := `{"Dockercmd": "pull", "Image": "a"}`
-		_, stderr, code := call(stdin, []string{"AMQP_URL=" + url}, args...)
-		if code == 0 || !strings.Contains(stderr, want) {
-			t.Errorf("%q: exit %d, stderr:\n%s", args, code, stderr)
-		}
 	}
 }

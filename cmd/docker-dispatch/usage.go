@@ -17,6 +17,7 @@ Addresses:
   amqpAddr        amqp://user:password@host:5672/vhost, or amqps://; - reads the
                   messages from stdin instead, one JSON object after another
                   (default: $AMQP_URL, else amqp://guest:guest@localhost:5672/)
+      --amqp-password-file FILE  the password of the user in amqpAddr
 
 Messages:
   -q, --queue NAME         the queue to take messages from (required, except with -;
@@ -39,6 +40,8 @@ Containers:
       --policy FILE        what messages may ask for; {"Trust": true} in it allows all
                            (default: nothing that hands over the engine's host);
                            SIGHUP reads it again
+      --secrets DIR        a file for each secret that messages may name (default:
+                           $CREDENTIALS_DIRECTORY, which systemd sets)
       --pull POLICY        images to pull: missing, always or never (default missing)
       --timeout TIME       the longest that a foreground container, a wait, or logs with
                            Follow may last (default: no limit)

@@ -41,6 +41,10 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	if err := t.look(r); err != nil {
 		return "", nil, err
 	}
+	config := t.config(r)
+	if err := t.fillSecrets(&config, r); err != nil {
+		return "", nil, err
+	}
 	policy := cmp.Or(r.Pull, t.pool.Pull)
 	if policy == "always" {
 		if err := t.pull(r.Image, r.Spec.Platform); err != nil {
@@ -56,7 +60,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 				return errCancelled
 			}
 			t.creation.asked = time.Now()
-			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, t.config(r))
+			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, config)
 			if errors.Is(err, dockerapi.ErrUnreachable) && !neverSent(err) {
 				t.creation.unanswered = true
 			}

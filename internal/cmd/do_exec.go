@@ -23,10 +23,14 @@ func (t *task) doExec(e *message.Exec) (*event.Result, error) {
 	c := t.on
 	t.pool.jobs.enters(t, c.ID)
 	input := e.Interactive || e.HasInput
+	env, err := t.fillVariables(e.Env)
+	if err != nil {
+		return t.containerResult(e.Container, err)
+	}
 	var id string
-	err := t.try(func() (err error) {
+	err = t.try(func() (err error) {
 		id, err = t.pool.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
-			Cmd: e.Cmd, Env: e.Env, User: e.User, WorkingDir: e.Workdir, Privileged: e.Privileged, Tty: e.Tty,
+			Cmd: e.Cmd, Env: env, User: e.User, WorkingDir: e.Workdir, Privileged: e.Privileged, Tty: e.Tty,
 			AttachStdin: input, AttachStdout: !e.Detach, AttachStderr: !e.Detach,
 		})
 		return err

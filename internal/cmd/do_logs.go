@@ -56,6 +56,9 @@ func (t *task) doInspect(i *message.Inspect) (*event.Result, error) {
 		raw, err = t.pool.Docker.InspectContainerRaw(t.ctx, c.ID)
 		return err
 	})
+	if err == nil {
+		raw, err = hideSecrets(raw, c.Labels)
+	}
 	r, err := t.containerResult(i.Container, err)
 	if err != nil || r.Status != event.Succeeded {
 		return r, err

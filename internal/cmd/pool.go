@@ -26,6 +26,8 @@ type Config struct {
 	Capture     int                   // a result holds the last so many bytes of each stream
 	Policy      func() *policy.Policy // returns what messages may ask for from now on; nil: the built-in policy
 
+	Secrets string // the folder of the secrets, a file each; "": there are none
+
 	// Credentials returns an image's registry credentials, as dockerapi.PullOptions.Auth has them. Nil: none.
 	Credentials func(ctx context.Context, image string) (auth string, err error)
 	MaxMessage  int // bytes; a larger message is refused; 0 is no limit

@@ -13,7 +13,7 @@ import (
 // Options are the settings of a [Client]. The zero value suits a unix socket or
 // TCP without TLS.
 type Options struct {
-	// TLS is used on TCP addresses; see [TLSConfig]. Nil means no TLS, except
+	// TLS is used on TCP addresses; see [tlsconf.Config]. Nil means no TLS, except
 	// for an https:// address: the client then trusts the system's authorities.
 	// TLS is ignored on unix sockets.
 	TLS *tls.Config
@@ -83,7 +83,8 @@ func New(h Host, o Options) (*Client, error) {
 		if c.tls = o.TLS.Clone(); c.tls == nil { // Clone of nil is nil
 			c.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 		}
-		c.tls.NextProtos = http1Only()
+		// Engines from 29.2 choose h2 if it is offered, and HTTP/2 cannot hijack a connection for attach.
+		c.tls.NextProtos = []string{"http/1.1"}
 		if c.tls.ServerName == "" {
 			c.tls.ServerName = h.address
 		}

@@ -107,7 +107,7 @@ func (k *connection) ask(r *request, host Host, prefix string) (*http.Response, 
 		return resp, nil
 	case k.limited.N <= 0:
 		err = errors.New("the header of the answer is endless")
-	case writeErr != nil && !connectFailure(err):
+	case writeErr != nil && !tlsFault(err):
 		err = writeErr
 	}
 	return nil, err

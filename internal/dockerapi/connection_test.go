@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 // TestKeptConnectionIsLookedAt: a connection that the engine closed, or wrote to without a call, is not used again. So a
@@ -173,7 +175,7 @@ func TestTLSHoldsNoAnswer(t *testing.T) {
 	l, host, o := listen(t, "tcp")
 	certs := testCerts()
 	var err error
-	if o.TLS, err = TLSConfig(certs.ca, certs.clientCert, certs.clientKey, true); err != nil {
+	if o.TLS, err = tlsconf.Config(certs.ca, certs.clientCert, certs.clientKey); err != nil {
 		t.Fatal(err)
 	}
 	o.APIVersion = "1.41"

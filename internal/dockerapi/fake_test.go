@@ -3,17 +3,10 @@ package dockerapi
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -23,6 +16,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf/tlstest"
 )
 
 // The tests' engines are real listeners with made-up answers: unix, TCP and
@@ -104,7 +100,7 @@ func listen(t testing.TB, network string) (net.Listener, Host, Options) {
 		return l, host, Options{}
 	}
 	certs := testCerts()
-	config, err := TLSConfig(certs.ca, certs.clientCert, certs.clientKey, true)
+	config, err := tlsconf.Config(certs.ca, certs.clientCert, certs.clientKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,64 +235,15 @@ type certificates struct {
 var certDir string // set by TestMain
 
 var testCerts = sync.OnceValue(func() certificates {
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(certDir, name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			panic(err)
-		}
-		return path
+	ca, other := tlstest.New(certDir, "test CA"), tlstest.New(certDir, "another CA")
+	client, stray, server := ca.Issue("client", nil), other.Issue("stray", nil), ca.Issue("server", nil)
+	return certificates{
+		ca: ca.CertFile, clientCert: client.CertFile, clientKey: client.KeyFile,
+		otherCA: other.CertFile, strayCert: stray.CertFile, strayKey: stray.KeyFile,
+		server: &tls.Config{
+			Certificates: []tls.Certificate{server.Certificate},
+			ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool(),
+			NextProtos: []string{"h2", "http/1.1"}, // as engines from 29.2 offer
+		},
 	}
-	serial := int64(0)
-	issue := func(name string, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			panic(err)
-		}
-		serial++
-		template := &x509.Certificate{
-			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name},
-			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-			KeyUsage:    x509.KeyUsageDigitalSignature,
-		}
-		if parent == nil {
-			template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-			parent, parentKey = template, key
-		}
-		der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey)
-		if err != nil {
-			panic(err)
-		}
-		cert, err := x509.ParseCertificate(der)
-		if err != nil {
-			panic(err)
-		}
-		return cert, key
-	}
-	pair := func(name string, cert *x509.Certificate, key *ecdsa.PrivateKey) (string, string) {
-		der, err := x509.MarshalECPrivateKey(key)
-		if err != nil {
-			panic(err)
-		}
-		return write(name+".pem", "CERTIFICATE", cert.Raw), write(name+"-key.pem", "EC PRIVATE KEY", der)
-	}
-	var c certificates
-	ca, caKey := issue("test CA", nil, nil)
-	c.ca = write("ca.pem", "CERTIFICATE", ca.Raw)
-	other, otherKey := issue("another CA", nil, nil)
-	c.otherCA = write("other.pem", "CERTIFICATE", other.Raw)
-	client, clientKey := issue("client", ca, caKey)
-	c.clientCert, c.clientKey = pair("client", client, clientKey)
-	stray, strayKey := issue("stray", other, otherKey)
-	c.strayCert, c.strayKey = pair("stray", stray, strayKey)
-	server, serverKey := issue("server", ca, caKey)
-	pool := x509.NewCertPool()
-	pool.AddCert(ca)
-	c.server = &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{server.Raw}, PrivateKey: serverKey}},
-		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: pool,
-		NextProtos: []string{"h2", "http/1.1"}, // as engines from 29.2 offer
-	}
-	return c
 })

@@ -120,3 +120,20 @@ func TestHostHeader(t *testing.T) {
 		}
 	}
 }
+
+// TestExposed: only a plain TCP address that is not this host's loopback may be in reach of containers.
+func TestExposed(t *testing.T) {
+	for address, want := range map[string]bool{
+		"/var/run/docker.sock": false, "unix:///x": false, "172.17.0.1:2375": true, "tcp://engine.example:2375": true, "http://engine": true, "[::]:2375": true,
+		"127.0.0.1:2375": false, "[::1]:2375": false, "tcp://localhost": false, ":2375": false, "https://engine.example": false, "tcp://engine.example:2376": true,
+	} {
+		h, err := ParseHost(address)
+		if err != nil || h.Exposed() != want {
+			t.Errorf("%s: %v, %v", address, h.Exposed(), err)
+		}
+	}
+	h, _ := ParseHost("172.17.0.1:2375")
+	if h.WithTLS().Exposed() {
+		t.Error("an address with TLS is said to be plain")
+	}
+}

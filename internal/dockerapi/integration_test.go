@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 // These tests talk to a real engine: `eval "$(scripts/services env)"` names one
@@ -46,7 +48,7 @@ func realEngines(t *testing.T) map[string]*Client {
 		add("tcp", addr, Options{})
 	}
 	if addr, certs := os.Getenv("DISPATCH_TEST_TLS"), os.Getenv("DISPATCH_TEST_CERTS"); addr != "" && certs != "" {
-		config, err := TLSConfig(filepath.Join(certs, "ca.pem"), filepath.Join(certs, "cert.pem"), filepath.Join(certs, "key.pem"), true)
+		config, err := tlsconf.Config(filepath.Join(certs, "ca.pem"), filepath.Join(certs, "cert.pem"), filepath.Join(certs, "key.pem"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 // TestIdleCost holds what a silent container costs to a limit: one attach and
@@ -123,7 +125,7 @@ func idleEngine(t *testing.T, network string) (Host, Options) {
 	said := strings.Split(strings.TrimSpace(line), "|")
 	o := Options{APIVersion: "1.41"}
 	if network == "tls" {
-		if o.TLS, err = TLSConfig(said[1], said[2], said[3], true); err != nil {
+		if o.TLS, err = tlsconf.Config(said[1], said[2], said[3]); err != nil {
 			t.Fatal(err)
 		}
 	}

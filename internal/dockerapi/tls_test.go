@@ -5,57 +5,19 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
-
-func TestTLSConfigErrors(t *testing.T) {
-	certs := testCerts()
-	junk := filepath.Join(t.TempDir(), "junk.pem")
-	if err := os.WriteFile(junk, []byte("junk"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, test := range []struct {
-		name, ca, cert, key string
-		want                string
-	}{
-		{"missing CA", "/no/ca.pem", "", "", "/no/ca.pem"},
-		{"junk CA", junk, "", "", junk},
-		{"cert alone", certs.ca, certs.clientCert, "", "only one"},
-		{"key alone", certs.ca, "", certs.clientKey, "only one"},
-		{"missing cert", certs.ca, "/no/cert.pem", certs.clientKey, "/no/cert.pem"},
-		{"missing key", certs.ca, certs.clientCert, "/no/key.pem", "/no/key.pem"},
-		{"junk key", certs.ca, certs.clientCert, junk, junk},
-		{"other key", certs.ca, certs.clientCert, certs.strayKey, certs.strayKey},
-	} {
-		config, err := TLSConfig(test.ca, test.cert, test.key, true)
-		if err == nil || config != nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: %v, %v; want %q", test.name, config, err, test.want)
-		}
-	}
-}
-
-func TestTLSConfig(t *testing.T) {
-	config, err := TLSConfig("", "", "", true)
-	if err != nil || config.InsecureSkipVerify || config.MinVersion != tls.VersionTLS12 || config.RootCAs != nil {
-		t.Errorf("system's roots: %+v, %v", config, err)
-	}
-	config, err = TLSConfig("/no/ca.pem", "", "", false)
-	if err != nil || !config.InsecureSkipVerify {
-		t.Errorf("not verified: %+v, %v", config, err)
-	}
-}
 
 // The wrong ends of TLS, each with the sentence that says what to do.
 func TestTLSMistakes(t *testing.T) {
 	certs := testCerts()
 	handler := func(w http.ResponseWriter, r *http.Request) { answerPing(w, r) }
 	config := func(ca, cert, key string) *tls.Config {
-		c, err := TLSConfig(ca, cert, key, true)
+		c, err := tlsconf.Config(ca, cert, key)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package dockerapi
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 // unreachableError is an ErrUnreachable: no valid answer came.
@@ -20,8 +21,10 @@ type unreachableError struct {
 	err   error
 }
 
-func (e *unreachableError) Is(target error) bool { return target == ErrUnreachable }
-func (e *unreachableError) Unwrap() error        { return e.err }
+func (e *unreachableError) Is(target error) bool {
+	return target == ErrUnreachable || target == ErrTLS && tlsFault(e.err)
+}
+func (e *unreachableError) Unwrap() error { return e.err }
 
 // Error says what to do about failures that are common when an engine is set up. It shows other errors as they are.
 func (e *unreachableError) Error() string {
@@ -29,7 +32,7 @@ func (e *unreachableError) Error() string {
 	var dial *dialError
 	var garbled *garbledError
 	switch {
-	case errors.As(e.err, &dial), connectFailure(e.err):
+	case errors.As(e.err, &dial), tlsFault(e.err):
 	case errors.As(e.err, &garbled):
 		text = fmt.Sprintf("the server at %v is not a docker engine, or a proxy changed its answer: %v", e.host, e.err)
 	case errors.Is(e.err, os.ErrDeadlineExceeded):
@@ -50,18 +53,14 @@ func (e *unreachableError) inDoubt() string {
 	return "; " + e.doubt
 }
 
-// connectFailure reports whether err is a failure to connect that came after the handshake. Under TLS 1.3 a server
-// refuses the client's certificate only after the client has finished its handshake.
-func connectFailure(err error) bool {
-	return tlsRefused(err) || err == errWantsTLS || isMalformedByTLS(err)
+// tlsFault reports whether err is an [ErrTLS]. It may come after the handshake, see [tlsconf.Fault].
+func tlsFault(err error) bool {
+	return err == errWantsTLS || isMalformedByTLS(err) || errors.As(err, new(tls.RecordHeaderError)) || tlsconf.Fault(err) != ""
 }
 
 func connectReason(h Host, err error) string {
 	var dns *net.DNSError
 	var record tls.RecordHeaderError
-	var authority x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
 	switch {
 	case h.IsUnix() && errors.Is(err, fs.ErrNotExist):
 		return "there is no such socket; is the engine running, and is this its path?"
@@ -77,14 +76,8 @@ func connectReason(h Host, err error) string {
 		return "it does not speak TLS on this port; switch TLS off, or use its TLS port, usually " + tlsPort
 	case err == errWantsTLS, isMalformedByTLS(err):
 		return "it speaks TLS on this port; switch TLS on, or use its plain port, usually " + plainPort
-	case tlsRefused(err):
-		return fmt.Sprintf("it refused the TLS connection (%v); check the client certificate and its key", err)
-	case errors.As(err, &authority):
-		return fmt.Sprintf("its certificate is not trusted (%v); check the CA certificate", authority)
-	case errors.As(err, &name):
-		return fmt.Sprintf("its certificate is for another address (%v)", name)
-	case errors.As(err, &invalid):
-		return fmt.Sprintf("its certificate is not valid (%v)", invalid)
+	case tlsconf.Fault(err) != "":
+		return tlsconf.Fault(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return err.Error() + "; is this its address, and does a firewall let us through?"
 	}
@@ -100,12 +93,6 @@ var errWantsTLS = errors.New("the port speaks TLS")
 // net/http quotes the alert in its error.
 func isMalformedByTLS(err error) bool {
 	return strings.Contains(err.Error(), `malformed HTTP`) && strings.Contains(err.Error(), `\x15\x03`)
-}
-
-// tlsRefused reports whether the server sent a TLS alert, such as "bad certificate".
-func tlsRefused(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 // garbledError is the error of an answer that no engine sends.

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
+
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 // The API versions that this client supports. It uses the newest one that the engine also supports.
@@ -196,6 +200,9 @@ func (c *Client) ping(ctx context.Context) (Version, error) {
 	r.method, r.limit = http.MethodHead, c.limits.ping
 	resp, err := c.call(ctx, r, "")
 	if err != nil {
+		if c.wantsTLS(ctx, err) {
+			err = &unreachableError{host: c.host, err: errWantsTLS}
+		}
 		return Version{}, c.notHTTP(err)
 	}
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Api-Version") == "" {
@@ -243,6 +250,22 @@ func (c *Client) ping(ctx context.Context) (Version, error) {
 	}
 	v.API = ours.String()
 	return v, refusal
+}
+
+// wantsTLS reports whether err, of a ping, comes from a server that closes the connection at anything but TLS. A TLS
+// proxy does that.
+func (c *Client) wantsTLS(ctx context.Context, err error) bool {
+	if c.tls != nil || c.host.IsUnix() || !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.limits.ping)
+	defer cancel()
+	conn, err := c.dialer(ctx, c.host.network, c.host.dialAddress())
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	return tlsconf.Speaks(ctx, conn)
 }
 
 // notHTTP turns the error of an answer that is not HTTP into an ErrNotEngine. Other errors stay unchanged.

@@ -39,6 +39,7 @@ Options:
       --format FORMAT    of list: text or json, one object a line (default text)
       --amqp URL         the broker (default: $AMQP_URL, else
                          amqp://guest:guest@localhost:5672/)
+      --amqp-password-file FILE  the password of the user in that address
   -h, --help             print this
 
 Exit codes: 0 done, 1 not all of it, 2 wrong usage or configuration.

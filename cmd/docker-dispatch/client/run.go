@@ -56,7 +56,7 @@ type runBroker interface {
 // parse reads the command line and the environment.
 func (c *runClient) parse(args []string, getenv func(string) string) error {
 	c.url = getenv("AMQP_URL")
-	control := ""
+	control, passwordFile := "", ""
 	own := []message.Flag{
 		textFlag("queue", "q", &c.queue),
 		textFlag("amqp", "", &c.url),
@@ -67,6 +67,7 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 			}
 			return err
 		}},
+		textFlag("amqp-password-file", "", &passwordFile),
 		{Name: "max-message", Set: (*ui.Size)(&c.maxMessage).Set},
 	}
 	var err error
@@ -84,8 +85,13 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	c.url, c.control = cmp.Or(c.url, LocalBroker), FurtherQueue(control, c.queue+".control")
-	if err := wire.CheckURL(c.url); err != nil {
+	c.control = FurtherQueue(control, c.queue+".control")
+	if c.url, err = WithPassword(cmp.Or(c.url, LocalBroker), passwordFile); err != nil {
+		return err
+	}
+	if err := wire.CheckURL(c.url); errors.Is(err, wire.ErrTLS) {
+		return err
+	} else if err != nil {
 		return ui.UsageError(err.Error(), "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
 	}
 	if c.queue == "" {
@@ -244,6 +250,10 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 			return leave(exitRefused, fmt.Sprintf("no result within %v", c.timeout))
 		case e := <-ended:
 			c.waits.End()
+			if left, ok := errors.AsType[*leftError](e.err); ok && code != 0 {
+				c.say("%v", left)
+				return code
+			}
 			if e.err != nil {
 				return c.refuse(e.err)
 			}

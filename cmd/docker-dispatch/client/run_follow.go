@@ -249,6 +249,8 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 		case err := <-telling:
 			if c.hasTold(err) != nil {
 				end() // take the rest of this connection's answers before those of the next
+			} else {
+				look.Reset(0) // without a daemon nobody answers
 			}
 		case <-look.C:
 			if !c.heard.Load() {
@@ -258,12 +260,19 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 				}()
 			}
 		case l := <-looked:
+			unheard := l.err == nil && l.n > 0 && l.consumers == 0 // n is 0 if a daemon has taken the message
 			switch {
 			case c.heard.Load():
+			case unheard && c.state() >= stopSent:
+				left := fmt.Sprintf("left, because no daemon takes messages from the queue %s; the job %s stays there", c.queue, c.job)
+				if c.state() == stopSent {
+					left += ", and its stop in the queue " + c.control
+				}
+				return nil, &leftError{left}
 			case errors.Is(l.err, wire.ErrNoQueue):
 				return nil, ui.UsageError(fmt.Sprintf("queue %q is gone, and the message of the job %s with it, unless a daemon had taken that", c.queue, c.job),
 					"no daemon has answered: if none runs the job, run it again when a daemon has made the queue anew (--declare quorum)")
-			case l.err != nil || l.n == 0 || l.consumers > 0 || c.lonely: // n is 0 if a daemon has taken the message
+			case !unheard || c.lonely:
 			case ui.IsTerminal(c.stderr):
 				c.waits.Show("docker-dispatch: queued on %s, and no daemon takes messages from it", c.queue)
 			default:

@@ -61,7 +61,7 @@ func (c *runClient) refuse(err error) int {
 
 // hasHint reports whether err is a broker's error for which fail has a hint.
 func (c *runClient) hasHint(err error) bool {
-	for _, e := range []error{wire.ErrLogin, wire.ErrVhost, wire.ErrNoQueue, wire.ErrForbidden, wire.ErrStream, wire.ErrNotAMQP} {
+	for _, e := range []error{wire.ErrLogin, wire.ErrVhost, wire.ErrNoQueue, wire.ErrForbidden, wire.ErrStream, wire.ErrNotAMQP, wire.ErrTLS} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -74,11 +74,8 @@ func (c *runClient) unreachable(err error) error {
 	if c.hasHint(err) {
 		return err
 	}
-	hint := "--amqp or $AMQP_URL names the broker, amqp://user:password@host:5672/vhost"
-	if ui.TLSFault(err) {
-		hint = ui.BrokerTLSHint
-	}
-	return ui.UsageError(fmt.Sprintf("the broker %s cannot be reached: %v", wire.Redact(c.url), err), hint)
+	return ui.UsageError(fmt.Sprintf("the broker %s cannot be reached: %v", wire.Redact(c.url), err),
+		"--amqp or $AMQP_URL names the broker, amqp://user:password@host:5672/vhost")
 }
 
 // fault prints an error as docker run does, and returns the exit code.
@@ -114,6 +111,7 @@ OPTIONS are those of docker run, in any order before IMAGE, and these:
   -q, --queue NAME         the queue of the daemon (required)
       --amqp URL           the broker, amqp://user:password@host:5672/vhost
                            (default: $AMQP_URL, else amqp://guest:guest@localhost:5672/)
+      --amqp-password-file FILE  the password of the user in that address
       --timeout TIME       wait so long for the result, such as 10m; the job goes on then
       --run-timeout TIME   the longest that the container may run: then it is stopped
       --retry JSON         run again what has failed: '{"Max": 3, "Delay": "30s"}'

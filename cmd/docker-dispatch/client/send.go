@@ -30,6 +30,7 @@ Options:
   -q, --queue NAME       the queue (required; it must exist)
       --amqp URL         the broker (default: $AMQP_URL, else
                          amqp://guest:guest@localhost:5672/)
+      --amqp-password-file FILE  the password of the user in that address
       --message-id ID    the message_id of a single message (default: a random one for each)
       --reply QUEUE      the queue to which the daemon sends the result (reply_to)
       --no-check         send messages unchecked, one object or one line a message

@@ -92,11 +92,14 @@ type broker struct {
 	process *invocation
 	url     string
 	queue   string
+
+	passwordFile string
 }
 
 func (p *invocation) broker(fs *flag.FlagSet) *broker {
 	b := &broker{process: p}
 	fs.StringVar(&b.url, "amqp", "", "")
+	fs.StringVar(&b.passwordFile, "amqp-password-file", "", "")
 	fs.StringVar(&b.queue, "q", "", "")
 	fs.StringVar(&b.queue, "queue", "", "")
 	return b
@@ -110,8 +113,13 @@ func (b *broker) check() error {
 	if len(b.queue) > 255 {
 		return ui.UsageError("the name of the queue has more than 255 bytes", b.process.listsOptions())
 	}
-	b.url = cmp.Or(b.url, b.process.getenv("AMQP_URL"), LocalBroker)
-	if err := wire.CheckURL(b.url); err != nil {
+	var err error
+	if b.url, err = WithPassword(cmp.Or(b.url, b.process.getenv("AMQP_URL"), LocalBroker), b.passwordFile); err != nil {
+		return err
+	}
+	if err := wire.CheckURL(b.url); errors.Is(err, wire.ErrTLS) {
+		return err
+	} else if err != nil {
 		return ui.UsageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password")
 	}
 	return nil
@@ -147,8 +155,6 @@ func (b *broker) explain(err error) error {
 		return ui.WithHint(err.Error(), "give the user what it needs: write on amq.default to send, read on a queue to take from it (rabbitmqctl set_permissions)", ui.ExitFailed)
 	case errors.Is(err, wire.ErrLogin), errors.Is(err, wire.ErrVhost):
 		return err
-	case ui.TLSFault(err):
-		return ui.UsageError(err.Error(), ui.BrokerTLSHint)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ui.WithHint(err.Error(), "is the broker running there? --amqp or AMQP_URL gives its address", ui.ExitFailed)
 	}

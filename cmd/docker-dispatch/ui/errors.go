@@ -1,12 +1,10 @@
 package ui
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -40,11 +38,12 @@ var hints = []struct {
 	err  error
 	hint string
 }{
+	{wire.ErrMechanism, "the broker's auth_mechanisms must have one of those in the address; EXTERNAL needs its plugin rabbitmq_auth_mechanism_ssl, certfile and keyfile in the address, and a user with the name in that certificate; the broker's log has the reason"},
 	{wire.ErrLogin, "check user and password in the broker's address, amqp://user:password@host; the user guest may log in only from the broker's own machine"},
 	{wire.ErrVhost, "check the virtual host behind the last / of the broker's address, and the user's permissions on it"},
 	{wire.ErrChannels, "raise channel_max in the broker's configuration; it is 2047 unless set"},
 	{wire.ErrNotAMQP, "check host and port of the broker's address; brokers take AMQP on port 5672, with TLS on 5671"},
-	{wire.ErrCertificate, BrokerTLSHint},
+	{wire.ErrTLS, "?cacertfile=FILE in the broker's address names the CA that signed the broker's certificate, which must be for the host in the address, or for server_name_indication=NAME; certfile= and keyfile= are what the broker is shown"},
 	{wire.ErrStream, "name a quorum or a classic queue: a consumer's ack takes nothing out of a stream, and the broker deletes its messages by age or size"},
 	{wire.ErrReserved, "name a queue that does not begin with amq."},
 	{wire.ErrNoControl, "create that queue, or let the user configure and read it; --control NAME names another, --control none does without"},
@@ -54,29 +53,14 @@ var hints = []struct {
 	{wire.ErrForbidden, "give the user what it needs: read on the queue, write on amq.default, and configure on what is to be declared (rabbitmqctl set_permissions)"},
 	{fs.ErrPermission, "run as root or as a user in the socket's group: usermod -aG docker USER, then log in again"},
 	{dockerapi.ErrNotEngine, "the Docker Engine's address is the first, the broker's the second: docker-dispatch dockerHostAddr amqpAddr"},
+	{dockerapi.ErrTLS, "TLS is on with --tlsverify, DOCKER_TLS_VERIFY, https:// or any of the files; --tlscacert names the CA that signed the engine's certificate, which must be for the host in the address; --tlscert and --tlskey are what the engine is shown"},
 	{dockerapi.ErrVersion, "use Docker Engine 19.03 (API 1.40) or newer"},
 }
 
 // Permanent reports whether err, from the first request to the engine, cannot be fixed by waiting.
 func Permanent(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, dockerapi.ErrVersion) || errors.Is(err, dockerapi.ErrNotEngine) || TLSFault(err)
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, dockerapi.ErrVersion) || errors.Is(err, dockerapi.ErrNotEngine) || errors.Is(err, dockerapi.ErrTLS)
 }
-
-// TLSFault reports whether TLS failed because of the configuration. One side rejects a certificate,
-// or the port does not speak TLS.
-func TLSFault(err error) bool {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return true
-	}
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "remote error" // a TLS alert from the peer
-}
-
-// BrokerTLSHint is the hint for a TLS fault of the broker.
-const BrokerTLSHint = "?cacertfile=FILE in the broker's address names the CA that signed the broker's certificate, which must be for the host in the address; certfile= and keyfile= are what the broker is shown"
 
 // Fail prints an error and its hint, and returns the exit code.
 func Fail(stderr io.Writer, err error) int {
@@ -93,14 +77,6 @@ func Fail(stderr io.Writer, err error) int {
 			fmt.Fprintf(stderr, "hint: %s\n", h.hint)
 			return ExitUsage
 		}
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		fmt.Fprintln(stderr, "hint: leave --tlsverify and DOCKER_TLS_VERIFY out, or give the port on which the engine speaks TLS, usually 2376")
-		return ExitUsage
-	}
-	if TLSFault(err) {
-		fmt.Fprintln(stderr, "hint: --tlscacert names the CA that signed the engine's certificate, which must be for the host in the address; --tlscert and --tlskey are what the engine is shown")
-		return ExitUsage
 	}
 	return ExitFailed
 }

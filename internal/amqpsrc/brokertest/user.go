@@ -16,7 +16,13 @@ type User struct {
 // NewUser creates a user without any permission.
 func NewUser(t testing.TB) *User {
 	t.Helper()
-	u := &User{t, "test-" + strings.ToLower(rand.Text()[:12])}
+	return NamedUser(t, "test-"+strings.ToLower(rand.Text()[:12]))
+}
+
+// NamedUser is NewUser with a name of the caller's.
+func NamedUser(t testing.TB, name string) *User {
+	t.Helper()
+	u := &User{t, name}
 	u.eval(`rabbit_auth_backend_internal:add_user(<<"%s">>, <<"secret">>, <<"test">>)`, u.Name)
 	t.Cleanup(func() { u.eval(`rabbit_auth_backend_internal:delete_user(<<"%s">>, <<"test">>)`, u.Name) })
 	return u

@@ -15,6 +15,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 // brokerSpeaks is the time within which a broker answers a new connection, unless it is busy.
@@ -69,7 +70,7 @@ func (d *Dialer) probe(ctx context.Context) error {
 
 // at adds the address to an error of the server, if the error's text lacks it.
 func (d *Dialer) at(err error) error {
-	if errors.Is(err, ErrNotAMQP) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+	if errors.Is(err, ErrNotAMQP) || errors.Is(err, ErrTLS) || errors.Is(err, ErrLogin) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		return fmt.Errorf("%s: %w", d.Address.HostPort(), err)
 	}
 	return err
@@ -84,9 +85,7 @@ func (d *Dialer) speaksTLS(ctx context.Context) bool {
 		return false
 	}
 	defer raw.Close()
-	// The server need not be trusted: the handshake only shows that it speaks TLS, and no data is sent.
-	err = tls.Client(raw, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx)
-	return err == nil || errors.As(err, new(tls.AlertError))
+	return tlsconf.Speaks(ctx, raw)
 }
 
 // raw connects the socket.
@@ -115,7 +114,7 @@ func (d *Dialer) dial(ctx context.Context) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{Conn: raw, raw: raw}
+	w := &wire{Conn: raw, raw: raw, over: make(chan struct{})}
 	if d.Address.tls {
 		config, err := d.Address.tlsConfig()
 		if err != nil {
@@ -165,7 +164,11 @@ func (d *Dialer) login(w *wire, role string) (*Link, error) {
 	if err != nil {
 		took, read := w.ended()
 		w.Abort() // the library leaves the socket open after some errors
-		return nil, explainDial(err, d.Address.User, d.Address.vhost, read, took)
+		user := d.Address.User
+		if d.Address.external() && len(d.Address.mechanisms) == 1 {
+			user = ""
+		}
+		return nil, explainDial(err, user, d.Address.vhost, read, took)
 	}
 	name, _ := conn.Properties["cluster_name"].(string)
 	l := &Link{Connection: conn, Place: intake.Place{VHost: d.Address.vhost, Broker: name}, Wire: w}

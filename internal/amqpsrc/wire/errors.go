@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,12 +13,15 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 // Kinds of errors, for errors.Is. Waiting does not help against any of them: a person must correct the configuration.
 // See [Fatal].
 var (
 	ErrLogin        = errors.New("login refused")
+	ErrMechanism    = fmt.Errorf("%w", ErrLogin) // an ErrLogin: no password matters
 	ErrVhost        = errors.New("virtual host refused")
 	ErrNoQueue      = errors.New("no such queue")
 	ErrForbidden    = errors.New("permission missing")
@@ -27,7 +31,7 @@ var (
 	ErrStream       = errors.New("is a stream, and jobs cannot be taken from a stream; use a classic or quorum queue")
 	ErrChannels     = errors.New("too few channels")
 	ErrNotAMQP      = errors.New("the server does not speak AMQP")
-	ErrCertificate  = errors.New("the broker's certificate is not trusted")
+	ErrTLS          = errors.New("no TLS to the broker")
 	ErrReserved     = errors.New("the name is one of the broker's own")
 )
 
@@ -35,7 +39,7 @@ var (
 func Fatal(err error) bool {
 	for _, kind := range []error{
 		ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrStream, ErrChannels, ErrNotAMQP,
-		ErrCertificate, ErrReserved,
+		ErrTLS, ErrReserved,
 	} {
 		if errors.Is(err, kind) {
 			return true
@@ -68,27 +72,37 @@ const LoginDelay = 2500 * time.Millisecond
 
 // A SilentRefusal is a login that the broker seems to have refused without an answer. A network that stalls and then
 // breaks looks the same, so a single SilentRefusal proves nothing.
-type SilentRefusal struct{ user string }
+type SilentRefusal struct {
+	user string // "": the one that the client certificate names
+}
 
 func (e *SilentRefusal) Error() string {
+	if e.user == "" {
+		return fmt.Sprintf("%v: EXTERNAL, with the name in the client certificate", ErrLogin)
+	}
 	return fmt.Sprintf("%v: user %q: wrong user name or password", ErrLogin, e.user)
 }
 
-func (e *SilentRefusal) Unwrap() error { return ErrLogin }
+func (e *SilentRefusal) Unwrap() error {
+	if e.user == "" {
+		return ErrMechanism
+	}
+	return ErrLogin
+}
 
 // explainDial turns an error of a dial into an error that a person can act on. read is the error that ended reading
-// from the socket. took is the time from the last write, the login, to that error.
+// from the socket. took is the time from the last write, the login, to that error. user is "" if the login was EXTERNAL.
 func explainDial(err error, user, vhost string, read error, took time.Duration) error {
 	if other, ok := errors.AsType[*notAMQP](read); ok {
 		return other
+	}
+	if fault := cmp.Or(tlsconf.Fault(read), tlsconf.Fault(err)); fault != "" {
+		return fmt.Errorf("%w: %s", ErrTLS, fault)
 	}
 	var e *amqp.Error
 	if !errors.As(err, &e) {
 		if e, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 			return &notAMQP{string(e.RecordHeader[:]), true}
-		}
-		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-			return fmt.Errorf("%w: %w", ErrCertificate, err)
 		}
 		return err
 	}
@@ -96,7 +110,7 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 	case e.Code == amqp.AccessRefused && e.Server:
 		return fmt.Errorf("%w: user %q: %s", ErrLogin, user, e.Reason)
 	case errors.Is(err, amqp.ErrSASL):
-		return fmt.Errorf("%w: the broker offers none of the auth_mechanisms of the address", ErrLogin)
+		return fmt.Errorf("%w: the broker offers none of the auth_mechanisms of the address", ErrMechanism)
 	case errors.Is(err, amqp.ErrCredentials):
 		// The library returns ErrCredentials whenever the connection ends at this point. A broker that refuses
 		// waits three seconds, then closes or resets the connection. A broker that dies does not wait.

@@ -39,7 +39,7 @@ func TestExplainDial(t *testing.T) {
 		{server(320, "CONNECTION_FORCED - broker forced connection closure"), nil, 0, nil},
 		{&amqp.Error{Code: 501, Reason: "EOF"}, io.EOF, 0, nil},
 		{&amqp.Error{Code: 501, Reason: "frame size exceeds negotiated frame_max"}, nil, 0, ErrNotAMQP},
-		{&tls.CertificateVerificationError{Err: errors.New("unknown authority")}, nil, 0, ErrCertificate},
+		{&tls.CertificateVerificationError{Err: errors.New("unknown authority")}, nil, 0, ErrTLS},
 		{errors.New("tls: first record does not look like a TLS handshake"), nil, 0, nil},
 		{syscall.ECONNREFUSED, nil, 0, nil},
 	}

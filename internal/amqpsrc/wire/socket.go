@@ -14,7 +14,8 @@ type wire struct {
 	net.Conn // TLS included
 	raw      net.Conn
 	In       *filter
-	heard    atomic.Bool // something has been read
+	heard    atomic.Bool   // something has been read
+	over     chan struct{} // closed at the first error of a Read
 
 	mu      sync.Mutex
 	readErr error         // the first error of a Read
@@ -39,6 +40,7 @@ func (w *wire) ends(err error) {
 	defer w.mu.Unlock()
 	if w.readErr == nil {
 		w.readErr, w.silence = err, time.Since(w.wrote)
+		close(w.over)
 	}
 }
 
@@ -53,7 +55,15 @@ func (w *wire) Write(p []byte) (int, error) {
 	if err := w.Conn.SetWriteDeadline(now.Add(RPCTimeout)); err != nil {
 		return 0, err
 	}
-	return w.Conn.Write(p)
+	n, err := w.Conn.Write(p)
+	if err != nil && !w.heard.Load() {
+		// The server may have sent the reason before it closed, such as a TLS alert. That says more than "broken pipe".
+		select {
+		case <-w.over:
+		case <-time.After(time.Second):
+		}
+	}
+	return n, err
 }
 
 // Abort closes the socket at once.

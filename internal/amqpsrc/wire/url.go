@@ -1,19 +1,20 @@
 package wire
 
 import (
+	"cmp"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 const (
@@ -206,9 +207,6 @@ func (a *address) parameters(query url.Values) error {
 	if !a.tls && (a.caFile != "" || a.certFile != "" || a.keyFile != "" || a.serverName != "") {
 		return errors.New("the AMQP address has parameters for TLS, but is not amqps://")
 	}
-	if (a.certFile == "") != (a.keyFile == "") {
-		return errors.New("the AMQP address has only one of certfile and keyfile")
-	}
 	return nil
 }
 
@@ -245,26 +243,10 @@ func (a address) sasl() []amqp.Authentication {
 
 // tlsConfig returns the TLS configuration. It reads the files at each dial, so renewed certificates take effect.
 func (a address) tlsConfig() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: a.serverName}
-	if c.ServerName == "" {
-		c.ServerName = a.host
+	c, err := tlsconf.Config(a.caFile, a.certFile, a.keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
 	}
-	if a.caFile != "" {
-		pem, err := os.ReadFile(a.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("the AMQP address names a cacertfile that cannot be read: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("the AMQP address names a cacertfile without a certificate in it: %s", a.caFile)
-		}
-	}
-	if a.certFile != "" {
-		cert, err := tls.LoadX509KeyPair(a.certFile, a.keyFile)
-		if err != nil {
-			return nil, fmt.Errorf("the AMQP address names a certfile and keyfile that cannot be used: %w", err)
-		}
-		c.Certificates = []tls.Certificate{cert}
-	}
+	c.ServerName = cmp.Or(a.serverName, a.host)
 	return c, nil
 }

@@ -66,10 +66,10 @@ func TestCheckURL(t *testing.T) {
 		{"amqp://h?channel_max=3", "channel_max", ""},
 		{"amqp://h?auth_mechanism=foo", "auth_mechanism", ""},
 		{"amqp://h?cacertfile=x", "not amqps://", ""},
-		{"amqps://h?certfile=x", "only one of", ""},
+		{"amqps://h?certfile=x", "only one is given", "amqps://h?certfile=x"},
 		{"amqps://h?cacertfile=" + dir + "/none.pem", "none.pem", "amqps://h?cacertfile=" + dir + "/none.pem"},
-		{"amqps://h?cacertfile=" + empty, "without a certificate", "amqps://h?cacertfile=" + empty},
-		{"amqps://h?certfile=" + empty + "&keyfile=" + empty, "cannot be used", "amqps://h?certfile=" + empty + "&keyfile=" + empty},
+		{"amqps://h?cacertfile=" + empty, "holds no PEM certificate", "amqps://h?cacertfile=" + empty},
+		{"amqps://h?certfile=" + empty + "&keyfile=" + empty, "failed to find any PEM data", "amqps://h?certfile=" + empty + "&keyfile=" + empty},
 	}
 	for _, tt := range tests {
 		err := CheckURL(tt.url)

@@ -33,7 +33,7 @@ var (
 	)
 	execOptions = []Key[Exec]{
 		BoolKey("Detach", "done when it has started; its output is not shown", func(e *Exec) *bool { return &e.Detach }),
-		{name: "Env", form: formPairs, help: "environment variables", set: func(e *Exec, v []string) error {
+		{name: "Env", form: formPairs, help: "environment variables, as for run", set: func(e *Exec, v []string) error {
 			e.Env = v
 			if err := flagval.Each(v, flagval.ParseEnv); err != nil {
 				return err

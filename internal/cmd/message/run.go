@@ -26,6 +26,7 @@ type Run struct {
 	Detach      bool     // the job is done when the container has started, even with Remove or a reply_to
 	Stream      bool     // the output goes to the message's reply_to as it comes
 
+	Secrets []string      // names of secrets that are files in the container
 	Input   []byte        // for standard input
 	Timeout time.Duration // the longest it may run; 0: only the pool's limit
 	Retry   *Retry        // nil: never

@@ -66,13 +66,14 @@ var containerOptions = []Key[Run]{
 	TextKey("Platform", "OS[/ARCH[/VARIANT]] of the image, where it has several", config(func(c *containerConfig) *string { return &c.Platform }), flagval.ParsePlatform),
 
 	// The process.
-	{name: "Env", flags: []string{"env", "e"}, form: formPairs, help: "environment variables; `NAME` alone removes the image's", set: func(r *Run, v []string) error {
+	{name: "Env", flags: []string{"env", "e"}, form: formPairs, help: "environment variables; `NAME` alone removes the image's, `NAME=secret:SECRET` has a secret's value", set: func(r *Run, v []string) error {
 		if err := flagval.Each(v, flagval.ParseEnv); err != nil {
 			return err
 		}
 		r.Spec.Env = flagval.LastOfEach(v)
 		return flagval.CheckArgs(v)
 	}},
+	listKey("Secret", "secrets of the daemon, as files in /run/secrets, see [secrets](operate.md#secrets)", func(r *Run) *[]string { return &r.Secrets }, flagval.CheckSecret),
 	TextKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })).called("user", "u"),
 	listKey("GroupAdd", "further groups", host(func(h *hostConfig) *[]string { return &h.GroupAdd })),
 	TextKey("Workdir", "working directory", config(func(c *containerConfig) *string { return &c.WorkingDir })).called("workdir", "w"),

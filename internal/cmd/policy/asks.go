@@ -102,7 +102,10 @@ func (l *asking) image(ref string) {
 
 func (l *asking) env(env []string) {
 	for _, e := range env {
-		name, _, ok := strings.Cut(e, "=")
+		name, value, ok := strings.Cut(e, "=")
+		if secret, ok := strings.CutPrefix(value, flagval.SecretPrefix); ok {
+			*l = append(*l, ask{"Secret", secret, "Options.Env", secretDenied})
+		}
 		if !ok { // it may be a secret that was meant to be a value: no error shows it
 			*l = append(*l, ask{"Env", "", "Options.Env: an item without =", "has no value, and Podman takes one from its own environment"})
 			continue
@@ -111,8 +114,12 @@ func (l *asking) env(env []string) {
 	}
 }
 
+// secretDenied is why the built-in policy denies each secret.
+const secretDenied = "is a secret of the daemon's"
+
 func (l *asking) run(r *message.Run) {
 	l.image(r.Image)
+	l.options("Secret", r.Secrets, secretDenied)
 	l.env(r.Spec.Env)
 	l.option("User", r.Spec.User, "")
 	for _, k := range slices.Sorted(maps.Keys(r.Spec.Labels)) {

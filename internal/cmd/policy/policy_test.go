@@ -39,6 +39,8 @@ var deniedOptions = []struct{ option, value, want string }{
 	{"SecurityOpt", `"no-new-privileges=false"`, `Options.SecurityOpt: "no-new-privileges=false": denied, because it can turn off the container's confinement`},
 	{"SecurityOpt", `["no-new-privileges","label=disable"]`, `Options.SecurityOpt: "label=disable": denied, because it can turn off the container's confinement`},
 	{"Env", `["*"]`, "Options.Env: an item without =: denied, because it has no value, and Podman takes one from its own environment"},
+	{"Env", `{"A": "secret:token"}`, `Options.Env: "token": denied, because it is a secret of the daemon's`},
+	{"Secret", `["token"]`, `Options.Secret: "token": denied, because it is a secret of the daemon's`},
 	{"VolumeDriver", `"nfs"`, `Options.VolumeDriver: "nfs": denied, because it mounts what it likes`},
 	{"VolumesFrom", `"other"`, `Options.VolumesFrom: "other": denied, because it takes over the mounts of another container, and so paths of the host`},
 	{"Network", `"host"`, `Options.Network: "host": denied, because it is the network of the host or of another container`},

@@ -20,6 +20,7 @@ var keys = []KeyDoc{
 	{"Image", "the image's full name, `docker.io/library/alpine:latest`, or with its digest in place of the tag; an id is `sha256:ID`"},
 	{"User", "the user of run, create and exec; empty: the image's"},
 	{"Env", "an environment variable's name"},
+	{"Secret", "a secret's name"},
 	{"Label", "a label's name"},
 	{"ReadOnly", "`true` or `false`"},
 	{"ReplyTo", "the queue of the reply_to"},

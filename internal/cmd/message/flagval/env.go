@@ -1,21 +1,43 @@
 package flagval
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
 // ParseEnv refuses a text that is not an --env, NAME=VALUE. NAME alone removes the image's variable. The docker CLI would
 // take its value from its own environment, but the daemon's environment is not for publishers.
 func ParseEnv(s string) error {
-	name, _, _ := strings.Cut(s, "=")
+	name, value, ok := strings.Cut(s, "=")
+	shown := Quote(name)
+	if !ok { // it may be a value, and a secret
+		shown = "it"
+	}
 	switch {
 	case name == "":
-		return fmt.Errorf("expected NAME=VALUE, or NAME to remove it, got %s", Quote(s))
+		return errors.New("expected NAME=VALUE, or NAME to remove it; it has no name")
 	case strings.ContainsRune(s, 0):
-		return fmt.Errorf("%s holds a NUL byte, which no variable can", Quote(name))
+		return fmt.Errorf("%s holds a NUL byte, which no variable can", shown)
 	case len(s) > maxArg:
-		return fmt.Errorf("%s has %d bytes; Linux gives a program at most %d in one variable", Quote(name), len(s), maxArg)
+		return fmt.Errorf("%s has %d bytes; Linux gives a program at most %d in one variable", shown, len(s), maxArg)
+	}
+	if secret, ok := strings.CutPrefix(value, SecretPrefix); ok {
+		return CheckSecret(secret)
+	}
+	return nil
+}
+
+// SecretPrefix begins a variable's value that is the name of a secret.
+const SecretPrefix = "secret:"
+
+var secretName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+
+// CheckSecret refuses a text that cannot be the name of a secret. It does not quote the text: it may be the secret itself.
+func CheckSecret(name string) error {
+	if !secretName.MatchString(name) {
+		return errors.New("expected the name of a secret: letters, digits, and behind the first also _ . -, at most 128")
 	}
 	return nil
 }

@@ -6,12 +6,17 @@ import (
 )
 
 func TestParseEnv(t *testing.T) {
-	const env = `expected NAME=VALUE, or NAME to remove it, got `
+	const env = `expected NAME=VALUE, or NAME to remove it; it has no name`
+	const secret = `expected the name of a secret: letters, digits, and behind the first also _ . -, at most 128`
 	long := "A=" + strings.Repeat("x", maxArg-2)
-	testCheck(t, ParseEnv, []string{"A=b", "A=", "A", "A=b=c", " A=b", "A B=c", "A=b\nc", "é=x", long}, []refused{
-		{"", env + `""`},
-		{"=", env + `"="`},
-		{"=x", env + `"=x"`},
+	testCheck(t, ParseEnv, []string{"A=b", "A=", "A", "A=b=c", " A=b", "A B=c", "A=b\nc", "é=x", "T=secret:a-B_1.x", long}, []refused{
+		{"", env},
+		{"=", env},
+		{"=x", env},
+		{"A\x00", `it holds a NUL byte, which no variable can`},
+		{"T=secret:", secret},
+		{"T=secret:.x", secret},
+		{"T=secret:a/b", secret},
 		{"A=b\x00", `"A" holds a NUL byte, which no variable can`},
 		{long + "x", `"A" has 131072 bytes; Linux gives a program at most 131071 in one variable`},
 	})

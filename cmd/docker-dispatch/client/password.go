@@ -1,0 +1,42 @@
+package client
+
+import (
+	"errors"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+)
+
+// WithPassword returns the broker's address with the password that is in a file; an empty file name changes nothing. The
+// file keeps the password out of the process list.
+func WithPassword(address, file string) (string, error) {
+	if file == "" {
+		return address, nil
+	}
+	fail := func(err error) (string, error) {
+		return "", ui.UsageError("--amqp-password-file: "+err.Error(), "the file holds the password alone; the address has the user, amqp://USER@HOST")
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return fail(err)
+	}
+	defer f.Close()
+	const most = 64 << 10
+	text, err := io.ReadAll(io.LimitReader(f, most))
+	if err != nil {
+		return fail(err)
+	}
+	to, err := url.Parse(address)
+	if err != nil || to.Host == "" {
+		return address, nil // the address is refused where it is checked
+	}
+	password := strings.TrimRight(string(text), "\r\n")
+	if _, given := to.User.Password(); given || to.User.Username() == "" || password == "" {
+		return fail(errors.New("expected an address with a user and without a password, and a file that is not empty"))
+	}
+	to.User = url.UserPassword(to.User.Username(), password)
+	return to.String(), nil
+}
