@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -35,7 +36,15 @@ func TestHealth(t *testing.T) {
 	if out, code := check(away.cmd.Process.Pid); code != 1 || !strings.Contains(out, "cannot reach the docker engine at unix:///nowhere/docker.sock") {
 		t.Errorf("without an engine: exit %d: %s", code, out)
 	}
-	if out, code := check(1); code != 1 || !strings.Contains(out, "process 1 is no docker-dispatch") {
+	other := exec.Command("sleep", "1000")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		other.Process.Kill()
+		other.Wait()
+	})
+	if out, code := check(other.Process.Pid); code != 1 || !strings.Contains(out, fmt.Sprintf("process %d is no docker-dispatch", other.Process.Pid)) {
 		t.Errorf("another program: exit %d: %s", code, out)
 	}
 	for _, args := range [][]string{{"x"}, {"-1"}, {"1", "2"}} {
