@@ -113,8 +113,16 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	work, stopWork := context.WithCancel(context.Background())
 	defer stopWork()
 
-	if err := d.checkEngine(taking); err != nil {
-		return err
+	checked := make(chan error, 1)
+	go func() { checked <- d.checkEngine(taking) }()
+	var early os.Signal
+	select {
+	case err := <-checked:
+		if err != nil {
+			return err
+		}
+	case early = <-signals: // an engine that is silent must not hold up the stop
+		stopTaking()
 	}
 	gate := new(intake.Gate)
 	src := d.source(gate)
@@ -140,6 +148,9 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		d.log.Info("stopping: no more messages are taken; running jobs get time to end", "reason", why, "drain", d.drain)
 		stopTaking()
 		drain = time.After(d.drain)
+	}
+	if early != nil {
+		stop(early.String())
 	}
 	left, drained := 0, false
 	gone := out.gone
