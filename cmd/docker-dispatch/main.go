@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -29,9 +30,16 @@ func execute(s seams) int {
 	if !signal.Ignored(syscall.SIGHUP) { // ignored after nohup: then the program must outlive the terminal
 		signal.Notify(signals, syscall.SIGHUP)
 	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(tightMemory)
+	}
 	signal.Ignore(syscall.SIGPIPE) // else a closed stdout would kill the program: see out.gone
 	return run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr, signals, s)
 }
+
+// tightMemory is how many bytes the program may take before it collects garbage more often. What it holds is bounded; the
+// garbage of long lines and large messages could otherwise be as much again.
+const tightMemory = 192 << 20
 
 // seams lets a test wrap parts of the program. The zero value wraps none.
 type seams struct {
@@ -121,8 +129,16 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	work, stopWork := context.WithCancel(context.Background())
 	defer stopWork()
 
-	if err := d.checkEngine(taking); err != nil {
-		return err
+	checked := make(chan error, 1)
+	go func() { checked <- d.checkEngine(taking) }()
+	var early os.Signal
+	select {
+	case err := <-checked:
+		if err != nil {
+			return err
+		}
+	case early = <-signals: // an engine that is silent must not hold up the stop
+		stopTaking()
 	}
 	gate := new(intake.Gate)
 	src := d.source(gate)
@@ -148,6 +164,9 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		d.log.Info("stopping: no more messages are taken; running jobs get time to end", "reason", why, "drain", d.drain)
 		stopTaking()
 		drain = time.After(d.drain)
+	}
+	if early != nil {
+		stop(early.String())
 	}
 	left, drained := 0, false
 	gone := out.gone

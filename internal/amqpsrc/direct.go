@@ -72,7 +72,7 @@ func (p *publisher) alone(ctx context.Context, queue string, message func(frameM
 	l.unblocked.Set(true)
 	var o *wire.Outlet
 	link, err := p.dialer.Open(ctx, "reply", func(k *wire.Link) (err error) {
-		l.link, l.blocked = k, k.NotifyBlocked(make(chan amqp.Blocking, 16))
+		l.link, l.blocked = k, k.Blocking
 		o, err = l.open(1)
 		return err
 	})

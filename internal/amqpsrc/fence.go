@@ -74,12 +74,12 @@ func (s *session) alive(ctx context.Context) error {
 
 // barrier makes the synchronous call for the present waiters. The call sets the prefetch to its present
 // value. Unlike a passive declare it cannot fail because the queue was deleted.
-func (s *session) barrier(timeout time.Duration) error {
+func (s *session) barrier(ending <-chan struct{}, timeout time.Duration) error {
 	s.mu.Lock()
 	b := s.batch
 	s.batch = nil
 	s.mu.Unlock()
-	err := s.link.Within(timeout, func() error { return s.ch.Qos(s.config.Prefetch, 0, false) })
+	err := s.link.Until(ending, timeout, func() error { return s.ch.Qos(s.config.Prefetch, 0, false) })
 	if err != nil {
 		return s.why(wire.AsError(err))
 	}
@@ -95,7 +95,7 @@ func (s *session) barrier(timeout time.Duration) error {
 
 // flush returns nil when no ack written to the session can be lost, before the session is closed.
 func (s *session) flush() error {
-	if err := s.barrier(wire.CloseTimeout); err != nil {
+	if err := s.barrier(nil, wire.CloseTimeout); err != nil {
 		return err
 	}
 	timer := time.NewTimer(time.Duration(s.rounds()) * wire.Settling)

@@ -17,7 +17,7 @@ type line struct {
 	link      *wire.Link
 	frameMax  int
 	unblocked intake.Gate
-	blocked   chan amqp.Blocking
+	blocked   <-chan amqp.Blocking
 	free      chan *wire.Outlet // outlets not in use
 	broken    chan *wire.Outlet // outlets for the owner to replace
 	calls     chan call         // synchronous calls for the owner to make

@@ -90,8 +90,7 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 			return fmt.Errorf("%w: a connection to this broker has at most %d, and %d are needed (channel_max)", wire.ErrChannels, most, wire.ChannelsNeeded)
 		}
 		l.frameMax = k.Config.FrameSize
-		// Room for more than one: the reader of the connection must not wait while the owner makes a call.
-		l.blocked = k.NotifyBlocked(make(chan amqp.Blocking, 16))
+		l.blocked = k.Blocking
 		if err := p.declare(l); err != nil {
 			if first {
 				return err

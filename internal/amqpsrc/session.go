@@ -28,6 +28,7 @@ type session struct {
 	log       *slog.Logger
 	publisher *publisher
 	awaited   *awaited
+	window    wire.Window
 	account   *wire.Account // nil: no bound on oversized messages
 
 	// Only the owner uses these.
@@ -121,6 +122,10 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		if sess.ch, err = l.Channel(); err != nil {
 			return wire.Plain(err)
 		}
+		// A gate that closes and opens lets jobs of earlier consumers go on, each within its prefetch. What is beyond this ends
+		// the connection, and is redelivered.
+		sess.window.Most = int64(2*s.cfg.Prefetch + 64)
+		l.Wire.In.Window.Store(&sess.window)
 		// Buffered: the library sends on them from the goroutine that reads the connection.
 		sess.chClosed = sess.ch.NotifyClose(make(chan *amqp.Error, 1))
 		sess.cancelled = sess.ch.NotifyCancel(make(chan string, 4))
@@ -153,7 +158,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		recording, recordingChanged := s.publisher.recording.State()
 		open = open && recording
 		if ctx.Err() != nil {
-			if err := s.takeBack(&next, wire.CloseTimeout); err != nil {
+			if err := s.takeBack(ctx.Done(), &next); err != nil {
 				return err
 			}
 			for _, d := range next {
@@ -162,12 +167,12 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			return nil
 		}
 		if open && s.deliveries == nil {
-			if err := s.consume(); err != nil {
+			if err := s.consume(ctx.Done()); err != nil {
 				return err
 			}
 		}
 		if !open && s.deliveries != nil {
-			if err := s.takeBack(&next, wire.RPCTimeout); err != nil {
+			if err := s.takeBack(ctx.Done(), &next); err != nil {
 				return err
 			}
 		}
@@ -207,7 +212,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		case <-recordingChanged:
 		case <-ctx.Done():
 		case <-s.fences:
-			if err := s.barrier(wire.RPCTimeout); err != nil {
+			if err := s.barrier(ctx.Done(), wire.RPCTimeout); err != nil {
 				return err
 			}
 		case l := <-s.looks:
@@ -236,7 +241,7 @@ func (s *session) linger(quit <-chan struct{}) error {
 	for {
 		select {
 		case <-s.fences:
-			if err := s.barrier(wire.RPCTimeout); err != nil {
+			if err := s.barrier(quit, wire.RPCTimeout); err != nil {
 				return err
 			}
 		case l := <-s.looks:
@@ -260,6 +265,10 @@ func (s *session) linger(quit <-chan struct{}) error {
 func (s *session) end(d *wire.Dialer, politely bool) {
 	s.awaited.ended()
 	close(s.done)
+	go func() { // the library may wait for room for cancels, and with it the end
+		for range s.cancelled {
+		}
+	}()
 	if d.Part(s.link, politely) {
 		s.released.Store(true)
 	}
@@ -288,10 +297,10 @@ func (s *session) why(e *amqp.Error) error {
 }
 
 // consume starts a consumer, each time with a tag that the channel has not seen.
-func (s *session) consume() error {
+func (s *session) consume(ending <-chan struct{}) error {
 	s.tags++
 	s.tag = "docker-dispatch-" + strconv.Itoa(s.tags)
-	err := s.link.Within(wire.RPCTimeout, func() (err error) {
+	err := s.link.Until(ending, wire.RPCTimeout, func() (err error) {
 		s.deliveries, err = wire.Consume(s.ch, s.config.source(), s.tag)
 		return err
 	})

@@ -84,6 +84,7 @@ func (d *delivery) settle(_ context.Context, v intake.Verdict, _ event.Result) e
 		return wire.ErrSettledTwice
 	}
 	defer d.sess.account.Settled(int64(len(d.Body)))
+	d.sess.window.Settled()
 	var err error
 	switch v {
 	case intake.Ack:

@@ -39,6 +39,7 @@ func (s *session) askAgain(late *time.Timer) (freed <-chan struct{}, err error) 
 func (s *session) giveBack() error {
 	d := s.unread[0]
 	s.unread = s.unread[1:]
+	s.window.Settled()
 	if err := d.Nack(false, true); err != nil { // multiple, requeue
 		return s.why(wire.AsError(err))
 	}
@@ -47,13 +48,13 @@ func (s *session) giveBack() error {
 
 // takeBack cancels the consumer, adds to next all that the broker had sent before the cancel, and
 // requeues the unread. Earlier deliveries stay ours too, and can be acked on this channel.
-func (s *session) takeBack(next *[]amqp.Delivery, timeout time.Duration) error {
+func (s *session) takeBack(ending <-chan struct{}, next *[]amqp.Delivery) error {
 	if s.deliveries == nil {
 		return nil
 	}
 	s.awaited.ended()
 	// Wait for the answer: without it the deliveries under way would be dropped, and stay unacked.
-	if err := s.link.Within(timeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
+	if err := s.link.Until(ending, wire.RPCTimeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
 		return s.why(wire.AsError(err))
 	}
 	for d := range s.deliveries {

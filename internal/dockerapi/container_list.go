@@ -3,8 +3,10 @@ package dockerapi
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,30 +60,58 @@ func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]Container
 		}
 		r.query.Set("filters", string(text))
 	}
-	var answer []struct {
-		ID      string `json:"Id"`
-		Names   []string
-		Image   string
-		ImageID string
-		Created int64 // seconds since 1970
-		Labels  map[string]string
-		State   string
-	}
+	answer := containerList{statuses: o.Statuses, list: []ContainerSummary{}}
 	if err := c.do(ctx, r, &answer); err != nil {
 		return nil, err
 	}
-	list := make([]ContainerSummary, 0, len(answer))
-	for _, a := range answer {
+	return answer.list, nil
+}
+
+// maxListed bounds the containers of a list: each takes far more memory than its shortest text.
+const maxListed = 32 << 10
+
+// A containerList is the answer to a list, decoded container by container.
+type containerList struct {
+	statuses []string // see ListOptions
+	list     []ContainerSummary
+}
+
+func (l *containerList) decode(d *json.Decoder) error {
+	switch begin, err := d.Token(); {
+	case err != nil:
+		return err
+	case begin == nil: // null
+		return nil
+	case begin != json.Delim('['):
+		return &json.UnmarshalTypeError{Value: fmt.Sprintf("%T", begin), Type: reflect.TypeFor[[]ContainerSummary]()}
+	}
+	for n := 0; d.More(); n++ {
+		if n == maxListed {
+			return &garbledError{err: fmt.Errorf("its answer has more than %d containers", maxListed)}
+		}
+		var a struct {
+			ID      string `json:"Id"`
+			Names   []string
+			Image   string
+			ImageID string
+			Created int64 // seconds since 1970
+			Labels  map[string]string
+			State   string
+		}
+		if err := d.Decode(&a); err != nil {
+			return err
+		}
 		status := statusOfDocker(a.State)
-		if len(o.Statuses) > 0 && !slices.Contains(o.Statuses, status) {
+		if len(l.statuses) > 0 && !slices.Contains(l.statuses, status) {
 			continue
 		}
-		list = append(list, ContainerSummary{
+		l.list = append(l.list, ContainerSummary{
 			ID: a.ID, Name: ownName(a.Names), Image: a.Image, ImageID: a.ImageID,
 			Created: time.Unix(a.Created, 0).UTC(), Labels: a.Labels, Status: status,
 		})
 	}
-	return list, nil
+	_, err := d.Token()
+	return err
 }
 
 // ownName returns the name of the container itself. Legacy links add names such

@@ -114,7 +114,12 @@ func (c *Client) do(ctx context.Context, r *request, into any) error {
 		}
 		start := &prefixWriter{max: maxExcerpt}
 		most := &io.LimitedReader{R: a.Body, N: max(r.most, maxAnswer)}
-		if err := json.NewDecoder(io.TeeReader(most, start)).Decode(into); err != nil {
+		decoder := json.NewDecoder(io.TeeReader(most, start))
+		decode := func() error { return decoder.Decode(into) }
+		if parts, ok := into.(inParts); ok {
+			decode = func() error { return parts.decode(decoder) }
+		}
+		if err := decode(); err != nil {
 			if most.N <= 0 {
 				err = &garbledError{err: fmt.Errorf("its answer has more than %d bytes", max(r.most, maxAnswer))}
 			}
@@ -123,6 +128,9 @@ func (c *Client) do(ctx context.Context, r *request, into any) error {
 		return a.Header, nil
 	})
 }
+
+// inParts is an answer that is decoded part by part: Decode would first hold all of its text.
+type inParts interface{ decode(d *json.Decoder) error }
 
 // An answer is what the engine answered to a short call. Its Body is to be read within the call's limit.
 type answer struct {

@@ -46,7 +46,7 @@ type Client struct {
 	link      *wire.Link
 	log       *slog.Logger
 	onBlocked func(reason string)
-	blocked   chan amqp.Blocking
+	blocked   <-chan amqp.Blocking
 	unblocked intake.Gate
 
 	turn   chan struct{} // held by the goroutine that publishes
@@ -86,8 +86,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	c.unblocked.Set(true)
 	c.link, err = c.dialer.Open(ctx, "client", func(l *wire.Link) error {
-		// Room for more than one: the reader of the connection must not wait for watch.
-		c.blocked = l.NotifyBlocked(make(chan amqp.Blocking, 16))
+		c.blocked = l.Blocking
 		if cfg.Queue == "" {
 			return nil
 		}

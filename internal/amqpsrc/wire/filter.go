@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math"
+	"sync/atomic"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// A filter reads AMQP frames from the broker and passes them on unchanged, with two exceptions.
+// A filter reads AMQP frames from the broker and passes them on unchanged, with four exceptions.
 //
 // The first is a content header whose header table the library cannot read. RabbitMQ accepts tables nested deeper
 // than 32 levels or with more than 8192 entries. The library ends the connection over them. The message would be
@@ -17,6 +21,12 @@ import (
 //
 // The second is a body that Account has no room for. The filter skips the body, and the message arrives with no body
 // and no properties. Account.Unread recognizes it.
+//
+// The third is connection.blocked and connection.unblocked, which come out of Blocking. The library would send them to a
+// channel that it closes at the same time if the connection ends, and panic.
+//
+// The fourth is what no sound broker sends and what would make the library take all memory, or never come back: see method.
+// The filter ends the connection over it.
 type filter struct {
 	in      *bufio.Reader
 	amqp    bool   // a first frame has arrived, so the server is a broker
@@ -26,8 +36,23 @@ type filter struct {
 	Account *Account
 	over    map[uint16]bool // the channels whose current body is skipped
 
+	open        bool // the login is over
 	redelivered bool // the message of the next content header is redelivered
+
+	Blocking  chan amqp.Blocking // what the broker said last; closed when reading has ended
+	confirmed map[uint16]uint64  // the highest confirmed delivery tag of each channel
+
+	Window atomic.Pointer[Window] // nil: any number of deliveries may be unsettled
 }
+
+// A Window counts the deliveries of a connection that are not settled.
+type Window struct {
+	Most int64
+	n    atomic.Int64
+}
+
+// Settled counts a delivery as settled.
+func (w *Window) Settled() { w.n.Add(-1) }
 
 // UnreadableHeader is the name of the only header of a message whose headers could not be read.
 const UnreadableHeader = "x-dispatch-unreadable-headers"
@@ -46,11 +71,33 @@ const (
 	// A content header is one frame, and no frame is larger than the negotiated 128 KiB. The filter passes
 	// a larger one on to the library, which refuses it.
 	maxHeaderFrame = 1 << 20
+
+	maxBody  = 512 << 20 // the most that RabbitMQ can be told to take
+	maxAhead = 1 << 16   // how far a confirm may be ahead of the last. No channel has so many messages unconfirmed
 )
 
-func newFilter(r io.Reader) *filter { return &filter{in: bufio.NewReaderSize(r, 32<<10)} }
+// Errors of a broker that breaks the protocol.
+var (
+	errMethod    = errors.New("the broker sent a method that no broker sends")
+	errBody      = errors.New("the broker sent a message larger than any broker stores")
+	errConfirm   = errors.New("the broker confirmed messages that were not sent")
+	errUnsettled = errors.New("the broker delivers more messages than the prefetch allows")
+)
+
+func newFilter(r io.Reader) *filter {
+	return &filter{in: bufio.NewReaderSize(r, 32<<10), Blocking: make(chan amqp.Blocking, 1), confirmed: make(map[uint16]uint64)}
+}
 
 func (f *filter) Read(p []byte) (int, error) {
+	n, err := f.read(p)
+	if err != nil && f.Blocking != nil {
+		close(f.Blocking)
+		f.Blocking = nil
+	}
+	return n, err
+}
+
+func (f *filter) read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -112,9 +159,14 @@ func (f *filter) frame() error {
 		return nil
 	case kind == FrameMethod:
 		f.pass = 7 + size + 1
-		method, err := f.in.Peek(int(min(f.pass, mostDeliver)))
-		f.redelivered = err == nil && redelivered(method[7:])
-		return nil // reading the frame returns the error
+		if f.pass > int64(f.in.Size()) {
+			return errMethod
+		}
+		frame, err := f.in.Peek(int(f.pass))
+		if err != nil {
+			return nil // reading the frame returns the error
+		}
+		return f.method(channel, frame[7:len(frame)-1])
 	case kind != frameHeader || size > maxHeaderFrame:
 		f.pass = 7 + size + 1
 		return nil
@@ -129,6 +181,9 @@ func (f *filter) frame() error {
 		return err
 	}
 	delete(f.over, channel) // needed if a channel was closed amid a body
+	if bodySize(frame) > maxBody {
+		return errBody
+	}
 	if size := bodySize(frame); !f.Account.take(size, f.redelivered) {
 		if f.over == nil {
 			f.over = make(map[uint16]bool)
@@ -141,9 +196,83 @@ func (f *filter) frame() error {
 	return nil
 }
 
-// mostDeliver is the maximum length of a basic.deliver frame up to and including its redelivered bit: frame head,
-// method, consumer tag, delivery tag, the bit.
-const mostDeliver = 7 + 4 + 256 + 8 + 1
+// method looks at a method before the library reads it.
+func (f *filter) method(channel uint16, m []byte) error {
+	f.redelivered = redelivered(m)
+	if len(m) < 4 {
+		return nil
+	}
+	sound, args := true, m[4:]
+	switch [2]uint16{binary.BigEndian.Uint16(m), binary.BigEndian.Uint16(m[2:])} {
+	case [2]uint16{10, 10}: // connection.start
+		sound = !f.open && len(args) > 2 && holds(args[2:], 3)
+	case [2]uint16{10, 20}: // connection.secure
+		sound = !f.open && holds(args, 1)
+	case [2]uint16{10, 30}: // connection.tune
+		sound = !f.open
+	case [2]uint16{10, 41}: // connection.open-ok
+		sound, f.open = !f.open, true
+	case [2]uint16{20, 11}: // channel.open-ok
+		delete(f.confirmed, channel)
+		sound = holds(args, 1)
+	case [2]uint16{10, 60}, [2]uint16{10, 61}: // connection.blocked, connection.unblocked
+		f.say(m)
+		err := f.skip(f.pass)
+		f.pass = 0
+		return err
+	case [2]uint16{60, 60}: // basic.deliver
+		if w := f.Window.Load(); w != nil && w.n.Add(1) > w.Most {
+			return errUnsettled
+		}
+	case [2]uint16{60, 80}, [2]uint16{60, 120}: // basic.ack, basic.nack
+		if len(args) < 8 {
+			return errMethod
+		}
+		tag := binary.BigEndian.Uint64(args)
+		if tag > f.confirmed[channel] && tag-f.confirmed[channel] > maxAhead {
+			return errConfirm // the library would count up to it
+		}
+		f.confirmed[channel] = max(f.confirmed[channel], tag)
+	case [2]uint16{10, 50}, [2]uint16{10, 51}, [2]uint16{20, 20}, [2]uint16{20, 40}, [2]uint16{20, 41},
+		[2]uint16{40, 11}, [2]uint16{40, 21}, [2]uint16{40, 31}, [2]uint16{40, 51},
+		[2]uint16{50, 11}, [2]uint16{50, 21}, [2]uint16{50, 31}, [2]uint16{50, 41}, [2]uint16{50, 51},
+		[2]uint16{60, 11}, [2]uint16{60, 21}, [2]uint16{60, 30}, [2]uint16{60, 31}, [2]uint16{60, 50}, [2]uint16{60, 71}, [2]uint16{60, 72}, [2]uint16{60, 111},
+		[2]uint16{85, 11}, [2]uint16{90, 11}, [2]uint16{90, 21}, [2]uint16{90, 31}: // their strings are short
+	default:
+		sound = false
+	}
+	if !sound {
+		return errMethod
+	}
+	return nil
+}
+
+// holds reports whether n long strings lie within b. The library would read over the end of a frame, up to 2 GiB for each.
+func holds(b []byte, n int) bool {
+	for range n {
+		if len(b) < 4 || int64(binary.BigEndian.Uint32(b)) > int64(len(b)-4) {
+			return false
+		}
+		b = b[4+binary.BigEndian.Uint32(b):]
+	}
+	return true
+}
+
+// say replaces in Blocking what the broker said before.
+func (f *filter) say(method []byte) {
+	b := amqp.Blocking{Active: method[3] == 60}
+	if b.Active && len(method) > 5 {
+		b.Reason = string(method[5:min(len(method), 5+int(method[4]))])
+	}
+	select {
+	case <-f.Blocking:
+	default:
+	}
+	select {
+	case f.Blocking <- b:
+	default: // not made by newFilter
+	}
+}
 
 // redelivered reports whether a method is a basic.deliver of a redelivered message.
 func redelivered(method []byte) bool {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // wireTable encodes a table as RabbitMQ does.
@@ -180,14 +182,80 @@ func TestRedelivered(t *testing.T) {
 		{deliver("tag", 1), true},
 		{deliver("tag", 0), false},
 		{deliver(long, 1), true},
-		{deliver(long, 1)[:mostDeliver-7], true},
-		{deliver(long, 1)[:mostDeliver-8], false},
+		{deliver(long, 1)[:4+256+8+1], true},
+		{deliver(long, 1)[:4+256+8], false},
 		{[]byte{0, 60, 0, 60}, false},
 		{append([]byte{0, 60, 0, 31}, deliver("", 1)[4:]...), false},
 		{nil, false},
 	} {
 		if got := redelivered(tt.method); got != tt.want {
 			t.Errorf("%q: %v", tt.method, got)
+		}
+	}
+}
+
+// TestFilterRefuses: what a broker never sends ends the connection, before the library reads it.
+func TestFilterRefuses(t *testing.T) {
+	method := func(id [2]uint16, args ...byte) []byte {
+		m := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, id[0]), id[1])
+		return append(m, args...)
+	}
+	tag := func(n uint64) []byte { return append(binary.BigEndian.AppendUint64(nil, n), 1) }
+	for _, tt := range []struct {
+		name    string
+		methods [][]byte
+		want    error
+	}{
+		{"a table over the end of its frame", [][]byte{method([2]uint16{10, 10}, 0, 9, 0x7f, 0xff, 0xff, 0xff)}, errMethod},
+		{"a table cut in its length", [][]byte{method([2]uint16{10, 10}, 0, 9, 0)}, errMethod},
+		{"a second string over the end", [][]byte{method([2]uint16{10, 10}, 0, 9, 0, 0, 0, 0, 0, 0, 0, 9)}, errMethod},
+		{"a sound start", [][]byte{method([2]uint16{10, 10}, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)}, nil},
+		{"a start after the login", [][]byte{method([2]uint16{10, 41}, 0), method([2]uint16{10, 10}, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)}, errMethod},
+		{"a second login", [][]byte{method([2]uint16{10, 41}, 0), method([2]uint16{10, 41}, 0)}, errMethod},
+		{"a challenge over the end", [][]byte{method([2]uint16{10, 20}, 0, 0, 0, 1)}, errMethod},
+		{"a method of a client", [][]byte{method([2]uint16{50, 10}, 0, 0, 0)}, errMethod},
+		{"the last confirm of all", [][]byte{method([2]uint16{60, 80}, tag(1<<64-1)...)}, errConfirm},
+		{"a negative one", [][]byte{method([2]uint16{60, 120}, tag(1<<20)...)}, errConfirm},
+		{"a confirm cut in its tag", [][]byte{method([2]uint16{60, 80}, 1)}, errMethod},
+		{"confirms one after another", [][]byte{method([2]uint16{60, 80}, tag(maxAhead)...), method([2]uint16{60, 80}, tag(2*maxAhead)...)}, nil},
+		{"confirms of another channel of that number", [][]byte{method([2]uint16{60, 80}, tag(maxAhead)...), method([2]uint16{20, 11}, 0, 0, 0, 0), method([2]uint16{60, 80}, tag(maxAhead+1)...)}, errConfirm},
+		{"a delivery too many", slices.Repeat([][]byte{method([2]uint16{60, 60})}, 4), errUnsettled},
+		{"as many as agreed", slices.Repeat([][]byte{method([2]uint16{60, 60})}, 3), nil},
+	} {
+		var in []byte
+		for _, m := range tt.methods {
+			in = append(binary.BigEndian.AppendUint32(append(in, FrameMethod, 0, 1), uint32(len(m))), m...)
+			in = append(in, 0xCE)
+		}
+		f := newFilter(bytes.NewReader(in))
+		f.Window.Store(&Window{Most: 3})
+		if got, err := io.ReadAll(f); err != tt.want || err == nil && !bytes.Equal(got, in) {
+			t.Errorf("%s: %v, %d bytes of %d", tt.name, err, len(got), len(in))
+		}
+	}
+	large := append([]byte{FrameMethod, 0, 1, 0, 0, 0, 0, 0xCE, frameHeader, 0, 1, 0, 0, 0, 14, 0, 60, 0, 0}, binary.BigEndian.AppendUint64(nil, maxBody+1)...)
+	if _, err := io.ReadAll(newFilter(bytes.NewReader(append(large, 0, 0, 0xCE)))); err != errBody {
+		t.Errorf("a body of %d bytes: %v", maxBody+1, err)
+	}
+}
+
+// TestFilterTellsBlocking: what a broker says of blocking does not come to the library, and the last word counts.
+func TestFilterTellsBlocking(t *testing.T) {
+	blocked := []byte{FrameMethod, 0, 0, 0, 0, 0, 8, 0, 10, 0, 60, 3, 'l', 'o', 'w', 0xCE}
+	unblocked := []byte{FrameMethod, 0, 0, 0, 0, 0, 4, 0, 10, 0, 61, 0xCE}
+	beat := []byte{frameHeartbeat, 0, 0, 0, 0, 0, 0, 0xCE}
+	for last, frames := range map[amqp.Blocking][][]byte{
+		{Active: true, Reason: "low"}: {beat, unblocked, blocked, beat},
+		{}:                            {beat, blocked, blocked, blocked, unblocked, beat},
+	} {
+		frames[0] = append([]byte{FrameMethod, 0, 1, 0, 0, 0, 0, 0xCE}, beat...)
+		f := newFilter(bytes.NewReader(bytes.Join(frames, nil)))
+		blocking := f.Blocking
+		if got, err := io.ReadAll(f); err != nil || !bytes.Equal(got, append(frames[0], beat...)) {
+			t.Errorf("%v: %v, passed on %q", last, err, got)
+		}
+		if b, ok := <-blocking; !ok || b != last {
+			t.Errorf("%v, want %v", b, last)
 		}
 	}
 }

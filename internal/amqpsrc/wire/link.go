@@ -19,8 +19,8 @@ const (
 	// connection: otherwise its late answer would be taken for the answer to the next call.
 	RPCTimeout = 30 * time.Second
 
-	// CloseTimeout bounds each step of an orderly close.
-	CloseTimeout = 5 * time.Second
+	// CloseTimeout bounds each step of an orderly close. A silent broker holds up two of them, one on each connection.
+	CloseTimeout = 2 * time.Second
 
 	FrameSize = 131072 // RabbitMQ's own default
 )
@@ -31,6 +31,10 @@ type Link struct {
 	Place  intake.Place
 	Wire   *wire
 	Closed chan *amqp.Error // holds the error, if any; closed when the library is done
+
+	Blocking <-chan amqp.Blocking // what the broker said last of whether it takes messages; closed with the connection
+
+	outlets []*Outlet // that are open; only the link's owner uses it
 }
 
 // A Dialer opens links. Exported fields are set before the first Open and do not change after it.
@@ -96,6 +100,25 @@ func (l *Link) Within(d time.Duration, call func() error) error {
 	return call()
 }
 
+// Until is Within, but once ending is closed the call may take only CloseTimeout longer.
+func (l *Link) Until(ending <-chan struct{}, d time.Duration, call func() error) error {
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-ending:
+		case <-done:
+			return
+		}
+		select {
+		case <-time.After(CloseTimeout):
+			l.Wire.Abort()
+		case <-done:
+		}
+	}()
+	return l.Within(d, call)
+}
+
 // On runs call on a new channel and closes it. An error in call affects no other channel.
 func (l *Link) On(call func(*amqp.Channel) error) error {
 	return l.Within(RPCTimeout, func() error {
@@ -132,6 +155,15 @@ func (d *Dialer) Part(l *Link, politely bool) (answered bool) {
 
 // wait returns after the library has stopped using the connection. The wire must already be aborted.
 func (l *Link) wait() {
+	for _, o := range l.outlets {
+		if o.Returned == nil {
+			continue
+		}
+		go func() { // the library may wait for room for returned messages, and with it the end
+			for range o.Returned {
+			}
+		}()
+	}
 	for range l.Closed {
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"slices"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -35,6 +36,7 @@ type Outlet struct {
 // reads the connection would block.
 func (l *Link) Outlet(returns int) (*Outlet, error) {
 	var o Outlet
+	l.outlets = append(slices.DeleteFunc(l.outlets, func(o *Outlet) bool { return o.Ch == nil || o.Ch.IsClosed() }), &o)
 	return &o, l.Within(RPCTimeout, func() (err error) {
 		if o.Ch, err = l.Channel(); err != nil {
 			return err

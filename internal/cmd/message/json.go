@@ -185,15 +185,16 @@ func word(body []byte, at int) string {
 	if end >= 0 {
 		text = text[:end]
 	}
+	cut := ""
 	if len(text) > limit {
-		return strings.ToValidUTF8(text[:limit], "") + "..."
+		text, cut = strings.ToValidUTF8(text[:limit], ""), "..."
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return '?'
-	}, text)
+	}, text) + cut
 }
 
 // kind names the type of a valid JSON value, in the words of an error.
