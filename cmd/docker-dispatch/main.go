@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -30,16 +29,9 @@ func execute(s seams) int {
 	if !signal.Ignored(syscall.SIGHUP) { // ignored after nohup: then the program must outlive the terminal
 		signal.Notify(signals, syscall.SIGHUP)
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(tightMemory)
-	}
 	signal.Ignore(syscall.SIGPIPE) // else a closed stdout would kill the program: see out.gone
 	return run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr, signals, s)
 }
-
-// tightMemory is how many bytes the program may take before it collects garbage more often. What it holds is bounded; the
-// garbage of long lines and large messages could otherwise be as much again.
-const tightMemory = 192 << 20
 
 // seams lets a test wrap parts of the program. The zero value wraps none.
 type seams struct {
