@@ -90,7 +90,7 @@ func TestControlQueueForbidden(t *testing.T) {
 	l := newLab(t)
 	user := brokertest.NewUser(t)
 	user.Permit("^"+l.queue+`\.dead$`, ".*", "^"+l.queue+"$")
-	url := user.URL("secret")
+	url := user.URL(brokertest.Password)
 	p := l.start("="+l.dockerHost, "="+url)
 	if code := p.wait(); code != 2 || !strings.Contains(p.log(), "--control none does without") {
 		t.Errorf("exit %d: %s", code, p.log())

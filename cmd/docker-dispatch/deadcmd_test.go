@@ -215,7 +215,7 @@ func TestDeadLooksForbidden(t *testing.T) {
 	l := newLab(t)
 	user := brokertest.NewUser(t)
 	user.Permit(".*", "^$", ".*")
-	url := user.URL("secret")
+	url := user.URL(brokertest.Password)
 	l.bury("quorum", l.letters(3)...)
 	for i := range 3 {
 		stdout, stderr, code := l.call("", "dead", "list", "-q", l.queue, "--amqp", url)

@@ -48,7 +48,7 @@ func TestFuzzedMessages(t *testing.T) {
 	taken, many := 0, fuzzed(t)
 	for n := range many {
 		body := mangledBody(r, valid[r.IntN(len(valid))])
-		_, err := policy.Check(body, 1<<20, n%2 == 0, nil)
+		_, err := policy.Check(body, 1<<20, policy.Sender{Replies: n%2 == 0}, new(policy.Rules))
 		if err == nil {
 			taken++
 			continue

@@ -123,14 +123,20 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 
 	checked := make(chan error, 1)
 	go func() { checked <- d.checkEngine(taking) }()
-	var early os.Signal
-	select {
-	case err := <-checked:
-		if err != nil {
-			return err
+	var early os.Signal // an engine that is silent must not hold up a stop
+	for checking := true; checking && early == nil; {
+		select {
+		case err := <-checked:
+			if err != nil {
+				return err
+			}
+			checking = false
+		case sig := <-signals:
+			if !d.reloads(sig) {
+				early = sig
+				stopTaking()
+			}
 		}
-	case early = <-signals: // an engine that is silent must not hold up the stop
-		stopTaking()
 	}
 	gate := new(intake.Gate)
 	src := d.source(gate)
@@ -165,8 +171,8 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	for {
 		select {
 		case sig := <-signals:
-			if sig == syscall.SIGHUP && d.policyFile != "" {
-				d.reloadPolicy()
+			if d.reloads(sig) {
+				continue
 			} else if stopped.IsZero() {
 				stop(sig.String())
 			} else if time.Since(stopped) >= ui.SameSignal {
@@ -264,13 +270,17 @@ func (d *daemon) checkEngine(ctx context.Context) error {
 	return nil
 }
 
-// reloadPolicy reads the policy's file again.
-func (d *daemon) reloadPolicy() {
+// reloads reads the policy's file again if the signal asks for that, and reports whether it does.
+func (d *daemon) reloads(sig os.Signal) bool {
+	if sig != syscall.SIGHUP || d.policyFile == "" {
+		return false
+	}
 	if err := d.loadPolicy(); err != nil {
 		d.log.Error("policy not read again; the one of before stays in force", "file", d.policyFile, "error", err)
-		return
+	} else {
+		d.log.Info("policy read again; it holds for messages that come from now on", "file", d.policyFile)
 	}
-	d.log.Info("policy read again; it holds for messages that come from now on", "file", d.policyFile)
+	return true
 }
 
 // The parts, wrapped by a test's seams.

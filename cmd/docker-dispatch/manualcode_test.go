@@ -225,7 +225,7 @@ func TestManualPermissions(t *testing.T) {
 	daemon, publisher, undertaker := users[:2], brokertest.NewUser(t), brokertest.NewUser(t)
 	permit(publisher, users[2])
 	permit(undertaker, users[3])
-	addresses := []string{"=" + l.dockerHost, "=" + user.URL("secret")}
+	addresses := []string{"=" + l.dockerHost, "=" + user.URL(brokertest.Password)}
 
 	// All of it: --declare makes the queue, Retry another, and the second attempt's failure makes a dead letter.
 	l.broker.Delete(l.queue)
@@ -248,7 +248,7 @@ func TestManualPermissions(t *testing.T) {
 		runner.Permit(r[0], r[1], r[2])
 	}
 	run := program(t, "run", "-q", l.queue, "--rm", "busybox", "sh", "-c", "echo ran; exit 3")
-	run.Env = append(run.Env, "AMQP_URL="+runner.URL("secret"))
+	run.Env = append(run.Env, "AMQP_URL="+runner.URL(brokertest.Password))
 	if out, errs, code := outcome(t, run); out != "ran\n" || code != 3 {
 		t.Errorf("run: exit %d, %q, %s", code, out, errs)
 	}
@@ -259,7 +259,7 @@ func TestManualPermissions(t *testing.T) {
 	as := func(u *brokertest.User, args ...string) string {
 		t.Helper()
 		c := program(t, args...)
-		c.Env = append(c.Env, "AMQP_URL="+u.URL("secret"))
+		c.Env = append(c.Env, "AMQP_URL="+u.URL(brokertest.Password))
 		out, errs, code := outcome(t, c)
 		if errs != "" || code != 0 {
 			t.Fatalf("%q: exit %d, %s", args, code, errs)
@@ -273,7 +273,7 @@ func TestManualPermissions(t *testing.T) {
 	as(publisher, "send", "-q", l.queue, "--no-check", "--message-id", "bad", file)
 	l.eventually("the message that was sent is a dead letter", func() bool { return l.broker.Ready(l.queue+".dead") == 3 })
 	client := *l
-	client.amqpURL = publisher.URL("secret")
+	client.amqpURL = publisher.URL(brokertest.Password)
 	if out, err := publishers["python"].run(t, &client, l.queue); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}

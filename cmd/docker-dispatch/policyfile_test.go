@@ -87,7 +87,7 @@ func TestPolicyOfUser(t *testing.T) {
 // publishAs publishes a message on a connection of the user.
 func publishAs(t *testing.T, user *brokertest.User, queue string, m amqp.Publishing) {
 	t.Helper()
-	conn, err := amqp.Dial(user.URL("secret"))
+	conn, err := amqp.Dial(user.URL(brokertest.Password))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -543,7 +543,7 @@ func TestRunForbidden(t *testing.T) {
 	a := newActor(t)
 	user := brokertest.NewUser(t)
 	user.Permit("^$", "^$", "^$")
-	url := user.URL("secret")
+	url := user.URL(brokertest.Password)
 	_, errs, code := a.run(t, nil, "="+url, "busybox").end()
 	const hint = `let the user configure and read ^docker-dispatch\.reply\..*, and write to ^amq\.default$`
 	if code != 125 || !strings.Contains(errs, "permission missing") || !strings.Contains(errs, hint) {

@@ -215,9 +215,13 @@ func (l *lab) startExactly(c *exec.Cmd) *process {
 	l.t.Cleanup(func() {
 		p.cmd.Process.Kill()
 		<-p.exited
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if strings.Contains(p.stdout.String()+p.stderr.String(), brokertest.Password) {
+			l.t.Error("the program has printed a secret")
+			return
+		}
 		if l.t.Failed() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
 			l.t.Logf("stdout:\n%.5000s\nstderr:\n%.10000s", p.stdout.String(), p.stderr.String())
 		}
 	})

@@ -878,7 +878,7 @@ func TestForbidden(t *testing.T) {
 	p.Declare(rest+".dead", "classic")
 	p.Declare(rest, "classic")
 	user := brokertest.NewUser(t)
-	as := func(c *Config) { c.URL = user.URL("secret") }
+	as := func(c *Config) { c.URL = user.URL(brokertest.Password) }
 
 	runs(t, q, wire.ErrVhost, user.Name, as) // no permission at all
 	user.Permit("^$", "^amq[.]default$", "^$")
@@ -1178,7 +1178,7 @@ func TestReplyForbidden(t *testing.T) {
 	t.Cleanup(func() { p.Delete(q + "-answers") })
 	p.Send(q, amqp.Publishing{Body: []byte("m"), ReplyTo: q + "-answers", MessageId: "id"})
 	r := start(t, q, func(c *Config) {
-		c.URL, c.DeadLetter = user.URL("secret"), ""
+		c.URL, c.DeadLetter = user.URL(brokertest.Password), ""
 	})
 	j := r.next()
 	stream := j.Stream()

@@ -85,6 +85,7 @@ func TestFuzzedHeaders(t *testing.T) {
 		}
 		return text()
 	}
+	ours := users{password: "secret", queue: "q"}
 	for n := range many {
 		d := amqp.Delivery{Headers: table(0), Priority: uint8(r.Uint32()), DeliveryMode: uint8(r.Uint32()), Timestamp: time.Unix(int64(r.Uint64()), 0)}
 		for _, p := range []*string{&d.ContentType, &d.ContentEncoding, &d.CorrelationId, &d.ReplyTo, &d.Expiration, &d.MessageId, &d.Type, &d.UserId, &d.AppId} {
@@ -101,7 +102,8 @@ func TestFuzzedHeaders(t *testing.T) {
 		received := client.Received{Message: client.Message{Headers: d.Headers, ReplyTo: d.ReplyTo}}
 		received.DeadLetter()
 		received.Revived()
-		p := deadLetter(d, "q", "h", "copy", event.Result{Reason: d.Type, Error: d.AppId}, time.Unix(0, 0), 8192)
+		d.UserId = ours.of(d)
+		p := deadLetter(d, "q", "h", "copy", ours.seal(d.UserId, d), event.Result{Reason: d.Type, Error: d.AppId}, time.Unix(0, 0), 8192)
 		size := 8 + 14 + 10 + 4 + wire.TableSize(p.Headers)
 		for _, s := range []string{p.ContentType, p.ContentEncoding, p.CorrelationId, p.ReplyTo, p.MessageId, p.Type, p.AppId} {
 			size += 1 + len(s)

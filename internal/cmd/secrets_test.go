@@ -29,7 +29,7 @@ func secretsIn(t *testing.T, files map[string]string) string {
 
 // TestSecrets: the engine gets a secret's value, and nothing else does.
 func TestSecrets(t *testing.T) {
-	const value = "s3cr3t-v4lue"
+	const value = "s3cret-of-the-tests"
 	dir := secretsIn(t, map[string]string{"token": value + "\n", "nul": "a\x00b", "large": strings.Repeat("x", maxSecret+1)})
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
 		t.Fatal(err)

@@ -37,6 +37,9 @@ type result struct {
 	output    []string
 }
 
+// secret is in each password and secret that the tests make up. No test prints it, and no program that they start.
+const secret = "s3cret-of-the-tests"
+
 const (
 	slowest     = 10
 	outputLines = 200 // lines shown of a failed test's output, its first and last
@@ -70,6 +73,10 @@ func report(in io.Reader, out io.Writer) (failed bool, err error) {
 			fmt.Fprint(out, e.Output)
 		case "output":
 			r.output = append(r.output, e.Output)
+			if strings.Contains(e.Output, secret) {
+				fmt.Fprintf(out, "%s %s prints a secret of the tests: %s", e.Package, e.Test, e.Output)
+				failed = true
+			}
 		case "pass", "fail", "skip":
 			r.seconds = e.Elapsed
 			delete(running, key)
@@ -98,7 +105,7 @@ func report(in io.Reader, out io.Writer) (failed bool, err error) {
 		}
 		fmt.Fprintf(out, "--- alone: %s\n", alone(r))
 	}
-	return len(broken) > 0, nil
+	return failed || len(broken) > 0, nil
 }
 
 // leaves returns the results without the packages and tests that contain another of them.

@@ -47,3 +47,15 @@ panic
 		t.Errorf("all passed: %v, %v", failed, err)
 	}
 }
+
+// A secret of the tests in their output fails them, although each has passed.
+func TestReportSecret(t *testing.T) {
+	const in = `{"Action":"output","Package":"m/a","Test":"TestA","Output":"password ` + secret + `\n"}
+{"Action":"pass","Package":"m/a","Test":"TestA","Elapsed":1}
+{"Action":"pass","Package":"m/a","Elapsed":1}
+`
+	var out strings.Builder
+	if failed, err := report(strings.NewReader(in), &out); !failed || err != nil || !strings.Contains(out.String(), "m/a TestA prints a secret of the tests") {
+		t.Errorf("failed %v, %v:\n%s", failed, err, out.String())
+	}
+}

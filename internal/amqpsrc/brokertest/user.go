@@ -7,7 +7,10 @@ import (
 	"testing"
 )
 
-// A User is a user of the broker with the password "secret", deleted when the test ends.
+// Password is the password of each User. The tests' output is searched for it: see scripts/testreport.
+const Password = "s3cret-of-the-tests"
+
+// A User is a user of the broker, deleted when the test ends.
 type User struct {
 	t    testing.TB
 	Name string
@@ -23,7 +26,7 @@ func NewUser(t testing.TB) *User {
 func NamedUser(t testing.TB, name string) *User {
 	t.Helper()
 	u := &User{t, name}
-	u.eval(`rabbit_auth_backend_internal:add_user(<<"%s">>, <<"secret">>, <<"test">>)`, u.Name)
+	u.eval(`rabbit_auth_backend_internal:add_user(<<"%s">>, <<"%s">>, <<"test">>)`, u.Name, Password)
 	t.Cleanup(func() { u.eval(`rabbit_auth_backend_internal:delete_user(<<"%s">>, <<"test">>)`, u.Name) })
 	return u
 }

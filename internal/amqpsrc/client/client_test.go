@@ -395,11 +395,11 @@ func TestClientForbidden(t *testing.T) {
 	p := brokertest.New(t)
 	q := p.Queue("classic")
 	user := brokertest.NewUser(t)
-	as := func(cfg *Config) { cfg.URL = user.URL("secret") }
+	as := func(cfg *Config) { cfg.URL = user.URL(brokertest.Password) }
 	if _, err := Connect(soon(t), Config{URL: user.URL("wrong")}); !errors.Is(err, wire.ErrLogin) || strings.Contains(err.Error(), "wrong@") {
 		t.Errorf("wrong password: %v", err)
 	}
-	if _, err := Connect(soon(t), Config{URL: user.URL("secret")}); !errors.Is(err, wire.ErrVhost) {
+	if _, err := Connect(soon(t), Config{URL: user.URL(brokertest.Password)}); !errors.Is(err, wire.ErrVhost) {
 		t.Errorf("no permission: %v", err)
 	}
 	user.Permit("^$", "^$", "^$")
