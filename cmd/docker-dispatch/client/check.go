@@ -22,8 +22,8 @@ Options:
       --policy FILE        the daemon's policy (default: the built-in one)
       --user NAME          the messages' user_id, for policies with parts for users
       --max-message SIZE   the largest message that the daemon reads (default 1m)
-      --replies            they will be sent with a reply_to, so that a run lasts until
-                           its container has exited
+      --reply QUEUE        their reply_to. A run then lasts until its container has exited
+      --replies            the same, for a reply_to that is not known
   -h, --help               print this
 
 There is one line on stdout for each fault: the file, the message's number in it, and
@@ -41,9 +41,10 @@ func (p *invocation) check() int { return p.end(checkUsage, p.checkAll()) }
 
 func (p *invocation) checkAll() error {
 	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
-	policyFile, user, limit, replies := "", "", ui.Size(1<<20), false
+	policyFile, user, replyTo, limit, replies := "", "", "", ui.Size(1<<20), false
 	fs.StringVar(&policyFile, "policy", "", "")
 	fs.StringVar(&user, "user", "", "")
+	fs.StringVar(&replyTo, "reply", "", "")
 	fs.BoolVar(&replies, "replies", false, "")
 	fs.Var(&limit, "max-message", "")
 	files, err := p.parse(fs)
@@ -78,7 +79,7 @@ func (p *invocation) checkAll() error {
 				return fmt.Errorf("%s: %w", m.file, m.err)
 			}
 			checked++
-			if _, err := policy.Check(m.body, int(limit), policy.Sender{Replies: replies}, rules.For(user)); err != nil {
+			if _, err := policy.Check(m.body, int(limit), policy.Sender{ReplyTo: replyTo, Replies: replies || replyTo != ""}, rules.For(user)); err != nil {
 				faults++
 				if _, err := fmt.Fprintln(p.stdout, ui.PlainLine(fmt.Sprintf("%s: %v", m, err))); err != nil {
 					return err // stdout is closed or full: the next line would fail too
