@@ -84,6 +84,27 @@ func TestControlQueue(t *testing.T) {
 	}
 }
 
+// TestStopsComeFirst: a daemon that finds runs and their stops in its queues at the start does not start those runs.
+func TestStopsComeFirst(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "quorum")
+	l.broker.Declare(l.queue+".control", "classic")
+	const n = 20
+	for i := range n {
+		id := fmt.Sprintf("%s-%d", l.serial, i)
+		l.publish(publication{id, runMessage("", "echo started")})
+		l.broker.Send(l.queue+".control", amqp.Publishing{Body: []byte(`{"Dockercmd": "stop", "Job": "` + id + `"}`)})
+	}
+	p := l.start()
+	p.done(2 * n)
+	if strings.Contains(p.log(), `msg="container started"`) {
+		t.Errorf("a run was started: %s", p.out())
+	}
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
 // TestControlQueueForbidden: a user who may not make the control queue is told what to do.
 func TestControlQueueForbidden(t *testing.T) {
 	t.Parallel()

@@ -195,7 +195,7 @@ func trusting(t *testing.T) string {
 }
 
 // notCreated are options of create that say nothing of the container.
-var notCreated = []string{"Name"}
+var notCreated = []string{"Name", "Secret"}
 
 // TestParity creates containers by the docker CLI and by messages on a real engine, and compares what docker inspect says.
 // That each option becomes what the CLI makes of it is shown by TestParityBodies.

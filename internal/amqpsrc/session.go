@@ -29,6 +29,7 @@ type session struct {
 	publisher *publisher
 	awaited   *awaited
 	window    wire.Window
+	urgent    *intake.Gate  // open once the control queue's first messages are settled; nil: there is none
 	account   *wire.Account // nil: no bound on oversized messages
 
 	// Only the owner uses these.
@@ -45,7 +46,8 @@ type session struct {
 	done     chan struct{} // closed when the session is over: nothing may be acked after that
 	released atomic.Bool   // the broker knows of the end, and has requeued what was not acked
 
-	acks atomic.Int64 // how many acks were written
+	acks   atomic.Int64 // how many acks were written
+	behind atomic.Int64 // how many messages were in the queue at the start, and are not settled; it may go below 0
 
 	looks  <-chan look   // questions about the queue
 	fences chan struct{} // holds one token while waiters want a fence
@@ -60,6 +62,25 @@ const (
 	lastReturns = 5
 	nearLimit   = 20 - lastReturns
 )
+
+// urgentFirst is how long the queue waits at most, at the start of the program, for the messages of the control queue that
+// are there: a stop must not come behind the run that it is for.
+const urgentFirst = 2 * time.Second
+
+// caughtUp reports whether the queue may be consumed, as far as the control queue's first messages are concerned.
+func (s *session) caughtUp() (yes bool, changed <-chan struct{}) {
+	if s.urgent == nil || s.config.controls {
+		return true, nil
+	}
+	return s.urgent.State()
+}
+
+// settled counts n messages as settled.
+func (s *session) settled(n int64) {
+	if s.behind.Add(-n) <= 0 && s.urgent != nil && s.config.controls {
+		s.urgent.Set(true)
+	}
+}
 
 // over reports whether the session has ended.
 func (s *session) over() bool {
@@ -78,6 +99,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		log:       s.cfg.Log,
 		publisher: s.publisher,
 		awaited:   &s.awaited,
+		urgent:    s.urgent,
 		done:      make(chan struct{}),
 		looks:     s.looks,
 		fences:    make(chan struct{}, 1),
@@ -101,6 +123,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 				s.cfg.Log.Warn("the queue exists with other arguments and is used as it is", "queue", queue, "broker", note)
 			})
 		}
+		sess.behind.Store(int64(l.Found))
 		if s.control != nil {
 			// Checked before any job begins. Other faults of the control queue show when it is consumed.
 			if err := l.NoStream(s.cfg.Control); errors.Is(err, wire.ErrStream) {
@@ -149,6 +172,8 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 	var next []amqp.Delivery // taken from the library, not yet handed over
 	late := time.NewTimer(wire.ReservedFor)
 	defer late.Stop()
+	patience := time.NewTimer(urgentFirst)
+	defer patience.Stop()
 	for {
 		freed, err := s.askAgain(late)
 		if err != nil {
@@ -156,7 +181,8 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		}
 		open, changed := s.config.Gate.State()
 		recording, recordingChanged := s.publisher.recording.State()
-		open = open && recording
+		urgent, urgentChanged := s.caughtUp()
+		open = open && recording && urgent
 		if ctx.Err() != nil {
 			if err := s.takeBack(ctx.Done(), &next); err != nil {
 				return err
@@ -170,6 +196,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			if err := s.consume(ctx.Done()); err != nil {
 				return err
 			}
+			s.settled(0)
 		}
 		if !open && s.deliveries != nil {
 			if err := s.takeBack(ctx.Done(), &next); err != nil {
@@ -210,6 +237,11 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			s.account.Unreserve()
 		case <-changed:
 		case <-recordingChanged:
+		case <-urgentChanged:
+		case <-patience.C:
+			if s.urgent != nil { // another daemon may have taken them, or the control queue may be away
+				s.urgent.Set(true)
+			}
 		case <-ctx.Done():
 		case <-s.fences:
 			if err := s.barrier(ctx.Done(), wire.RPCTimeout); err != nil {

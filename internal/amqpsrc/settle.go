@@ -85,6 +85,7 @@ func (d *delivery) settle(_ context.Context, v intake.Verdict, _ event.Result) e
 	}
 	defer d.sess.account.Settled(int64(len(d.Body)))
 	d.sess.window.Settled()
+	defer d.sess.settled(1)
 	var err error
 	switch v {
 	case intake.Ack:

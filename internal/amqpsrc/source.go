@@ -35,6 +35,7 @@ type Source struct {
 	last   *session // the session that failed last
 
 	control *Source       // consumes the control queue; nil: there is none
+	urgent  *intake.Gate  // see session.urgent
 	found   chan struct{} // closed once the job queue and the queues published to are known to exist
 	finding sync.Once
 
@@ -80,6 +81,7 @@ func New(cfg Config) *Source {
 		Queue: cfg.Queue, DeadLetter: cfg.DeadLetter, Results: cfg.Results, Declare: cfg.Declare, Host: cfg.Host, Log: cfg.Log, Users: cfg.users,
 	})
 	if cfg.Control != "" {
+		s.urgent = new(intake.Gate)
 		s.control = s.newControl()
 	}
 	return s
@@ -100,6 +102,7 @@ func (s *Source) newControl() *Source {
 		cfg:       cfg,
 		dialer:    dialer,
 		publisher: s.publisher,
+		urgent:    s.urgent,
 		report:    wire.Reporter{Log: cfg.Log.With("queue", cfg.Control), Lost: s.report.Lost, Back: s.report.Back, Second: true},
 		looks:     make(chan look),
 		quit:      make(chan struct{}),

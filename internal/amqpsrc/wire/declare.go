@@ -12,6 +12,7 @@ import (
 
 // Declare makes sure that a queue exists and is not a stream. If args is nil, Declare does not create the queue.
 // Otherwise it creates a missing queue, durable. A queue with other arguments is used as it is; note says how it differs.
+// Found is then how many messages are in it.
 func (l *Link) Declare(queue string, args amqp.Table) (note string, err error) {
 	typed := false // the broker has confirmed that the queue has the type in args
 	if args != nil {
@@ -90,12 +91,13 @@ func reasonOf(err error, want int) string {
 
 func (l *Link) create(queue string, args amqp.Table) error {
 	return l.On(func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclare(queue,
+		q, err := ch.QueueDeclare(queue,
 			true,  // durable
 			false, // autoDelete
 			false, // exclusive
 			false, // noWait
 			args)
+		l.Found = q.Messages
 		return err
 	})
 }
@@ -103,7 +105,8 @@ func (l *Link) create(queue string, args amqp.Table) error {
 // look returns an error if the queue does not exist.
 func (l *Link) look(queue string) error {
 	return l.On(func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // a passive declare ignores the flags
+		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // a passive declare ignores the flags
+		l.Found = q.Messages
 		if Code(err) == amqp.AccessRefused {
 			// RabbitMQ 4.2.6 and 4.3.0 require the configure permission for a passive declare.
 			// If the queue is missing, the next operation on it fails.

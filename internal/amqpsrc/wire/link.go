@@ -32,6 +32,8 @@ type Link struct {
 	Wire   *wire
 	Closed chan *amqp.Error // holds the error, if any; closed when the library is done
 
+	Found int // see Declare; only the link's owner uses it
+
 	Blocking <-chan amqp.Blocking // what the broker said last of whether it takes messages; closed with the connection
 
 	outlets []*Outlet // that are open; only the link's owner uses it

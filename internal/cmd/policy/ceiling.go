@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -144,7 +145,7 @@ func (c *ceilings) container(r *message.Run, over func(rule, what string) error)
 		if period <= 0 {
 			period = 100_000
 		}
-		cpus = h.CPUQuota * 1e3 / period * 1e6
+		cpus = int64(min(float64(h.CPUQuota)/float64(period)*1e9, math.MaxInt64/2))
 	}
 	var pids int64
 	if h.PidsLimit != nil {

@@ -88,6 +88,8 @@ func TestRules(t *testing.T) {
 		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 200000`, `Options.Cpus or Options.CpuQuota: 2000000000`},
 		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 200000, "CpuPeriod": 200000`, ""},
 		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 9223372036854775807`, `Options.Cpus or`},
+		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 18446744073709552, "CpuPeriod": 1`, `Options.Cpus or`}, // times 1000 it is 384
+		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": -1`, `Options.Cpus or Options.CpuQuota`},
 		{`{"Max": {"PidsLimit": 100}}`, `run "PidsLimit": -1`, `Options.PidsLimit: -1`},
 		{`{"Max": {"PidsLimit": 100}}`, `run "PidsLimit": 99`, ""},
 		{`{"Max": {"ShmSize": "1m"}}`, `run "ShmSize": "2m"`, `Options.ShmSize`},
