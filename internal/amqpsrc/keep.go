@@ -42,7 +42,7 @@ type vainError struct{ error }
 // growing intervals, and the original stays unacked. It gives up when ctx ends, with the error of ctx; if the
 // delivery is lost and nothing was sent, with ErrDeliveryLost; and if k.vain reports true, with a vainError.
 func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error {
-	log := p.log.With("message_id", messageID, "to", k.queue)
+	log := p.log.With("job", messageID, "to", k.queue)
 	report := wire.Reporter{Log: log, Lost: k.what + " not stored yet, trying again; the message stays unacked", Back: k.what + " stored after all"}
 	wait := wire.Reconnecting()
 	declare, sent := k.fresh, false

@@ -74,7 +74,7 @@ func (r replier) keep(ctx context.Context, res event.Result, k keeping) error {
 		return err
 	}
 	p.log.Warn(k.what+" larger than the broker takes: stored without the captured output; a smaller --capture helps",
-		"message_id", r.messageID, "to", wire.Clip(k.queue, 255), "error", err)
+		"job", r.messageID, "to", wire.Clip(k.queue, 255), "error", err)
 	res.Stdout, res.Stderr = "", ""
 	k.message = r.result(res)
 	return p.keep(ctx, r.messageID, k)
@@ -119,7 +119,7 @@ func (p *publisher) unheard(r replier, err error) {
 	case wire.Refused(err):
 		msg = "the broker refuses the reply: it is dropped"
 	}
-	p.log.Warn(msg, "message_id", r.messageID, "reply_to", wire.Clip(r.to, 255), "error", err, "dropped", p.dropped.Add(1))
+	p.log.Warn(msg, "job", r.messageID, "reply_to", wire.Clip(r.to, 255), "error", err, "dropped", p.dropped.Add(1))
 }
 
 // record publishes a result to the results queue. If the broker cannot store it, no messages are taken

@@ -214,7 +214,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 				return s.why(nil)
 			}
 			if d.Headers[wire.UnreadableHeader] != nil {
-				s.log.Warn("a message's headers cannot be read; it is taken without them", "message_id", d.MessageId)
+				s.log.Warn("a message's headers cannot be read; it is taken without them", "job", d.MessageId)
 			}
 			// If the message is not redelivered, its publisher may have written x-delivery-count.
 			if n := wire.Count(d.Headers["x-delivery-count"]); d.Redelivered && (n == s.near || n > s.near && s.limit >= 0) {
@@ -224,7 +224,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 				} else if s.limit >= 0 {
 					what = "the broker drops this message at its next return: if docker-dispatch stops, or loses its connection, before the job has ended, a container that has started runs on, and nobody gets its result"
 				}
-				s.log.Warn(what, "message_id", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "use a queue without a limit: --declare quorum makes one")
+				s.log.Warn(what, "job", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "use a queue without a limit: --declare quorum makes one")
 			}
 			s.taken++
 			if !s.setAside(d) {

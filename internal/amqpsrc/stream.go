@@ -114,7 +114,7 @@ func (s *stream) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		p.log.Debug("stream of a reply interrupted", "message_id", s.messageID, "error", err)
+		p.log.Debug("stream of a reply interrupted", "job", s.messageID, "error", err)
 		switch {
 		case errors.Is(err, errShared):
 			s.apart = true
