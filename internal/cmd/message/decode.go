@@ -19,8 +19,8 @@ type Command interface {
 }
 
 // streamKey makes the key that asks for the output as it comes.
-func streamKey[T any](field func(*T) *bool) Key[T] {
-	return BoolKey("Stream", "send the output to the message's reply_to as it comes, see [answers](events.md#answers-reply_to)", field)
+func streamKey[T any](field func(*T) *bool) key[T] {
+	return boolKey("Stream", "send the output to the message's reply_to as it comes, see [answers](events.md#answers-reply_to)", field)
 }
 
 // commandKey is the key that names the command.
@@ -56,7 +56,7 @@ var verbs = []verb{
 	command("pull", pullKeys, pullOptions, decodePull),
 }
 
-func command[T any](name string, keys, options []Key[T], decode func([]member) (Command, error)) verb {
+func command[T any](name string, keys, options []key[T], decode func([]member) (Command, error)) verb {
 	v := verb{name: name, decode: decode}
 	for _, k := range keys {
 		v.docs = append(v.docs, KeyDoc{k.name, false, k.form.String(), k.help})
@@ -70,7 +70,7 @@ func command[T any](name string, keys, options []Key[T], decode func([]member) (
 func onContainer[T any, C interface {
 	*T
 	commandOn
-}](name string, keys, options []Key[T]) verb {
+}](name string, keys, options []key[T]) verb {
 	return command(name, keys, options, decodeOn[T, C](name, keys, options))
 }
 
@@ -171,7 +171,7 @@ func Decode(body []byte, limit int, replies bool, presets ...Preset) (Command, e
 }
 
 // decodeKeys sets the members on c. top and options are the keys that the command takes.
-func decodeKeys[T any](c *T, verb string, members []member, top, options []Key[T]) error {
+func decodeKeys[T any](c *T, verb string, members []member, top, options []key[T]) error {
 	for _, m := range members {
 		if m.key != "Options" {
 			known, err := setKey(c, m, top)
@@ -200,8 +200,8 @@ func decodeKeys[T any](c *T, verb string, members []member, top, options []Key[T
 	return nil
 }
 
-// DecodeObject sets the members of v on c. v must be valid JSON. Errors call the object what.
-func DecodeObject[T any](c *T, what string, v json.RawMessage, keys []Key[T]) error {
+// decodeObject sets the members of v on c. v must be valid JSON. Errors call the object what.
+func decodeObject[T any](c *T, what string, v json.RawMessage, keys []key[T]) error {
 	members, err := object(v)
 	if err != nil {
 		return err
@@ -221,7 +221,7 @@ func DecodeObject[T any](c *T, what string, v json.RawMessage, keys []Key[T]) er
 // At returns err with the key in front of it.
 func At(key string, err error) error { return fmt.Errorf("%s: %w", key, err) }
 
-func setKey[T any](c *T, m member, keys []Key[T]) (known bool, err error) {
+func setKey[T any](c *T, m member, keys []key[T]) (known bool, err error) {
 	for _, k := range keys {
 		if k.name == m.key {
 			return true, k.apply(c, m.value)
@@ -230,7 +230,7 @@ func setKey[T any](c *T, m member, keys []Key[T]) (known bool, err error) {
 	return false, nil
 }
 
-func unknownKey[T any](name, verb string, top, options []Key[T]) error {
+func unknownKey[T any](name, verb string, top, options []key[T]) error {
 	if meansCommand(name) {
 		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), commandKey)
 	}
@@ -244,7 +244,7 @@ func unknownKey[T any](name, verb string, top, options []Key[T]) error {
 	return fmt.Errorf("unknown key %s; %s takes %s", flagval.Quote(name), verb, flagval.List(append(keyNames(top), "Options"), "and"))
 }
 
-func unknownOption[T any](name, verb string, top, options []Key[T]) error {
+func unknownOption[T any](name, verb string, top, options []key[T]) error {
 	near := flagval.Nearest(name, keyNames(options))
 	if strings.EqualFold(name, "rm") && slices.Contains(keyNames(options), "Remove") {
 		near = "Remove" // the one key that is not called as docker's flag
@@ -265,7 +265,7 @@ func unknownOption[T any](name, verb string, top, options []Key[T]) error {
 	return fmt.Errorf("unknown key %s; %s takes %s", flagval.Quote(name), verb, flagval.List(keyNames(options), "and"))
 }
 
-func keyNames[T any](keys []Key[T]) []string {
+func keyNames[T any](keys []key[T]) []string {
 	var names []string
 	for _, k := range keys {
 		names = append(names, k.name)

@@ -26,13 +26,13 @@ type Exec struct {
 
 var (
 	execKeys = append(refKeys(func(e *Exec) *Ref { return &e.Ref }),
-		Key[Exec]{name: "Cmd", form: formArray, help: "the program and its arguments", decode: func(e *Exec, v json.RawMessage) error {
+		key[Exec]{name: "Cmd", form: formArray, help: "the program and its arguments", decode: func(e *Exec, v json.RawMessage) error {
 			return decodeCommandLine(&e.Cmd, v)
 		}},
 		streamKey(func(e *Exec) *bool { return &e.Stream }),
 	)
-	execOptions = []Key[Exec]{
-		BoolKey("Detach", "done when it has started; its output is not shown", func(e *Exec) *bool { return &e.Detach }),
+	execOptions = []key[Exec]{
+		boolKey("Detach", "done when it has started; its output is not shown", func(e *Exec) *bool { return &e.Detach }),
 		{name: "Env", form: formPairs, help: "environment variables, as for run", set: func(e *Exec, v []string) error {
 			e.Env = v
 			if err := flagval.Each(v, flagval.ParseEnv); err != nil {
@@ -40,17 +40,17 @@ var (
 			}
 			return flagval.CheckArgs(v)
 		}},
-		BoolKey("Interactive", "it gets an empty standard input; `Stdin` says so too", func(e *Exec) *bool { return &e.Interactive }),
+		boolKey("Interactive", "it gets an empty standard input; `Stdin` says so too", func(e *Exec) *bool { return &e.Interactive }),
 		{name: "Stdin", form: formText, help: "what it reads on standard input", set: func(e *Exec, v []string) error {
 			return setInput(&e.HasInput, &e.Input, []byte(v[0]))
 		}},
 		{name: "StdinBase64", form: formText, help: "the same in base64, for what is not text", set: func(e *Exec, v []string) error {
 			return setInputBase64(&e.HasInput, &e.Input, v[0])
 		}},
-		BoolKey("Privileged", "all rights on the host", func(e *Exec) *bool { return &e.Privileged }),
-		BoolKey("Tty", "a terminal: standard error is then part of standard output", func(e *Exec) *bool { return &e.Tty }),
-		TextKey("User", "user and group, NAME or id[:GROUP or id]", func(e *Exec) *string { return &e.User }),
-		TextKey("Workdir", "working directory", func(e *Exec) *string { return &e.Workdir }),
+		boolKey("Privileged", "all rights on the host", func(e *Exec) *bool { return &e.Privileged }),
+		boolKey("Tty", "a terminal: standard error is then part of standard output", func(e *Exec) *bool { return &e.Tty }),
+		textKey("User", "user and group, NAME or id[:GROUP or id]", func(e *Exec) *string { return &e.User }),
+		textKey("Workdir", "working directory", func(e *Exec) *string { return &e.Workdir }),
 	}
 )
 

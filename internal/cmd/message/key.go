@@ -11,9 +11,9 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// A Key is one key that a command or its Options take. Most keys of Options are named after a long flag of the docker CLI,
+// A key is one key that a command or its Options take. Most keys of Options are named after a long flag of the docker CLI,
 // in CamelCase. They take the values of that flag.
-type Key[T any] struct {
+type key[T any] struct {
 	name string
 	form form
 	help string // one line, for the manual
@@ -29,7 +29,7 @@ type Key[T any] struct {
 	decode func(*T, json.RawMessage) error
 }
 
-func (k Key[T]) apply(c *T, v json.RawMessage) error {
+func (k key[T]) apply(c *T, v json.RawMessage) error {
 	if k.decode != nil {
 		return k.decode(c, v)
 	}
@@ -41,7 +41,7 @@ func (k Key[T]) apply(c *T, v json.RawMessage) error {
 }
 
 // called returns the key with these flags.
-func (k Key[T]) called(flags ...string) Key[T] {
+func (k key[T]) called(flags ...string) key[T] {
 	k.flags = flags
 	return k
 }
@@ -130,17 +130,17 @@ func decodePairs(v json.RawMessage) ([]string, error) {
 
 // The constructors of keys. field returns the place for the value.
 
-// BoolKey makes a key that is true or false.
-func BoolKey[T any](name, help string, field func(*T) *bool) Key[T] {
-	return Key[T]{name: name, form: formBool, help: help, set: func(c *T, v []string) error {
+// boolKey makes a key that is true or false.
+func boolKey[T any](name, help string, field func(*T) *bool) key[T] {
+	return key[T]{name: name, form: formBool, help: help, set: func(c *T, v []string) error {
 		*field(c) = v[0] == "true"
 		return nil
 	}}
 }
 
-// TextKey is a key whose value is a text that the checks accept.
-func TextKey[T any](name, help string, field func(*T) *string, checks ...func(string) error) Key[T] {
-	return Key[T]{name: name, form: formText, help: help, set: func(c *T, v []string) error {
+// textKey is a key whose value is a text that the checks accept.
+func textKey[T any](name, help string, field func(*T) *string, checks ...func(string) error) key[T] {
+	return key[T]{name: name, form: formText, help: help, set: func(c *T, v []string) error {
 		for _, check := range checks {
 			if err := check(v[0]); err != nil {
 				return err
@@ -152,16 +152,16 @@ func TextKey[T any](name, help string, field func(*T) *string, checks ...func(st
 }
 
 // numberKey makes a key for a number, which parse reads from its text.
-func numberKey[T, N any](name, help string, field func(*T) *N, parse func(string) (N, error)) Key[T] {
-	return Key[T]{name: name, form: formNumber, help: help, set: func(c *T, v []string) (err error) {
+func numberKey[T, N any](name, help string, field func(*T) *N, parse func(string) (N, error)) key[T] {
+	return key[T]{name: name, form: formNumber, help: help, set: func(c *T, v []string) (err error) {
 		*field(c), err = parse(v[0])
 		return err
 	}}
 }
 
 // listKey makes a key for a list of texts, each of which the checks may refuse.
-func listKey[T any](name, help string, field func(*T) *[]string, checks ...func(string) error) Key[T] {
-	return Key[T]{name: name, form: formList, help: help, set: func(c *T, v []string) error {
+func listKey[T any](name, help string, field func(*T) *[]string, checks ...func(string) error) key[T] {
+	return key[T]{name: name, form: formList, help: help, set: func(c *T, v []string) error {
 		for _, check := range checks {
 			if err := flagval.Each(v, check); err != nil {
 				return err
@@ -173,8 +173,8 @@ func listKey[T any](name, help string, field func(*T) *[]string, checks ...func(
 }
 
 // itemsKey makes a key for a list, each item of which parse reads from its text.
-func itemsKey[T, I any](name, help string, field func(*T) *[]I, parse func(string) (I, error)) Key[T] {
-	return Key[T]{name: name, form: formList, help: help, set: func(c *T, v []string) error {
+func itemsKey[T, I any](name, help string, field func(*T) *[]I, parse func(string) (I, error)) key[T] {
+	return key[T]{name: name, form: formList, help: help, set: func(c *T, v []string) error {
 		items := make([]I, 0, len(v))
 		err := flagval.Each(v, func(s string) error {
 			i, err := parse(s)
@@ -187,8 +187,8 @@ func itemsKey[T, I any](name, help string, field func(*T) *[]I, parse func(strin
 }
 
 // pairsKey makes a key for a map, whose texts parse splits. The last of equal names wins, as with the CLI.
-func pairsKey[T any](name, help string, field func(*T) *map[string]string, parse func(string) (k, v string, err error)) Key[T] {
-	return Key[T]{name: name, form: formPairs, help: help, set: func(c *T, texts []string) error {
+func pairsKey[T any](name, help string, field func(*T) *map[string]string, parse func(string) (k, v string, err error)) key[T] {
+	return key[T]{name: name, form: formPairs, help: help, set: func(c *T, texts []string) error {
 		m := make(map[string]string, len(texts))
 		err := flagval.Each(texts, func(s string) error {
 			k, v, err := parse(s)

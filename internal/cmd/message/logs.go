@@ -23,10 +23,10 @@ type Logs struct {
 
 var (
 	logsKeys    = append(refKeys(func(l *Logs) *Ref { return &l.Ref }), streamKey(func(l *Logs) *bool { return &l.Stream }))
-	logsOptions = []Key[Logs]{
-		BoolKey("Follow", "until the container ends", func(l *Logs) *bool { return &l.Follow }),
-		TextKey("Since", "from that time (`2026-01-02T15:04:05Z`, seconds since 1970), or from so long ago (`42m`)", func(l *Logs) *string { return &l.Since }, checkLogTime),
-		TextKey("Until", "the same for the end", func(l *Logs) *string { return &l.Until }, checkLogTime),
+	logsOptions = []key[Logs]{
+		boolKey("Follow", "until the container ends", func(l *Logs) *bool { return &l.Follow }),
+		textKey("Since", "from that time (`2026-01-02T15:04:05Z`, seconds since 1970), or from so long ago (`42m`)", func(l *Logs) *string { return &l.Since }, checkLogTime),
+		textKey("Until", "the same for the end", func(l *Logs) *string { return &l.Until }, checkLogTime),
 		{name: "Tail", form: formNumber, help: "so many last lines, or `all`", set: func(l *Logs, v []string) error {
 			l.Tail = v[0]
 			if _, err := strconv.ParseUint(l.Tail, 10, 31); err != nil && l.Tail != "all" {
@@ -34,8 +34,8 @@ var (
 			}
 			return nil
 		}},
-		BoolKey("Timestamps", "each line begins with its time", func(l *Logs) *bool { return &l.Timestamps }),
-		BoolKey("Details", "and with what the log driver adds", func(l *Logs) *bool { return &l.Details }),
+		boolKey("Timestamps", "each line begins with its time", func(l *Logs) *bool { return &l.Timestamps }),
+		boolKey("Details", "and with what the log driver adds", func(l *Logs) *bool { return &l.Details }),
 	}
 )
 

@@ -36,10 +36,10 @@ type commandOn interface {
 }
 
 // refKeys returns the keys that say which container a command is for.
-func refKeys[T any](field func(*T) *Ref) []Key[T] {
-	return []Key[T]{
-		TextKey("Container", "name or id", func(c *T) *string { return &field(c).Container }, flagval.CheckRef),
-		TextKey("Job", "in place of Container, the job that it was made for: the message_id of its message", func(c *T) *string { return &field(c).Job }, checkJob),
+func refKeys[T any](field func(*T) *Ref) []key[T] {
+	return []key[T]{
+		textKey("Container", "name or id", func(c *T) *string { return &field(c).Container }, flagval.CheckRef),
+		textKey("Job", "in place of Container, the job that it was made for: the message_id of its message", func(c *T) *string { return &field(c).Job }, checkJob),
 	}
 }
 
@@ -54,7 +54,7 @@ func checkJob(s string) error {
 func decodeOn[T any, C interface {
 	*T
 	commandOn
-}](verb string, keys, options []Key[T]) func([]member) (Command, error) {
+}](verb string, keys, options []key[T]) func([]member) (Command, error) {
 	return func(members []member) (Command, error) {
 		c := C(new(T))
 		if err := decodeKeys((*T)(c), verb, members, keys, options); err != nil {
@@ -82,16 +82,16 @@ type Restart Stop
 
 var (
 	stopKeys    = refKeys(func(s *Stop) *Ref { return &s.Ref })
-	stopOptions = []Key[Stop]{
+	stopOptions = []key[Stop]{
 		{name: "Time", form: formWhole, help: "seconds before the kill; 0 kills at once; left out: the container's own setting, else 10",
 			decode: func(s *Stop, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
-		TextKey("Signal", "the signal to send first; left out: the container's own, else TERM", func(s *Stop) *string { return &s.Signal }),
+		textKey("Signal", "the signal to send first; left out: the container's own, else TERM", func(s *Stop) *string { return &s.Signal }),
 	}
 	restartKeys    = refKeys(func(s *Restart) *Ref { return &s.Ref })
-	restartOptions = []Key[Restart]{
+	restartOptions = []key[Restart]{
 		{name: "Time", form: formWhole, help: stopOptions[0].help,
 			decode: func(s *Restart, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
-		TextKey("Signal", stopOptions[1].help, func(s *Restart) *string { return &s.Signal }),
+		textKey("Signal", stopOptions[1].help, func(s *Restart) *string { return &s.Signal }),
 	}
 )
 
@@ -119,8 +119,8 @@ type Kill struct {
 
 var (
 	killKeys    = refKeys(func(k *Kill) *Ref { return &k.Ref })
-	killOptions = []Key[Kill]{
-		TextKey("Signal", "the signal, such as `HUP`; left out: `KILL`", func(k *Kill) *string { return &k.Signal }),
+	killOptions = []key[Kill]{
+		textKey("Signal", "the signal, such as `HUP`; left out: `KILL`", func(k *Kill) *string { return &k.Signal }),
 	}
 )
 
@@ -147,9 +147,9 @@ type Remove struct {
 
 var (
 	removeKeys    = refKeys(func(r *Remove) *Ref { return &r.Ref })
-	removeOptions = []Key[Remove]{
-		BoolKey("Volumes", "remove its anonymous volumes too", func(r *Remove) *bool { return &r.Volumes }),
-		BoolKey("Force", "kill it first if it runs", func(r *Remove) *bool { return &r.Force }),
+	removeOptions = []key[Remove]{
+		boolKey("Volumes", "remove its anonymous volumes too", func(r *Remove) *bool { return &r.Volumes }),
+		boolKey("Force", "kill it first if it runs", func(r *Remove) *bool { return &r.Force }),
 	}
 )
 
@@ -190,7 +190,7 @@ type Rename struct {
 }
 
 var renameKeys = append(refKeys(func(r *Rename) *Ref { return &r.Ref }),
-	TextKey("NewName", "the name it is to have, none that begins with `dispatch-`", func(r *Rename) *string { return &r.NewName }, checkOwnName),
+	textKey("NewName", "the name it is to have, none that begins with `dispatch-`", func(r *Rename) *string { return &r.NewName }, checkOwnName),
 )
 
 func decodeRename(members []member) (Command, error) {

@@ -12,12 +12,12 @@ type Pull struct {
 	Platform string // OS[/ARCH[/VARIANT]]; empty: the engine's own
 }
 
-var pullKeys = []Key[Pull]{
-	TextKey("Image", "the image; without a tag `latest`", func(p *Pull) *string { return &p.Image }),
+var pullKeys = []key[Pull]{
+	textKey("Image", "the image; without a tag `latest`", func(p *Pull) *string { return &p.Image }),
 }
 
-var pullOptions = []Key[Pull]{
-	TextKey("Platform", "OS[/ARCH[/VARIANT]], where it has several", func(p *Pull) *string { return &p.Platform }, flagval.ParsePlatform),
+var pullOptions = []key[Pull]{
+	textKey("Platform", "OS[/ARCH[/VARIANT]], where it has several", func(p *Pull) *string { return &p.Platform }, flagval.ParsePlatform),
 }
 
 func decodePull(members []member) (Command, error) {

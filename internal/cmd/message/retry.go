@@ -40,7 +40,7 @@ var delays = []time.Duration{
 // RetryReasons are the reasons to fail that another attempt may not have. The first three are the default of Reasons.
 var RetryReasons = []string{event.ReasonExit, event.ReasonOOM, event.ReasonTimeout, event.ReasonKilled}
 
-var retryKeys = []Key[Retry]{
+var retryKeys = []key[Retry]{
 	numberKey("Max", "how often", func(r *Retry) *int { return &r.Max }, parseInt[int](1, maxAgain)),
 	{name: "Delay", form: formText, set: func(r *Retry, v []string) (err error) {
 		if r.Delay, err = parseSpan(v[0]); err == nil && r.Delay > maxDelay {
@@ -53,7 +53,7 @@ var retryKeys = []Key[Retry]{
 
 func decodeRetry(r *Run, v json.RawMessage) error {
 	r.Retry = &Retry{Delay: defaultDelay}
-	if err := DecodeObject(r.Retry, "Retry", v, retryKeys); err != nil {
+	if err := decodeObject(r.Retry, "Retry", v, retryKeys); err != nil {
 		return err
 	}
 	if r.Retry.Max == 0 {

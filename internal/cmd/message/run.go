@@ -42,8 +42,8 @@ type Run struct {
 }
 
 // imageKeys are the keys for a container's image and command.
-var imageKeys = []Key[Run]{
-	TextKey("Image", "the image", func(r *Run) *string { return &r.Image }),
+var imageKeys = []key[Run]{
+	textKey("Image", "the image", func(r *Run) *string { return &r.Image }),
 	{name: "Cmd", form: formArray, help: "the command and its arguments; left out: the image's own", decode: func(r *Run, v json.RawMessage) error {
 		return decodeCommandLine(&r.Cmd, v)
 	}},
@@ -63,10 +63,10 @@ func decodeCommandLine(to *[]string, v json.RawMessage) error {
 }
 
 // runOptions are the options of run alone, and those that it shares with create.
-var runOptions = append([]Key[Run]{
+var runOptions = append([]key[Run]{
 	{name: "Attach", flags: []string{"attach", "a"}, form: formList, help: "`STDOUT`, `STDERR`: streams to show. `STDIN`: the program gets `Stdin`, else an empty standard input", set: setAttach},
-	BoolKey("Remove", "remove the container when it has ended", func(r *Run) *bool { return &r.Remove }).called("rm"),
-	BoolKey("Detach", "done when it has started; not together with `Attach`", func(r *Run) *bool { return &r.Detach }).called("detach", "d"),
+	boolKey("Remove", "remove the container when it has ended", func(r *Run) *bool { return &r.Remove }).called("rm"),
+	boolKey("Detach", "done when it has started; not together with `Attach`", func(r *Run) *bool { return &r.Detach }).called("detach", "d"),
 	{name: "Stdin", flags: []string{}, form: formText, help: "what the program reads on standard input; needs `Attach` with `STDIN`", set: func(r *Run, v []string) error {
 		return setInput(&r.hasInput, &r.Input, []byte(v[0]))
 	}},

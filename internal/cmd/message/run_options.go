@@ -47,7 +47,7 @@ type (
 )
 
 // containerOptions are the options of both run and create.
-var containerOptions = []Key[Run]{
+var containerOptions = []key[Run]{
 	{name: "Name", form: formText, help: "the container's name, none that begins with `dispatch-`; left out: `dispatch-` and 12 hex digits", set: func(r *Run, v []string) error {
 		r.Name = v[0]
 		return checkOwnName(r.Name)
@@ -63,7 +63,7 @@ var containerOptions = []Key[Run]{
 		r.Pull = v[0]
 		return oneOf("missing", "always", "never")(r.Pull)
 	}},
-	TextKey("Platform", "OS[/ARCH[/VARIANT]] of the image, where it has several", config(func(c *containerConfig) *string { return &c.Platform }), flagval.ParsePlatform),
+	textKey("Platform", "OS[/ARCH[/VARIANT]] of the image, where it has several", config(func(c *containerConfig) *string { return &c.Platform }), flagval.ParsePlatform),
 
 	// The process.
 	{name: "Env", flags: []string{"env", "e"}, form: formPairs, help: "environment variables; `NAME` alone removes the image's, `NAME=secret:SECRET` has a secret's value", set: func(r *Run, v []string) error {
@@ -74,16 +74,16 @@ var containerOptions = []Key[Run]{
 		return flagval.CheckArgs(v)
 	}},
 	listKey("Secret", "secrets of the daemon, as files in /run/secrets, see [secrets](operate.md#secrets)", func(r *Run) *[]string { return &r.Secrets }, flagval.CheckSecret),
-	TextKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })).called("user", "u"),
+	textKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })).called("user", "u"),
 	listKey("GroupAdd", "further groups", host(func(h *hostConfig) *[]string { return &h.GroupAdd })),
-	TextKey("Workdir", "working directory", config(func(c *containerConfig) *string { return &c.WorkingDir })).called("workdir", "w"),
-	BoolKey("Interactive", "standard input is kept open, also where it is not attached", func(r *Run) *bool { return &r.Interactive }).called("interactive", "i"),
-	BoolKey("Tty", "a terminal: standard error is then part of standard output", config(func(c *containerConfig) *bool { return &c.Tty })).called("tty", "t"),
+	textKey("Workdir", "working directory", config(func(c *containerConfig) *string { return &c.WorkingDir })).called("workdir", "w"),
+	boolKey("Interactive", "standard input is kept open, also where it is not attached", func(r *Run) *bool { return &r.Interactive }).called("interactive", "i"),
+	boolKey("Tty", "a terminal: standard error is then part of standard output", config(func(c *containerConfig) *bool { return &c.Tty })).called("tty", "t"),
 	{name: "Init", form: formBool, help: "a small init as the first process, which passes signals on and reaps children", set: func(r *Run, v []string) error {
 		r.host().Init = new(v[0] == "true")
 		return nil
 	}},
-	TextKey("StopSignal", "the signal that a stop sends", config(func(c *containerConfig) *string { return &c.StopSignal })),
+	textKey("StopSignal", "the signal that a stop sends", config(func(c *containerConfig) *string { return &c.StopSignal })),
 	numberKey("StopTimeout", "seconds between a stop's signal and the kill; -1: no kill", config(func(c *containerConfig) **int { return &c.StopTimeout }), to(parseInt[int](-1, math.MaxInt32))),
 	{name: "Restart", form: formText, help: "when the engine starts it again: `no`, `on-failure[:N]`, `always`, `unless-stopped`", set: func(r *Run, v []string) error {
 		p, err := flagval.ParseRestart(v[0])
@@ -111,8 +111,8 @@ var containerOptions = []Key[Run]{
 	numberKey("CpuQuota", "microseconds in a period", host(func(h *hostConfig) *int64 { return &h.CPUQuota }), anyInt),
 	numberKey("CpuRtPeriod", "microseconds, of real time", host(func(h *hostConfig) *int64 { return &h.CPURealtimePeriod }), anyInt),
 	numberKey("CpuRtRuntime", "microseconds in a period of real time", host(func(h *hostConfig) *int64 { return &h.CPURealtimeRuntime }), anyInt),
-	TextKey("CpusetCpus", "CPUs it may use, such as `0-3,5`", host(func(h *hostConfig) *string { return &h.CpusetCpus })),
-	TextKey("CpusetMems", "memory nodes it may use", host(func(h *hostConfig) *string { return &h.CpusetMems })),
+	textKey("CpusetCpus", "CPUs it may use, such as `0-3,5`", host(func(h *hostConfig) *string { return &h.CpusetCpus })),
+	textKey("CpusetMems", "memory nodes it may use", host(func(h *hostConfig) *string { return &h.CpusetMems })),
 	numberKey("PidsLimit", "most processes; -1: any number", host(func(h *hostConfig) **int64 { return &h.PidsLimit }), to(anyInt)),
 	{name: "Ulimit", form: formList, help: "limits of its processes, NAME=SOFT[:HARD]", set: func(r *Run, v []string) error {
 		h := r.host()
@@ -167,8 +167,8 @@ var containerOptions = []Key[Run]{
 		})
 	}},
 	listKey("VolumesFrom", "the volumes of other containers, NAME[:ro]", host(func(h *hostConfig) *[]string { return &h.VolumesFrom })),
-	TextKey("VolumeDriver", "the driver of new volumes", host(func(h *hostConfig) *string { return &h.VolumeDriver })),
-	BoolKey("ReadOnly", "its own file system cannot be written", host(func(h *hostConfig) *bool { return &h.ReadonlyRootfs })),
+	textKey("VolumeDriver", "the driver of new volumes", host(func(h *hostConfig) *string { return &h.VolumeDriver })),
+	boolKey("ReadOnly", "its own file system cannot be written", host(func(h *hostConfig) *bool { return &h.ReadonlyRootfs })),
 	pairsKey("StorageOpt", "options of the storage driver", host(func(h *hostConfig) *map[string]string { return &h.StorageOpt }), flagval.ParseStorageOpt),
 
 	// Networks.
@@ -192,21 +192,21 @@ var containerOptions = []Key[Run]{
 		r.ipam().LinkLocalIPs = v
 		return flagval.Each(v, parseAnyIP)
 	}},
-	TextKey("MacAddress", "its MAC address in the first network", endpoint(func(e *dockerapi.EndpointSettings) *string { return &e.MacAddress }), flagval.ParseMAC),
+	textKey("MacAddress", "its MAC address in the first network", endpoint(func(e *dockerapi.EndpointSettings) *string { return &e.MacAddress }), flagval.ParseMAC),
 	{name: "Publish", flags: []string{"publish", "p"}, form: formList, help: "ports on the host, `127.0.0.1:8080:80/tcp`", set: func(r *Run, v []string) error {
 		bindings, exposed, err := flagval.ParsePublish(v)
 		r.host().PortBindings = bindings
 		r.expose(exposed)
 		return err
 	}},
-	BoolKey("PublishAll", "all ports that the image exposes", host(func(h *hostConfig) *bool { return &h.PublishAllPorts })).called("publish-all", "P"),
+	boolKey("PublishAll", "all ports that the image exposes", host(func(h *hostConfig) *bool { return &h.PublishAllPorts })).called("publish-all", "P"),
 	{name: "Expose", form: formList, help: "ports to expose, `80/tcp`, `7000-7010`", set: func(r *Run, v []string) error {
 		exposed, err := flagval.ParseExposed(v)
 		r.expose(exposed)
 		return err
 	}},
-	TextKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })).called("hostname", "h"),
-	TextKey("Domainname", "its domain name", config(func(c *containerConfig) *string { return &c.Domainname })),
+	textKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })).called("hostname", "h"),
+	textKey("Domainname", "its domain name", config(func(c *containerConfig) *string { return &c.Domainname })),
 	itemsKey("Dns", "DNS servers", host(func(h *hostConfig) *[]string { return &h.DNS }), flagval.ParseDNS),
 	listKey("DnsOption", "options of the resolver", host(func(h *hostConfig) *[]string { return &h.DNSOptions })).called("dns-option", "dns-opt"),
 	itemsKey("DnsSearch", "DNS search domains", host(func(h *hostConfig) *[]string { return &h.DNSSearch }), flagval.ParseDNSSearch),
@@ -214,7 +214,7 @@ var containerOptions = []Key[Run]{
 	listKey("Link", "links to other containers, NAME[:ALIAS]", host(func(h *hostConfig) *[]string { return &h.Links }), flagval.ParseLink),
 
 	// Rights and namespaces.
-	BoolKey("Privileged", "all rights on the host", host(func(h *hostConfig) *bool { return &h.Privileged })),
+	boolKey("Privileged", "all rights on the host", host(func(h *hostConfig) *bool { return &h.Privileged })),
 	listKey("CapAdd", "capabilities to add", host(func(h *hostConfig) *[]string { return &h.CapAdd })),
 	listKey("CapDrop", "capabilities to drop", host(func(h *hostConfig) *[]string { return &h.CapDrop })),
 	{name: "SecurityOpt", form: formList, help: "security options; a seccomp profile as its JSON text", set: func(r *Run, v []string) (err error) {
@@ -247,25 +247,25 @@ var containerOptions = []Key[Run]{
 	namespaceKey("Uts", "`host`", func(h *hostConfig) *string { return &h.UTSMode }),
 	namespaceKey("Userns", "`host`", func(h *hostConfig) *string { return &h.UsernsMode }),
 	namespaceKey("Cgroupns", "`private` or `host`", func(h *hostConfig) *string { return &h.CgroupnsMode }),
-	TextKey("CgroupParent", "the cgroup above its own", host(func(h *hostConfig) *string { return &h.CgroupParent })),
-	TextKey("Runtime", "the runtime of the engine that runs it", host(func(h *hostConfig) *string { return &h.Runtime })),
+	textKey("CgroupParent", "the cgroup above its own", host(func(h *hostConfig) *string { return &h.CgroupParent })),
+	textKey("Runtime", "the runtime of the engine that runs it", host(func(h *hostConfig) *string { return &h.Runtime })),
 
 	// Health.
-	TextKey("HealthCmd", "a shell's line that tells whether it is well", func(r *Run) *string { return &r.healthCmd }),
+	textKey("HealthCmd", "a shell's line that tells whether it is well", func(r *Run) *string { return &r.healthCmd }),
 	durationKey("HealthInterval", "time between two checks, such as `30s`", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Interval })),
 	durationKey("HealthTimeout", "the longest a check may take", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.Timeout })),
 	durationKey("HealthStartPeriod", "time to start, in which a failed check does not count", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartPeriod })),
 	durationKey("HealthStartInterval", "time between two checks meanwhile", health(func(h *dockerapi.Healthcheck) *time.Duration { return &h.StartInterval })),
 	numberKey("HealthRetries", "how many failed checks in a row count", health(func(h *dockerapi.Healthcheck) *int { return &h.Retries }), parseInt[int](0, math.MaxInt32)),
-	BoolKey("NoHealthcheck", "no checks, whatever the image says", func(r *Run) *bool { return &r.noHealthcheck }),
+	boolKey("NoHealthcheck", "no checks, whatever the image says", func(r *Run) *bool { return &r.noHealthcheck }),
 
 	// Logs.
-	TextKey("LogDriver", "where the engine keeps its output", func(r *Run) *string { return &r.logConfig().Type }),
+	textKey("LogDriver", "where the engine keeps its output", func(r *Run) *string { return &r.logConfig().Type }),
 	pairsKey("LogOpt", "options of the log driver", func(r *Run) *map[string]string { return &r.logConfig().Config }, flagval.ParseKeyValue),
 }
 
-func durationKey(name, help string, field func(*Run) *time.Duration) Key[Run] {
-	return Key[Run]{name: name, form: formText, help: help, set: func(r *Run, v []string) (err error) {
+func durationKey(name, help string, field func(*Run) *time.Duration) key[Run] {
+	return key[Run]{name: name, form: formText, help: help, set: func(r *Run, v []string) (err error) {
 		*field(r), err = flagval.ParseDuration(v[0])
 		return err
 	}}
@@ -275,8 +275,8 @@ func anyInt(s string) (int64, error) { return parseInt[int64](math.MinInt64, mat
 
 func parseAnyIP(s string) error { return flagval.ParseIP(s, 0) }
 
-func namespaceKey(name, help string, field func(*hostConfig) *string) Key[Run] {
-	return TextKey(name, help, host(field), func(s string) error { return flagval.ParseNamespace(strings.ToLower(name), s) })
+func namespaceKey(name, help string, field func(*hostConfig) *string) key[Run] {
+	return textKey(name, help, host(field), func(s string) error { return flagval.ParseNamespace(strings.ToLower(name), s) })
 }
 
 // labelPrefix is the prefix of the daemon's own labels.

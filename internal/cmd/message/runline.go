@@ -78,7 +78,7 @@ func (l *RunLine) keyFlags() (flags []Flag) {
 }
 
 // flagNames returns the key's long flags. The first is mapped to the short flag, if there is one.
-func (k Key[T]) flagNames() map[string]string {
+func (k key[T]) flagNames() map[string]string {
 	names := make(map[string]string)
 	if k.flags == nil {
 		names[kebab(k.name)] = ""
@@ -106,7 +106,7 @@ func kebab(name string) string {
 }
 
 // set keeps the value of a flag, if the key takes it.
-func (l *RunLine) set(k Key[Run], v string) error {
+func (l *RunLine) set(k key[Run], v string) error {
 	switch k.name {
 	case "Attach":
 		l.Attach = append(l.Attach, strings.ToLower(v))
@@ -138,7 +138,7 @@ func (l *RunLine) set(k Key[Run], v string) error {
 }
 
 // check refuses a flag's value that the key would not take.
-func (k Key[T]) check(v string) error {
+func (k key[T]) check(v string) error {
 	switch {
 	case k.decode != nil && !json.Valid([]byte(v)):
 		return fmt.Errorf("expected %s in JSON, got %s", k.form, flagval.Quote(v))
