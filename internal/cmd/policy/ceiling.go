@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -143,7 +144,7 @@ func (c *ceilings) container(r *message.Run, over func(rule, what string) error)
 		if period <= 0 {
 			period = 100_000
 		}
-		cpus = h.CPUQuota * 1e3 / period * 1e6
+		cpus = int64(min(float64(h.CPUQuota)/float64(period)*1e9, math.MaxInt64/2))
 	}
 	var pids int64
 	if h.PidsLimit != nil {
@@ -203,8 +204,11 @@ func (c *ceilings) checkTmpfs(h *dockerapi.HostConfig, over func(rule, what stri
 	for at, options := range h.Tmpfs {
 		var size int64
 		for o := range strings.SplitSeq(options, ",") {
-			if text, ok := strings.CutPrefix(o, "size="); ok {
+			switch name, text, _ := strings.Cut(o, "="); name {
+			case "size":
 				size = flagval.LogSize(text) // of several the last counts; 50% and the like are 0
+			case "nr_blocks": // a size too, in pages
+				size = 0
 			}
 		}
 		if err := add(at, size); err != nil {
