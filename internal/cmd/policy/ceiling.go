@@ -69,7 +69,7 @@ var limits = []limit{
 	{"ShmSize", "size of /dev/shm; a run without `ShmSize` gets so much", number(func(c *ceilings) *int64 { return &c.shm }, flagval.ParseBytes)},
 	{"Tmpfs", "file systems in memory of a container together; each must then have a size", number(func(c *ceilings) *int64 { return &c.tmpfs }, flagval.ParseBytes)},
 	{"LogSize", "what the engine keeps of a container's output; a run without `LogDriver` and `LogOpt` gets `json-file` with so much", number(func(c *ceilings) *int64 { return &c.logs }, flagval.ParseBytes)},
-	{"Publish", "published ports of a container; 100 if left out", number(func(c *ceilings) *int { return &c.publish }, whole)},
+	{"Publish", "published ports of a container, each of a range; 100 if left out", number(func(c *ceilings) *int { return &c.publish }, whole)},
 	{"Timeout", "time that a run may take; what has no end that is waited for is then refused: a detached run, `create`, `start`, `restart`", number(func(c *ceilings) *time.Duration { return &c.timeout }, span)},
 	{"Retry", "`Max` of `Retry`", number(func(c *ceilings) *int { return &c.retry }, whole)},
 	{"Jobs", "runs and execs of a user at a time; further ones wait", number(func(c *ceilings) *int { return &c.jobs }, whole)},
@@ -171,7 +171,7 @@ func (c *ceilings) container(r *message.Run, over func(rule, what string) error)
 		return over("Cpus", "Options.CpuRtRuntime")
 	case c.publish == 0 && published > maxPublished:
 		return &DeniedError{Err: fmt.Errorf("Options.Publish: %d ports", published), Why: fmt.Sprintf("because the engine starts a process on the host for each; up to %d are allowed, or Max.Publish of the file of --policy", maxPublished)}
-	case c.publish > 0 && published > c.publish:
+	case c.publish > 0 && published > min(c.publish, flagval.MaxPorts):
 		return over("Publish", fmt.Sprintf("Options.Publish: %d ports", published))
 	}
 	if c.tmpfs > 0 {
@@ -187,7 +187,9 @@ func (c *ceilings) container(r *message.Run, over func(rule, what string) error)
 
 func publishedPorts(h *dockerapi.HostConfig) (n int) {
 	for _, bindings := range h.PortBindings {
-		n += len(bindings)
+		for _, b := range bindings {
+			n += portsIn(b)
+		}
 	}
 	return n
 }

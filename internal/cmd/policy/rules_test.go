@@ -48,6 +48,13 @@ func TestRules(t *testing.T) {
 		{`{"Allow": {"CapAdd": "*"}, "Deny": {"CapAdd": "SYS_ADMIN"}}`, `run "CapAdd": "CHOWN"`, ""},
 		{`{"Allow": {"Device": "*"}, "Deny": {"Device": "/dev/sd*"}}`, `run "Device": "/dev"`, `by Deny.Device (/dev/sd*)`}, // all devices below
 		{`{"Allow": {"Device": "*"}, "Deny": {"Device": "/dev/sda"}}`, `run "Device": "/dev/fuse"`, ""},
+		{`{"Allow": {"Publish": "127.0.0.1:80*"}}`, `run "Publish": "127.0.0.1:8000-8001:80"`, ""},
+		{`{"Allow": {"Publish": "127.0.0.1:80*"}}`, `run "Publish": "127.0.0.1:8000-65000:80"`, `Options.Publish: "127.0.0.1:8100"`},
+		{`{"Allow": {"Publish": "*"}, "Deny": {"Publish": "0.0.0.0:22"}}`, `run "Publish": "20-30:80"`, `by Deny.Publish (0.0.0.0:22)`},
+		{`{"Allow": {"Publish": "*"}, "Deny": {"Publish": "0.0.0.0:22"}}`, `run "Publish": "::ffff:0.0.0.0:22:80"`, `by Deny.Publish (0.0.0.0:22)`},
+		{`{}`, `run "Publish": "127.0.0.1:2000-2100:80"`, `Options.Publish: 101 ports`},
+		{`{"Max": {"Publish": 99999999}}`, `run "Publish": ["127.0.0.1:1-65535:1", "127.0.0.1:1-65535:2"]`, `Options.Publish: 131070 ports`},
+		{`{"Deny": {"Label": "traefik.*"}}`, `run "Mount": "type=volume,dst=/v,volume-label=traefik.enable=true"`, `by Deny.Label (traefik.*)`},
 		{`{"Deny": {"Label": "traefik.*"}}`, `run "Label": "traefik.enable=true"`, `by Deny.Label (traefik.*)`},
 
 		// Paths of the host.
@@ -65,6 +72,9 @@ func TestRules(t *testing.T) {
 		{`{"Allow": {"Bind": "*"}, "Deny": {"Bind": "/etc/ssl"}}`, `run "Volume": "/etc:/a:ro"`, `by Deny.Bind (/etc/ssl)`}, // which has it
 		{`{"Allow": {"Bind": "*"}, "Deny": {"Bind": "/etc"}}`, `run "Mount": "type=bind,src=/,dst=/a"`, `by Deny.Bind (/etc)`},
 		{`{"Allow": {"Bind": "*"}, "Deny": {"Bind": "/etc"}}`, `run "Volume": "/etcetera:/a"`, ""},
+		{`{"Allow": {"Bind": "/srv/in:ro"}}`, `run "Volume": "/srv/in/a:/a:ro,Z"`, `Options.Volume: "/srv/in/a:/a:ro,Z": denied, because it`},
+		{`{"Allow": {"Bind": "/srv/in:ro"}}`, `run "Mount": "type=bind,src=/srv/in/a:ro,dst=/a"`, `Options.Mount: "/srv/in/a:ro": denied, because it`},
+		{`{"Allow": {"Bind": "/srv/in:ro"}}`, `run "Mount": "type=bind,src=/srv/in,dst=/a,ro,bind-recursive=writable"`, `Options.Mount: "bind-recursive=writable": denied, because it`},
 		{`{"Allow": {"Bind": "*"}}`, `run "Volume": "/:/a"`, ""},
 		{`{"Allow": {"Bind": "/"}}`, `run "Mount": "type=bind,src=/,dst=/a,bind-propagation=rshared"`, `"bind-propagation=rshared"`},
 
