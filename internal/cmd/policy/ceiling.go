@@ -139,12 +139,14 @@ func (c *ceilings) container(r *message.Run, over func(rule, what string) error)
 		return nil
 	}
 	cpus := h.NanoCPUs
-	if h.CPUQuota != 0 {
-		period := h.CPUPeriod
+	switch period := h.CPUPeriod; {
+	case h.CPUQuota < 0:
+		cpus = 0
+	case h.CPUQuota > 0:
 		if period <= 0 {
 			period = 100_000
 		}
-		cpus = int64(min(float64(h.CPUQuota)/float64(period)*1e9, math.MaxInt64/2))
+		cpus = max(cpus, int64(min(float64(h.CPUQuota)/float64(period)*1e9, math.MaxInt64/2)))
 	}
 	var pids int64
 	if h.PidsLimit != nil {
@@ -165,7 +167,7 @@ func (c *ceilings) container(r *message.Run, over func(rule, what string) error)
 		}
 	}
 	switch published := publishedPorts(h); {
-	case c.memory > 0 && h.MemorySwap > 2*c.memory:
+	case c.memory > 0 && (h.MemorySwap < 0 || h.MemorySwap/2 > c.memory):
 		return over("Memory", "Options.MemorySwap: more than twice the ceiling of memory")
 	case c.cpus > 0 && h.CPURealtimeRuntime > 0:
 		return over("Cpus", "Options.CpuRtRuntime")

@@ -106,6 +106,9 @@ func TestRules(t *testing.T) {
 		{`{"Max": {"Memory": "64m"}}`, `run "Memory": "65m"`, `Options.Memory: 68157440 (0 and less are no limit): denied, by Max.Memory (64m) of the daemon's policy`},
 		{`{"Max": {"Memory": "64m"}}`, `run "Memory": 0`, `Options.Memory: 0`},
 		{`{"Max": {"Memory": "64m"}}`, `run "Memory": "64m", "MemorySwap": "1g"`, `Options.MemorySwap`},
+		{`{"Max": {"Memory": "64m"}, "Allow": {"MemorySwap": "*"}}`, `run "MemorySwap": -1`, `Options.MemorySwap`},
+		{`{"Max": {"Cpus": 1.5}}`, `run "Cpus": 2, "CpuQuota": 1000`, `Options.Cpus or`},
+		{`{"Max": {"Cpus": 1.5}}`, `run "Cpus": 1, "CpuQuota": -1`, `Options.Cpus or`}, // the engine takes the quota
 		{`{"Max": {"Cpus": 1.5}}`, `run "Cpus": 2`, `by Max.Cpus (1.5)`},
 		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 200000`, `Options.Cpus or Options.CpuQuota: 2000000000`},
 		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 200000, "CpuPeriod": 200000`, ""},
