@@ -68,7 +68,8 @@ func newSiege(t *testing.T) *siege {
 		t.Fatal(err)
 	}
 	s.podman = v.Podman
-	words := []string{"SERIAL", s.serial, "SOCKETDIR", filepath.Dir(socket), "SOCKETNAME", filepath.Base(socket), "SOCKET", socket, "TESTPID", fmt.Sprint(os.Getpid())}
+	// Of two words at one place the first in the list counts.
+	words := []string{"SERIAL", s.serial, "SOCKETDIR", filepath.Dir(socket), "SOCKETNAME", filepath.Base(socket), "SOCKET", socket}
 	volume := "volume-" + s.serial
 	s.docker(t, "volume", "create", "-o", "type=none", "-o", "o=bind", "-o", "device="+filepath.Dir(socket), volume)
 	t.Cleanup(func() {
@@ -98,7 +99,7 @@ func newSiege(t *testing.T) *siege {
 	if t.Failed() {
 		t.FailNow()
 	}
-	for i, id := range s.victims { // the last first: of two words of which one begins with the other the longer counts
+	for i, id := range s.victims {
 		words = append(words, fmt.Sprintf("VICTIM%d", i), fmt.Sprintf("victim-%s-%d", s.serial, i), fmt.Sprintf("ID%d", i), id)
 		for n := 63; n >= 8; n-- {
 			words = append(words, fmt.Sprintf("PART%dOF%d", n, i), id[:n])
