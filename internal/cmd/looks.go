@@ -36,7 +36,7 @@ func (t *task) look(r *message.Run) error {
 		}
 	}
 	for _, n := range r.Networks {
-		if strings.Trim(n.Name, "0123456789abcdef") != "" || t.rules.Lists("Network", n.Name) {
+		if strings.Trim(n.Name, "0123456789abcdef") != "" {
 			continue // it is no id
 		}
 		var found dockerapi.Network
@@ -47,7 +47,7 @@ func (t *task) look(r *message.Run) error {
 		if err != nil {
 			return err
 		}
-		if found.Name != "" && found.Name != n.Name {
+		if found.Name != "" && found.Name != n.Name && !t.rules.ListsNetwork(n.Name, found.Name) {
 			return &policy.DeniedError{
 				Err: fmt.Errorf("Options.Network: %s", flagval.Quote(n.Name)),
 				Why: "because it is the id of a network, not its name: give the name",

@@ -115,6 +115,8 @@ func TestPolicyLooks(t *testing.T) {
 		{`"Network": ["db", "0a"]`, `{}`, `Options.Network: "0a": denied`},
 		{`"Network": "db"`, `{}`, ""},
 		{`"Network": "0a"`, `{"Allow": {"Network": "0a"}}`, ""},
+		{`"Network": "0a"`, `{"Allow": {"Network": "*"}}`, ""},
+		{`"Network": "0a"`, `{"Allow": {"Network": "*"}, "Deny": {"Network": "host"}}`, `Options.Network: "0a": denied`},
 	} {
 		for _, verb := range []string{"run", "create"} {
 			onBench(t, func(c *Config) { c.Policy = withPolicy(tt.policy) }, func(b *bench) {

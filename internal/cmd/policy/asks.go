@@ -123,7 +123,7 @@ func (l *asking) run(r *message.Run) {
 	l.env(r.Spec.Env)
 	l.option("User", r.Spec.User, "")
 	for _, k := range slices.Sorted(maps.Keys(r.Spec.Labels)) {
-		l.option("Label", k, when(foreignLabel(k), "belongs to another tool, which acts on it"))
+		l.label("Options.Label", k)
 	}
 	if t := r.Spec.StopTimeout; t != nil {
 		l.option("StopTimeout", strconv.Itoa(*t), when(*t < 0 || *t > mostStop, "lets a stop take for ever"))
@@ -151,6 +151,11 @@ func (l *asking) run(r *message.Run) {
 
 // mostStop is the longest StopTimeout, in seconds: an engine that is stopped waits for it.
 const mostStop = 3600
+
+// label asks for a label of that name.
+func (l *asking) label(where, name string) {
+	*l = append(*l, ask{"Label", name, where, when(foreignLabel(name), "belongs to another tool, which acts on it")})
+}
 
 // foreignLabel reports whether a label's name is reserved for a tool that acts on it.
 func foreignLabel(name string) bool {
@@ -256,14 +261,18 @@ func (l *asking) files(r *message.Run, h *dockerapi.HostConfig) {
 		if !plainOptions(options) {
 			*l = append(*l, ask{"Mount", b, where, "has options that can name paths of the host"})
 		}
-		if strings.HasPrefix(b, "/") {
-			l.bind(where, parts[0], slices.Contains(strings.Split(options, ","), "ro"))
-		} else {
-			*l = append(*l, ask{"Volume", parts[0], where, ""})
+		given := strings.Split(options, ",")
+		switch {
+		case !strings.HasPrefix(b, "/"):
+			l.volume(where, parts[0])
+			continue
+		case slices.Contains(given, "z"), slices.Contains(given, "Z"):
+			*l = append(*l, ask{"Mount", b, where, "gives the host's files another label of SELinux"})
 		}
+		l.bind(where, parts[0], slices.Contains(given, "ro"))
 	}
 	for range r.Spec.Volumes {
-		*l = append(*l, ask{"Volume", "", "Options.Volume: a volume without a name", ""})
+		l.volume("Options.Volume", "")
 	}
 	for _, p := range slices.Sorted(maps.Keys(h.Tmpfs)) {
 		*l = append(*l, ask{"Tmpfs", p + ":" + h.Tmpfs[p], "Options.Tmpfs", when(!tmpfsOptions(h.Tmpfs[p]), "has an option that no file system in memory needs")})
@@ -271,6 +280,14 @@ func (l *asking) files(r *message.Run, h *dockerapi.HostConfig) {
 	for _, m := range h.Mounts {
 		l.mount(m)
 	}
+}
+
+// volume asks for a volume. An engine could take a name with other characters for a path.
+func (l *asking) volume(where, name string) {
+	if name == "" {
+		where += ": a volume without a name"
+	}
+	*l = append(*l, ask{"Volume", name, where, when(name != "" && flagval.CheckRef(name) != nil, "is no name of a volume")})
 }
 
 // bind asks for a path of the host.
@@ -329,17 +346,25 @@ func (l *asking) mount(m dockerapi.Mount) {
 		*l = append(*l, ask{"Image", canonicalImage(m.Source), where, ""})
 	case "bind":
 		l.bind(where, m.Source, m.ReadOnly)
-		if o := m.BindOptions; o != nil && o.Propagation != "" && o.Propagation != "rprivate" && o.Propagation != "private" {
+		if strings.Contains(m.Source, ":") { // it could pass for readOnlyBind
+			deny(m.Source, "has a colon")
+		}
+		o := m.BindOptions
+		if o != nil && o.Propagation != "" && o.Propagation != "rprivate" && o.Propagation != "private" {
 			deny("bind-propagation="+o.Propagation, "lets mounts of the container reach the host, or the host's the container")
 		}
-	case "volume", "":
-		if m.Source != "" {
-			*l = append(*l, ask{"Volume", m.Source, where, ""})
-		} else {
-			*l = append(*l, ask{"Volume", "", where + ": a volume without a name", ""})
+		if o != nil && o.ReadOnlyNonRecursive {
+			deny("bind-recursive=writable", "lets the container write what is mounted below the path")
 		}
-		if o := m.VolumeOptions; o != nil && o.DriverConfig != nil {
-			deny("volume-driver="+o.DriverConfig.Name, "mounts what the driver's options name, even a path of the host")
+	case "volume", "":
+		l.volume(where, m.Source)
+		if o := m.VolumeOptions; o != nil {
+			for _, k := range slices.Sorted(maps.Keys(o.Labels)) {
+				l.label(where, k)
+			}
+			if o.DriverConfig != nil {
+				deny("volume-driver="+o.DriverConfig.Name, "mounts what the driver's options name, even a path of the host")
+			}
 		}
 	default:
 		deny("type="+m.Type, "is of a type that can mount paths of the host")
@@ -358,16 +383,39 @@ func (l *asking) networks(r *message.Run, h *dockerapi.HostConfig) {
 		}
 	}
 	for _, n := range names {
-		l.option("Network", n, when(foreign(n), "is the network of the host or of another container"))
+		why := when(foreign(n), "is the network of the host or of another container")
+		if n == "slirp4netns" || n == "pasta" { // past a firewall that is for containers
+			why = "has Podman connect as the host"
+		}
+		l.option("Network", n, why)
 	}
 	l.options("Link", h.Links, "shows the environment of another container")
 	l.flag("PublishAll", h.PublishAllPorts, "opens ports of the host to the network")
+	left := flagval.MaxPorts // of more the ceilings refuse the message
 	for _, port := range slices.Sorted(maps.Keys(h.PortBindings)) {
 		for _, b := range h.PortBindings[port] {
-			ip, err := netip.ParseAddr(b.HostIP)
-			l.option("Publish", net.JoinHostPort(cmp.Or(b.HostIP, "0.0.0.0"), b.HostPort), when(err != nil || !ip.IsLoopback(), "opens a port of the host to the network (write 127.0.0.1:...)"))
+			ip, err := netip.ParseAddr(cmp.Or(b.HostIP, "0.0.0.0"))
+			why := when(err != nil || !ip.IsLoopback(), "opens a port of the host to the network (write 127.0.0.1:...)")
+			n := min(portsIn(b), left)
+			first, _, _ := strings.Cut(b.HostPort, "-")
+			low, _ := strconv.Atoi(first) // it can be empty
+			for i := range n {
+				if i > 0 {
+					first = strconv.Itoa(low + i)
+				}
+				l.option("Publish", net.JoinHostPort(ip.Unmap().String(), first), why)
+			}
+			left -= n
 		}
 	}
+}
+
+// portsIn returns how many ports of the host a binding can take. The engine chooses one of a range.
+func portsIn(b dockerapi.PortBinding) int {
+	first, last, _ := strings.Cut(b.HostPort, "-")
+	low, _ := strconv.Atoi(first)
+	high, _ := strconv.Atoi(last) // 0 if it is no range
+	return max(1, 1+high-low)
 }
 
 func (l *asking) logs(h *dockerapi.HostConfig) {
@@ -411,8 +459,10 @@ func plainLogOption(name, value string) string {
 		return "is a template, which the engine evaluates"
 	case name == "max-file" && (err != nil || n > maxLogFiles):
 		return fmt.Sprintf("is not a number up to %d", maxLogFiles)
-	case name == "max-buffer-size" && flagval.LogSize(value) > maxLogBuffer:
-		return fmt.Sprintf("is more than %d bytes", maxLogBuffer)
+	case name == "max-buffer-size":
+		// A size that is too large to be read is one for an engine of another architecture.
+		size, err := flagval.ParseBytes(value)
+		return when(err != nil || size > maxLogBuffer, fmt.Sprintf("is not a size up to %d bytes", maxLogBuffer))
 	}
 	return ""
 }

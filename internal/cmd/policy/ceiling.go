@@ -69,7 +69,7 @@ var limits = []limit{
 	{"ShmSize", "size of /dev/shm; a run without `ShmSize` gets so much", number(func(c *ceilings) *int64 { return &c.shm }, flagval.ParseBytes)},
 	{"Tmpfs", "file systems in memory of a container together; each must then have a size", number(func(c *ceilings) *int64 { return &c.tmpfs }, flagval.ParseBytes)},
 	{"LogSize", "what the engine keeps of a container's output; a run without `LogDriver` and `LogOpt` gets `json-file` with so much", number(func(c *ceilings) *int64 { return &c.logs }, flagval.ParseBytes)},
-	{"Publish", "published ports of a container; 100 if left out", number(func(c *ceilings) *int { return &c.publish }, whole)},
+	{"Publish", "published ports of a container, each of a range; 100 if left out", number(func(c *ceilings) *int { return &c.publish }, whole)},
 	{"Timeout", "time that a run may take; what has no end that is waited for is then refused: a detached run, `create`, `start`, `restart`", number(func(c *ceilings) *time.Duration { return &c.timeout }, span)},
 	{"Output", "bytes that a run with `Attach` may write: then it is killed, and has failed, reason `output`", number(func(c *ceilings) *int64 { return &c.output }, flagval.ParseBytes)},
 	{"Retry", "`Max` of `Retry`", number(func(c *ceilings) *int { return &c.retry }, whole)},
@@ -140,12 +140,14 @@ func (c *ceilings) container(r *message.Run, over func(rule, what string) error)
 		return nil
 	}
 	cpus := h.NanoCPUs
-	if h.CPUQuota != 0 {
-		period := h.CPUPeriod
+	switch period := h.CPUPeriod; {
+	case h.CPUQuota < 0:
+		cpus = 0
+	case h.CPUQuota > 0:
 		if period <= 0 {
 			period = 100_000
 		}
-		cpus = int64(min(float64(h.CPUQuota)/float64(period)*1e9, math.MaxInt64/2))
+		cpus = max(cpus, int64(min(float64(h.CPUQuota)/float64(period)*1e9, math.MaxInt64/2)))
 	}
 	var pids int64
 	if h.PidsLimit != nil {
@@ -166,13 +168,13 @@ func (c *ceilings) container(r *message.Run, over func(rule, what string) error)
 		}
 	}
 	switch published := publishedPorts(h); {
-	case c.memory > 0 && h.MemorySwap > 2*c.memory:
+	case c.memory > 0 && (h.MemorySwap < 0 || h.MemorySwap/2 > c.memory):
 		return over("Memory", "Options.MemorySwap: more than twice the ceiling of memory")
 	case c.cpus > 0 && h.CPURealtimeRuntime > 0:
 		return over("Cpus", "Options.CpuRtRuntime")
 	case c.publish == 0 && published > maxPublished:
 		return &DeniedError{Err: fmt.Errorf("Options.Publish: %d ports", published), Why: fmt.Sprintf("because the engine starts a process on the host for each; up to %d are allowed, or Max.Publish of the file of --policy", maxPublished)}
-	case c.publish > 0 && published > c.publish:
+	case c.publish > 0 && published > min(c.publish, flagval.MaxPorts):
 		return over("Publish", fmt.Sprintf("Options.Publish: %d ports", published))
 	}
 	if c.tmpfs > 0 {
@@ -188,7 +190,9 @@ func (c *ceilings) container(r *message.Run, over func(rule, what string) error)
 
 func publishedPorts(h *dockerapi.HostConfig) (n int) {
 	for _, bindings := range h.PortBindings {
-		n += len(bindings)
+		for _, b := range bindings {
+			n += portsIn(b)
+		}
 	}
 	return n
 }
@@ -205,8 +209,11 @@ func (c *ceilings) checkTmpfs(h *dockerapi.HostConfig, over func(rule, what stri
 	for at, options := range h.Tmpfs {
 		var size int64
 		for o := range strings.SplitSeq(options, ",") {
-			if text, ok := strings.CutPrefix(o, "size="); ok {
+			switch name, text, _ := strings.Cut(o, "="); name {
+			case "size":
 				size = flagval.LogSize(text) // of several the last counts; 50% and the like are 0
+			case "nr_blocks": // a size too, in pages
+				size = 0
 			}
 		}
 		if err := add(at, size); err != nil {

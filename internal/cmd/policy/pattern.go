@@ -49,9 +49,12 @@ func compileOne(key, text string, deny bool) (pattern, error) {
 	case "Network":
 		form = canonicalNetwork(text)
 	case "CapAdd":
-		if !strings.Contains(text, "*") {
-			form = flagval.CapabilityNames([]string{text})[0]
-		}
+		form = strings.TrimPrefix(strings.ToUpper(text), "CAP_")
+		return pattern{text, func(value string) bool {
+			return glob(form, strings.TrimPrefix(value, "CAP_")) || deny && value == flagval.AllCapabilities
+		}}, nil
+	case "Device":
+		return pattern{text, func(value string) bool { return glob(form, value) || deny && within(form, value) }}, nil
 	case "Bind":
 		return compileBind(text, deny)
 	}
@@ -80,7 +83,7 @@ const readOnlyBind = ":ro"
 
 // compileBind makes the pattern of a path of the host. Allow has two forms. PATH is that path alone. PATH:ro is also all below
 // it, and read-only: a container that could write there could make a link to any place, and the next could mount it.
-// Deny has one form, PATH, and means all below it.
+// Deny has one form, PATH, and means all below it, and what it is below: that has it too.
 func compileBind(text string, deny bool) (pattern, error) {
 	if text == "*" {
 		return pattern{text, func(string) bool { return true }}, nil
@@ -96,7 +99,7 @@ func compileBind(text string, deny bool) (pattern, error) {
 		source, valueReadOnly := strings.CutSuffix(value, readOnlyBind)
 		switch {
 		case deny:
-			return within(path.Clean(source), at)
+			return within(path.Clean(source), at) || within(at, path.Clean(source))
 		case path.Clean(source) != source: // what .. means depends on links
 			return false
 		case readOnly:
@@ -139,8 +142,9 @@ func shelter(list []pattern) error {
 // canonicalImage returns the full name of an image, or of a pattern of such: docker.io/library/alpine:latest for alpine. With
 // a digest there is no tag: the engine goes by the digest. A name that could be an image's id is sha256: and the id.
 func canonicalImage(ref string) string {
-	hex := strings.TrimPrefix(ref, "sha256:")
-	if strings.Trim(hex, "0123456789abcdef") == "" && hex != "" {
+	const digits = "0123456789abcdef"
+	hex, isID := strings.CutPrefix(ref, "sha256:")
+	if hex != "" && (strings.Trim(hex, digits) == "" || isID && strings.Trim(hex, digits+"*") == "") {
 		return "sha256:" + hex
 	}
 	if strings.HasPrefix(ref, "*") {

@@ -135,6 +135,11 @@ func (r *Rules) Lists(key, value string) bool {
 	return r.Trust || anyMatches(r.allow[key], value)
 }
 
+// ListsNetwork reports whether the operator has allowed a network's id by name, and has not denied the network's name.
+func (r *Rules) ListsNetwork(id, name string) bool {
+	return r.Lists("Network", id) && !anyMatches(r.deny["Network"], canonicalNetwork(name))
+}
+
 // Timeout returns the lower of the daemon's time limit for a run and the policy's; 0: none.
 func (r *Rules) Timeout(daemon time.Duration) time.Duration {
 	if most := r.ceilings.timeout; most > 0 && (daemon == 0 || most < daemon) {

@@ -42,6 +42,19 @@ func TestRules(t *testing.T) {
 		{`{"Deny": {"Volume": "*"}}`, `run "Mount": "type=volume,dst=/v"`, `Options.Mount: a volume without a name`},
 		{`{"Allow": {"Volume": ["", "v-*"]}}`, `run "Volume": "/anonymous"`, ""},
 		{`{"Allow": {"Restart": "always"}}`, `run "Restart": "always"`, ""},
+		{`{"Allow": {"CapAdd": "NET_*"}}`, `run "CapAdd": "net_admin"`, ""},
+		{`{"Allow": {"CapAdd": "*"}, "Deny": {"CapAdd": "sys_*"}}`, `run "CapAdd": "SYS_ADMIN"`, `by Deny.CapAdd (sys_*)`},
+		{`{"Allow": {"CapAdd": "*"}, "Deny": {"CapAdd": "SYS_ADMIN"}}`, `run "CapAdd": "all"`, `by Deny.CapAdd (SYS_ADMIN)`}, // ALL has it
+		{`{"Allow": {"CapAdd": "*"}, "Deny": {"CapAdd": "SYS_ADMIN"}}`, `run "CapAdd": "CHOWN"`, ""},
+		{`{"Allow": {"Device": "*"}, "Deny": {"Device": "/dev/sd*"}}`, `run "Device": "/dev"`, `by Deny.Device (/dev/sd*)`}, // all devices below
+		{`{"Allow": {"Device": "*"}, "Deny": {"Device": "/dev/sda"}}`, `run "Device": "/dev/fuse"`, ""},
+		{`{"Allow": {"Publish": "127.0.0.1:80*"}}`, `run "Publish": "127.0.0.1:8000-8001:80"`, ""},
+		{`{"Allow": {"Publish": "127.0.0.1:80*"}}`, `run "Publish": "127.0.0.1:8000-65000:80"`, `Options.Publish: "127.0.0.1:8100"`},
+		{`{"Allow": {"Publish": "*"}, "Deny": {"Publish": "0.0.0.0:22"}}`, `run "Publish": "20-30:80"`, `by Deny.Publish (0.0.0.0:22)`},
+		{`{"Allow": {"Publish": "*"}, "Deny": {"Publish": "0.0.0.0:22"}}`, `run "Publish": "::ffff:0.0.0.0:22:80"`, `by Deny.Publish (0.0.0.0:22)`},
+		{`{}`, `run "Publish": "127.0.0.1:2000-2100:80"`, `Options.Publish: 101 ports`},
+		{`{"Max": {"Publish": 99999999}}`, `run "Publish": ["127.0.0.1:1-65535:1", "127.0.0.1:1-65535:2"]`, `Options.Publish: 131070 ports`},
+		{`{"Deny": {"Label": "traefik.*"}}`, `run "Mount": "type=volume,dst=/v,volume-label=traefik.enable=true"`, `by Deny.Label (traefik.*)`},
 		{`{"Deny": {"Label": "traefik.*"}}`, `run "Label": "traefik.enable=true"`, `by Deny.Label (traefik.*)`},
 
 		// Paths of the host.
@@ -56,6 +69,12 @@ func TestRules(t *testing.T) {
 		{`{"Allow": {"Bind": ["/srv:ro", "/srv/out"]}}`, `run "Volume": ["/srv/out:/a", "/srv/x:/b:ro"]`, ""},
 		{`{"Allow": {"Bind": "*"}, "Deny": {"Bind": "/etc"}}`, `run "Volume": "/etc/passwd:/a"`, `by Deny.Bind (/etc)`},
 		{`{"Allow": {"Bind": "*"}, "Deny": {"Bind": "/etc"}}`, `run "Volume": "/x/../etc:/a"`, `by Deny.Bind (/etc)`},
+		{`{"Allow": {"Bind": "*"}, "Deny": {"Bind": "/etc/ssl"}}`, `run "Volume": "/etc:/a:ro"`, `by Deny.Bind (/etc/ssl)`}, // which has it
+		{`{"Allow": {"Bind": "*"}, "Deny": {"Bind": "/etc"}}`, `run "Mount": "type=bind,src=/,dst=/a"`, `by Deny.Bind (/etc)`},
+		{`{"Allow": {"Bind": "*"}, "Deny": {"Bind": "/etc"}}`, `run "Volume": "/etcetera:/a"`, ""},
+		{`{"Allow": {"Bind": "/srv/in:ro"}}`, `run "Volume": "/srv/in/a:/a:ro,Z"`, `Options.Volume: "/srv/in/a:/a:ro,Z": denied, because it`},
+		{`{"Allow": {"Bind": "/srv/in:ro"}}`, `run "Mount": "type=bind,src=/srv/in/a:ro,dst=/a"`, `Options.Mount: "/srv/in/a:ro": denied, because it`},
+		{`{"Allow": {"Bind": "/srv/in:ro"}}`, `run "Mount": "type=bind,src=/srv/in,dst=/a,ro,bind-recursive=writable"`, `Options.Mount: "bind-recursive=writable": denied, because it`},
 		{`{"Allow": {"Bind": "*"}}`, `run "Volume": "/:/a"`, ""},
 		{`{"Allow": {"Bind": "/"}}`, `run "Mount": "type=bind,src=/,dst=/a,bind-propagation=rshared"`, `"bind-propagation=rshared"`},
 
@@ -76,6 +95,9 @@ func TestRules(t *testing.T) {
 		{`{"Allow": {"Image": "docker.io/*"}}`, `image c0ffee`, `Image: "sha256:c0ffee"`},
 		{`{"Allow": {"Image": "sha256:c0ffee"}}`, `image c0ffee`, ""},
 		{`{"Allow": {"Image": "*"}}`, `image c0ffee`, ""},
+		{`{"Allow": {"Image": "sha256:c0*"}}`, `image c0ffee`, ""},
+		{`{"Deny": {"Image": "sha256:*"}}`, `image c0ffee`, `by Deny.Image (sha256:*)`},
+		{`{"Deny": {"Image": "sha256:*"}}`, `image alpine`, ""},
 		{`{"Allow": {"Image": "a"}}`, `run "Mount": "type=image,src=evil,dst=/e"`, `Options.Mount: "docker.io/library/evil:latest"`},
 
 		// Ceilings, and what a run gets that leaves the option out.
@@ -84,12 +106,17 @@ func TestRules(t *testing.T) {
 		{`{"Max": {"Memory": "64m"}}`, `run "Memory": "65m"`, `Options.Memory: 68157440 (0 and less are no limit): denied, by Max.Memory (64m) of the daemon's policy`},
 		{`{"Max": {"Memory": "64m"}}`, `run "Memory": 0`, `Options.Memory: 0`},
 		{`{"Max": {"Memory": "64m"}}`, `run "Memory": "64m", "MemorySwap": "1g"`, `Options.MemorySwap`},
+		{`{"Max": {"Memory": "64m"}, "Allow": {"MemorySwap": "*"}}`, `run "MemorySwap": -1`, `Options.MemorySwap`},
+		{`{"Max": {"Cpus": 1.5}}`, `run "Cpus": 2, "CpuQuota": 1000`, `Options.Cpus or`},
+		{`{"Max": {"Cpus": 1.5}}`, `run "Cpus": 1, "CpuQuota": -1`, `Options.Cpus or`}, // the engine takes the quota
 		{`{"Max": {"Cpus": 1.5}}`, `run "Cpus": 2`, `by Max.Cpus (1.5)`},
 		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 200000`, `Options.Cpus or Options.CpuQuota: 2000000000`},
 		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 200000, "CpuPeriod": 200000`, ""},
 		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 9223372036854775807`, `Options.Cpus or`},
 		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 18446744073709552, "CpuPeriod": 1`, `Options.Cpus or`}, // times 1000 it is 384
 		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": -1`, `Options.Cpus or Options.CpuQuota`},
+		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 18446744073710, "CpuPeriod": 1000`, `Options.Cpus or`}, // 2^64 and a little, in billionths
+		{`{"Max": {"Cpus": 1.5}}`, `run "CpuQuota": 150001`, `Options.Cpus or`},
 		{`{"Max": {"PidsLimit": 100}}`, `run "PidsLimit": -1`, `Options.PidsLimit: -1`},
 		{`{"Max": {"PidsLimit": 100}}`, `run "PidsLimit": 99`, ""},
 		{`{"Max": {"ShmSize": "1m"}}`, `run "ShmSize": "2m"`, `Options.ShmSize`},
@@ -97,6 +124,7 @@ func TestRules(t *testing.T) {
 		{`{"Max": {"Tmpfs": "10m"}}`, `run "Tmpfs": "/t"`, `a file system in memory at "/t": more than the ceiling, or no size`},
 		{`{"Max": {"Tmpfs": "10m"}}`, `run "Tmpfs": "/t:size=1m,size=50%"`, `at "/t"`},
 		{`{"Max": {"Tmpfs": "10m"}}`, `run "Tmpfs": ["/t:size=6m", "/u:size=6m"]`, `of 12582912 bytes together`},
+		{`{"Max": {"Tmpfs": "10m"}}`, `run "Tmpfs": "/t:size=1m,nr_blocks=1000000"`, `at "/t"`},
 		{`{"Max": {"Tmpfs": "10m"}}`, `run "Mount": "type=tmpfs,dst=/t"`, `at "/t"`},
 		{`{"Max": {"LogSize": "10m"}}`, `run`, ""},
 		{`{"Max": {"LogSize": "10m"}}`, `run "LogDriver": "json-file"`, `Options.LogOpt: max-size times max-file`},
@@ -119,6 +147,7 @@ func TestRules(t *testing.T) {
 		{`{"Default": {"Network": "none"}, "Allow": {"Network": "none"}}`, `run "Network": "x"`, `Options.Network: "x"`},
 		{`{"Fixed": {"CapDrop": "ALL"}}`, `run "CapDrop": []`, `Options.CapDrop: denied, by Fixed.CapDrop of the daemon's policy; leave it out`},
 		{`{"Fixed": {"CapDrop": "ALL"}}`, `create "CapDrop": []`, `Options.CapDrop: denied`},
+		{`{"Fixed": {"CapDrop": "ALL"}}`, `run "\u0043apDrop": []`, `Options.CapDrop: denied, by Fixed.CapDrop`},
 		{`{"Fixed": {"CapDrop": "ALL"}}`, `run`, ""},
 		{`{"Default": {"Privileged": true}}`, `run`, `Options.Privileged: denied, because`}, // what the operator sets is judged too
 

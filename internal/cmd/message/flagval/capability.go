@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// allCapabilities is the name for all capabilities.
-const allCapabilities = "ALL"
+// AllCapabilities is the name for all capabilities.
+const AllCapabilities = "ALL"
 
 // CapabilityNames returns the names as the docker CLI sends them: in upper case, with CAP_, sorted, each once.
 func CapabilityNames(names []string) []string {
@@ -16,7 +16,7 @@ func CapabilityNames(names []string) []string {
 	out := make([]string, 0, len(names))
 	for _, n := range names {
 		n = strings.ToUpper(strings.TrimSpace(n))
-		if n != allCapabilities && !strings.HasPrefix(n, "CAP_") {
+		if n != AllCapabilities && !strings.HasPrefix(n, "CAP_") {
 			n = "CAP_" + n
 		}
 		out = append(out, n)
