@@ -1,6 +1,6 @@
 // Package policy decides what messages may ask for. It decodes a message, reads the command, and asks no engine.
 //
-// A message is taken apart into what it asks for, one value of one key each (asks.go). The built-in policy allows a value or
+// A message is taken apart into what it asks for, one value of one key each (asks.go and asks_*.go). The built-in policy allows a value or
 // not. A policy's file names keys, and says which values are allowed in place of that (rules.go, pattern.go). It sets ceilings
 // and defaults too (ceiling.go), for all messages or for one user's. file.go reads it, explain.go prints what it amounts to.
 // Begin with [Check].
