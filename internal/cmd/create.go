@@ -38,6 +38,9 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	if orphan != nil {
 		return orphan.ID, orphan, nil
 	}
+	if t.denied != nil {
+		return "", nil, t.denied
+	}
 	if err := t.look(r); err != nil {
 		return "", nil, err
 	}

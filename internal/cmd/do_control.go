@@ -258,10 +258,10 @@ func (t *task) doWait(w *message.Wait) (*event.Result, error) {
 }
 
 // mayReach returns an error if the policy denies commands on the container. It is not this queue's, unless a message of
-// the queue has made it: it may have access to the host, or do another's work. The error names it as the message does, by
+// the queue, or of this user where the policy says so, has made it: it may have access to the host, or do another's work. The error names it as the message does, by
 // ref: the publisher may not know its name.
 func (t *task) mayReach(c dockerapi.Container, ref string) error {
-	if t.made(c) {
+	if t.made(c) && (!t.rules.OwnUserOnly() || c.Labels[LabelUser] == t.user) {
 		return nil
 	}
 	return t.rules.AllowsContainer(c.Labels, fmt.Errorf("%s of the container %s", t.traits.Verb, flagval.Quote(ref)))

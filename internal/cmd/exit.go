@@ -130,13 +130,24 @@ func (f *following) stopOverdue(kill bool) bool {
 		if kill {
 			return f.pool.Docker.KillContainer(f.ctx, f.id, "")
 		}
-		return f.pool.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{Time: f.run.Grace()})
+		return f.pool.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{Time: f.grace()})
 	})
 	if err != nil && !final(err) {
 		f.log.Warn("container not stopped; trying again", "container", f.name, "error", err)
 	}
 	return err == nil
 }
+
+// grace returns the seconds between signal and kill at a limit. The policy's limit is not put off by a message's StopTimeout.
+func (f *following) grace() *int {
+	g := f.run.Grace()
+	if g != nil && *g > graceOfPolicy && f.rules.Timeout(0) > 0 {
+		return new(graceOfPolicy)
+	}
+	return g
+}
+
+const graceOfPolicy = 10
 
 // errSilent says that a container's output did not end although the container has.
 var errSilent = errors.New("the output did not end with the container")

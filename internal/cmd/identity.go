@@ -16,6 +16,7 @@ import (
 // Labels of every container that we create. A later process knows a container by them. All of them are always set, some
 // to the empty string: otherwise an image's labels of the same names would count.
 const (
+	LabelUser    = "docker-dispatch.user"    // the user of its message, see Job.User
 	LabelJob     = "docker-dispatch.job"     // the job's id
 	LabelQueue   = "docker-dispatch.queue"   // the queue of its message
 	LabelDigest  = "docker-dispatch.digest"  // sha256 of the message's body, in hex
@@ -41,11 +42,12 @@ type identity struct {
 	attempt int    // from 1; each attempt has its own container
 	stable  bool   // raw is not empty
 	suffix  string // 12 hex digits for a derived name
+	user    string // see Job.User; no part of what the message is known by
 }
 
 func identify(j intake.Job) identity {
 	sum := sha256.Sum256(j.Body)
-	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: JobID(j.Copy), digest: hex.EncodeToString(sum[:]), attempt: 1}
+	i := identity{queue: j.Queue, place: j.Place, raw: j.MessageID, copy: JobID(j.Copy), digest: hex.EncodeToString(sum[:]), attempt: 1, user: j.User}
 	if j.Attempt > 1 && j.Attempt <= message.MaxAttempt { // else a publisher set it
 		i.attempt = j.Attempt
 	}
@@ -100,7 +102,7 @@ func (i identity) containerName(asked string) string {
 func (i identity) labels(remove bool) map[string]string {
 	return map[string]string{
 		LabelJob: i.id, LabelQueue: i.queue, LabelDigest: i.digest, LabelRemove: strconv.FormatBool(remove), LabelBroker: i.place.String(),
-		LabelAttempt: "", LabelCopy: i.copy,
+		LabelAttempt: "", LabelCopy: i.copy, LabelUser: i.user,
 	}
 }
 

@@ -31,7 +31,7 @@ func (t *task) look(r *message.Run) error {
 		if len(v.Options) > 0 || v.Driver != "" && v.Driver != "local" {
 			return &policy.DeniedError{
 				Err: fmt.Errorf("the volume %s", flagval.Quote(name)),
-				Why: "because it has a driver's options, which can name a path of the host; the daemon's operator can allow it, by Allow.Volume in the file of --policy",
+				Why: policy.Because("it has a driver's options, which can name a path of the host", "Allow.Volume"),
 			}
 		}
 	}

@@ -159,6 +159,8 @@ func TestUsersShare(t *testing.T) {
 			return names
 		}
 		run("ci", "ci-1")
+		b.user = "ci"
+		b.command(`{"Dockercmd": "exec", "Container": "ci-1", "Cmd": ["true"]}`).unsettled() // by the control queue it waits too
 		second := run("ci", "ci-2")
 		run("ci", "ci-3")
 		run("", "other")
@@ -193,6 +195,80 @@ func TestOutputCeiling(t *testing.T) {
 			d.want(intake.Ack, event.ReasonOutput)
 			if r := b.result(); r.Status != event.Failed || !strings.HasPrefix(r.Error, "killed after 10 bytes of output, the most it may write (exit code ") {
 				t.Errorf("result %+v", r)
+			}
+		})
+	}
+}
+
+// TestDeniedReply: nothing is published to a reply_to that the policy denies, whatever becomes of the message.
+func TestDeniedReply(t *testing.T) {
+	for _, to := range []string{"other", "jobs.control"} {
+		for _, body := range []string{echo, `{"Dockercmd": "stop"`, `{"Dockercmd": "stop", "Container": "nono"}`} {
+			policy := `{"Allow": {"ReplyTo": "answers-*"}}`
+			if to == "jobs.control" {
+				policy = `{}`
+			}
+			onBench(t, func(c *Config) { c.Policy = withPolicy(policy) }, func(b *bench) {
+				var answers []string
+				b.change = b.answering(to+"\x00", new(fakeStream), &answers, func() error { return nil })
+				d := b.send("m", "id", false, body)
+				d.want(intake.DeadLetter, event.ReasonPolicy)
+				if want := []string{"results refused (containers: 0)"}; !slices.Equal(answers, want) {
+					t.Errorf("%s, %s: answers %q, want %q", to, body, answers, want)
+				}
+			})
+		}
+	}
+}
+
+// TestDeniedJoins: who may not send a message does not get the result of the same message from somebody who may.
+func TestDeniedJoins(t *testing.T) {
+	onBench(t, func(c *Config) {
+		c.Policy = withPolicy(`{"Allow": {"Command": "stop"}, "Users": {"release": {"Allow": {"Command": "*"}}}}`)
+	}, func(b *bench) {
+		var answers []string
+		b.user = "release"
+		first := b.send("first", "id", false, wait)
+		b.user, b.change = "alice", b.answering("alices", new(fakeStream), &answers, func() error { return nil })
+		b.send("second", "id", false, wait)
+		b.docker.named(t, "web").exit(0)
+		synctest.Wait()
+		first.want(intake.Ack, "")
+		b.send("third", "id", false, wait)
+		for _, a := range answers {
+			if strings.HasPrefix(a, "alices ") {
+				t.Errorf("answers %q", answers)
+			}
+		}
+	})
+}
+
+// TestStricterPolicy: a container that runs when the daemon is started with a stricter policy is followed to its end, and
+// none is made.
+func TestStricterPolicy(t *testing.T) {
+	onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Deny": {"Image": "*"}}`) }, func(b *bench) {
+		c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).labels(true))
+		d := b.send("m", "id", true, wait)
+		d.unsettled()
+		c.exit(3)
+		synctest.Wait()
+		d.want(intake.Ack, event.ReasonExit)
+		b.send("n", "other", true, strings.Replace(wait, "web", "other", 1)).want(intake.DeadLetter, event.ReasonPolicy)
+		if n := b.docker.count(); n != 0 {
+			t.Errorf("%d containers", n)
+		}
+	})
+}
+
+// TestContainersOfUser: where the policy says so, a command reaches only containers that messages of its user made.
+func TestContainersOfUser(t *testing.T) {
+	for user, reason := range map[string]string{"ci": "", "": event.ReasonPolicy, "other": event.ReasonPolicy} {
+		onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Containers": "user"}`) }, func(b *bench) {
+			b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", User: "ci", Body: []byte(wait)}).labels(false))
+			b.user = user
+			b.send("m", "stop", false, `{"Dockercmd": "pause", "Container": "web"}`)
+			if r := b.result(); r.Reason != reason {
+				t.Errorf("%q: %+v", user, r)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -157,7 +158,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 // admit decodes a job, and accepts it when turn is closed. Then it closes place, which is the next job's turn.
 func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan struct{}, place chan<- struct{}) (_ *task, again func()) {
 	defer close(place)
-	i, d := p.decode(j)
+	i, d := p.decode(&j)
 	<-turn
 	return p.accept(ctx, j, i, d, seq)
 }
@@ -165,6 +166,9 @@ func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan s
 // accept makes a task of a job. It is called in the queue's order. It returns no task if the job is known: then the
 // job's live task settles the delivery, or again does if the job was settled.
 func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decoded, seq int64) (_ *task, again func()) {
+	if _, denied := errors.AsType[*policy.DeniedError](d.invalid); denied && p.jobs.knows(ident) {
+		j.ReplyTo, j.Reply, j.Stream = "", nil, nil // the result of a job that its publisher could not have had carried out
+	}
 	k, earlier, id := p.jobs.recognise(ident, j)
 	switch k {
 	case joined:

@@ -45,6 +45,14 @@ func (g *registry) recognise(i identity, j intake.Job) (k known, t *task, id str
 	return joined, found, found.id
 }
 
+// knows reports whether a message with the identity is or was here.
+func (g *registry) knows(i identity) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, over := g.done.get(i.copyKey())
+	return i.stable && (over || g.byKey[i.key()] != nil)
+}
+
 // untold returns the result of a settled job if the delivery's reply_to was not sent it, else nil.
 func (g *registry) untold(i identity, j intake.Job) *event.Result {
 	g.mu.Lock()

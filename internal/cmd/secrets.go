@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
@@ -88,6 +89,8 @@ func readSecret(file string) (string, error) {
 		return "", fmt.Errorf("it has more than %d bytes", maxSecret)
 	case bytes.IndexByte(text, 0) >= 0:
 		return "", errors.New("it holds a NUL byte, which no variable can")
+	case !utf8.Valid(text):
+		return "", errors.New("it is not UTF-8, which the engine's API demands; use Secret, for a file")
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
 }

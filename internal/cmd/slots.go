@@ -63,7 +63,7 @@ func (p *place) release() {
 // with another number makes new ones: what is under way does not count then.
 type shares struct {
 	mu sync.Mutex
-	of map[share]*slots
+	of map[share]*slots // guarded by mu
 }
 
 type share struct {
@@ -73,7 +73,7 @@ type share struct {
 
 // get returns the places of the task's user; nil: there is no limit.
 func (s *shares) get(t *task) *slots {
-	limit, user := t.rules.Jobs()
+	limit := t.rules.Jobs()
 	if limit == 0 {
 		return nil
 	}
@@ -82,7 +82,7 @@ func (s *shares) get(t *task) *slots {
 	if s.of == nil {
 		s.of = make(map[share]*slots)
 	}
-	k := share{user, limit}
+	k := share{t.user, limit}
 	if s.of[k] == nil {
 		s.of[k] = &slots{free: limit}
 	}

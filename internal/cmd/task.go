@@ -56,41 +56,54 @@ type decoded struct {
 	traits  message.Traits // of cmd
 	invalid error          // why the message is refused; cmd is nil if it was not decoded
 	rules   *policy.Rules  // what its sender's messages may ask for
+	denied  error          // why no container may be made; one that exists is followed
 }
 
 // decode decodes a message. At most one per processor, and one of the control queue, is decoded at a time: more
 // would only use memory. A panic becomes the message's error: otherwise each redelivery would panic again.
-func (p *Pool) decode(j intake.Job) (i identity, d decoded) {
+// It takes the job's reply away if the policy denies that its result goes there.
+func (p *Pool) decode(j *intake.Job) (i identity, d decoded) {
 	places := p.decoding
 	if j.Control {
 		places = p.controlDecoding
 	}
 	places <- struct{}{}
 	defer func() { <-places }()
-	i = identify(j)
-	if d.invalid = j.Invalid; d.invalid != nil {
-		return i, d
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			p.Log.Error("panic; please report this", "job", i.id, "panic", v, "trace", string(debug.Stack()))
-			d = decoded{}
-			d.invalid = fmt.Errorf("the message could not be decoded: panic: %v", v)
-		}
-	}()
+	i = identify(*j)
 	var rules *policy.Policy
 	if p.Policy != nil {
 		rules = p.Policy()
 	}
-	replyTo, _, _ := strings.Cut(j.ReplyTo, "\x00")
 	d.rules = rules.For(j.User)
+	if d.invalid = j.Invalid; d.invalid != nil {
+		return i, d
+	}
+	replyTo, _, _ := strings.Cut(j.ReplyTo, "\x00")
+	if j.ReplyTo != "" {
+		if d.invalid = d.rules.AllowsReply(replyTo); d.invalid != nil {
+			j.ReplyTo, j.Reply, j.Stream = "", nil, nil
+			return i, d
+		}
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			p.Log.Error("panic; please report this", "job", i.id, "panic", v, "trace", string(debug.Stack()))
+			d = decoded{rules: d.rules}
+			d.invalid = fmt.Errorf("the message could not be decoded: panic: %v", v)
+		}
+	}()
 	d.cmd, d.invalid = policy.Check(j.Body, p.MaxMessage, policy.Sender{ReplyTo: replyTo, Replies: j.ReplyTo != ""}, d.rules)
 	if d.cmd != nil {
 		d.traits = d.cmd.Traits()
 	}
 	if d.invalid == nil && i.attempt > d.traits.Attempts() { // no attempt of ours is: a publisher set the header
 		j.Attempt = 1
-		i = identify(j)
+		i = identify(*j)
+	}
+	if _, ok := errors.AsType[*policy.DeniedError](d.invalid); ok && j.Redelivered {
+		if _, ok := d.cmd.(*message.Run); ok { // under the policy of before, it may have a container
+			d.invalid, d.denied = nil, d.invalid
+		}
 	}
 	return i, d
 }

@@ -40,15 +40,17 @@ func (t *task) awaitTurn() error {
 	if t.pool.away() { // watchGate recalls at a change only, and this may be an old one
 		t.pool.recall()
 	}
-	if t.traits.Lasts && !t.control {
+	if t.traits.Lasts {
 		t.requestPlace()
 		if t.share != nil { // a slot would stay unused meanwhile
 			if err := t.await(t.share.ready); err != nil {
 				return err
 			}
-			if t.slot == nil {
-				t.slot = t.pool.slots.request()
-			}
+		}
+	}
+	if t.traits.Lasts && !t.control {
+		if t.slot == nil {
+			t.slot = t.pool.slots.request()
 		}
 		if err := t.await(t.slot.ready); err != nil {
 			return err
@@ -67,7 +69,7 @@ func (t *task) requestPlace() {
 	}
 	if s := t.pool.shares.get(t); s != nil {
 		t.share = s.request()
-	} else {
+	} else if !t.control {
 		t.slot = t.pool.slots.request()
 	}
 }

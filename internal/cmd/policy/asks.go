@@ -65,7 +65,7 @@ func asks(c message.Command, from Sender) []ask {
 	verb := c.Traits().Verb
 	l := asking{{"Command", verb, "Dockercmd", ""}}
 	if from.ReplyTo != "" {
-		l = append(l, ask{"ReplyTo", from.ReplyTo, "reply_to", when(daemonQueue(from.ReplyTo), "has the name of a queue of a daemon's")})
+		l = append(l, replyAsk(from.ReplyTo))
 	}
 	switch c := c.(type) {
 	case *message.Run:
@@ -82,6 +82,10 @@ func asks(c message.Command, from Sender) []ask {
 		}
 	}
 	return l
+}
+
+func replyAsk(queue string) ask {
+	return ask{"ReplyTo", queue, "reply_to", when(daemonQueue(queue), "has the name of a queue of a daemon's")}
 }
 
 // daemonQueue reports whether a queue's name is one that daemons give to their queues.

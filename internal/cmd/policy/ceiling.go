@@ -23,9 +23,9 @@ type ceilings struct {
 	pids                             int64
 	publish                          int // ports
 	timeout                          time.Duration
-	retry                            int // attempts after the first
-	jobs                             int // runs and execs at a time
-	message                          int // bytes
+	retry                            *int // attempts after the first; nil: no ceiling
+	jobs                             int  // runs and execs at a time
+	message                          int  // bytes
 }
 
 // A limit is one key of Max.
@@ -72,7 +72,14 @@ var limits = []limit{
 	{"Publish", "published ports of a container, each of a range; 100 if left out", number(func(c *ceilings) *int { return &c.publish }, whole)},
 	{"Timeout", "time that a run may take; what has no end that is waited for is then refused: a detached run, `create`, `start`, `restart`", number(func(c *ceilings) *time.Duration { return &c.timeout }, span)},
 	{"Output", "bytes that a run with `Attach` may write: then it is killed, and has failed, reason `output`", number(func(c *ceilings) *int64 { return &c.output }, flagval.ParseBytes)},
-	{"Retry", "`Max` of `Retry`", number(func(c *ceilings) *int { return &c.retry }, whole)},
+	{"Retry", "`Max` of `Retry`; 0: no message may have `Retry`", func(c *ceilings, text string) error {
+		n, err := whole(text)
+		if err == nil && n < 0 {
+			err = fmt.Errorf("expected 0 or more, got %s", flagval.Quote(text))
+		}
+		c.retry = &n
+		return err
+	}},
 	{"Jobs", "runs and execs of a user at a time; further ones wait", number(func(c *ceilings) *int { return &c.jobs }, whole)},
 	{"Message", "size of a message's body", number(func(c *ceilings) *int { return &c.message }, func(s string) (int, error) { n, err := flagval.ParseBytes(s); return int(n), err })},
 }
@@ -117,7 +124,7 @@ func (c *ceilings) check(command message.Command, r *Rules) error {
 			return over("Timeout", "a run without Attach, Remove and reply_to, which ends when it likes")
 		case c.timeout > 0 && command.Timeout > c.timeout:
 			return over("Timeout", "Options.Timeout: "+command.Timeout.String())
-		case c.retry > 0 && command.Retry != nil && command.Retry.Max > c.retry:
+		case c.retry != nil && command.Retry != nil && command.Retry.Max > *c.retry:
 			return over("Retry", fmt.Sprintf("Options.Retry: Max %d", command.Retry.Max))
 		}
 		return c.container(command, over)
@@ -238,12 +245,12 @@ func (c *ceilings) checkTmpfs(h *dockerapi.HostConfig, over func(rule, what stri
 	return nil
 }
 
-// checkLogs bounds what the engine keeps of the output. journald has bounds of its own.
+// checkLogs bounds what the engine keeps of the output. What journald keeps is for the whole host.
 func (c *ceilings) checkLogs(l *dockerapi.LogConfig, over func(rule, what string) error) error {
 	if l == nil {
 		l = new(dockerapi.LogConfig)
 	}
-	if l.Type == "none" || l.Type == "journald" {
+	if l.Type == "none" {
 		return nil
 	}
 	size, files := flagval.LogSize(l.Config["max-size"]), int64(1)
@@ -253,8 +260,8 @@ func (c *ceilings) checkLogs(l *dockerapi.LogConfig, over func(rule, what string
 			size = 20 << 20
 		}
 	}
-	if n, err := strconv.ParseInt(l.Config["max-file"], 10, 32); err == nil {
-		files = n
+	if text, ok := l.Config["max-file"]; ok {
+		files, _ = strconv.ParseInt(text, 10, 32) // 0 if it cannot be read
 	}
 	if size <= 0 || files <= 0 || size > c.logs/files {
 		return over("LogSize", "Options.LogOpt: max-size times max-file is more than the ceiling, or not limited")

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Explain writes what a policy amounts to, for a person: first the rules for all, then those of each user that differ.
+// Explain writes what a policy amounts to, for a person: first the rules for all, then those of each user, whole.
 // p may be nil.
 func (p *Policy) Explain(w io.Writer) error {
 	var b strings.Builder
@@ -28,6 +28,7 @@ func (r *Rules) explain(b *strings.Builder, whose string) {
 	fmt.Fprintf(b, "For %s:\n", whose)
 	if r.Trust {
 		b.WriteString("  everything is allowed (Trust)\n")
+		r.explainPresets(b)
 		return
 	}
 	var builtin []string
@@ -52,6 +53,8 @@ func (r *Rules) explain(b *strings.Builder, whose string) {
 	switch r.containers {
 	case "":
 		b.WriteString("  Containers: only those that messages of the same queue made\n")
+	case ofUser:
+		b.WriteString("  Containers: only those that messages of the same queue and user made\n")
 	case anyContainer:
 		b.WriteString("  Containers: all of the engine\n")
 	default:
@@ -62,6 +65,11 @@ func (r *Rules) explain(b *strings.Builder, whose string) {
 			fmt.Fprintf(b, "  at most: %s %s\n", l.name, text)
 		}
 	}
+	r.explainPresets(b)
+	fmt.Fprintf(b, "  as built in (docker-dispatch help policy): %s\n", strings.Join(builtin, " "))
+}
+
+func (r *Rules) explainPresets(b *strings.Builder) {
 	for _, p := range r.presets {
 		how := "a run that leaves it out gets"
 		if p.Fixed {
@@ -69,7 +77,6 @@ func (r *Rules) explain(b *strings.Builder, whose string) {
 		}
 		fmt.Fprintf(b, "  %s: %s %s\n", p.Option, how, p.Value)
 	}
-	fmt.Fprintf(b, "  as built in (docker-dispatch help policy): %s\n", strings.Join(builtin, " "))
 }
 
 func texts(list []pattern) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -19,7 +20,15 @@ const mostFile = 1 << 20
 
 // Load reads a policy's file, strictly. An error has the file, the line and the column of the fault.
 func Load(file string) (*Policy, error) {
-	text, err := os.ReadFile(file)
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", file) // to read it could take for ever
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, mostFile+1))
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +42,7 @@ func Load(file string) (*Policy, error) {
 // Parse reads the text of a policy's file. An error has the line and the column of the fault.
 func Parse(text []byte) (*Policy, error) {
 	if len(text) > mostFile {
-		return nil, fmt.Errorf("it has %d bytes; a policy has at most %d", len(text), mostFile)
+		return nil, fmt.Errorf("a policy has at most %d bytes", mostFile)
 	}
 	if err := message.CheckJSON(text); err != nil {
 		return nil, err
@@ -87,6 +96,7 @@ func (d *decoder) items(n node, open json.Delim, what string) (list []node) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(n.raw))
 	dec.Token() // no call fails: the text is valid
+	seen := make(map[string]bool)
 	for dec.More() {
 		at := int(dec.InputOffset())
 		at += len(n.raw[at:]) - len(bytes.TrimLeft(n.raw[at:], " \t\r\n,"))
@@ -94,9 +104,10 @@ func (d *decoder) items(n node, open json.Delim, what string) (list []node) {
 		if open == '{' {
 			name, _ := dec.Token()
 			m.name, _ = name.(string)
-			if slices.ContainsFunc(list, func(o node) bool { return o.name == m.name }) {
+			if seen[m.name] {
 				d.fail(m, errors.New("a second time"))
 			}
+			seen[m.name] = true
 		}
 		dec.Decode(&m.raw)
 		m.from = n.from + int(dec.InputOffset()) - len(m.raw)
@@ -145,15 +156,29 @@ func (d *decoder) file(p *Policy, n node) {
 	})
 	names := append(slices.Clone(partKeys), "Users")
 	d.part(&p.rest, rest, names)
-	p.users = make(map[string]Rules, len(users))
+	p.users = make(map[string]*Rules, len(users))
 	for _, u := range users {
+		if u.name == "" {
+			d.fail(node{at: u.at}, errors.New("a user without a name; the rules beside Users are for messages of no user"))
+		}
 		r := p.rest.clone()
 		r.user = u.name
 		d.part(&r, d.members(u), partKeys)
-		r.finish()
-		p.users[u.name] = r
+		p.users[u.name] = &r
 	}
-	p.rest.finish()
+	all := append(slices.Collect(maps.Values(p.users)), &p.rest)
+	var paths []string // of all users: what one may write, the other may be led by
+	for _, r := range all {
+		paths = append(paths, writable(r.allow["Bind"])...)
+	}
+	for _, r := range all {
+		if binds, ok := r.allow["Bind"]; ok {
+			binds = slices.Clone(binds) // a user's may be those for all
+			d.fail(n, shelter(binds, paths))
+			r.allow["Bind"] = binds
+		}
+		r.finish()
+	}
 }
 
 // clone copies rules, so that a user's part can change them.
@@ -167,6 +192,7 @@ var partKeys = []string{"Trust", "Containers", "Allow", "Deny", "Max", "Default"
 
 // part reads the members of a part. What they do not name stays as it is.
 func (d *decoder) part(r *Rules, members []node, names []string) {
+	set := make(map[string]bool) // what Default or Fixed of this part has named
 	for _, m := range members {
 		switch m.name {
 		case "Trust":
@@ -182,9 +208,9 @@ func (d *decoder) part(r *Rules, members []node, names []string) {
 		case "Max":
 			d.ceilings(r, m)
 		case "Default":
-			d.presets(r, m, false)
+			d.presets(r, m, set, false)
 		case "Fixed":
-			d.presets(r, m, true)
+			d.presets(r, m, set, true)
 		default:
 			d.unknown(m, names)
 		}
@@ -207,19 +233,19 @@ func (r *Rules) finish() {
 	}
 }
 
-// containers reads Containers: "own", "any", or "label NAME[=VALUE]".
+// containers reads Containers: "own", "user", "any", or "label NAME[=VALUE]".
 func (d *decoder) containers(r *Rules, m node) {
 	text := d.text(m)
 	label, ok := strings.CutPrefix(text, "label ")
 	switch {
 	case text == "own":
 		r.containers = ""
-	case text == anyContainer:
+	case text == anyContainer, text == ofUser:
 		r.containers = text
-	case ok && label != "":
+	case ok && label != "" && label[0] != '=':
 		r.containers = label
 	default:
-		d.fail(m, fmt.Errorf("%s is none of \"own\", \"any\" and \"label NAME=VALUE\"", flagval.Quote(text)))
+		d.fail(m, fmt.Errorf("%s is none of \"own\", \"user\", \"any\" and \"label NAME=VALUE\"", flagval.Quote(text)))
 	}
 }
 
@@ -255,7 +281,7 @@ func (d *decoder) ceilings(r *Rules, n node) {
 			return
 		}
 		text := string(m.raw)
-		if !strings.ContainsRune("0123456789", rune(m.raw[0])) {
+		if !strings.ContainsRune("-0123456789", rune(m.raw[0])) {
 			text = d.text(m)
 		}
 		d.fail(m, limits[i].set(&r.ceilings, text))
@@ -264,8 +290,12 @@ func (d *decoder) ceilings(r *Rules, n node) {
 }
 
 // presets reads Default or Fixed, which have options of run.
-func (d *decoder) presets(r *Rules, n node, fixed bool) {
+func (d *decoder) presets(r *Rules, n node, set map[string]bool, fixed bool) {
 	for _, m := range d.members(n) {
+		if set[m.name] {
+			d.fail(m, errors.New("both in Default and in Fixed"))
+		}
+		set[m.name] = true
 		p := message.Preset{Option: m.name, Value: m.raw, Fixed: fixed}
 		d.fail(node{at: m.at}, p.Check())
 		r.options = append(slices.DeleteFunc(r.options, func(o message.Preset) bool { return o.Option == m.name }), p)

@@ -31,9 +31,6 @@ func compile(key string, texts []string, deny bool) ([]pattern, error) {
 		}
 		list = append(list, p)
 	}
-	if key == "Bind" && !deny {
-		return list, shelter(list)
-	}
 	return list, nil
 }
 
@@ -89,8 +86,8 @@ func compileBind(text string, deny bool) (pattern, error) {
 		return pattern{text, func(string) bool { return true }}, nil
 	}
 	at, readOnly := strings.CutSuffix(text, readOnlyBind)
-	if !path.IsAbs(at) || path.Clean(at) != at {
-		return pattern{}, fmt.Errorf("%s is not an absolute path without . and .., such as \"/srv/data\", or \"/srv/data:ro\"", flagval.Quote(text))
+	if !path.IsAbs(at) || path.Clean(at) != at || strings.Contains(at, "*") {
+		return pattern{}, fmt.Errorf("%s is not an absolute path without ., .. and *, such as \"/srv/data\", or \"/srv/data:ro\" for all below it", flagval.Quote(text))
 	}
 	if deny && readOnly {
 		return pattern{}, errors.New("leave out :ro; a path that is denied is denied in both ways")
@@ -114,14 +111,18 @@ func within(at, dir string) bool {
 	return at == dir || dir == "/" || strings.HasPrefix(at, dir+"/")
 }
 
-// shelter makes patterns of binds refuse what is below a path that containers may write.
-func shelter(list []pattern) error {
-	var writable []string
-	for _, p := range list {
+// writable returns the paths of the host that containers may write, unless that is any path.
+func writable(binds []pattern) (paths []string) {
+	for _, p := range binds {
 		if p.text != "*" && !strings.HasSuffix(p.text, readOnlyBind) {
-			writable = append(writable, p.text)
+			paths = append(paths, p.text)
 		}
 	}
+	return paths
+}
+
+// shelter makes patterns of binds refuse what is below a writable path: a container could put a link there.
+func shelter(list []pattern, writable []string) error {
 	below := func(source string) int {
 		return slices.IndexFunc(writable, func(w string) bool { return source != w && within(source, w) })
 	}
@@ -130,7 +131,7 @@ func shelter(list []pattern) error {
 			continue
 		}
 		if w := below(strings.TrimSuffix(p.text, readOnlyBind)); w >= 0 {
-			return fmt.Errorf("%s is below %s, which containers may write: one could put a link in its place; write %s", flagval.Quote(p.text), flagval.Quote(writable[w]), flagval.Quote(writable[w]+readOnlyBind))
+			return fmt.Errorf("%s is below %s, which containers may write: one could put a link in its place; let containers only read that (%s)", flagval.Quote(p.text), flagval.Quote(writable[w]), flagval.Quote(writable[w]+readOnlyBind))
 		}
 		list[i].matches = func(value string) bool {
 			return p.matches(value) && below(strings.TrimSuffix(value, readOnlyBind)) < 0

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -11,8 +10,8 @@ import (
 
 // A Policy has the rules for all users. The nil Policy is the built-in one.
 type Policy struct {
-	rest  Rules            // for messages of no user, and of a user who is not named
-	users map[string]Rules // by the user_id that the broker has verified
+	rest  Rules             // for messages of no user, and of a user who is not named
+	users map[string]*Rules // by the user_id that the broker has verified
 }
 
 // For returns the rules for the messages of a user; "" is none.
@@ -20,8 +19,8 @@ func (p *Policy) For(user string) *Rules {
 	if p == nil {
 		return new(Rules)
 	}
-	if r, ok := p.users[user]; ok && user != "" {
-		return &r
+	if r, ok := p.users[user]; ok {
+		return r
 	}
 	return &p.rest
 }
@@ -37,13 +36,19 @@ type Rules struct {
 	options     []message.Preset // from Default and Fixed
 	presets     []message.Preset // options, and those that keep a run below the ceilings
 
-	// containers are those that commands may reach: "" those that messages of the same queue made, anyContainer all. Else
-	// also those with the label, NAME or NAME=VALUE.
+	// containers are those that commands may reach: "" those that messages of the same queue made, ofUser those that messages
+	// of the same queue and user made, anyContainer all. Else also those with the label, NAME or NAME=VALUE.
 	containers string
 }
 
-// anyContainer is the value of containers for all containers of the engine.
-const anyContainer = "any"
+// Values of containers.
+const (
+	anyContainer = "any"
+	ofUser       = "user"
+)
+
+// OwnUserOnly reports whether commands may reach only containers that messages of their user made.
+func (r *Rules) OwnUserOnly() bool { return !r.Trust && r.containers == ofUser }
 
 // A Sender is what the policy has to know of a message's publisher.
 type Sender struct {
@@ -91,6 +96,11 @@ func (e *DeniedError) Error() string { return fmt.Sprintf("%v: denied, %s", e.Er
 
 func (e *DeniedError) Unwrap() error { return e.Err }
 
+// Because says why the built-in policy denies something, and which key of a policy's file can allow it.
+func Because(why, key string) string {
+	return fmt.Sprintf("because %s; the daemon's operator can allow it, by %s in the file of --policy", why, key)
+}
+
 // judge returns a *DeniedError if the rules deny what is asked for.
 func (r *Rules) judge(a ask) error {
 	denied := func(why string) error { return &DeniedError{Err: a.named(), Why: why} }
@@ -103,7 +113,7 @@ func (r *Rules) judge(a ask) error {
 	case named && !anyMatches(allowed, a.value):
 		return denied(r.says("Allow."+a.key, "") + ", which does not have that value")
 	case !named && a.why != "":
-		return denied(fmt.Sprintf("because it %s; the daemon's operator can allow it, by Allow.%s in the file of --policy", a.why, a.key))
+		return denied(Because("it "+a.why, "Allow."+a.key))
 	}
 	return nil
 }
@@ -124,10 +134,14 @@ func (r *Rules) says(rule, value string) string {
 // AllowsContainer returns an error unless commands may reach a container that no message of their queue made.
 // what is the command and the container as the message names it.
 func (r *Rules) AllowsContainer(labels map[string]string, what error) error {
-	if r.Trust || r.containers == anyContainer || r.containers != "" && labelled(labels, r.containers) {
+	if r.Trust || r.containers == anyContainer || r.containers != "" && r.containers != ofUser && labelled(labels, r.containers) {
 		return nil
 	}
-	return &DeniedError{what, "because no message of this queue has made it; the daemon's operator can allow it, by Containers in the file of --policy"}
+	why := "no message of this queue has made it"
+	if r.OwnUserOnly() {
+		why = "no message of this queue and of the same user has made it"
+	}
+	return &DeniedError{what, Because(why, "Containers")}
 }
 
 // Lists reports whether the operator has allowed a value by name, whatever the built-in policy says of that key.
@@ -151,8 +165,13 @@ func (r *Rules) Timeout(daemon time.Duration) time.Duration {
 // Output returns how many bytes a run may write, if its output is read; 0: any number.
 func (r *Rules) Output() int64 { return r.ceilings.output }
 
-// Jobs returns how many runs and execs of the user may be under way at a time, and the name under which they are counted;
-// 0: any number.
-func (r *Rules) Jobs() (limit int, of string) {
-	return r.ceilings.jobs, cmp.Or(r.user, "*")
+// Jobs returns how many runs and execs of one user may be under way at a time; 0: any number.
+func (r *Rules) Jobs() int { return r.ceilings.jobs }
+
+// AllowsReply returns a *DeniedError if no result may go to that queue.
+func (r *Rules) AllowsReply(queue string) error {
+	if r.Trust {
+		return nil
+	}
+	return r.judge(replyAsk(queue))
 }

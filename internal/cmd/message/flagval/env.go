@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // ParseEnv refuses a text that is not an --env, NAME=VALUE. NAME alone removes the image's variable. The docker CLI would
@@ -24,6 +25,9 @@ func ParseEnv(s string) error {
 		return fmt.Errorf("%s has %d bytes; Linux gives a program at most %d in one variable", shown, len(s), maxArg)
 	}
 	if secret, ok := strings.CutPrefix(value, SecretPrefix); ok {
+		if strings.ContainsFunc(name, unicode.IsControl) {
+			return errors.New("the name of a variable with a secret has a control character")
+		}
 		return CheckSecret(secret)
 	}
 	return nil

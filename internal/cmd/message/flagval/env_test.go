@@ -15,6 +15,8 @@ func TestParseEnv(t *testing.T) {
 		{"=x", env},
 		{"A\x00", `it holds a NUL byte, which no variable can`},
 		{"T=secret:", secret},
+		{"A\nB=secret:x", `the name of a variable with a secret has a control character`},
+		{"\nB=secret:x", `the name of a variable with a secret has a control character`},
 		{"T=secret:.x", secret},
 		{"T=secret:a/b", secret},
 		{"A=b\x00", `"A" holds a NUL byte, which no variable can`},
