@@ -53,6 +53,9 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 		}
 	}
 	s, err := parseSettings(args, getenv)
+	if err == nil {
+		err = s.load(getenv)
+	}
 	switch {
 	case errors.Is(err, ui.ErrHelp):
 		fmt.Fprint(stdout, usage)

@@ -62,7 +62,7 @@ var (
 	errAPICalls = errors.New("API calls")
 )
 
-// parseSettings reads the command line and the environment. Its errors have hints.
+// parseSettings reads the command line and the environment, but not the files of load. Its errors have hints.
 func parseSettings(args []string, getenv func(string) string) (*settings, error) {
 	s := &settings{
 		concurrency: 16, ahead: 4, logFormat: "text", format: "text", capture: 64 << 10,
@@ -70,7 +70,6 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 		tlsVerify: getenv("DOCKER_TLS_VERIFY") != "", apiVersion: getenv("DOCKER_API_VERSION"),
 	}
 	var version, apiCalls bool
-	var err error
 	deadLetter, control, passwordFile := "", "", ""
 	fs := flag.NewFlagSet("docker-dispatch", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -135,19 +134,24 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	if err := s.tlsFiles(getenv); err != nil {
 		return nil, err
 	}
+	return s, nil
+}
+
+// load reads the files that the settings name.
+func (s *settings) load(getenv func(string) string) (err error) {
 	if err := s.loadPolicy(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.checkSecrets(); err != nil {
-		return nil, err
+		return err
 	}
 	if s.credentials, err = dockerapi.LoadCredentials(getenv); err != nil {
-		return nil, ui.UsageError(err.Error(), "docker login writes that file; DOCKER_CONFIG names the folder it is in")
+		return ui.UsageError(err.Error(), "docker login writes that file; DOCKER_CONFIG names the folder it is in")
 	}
 	if s.host, err = os.Hostname(); err != nil {
 		s.host = "unknown"
 	}
-	return s, nil
+	return nil
 }
 
 // checkSecrets refuses a folder of secrets that cannot be read.

@@ -85,7 +85,7 @@ func TestFuzzedHeaders(t *testing.T) {
 		}
 		return text()
 	}
-	ours := users{password: "secret", queue: "q"}
+	ours := newUsers(&Config{URL: "amqp://d:secret@host/", Queue: "q"})
 	for n := range many {
 		d := amqp.Delivery{Headers: table(0), Priority: uint8(r.Uint32()), DeliveryMode: uint8(r.Uint32()), Timestamp: time.Unix(int64(r.Uint64()), 0)}
 		for _, p := range []*string{&d.ContentType, &d.ContentEncoding, &d.CorrelationId, &d.ReplyTo, &d.Expiration, &d.MessageId, &d.Type, &d.UserId, &d.AppId} {

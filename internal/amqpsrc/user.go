@@ -2,9 +2,11 @@ package amqpsrc
 
 import (
 	"crypto/hmac"
+	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/url"
+	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -17,9 +19,12 @@ import (
 
 // users tells the publishers of the messages of a queue.
 type users struct {
-	password string // the daemon's at the broker; "": none, and no copy has a user
-	queue    string
+	key   func() []byte // makes the key of seals; nil: there is no password to make it of, and no copy has a user
+	queue string
 }
+
+// sealRounds makes it slow to guess the password: whoever may read a copy can try passwords on its seal.
+const sealRounds = 100_000
 
 func newUsers(c *Config) users {
 	to, err := url.Parse(c.URL)
@@ -27,7 +32,16 @@ func newUsers(c *Config) users {
 		return users{}
 	}
 	password, _ := to.User.Password()
-	return users{password, c.Queue}
+	if password == "" {
+		return users{}
+	}
+	return users{queue: c.Queue, key: sync.OnceValue(func() []byte {
+		key, err := pbkdf2.Key(sha256.New, password, []byte("docker-dispatch "+c.Queue), sealRounds, sha256.Size)
+		if err != nil { // only of wrong lengths
+			panic(err)
+		}
+		return key
+	})}
 }
 
 // of returns the publisher of a message, as far as it is verified; "": unknown.
@@ -40,13 +54,17 @@ func (u users) of(d amqp.Delivery) string {
 	return d.UserId
 }
 
-// seal returns the seal of a message for a user, or "" if there is nothing to make it with.
+// seal returns the seal of a message for a user, or "" if there is nothing to make it with. It holds for a copy with the same
+// id, body and answers.
 func (u users) seal(user string, d amqp.Delivery) string {
-	if u.password == "" || user == "" {
+	if u.key == nil || user == "" {
 		return ""
 	}
-	h := hmac.New(sha256.New, []byte(u.password))
-	for _, part := range []string{u.queue, user, d.MessageId, string(d.Body)} {
+	if wire.IsDirect(d.ReplyTo) { // a copy has none
+		d.ReplyTo = ""
+	}
+	h := hmac.New(sha256.New, u.key())
+	for _, part := range []string{u.queue, user, d.MessageId, d.ReplyTo, d.CorrelationId, string(d.Body)} {
 		sum := sha256.Sum256([]byte(part))
 		h.Write(sum[:])
 	}

@@ -25,6 +25,7 @@ func TestUserOfCopy(t *testing.T) {
 	for name, change := range map[string]func(d *amqp.Delivery, u *users){
 		"another body":     func(d *amqp.Delivery, _ *users) { d.Body = []byte("other") },
 		"another id":       func(d *amqp.Delivery, _ *users) { d.MessageId = "n" },
+		"another reply_to": func(d *amqp.Delivery, _ *users) { d.ReplyTo = "mine" },
 		"another user":     func(d *amqp.Delivery, _ *users) { d.Headers[wire.HeaderUser] = "root" },
 		"without a seal":   func(d *amqp.Delivery, _ *users) { delete(d.Headers, wire.HeaderSeal) },
 		"another queue":    func(_ *amqp.Delivery, u *users) { *u = of("amqp://d:secret@host/", "other") },

@@ -17,6 +17,8 @@ func TestNotJSON(t *testing.T) {
 		{"{\n  Dockercmd: \"run\"\n}", `line 2, column 3: the key Dockercmd has no quotation marks`},
 		{`{"Dockercmd":"run","Options":{Name:"b"}}`, `line 1, column 31: the key Name has no quotation marks`},
 		{"{\"Dockercmd\":\"run\"\n\"Image\":\"a\"}", `line 2, column 1: a comma is missing before "Image"`},
+		{`{"Env":["A=1" "TOKEN=hunter2"]}`, `line 1, column 15: a comma is missing before "TOKEN=...`},
+		{`{"Env":[TOKEN=hunter2]}`, `line 1, column 9: the value TOKEN=... has no quotation marks`},
 		{`{"a":1 "` + "\x1b[2J\n" + strings.Repeat("b", 100) + `"}`, `line 1, column 8: a comma is missing before "?[2J?` + strings.Repeat("b", 54) + "..."},
 		{`{"Dockercmd":"run","Cmd":["é" "b"]}`, `line 1, column 31: a comma is missing before "b"`},
 		{`{"Options":{"Remove":true "Name":"b"}}`, `line 1, column 27: a comma is missing before "Name"`},

@@ -206,7 +206,7 @@ func TestEachKeyIsJudged(t *testing.T) {
 		}
 		for _, k := range c.Keys {
 			if !denied[verb+" "+k.Name] && !slices.Contains(strings.Fields(listed), k.Name) {
-				t.Errorf("%s, key %s: not judged: see handsOver", c.Name, k.Name)
+				t.Errorf("%s, key %s: not judged: see asks", c.Name, k.Name)
 			}
 		}
 	}
