@@ -125,13 +125,19 @@ func (d *decoder) text(n node) (s string) {
 	return s
 }
 
-// texts reads a list of strings, or one string.
-func (d *decoder) texts(n node) (list []string) {
-	if n.raw[0] == '"' {
-		return []string{d.text(n)}
+// patterns reads a list of strings, or one string: the values of a key.
+func (d *decoder) patterns(n node, deny bool) []pattern {
+	items := []node{n}
+	if n.raw[0] != '"' {
+		items = d.items(n, '[', "a string or an array of strings")
 	}
-	for _, item := range d.items(n, '[', "a string or an array of strings") {
-		list = append(list, d.text(item))
+	list := []pattern{}
+	for _, item := range items {
+		p, err := compile(n.name, d.text(item), deny)
+		if item.name = n.name; d.err == nil {
+			d.fail(item, err)
+		}
+		list = append(list, p)
 	}
 	return list
 }
@@ -256,12 +262,10 @@ func (d *decoder) lists(to *map[string][]pattern, n node, deny bool) {
 			d.unknown(m, keyNames())
 			return
 		}
-		list, err := compile(m.name, d.texts(m), deny)
-		d.fail(m, err)
 		if *to == nil {
 			*to = make(map[string][]pattern)
 		}
-		(*to)[m.name] = list
+		(*to)[m.name] = d.patterns(m, deny)
 	}
 }
 

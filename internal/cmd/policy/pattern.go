@@ -21,20 +21,8 @@ func anyMatches(list []pattern, value string) bool {
 	return slices.ContainsFunc(list, func(p pattern) bool { return p.matches(value) })
 }
 
-// compile makes the patterns of a key. Those of Deny and Allow differ for Bind only.
-func compile(key string, texts []string, deny bool) ([]pattern, error) {
-	list := make([]pattern, 0, len(texts))
-	for _, text := range texts {
-		p, err := compileOne(key, text, deny)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, p)
-	}
-	return list, nil
-}
-
-func compileOne(key, text string, deny bool) (pattern, error) {
+// compile makes the pattern of a key's value. Those of Deny and Allow differ for a few keys.
+func compile(key, text string, deny bool) (pattern, error) {
 	form := text
 	switch key {
 	case "Command":

@@ -238,6 +238,7 @@ func TestLoadPolicy(t *testing.T) {
 		{`{"Allow": {"Bind": "/srv/../etc"}}`, `Bind: "/srv/../etc" is not an absolute path`},
 		{`{"Allow": {"Bind": ["/srv", "/srv/in:ro"]}}`, `"/srv/in:ro" is below "/srv", which containers may write`},
 		{`{"Deny": {"Bind": "/etc:ro"}}`, `leave out :ro`},
+		{"{\"Allow\": {\"Command\": [\"run\",\r\n\t\"rnu\"]}}", `line 2, column 2: Command: no command is called "rnu"`},
 		{`{"Allow": {"Command": "pus"}}`, `Command: no command is called "pus"`},
 		{`{"Max": {"Memory": "lots"}}`, `line 1, column 10: Memory: expected a size`},
 		{`{"Max": {"Jobs": 0}}`, `Jobs: expected more than 0`},
