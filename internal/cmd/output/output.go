@@ -15,7 +15,7 @@ const (
 	freeLine = 64 << 10
 	// lineBudget bounds the bytes that all streams together hold beyond freeLine each. Otherwise many containers that
 	// never write a newline would take all memory.
-	lineBudget = 64 << 20
+	lineBudget = 32 << 20
 )
 
 // Output takes both streams of a container, makes whole lines of them, counts their bytes, and keeps their tails.
