@@ -48,13 +48,13 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	if err := t.fillSecrets(&config, r); err != nil {
 		return "", nil, err
 	}
-	policy := cmp.Or(r.Pull, t.pool.Pull)
-	if policy == "always" {
+	when := cmp.Or(r.Pull, t.pool.Pull)
+	if when == "always" {
 		if err := t.pull(r.Image, r.Spec.Platform); err != nil {
 			return "", nil, err
 		}
 	}
-	pulled := policy != "missing"
+	pulled := when != "missing"
 	var since time.Time // when the wait for the name began; zero: not waiting
 	for n := 0; ; {
 		var created dockerapi.Created
@@ -82,7 +82,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 				return "", nil, err
 			}
 			continue
-		case errors.Is(err, dockerapi.ErrNoSuchImage) && policy == "never":
+		case errors.Is(err, dockerapi.ErrNoSuchImage) && when == "never":
 			because := "--pull never"
 			if r.Pull != "" {
 				because = `"Pull": "never"`
