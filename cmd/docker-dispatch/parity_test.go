@@ -205,7 +205,7 @@ func TestParity(t *testing.T) {
 	if v, err := l.engine.Ping(t.Context()); err == nil && v.Podman {
 		t.Skip("Podman takes the PidsLimit 0 that the docker CLI always sends for no limit, and shows ids where Docker does not")
 	}
-	dir := t.TempDir()
+	dir := l.sharedDir()
 	for _, doc := range message.Docs() {
 		for _, k := range doc.Keys {
 			tested := slices.ContainsFunc(parities, func(p parity) bool { return p.option == k.Name })

@@ -17,11 +17,7 @@ import (
 func TestSecretsAreKept(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "quorum")
-	dir, err := os.MkdirTemp(filepath.Dir(strings.TrimPrefix(l.dockerHost, "unix://")), "secrets") // the engine may see no other
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := l.sharedDir()
 	values := map[string]string{"token": brokertest.Password + "-token", "key": brokertest.Password + "-key", "denied": brokertest.Password + "-denied"}
 	for name, v := range values {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(v+"\n"), 0o644); err != nil {

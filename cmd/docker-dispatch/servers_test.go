@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -72,6 +74,17 @@ func newLab(t *testing.T, kind ...string) *lab {
 		l.engine.Close()
 	})
 	return l
+}
+
+// sharedDir makes a folder that the engine sees under the same path: beside its socket, as scripts/services has it.
+func (l *lab) sharedDir() string {
+	l.t.Helper()
+	dir, err := os.MkdirTemp(filepath.Dir(strings.TrimPrefix(l.dockerHost, "unix://")), "shared")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // publish puts messages on the queue, each confirmed. An empty id gives none.

@@ -293,6 +293,9 @@ func TestBrokerTLS(t *testing.T) {
 		{"plain to TLS", "amqp://" + good, "", speaksTLS, notAMQPHint},
 		{"plain to TLS 1.2", "amqp://" + old, "", speaksTLS, notAMQPHint},
 	} {
+		if newer := l.broker.Version() >= "4"; newer && (tt.name == "TLS 1.1" || tt.name == "EXTERNAL without a certificate") {
+			continue // its Erlang has no TLS 1.1, and it demands a certificate where one is needed
+		}
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			host := strings.TrimPrefix(tt.address, "amqp://")
