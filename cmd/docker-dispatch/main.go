@@ -266,6 +266,9 @@ func (d *daemon) checkEngine(ctx context.Context) error {
 	if d.dockerHost.Exposed() {
 		d.log.Warn("the engine's address is plain TCP: a container that can reach it commands the engine, past any policy; use its socket, or TLS (docker-dispatch help policy)", "engine", d.dockerHost)
 	}
+	if d.secrets != "" && !inMemory(d.secrets) {
+		d.log.Warn("the secrets are on a disk, and so are the files that containers get of them; name a folder on a tmpfs, such as systemd's credentials", "secrets", d.secrets)
+	}
 	_, err := d.client.Ping(ctx)
 	if err != nil && ui.Permanent(err) {
 		return err

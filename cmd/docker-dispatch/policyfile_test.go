@@ -122,6 +122,24 @@ func TestPlainTCPWarning(t *testing.T) {
 	}
 }
 
+// TestSecretsOnDisk: whoever has the secrets on a disk is told.
+func TestSecretsOnDisk(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	disk, err := os.MkdirTemp("/var/tmp", "secrets")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(disk) })
+	for dir, warned := range map[string]bool{disk: !inMemory("/var/tmp"), "/dev/shm": !inMemory("/dev/shm")} {
+		c := program(t, "--secrets", dir, l.dockerHost, "-")
+		c.Stdin = strings.NewReader("")
+		if _, stderr, code := outcome(t, c); code != 0 || strings.Contains(stderr, "the secrets are on a disk") != warned {
+			t.Errorf("%s: exit %d: %s", dir, code, stderr)
+		}
+	}
+}
+
 // TestFlood: a container that writes without end is killed at the policy's ceiling.
 func TestFlood(t *testing.T) {
 	t.Parallel()
