@@ -34,9 +34,16 @@ type limit struct {
 	set        func(c *ceilings, text string) error
 }
 
+// lifted is the text of a limit that a user's part takes off.
+const lifted = "null"
+
 // number returns the set of a limit that parse reads.
 func number[N int | int64 | time.Duration](field func(*ceilings) *N, parse func(string) (N, error)) func(*ceilings, string) error {
 	return func(c *ceilings, text string) error {
+		if text == lifted {
+			*field(c) = 0
+			return nil
+		}
 		n, err := parse(text)
 		if err == nil && n <= 0 {
 			err = fmt.Errorf("expected more than 0, got %s", flagval.Quote(text))
@@ -73,6 +80,10 @@ var limits = []limit{
 	{"Timeout", "time that a run may take; what has no end that is waited for is then refused: a detached run, `create`, `start`, `restart`", number(func(c *ceilings) *time.Duration { return &c.timeout }, span)},
 	{"Output", "bytes that a run with `Attach` may write: then it is killed, and has failed, reason `output`", number(func(c *ceilings) *int64 { return &c.output }, flagval.ParseBytes)},
 	{"Retry", "`Max` of `Retry`; 0: no message may have `Retry`", func(c *ceilings, text string) error {
+		if text == lifted {
+			c.retry = nil
+			return nil
+		}
 		n, err := whole(text)
 		if err == nil && n < 0 {
 			err = fmt.Errorf("expected 0 or more, got %s", flagval.Quote(text))

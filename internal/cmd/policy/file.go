@@ -285,11 +285,13 @@ func (d *decoder) ceilings(r *Rules, n node) {
 			return
 		}
 		text := string(m.raw)
-		if !strings.ContainsRune("-0123456789", rune(m.raw[0])) {
+		if !strings.ContainsRune("-0123456789n", rune(m.raw[0])) { // a number, or null
 			text = d.text(m)
 		}
 		d.fail(m, limits[i].set(&r.ceilings, text))
-		r.ceilings.texts[m.name] = text
+		if r.ceilings.texts[m.name] = text; text == lifted {
+			delete(r.ceilings.texts, m.name)
+		}
 	}
 }
 

@@ -207,6 +207,7 @@ func TestPresets(t *testing.T) {
 func TestUsers(t *testing.T) {
 	p, err := Parse([]byte(`{"Allow": {"Image": "alpine", "CapAdd": "CHOWN"}, "Max": {"Memory": "64m"}, "Users": {
 		"ci": {"Allow": {"Image": "*"}, "Max": {"Memory": "1g", "Jobs": 3}},
+		"big": {"Max": {"Memory": null}, "Allow": {"Image": "*"}},
 		"root": {"Trust": true}}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -217,6 +218,8 @@ func TestUsers(t *testing.T) {
 		{"ci", `"Image": "a", "Options": {"CapAdd": "CHOWN", "Memory": "1g"}`, ""},
 		{"ci", `"Image": "a", "Options": {"CapAdd": "SYS_ADMIN"}`, "by Allow.CapAdd of the daemon's policy for the user ci"},
 		{"ci", `"Image": "a", "Options": {"Memory": "2g"}`, "by Max.Memory (1g) of the daemon's policy for the user ci"},
+		{"big", `"Image": "a", "Options": {"Memory": "2g"}`, ""},
+		{"big", `"Image": "a", "Options": {"Memory": 0}`, ""},
 		{"root", `"Image": "a", "Options": {"Privileged": true, "Memory": "2g"}`, ""},
 	} {
 		_, err := Check([]byte(`{"Dockercmd": "run", `+tt.message+`}`), 0, Sender{}, p.For(tt.user))
