@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -280,5 +281,23 @@ func FuzzPolicy(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, options string) {
 		Check([]byte(`{"Dockercmd":"run","Image":"a","Options":`+options+`}`), 0, Sender{}, new(Rules))
+	})
+}
+
+// FuzzParse: no file makes the policy panic, and each fault has a place.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{`{"Allow": {"Bind": ["/a:ro", "/b"]}, "Users": {"u": {"Max": {"Memory": null}}}}`, `{"Max": {"Cpus": 1.5}}`, `{"Default": {"User": "1"}}`, `[`, `{"Users": {"a": []}}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := Parse([]byte(text))
+		if err != nil {
+			if !strings.Contains(err.Error(), "line ") && !strings.HasPrefix(err.Error(), "not JSON") && !strings.Contains(err.Error(), "at most") {
+				t.Errorf("%q: %v", text, err)
+			}
+			return
+		}
+		p.Explain(io.Discard)
+		Check([]byte(`{"Dockercmd":"run","Image":"a","Options":{"Volume":"/a:/b","Memory":1}}`), 0, Sender{ReplyTo: "q"}, p.For("u"))
 	})
 }
