@@ -140,13 +140,12 @@ func happens(t *testing.T, p *process, what string, event <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-event:
-		return
-	default:
-	}
-	select {
-	case <-event:
 	case <-p.exited:
-		t.Fatalf("the daemon ended, with exit code %d, before: %s", p.code, what)
+		select { // the test's side may notice it later than the daemon
+		case <-event:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("the daemon ended, with exit code %d, before: %s", p.code, what)
+		}
 	case <-time.After(patience):
 		t.Fatalf("not within %v: %s", patience, what)
 	}
