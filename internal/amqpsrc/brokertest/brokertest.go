@@ -112,12 +112,6 @@ func (p *Peer) Conn() *amqp.Connection {
 	return conn
 }
 
-// Version returns the broker's version, such as "3.10.8".
-func (p *Peer) Version() string {
-	version, _ := p.Conn().Properties["version"].(string)
-	return version
-}
-
 // Channel returns a channel with confirms, always the same while it lives.
 func (p *Peer) Channel() *amqp.Channel {
 	p.t.Helper()

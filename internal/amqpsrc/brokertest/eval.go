@@ -64,3 +64,9 @@ func erlangList(strs []string) string {
 	}
 	return "[" + strings.Join(quoted, ",") + "]"
 }
+
+// Version returns the broker's version, such as "3.10.8".
+func (p *Peer) Version() string {
+	version, _ := p.Conn().Properties["version"].(string)
+	return version
+}
