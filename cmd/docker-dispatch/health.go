@@ -35,18 +35,15 @@ const healthTime = 10 * time.Second
 
 // health runs the subcommand health and returns the exit code.
 func health(args []string, stdout, stderr io.Writer) int {
-	pid := 1
-	switch {
-	case len(args) == 1 && (args[0] == "-h" || args[0] == "--help"):
+	if len(args) == 1 && (args[0] == "-h" || args[0] == "--help") {
 		fmt.Fprint(stdout, healthUsage)
 		return ui.ExitClean
-	case len(args) == 1:
-		n, err := strconv.Atoi(args[0])
-		if err != nil || n < 1 {
-			return ui.Fail(stderr, ui.UsageError("expected: docker-dispatch health [PID]", "docker-dispatch health -h says more"))
-		}
-		pid = n
-	case len(args) > 1:
+	}
+	pid, err := 1, error(nil)
+	if len(args) > 0 {
+		pid, err = strconv.Atoi(args[0])
+	}
+	if err != nil || pid < 1 || len(args) > 1 {
 		return ui.Fail(stderr, ui.UsageError("expected: docker-dispatch health [PID]", "docker-dispatch health -h says more"))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), healthTime)

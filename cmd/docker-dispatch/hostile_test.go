@@ -56,21 +56,21 @@ func (w *worst) add(name string, stop time.Duration, memory int) {
 	}
 }
 
-// hostilities runs scenarios by name, a few at a time, and tells the worst.
-func hostilities(t *testing.T, names []string, run func(t *testing.T, i int, exe string, w *worst)) {
+// hostilities runs scenarios, a few at a time, and tells the worst.
+func hostilities[S any](t *testing.T, scenarios []S, name func(S) string, run func(t *testing.T, s S, exe string, w *worst)) {
 	t.Helper()
 	exe, w := built(t), new(worst)
 	places := make(chan struct{}, atATime)
 	var all sync.WaitGroup
-	for i, name := range names {
+	for _, s := range scenarios {
 		all.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			t.Run(name, func(t *testing.T) { run(t, i, exe, w) })
+			t.Run(name(s), func(t *testing.T) { run(t, s, exe, w) })
 		})
 	}
 	all.Wait()
-	t.Logf("%d scenarios; slowest stop %v (%s); most memory %d KiB (%s)", len(names), w.stop.Round(time.Millisecond), w.stopOf, w.memory, w.memoryOf)
+	t.Logf("%d scenarios; slowest stop %v (%s); most memory %d KiB (%s)", len(scenarios), w.stop.Round(time.Millisecond), w.stopOf, w.memory, w.memoryOf)
 }
 
 // daemonAt starts a daemon on servers of the test. It drains no jobs: what takes time at its stop is the servers' fault.

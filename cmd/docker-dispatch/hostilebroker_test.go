@@ -34,13 +34,7 @@ const refused = `{"Dockercmd": "hostile"}`
 
 // TestHostileBroker: whatever a broker sends, the daemon does not panic, stays small, and ends within seconds of a SIGTERM.
 func TestHostileBroker(t *testing.T) {
-	scenarios := brokerScenarios()
-	var names []string
-	for _, s := range scenarios {
-		names = append(names, s.name)
-	}
-	hostilities(t, names, func(t *testing.T, i int, exe string, w *worst) {
-		s := scenarios[i]
+	hostilities(t, brokerScenarios(), func(s brokerScenario) string { return s.name }, func(t *testing.T, s brokerScenario, exe string, w *worst) {
 		engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Api-Version", "1.41")
 			if r.URL.Path != "/_ping" {

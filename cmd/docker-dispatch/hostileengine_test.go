@@ -32,13 +32,7 @@ const echoes = `{"Dockercmd": "run", "Image": "busybox", "Options": {"Attach": [
 
 // TestHostileEngine: whatever an engine answers, the daemon does not panic, stays small, and ends within seconds of a SIGTERM.
 func TestHostileEngine(t *testing.T) {
-	scenarios := engineScenarios()
-	var names []string
-	for _, s := range scenarios {
-		names = append(names, s.name)
-	}
-	hostilities(t, names, func(t *testing.T, i int, exe string, w *worst) {
-		s := scenarios[i]
+	hostilities(t, engineScenarios(), func(s engineScenario) string { return s.name }, func(t *testing.T, s engineScenario, exe string, w *worst) {
 		e := newRogue(t, s)
 		b := newSpeaker(t, brokerScenario{body: cmp.Or(s.body, echoes), many: s.many})
 		p := daemonAt(t, exe, e.address, "amqp://guest:guest@"+b.address, "--format", "json", "--policy", trusting(t))

@@ -185,13 +185,16 @@ func (p parity) options(fill *strings.Replacer) string {
 }
 
 // trusting is the file of a policy that allows everything.
-func trusting(t *testing.T) string {
+func trusting(t *testing.T) string { return policyFile(t, `{"Trust": true}`) }
+
+// policyFile is the file of a policy with that text.
+func policyFile(t *testing.T, text string) string {
 	t.Helper()
-	policy := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(policy, []byte(`{"Trust": true}`), 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return policy
+	return file
 }
 
 // notCreated are options of create that say nothing of the container.

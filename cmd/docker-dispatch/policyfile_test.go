@@ -3,7 +3,6 @@ package main
 import (
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,13 +17,12 @@ import (
 func TestPolicyReadAgain(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	file := filepath.Join(t.TempDir(), "policy.json")
+	file := policyFile(t, `{"Deny": {"Image": "busybox"}}`)
 	write := func(text string) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(`{"Deny": {"Image": "busybox"}}`)
 	p := l.start("--policy", file, "--format", "json")
 	p.awaitLog("taking messages")
 	send := func(n int, want event.Status) {
@@ -60,10 +58,7 @@ func TestPolicyOfUser(t *testing.T) {
 	l := newLab(t, "quorum")
 	user := brokertest.NewUser(t)
 	user.Permit(".*", ".*", ".*")
-	file := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(file, []byte(`{"Deny": {"Image": "*"}, "Users": {"`+user.Name+`": {"Deny": {"Image": []}}}}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := policyFile(t, `{"Deny": {"Image": "*"}, "Users": {"`+user.Name+`": {"Deny": {"Image": []}}}}`)
 	p := l.start("--policy", file, "--format", "json")
 	p.awaitLog("taking messages")
 	const body = `{"Dockercmd": "run", "Image": "busybox", "Cmd": ["false"], "Options": {"Remove": true, "Retry": {"Max": 1, "Delay": "1s"}}}`
@@ -144,11 +139,7 @@ func TestSecretsOnDisk(t *testing.T) {
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	file := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(file, []byte(`{"Max": {"Output": "1m"}}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := l.start("--policy", file, "--format", "json")
+	p := l.start("--policy", policyFile(t, `{"Max": {"Output": "1m"}}`), "--format", "json")
 	l.publish(publication{"", `{"Dockercmd": "run", "Image": "busybox", "Cmd": ["yes"], "Options": {"Attach": ["STDOUT"], "Remove": true}}`})
 	p.done(1)
 	if r := p.results()[0]; r.Status != event.Failed || r.Reason != event.ReasonOutput || r.StdoutBytes <= 1<<20 || *r.ExitCode != 137 {

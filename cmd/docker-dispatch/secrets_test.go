@@ -24,10 +24,7 @@ func TestSecretsAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rules := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(rules, []byte(`{"Allow": {"Secret": ["token", "key"]}}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	rules := policyFile(t, `{"Allow": {"Secret": ["token", "key"]}}`)
 	to, err := url.Parse(l.amqpURL)
 	if err != nil {
 		t.Fatal(err)

@@ -215,15 +215,9 @@ func (s *settings) addresses(given []string, passwordFile string, getenv func(st
 	if s.amqpURL = amqp; amqp == "-" {
 		return nil
 	}
-	if s.amqpURL, err = client.WithPassword(amqp, passwordFile); err != nil {
-		return err
-	}
-	if err := wire.CheckURL(s.amqpURL); errors.Is(err, wire.ErrTLS) {
-		return err
-	} else if err != nil {
-		return ui.UsageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin")
-	}
-	return nil
+	s.amqpURL, err = client.BrokerAddress(amqp, passwordFile,
+		"a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin")
+	return err
 }
 
 func (s *settings) validate() error {

@@ -63,8 +63,8 @@ const (
 	nearLimit   = 20 - lastReturns
 )
 
-// urgentFirst is how long the queue waits at most, at the start of the program, for the messages of the control queue that
-// are there: a stop must not come behind the run that it is for.
+// urgentFirst is the longest that the queue waits, at the start of the program, until the messages in the control queue are
+// settled: a stop must not come after its run.
 const urgentFirst = 2 * time.Second
 
 // caughtUp reports whether the queue may be consumed, as far as the control queue's first messages are concerned.

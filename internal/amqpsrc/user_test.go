@@ -9,7 +9,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
-// TestUserOfCopy: a copy that the daemon made has the message's user, and nobody else can say so of a message.
+// TestUserOfCopy: a copy that the daemon made has the message's user, and no other can claim one.
 func TestUserOfCopy(t *testing.T) {
 	of := func(url, queue string) users { return newUsers(&Config{URL: url, Queue: queue}) }
 	ours := of("amqp://d:secret@host/", "q")

@@ -257,9 +257,9 @@ func (t *task) doWait(w *message.Wait) (*event.Result, error) {
 	return r, err
 }
 
-// mayReach returns an error if the policy denies commands on the container. It is not this queue's, unless a message of
-// the queue, or of this user where the policy says so, has made it: it may have access to the host, or do another's work. The error names it as the message does, by
-// ref: the publisher may not know its name.
+// mayReach returns an error if the policy denies commands on the container. A container that no message of this queue has
+// made, or no message of this user if the policy says so, may have access to the host, or do another's work. The error names
+// the container by ref, as the message does: the publisher may not know its name.
 func (t *task) mayReach(c dockerapi.Container, ref string) error {
 	if t.made(c) && (!t.rules.OwnUserOnly() || c.Labels[LabelUser] == t.user) {
 		return nil

@@ -8,11 +8,27 @@ import (
 	"strings"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
-// WithPassword returns the broker's address with the password that is in a file; an empty file name changes nothing. The
-// file keeps the password out of the process list.
-func WithPassword(address, file string) (string, error) {
+// BrokerAddress returns the broker's address with the password that is in a file; an empty file name changes nothing. The
+// error for an address that cannot be used has the hint.
+func BrokerAddress(address, passwordFile, hint string) (string, error) {
+	address, err := withPassword(address, passwordFile)
+	if err != nil {
+		return "", err
+	}
+	switch err := wire.CheckURL(address); {
+	case errors.Is(err, wire.ErrTLS): // it has a hint of its own
+		return "", err
+	case err != nil:
+		return "", ui.UsageError(err.Error(), hint)
+	}
+	return address, nil
+}
+
+// withPassword puts the password of the file into the address. The file keeps the password out of the process list.
+func withPassword(address, file string) (string, error) {
 	if file == "" {
 		return address, nil
 	}

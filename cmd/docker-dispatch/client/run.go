@@ -14,7 +14,6 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
@@ -86,13 +85,9 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 		return err
 	}
 	c.control = FurtherQueue(control, c.queue+".control")
-	if c.url, err = WithPassword(cmp.Or(c.url, LocalBroker), passwordFile); err != nil {
+	c.url, err = BrokerAddress(cmp.Or(c.url, LocalBroker), passwordFile, "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
+	if err != nil {
 		return err
-	}
-	if err := wire.CheckURL(c.url); errors.Is(err, wire.ErrTLS) {
-		return err
-	} else if err != nil {
-		return ui.UsageError(err.Error(), "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
 	}
 	if c.queue == "" {
 		return ui.UsageError("no queue given", "name the queue that the daemon takes messages from: docker-dispatch run -q NAME ...")

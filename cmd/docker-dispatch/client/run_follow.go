@@ -250,7 +250,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 			if c.hasTold(err) != nil {
 				end() // take the rest of this connection's answers before those of the next
 			} else {
-				look.Reset(0) // without a daemon nobody answers
+				look.Reset(0) // without a daemon no answer comes
 			}
 		case <-look.C:
 			if !c.heard.Load() {

@@ -113,16 +113,10 @@ func (b *broker) check() error {
 	if len(b.queue) > 255 {
 		return ui.UsageError("the name of the queue has more than 255 bytes", b.process.listsOptions())
 	}
-	var err error
-	if b.url, err = WithPassword(cmp.Or(b.url, b.process.getenv("AMQP_URL"), LocalBroker), b.passwordFile); err != nil {
-		return err
-	}
-	if err := wire.CheckURL(b.url); errors.Is(err, wire.ErrTLS) {
-		return err
-	} else if err != nil {
-		return ui.UsageError(err.Error(), "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password")
-	}
-	return nil
+	url, err := BrokerAddress(cmp.Or(b.url, b.process.getenv("AMQP_URL"), LocalBroker), b.passwordFile,
+		"a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password")
+	b.url = url
+	return err
 }
 
 // connect connects to the broker. It refuses a queue that is a stream. Later warnings go to stderr.

@@ -186,7 +186,7 @@ func word(body []byte, at int) string {
 		text = text[:end]
 	}
 	cut := ""
-	if i := strings.IndexByte(text, '='); i > 0 && i < limit { // what is behind may be a secret
+	if i := strings.IndexByte(text, '='); i > 0 && i < limit { // the rest may be a secret
 		text, cut = text[:i+1], "..."
 	} else if len(text) > limit {
 		text, cut = strings.ToValidUTF8(text[:limit], ""), "..."

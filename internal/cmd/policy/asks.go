@@ -33,9 +33,13 @@ func (a ask) named() error {
 // An asking collects what a command asks for.
 type asking []ask
 
+func (l *asking) add(key, value, where, why string) {
+	*l = append(*l, ask{key, value, where, why})
+}
+
 // option asks for a value of the option of the key's name.
 func (l *asking) option(key, value, why string) {
-	*l = append(*l, ask{key, value, "Options." + key, why})
+	l.add(key, value, "Options."+key, why)
 }
 
 // options is option for each of the values.
@@ -98,17 +102,17 @@ func daemonQueue(name string) bool {
 }
 
 func (l *asking) image(ref string) {
-	*l = append(*l, ask{"Image", canonicalImage(ref), "Image", ""})
+	l.add("Image", canonicalImage(ref), "Image", "")
 }
 
 func (l *asking) env(env []string) {
 	for _, e := range env {
 		name, value, ok := strings.Cut(e, "=")
 		if secret, ok := strings.CutPrefix(value, flagval.SecretPrefix); ok {
-			*l = append(*l, ask{"Secret", secret, "Options.Env", secretDenied})
+			l.add("Secret", secret, "Options.Env", secretDenied)
 		}
 		if !ok { // it may be a secret that was meant to be a value: no error shows it
-			*l = append(*l, ask{"Env", "", "Options.Env: an item without =", "has no value, and Podman takes one from its own environment"})
+			l.add("Env", "", "Options.Env: an item without =", "has no value, and Podman takes one from its own environment")
 			continue
 		}
 		l.option("Env", name, "")
@@ -155,7 +159,7 @@ const mostStop = 3600
 
 // label asks for a label of that name.
 func (l *asking) label(where, name string) {
-	*l = append(*l, ask{"Label", name, where, when(foreignLabel(name), "belongs to another tool, which acts on it")})
+	l.add("Label", name, where, when(foreignLabel(name), "belongs to another tool, which acts on it"))
 }
 
 // foreignLabel reports whether a label's name is reserved for a tool that acts on it.

@@ -23,7 +23,7 @@ func (l *asking) files(r *message.Run, h *dockerapi.HostConfig) {
 		}
 		where := "Options.Volume"
 		if !plainOptions(options) {
-			*l = append(*l, ask{"Mount", b, where, "has options that can name paths of the host"})
+			l.add("Mount", b, where, "has options that can name paths of the host")
 		}
 		given := strings.Split(options, ",")
 		switch {
@@ -31,7 +31,7 @@ func (l *asking) files(r *message.Run, h *dockerapi.HostConfig) {
 			l.volume(where, parts[0])
 			continue
 		case slices.Contains(given, "z"), slices.Contains(given, "Z"):
-			*l = append(*l, ask{"Mount", b, where, "gives the host's files another label of SELinux"})
+			l.add("Mount", b, where, "gives the host's files another label of SELinux")
 		}
 		l.bind(where, parts[0], slices.Contains(given, "ro"))
 	}
@@ -39,7 +39,7 @@ func (l *asking) files(r *message.Run, h *dockerapi.HostConfig) {
 		l.volume("Options.Volume", "")
 	}
 	for _, p := range slices.Sorted(maps.Keys(h.Tmpfs)) {
-		*l = append(*l, ask{"Tmpfs", p + ":" + h.Tmpfs[p], "Options.Tmpfs", when(!tmpfsOptions(h.Tmpfs[p]), "has an option that no file system in memory needs")})
+		l.add("Tmpfs", p+":"+h.Tmpfs[p], "Options.Tmpfs", when(!tmpfsOptions(h.Tmpfs[p]), "has an option that no file system in memory needs"))
 	}
 	for _, m := range h.Mounts {
 		l.mount(m)
@@ -51,7 +51,7 @@ func (l *asking) volume(where, name string) {
 	if name == "" {
 		where += ": a volume without a name"
 	}
-	*l = append(*l, ask{"Volume", name, where, when(name != "" && flagval.CheckRef(name) != nil, "is no name of a volume")})
+	l.add("Volume", name, where, when(name != "" && flagval.CheckRef(name) != nil, "is no name of a volume"))
 }
 
 // bind asks for a path of the host.
@@ -59,7 +59,7 @@ func (l *asking) bind(where, source string, readOnly bool) {
 	if readOnly {
 		source += readOnlyBind
 	}
-	*l = append(*l, ask{"Bind", source, where, "is a path of the host"})
+	l.add("Bind", source, where, "is a path of the host")
 }
 
 // plainOptions reports whether a volume's options change only how it is mounted. Podman has options with paths of the host.
@@ -88,7 +88,7 @@ func onlyOptions(options string, known ...string) bool {
 
 func (l *asking) mount(m dockerapi.Mount) {
 	const where = "Options.Mount"
-	deny := func(value, why string) { *l = append(*l, ask{"Mount", value, where, why}) }
+	deny := func(value, why string) { l.add("Mount", value, where, why) }
 	texts := []string{m.Source, m.Target, m.Consistency}
 	if o := m.VolumeOptions; o != nil {
 		texts = append(texts, o.Subpath)
@@ -107,7 +107,7 @@ func (l *asking) mount(m dockerapi.Mount) {
 	switch m.Type {
 	case "tmpfs":
 	case "image":
-		*l = append(*l, ask{"Image", canonicalImage(m.Source), where, ""})
+		l.add("Image", canonicalImage(m.Source), where, "")
 	case "bind":
 		l.bind(where, m.Source, m.ReadOnly)
 		if strings.Contains(m.Source, ":") { // it could pass for readOnlyBind

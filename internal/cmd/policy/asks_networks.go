@@ -22,7 +22,7 @@ func (l *asking) networks(r *message.Run, h *dockerapi.HostConfig) {
 	for _, n := range r.Networks {
 		names = append(names, canonicalNetwork(n.Name))
 		for _, o := range pairs(n.Endpoint.DriverOpts) {
-			*l = append(*l, ask{"DriverOpt", o, "Options.Network", "can set a parameter of the kernel"})
+			l.add("DriverOpt", o, "Options.Network", "can set a parameter of the kernel")
 		}
 	}
 	for _, n := range names {

@@ -95,7 +95,7 @@ var limits = []limit{
 	{"Message", "size of a message's body", number(func(c *ceilings) *int { return &c.message }, func(s string) (int, error) { n, err := flagval.ParseBytes(s); return int(n), err })},
 }
 
-// presets are the options that a run gets which leaves them out, so that it has no more than the ceilings.
+// presets are the options that a run gets if it leaves them out. With them it keeps below the ceilings.
 func (c *ceilings) presets() (list []message.Preset) {
 	add := func(option, value string, unless ...string) {
 		list = append(list, message.Preset{Option: option, Value: json.RawMessage(value), Unless: unless})
