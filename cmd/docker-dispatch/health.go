@@ -87,7 +87,7 @@ func checkHealth(ctx context.Context, pid int) error {
 	if err != nil {
 		return err
 	}
-	engine, err := s.client()
+	engine, err := s.client(nil)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,11 +25,12 @@ func main() { os.Exit(execute(seams{})) }
 
 // execute runs the program with the arguments, streams and signals of its process.
 func execute(s seams) int {
-	signals := make(chan os.Signal, 2)
+	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	if !signal.Ignored(syscall.SIGHUP) { // ignored after nohup: then the program must outlive the terminal
 		signal.Notify(signals, syscall.SIGHUP)
 	}
+	signal.Notify(signals, statusSignal)
 	signal.Ignore(syscall.SIGPIPE) // else a closed stdout would kill the program: see out.gone
 	return run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr, signals, s)
 }
@@ -71,14 +73,15 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 	case err != nil:
 		return ui.Fail(stderr, err)
 	}
-	engine, err := s.client()
+	calls := new(engineCalls)
+	engine, err := s.client(calls.observe)
 	if err != nil {
 		return ui.Fail(stderr, err)
 	}
 	defer engine.Close()
 	log := s.logger(stderr)
 	slog.SetDefault(log) // net/http logs there too
-	d := &daemon{settings: s, client: engine, log: log, stdin: stdin, stdout: stdout, seams: sm}
+	d := &daemon{settings: s, client: engine, calls: calls, log: log, stdin: stdin, stdout: stdout, seams: sm}
 	if err := d.run(signals); err != nil {
 		return ui.Fail(stderr, err)
 	}
@@ -99,10 +102,15 @@ type source interface {
 type daemon struct {
 	*settings
 	client *dockerapi.Client
+	calls  *engineCalls
 	log    *slog.Logger
 	stdin  io.Reader
 	stdout io.Writer
 	seams  seams
+
+	pool     *cmd.Pool // set by run, before anything reads it
+	src      source    // the same
+	stopping atomic.Bool
 }
 
 // stuck is how long jobs may take to leave their containers after they are told to.
@@ -124,6 +132,13 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	work, stopWork := context.WithCancel(context.Background())
 	defer stopWork()
 
+	listener, err := d.listen()
+	if err != nil {
+		return err
+	}
+	if listener != nil {
+		defer listener.Close()
+	}
 	checked := make(chan error, 1)
 	go func() { checked <- d.checkEngine(taking) }()
 	var early os.Signal // an engine that is silent must not hold up a stop
@@ -135,22 +150,27 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 			}
 			checking = false
 		case sig := <-signals:
-			if !d.reloads(sig) {
+			if sig != statusSignal && !d.reloads(sig) {
 				early = sig
 				stopTaking()
 			}
 		}
 	}
-	gate := new(intake.Gate)
-	src := d.source(gate)
+	gate, room := new(intake.Gate), new(intake.Gate)
+	room.Set(d.minFree == 0)
+	src := d.source(gate, room)
 	out := &out{w: d.stdout, log: d.log, gone: make(chan struct{})}
 	pool := cmd.NewPool(cmd.Config{
 		Docker: d.engine(), Reporter: d.reporter(out), Log: d.log, Gate: gate, Host: d.host,
 		Concurrency: d.concurrency, Pull: d.pull, Timeout: d.timeout, Capture: d.capture, MaxMessage: d.maxMessage,
 		Places: d.concurrency + d.ahead, ControlPlaces: amqpsrc.ControlPrefetch,
 		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
+		MinFree: d.minFree, Free: d.free, Room: room,
 		Policy: d.policy.Load, Secrets: d.secrets, Credentials: d.credentials.For,
 	})
+
+	d.pool, d.src = pool, src
+	defer d.serve(listener)()
 
 	jobs, control := make(chan intake.Job, d.ahead), make(chan intake.Job)
 	sourceDone, poolDone, closed := make(chan error, 1), make(chan int, 1), make(chan error, 1)
@@ -162,6 +182,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	var stopped time.Time // when the stop began
 	stop := func(why string) {
 		stopped = time.Now()
+		d.stopping.Store(true)
 		d.log.Info("stopping: no more messages are taken; running jobs get time to end", "reason", why, "drain", d.drain)
 		stopTaking()
 		drain = time.After(d.drain)
@@ -174,7 +195,7 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 	for {
 		select {
 		case sig := <-signals:
-			if d.reloads(sig) {
+			if d.answers(sig) {
 				continue
 			} else if stopped.IsZero() {
 				stop(sig.String())
@@ -263,11 +284,11 @@ func (d *daemon) ended(src source, left int, err error) error {
 // checkEngine asks the engine once, and returns an error only if waiting cannot fix it. An engine that does not
 // answer is no error: the pool waits for it.
 func (d *daemon) checkEngine(ctx context.Context) error {
-	if d.dockerHost.Exposed() {
-		d.log.Warn("the engine's address is plain TCP: a container that can reach it commands the engine, past any policy; use its socket, or TLS (docker-dispatch help policy)", "engine", d.dockerHost)
+	if why := d.exposed(); why != "" {
+		d.log.Warn(why, "engine", d.dockerHost)
 	}
-	if d.secrets != "" && !inMemory(d.secrets) {
-		d.log.Warn("the secrets are on a disk, and so are the files that containers get of them; name a folder on a tmpfs, such as systemd's credentials", "secrets", d.secrets)
+	if why := d.secretsOnDisk(); why != "" {
+		d.log.Warn(why, "secrets", d.secrets)
 	}
 	_, err := d.client.Ping(ctx)
 	if err != nil && ui.Permanent(err) {
@@ -276,30 +297,17 @@ func (d *daemon) checkEngine(ctx context.Context) error {
 	return nil
 }
 
-// reloads reads the policy's file again if the signal asks for that, and reports whether it does.
-func (d *daemon) reloads(sig os.Signal) bool {
-	if sig != syscall.SIGHUP || d.policyFile == "" {
-		return false
-	}
-	if err := d.loadPolicy(); err != nil {
-		d.log.Error("policy not read again; the one of before stays in force", "file", d.policyFile, "error", err)
-	} else {
-		d.log.Info("policy read again; it holds for messages that come from now on", "file", d.policyFile)
-	}
-	return true
-}
-
 // The parts, wrapped by a test's seams.
 
 func (d *daemon) engine() cmd.Docker { return between(d.seams.docker, cmd.Docker(d.client)) }
 
-func (d *daemon) source(gate *intake.Gate) source {
+func (d *daemon) source(gate, room *intake.Gate) source {
 	if d.amqpURL == "-" {
 		return newStdinSource(d.stdin, gate, d.concurrency+d.ahead, d.maxMessage)
 	}
 	return between(d.seams.source, source(amqpsrc.New(amqpsrc.Config{
 		URL: d.amqpURL, Queue: d.queue, Declare: d.declare, Prefetch: d.concurrency + d.ahead,
-		MaxMessage: d.maxMessage, DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: ui.VersionString(), Log: d.log, Gate: gate,
+		MaxMessage: d.maxMessage, DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: ui.VersionString(), Log: d.log, Gate: gate, Room: room,
 	})))
 }
 

@@ -45,9 +45,12 @@ type settings struct {
 	pull        string
 	timeout     time.Duration
 	maxMessage  int
+	listenAddr  string // "": requests are not answered
+	minFree     int64  // bytes; 0: the disk is not watched
 	secrets     string // the folder of secrets; "": none
 	policyFile  string // "": the built-in policy
 	policy      atomic.Pointer[policy.Policy]
+	policyFault atomic.Pointer[string] // why the policy's file was not read again; nil: it was
 	credentials *dockerapi.Credentials
 
 	tlsVerify              bool
@@ -96,6 +99,8 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	fs.Var((*ui.Size)(&s.maxMessage), "max-message", "")
 	fs.StringVar(&s.policyFile, "policy", "", "")
 	fs.StringVar(&s.secrets, "secrets", getenv("CREDENTIALS_DIRECTORY"), "")
+	fs.StringVar(&s.listenAddr, "listen", "", "")
+	fs.Var((*ui.LargeSize)(&s.minFree), "min-free", "")
 	fs.StringVar(&passwordFile, "amqp-password-file", "", "")
 	fs.BoolVar(&s.tlsVerify, "tlsverify", s.tlsVerify, "")
 	fs.StringVar(&s.tlsCA, "tlscacert", "", "")
@@ -254,6 +259,12 @@ func (s *settings) validate() error {
 			return ui.UsageError(fmt.Sprintf("%s %s: this is RabbitMQ's direct reply-to, not a queue; messages sent to it would be lost", o.option, o.value), "name a queue")
 		}
 	}
+	if s.minFree > 0 && s.amqpURL == "-" {
+		return ui.UsageError("--min-free: messages from stdin cannot wait in a queue", "leave it out")
+	}
+	if s.minFree > 0 && !s.dockerHost.Local() {
+		return ui.UsageError(fmt.Sprintf("--min-free %d: the engine at %s is on another host, whose disk cannot be looked at", s.minFree, s.dockerHost), "leave it out, or run the daemon on the engine's host")
+	}
 	if s.deadLetter != "" && s.deadLetter == s.queue && s.amqpURL != "-" {
 		return ui.UsageError(fmt.Sprintf("--dead-letter %s is the queue itself; what cannot be carried out would go round for ever", s.queue), "name another queue, or none")
 	}
@@ -318,9 +329,9 @@ func (s *settings) tlsFiles(getenv func(string) string) error {
 	return nil
 }
 
-// client returns a client of the engine.
-func (s *settings) client() (*dockerapi.Client, error) {
-	o := dockerapi.Options{APIVersion: s.apiVersion}
+// client returns a client of the engine. observe may be nil.
+func (s *settings) client(observe func(route string, status int, took time.Duration)) (*dockerapi.Client, error) {
+	o := dockerapi.Options{APIVersion: s.apiVersion, Observe: observe}
 	host := s.dockerHost
 	if s.tlsVerify && !host.IsUnix() {
 		conf, err := tlsconf.Config(s.tlsCA, s.tlsCert, s.tlsKey)

@@ -41,6 +41,8 @@ Containers:
       --policy FILE        what messages may ask for; {"Trust": true} in it allows all
                            (default: nothing that hands over the engine's host);
                            SIGHUP reads it again
+      --min-free SIZE      take no messages while the disk of the engine's data has less
+                           free (default: it is not looked at)
       --secrets DIR        a file for each secret that messages may name (default:
                            $CREDENTIALS_DIRECTORY, which systemd sets)
       --pull POLICY        images to pull: missing, always or never (default missing)
@@ -58,6 +60,10 @@ Output:
       --capture SIZE       how much of each stream's end a result holds (default 64k)
       --log-format FORMAT  logs on stderr as text or json (default text)
   -v, --verbose            log every step
+
+Watching:
+      --listen ADDR        answer /healthz, /readyz, /metrics, and a page for people, at
+                           host:port or at the path of a unix socket (default: none)
 
 Docker over TLS:
       --tlsverify          use TLS, and verify the engine (default: $DOCKER_TLS_VERIFY);

@@ -46,6 +46,8 @@ type Config struct {
 	Log     *slog.Logger
 	Gate    *intake.Gate // while it is closed no message is taken from the queue; nil: always open
 
+	Room *intake.Gate // while it is closed no message is taken from the queue, but from the control queue; nil: always open
+
 	// Dial opens a TCP connection. Nil: the net package does, and gives up when the attempt ends.
 	Dial func(network, addr string) (net.Conn, error)
 }
@@ -56,6 +58,16 @@ func (c *Config) source() string {
 		return c.Control
 	}
 	return c.Queue
+}
+
+// open reports whether both gates are open, as far as they count for this session.
+func (c *Config) open() (open bool, gate, room <-chan struct{}) {
+	open, gate = c.Gate.State()
+	if c.controls {
+		return open, gate, nil
+	}
+	has, room := c.Room.State()
+	return open && has, gate, room
 }
 
 // own reports whether a queue is one of docker-dispatch. An answer there would be taken for a command, a dead

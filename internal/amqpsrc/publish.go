@@ -54,6 +54,8 @@ type publisher struct {
 	dropped   atomic.Int64 // how many replies were dropped
 	streams   sync.WaitGroup
 
+	published, unconfirmed atomic.Int64 // messages: in all, and those under way
+
 	mu      sync.Mutex
 	line    *line                // nil while there is no connection; guarded by mu
 	changed chan struct{}        // closed at the next change of line; guarded by mu
@@ -271,7 +273,10 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 		l.free <- o
 		return intake.ErrDeliveryLost
 	}
+	p.published.Add(1)
+	p.unconfirmed.Add(1)
 	err, clean := l.send(ctx, o, queue, make(l.frameMax), patience)
+	p.unconfirmed.Add(-1)
 	if clean {
 		l.free <- o // never blocks: free has room for all outlets
 	} else {

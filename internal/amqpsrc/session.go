@@ -179,7 +179,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		if err != nil {
 			return err
 		}
-		open, changed := s.config.Gate.State()
+		open, changed, roomChanged := s.config.open()
 		recording, recordingChanged := s.publisher.recording.State()
 		urgent, urgentChanged := s.caughtUp()
 		open = open && recording && urgent
@@ -236,6 +236,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		case <-late.C:
 			s.account.Unreserve()
 		case <-changed:
+		case <-roomChanged:
 		case <-recordingChanged:
 		case <-urgentChanged:
 		case <-patience.C:

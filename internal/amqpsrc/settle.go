@@ -37,6 +37,7 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 		Queue:       s.config.Queue,
 		Place:       s.link.Place,
 		MessageID:   id,
+		Published:   published(d),
 		Redelivered: d.Redelivered,
 		Control:     s.config.controls,
 		User:        d.UserId,
@@ -72,6 +73,19 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 		j.Record = replies.record
 	}
 	return j
+}
+
+// published returns when a message was published. A broker's plugin gives it in milliseconds; otherwise its publisher gives
+// it in seconds, or not at all. A time that cannot be true counts as none.
+func published(d amqp.Delivery) time.Time {
+	at := d.Timestamp
+	if ms, ok := d.Headers["timestamp_in_ms"].(int64); ok {
+		at = time.UnixMilli(ms)
+	}
+	if now := time.Now(); at.Unix() <= 0 || at.After(now.Add(time.Hour)) {
+		return time.Time{}
+	}
+	return at
 }
 
 // settle carries out a verdict. If the delivery was settled before, it returns wire.ErrSettledTwice. A

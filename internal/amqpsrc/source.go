@@ -29,6 +29,7 @@ type Source struct {
 	limited   sync.Once // logs once that the queue has a delivery limit
 	limits    atomic.Bool
 	closing   sync.Once
+	sessions  atomic.Int64 // how many were opened
 
 	// Only Run uses these.
 	worked bool     // a session has consumed: from then on Run retries after every error
@@ -64,6 +65,10 @@ func New(cfg Config) *Source {
 	if cfg.Gate == nil {
 		cfg.Gate = new(intake.Gate)
 		cfg.Gate.Set(true)
+	}
+	if cfg.Room == nil {
+		cfg.Room = new(intake.Gate)
+		cfg.Room.Set(true)
 	}
 	cfg.users = newUsers(&cfg)
 	s := &Source{
@@ -238,6 +243,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 		}
 		return err
 	}
+	s.sessions.Add(1)
 	s.awaited.ended() // nothing is consumed yet
 	if !s.cfg.controls {
 		if err := s.startPublisher(ctx); err != nil {
@@ -253,7 +259,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 		s.worked = true
 		s.report.Well()
 	}
-	if open, _ := s.cfg.Gate.State(); !open {
+	if open, _, _ := s.cfg.open(); !open {
 		s.report.Well() // if the gate is open, consuming does this: the broker may refuse the consumer
 	}
 	err = sess.serve(ctx, jobs)

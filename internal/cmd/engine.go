@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -50,7 +51,8 @@ var _ Docker = (*dockerapi.Client)(nil)
 const (
 	pingFirst  = 250 * time.Millisecond // first delay before the next ping; doubles up to pingMost
 	pingMost   = 15 * time.Second
-	pingSteady = time.Minute // after the engine has answered for this long, the delays start at pingFirst again
+	pingEvery  = 15 * time.Second // while it answers: otherwise a daemon without jobs would not notice its loss
+	pingSteady = time.Minute      // after the engine has answered for this long, the delays start at pingFirst again
 )
 
 // An engine tracks whether the Docker Engine answers, and keeps the gate open while it does.
@@ -58,8 +60,23 @@ type engine struct {
 	docker Docker
 	gate   *intake.Gate
 	log    *slog.Logger
-	away   atomic.Int64 // when it was last lost, or did not answer; Unix time in nanoseconds
-	back   atomic.Int64 // when it last answered again; Unix time in nanoseconds
+	away   atomic.Int64          // when it was last lost, or did not answer; Unix time in nanoseconds
+	back   atomic.Int64          // when it last answered again; Unix time in nanoseconds
+	why    atomic.Pointer[error] // why it is away; nil: it is not, or was not asked yet
+}
+
+// errNotAsked is the failure of an engine that was not asked yet.
+var errNotAsked = errors.New("it was not asked yet")
+
+// failure returns why the engine is away; nil: it answers.
+func (e *engine) failure() error {
+	if open, _ := e.gate.State(); open {
+		return nil
+	}
+	if why := e.why.Load(); why != nil {
+		return *why
+	}
+	return errNotAsked
 }
 
 // missed reports whether the engine may have been away after since, as far as this process knows. An engine that
@@ -76,6 +93,13 @@ func (e *engine) watch(ctx context.Context) {
 		if open {
 			select {
 			case <-changed:
+			case <-time.After(pingEvery):
+				if err := e.ping(ctx, pingShort); err != nil && ctx.Err() == nil {
+					if err = e.ping(ctx, pingEvery); err != nil && ctx.Err() == nil {
+						e.lost(err)
+					}
+				}
+				continue
 			case <-ctx.Done():
 				return
 			}
@@ -99,6 +123,7 @@ func (e *engine) watch(ctx context.Context) {
 			e.gate.Set(true)
 		default:
 			e.away.Store(time.Now().UnixNano())
+			e.why.Store(&err)
 			if err.Error() == said {
 				continue
 			}
@@ -111,13 +136,22 @@ func (e *engine) watch(ctx context.Context) {
 // pingShort is how long the engine may take to answer the ping after a broken call.
 const pingShort = 5 * time.Second
 
+// ping asks the engine once.
+func (e *engine) ping(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	_, err := e.docker.Ping(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no answer to a ping within %v", limit)
+	}
+	return err
+}
+
 // answers reports whether the engine answers a ping after a call has broken. Either way this counts as an absence: the
 // engine may have been killed and be back.
 func (e *engine) answers(ctx context.Context) bool {
 	e.away.Store(time.Now().UnixNano())
-	ctx, cancel := context.WithTimeout(ctx, pingShort)
-	defer cancel()
-	if _, err := e.docker.Ping(ctx); err != nil {
+	if e.ping(ctx, pingShort) != nil {
 		return false
 	}
 	e.back.Store(time.Now().UnixNano())
@@ -127,6 +161,7 @@ func (e *engine) answers(ctx context.Context) bool {
 // lost records that a call did not reach the engine or was not answered, and closes the gate.
 func (e *engine) lost(err error) {
 	e.away.Store(time.Now().UnixNano())
+	e.why.Store(&err)
 	if e.gate.Set(false) {
 		e.log.Warn("engine lost; no messages are taken until it answers", "error", err)
 	}

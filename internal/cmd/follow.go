@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -323,7 +324,8 @@ func (f *following) started(at time.Time) {
 		return
 	}
 	f.startedAt, f.broken = at, 0
-	f.pool.jobs.to(f.task, phaseStarted)
+	f.pool.jobs.starts(f.task, at)
+	f.pool.tally.start(f)
 	s := event.Started{
 		Job: f.task.id, Command: f.traits.Verb, Host: f.pool.Host,
 		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.creation.warnings, Adopted: f.adopted,
@@ -334,6 +336,6 @@ func (f *following) started(at time.Time) {
 	if f.adopted {
 		said = "container of an earlier process adopted"
 	}
-	f.log.Info(said, "container", f.name, "id", f.id[:min(12, len(f.id))], "image", f.run.Image)
+	f.pool.lines.say(f.log, slog.LevelInfo, "started", said, "container", f.name, "id", f.id[:min(12, len(f.id))], "image", f.run.Image)
 	f.tookEffect()
 }

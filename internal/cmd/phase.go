@@ -1,6 +1,9 @@
 package cmd
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // A phase is how far a job has come. See the package comment.
 type phase uint8
@@ -79,6 +82,9 @@ func (g *registry) move(t *task, p phase) bool {
 		return false
 	}
 	t.phase = p
+	if p == phaseBegun {
+		t.began = time.Now()
+	}
 	if p == phaseWaiting {
 		g.waiting[t] = struct{}{}
 	} else {
@@ -91,6 +97,14 @@ func (g *registry) move(t *task, p phase) bool {
 		return w.phase <= p
 	})
 	return true
+}
+
+// starts moves a task to phaseStarted: its container runs since then.
+func (g *registry) starts(t *task, since time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.move(t, phaseStarted)
+	t.began = since
 }
 
 // reached returns a channel that is closed when a task has reached a phase or a later one.

@@ -27,6 +27,12 @@ type Config struct {
 	Capture     int                   // a result holds the last so many bytes of each stream
 	Policy      func() *policy.Policy // returns what messages may ask for from now on; nil: the built-in policy
 
+	// MinFree is how many bytes the disk of the engine's data must have free for new containers; 0: it is not watched. Free
+	// looks at that disk: it returns the engine's folder, and its free bytes. Room is closed while the disk is short.
+	MinFree int64
+	Free    func(ctx context.Context) (root string, free int64, err error)
+	Room    *intake.Gate
+
 	Secrets string // the folder of the secrets, a file each; "": there are none
 
 	// Credentials returns an image's registry credentials, as dockerapi.PullOptions.Auth has them. Nil: none.
@@ -56,6 +62,9 @@ type Pool struct {
 	slots     slots
 	shares    shares
 	pulls     pulls
+	tally     tally
+	lines     jobLog
+	room      *room // nil: the disk is not watched
 
 	// One place per message that may be decoded at a time. A stop by the control queue does not wait for the queue's.
 	decoding, controlDecoding chan struct{}
@@ -72,7 +81,7 @@ type Pool struct {
 
 // NewPool returns a pool; Run starts it.
 func NewPool(cfg Config) *Pool {
-	return &Pool{
+	p := &Pool{
 		Config:          cfg,
 		engine:          &engine{docker: cfg.Docker, gate: cfg.Gate, log: cfg.Log},
 		jobs:            newRegistry(),
@@ -84,7 +93,13 @@ func NewPool(cfg Config) *Pool {
 		retryFirst:      500 * time.Millisecond,
 		lingers:         lingers,
 		idle:            10 * time.Second,
+		tally:           newTally(),
+		lines:           jobLog{log: cfg.Log},
 	}
+	if cfg.MinFree > 0 {
+		p.room = &room{gate: cfg.Room, need: cfg.MinFree, free: cfg.Free, log: cfg.Log, err: errNotLooked}
+	}
+	return p
 }
 
 // Run carries out the jobs of both channels until both are closed. Then it requeues what has not begun, and waits for
@@ -98,7 +113,12 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 	watchCtx, stopWatch := context.WithCancel(settling)
 	var watching, working sync.WaitGroup
 	watching.Go(func() { p.engine.watch(watchCtx) })
-	watching.Go(func() { p.watchGate(watchCtx) })
+	watching.Go(func() { p.watchGate(watchCtx, p.Gate) })
+	if p.room != nil {
+		watching.Go(func() { p.watchGate(watchCtx, p.room.gate) })
+		watching.Go(func() { p.room.watch(watchCtx, p.engine) })
+	}
+	defer p.lines.close()
 	watching.Go(func() { p.sweepRegularly(watchCtx) })
 
 	var abandoned atomic.Int64
@@ -170,6 +190,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 		j.ReplyTo, j.Reply, j.Stream = "", nil, nil // the result of a job that its publisher could not have had carried out
 	}
 	k, earlier, id := p.jobs.recognise(ident, j)
+	p.tally.take(j, k == joined)
 	switch k {
 	case joined:
 		if j.Redelivered {
@@ -199,6 +220,8 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 		pool:       p,
 		ctx:        ctx,
 		identity:   ident,
+		came:       time.Now(),
+		published:  j.Published,
 		decoded:    d,
 		turn:       turn{seq: seq, control: j.Control, order: newOrder(d.traits.Stops)},
 		deliveries: newDeliveries(j),

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -35,8 +36,11 @@ type task struct {
 	ctx  context.Context
 	log  *slog.Logger
 
-	phase   phase       // changed by registry.move only; guarded by the registry
-	awaited []phaseWait // guarded by the registry
+	came      time.Time   // when the message came
+	published time.Time   // by the message's timestamp; zero: not known
+	phase     phase       // changed by registry.move only; guarded by the registry
+	began     time.Time   // when the engine was asked first, and from phaseStarted on when the container started; guarded by the registry
+	awaited   []phaseWait // guarded by the registry
 
 	name string              // the container's, asked for or derived; "": unknown; written with the registry's mutex
 	on   dockerapi.Container // the container that the command is for, see resolve
@@ -266,6 +270,7 @@ func (t *task) report(r *event.Result) error {
 	if err := t.pool.Reporter.Result(*r); err != nil {
 		return err
 	}
+	j := t.pool.ends(t, r)
 	args := []any{"status", r.Status}
 	if r.Command != "" {
 		args = []any{"command", r.Command, "status", r.Status}
@@ -279,20 +284,26 @@ func (t *task) report(r *event.Result) error {
 	if r.ExitCode != nil {
 		args = append(args, "exit", *r.ExitCode)
 	}
+	if j.Started != nil {
+		args = append(args, "took", j.Ended.Sub(*j.Started).Round(time.Millisecond))
+	}
 	if r.Error != "" {
 		args = append(args, "error", r.Error)
 	}
 	if r.Incomplete {
 		args = append(args, "incomplete", true)
 	}
-	level, said := slog.LevelInfo, "job done"
+	level, said, key := slog.LevelInfo, "job done", string(r.Status)
+	if r.Reason != "" {
+		key += "/" + r.Reason
+	}
 	switch {
 	case r.Retrying:
 		level, said = slog.LevelWarn, "attempt failed"
 	case r.Status != event.Succeeded && r.Status != event.Stopped && r.Reason != event.ReasonCancelled:
 		level = slog.LevelWarn
 	}
-	t.log.Log(t.ctx, level, said, args...)
+	t.pool.lines.say(t.log, level, key, said, args...)
 	return nil
 }
 

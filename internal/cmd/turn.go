@@ -1,6 +1,9 @@
 package cmd
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // A turn is a task's place among the other tasks.
 type turn struct {
@@ -11,6 +14,7 @@ type turn struct {
 	share   *place          // requested from Pool.shares; nil: not yet, or the user has no limit
 	slot    *place          // requested from Pool.slots; nil: not yet
 	held    *holders        // the counter that counts the task, see hold
+	awaits  atomic.Int32    // the waitFor that it is in
 }
 
 // awaitTurn waits for the earlier command on the container, and for the job that the command names. A run or an exec of
@@ -22,27 +26,31 @@ func (t *task) awaitTurn() error {
 		}
 	}
 	if t.earlier != nil {
+		t.awaits.Store(int32(waitMessage))
 		if err := t.await(t.earlier); err != nil {
 			return err
 		}
 	}
 	if b := t.order.before.Load(); b != nil {
+		t.awaits.Store(int32(waitCommand))
 		if err := t.awaitBefore(b); err != nil {
 			return err
 		}
 	}
+	t.awaits.Store(int32(waitJob))
 	if err := t.awaitJob(); err != nil {
 		return err
 	}
 	if !t.holds() { // it held only while it waited
 		t.unhold()
 	}
-	if t.pool.away() { // watchGate recalls at a change only, and this may be an old one
+	if t.pool.bars(t) { // watchGate recalls at a change only, and this may be an old one
 		t.pool.recall()
 	}
 	if t.traits.Lasts {
 		t.requestPlace()
 		if t.share != nil { // a slot would stay unused meanwhile
+			t.awaits.Store(int32(waitShare))
 			if err := t.await(t.share.ready); err != nil {
 				return err
 			}
@@ -52,10 +60,12 @@ func (t *task) awaitTurn() error {
 		if t.slot == nil {
 			t.slot = t.pool.slots.request()
 		}
+		t.awaits.Store(int32(waitSlot))
 		if err := t.await(t.slot.ready); err != nil {
 			return err
 		}
 	}
+	t.awaits.Store(int32(waitTurn))
 	if !t.pool.begin(t) {
 		return t.notBegun()
 	}

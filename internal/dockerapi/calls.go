@@ -27,6 +27,7 @@ const (
 	opPull         = "pull image"
 	opInspectImage = "inspect image"
 	opVolume       = "inspect volume"
+	opInfo         = "read engine info"
 )
 
 // A Call is a kind of request that a [Client] makes.
@@ -54,6 +55,7 @@ var calls = [...]Call{
 	{opEvents, "GET /events", "run: who killed a container, and whether a start can be repeated"},
 	{opInspectExec, "GET /exec/{id}/json", "exec"},
 	{opInspectImage, "GET /images/{name}/json", "pull, if its connection broke; {name} may hold slashes"},
+	{opInfo, "GET /info", "--min-free: where the engine keeps its data"},
 	{opNetwork, "GET /networks/{id}", "a Network that could be an id; of bridge for wait and adopted runs: whether the engine was restarted"},
 	{opVolume, "GET /volumes/{name}", "run and create with a named volume"},
 	{"", "HEAD /_ping", "the start, and after the engine was away; without a version"},

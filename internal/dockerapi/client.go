@@ -22,6 +22,10 @@ type Options struct {
 	// switches negotiation off. Empty: the version is negotiated.
 	APIVersion string
 
+	// Observe is called after each request, with its Route as in [Calls], the status of the answer (0: there was none), and the
+	// time until the answer's header had come. It is called from many goroutines. Nil: nobody is told.
+	Observe func(route string, status int, took time.Duration)
+
 	// Dial replaces net.Dialer, in tests. network is "unix" or "tcp".
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -29,12 +33,13 @@ type Options struct {
 // A Client talks to one engine, and is safe for concurrent use. [New] makes
 // one.
 type Client struct {
-	host   Host
-	tls    *tls.Config // nil: no TLS
-	dialer func(ctx context.Context, network, addr string) (net.Conn, error)
-	pinned string // Options.APIVersion
-	kept   kept
-	limits limits
+	host    Host
+	tls     *tls.Config // nil: no TLS
+	dialer  func(ctx context.Context, network, addr string) (net.Conn, error)
+	pinned  string                                             // Options.APIVersion
+	observe func(route string, status int, took time.Duration) // Options.Observe
+	kept    kept
+	limits  limits
 
 	mu     sync.Mutex
 	agreed *Version // the negotiated version; nil before negotiation and after forget
@@ -75,7 +80,7 @@ func New(h Host, o Options) (*Client, error) {
 			return nil, fmt.Errorf("docker API version %q: %w", o.APIVersion, err)
 		}
 	}
-	c := &Client{host: h, dialer: o.Dial, pinned: o.APIVersion, limits: defaultLimits}
+	c := &Client{host: h, dialer: o.Dial, observe: o.Observe, pinned: o.APIVersion, limits: defaultLimits}
 	if o.TLS != nil && !h.IsUnix() {
 		c.host = h.WithTLS()
 	}

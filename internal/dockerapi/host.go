@@ -172,15 +172,16 @@ func (h Host) TLS() bool { return h.tls }
 
 // Exposed reports whether containers may reach the engine at this address: plain TCP, except to this host's loopback.
 func (h Host) Exposed() bool {
-	if h.IsUnix() || h.tls {
-		return false
+	return !h.Local() && !h.tls
+}
+
+// Local reports whether the engine is reached by a socket or by this host's loopback, and so runs on this host.
+func (h Host) Local() bool {
+	if h.IsUnix() || h.address == "localhost" {
+		return true
 	}
-	name, _, err := net.SplitHostPort(h.dialAddress())
-	if err != nil || name == "localhost" {
-		return err != nil
-	}
-	ip, err := netip.ParseAddr(name)
-	return err != nil || !ip.IsLoopback()
+	ip, err := netip.ParseAddr(h.address)
+	return err == nil && ip.IsLoopback()
 }
 
 // WithTLS returns the address with TLS on. If no port was given, the port becomes 2376.

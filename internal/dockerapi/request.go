@@ -157,7 +157,7 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (*answer, 
 			}
 		}
 		unhook := context.AfterFunc(ctx, conn.abort)
-		resp, err := conn.ask(r, c.host, prefix)
+		resp, err := c.ask(conn, r, prefix)
 		stale := !isNew && conn.unsent // what was received, if anything, is no answer to r
 		if err == nil && !stale {
 			return &answer{resp, c, conn, unhook}, nil

@@ -51,7 +51,7 @@ func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stre
 		return nil, header, err
 	}
 
-	resp, err := conn.ask(r, c.host, prefix)
+	resp, err := c.ask(conn, r, prefix)
 	if err != nil {
 		return fail(nil, c.broken(ctx, r, err))
 	}

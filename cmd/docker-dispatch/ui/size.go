@@ -13,6 +13,21 @@ type Size int
 
 func (z *Size) String() string { return strconv.Itoa(int(*z)) }
 
+// LargeSize is a number of bytes that may be beyond 2g.
+type LargeSize int64
+
+func (z *LargeSize) String() string { return strconv.FormatInt(int64(*z), 10) }
+
+// Set reads a size as the docker CLI does.
+func (z *LargeSize) Set(text string) error {
+	n, err := flagval.ParseBytes(text)
+	if err != nil {
+		return errors.New("expected a size such as 512m or 10g")
+	}
+	*z = LargeSize(n)
+	return nil
+}
+
 // Set reads a size as the docker CLI does.
 func (z *Size) Set(text string) error {
 	n, err := flagval.ParseBytes(text)

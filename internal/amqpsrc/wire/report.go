@@ -17,6 +17,8 @@ type Reporter struct {
 	Second     bool   // another connection to the same broker logs that the broker is away
 
 	mu    sync.Mutex
+	fault error // the last error of this outage; nil: there is no outage
+	well  bool  // Well was called
 	down  bool
 	told  bool            // this outage was logged
 	known map[string]bool // kinds of the errors of this outage
@@ -30,7 +32,7 @@ func (r *Reporter) FailAt(level slog.Level, err error) {
 	key := kindOf(err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.down = true
+	r.down, r.fault = true, err
 	if r.known[key] || r.Second && key == away {
 		level = slog.LevelDebug
 	} else {
@@ -67,7 +69,20 @@ func (r *Reporter) Well() {
 	if r.down && r.told {
 		r.Log.Info(r.Back)
 	}
-	r.down, r.told, r.known = false, false, nil
+	r.down, r.told, r.known, r.fault, r.well = false, false, nil, nil, true
+}
+
+// ErrNotConnected is the fault of a connection that was not made yet.
+var ErrNotConnected = errors.New("not connected yet")
+
+// Fault returns the last error of an outage that has not ended, or ErrNotConnected before the first connection; nil: all is well.
+func (r *Reporter) Fault() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fault == nil && !r.well {
+		return ErrNotConnected
+	}
+	return r.fault
 }
 
 // away is the kind of all errors that a stopped broker causes.

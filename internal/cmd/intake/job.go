@@ -13,12 +13,13 @@ import (
 // A Job is one delivery of a message, as a source hands it to the pool. The pool settles each Job exactly once.
 // It leaves a Job unsettled if the delivery is lost, or the process stops while the work goes on.
 type Job struct {
-	Queue       string // the queue that the message came from; "stdin" for standard input
-	Place       Place  // where that queue is
-	MessageID   string // the publisher's message_id; "": it gave none
-	User        string // the publisher's name at the broker, which has verified it; "": it gave none
-	Redelivered bool   // the broker's flag; a hint, which can be wrong either way
-	Attempt     int    // the attempt's number, from 1, of a job that is tried again; 0 is 1
+	Queue       string    // the queue that the message came from; "stdin" for standard input
+	Place       Place     // where that queue is
+	MessageID   string    // the publisher's message_id; "": it gave none
+	User        string    // the publisher's name at the broker, which has verified it; "": it gave none
+	Published   time.Time // by the message's timestamp; zero: it has none
+	Redelivered bool      // the broker's flag; a hint, which can be wrong either way
+	Attempt     int       // the attempt's number, from 1, of a job that is tried again; 0 is 1
 	Body        []byte
 
 	// Copy tells the copies of one message apart, if dead letters were sent again. It is empty for the message as it

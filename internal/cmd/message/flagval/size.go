@@ -34,6 +34,15 @@ func ParseBytes(s string) (int64, error) {
 	return int64(size), nil
 }
 
+// Size writes a number of bytes as ParseBytes reads it, with at most one decimal: 512m, 1.5g.
+func Size(n int64) string {
+	size, unit := float64(n), 0
+	for size >= 1024 && unit < 5 {
+		size, unit = size/1024, unit+1
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(size, 'f', 1, 64), ".0") + "bkmgtp"[unit:unit+1]
+}
+
 // ParseMemorySwap reads --memory-swap, memory and swap together; -1 means unlimited swap.
 func ParseMemorySwap(s string) (int64, error) {
 	if s == "-1" {

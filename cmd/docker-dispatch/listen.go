@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/web"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
+)
+
+// listen opens the address of --listen: host:port, or the path of a unix socket. nil: there is none.
+func (s *settings) listen() (net.Listener, error) {
+	network, address := "tcp", s.listenAddr
+	if path, ok := strings.CutPrefix(address, "unix://"); ok || strings.ContainsRune(address, '/') {
+		network, address = "unix", path
+	}
+	switch {
+	case address == "":
+		return nil, nil
+	case network == "unix":
+		if err := removeStale(address); err != nil {
+			return nil, ui.UsageError(fmt.Sprintf("--listen %s: %v", s.listenAddr, err), "name the path of a new socket")
+		}
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return nil, ui.UsageError(fmt.Sprintf("--listen %s: %v", s.listenAddr, err), "an address is host:port, such as 127.0.0.1:9323, or the path of a unix socket, such as /run/docker-dispatch/http.sock")
+	}
+	return l, nil
+}
+
+// removeStale removes the socket of a process that has ended.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.Mode().Type() != fs.ModeSocket {
+		return errors.New("there is a file that is no socket")
+	}
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		c.Close()
+		return errors.New("another process listens there")
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return os.Remove(path)
+	}
+	return err
+}
+
+// serve answers requests on l until the returned function is called. l may be nil.
+func (d *daemon) serve(l net.Listener) (stop func()) {
+	if l == nil {
+		return func() {}
+	}
+	d.log.Info("listening", "address", l.Addr())
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		web.Serve(ctx, l, web.Config{
+			Status: func(context.Context) status.Status { return d.status() },
+			JobLog: func(ctx context.Context, job string, w io.Writer) error { return d.pool.Output(ctx, job, w) },
+			Log:    d.log,
+		})
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"os"
+	"syscall"
+)
+
+// answers does what a signal asks for, and reports whether it was no signal to stop.
+func (d *daemon) answers(sig os.Signal) bool {
+	if sig == statusSignal {
+		d.logStatus()
+		return true
+	}
+	return d.reloads(sig)
+}
+
+// reloads reads the policy's file again if the signal asks for that, and reports whether it does.
+func (d *daemon) reloads(sig os.Signal) bool {
+	if sig != syscall.SIGHUP || d.policyFile == "" {
+		return false
+	}
+	if err := d.loadPolicy(); err != nil {
+		d.policyFault.Store(new(err.Error()))
+		d.log.Error("policy not read again; the one of before stays in force", "file", d.policyFile, "error", err)
+	} else {
+		d.policyFault.Store(nil)
+		d.log.Info("policy read again; it holds for messages that come from now on", "file", d.policyFile)
+	}
+	return true
+}

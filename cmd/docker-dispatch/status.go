@@ -1,0 +1,95 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
+)
+
+// status returns what the daemon is doing: what the pool, the source and the engine's client know of it.
+func (d *daemon) status() status.Status {
+	s := d.pool.Status()
+	s.Version, s.PID = ui.VersionString(), os.Getpid()
+	if src, ok := d.src.(interface {
+		State() ([]status.Condition, status.Broker)
+	}); ok {
+		var conditions []status.Condition
+		conditions, s.Broker = src.State()
+		s.Conditions = append(s.Conditions, conditions...)
+	}
+	if d.stopping.Load() {
+		s.Conditions = append(s.Conditions, status.Condition{Name: "stopping", State: status.Unmet, Reason: "the daemon stops: no more messages are taken"})
+	}
+	for name, reason := range map[string]string{"engine-address": d.exposed(), "secrets": d.secretsOnDisk(), "policy": d.stalePolicy()} {
+		if reason != "" {
+			s.Conditions = append(s.Conditions, status.Condition{Name: name, State: status.Warning, Reason: reason})
+		}
+	}
+	s.Calls = d.calls.list()
+	s.Judge()
+	return s
+}
+
+// exposed returns why any policy is void with this engine's address; "": it is not.
+func (d *daemon) exposed() string {
+	if !d.dockerHost.Exposed() {
+		return ""
+	}
+	return "the engine's address is plain TCP: a container that can reach it commands the engine, past any policy; use its socket, or TLS (docker-dispatch help policy)"
+}
+
+// secretsOnDisk returns what is wrong with the folder of --secrets; "": nothing.
+func (d *daemon) secretsOnDisk() string {
+	if d.secrets == "" || inMemory(d.secrets) {
+		return ""
+	}
+	return "the secrets are on a disk, and so are the files that containers get of them; name a folder on a tmpfs, such as systemd's credentials"
+}
+
+// stalePolicy returns why the policy in force is not the one of its file; "": it is.
+func (d *daemon) stalePolicy() string {
+	if fault := d.policyFault.Load(); fault != nil {
+		return "not read again; the one of before stays in force: " + *fault
+	}
+	return ""
+}
+
+// logStatus writes to the log what the daemon is doing: the answer to SIGUSR1.
+func (d *daemon) logStatus() {
+	s := d.status()
+	args := []any{"ready", s.Ready, "running", s.Running.Count, "slots", s.Slots, "waiting", s.Waiting.Count, "settling", s.Settling, "jobs-a-minute", s.PerMinute}
+	if s.Queued != nil {
+		args = append(args, "queued", *s.Queued)
+	}
+	if s.DeadLetters != nil {
+		args = append(args, "dead-letters", *s.DeadLetters)
+	}
+	d.log.Info("status", args...)
+	for _, c := range s.Conditions {
+		d.log.Info("status: condition", "name", c.Name, "state", c.State, "reason", c.Reason)
+	}
+	for _, o := range s.Outcomes {
+		d.log.Info("status: ended since the start", "command", o.Command, "status", o.Status, "reason", o.Reason, "jobs", o.Count)
+	}
+	for _, j := range s.Running.Jobs {
+		d.logJob("status: running", j, "phase", j.Phase, "since", j.Started)
+	}
+	for _, j := range s.Waiting.Jobs {
+		d.logJob("status: waiting", j, "for", j.For, "since", j.Taken)
+	}
+}
+
+func (d *daemon) logJob(what string, j status.Job, more ...any) {
+	args := []any{"job", j.Job, "command", j.Command}
+	for _, f := range []struct{ key, value string }{{"container", j.ContainerName}, {"image", j.Image}, {"user", j.User}} {
+		if f.value != "" {
+			args = append(args, f.key, f.value)
+		}
+	}
+	if j.Attempt > 0 {
+		args = append(args, slog.Int("attempt", j.Attempt))
+	}
+	d.log.Info(what, append(args, more...)...)
+}

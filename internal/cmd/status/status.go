@@ -1,0 +1,133 @@
+package status
+
+import (
+	"slices"
+	"time"
+)
+
+// Most bounds the jobs of each list in a [Status]. The counts beside the lists are exact.
+const Most = 1000
+
+// A Status is what one daemon is doing at one moment. Its JSON is the answer to `ps`. Times are UTC.
+type Status struct {
+	Host    string
+	Queue   string
+	Version string    // the program's
+	PID     int       // the daemon's process
+	Since   time.Time // when the daemon started
+	At      time.Time // when all this was so
+
+	Ready      bool        // every condition that has to be met is met
+	Conditions []Condition // in a fixed order
+
+	Slots   int   // how many runs and execs may go on at a time
+	Running Jobs  // the engine may have been asked for something; oldest first
+	Waiting Jobs  // the engine was not asked for anything yet; in the queue's order
+	Ended   []Job `json:",omitempty"` // the jobs that ended lately, the last one first; at most MostEnded
+
+	Outcomes  []Outcome // how the jobs since the start ended, most frequent first
+	PerMinute float64   // jobs that ended a minute, over the last RateOver
+
+	// Queued and DeadLetters are how many messages wait in the queue and in the dead-letter queue; nil: not known.
+	Queued      *int `json:",omitempty"`
+	DeadLetters *int `json:",omitempty"`
+
+	Counters `json:"-"`
+}
+
+// MostEnded is how many ended jobs are listed.
+const MostEnded = 100
+
+// RateOver is the time over which PerMinute is measured.
+const RateOver = 5 * time.Minute
+
+// Jobs is how many jobs there are, and the first of them.
+type Jobs struct {
+	Count int
+	Jobs  []Job `json:",omitempty"` // at most Most
+}
+
+// A Job is one message's work.
+type Job struct {
+	Job           string // its id
+	Command       string `json:"Dockercmd,omitempty"`
+	ContainerName string `json:",omitempty"`
+	ContainerID   string `json:"ContainerId,omitempty"`
+	Image         string `json:",omitempty"`
+	User          string `json:",omitempty"` // as the broker has verified it
+	Attempt       int    `json:",omitempty"` // from 1; 0 if the job has no Retry
+	Adopted       bool   `json:",omitempty"` // an earlier process started its container
+
+	// Phase is how far a job that has not ended has come: "waiting", "begun", "created", "started", "exited", "ended" (its
+	// result is being stored), "acked".
+	Phase string `json:",omitempty"`
+	For   string `json:",omitempty"` // what a waiting job waits for, in words
+
+	Published *time.Time `json:",omitempty"` // by the message's timestamp
+	Taken     time.Time  // when the message came to this process
+	Started   *time.Time `json:",omitempty"` // when the container started; of a command without one, when the engine was asked first
+
+	// An ended job has these, as in its result.
+	Ended    *time.Time `json:",omitempty"`
+	Status   string     `json:",omitempty"`
+	Reason   string     `json:",omitempty"`
+	Error    string     `json:",omitempty"`
+	ExitCode *int       `json:",omitempty"`
+	Retrying bool       `json:",omitempty"`
+}
+
+// An Outcome is how many attempts of a command ended in one way.
+type Outcome struct {
+	Command string `json:"Dockercmd,omitempty"` // empty: the message could not be decoded
+	Status  string
+	Reason  string `json:",omitempty"`
+	Count   int64
+}
+
+// A Condition is something that the daemon needs, or warns of.
+type Condition struct {
+	Name   string // one word: "engine", "broker", "results", "disk" ...
+	State  State
+	Reason string `json:",omitempty"` // why it is so, in words; also of a condition that is met
+}
+
+// State is the state of a condition.
+type State string
+
+const (
+	Met     State = "ok"
+	Warning State = "warning" // the daemon works; somebody should look at it
+	Unmet   State = "not ok"  // the daemon takes no messages, or takes them and cannot settle them
+)
+
+// Judge sets Ready: no condition is unmet.
+func (s *Status) Judge() {
+	s.Ready = !slices.ContainsFunc(s.Conditions, func(c Condition) bool { return c.State == Unmet })
+}
+
+// Oldest returns the waiting job whose message is the oldest; ok is false if no job waits.
+func (s *Status) Oldest() (oldest Job, ok bool) {
+	for _, j := range s.Waiting.Jobs {
+		if !ok || j.Age(s.At) > oldest.Age(s.At) {
+			oldest, ok = j, true
+		}
+	}
+	return oldest, ok
+}
+
+// Age returns how old the job's message is: since its publishing, else since it was taken.
+func (j Job) Age(now time.Time) time.Duration {
+	if j.Published != nil {
+		return now.Sub(*j.Published)
+	}
+	return now.Sub(j.Taken)
+}
+
+// TimeLeft estimates when the queue will be empty if jobs go on to end as they did. ok is false if nothing is known.
+func (s *Status) TimeLeft() (left time.Duration, ok bool) {
+	if s.Queued == nil || s.PerMinute <= 0 {
+		return 0, false
+	}
+	n := float64(*s.Queued + s.Waiting.Count + s.Running.Count)
+	return time.Duration(n / s.PerMinute * float64(time.Minute)), true
+}

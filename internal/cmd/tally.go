@@ -1,0 +1,141 @@
+package cmd
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
+)
+
+// A tally counts what has happened since the start, and knows the jobs that ended last.
+type tally struct {
+	mu       sync.Mutex
+	began    time.Time // when the pool was made
+	counters status.Counters
+	outcomes map[status.Outcome]int64         // by Outcome without Count
+	ended    [status.MostEnded]status.Job     // a ring
+	ends     int                              // how many were put there
+	slices   [status.RateOver / slice]rateBin // a ring
+}
+
+// slice is the time that one bin of the rate counts.
+const slice = 5 * time.Second
+
+// A rateBin counts the jobs that ended in one slice of time.
+type rateBin struct {
+	at int64 // the slice's number since the epoch
+	n  int
+}
+
+func newTally() tally {
+	return tally{began: time.Now(), outcomes: make(map[status.Outcome]int64)}
+}
+
+// count changes the counters.
+func (a *tally) count(f func(*status.Counters)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f(&a.counters)
+}
+
+// take counts a delivery.
+func (a *tally) take(j intake.Job, joined bool) {
+	a.count(func(c *status.Counters) {
+		c.Taken++
+		if j.Redelivered {
+			c.Redelivered++
+		}
+		if joined {
+			c.Joined++
+		}
+	})
+}
+
+// start counts the start of a run's container.
+func (a *tally) start(f *following) {
+	a.count(func(c *status.Counters) {
+		switch {
+		case f.adopted:
+			c.Adopted++
+		case !f.published.IsZero() && f.attempt <= 1 && f.copy == "" && !f.again.Load():
+			c.ToStart.Add(time.Since(f.published))
+		}
+	})
+}
+
+// end counts the end of an attempt.
+func (a *tally) end(j status.Job, r *event.Result) status.Job {
+	now := time.Now()
+	j.Phase, j.For, j.Ended = "", "", new(now.UTC())
+	j.Status, j.Reason, j.Error, j.ExitCode, j.Retrying, j.Adopted = string(r.Status), r.Reason, r.Error, r.ExitCode, r.Retrying, r.Adopted
+	if r.StartedAt != nil {
+		j.Started = r.StartedAt
+	}
+	if r.FinishedAt != nil {
+		j.Ended = r.FinishedAt
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended[a.ends%len(a.ended)] = j
+	a.ends++
+	a.outcomes[status.Outcome{Command: j.Command, Status: j.Status, Reason: j.Reason}]++
+	if r.Retrying {
+		a.counters.Retried++
+	}
+	a.counters.OutputBytes += r.StdoutBytes + r.StderrBytes
+	if j.Started != nil {
+		a.counters.ToEnd.Add(j.Ended.Sub(*j.Started))
+	}
+	n := now.UnixNano() / int64(slice)
+	bin := &a.slices[n%int64(len(a.slices))]
+	if bin.at != n {
+		*bin = rateBin{at: n}
+	}
+	bin.n++
+	return j
+}
+
+// show adds what was counted.
+func (a *tally) show(s *status.Status) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.Since = a.began.UTC()
+	for i := a.ends - 1; i >= max(0, a.ends-len(a.ended)); i-- {
+		s.Ended = append(s.Ended, a.ended[i%len(a.ended)])
+	}
+	for o, n := range maps.All(a.outcomes) {
+		o.Count = n
+		s.Outcomes = append(s.Outcomes, o)
+	}
+	slices.SortFunc(s.Outcomes, func(x, y status.Outcome) int {
+		return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.Command+x.Status+x.Reason, y.Command+y.Status+y.Reason))
+	})
+	settling := s.Settling
+	s.Counters = a.counters
+	s.Settling = settling
+	now, n := s.At.UnixNano()/int64(slice), 0
+	for _, bin := range a.slices {
+		if now-bin.at < int64(len(a.slices)) {
+			n += bin.n
+		}
+	}
+	over := min(max(s.At.Sub(a.began), slice), status.RateOver)
+	s.PerMinute = float64(n) / over.Minutes()
+}
+
+// container returns the id of the container of a job that ended lately.
+func (a *tally) container(job string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := a.ends - 1; i >= max(0, a.ends-len(a.ended)); i-- {
+		if j := a.ended[i%len(a.ended)]; j.Job == job {
+			return j.ContainerID
+		}
+	}
+	return ""
+}

@@ -1,0 +1,25 @@
+package dockerapi
+
+import (
+	"net/http"
+	"time"
+)
+
+// ask sends r on a connection, and returns when the header of the answer has been read. It tells Options.Observe.
+func (c *Client) ask(conn *connection, r *request, prefix string) (*http.Response, error) {
+	if c.observe == nil {
+		return conn.ask(r, c.host, prefix)
+	}
+	began := time.Now()
+	resp, err := conn.ask(r, c.host, prefix)
+	status := 0
+	if err == nil {
+		status = resp.StatusCode
+	}
+	path := r.method + " /_ping"
+	if r.op != "" {
+		path = route(r.op)
+	}
+	c.observe(path, status, time.Since(began))
+	return resp, err
+}
