@@ -308,6 +308,7 @@ func (d *daemon) source(gate, room *intake.Gate) source {
 	return between(d.seams.source, source(amqpsrc.New(amqpsrc.Config{
 		URL: d.amqpURL, Queue: d.queue, Declare: d.declare, Prefetch: d.concurrency + d.ahead,
 		MaxMessage: d.maxMessage, DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: ui.VersionString(), Log: d.log, Gate: gate, Room: room,
+		Status: d.status,
 	})))
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 
@@ -14,10 +15,13 @@ func (d *daemon) status() status.Status {
 	s.Version, s.PID = ui.VersionString(), os.Getpid()
 	if src, ok := d.src.(interface {
 		State() ([]status.Condition, status.Broker)
+		Depths() (queued, deadLetters *int)
 	}); ok {
 		var conditions []status.Condition
 		conditions, s.Broker = src.State()
 		s.Conditions = append(s.Conditions, conditions...)
+		s.Queued, s.DeadLetters = src.Depths()
+		s.DeadLetterQueue = d.deadLetter
 	}
 	if d.stopping.Load() {
 		s.Conditions = append(s.Conditions, status.Condition{Name: "stopping", State: status.Unmet, Reason: "the daemon stops: no more messages are taken"})
@@ -59,7 +63,7 @@ func (d *daemon) stalePolicy() string {
 // logStatus writes to the log what the daemon is doing: the answer to SIGUSR1.
 func (d *daemon) logStatus() {
 	s := d.status()
-	args := []any{"ready", s.Ready, "running", s.Running.Count, "slots", s.Slots, "waiting", s.Waiting.Count, "settling", s.Settling, "jobs-a-minute", s.PerMinute}
+	args := []any{"ready", s.Ready, "running", s.Running.Count, "places", fmt.Sprintf("%d/%d", s.SlotsUsed, s.Slots), "waiting", s.Waiting.Count, "settling", s.Settling, "jobs-a-minute", s.PerMinute}
 	if s.Queued != nil {
 		args = append(args, "queued", *s.Queued)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
 // Config is the configuration of a Source: its queues, limits and hooks.
@@ -47,6 +48,9 @@ type Config struct {
 	Gate    *intake.Gate // while it is closed no message is taken from the queue; nil: always open
 
 	Room *intake.Gate // while it is closed no message is taken from the queue, but from the control queue; nil: always open
+
+	// Status returns the status with which questions of ps are answered. Nil: none are answered.
+	Status func() status.Status
 
 	// Dial opens a TCP connection. Nil: the net package does, and gives up when the attempt ends.
 	Dial func(network, addr string) (net.Conn, error)

@@ -17,6 +17,8 @@
 //	refusals.go    which reply_to stores nothing
 //	direct.go      direct reply-tos, and those for which the broker ends the connection
 //	again.go       the queues in which messages wait for their next attempt
+//	desk.go        answers questions about the daemon's status, over a connection of its own; desk_answer.go: with what
+//	depths.go      how many messages wait, as the broker says
 //	deadletter.go  the copy of a message that becomes a dead letter; internal/cmd/outcome.go decides why it does
 //
 // A connection, with its limits and timeouts, is package wire.
@@ -34,7 +36,7 @@
 //
 // No connection both consumes and publishes. A broker short of memory or disk stops reading from a connection that
 // publishes, and acks must still get through. The control queue is consumed by a Source of its own, which has a
-// third connection and shares the publisher.
+// third connection and shares the publisher. The desk does both on one connection: a question and its answer may be lost.
 //
 // Every wait can be ended: by a context, by the session's end, or by closing the socket. Only closing the
 // socket gets the library out of a write.

@@ -41,6 +41,7 @@ type Source struct {
 	finding sync.Once
 
 	awaited awaited
+	desk    *desk // answers questions about the status; nil: none are answered
 
 	looks chan look     // see Quiet
 	quit  chan struct{} // closed by Close: ends the lingering session
@@ -85,6 +86,9 @@ func New(cfg Config) *Source {
 	s.publisher = newPublisher(s.dialer, publishConfig{
 		Queue: cfg.Queue, DeadLetter: cfg.DeadLetter, Results: cfg.Results, Declare: cfg.Declare, Host: cfg.Host, Log: cfg.Log, Users: cfg.users,
 	})
+	if cfg.Status != nil {
+		s.desk = newDesk(&s.cfg)
+	}
 	if cfg.Control != "" {
 		s.urgent = new(intake.Gate)
 		s.control = s.newControl()
@@ -250,7 +254,10 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 			sess.end(s.dialer, true)
 			return err
 		}
-		s.finding.Do(func() { close(s.found) })
+		s.finding.Do(func() {
+			close(s.found)
+			s.openDesk()
+		})
 	}
 	sess.consuming = func() {
 		if !s.worked {
@@ -319,6 +326,9 @@ func (s *Source) Close(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.closing.Do(func() { close(s.quit) })
+	if s.desk != nil {
+		defer context.AfterFunc(ctx, s.desk.dialer.AbortAll)()
+	}
 	cut := context.AfterFunc(ctx, s.dialer.AbortAll)
 	s.running.Wait()
 	controlling.Wait()

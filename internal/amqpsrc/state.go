@@ -30,6 +30,9 @@ func (s *Source) State() ([]status.Condition, status.Broker) {
 		}
 		all = append(all, c)
 	}
+	if s.desk != nil {
+		all = append(all, s.desk.condition())
+	}
 	return all, b
 }
 

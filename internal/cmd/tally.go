@@ -73,6 +73,7 @@ func (a *tally) end(j status.Job, r *event.Result) status.Job {
 	now := time.Now()
 	j.Phase, j.For, j.Ended = "", "", new(now.UTC())
 	j.Status, j.Reason, j.Error, j.ExitCode, j.Retrying, j.Adopted = string(r.Status), r.Reason, r.Error, r.ExitCode, r.Retrying, r.Adopted
+	j.DeadLetter = verdict(r) == intake.DeadLetter
 	if r.StartedAt != nil {
 		j.Started = r.StartedAt
 	}

@@ -1,4 +1,4 @@
-// Package client is the publisher's side of the queue: docker-dispatch run, send, check and dead, with their options,
+// Package client is the publisher's side of the queue: docker-dispatch run, send, check, dead and ps, with their options,
 // messages and exit codes. It needs the broker only. The daemon is not here; how a message is sent and taken is in
 // internal/amqpsrc/client.
 //
@@ -9,4 +9,5 @@
 //	send.go    send. message_files.go: messages in files
 //	dead.go    dead. dead_list.go, dead_replay.go, dead_drop.go; dead_look.go: a pass over the dead letters
 //	check.go   check
+//	ps.go      ps. ps_ask.go: questions and answers; ps_view.go, ps_failed.go: what is shown; ps_screen.go: for --watch
 package client

@@ -25,6 +25,7 @@ var subcommands = map[string]func(p *invocation) int{
 	"send":   (*invocation).send,
 	"check":  (*invocation).check,
 	"dead":   (*invocation).dead,
+	"ps":     (*invocation).ps,
 	"policy": (*invocation).policy,
 }
 
@@ -121,14 +122,18 @@ func (b *broker) check() error {
 
 // connect connects to the broker. It refuses a queue that is a stream. Later warnings go to stderr.
 func (b *broker) connect(ctx context.Context, queue string) (*client.Client, error) {
+	return b.dial(ctx, client.Config{Queue: queue})
+}
+
+// dial is connect with a Config of the caller's, and fills in the rest of it.
+func (b *broker) dial(ctx context.Context, cfg client.Config) (*client.Client, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	c, err := client.Connect(ctx, client.Config{
-		URL: b.url, Queue: queue, Name: "docker-dispatch " + b.process.name + "@" + host + " " + b.queue, Version: ui.VersionString(),
-		Log: slog.New(slog.NewTextHandler(b.process.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+	cfg.URL, cfg.Name, cfg.Version = b.url, "docker-dispatch "+b.process.name+"@"+host+" "+b.queue, ui.VersionString()
+	cfg.Log = slog.New(slog.NewTextHandler(b.process.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	c, err := client.Connect(ctx, cfg)
 	if errors.Is(err, wire.ErrStream) {
 		return nil, err
 	}

@@ -58,7 +58,8 @@ func (s *StatusLine) put(text string) {
 	}
 	text = Printable(text)
 	// The last column stays free, because some terminals wrap there. No character has more columns than bytes.
-	if most := min(mostStatus, columns(s.w)-1); len(text) > most {
+	columns, _ := Screen(s.w)
+	if most := min(mostStatus, columns-1); len(text) > most {
 		text = strings.ToValidUTF8(text[:max(0, most-3)], "") + "..."[:min(max(0, most), 3)]
 	}
 	fmt.Fprintf(s.w, "\r\x1b[K%s", text)

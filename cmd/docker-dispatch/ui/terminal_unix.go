@@ -14,13 +14,13 @@ func IsTerminal(stream any) bool {
 	return ioctl(stream, getTermios, unsafe.Pointer(&t))
 }
 
-// columns returns the width of a terminal, or 80 if the width is not known.
-func columns(stream any) int {
+// Screen returns the size of a terminal, or 80 by 24 if the size is not known.
+func Screen(stream any) (columns, rows int) {
 	var size struct{ rows, columns, x, y uint16 }
 	if !ioctl(stream, syscall.TIOCGWINSZ, unsafe.Pointer(&size)) || size.columns == 0 {
-		return 80
+		return 80, 24
 	}
-	return int(size.columns)
+	return int(size.columns), int(size.rows)
 }
 
 // ioctl makes a request to a stream's device. It reports whether it succeeded.

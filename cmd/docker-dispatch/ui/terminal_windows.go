@@ -31,11 +31,11 @@ func IsTerminal(stream any) bool {
 	return true
 }
 
-// columns returns the width of a console, or 80 if the width is not known.
-func columns(stream any) int {
+// Screen returns the size of a console, or 80 by 24 if the size is not known.
+func Screen(stream any) (columns, rows int) {
 	f, ok := stream.(*os.File)
 	if !ok {
-		return 80
+		return 80, 24
 	}
 	var info struct { // CONSOLE_SCREEN_BUFFER_INFO
 		width, height, cursorX, cursorY int16
@@ -44,7 +44,7 @@ func columns(stream any) int {
 		mostWidth, mostHeight           int16
 	}
 	if ok, _, _ := screenBufferInfo.Call(f.Fd(), uintptr(unsafe.Pointer(&info))); ok == 0 || info.right <= info.left {
-		return 80
+		return 80, 24
 	}
-	return int(info.right-info.left) + 1
+	return int(info.right-info.left) + 1, int(info.bottom-info.top) + 1
 }

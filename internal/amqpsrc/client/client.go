@@ -31,6 +31,9 @@ type Config struct {
 
 	// Queue is the queue that will be used: Connect fails if it is a stream. Empty: nothing is checked.
 	Queue string
+
+	// Asks says that the connection is for Ask: messages above wire.MostAnswer bytes are not read.
+	Asks bool
 }
 
 // A Client is one connection on which a publisher sends messages, waits for results, and looks after dead
@@ -59,6 +62,8 @@ type Client struct {
 	closing   bool           // Close was called; guarded by mu
 	consumers sync.WaitGroup // added to under mu, while closing is not set
 
+	answers wire.Window // of Ask
+
 	done chan struct{}
 	err  error // why the connection ended; written before done is closed
 }
@@ -79,14 +84,22 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		onBlocked: cfg.Blocked,
 		turn:      make(chan struct{}, 1),
 		slots:     make(chan struct{}, underWayMax),
+		answers:   wire.Window{Most: mostUnread},
 		done:      make(chan struct{}),
 	}
 	if c.onBlocked == nil {
 		c.onBlocked = func(reason string) { c.log.Warn("the broker takes no messages for now; waiting", "reason", reason) }
 	}
 	c.unblocked.Set(true)
-	c.link, err = c.dialer.Open(ctx, "client", func(l *wire.Link) error {
+	role := "client"
+	if cfg.Asks {
+		role, c.dialer.Budget = wire.Asking, wire.NewBudget(wire.MostAnswer, 0)
+	}
+	c.link, err = c.dialer.Open(ctx, role, func(l *wire.Link) error {
 		c.blocked = l.Blocking
+		if cfg.Asks {
+			l.Wire.In.Window.Store(&c.answers)
+		}
 		if cfg.Queue == "" {
 			return nil
 		}

@@ -4,6 +4,7 @@
 //	client.go    one connection, its calls and its end
 //	send.go      sends messages, many of them unconfirmed
 //	consume.go   messages received, and how a consumer ends
+//	ask.go       asks the daemons of a queue for their status
 //	revive.go    what the headers of a dead letter tell, and how it is sent again
 //
 // A Client is one connection, which consumes and publishes. It does not reconnect: its caller connects again if that is

@@ -16,7 +16,7 @@ const OversizedBytes = 64 << 20
 const ReservedFor = 10 * time.Second
 
 // A budget bounds the memory for oversized messages, over all queues of a Source. If it is empty, it admits one message
-// of any size.
+// of any size, unless its own size is 0: then it admits none.
 type budget struct {
 	most int64 // a message of more bytes is oversized
 	size int64
@@ -37,7 +37,7 @@ func (b *budget) account() *Account {
 }
 
 // fits reports whether a message of that size has room now. b.mu is held.
-func (b *budget) fits(size int64) bool { return b.held == 0 || size <= b.size-b.held }
+func (b *budget) fits(size int64) bool { return b.held == 0 && b.size > 0 || size <= b.size-b.held }
 
 // give returns n bytes to the budget, and wakes the waiters. b.mu is held.
 func (b *budget) give(n int64) {

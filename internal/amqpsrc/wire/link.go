@@ -45,7 +45,7 @@ type Dialer struct {
 	Name    string                                       // of the connections at the broker; each adds its role
 	Version string                                       // of the program
 	Connect func(network, addr string) (net.Conn, error) // nil: as the net package does
-	Budget  *budget                                      // of the consuming connections; nil: no limit
+	Budget  *budget                                      // of the connections that consume or ask; nil: no limit
 
 	mu    sync.Mutex
 	wires map[*wire]struct{} // of all links that are open, for AbortAll; guarded by mu
@@ -65,7 +65,7 @@ func (d *Dialer) Open(ctx context.Context, role string, setup func(*Link) error)
 	if err != nil {
 		return nil, d.cause(ctx, d.at(err))
 	}
-	if role == Consuming && d.Budget != nil {
+	if d.Budget != nil && (role == Consuming || role == Asking) {
 		w.In.Account = d.Budget.account()
 	}
 	stop := context.AfterFunc(ctx, w.Abort)

@@ -20,10 +20,11 @@ type Status struct {
 	Ready      bool        // every condition that has to be met is met
 	Conditions []Condition // in a fixed order
 
-	Slots   int   // how many runs and execs may go on at a time
-	Running Jobs  // the engine may have been asked for something; oldest first
-	Waiting Jobs  // the engine was not asked for anything yet; in the queue's order
-	Ended   []Job `json:",omitempty"` // the jobs that ended lately, the last one first; at most MostEnded
+	Slots     int   // how many runs and execs may go on at a time
+	SlotsUsed int   // how many do
+	Running   Jobs  // the engine may have been asked for something; oldest first
+	Waiting   Jobs  // the engine was not asked for anything yet; in the queue's order
+	Ended     []Job `json:",omitempty"` // the jobs that ended lately, the last one first; at most MostEnded
 
 	Outcomes  []Outcome // how the jobs since the start ended, most frequent first
 	PerMinute float64   // jobs that ended a minute, over the last RateOver
@@ -31,6 +32,8 @@ type Status struct {
 	// Queued and DeadLetters are how many messages wait in the queue and in the dead-letter queue; nil: not known.
 	Queued      *int `json:",omitempty"`
 	DeadLetters *int `json:",omitempty"`
+
+	DeadLetterQueue string `json:",omitempty"` // "": messages are rejected instead
 
 	Counters `json:"-"`
 }
@@ -74,6 +77,8 @@ type Job struct {
 	Error    string     `json:",omitempty"`
 	ExitCode *int       `json:",omitempty"`
 	Retrying bool       `json:",omitempty"`
+
+	DeadLetter bool `json:",omitempty"` // its message was put into the dead-letter queue
 }
 
 // An Outcome is how many attempts of a command ended in one way.
@@ -128,6 +133,15 @@ func (s *Status) TimeLeft() (left time.Duration, ok bool) {
 	if s.Queued == nil || s.PerMinute <= 0 {
 		return 0, false
 	}
-	n := float64(*s.Queued + s.Waiting.Count + s.Running.Count)
-	return time.Duration(n / s.PerMinute * float64(time.Minute)), true
+	return Span(*s.Queued+s.Waiting.Count+s.Running.Count, s.PerMinute), true
+}
+
+// Span returns how long so many jobs take at a rate, at most a century: the numbers may be a stranger's.
+func Span(jobs int, perMinute float64) time.Duration {
+	const most = 100 * 365 * 24 * time.Hour
+	minutes := float64(jobs) / perMinute
+	if !(minutes < most.Minutes()) {
+		return most
+	}
+	return time.Duration(max(0, minutes) * float64(time.Minute))
 }

@@ -1,0 +1,202 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
+)
+
+const psUsage = `docker-dispatch ps asks the daemons of a queue what they do, and shows their answers. A daemon
+answers also if its queue is full, if all its places are taken, or if its engine is away.
+
+Usage:
+  docker-dispatch ps -q QUEUE [options]
+
+The first lines are about the queue: how much waits, what waits longest, and how long the
+queue will take if jobs go on to end as in the last five minutes. Then come the daemons, the
+jobs that run, those that a daemon has taken and not begun, and how jobs have ended since
+the start of their daemon.
+
+Options:
+  -q, --queue NAME       the queue (required)
+      --failed           the jobs that ended badly lately, with their errors, and whether
+                         there is a dead letter
+      --watch [TIME]     again each TIME (default 2s), until Ctrl-C
+      --wait TIME        how long to wait for answers (default 2s)
+      --format FORMAT    text or json, one daemon a line (default text)
+      --amqp URL         the broker (default: $AMQP_URL, else
+                         amqp://guest:guest@localhost:5672/)
+      --amqp-password-file FILE  the password of the user in that address
+  -h, --help             print this
+
+Exit codes: 0 a daemon answered, 1 none did, 2 wrong usage or configuration.
+
+Example: what do the daemons of the queue jobs do?
+  docker-dispatch ps -q jobs
+`
+
+// psClient is one docker-dispatch ps.
+type psClient struct {
+	*broker
+	failed bool
+	every  interval // 0: once
+	wait   time.Duration
+	format string
+
+	client *client.Client // nil: not connected
+}
+
+// interval is the time of --watch, whose value may be left out.
+type interval time.Duration
+
+const watchEvery = interval(2 * time.Second)
+
+func (d *interval) String() string   { return time.Duration(*d).String() }
+func (d *interval) IsBoolFlag() bool { return true }
+
+func (d *interval) Set(text string) error {
+	if text == "true" {
+		*d = watchEvery
+		return nil
+	}
+	t, err := time.ParseDuration(text)
+	if err != nil || t < 100*time.Millisecond {
+		return errors.New("expected a time from 100ms on, such as 5s")
+	}
+	*d = interval(t)
+	return nil
+}
+
+// ps runs the subcommand ps.
+func (p *invocation) ps() int { return p.end(psUsage, p.askDaemons()) }
+
+func (p *invocation) askDaemons() error {
+	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
+	c := &psClient{broker: p.broker(fs)}
+	fs.BoolVar(&c.failed, "failed", false, "")
+	fs.Var(&c.every, "watch", "")
+	fs.DurationVar(&c.wait, "wait", 2*time.Second, "")
+	fs.StringVar(&c.format, "format", "text", "")
+	rest, err := p.parse(fs)
+	if err != nil {
+		return err
+	}
+	if len(rest) == 1 && c.every != 0 { // --watch 5s
+		if err := c.every.Set(rest[0]); err != nil {
+			return ui.UsageError(fmt.Sprintf("--watch %s: %v", rest[0], err), p.listsOptions())
+		}
+		rest = nil
+	}
+	if err := c.validate(rest); err != nil {
+		return err
+	}
+	ctx, _, stop := p.interrupts()
+	defer stop()
+	defer c.hangUp()
+	if c.every != 0 {
+		return c.watch(ctx)
+	}
+	v, err := c.ask(ctx)
+	if err != nil {
+		return causeOr(ctx, err)
+	}
+	return c.print(v)
+}
+
+func (c *psClient) validate(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return ui.UsageError(fmt.Sprintf("ps takes no argument, and %q is one", rest[0]), c.process.listsOptions())
+	case c.format != "text" && c.format != "json":
+		return ui.UsageError(fmt.Sprintf("--format %q: not one of text, json", c.format), c.process.listsOptions())
+	case c.wait < 100*time.Millisecond || c.wait > time.Minute:
+		return ui.UsageError(fmt.Sprintf("--wait %v: not from 100ms to 1m", c.wait), c.process.listsOptions())
+	}
+	return c.check()
+}
+
+// hangUp closes the connection.
+func (c *psClient) hangUp() {
+	if c.client != nil {
+		c.close(c.client)
+		c.client = nil
+	}
+}
+
+// print writes what the daemons have answered.
+func (c *psClient) print(v *view) error {
+	if c.format == "json" {
+		if v.silent() != "" {
+			fmt.Fprintf(c.process.stderr, "docker-dispatch: warning: %s\n", ui.PlainLine(v.silent()))
+		}
+		return v.json(c.process.stdout)
+	}
+	_, err := fmt.Fprint(c.process.stdout, c.text(v))
+	return err
+}
+
+// text returns what the daemons have answered, for the width of stdout.
+func (c *psClient) text(v *view) string {
+	v.width, v.colours = 200, ui.Colours(c.process.stdout, c.process.getenv)
+	if ui.IsTerminal(c.process.stdout) {
+		v.width, _ = ui.Screen(c.process.stdout)
+	}
+	if c.failed {
+		return v.failed()
+	}
+	return v.all()
+}
+
+// watch asks again and again, until ctx ends. An error after the first answer is shown in place of the answers.
+func (c *psClient) watch(ctx context.Context) error {
+	again := time.NewTicker(time.Duration(c.every))
+	defer again.Stop()
+	screen := c.format == "text" && ui.IsTerminal(c.process.stdout)
+	for first := true; ; first = false {
+		v, err := c.ask(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && first:
+			return err
+		case err != nil:
+			c.hangUp()
+		}
+		if screen {
+			if first {
+				defer enterScreen(c.process.stdout)()
+			}
+			text := ""
+			if err != nil {
+				text = "error: " + ui.PlainLine(err.Error()) + "\n"
+			} else {
+				text = c.text(v)
+			}
+			err = redraw(c.process.stdout, text)
+		} else if err != nil {
+			fmt.Fprintf(c.process.stderr, "docker-dispatch: error: %s\n", ui.PlainLine(err.Error()))
+			err = nil
+		} else {
+			if c.format == "text" {
+				fmt.Fprintf(c.process.stdout, "%s\n", time.Now().Format(time.RFC3339))
+			}
+			err = c.print(v)
+			if c.format == "text" && err == nil {
+				_, err = fmt.Fprintln(c.process.stdout)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,296 @@
+package client
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
+)
+
+// A view is what the daemons of a queue have answered, and how it is shown. Everything in it may be a stranger's.
+type view struct {
+	queue     string
+	queued    int // messages in the queue; unknown: the broker has not told
+	consumers int // of the queue; the same
+	daemons   []status.Status
+	now       time.Time
+
+	width   int
+	colours bool
+}
+
+// json writes one daemon a line.
+func (v *view) json(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	for i := range v.daemons {
+		if err := e.Encode(&v.daemons[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// all returns all that is shown without --failed.
+func (v *view) all() string {
+	var b strings.Builder
+	v.say(&b, "%s: %s", v.queue, v.summary())
+	if oldest := v.oldest(); oldest != "" {
+		v.say(&b, "oldest: %s", oldest)
+	}
+	if silent := v.silent(); silent != "" {
+		v.say(&b, "%s", silent)
+	}
+	v.section(&b, "", v.hosts())
+	for i := range v.daemons {
+		for _, c := range v.daemons[i].Conditions {
+			if c.State != status.Met {
+				v.say(&b, "%s: %s: %s: %s", v.daemons[i].Host, c.State, c.Name, c.Reason)
+			}
+		}
+	}
+	v.section(&b, "Running:", v.jobs(true))
+	v.section(&b, "Taken, not begun:", v.jobs(false))
+	v.section(&b, "Ended since the start of the daemon (--failed shows those that failed lately):", v.outcomes())
+	return b.String()
+}
+
+// say writes a line, cut to the width.
+func (v *view) say(b *strings.Builder, format string, args ...any) {
+	fmt.Fprintln(b, ui.Cut(ui.PlainLine(fmt.Sprintf(format, args...)), v.width))
+}
+
+// section writes a table under its title, unless it has no rows.
+func (v *view) section(b *strings.Builder, title string, rows [][]ui.Cell) {
+	if len(rows) < 2 {
+		return
+	}
+	fmt.Fprintln(b)
+	if title != "" {
+		v.say(b, "%s", title)
+	}
+	t := ui.Table{Width: v.width, Colours: v.colours}
+	for _, row := range rows {
+		t.Row(row...)
+	}
+	for _, line := range t.Lines() {
+		fmt.Fprintln(b, line)
+	}
+}
+
+// head returns a row of titles.
+func head(titles ...string) [][]ui.Cell {
+	var row []ui.Cell
+	for _, title := range titles {
+		row = append(row, ui.Cell{Text: title, Colour: ui.Bold})
+	}
+	return [][]ui.Cell{row}
+}
+
+// cells returns a row without colours.
+func cells(texts ...string) (row []ui.Cell) {
+	for _, text := range texts {
+		row = append(row, ui.Cell{Text: text})
+	}
+	return row
+}
+
+// summary says how much waits, and how long it will take.
+func (v *view) summary() string {
+	queued, dead, rate, jobs := v.queued, unknown, 0.0, 0
+	for i := range v.daemons {
+		s := &v.daemons[i]
+		if s.Queued != nil && v.queued == unknown {
+			queued = max(queued, *s.Queued)
+		}
+		if s.DeadLetters != nil {
+			dead = max(dead, *s.DeadLetters)
+		}
+		rate += s.PerMinute
+		jobs += max(0, s.Running.Count) + max(0, s.Waiting.Count)
+	}
+	var parts []string
+	if queued != unknown {
+		parts = append(parts, counted(queued, "message")+" queued")
+	}
+	if dead != unknown {
+		parts = append(parts, counted(dead, "dead letter"))
+	}
+	parts = append(parts, "jobs end at "+rateText(rate))
+	switch jobs += max(0, queued); {
+	case jobs == 0:
+		parts = append(parts, "nothing to do")
+	case rate > 0:
+		parts = append(parts, "all done in about "+ageText(status.Span(jobs, rate)))
+	default:
+		parts = append(parts, "no job has ended lately")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// oldest says which job has waited longest; "": none waits.
+func (v *view) oldest() string {
+	var oldest status.Job
+	var age time.Duration
+	host := ""
+	for i := range v.daemons {
+		s := &v.daemons[i]
+		if j, ok := s.Oldest(); ok && (host == "" || j.Age(s.At) > age) {
+			oldest, age, host = j, j.Age(s.At), s.Host
+		}
+	}
+	if host == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s has waited %s at %s for %s", oldest.Job, ageText(age), host, oldest.For)
+}
+
+// hosts returns one row for each daemon.
+func (v *view) hosts() [][]ui.Cell {
+	rows := head("HOST", "STATE", "PLACES", "WAITING", "ENDED", "FAILED", "RATE", "ENGINE", "INTAKE", "UP")
+	for i := range v.daemons {
+		s := &v.daemons[i]
+		ended, failed := int64(0), int64(0)
+		for _, o := range s.Outcomes {
+			ended += o.Count
+			if bad(o.Status) {
+				failed += o.Count
+			}
+		}
+		row := cells(s.Host, "", fmt.Sprintf("%d/%d", s.SlotsUsed, s.Slots), strconv.Itoa(s.Waiting.Count),
+			fmt.Sprint(ended), fmt.Sprint(failed), rateText(s.PerMinute), engine(s), takes(s), ageText(s.At.Sub(s.Since)))
+		row[1] = state(s)
+		if failed > 0 {
+			row[5].Colour = ui.Red
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// state says whether a daemon can work.
+func state(s *status.Status) ui.Cell {
+	switch {
+	case !s.Ready:
+		return ui.Cell{Text: "not ready", Colour: ui.Red}
+	case slices.ContainsFunc(s.Conditions, func(c status.Condition) bool { return c.State == status.Warning }):
+		return ui.Cell{Text: "ready, warns", Colour: ui.Yellow}
+	}
+	return ui.Cell{Text: "ready", Colour: ui.Green}
+}
+
+// engine says how the daemon's engine is.
+func engine(s *status.Status) string {
+	for _, c := range s.Conditions {
+		if c.Name == "engine" {
+			return string(c.State)
+		}
+	}
+	return "-"
+}
+
+// takes says whether the daemon takes messages. Two conditions do not keep it from that: jobs wait to be settled instead, or
+// only the control queue is away.
+func takes(s *status.Status) string {
+	for _, c := range s.Conditions {
+		if c.State == status.Unmet && c.Name != "publishing" && c.Name != "control" {
+			return "closed"
+		}
+	}
+	return "open"
+}
+
+// jobs returns one row for each job that runs, or that waits. The host is shown if there are several.
+func (v *view) jobs(running bool) [][]ui.Cell {
+	last := "WAITS FOR"
+	if running {
+		last = "PHASE"
+	}
+	rows := head("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "USER", "SINCE", "ATTEMPT", last)
+	for i := range v.daemons {
+		s := &v.daemons[i]
+		list, host := s.Waiting, ""
+		if running {
+			list = s.Running
+		}
+		if len(v.daemons) > 1 {
+			host = s.Host
+		}
+		for _, j := range list.Jobs {
+			since, what := j.Age(s.At), j.For
+			if running {
+				what = j.Phase
+				if j.Started != nil {
+					since = s.At.Sub(*j.Started)
+				}
+			}
+			rows = append(rows, cells(host, j.Job, j.Command, container(j), j.Image, j.User, ageText(since), attempt(j), what))
+		}
+		if more := list.Count - len(list.Jobs); more > 0 {
+			rows = append(rows, cells(host, fmt.Sprintf("and %d more", more), "", "", "", "", "", "", ""))
+		}
+	}
+	return rows
+}
+
+func container(j status.Job) string {
+	return cmp.Or(strings.TrimPrefix(j.ContainerName, "/"), j.ContainerID[:min(len(j.ContainerID), 12)])
+}
+
+func attempt(j status.Job) string {
+	if j.Attempt == 0 {
+		return ""
+	}
+	return strconv.Itoa(j.Attempt)
+}
+
+// outcomes returns one row for each way in which jobs have ended, of all daemons together.
+func (v *view) outcomes() [][]ui.Cell {
+	total := make(map[status.Outcome]int64)
+	var kinds []status.Outcome
+	for i := range v.daemons {
+		for _, o := range v.daemons[i].Outcomes {
+			n := o.Count
+			o.Count = 0
+			if total[o] == 0 {
+				kinds = append(kinds, o)
+			}
+			total[o] += n
+		}
+	}
+	slices.SortFunc(kinds, func(a, b status.Outcome) int {
+		return cmp.Or(cmp.Compare(total[b], total[a]), cmp.Compare(a.Command+a.Status+a.Reason, b.Command+b.Status+b.Reason))
+	})
+	rows := head("JOBS", "COMMAND", "STATUS", "REASON")
+	for _, o := range kinds {
+		row := cells(fmt.Sprint(total[o]), cmp.Or(o.Command, "-"), o.Status, o.Reason)
+		row[2].Colour = statusColour(o.Status)
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// bad reports whether a job with that status needs somebody to look at it.
+func bad(s string) bool { return s != "succeeded" && s != "stopped" }
+
+func statusColour(s string) ui.Colour {
+	if bad(s) {
+		return ui.Red
+	}
+	return ui.Green
+}
+
+func rateText(perMinute float64) string {
+	digits := 0
+	if perMinute < 10 {
+		digits = 1
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(perMinute, 'f', digits, 64), ".0") + "/min"
+}
