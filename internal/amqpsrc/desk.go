@@ -127,8 +127,8 @@ func (d *desk) condition() status.Condition {
 	return status.Condition{Name: "ps", State: status.Met, Reason: "questions of docker-dispatch ps are answered"}
 }
 
-// A counter is one connection of the desk.
-type counter struct {
+// A deskSession is one connection of the desk.
+type deskSession struct {
 	*wire.Link
 	ch        *amqp.Channel
 	closed    chan *amqp.Error
@@ -137,8 +137,8 @@ type counter struct {
 }
 
 // open connects, and makes the queue for questions. The broker deletes the queue with the connection.
-func (d *desk) open(ctx context.Context) (*counter, error) {
-	c := &counter{window: wire.Window{Most: 2 * waitingQuestions}}
+func (d *desk) open(ctx context.Context) (*deskSession, error) {
+	c := &deskSession{window: wire.Window{Most: 2 * waitingQuestions}}
 	link, err := d.dialer.Open(ctx, wire.Asking, func(l *wire.Link) (err error) {
 		l.Wire.In.Window.Store(&c.window)
 		if c.ch, err = l.Channel(); err != nil {
@@ -189,7 +189,7 @@ func serial() string {
 }
 
 // serve answers questions until ctx ends or the connection does, and returns why that ended. It closes the connection.
-func (d *desk) serve(ctx context.Context, c *counter) error {
+func (d *desk) serve(ctx context.Context, c *deskSession) error {
 	d.depths.open(c.Link, d.config)
 	blocked, blocking := false, c.Blocking
 	defer func() {
@@ -201,7 +201,7 @@ func (d *desk) serve(ctx context.Context, c *counter) error {
 		select {
 		case q, ok := <-questions:
 			if !ok {
-				return c.why()
+				return c.why(nil)
 			}
 			if err := d.take(ctx, c, q, blocked); err != nil {
 				return err
@@ -214,10 +214,10 @@ func (d *desk) serve(ctx context.Context, c *counter) error {
 				blocking = nil
 			}
 			blocked = b.Active
-		case <-c.closed:
-			return c.why()
-		case <-c.Closed:
-			return c.why()
+		case e := <-c.closed:
+			return c.why(e)
+		case e := <-c.Closed:
+			return c.why(e)
 		case <-ctx.Done():
 			return nil
 		}
@@ -225,11 +225,11 @@ func (d *desk) serve(ctx context.Context, c *counter) error {
 }
 
 // take acks a question and answers it. A broker that is short of memory reads no answer.
-func (d *desk) take(ctx context.Context, c *counter, q amqp.Delivery, blocked bool) error {
+func (d *desk) take(ctx context.Context, c *deskSession, q amqp.Delivery, blocked bool) error {
 	c.window.Settled()
 	return c.Until(ctx.Done(), wire.RPCTimeout, func() error {
 		if err := q.Ack(false); err != nil { // multiple
-			return c.why()
+			return c.why(nil)
 		}
 		if blocked || !wire.Answerable(q.ReplyTo) {
 			return nil
@@ -239,20 +239,23 @@ func (d *desk) take(ctx context.Context, c *counter, q amqp.Delivery, blocked bo
 			ContentType: "application/json", Type: wire.Asking, AppId: appID, CorrelationId: q.CorrelationId, Body: d.body(),
 		})
 		if err != nil {
-			return c.why()
+			return c.why(nil)
 		}
 		return nil
 	})
 }
 
-// why returns why the channel or the connection has ended.
-func (c *counter) why() error {
+// why returns why the channel or the connection has ended. e is what was received from it, or nil.
+func (c *deskSession) why(e *amqp.Error) error {
 	for _, closed := range []chan *amqp.Error{c.closed, c.Closed} {
-		if e := wire.NonBlocking(closed); e != nil {
-			return lacks(e, "write", regexp.QuoteMeta("amq.default")) // of an answer
+		if e == nil {
+			e = wire.NonBlocking(closed)
 		}
 	}
-	return wire.ErrClosed
+	if e == nil {
+		return wire.ErrClosed
+	}
+	return lacks(e, "write", regexp.QuoteMeta("amq.default")) // only an answer is refused then
 }
 
 // A lackError is an error for which a permission lacks.

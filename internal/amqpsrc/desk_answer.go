@@ -31,5 +31,5 @@ const leastAnswer = 16 << 10
 
 // refused makes later answers smaller: the broker takes none of that size.
 func (a *answers) refused() {
-	a.most, a.made = max(leastAnswer, a.most/2), time.Time{}
+	a.most, a.made = max(leastAnswer, len(a.last)/2), time.Time{}
 }
