@@ -8,10 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
-// failed returns the jobs that ended badly lately, the last one first.
+// failed returns the jobs that ended badly lately, the last one first, each with its error on a line of its own.
 func (v *view) failed() string {
 	type failure struct {
 		host, letters string
@@ -32,7 +33,7 @@ func (v *view) failed() string {
 	if len(all) == 0 {
 		v.say(&b, "%s: no job has failed lately", v.queue)
 	}
-	rows := head("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "AGE", "STATUS", "REASON", "EXIT", "MESSAGE", "ERROR")
+	rows := head("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "AGE", "STATUS", "REASON", "EXIT", "MESSAGE")
 	for _, f := range all {
 		exit, message, host := "", "acked", ""
 		if f.ExitCode != nil {
@@ -49,14 +50,21 @@ func (v *view) failed() string {
 		if len(v.daemons) > 1 {
 			host = f.host
 		}
-		row := cells(host, f.Job.Job, f.Command, container(f.Job), f.Image, ageText(f.age), f.Status, f.Reason, exit, message, f.Error)
+		row := cells(host, f.Job.Job, f.Command, container(f.Job), f.Image, ageText(f.age), f.Status, f.Reason, exit, message)
 		row[6].Colour = statusColour(f.Status)
 		rows = append(rows, row)
 	}
-	v.section(&b, "", rows)
+	for i, line := range v.lines(rows) {
+		if len(all) > 0 {
+			fmt.Fprintln(&b, line)
+		}
+		if i > 0 && all[i-1].Error != "" {
+			fmt.Fprintf(&b, "    %s\n", ui.Cut(ui.PlainLine(all[i-1].Error), v.width-4))
+		}
+	}
 	if silent := v.silent(); silent != "" {
 		fmt.Fprintln(&b)
 		v.say(&b, "%s", silent)
 	}
-	return strings.TrimPrefix(b.String(), "\n")
+	return b.String()
 }

@@ -56,8 +56,9 @@ func (v *view) all() string {
 			}
 		}
 	}
-	v.section(&b, "Running:", v.jobs(true))
-	v.section(&b, "Taken, not begun:", v.jobs(false))
+	running, waiting := v.jobs(true), v.jobs(false)
+	v.section(&b, "Running: "+v.count(true, len(running)-1), running)
+	v.section(&b, "Taken, not begun: "+v.count(false, len(waiting)-1), waiting)
 	v.section(&b, "Ended since the start of the daemon (--failed shows those that failed lately):", v.outcomes())
 	return b.String()
 }
@@ -76,13 +77,18 @@ func (v *view) section(b *strings.Builder, title string, rows [][]ui.Cell) {
 	if title != "" {
 		v.say(b, "%s", title)
 	}
+	for _, line := range v.lines(rows) {
+		fmt.Fprintln(b, line)
+	}
+}
+
+// lines lays out a table.
+func (v *view) lines(rows [][]ui.Cell) []string {
 	t := ui.Table{Width: v.width, Colours: v.colours}
 	for _, row := range rows {
 		t.Row(row...)
 	}
-	for _, line := range t.Lines() {
-		fmt.Fprintln(b, line)
-	}
+	return t.Lines()
 }
 
 // head returns a row of titles.
@@ -118,17 +124,17 @@ func (v *view) summary() string {
 	}
 	var parts []string
 	if queued != unknown {
-		parts = append(parts, counted(queued, "message")+" queued")
+		parts = append(parts, fmt.Sprintf("%d queued", queued))
 	}
 	if dead != unknown {
 		parts = append(parts, counted(dead, "dead letter"))
 	}
-	parts = append(parts, "jobs end at "+rateText(rate))
+	parts = append(parts, strings.Replace(rateText(rate), "/", " jobs/", 1))
 	switch jobs += max(0, queued); {
 	case jobs == 0:
 		parts = append(parts, "nothing to do")
 	case rate > 0:
-		parts = append(parts, "all done in about "+ageText(status.Span(jobs, rate)))
+		parts = append(parts, "done in about "+ageText(status.Span(jobs, rate)))
 	default:
 		parts = append(parts, "no job has ended lately")
 	}
@@ -233,11 +239,24 @@ func (v *view) jobs(running bool) [][]ui.Cell {
 			}
 			rows = append(rows, cells(host, j.Job, j.Command, container(j), j.Image, j.User, ageText(since), attempt(j), what))
 		}
-		if more := list.Count - len(list.Jobs); more > 0 {
-			rows = append(rows, cells(host, fmt.Sprintf("and %d more", more), "", "", "", "", "", "", ""))
-		}
 	}
 	return rows
+}
+
+// count says how many jobs run, or wait, of which so many are listed.
+func (v *view) count(running bool, listed int) string {
+	n := 0
+	for i := range v.daemons {
+		if running {
+			n += v.daemons[i].Running.Count
+		} else {
+			n += v.daemons[i].Waiting.Count
+		}
+	}
+	if n > listed {
+		return fmt.Sprintf("%d, %d of them not listed", n, n-listed)
+	}
+	return strconv.Itoa(n)
 }
 
 func container(j status.Job) string {
