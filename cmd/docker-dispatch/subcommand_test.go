@@ -59,7 +59,7 @@ func bodies(all []amqp.Delivery) (list []string) {
 
 func TestSubcommandHelpAndUsage(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"send", "check", "dead", "run"} {
+	for _, name := range []string{"send", "check", "dead", "run", "ps"} {
 		help, _, _ := call("", nil, name, "-h")
 		for _, flag := range []string{"-h", "--help"} {
 			stdout, stderr, code := call("", nil, name, flag)
@@ -93,6 +93,11 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 		{"dead replay -q x --all id", "dead replay wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs"},
 		{"dead drop -q x id", "dead drop deletes messages for good, and there is no terminal to ask on", "give --yes if that is meant"},
 		{"dead list -q x --dead-letter x", "--dead-letter x is the queue itself", "leave it out for QUEUE.dead"},
+		{"ps", "no queue given", "name it: docker-dispatch ps -q NAME ..."},
+		{"ps -q x y", `ps takes no argument, and "y" is one`, "docker-dispatch ps -h lists the options"},
+		{"ps -q x --watch 0s", "--watch 0s: expected a time from 100ms on, such as 5s", "docker-dispatch ps -h lists the options"},
+		{"ps -q x --wait 2m", "--wait 2m0s: not from 100ms to 1m", "docker-dispatch ps -h lists the options"},
+		{"ps -q x --format yaml", `--format "yaml": not one of text, json`, "docker-dispatch ps -h lists the options"},
 		{"dead list -q x --format yaml", `--format "yaml": not one of text, json`, "docker-dispatch dead -h lists the options"},
 	} {
 		stdout, stderr, code := call("", nil, strings.Fields(tt.args)...)

@@ -36,7 +36,7 @@ const unknown = -1
 // ask returns what the daemons of the queue answer.
 func (c *psClient) ask(ctx context.Context) (*view, error) {
 	if c.client == nil {
-		conn, err := c.dial(ctx, client.Config{Asks: true})
+		conn, err := c.dial(ctx, client.Config{Asks: true, Blocked: func(string) {}})
 		if err != nil {
 			return nil, err
 		}
@@ -105,8 +105,8 @@ func (c *psClient) unanswered(v *view, err error) error {
 	switch {
 	case errors.Is(err, wire.ErrForbidden):
 		return ui.WithHint(err.Error(), "let the user's write pattern match ^amq[.]direct$ (rabbitmqctl set_permissions)", ui.ExitFailed)
-	case errors.Is(err, client.ErrBlocked) && v.consumers != unknown:
-		return fmt.Errorf("%s has %s and %s; its daemons cannot be asked: %w", name, counted(v.queued, "message"), counted(v.consumers, "consumer"), err)
+	case err != nil && c.client.Blocked():
+		return ui.WithHint(fmt.Sprintf("the daemons of %s cannot be asked: the broker takes no messages", name), "it is short of memory or disk: rabbitmq-diagnostics alarms", ui.ExitFailed)
 	case errors.Is(err, context.DeadlineExceeded):
 		return ui.WithHint(fmt.Sprintf("the broker has not taken the question within %v", c.wait), "it may be busy: --wait gives it more time", ui.ExitFailed)
 	case !errors.Is(err, client.ErrNobody):

@@ -11,24 +11,20 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
-// Errors of Ask.
-var (
-	ErrNobody  = errors.New("no daemon answers")
-	ErrBlocked = errors.New("the broker takes no messages: it is short of memory or disk")
-)
+// ErrNobody means that no daemon gets the question.
+var ErrNobody = errors.New("no daemon answers")
 
 // mostUnread bounds the answers that were received and not handed over. Anybody may send any number.
 const mostUnread = 1000
 
 // Ask asks all daemons of a queue for their status, see package wire. Each answer is a body, of at most wire.MostAnswer bytes,
-// that anybody may have sent. The channel is closed when ctx ends, or the connection. ErrNobody means that no daemon gets the
-// question, and ErrBlocked that the broker takes none before ctx ends.
+// that anybody may have sent. The channel is closed when ctx ends, or the connection.
 func (c *Client) Ask(ctx context.Context, queue string) (<-chan []byte, error) {
 	if err := checkName(queue); err != nil {
 		return nil, err
 	}
 	if err := c.ready(ctx); err != nil {
-		return nil, c.silent(ctx, err)
+		return nil, err
 	}
 	var ch *amqp.Channel
 	var answers <-chan amqp.Delivery
@@ -73,7 +69,7 @@ func (c *Client) Ask(ctx context.Context, queue string) (<-chan []byte, error) {
 				err = wire.ErrNacked
 			}
 		case <-ctx.Done():
-			err = c.silent(ctx, ctx.Err())
+			err = ctx.Err()
 		}
 	}
 	if err != nil {
@@ -112,15 +108,13 @@ func (c *Client) Ask(ctx context.Context, queue string) (<-chan []byte, error) {
 
 // shut closes the channel of a question. What comes on it meanwhile is dropped by the library.
 func (c *Client) shut(ch *amqp.Channel) {
-	if open, _ := c.unblocked.State(); open {
+	if !c.Blocked() {
 		_ = c.link.Within(wire.CloseTimeout, ch.Close)
 	}
 }
 
-// silent returns ErrBlocked if that is why the broker has not answered before ctx ended.
-func (c *Client) silent(ctx context.Context, err error) error {
-	if open, _ := c.unblocked.State(); !open && ctx.Err() != nil {
-		return ErrBlocked
-	}
-	return err
+// Blocked reports whether the broker takes no messages for now: it is short of memory or disk.
+func (c *Client) Blocked() bool {
+	open, _ := c.unblocked.State()
+	return !open
 }
