@@ -20,7 +20,7 @@ import (
 type brokerScenario struct {
 	name string
 	at   string            // the step of the daemon at which the trick is played; see speaker.step
-	role string            // on which connection: consume or publish; "": on any
+	role string            // on which connection: consume, publish or status; "": on any
 	play func(c *amqpConn) // returns when the trick is played
 	also bool              // the step is answered before, as a sound broker does
 	then string            // ends: the daemon ends the connection; works: it carries out another message; exits: it ends, with log in its error; closes: it has acked a message; "": it waits
@@ -163,7 +163,7 @@ func (c *amqpConn) serve() {
 
 // content takes n of the bytes that are left of content, and confirms the message when none are.
 func (c *amqpConn) content(left, n uint64) {
-	if c.left[c.channel] = left - n; c.left[c.channel] == 0 {
+	if c.left[c.channel] = left - n; c.left[c.channel] == 0 && c.role != "status" { // there nothing is confirmed
 		c.confirms[c.channel]++
 		c.step("publish", func() { c.send(method(c.channel, 60, 80, c.confirms[c.channel], byte(0))) })
 	}
@@ -196,8 +196,10 @@ func (c *amqpConn) method(payload []byte) {
 	switch [2]uint16{class, id} {
 	case [2]uint16{10, 11}:
 		c.role = "consume"
-		if bytes.Contains(args, []byte(" publish")) {
-			c.role = "publish"
+		for _, role := range []string{"publish", "status"} {
+			if bytes.Contains(args, []byte(" "+role)) {
+				c.role = role
+			}
 		}
 		c.step("start-ok", func() { c.send(tuned(2047, 131072, 60)) })
 	case [2]uint16{10, 31}:
@@ -212,6 +214,8 @@ func (c *amqpConn) method(payload []byte) {
 		answer("channel.close")
 	case [2]uint16{50, 10}:
 		answer("declare", string(args[3:3+args[2]]), uint32(0), uint32(0))
+	case [2]uint16{50, 20}:
+		answer("bind")
 	case [2]uint16{50, 40}:
 		answer("delete", uint32(0))
 	case [2]uint16{60, 10}:
@@ -226,6 +230,9 @@ func (c *amqpConn) method(payload []byte) {
 		c.consumer, c.tag = channel, tag
 		c.step("consume", func() {
 			c.send(method(channel, class, id+1, tag))
+			if c.role == "status" {
+				return
+			}
 			if c.scenario.at != "consume" {
 				if c.scenario.then == "works" && c.has(c.played) {
 					c.later = c.last + 1
@@ -261,6 +268,12 @@ func (c *amqpConn) send(frames ...[]byte) { c.Write(bytes.Join(frames, nil)) }
 // deliver delivers a message with an id.
 func (c *amqpConn) deliver(tag uint64, body string) {
 	c.send(delivery(c.consumer, c.tag, tag, uint64(len(body)), 0x0080, short(fmt.Sprintf("m%d", tag))), frame(3, c.consumer, []byte(body)))
+}
+
+// question is a delivery without a body whose answer goes to a queue.
+func question(c *amqpConn, replyTo string) []byte {
+	c.last++
+	return delivery(c.channel, c.tag, c.last, 0, 0x0200, short(replyTo))
 }
 
 // The frames of AMQP 0-9-1.
@@ -351,6 +364,7 @@ func brokerScenarios() []brokerScenario {
 	for _, step := range []struct{ at, role string }{
 		{"hello", ""}, {"start-ok", ""}, {"tune-ok", ""}, {"open", ""}, {"channel.open", "consume"}, {"declare", "consume"}, {"channel.close", "consume"}, {"qos", "consume"}, {"consume", "consume"},
 		{"open", "publish"}, {"channel.open", "publish"}, {"declare", "publish"}, {"confirm", "publish"}, {"publish", "publish"},
+		{"open", "status"}, {"channel.open", "status"}, {"declare", "status"}, {"bind", "status"}, {"qos", "status"}, {"consume", "status"},
 	} {
 		all = append(all, brokerScenario{name: strings.TrimSuffix("silence at "+step.at+" "+step.role, " "), at: step.at, role: step.role, play: silent})
 		if step.at == "tune-ok" {
@@ -490,6 +504,23 @@ func brokerScenarios() []brokerScenario {
 			c.send(method(c.channel, 60, 21, "another"))
 			c.tag = "another"
 		}},
+		{name: "questions without end", at: "consume", role: "status", also: true, play: flood(func(c *amqpConn) []byte { return question(c, "amq.gen-x") }), then: "ends"},
+		{name: "questions for everybody's queues", at: "consume", role: "status", also: true, play: func(c *amqpConn) {
+			for _, to := range []string{"", control, "hostile", "amq.gen-" + control[:200], "amq.rabbitmq.reply-to.", "amq.rabbitmq.reply-to." + control[:200]} {
+				c.send(question(c, to))
+			}
+		}, then: "works"},
+		{name: "a question of 300 MB", at: "consume", role: "status", also: true, play: func(c *amqpConn) {
+			const pieces, size = 3000, 100000
+			c.send(delivery(c.channel, c.tag, 1, pieces*size, 0, nil))
+			piece := frame(3, c.channel, make([]byte, size))
+			tide(c, piece, pieces*len(piece))
+		}, then: "works"},
+		{name: "the end of the queue for questions", at: "consume", role: "status", also: true, play: func(c *amqpConn) { c.send(method(c.channel, 60, 30, c.tag, byte(1))) }, then: "ends"},
+		{name: "no questions allowed", at: "bind", role: "status", play: func(c *amqpConn) {
+			c.send(method(c.channel, 20, 40, uint16(403), "ACCESS_REFUSED - "+control[:200], uint16(50), uint16(20)))
+		}, log: "questions of docker-dispatch ps are not answered", then: "closes"},
+		{name: "the channel for questions closed again and again", at: "consume", role: "status", also: true, play: flood(func(c *amqpConn) []byte { return method(c.channel, 20, 40, uint16(200), "", uint16(0), uint16(0)) })},
 		{name: "silence at close", at: "close", play: silent, then: "closes"},
 		{name: "silence at cancel", at: "cancel", play: silent, then: "closes"},
 	}...)
