@@ -6,7 +6,7 @@
 //	stdin.go     messages from standard input instead of a queue
 //	report.go    results and output on stdout
 //	helpcmd.go   docker-dispatch help
-//	client/      run, send, check and dead
+//	client/      run, send, check, dead and ps
 //	ui/          errors, hints and exit codes, and what a terminal shows
 //	help/        the manual
 package main

@@ -219,10 +219,11 @@ func TestManualPermissions(t *testing.T) {
 		u.Permit(patterns[0], patterns[1], patterns[2])
 	}
 	users := permissions(t, "operate.md")
-	if len(users) != 4 {
+	if len(users) != 5 {
 		t.Fatalf("%d commands", len(users))
 	}
-	daemon, publisher, undertaker := users[:2], brokertest.NewUser(t), brokertest.NewUser(t)
+	daemon, publisher, undertaker, watcher := users[:2], brokertest.NewUser(t), brokertest.NewUser(t), brokertest.NewUser(t)
+	permit(watcher, users[4])
 	permit(publisher, users[2])
 	permit(undertaker, users[3])
 	addresses := []string{"=" + l.dockerHost, "=" + user.URL(brokertest.Password)}
@@ -235,6 +236,13 @@ func TestManualPermissions(t *testing.T) {
 	l.publish(publication{"", `{"Dockercmd": "run", "Image": "busybox", "Cmd": ["false"], "Options": {"Remove": true, "Retry": {"Max": 1, "Delay": "1s"}}}`})
 	p.done(2)
 	l.eventually("the dead letter comes", func() bool { return l.broker.Ready(l.queue+".dead") == 1 })
+	l.eventually("ps is answered", func() bool {
+		out, _, code := call("", []string{"AMQP_URL=" + watcher.URL(brokertest.Password)}, "ps", "-q", l.queue)
+		return code == 0 && strings.Contains(out, "1 dead letter")
+	})
+	if n := strings.Count(p.log(), "level=WARN"); n != 2 { // of the two attempts
+		t.Errorf("%d warnings:\n%s", n, p.log())
+	}
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit %d", code)
 	}
@@ -243,6 +251,7 @@ func TestManualPermissions(t *testing.T) {
 	permit(user, daemon[1])
 	p = l.start(addresses...)
 	p.awaitLog("taking messages")
+	p.awaitLog("questions of docker-dispatch ps are not answered")
 	runner := brokertest.NewUser(t)
 	for _, r := range permissions(t, "run.md") {
 		runner.Permit(r[0], r[1], r[2])

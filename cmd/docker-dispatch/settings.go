@@ -193,7 +193,7 @@ func (s *settings) addresses(given []string, passwordFile string, getenv func(st
 	docker, amqp := getenv("DOCKER_HOST"), getenv("AMQP_URL")
 	if len(given) > 0 && given[0] != "" && given[0] != "localhost" && !strings.ContainsAny(given[0], "./:@") {
 		names := append(client.Names(), "help")
-		hint := "the commands are run, send, check, dead and help; the address of a host with such a name is tcp://" + given[0]
+		hint := "the commands are run, send, check, dead, ps and help; the address of a host with such a name is tcp://" + given[0]
 		if slices.Contains(names, given[0]) {
 			return ui.UsageError(fmt.Sprintf("the command %s stands behind an option or an address", given[0]), "a command comes first: docker-dispatch "+given[0]+" ...")
 		}

@@ -7,7 +7,7 @@ output, and settles the message only when the work has ended.
 
 Usage:
   docker-dispatch [options] [dockerHostAddr [amqpAddr]]
-  docker-dispatch run|send|check|dead ...  from the other end of the queue; each has its -h
+  docker-dispatch run|send|check|dead|ps ...  from the other end of the queue; each has its -h
   docker-dispatch policy explain [FILE]    what a policy amounts to
   docker-dispatch health [PID]             whether a daemon here can work
   docker-dispatch help [TOPIC]             the manual

@@ -49,12 +49,12 @@ func answered(width int) *view {
 	}}
 }
 
-// TestPsLayout: what ps shows, at the widths of three terminals. No line is wider. With GOLDEN=1 it writes the files anew.
+// TestPsLayout: what ps shows, at the widths of three terminals. No line is wider. With UPDATE_GOLDEN=1 it writes the files anew.
 func TestPsLayout(t *testing.T) {
 	for _, width := range []int{80, 120, 200} {
 		for name, text := range map[string]string{"all": answered(width).all(), "failed": answered(width).failed()} {
 			file := filepath.Join("testdata", fmt.Sprintf("ps-%s-%d.txt", name, width))
-			if os.Getenv("GOLDEN") != "" {
+			if os.Getenv("UPDATE_GOLDEN") != "" {
 				os.WriteFile(file, []byte(text), 0o644)
 			}
 			want, err := os.ReadFile(file)
