@@ -42,7 +42,7 @@ const (
 	questionTTL = 10 * time.Second
 
 	// answerEvery bounds the rate of answers: a stranger may send any number of questions.
-	answerEvery = 10 * time.Millisecond
+	answerEvery = 50 * time.Millisecond
 
 	// seldom is the time between attempts after the broker has refused the connection or a permission.
 	seldom = 5 * time.Minute

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -264,5 +265,14 @@ func TestDeskLargeAnswer(t *testing.T) {
 	s, err := status.Decode(bodies[0])
 	if n := len(bodies[0]); n > 50<<10 || len(s.Running.Jobs) == 0 || err != nil {
 		t.Errorf("%d bytes with %d jobs came: %v", n, len(s.Running.Jobs), err)
+	}
+}
+
+// TestDeskQueueName: the name of the queue for questions fits, however long that of the jobs' queue is.
+func TestDeskQueueName(t *testing.T) {
+	for _, queue := range []string{"jobs", strings.Repeat("é", 127)} {
+		if name := questionsPrefix(queue) + serial(); len(name) > 255 || !utf8.ValidString(name) || !strings.Contains(name, ".status.") {
+			t.Errorf("%d bytes: %q", len(name), name)
+		}
 	}
 }

@@ -44,12 +44,15 @@ func (c *psClient) ask(ctx context.Context) (*view, error) {
 	}
 	looking, cancel := context.WithTimeout(ctx, brokerAnswers)
 	defer cancel()
-	v := &view{queue: c.queue, queued: unknown, consumers: unknown, now: time.Now().UTC()}
+	v := &view{queue: c.queue, queued: unknown, consumers: unknown}
 	ready, consumers, err := c.client.Ready(looking, c.queue)
 	switch {
 	case err == nil:
 		v.queued, v.consumers = ready, consumers
-	case !errors.Is(err, wire.ErrForbidden): // the answers tell
+	case looking.Err() != nil && ctx.Err() == nil:
+		return nil, ui.WithHint(fmt.Sprintf("the broker has not said within %v how many messages %s has", brokerAnswers, ui.PlainLine(c.queue)),
+			"it may be busy, or a quorum queue without its majority", ui.ExitFailed)
+	case !errors.Is(err, wire.ErrForbidden): // without the permission, the answers tell
 		return nil, c.explain(err)
 	}
 	asking, stop := context.WithTimeout(ctx, c.wait)

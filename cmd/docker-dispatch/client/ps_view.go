@@ -20,7 +20,6 @@ type view struct {
 	queued    int // messages in the queue; unknown: the broker has not told
 	consumers int // of the queue; the same
 	daemons   []status.Status
-	now       time.Time
 
 	width   int
 	colours bool

@@ -20,7 +20,7 @@ func before(d time.Duration) *time.Time { return new(shownAt.Add(-d)) }
 
 // answered is what two daemons of a queue have answered: one works, and the engine of the other is away.
 func answered(width int) *view {
-	return &view{queue: "jobs", queued: 1532, consumers: 2, width: width, now: shownAt, daemons: []status.Status{
+	return &view{queue: "jobs", queued: 1532, consumers: 2, width: width, daemons: []status.Status{
 		{
 			Host: "alpha", Queue: "jobs", Since: *before(50 * time.Hour), At: shownAt, Ready: true, Slots: 16, SlotsUsed: 2, PerMinute: 4.2,
 			Conditions: []status.Condition{{Name: "engine", State: status.Met, Reason: "it answers"}, {Name: "secrets", State: status.Warning, Reason: "the secrets are on a disk"}},
