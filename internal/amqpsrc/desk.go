@@ -44,8 +44,9 @@ const (
 	// answerEvery bounds the rate of answers: a stranger may send any number of questions.
 	answerEvery = 50 * time.Millisecond
 
-	// seldom is the time between attempts after the broker has refused the connection or a permission.
-	seldom = 5 * time.Minute
+	// seldom is how much longer the delay to the next attempt is after the broker has refused the connection or a permission:
+	// it grows to 5 minutes.
+	seldom = 10
 )
 
 func newDesk(cfg *Config) *desk {
@@ -70,22 +71,24 @@ func (s *Source) openDesk() {
 
 // run answers questions until ctx ends. It reconnects by itself.
 func (d *desk) run(ctx context.Context) {
-	told := false // this outage was logged
+	told := false // a warning of this outage was logged
+	shut := false // that was about a connection that could not be opened
 	for wait := wire.Reconnecting(); ; {
 		began := time.Now()
 		c, err := d.open(ctx)
 		refused := wire.Refused(err) || wire.Fatal(err)
 		if err == nil {
 			d.set(nil)
-			if told {
+			if shut {
 				d.config.Log.Info("questions of docker-dispatch ps are answered")
+				told, shut = false, false
 			}
 			if err = d.serve(ctx, c); wire.TooLarge(err) {
 				d.refused()
 			}
 			if time.Since(began) > longEnough {
 				wait.Reset()
-				told = false // not before: an answer may be refused again and again
+				told = false // not before: answers may be refused again and again
 			}
 		}
 		if ctx.Err() != nil {
@@ -97,7 +100,7 @@ func (d *desk) run(ctx context.Context) {
 			level, told = slog.LevelWarn, true
 		}
 		if refused {
-			pause = seldom
+			pause, shut = seldom*pause, true
 		}
 		args := []any{"error", err}
 		if lack, ok := errors.AsType[*lackError](err); ok {

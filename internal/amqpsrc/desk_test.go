@@ -210,6 +210,12 @@ func TestDeskForbidden(t *testing.T) {
 			if c := conditions[len(conditions)-1]; c.Name != "ps" || c.State != status.Warning {
 				t.Errorf("condition %+v", c)
 			}
+			u.Permit(".*", ".*", ".*")
+			r.log.Wait(t, "questions of docker-dispatch ps are answered")
+			ask(t, asker(t), q, 1)
+			if n := r.log.Count("level=WARN"); n != 1 {
+				t.Errorf("%d warnings", n)
+			}
 		})
 	}
 }
