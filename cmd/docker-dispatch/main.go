@@ -25,12 +25,12 @@ func main() { os.Exit(execute(seams{})) }
 
 // execute runs the program with the arguments, streams and signals of its process.
 func execute(s seams) int {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	signals := make(chan os.Signal)
+	receive(signals, 2, syscall.SIGTERM, os.Interrupt)
 	if !signal.Ignored(syscall.SIGHUP) { // ignored after nohup: then the program must outlive the terminal
-		signal.Notify(signals, syscall.SIGHUP)
+		receive(signals, 1, syscall.SIGHUP)
 	}
-	signal.Notify(signals, statusSignal)
+	receive(signals, 1, statusSignal)
 	signal.Ignore(syscall.SIGPIPE) // else a closed stdout would kill the program: see out.gone
 	return run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr, signals, s)
 }

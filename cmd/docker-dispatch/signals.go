@@ -2,8 +2,21 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"syscall"
 )
+
+// receive passes signals on to c. Each call has room of its own for the signals to come: many of one kind do not displace
+// those of another, such as the signal to stop.
+func receive(c chan<- os.Signal, room int, signals ...os.Signal) {
+	come := make(chan os.Signal, room)
+	signal.Notify(come, signals...)
+	go func() {
+		for s := range come {
+			c <- s
+		}
+	}()
+}
 
 // answers does what a signal asks for, and reports whether it was no signal to stop.
 func (d *daemon) answers(sig os.Signal) bool {

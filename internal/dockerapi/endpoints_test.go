@@ -104,6 +104,11 @@ var endpoints = []struct {
 		request: "GET /volumes/none",
 		status:  404, answer: `{"message":"get none: no such volume"}`, want: false,
 	}, {
+		name:    "data root",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.DataRoot(ctx) },
+		request: "GET /info",
+		status:  200, answer: `{"ID":"x","DockerRootDir":"/var/lib/docker"}`, want: "/var/lib/docker",
+	}, {
 		name: "inspect network",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			n, found, err := c.InspectNetwork(ctx, "0a")
