@@ -72,7 +72,7 @@ func TestReady(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := l.start("--listen", socket, "--policy", policy)
-	awaitReady(t, socket, 200, "ok       engine       it answers", "ok       broker       messages are taken from "+l.queue+" at amqp://guest:xxxxx@", "ok       control", "ok       publishing")
+	awaitReady(t, socket, 200, "ok       engine       Docker/", "ok       broker       messages are taken from "+l.queue+" at amqp://guest:xxxxx@", "ok       control", "ok       publishing")
 	if code, body := get(t, socket, "/healthz"); code != 200 || body != "ok\n" {
 		t.Errorf("/healthz is %d: %s", code, body)
 	}

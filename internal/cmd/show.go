@@ -44,25 +44,18 @@ func (p *Pool) Status() status.Status {
 	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency}
 	p.jobs.show(&s)
 	p.tally.show(&s)
-	engineAway := p.engine.failure()
-	s.Conditions = append(s.Conditions, engineCondition(engineAway))
+	engine := p.engine.condition()
+	s.Conditions = append(s.Conditions, engine)
 	if p.MinFree > 0 {
 		s.Conditions = append(s.Conditions, p.room.condition())
 		s.Disk = p.room.disk()
 	}
-	if engineAway != nil {
+	if engine.State == status.Unmet {
 		for i := range s.Waiting.Jobs {
 			s.Waiting.Jobs[i].For = "the engine"
 		}
 	}
 	return s
-}
-
-func engineCondition(err error) status.Condition {
-	if err != nil {
-		return status.Condition{Name: "engine", State: status.Unmet, Reason: err.Error()}
-	}
-	return status.Condition{Name: "engine", State: status.Met, Reason: "it answers"}
 }
 
 // show adds the live jobs.
