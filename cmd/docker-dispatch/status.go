@@ -9,8 +9,13 @@ import (
 )
 
 // status returns what the daemon is doing: what the pool, the source and the engine's client know of it.
-func (d *daemon) status() status.Status {
-	s := d.pool.Status()
+func (d *daemon) status() status.Status { return d.completed(d.pool.Status()) }
+
+// numbers is status without the lists of jobs, which costs little however many jobs there are.
+func (d *daemon) numbers() status.Status { return d.completed(d.pool.Numbers()) }
+
+// completed adds to the pool's status what the pool does not know.
+func (d *daemon) completed(s status.Status) status.Status {
 	s.Version, s.PID = ui.VersionString(), os.Getpid()
 	if src, ok := d.src.(interface {
 		State() ([]status.Condition, status.Broker)
@@ -22,9 +27,9 @@ func (d *daemon) status() status.Status {
 	if d.stopping.Load() {
 		s.Conditions = append(s.Conditions, status.Condition{Name: "stopping", State: status.Unmet, Reason: "the daemon stops: no more messages are taken"})
 	}
-	for name, reason := range map[string]string{"engine-address": d.exposed(), "secrets": d.secretsOnDisk(), "policy": d.stalePolicy()} {
-		if reason != "" {
-			s.Conditions = append(s.Conditions, status.Condition{Name: name, State: status.Warning, Reason: reason})
+	for _, w := range []struct{ name, reason string }{{"engine-address", d.exposed()}, {"secrets", d.secretsOnDisk()}, {"policy", d.stalePolicy()}} {
+		if w.reason != "" {
+			s.Conditions = append(s.Conditions, status.Condition{Name: w.name, State: status.Warning, Reason: w.reason})
 		}
 	}
 	s.Calls = d.calls.list()

@@ -12,7 +12,7 @@ import (
 // away is in readyz.
 func healthz(cfg Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		cfg.Status(r.Context())
+		cfg.Numbers(r.Context())
 		plain(w)
 		fmt.Fprintln(w, "ok")
 	}
@@ -21,7 +21,7 @@ func healthz(cfg Config) http.HandlerFunc {
 // readyz says whether messages are taken and can be settled: each condition on a line, with its reason.
 func readyz(cfg Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		s := cfg.Status(r.Context())
+		s := cfg.Numbers(r.Context())
 		plain(w)
 		if !s.Ready {
 			w.WriteHeader(http.StatusServiceUnavailable)

@@ -19,6 +19,9 @@ type Config struct {
 	// Status returns what the daemon is doing.
 	Status func(ctx context.Context) status.Status
 
+	// Numbers is Status without the lists of jobs, which costs little however many jobs there are.
+	Numbers func(ctx context.Context) status.Status
+
 	// JobLog writes the output of a job's container: its last lines, and what follows until the job ends or ctx does.
 	JobLog func(ctx context.Context, job string, w io.Writer) error
 
@@ -50,5 +53,6 @@ func Handler(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", healthz(cfg))
 	mux.Handle("GET /readyz", readyz(cfg))
+	mux.Handle("GET /metrics", metrics(cfg))
 	return mux
 }
