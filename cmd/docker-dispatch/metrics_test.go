@@ -194,3 +194,13 @@ func promtool(t *testing.T, stdin string, args ...string) {
 		t.Errorf("promtool %q: %v\n%s", args, err, out)
 	}
 }
+
+// metricNames returns the names of the metrics that begin so.
+func metricNames(prefix string) (names []string) {
+	for _, m := range web.Metrics() {
+		if strings.HasPrefix(m.Name, prefix) {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}

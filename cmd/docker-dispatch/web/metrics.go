@@ -97,11 +97,11 @@ func (s *samples) line(suffix string, value float64, le string, values []string)
 
 // escaped returns a text with backslashes before backslashes and quotes, and \n for the end of a line.
 func escaped(s, quote string) string {
-	s = strings.NewReplacer("\\", "\\\\", "\n", "\\n").Replace(strings.ToValidUTF8(s, "\uFFFD"))
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), `\`, `\\`)
 	if quote != "" {
-		s = strings.ReplaceAll(s, quote, "\\"+quote)
+		s = strings.ReplaceAll(s, quote, `\`+quote)
 	}
-	return s
+	return strings.ReplaceAll(s, "\n", `\n`)
 }
 
 func number(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
