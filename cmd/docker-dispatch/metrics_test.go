@@ -204,3 +204,25 @@ func metricNames(prefix string) (names []string) {
 	}
 	return names
 }
+
+// TestEngineCalls: an engine that answers with any number makes few series of a route.
+func TestEngineCalls(t *testing.T) {
+	var e engineCalls
+	for code := -1; code < 1000; code++ {
+		e.observe("GET /info", code, time.Second)
+	}
+	var codes []int
+	total := int64(0)
+	for _, c := range e.list() {
+		codes = append(codes, c.Status)
+		total += c.Took.Count()
+	}
+	if total != 1001 || len(codes) > 70 || !slices.IsSorted(codes) {
+		t.Errorf("%d calls, of the codes %d", total, codes)
+	}
+	for _, want := range []int{0, 100, 200, 204, 404, 500} {
+		if !slices.Contains(codes, want) {
+			t.Errorf("no %d among the codes %d", want, codes)
+		}
+	}
+}

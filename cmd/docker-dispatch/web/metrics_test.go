@@ -3,11 +3,15 @@ package web
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
+	"net"
 	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -89,6 +93,50 @@ func TestMetricsOfNothing(t *testing.T) {
 		if strings.Contains(text, not) {
 			t.Errorf("it says %s", not)
 		}
+	}
+}
+
+// one is a listener of one connection.
+type one struct {
+	conn   chan net.Conn
+	closed chan struct{}
+}
+
+func (l one) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conn:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l one) Close() error   { close(l.closed); return nil }
+func (l one) Addr() net.Addr { return &net.UnixAddr{Name: "one"} }
+
+// TestClientThatDoesNotRead: the connection of a client that asks, and does not read the answer, is ended.
+func TestClientThatDoesNotRead(t *testing.T) {
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			l := one{make(chan net.Conn, 1), make(chan struct{})}
+			client, server := net.Pipe()
+			l.conn <- server
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				Serve(ctx, l, Config{Numbers: func(context.Context) status.Status { return full() }, Log: slog.New(slog.DiscardHandler)})
+			}()
+			io.WriteString(client, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			time.Sleep(2 * answerTime)
+			client.SetReadDeadline(time.Now().Add(time.Second))
+			if text, err := io.ReadAll(client); err != nil || len(text) > 0 {
+				t.Errorf("%s: the client reads %d bytes after %v, and then: %v", path, len(text), 2*answerTime, err)
+			}
+			client.Close()
+			stop()
+			<-served
+		})
 	}
 }
 
