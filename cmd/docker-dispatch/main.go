@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,7 +33,7 @@ func execute(s seams) int {
 	}
 	receive(signals, 1, statusSignal)
 	signal.Ignore(syscall.SIGPIPE) // else a closed stdout would kill the program: see out.gone
-	return run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr, signals, s)
+	return run(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr, signals, s)
 }
 
 // seams lets a test wrap parts of the program. The zero value wraps none.
@@ -41,20 +42,25 @@ type seams struct {
 	source func(source) source
 }
 
-// run runs the program and returns the exit code.
-func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, sm seams) int {
+// run runs the program and returns the exit code. environ is as of os.Environ.
+func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, sm seams) int {
+	getenv := variablesOf(environ)
 	if len(args) > 0 {
-		if args[0] == "help" {
-			return showHelp(args[1:], stdout, stderr)
-		}
-		if args[0] == "health" {
-			return health(args[1:], stdout, stderr)
+		if own := ownCommands()[args[0]]; own != nil {
+			return own(args[1:], stdout, stderr)
 		}
 		if client.Has(args[0]) {
+			if _, err := ui.CheckVariables(environ, allOptions()); err != nil && !slices.Contains(args, "-h") && !slices.Contains(args, "--help") {
+				return ui.Fail(stderr, err)
+			}
 			return client.Run(args[0], args[1:], getenv, stdin, stdout, stderr, signals)
 		}
 	}
 	s, err := parseSettings(args, getenv)
+	var ignored []string
+	if err == nil {
+		ignored, err = ui.CheckVariables(environ, allOptions())
+	}
 	if err == nil {
 		err = s.load(getenv)
 	}
@@ -81,6 +87,15 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 	defer engine.Close()
 	log := s.logger(stderr)
 	slog.SetDefault(log) // net/http logs there too
+	if len(ignored) > 0 {
+		log.Warn("variables that are no option's have no effect", "variables", ignored)
+	}
+	if s.printConfig {
+		if err := s.print(stdout); err != nil {
+			return ui.Fail(stderr, err)
+		}
+		return ui.ExitClean
+	}
 	d := &daemon{settings: s, client: engine, calls: calls, log: log, stdin: stdin, stdout: stdout, seams: sm}
 	if err := d.run(signals); err != nil {
 		return ui.Fail(stderr, err)

@@ -93,7 +93,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 		{"dead replay -q x --all id", "dead replay wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs"},
 		{"dead drop -q x id", "dead drop deletes messages for good, and there is no terminal to ask on", "give --yes if that is meant"},
 		{"dead list -q x --dead-letter x", "--dead-letter x is the queue itself", "leave it out for QUEUE.dead"},
-		{"dead list -q x --format yaml", `--format "yaml": not one of text, json`, "docker-dispatch dead -h lists the options"},
+		{"dead list -q x --format yaml", `invalid value "yaml" for option --format: expected "text" or "json"`, "docker-dispatch dead -h lists the options"},
 	} {
 		stdout, stderr, code := call("", nil, strings.Fields(tt.args)...)
 		message, hint, _ := strings.Cut(strings.TrimSuffix(stderr, "\n"), "\n")

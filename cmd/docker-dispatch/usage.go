@@ -72,6 +72,10 @@ Docker over TLS:
       --tlscert FILE       our certificate (default: cert.pem there)
       --tlskey FILE        its key (default: key.pem there)
 
+An option that is not given is taken from its variable, if that is set: --sweep-after from
+DOCKER_DISPATCH_SWEEP_AFTER, and so on. Those below have none.
+
+      --print-config       print each setting, its value and where it is from
       --api-calls          print the calls that the daemon makes to the engine
       --version            print the version
   -h, --help               print this

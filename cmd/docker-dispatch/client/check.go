@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"flag"
 	"fmt"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
@@ -40,14 +39,15 @@ Example:
 func (p *invocation) check() int { return p.end(checkUsage, p.checkAll()) }
 
 func (p *invocation) checkAll() error {
-	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
+	o := p.newOptions()
 	policyFile, user, replyTo, limit, replies := "", "", "", ui.Size(1<<20), false
-	fs.StringVar(&policyFile, "policy", "", "")
-	fs.StringVar(&user, "user", "", "")
-	fs.StringVar(&replyTo, "reply", "", "")
-	fs.BoolVar(&replies, "replies", false, "")
-	fs.Var(&limit, "max-message", "")
-	files, err := p.parse(fs)
+	o.StringVar(&policyFile, "policy", "", "FILE")
+	o.StringVar(&user, "user", "", "")
+	o.StringVar(&replyTo, "reply", "", "")
+	o.BoolVar(&replies, "replies", false, "")
+	o.Var(&limit, "max-message", "")
+	o.Files = true
+	files, err := p.parse()
 	if err != nil {
 		return err
 	}
