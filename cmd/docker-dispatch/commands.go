@@ -13,7 +13,7 @@ import (
 // ownCommands returns the commands that are neither the daemon nor a subcommand of package client. Each gets the arguments
 // after its name, and returns the exit code.
 func ownCommands() map[string]func(args []string, stdout, stderr io.Writer) int {
-	return map[string]func(args []string, stdout, stderr io.Writer) int{"help": showHelp, "health": health}
+	return map[string]func(args []string, stdout, stderr io.Writer) int{"help": showHelp, "health": health, "completion": complete}
 }
 
 // commandNames returns the names of all commands, sorted.

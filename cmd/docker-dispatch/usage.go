@@ -11,6 +11,7 @@ Usage:
   docker-dispatch policy explain [FILE]    what a policy amounts to
   docker-dispatch health [PID]             whether a daemon here can work
   docker-dispatch help [TOPIC]             the manual
+  docker-dispatch completion bash|fish|zsh  a script that completes command lines
 
 Addresses:
   dockerHostAddr  ip:port, the path of a unix socket, or tcp:// unix:// http:// https://

@@ -25,6 +25,7 @@ Options:
       --replies            the same, for a reply_to that is not known
   -h, --help               print this
 
+DOCKER_DISPATCH_POLICY is --policy, and so on: docker-dispatch help options has the rule.
 There is one line on stdout for each fault: the file, the message's number in it, and
 what is wrong. Exit codes: 0 all are valid, 1 some are not, 2 wrong usage.
 

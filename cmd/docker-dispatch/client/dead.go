@@ -42,6 +42,7 @@ Options:
       --amqp-password-file FILE  the password of the user in that address
   -h, --help             print this
 
+DOCKER_DISPATCH_QUEUE is --queue, and so on: docker-dispatch help options has the rule.
 Exit codes: 0 done, 1 not all of it, 2 wrong usage or configuration.
 
 Example: an option was mistyped; the right message was sent since, and the wrong one goes

@@ -36,6 +36,7 @@ Options:
       --max-message SIZE the largest message that is sent (default 1m, as the daemon's)
   -h, --help             print this
 
+DOCKER_DISPATCH_QUEUE is --queue, and so on: docker-dispatch help options has the rule.
 Exit codes: 0 all are stored, 1 some are not: what is not stored, and what the broker
 may have stored, is on stderr by file and number; 2 wrong usage or configuration.
 
