@@ -77,6 +77,8 @@ var completed = []struct{ line, words string }{
 	{"--format=t|", "text"},
 	{"--declare q|", "quorum"},
 	{"-q |", ""},
+	{"-- --pol|", ""},
+	{"help comp|", "completion"},
 	{"pol|", "policy"},
 	{"./jo|", "./jobs.json"},
 	{"-q jobs --amqp-|", "--amqp-password-file"},

@@ -51,7 +51,7 @@ func complete(args []string, stdout, stderr io.Writer) int {
 
 // commandLines returns what each command takes.
 func commandLines() completion.Program {
-	topics := client.Names()
+	topics := commandNames()
 	for _, t := range help.Topics() {
 		topics = append(topics, t.Name)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +47,10 @@ func TestEnvironment(t *testing.T) {
 // TestEnvironmentOrder: the command line comes first, then our variable, then docker's, then the default.
 func TestEnvironmentOrder(t *testing.T) {
 	t.Parallel()
+	certs := t.TempDir()
+	if err := os.WriteFile(filepath.Join(certs, "ca.pem"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ args, env, option, value, from string }{
 		{"--secrets /a", "DOCKER_DISPATCH_SECRETS=/b CREDENTIALS_DIRECTORY=/c", "secrets", "/a", "command line"},
 		{"", "DOCKER_DISPATCH_SECRETS=/b CREDENTIALS_DIRECTORY=/c", "secrets", "/b", "DOCKER_DISPATCH_SECRETS"},
@@ -59,6 +65,11 @@ func TestEnvironmentOrder(t *testing.T) {
 		{"", "DOCKER_DISPATCH_TLSVERIFY=0 DOCKER_TLS_VERIFY=1", "tlsverify", "false", "DOCKER_DISPATCH_TLSVERIFY"},
 		{"", "DOCKER_DISPATCH_DEAD_LETTER=none DOCKER_DISPATCH_QUEUE=b", "dead-letter", "", "DOCKER_DISPATCH_DEAD_LETTER"},
 		{"/run/d.sock -", "DOCKER_DISPATCH_QUEUE=b", "queue", "stdin", "messages come from stdin"},
+		{"--declare=", "DOCKER_DISPATCH_DECLARE=quorum", "declare", "", "command line"}, // its default is a value, too
+		{"https://h:1", "", "tlsverify", "true", "https:// or a file for TLS"},
+		{"--tlsverify h:1", "DOCKER_CERT_PATH=" + certs, "tlscacert", certs + "/ca.pem", "DOCKER_CERT_PATH"},
+		{"--tlsverify h:1 --tlscacert other.pem", "DOCKER_CERT_PATH=" + certs, "tlscacert", "other.pem", "command line"},
+		{"--tlsverify h:1", "HOME=/nowhere DOCKER_CONFIG=" + certs, "tlscacert", certs + "/ca.pem", "DOCKER_CONFIG"},
 		{"", "DOCKER_HOST=tcp://h:1", "dockerHostAddr", "", "DOCKER_HOST"},
 		{"/run/d.sock", "DOCKER_HOST=tcp://h:1", "dockerHostAddr", "", "command line"},
 		{"", "AMQP_URL=amqp://h", "amqpAddr", "", "AMQP_URL"},

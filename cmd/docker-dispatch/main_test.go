@@ -91,8 +91,9 @@ func TestHelpAndVersion(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	deadUsage, _, _ := call("", nil, "dead", "-h")
+	healthUsage, _, _ := call("", nil, "health", "-h")
 	for args, want := range map[string]string{
-		"": help.Index(), "-h": help.Index(), "policy": help.Text("policy"), "run": help.Text("run"), "dead": deadUsage, "--man": help.Man(ui.VersionString()),
+		"": help.Index(), "-h": help.Index(), "policy": help.Text("policy"), "run": help.Text("run"), "dead": deadUsage, "health": healthUsage, "--man": help.Man(ui.VersionString()),
 	} {
 		stdout, stderr, code := call("", nil, append([]string{"help"}, strings.Fields(args)...)...)
 		if stdout != want || stderr != "" || code != 0 {

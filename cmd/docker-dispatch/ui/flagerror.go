@@ -18,8 +18,8 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// FlagError rewords an error of package flag. It parses the text, because that package has no error types.
-func FlagError(fs *flag.FlagSet, err error) string {
+// flagError rewords an error of package flag. It parses the text, because that package has no error types.
+func flagError(fs *flag.FlagSet, err error) string {
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
 		var known []string

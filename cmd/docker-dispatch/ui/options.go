@@ -36,7 +36,7 @@ func (o *Options) Parse(args []string, getenv func(string) string) (rest []strin
 		if err := o.FlagSet.Parse(args); errors.Is(err, flag.ErrHelp) {
 			return nil, ErrHelp
 		} else if err != nil {
-			return nil, UsageError(FlagError(o.FlagSet, err), o.hint())
+			return nil, UsageError(flagError(o.FlagSet, err), o.hint())
 		}
 		if o.NArg() == 0 {
 			return rest, o.FromEnvironment(getenv)
