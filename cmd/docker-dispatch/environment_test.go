@@ -164,7 +164,7 @@ func TestVariablesOfOthers(t *testing.T) {
 // the start would refuse is refused.
 func TestPrintConfig(t *testing.T) {
 	t.Parallel()
-	env := []string{"DOCKER_DISPATCH_QUEUE=jobs", "AMQP_URL=amqp://u:secret@h", "DOCKER_CONFIG=/nowhere", "DOCKER_API_VERSION=1.41"}
+	env := []string{"DOCKER_DISPATCH_QUEUE=jobs", "AMQP_URL=amqp://u:secret@h", "DOCKER_CONFIG=/nowhere", "DOCKER_DISPATCH_QUEU=", "DOCKER_API_VERSION=1.41"}
 	stdout, stderr, code := call("", env, "--print-config", "-c", "3", "tcp://127.0.0.1:2375")
 	lines := make(map[string]string)
 	for line := range strings.Lines(stdout) {
