@@ -153,6 +153,8 @@ func TestPackage(t *testing.T) {
 	if got := h.do("docker-dispatch --version; basename $(readlink /etc/systemd/system/multi-user.target.wants/docker-dispatch.service); getent group docker | cut -d: -f1", nil); got != "docker-dispatch v1.0.0\ndocker-dispatch.service\ndocker\n" {
 		t.Errorf("installed: %s", got)
 	}
+	h.do(`cd /usr/share; bash -n bash-completion/completions/docker-dispatch; test -s bash-completion/completions/docker-dispatch
+		test -s zsh/vendor-completions/_docker-dispatch; test -s fish/vendor_completions.d/docker-dispatch.fish; zcat man/man1/docker-dispatch.1.gz | grep -q '^[.]TH'`, nil)
 	// Without settings it says what is missing, and the unit does not start it again.
 	if c := l.serve(h, info); c.wait() != 2 || !strings.Contains(c.log(), "no queue given") {
 		t.Errorf("without settings: exit %d, %s", c.code, c.log())
