@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/systemd"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
@@ -96,7 +97,7 @@ func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer, sign
 		}
 		return ui.ExitClean
 	}
-	d := &daemon{settings: s, client: engine, calls: calls, log: log, stdin: stdin, stdout: stdout, seams: sm}
+	d := &daemon{settings: s, client: engine, calls: calls, manager: systemd.FromEnvironment(getenv, log), log: log, stdin: stdin, stdout: stdout, seams: sm}
 	if err := d.run(signals); err != nil {
 		return ui.Fail(stderr, err)
 	}
@@ -116,12 +117,13 @@ type source interface {
 // daemon is the running program.
 type daemon struct {
 	*settings
-	client *dockerapi.Client
-	calls  *engineCalls
-	log    *slog.Logger
-	stdin  io.Reader
-	stdout io.Writer
-	seams  seams
+	client  *dockerapi.Client
+	calls   *engineCalls
+	manager *systemd.Notifier // nil: no service manager wants to know
+	log     *slog.Logger
+	stdin   io.Reader
+	stdout  io.Writer
+	seams   seams
 
 	pool     *cmd.Pool // set by run, before anything reads it
 	src      source    // the same
@@ -181,11 +183,12 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		Places: d.concurrency + d.ahead, ControlPlaces: amqpsrc.ControlPrefetch,
 		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
 		MinFree: d.minFree, Free: d.free, Room: room,
-		Policy: d.policy.Load, Secrets: d.secrets, Credentials: d.credentials.For,
+		Policy: d.policy.Load, Secrets: d.secrets, Withheld: d.passwordFile, Credentials: d.credentials.For,
 	})
 
 	d.pool, d.src = pool, src
 	defer d.serve(listener)()
+	defer d.tellManager()()
 
 	jobs, control := make(chan intake.Job, d.ahead), make(chan intake.Job)
 	sourceDone, poolDone, closed := make(chan error, 1), make(chan int, 1), make(chan error, 1)
@@ -199,6 +202,8 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		stopped = time.Now()
 		d.stopping.Store(true)
 		d.log.Info("stopping: no more messages are taken; running jobs get time to end", "reason", why, "drain", d.drain)
+		d.manager.Stopping("stopping: " + why)
+		d.manager.ExtendTimeout(d.drain + stuck + client.LastAcks)
 		stopTaking()
 		drain = time.After(d.drain)
 	}
