@@ -41,7 +41,7 @@ func (w waitFor) words(t *task) string {
 
 // Status returns the jobs, their numbers, and the conditions that the pool knows. It may be called while Run is at work.
 func (p *Pool) Status() status.Status {
-	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency}
+	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.slots.unused()}
 	p.jobs.show(&s)
 	p.tally.show(&s)
 	engineAway := p.engine.failure()

@@ -21,6 +21,7 @@ type Status struct {
 	Conditions []Condition // in a fixed order
 
 	Slots   int   // how many runs and execs may go on at a time
+	InUse   int   // how many of the slots are taken
 	Running Jobs  // the engine may have been asked for something; oldest first
 	Waiting Jobs  // the engine was not asked for anything yet; in the queue's order
 	Ended   []Job `json:",omitempty"` // the jobs that ended lately, the last one first; at most MostEnded
