@@ -152,7 +152,7 @@ func (b *browser) call(t *testing.T, session, method string, params map[string]a
 	}
 }
 
-// A tab is one page in a browser context of its own. It remembers what the console said of it.
+// A tab is one page in a browser context of its own. It remembers what the browser complained of.
 type tab struct {
 	*browser
 	t       *testing.T
@@ -163,7 +163,7 @@ type tab struct {
 	loaded chan struct{}
 }
 
-// open opens a page that is as wide as the options say, and waits until it is loaded.
+// open opens a page with the options, and waits until it is loaded.
 func (b *browser) open(t *testing.T, url string, options ...func(*tab)) *tab {
 	t.Helper()
 	var context struct{ BrowserContextID string }
@@ -187,12 +187,18 @@ func (b *browser) open(t *testing.T, url string, options ...func(*tab)) *tab {
 		o(p)
 	}
 	p.do("Page.navigate", map[string]any{"url": url}, nil)
+	p.awaitLoad(url)
+	return p
+}
+
+// awaitLoad waits until a page has been loaded since the last time.
+func (p *tab) awaitLoad(what string) {
+	p.t.Helper()
 	select {
 	case <-p.loaded:
 	case <-time.After(patience):
-		t.Fatalf("%s: not loaded", url)
+		p.t.Fatalf("not loaded: %s", what)
 	}
-	return p
 }
 
 func (p *tab) do(method string, params map[string]any, result any) {

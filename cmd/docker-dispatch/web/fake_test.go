@@ -22,7 +22,7 @@ type fake struct {
 	log    func(ctx context.Context, job string, w io.Writer) error
 }
 
-func (f *fake) config(t *testing.T) Config {
+func (f *fake) config(t testing.TB) Config {
 	return Config{
 		Status: func(context.Context) status.Status {
 			f.mu.Lock()
@@ -33,8 +33,13 @@ func (f *fake) config(t *testing.T) Config {
 			s.Judge()
 			return s
 		},
-		JobLog: func(ctx context.Context, job string, w io.Writer) error { return f.log(ctx, job, w) },
-		Log:    slog.New(slog.NewTextHandler(t.Output(), nil)),
+		JobLog: func(ctx context.Context, job string, w io.Writer) error {
+			f.mu.Lock()
+			log := f.log
+			f.mu.Unlock()
+			return log(ctx, job, w)
+		},
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 }
 

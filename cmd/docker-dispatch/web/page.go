@@ -44,7 +44,7 @@ func addPage(mux *http.ServeMux, cfg Config) {
 
 // index shows what the daemon is doing.
 func (p *page) index(w http.ResponseWriter, r *http.Request) {
-	p.write(w, http.StatusOK, "index", p.latest.get(r.Context()).view)
+	p.write(w, http.StatusOK, "index", *p.latest.get(r.Context()).view)
 }
 
 // job shows one job.
@@ -54,14 +54,14 @@ func (p *page) job(w http.ResponseWriter, r *http.Request) {
 	if len(v.Job.Entries) == 0 {
 		code = http.StatusNotFound
 	}
-	p.write(w, code, "jobpage", v)
+	p.write(w, code, "jobpage", *v)
 }
 
 // write answers with a whole page. Only the style and the script of the file itself have its nonce.
 func (p *page) write(w http.ResponseWriter, code int, name string, v view) {
 	v.Nonce = rand.Text()
 	var b bytes.Buffer
-	if err := p.templates.ExecuteTemplate(&b, name, v); err != nil {
+	if err := p.templates.ExecuteTemplate(&b, name, &v); err != nil {
 		http.Error(w, "the page cannot be made: "+err.Error(), http.StatusInternalServerError)
 		return
 	}

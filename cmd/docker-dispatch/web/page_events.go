@@ -18,7 +18,7 @@ const (
 
 // A snapshot is what the daemon was doing at one moment.
 type snapshot struct {
-	view     view
+	view     *view
 	sections map[string]string // the parts of the page, by the id of their element
 }
 
@@ -37,8 +37,8 @@ func (l *latest) get(ctx context.Context) snapshot {
 	if time.Since(l.made) < every-every/10 { // a viewer's clock ticks a little early at times
 		return l.last
 	}
-	l.last = snapshot{view: view{Status: l.page.cfg.Status(ctx)}}
-	l.last.sections = l.page.render(l.last.view, "state", "running", "waiting", "ended", "outcomes")
+	l.last = snapshot{view: &view{Status: l.page.cfg.Status(ctx)}}
+	l.last.sections = l.page.render(*l.last.view, "state", "running", "waiting", "ended", "outcomes")
 	l.made = time.Now()
 	return l.last
 }
@@ -49,7 +49,7 @@ func (p *page) render(v view, names ...string) map[string]string {
 	sections := make(map[string]string)
 	for _, name := range names {
 		var b bytes.Buffer
-		if err := p.templates.ExecuteTemplate(&b, name, v); err != nil {
+		if err := p.templates.ExecuteTemplate(&b, name, &v); err != nil {
 			p.cfg.Log.Error("--listen: the page cannot be made; please report this", "section", name, "error", err)
 		}
 		sections[name] = b.String()
@@ -83,7 +83,7 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	for {
 		s := p.latest.get(r.Context())
 		if ofJob {
-			s.sections = p.render(s.view.of(id[0]), "job")
+			s.sections = p.render(*s.view.of(id[0]), "job")
 		}
 		u := update{Version: s.view.Version, At: s.view.At, Sections: make(map[string]string)}
 		for name, html := range s.sections {

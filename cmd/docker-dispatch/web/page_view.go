@@ -17,8 +17,8 @@ import (
 
 // Most rows of each table. The counts above the tables are exact.
 const (
-	mostRunning = 200
-	mostWaiting = 100
+	mostRunning = 100
+	mostWaiting = 50
 	mostEnded   = 50
 )
 
@@ -39,16 +39,17 @@ type jobView struct {
 }
 
 // of returns the view of one job.
-func (v view) of(id string) view {
-	v.Job.ID = id
+func (v *view) of(id string) *view {
+	w := *v
+	w.Job.ID = id
 	for _, jobs := range [][]status.Job{v.Running.Jobs, v.Waiting.Jobs, v.Status.Ended} {
 		for _, j := range jobs {
 			if j.Job == id {
-				v.Job.Entries = append(v.Job.Entries, j)
+				w.Job.Entries = append(w.Job.Entries, j)
 			}
 		}
 	}
-	return v
+	return &w
 }
 
 // Log tells the log of a job's present container from those of its other attempts; "": it has no container.
@@ -60,22 +61,22 @@ func (j jobView) Log() string {
 }
 
 // In returns the conditions of that state.
-func (v view) In(state status.State) []status.Condition {
+func (v *view) In(state status.State) []status.Condition {
 	return slices.DeleteFunc(slices.Clone(v.Conditions), func(c status.Condition) bool { return c.State != state })
 }
 
 // Rows returns the jobs that a table lists, and More how many there are besides.
-func (v view) Rows(table string) []status.Job {
+func (v *view) Rows(table string) []status.Job {
 	jobs, most, _ := v.table(table)
 	return jobs[:min(len(jobs), most)]
 }
 
-func (v view) More(table string) int {
+func (v *view) More(table string) int {
 	jobs, most, count := v.table(table)
 	return count - min(len(jobs), most)
 }
 
-func (v view) table(name string) (jobs []status.Job, most, count int) {
+func (v *view) table(name string) (jobs []status.Job, most, count int) {
 	switch name {
 	case "running":
 		return v.Running.Jobs, mostRunning, v.Running.Count
@@ -86,12 +87,12 @@ func (v view) table(name string) (jobs []status.Job, most, count int) {
 }
 
 // Total returns how many attempts have ended since the start, and Bad how many of them did not do what was asked.
-func (v view) Total() int64 { return v.count(func(status.Outcome) bool { return true }) }
-func (v view) Bad() int64 {
+func (v *view) Total() int64 { return v.count(func(status.Outcome) bool { return true }) }
+func (v *view) Bad() int64 {
 	return v.count(func(o status.Outcome) bool { return tone(o.Status) == "bad" })
 }
 
-func (v view) count(which func(status.Outcome) bool) (n int64) {
+func (v *view) count(which func(status.Outcome) bool) (n int64) {
 	for _, o := range v.Outcomes {
 		if which(o) {
 			n += o.Count
@@ -101,7 +102,7 @@ func (v view) count(which func(status.Outcome) bool) (n int64) {
 }
 
 // Tone returns the class of a status: good, bad, or none of both.
-func (v view) Tone(of string) string { return tone(of) }
+func (v *view) Tone(of string) string { return tone(of) }
 
 func tone(of string) string {
 	switch event.Status(of) {
@@ -114,7 +115,7 @@ func tone(of string) string {
 }
 
 // Rate returns how many jobs end a minute.
-func (v view) Rate() string {
+func (v *view) Rate() string {
 	if v.PerMinute > 0 && v.PerMinute < 9.95 {
 		return strconv.FormatFloat(v.PerMinute, 'f', 1, 64)
 	}
@@ -122,7 +123,7 @@ func (v view) Rate() string {
 }
 
 // Left returns how long the queue will take; "": not known.
-func (v view) Left() string {
+func (v *view) Left() string {
 	if left, ok := v.TimeLeft(); ok {
 		return age(left)
 	}
@@ -130,7 +131,7 @@ func (v view) Left() string {
 }
 
 // OldestWaiting returns the waiting job with the oldest message; nil: none waits.
-func (v view) OldestWaiting() *status.Job {
+func (v *view) OldestWaiting() *status.Job {
 	if j, ok := v.Oldest(); ok {
 		return &j
 	}
@@ -138,7 +139,7 @@ func (v view) OldestWaiting() *status.Job {
 }
 
 // Came returns when a job's message was published, or else taken.
-func (v view) Came(j status.Job) time.Time {
+func (v *view) Came(j status.Job) time.Time {
 	if j.Published != nil {
 		return *j.Published
 	}
@@ -146,7 +147,7 @@ func (v view) Came(j status.Job) time.Time {
 }
 
 // Took returns how long an ended job's work took; "": it has none.
-func (v view) Took(j status.Job) string {
+func (v *view) Took(j status.Job) string {
 	if j.Started == nil || j.Ended == nil {
 		return ""
 	}
@@ -158,7 +159,7 @@ func (v view) Took(j status.Job) string {
 }
 
 // Key identifies a row, so that the script finds it again in the next update.
-func (v view) Key(j status.Job) string {
+func (v *view) Key(j status.Job) string {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s\x00%s\x00%d\x00%d", j.Job, j.Command, j.Attempt, j.Taken.UnixNano())
 	return fmt.Sprintf("r%x", h.Sum64())
@@ -171,7 +172,7 @@ type ago struct {
 }
 
 // Ago returns a time to be shown as its age. t is a time.Time, or a *time.Time that is not nil.
-func (v view) Ago(t any) ago {
+func (v *view) Ago(t any) ago {
 	at, ok := t.(time.Time)
 	if !ok {
 		at = *t.(*time.Time)
@@ -213,7 +214,7 @@ type text struct {
 }
 
 // wholeText is how many bytes of a text are shown where it is shown as a whole.
-const wholeText = 2000
+const wholeText = 1000
 
 // name returns a text for a row, and sentence a longer one.
 func name(s string) text     { return cut(s, 64) }
@@ -234,5 +235,9 @@ func whole(s string) string {
 	if len(s) > wholeText {
 		s, more = strings.ToValidUTF8(s[:wholeText], ""), fmt.Sprintf("… (%s bytes)", number(len(s)))
 	}
-	return strings.NewReplacer("\n", `\n`, "\t", `\t`, "\r", `\r`).Replace(string(ui.Escaped([]byte(s)))) + more
+	s = string(ui.Escaped([]byte(s)))
+	for _, c := range []string{"\n", "\t", "\r"} { // which Escaped leaves
+		s = strings.ReplaceAll(s, c, strings.Trim(strconv.Quote(c), `"`))
+	}
+	return s + more
 }
