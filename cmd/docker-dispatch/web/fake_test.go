@@ -153,6 +153,11 @@ func crowded() *fake {
 	return f
 }
 
+// fakes are daemons in all states.
+func fakes() map[string]*fake {
+	return map[string]*fake{"idle": idle(), "busy": busy(), "crowded": crowded(), "not-ready": notReady()}
+}
+
 // notReady is a daemon whose engine and broker are away.
 func notReady() *fake {
 	f := busy()

@@ -130,8 +130,9 @@ func browserNoScript(t *testing.T, b *browser) {
 }
 
 func browserPhone(t *testing.T, b *browser) {
-	for name, f := range map[string]*fake{"idle": idle(), "busy": busy(), "crowded": crowded(), "not ready": notReady()} {
+	for name, f := range fakes() {
 		page := b.open(t, f.serve(t), phone)
+		page.picture(name + "-phone")
 		if got := page.eval("document.documentElement.scrollWidth"); got != 360.0 {
 			t.Errorf("%s: the page is %v wide", name, got)
 		}
@@ -154,13 +155,16 @@ const contrasts = `(() => {
 })()`
 
 func browserColours(t *testing.T, b *browser) {
-	server := notReady().serve(t)
 	grounds := make(map[any]bool)
-	for _, scheme := range []func(*tab){func(*tab) {}, dark} {
-		page := b.open(t, server, scheme)
-		grounds[page.eval("getComputedStyle(document.body).backgroundColor")] = true
-		if got := page.eval(contrasts); got != "" {
-			t.Errorf("hard to read:\n%v", got)
+	for name, f := range fakes() {
+		server := f.serve(t)
+		for scheme, choose := range map[string]func(*tab){"light": func(*tab) {}, "dark": dark} {
+			page := b.open(t, server, choose)
+			page.picture(name + "-" + scheme)
+			grounds[page.eval("getComputedStyle(document.body).backgroundColor")] = true
+			if got := page.eval(contrasts); got != "" {
+				t.Errorf("%s, %s: hard to read:\n%v", name, scheme, got)
+			}
 		}
 	}
 	if len(grounds) != 2 {
@@ -236,6 +240,7 @@ func browserLog(t *testing.T, b *browser) {
 		t.Error("a new line took the reader away from where he was")
 	}
 	close(lines)
+	page.picture("job")
 	page.until("the end", "document.getElementById('log').textContent.endsWith('the log ends here: the container has exited\\n')")
 	f.set(func(s *status.Status) {
 		j := s.Running.Jobs[0]
@@ -245,7 +250,8 @@ func browserLog(t *testing.T, b *browser) {
 	page.until("the job's end", "document.getElementById('job').innerText.includes('failed: exit, code 5')")
 	page.calm()
 
-	waiting := b.open(t, server+"/job?id=encode-2026-11-04")
+	waiting := b.open(t, server+"/job?id=encode-2026-11-04", phone, dark)
+	waiting.picture("job-phone")
 	waiting.until("why there is none", "document.getElementById('job').innerText.includes('no container')")
 	f.set(func(s *status.Status) {
 		f.log = func(_ context.Context, _ string, w io.Writer) error {

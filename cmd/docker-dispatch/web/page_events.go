@@ -121,14 +121,15 @@ type stream struct {
 }
 
 func newStream(w http.ResponseWriter) stream {
-	s := stream{w, http.NewResponseController(w)}
-	s.control.SetReadDeadline(time.Time{}) // that of the request would end the stream
-	return s
+	return stream{w, http.NewResponseController(w)}
 }
+
+// extend gives the client its time for the next piece.
+func (s stream) extend() { s.control.SetWriteDeadline(time.Now().Add(writeTime)) }
 
 // Write sends a piece at once.
 func (s stream) Write(data []byte) (int, error) {
-	s.control.SetWriteDeadline(time.Now().Add(writeTime))
+	s.extend()
 	n, err := s.ResponseWriter.Write(data)
 	if err == nil {
 		err = s.control.Flush()

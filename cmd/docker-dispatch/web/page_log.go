@@ -24,6 +24,7 @@ func (p *page) log(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err := p.cfg.JobLog(r.Context(), r.URL.Query().Get("id"), out)
+	out.extend()
 	switch {
 	case r.Context().Err() != nil:
 	case err == nil:

@@ -28,7 +28,7 @@ func (p pipes) Accept() (net.Conn, error) {
 	}
 	return c, nil
 }
-func (p pipes) Close() error   { return nil }
+func (p pipes) Close() error   { close(p); return nil }
 func (p pipes) Addr() net.Addr { return &net.UnixAddr{} }
 
 // inBubble runs a test with a server whose clock is the bubble's. get answers with an open body.
@@ -39,6 +39,10 @@ func inBubble(t *testing.T, f *fake, test func(t *testing.T, get func(path strin
 		go func() {
 			defer close(done)
 			Serve(ctx, listener, f.config(t))
+		}()
+		defer func() {
+			cancel()
+			<-done
 		}()
 		transport := &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
@@ -53,9 +57,6 @@ func inBubble(t *testing.T, f *fake, test func(t *testing.T, get func(path strin
 			}
 			return answer
 		})
-		cancel()
-		close(listener)
-		<-done
 	})
 }
 
@@ -183,6 +184,22 @@ func TestStreamsAreBounded(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLogSaysLate: a log that cannot be read after a long silence says why.
+func TestLogSaysLate(t *testing.T) {
+	f := idle()
+	f.log = func(context.Context, string, io.Writer) error {
+		time.Sleep(time.Hour)
+		return errors.New("docker engine unreachable")
+	}
+	inBubble(t, f, func(t *testing.T, get func(string) *http.Response) {
+		answer := get("/log?id=x")
+		defer answer.Body.Close()
+		if body, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusBadGateway || string(body) != "docker engine unreachable\n" {
+			t.Errorf("%s %q %v", answer.Status, body, err)
+		}
+	})
 }
 
 func TestLog(t *testing.T) {
