@@ -3,7 +3,7 @@ package web
 import (
 	"bytes"
 	"crypto/rand"
-	"embed"
+	_ "embed"
 	"fmt"
 	"html/template"
 	"net"
@@ -27,14 +27,14 @@ const (
 )
 
 //go:embed page.html
-var pageFile embed.FS
+var pageText string
 
 // addPage adds the paths of the page. Links on it are relative: a proxy may put it below another path.
 func addPage(mux *http.ServeMux, cfg Config) {
 	p := &page{
 		cfg:     cfg,
 		streams: make(chan struct{}, mostStreams), logs: make(chan struct{}, mostLogs),
-		templates: template.Must(template.New("").Funcs(template.FuncMap{"name": name, "sentence": sentence, "whole": whole, "number": number}).ParseFS(pageFile, "page.html")),
+		templates: template.Must(template.New("page.html").Funcs(template.FuncMap{"name": name, "sentence": sentence, "whole": whole, "number": number}).Parse(pageText)),
 	}
 	p.latest.page = p
 	for path, answer := range map[string]http.HandlerFunc{"/{$}": p.index, "/job": p.job, "/events": p.events, "/log": p.log} {

@@ -133,6 +133,14 @@ func browserPhone(t *testing.T, b *browser) {
 	for name, f := range fakes() {
 		page := b.open(t, f.serve(t), phone)
 		page.picture(name + "-phone")
+		for _, width := range []int{760, 1000, 1280} {
+			page.size(width, 900)
+			if got := page.eval("document.documentElement.scrollWidth - document.documentElement.clientWidth"); got != 0.0 {
+				t.Errorf("%s: at a width of %d the page is %v too wide", name, width, got)
+			}
+			page.picture(fmt.Sprint(name, "-", width))
+		}
+		page.size(360, 740)
 		if got := page.eval("document.documentElement.scrollWidth"); got != 360.0 {
 			t.Errorf("%s: the page is %v wide", name, got)
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +159,11 @@ func TestJobPage(t *testing.T) {
 	}
 	if !strings.Contains(body, `data-log="`+strings.Repeat("2", 64)) {
 		t.Error("the log is not that of the live attempt's container")
+	}
+	f.set(func(s *status.Status) { s.Ended = slices.Repeat(s.Ended[len(s.Ended)-1:], 100) })
+	h = Handler(f.config(t)) // another one's snapshot may be old
+	if _, body := ask(h, "GET", "/job?id=encode-2026-11-03"); strings.Count(body, "<dt>Command") != mostEntries {
+		t.Errorf("%d of 101 messages with one id are shown", strings.Count(body, "<dt>Command"))
 	}
 	for _, target := range []string{"/job?id=other", "/job", "/job?id=%zz", "/job?id=" + strings.Repeat("x", 10<<10)} {
 		answer, body := ask(h, "GET", target)

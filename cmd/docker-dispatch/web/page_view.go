@@ -15,11 +15,12 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
-// Most rows of each table. The counts above the tables are exact.
+// Most rows of each table, and most messages with the id of a job on its page. The counts above the tables are exact.
 const (
 	mostRunning = 100
 	mostWaiting = 50
 	mostEnded   = 50
+	mostEntries = 20
 )
 
 // A view is what the templates show.
@@ -44,7 +45,7 @@ func (v *view) of(id string) *view {
 	w.Job.ID = id
 	for _, jobs := range [][]status.Job{v.Running.Jobs, v.Waiting.Jobs, v.Status.Ended} {
 		for _, j := range jobs {
-			if j.Job == id {
+			if j.Job == id && len(w.Job.Entries) < mostEntries {
 				w.Job.Entries = append(w.Job.Entries, j)
 			}
 		}
