@@ -66,12 +66,13 @@ func (v *view) In(state status.State) []status.Condition {
 	return slices.DeleteFunc(slices.Clone(v.Conditions), func(c status.Condition) bool { return c.State != state })
 }
 
-// Rows returns the jobs that a table lists, and More how many there are besides.
+// Rows returns the jobs that a table lists.
 func (v *view) Rows(table string) []status.Job {
 	jobs, most, _ := v.table(table)
 	return jobs[:min(len(jobs), most)]
 }
 
+// More returns how many jobs there are besides those that a table lists.
 func (v *view) More(table string) int {
 	jobs, most, count := v.table(table)
 	return count - min(len(jobs), most)
@@ -87,8 +88,10 @@ func (v *view) table(name string) (jobs []status.Job, most, count int) {
 	return v.Status.Ended, mostEnded, len(v.Status.Ended)
 }
 
-// Total returns how many attempts have ended since the start, and Bad how many of them did not do what was asked.
+// Total returns how many attempts have ended since the start.
 func (v *view) Total() int64 { return v.count(func(status.Outcome) bool { return true }) }
+
+// Bad returns how many of them did not do what their message asked for.
 func (v *view) Bad() int64 {
 	return v.count(func(o status.Outcome) bool { return tone(o.Status) == "bad" })
 }
