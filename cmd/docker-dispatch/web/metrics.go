@@ -66,7 +66,7 @@ func (s *samples) histogram(h status.Histogram, bounds []float64, labels ...stri
 	for i, bound := range status.Bounds {
 		total += h.Buckets[i]
 		if slices.Contains(bounds, bound) {
-			s.line("_bucket", float64(total), number(bound), labels)
+			s.line("_bucket", float64(total), decimal(bound), labels)
 		}
 	}
 	total = h.Count()
@@ -92,7 +92,7 @@ func (s *samples) line(suffix string, value float64, le string, values []string)
 	if len(pairs) > 0 {
 		labels = "{" + strings.Join(pairs, ",") + "}"
 	}
-	fmt.Fprintf(s.text, "%s%s%s %s\n", s.of.Name, suffix, labels, number(value))
+	fmt.Fprintf(s.text, "%s%s%s %s\n", s.of.Name, suffix, labels, decimal(value))
 }
 
 // escaped returns a text with backslashes before backslashes and quotes, and \n for the end of a line.
@@ -104,4 +104,4 @@ func escaped(s, quote string) string {
 	return strings.ReplaceAll(s, "\n", `\n`)
 }
 
-func number(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+func decimal(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }

@@ -57,8 +57,8 @@ func Metrics() []Metric {
 			}},
 		{"docker_dispatch_oldest_job_age_seconds", "gauge", "state", "how long the oldest job has been `running`; how long ago the oldest message that is `waiting` here was published, or taken if that is not known; 0 if there is none",
 			func(w *samples, s scrape) {
-				w.add(age(s.OldestRunning, s.At), "running")
-				w.add(age(s.OldestWaiting, s.At), "waiting")
+				w.add(secondsSince(s.OldestRunning, s.At), "running")
+				w.add(secondsSince(s.OldestWaiting, s.At), "waiting")
 			}},
 		{"docker_dispatch_attempts_total", "counter", "command,status,reason", "attempts of jobs that ended; a job without Retry has one. A message that cannot be decoded has no command",
 			func(w *samples, s scrape) {
@@ -152,8 +152,8 @@ func (s *samples) some(value float64, is bool) {
 	}
 }
 
-// age returns the seconds since then; 0 for the zero time, and for clocks that differ.
-func age(then, now time.Time) float64 {
+// secondsSince returns the seconds since then; 0 for the zero time, and for clocks that differ.
+func secondsSince(then, now time.Time) float64 {
 	if then.IsZero() {
 		return 0
 	}

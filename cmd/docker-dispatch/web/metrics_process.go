@@ -24,8 +24,8 @@ func readProcess() process {
 	stat, _ := os.ReadFile("/proc/self/stat")
 	if _, after, ok := strings.Cut(string(stat), ") "); ok { // after the program's name
 		if f := strings.Fields(after); len(f) > 21 {
-			p.cpu = float64(whole(f[11])+whole(f[12])) / ticks
-			p.resident = whole(f[21]) * int64(os.Getpagesize())
+			p.cpu = float64(wholeNumber(f[11])+wholeNumber(f[12])) / ticks
+			p.resident = wholeNumber(f[21]) * int64(os.Getpagesize())
 		}
 	}
 	if open, err := os.ReadDir("/proc/self/fd"); err == nil {
@@ -33,13 +33,13 @@ func readProcess() process {
 	}
 	limits, _ := os.ReadFile("/proc/self/limits")
 	if _, after, ok := strings.Cut(string(limits), "Max open files"); ok {
-		p.most = whole(strings.Fields(after)[0])
+		p.most = wholeNumber(strings.Fields(after)[0])
 	}
 	return p
 }
 
-// whole returns a whole number; 0: it is none.
-func whole(s string) int64 {
+// wholeNumber returns a whole number; 0: it is none.
+func wholeNumber(s string) int64 {
 	n, _ := strconv.ParseInt(s, 10, 64)
 	return n
 }
