@@ -103,7 +103,7 @@ func TestAPICalls(t *testing.T) {
 	l := newLab(t)
 	routes := listedCalls(t)
 	g := l.gated(routes)
-	p := l.start("--format", "json", "="+g.address)
+	p := l.start("--format", "json", "--min-free", "1m", "="+g.address)
 	n := l.everyCommand(p)
 	name := "ended-" + l.serial
 	for _, m := range []struct {

@@ -137,7 +137,7 @@ func (s *siege) send(l *lab, attempts []attempt, network string, options ...stri
 	for i, a := range attempts {
 		messages = append(messages, publication{fmt.Sprint("attempt-", i), s.fill.Replace(a.body(s.name(i), network))})
 	}
-	p := l.startExactly(program(l.t, append(options, "-q", l.queue, "--format", "json", "-c", "4", "--ahead", fmt.Sprint(len(attempts)), l.dockerHost, l.amqpURL)...))
+	p := l.startExactly(program(l.t, append(options, "-v", "-q", l.queue, "--format", "json", "-c", "4", "--ahead", fmt.Sprint(len(attempts)), l.dockerHost, l.amqpURL)...))
 	l.publish(messages...)
 	p.done(len(attempts))
 	p.stop()

@@ -128,6 +128,40 @@ func TestDeadList(t *testing.T) {
 	}
 }
 
+// TestDeadListColours: the reasons are red on a terminal, and nowhere else. NO_COLOR switches that off.
+func TestDeadListColours(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.bury("classic", l.letter("first", `{"Dockercmd": "none"}`))
+	red := "\x1b[31minvalid-message\x1b[39m"
+	for _, tt := range []struct {
+		env      string
+		terminal bool
+		red      bool
+	}{{"NO_COLOR=", true, true}, {"NO_COLOR=1", true, false}, {"TERM=dumb", true, false}, {"NO_COLOR=", false, false}} {
+		c := l.subcommand("dead", "list", "-q", l.queue)
+		c.Env = append(c.Env, tt.env)
+		var out string
+		if tt.terminal {
+			tty := newPTY(t)
+			c.Stdout = tty.slave
+			if err := c.Run(); err != nil {
+				t.Fatal(err)
+			}
+			tty.awaitText("first\n") // the last line's end
+			out = tty.written()
+		} else {
+			out, _, _ = outcome(t, c)
+		}
+		if strings.Contains(out, red) != tt.red || strings.Contains(out, "\x1b") != tt.red || !strings.Contains(out, "invalid-message") {
+			t.Errorf("%s, terminal %v: %q", tt.env, tt.terminal, out)
+		}
+		if plain := strings.NewReplacer("\x1b[31m", "", "\x1b[39m", "").Replace(out); strings.Index(plain, "WHAT")-strings.Index(plain, "REASON") != len("invalid-message  ") {
+			t.Errorf("the columns are not straight: %q", out)
+		}
+	}
+}
+
 // A quorum queue that is asked for no prefetch sends 2000, and then none.
 func TestDeadMany(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -20,10 +21,13 @@ type engineCall struct {
 	status int
 }
 
-// observe is a dockerapi.Options.Observe. The engine chooses the status: what is no HTTP status counts as none.
+// observe is a dockerapi.Options.Observe. The engine chooses the status: one that HTTP does not define counts as the first
+// of its class, and no HTTP status as none. So there are about 60.
 func (e *engineCalls) observe(route string, code int, took time.Duration) {
 	if code < 100 || code > 599 {
 		code = 0
+	} else if http.StatusText(code) == "" {
+		code -= code % 100
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

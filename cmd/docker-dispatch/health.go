@@ -76,14 +76,7 @@ func checkHealth(ctx context.Context, pid int) error {
 	if err != nil {
 		return err
 	}
-	s, err := parseSettings(line[1:], func(name string) (value string) {
-		for _, e := range environ {
-			if v, ok := strings.CutPrefix(e, name+"="); ok {
-				value = v
-			}
-		}
-		return value
-	})
+	s, err := parseSettings(line[1:], variablesOf(environ))
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,16 @@ func TestHealth(t *testing.T) {
 	if out, code := check(pid); code != 1 || !strings.Contains(out, "not healthy: ") {
 		t.Errorf("without the process: exit %d: %s", code, out)
 	}
+	l.broker.Declare(l.queue+".env", "classic")
+	t.Cleanup(func() { l.deleteQueues(".env", ".env.dead", ".env.control") })
+	by := program(t) // all from the environment
+	by.Env = append(by.Env, "DOCKER_DISPATCH_QUEUE="+l.queue+".env", "DOCKER_HOST="+l.dockerHost, "AMQP_URL="+l.amqpURL)
+	p = l.startExactly(by)
+	p.awaitLog("taking messages")
+	if out, code := check(by.Process.Pid); code != 0 || out != "healthy\n" {
+		t.Errorf("a daemon without arguments: exit %d: %s", code, out)
+	}
+	p.stop()
 	away := l.start("=/nowhere/docker.sock", "="+l.amqpURL)
 	away.awaitLog("engine does not answer")
 	if out, code := check(away.cmd.Process.Pid); code != 1 || !strings.Contains(out, "cannot reach the docker engine at unix:///nowhere/docker.sock") {

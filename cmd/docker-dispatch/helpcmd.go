@@ -27,6 +27,8 @@ func showHelp(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, help.Man(ui.VersionString()))
 	case help.Has(topic):
 		fmt.Fprint(stdout, help.Text(topic))
+	case ownCommands()[topic] != nil:
+		return ownCommands()[topic]([]string{"-h"}, stdout, stderr)
 	case client.Has(topic):
 		return client.Run(topic, []string{"-h"}, os.Getenv, nil, stdout, stderr, nil)
 	default:
@@ -34,7 +36,7 @@ func showHelp(args []string, stdout, stderr io.Writer) int {
 		for _, t := range help.Topics() {
 			names = append(names, t.Name)
 		}
-		names = append(names, client.Names()...)
+		names = append(names, commandNames()...)
 		text := fmt.Sprintf("the manual has no page %q", topic)
 		if near := flagval.Nearest(topic, names); near != "" {
 			text += fmt.Sprintf("; did you mean %q?", near)

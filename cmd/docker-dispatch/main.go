@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/systemd"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
@@ -25,14 +27,14 @@ func main() { os.Exit(execute(seams{})) }
 
 // execute runs the program with the arguments, streams and signals of its process.
 func execute(s seams) int {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	signals := make(chan os.Signal)
+	receive(signals, 2, syscall.SIGTERM, os.Interrupt)
 	if !signal.Ignored(syscall.SIGHUP) { // ignored after nohup: then the program must outlive the terminal
-		signal.Notify(signals, syscall.SIGHUP)
+		receive(signals, 1, syscall.SIGHUP)
 	}
-	signal.Notify(signals, statusSignal)
+	receive(signals, 1, statusSignal)
 	signal.Ignore(syscall.SIGPIPE) // else a closed stdout would kill the program: see out.gone
-	return run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr, signals, s)
+	return run(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr, signals, s)
 }
 
 // seams lets a test wrap parts of the program. The zero value wraps none.
@@ -41,20 +43,25 @@ type seams struct {
 	source func(source) source
 }
 
-// run runs the program and returns the exit code.
-func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, sm seams) int {
+// run runs the program and returns the exit code. environ is as of os.Environ.
+func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, sm seams) int {
+	getenv := variablesOf(environ)
 	if len(args) > 0 {
-		if args[0] == "help" {
-			return showHelp(args[1:], stdout, stderr)
-		}
-		if args[0] == "health" {
-			return health(args[1:], stdout, stderr)
+		if own := ownCommands()[args[0]]; own != nil {
+			return own(args[1:], stdout, stderr)
 		}
 		if client.Has(args[0]) {
+			if _, err := ui.CheckVariables(environ, allOptions()); err != nil && !slices.Contains(args, "-h") && !slices.Contains(args, "--help") {
+				return ui.Fail(stderr, err)
+			}
 			return client.Run(args[0], args[1:], getenv, stdin, stdout, stderr, signals)
 		}
 	}
 	s, err := parseSettings(args, getenv)
+	var ignored []string
+	if err == nil {
+		ignored, err = ui.CheckVariables(environ, allOptions())
+	}
 	if err == nil {
 		err = s.load(getenv)
 	}
@@ -81,7 +88,16 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 	defer engine.Close()
 	log := s.logger(stderr)
 	slog.SetDefault(log) // net/http logs there too
-	d := &daemon{settings: s, client: engine, calls: calls, log: log, stdin: stdin, stdout: stdout, seams: sm}
+	if len(ignored) > 0 {
+		log.Warn("variables that are no option's have no effect", "variables", ignored)
+	}
+	if s.printConfig {
+		if err := s.print(stdout); err != nil {
+			return ui.Fail(stderr, err)
+		}
+		return ui.ExitClean
+	}
+	d := &daemon{settings: s, client: engine, calls: calls, manager: systemd.FromEnvironment(getenv, log), log: log, stdin: stdin, stdout: stdout, seams: sm}
 	if err := d.run(signals); err != nil {
 		return ui.Fail(stderr, err)
 	}
@@ -101,12 +117,13 @@ type source interface {
 // daemon is the running program.
 type daemon struct {
 	*settings
-	client *dockerapi.Client
-	calls  *engineCalls
-	log    *slog.Logger
-	stdin  io.Reader
-	stdout io.Writer
-	seams  seams
+	client  *dockerapi.Client
+	calls   *engineCalls
+	manager *systemd.Notifier // nil: no service manager wants to know
+	log     *slog.Logger
+	stdin   io.Reader
+	stdout  io.Writer
+	seams   seams
 
 	pool     *cmd.Pool // set by run, before anything reads it
 	src      source    // the same
@@ -166,11 +183,12 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		Places: d.concurrency + d.ahead, ControlPlaces: amqpsrc.ControlPrefetch,
 		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
 		MinFree: d.minFree, Free: d.free, Room: room,
-		Policy: d.policy.Load, Secrets: d.secrets, Credentials: d.credentials.For,
+		Policy: d.policy.Load, Secrets: d.secrets, Withheld: d.passwordFile, Credentials: d.credentials.For,
 	})
 
 	d.pool, d.src = pool, src
 	defer d.serve(listener)()
+	defer d.tellManager()()
 
 	jobs, control := make(chan intake.Job, d.ahead), make(chan intake.Job)
 	sourceDone, poolDone, closed := make(chan error, 1), make(chan int, 1), make(chan error, 1)
@@ -184,6 +202,8 @@ func (d *daemon) run(signals <-chan os.Signal) error {
 		stopped = time.Now()
 		d.stopping.Store(true)
 		d.log.Info("stopping: no more messages are taken; running jobs get time to end", "reason", why, "drain", d.drain)
+		d.manager.Stopping("stopping: " + why)
+		d.manager.ExtendTimeout(d.drain + stuck + client.LastAcks)
 		stopTaking()
 		drain = time.After(d.drain)
 	}

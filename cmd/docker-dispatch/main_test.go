@@ -63,16 +63,8 @@ func outcome(t *testing.T, c *exec.Cmd) (stdout, stderr string, code int) {
 
 // call is the program in this process, where neither a signal nor a terminal is wanted. env is as of exec.Cmd.
 func call(stdin string, env []string, args ...string) (stdout, stderr string, code int) {
-	getenv := func(key string) string {
-		for _, e := range env {
-			if value, ok := strings.CutPrefix(e, key+"="); ok {
-				return value
-			}
-		}
-		return ""
-	}
 	var out, errs bytes.Buffer
-	code = run(args, getenv, strings.NewReader(stdin), &out, &errs, nil, seams{})
+	code = run(args, env, strings.NewReader(stdin), &out, &errs, nil, seams{})
 	return out.String(), errs.String(), code
 }
 
@@ -99,8 +91,9 @@ func TestHelpAndVersion(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	deadUsage, _, _ := call("", nil, "dead", "-h")
+	healthUsage, _, _ := call("", nil, "health", "-h")
 	for args, want := range map[string]string{
-		"": help.Index(), "-h": help.Index(), "policy": help.Text("policy"), "run": help.Text("run"), "dead": deadUsage, "--man": help.Man(ui.VersionString()),
+		"": help.Index(), "-h": help.Index(), "policy": help.Text("policy"), "run": help.Text("run"), "dead": deadUsage, "health": healthUsage, "--man": help.Man(ui.VersionString()),
 	} {
 		stdout, stderr, code := call("", nil, append([]string{"help"}, strings.Fields(args)...)...)
 		if stdout != want || stderr != "" || code != 0 {
@@ -122,11 +115,10 @@ func TestHelp(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	const list = "docker-dispatch -h lists the options"
-	const bare = "the commands are run, send, check, dead, ps and help; the address of a host with such a name is tcp://"
+	const bare = "the commands are check, completion, dead, health, help, policy, ps, run and send; the address of a host with such a name is tcp://"
 	noQueue := func(option string) string {
 		return option + ": this is RabbitMQ's direct reply-to, not a queue; messages sent to it would be lost"
 	}
-	const explain = "docker-dispatch -h explains the options"
 	const amqpHint = "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin"
 	const dockerHint = "a Docker address is ip:port, the path of a socket, or tcp://, unix://, http:// or https://"
 	for _, tt := range []struct {
@@ -152,10 +144,10 @@ func TestUsageErrors(t *testing.T) {
 		{"-q x -c 65535 --ahead 1", "--concurrency 65535 and --ahead 1 together are over 65535, the most that a broker delivers at a time", "give smaller ones"},
 		{"-q x --drain -1s", "--drain -1s: it cannot be negative", "0s leaves running containers at once"},
 		{"-q x --timeout -1s", "--timeout -1s: it cannot be negative", "leave it out for no limit"},
-		{"-q x --format yaml", `--format "yaml": not one of text, json`, explain},
-		{"-q x --log-format yaml", `--log-format "yaml": not one of text, json`, explain},
-		{"-q x --pull maybe", `--pull "maybe": not one of missing, always, never`, explain},
-		{"-q x --declare stream", `--declare "stream": not one of quorum, classic`, explain},
+		{"-q x --format yaml", `invalid value "yaml" for option --format: expected "text" or "json"`, list},
+		{"-q x --log-format yaml", `invalid value "yaml" for option --log-format: expected "text" or "json"`, list},
+		{"-q x --pull maybe", `invalid value "maybe" for option --pull: expected "missing", "always" or "never"`, list},
+		{"-q x --declare stream", `invalid value "stream" for option --declare: expected "quorum" or "classic"`, list},
 		{"-q x --dead-letter x", "--dead-letter x is the queue itself; what cannot be carried out would go round for ever", "name another queue, or none"},
 		{"-q x --control x.retry.5", "--control x.retry.5 is a queue in which messages of x may wait for their next attempt", "name another queue"},
 		{"-q x --decl quorum", "unknown option --decl; did you mean --declare?", list},

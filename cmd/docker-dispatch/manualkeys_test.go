@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/web"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
@@ -71,11 +72,25 @@ func policyTables() (keys, ceilings string) {
 	return table(ruled), table(limited)
 }
 
+// metricsTable is the manual's table of the metrics.
+func metricsTable() string {
+	b := "| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n"
+	for _, m := range web.Metrics() {
+		labels := ""
+		if m.Labels != "" {
+			labels = "`" + strings.ReplaceAll(m.Labels, ",", "`, `") + "`"
+		}
+		b += fmt.Sprintf("| `%s` | %s | %s | %s |\n", m.Name, m.Type, labels, m.Help)
+	}
+	return b
+}
+
 // TestManualKeys compares the manual's tables with the program's own. UPDATE_MANUAL=1 writes them.
 func TestManualKeys(t *testing.T) {
 	ruled, ceilings := policyTables()
 	for _, m := range []struct{ page, name, table string }{
 		{"messages.md", "keys", keysTable()}, {"policy.md", "keys", ruled}, {"policy.md", "ceilings", ceilings},
+		{"operate.md", "metrics", metricsTable()},
 	} {
 		path := filepath.Join("help", m.page)
 		text, err := os.ReadFile(path)

@@ -58,7 +58,7 @@ func TestPs(t *testing.T) {
 	l.publish(publication{"running\x1b[2J", `{"Dockercmd": "run", "Image": "busybox", "Cmd": ["sleep", "1000"], "Options": {"Name": "` + name + `", "Attach": ["STDOUT"], "Remove": true}}`})
 	l.start("-c", "1", "--ahead", "1")
 	l.statuses("the job runs", func(all []status.Status) bool {
-		return len(all) == 1 && all[0].SlotsUsed == 1 && len(all[0].Running.Jobs) == 1 && all[0].Running.Jobs[0].Phase == "started"
+		return len(all) == 1 && all[0].InUse == 1 && len(all[0].Running.Jobs) == 1 && all[0].Running.Jobs[0].Phase == "started"
 	})
 	var waits []amqp.Publishing
 	for range 120 { // half of the control queue's places: no more may hang
@@ -216,7 +216,7 @@ func TestPsWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	count := func(text string) int { return strings.Count(tty.written(), text) }
-	tty.await("drawn three times, in colour", func(string) bool { return count("\x1b[H") >= 3 && count("\x1b[32mready\x1b[0m") >= 3 })
+	tty.await("drawn three times, in colour", func(string) bool { return count("\x1b[H") >= 3 && count("\x1b[32mready\x1b[39m") >= 3 })
 	if code := d.stop(); code != 0 {
 		t.Errorf("exit %d", code)
 	}

@@ -195,7 +195,7 @@ func (l *lab) startCommand(c *exec.Cmd, args ...string) *process {
 		args = append(args, "--policy", trusting(l.t)) // see quickNetwork
 	}
 	addresses := []string{l.dockerHost, l.amqpURL}
-	var options []string
+	options := []string{"-v"} // else the lines of many jobs are summed
 	for i, at := 0, 0; i < len(args); i++ {
 		if a, ok := strings.CutPrefix(args[i], "="); ok {
 			addresses[at] = a

@@ -2,8 +2,21 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"syscall"
 )
+
+// receive passes signals on to c. Each call has room of its own for the signals to come: many of one kind do not displace
+// those of another, such as the signal to stop.
+func receive(c chan<- os.Signal, room int, signals ...os.Signal) {
+	come := make(chan os.Signal, room)
+	signal.Notify(come, signals...)
+	go func() {
+		for s := range come {
+			c <- s
+		}
+	}()
+}
 
 // answers does what a signal asks for, and reports whether it was no signal to stop.
 func (d *daemon) answers(sig os.Signal) bool {
@@ -14,11 +27,18 @@ func (d *daemon) answers(sig os.Signal) bool {
 	return d.reloads(sig)
 }
 
-// reloads reads the policy's file again if the signal asks for that, and reports whether it does.
+// reloads reads the policy's file again if the signal asks for that, and reports whether it does. Without such a file the
+// signal is a terminal's that has gone, and stops the daemon; but a service manager means a reload.
 func (d *daemon) reloads(sig os.Signal) bool {
-	if sig != syscall.SIGHUP || d.policyFile == "" {
+	switch {
+	case sig != syscall.SIGHUP, d.policyFile == "" && d.manager == nil:
 		return false
+	case d.policyFile == "":
+		d.log.Info("nothing to read again: there is no --policy")
+		return true
 	}
+	d.manager.Reloading()
+	defer d.manager.Ready("the policy was read again")
 	if err := d.loadPolicy(); err != nil {
 		d.policyFault.Store(new(err.Error()))
 		d.log.Error("policy not read again; the one of before stays in force", "file", d.policyFile, "error", err)

@@ -10,8 +10,13 @@ import (
 )
 
 // status returns what the daemon is doing: what the pool, the source and the engine's client know of it.
-func (d *daemon) status() status.Status {
-	s := d.pool.Status()
+func (d *daemon) status() status.Status { return d.completed(d.pool.Status()) }
+
+// numbers is status without the lists of jobs, which costs little however many jobs there are.
+func (d *daemon) numbers() status.Status { return d.completed(d.pool.Numbers()) }
+
+// completed adds to the pool's status what the pool does not know.
+func (d *daemon) completed(s status.Status) status.Status {
 	s.Version, s.PID = ui.VersionString(), os.Getpid()
 	if src, ok := d.src.(interface {
 		State() ([]status.Condition, status.Broker)
@@ -26,9 +31,9 @@ func (d *daemon) status() status.Status {
 	if d.stopping.Load() {
 		s.Conditions = append(s.Conditions, status.Condition{Name: "stopping", State: status.Unmet, Reason: "the daemon stops: no more messages are taken"})
 	}
-	for name, reason := range map[string]string{"engine-address": d.exposed(), "secrets": d.secretsOnDisk(), "policy": d.stalePolicy()} {
-		if reason != "" {
-			s.Conditions = append(s.Conditions, status.Condition{Name: name, State: status.Warning, Reason: reason})
+	for _, w := range []struct{ name, reason string }{{"engine-address", d.exposed()}, {"secrets", d.secretsOnDisk()}, {"policy", d.stalePolicy()}} {
+		if w.reason != "" {
+			s.Conditions = append(s.Conditions, status.Condition{Name: w.name, State: status.Warning, Reason: w.reason})
 		}
 	}
 	s.Calls = d.calls.list()
@@ -63,7 +68,7 @@ func (d *daemon) stalePolicy() string {
 // logStatus writes to the log what the daemon is doing: the answer to SIGUSR1.
 func (d *daemon) logStatus() {
 	s := d.status()
-	args := []any{"ready", s.Ready, "running", s.Running.Count, "places", fmt.Sprintf("%d/%d", s.SlotsUsed, s.Slots), "waiting", s.Waiting.Count, "settling", s.Settling, "jobs-a-minute", s.PerMinute}
+	args := []any{"ready", s.Ready, "running", s.Running.Count, "slots", fmt.Sprintf("%d/%d", s.InUse, s.Slots), "waiting", s.Waiting.Count, "settling", s.Settling, "jobs-a-minute", s.PerMinute}
 	if s.Queued != nil {
 		args = append(args, "queued", *s.Queued)
 	}

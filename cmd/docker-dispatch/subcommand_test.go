@@ -97,8 +97,8 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 		{"ps -q x y", `ps takes no argument, and "y" is one`, "docker-dispatch ps -h lists the options"},
 		{"ps -q x --watch 0s", "--watch 0s: expected a time from 100ms on, such as 5s", "docker-dispatch ps -h lists the options"},
 		{"ps -q x --wait 2m", "--wait 2m0s: not from 100ms to 1m", "docker-dispatch ps -h lists the options"},
-		{"ps -q x --format yaml", `--format "yaml": not one of text, json`, "docker-dispatch ps -h lists the options"},
-		{"dead list -q x --format yaml", `--format "yaml": not one of text, json`, "docker-dispatch dead -h lists the options"},
+		{"ps -q x --format yaml", `invalid value "yaml" for option --format: expected "text" or "json"`, "docker-dispatch ps -h lists the options"},
+		{"dead list -q x --format yaml", `invalid value "yaml" for option --format: expected "text" or "json"`, "docker-dispatch dead -h lists the options"},
 	} {
 		stdout, stderr, code := call("", nil, strings.Fields(tt.args)...)
 		message, hint, _ := strings.Cut(strings.TrimSuffix(stderr, "\n"), "\n")

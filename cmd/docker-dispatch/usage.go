@@ -11,6 +11,7 @@ Usage:
   docker-dispatch policy explain [FILE]    what a policy amounts to
   docker-dispatch health [PID]             whether a daemon here can work
   docker-dispatch help [TOPIC]             the manual
+  docker-dispatch completion bash|fish|zsh  a script that completes command lines
 
 Addresses:
   dockerHostAddr  ip:port, the path of a unix socket, or tcp:// unix:// http:// https://
@@ -72,6 +73,10 @@ Docker over TLS:
       --tlscert FILE       our certificate (default: cert.pem there)
       --tlskey FILE        its key (default: key.pem there)
 
+An option that is not given is taken from its variable, if that is set: --sweep-after from
+DOCKER_DISPATCH_SWEEP_AFTER, and so on. Those below have none.
+
+      --print-config       print each setting, its value and where it is from
       --api-calls          print the calls that the daemon makes to the engine
       --version            print the version
   -h, --help               print this

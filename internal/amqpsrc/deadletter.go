@@ -71,10 +71,14 @@ func copyWith(d amqp.Delivery, ours amqp.Table, frameMax int) amqp.Publishing {
 // dead-letter queue. See intake.Job.Store.
 func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, from string, r event.Result, lost func() bool) error {
 	now, copy := time.Now(), rand.Text()
-	return p.keep(ctx, d.MessageId, keeping{
+	err := p.keep(ctx, d.MessageId, keeping{
 		what: "dead letter", queue: p.config.DeadLetter, declare: p.declare, lost: lost,
 		message: func(frameMax int) amqp.Publishing {
 			return deadLetter(d, from, p.config.Host, copy, p.config.Users.seal(d.UserId, d), r, now, frameMax)
 		},
 	})
+	if err == nil {
+		p.deadLetters.Add(1)
+	}
+	return err
 }

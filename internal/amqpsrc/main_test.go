@@ -20,13 +20,14 @@ func TestMain(m *testing.M) { brokertest.Run(m, "internal/amqpsrc.") }
 
 // A rig is a Source at work.
 type rig struct {
-	t      testing.TB
-	source *Source
-	gate   *intake.Gate
-	jobs   chan intake.Job
-	log    *brokertest.Logbook
-	stop   context.CancelFunc
-	ended  chan error
+	t       testing.TB
+	source  *Source
+	gate    *intake.Gate
+	jobs    chan intake.Job
+	control chan intake.Job // nil: there is no control queue
+	log     *brokertest.Logbook
+	stop    context.CancelFunc
+	ended   chan error
 }
 
 // start runs a Source on queue. change may change its Config before.
@@ -50,11 +51,10 @@ func start(t testing.TB, queue string, change func(*Config)) *rig {
 	r.source = New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel
-	var control chan intake.Job
 	if cfg.Control != "" {
-		control = make(chan intake.Job)
+		r.control = make(chan intake.Job)
 	}
-	go func() { r.ended <- r.source.Run(ctx, r.jobs, control) }()
+	go func() { r.ended <- r.source.Run(ctx, r.jobs, r.control) }()
 	t.Cleanup(func() {
 		r.stop()
 		go func() {

@@ -55,6 +55,7 @@ type publisher struct {
 	streams   sync.WaitGroup
 
 	published, unconfirmed atomic.Int64 // messages: in all, and those under way
+	deadLetters            atomic.Int64 // messages that were stored in the dead-letter queue
 
 	mu      sync.Mutex
 	line    *line                // nil while there is no connection; guarded by mu

@@ -13,6 +13,8 @@ func (s *Source) State() ([]status.Condition, status.Broker) {
 		Sessions:    s.sessions.Load(),
 		Published:   s.publisher.published.Load(),
 		Unconfirmed: s.publisher.unconfirmed.Load(),
+		DeadLetters: s.publisher.deadLetters.Load(),
+		Dropped:     s.publisher.dropped.Load(),
 	}
 	all := []status.Condition{condition("broker", fmt.Sprintf("messages are taken from %s at %s", s.cfg.Queue, wire.Redact(s.cfg.URL)), s.report.Fault())}
 	if open, _, _ := s.cfg.open(); !open && all[0].State == status.Met {

@@ -389,3 +389,23 @@ func FuzzHeaders(f *testing.F) {
 		}
 	})
 }
+
+// TestPublished: a message's time is the broker's where a plugin gives it, else its publisher's, unless it cannot be true.
+func TestPublished(t *testing.T) {
+	second := time.Unix(1_700_000_000, 0)
+	for name, tt := range map[string]struct {
+		d    amqp.Delivery
+		want time.Time
+	}{
+		"the publisher's":  {amqp.Delivery{Timestamp: second}, second},
+		"the broker's":     {amqp.Delivery{Timestamp: second, Headers: amqp.Table{"timestamp_in_ms": second.UnixMilli() + 250}}, second.Add(250 * time.Millisecond)},
+		"of another type":  {amqp.Delivery{Timestamp: second, Headers: amqp.Table{"timestamp_in_ms": "x"}}, second},
+		"none":             {amqp.Delivery{}, time.Time{}},
+		"in the future":    {amqp.Delivery{Timestamp: time.Now().Add(2 * time.Hour)}, time.Time{}},
+		"before the epoch": {amqp.Delivery{Headers: amqp.Table{"timestamp_in_ms": int64(-1)}}, time.Time{}},
+	} {
+		if got := published(tt.d); !got.Equal(tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}

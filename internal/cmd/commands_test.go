@@ -332,6 +332,7 @@ func TestPullCommand(t *testing.T) {
 		b.docker.before["pull"] = []error{dockerapi.ErrTemporary}
 		d := b.post("m", "id", false, `{"Dockercmd":"pull","Image":"new","Options":{"Platform":"linux/arm64"}}`)
 		time.Sleep(time.Minute)
+		synctest.Wait() // a ping of the engine falls on the same moment
 		d.want(intake.Ack, "")
 		if r := b.result(); r.Image != "new" || r.Status != event.Succeeded || r.ContainerName != "" {
 			t.Errorf("result %+v", r)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -57,12 +58,13 @@ const (
 
 // An engine tracks whether the Docker Engine answers, and keeps the gate open while it does.
 type engine struct {
-	docker Docker
-	gate   *intake.Gate
-	log    *slog.Logger
-	away   atomic.Int64          // when it was last lost, or did not answer; Unix time in nanoseconds
-	back   atomic.Int64          // when it last answered again; Unix time in nanoseconds
-	why    atomic.Pointer[error] // why it is away; nil: it is not, or was not asked yet
+	docker  Docker
+	gate    *intake.Gate
+	log     *slog.Logger
+	away    atomic.Int64                      // when it was last lost, or did not answer; Unix time in nanoseconds
+	back    atomic.Int64                      // when it last answered again; Unix time in nanoseconds
+	why     atomic.Pointer[error]             // why it is away; nil: it is not, or was not asked yet
+	version atomic.Pointer[dockerapi.Version] // as of its last return; nil: it has not answered yet
 }
 
 // errNotAsked is the failure of an engine that was not asked yet.
@@ -117,6 +119,7 @@ func (e *engine) watch(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
+			e.version.Store(&v)
 			e.log.Info("engine answers", "server", v.Server, "api", v.API)
 			said, opened = "", time.Now()
 			e.back.Store(opened.UnixNano())
@@ -135,6 +138,18 @@ func (e *engine) watch(ctx context.Context) {
 
 // pingShort is how long the engine may take to answer the ping after a broken call.
 const pingShort = 5 * time.Second
+
+// condition returns whether the engine answers.
+func (e *engine) condition() status.Condition {
+	if err := e.failure(); err != nil {
+		return status.Condition{Name: "engine", State: status.Unmet, Reason: err.Error()}
+	}
+	c := status.Condition{Name: "engine", State: status.Met, Reason: "it answers"}
+	if v := e.version.Load(); v != nil {
+		c.Reason = fmt.Sprintf("%s answers, API %s", v.Server, v.API)
+	}
+	return c
+}
 
 // ping asks the engine once.
 func (e *engine) ping(ctx context.Context, limit time.Duration) error {

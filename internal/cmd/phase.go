@@ -63,6 +63,12 @@ func (p phase) String() string {
 		"recalled", "requeued", "gone"}[p]
 }
 
+// waits reports whether the engine was not asked for anything yet.
+func (p phase) waits() bool { return p == phaseWaiting || p == phaseDue }
+
+// runs reports whether the engine may have been asked for something, and the end is not known.
+func (p phase) runs() bool { return p >= phaseBegun && p <= phaseExited }
+
 // A phaseWait is closed when a task has reached the phase or a later one.
 type phaseWait struct {
 	phase phase

@@ -33,7 +33,8 @@ type Config struct {
 	Free    func(ctx context.Context) (root string, free int64, err error)
 	Room    *intake.Gate
 
-	Secrets string // the folder of the secrets, a file each; "": there are none
+	Secrets  string // the folder of the secrets, a file each; "": there are none
+	Withheld string // a file that is no secret even in that folder: it holds the broker's password; may be empty
 
 	// Credentials returns an image's registry credentials, as dockerapi.PullOptions.Auth has them. Nil: none.
 	Credentials func(ctx context.Context, image string) (auth string, err error)

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -29,7 +30,7 @@ type room struct {
 }
 
 // errNotLooked is the error of a room before its first look.
-var errNotLooked = fmt.Errorf("the disk was not looked at yet")
+var errNotLooked = errors.New("the disk was not looked at yet")
 
 // watch looks at the disk until ctx ends. It waits for the engine, which knows where its data is.
 func (r *room) watch(ctx context.Context, e *engine) {
@@ -48,10 +49,11 @@ func (r *room) look(ctx context.Context) {
 		return
 	}
 	r.mu.Lock()
+	first := r.err == errNotLooked
 	r.last, r.err = status.Disk{Root: root, Free: free, Need: r.need}, err
 	r.mu.Unlock()
 	enough := err == nil && free >= r.need
-	if !r.gate.Set(enough) {
+	if !r.gate.Set(enough) && !first {
 		return
 	}
 	switch {

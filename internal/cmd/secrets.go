@@ -44,11 +44,14 @@ func (t *task) secretFile(name string) (string, error) {
 	}
 	file := filepath.Join(t.pool.Secrets, name)
 	info, err := os.Stat(file)
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is no file")
-	}
 	if err != nil {
 		return "", secretError(name, errors.Unwrap(err))
+	}
+	if !info.Mode().IsRegular() {
+		return "", secretError(name, errors.New("it is no file"))
+	}
+	if own, err := os.Stat(t.pool.Withheld); err == nil && os.SameFile(info, own) {
+		return "", &policy.DeniedError{Err: fmt.Errorf("the secret %s", flagval.Quote(name)), Why: "because it is the broker's password, which no message gets"}
 	}
 	return file, nil
 }

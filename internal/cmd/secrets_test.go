@@ -30,7 +30,7 @@ func secretsIn(t *testing.T, files map[string]string) string {
 // TestSecrets: the engine gets a secret's value, and nothing else does.
 func TestSecrets(t *testing.T) {
 	const value = "s3cret-of-the-tests"
-	dir := secretsIn(t, map[string]string{"token": value + "\n", "nul": "a\x00b", "large": strings.Repeat("x", maxSecret+1)})
+	dir := secretsIn(t, map[string]string{"token": value + "\n", "nul": "a\x00b", "amqp": value, "large": strings.Repeat("x", maxSecret+1)})
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +44,8 @@ func TestSecrets(t *testing.T) {
 			{`"Env": "T=secret:none"`, `{"Trust": true}`, dir, `the secret "none": denied, because the folder of --secrets has no such file`},
 			{`"Secret": "none"`, `{"Trust": true}`, dir, `the secret "none": denied, because the folder`},
 			{`"Secret": "folder"`, `{"Trust": true}`, dir, `the secret "folder": denied, because it cannot be read`},
+			{`"Env": "T=secret:amqp"`, `{"Trust": true}`, dir, `the secret "amqp": denied, because it is the broker's password`},
+			{`"Secret": "amqp"`, `{"Allow": {"Secret": "*"}}`, dir, `the secret "amqp": denied, because it is the broker's password`},
 			{`"Env": "T=secret:nul"`, `{"Trust": true}`, dir, `the secret "nul": denied, because it cannot be read: it holds a NUL byte`},
 			{`"Env": "T=secret:large"`, `{"Trust": true}`, dir, `the secret "large": denied, because it cannot be read: it has more than`},
 			{`"Env": "T=secret:../token"`, `{"Trust": true}`, dir, `Options.Env: expected the name of a secret`},
@@ -51,7 +53,7 @@ func TestSecrets(t *testing.T) {
 		} {
 			var log bytes.Buffer
 			onBench(t, func(c *Config) {
-				c.Policy, c.Secrets = withPolicy(tt.policy), tt.dir
+				c.Policy, c.Secrets, c.Withheld = withPolicy(tt.policy), tt.dir, filepath.Join(dir, "amqp")
 				c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			}, func(b *bench) {
 				d := b.send("m", "id", false, fmt.Sprintf(`{"Dockercmd": %q, "Image": "busybox", "Options": {"Name": "web", %s}}`, verb, tt.options))

@@ -41,16 +41,10 @@ func (w waitFor) words(t *task) string {
 
 // Status returns the jobs, their numbers, and the conditions that the pool knows. It may be called while Run is at work.
 func (p *Pool) Status() status.Status {
-	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, SlotsUsed: p.Concurrency - p.slots.unused()}
-	p.jobs.show(&s)
-	p.tally.show(&s)
-	engineAway := p.engine.failure()
-	s.Conditions = append(s.Conditions, engineCondition(engineAway))
-	if p.MinFree > 0 {
-		s.Conditions = append(s.Conditions, p.room.condition())
-		s.Disk = p.room.disk()
-	}
-	if engineAway != nil {
+	s := p.Numbers()
+	s.Ended = p.tally.list()
+	p.jobs.list(&s)
+	if p.engine.condition().State == status.Unmet {
 		for i := range s.Waiting.Jobs {
 			s.Waiting.Jobs[i].For = "the engine"
 		}
@@ -58,38 +52,91 @@ func (p *Pool) Status() status.Status {
 	return s
 }
 
-func engineCondition(err error) status.Condition {
-	if err != nil {
-		return status.Condition{Name: "engine", State: status.Unmet, Reason: err.Error()}
+// Numbers returns a Status without its lists of jobs, which costs little however many jobs there are.
+func (p *Pool) Numbers() status.Status {
+	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.slots.unused()}
+	p.tally.show(&s)
+	p.jobs.count(&s)
+	s.Conditions = append(s.Conditions, p.engine.condition())
+	if p.MinFree > 0 {
+		s.Conditions = append(s.Conditions, p.room.condition())
+		s.Disk = p.room.disk()
 	}
-	return status.Condition{Name: "engine", State: status.Met, Reason: "it answers"}
+	return s
 }
 
-// show adds the live jobs.
-func (g *registry) show(s *status.Status) {
+// count adds how many jobs there are, and since when the oldest of them run and wait.
+func (g *registry) count(s *status.Status) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var running, waiting []*task
 	for t := range g.live {
-		switch t.phase {
-		case phaseWaiting, phaseDue:
-			waiting = append(waiting, t)
-		case phaseBegun, phaseCreated, phaseStarted, phaseExited:
-			running = append(running, t)
-		case phaseEnded, phaseStored:
+		switch {
+		case t.phase.waits():
+			s.Waiting.Count++
+			s.OldestWaiting = earlier(s.OldestWaiting, t.waitsSince())
+		case t.phase.runs():
+			s.Running.Count++
+			s.OldestRunning = earlier(s.OldestRunning, t.began)
+		case t.phase == phaseEnded, t.phase == phaseStored:
 			s.Settling++
 		}
 	}
-	s.Running = shown(running, func(a, b *task) int { return a.began.Compare(b.began) })
-	s.Waiting = shown(waiting, func(a, b *task) int { return cmp.Compare(a.seq, b.seq) })
 }
 
-// shown returns the tasks in that order. The registry's mutex is held.
-func shown(tasks []*task, order func(a, b *task) int) status.Jobs {
-	slices.SortFunc(tasks, order)
+// earlier returns the earlier of two times; the zero time is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// fresh reports whether the publishing time tells how long the job has waited. A later attempt, and a dead letter that was
+// sent again, keep the time of the first publishing.
+func (t *task) fresh() bool { return !t.published.IsZero() && t.attempt <= 1 && t.copy == "" }
+
+// waitsSince returns since when the job waits: since its publishing, where that is known.
+func (t *task) waitsSince() time.Time {
+	if t.fresh() {
+		return t.published
+	}
+	return t.came
+}
+
+// A ranked is a task and its place in a list.
+type ranked struct {
+	rank int64
+	task *task
+}
+
+// list replaces the counts of running and waiting jobs by lists of them. The jobs are sorted without the mutex, which the
+// pool needs. So a job that moves on meanwhile is shown in its new phase.
+func (g *registry) list(s *status.Status) {
+	var running, waiting []ranked
+	g.mu.Lock()
+	for t := range g.live {
+		switch {
+		case t.phase.waits():
+			waiting = append(waiting, ranked{t.seq, t})
+		case t.phase.runs():
+			running = append(running, ranked{t.began.UnixNano(), t})
+		}
+	}
+	g.mu.Unlock()
+	s.Running, s.Waiting = g.first(running), g.first(waiting)
+}
+
+// first returns how many tasks these are, and the first of them as they are shown.
+func (g *registry) first(tasks []ranked) status.Jobs {
+	slices.SortFunc(tasks, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
 	jobs := status.Jobs{Count: len(tasks)}
-	for _, t := range tasks[:min(len(tasks), status.Most)] {
-		jobs.Jobs = append(jobs.Jobs, t.show())
+	if tasks = tasks[:min(len(tasks), status.Most)]; len(tasks) > 0 {
+		jobs.Jobs = make([]status.Job, 0, len(tasks))
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, r := range tasks {
+		jobs.Jobs = append(jobs.Jobs, r.task.show())
 	}
 	return jobs
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -21,6 +22,8 @@ type tally struct {
 	ended    [status.MostEnded]status.Job     // a ring
 	ends     int                              // how many were put there
 	slices   [status.RateOver / slice]rateBin // a ring
+
+	output atomic.Int64 // bytes that containers have written
 }
 
 // slice is the time that one bin of the rate counts.
@@ -62,7 +65,7 @@ func (a *tally) start(f *following) {
 		switch {
 		case f.adopted:
 			c.Adopted++
-		case !f.published.IsZero() && f.attempt <= 1 && f.copy == "" && !f.again.Load():
+		case f.fresh() && !f.again.Load():
 			c.ToStart.Add(time.Since(f.published))
 		}
 	})
@@ -88,7 +91,6 @@ func (a *tally) end(j status.Job, r *event.Result) status.Job {
 	if r.Retrying {
 		a.counters.Retried++
 	}
-	a.counters.OutputBytes += r.StdoutBytes + r.StderrBytes
 	if j.Started != nil {
 		a.counters.ToEnd.Add(j.Ended.Sub(*j.Started))
 	}
@@ -106,9 +108,6 @@ func (a *tally) show(s *status.Status) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.Since = a.began.UTC()
-	for i := a.ends - 1; i >= max(0, a.ends-len(a.ended)); i-- {
-		s.Ended = append(s.Ended, a.ended[i%len(a.ended)])
-	}
 	for o, n := range maps.All(a.outcomes) {
 		o.Count = n
 		s.Outcomes = append(s.Outcomes, o)
@@ -116,9 +115,8 @@ func (a *tally) show(s *status.Status) {
 	slices.SortFunc(s.Outcomes, func(x, y status.Outcome) int {
 		return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.Command+x.Status+x.Reason, y.Command+y.Status+y.Reason))
 	})
-	settling := s.Settling
 	s.Counters = a.counters
-	s.Settling = settling
+	s.OutputBytes = a.output.Load()
 	now, n := s.At.UnixNano()/int64(slice), 0
 	for _, bin := range a.slices {
 		if now-bin.at < int64(len(a.slices)) {
@@ -127,6 +125,16 @@ func (a *tally) show(s *status.Status) {
 	}
 	over := min(max(s.At.Sub(a.began), slice), status.RateOver)
 	s.PerMinute = float64(n) / over.Minutes()
+}
+
+// list returns the jobs that ended lately, the last one first.
+func (a *tally) list() (ended []status.Job) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := a.ends - 1; i >= max(0, a.ends-len(a.ended)); i-- {
+		ended = append(ended, a.ended[i%len(a.ended)])
+	}
+	return ended
 }
 
 // container returns the id of the container of a job that ended lately.

@@ -50,6 +50,9 @@ func LoadCredentials(getenv func(string) string) (*Credentials, error) {
 	return c, nil
 }
 
+// File returns the path of the file, or "" if there is no home for one.
+func (c *Credentials) File() string { return c.path }
+
 // For returns the [PullOptions.Auth] for the registry of an image, or "" if
 // there are no credentials for the registry. If config.json names a credential
 // helper for that registry, or for all, For runs the helper.

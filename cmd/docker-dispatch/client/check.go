@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"flag"
 	"fmt"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
@@ -26,6 +25,7 @@ Options:
       --replies            the same, for a reply_to that is not known
   -h, --help               print this
 
+DOCKER_DISPATCH_POLICY is --policy, and so on: docker-dispatch help options has the rule.
 There is one line on stdout for each fault: the file, the message's number in it, and
 what is wrong. Exit codes: 0 all are valid, 1 some are not, 2 wrong usage.
 
@@ -40,14 +40,15 @@ Example:
 func (p *invocation) check() int { return p.end(checkUsage, p.checkAll()) }
 
 func (p *invocation) checkAll() error {
-	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
+	o := p.newOptions()
 	policyFile, user, replyTo, limit, replies := "", "", "", ui.Size(1<<20), false
-	fs.StringVar(&policyFile, "policy", "", "")
-	fs.StringVar(&user, "user", "", "")
-	fs.StringVar(&replyTo, "reply", "", "")
-	fs.BoolVar(&replies, "replies", false, "")
-	fs.Var(&limit, "max-message", "")
-	files, err := p.parse(fs)
+	o.StringVar(&policyFile, "policy", "", "FILE")
+	o.StringVar(&user, "user", "", "")
+	o.StringVar(&replyTo, "reply", "", "")
+	o.BoolVar(&replies, "replies", false, "")
+	o.Var(&limit, "max-message", "")
+	o.Files = true
+	files, err := p.parse()
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
@@ -42,6 +42,7 @@ Options:
       --amqp-password-file FILE  the password of the user in that address
   -h, --help             print this
 
+DOCKER_DISPATCH_QUEUE is --queue, and so on: docker-dispatch help options has the rule.
 Exit codes: 0 done, 1 not all of it, 2 wrong usage or configuration.
 
 Example: an option was mistyped; the right message was sent since, and the wrong one goes
@@ -73,13 +74,15 @@ type morgue struct {
 func (p *invocation) dead() int { return p.end(deadUsage, p.deadLetters()) }
 
 func (p *invocation) deadLetters() error {
-	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
-	m := &morgue{broker: p.broker(fs)}
-	fs.StringVar(&m.from, "dead-letter", "", "")
-	fs.BoolVar(&m.all, "all", false, "")
-	fs.BoolVar(&m.yes, "yes", false, "")
-	fs.StringVar(&m.format, "format", "text", "")
-	rest, err := p.parse(fs)
+	o := p.newOptions()
+	m := &morgue{broker: p.broker(o), format: "text"}
+	o.StringVar(&m.from, "dead-letter", "", "")
+	o.BoolVar(&m.all, "all", false, "")
+	o.BoolVar(&m.yes, "yes", false, "")
+	o.ChoiceVar(&m.format, "format", "text", "json")
+	o.CommandLineOnly("all", "yes")
+	o.Verbs = []string{"list", "replay", "drop"}
+	rest, err := p.parse()
 	if err != nil {
 		return err
 	}
@@ -109,13 +112,14 @@ func (p *invocation) deadLetters() error {
 }
 
 func (m *morgue) validate() error {
+	verbs := m.process.options.Verbs
 	switch {
-	case !slices.Contains([]string{"list", "replay", "drop"}, m.verb):
+	case !slices.Contains(verbs, m.verb):
 		if m.verb == "" {
 			return ui.UsageError("dead needs a verb: list, replay or drop", "docker-dispatch dead list -q QUEUE")
 		}
-		text := fmt.Sprintf("dead %s: not one of list, replay, drop", m.verb)
-		if near := flagval.Nearest(m.verb, []string{"list", "replay", "drop"}); near != "" {
+		text := fmt.Sprintf("dead %s: not one of %s", m.verb, strings.Join(verbs, ", "))
+		if near := flagval.Nearest(m.verb, verbs); near != "" {
 			text += "; did you mean " + near + "?"
 		}
 		return ui.UsageError(text, "docker-dispatch dead list -q QUEUE")
@@ -125,8 +129,8 @@ func (m *morgue) validate() error {
 		return ui.UsageError("dead "+m.verb+" wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs")
 	case m.queue == "":
 		return ui.UsageError("no queue given", "name it: docker-dispatch dead "+m.verb+" -q NAME ...")
-	case m.format != "text" && m.format != "json":
-		return ui.UsageError(fmt.Sprintf("--format %q: not one of text, json", m.format), m.process.listsOptions())
+	case m.from == "none":
+		return ui.UsageError("--dead-letter none: such a daemon has no queue for dead letters", "name the queue behind the job queue's dead-letter exchange: --dead-letter NAME")
 	}
 	if err := m.check(); err != nil {
 		return err

@@ -53,9 +53,10 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 		}
 	} else if len(shown) > 0 {
 		w := tabwriter.NewWriter(m.process.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprint(w, "ID\tAGE\tREASON\tWHAT\tERROR\n")
+		colour := func(c ui.Colour, text string) string { return c.On(m.process.stdout, m.process.getenv, text) }
+		fmt.Fprintf(w, "ID\tAGE\t%s\tWHAT\tERROR\n", colour(ui.Plain, "REASON"))
 		for _, l := range shown {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", ui.PlainLine(l.Id), l.age, cmp.Or(ui.PlainLine(l.Reason), "-"), ui.PlainLine(l.what()), cmp.Or(ui.PlainLine(l.Error), "-"))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", ui.PlainLine(l.Id), l.age, colour(ui.Red, cmp.Or(ui.PlainLine(l.Reason), "-")), ui.PlainLine(l.what()), cmp.Or(ui.PlainLine(l.Error), "-"))
 		}
 		if err := w.Flush(); err != nil {
 			return err

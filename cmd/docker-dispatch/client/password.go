@@ -12,8 +12,8 @@ import (
 )
 
 // BrokerAddress returns the broker's address with the password that is in a file; an empty file name changes nothing. The
-// error for an address that cannot be used has the hint.
-func BrokerAddress(address, passwordFile, hint string) (string, error) {
+// error for an address that cannot be used has the hint, and names the variable if the address is from there.
+func BrokerAddress(address, from, passwordFile, hint string) (string, error) {
 	address, err := withPassword(address, passwordFile)
 	if err != nil {
 		return "", err
@@ -21,6 +21,8 @@ func BrokerAddress(address, passwordFile, hint string) (string, error) {
 	switch err := wire.CheckURL(address); {
 	case errors.Is(err, wire.ErrTLS): // it has a hint of its own
 		return "", err
+	case err != nil && from == "AMQP_URL":
+		return "", ui.UsageError(from+": "+err.Error(), hint)
 	case err != nil:
 		return "", ui.UsageError(err.Error(), hint)
 	}

@@ -1,8 +1,6 @@
 package client
 
 import (
-	"flag"
-
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 )
 
@@ -22,7 +20,9 @@ Options:
 func (p *invocation) policy() int { return p.end(policyUsage, p.explain()) }
 
 func (p *invocation) explain() error {
-	args, err := p.parse(flag.NewFlagSet(p.name, flag.ContinueOnError))
+	o := p.newOptions()
+	o.Verbs, o.Files = []string{"explain"}, true
+	args, err := p.parse()
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"time"
 
@@ -76,13 +75,14 @@ func (d *interval) Set(text string) error {
 func (p *invocation) ps() int { return p.end(psUsage, p.askDaemons()) }
 
 func (p *invocation) askDaemons() error {
-	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
-	c := &psClient{broker: p.broker(fs)}
-	fs.BoolVar(&c.failed, "failed", false, "")
-	fs.Var(&c.every, "watch", "")
-	fs.DurationVar(&c.wait, "wait", 2*time.Second, "")
-	fs.StringVar(&c.format, "format", "text", "")
-	rest, err := p.parse(fs)
+	o := p.newOptions()
+	c := &psClient{broker: p.broker(o), format: "text"}
+	o.BoolVar(&c.failed, "failed", false, "")
+	o.Var(&c.every, "watch", "")
+	o.DurationVar(&c.wait, "wait", 2*time.Second, "")
+	o.ChoiceVar(&c.format, "format", "text", "json")
+	o.CommandLineOnly("failed", "watch")
+	rest, err := p.parse()
 	if err != nil {
 		return err
 	}
@@ -112,8 +112,6 @@ func (c *psClient) validate(rest []string) error {
 	switch {
 	case len(rest) > 0:
 		return ui.UsageError(fmt.Sprintf("ps takes no argument, and %q is one", rest[0]), c.process.listsOptions())
-	case c.format != "text" && c.format != "json":
-		return ui.UsageError(fmt.Sprintf("--format %q: not one of text, json", c.format), c.process.listsOptions())
 	case c.wait < 100*time.Millisecond || c.wait > time.Minute:
 		return ui.UsageError(fmt.Sprintf("--wait %v: not from 100ms to 1m", c.wait), c.process.listsOptions())
 	}

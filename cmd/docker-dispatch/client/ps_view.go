@@ -92,11 +92,7 @@ func (v *view) lines(rows [][]ui.Cell) []string {
 
 // head returns a row of titles.
 func head(titles ...string) [][]ui.Cell {
-	var row []ui.Cell
-	for _, title := range titles {
-		row = append(row, ui.Cell{Text: title, Colour: ui.Bold})
-	}
-	return [][]ui.Cell{row}
+	return [][]ui.Cell{cells(titles...)}
 }
 
 // cells returns a row without colours.
@@ -159,7 +155,7 @@ func (v *view) oldest() string {
 
 // hosts returns one row for each daemon.
 func (v *view) hosts() [][]ui.Cell {
-	rows := head("HOST", "STATE", "PLACES", "WAITING", "ENDED", "FAILED", "RATE", "ENGINE", "INTAKE", "UP")
+	rows := head("HOST", "STATE", "SLOTS", "WAITING", "ENDED", "FAILED", "RATE", "ENGINE", "INTAKE", "UP")
 	for i := range v.daemons {
 		s := &v.daemons[i]
 		ended, failed := int64(0), int64(0)
@@ -169,7 +165,7 @@ func (v *view) hosts() [][]ui.Cell {
 				failed += o.Count
 			}
 		}
-		row := cells(s.Host, "", fmt.Sprintf("%d/%d", s.SlotsUsed, s.Slots), strconv.Itoa(s.Waiting.Count),
+		row := cells(s.Host, "", fmt.Sprintf("%d/%d", s.InUse, s.Slots), strconv.Itoa(s.Waiting.Count),
 			fmt.Sprint(ended), fmt.Sprint(failed), rateText(s.PerMinute), engine(s), takes(s), ageText(s.At.Sub(s.Since)))
 		row[1] = state(s)
 		if failed > 0 {

@@ -22,7 +22,7 @@ func before(d time.Duration) *time.Time { return new(shownAt.Add(-d)) }
 func answered(width int) *view {
 	return &view{queue: "jobs", queued: 1532, consumers: 2, width: width, daemons: []status.Status{
 		{
-			Host: "alpha", Queue: "jobs", Since: *before(50 * time.Hour), At: shownAt, Ready: true, Slots: 16, SlotsUsed: 2, PerMinute: 4.2,
+			Host: "alpha", Queue: "jobs", Since: *before(50 * time.Hour), At: shownAt, Ready: true, Slots: 16, InUse: 2, PerMinute: 4.2,
 			Conditions: []status.Condition{{Name: "engine", State: status.Met, Reason: "it answers"}, {Name: "secrets", State: status.Warning, Reason: "the secrets are on a disk"}},
 			Queued:     new(1500), DeadLetters: new(3), DeadLetterQueue: "jobs.dead",
 			Running: status.Jobs{Count: 1003, Jobs: []status.Job{

@@ -27,8 +27,8 @@ const (
 // run runs the subcommand run, which is docker run through a queue. It returns the exit code.
 func (p *invocation) run() int {
 	c := &runClient{stdin: p.stdin, stdout: p.stdout, stderr: p.stderr, stop: make(chan struct{}), maxMessage: 1 << 20}
-	if err := c.parse(p.args, p.getenv); err != nil {
-		return c.refuse(err)
+	if err := c.parse(p); err != nil {
+		return c.refuse(p.options.Blame(err))
 	}
 	c.connect = func(ctx context.Context) (runBroker, error) {
 		return client.Connect(ctx, client.Config{URL: c.url, Queue: c.queue, Name: "docker-dispatch run " + c.job, Version: ui.VersionString(),
@@ -53,26 +53,24 @@ type runBroker interface {
 }
 
 // parse reads the command line and the environment.
-func (c *runClient) parse(args []string, getenv func(string) string) error {
-	c.url = getenv("AMQP_URL")
+func (c *runClient) parse(p *invocation) error {
 	control, passwordFile := "", ""
-	own := []message.Flag{
-		textFlag("queue", "q", &c.queue),
-		textFlag("amqp", "", &c.url),
-		textFlag("control", "", &control),
-		{Name: "timeout", Set: func(v string) (err error) {
-			if c.timeout, err = time.ParseDuration(v); err == nil && c.timeout < 0 {
-				err = errors.New("a time cannot be negative")
-			}
-			return err
-		}},
-		textFlag("amqp-password-file", "", &passwordFile),
-		{Name: "max-message", Set: (*ui.Size)(&c.maxMessage).Set},
-	}
+	o := p.newOptions()
+	c.url = LocalBroker
+	brokerOptions(o, &c.url, &passwordFile, &c.queue)
+	o.StringVar(&control, "control", "", "")
+	o.Func("timeout", "", func(v string) (err error) {
+		if c.timeout, err = time.ParseDuration(v); err == nil && c.timeout < 0 {
+			err = errors.New("a time cannot be negative")
+		}
+		return err
+	})
+	o.Var((*ui.Size)(&c.maxMessage), "max-message", "")
+	o.CommandLineOnly("timeout") // DOCKER_DISPATCH_TIMEOUT is the daemon's, and limits containers
 	var err error
-	c.line, err = message.ParseRunLine(args, own, message.Caller{
+	c.line, err = message.ParseRunLine(p.args, o.Flags(), message.Caller{
 		LookupEnv: func(name string) (string, bool) {
-			v := getenv(name)
+			v := p.getenv(name)
 			if v == "" { // set to an empty value, or not set
 				_, set := os.LookupEnv(name)
 				return "", set
@@ -84,8 +82,11 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
+	if err := o.FromEnvironment(p.getenv); err != nil {
+		return err
+	}
 	c.control = FurtherQueue(control, c.queue+".control")
-	c.url, err = BrokerAddress(cmp.Or(c.url, LocalBroker), passwordFile, "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
+	c.url, err = BrokerAddress(cmp.Or(c.url, LocalBroker), o.From("amqp"), passwordFile, "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
 	if err != nil {
 		return err
 	}
@@ -93,13 +94,6 @@ func (c *runClient) parse(args []string, getenv func(string) string) error {
 		return ui.UsageError("no queue given", "name the queue that the daemon takes messages from: docker-dispatch run -q NAME ...")
 	}
 	return c.conflicts()
-}
-
-func textFlag(name, short string, to *string) message.Flag {
-	return message.Flag{Name: name, Short: short, Set: func(v string) error {
-		*to = v
-		return nil
-	}}
 }
 
 // conflicts refuses what docker run refuses before it asks the engine, and what needs a terminal.

@@ -121,6 +121,7 @@ OPTIONS are those of docker run, in any order before IMAGE, and these:
                            --max-message must be no less
       --help               print this; so does -h behind which nothing stands
 
+DOCKER_DISPATCH_QUEUE is --queue, and so on: docker-dispatch help options has the rule.
 With -i standard input is read to its end, and travels in the message. -t and -i do
 not go together: nobody types at the other end. --env-file, --label-file, -e NAME and
 a seccomp profile are read here; paths of -v and --mount are the host's. -d prints the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -37,6 +36,7 @@ Options:
       --max-message SIZE the largest message that is sent (default 1m, as the daemon's)
   -h, --help             print this
 
+DOCKER_DISPATCH_QUEUE is --queue, and so on: docker-dispatch help options has the rule.
 Exit codes: 0 all are stored, 1 some are not: what is not stored, and what the broker
 may have stored, is on stderr by file and number; 2 wrong usage or configuration.
 
@@ -78,13 +78,15 @@ type posted struct {
 func (p *invocation) send() int { return p.end(sendUsage, p.sendAll()) }
 
 func (p *invocation) sendAll() error {
-	fs := flag.NewFlagSet(p.name, flag.ContinueOnError)
-	s := &sending{broker: p.broker(fs), limit: 1 << 20, failed: make(chan struct{})}
-	fs.StringVar(&s.id, "message-id", "", "")
-	fs.StringVar(&s.reply, "reply", "", "")
-	fs.BoolVar(&s.noCheck, "no-check", false, "")
-	fs.Var(&s.limit, "max-message", "")
-	files, err := p.parse(fs)
+	o := p.newOptions()
+	s := &sending{broker: p.broker(o), limit: 1 << 20, failed: make(chan struct{})}
+	o.StringVar(&s.id, "message-id", "", "")
+	o.StringVar(&s.reply, "reply", "", "")
+	o.BoolVar(&s.noCheck, "no-check", false, "")
+	o.Var(&s.limit, "max-message", "")
+	o.CommandLineOnly("message-id", "no-check")
+	o.Files = true
+	files, err := p.parse()
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -37,7 +36,14 @@ func Has(name string) bool { return subcommands[name] != nil }
 
 // Run carries out a subcommand with the arguments after its name, and returns the exit code.
 func Run(name string, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal) int {
-	return subcommands[name](&invocation{name, args, getenv, stdin, stdout, stderr, signals})
+	return subcommands[name](&invocation{name: name, args: args, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, signals: signals})
+}
+
+// Options returns the options of a subcommand, except those of docker run. The subcommand makes them before it prints its help.
+func Options(name string) *ui.Options {
+	p := &invocation{name: name, args: []string{"--help"}, getenv: func(string) string { return "" }, stdout: io.Discard, stderr: io.Discard}
+	subcommands[name](p)
+	return p.options
 }
 
 // An invocation is a subcommand's part of its process: the arguments after its name, environment, streams, signals.
@@ -48,29 +54,18 @@ type invocation struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	signals        <-chan os.Signal
+
+	options *ui.Options // set by newOptions
 }
 
-// parse reads the options and returns the other arguments. Options may stand before, between and after those.
-func (p *invocation) parse(fs *flag.FlagSet) (rest []string, err error) {
-	fs.SetOutput(io.Discard)
-	fs.Usage = func() {}
-	for args := p.args; ; {
-		if err := fs.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return nil, ui.ErrHelp
-			}
-			return nil, ui.UsageError(ui.FlagError(fs, err), p.listsOptions())
-		}
-		if fs.NArg() == 0 {
-			return rest, nil
-		}
-		if i := len(args) - fs.NArg() - 1; i >= 0 && args[i] == "--" {
-			return append(rest, fs.Args()...), nil
-		}
-		rest = append(rest, fs.Arg(0))
-		args = fs.Args()[1:]
-	}
+// newOptions returns the subcommand's own options, none yet.
+func (p *invocation) newOptions() *ui.Options {
+	p.options = ui.NewOptions("docker-dispatch " + p.name)
+	return p.options
 }
+
+// parse reads the options and the environment, and returns the arguments.
+func (p *invocation) parse() (rest []string, err error) { return p.options.Parse(p.args, p.getenv) }
 
 func (p *invocation) listsOptions() string {
 	return "docker-dispatch " + p.name + " -h lists the options"
@@ -85,7 +80,7 @@ func (p *invocation) end(help string, err error) int {
 		fmt.Fprint(p.stdout, help)
 		return ui.ExitClean
 	}
-	return ui.Fail(p.stderr, err)
+	return ui.Fail(p.stderr, p.options.Blame(err))
 }
 
 // A broker is the broker's address and the queue that a subcommand uses.
@@ -97,13 +92,19 @@ type broker struct {
 	passwordFile string
 }
 
-func (p *invocation) broker(fs *flag.FlagSet) *broker {
-	b := &broker{process: p}
-	fs.StringVar(&b.url, "amqp", "", "")
-	fs.StringVar(&b.passwordFile, "amqp-password-file", "", "")
-	fs.StringVar(&b.queue, "q", "", "")
-	fs.StringVar(&b.queue, "queue", "", "")
+// broker adds the options for the broker and the queue.
+func (p *invocation) broker(o *ui.Options) *broker {
+	b := &broker{process: p, url: LocalBroker}
+	brokerOptions(o, &b.url, &b.passwordFile, &b.queue)
 	return b
+}
+
+func brokerOptions(o *ui.Options, url, passwordFile, queue *string) {
+	o.StringVar(url, "amqp", *url, "")
+	o.Variables("amqp", "AMQP_URL")
+	o.StringVar(passwordFile, "amqp-password-file", "", "FILE")
+	o.StringVar(queue, "q", "", "")
+	o.StringVar(queue, "queue", "", "")
 }
 
 // check refuses a wrong queue or address, and fills in the default address.
@@ -112,9 +113,9 @@ func (b *broker) check() error {
 		return ui.UsageError("no queue given", "name it: docker-dispatch "+b.process.name+" -q NAME ...")
 	}
 	if len(b.queue) > 255 {
-		return ui.UsageError("the name of the queue has more than 255 bytes", b.process.listsOptions())
+		return ui.UsageError("--queue has more than 255 bytes", b.process.listsOptions())
 	}
-	url, err := BrokerAddress(cmp.Or(b.url, b.process.getenv("AMQP_URL"), LocalBroker), b.passwordFile,
+	url, err := BrokerAddress(cmp.Or(b.url, LocalBroker), b.process.options.From("amqp"), b.passwordFile,
 		"a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password")
 	b.url = url
 	return err

@@ -45,8 +45,8 @@ func Index() string {
 		fmt.Fprintf(&b, "  %-10s %s\n", t.Name, t.About)
 	}
 	b.WriteString(`
-docker-dispatch -h lists the options of the daemon; run, send, check and dead have
-an -h of their own. The whole manual as a man page:
+docker-dispatch -h lists the options of the daemon; each command has an -h of its own.
+The whole manual as a man page:
 
   docker-dispatch help --man | man -l -
 `)

@@ -1,26 +1,30 @@
 package ui
 
-// A Colour is an escape sequence of a terminal; "": none.
+import "io"
+
+// A Colour is that of a word on a terminal. All are of one length, so that a column whose words all have one stays straight.
 type Colour string
 
-// The colours of words that say how something is.
+// The colours.
 const (
-	Plain  Colour = ""
-	Bold   Colour = "\x1b[1m"
+	Plain  Colour = "\x1b[39m"
+	Red    Colour = "\x1b[31m"
 	Green  Colour = "\x1b[32m"
 	Yellow Colour = "\x1b[33m"
-	Red    Colour = "\x1b[31m"
 )
 
-// Colours reports whether to write colours to a stream: to a terminal, unless the variable NO_COLOR is set.
-func Colours(stream any, getenv func(string) string) bool {
-	return getenv("NO_COLOR") == "" && getenv("TERM") != "dumb" && IsTerminal(stream)
+// Colours reports whether to write colours to w: it is a terminal, and the user has not set NO_COLOR, see no-color.org.
+func Colours(w any, getenv func(string) string) bool {
+	return getenv("NO_COLOR") == "" && getenv("TERM") != "dumb" && IsTerminal(w)
 }
 
-// on returns the text in that colour.
-func (c Colour) on(text string) string {
-	if c == Plain {
+// On returns the text in the colour if w takes colours.
+func (c Colour) On(w io.Writer, getenv func(string) string, text string) string {
+	if !Colours(w, getenv) {
 		return text
 	}
-	return string(c) + text + "\x1b[0m"
+	return c.of(text)
 }
+
+// of returns the text in the colour.
+func (c Colour) of(text string) string { return string(c) + text + string(Plain) }

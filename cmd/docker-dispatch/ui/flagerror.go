@@ -1,9 +1,11 @@
 package ui
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
@@ -16,8 +18,8 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// FlagError rewords an error of package flag. It parses the text, because that package has no error types.
-func FlagError(fs *flag.FlagSet, err error) string {
+// flagError rewords an error of package flag. It parses the text, because that package has no error types.
+func flagError(fs *flag.FlagSet, err error) string {
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
 		var known []string
@@ -40,15 +42,27 @@ func FlagError(fs *flag.FlagSet, err error) string {
 		name, _, _ := strings.Cut(rest, ":")
 		return fmt.Sprintf("invalid value %s for option %s: it takes none, or true or false", value, dashed(name))
 	}
-	if before, rest, ok := strings.Cut(text, " for flag -"); ok {
-		name, after, _ := strings.Cut(rest, ":")
-		text = before + " for option " + dashed(name) + ":" + after
-	}
-	if told, ok := strings.CutSuffix(text, ": parse error"); ok {
-		if strings.HasSuffix(told, "-drain") || strings.HasSuffix(told, "-sweep-after") || strings.HasSuffix(told, "-timeout") {
-			return told + ": expected a time such as 10s or 1h30m"
+	const before = " for flag -"
+	if i := strings.LastIndex(text, before); i >= 0 { // the value is before it, and may hold the same words
+		name, why, _ := strings.Cut(text[i+len(before):], ": ")
+		if f := fs.Lookup(name); f != nil {
+			return text[:i] + " for option " + dashed(name) + ": " + expected(f.Value, errors.New(why))
 		}
-		return told + ": expected a whole number"
 	}
 	return text
+}
+
+// expected rewords an error that a value of package flag returned from Set.
+func expected(value flag.Value, err error) string {
+	g, ok := value.(flag.Getter)
+	if !ok || err.Error() != "parse error" {
+		return err.Error()
+	}
+	switch g.Get().(type) {
+	case time.Duration:
+		return "expected a time such as 10s or 1h30m"
+	case bool:
+		return "expected true or false"
+	}
+	return "expected a whole number"
 }

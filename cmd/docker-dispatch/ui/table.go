@@ -16,7 +16,7 @@ type Table struct {
 // A Cell is one field of a row.
 type Cell struct {
 	Text   string
-	Colour Colour
+	Colour Colour // "": none
 }
 
 const (
@@ -46,8 +46,8 @@ func (t *Table) Lines() (lines []string) {
 			text := Cut(c.Text, widths[i])
 			b.WriteString(strings.Repeat(" ", pad))
 			pad = widths[i] - columnsOf(text) + gap
-			if t.Colours && text != "" {
-				text = c.Colour.on(text)
+			if t.Colours && text != "" && c.Colour != "" {
+				text = c.Colour.of(text)
 			}
 			b.WriteString(text)
 		}

@@ -20,7 +20,7 @@ func TestTable(t *testing.T) {
 		{"too narrow", 5, false, [][]string{{"A", "B"}, {"abcdefgh", "abcdefgh"}}, []string{"A      B", "abcd…  abcd…"}},
 		{"wide characters", 40, false, [][]string{{"A", "B"}, {"日本", "b"}, {"a", "b"}}, []string{"A     B", "日本  b", "a     b"}},
 		{"a stranger's", 40, false, [][]string{{"A", "B"}, {"\x1b[2J\n\u202e", "b"}}, []string{"A       B", "?[2J ?  b"}},
-		{"colours", 40, true, [][]string{{"A", "B"}, {"red", "b"}}, []string{"A    B", "\x1b[31mred\x1b[0m  b"}},
+		{"colours", 40, true, [][]string{{"A", "B"}, {"red", "b"}}, []string{"A    B", "\x1b[31mred\x1b[39m  b"}},
 		{"no rows", 40, false, nil, nil},
 	} {
 		table := Table{Width: tt.width, Colours: tt.colours}

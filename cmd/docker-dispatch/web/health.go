@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
@@ -12,7 +13,7 @@ import (
 // away is in readyz.
 func healthz(cfg Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		cfg.Status(r.Context())
+		cfg.Numbers(r.Context())
 		plain(w)
 		fmt.Fprintln(w, "ok")
 	}
@@ -21,7 +22,7 @@ func healthz(cfg Config) http.HandlerFunc {
 // readyz says whether messages are taken and can be settled: each condition on a line, with its reason.
 func readyz(cfg Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		s := cfg.Status(r.Context())
+		s := cfg.Numbers(r.Context())
 		plain(w)
 		if !s.Ready {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -43,7 +44,12 @@ func Conditions(s status.Status) string {
 	return b.String()
 }
 
+// answerTime bounds how long a client may take to read an answer. Otherwise clients that do not read would take all places.
+const answerTime = 10 * time.Second
+
+// plain prepares a short answer in plain text.
 func plain(w http.ResponseWriter) {
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime)) // a test's recorder has none
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -19,7 +19,11 @@ type Config struct {
 	// Status returns what the daemon is doing.
 	Status func(ctx context.Context) status.Status
 
-	// JobLog writes the output of a job's container: its last lines, and what follows until the job ends or ctx does.
+	// Numbers is Status without the lists of jobs, which costs little however many jobs there are.
+	Numbers func(ctx context.Context) status.Status
+
+	// JobLog writes the output of a job's container: its last lines, and what follows until the container exits or ctx ends.
+	// Its error is cmd.ErrNoLog if there is nothing to read.
 	JobLog func(ctx context.Context, job string, w io.Writer) error
 
 	Log *slog.Logger
@@ -35,7 +39,7 @@ const (
 // Serve answers requests on l until ctx ends. It closes l, and ends the connections.
 func Serve(ctx context.Context, l net.Listener, cfg Config) {
 	s := &http.Server{
-		Handler: Handler(cfg), ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		Handler: Handler(cfg), ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		ErrorLog:    slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
@@ -50,5 +54,7 @@ func Handler(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", healthz(cfg))
 	mux.Handle("GET /readyz", readyz(cfg))
+	mux.Handle("GET /metrics", metrics(cfg))
+	addPage(mux, cfg)
 	return mux
 }

@@ -15,6 +15,10 @@ type Flag struct {
 	Short string // one letter, without its dash; empty: none
 	Bool  bool   // it needs no value: --rm is --rm=true
 	Set   func(value string) error
+
+	// For the completion of a command line.
+	Values []string // the values that it takes; nil: others too
+	Path   string   // FILE or DIR: its value is a path where the command line is given
 }
 
 // A FlagError says which option of a command line cannot be read, in the docker CLI's words.

@@ -27,6 +27,8 @@ type key[T any] struct {
 	set func(*T, []string) error
 	// decode replaces set, which is then nil, for values that are more than texts.
 	decode func(*T, json.RawMessage) error
+
+	values []string // the values that set accepts, for the completion of the flag; nil: others too
 }
 
 func (k key[T]) apply(c *T, v json.RawMessage) error {

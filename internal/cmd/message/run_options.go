@@ -40,6 +40,9 @@ func endpoint[V any](field func(*dockerapi.EndpointSettings) *V) func(*Run) *V {
 	return func(r *Run) *V { return field(&r.endpoint) }
 }
 
+// PullPolicies are the values of docker run's --pull.
+var PullPolicies = []string{"missing", "always", "never"}
+
 // Shorthands for the closures below.
 type (
 	containerConfig = dockerapi.ContainerConfig
@@ -61,8 +64,8 @@ var containerOptions = []key[Run]{
 	}},
 	{name: "Pull", form: formText, help: "pull the image before: `missing`, `always` or `never`; left out: as `--pull` says", set: func(r *Run, v []string) error {
 		r.Pull = v[0]
-		return oneOf("missing", "always", "never")(r.Pull)
-	}},
+		return oneOf(PullPolicies...)(r.Pull)
+	}, values: PullPolicies},
 	textKey("Platform", "OS[/ARCH[/VARIANT]] of the image, where it has several", config(func(c *containerConfig) *string { return &c.Platform }), flagval.ParsePlatform),
 
 	// The process.

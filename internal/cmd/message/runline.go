@@ -50,7 +50,7 @@ func ParseRunLine(args []string, more []Flag, caller Caller) (*RunLine, error) {
 			return nil, fmt.Errorf("the argument %s is not UTF-8, which a message cannot hold", flagval.Quote(a))
 		}
 	}
-	rest, err := parseFlags(slices.Concat(more, l.clientFlags(), l.keyFlags()), args)
+	rest, err := parseFlags(slices.Concat(more, l.clientFlags(), l.keyFlags(), refusedFlags()), args)
 	if err != nil {
 		return nil, err
 	}
@@ -67,11 +67,17 @@ func ParseRunLine(args []string, more []Flag, caller Caller) (*RunLine, error) {
 	return l, flagval.CheckImage(l.Image)
 }
 
+// RunFlags returns the flags of docker run that a RunLine takes.
+func RunFlags() []Flag {
+	l := &RunLine{values: make(map[string][]string)}
+	return slices.Concat(l.clientFlags(), l.keyFlags())
+}
+
 // keyFlags returns the flags of all keys of a run.
 func (l *RunLine) keyFlags() (flags []Flag) {
 	for _, k := range runOptions {
 		for name, short := range k.flagNames() {
-			flags = append(flags, Flag{Name: name, Short: short, Bool: k.form == formBool, Set: func(v string) error { return l.set(k, v) }})
+			flags = append(flags, Flag{Name: name, Short: short, Bool: k.form == formBool, Values: k.values, Set: func(v string) error { return l.set(k, v) }})
 		}
 	}
 	return flags
@@ -211,20 +217,16 @@ func (l *RunLine) clientFlags() []Flag {
 		}
 	}
 	nothing := func(string) error { return nil }
-	refused := func(why string) func(string) error {
-		return func(v string) error { return errors.New(why) }
-	}
-	const windows = "only engines on Windows have it, which no message can ask for"
 	return []Flag{
-		{Name: "env-file", Set: func(v string) error {
+		{Name: "env-file", Path: "FILE", Set: func(v string) error {
 			l.envFiles = append(l.envFiles, v)
 			return nil
 		}},
-		{Name: "label-file", Set: func(v string) error {
+		{Name: "label-file", Path: "FILE", Set: func(v string) error {
 			l.labels = append(l.labels, v)
 			return nil
 		}},
-		{Name: "cidfile", Set: func(v string) error {
+		{Name: "cidfile", Path: "FILE", Set: func(v string) error {
 			l.CIDFile = v
 			return nil
 		}},
@@ -233,6 +235,16 @@ func (l *RunLine) clientFlags() []Flag {
 		// These two have no effect: there is no terminal, and the client does not pull.
 		{Name: "detach-keys", Set: nothing},
 		{Name: "disable-content-trust", Bool: true, Set: nothing},
+	}
+}
+
+// refusedFlags returns docker run's flags that no message can carry out.
+func refusedFlags() []Flag {
+	refused := func(why string) func(string) error {
+		return func(string) error { return errors.New(why) }
+	}
+	const windows = "only engines on Windows have it, which no message can ask for"
+	return []Flag{
 		{Name: "isolation", Set: func(v string) error {
 			if v == "" || v == "default" {
 				return nil

@@ -8,9 +8,13 @@ type Counters struct {
 	Redelivered int64 // deliveries with the redelivered flag
 	Joined      int64 // deliveries of a job that this process had already
 	Adopted     int64 // containers of earlier processes
-	Settling    int   // jobs that have ended, and whose messages are not acked yet
 	Retried     int64 // attempts after which another one follows
-	OutputBytes int64 // that containers wrote
+	OutputBytes int64 // that containers wrote, as they come; the rest of a line when it is whole
+
+	Settling int // jobs that have ended, and whose messages are not acked yet
+
+	OldestRunning time.Time // when the job that runs for longest began; zero: none runs
+	OldestWaiting time.Time // when the oldest message that waits here was published, or taken if that is not known; zero: none waits
 
 	ToStart Histogram // from publishing to the start of the container, first attempts only
 	ToEnd   Histogram // from the start of the container to the job's end
@@ -25,6 +29,8 @@ type Broker struct {
 	Sessions    int64 // consuming connections that were opened, of the queue and of the control queue
 	Unconfirmed int64 // messages that were published and are not confirmed yet
 	Published   int64 // messages that were published
+	DeadLetters int64 // messages that were stored in the dead-letter queue
+	Dropped     int64 // answers that could not be sent to their reply_to
 }
 
 // A Call is how often an engine call was made, and how long it took until its answer's header.
@@ -47,6 +53,22 @@ var Bounds = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5
 type Histogram struct {
 	Buckets [len(Bounds) + 1]int64 // each counts its own durations only, not those of the smaller ones
 	Sum     float64                // seconds
+}
+
+// Count returns how many durations were counted.
+func (h *Histogram) Count() (n int64) {
+	for _, b := range h.Buckets {
+		n += b
+	}
+	return n
+}
+
+// Join adds the durations of another Histogram.
+func (h *Histogram) Join(o Histogram) {
+	for i, n := range o.Buckets {
+		h.Buckets[i] += n
+	}
+	h.Sum += o.Sum
 }
 
 // Add counts a duration; a negative one, of clocks that differ, as 0.

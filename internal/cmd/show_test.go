@@ -1,0 +1,213 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
+)
+
+// TestStatus takes jobs through their lives, and looks at the status at each step.
+func TestStatus(t *testing.T) {
+	onBench(t, func(c *Config) { c.Concurrency = 1; c.Queue = "q" }, func(b *bench) {
+		published := time.Now().Add(-time.Minute)
+		b.change = func(j *intake.Job) { j.Published = published }
+		b.send("a", "id-a", false, named("web"))
+		b.send("b", "id-b", false, named("db"))
+		b.send("c", "id-c", false, `{"Dockercmd":"stop","Container":"db"}`)
+		time.Sleep(10 * time.Second)
+		s := b.pool.Status()
+		if s.Running.Count != 1 || s.Waiting.Count != 2 || s.Slots != 1 {
+			t.Fatalf("%d run, %d wait, of %d places", s.Running.Count, s.Waiting.Count, s.Slots)
+		}
+		r, w, behind := s.Running.Jobs[0], s.Waiting.Jobs[0], s.Waiting.Jobs[1]
+		if r.Job != "id-a" || r.ContainerName != "web" || r.ContainerID == "" || r.Image != "busybox" || r.Command != "run" || r.Phase != "started" ||
+			!r.Published.Equal(published) || s.At.Sub(*r.Started) != 10*time.Second || s.At.Sub(r.Taken) != 10*time.Second {
+			t.Errorf("the running job is %+v", r)
+		}
+		if w.Job != "id-b" || w.Phase != "waiting" || w.For != "a free place (--concurrency)" || w.Started != nil {
+			t.Errorf("the waiting job is %+v", w)
+		}
+		if behind.Job != "id-c" || behind.For != "an earlier command on db" {
+			t.Errorf("the job behind it is %+v", behind)
+		}
+		if oldest, ok := s.Oldest(); !ok || oldest.Job != "id-b" || oldest.Age(s.At) != 70*time.Second {
+			t.Errorf("the oldest is %+v", oldest)
+		}
+		if n := s.ToStart.Buckets; s.ToStart.Sum != 60 || n[slices.Index(status.Bounds[:], 60)] != 1 {
+			t.Errorf("from publishing to the start: %+v", s.ToStart)
+		}
+		b.docker.named(t, "web").exit(3)
+		synctest.Wait() // db starts, and is stopped
+		s = b.pool.Status()
+		if s.Running.Count+s.Waiting.Count+s.Settling != 0 || len(s.Ended) != 3 {
+			t.Fatalf("%d run, %d wait, %d are being settled, %d have ended", s.Running.Count, s.Waiting.Count, s.Settling, len(s.Ended))
+		}
+		e := s.Ended[len(s.Ended)-1]
+		if e.Job != "id-a" || e.Status != "failed" || e.Reason != event.ReasonExit || *e.ExitCode != 3 || e.Error == "" || e.Ended.Sub(*e.Started) != 10*time.Second || e.Phase != "" {
+			t.Errorf("the job that ended is %+v", e)
+		}
+		if want := (status.Outcome{Command: "run", Status: "failed", Reason: "exit", Count: 1}); !slices.Contains(s.Outcomes, want) {
+			t.Errorf("the outcomes are %+v", s.Outcomes)
+		}
+		if s.Taken != 3 || s.Redelivered != 0 || s.PerMinute != 18 { // 3 in 10 s
+			t.Errorf("%d were taken, %d of them redelivered; %v a minute", s.Taken, s.Redelivered, s.PerMinute)
+		}
+		time.Sleep(5 * time.Minute)
+		if s = b.pool.Status(); s.PerMinute != 0 {
+			t.Errorf("%v a minute after five minutes without a job", s.PerMinute)
+		}
+	})
+}
+
+// TestStatusSettling: a job whose result cannot be stored yet has ended, and is not settled.
+func TestStatusSettling(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		stored := make(chan struct{})
+		b.change = func(j *intake.Job) {
+			j.Record = func(context.Context, event.Result) error { <-stored; return nil }
+		}
+		b.send("m", "id", false, echo)
+		if s := b.pool.Status(); s.Settling != 1 || s.Running.Count != 0 {
+			t.Errorf("%d are being settled, %d run", s.Settling, s.Running.Count)
+		}
+		close(stored)
+		synctest.Wait()
+		if s := b.pool.Status(); s.Settling != 0 {
+			t.Errorf("%d are being settled", s.Settling)
+		}
+	})
+}
+
+// TestStatusCounts: deliveries of one job, and its adopted container.
+func TestStatusCounts(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		b.send("m", "id", false, wait)
+		b.send("m again", "id", true, wait)
+		if s := b.pool.Status(); s.Taken != 2 || s.Joined != 1 {
+			t.Errorf("%+v", s.Counters)
+		}
+		b.close()
+		b.stop()
+		<-b.done
+		b.start(b.t.Context(), nil)
+		b.send("m", "id", true, wait)
+		s := b.pool.Status()
+		if s.Taken != 1 || s.Redelivered != 1 || s.Adopted != 1 || s.ToStart.Sum != 0 {
+			t.Errorf("%+v", s.Counters)
+		}
+		b.docker.named(t, "web").exit(0)
+	})
+}
+
+// TestStatusWhileEngineIsAway: an engine that goes away is noticed without a job, and named.
+func TestStatusWhileEngineIsAway(t *testing.T) {
+	onBench(t, nil, func(b *bench) {
+		time.Sleep(time.Minute)
+		if s := b.pool.Status(); s.Conditions[0].Name != "engine" || s.Conditions[0].State != status.Met {
+			t.Fatalf("%+v", s.Conditions)
+		}
+		b.docker.die()
+		time.Sleep(pingEvery + time.Second)
+		if s := b.pool.Status(); s.Conditions[0].State != status.Unmet || !strings.Contains(s.Conditions[0].Reason, "unreachable") {
+			t.Errorf("%+v", s.Conditions)
+		}
+		b.docker.revive()
+		time.Sleep(pingMost + time.Second)
+		if s := b.pool.Status(); s.Conditions[0].State != status.Met {
+			t.Errorf("%+v", s.Conditions)
+		}
+	})
+}
+
+// TestRoom: while the engine's disk is short, nothing begins that makes a container, and a stop does.
+func TestRoom(t *testing.T) {
+	var free atomic.Int64 // below 0: the disk cannot be looked at
+	free.Store(100)
+	gate := new(intake.Gate)
+	onBench(t, func(c *Config) {
+		c.Concurrency, c.MinFree, c.Room = 1, 50, gate
+		c.Free = func(context.Context) (string, int64, error) {
+			if free.Load() < 0 {
+				return "", 0, errors.New("no such folder")
+			}
+			return "/data", free.Load(), nil
+		}
+	}, func(b *bench) {
+		open := func(want bool, words string) {
+			t.Helper()
+			time.Sleep(roomEvery)
+			synctest.Wait()
+			c := b.pool.Status().Conditions[1]
+			if is, _ := gate.State(); is != want || c.Name != "disk" || (c.State == status.Met) != want || !strings.Contains(c.Reason, words) {
+				t.Fatalf("the gate's being open is %v, and the condition %+v; want %v and %q", is, c, want, words)
+			}
+		}
+		open(true, "/data has 100b free, of --min-free 50b")
+		b.send("a", "id-a", false, named("web"))
+		waiting := b.send("b", "id-b", false, named("db"))
+		free.Store(49)
+		open(false, "/data has 49b free")
+		waiting.want(intake.Requeue, "")
+		b.send("c", "id-c", false, named("db")).want(intake.Requeue, "") // was under way as the gate closed
+		b.send("stop", "id-s", false, `{"Dockercmd":"stop","Container":"web"}`).want(intake.Ack, "")
+		free.Store(-1)
+		open(false, "no such folder")
+		free.Store(50)
+		open(true, "")
+		b.send("b", "id-b", true, named("db"))
+		b.docker.named(t, "db").exit(0)
+	})
+}
+
+// TestJobLog: at most so many lines in 10 s are each written; more are summed, but for some that failed.
+func TestJobLog(t *testing.T) {
+	var log bytes.Buffer
+	onBench(t, func(c *Config) { c.Concurrency = 1000; c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(b *bench) {
+		var lines []string
+		burst := func(n int, cmd string) (ended, sums int) {
+			log.Reset()
+			for i := range n {
+				b.send(fmt.Sprint(i), "", false, strings.Replace(strings.Replace(echo, `"Name":"web",`, "", 1), "echo", cmd, 1))
+			}
+			time.Sleep(sumOver)
+			synctest.Wait()
+			lines = strings.Split(strings.TrimSpace(log.String()), "\n")
+			for _, l := range lines {
+				if strings.Contains(l, "job done") {
+					ended++
+				}
+				if strings.Contains(l, "summed") {
+					sums++
+				}
+			}
+			return ended, sums
+		}
+		if ended, sums := burst(10, "echo"); ended != 10 || sums != 0 { // each has a line of its start, too
+			t.Errorf("10 jobs: %d lines, %d sums", ended, sums)
+		}
+		if ended, sums := burst(100, "echo"); ended != 10 || sums != 1 || !strings.Contains(lines[len(lines)-1], "started=90 succeeded=90") {
+			t.Errorf("100 jobs: %d lines, %d sums: %q", ended, sums, lines[len(lines)-1])
+		}
+		if ended, sums := burst(100, "echo"); ended != 0 || sums != 1 || !strings.Contains(lines[len(lines)-1], "started=100 succeeded=100") {
+			t.Errorf("100 jobs more: %d lines, %d sums", ended, sums)
+		}
+		if ended, sums := burst(5, "echo"); ended != 0 || sums != 1 {
+			t.Errorf("5 jobs after many: %d lines, %d sums", ended, sums)
+		}
+		if ended, sums := burst(5, "echo"); ended != 5 || sums != 0 {
+			t.Errorf("5 jobs: %d lines, %d sums", ended, sums)
+		}
+	})
+}
