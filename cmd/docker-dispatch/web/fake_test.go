@@ -122,10 +122,11 @@ var hostile = []string{
 	"left \u202egnitsrever\u2066 isolate",
 	"bytes \xff\xfe\x00\x1b[31mred",
 	"</section></main><h1>forged</h1><!--",
-	"{{.Nonce}} ${window.stranger=1} javascript:window.stranger=1",
+	"{}{} ${window.stranger=1} javascript:window.stranger=1",
 	"\u05e2\u05d1\u05e8\u05d9\u05ea \u0639\u0631\u0628\u064a 123",
 	strings.Repeat("Z\u0351\u036b\u0343\u036a\u0302\u036b\u033d\u034f\u0334", 12),
 	"a/b?c=d&e=%2e%2e#f;../..",
+	`" onmouseover="window.stranger=1" ` + strings.Repeat("x ", 40), // is in a title, too
 	strings.Repeat("long-", 2000),
 }
 

@@ -1,11 +1,11 @@
 package web
 
 import (
-	"bytes"
-	"crypto/rand"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"fmt"
-	"html/template"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,11 +14,11 @@ import (
 
 // A page answers the requests of browsers: what the daemon is doing, one job with its log, and what changes of them.
 type page struct {
-	cfg       Config
-	templates *template.Template
-	latest    latest
-	streams   chan struct{} // a place for each stream of events
-	logs      chan struct{} // a place for each log that is followed
+	cfg     Config
+	policy  string // the Content-Security-Policy of whole pages
+	latest  latest
+	streams chan struct{} // a place for each stream of events
+	logs    chan struct{} // a place for each log that is followed
 }
 
 const (
@@ -26,50 +26,56 @@ const (
 	mostLogs    = 8  // each holds a connection to the engine
 )
 
-//go:embed page.html
-var pageText string
+// style and script are those of every page.
+var (
+	//go:embed page.css
+	style markup
+	//go:embed page.js
+	script markup
+)
 
 // addPage adds the paths of the page. Links on it are relative: a proxy may put it below another path.
 func addPage(mux *http.ServeMux, cfg Config) {
 	p := &page{
-		cfg:     cfg,
+		cfg: cfg,
+		policy: fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; connect-src 'self'; img-src data:; "+
+			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'", source(style), source(script)),
+		latest:  latest{status: cfg.Status},
 		streams: make(chan struct{}, mostStreams), logs: make(chan struct{}, mostLogs),
-		templates: template.Must(template.New("page.html").Funcs(template.FuncMap{"name": name, "sentence": sentence, "whole": whole, "number": number}).Parse(pageText)),
 	}
-	p.latest.page = p
 	for path, answer := range map[string]http.HandlerFunc{"/{$}": p.index, "/job": p.job, "/events": p.events, "/log": p.log} {
 		mux.Handle("GET "+path, guard(answer))
 	}
 }
 
+// source returns the policy's name for a style or a script: its hash. A browser applies no other.
+func source(m markup) string {
+	sum := sha256.Sum256([]byte(m))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
 // index shows what the daemon is doing.
 func (p *page) index(w http.ResponseWriter, r *http.Request) {
-	p.write(w, http.StatusOK, "index", *p.latest.get(r.Context()).view)
+	p.answer(w, http.StatusOK, p.latest.get(r.Context()).view.index)
 }
 
 // job shows one job.
 func (p *page) job(w http.ResponseWriter, r *http.Request) {
 	v := p.latest.get(r.Context()).view.of(r.URL.Query().Get("id"))
 	code := http.StatusOK
-	if len(v.Job.Entries) == 0 {
+	if len(v.entries) == 0 {
 		code = http.StatusNotFound
 	}
-	p.write(w, code, "jobpage", *v)
+	p.answer(w, code, v.jobPage)
 }
 
-// write answers with a whole page. Only the style and the script of the file itself have its nonce.
-func (p *page) write(w http.ResponseWriter, code int, name string, v view) {
-	v.Nonce = rand.Text()
-	var b bytes.Buffer
-	if err := p.templates.ExecuteTemplate(&b, name, &v); err != nil {
-		http.Error(w, "the page cannot be made: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
+// answer answers with a whole page.
+func (p *page) answer(w http.ResponseWriter, code int, write func(*htmlWriter)) {
+	body := written(write)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", fmt.Sprintf("default-src 'none'; style-src 'nonce-%s'; script-src 'nonce-%[1]s'; connect-src 'self'; img-src data:; "+
-		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'", v.Nonce))
+	w.Header().Set("Content-Security-Policy", p.policy)
 	w.WriteHeader(code)
-	w.Write(b.Bytes())
+	io.WriteString(w, body)
 }
 
 // guard adds the headers that keep other sites away, and refuses the requests that they have a browser make under a name of

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
 const (
@@ -24,10 +26,10 @@ type snapshot struct {
 
 // latest keeps the last snapshot.
 type latest struct {
-	page *page
-	mu   sync.Mutex
-	made time.Time
-	last snapshot
+	status func(context.Context) status.Status
+	mu     sync.Mutex
+	made   time.Time
+	last   snapshot
 }
 
 // get returns a snapshot that is not older than every.
@@ -37,24 +39,12 @@ func (l *latest) get(ctx context.Context) snapshot {
 	if time.Since(l.made) < every-every/10 { // a viewer's clock ticks a little early at times
 		return l.last
 	}
-	l.last = snapshot{view: &view{Status: l.page.cfg.Status(ctx)}}
-	l.last.sections = l.page.render(*l.last.view, "state", "running", "waiting", "ended", "outcomes")
+	l.last = snapshot{view: &view{Status: l.status(ctx)}, sections: make(map[string]string)}
+	for _, s := range l.last.view.withoutAges().sections() {
+		l.last.sections[s.id] = written(s.write)
+	}
 	l.made = time.Now()
 	return l.last
-}
-
-// render returns sections of a page without ages.
-func (p *page) render(v view, names ...string) map[string]string {
-	v.ageless = true
-	sections := make(map[string]string)
-	for _, name := range names {
-		var b bytes.Buffer
-		if err := p.templates.ExecuteTemplate(&b, name, &v); err != nil {
-			p.cfg.Log.Error("--listen: the page cannot be made; please report this", "section", name, "error", err)
-		}
-		sections[name] = b.String()
-	}
-	return sections
 }
 
 // An update is one event: what has changed since the one before.
@@ -83,7 +73,7 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	for {
 		s := p.latest.get(r.Context())
 		if ofJob {
-			s.sections = p.render(*s.view.of(id[0]), "job")
+			s.sections = map[string]string{"job": written(s.view.withoutAges().of(id[0]).job)}
 		}
 		u := update{Version: s.view.Version, At: s.view.At, Sections: make(map[string]string)}
 		for name, html := range s.sections {

@@ -1,11 +1,10 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"math"
-	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,99 +14,29 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
-// Most rows of each table, and most messages with the id of a job on its page. The counts above the tables are exact.
-const (
-	mostRunning = 100
-	mostWaiting = 50
-	mostEnded   = 50
-	mostEntries = 20
-)
-
-// A view is what the templates show.
+// A view is what the pages show.
 type view struct {
 	status.Status
-	Nonce string
-	Job   jobView // on a job's page
 
 	// ageless leaves the ages to the page's script: then what is shown changes only with the state.
 	ageless bool
 }
 
-// A jobView is what is known of a job: the message that waits or runs first, then its attempts that have ended.
-type jobView struct {
-	ID      string
-	Entries []status.Job
-}
+// withoutAges returns the view for the events.
+func (v *view) withoutAges() *view { return &view{v.Status, true} }
 
-// of returns the view of one job.
-func (v *view) of(id string) *view {
-	w := *v
-	w.Job.ID = id
-	for _, jobs := range [][]status.Job{v.Running.Jobs, v.Waiting.Jobs, v.Status.Ended} {
-		for _, j := range jobs {
-			if j.Job == id && len(w.Job.Entries) < mostEntries {
-				w.Job.Entries = append(w.Job.Entries, j)
-			}
-		}
-	}
-	return &w
-}
-
-// Log tells the log of a job's present container from those of its other attempts; "": it has no container.
-func (j jobView) Log() string {
-	if len(j.Entries) == 0 {
-		return ""
-	}
-	return j.Entries[0].ContainerID
-}
-
-// In returns the conditions of that state.
-func (v *view) In(state status.State) []status.Condition {
-	return slices.DeleteFunc(slices.Clone(v.Conditions), func(c status.Condition) bool { return c.State != state })
-}
-
-// Rows returns the jobs that a table lists.
-func (v *view) Rows(table string) []status.Job {
-	jobs, most, _ := v.table(table)
-	return jobs[:min(len(jobs), most)]
-}
-
-// More returns how many jobs there are besides those that a table lists.
-func (v *view) More(table string) int {
-	jobs, most, count := v.table(table)
-	return count - min(len(jobs), most)
-}
-
-func (v *view) table(name string) (jobs []status.Job, most, count int) {
-	switch name {
-	case "running":
-		return v.Running.Jobs, mostRunning, v.Running.Count
-	case "waiting":
-		return v.Waiting.Jobs, mostWaiting, v.Waiting.Count
-	}
-	return v.Status.Ended, mostEnded, len(v.Status.Ended)
-}
-
-// Total returns how many attempts have ended since the start.
-func (v *view) Total() int64 { return v.count(func(status.Outcome) bool { return true }) }
-
-// Bad returns how many of them did not do what their message asked for.
-func (v *view) Bad() int64 {
-	return v.count(func(o status.Outcome) bool { return tone(o.Status) == "bad" })
-}
-
-func (v *view) count(which func(status.Outcome) bool) (n int64) {
+// totals returns how many attempts have ended since the start, and how many of them did not do what their message asked for.
+func (v *view) totals() (all, bad int64) {
 	for _, o := range v.Outcomes {
-		if which(o) {
-			n += o.Count
+		all += o.Count
+		if tone(o.Status) == "bad" {
+			bad += o.Count
 		}
 	}
-	return n
+	return all, bad
 }
 
-// Tone returns the class of a status: good, bad, or none of both.
-func (v *view) Tone(of string) string { return tone(of) }
-
+// tone returns the class of a status: good, bad, or none of both.
 func tone(of string) string {
 	switch event.Status(of) {
 	case event.Succeeded:
@@ -118,40 +47,19 @@ func tone(of string) string {
 	return "bad"
 }
 
-// Rate returns how many jobs end a minute.
-func (v *view) Rate() string {
+// rate returns how many jobs end a minute.
+func (v *view) rate() string {
 	if v.PerMinute > 0 && v.PerMinute < 9.95 {
 		return strconv.FormatFloat(v.PerMinute, 'f', 1, 64)
 	}
 	return number(int64(math.Round(v.PerMinute)))
 }
 
-// Left returns how long the queue will take; "": not known.
-func (v *view) Left() string {
-	if left, ok := v.TimeLeft(); ok {
-		return age(left)
-	}
-	return ""
-}
+// came returns when a job's message was published, or else taken.
+func came(j status.Job) time.Time { return *cmp.Or(j.Published, &j.Taken) }
 
-// OldestWaiting returns the waiting job with the oldest message; nil: none waits.
-func (v *view) OldestWaiting() *status.Job {
-	if j, ok := v.Oldest(); ok {
-		return &j
-	}
-	return nil
-}
-
-// Came returns when a job's message was published, or else taken.
-func (v *view) Came(j status.Job) time.Time {
-	if j.Published != nil {
-		return *j.Published
-	}
-	return j.Taken
-}
-
-// Took returns how long an ended job's work took; "": it has none.
-func (v *view) Took(j status.Job) string {
+// took returns how long an ended job's work took; "": it has none.
+func took(j status.Job) string {
 	if j.Started == nil || j.Ended == nil {
 		return ""
 	}
@@ -162,29 +70,20 @@ func (v *view) Took(j status.Job) string {
 	}
 }
 
-// Key identifies a row, so that the script finds it again in the next update.
-func (v *view) Key(j status.Job) string {
+// key identifies a row, so that the script finds it again in the next update.
+func key(j status.Job) string {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s\x00%s\x00%d\x00%d", j.Job, j.Command, j.Attempt, j.Taken.UnixNano())
 	return fmt.Sprintf("r%x", h.Sum64())
 }
 
-// An ago is a time that is shown as its age.
-type ago struct {
-	At  time.Time
-	Age string // "": the script fills it in
-}
-
-// Ago returns a time to be shown as its age. t is a time.Time, or a *time.Time that is not nil.
-func (v *view) Ago(t any) ago {
-	at, ok := t.(time.Time)
-	if !ok {
-		at = *t.(*time.Time)
-	}
+// ago writes a time, shown as its age. Without ages the script fills that in.
+func (v *view) ago(h *htmlWriter, at time.Time) {
+	shown := age(v.At.Sub(at))
 	if v.ageless {
-		return ago{At: at}
+		shown = ""
 	}
-	return ago{At: at, Age: age(v.At.Sub(at))}
+	h.put(`<time datetime="{}" title="{}">{}</time>`, at.Format(time.RFC3339), at.Format("2006-01-02 15:04:05 MST"), shown)
 }
 
 // age returns a duration for a person. The page's script does the same.
@@ -202,9 +101,9 @@ func age(d time.Duration) string {
 	}
 }
 
-// number returns a count with its thousands apart. n is an int, an int64 or a pointer to one.
-func number(n any) string {
-	s := fmt.Sprint(reflect.Indirect(reflect.ValueOf(n)))
+// number returns a count with its thousands apart.
+func number[N int | int64](n N) string {
+	s := strconv.FormatInt(int64(n), 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}
@@ -215,6 +114,16 @@ func number(n any) string {
 type text struct {
 	Short string
 	Whole string // if that is longer
+}
+
+// text writes a text, unless it is empty. bdi keeps its writing direction from what follows.
+func (h *htmlWriter) text(t text) {
+	switch {
+	case t.Whole != "":
+		h.put(`<bdi title="{}">{}</bdi>`, t.Whole, t.Short)
+	case t.Short != "":
+		h.put("<bdi>{}</bdi>", t.Short)
+	}
 }
 
 // wholeText is how many bytes of a text are shown where it is shown as a whole.
