@@ -29,6 +29,7 @@ type pulls struct {
 }
 
 type pullFlight struct {
+	of     string // the image and the platform
 	layers layers
 	done   chan struct{} // closed when err is set
 	err    error
@@ -40,7 +41,7 @@ func (p *pulls) join(of string) (f *pullFlight, lead bool) {
 	defer p.mu.Unlock()
 	f = p.flight[of]
 	if lead = f == nil; lead {
-		f = &pullFlight{done: make(chan struct{})}
+		f = &pullFlight{of: of, done: make(chan struct{})}
 		p.flight[of] = f
 	}
 	return f, lead
@@ -53,7 +54,7 @@ func (t *task) pull(image, platform string, missing bool) error {
 	show := t.showPull(image, missing)
 	for {
 		f, lead := t.pool.pulls.join(of)
-		again, err := t.pullIn(f, lead, of, image, platform, show)
+		again, err := t.pullIn(f, lead, image, platform, show)
 		if !again {
 			show.end(&f.layers, err)
 			return err
@@ -63,10 +64,10 @@ func (t *task) pull(image, platform string, missing bool) error {
 
 // pullIn takes part in a pull, and shows it meanwhile. again: another job led the pull and gave it up, so the image is still
 // to be pulled.
-func (t *task) pullIn(f *pullFlight, lead bool, of, image, platform string, show *pullShow) (again bool, err error) {
+func (t *task) pullIn(f *pullFlight, lead bool, image, platform string, show *pullShow) (again bool, err error) {
 	defer show.during(&f.layers)()
 	if lead {
-		t.pool.pulls.lead(of, f, func() error { return t.pullAlone(image, platform, &f.layers) })
+		t.pool.pulls.lead(f, func() error { return t.pullAlone(image, platform, &f.layers) })
 		return false, f.err
 	}
 	t.log.Debug("image is being pulled for another job; waiting", "image", image)
@@ -81,11 +82,11 @@ func (t *task) pullIn(f *pullFlight, lead bool, of, image, platform string, show
 }
 
 // lead calls pull and passes its error to all waiters, also if pull panics.
-func (p *pulls) lead(of string, f *pullFlight, pull func() error) {
+func (p *pulls) lead(f *pullFlight, pull func() error) {
 	f.err = errNotBegun
 	defer func() {
 		p.mu.Lock()
-		delete(p.flight, of)
+		delete(p.flight, f.of)
 		p.mu.Unlock()
 		close(f.done)
 	}()

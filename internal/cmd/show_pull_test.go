@@ -196,3 +196,21 @@ func TestPullNextAttempt(t *testing.T) {
 		}
 	})
 }
+
+// TestPullStreams: the command pull sends its events only if its publisher asks for them.
+func TestPullStreams(t *testing.T) {
+	for key, want := range map[string][]string{
+		"":               nil,
+		`,"Stream":true`: {"id pull/pulling/0", "id pull/pulled", "flush"},
+	} {
+		onBench(t, nil, func(b *bench) {
+			s := new(fakeStream)
+			var answers []string
+			b.change = b.answering("to", s, &answers, func() error { return nil })
+			b.send("m", "id", false, `{"Dockercmd":"pull","Image":"new"`+key+`}`).want(intake.Ack, "")
+			if sent := s.take(); !slices.Equal(sent, want) {
+				t.Errorf("%q: sent %q, want %q", key, sent, want)
+			}
+		})
+	}
+}
