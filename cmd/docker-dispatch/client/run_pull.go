@@ -25,7 +25,7 @@ func (c *runClient) pulling(p *event.Pull) {
 		if p.Status == event.UpToDate {
 			text = "Image is up to date for "
 		}
-		c.waits.Above(c.stderr, "Status: "+text+image)
+		c.waits.Print(c.stderr, "Status: "+text+image)
 		c.waits.Show("docker-dispatch: image pulled on %s", p.Host)
 	}
 }
@@ -34,7 +34,7 @@ func (c *runClient) pulling(p *event.Pull) {
 func (c *runClient) missing() {
 	if !c.saidMissing {
 		c.saidMissing = true
-		c.waits.Above(c.stderr, fmt.Sprintf("Unable to find image '%s' locally", c.line.FullImage()))
+		c.waits.Print(c.stderr, fmt.Sprintf("Unable to find image '%s' locally", c.line.FullImage()))
 	}
 }
 

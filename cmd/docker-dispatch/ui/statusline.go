@@ -37,17 +37,15 @@ func (s *StatusLine) Show(format string, args ...any) {
 	s.put(s.text)
 }
 
-// Above writes a line of text to w that stays. On a terminal the status line moves below it.
-func (s *StatusLine) Above(w io.Writer, text string) {
+// Print writes a line of text to w, which stays. It erases the status line until the next show.
+func (s *StatusLine) Print(w io.Writer, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shown {
 		fmt.Fprint(s.w, "\r\x1b[K")
+		s.shown = false
 	}
 	fmt.Fprintln(w, PlainLine(text))
-	if s.shown {
-		s.put(s.text)
-	}
 }
 
 // Interrupt replaces the line until resume.
