@@ -74,6 +74,9 @@ type textReporter struct {
 	raw bool // containers' output is printed as it is
 }
 
+// Pull prints nothing: the log says when a pull begins and ends.
+func (r *textReporter) Pull(event.Pull) {}
+
 func (r *textReporter) Started(event.Started) {}
 
 func (r *textReporter) Output(o event.Output) error {
@@ -120,6 +123,10 @@ func prefixed(b *bytes.Buffer, name string, data []byte) {
 
 // jsonReporter prints events for a program, one a line.
 type jsonReporter struct{ *out }
+
+func (r *jsonReporter) Pull(p event.Pull) {
+	r.write(func(b *bytes.Buffer) { b.Write(p.JSON()) })
+}
 
 func (r *jsonReporter) Started(s event.Started) {
 	r.write(func(b *bytes.Buffer) { b.Write(s.JSON()) })

@@ -55,6 +55,26 @@ func TestRunOnTerminal(t *testing.T) {
 		o.expect("out\n", "", 0)
 		tty.shows("err\n")
 	})
+	t.Run("a pull", func(t *testing.T) {
+		a := newActor(t)
+		o, tty := a.onTerminal(t, func(o *ours, tty *os.File) { o.Stderr = tty }, "busybox")
+		m := a.next(a.messages)
+		pull := event.Pull{Job: m.ID, Host: "far\x1b[2J.example", Status: event.Pulling, Missing: true}
+		a.say(m, pull)
+		const missing = "Unable to find image 'busybox:latest' locally\n"
+		tty.shows(missing + "busybox:latest: Pulling")
+		pull.Progress = event.Progress{Layers: 5, Complete: 3, Bytes: 12_300_000, Total: 45_600_000}
+		a.say(m, pull)
+		tty.shows(missing + "busybox:latest: Pulling: 3 of 5 layers, 12.3MB of 45.6MB")
+		pull.Status = event.Pulled
+		a.say(m, pull)
+		const pulled = missing + "Status: Downloaded newer image for busybox:latest\n"
+		tty.shows(pulled + "docker-dispatch: image pulled on far?[2J.example")
+		a.out(m, "stdout", 0, "out\n")
+		a.succeed(m, 4, 0)
+		o.expect("out\n", "", 0)
+		tty.shows(pulled)
+	})
 	t.Run("all streams", func(t *testing.T) {
 		a := newActor(t)
 		o, tty := a.onTerminal(t, func(o *ours, tty *os.File) { o.Stdin, o.Stdout, o.Stderr = tty, tty, tty }, "busybox")

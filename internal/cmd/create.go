@@ -50,7 +50,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	}
 	when := cmp.Or(r.Pull, t.pool.Pull)
 	if when == "always" {
-		if err := t.pull(r.Image, r.Spec.Platform); err != nil {
+		if err := t.pull(r.Image, r.Spec.Platform, false); err != nil {
 			return "", nil, err
 		}
 	}
@@ -78,7 +78,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 			return created.ID, nil, nil
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && !pulled:
 			pulled = true
-			if err := t.pull(r.Image, r.Spec.Platform); err != nil {
+			if err := t.pull(r.Image, r.Spec.Platform, true); err != nil {
 				return "", nil, err
 			}
 			continue

@@ -12,7 +12,7 @@ import (
 )
 
 func (t *task) doPull(p *message.Pull) (*event.Result, error) {
-	err := t.pull(p.Image, p.Platform)
+	err := t.pull(p.Image, p.Platform, false)
 	if err != nil && final(err) {
 		return nil, err
 	}
@@ -29,54 +29,71 @@ type pulls struct {
 }
 
 type pullFlight struct {
-	done chan struct{} // closed when err is set
-	err  error
+	of     string // the image and the platform
+	layers layers
+	done   chan struct{} // closed when err is set
+	err    error
 }
 
-// pull pulls an image, or waits for a pull of the image that is under way.
-func (t *task) pull(image, platform string) error {
-	p := &t.pool.pulls
+// join returns the pull under way, or a new one that the caller must lead.
+func (p *pulls) join(of string) (f *pullFlight, lead bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f = p.flight[of]
+	if lead = f == nil; lead {
+		f = &pullFlight{of: of, done: make(chan struct{})}
+		p.flight[of] = f
+	}
+	return f, lead
+}
+
+// pull pulls an image, or waits for a pull of the image that is under way. missing: the engine could not create the container
+// without the image.
+func (t *task) pull(image, platform string, missing bool) error {
 	of := flagval.FullName(image) + "\x00" + platform
+	show := t.showPull(image, missing)
 	for {
-		p.mu.Lock()
-		f := p.flight[of]
-		lead := f == nil
-		if lead {
-			f = &pullFlight{done: make(chan struct{})}
-			p.flight[of] = f
-		}
-		p.mu.Unlock()
-		if lead {
-			p.lead(of, f, func() error { return t.pullAlone(image, platform) })
-			return f.err
-		}
-		t.log.Debug("image is being pulled for another job; waiting", "image", image)
-		select {
-		case <-f.done:
-		case <-t.cancelled:
-			return errCancelled
-		case <-t.ctx.Done():
-			return t.ctx.Err()
-		}
-		if f.err == nil || !final(f.err) { // otherwise the other job was requeued, cancelled or left: pull again
-			return f.err
+		f, lead := t.pool.pulls.join(of)
+		again, err := t.pullIn(f, lead, image, platform, show)
+		if !again {
+			show.end(&f.layers, err)
+			return err
 		}
 	}
 }
 
+// pullIn takes part in a pull, and shows it meanwhile. again: another job led the pull and gave it up, so the image is still
+// to be pulled.
+func (t *task) pullIn(f *pullFlight, lead bool, image, platform string, show *pullShow) (again bool, err error) {
+	defer show.during(&f.layers)()
+	if lead {
+		t.pool.pulls.lead(f, func() error { return t.pullAlone(image, platform, &f.layers) })
+		return false, f.err
+	}
+	t.log.Debug("image is being pulled for another job; waiting", "image", image)
+	select {
+	case <-f.done:
+		return f.err != nil && final(f.err), f.err
+	case <-t.cancelled:
+		return false, errCancelled
+	case <-t.ctx.Done():
+		return false, t.ctx.Err()
+	}
+}
+
 // lead calls pull and passes its error to all waiters, also if pull panics.
-func (p *pulls) lead(of string, f *pullFlight, pull func() error) {
+func (p *pulls) lead(f *pullFlight, pull func() error) {
 	f.err = errNotBegun
 	defer func() {
 		p.mu.Lock()
-		delete(p.flight, of)
+		delete(p.flight, f.of)
 		p.mu.Unlock()
 		close(f.done)
 	}()
 	f.err = pull()
 }
 
-func (t *task) pullAlone(image, platform string) error {
+func (t *task) pullAlone(image, platform string, l *layers) error {
 	t.log.Info("pulling image", "image", image)
 	start := time.Now()
 	ctx, stop := t.cancellable()
@@ -90,6 +107,7 @@ func (t *task) pullAlone(image, platform string) error {
 			}
 		}
 		return t.pool.Docker.PullImage(ctx, image, o, func(p dockerapi.PullProgress) {
+			l.step(p)
 			t.log.Debug("pulling image", "image", image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
 		})
 	}, false)

@@ -38,9 +38,10 @@ type fakeDocker struct {
 	saysLate   bool                              // which is said only when the log is read
 	changed    chan struct{}                     // closed at each change
 	down       bool
-	deaths     int           // how often the engine has died
-	started    time.Time     // as its bridge says; zero: there is none
-	holdPull   chan struct{} // not nil: a pull waits for it
+	deaths     int                                    // how often the engine has died
+	started    time.Time                              // as its bridge says; zero: there is none
+	holdPull   chan struct{}                          // not nil: a pull waits for it
+	steps      func(say func(dockerapi.PullProgress)) // not nil: the progress of a pull
 	pulled     []dockerapi.PullOptions
 	stopTime   *int // of the last stop
 	warnings   []string
@@ -573,6 +574,9 @@ func (f *fakeDocker) PullImage(ctx context.Context, ref string, o dockerapi.Pull
 			return ctx.Err()
 		}
 	}
+	if f.steps != nil {
+		f.steps(progress)
+	}
 	err := f.enter(ctx, "pull", ref)
 	defer f.mu.Unlock()
 	if err == nil {
@@ -662,6 +666,7 @@ func (f *fakeDocker) did() []string {
 // record is a Reporter that keeps what it is told.
 type record struct {
 	mu      sync.Mutex
+	pulls   []event.Pull
 	started []event.Started
 	results []event.Result
 	output  map[string]string // by container/stream
@@ -672,6 +677,12 @@ type record struct {
 	panics     bool  // Output does
 	unwritable error // what Output returns
 	gone       error // what Result returns
+}
+
+func (r *record) Pull(p event.Pull) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pulls = append(r.pulls, p)
 }
 
 func (r *record) Started(s event.Started) {

@@ -89,6 +89,8 @@ func (a *answer) missing(r *event.Result) (n int64) {
 func (a *answer) tooEarly(e event.Event) bool {
 	job, attempt := "", 0
 	switch {
+	case e.Pull != nil:
+		job, attempt = e.Pull.Job, e.Pull.Attempt
 	case e.Started != nil:
 		job, attempt = e.Started.Job, e.Started.Attempt
 	case e.Output != nil:

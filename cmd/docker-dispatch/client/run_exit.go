@@ -24,9 +24,9 @@ func (c *runClient) ended(r *event.Result, signalled int) int {
 		return signalled
 	case r.Status == event.Refused || r.Status == event.Errored:
 		// A failed pull is of a missing image, too.
-		missing := r.Reason == event.ReasonNoSuchImage || strings.HasPrefix(r.Error, "pull image ")
-		if missing && (c.line.Pull == "" || c.line.Pull == "missing") && !c.line.Quiet {
-			fmt.Fprintf(c.stderr, "Unable to find image '%s' locally\n", c.line.FullImage())
+		failed := r.Reason == event.ReasonNoSuchImage || strings.HasPrefix(r.Error, "pull image ")
+		if failed && (c.line.Pull == "" || c.line.Pull == "missing") && !c.line.Quiet {
+			c.missing() // if the event did not come
 		}
 		text := r.Error
 		if r.EngineError != "" {

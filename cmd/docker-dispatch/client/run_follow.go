@@ -38,20 +38,22 @@ type runClient struct {
 	answer  *answer
 	idFile  *os.File          // for the container's id; guarded by mu
 	warned  bool              // the engine's warnings have been printed
+	pulled  bool              // it was printed that the image has been pulled
 	written []client.Received // events that are handled and not acked yet
 
 	// noticed is when the broker has noticed, at the latest, that the previous connection is dead. Until then it may hold
 	// answers for that connection, which come after later answers. Zero: this is the first connection.
 	noticed time.Time
 
-	heard    atomic.Bool   // an answer has come: a daemon has the message
-	declared bool          // the reply queue is declared
-	lonely   bool          // it was said that no daemon takes messages from the queue
-	stop     chan struct{} // closed when the job is to be stopped
-	told     bool          // the control queue has stored the stop, or has refused it
-	mu       sync.Mutex
-	over     bool  // a message not sent yet must not be sent any more; guarded by mu
-	sent     reach // guarded by mu
+	heard       atomic.Bool   // an answer has come: a daemon has the message
+	declared    bool          // the reply queue is declared
+	saidMissing bool          // it was printed that the image is missing
+	lonely      bool          // it was said that no daemon takes messages from the queue
+	stop        chan struct{} // closed when the job is to be stopped
+	told        bool          // the control queue has stored the stop, or has refused it
+	mu          sync.Mutex
+	over        bool  // a message not sent yet must not be sent any more; guarded by mu
+	sent        reach // guarded by mu
 }
 
 // reach is how far the message has got, and the stop after it.

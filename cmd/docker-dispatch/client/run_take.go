@@ -59,6 +59,8 @@ func (c *runClient) takeAll(answers <-chan client.Received, noticed time.Time) t
 func (c *runClient) take(m client.Received, e event.Event) (result *event.Result, err error) {
 	defer c.ack(m)
 	switch {
+	case e.Pull != nil && e.Pull.Job == c.job:
+		c.pulling(e.Pull)
 	case e.Started != nil && e.Started.Job == c.job:
 		c.warn(e.Started.Warnings)
 		c.waits.Show("docker-dispatch: started on %s", e.Started.Host)

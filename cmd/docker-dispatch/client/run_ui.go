@@ -126,7 +126,7 @@ With -i standard input is read to its end, and travels in the message. -t and -i
 not go together: nobody types at the other end. --env-file, --label-file, -e NAME and
 a seccomp profile are read here; paths of -v and --mount are the host's. -d prints the
 job's id once the broker has the message. --cidfile gets the container's id; with -d
-the file is not made. Of --pull nothing is shown.
+the file is not made. A pull is shown on stderr, except with -d or --quiet.
 
 Ctrl-C, SIGTERM and SIGHUP stop the container, or cancel the job if it has not begun. A
 second one ends this program alone, as the first does with --sig-proxy=false.

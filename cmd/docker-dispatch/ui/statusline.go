@@ -37,6 +37,17 @@ func (s *StatusLine) Show(format string, args ...any) {
 	s.put(s.text)
 }
 
+// Print writes a line of text to w, which stays. It erases the status line until the next show.
+func (s *StatusLine) Print(w io.Writer, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shown {
+		fmt.Fprint(s.w, "\r\x1b[K")
+		s.shown = false
+	}
+	fmt.Fprintln(w, PlainLine(text))
+}
+
 // Interrupt replaces the line until resume.
 func (s *StatusLine) Interrupt(text string) {
 	s.mu.Lock()

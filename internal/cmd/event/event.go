@@ -11,6 +11,7 @@ import (
 
 // Names of events.
 const (
+	EventPull    = "pull"
 	EventStarted = "started"
 	EventOutput  = "output"
 	eventResult  = "result"
@@ -91,6 +92,7 @@ func Cut(data []byte) int {
 
 // An Event is one event of a job: exactly one field is set.
 type Event struct {
+	Pull    *Pull
 	Started *Started
 	Output  *Output
 	Result  *Result
@@ -105,6 +107,9 @@ func Decode(body []byte) (Event, error) {
 	var e Event
 	var err error
 	switch kind.Event {
+	case EventPull:
+		e.Pull = new(Pull)
+		err = json.Unmarshal(body, e.Pull)
 	case EventStarted:
 		e.Started = new(Started)
 		err = json.Unmarshal(body, e.Started)

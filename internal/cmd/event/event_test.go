@@ -14,6 +14,7 @@ import (
 func TestEvents(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 	for _, e := range []Event{
+		{Pull: &Pull{Job: "j", Command: "run", Host: "h", Image: "<i>", Attempt: 2, Status: Pulling, Missing: true, Progress: Progress{5, 3, 12, 45}}},
 		{Started: &Started{Job: "j", Command: "run", Host: "h", ContainerID: "c", ContainerName: "n", Image: "i", Attempt: 2, Adopted: true}},
 		{Output: &Output{Job: "j", ContainerName: "n", Attempt: 1, Stream: "stdout", Offset: 7, Data: []byte("<é>\n")}},
 		{Output: &Output{Job: "j", Stream: "stderr", Data: []byte("\xff\x00")}},
@@ -21,6 +22,8 @@ func TestEvents(t *testing.T) {
 	} {
 		var body []byte
 		switch {
+		case e.Pull != nil:
+			body = e.Pull.JSON()
 		case e.Started != nil:
 			body = e.Started.JSON()
 		case e.Output != nil:
@@ -45,6 +48,22 @@ func TestEvents(t *testing.T) {
 		_, err := Decode([]byte(body))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", body, err, want)
+		}
+	}
+}
+
+// TestPullJSON: programs read these names.
+func TestPullJSON(t *testing.T) {
+	for want, p := range map[string]Pull{
+		`{"Event":"pull","Job":"j","Dockercmd":"run","Host":"h","Image":"i","Status":"pulling","Missing":true}`: {
+			Job: "j", Command: "run", Host: "h", Image: "i", Status: Pulling, Missing: true,
+		},
+		`{"Event":"pull","Job":"j","Dockercmd":"pull","Host":"h","Image":"i","Attempt":2,"Status":"up-to-date","Layers":5,"Complete":3,"Bytes":12,"Total":45}`: {
+			Job: "j", Command: "pull", Host: "h", Image: "i", Attempt: 2, Status: UpToDate, Progress: Progress{5, 3, 12, 45},
+		},
+	} {
+		if got := string(p.JSON()); got != want+"\n" {
+			t.Errorf("got %swant %s", got, want)
 		}
 	}
 }

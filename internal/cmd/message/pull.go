@@ -10,10 +10,12 @@ import (
 type Pull struct {
 	Image    string
 	Platform string // OS[/ARCH[/VARIANT]]; empty: the engine's own
+	Stream   bool   // the publisher wants to see its progress
 }
 
 var pullKeys = []key[Pull]{
 	textKey("Image", "the image; without a tag `latest`", func(p *Pull) *string { return &p.Image }),
+	boolKey("Stream", "send the progress to the message's reply_to as it comes, see [pull](events.md#pull)", func(p *Pull) *bool { return &p.Stream }),
 }
 
 var pullOptions = []key[Pull]{
@@ -33,7 +35,7 @@ func decodePull(members []member) (Command, error) {
 
 // Traits implements Command.
 func (p *Pull) Traits() Traits {
-	return Traits{Verb: "pull"}
+	return Traits{Verb: "pull", Streams: p.Stream}
 }
 
 // Target implements Command.

@@ -9,7 +9,7 @@ type Traits struct {
 	Runs    bool // the program is a container's, from its creation to its exit
 	Makes   bool // it creates a container
 	Control bool // the control queue takes it, which nothing may hold up
-	Streams bool // its publisher wants the output as it comes
+	Streams bool // its publisher wants the output and the progress of a pull as they come
 	Waits   bool // it lasts until something else has ended
 	Ends    bool // it asks for the end of its container
 	Stops   bool // it does nothing but that

@@ -36,6 +36,21 @@ func NewLive(ctx context.Context, s Stream) *Live {
 	return l
 }
 
+// Pull sends the event that says how far a pull is. n is how many events of the pull came before: it tells apart those with the
+// same status.
+func (l *Live) Pull(p event.Pull, n int) {
+	if l == nil {
+		return
+	}
+	id := what(event.EventPull, p.Attempt) + "/" + string(p.Status)
+	if p.Status == event.Pulling {
+		id = fmt.Sprintf("%s/%d", id, n)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.send(p.Job, id, p.JSON())
+}
+
 // Started sends the event that the container has started.
 func (l *Live) Started(s event.Started) {
 	if l == nil {
