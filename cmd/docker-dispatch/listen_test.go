@@ -163,7 +163,7 @@ func TestStatusInLog(t *testing.T) {
 	body := `{"Dockercmd":"run","Image":"busybox","Cmd":["sleep","1000"],"Options":{"Remove":true,"Attach":["STDOUT"]}}`
 	l.publish(publication{"m1", body}, publication{"m2", body})
 	p.awaitLog("container started")
-	for _, want := range []string{"msg=status ready=true running=1 slots=1 waiting=1", `msg="status: condition" name=engine state=ok`,
+	for _, want := range []string{"msg=status ready=true running=1 slots=1/1 waiting=1", `msg="status: condition" name=engine state=ok`,
 		`msg="status: running" job=m1 command=run container=dispatch-`, `msg="status: waiting" job=m2`, `for="a free place (--concurrency)"`} {
 		p.cmd.Process.Signal(syscall.SIGUSR1)
 		p.awaitLog(want)
