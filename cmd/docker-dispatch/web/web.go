@@ -54,8 +54,8 @@ func Serve(ctx context.Context, l net.Listener, cfg Config) {
 func Handler(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", healthz(cfg))
-	mux.Handle("GET /readyz", readyz(cfg))
-	mux.Handle("GET /metrics", metrics(cfg))
+	mux.Handle("GET /readyz", ours(readyz(cfg)))
+	mux.Handle("GET /metrics", metrics(cfg)) // by any name: Prometheus has names with dots, and no metric shows a job or an address
 	addPage(mux, cfg)
 	return mux
 }
