@@ -91,7 +91,7 @@ func (a *tally) end(j status.Job, r *event.Result) status.Job {
 	if r.Retrying {
 		a.counters.Retried++
 	}
-	if j.Started != nil {
+	if j.Started != nil && (j.Command == "run" || j.Command == "exec") {
 		a.counters.ToEnd.Add(j.Ended.Sub(*j.Started))
 	}
 	n := now.UnixNano() / int64(slice)
