@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
@@ -66,6 +67,10 @@ func Metrics() []Metric {
 					w.count(o.Count, o.Command, o.Status, o.Reason)
 				}
 			}},
+		{"docker_dispatch_ended_total", "counter", "", "attempts that ended, of all outcomes; 0 from the start",
+			func(w *samples, s scrape) { w.count(ends(s, func(status.Outcome) bool { return true })) }},
+		{"docker_dispatch_failed_total", "counter", "", "attempts that failed, ended in an error or were refused, except cancelled jobs; 0 from the start",
+			func(w *samples, s scrape) { w.count(ends(s, failed)) }},
 		{"docker_dispatch_retries_total", "counter", "", "attempts after which another one follows",
 			func(w *samples, s scrape) { w.count(s.Retried) }},
 		{"docker_dispatch_publish_to_start_seconds", "histogram", "", "from the publishing of a run to the start of its container, for first attempts whose message has a timestamp of the last 30 days",
@@ -136,6 +141,21 @@ func Metrics() []Metric {
 		{"go_goroutines", "gauge", "", "goroutines",
 			func(w *samples, s scrape) { w.count(int64(s.goroutines)) }},
 	}
+}
+
+// ends returns how many attempts ended in such outcomes.
+func ends(s scrape, such func(status.Outcome) bool) (n int64) {
+	for _, o := range s.Outcomes {
+		if such(o) {
+			n += o.Count
+		}
+	}
+	return n
+}
+
+// failed reports whether an operator has to know of an outcome.
+func failed(o status.Outcome) bool {
+	return o.Status != string(event.Succeeded) && o.Status != string(event.Stopped) && o.Reason != event.ReasonCancelled
 }
 
 // known writes a number that may not be known.
