@@ -203,6 +203,14 @@ func TestRefusedCalls(t *testing.T) {
 	}
 	g.mu.Unlock()
 
+	g = l.gated(slices.DeleteFunc(listedCalls(t), func(route string) bool { return route == "GET /info" }))
+	p = l.start("--min-free", "1k", "="+g.address)
+	p.awaitLog(`msg="the engine's disk cannot be looked at, see --min-free; no messages are taken until it can"`)
+	p.awaitLog(says("GET /info"))
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+
 	g = l.gated(nil)
 	p = l.start("=" + g.address)
 	p.awaitLog(`msg="engine does not answer; no messages are taken until it does" error="` + says("GET /_ping"))

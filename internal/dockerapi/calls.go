@@ -48,7 +48,7 @@ func Calls() []Call { return slices.Clone(calls[:]) }
 // Engine API, v1.40 to v1.52 (https://docs.docker.com/reference/api/engine/).
 var calls = [...]Call{
 	{opRemove, "DELETE /containers/{id}", "remove, run with Remove, the sweep"},
-	{"", "GET /_ping", "the start, if HEAD is refused; without a version"},
+	{"", "GET /_ping", "the same, if HEAD is refused; without a version"},
 	{opList, "GET /containers/json", "commands by Job, run and create with a Name or redelivered, the sweep"},
 	{opInspect, "GET /containers/{id}/json", "run, create, and every command on a container"},
 	{opLogs, "GET /containers/{id}/logs", "logs, and output of a run that was missed"},
@@ -58,7 +58,7 @@ var calls = [...]Call{
 	{opInfo, "GET /info", "--min-free: where the engine keeps its data"},
 	{opNetwork, "GET /networks/{id}", "a Network that could be an id; of bridge for wait and adopted runs: whether the engine was restarted"},
 	{opVolume, "GET /volumes/{name}", "run and create with a named volume"},
-	{"", "HEAD /_ping", "the start, and after the engine was away; without a version"},
+	{"", "HEAD /_ping", "the start, and each 15 seconds; without a version"},
 	{opCreate, "POST /containers/create", "run, create"},
 	{opAttach, "POST /containers/{id}/attach", "run with Attach; the connection is upgraded"},
 	{opCreateExec, "POST /containers/{id}/exec", "exec"},
