@@ -95,11 +95,15 @@ func TestManualUnit(t *testing.T) {
 // TestDefaultFile: each variable of the package's settings is one that the program reads, with a value that it takes.
 func TestDefaultFile(t *testing.T) {
 	t.Parallel()
-	values := make(map[string]string)
+	values, tls := make(map[string]string), make(map[string]string) // tls: the second ones
 	for _, m := range regexp.MustCompile(`(?m)^#?([A-Z_]+)=(.*)$`).FindAllStringSubmatch(script(t, "docker-dispatch.default"), -1) {
-		values[m[1]] = m[2]
+		if _, second := values[m[1]]; second {
+			tls[m[1]] = m[2]
+		} else {
+			values[m[1]] = m[2]
+		}
 	}
-	for _, name := range []string{"DOCKER_DISPATCH_QUEUE", "AMQP_URL", "DOCKER_HOST", "DOCKER_DISPATCH_AMQP_PASSWORD_FILE", "DOCKER_DISPATCH_POLICY"} {
+	for _, name := range []string{"DOCKER_DISPATCH_QUEUE", "AMQP_URL", "DOCKER_HOST", "DOCKER_DISPATCH_AMQP_PASSWORD_FILE", "DOCKER_DISPATCH_POLICY", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"} {
 		if values[name] == "" {
 			t.Errorf("no %s", name)
 		}
@@ -117,5 +121,14 @@ func TestDefaultFile(t *testing.T) {
 	s, err := parseSettings(nil, func(name string) string { return values[name] })
 	if err != nil || s.queue != "jobs" || s.policyFile != "/etc/docker-dispatch/policy.json" {
 		t.Errorf("%+v, %v", s, err)
+	}
+	delete(values, "DOCKER_DISPATCH_MIN_FREE") // of an engine on this host only
+	values["DOCKER_HOST"] = tls["DOCKER_HOST"]
+	if s, err := parseSettings(nil, func(name string) string { return values[name] }); err != nil || s.dockerHost.String() != "tcp://engine.example:2376" || !s.tlsVerify {
+		t.Errorf("TLS to the engine: %+v, %v", s, err)
+	}
+	values["AMQP_URL"] = tls["AMQP_URL"]
+	if _, err := parseSettings(nil, func(name string) string { return values[name] }); err == nil || !strings.Contains(err.Error(), "open /etc/docker-dispatch/broker-ca.pem") {
+		t.Errorf("TLS to the broker: %v", err)
 	}
 }
