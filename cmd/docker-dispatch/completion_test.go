@@ -90,7 +90,7 @@ var completed = []struct{ line, words string }{
 	{"dead list -q jobs |", ""},
 	{"help opt|", "options"},
 	{"completion |", "bash fish zsh"},
-	{"health |", ""},
+	{"health |", "--print-config"},
 	{"run --memory-s|", "--memory-swap --memory-swappiness"},
 	{"run -it --pull |", "always missing never"},
 	{"run --amqp amqp://h:5672 -q jobs --max|", "--max-message"},

@@ -61,7 +61,7 @@ func commandLines() completion.Program {
 	p := completion.Program{
 		"":           of(newSettings().options),
 		"help":       {Verbs: topics},
-		"health":     {},
+		"health":     {Verbs: []string{"--print-config"}},
 		"completion": {Verbs: completion.Shells},
 	}
 	for _, name := range client.Names() {

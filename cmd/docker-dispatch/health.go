@@ -19,13 +19,14 @@ const healthUsage = `docker-dispatch health says whether a daemon on this machin
 and its queue has a consumer. It is the health check of the image.
 
 Usage:
-  docker-dispatch health [PID]
+  docker-dispatch health [--print-config] [PID]
 
 PID is the daemon's process, by default 1, the first one of a container. Engine, broker
 and queue are those of its command line and environment, which its own user may read.
 
 Options:
-  -h, --help   print this
+      --print-config   print the daemon's settings instead, each with where it is from
+  -h, --help           print this
 
 Exit codes: 0 healthy, 1 not, 2 wrong usage.
 `
@@ -39,12 +40,22 @@ func health(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, healthUsage)
 		return ui.ExitClean
 	}
+	show := len(args) > 0 && args[0] == "--print-config"
+	if show {
+		args = args[1:]
+	}
 	pid, err := 1, error(nil)
 	if len(args) > 0 {
 		pid, err = strconv.Atoi(args[0])
 	}
 	if err != nil || pid < 1 || len(args) > 1 {
-		return ui.Fail(stderr, ui.UsageError("expected: docker-dispatch health [PID]", "docker-dispatch health -h says more"))
+		return ui.Fail(stderr, ui.UsageError("expected: docker-dispatch health [--print-config] [PID]", "docker-dispatch health -h says more"))
+	}
+	if show {
+		if err := printSettingsOf(pid, stdout); err != nil {
+			return ui.Fail(stderr, err)
+		}
+		return ui.ExitClean
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), healthTime)
 	defer cancel()
@@ -55,28 +66,50 @@ func health(args []string, stdout, stderr io.Writer) int {
 	return ui.ExitClean
 }
 
-// checkHealth returns why the daemon of that process cannot work, as far as can be seen from outside.
-func checkHealth(ctx context.Context, pid int) error {
+// settingsOf returns the settings of the daemon of that process, and its environment.
+func settingsOf(pid int) (*settings, func(string) string, error) {
 	line, err := procTexts(pid, "cmdline")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	theirs, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	ours, err := os.Stat("/proc/self/exe")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if !os.SameFile(theirs, ours) && !strings.HasPrefix(filepath.Base(line[0]), "docker-dispatch") {
-		return fmt.Errorf("process %d is no docker-dispatch", pid)
+		return nil, nil, fmt.Errorf("process %d is no docker-dispatch", pid)
 	}
 	environ, err := procTexts(pid, "environ")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	s, err := parseSettings(line[1:], variablesOf(environ))
+	getenv := variablesOf(environ)
+	s, err := parseSettings(line[1:], getenv)
+	return s, getenv, err
+}
+
+// printSettingsOf writes the settings of the daemon of that process.
+func printSettingsOf(pid int, w io.Writer) error {
+	s, getenv, err := settingsOf(pid)
+	if err == nil {
+		err = s.load(getenv)
+	}
+	if err == nil {
+		err = s.print(w)
+	}
+	if err != nil {
+		return ui.WithHint(fmt.Sprintf("the settings of process %d cannot be read: %v", pid, err), "its own user and root may read them; relative paths are those of the daemon's folder", ui.ExitFailed)
+	}
+	return nil
+}
+
+// checkHealth returns why the daemon of that process cannot work, as far as can be seen from outside.
+func checkHealth(ctx context.Context, pid int) error {
+	s, _, err := settingsOf(pid)
 	if err != nil {
 		return err
 	}

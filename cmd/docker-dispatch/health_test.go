@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -35,8 +36,16 @@ func TestHealth(t *testing.T) {
 	t.Cleanup(func() { l.deleteQueues(".env", ".env.dead", ".env.control") })
 	by := program(t) // all from the environment
 	by.Env = append(by.Env, "DOCKER_DISPATCH_QUEUE="+l.queue+".env", "DOCKER_HOST="+l.dockerHost, "AMQP_URL="+l.amqpURL)
+	by.Env = append(by.Env, "DOCKER_DISPATCH_DRAIN=1m")
+	by.Args = append(by.Args, "--ahead", "7")
 	p = l.startExactly(by)
 	p.awaitLog("taking messages")
+	shown, stderr, code := outcome(t, program(t, "health", "--print-config", fmt.Sprint(by.Process.Pid)))
+	for _, row := range []string{`--queue +` + l.queue + `[.]env +DOCKER_DISPATCH_QUEUE`, `--drain +1m0?s? +DOCKER_DISPATCH_DRAIN`, `--ahead +7 +command line`, `amqpAddr +amqp://guest:xxxxx@\S+ +AMQP_URL`} {
+		if !regexp.MustCompile(row).MatchString(shown) {
+			t.Errorf("no %s: exit %d: %s%s", row, code, shown, stderr)
+		}
+	}
 	if out, code := check(by.Process.Pid); code != 0 || out != "healthy\n" {
 		t.Errorf("a daemon without arguments: exit %d: %s", code, out)
 	}
@@ -57,7 +66,10 @@ func TestHealth(t *testing.T) {
 	if out, code := check(other.Process.Pid); code != 1 || !strings.Contains(out, fmt.Sprintf("process %d is no docker-dispatch", other.Process.Pid)) {
 		t.Errorf("another program: exit %d: %s", code, out)
 	}
-	for _, args := range [][]string{{"x"}, {"-1"}, {"1", "2"}} {
+	if _, stderr, code := outcome(t, program(t, "health", "--print-config", fmt.Sprint(other.Process.Pid))); code != 1 || !strings.Contains(stderr, "is no docker-dispatch") {
+		t.Errorf("settings of another program: exit %d: %s", code, stderr)
+	}
+	for _, args := range [][]string{{"x"}, {"-1"}, {"1", "2"}, {"1", "--print-config"}} {
 		if _, stderr, code := outcome(t, program(t, append([]string{"health"}, args...)...)); code != 2 || !strings.Contains(stderr, "hint: docker-dispatch health -h") {
 			t.Errorf("%q: exit %d: %s", args, code, stderr)
 		}
