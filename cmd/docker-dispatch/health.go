@@ -70,7 +70,7 @@ func checkHealth(ctx context.Context, pid int) error {
 		return err
 	}
 	if !os.SameFile(theirs, ours) && !strings.HasPrefix(filepath.Base(line[0]), "docker-dispatch") {
-		return fmt.Errorf("process %d is no docker-dispatch", pid)
+		return fmt.Errorf("process %d is no docker-dispatch; give the daemon's: docker-dispatch health PID", pid)
 	}
 	environ, err := procTexts(pid, "environ")
 	if err != nil {

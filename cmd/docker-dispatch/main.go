@@ -99,6 +99,7 @@ func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer, sign
 	}
 	d := &daemon{settings: s, client: engine, calls: calls, manager: systemd.FromEnvironment(getenv, log), log: log, stdin: stdin, stdout: stdout, seams: sm}
 	if err := d.run(signals); err != nil {
+		d.manager.Status(err.Error()) // the last one is what the service manager shows
 		return ui.Fail(stderr, err)
 	}
 	return ui.ExitClean

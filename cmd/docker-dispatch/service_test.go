@@ -72,7 +72,7 @@ func TestService(t *testing.T) {
 	}
 	l.broker.Declare(l.queue, "classic")
 	proxy.SetRefuse(false)
-	l.eventually("it is ready", func() bool { return m.has("READY=1\nSTATUS=0 of 16 places in use, 0 jobs run, 0 wait") })
+	l.eventually("it is ready", func() bool { return m.has("READY=1\nSTATUS=0 of 16 places in use, 0 running, 0 waiting") })
 	l.eventually("it feeds the watchdog", func() bool { return m.has("WATCHDOG=1") })
 	p.cmd.Process.Signal(syscall.SIGHUP)
 	l.eventually("it reads again", func() bool { return m.has("RELOADING=1") })

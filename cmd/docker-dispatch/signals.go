@@ -38,9 +38,11 @@ func (d *daemon) reloads(sig os.Signal) bool {
 		return true
 	}
 	d.manager.Reloading()
-	defer d.manager.Ready("the policy was read again")
+	said := "the policy was read again"
+	defer func() { d.manager.Ready(said) }()
 	if err := d.loadPolicy(); err != nil {
 		d.policyFault.Store(new(err.Error()))
+		said = "warning: policy: " + d.stalePolicy()
 		d.log.Error("policy not read again; the one of before stays in force", "file", d.policyFile, "error", err)
 	} else {
 		d.policyFault.Store(nil)

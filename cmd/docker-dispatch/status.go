@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
@@ -68,7 +69,7 @@ func (d *daemon) stalePolicy() string {
 // logStatus writes to the log what the daemon is doing: the answer to SIGUSR1.
 func (d *daemon) logStatus() {
 	s := d.status()
-	args := []any{"ready", s.Ready, "running", s.Running.Count, "slots", fmt.Sprintf("%d/%d", s.InUse, s.Slots), "waiting", s.Waiting.Count, "settling", s.Settling, "jobs-a-minute", s.PerMinute}
+	args := []any{"ready", s.Ready, "running", s.Running.Count, "slots", fmt.Sprintf("%d/%d", s.InUse, s.Slots), "waiting", s.Waiting.Count, "settling", s.Settling, "jobs-a-minute", math.Round(10*s.PerMinute) / 10}
 	if s.Queued != nil {
 		args = append(args, "queued", *s.Queued)
 	}

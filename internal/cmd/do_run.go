@@ -91,6 +91,7 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 func (t *task) madeContainer(id string) {
 	t.pool.jobs.has(t, id)
 	t.pool.jobs.to(t, phaseCreated)
+	t.log.Debug("container is there", "container", t.name, "id", id[:min(12, len(id))])
 }
 
 func (t *task) doCreate(c *message.Create) (*event.Result, error) {

@@ -332,10 +332,10 @@ func (f *following) started(at time.Time) {
 	}
 	f.pool.Reporter.Started(s)
 	f.live.Started(s)
-	said := "container started"
+	said, level := "container started", slog.LevelDebug
 	if f.adopted {
-		said = "container of an earlier process adopted"
+		said, level = "container of an earlier process adopted", slog.LevelInfo
 	}
-	f.pool.lines.say(f.log, slog.LevelInfo, "started", said, "container", f.name, "id", f.id[:min(12, len(f.id))], "image", f.run.Image)
+	f.log.Log(f.ctx, level, said, "container", f.name, "id", f.id[:min(12, len(f.id))], "image", f.run.Image)
 	f.tookEffect()
 }

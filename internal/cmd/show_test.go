@@ -171,43 +171,36 @@ func TestRoom(t *testing.T) {
 	})
 }
 
-// TestJobLog: at most so many lines in 10 s are each written; more are summed, but for some that failed.
+// TestJobLog: at most so many lines in 10 s are each written, and as many of jobs that failed. The first of each kind is
+// written, too. The rest is summed, at the level of the worst.
 func TestJobLog(t *testing.T) {
 	var log bytes.Buffer
 	onBench(t, func(c *Config) { c.Concurrency = 1000; c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(b *bench) {
-		var lines []string
-		burst := func(n int, cmd string) (ended, sums int) {
+		burst := func(n int, bodies ...string) {
 			log.Reset()
 			for i := range n {
-				b.send(fmt.Sprint(i), "", false, strings.Replace(strings.Replace(echo, `"Name":"web",`, "", 1), "echo", cmd, 1))
+				b.send(fmt.Sprint(i), "", false, bodies[i%len(bodies)])
 			}
 			time.Sleep(sumOver)
 			synctest.Wait()
-			lines = strings.Split(strings.TrimSpace(log.String()), "\n")
-			for _, l := range lines {
-				if strings.Contains(l, "job done") {
-					ended++
-				}
-				if strings.Contains(l, "summed") {
-					sums++
-				}
+		}
+		want := func(what string, lines int, sum string) {
+			t.Helper()
+			sums := strings.Count(log.String(), "more jobs done")
+			if got := strings.Count(log.String(), `msg="job done"`); got != lines || sums != min(1, len(sum)) || !strings.Contains(log.String(), sum) {
+				t.Errorf("%s: %d lines, %d sums, want %d and %s:\n%s", what, got, sums, lines, sum, log.String())
 			}
-			return ended, sums
 		}
-		if ended, sums := burst(10, "echo"); ended != 10 || sums != 0 { // each has a line of its start, too
-			t.Errorf("10 jobs: %d lines, %d sums", ended, sums)
-		}
-		if ended, sums := burst(100, "echo"); ended != 10 || sums != 1 || !strings.Contains(lines[len(lines)-1], "started=90 succeeded=90") {
-			t.Errorf("100 jobs: %d lines, %d sums: %q", ended, sums, lines[len(lines)-1])
-		}
-		if ended, sums := burst(100, "echo"); ended != 0 || sums != 1 || !strings.Contains(lines[len(lines)-1], "started=100 succeeded=100") {
-			t.Errorf("100 jobs more: %d lines, %d sums", ended, sums)
-		}
-		if ended, sums := burst(5, "echo"); ended != 0 || sums != 1 {
-			t.Errorf("5 jobs after many: %d lines, %d sums", ended, sums)
-		}
-		if ended, sums := burst(5, "echo"); ended != 5 || sums != 0 {
-			t.Errorf("5 jobs: %d lines, %d sums", ended, sums)
-		}
+		good, bad := strings.Replace(echo, `"Name":"web",`, "", 1), `{"Dockercmd":"stop","Container":"none"}`
+		burst(20, good)
+		want("20 jobs", 20, "")
+		burst(100, good)
+		want("100 jobs", 20, `level=INFO msg="more jobs done in these 10 s, summed; -v logs each" succeeded=80`)
+		burst(5, good)
+		want("5 jobs after that", 5, "")
+		burst(100, bad)
+		want("100 that fail", 40, `level=WARN msg="more jobs done in these 10 s, summed; -v logs each" failed/no-such-container=60`)
+		burst(61, append(slices.Repeat([]string{bad}, 60), "{}")...)
+		want("the first of another kind", 41, `failed/no-such-container=20`)
 	})
 }
