@@ -32,6 +32,7 @@ type Docker interface {
 	InspectContainerRaw(ctx context.Context, id string) (json.RawMessage, error)
 	ListContainers(ctx context.Context, o dockerapi.ListOptions) ([]dockerapi.ContainerSummary, error)
 	WaitContainer(ctx context.Context, id string, cond dockerapi.Condition) (join func() (dockerapi.ExitStatus, error), err error)
+	WatchExits(ctx context.Context, label string) (join func(exited func(id string, s dockerapi.ExitStatus)) error, err error)
 	AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (join func() error, err error)
 	RemembersCreation(ctx context.Context, c dockerapi.Container) (bool, error)
 	RemembersKill(ctx context.Context, c dockerapi.Container, signal int) (bool, error)
@@ -52,7 +53,7 @@ var _ Docker = (*dockerapi.Client)(nil)
 const (
 	pingFirst  = 250 * time.Millisecond // first delay before the next ping; doubles up to pingMost
 	pingMost   = 15 * time.Second
-	pingEvery  = 15 * time.Second // while it answers: otherwise a daemon without jobs would not notice its loss
+	pingEvery  = 15 * time.Second // while it answers: otherwise a daemon without jobs would not notice that it hangs
 	pingSteady = time.Minute      // after the engine has answered for this long, the delays start at pingFirst again
 )
 

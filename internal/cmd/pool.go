@@ -58,6 +58,7 @@ const lastWords = 3 * time.Second
 type Pool struct {
 	Config
 	engine    *engine
+	exits     exits
 	jobs      registry
 	recalling sync.Mutex // see recall
 	slots     slots
@@ -82,9 +83,11 @@ type Pool struct {
 
 // NewPool returns a pool; Run starts it.
 func NewPool(cfg Config) *Pool {
+	e := &engine{docker: cfg.Docker, gate: cfg.Gate, log: cfg.Log}
 	p := &Pool{
 		Config:          cfg,
-		engine:          &engine{docker: cfg.Docker, gate: cfg.Gate, log: cfg.Log},
+		engine:          e,
+		exits:           exits{engine: e, queue: cfg.Queue, log: cfg.Log},
 		jobs:            newRegistry(),
 		slots:           slots{free: cfg.Concurrency},
 		pulls:           pulls{flight: make(map[string]*pullFlight)},
@@ -114,6 +117,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 	watchCtx, stopWatch := context.WithCancel(settling)
 	var watching, working sync.WaitGroup
 	watching.Go(func() { p.engine.watch(watchCtx) })
+	watching.Go(func() { p.exits.watch(watchCtx) })
 	watching.Go(func() { p.watchGate(watchCtx, p.Gate) })
 	if p.room != nil {
 		watching.Go(func() { p.watchGate(watchCtx, p.room.gate) })

@@ -136,7 +136,7 @@ func TestRoom(t *testing.T) {
 	var free atomic.Int64 // below 0: the disk cannot be looked at
 	free.Store(100)
 	gate := new(intake.Gate)
-	onBench(t, func(c *Config) {
+	onEngine(t, withExits, func(c *Config) {
 		c.Concurrency, c.MinFree, c.Room = 1, 50, gate
 		c.Free = func(context.Context) (string, int64, error) {
 			if free.Load() < 0 {
