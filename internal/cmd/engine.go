@@ -94,9 +94,13 @@ func (e *engine) watch(ctx context.Context) {
 	for attempt := 0; ; {
 		open, changed := e.gate.State()
 		if open {
+			ping := time.After(pingEvery)
+			if v := e.version.Load(); v != nil && v.Podman { // systemd ends its service when nobody asks, and starts it anew
+				ping = nil
+			}
 			select {
 			case <-changed:
-			case <-time.After(pingEvery):
+			case <-ping:
 				if err := e.ping(ctx, pingShort); err != nil && ctx.Err() == nil {
 					if err = e.ping(ctx, pingEvery); err != nil && ctx.Err() == nil {
 						e.lost(err)

@@ -118,9 +118,8 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 	var watching, working sync.WaitGroup
 	watching.Go(func() { p.engine.watch(watchCtx) })
 	watching.Go(func() { p.exits.watch(watchCtx) })
-	watching.Go(func() { p.watchGate(watchCtx, p.Gate) })
+	watching.Go(func() { p.watchGate(watchCtx) })
 	if p.room != nil {
-		watching.Go(func() { p.watchGate(watchCtx, p.room.gate) })
 		watching.Go(func() { p.room.watch(watchCtx, p.engine) })
 	}
 	defer p.lines.close()

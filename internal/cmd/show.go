@@ -19,6 +19,7 @@ const (
 	waitCommand                // an earlier command on its container has not taken effect
 	waitJob                    // the job that it names has not begun
 	waitShare                  // its user has as many jobs under way as the policy allows
+	waitRoom                   // the engine's disk is short
 	waitSlot                   // as many runs and execs go on as --concurrency allows
 )
 
@@ -33,6 +34,8 @@ func (w waitFor) words(t *task) string {
 		return "the job that it is for"
 	case waitShare:
 		return "another job of its user to end (Max.Jobs of the policy)"
+	case waitRoom:
+		return "room on the engine's disk (--min-free)"
 	case waitSlot:
 		return "a free place (--concurrency)"
 	}

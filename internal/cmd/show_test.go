@@ -156,17 +156,19 @@ func TestRoom(t *testing.T) {
 		}
 		open(true, "/data has 100b free, of --min-free 50b")
 		b.send("a", "id-a", false, named("web"))
-		waiting := b.send("b", "id-b", false, named("db"))
+		b.send("b", "id-b", false, named("db"))
 		free.Store(49)
 		open(false, "/data has 49b free")
-		waiting.want(intake.Requeue, "")
-		b.send("c", "id-c", false, named("db")).want(intake.Requeue, "") // was under way as the gate closed
 		b.send("stop", "id-s", false, `{"Dockercmd":"stop","Container":"web"}`).want(intake.Ack, "")
 		free.Store(-1)
 		open(false, "no such folder")
-		free.Store(50)
+		free.Store(54)
+		open(false, "/data has 54b free") // not enough more than needed
+		if w := b.pool.Status().Waiting; w.Count != 1 || w.Jobs[0].For != "room on the engine's disk (--min-free)" {
+			t.Errorf("waiting: %+v", w)
+		}
+		free.Store(55)
 		open(true, "")
-		b.send("b", "id-b", true, named("db"))
 		b.docker.named(t, "db").exit(0)
 	})
 }

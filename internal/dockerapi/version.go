@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
@@ -29,7 +30,8 @@ type Version struct {
 	Podman bool   // Podman's service, not a Docker Engine
 }
 
-// Ping checks that the engine answers within 5 seconds, and negotiates the API version again.
+// Ping checks that the engine answers within 5 seconds, or until the deadline of ctx if it has one, and negotiates the API
+// version again.
 // Callers need not call Ping: every other call negotiates if necessary.
 //
 // The error is [ErrVersion] if the engine is too old for this client. It is [ErrNotEngine] and [ErrUnreachable]
@@ -38,12 +40,18 @@ type Version struct {
 //
 // API: HEAD /_ping, else GET /_ping, without version.
 func (c *Client) Ping(ctx context.Context) (Version, error) {
-	v, err := c.ping(ctx)
+	limit := c.limits.ping
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = time.Until(deadline)
+	}
+	v, err := c.ping(ctx, limit)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.agreed = nil
-	if v.API != "" {
+	switch {
+	case v.API != "":
 		c.agreed = &v
+	case !errors.Is(err, ErrUnreachable): // otherwise calls that get through need no new one
+		c.agreed = nil
 	}
 	return v, err
 }
@@ -88,7 +96,7 @@ func (c *Client) version(ctx context.Context) (*Version, error) {
 
 // negotiate fills f, and wakes the calls that wait for it.
 func (c *Client) negotiate(ctx context.Context, f *flight) (*Version, error) {
-	v, err := c.ping(ctx)
+	v, err := c.ping(ctx, c.limits.ping)
 	if v.API != "" { // also from an unhealthy engine, which may still serve the call
 		f.version = &v
 	} else {
@@ -195,9 +203,9 @@ func firstEngine(api string) string {
 
 // ping asks the engine for its version, and picks the version of requests. If the returned Version's API is not "",
 // the Version is usable even with an error.
-func (c *Client) ping(ctx context.Context) (Version, error) {
+func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error) {
 	r := newRequest("", "")
-	r.method, r.limit = http.MethodHead, c.limits.ping
+	r.method, r.limit = http.MethodHead, limit
 	resp, err := c.call(ctx, r, "")
 	if err != nil {
 		if c.wantsTLS(ctx, err) {
