@@ -19,6 +19,7 @@ import (
 // Docker is the part of *dockerapi.Client that the commands use.
 type Docker interface {
 	Ping(ctx context.Context) (dockerapi.Version, error)
+	PingWithin(ctx context.Context, limit time.Duration) (dockerapi.Version, error)
 	CreateContainer(ctx context.Context, name string, cfg dockerapi.ContainerConfig) (dockerapi.Created, error)
 	StartContainer(ctx context.Context, id string) error
 	StopContainer(ctx context.Context, id string, o dockerapi.StopOptions) error
@@ -101,8 +102,8 @@ func (e *engine) watch(ctx context.Context) {
 			select {
 			case <-changed:
 			case <-ping:
-				if err := e.ping(ctx, pingShort); err != nil && ctx.Err() == nil {
-					if err = e.ping(ctx, pingEvery); err != nil && ctx.Err() == nil {
+				if _, err := e.docker.PingWithin(ctx, pingShort); err != nil && ctx.Err() == nil {
+					if _, err = e.docker.PingWithin(ctx, pingEvery); err != nil && ctx.Err() == nil {
 						e.lost(err)
 					}
 				}
@@ -156,22 +157,11 @@ func (e *engine) condition() status.Condition {
 	return c
 }
 
-// ping asks the engine once.
-func (e *engine) ping(ctx context.Context, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	_, err := e.docker.Ping(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer to a ping within %v", limit)
-	}
-	return err
-}
-
 // answers reports whether the engine answers a ping after a call has broken. Either way this counts as an absence: the
 // engine may have been killed and be back.
 func (e *engine) answers(ctx context.Context) bool {
 	e.away.Store(time.Now().UnixNano())
-	if e.ping(ctx, pingShort) != nil {
+	if _, err := e.docker.PingWithin(ctx, pingShort); err != nil {
 		return false
 	}
 	e.back.Store(time.Now().UnixNano())

@@ -157,6 +157,10 @@ func (f *fakeDocker) Ping(ctx context.Context) (dockerapi.Version, error) {
 	return dockerapi.Version{API: "1.41", Podman: f.podman}, f.enter(ctx, "ping", "")
 }
 
+func (f *fakeDocker) PingWithin(ctx context.Context, _ time.Duration) (dockerapi.Version, error) {
+	return f.Ping(ctx)
+}
+
 func (f *fakeDocker) CreateContainer(ctx context.Context, name string, cfg dockerapi.ContainerConfig) (dockerapi.Created, error) {
 	err := f.enter(ctx, "create", name)
 	defer f.mu.Unlock()

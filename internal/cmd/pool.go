@@ -194,7 +194,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 		j.ReplyTo, j.Reply, j.Stream = "", nil, nil // the result of a job that its publisher could not have had carried out
 	}
 	k, earlier, id := p.jobs.recognise(ident, j)
-	p.tally.take(j, k == joined)
+	p.tally.take(j, k == joined, p.jobs.idle())
 	switch k {
 	case joined:
 		if j.Redelivered {

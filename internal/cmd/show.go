@@ -68,6 +68,13 @@ func (p *Pool) Numbers() status.Status {
 	return s
 }
 
+// idle reports whether there is no live job.
+func (g *registry) idle() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.live) == 0
+}
+
 // count adds how many jobs there are, and since when the oldest of them run and wait.
 func (g *registry) count(s *status.Status) {
 	g.mu.Lock()
@@ -170,5 +177,5 @@ func (p *Pool) ends(t *task, r *event.Result) status.Job {
 	p.jobs.mu.Lock()
 	j := t.show()
 	p.jobs.mu.Unlock()
-	return p.tally.end(j, r)
+	return p.tally.end(j, r, !t.control)
 }

@@ -1,7 +1,6 @@
 package dockerapi
 
 import (
-	"context"
 	"net/http"
 	"os"
 	"testing"
@@ -26,21 +25,19 @@ func TestPingConnectsAnew(t *testing.T) {
 	}
 }
 
-// TestPingLimit: a deadline of the caller's takes the place of the limit.
+// TestPingLimit: another limit takes the place of the client's.
 func TestPingLimit(t *testing.T) {
 	late := make(chan struct{})
 	c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
 		<-late
 		answerPing(w, r)
 	})
-	c.limits.ping = time.Millisecond
-	if _, err := c.Ping(background(t)); kindsOf(err) != "unreachable" {
-		t.Errorf("after its limit: %v", err)
+	if _, err := c.PingWithin(background(t), time.Millisecond); kindsOf(err) != "unreachable" {
+		t.Errorf("after a short one: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(background(t), time.Minute)
-	defer cancel()
+	c.limits.ping = time.Millisecond
 	time.AfterFunc(20*time.Millisecond, func() { close(late) })
-	if _, err := c.Ping(ctx); err != nil {
-		t.Errorf("within the caller's: %v", err)
+	if _, err := c.PingWithin(background(t), time.Minute); err != nil {
+		t.Errorf("within a long one: %v", err)
 	}
 }

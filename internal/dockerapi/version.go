@@ -30,8 +30,7 @@ type Version struct {
 	Podman bool   // Podman's service, not a Docker Engine
 }
 
-// Ping checks that the engine answers within 5 seconds, or until the deadline of ctx if it has one, and negotiates the API
-// version again.
+// Ping checks that the engine answers within 5 seconds, and negotiates the API version again.
 // Callers need not call Ping: every other call negotiates if necessary.
 //
 // The error is [ErrVersion] if the engine is too old for this client. It is [ErrNotEngine] and [ErrUnreachable]
@@ -39,11 +38,10 @@ type Version struct {
 // is filled too.
 //
 // API: HEAD /_ping, else GET /_ping, without version.
-func (c *Client) Ping(ctx context.Context) (Version, error) {
-	limit := c.limits.ping
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = time.Until(deadline)
-	}
+func (c *Client) Ping(ctx context.Context) (Version, error) { return c.PingWithin(ctx, c.limits.ping) }
+
+// PingWithin is Ping with another limit.
+func (c *Client) PingWithin(ctx context.Context, limit time.Duration) (Version, error) {
 	v, err := c.ping(ctx, limit)
 	c.mu.Lock()
 	defer c.mu.Unlock()
