@@ -18,8 +18,8 @@ const (
 	steadyTick = 5 * time.Second // how often later, at least
 )
 
-// tellManager tells the service manager how the daemon is, until the returned function is called. It feeds the watchdog: a
-// daemon whose state cannot be read does not come that far.
+// tellManager tells the service manager how the daemon is, until the returned function is called. It feeds the watchdog,
+// unless the log is stuck; a daemon whose state cannot be read does not come that far.
 func (d *daemon) tellManager() (stop func()) {
 	if d.manager == nil {
 		return func() {}
@@ -30,14 +30,14 @@ func (d *daemon) tellManager() (stop func()) {
 		defer close(done)
 		tick := time.NewTicker(startTick)
 		defer tick.Stop()
-		ready, until := false, time.Now().Add(startPatience)
+		until := time.Now().Add(startPatience)
 		for {
 			s := d.numbers()
 			text := statusLine(s)
 			switch {
-			case !ready && (connected(s) || time.Now().After(until)):
-				ready = true
+			case !d.ready.Load() && (connected(s) || time.Now().After(until)):
 				d.manager.Ready(text)
+				d.ready.Store(true)
 				steady := steadyTick
 				if w := d.manager.Watchdog(); w > 0 {
 					steady = min(w, steady)
@@ -46,7 +46,7 @@ func (d *daemon) tellManager() (stop func()) {
 			default:
 				d.manager.Status(text)
 			}
-			if d.manager.Watchdog() > 0 {
+			if d.manager.Watchdog() > 0 && d.logged.stuckFor() < stuck {
 				d.manager.Feed()
 			}
 			select {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -28,6 +29,14 @@ func (d *daemon) completed(s status.Status) status.Status {
 		s.Conditions = append(s.Conditions, conditions...)
 		s.Queued, s.DeadLetters = src.Depths()
 		s.DeadLetterQueue = d.deadLetter
+	}
+	for _, o := range []struct {
+		name string
+		w    *stuckWriter
+	}{{"log", d.logged}, {"output", d.stdout}} {
+		if t := o.w.stuckFor(); t > stuck {
+			s.Conditions = append(s.Conditions, status.Condition{Name: o.name, State: status.Unmet, Reason: fmt.Sprintf("nobody has read it for %v: jobs cannot go on", t.Round(time.Second))})
+		}
 	}
 	if d.stopping.Load() {
 		s.Conditions = append(s.Conditions, status.Condition{Name: "stopping", State: status.Unmet, Reason: "the daemon stops: no more messages are taken"})

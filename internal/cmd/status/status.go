@@ -20,11 +20,12 @@ type Status struct {
 	Ready      bool        // every condition that has to be met is met
 	Conditions []Condition // in a fixed order
 
-	Slots   int   // how many runs and execs may go on at a time
-	InUse   int   // how many of the slots are taken
-	Running Jobs  // the engine may have been asked for something; oldest first
-	Waiting Jobs  // the engine was not asked for anything yet; in the queue's order
-	Ended   []Job `json:",omitempty"` // the jobs that ended lately, the last one first; at most MostEnded
+	Slots    int   // how many runs and execs may go on at a time
+	InUse    int   // how many of the slots are taken
+	Running  Jobs  // the engine may have been asked for something; oldest first
+	Waiting  Jobs  // the engine was not asked for anything yet; in the queue's order
+	Settling int   `json:",omitempty"` // jobs that have ended, and whose messages are not acked yet
+	Ended    []Job `json:",omitempty"` // the jobs that ended lately, the last one first; at most MostEnded
 
 	Outcomes  []Outcome // how the jobs since the start ended, most frequent first
 	PerMinute float64   // jobs that ended a minute, over the last RateOver
