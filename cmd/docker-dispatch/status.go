@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
@@ -22,12 +23,13 @@ func (d *daemon) completed(s status.Status) status.Status {
 	s.Version, s.PID = ui.VersionString(), os.Getpid()
 	if src, ok := d.src.(interface {
 		State() ([]status.Condition, status.Broker)
-		Depths() (queued, deadLetters *int)
+		Depths() amqpsrc.Depths
 	}); ok {
 		var conditions []status.Condition
 		conditions, s.Broker = src.State()
 		s.Conditions = append(s.Conditions, conditions...)
-		s.Queued, s.DeadLetters = src.Depths()
+		depths := src.Depths()
+		s.Queued, s.DeadLetters, s.Retrying, s.Consumers = depths.Queued, depths.DeadLetters, depths.Retrying, depths.Consumers
 		s.DeadLetterQueue = d.deadLetter
 	}
 	for _, o := range []struct {
@@ -84,6 +86,9 @@ func (d *daemon) logStatus() {
 	}
 	if s.DeadLetters != nil {
 		args = append(args, "dead-letters", *s.DeadLetters)
+	}
+	if s.Retrying != nil {
+		args = append(args, "retrying", *s.Retrying)
 	}
 	d.log.Info("status", args...)
 	for _, c := range s.Conditions {

@@ -34,6 +34,9 @@ type Status struct {
 	Queued      *int `json:",omitempty"`
 	DeadLetters *int `json:",omitempty"`
 
+	Retrying  *int `json:",omitempty"` // messages that wait for their next attempt, in the queues for that which the daemon has used
+	Consumers *int `json:",omitempty"` // how many take messages from the queue, this daemon among them; nil: not known
+
 	DeadLetterQueue string `json:",omitempty"` // "": messages are rejected instead
 
 	Counters `json:"-"`
@@ -129,12 +132,18 @@ func (j Job) Age(now time.Time) time.Duration {
 	return now.Sub(j.Taken)
 }
 
-// TimeLeft estimates when the queue will be empty if jobs go on to end as they did. ok is false if nothing is known.
+// TimeLeft estimates when nothing will wait any more if jobs go on to end as they did. ok is false if that is not known, as when
+// other daemons take from the queue, too, whose rates are not in s.
 func (s *Status) TimeLeft() (left time.Duration, ok bool) {
-	if s.Queued == nil || s.PerMinute <= 0 {
+	switch {
+	case s.Queued == nil, s.Consumers != nil && *s.Consumers > 1:
+		return 0, false
+	case *s.Queued+s.Waiting.Count == 0:
+		return 0, true
+	case s.PerMinute <= 0:
 		return 0, false
 	}
-	return Span(*s.Queued+s.Waiting.Count+s.Running.Count, s.PerMinute), true
+	return Span(*s.Queued+s.Waiting.Count, s.PerMinute), true
 }
 
 // Span returns how long so many jobs take at a rate, at most a century: the numbers may be a stranger's.

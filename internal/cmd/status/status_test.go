@@ -21,9 +21,14 @@ func TestTimeLeft(t *testing.T) {
 		t.Errorf("%v, though the queue's length is not known", left)
 	}
 	s.Queued = new(90)
-	if left, ok := s.TimeLeft(); !ok || left != 2*time.Minute {
+	if left, ok := s.TimeLeft(); !ok || left != 100*time.Second {
 		t.Errorf("%v, %v", left, ok)
 	}
+	s.Consumers = new(2)
+	if left, ok := s.TimeLeft(); ok {
+		t.Errorf("%v, though another daemon takes from the queue", left)
+	}
+	s.Consumers = new(1)
 	s.PerMinute = 0
 	if left, ok := s.TimeLeft(); ok {
 		t.Errorf("%v, though nothing ends", left)
