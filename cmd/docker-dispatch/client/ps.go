@@ -23,8 +23,10 @@ the start of their daemon.
 
 Options:
   -q, --queue NAME       the queue (required)
-      --failed           the jobs that ended badly lately, with their errors, and whether
-                         there is a dead letter
+      --failed           how many jobs have failed since the start of their daemon, and the
+                         last 100 of each daemon: status failed, error or refused, also
+                         attempts that are tried again. Each with its error, and where its
+                         message is: acked, tried again, or in the dead-letter queue
       --watch [TIME]     again each TIME (default 2s), until Ctrl-C
       --wait TIME        how long to wait for answers (default 2s)
       --format FORMAT    text or json, one daemon a line (default text)
