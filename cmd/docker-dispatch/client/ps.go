@@ -16,10 +16,11 @@ answers also if its queue is full, if all its places are taken, or if its engine
 Usage:
   docker-dispatch ps -q QUEUE [options]
 
-The first lines are about the queue: how much waits, what waits longest, and how long the
-queue will take if jobs go on to end as in the last five minutes. Then come the daemons, the
-jobs that run, those that a daemon has taken and not begun, and how jobs have ended since
-the start of their daemon.
+The first lines are about the queue: how much waits, how long the queue will take if jobs
+go on to end as in the last five minutes, what has run for longest, and which message of
+those that wait at a daemon is the oldest. Then come the daemons, the jobs that run, those
+that a daemon has taken and not begun, and how jobs have ended since the start of their
+daemon.
 
 Options:
   -q, --queue NAME       the queue (required)
