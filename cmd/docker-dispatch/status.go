@@ -91,6 +91,12 @@ func (d *daemon) logStatus() {
 		args = append(args, "retrying", *s.Retrying)
 	}
 	d.log.Info("status", args...)
+	if j, ok := s.Longest(); ok {
+		d.logJob("status: longest running", j, "for", j.Runs(s.At).Round(time.Second))
+	}
+	if j, ok := s.Oldest(); ok {
+		d.logWaiting("status: oldest waiting", j, s.At)
+	}
 	for _, c := range s.Conditions {
 		d.log.Info("status: condition", "name", c.Name, "state", c.State, "reason", c.Reason)
 	}
@@ -101,8 +107,17 @@ func (d *daemon) logStatus() {
 		d.logJob("status: running", j, "phase", j.Phase, "since", j.Started)
 	}
 	for _, j := range s.Waiting.Jobs {
-		d.logJob("status: waiting", j, "for", j.For, "since", j.Taken)
+		d.logWaiting("status: waiting", j, s.At)
 	}
+}
+
+// logWaiting logs a job that waits: how long ago its message was published, how long it is here, and what it waits for.
+func (d *daemon) logWaiting(what string, j status.Job, now time.Time) {
+	var args []any
+	if j.Published != nil {
+		args = append(args, "published-ago", j.Age(now).Round(time.Second))
+	}
+	d.logJob(what, j, append(args, "here-for", now.Sub(j.Taken).Round(time.Second), "waits-for", j.For)...)
 }
 
 func (d *daemon) logJob(what string, j status.Job, more ...any) {

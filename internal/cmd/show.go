@@ -45,7 +45,7 @@ func (w waitFor) words(t *task) string {
 // Status returns the jobs, their numbers, and the conditions that the pool knows. It may be called while Run is at work.
 func (p *Pool) Status() status.Status {
 	s := p.Numbers()
-	s.Ended = p.tally.list()
+	s.Ended, s.Failed = p.tally.list()
 	p.jobs.list(&s)
 	if p.engine.condition().State == status.Unmet {
 		for i := range s.Waiting.Jobs {
@@ -159,6 +159,7 @@ func (t *task) show() status.Job {
 	}
 	if t.cmd != nil {
 		j.Image = message.ImageOf(t.cmd)
+		j.ContainerName = cmp.Or(t.name, t.cmd.Target()) // a refused job has no name yet
 	}
 	if !t.published.IsZero() {
 		j.Published = new(t.published.UTC())

@@ -45,6 +45,9 @@ func TestStatus(t *testing.T) {
 		if oldest, ok := s.Oldest(); !ok || oldest.Job != "id-b" || oldest.Age(s.At) != 70*time.Second {
 			t.Errorf("the oldest is %+v", oldest)
 		}
+		if longest, ok := s.Longest(); !ok || longest.Job != "id-a" || longest.Runs(s.At) != 10*time.Second {
+			t.Errorf("the longest running is %+v", longest)
+		}
 		if n := s.ToStart.Buckets; s.ToStart.Sum != 60 || n[slices.Index(status.Bounds[:], 60)] != 1 {
 			t.Errorf("from publishing to the start: %+v", s.ToStart)
 		}
@@ -67,6 +70,20 @@ func TestStatus(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		if s = b.pool.Status(); s.PerMinute != 0 {
 			t.Errorf("%v a minute after five minutes without a job", s.PerMinute)
+		}
+	})
+}
+
+// TestStatusRefused: a job that is refused is shown with the name that its message asks for. A message that is none has no name.
+func TestStatusRefused(t *testing.T) {
+	onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Deny": {"Command": ["run", "stop"]}}`) }, func(b *bench) {
+		b.send("a", "id-a", false, named("web")).want(intake.DeadLetter, "policy")
+		b.send("b", "id-b", false, `{"Dockercmd":"stop","Container":"db"}`).want(intake.DeadLetter, "policy")
+		b.send("c", "id-c", false, "rubbish").want(intake.DeadLetter, event.ReasonInvalid)
+		for i, want := range []string{"", "db", "web"} {
+			if j := b.pool.Status().Failed[i]; j.ContainerName != want {
+				t.Errorf("%s is shown with the name %q, want %q", j.Job, j.ContainerName, want)
+			}
 		}
 	})
 }

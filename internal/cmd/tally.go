@@ -20,8 +20,8 @@ type tally struct {
 	busy     time.Time // since when there was a live job at all times, or there was one last
 	counters status.Counters
 	outcomes map[status.Outcome]int64         // by Outcome without Count
-	ended    [status.MostEnded]status.Job     // a ring
-	ends     int                              // how many were put there
+	ended    ring                             // the jobs that ended last
+	failed   ring                             // of all that ended, the last ones that failed
 	slices   [status.RateOver / slice]rateBin // a ring
 
 	output atomic.Int64 // bytes that containers have written
@@ -91,8 +91,10 @@ func (a *tally) end(j status.Job, r *event.Result, ofQueue bool) status.Job {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ended[a.ends%len(a.ended)] = j
-	a.ends++
+	a.ended.put(j)
+	if j.Failed() {
+		a.failed.put(j)
+	}
 	a.outcomes[status.Outcome{Command: j.Command, Status: j.Status, Reason: j.Reason}]++
 	if r.Retrying {
 		a.counters.Retried++
@@ -135,24 +137,39 @@ func (a *tally) show(s *status.Status) {
 	s.PerMinute = float64(n) / over.Minutes()
 }
 
-// list returns the jobs that ended lately, the last one first.
-func (a *tally) list() (ended []status.Job) {
+// list returns the jobs that ended last, and those that failed last. Of each the last one is first.
+func (a *tally) list() (ended, failed []status.Job) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for i := a.ends - 1; i >= max(0, a.ends-len(a.ended)); i-- {
-		ended = append(ended, a.ended[i%len(a.ended)])
-	}
-	return ended
+	return a.ended.list(), a.failed.list()
 }
 
-// container returns the id of the container of a job that ended lately.
+// container returns the id of the container of a job that is listed.
 func (a *tally) container(job string) string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i := a.ends - 1; i >= max(0, a.ends-len(a.ended)); i-- {
-		if j := a.ended[i%len(a.ended)]; j.Job == job {
+	ended, failed := a.list()
+	for _, j := range append(ended, failed...) {
+		if j.Job == job {
 			return j.ContainerID
 		}
 	}
 	return ""
+}
+
+// A ring keeps the last jobs of those put into it.
+type ring struct {
+	jobs [status.MostEnded]status.Job
+	puts int
+}
+
+func (r *ring) put(j status.Job) {
+	r.jobs[r.puts%len(r.jobs)] = j
+	r.puts++
+}
+
+// list returns the jobs, the last one first.
+func (r *ring) list() (jobs []status.Job) {
+	for i := r.puts - 1; i >= max(0, r.puts-len(r.jobs)); i-- {
+		jobs = append(jobs, r.jobs[i%len(r.jobs)])
+	}
+	return jobs
 }

@@ -26,6 +26,7 @@ type Status struct {
 	Waiting  Jobs  // the engine was not asked for anything yet; in the queue's order
 	Settling int   `json:",omitempty"` // jobs that have ended, and whose messages are not acked yet
 	Ended    []Job `json:",omitempty"` // the jobs that ended lately, the last one first; at most MostEnded
+	Failed   []Job `json:",omitempty"` // of all that ended since the start, the last ones that failed: see Job.Failed; at most MostEnded
 
 	Outcomes  []Outcome // how the jobs since the start ended, most frequent first
 	PerMinute float64   // jobs that ended a minute, over the last RateOver
@@ -42,7 +43,7 @@ type Status struct {
 	Counters `json:"-"`
 }
 
-// MostEnded is how many ended jobs are listed.
+// MostEnded is how many ended jobs are listed, and how many of those that failed.
 const MostEnded = 100
 
 // RateOver is the time over which PerMinute is measured.
@@ -122,6 +123,24 @@ func (s *Status) Oldest() (oldest Job, ok bool) {
 		}
 	}
 	return oldest, ok
+}
+
+// Longest returns the job that has run for longest; ok is false if no job runs.
+func (s *Status) Longest() (longest Job, ok bool) {
+	for _, j := range s.Running.Jobs {
+		if !ok || j.Runs(s.At) > longest.Runs(s.At) {
+			longest, ok = j, true
+		}
+	}
+	return longest, ok
+}
+
+// Runs returns how long the job has been running.
+func (j Job) Runs(now time.Time) time.Duration {
+	if j.Started != nil {
+		return now.Sub(*j.Started)
+	}
+	return now.Sub(j.Taken)
 }
 
 // Age returns how old the job's message is: since its publishing, else since it was taken.

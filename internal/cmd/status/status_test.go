@@ -34,3 +34,38 @@ func TestTimeLeft(t *testing.T) {
 		t.Errorf("%v, though nothing ends", left)
 	}
 }
+
+// TestLongest: a job has run since its container started, or else since it was taken; a waiting one counts by its publishing.
+func TestLongest(t *testing.T) {
+	now := time.Now()
+	s := Status{At: now}
+	if j, ok := s.Longest(); ok {
+		t.Errorf("%+v runs", j)
+	}
+	s.Running.Jobs = []Job{
+		{Job: "a", Taken: now.Add(-time.Hour), Started: new(now.Add(-time.Minute))}, {Job: "b", Taken: now.Add(-2 * time.Minute)}, {Job: "c", Taken: now.Add(-time.Second)},
+	}
+	s.Waiting.Jobs = []Job{{Job: "d", Taken: now.Add(-time.Hour)}, {Job: "e", Taken: now, Published: new(now.Add(-2 * time.Hour))}}
+	if j, ok := s.Longest(); !ok || j.Job != "b" || j.Runs(now) != 2*time.Minute {
+		t.Errorf("the longest is %+v", j)
+	}
+	if j, ok := s.Oldest(); !ok || j.Job != "e" || j.Age(now) != 2*time.Hour {
+		t.Errorf("the oldest is %+v", j)
+	}
+}
+
+func TestMessageOf(t *testing.T) {
+	for _, tt := range []struct {
+		job   Job
+		queue string
+		want  string
+	}{
+		{Job{Status: "failed"}, "jobs.dead", "acked"}, {Job{Status: "failed", Retrying: true}, "jobs.dead", "tried again"},
+		{Job{Status: "error", DeadLetter: true}, "jobs.dead", "in jobs.dead"}, {Job{Status: "error", DeadLetter: true}, "", "rejected"},
+	} {
+		s := Status{DeadLetterQueue: tt.queue}
+		if got := s.MessageOf(tt.job); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.job, got, tt.want)
+		}
+	}
+}
