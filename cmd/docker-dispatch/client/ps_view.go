@@ -104,7 +104,7 @@ func cells(texts ...string) (row []ui.Cell) {
 
 // summary says how much waits, and how long it will take.
 func (v *view) summary() string {
-	queued, dead, rate, jobs := v.queued, unknown, 0.0, 0
+	queued, dead, rate, waiting, running, settling, retrying := v.queued, unknown, 0.0, 0, 0, 0, 0
 	for i := range v.daemons {
 		s := &v.daemons[i]
 		if s.Queued != nil && v.queued == unknown {
@@ -114,7 +114,12 @@ func (v *view) summary() string {
 			dead = max(dead, *s.DeadLetters)
 		}
 		rate += s.PerMinute
-		jobs += max(0, s.Running.Count) + max(0, s.Waiting.Count)
+		running += max(0, s.Running.Count)
+		waiting += max(0, s.Waiting.Count)
+		settling += max(0, s.Settling)
+		if s.Retrying != nil {
+			retrying = max(retrying, *s.Retrying)
+		}
 	}
 	var parts []string
 	if queued != unknown {
@@ -123,14 +128,22 @@ func (v *view) summary() string {
 	if dead != unknown {
 		parts = append(parts, counted(dead, "dead letter"))
 	}
+	if retrying > 0 {
+		parts = append(parts, fmt.Sprintf("%d to be tried again", retrying))
+	}
+	if settling > 0 {
+		parts = append(parts, fmt.Sprintf("%d ended, with results not stored yet", settling))
+	}
 	parts = append(parts, strings.Replace(rateText(rate), "/", " jobs/", 1))
-	switch jobs += max(0, queued); {
-	case jobs == 0:
+	switch waiting += max(0, queued); {
+	case waiting == 0 && running+retrying+settling == 0:
 		parts = append(parts, "nothing to do")
+	case waiting == 0:
+		parts = append(parts, "nothing waits")
 	case rate > 0:
-		parts = append(parts, "done in about "+ageText(status.Span(jobs, rate)))
+		parts = append(parts, "queue done in about "+ageText(status.Span(waiting, rate)))
 	default:
-		parts = append(parts, "no job has ended lately")
+		parts = append(parts, "no job has ended yet")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -150,6 +163,9 @@ func (v *view) oldest() (line string) {
 			line = fmt.Sprintf("published %s ago; %s", ageText(age), line)
 		}
 		line = fmt.Sprintf("oldest waiting: %s, %s", j.Job, line)
+	}
+	if line == "" && slices.ContainsFunc(v.daemons, func(s status.Status) bool { return s.Queued != nil && *s.Queued > 0 }) {
+		line = "oldest waiting: not known, as no daemon has taken it yet"
 	}
 	return line
 }

@@ -81,10 +81,12 @@ func TestPsSummary(t *testing.T) {
 		want   string
 	}{
 		{0, status.Status{}, "0 queued, 0 jobs/min, nothing to do"},
-		{1, status.Status{PerMinute: 2}, "1 queued, 2 jobs/min, done in about 30s"},
-		{unknown, status.Status{Queued: new(120), PerMinute: 0.5, DeadLetters: new(1)}, "120 queued, 1 dead letter, 0.5 jobs/min, done in about 4h"},
-		{unknown, status.Status{Running: status.Jobs{Count: 3}}, "0 jobs/min, no job has ended lately"},
-		{5, status.Status{PerMinute: 1e-300, Running: status.Jobs{Count: -7}}, "5 queued, 0 jobs/min, done in about 36500d"},
+		{1, status.Status{PerMinute: 2}, "1 queued, 2 jobs/min, queue done in about 30s"},
+		{unknown, status.Status{Queued: new(120), PerMinute: 0.5, DeadLetters: new(1)}, "120 queued, 1 dead letter, 0.5 jobs/min, queue done in about 4h"},
+		{unknown, status.Status{Running: status.Jobs{Count: 3}}, "0 jobs/min, nothing waits"},
+		{3, status.Status{}, "3 queued, 0 jobs/min, no job has ended yet"},
+		{0, status.Status{Retrying: new(20), Settling: 1}, "0 queued, 20 to be tried again, 1 ended, with results not stored yet, 0 jobs/min, nothing waits"},
+		{5, status.Status{PerMinute: 1e-300, Running: status.Jobs{Count: -7}}, "5 queued, 0 jobs/min, queue done in about 36500d"},
 	} {
 		v := view{queued: tt.queued, daemons: []status.Status{tt.daemon}}
 		if got := v.summary(); got != tt.want {
