@@ -39,6 +39,13 @@ func (s *settings) listen() (net.Listener, error) {
 	case err != nil:
 		return nil, ui.UsageError(fmt.Sprintf("--listen %s: %v", s.listenAddr, err), "an address is host:port, such as 127.0.0.1:9323, or the path of a unix socket, such as /run/docker-dispatch/http.sock")
 	}
+	if network == "unix" {
+		// The folder decides who gets there; the umask does not.
+		if err := os.Chmod(address, 0o660); err != nil {
+			l.Close()
+			return nil, ui.UsageError(fmt.Sprintf("--listen %s: %v", s.listenAddr, err), "name the path of a new socket")
+		}
+	}
 	return l, nil
 }
 
@@ -68,6 +75,9 @@ func (d *daemon) serve(l net.Listener) (stop func()) {
 		return func() {}
 	}
 	d.log.Info("listening", "address", l.Addr())
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		d.log.Warn("--listen is not on the loopback interface: everyone who reaches the address reads the output of the jobs", "address", l.Addr())
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

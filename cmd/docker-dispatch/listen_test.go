@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -139,6 +140,40 @@ func TestListenFails(t *testing.T) {
 	p = l.start("--listen", socket)
 	awaitReady(t, socket, 200)
 	p.stop()
+}
+
+// TestListenSocket: the group of a socket may ask, whatever the umask is. Everybody else may not.
+func TestListenSocket(t *testing.T) {
+	for _, umask := range []int{0o077, 0} {
+		path := filepath.Join(t.TempDir(), "http")
+		before := syscall.Umask(umask)
+		l, err := (&settings{listenAddr: path}).listen()
+		syscall.Umask(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+			t.Errorf("umask %#o: %v %v", umask, info.Mode(), err)
+		}
+	}
+}
+
+// TestListenWarns: the log warns of an address that others reach, and of no other.
+func TestListenWarns(t *testing.T) {
+	t.Parallel()
+	for address, warns := range map[string]bool{":0": true, "0.0.0.0:0": true, "127.0.0.1:0": false, "[::1]:0": false, filepath.Join(t.TempDir(), "http"): false} {
+		var text strings.Builder
+		d := &daemon{settings: &settings{listenAddr: address}, log: slog.New(slog.NewTextHandler(&text, nil))}
+		l, err := d.listen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.serve(l)()
+		if got := strings.Contains(text.String(), "level=WARN"); got != warns {
+			t.Errorf("%s: %s", address, text.String())
+		}
+	}
 }
 
 // TestDiskShort: what would make containers stays in its queue; a remove by the control queue is done.

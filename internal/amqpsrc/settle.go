@@ -76,13 +76,14 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 }
 
 // published returns when a message was published. A broker's plugin gives it in milliseconds; otherwise its publisher gives
-// it in seconds, or not at all. A time that cannot be true counts as none.
+// it in seconds, or not at all. A time that cannot be true counts as none, and so does one of more than 30 days ago: a single
+// wrong one would hide all others in the sums and the ages.
 func published(d amqp.Delivery) time.Time {
 	at := d.Timestamp
 	if ms, ok := d.Headers["timestamp_in_ms"].(int64); ok {
 		at = time.UnixMilli(ms)
 	}
-	if now := time.Now(); at.Unix() <= 0 || at.After(now.Add(time.Hour)) {
+	if age := time.Since(at); age > 30*24*time.Hour || age < -time.Hour {
 		return time.Time{}
 	}
 	return at

@@ -392,7 +392,7 @@ func FuzzHeaders(f *testing.F) {
 
 // TestPublished: a message's time is the broker's where a plugin gives it, else its publisher's, unless it cannot be true.
 func TestPublished(t *testing.T) {
-	second := time.Unix(1_700_000_000, 0)
+	second := time.Now().Add(-20 * 24 * time.Hour).Truncate(time.Second) // a dead letter that was replayed
 	for name, tt := range map[string]struct {
 		d    amqp.Delivery
 		want time.Time
@@ -402,6 +402,8 @@ func TestPublished(t *testing.T) {
 		"of another type":  {amqp.Delivery{Timestamp: second, Headers: amqp.Table{"timestamp_in_ms": "x"}}, second},
 		"none":             {amqp.Delivery{}, time.Time{}},
 		"in the future":    {amqp.Delivery{Timestamp: time.Now().Add(2 * time.Hour)}, time.Time{}},
+		"long ago":         {amqp.Delivery{Timestamp: time.Now().Add(-31 * 24 * time.Hour)}, time.Time{}},
+		"in 1970":          {amqp.Delivery{Timestamp: time.Unix(1, 0)}, time.Time{}},
 		"before the epoch": {amqp.Delivery{Headers: amqp.Table{"timestamp_in_ms": int64(-1)}}, time.Time{}},
 	} {
 		if got := published(tt.d); !got.Equal(tt.want) {

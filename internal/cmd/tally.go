@@ -99,7 +99,7 @@ func (a *tally) end(j status.Job, r *event.Result, ofQueue bool) status.Job {
 	if r.Retrying {
 		a.counters.Retried++
 	}
-	if j.Started != nil {
+	if j.Started != nil && (j.Command == "run" || j.Command == "exec") {
 		a.counters.ToEnd.Add(j.Ended.Sub(*j.Started))
 	}
 	if ofQueue && !r.Retrying {

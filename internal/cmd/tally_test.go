@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -41,5 +42,16 @@ func TestTallyFailed(t *testing.T) {
 	_, failed = a.list()
 	if n, bad := s.Totals(); n != 4*status.MostEnded+2 || bad != 2*status.MostEnded+2 || len(failed) != status.MostEnded || failed[0].Job != "bad-199" {
 		t.Errorf("%d of %d failed, %d of them listed, the last is %s", bad, n, len(failed), failed[0].Job)
+	}
+}
+
+// TestTallyToEnd: only runs and execs last as long as their program does. A stop or an inspect that counted too would hide that.
+func TestTallyToEnd(t *testing.T) {
+	for command, n := range map[string]int64{"run": 1, "exec": 1, "stop": 0, "inspect": 0, "pull": 0, "": 0} {
+		a := newTally()
+		a.end(status.Job{Command: command, Started: new(time.Now())}, &event.Result{Status: event.Succeeded}, true)
+		if got := a.counters.ToEnd.Count(); got != n {
+			t.Errorf("%q counts %d times, want %d", command, got, n)
+		}
 	}
 }

@@ -44,7 +44,7 @@ type Host struct {
 // The error for an unusable address says what to write instead.
 func ParseHost(addr string) (Host, error) {
 	fail := func(format string, args ...any) (Host, error) {
-		return Host{}, fmt.Errorf("docker host %q: "+format, append([]any{addr}, args...)...)
+		return Host{}, fmt.Errorf("docker host %q: "+format, append([]any{withoutPassword(addr)}, args...)...)
 	}
 	scheme, rest, found := strings.Cut(addr, "://")
 	if !found {
@@ -84,6 +84,23 @@ func ParseHost(addr string) (Host, error) {
 	}
 }
 
+// withoutPassword hides what may be a password before the last @ of an address.
+func withoutPassword(addr string) string {
+	at := strings.LastIndexByte(addr, '@')
+	from := strings.Index(addr, "://") + 1 // 0: there is no scheme
+	if from > 0 {
+		from += len("//")
+	}
+	if at < from {
+		return addr
+	}
+	user, _, found := strings.Cut(addr[from:at], ":")
+	if !found {
+		return addr
+	}
+	return addr[:from] + user + ":xxxxx" + addr[at:]
+}
+
 func parseSocket(path string) (Host, error) {
 	if path == "" {
 		path = defaultSocket
@@ -100,7 +117,7 @@ func parseSocket(path string) (Host, error) {
 func parseTCP(s string) (Host, error) {
 	h := Host{network: "tcp", port: plainPort}
 	authority, path, _ := strings.Cut(s, "/")
-	if strings.Contains(authority, "@") {
+	if strings.Contains(s, "@") { // also after a slash, which a password may have
 		return Host{}, errors.New("a user name is not supported; remove what stands before the @")
 	}
 	if strings.ContainsAny(s, "?#") {

@@ -97,6 +97,22 @@ func TestParseHostRefuses(t *testing.T) {
 	}
 }
 
+// TestParseHostHidesPassword: no error shows a password, whatever is in it.
+func TestParseHostHidesPassword(t *testing.T) {
+	for _, addr := range []string{
+		"tcp://user:S3CRET@10.0.0.1:2375", "https://user:S3CRET@engine", "http://:S3CRET@engine/base", "user:S3CRET@10.0.0.1:2375",
+		"tcp://user:S3/CRET@engine", "tcp://user:S3@CRET@engine", "tcp://user:S3?CRET@engine", "tcp://user:S3://CRET@engine", "ssh://user:S3CRET@engine", "AMQP://user:S3CRET@broker",
+	} {
+		_, err := ParseHost(addr)
+		if err == nil || strings.Contains(err.Error(), "S3") || strings.Contains(err.Error(), "CRET") {
+			t.Errorf("ParseHost(%q): %v", addr, err)
+		}
+	}
+	if _, err := ParseHost("tcp://user:S3CRET@10.0.0.1:2375"); err == nil || !strings.Contains(err.Error(), `"tcp://user:xxxxx@10.0.0.1:2375": a user name`) {
+		t.Error(err)
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	if _, err := New(Host{}, Options{}); err == nil {
 		t.Error("empty host: no error")

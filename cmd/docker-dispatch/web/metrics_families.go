@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
@@ -23,7 +24,7 @@ func Metrics() []Metric {
 	return []Metric{
 		{"docker_dispatch_build_info", "gauge", "version,goversion", "1; the program's version, and that of Go",
 			func(w *samples, s scrape) { w.add(1, s.Version, runtime.Version()) }},
-		{"docker_dispatch_daemon_info", "gauge", "host,queue", "1; what --host and --queue name",
+		{"docker_dispatch_daemon_info", "gauge", "host,queue", "1; the name of the daemon's machine, and its queue",
 			func(w *samples, s scrape) { w.add(1, s.Host, s.Queue) }},
 
 		{"docker_dispatch_ready", "gauge", "", "1 if messages are taken and can be settled, as /readyz has it; else 0",
@@ -68,11 +69,15 @@ func Metrics() []Metric {
 					w.count(o.Count, o.Command, o.Status, o.Reason)
 				}
 			}},
+		{"docker_dispatch_ended_total", "counter", "", "attempts that ended, of all outcomes; 0 from the start",
+			func(w *samples, s scrape) { w.count(ends(s, func(status.Outcome) bool { return true })) }},
+		{"docker_dispatch_failed_total", "counter", "", "attempts that failed, ended in an error or were refused, except cancelled jobs; 0 from the start",
+			func(w *samples, s scrape) { w.count(ends(s, failed)) }},
 		{"docker_dispatch_retries_total", "counter", "", "attempts after which another one follows",
 			func(w *samples, s scrape) { w.count(s.Retried) }},
-		{"docker_dispatch_publish_to_start_seconds", "histogram", "", "from the publishing of a run to the start of its container, for first attempts whose message has a timestamp",
+		{"docker_dispatch_publish_to_start_seconds", "histogram", "", "from the publishing of a run to the start of its container, for first attempts whose message has a timestamp of the last 30 days",
 			func(w *samples, s scrape) { w.histogram(s.ToStart, status.Bounds[:]) }},
-		{"docker_dispatch_start_to_end_seconds", "histogram", "", "from a job's start to its end",
+		{"docker_dispatch_start_to_end_seconds", "histogram", "", "from the start to the end of a run or an exec",
 			func(w *samples, s scrape) { w.histogram(s.ToEnd, status.Bounds[:]) }},
 		{"docker_dispatch_output_bytes_total", "counter", "", "output that was read from containers",
 			func(w *samples, s scrape) { w.count(s.OutputBytes) }},
@@ -85,7 +90,7 @@ func Metrics() []Metric {
 			func(w *samples, s scrape) { w.count(s.Redelivered) }},
 		{"docker_dispatch_joined_total", "counter", "", "deliveries of a job that the daemon had already",
 			func(w *samples, s scrape) { w.count(s.Joined) }},
-		{"docker_dispatch_broker_sessions_total", "counter", "", "connections that were opened to take messages; more than two: the daemon has reconnected",
+		{"docker_dispatch_broker_sessions_total", "counter", "", "connections that were opened to take messages, from QUEUE and from the control queue: one each, and one more for each reconnect",
 			func(w *samples, s scrape) { w.count(s.Broker.Sessions) }},
 		{"docker_dispatch_published_total", "counter", "", "results, answers, dead letters and next attempts that were sent to the broker",
 			func(w *samples, s scrape) { w.count(s.Broker.Published) }},
@@ -140,6 +145,21 @@ func Metrics() []Metric {
 		{"go_goroutines", "gauge", "", "goroutines",
 			func(w *samples, s scrape) { w.count(int64(s.goroutines)) }},
 	}
+}
+
+// ends returns how many attempts ended in such outcomes.
+func ends(s scrape, such func(status.Outcome) bool) (n int64) {
+	for _, o := range s.Outcomes {
+		if such(o) {
+			n += o.Count
+		}
+	}
+	return n
+}
+
+// failed reports whether an operator has to know of an outcome.
+func failed(o status.Outcome) bool {
+	return o.Status != string(event.Succeeded) && o.Status != string(event.Stopped) && o.Reason != event.ReasonCancelled
 }
 
 // known writes a number that may not be known.

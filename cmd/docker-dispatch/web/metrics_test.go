@@ -26,7 +26,7 @@ func full() status.Status {
 			{Name: "engine", State: status.Met}, {Name: "broker", State: status.Unmet, Reason: "away"}, {Name: "policy", State: status.Warning},
 		},
 		Slots: 16, InUse: 3, Running: status.Jobs{Count: 3}, Waiting: status.Jobs{Count: 2},
-		Outcomes: []status.Outcome{{Command: "run", Status: "succeeded", Count: 7}, {Command: "run", Status: "failed", Reason: "exit", Count: 2}, {Status: "refused", Reason: "invalid-message", Count: 1}},
+		Outcomes: []status.Outcome{{Command: "run", Status: "succeeded", Count: 7}, {Command: "run", Status: "failed", Reason: "exit", Count: 2}, {Status: "refused", Reason: "invalid-message", Count: 1}, {Command: "run", Status: "refused", Reason: "cancelled", Count: 20}, {Command: "run", Status: "stopped", Count: 40}, {Command: "pull", Status: "error", Reason: "engine", Count: 5}},
 		Queued:   new(12), DeadLetters: new(1), Retrying: new(5),
 	}
 	s.Taken, s.Redelivered, s.Joined, s.Adopted, s.Retried, s.OutputBytes, s.Settling = 10, 1, 2, 3, 4, 5e9, 1
@@ -84,7 +84,7 @@ func TestMetricsOfNothing(t *testing.T) {
 	if answer.Code != 200 || answer.Header().Get("Content-Type") != "text/plain; version=0.0.4; charset=utf-8" {
 		t.Errorf("%d %q", answer.Code, answer.Header())
 	}
-	for _, want := range []string{"docker_dispatch_ready 0\n", "docker_dispatch_dead_letters_total 0\n", `docker_dispatch_jobs{state="running"} 0`, `docker_dispatch_oldest_job_age_seconds{state="waiting"} 0` + "\n"} {
+	for _, want := range []string{"docker_dispatch_ready 0\n", "docker_dispatch_dead_letters_total 0\n", "docker_dispatch_ended_total 0\n", "docker_dispatch_failed_total 0\n", `docker_dispatch_jobs{state="running"} 0`, `docker_dispatch_oldest_job_age_seconds{state="waiting"} 0` + "\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

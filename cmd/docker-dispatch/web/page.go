@@ -6,10 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 )
 
 // A page answers the requests of browsers: what the daemon is doing, one job with its log, and what changes of them.
@@ -44,7 +41,7 @@ func addPage(mux *http.ServeMux, cfg Config) {
 		streams: make(chan struct{}, mostStreams), logs: make(chan struct{}, mostLogs),
 	}
 	for path, answer := range map[string]http.HandlerFunc{"/{$}": p.index, "/job": p.job, "/events": p.events, "/log": p.log} {
-		mux.Handle("GET "+path, guard(answer))
+		mux.Handle("GET "+path, guard(ours(answer)))
 	}
 }
 
@@ -78,8 +75,7 @@ func (p *page) answer(w http.ResponseWriter, code int, write func(*htmlWriter)) 
 	io.WriteString(w, body)
 }
 
-// guard adds the headers that keep other sites away, and refuses the requests that they have a browser make under a name of
-// theirs.
+// guard adds the headers that keep other sites away.
 func guard(answer http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -90,21 +86,6 @@ func guard(answer http.HandlerFunc) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
-		if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok && local.IP.IsLoopback() && !ownName(r.Host) {
-			http.Error(w, "on a loopback address the page answers to localhost and to IP addresses only: use one of them in the URL, or have the proxy send it as Host", http.StatusMisdirectedRequest)
-			return
-		}
 		answer(w, r)
 	})
-}
-
-// ownName reports whether a Host can mean only this machine. Any other name may be one whose owner points it here: then the
-// owner's site could read the page in a browser on this machine (DNS rebinding).
-func ownName(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
-	_, err := netip.ParseAddr(host)
-	return err == nil || host == "localhost" || strings.HasSuffix(host, ".localhost")
 }

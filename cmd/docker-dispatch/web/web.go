@@ -33,18 +33,19 @@ const (
 	maxHeader   = 16 << 10         // bytes of a request's header
 	headerTime  = 5 * time.Second  // for a client to send it
 	idleTime    = 60 * time.Second // without a request on a connection
-	mostClients = 256              // connections at a time; more wait
+	mostClients = 256              // connections at a time
 )
 
 // Serve answers requests on l until ctx ends. It closes l, and ends the connections.
 func Serve(ctx context.Context, l net.Listener, cfg Config) {
 	s := &http.Server{
 		Handler: Handler(cfg), ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		ConnState:   (&connections{most: mostClients}).changed,
 		ErrorLog:    slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	defer context.AfterFunc(ctx, func() { s.Close() })()
-	if err := s.Serve(newLimited(l, mostClients)); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		cfg.Log.Error("--listen: requests are no longer answered", "error", err)
 	}
 }
@@ -53,8 +54,8 @@ func Serve(ctx context.Context, l net.Listener, cfg Config) {
 func Handler(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", healthz(cfg))
-	mux.Handle("GET /readyz", readyz(cfg))
-	mux.Handle("GET /metrics", metrics(cfg))
+	mux.Handle("GET /readyz", ours(readyz(cfg)))
+	mux.Handle("GET /metrics", metrics(cfg)) // by any name: Prometheus has names with dots, and no metric shows a job or an address
 	addPage(mux, cfg)
 	return mux
 }

@@ -15,7 +15,7 @@ type Counters struct {
 	OldestWaiting time.Time // when the oldest message that waits here was published, or taken if that is not known; zero: none waits
 
 	ToStart Histogram // from publishing to the start of the container, first attempts only
-	ToEnd   Histogram // from the start of the container to the job's end
+	ToEnd   Histogram // from the start to the end of runs and execs
 
 	Broker Broker
 	Calls  []Call // of the engine

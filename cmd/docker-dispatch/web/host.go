@@ -1,0 +1,33 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+)
+
+// ours refuses a request whose Host can be a stranger's name. Its owner could point the name here, and read the answer in the
+// browser of somebody who reaches this address (DNS rebinding). No browser asks at a unix socket.
+func ours(answer http.HandlerFunc) http.HandlerFunc {
+	self, _ := os.Hostname()
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, unix := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); !unix && !ownName(r.Host, self) {
+			http.Error(w, "the name in the URL may be a stranger's: use an IP address, localhost, this machine's name or a name without dots, or have the proxy send one of them as Host", http.StatusMisdirectedRequest)
+			return
+		}
+		answer(w, r)
+	}
+}
+
+// ownName reports whether no stranger can own a Host: it is an address, localhost, the name of this machine, or a name without
+// dots, which is of the local network. No browser leaves the Host out, as some probes do.
+func ownName(host, self string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	_, err := netip.ParseAddr(host)
+	return err == nil || strings.HasSuffix(host, ".localhost") || strings.EqualFold(host, self) || !strings.Contains(host, ".")
+}
