@@ -87,7 +87,7 @@ func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer, sign
 	}
 	defer engine.Close()
 	logged, shown := &stuckWriter{w: stderr}, &stuckWriter{w: stdout}
-	log := s.logger(logged)
+	log := s.logger(logged, toJournal(stderr, getenv))
 	slog.SetDefault(log) // net/http logs there too
 	if len(ignored) > 0 {
 		log.Warn("variables that are no option's have no effect", "variables", ignored)
