@@ -56,6 +56,11 @@ func TestCommandLines(t *testing.T) {
 				t.Errorf("%s --%s: -h has %q, completed is %+v", name, long, m[0], f)
 			}
 		}
+		for option, verbs := range c.Only {
+			if !listed[option] || slices.ContainsFunc(verbs, func(v string) bool { return !slices.Contains(c.Verbs, v) }) {
+				t.Errorf("%s %q --%s: there is no such verb or option", name, verbs, option)
+			}
+		}
 		for _, f := range c.Flags {
 			if !listed[f.Name] && name != "run" { // docker's are not listed there
 				t.Errorf("%s --%s is not in -h", name, f.Name)
@@ -88,6 +93,10 @@ var completed = []struct{ line, words string }{
 	{"dead |", "drop list replay"},
 	{"dead list --format j|", "json"},
 	{"dead list -q jobs |", ""},
+	{"dead list --|", "--amqp --amqp-password-file --dead-letter --format --help --queue"},
+	{"dead replay --|", "--all --amqp --amqp-password-file --dead-letter --help --queue"},
+	{"dead drop --|", "--all --amqp --amqp-password-file --dead-letter --help --queue --yes"},
+	{"dead --|", "--all --amqp --amqp-password-file --dead-letter --format --help --queue --yes"},
 	{"help opt|", "options"},
 	{"completion |", "bash fish zsh"},
 	{"health |", "--print-config"},

@@ -56,7 +56,7 @@ func commandLines() completion.Program {
 		topics = append(topics, t.Name)
 	}
 	of := func(o *ui.Options) completion.Command {
-		return completion.Command{Flags: o.Flags(), Verbs: o.Verbs, Files: o.Files}
+		return completion.Command{Flags: o.Flags(), Verbs: o.Verbs, Only: o.Only, Files: o.Files}
 	}
 	p := completion.Program{
 		"":           of(newSettings().options),

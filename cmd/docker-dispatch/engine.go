@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"time"
@@ -63,4 +64,20 @@ func (s *settings) client(observe func(route string, status int, took time.Durat
 		return nil, ui.UsageError(err.Error(), "docker-dispatch -h explains the addresses")
 	}
 	return c, nil
+}
+
+// checkEngine asks the engine once, and returns an error only if waiting cannot fix it. An engine that does not
+// answer is no error: the pool waits for it.
+func (d *daemon) checkEngine(ctx context.Context) error {
+	if why := d.exposed(); why != "" {
+		d.log.Warn(why, "engine", d.dockerHost)
+	}
+	if why := d.secretsOnDisk(); why != "" {
+		d.log.Warn(why, "secrets", d.secrets)
+	}
+	_, err := d.client.Ping(ctx)
+	if err != nil && ui.Permanent(err) {
+		return err
+	}
+	return nil
 }

@@ -81,7 +81,7 @@ func settingsOf(pid int) (*settings, func(string) string, error) {
 		return nil, nil, err
 	}
 	if !os.SameFile(theirs, ours) && !strings.HasPrefix(filepath.Base(line[0]), "docker-dispatch") {
-		return nil, nil, fmt.Errorf("process %d is no docker-dispatch", pid)
+		return nil, nil, fmt.Errorf("process %d is no docker-dispatch; give the daemon's: docker-dispatch health PID", pid)
 	}
 	environ, err := procTexts(pid, "environ")
 	if err != nil {

@@ -31,7 +31,12 @@ func (s *settings) listen() (net.Listener, error) {
 		}
 	}
 	l, err := net.Listen(network, address)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, ui.UsageError(fmt.Sprintf("--listen %s: another process listens there", s.listenAddr), "name another port, or end that process: ss -ltnp shows it")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, ui.UsageError(fmt.Sprintf("--listen %s: %v", s.listenAddr, err), "name a port of 1024 or more, or a socket in a folder that this user may write to, such as /run/docker-dispatch of the service")
+	case err != nil:
 		return nil, ui.UsageError(fmt.Sprintf("--listen %s: %v", s.listenAddr, err), "an address is host:port, such as 127.0.0.1:9323, or the path of a unix socket, such as /run/docker-dispatch/http.sock")
 	}
 	if network == "unix" {

@@ -199,7 +199,8 @@ func TestStatusInLog(t *testing.T) {
 	l.publish(publication{"m1", body}, publication{"m2", body})
 	p.awaitLog("container started")
 	for _, want := range []string{"msg=status ready=true running=1 slots=1/1 waiting=1", `msg="status: condition" name=engine state=ok`,
-		`msg="status: running" job=m1 command=run container=dispatch-`, `msg="status: waiting" job=m2`, `for="a free place (--concurrency)"`} {
+		`msg="status: running" job=m1 command=run container=dispatch-`, `msg="status: longest running" job=m1`,
+		`msg="status: waiting" job=m2`, `msg="status: oldest waiting" job=m2`, ` here-for=`, `waits-for="a free place (--concurrency)"`} {
 		p.cmd.Process.Signal(syscall.SIGUSR1)
 		p.awaitLog(want)
 	}

@@ -86,7 +86,8 @@ func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer, sign
 		return ui.Fail(stderr, err)
 	}
 	defer engine.Close()
-	log := s.logger(stderr)
+	logged, shown := &stuckWriter{w: stderr}, &stuckWriter{w: stdout}
+	log := s.logger(logged, toJournal(stderr, getenv))
 	slog.SetDefault(log) // net/http logs there too
 	if len(ignored) > 0 {
 		log.Warn("variables that are no option's have no effect", "variables", ignored)
@@ -97,8 +98,9 @@ func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer, sign
 		}
 		return ui.ExitClean
 	}
-	d := &daemon{settings: s, client: engine, calls: calls, manager: systemd.FromEnvironment(getenv, log), log: log, stdin: stdin, stdout: stdout, seams: sm}
+	d := &daemon{settings: s, client: engine, calls: calls, manager: systemd.FromEnvironment(getenv, log), log: log, logged: logged, stdin: stdin, stdout: shown, seams: sm}
 	if err := d.run(signals); err != nil {
+		d.manager.Status(err.Error()) // the last one is what the service manager shows
 		return ui.Fail(stderr, err)
 	}
 	return ui.ExitClean
@@ -121,13 +123,15 @@ type daemon struct {
 	calls   *engineCalls
 	manager *systemd.Notifier // nil: no service manager wants to know
 	log     *slog.Logger
+	logged  *stuckWriter // to which log writes
 	stdin   io.Reader
-	stdout  io.Writer
+	stdout  *stuckWriter
 	seams   seams
 
 	pool     *cmd.Pool // set by run, before anything reads it
 	src      source    // the same
 	stopping atomic.Bool
+	ready    atomic.Bool // the service manager was told that the daemon is ready
 }
 
 // stuck is how long jobs may take to leave their containers after they are told to.
@@ -143,7 +147,8 @@ var (
 var errForced = errors.New("stopped at once by a second signal; containers that ran are still running")
 
 // run passes jobs from the source to the pool. It stops in order: intake, jobs, connections.
-func (d *daemon) run(signals <-chan os.Signal) error {
+func (d *daemon) run(come <-chan os.Signal) error {
+	signals := unlessHung(come)
 	taking, stopTaking := context.WithCancel(context.Background())
 	defer stopTaking()
 	work, stopWork := context.WithCancel(context.Background())
@@ -297,22 +302,6 @@ func (d *daemon) ended(src source, left int, err error) error {
 	}
 	if in, ok := src.(*stdinSource); ok {
 		return in.failed(left)
-	}
-	return nil
-}
-
-// checkEngine asks the engine once, and returns an error only if waiting cannot fix it. An engine that does not
-// answer is no error: the pool waits for it.
-func (d *daemon) checkEngine(ctx context.Context) error {
-	if why := d.exposed(); why != "" {
-		d.log.Warn(why, "engine", d.dockerHost)
-	}
-	if why := d.secretsOnDisk(); why != "" {
-		d.log.Warn(why, "secrets", d.secrets)
-	}
-	_, err := d.client.Ping(ctx)
-	if err != nil && ui.Permanent(err) {
-		return err
 	}
 	return nil
 }

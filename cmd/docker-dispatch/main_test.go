@@ -125,7 +125,7 @@ func TestUsageErrors(t *testing.T) {
 		args              string
 		publication, hint string
 	}{
-		{"", "no queue given", "name the queue to take messages from: docker-dispatch -q NAME ...; or give - as the broker address to read messages from stdin"},
+		{"", "no queue given", "name the queue to take messages from: docker-dispatch -q NAME ..., or DOCKER_DISPATCH_QUEUE=NAME (the service reads /etc/default/docker-dispatch); or give - as the broker address to read messages from stdin"},
 		{"--nosuch", "unknown option --nosuch", list},
 		{"-q", "option -q needs a value", list},
 		{"-q x -c many", `invalid value "many" for option -c: expected a whole number`, list},

@@ -83,7 +83,7 @@ func TestPs(t *testing.T) {
 	})
 	text := l.psInASecond()
 	for _, want := range []string{
-		l.queue + ": 19 queued, 1 dead letter, ", "\noldest: queued0 has waited ", "\nHOST ", " 1/1 ", " 0/16 ", "not ready", " closed ", ": not ok: engine: ",
+		l.queue + ": 19 queued, 1 dead letter, ", "\nlongest running: running\\x1b[2J for ", "\noldest waiting: queued0, at ", " for ", "s, waits for a free place (--concurrency)\n", "\nHOST ", " 1/1 ", " 0/16 ", "not ready", " closed ", ": not ok: engine: ",
 		"\nRunning: 121\n", `running\x1b[2J `, " started\n", "\nTaken, not begun: 1\n", "a free place (--concurrency)", "\nEnded ", "invalid-message",
 	} {
 		if !strings.Contains(text, want) {
@@ -91,7 +91,7 @@ func TestPs(t *testing.T) {
 		}
 	}
 	failed := l.succeeds("", "ps", "-q", l.queue, "--failed")
-	for _, want := range []string{"bad ", "refused", "in " + l.queue + ".dead\n", `unknown command "none"`} {
+	for _, want := range []string{l.queue + ": 1 failed since the start of the daemon\n\n", "bad ", "refused", "in " + l.queue + ".dead\n", `unknown command "none"`} {
 		if !strings.Contains(failed, want) {
 			t.Errorf("no %q in:\n%s", want, failed)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -13,12 +14,12 @@ const (
 	// mend nothing, and must not hold up the boot or an upgrade of the package.
 	startPatience = time.Minute
 
-	startTick  = time.Second      // how often the service manager is told of a start
-	steadyTick = 10 * time.Second // how often later, at least
+	startTick  = time.Second     // how often the service manager is told of a start
+	steadyTick = 5 * time.Second // how often later, at least
 )
 
-// tellManager tells the service manager how the daemon is, until the returned function is called. It feeds the watchdog: a
-// daemon whose state cannot be read does not come that far.
+// tellManager tells the service manager how the daemon is, until the returned function is called. It feeds the watchdog,
+// unless the log is stuck; a daemon whose state cannot be read does not come that far.
 func (d *daemon) tellManager() (stop func()) {
 	if d.manager == nil {
 		return func() {}
@@ -29,24 +30,23 @@ func (d *daemon) tellManager() (stop func()) {
 		defer close(done)
 		tick := time.NewTicker(startTick)
 		defer tick.Stop()
-		said, ready, until := "", false, time.Now().Add(startPatience)
+		until := time.Now().Add(startPatience)
 		for {
 			s := d.numbers()
 			text := statusLine(s)
 			switch {
-			case !ready && (s.Ready || time.Now().After(until)):
-				ready = true
+			case !d.ready.Load() && (connected(s) || time.Now().After(until)):
 				d.manager.Ready(text)
+				d.ready.Store(true)
 				steady := steadyTick
 				if w := d.manager.Watchdog(); w > 0 {
 					steady = min(w, steady)
 				}
 				tick.Reset(steady)
-			case text != said:
+			default:
 				d.manager.Status(text)
 			}
-			said = text
-			if d.manager.Watchdog() > 0 {
+			if d.manager.Watchdog() > 0 && d.logged.stuckFor() < stuck {
 				d.manager.Feed()
 			}
 			select {
@@ -62,12 +62,23 @@ func (d *daemon) tellManager() (stop func()) {
 	}
 }
 
-// statusLine says in a line what the daemon is doing, or why it is not ready.
+// connected reports whether both servers are there. A disk that is short, for example, does not hold up a start.
+func connected(s status.Status) bool {
+	return !slices.ContainsFunc(s.Conditions, func(c status.Condition) bool {
+		return c.State == status.Unmet && slices.Contains([]string{"engine", "broker", "control", "publishing"}, c.Name)
+	})
+}
+
+// statusLine says in a line what the daemon is doing, or why it is not ready, and what somebody should look at.
 func statusLine(s status.Status) string {
+	line := fmt.Sprintf("%d of %d places in use, %d running, %d waiting", s.InUse, s.Slots, s.Running.Count, s.Waiting.Count)
 	for _, c := range s.Conditions {
-		if c.State == status.Unmet {
+		switch c.State {
+		case status.Unmet:
 			return fmt.Sprintf("not ready: %s: %s", c.Name, c.Reason)
+		case status.Warning:
+			line += fmt.Sprintf("; warning: %s: %s", c.Name, c.Reason)
 		}
 	}
-	return fmt.Sprintf("%d of %d places in use, %d jobs run, %d wait", s.InUse, s.Slots, s.Running.Count, s.Waiting.Count)
+	return line
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -72,7 +73,7 @@ func TestService(t *testing.T) {
 	}
 	l.broker.Declare(l.queue, "classic")
 	proxy.SetRefuse(false)
-	l.eventually("it is ready", func() bool { return m.has("READY=1\nSTATUS=0 of 16 places in use, 0 jobs run, 0 wait") })
+	l.eventually("it is ready", func() bool { return m.has("READY=1\nSTATUS=0 of 16 places in use, 0 running, 0 waiting") })
 	l.eventually("it feeds the watchdog", func() bool { return m.has("WATCHDOG=1") })
 	p.cmd.Process.Signal(syscall.SIGHUP)
 	l.eventually("it reads again", func() bool { return m.has("RELOADING=1") })
@@ -88,4 +89,46 @@ func TestService(t *testing.T) {
 	p.cmd.Process.Signal(syscall.SIGHUP)
 	p.awaitLog("nothing to read again: there is no --policy")
 	p.stop()
+}
+
+// TestLogNotRead: a daemon whose log nobody reads says so, is not fed, and ends by a signal.
+func TestLogNotRead(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	m := newManager(t)
+	socket := filepath.Join(t.TempDir(), "http")
+	c := program(t, "-v", "-q", l.queue, "--listen", socket, l.dockerHost, l.amqpURL)
+	c.Env = append(c.Env, "NOTIFY_SOCKET="+m.socket, "WATCHDOG_USEC=200000")
+	unread, stderr, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unread.Close()
+	c.Stderr = stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stderr.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	t.Cleanup(func() { c.Process.Kill() })
+	awaitReady(t, socket, 200)
+	for {
+		c.Process.Signal(syscall.SIGUSR1)
+		if _, text := get(t, socket, "/readyz"); strings.Contains(text, "not ok   log          nobody has read it for ") {
+			break
+		}
+	}
+	m.mu.Lock()
+	m.said = nil
+	m.mu.Unlock()
+	for range 2 { // the first may be taken just before the log fills up
+		c.Process.Signal(syscall.SIGTERM)
+	}
+	if err := <-ended; c.ProcessState.ExitCode() != 1 {
+		t.Errorf("it ended with %v", err)
+	}
+	if m.has("WATCHDOG=1") {
+		t.Error("it was fed")
+	}
 }

@@ -163,6 +163,9 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 	if s.amqpURL = amqp; amqp == "-" {
 		return nil
 	}
+	if dir := getenv("CREDENTIALS_DIRECTORY"); dir != "" && s.passwordFile != "" && !strings.Contains(s.passwordFile, "/") {
+		s.passwordFile = filepath.Join(dir, s.passwordFile)
+	}
 	s.amqpURL, err = client.BrokerAddress(amqp, s.options.From(amqpArgument), s.passwordFile,
 		"a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin")
 	return err

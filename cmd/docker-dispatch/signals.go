@@ -4,6 +4,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 )
 
 // receive passes signals on to c. Each call has room of its own for the signals to come: many of one kind do not displace
@@ -16,6 +19,24 @@ func receive(c chan<- os.Signal, room int, signals ...os.Signal) {
 			c <- s
 		}
 	}()
+}
+
+// unlessHung passes signals on. If the program does not take one, it hangs, for example because nobody reads its log: then a
+// signal to stop ends it.
+func unlessHung(signals <-chan os.Signal) <-chan os.Signal {
+	taken := make(chan os.Signal)
+	go func() {
+		for s := range signals {
+			select {
+			case taken <- s:
+			case <-time.After(stuck):
+				if s != statusSignal && s != syscall.SIGHUP {
+					os.Exit(ui.ExitFailed)
+				}
+			}
+		}
+	}()
+	return taken
 }
 
 // answers does what a signal asks for, and reports whether it was no signal to stop.
@@ -37,8 +58,10 @@ func (d *daemon) reloads(sig os.Signal) bool {
 		d.log.Info("nothing to read again: there is no --policy")
 		return true
 	}
-	d.manager.Reloading()
-	defer d.manager.Ready("the policy was read again")
+	if d.ready.Load() {
+		d.manager.Reloading()
+		defer func() { d.manager.Ready(statusLine(d.numbers())) }()
+	}
 	if err := d.loadPolicy(); err != nil {
 		d.policyFault.Store(new(err.Error()))
 		d.log.Error("policy not read again; the one of before stays in force", "file", d.policyFile, "error", err)

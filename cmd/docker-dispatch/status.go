@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
@@ -20,13 +23,22 @@ func (d *daemon) completed(s status.Status) status.Status {
 	s.Version, s.PID = ui.VersionString(), os.Getpid()
 	if src, ok := d.src.(interface {
 		State() ([]status.Condition, status.Broker)
-		Depths() (queued, deadLetters *int)
+		Depths() amqpsrc.Depths
 	}); ok {
 		var conditions []status.Condition
 		conditions, s.Broker = src.State()
 		s.Conditions = append(s.Conditions, conditions...)
-		s.Queued, s.DeadLetters = src.Depths()
+		depths := src.Depths()
+		s.Queued, s.DeadLetters, s.Retrying, s.Consumers = depths.Queued, depths.DeadLetters, depths.Retrying, depths.Consumers
 		s.DeadLetterQueue = d.deadLetter
+	}
+	for _, o := range []struct {
+		name string
+		w    *stuckWriter
+	}{{"log", d.logged}, {"output", d.stdout}} {
+		if t := o.w.stuckFor(); t > stuck {
+			s.Conditions = append(s.Conditions, status.Condition{Name: o.name, State: status.Unmet, Reason: fmt.Sprintf("nobody has read it for %v: jobs cannot go on", t.Round(time.Second))})
+		}
 	}
 	if d.stopping.Load() {
 		s.Conditions = append(s.Conditions, status.Condition{Name: "stopping", State: status.Unmet, Reason: "the daemon stops: no more messages are taken"})
@@ -68,14 +80,23 @@ func (d *daemon) stalePolicy() string {
 // logStatus writes to the log what the daemon is doing: the answer to SIGUSR1.
 func (d *daemon) logStatus() {
 	s := d.status()
-	args := []any{"ready", s.Ready, "running", s.Running.Count, "slots", fmt.Sprintf("%d/%d", s.InUse, s.Slots), "waiting", s.Waiting.Count, "settling", s.Settling, "jobs-a-minute", s.PerMinute}
+	args := []any{"ready", s.Ready, "running", s.Running.Count, "slots", fmt.Sprintf("%d/%d", s.InUse, s.Slots), "waiting", s.Waiting.Count, "settling", s.Settling, "jobs-a-minute", math.Round(10*s.PerMinute) / 10}
 	if s.Queued != nil {
 		args = append(args, "queued", *s.Queued)
 	}
 	if s.DeadLetters != nil {
 		args = append(args, "dead-letters", *s.DeadLetters)
 	}
+	if s.Retrying != nil {
+		args = append(args, "retrying", *s.Retrying)
+	}
 	d.log.Info("status", args...)
+	if j, ok := s.Longest(); ok {
+		d.logJob("status: longest running", j, "for", j.Runs(s.At).Round(time.Second))
+	}
+	if j, ok := s.Oldest(); ok {
+		d.logWaiting("status: oldest waiting", j, s.At)
+	}
 	for _, c := range s.Conditions {
 		d.log.Info("status: condition", "name", c.Name, "state", c.State, "reason", c.Reason)
 	}
@@ -86,8 +107,17 @@ func (d *daemon) logStatus() {
 		d.logJob("status: running", j, "phase", j.Phase, "since", j.Started)
 	}
 	for _, j := range s.Waiting.Jobs {
-		d.logJob("status: waiting", j, "for", j.For, "since", j.Taken)
+		d.logWaiting("status: waiting", j, s.At)
 	}
+}
+
+// logWaiting logs a job that waits: how long ago its message was published, how long it is here, and what it waits for.
+func (d *daemon) logWaiting(what string, j status.Job, now time.Time) {
+	var args []any
+	if j.Published != nil {
+		args = append(args, "published-ago", j.Age(now).Round(time.Second))
+	}
+	d.logJob(what, j, append(args, "here-for", now.Sub(j.Taken).Round(time.Second), "waits-for", j.For)...)
 }
 
 func (d *daemon) logJob(what string, j status.Job, more ...any) {

@@ -11,7 +11,7 @@ import (
 // validate refuses values that do not go together, or are out of range.
 func (s *settings) validate() error {
 	if s.amqpURL != "-" && s.queue == "" {
-		return ui.UsageError("no queue given", "name the queue to take messages from: docker-dispatch -q NAME ...; or give - as the broker address to read messages from stdin")
+		return ui.UsageError("no queue given", "name the queue to take messages from: docker-dispatch -q NAME ..., or DOCKER_DISPATCH_QUEUE=NAME (the service reads /etc/default/docker-dispatch); or give - as the broker address to read messages from stdin")
 	}
 	if s.amqpURL == "-" {
 		s.queue = "stdin"

@@ -26,6 +26,15 @@ func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table
 	}
 }
 
+// delayQueues returns the queues in which messages have waited for their next attempt. They are few, as delays are rounded.
+func (p *publisher) delayQueues() (queues []string) {
+	p.delays.Range(func(queue, _ any) bool {
+		queues = append(queues, queue.(string))
+		return true
+	})
+	return queues
+}
+
 // again stores a copy of a message in the queue of a delay. After the delay the broker moves the copy to the
 // queue of the jobs. See intake.Job.Again.
 func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
@@ -46,6 +55,9 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 			began := time.Now()
 			_, missing := l.link.Declare(queue, nil)
 			note, err := l.link.Declare(queue, args)
+			if err == nil {
+				p.delays.Store(queue, true)
+			}
 			if err == nil && wire.IsNoQueue(missing) {
 				p.made(queue)
 			}

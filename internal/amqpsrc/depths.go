@@ -1,6 +1,7 @@
 package amqpsrc
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -9,23 +10,24 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
-// depths is how many messages wait in the queue and in the dead-letter queue. It asks the broker over the desk's connection,
+// depths is how many messages wait in the queue, in the dead-letter queue, and for their next attempt. It asks the broker over the desk's connection,
 // and only if somebody wants to know.
 type depths struct {
 	looks sync.WaitGroup // added to under mu, while link is set
 
-	mu      sync.Mutex // guards what follows
-	link    *wire.Link // nil: not connected
-	queues  [2]depth
+	mu      sync.Mutex      // guards what follows
+	link    *wire.Link      // nil: not connected
+	delays  func() []string // the queues in which messages wait for their next attempt
+	queues  map[string]*depth
+	cfg     *Config
 	at      time.Time     // of the last look
 	looking chan struct{} // closed when the look that is under way is over; nil: none is
 }
 
 // A depth is how many messages wait in one queue.
 type depth struct {
-	queue string    // "": there is none
-	ready *int      // nil: not known
-	again time.Time // the broker has refused to tell: it is not asked before
+	ready, consumers *int      // nil: not known
+	again            time.Time // the broker has refused to tell: it is not asked before
 }
 
 const (
@@ -42,11 +44,13 @@ const (
 	lookRefused = time.Minute
 )
 
-// Depths returns how many messages wait in the queue and in the dead-letter queue; nil: not known. It may be called at any
-// time, and takes at most a fraction of a second.
-func (s *Source) Depths() (queued, deadLetters *int) {
+// Depths are how many messages wait, and how many consumers the queue has; nil: not known.
+type Depths struct{ Queued, DeadLetters, Retrying, Consumers *int }
+
+// Depths asks the broker. It may be called at any time, and takes at most a fraction of a second.
+func (s *Source) Depths() Depths {
 	if s.desk == nil {
-		return nil, nil
+		return Depths{}
 	}
 	return s.desk.depths.get()
 }
@@ -54,7 +58,7 @@ func (s *Source) Depths() (queued, deadLetters *int) {
 func (d *depths) open(l *wire.Link, cfg *Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.link, d.queues, d.at = l, [2]depth{{queue: cfg.Queue}, {queue: cfg.DeadLetter}}, time.Time{}
+	d.link, d.cfg, d.queues, d.at = l, cfg, make(map[string]*depth), time.Time{}
 }
 
 // close lets no more looks begin.
@@ -64,14 +68,15 @@ func (d *depths) close() {
 	d.link = nil
 }
 
-func (d *depths) get() (queued, deadLetters *int) {
+func (d *depths) get() Depths {
 	d.mu.Lock()
 	if d.link != nil && d.looking == nil && time.Since(d.at) >= lookEvery {
 		d.looking = make(chan struct{})
-		link, queues, over := d.link, d.queues, d.looking
+		link, over, queues := d.link, d.looking, maps.Clone(d.queues)
+		names := append([]string{d.cfg.Queue, d.cfg.DeadLetter}, d.delays()...)
 		d.looks.Go(func() {
-			for i := range queues {
-				queues[i].look(link)
+			for _, name := range names {
+				queues[name] = queues[name].look(link, name)
 			}
 			d.mu.Lock()
 			defer d.mu.Unlock()
@@ -89,26 +94,44 @@ func (d *depths) get() (queued, deadLetters *int) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if time.Since(d.at) > lookValid {
-		return nil, nil
+	if d.cfg == nil || time.Since(d.at) > lookValid {
+		return Depths{}
 	}
-	return d.queues[0].ready, d.queues[1].ready
+	all := Depths{}
+	for name, q := range d.queues {
+		switch {
+		case name == d.cfg.Queue:
+			all.Queued, all.Consumers = q.ready, q.consumers
+		case name == d.cfg.DeadLetter:
+			all.DeadLetters = q.ready
+		case q.ready != nil:
+			if all.Retrying == nil {
+				all.Retrying = new(int)
+			}
+			*all.Retrying += *q.ready
+		}
+	}
+	return all
 }
 
-// look asks the broker, on a channel of its own: a refusal closes the channel.
-func (q *depth) look(l *wire.Link) {
-	if q.queue == "" || time.Now().Before(q.again) {
-		return
+// look asks the broker, on a channel of its own: a refusal closes the channel. It returns what is known then; q may be nil.
+func (q *depth) look(l *wire.Link, queue string) *depth {
+	if q != nil && time.Now().Before(q.again) {
+		return q
 	}
-	q.ready = nil
+	q = new(depth)
+	if queue == "" {
+		return q
+	}
 	err := l.On(func(ch *amqp.Channel) error {
-		found, err := ch.QueueDeclarePassive(q.queue, true, false, false, false, nil) // the broker ignores the flags
+		found, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the broker ignores the flags
 		if err == nil {
-			q.ready = &found.Messages
+			q.ready, q.consumers = &found.Messages, &found.Consumers
 		}
 		return err
 	})
 	if wire.Refused(err) {
 		q.again = time.Now().Add(lookRefused)
 	}
+	return q
 }

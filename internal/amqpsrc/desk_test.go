@@ -127,13 +127,24 @@ func TestDeskDepths(t *testing.T) {
 	settle(t, jobs[2], intake.Requeue)
 	is := func(n *int, want int) bool { return n != nil && *n == want }
 	brokertest.Eventually(t, "2 wait, 1 is dead", func() bool {
-		queued, dead := r.source.Depths()
-		return is(queued, 2) && is(dead, 1)
+		d := r.source.Depths()
+		return is(d.Queued, 2) && is(d.DeadLetters, 1) && is(d.Consumers, 0) && d.Retrying == nil
 	})
 	p.Delete(q + ".dead")
 	brokertest.Eventually(t, "the dead letters are not known", func() bool {
-		queued, dead := r.source.Depths()
-		return is(queued, 2) && dead == nil
+		d := r.source.Depths()
+		return is(d.Queued, 2) && d.DeadLetters == nil
+	})
+	r.gate.Set(true)
+	j := r.take("2")[0]
+	if err := j.Again(t.Context(), time.Hour, 2, "x"); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, j, intake.Ack)
+	t.Cleanup(func() { p.Delete(q + ".retry.3600") })
+	brokertest.Eventually(t, "1 waits for its next attempt", func() bool {
+		d := r.source.Depths()
+		return is(d.Retrying, 1) && is(d.Consumers, 1)
 	})
 	ask(t, asker(t), q, 1)
 }

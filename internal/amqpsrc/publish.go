@@ -47,12 +47,13 @@ type publisher struct {
 	log    *slog.Logger
 	report wire.Reporter
 
-	replies   chan struct{} // one token for each reply that holds an outlet or waits for one
-	refusals  refusals
-	suspects  suspects
-	recording intake.Gate  // closed while results cannot be stored
-	dropped   atomic.Int64 // how many replies were dropped
-	streams   sync.WaitGroup
+	replies    chan struct{} // one token for each reply that holds an outlet or waits for one
+	refusals   refusals
+	suspects   suspects
+	recording  intake.Gate           // closed while results cannot be stored
+	unrecorded atomic.Pointer[error] // the last reason why one was not
+	dropped    atomic.Int64          // how many replies were dropped
+	streams    sync.WaitGroup
 
 	published, unconfirmed atomic.Int64 // messages: in all, and those under way
 	deadLetters            atomic.Int64 // messages that were stored in the dead-letter queue
@@ -60,6 +61,7 @@ type publisher struct {
 	mu      sync.Mutex
 	line    *line                // nil while there is no connection; guarded by mu
 	changed chan struct{}        // closed at the next change of line; guarded by mu
+	delays  sync.Map             // the queues in which messages have waited for their next attempt; few, see message.Retry
 	births  map[string]time.Time // when we created a queue; guarded by mu
 }
 

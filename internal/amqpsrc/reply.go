@@ -129,8 +129,11 @@ func (r replier) record(ctx context.Context, res event.Result) error {
 	err := r.keep(ctx, res, keeping{
 		what: "result", queue: p.config.Results, declare: p.declareResults,
 		vain: func(err error) bool {
-			if !errors.Is(err, wire.ErrLine) && p.recording.Set(false) {
-				p.log.Error("results cannot be stored; no messages are taken until they can", "queue", p.config.Results)
+			if !errors.Is(err, wire.ErrLine) {
+				p.unrecorded.Store(&err)
+				if p.recording.Set(false) {
+					p.log.Error("results cannot be stored; no messages are taken until they can", "queue", p.config.Results, "error", err)
+				}
 			}
 			return false
 		},

@@ -88,6 +88,7 @@ func New(cfg Config) *Source {
 	})
 	if cfg.Status != nil {
 		s.desk = newDesk(&s.cfg)
+		s.desk.depths.delays = s.publisher.delayQueues
 	}
 	if cfg.Control != "" {
 		s.urgent = new(intake.Gate)

@@ -17,7 +17,9 @@ func (s *Source) State() ([]status.Condition, status.Broker) {
 		Dropped:     s.publisher.dropped.Load(),
 	}
 	all := []status.Condition{condition("broker", fmt.Sprintf("messages are taken from %s at %s", s.cfg.Queue, wire.Redact(s.cfg.URL)), s.report.Fault())}
-	if open, _, _ := s.cfg.open(); !open && all[0].State == status.Met {
+	open, _, _ := s.cfg.open()
+	recording, _ := s.publisher.recording.State()
+	if !(open && recording) && all[0].State == status.Met {
 		all[0].Reason = "connected to " + wire.Redact(s.cfg.URL)
 	}
 	if s.control != nil {
@@ -26,11 +28,14 @@ func (s *Source) State() ([]status.Condition, status.Broker) {
 	}
 	all = append(all, condition("publishing", "the broker takes results and dead letters", s.publisher.fault()))
 	if s.cfg.Results != "" {
-		c := condition("results", "results are stored in "+s.cfg.Results, nil)
-		if open, _ := s.publisher.recording.State(); !open {
-			c.State, c.Reason = status.Unmet, fmt.Sprintf("results cannot be stored in %s", s.cfg.Results)
+		var fault error
+		if !recording {
+			fault = fmt.Errorf("results cannot be stored in %s", s.cfg.Results)
+			if why := s.publisher.unrecorded.Load(); why != nil {
+				fault = fmt.Errorf("%w: %v", fault, *why)
+			}
 		}
-		all = append(all, c)
+		all = append(all, condition("results", "results are stored in "+s.cfg.Results, fault))
 	}
 	if s.desk != nil {
 		all = append(all, s.desk.condition())

@@ -133,7 +133,7 @@ func TestCallKillsEngine(t *testing.T) {
 func TestCallOfRunKillsEngine(t *testing.T) {
 	for _, call := range []string{"logs", "inspect", "wait"} {
 		t.Run(call, func(t *testing.T) {
-			onBench(t, nil, func(b *bench) {
+			onEngine(t, withoutExits, nil, func(b *bench) {
 				d := b.send("m", "id", false, wait)
 				b.docker.mu.Lock()
 				b.docker.before[call] = slices.Repeat([]error{errCut}, 1000)
@@ -221,7 +221,7 @@ func TestDetachedIsRemoved(t *testing.T) {
 	const body = `{"Dockercmd":"run","Image":"busybox","Options":{"Name":"web","Detach":true,"Remove":true}}`
 	for _, broken := range []bool{false, true} {
 		var log strings.Builder
-		onBench(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(b *bench) {
+		onEngine(t, withExits, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(b *bench) {
 			b.send("m", "id", false, body).want(intake.Ack, "")
 			if broken {
 				b.docker.mu.Lock()
@@ -261,7 +261,7 @@ func TestPullReasons(t *testing.T) {
 	} {
 		t.Run(tt.err.Error(), func(t *testing.T) {
 			p := &pullTimes{}
-			onBench(t, func(c *Config) { p.Docker = c.Docker; c.Docker = p }, func(b *bench) {
+			onEngine(t, withExits, func(c *Config) { p.Docker = c.Docker; c.Docker = p }, func(b *bench) {
 				b.docker.before["pull"] = slices.Repeat([]error{tt.err}, 100)
 				d := b.send("m", "id", false, `{"Dockercmd":"pull","Image":"x"}`)
 				time.Sleep(time.Hour)

@@ -88,6 +88,19 @@ func (d mortalDocker) WaitContainer(ctx context.Context, id string, c dockerapi.
 	}, nil
 }
 
+func (d mortalDocker) WatchExits(ctx context.Context, label string) (func(func(string, dockerapi.ExitStatus)) error, error) {
+	join, err := d.Docker.WatchExits(ctx, label)
+	if err != nil {
+		return nil, err
+	}
+	return func(exited func(string, dockerapi.ExitStatus)) error {
+		return join(func(id string, s dockerapi.ExitStatus) {
+			exited(id, s)
+			d.reached(stepExit, nil)
+		})
+	}, nil
+}
+
 func (d mortalDocker) StartContainer(ctx context.Context, id string) error {
 	err := d.Docker.StartContainer(ctx, id)
 	d.reached(stepStart, err)
@@ -214,7 +227,11 @@ func TestDeathAtEachStep(t *testing.T) {
 	} {
 		for step, want := range kind.steps {
 			t.Run(kind.name+"/"+step, func(t *testing.T) {
-				onBench(t, nil, func(b *bench) {
+				each := onBench
+				if step == stepWait {
+					each = func(t *testing.T, change func(*Config), test func(b *bench)) { onEngine(t, withoutExits, change, test) }
+				}
+				each(t, nil, func(b *bench) {
 					var programs int
 					b.docker.program["work"] = func(c *fakeContainer) {
 						b.docker.mu.Lock()

@@ -39,6 +39,13 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 		res.Adopted = true
 	}
 	state, err := f.follow()
+	return f.ended(res, state, err)
+}
+
+// ended fills in the result of a following that has ended. It is apart from doRun for the stack: there its variables would
+// take room while the run goes on.
+func (f *following) ended(res *event.Result, state dockerapi.State, err error) (*event.Result, error) {
+	t, id := f.task, f.id // cleanup outlives f
 	if err != nil && final(err) {
 		return nil, err
 	}
@@ -58,14 +65,14 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 			t.cleanup = func() error { return t.discardUnstarted(id) }
 		}
 		return res, nil
-	case !r.Foreground():
+	case !f.run.Foreground():
 		res.Status, res.StartedAt = event.Succeeded, new(f.startedAt.UTC())
-		if r.Remove {
-			t.watch = f.removeAtEnd
+		if f.run.Remove {
+			f.watch = f.removeAtEnd
 		}
 		return res, nil
 	}
-	asked := t.endAsked.Load() > 0
+	asked := f.endAsked.Load() > 0
 	killed, err := f.killed(state, asked)
 	if err != nil {
 		return nil, err
@@ -78,10 +85,10 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 	if unseen {
 		setUnknown(res, exitUnseen)
 	}
-	if r.Retry != nil {
-		setAttempts(res, r.Retry, t.attempt, asked)
+	if f.run.Retry != nil {
+		setAttempts(res, f.run.Retry, f.attempt, asked)
 	}
-	if r.Remove {
+	if f.run.Remove {
 		t.cleanup = func() error { return t.discard(id, false) }
 	}
 	return res, nil
@@ -91,6 +98,7 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 func (t *task) madeContainer(id string) {
 	t.pool.jobs.has(t, id)
 	t.pool.jobs.to(t, phaseCreated)
+	t.log.Debug("container is there", "container", t.name, "id", id[:min(12, len(id))])
 }
 
 func (t *task) doCreate(c *message.Create) (*event.Result, error) {

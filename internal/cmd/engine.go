@@ -19,6 +19,7 @@ import (
 // Docker is the part of *dockerapi.Client that the commands use.
 type Docker interface {
 	Ping(ctx context.Context) (dockerapi.Version, error)
+	PingWithin(ctx context.Context, limit time.Duration) (dockerapi.Version, error)
 	CreateContainer(ctx context.Context, name string, cfg dockerapi.ContainerConfig) (dockerapi.Created, error)
 	StartContainer(ctx context.Context, id string) error
 	StopContainer(ctx context.Context, id string, o dockerapi.StopOptions) error
@@ -32,6 +33,7 @@ type Docker interface {
 	InspectContainerRaw(ctx context.Context, id string) (json.RawMessage, error)
 	ListContainers(ctx context.Context, o dockerapi.ListOptions) ([]dockerapi.ContainerSummary, error)
 	WaitContainer(ctx context.Context, id string, cond dockerapi.Condition) (join func() (dockerapi.ExitStatus, error), err error)
+	WatchExits(ctx context.Context, label string) (join func(exited func(id string, s dockerapi.ExitStatus)) error, err error)
 	AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (join func() error, err error)
 	RemembersCreation(ctx context.Context, c dockerapi.Container) (bool, error)
 	RemembersKill(ctx context.Context, c dockerapi.Container, signal int) (bool, error)
@@ -52,7 +54,7 @@ var _ Docker = (*dockerapi.Client)(nil)
 const (
 	pingFirst  = 250 * time.Millisecond // first delay before the next ping; doubles up to pingMost
 	pingMost   = 15 * time.Second
-	pingEvery  = 15 * time.Second // while it answers: otherwise a daemon without jobs would not notice its loss
+	pingEvery  = 15 * time.Second // while it answers: otherwise a daemon without jobs would not notice that it hangs
 	pingSteady = time.Minute      // after the engine has answered for this long, the delays start at pingFirst again
 )
 
@@ -93,11 +95,15 @@ func (e *engine) watch(ctx context.Context) {
 	for attempt := 0; ; {
 		open, changed := e.gate.State()
 		if open {
+			ping := time.After(pingEvery)
+			if v := e.version.Load(); v != nil && v.Podman { // systemd ends its service when nobody asks, and starts it anew
+				ping = nil
+			}
 			select {
 			case <-changed:
-			case <-time.After(pingEvery):
-				if err := e.ping(ctx, pingShort); err != nil && ctx.Err() == nil {
-					if err = e.ping(ctx, pingEvery); err != nil && ctx.Err() == nil {
+			case <-ping:
+				if _, err := e.docker.PingWithin(ctx, pingShort); err != nil && ctx.Err() == nil {
+					if _, err = e.docker.PingWithin(ctx, pingEvery); err != nil && ctx.Err() == nil {
 						e.lost(err)
 					}
 				}
@@ -151,22 +157,11 @@ func (e *engine) condition() status.Condition {
 	return c
 }
 
-// ping asks the engine once.
-func (e *engine) ping(ctx context.Context, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	_, err := e.docker.Ping(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer to a ping within %v", limit)
-	}
-	return err
-}
-
 // answers reports whether the engine answers a ping after a call has broken. Either way this counts as an absence: the
 // engine may have been killed and be back.
 func (e *engine) answers(ctx context.Context) bool {
 	e.away.Store(time.Now().UnixNano())
-	if e.ping(ctx, pingShort) != nil {
+	if _, err := e.docker.PingWithin(ctx, pingShort); err != nil {
 		return false
 	}
 	e.back.Store(time.Now().UnixNano())

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -10,24 +11,49 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// exit is how a wait ended.
+// exit is how a container exited, or why that is not known.
 type exit struct {
 	code *int // nil: the engine does not know
 	err  error
 }
 
+// awaitsEvent has the next exit sent to exited by the engine's event, and reports whether it will be. Only the end of the
+// output shows that an event was lost. With a restart policy the first exit is not the last.
+func (f *following) awaitsEvent(exited chan<- exit) bool {
+	return f.out != nil && !f.run.Restarts() && f.queue == f.pool.Queue && f.pool.exits.await(f.id, exited)
+}
+
+// awaitsAnswer has the exit sent to exited by a wait of its own.
+func (f *following) awaitsAnswer(ctx context.Context, begin bool, exited chan<- exit) error {
+	condition := dockerapi.NotRunning
+	if begin {
+		condition = dockerapi.NextExit // not-running would be true before the start
+	}
+	return f.retry(func() error {
+		join, err := f.pool.Docker.WaitContainer(ctx, f.id, condition)
+		if err != nil {
+			return err
+		}
+		go func() {
+			status, err := join()
+			exited <- exit{status.Code, err}
+		}()
+		return nil
+	})
+}
+
 // errBrokenOff says that a container's output ended although the container has not.
 var errBrokenOff = errors.New("the output ended before the container")
 
-// errUntold says that a container has ended although its wait was not answered.
-var errUntold = errors.New("the container has ended, and the engine did not answer the wait for it")
+// errUntold says that a container has ended although the engine has not told its exit.
+var errUntold = errors.New("the container has ended, and the engine did not tell its exit")
 
-// lookEvery is how often a container is inspected while its exit is awaited, in case the wait is never answered.
+// lookEvery is how often a container is inspected while its exit is awaited, in case the engine never tells it.
 const lookEvery = 5 * time.Minute
 
 // awaitExit returns the container's exit, and stops a container whose time is up. Output that ends long before the
-// container is an error, errBrokenOff: a cut connection looks the same. A container that ends long before its wait is
-// answered is the error errUntold.
+// container is an error, errBrokenOff: a cut connection looks the same. A container that ends long before its exit is
+// told is the error errUntold.
 func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 	var timeUp, broken <-chan time.Time
 	var timeLimit *time.Timer
@@ -49,6 +75,8 @@ func (f *following) awaitExit(exited <-chan exit, drained chan error) exit {
 		select {
 		case end := <-exited:
 			return end
+		case <-f.ctx.Done():
+			return exit{err: context.Cause(f.ctx)}
 		case err := <-ended:
 			if p, ok := errors.AsType[*panicError](err); ok {
 				panic(p)

@@ -44,6 +44,12 @@ type fakeDocker struct {
 	steps      func(say func(dockerapi.PullProgress)) // not nil: the progress of a pull
 	pulled     []dockerapi.PullOptions
 	stopTime   *int // of the last stop
+	podman     bool
+	died       []death // all of them
+	noExits    error   // not nil: it has no stream of exits
+	dropsExits bool    // it drops the events
+	cuts       int     // how often its streams of exits were cut
+	watched    int     // how often one was asked for
 	warnings   []string
 }
 
@@ -58,6 +64,11 @@ type fakeContainer struct {
 }
 
 type chunk struct{ stream, data string }
+
+type death struct {
+	id, queue string
+	code      int
+}
 
 func newFakeDocker() *fakeDocker {
 	return &fakeDocker{
@@ -83,7 +94,7 @@ var errCut = fmt.Errorf("%w: unexpected EOF", dockerapi.ErrUnreachable)
 // when it returns.
 func (f *fakeDocker) enter(ctx context.Context, call, target string) error {
 	f.mu.Lock()
-	if call != "ping" {
+	if call != "ping" && call != "exits" {
 		f.calls = append(f.calls, strings.TrimSpace(call+" "+target))
 	}
 	if err := ctx.Err(); err != nil {
@@ -143,7 +154,11 @@ func (f *fakeDocker) nameOf(ref string) string {
 
 func (f *fakeDocker) Ping(ctx context.Context) (dockerapi.Version, error) {
 	defer f.mu.Unlock()
-	return dockerapi.Version{API: "1.41"}, f.enter(ctx, "ping", "")
+	return dockerapi.Version{API: "1.41", Podman: f.podman}, f.enter(ctx, "ping", "")
+}
+
+func (f *fakeDocker) PingWithin(ctx context.Context, _ time.Duration) (dockerapi.Version, error) {
+	return f.Ping(ctx)
 }
 
 func (f *fakeDocker) CreateContainer(ctx context.Context, name string, cfg dockerapi.ContainerConfig) (dockerapi.Created, error) {
@@ -347,6 +362,44 @@ func (f *fakeDocker) WaitContainer(ctx context.Context, id string, cond dockerap
 		defer f.mu.Unlock()
 		return dockerapi.ExitStatus{Code: f.exitOf(c, cond)}, err
 	}, nil
+}
+
+func (f *fakeDocker) WatchExits(ctx context.Context, label string) (func(func(string, dockerapi.ExitStatus)) error, error) {
+	err := f.enter(ctx, "exits", "")
+	defer f.mu.Unlock()
+	f.watched++
+	if err := cmp.Or(err, f.noExits); err != nil {
+		return nil, err
+	}
+	deaths, cuts, next := f.deaths, f.cuts, 0 // it repeats those of before
+	return func(exited func(string, dockerapi.ExitStatus)) error {
+		for {
+			err := f.until(ctx, deaths, func() bool { return next < len(f.died) || f.cuts > cuts })
+			if err != nil {
+				return err
+			}
+			f.mu.Lock()
+			news, cut := f.died[next:], f.cuts > cuts
+			f.mu.Unlock()
+			if cut {
+				return errCut
+			}
+			for _, d := range news {
+				if LabelQueue+"="+d.queue == label {
+					exited(d.id, dockerapi.ExitStatus{Code: new(d.code)})
+				}
+			}
+			next += len(news)
+		}
+	}, nil
+}
+
+// cutExits cuts the streams of exits, and no other connection.
+func (f *fakeDocker) cutExits() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cuts++
+	f.touch()
 }
 
 func (f *fakeDocker) AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (func() error, error) {
@@ -622,6 +675,9 @@ func (c *fakeContainer) exit(code int) {
 
 func (c *fakeContainer) end(code int) {
 	c.State.Status, c.State.Running, c.State.ExitCode, c.State.FinishedAt = "exited", false, &code, time.Now()
+	if !c.engine.dropsExits && !c.engine.down {
+		c.engine.died = append(c.engine.died, death{c.ID, c.Labels[LabelQueue], code})
+	}
 	c.engine.touch()
 }
 
@@ -750,11 +806,21 @@ type bench struct {
 	change                                func(*intake.Job)
 }
 
-// onBench runs a test inside a bubble, with a pool. The pool must have ended when the test returns;
-// it is ended here where the test did not.
+// onBench runs a test twice, with an engine that tells how containers exit and with one that does not: see onEngine.
 func onBench(t *testing.T, change func(*Config), test func(b *bench)) {
+	onEngine(t, withoutExits, change, test)
+	onEngine(t, withExits, change, test)
+}
+
+func withExits(*fakeDocker)      {}
+func withoutExits(f *fakeDocker) { f.noExits = dockerapi.ErrUnauthorized }
+
+// onEngine runs a test inside a bubble, with a pool and an engine of that kind. The pool must have ended when the test
+// returns; it is ended here where the test did not.
+func onEngine(t *testing.T, kind func(*fakeDocker), change func(*Config), test func(b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{t: t, docker: newFakeDocker()}
+		kind(b.docker)
 		b.start(t.Context(), change)
 		test(b)
 		b.close()
@@ -768,7 +834,7 @@ func (b *bench) start(ctx context.Context, change func(*Config)) {
 	b.record, b.gate, b.jobs, b.control, b.done = new(record), new(intake.Gate), make(chan intake.Job), make(chan intake.Job), make(chan int, 1)
 	cfg := Config{
 		Docker: b.docker, Reporter: b.record, Log: slog.New(slog.NewTextHandler(testWriter{b.t}, &slog.HandlerOptions{Level: slog.LevelDebug})), Gate: b.gate,
-		Host: "here", Concurrency: 2, Pull: "missing", Capture: 1 << 10, MaxMessage: 1 << 20,
+		Host: "here", Queue: "q", Concurrency: 2, Pull: "missing", Capture: 1 << 10, MaxMessage: 1 << 20,
 	}
 	if change != nil {
 		change(&cfg)

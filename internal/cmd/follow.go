@@ -37,7 +37,7 @@ type following struct {
 	lost      bool            // output is known to be missing
 	over      *excess         // why the container was stopped; nil: it was not
 	flooded   <-chan struct{} // closed when the container has written more than it may; nil: it may write any amount
-	exit      *int            // the exit code that a wait returned
+	exit      *int            // the exit code that a wait or an event told
 	cuts      int             // how many calls before the start were not answered
 	cut       error           // the error of the last of them
 	broken    int             // how many calls in a row were not answered; see unanswered
@@ -107,7 +107,7 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 	if err := f.catchUp(); err != nil {
 		return true, false, last, err
 	}
-	// An exit code that a wait returned is the container's own; any other may be made up by the engine.
+	// An exit code that a wait or an event told is the container's own; any other may be made up by the engine.
 	if f.gap || f.adopted && f.exit == nil && c.State.ExitCode != nil && *c.State.ExitCode == exitUnknown {
 		same, err := f.sameEngine(c)
 		if err != nil {
@@ -235,8 +235,8 @@ func (f *following) lookAgain(err error) error {
 	return delay.Sleep(f.ctx, delay.Backoff(f.broken-1, f.pool.retryFirst, time.Minute))
 }
 
-// listen follows the container to its exit. With begin it first opens the output and the wait, then starts the
-// container: otherwise either could be missed. A detached container is only started.
+// listen follows the container to its exit. With begin it first opens the output and registers for the exit, then starts
+// the container: otherwise either could be missed. A detached container is only started.
 func (f *following) listen(begin bool) error {
 	ctx, cancel := context.WithCancel(f.ctx)
 	defer cancel()
@@ -253,30 +253,22 @@ func (f *following) listen(begin bool) error {
 	if err != nil {
 		return err
 	}
-	condition := dockerapi.NotRunning
-	if begin {
-		condition = dockerapi.NextExit // not-running would be true before the start
+	exited := make(chan exit, 1)
+	told := begin && f.awaitsEvent(exited)
+	if !told {
+		if err := f.awaitsAnswer(ctx, begin, exited); err != nil {
+			return err
+		}
 	}
-	var joinExit func() (dockerapi.ExitStatus, error)
-	err = f.retry(func() (err error) {
-		joinExit, err = f.pool.Docker.WaitContainer(ctx, f.id, condition)
-		return err
-	})
-	if err != nil {
-		return err
-	}
+	defer f.pool.exits.forget(f.id)
 	if begin {
 		if err := f.start(ctx); err != nil {
 			return err
 		}
 		f.started(time.Now())
 	}
-	drained, exited := make(chan error, 1), make(chan exit, 1)
+	drained := make(chan error, 1)
 	go func() { drained <- recovered(join) }()
-	go func() {
-		status, err := joinExit()
-		exited <- exit{status.Code, err}
-	}()
 
 	began := time.Now()
 	end := f.awaitExit(exited, drained)
@@ -284,6 +276,9 @@ func (f *following) listen(begin bool) error {
 		f.lasted = time.Since(began)
 		cancel()
 		<-drained
+		if told && errors.Is(end.err, errBrokenOff) && f.isOver() {
+			f.pool.exits.missed()
+		}
 		return end.err
 	}
 	f.pool.jobs.to(f.task, phaseExited)
@@ -332,10 +327,10 @@ func (f *following) started(at time.Time) {
 	}
 	f.pool.Reporter.Started(s)
 	f.live.Started(s)
-	said := "container started"
+	said, level := "container started", slog.LevelDebug
 	if f.adopted {
-		said = "container of an earlier process adopted"
+		said, level = "container of an earlier process adopted", slog.LevelInfo
 	}
-	f.pool.lines.say(f.log, slog.LevelInfo, "started", said, "container", f.name, "id", f.id[:min(12, len(f.id))], "image", f.run.Image)
+	f.log.Log(f.ctx, level, said, "container", f.name, "id", f.id[:min(12, len(f.id))], "image", f.run.Image)
 	f.tookEffect()
 }

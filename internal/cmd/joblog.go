@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,19 +17,18 @@ const (
 	mostLines = 20
 )
 
-// A jobLog writes the lines that each job has, of its start and its end. If there are more than a person can read, it writes
-// their sums instead. At level debug all are written.
+// A jobLog writes the line that each job has at its end. If there are more than a person can read, it writes their sums
+// instead. At level debug all are written.
 type jobLog struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
-	end    time.Time // of the present time of sumOver; zero: none, and no timer runs
-	timer  *time.Timer
-	lines  int  // written in this time
-	warned int  // of those, WARN lines beyond mostLines
-	busy   bool // the time before had more than mostLines
-	sums   map[string]int
-	keys   []string // of sums, in their order of appearance
+	timer  *time.Timer    // ends the present time of sumOver; nil: there is none
+	lines  int            // of this time, those that were written
+	warned int            // of these, WARN lines beyond mostLines
+	seen   map[string]int // lines of this time by their key
+	hidden map[string]int // of these, those that were not written
+	worst  slog.Level     // of these
 }
 
 // say writes a job's line, or counts it as key.
@@ -39,51 +39,45 @@ func (l *jobLog) say(log *slog.Logger, level slog.Level, key, msg string, args .
 	}
 }
 
-// takes reports whether a line is to be written. Otherwise it has counted it.
+// takes reports whether a line is to be written: the first ones, the first of its key, and some that failed. Otherwise it has
+// counted it.
 func (l *jobLog) takes(level slog.Level, key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer == nil {
 		l.timer = time.AfterFunc(sumOver, l.sum)
+		l.seen, l.hidden, l.worst = make(map[string]int), make(map[string]int), slog.LevelInfo
 	}
-	l.lines++
-	if !l.busy && l.lines <= mostLines {
+	l.seen[key]++
+	switch {
+	case l.lines < mostLines:
+		l.lines++
 		return true
-	}
-	if level >= slog.LevelWarn && l.warned < mostLines {
+	case l.seen[key] == 1:
+		return true
+	case level >= slog.LevelWarn && l.warned < mostLines:
 		l.warned++
 		return true
 	}
-	if l.sums == nil {
-		l.sums = make(map[string]int)
-	}
-	if l.sums[key] == 0 {
-		l.keys = append(l.keys, key)
-	}
-	l.sums[key]++
+	l.hidden[key]++
+	l.worst = max(l.worst, level)
 	return false
 }
 
-// sum writes the sums of the time that has passed, and begins the next one if there were any.
+// sum ends the present time, and writes its sums.
 func (l *jobLog) sum() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.timer == nil {
+	hidden, worst := l.hidden, l.worst
+	l.lines, l.warned, l.timer, l.hidden = 0, 0, nil, nil
+	l.mu.Unlock()
+	if len(hidden) == 0 {
 		return
 	}
-	slices.Sort(l.keys)
 	var args []any
-	for _, k := range l.keys {
-		args = append(args, k, l.sums[k])
+	for _, k := range slices.Sorted(maps.Keys(hidden)) {
+		args = append(args, k, hidden[k])
 	}
-	if len(args) > 0 {
-		l.log.Info("many jobs: their lines of the last 10 s, summed; -v logs each", args...)
-	}
-	l.busy = l.lines > mostLines
-	l.lines, l.warned, l.sums, l.keys, l.timer = 0, 0, nil, nil, nil
-	if l.busy {
-		l.timer = time.AfterFunc(sumOver, l.sum)
-	}
+	l.log.Log(context.Background(), worst, "more jobs done in these 10 s, summed; -v logs each", args...)
 }
 
 // close writes the sums that are left, and stops the timer.
@@ -91,8 +85,7 @@ func (l *jobLog) close() {
 	l.mu.Lock()
 	timer := l.timer
 	l.mu.Unlock()
-	if timer != nil {
-		timer.Stop()
+	if timer != nil && timer.Stop() {
 		l.sum()
 	}
 }

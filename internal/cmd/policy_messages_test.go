@@ -277,7 +277,7 @@ func TestContainersOfUser(t *testing.T) {
 // TestPolicyReadAgain: a policy that has been read again holds for the messages that come then.
 func TestPolicyReadAgain(t *testing.T) {
 	now := withPolicy(`{"Deny": {"Image": "*"}}`)
-	onBench(t, func(c *Config) { c.Policy = func() *policy.Policy { return now() } }, func(b *bench) {
+	onEngine(t, withExits, func(c *Config) { c.Policy = func() *policy.Policy { return now() } }, func(b *bench) {
 		b.send("m", "1", false, wait).want(intake.DeadLetter, event.ReasonPolicy)
 		now = withPolicy(`{}`)
 		d := b.send("m", "2", false, wait)

@@ -58,6 +58,7 @@ const lastWords = 3 * time.Second
 type Pool struct {
 	Config
 	engine    *engine
+	exits     exits
 	jobs      registry
 	recalling sync.Mutex // see recall
 	slots     slots
@@ -82,9 +83,11 @@ type Pool struct {
 
 // NewPool returns a pool; Run starts it.
 func NewPool(cfg Config) *Pool {
+	e := &engine{docker: cfg.Docker, gate: cfg.Gate, log: cfg.Log}
 	p := &Pool{
 		Config:          cfg,
-		engine:          &engine{docker: cfg.Docker, gate: cfg.Gate, log: cfg.Log},
+		engine:          e,
+		exits:           exits{engine: e, queue: cfg.Queue, log: cfg.Log},
 		jobs:            newRegistry(),
 		slots:           slots{free: cfg.Concurrency},
 		pulls:           pulls{flight: make(map[string]*pullFlight)},
@@ -114,9 +117,9 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 	watchCtx, stopWatch := context.WithCancel(settling)
 	var watching, working sync.WaitGroup
 	watching.Go(func() { p.engine.watch(watchCtx) })
-	watching.Go(func() { p.watchGate(watchCtx, p.Gate) })
+	watching.Go(func() { p.exits.watch(watchCtx) })
+	watching.Go(func() { p.watchGate(watchCtx) })
 	if p.room != nil {
-		watching.Go(func() { p.watchGate(watchCtx, p.room.gate) })
 		watching.Go(func() { p.room.watch(watchCtx, p.engine) })
 	}
 	defer p.lines.close()
@@ -191,7 +194,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 		j.ReplyTo, j.Reply, j.Stream = "", nil, nil // the result of a job that its publisher could not have had carried out
 	}
 	k, earlier, id := p.jobs.recognise(ident, j)
-	p.tally.take(j, k == joined)
+	p.tally.take(j, k == joined, p.jobs.idle())
 	switch k {
 	case joined:
 		if j.Redelivered {

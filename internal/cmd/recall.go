@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // begin makes a task due, and records that the engine may be asked for something. false: it was not, see notBegun.
@@ -23,7 +21,7 @@ func (p *Pool) begin(t *task) bool {
 // it is at work. It looks again every second, because its reason may pass.
 func (p *Pool) due(t *task) bool {
 	for {
-		if !p.bars(t) && p.jobs.comesDue(t) {
+		if !p.away() && p.jobs.comesDue(t) {
 			return true
 		}
 		p.recall()
@@ -63,33 +61,21 @@ func (p *Pool) away() bool {
 	}
 }
 
-// bars reports whether a task may not begin: none may, or the engine's disk is short and the task would make a container.
-func (p *Pool) bars(t *task) bool {
-	if p.away() {
-		return true
-	}
-	if p.room == nil || !t.traits.Makes {
-		return false
-	}
-	open, _ := p.room.gate.State()
-	return !open
-}
-
-// recall requeues waiting tasks: those that bars bars, and those for which goesBack reports true. It does so one by
+// recall requeues waiting tasks: all if nothing may begin, else those for which goesBack reports true. It does so one by
 // one, oldest first: a queue may redeliver in the order of the requeues, and commands on one container must keep theirs.
 // It leaves out tasks after a command that is at work on the same container. That command may itself be requeued, and
 // the tasks after it later.
 func (p *Pool) recall() {
 	p.recalling.Lock() // one recall at a time: the earlier one has the older messages
 	defer p.recalling.Unlock()
-	for _, t := range p.jobs.recalls(p.bars) {
+	for _, t := range p.jobs.recalls(p.away()) {
 		t.giveBack()
 		p.jobs.to(t, phaseRequeued)
 	}
 }
 
 // recalls moves the tasks that are to be requeued to phaseRecalled, and returns them, oldest first.
-func (g *registry) recalls(bars func(*task) bool) []*task {
+func (g *registry) recalls(all bool) []*task {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	batch := slices.SortedFunc(maps.Keys(g.waiting), func(a, b *task) int { return cmp.Compare(a.seq, b.seq) })
@@ -100,7 +86,7 @@ func (g *registry) recalls(bars func(*task) bool) []*task {
 		case b != nil && chosen[b]:
 		case b != nil && !b.tookEffect():
 			return true
-		case !t.goesBack() && !bars(t):
+		case !all && !t.goesBack():
 			return true
 		}
 		chosen[t.order] = true
@@ -108,10 +94,10 @@ func (g *registry) recalls(bars func(*task) bool) []*task {
 	})
 }
 
-// watchGate recalls the waiting tasks each time a gate closes, until ctx ends.
-func (p *Pool) watchGate(ctx context.Context, gate *intake.Gate) {
+// watchGate recalls the waiting tasks each time the gate closes, until ctx ends.
+func (p *Pool) watchGate(ctx context.Context) {
 	for {
-		open, changed := gate.State()
+		open, changed := p.Gate.State()
 		if !open {
 			p.recall()
 		}

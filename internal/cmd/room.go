@@ -42,7 +42,8 @@ func (r *room) watch(ctx context.Context, e *engine) {
 	}
 }
 
-// look opens or closes the gate. A disk that cannot be looked at counts as short: the operator has asked for it.
+// look opens or closes the gate. A disk that was short must have a tenth more than it needs: a disk near the mark would open and
+// close the gate with each job. A disk that cannot be looked at counts as short: the operator has asked for it.
 func (r *room) look(ctx context.Context) {
 	root, free, err := r.free(ctx)
 	if ctx.Err() != nil {
@@ -52,7 +53,11 @@ func (r *room) look(ctx context.Context) {
 	first := r.err == errNotLooked
 	r.last, r.err = status.Disk{Root: root, Free: free, Need: r.need}, err
 	r.mu.Unlock()
-	enough := err == nil && free >= r.need
+	need := r.need
+	if open, _ := r.gate.State(); !open && !first {
+		need += need / 10
+	}
+	enough := err == nil && free >= need
 	if !r.gate.Set(enough) && !first {
 		return
 	}
@@ -76,7 +81,7 @@ func (r *room) condition() status.Condition {
 		return c
 	}
 	c.Reason = fmt.Sprintf("%s has %s free, of --min-free %s", r.last.Root, flagval.Size(r.last.Free), flagval.Size(r.last.Need))
-	if r.last.Free < r.last.Need {
+	if open, _ := r.gate.State(); !open {
 		c.State = status.Unmet
 	}
 	return c

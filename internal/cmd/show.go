@@ -19,6 +19,7 @@ const (
 	waitCommand                // an earlier command on its container has not taken effect
 	waitJob                    // the job that it names has not begun
 	waitShare                  // its user has as many jobs under way as the policy allows
+	waitRoom                   // the engine's disk is short
 	waitSlot                   // as many runs and execs go on as --concurrency allows
 )
 
@@ -33,6 +34,8 @@ func (w waitFor) words(t *task) string {
 		return "the job that it is for"
 	case waitShare:
 		return "another job of its user to end (Max.Jobs of the policy)"
+	case waitRoom:
+		return "room on the engine's disk (--min-free)"
 	case waitSlot:
 		return "a free place (--concurrency)"
 	}
@@ -42,7 +45,7 @@ func (w waitFor) words(t *task) string {
 // Status returns the jobs, their numbers, and the conditions that the pool knows. It may be called while Run is at work.
 func (p *Pool) Status() status.Status {
 	s := p.Numbers()
-	s.Ended = p.tally.list()
+	s.Ended, s.Failed = p.tally.list()
 	p.jobs.list(&s)
 	if p.engine.condition().State == status.Unmet {
 		for i := range s.Waiting.Jobs {
@@ -63,6 +66,13 @@ func (p *Pool) Numbers() status.Status {
 		s.Disk = p.room.disk()
 	}
 	return s
+}
+
+// idle reports whether there is no live job.
+func (g *registry) idle() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.live) == 0
 }
 
 // count adds how many jobs there are, and since when the oldest of them run and wait.
@@ -149,6 +159,7 @@ func (t *task) show() status.Job {
 	}
 	if t.cmd != nil {
 		j.Image = message.ImageOf(t.cmd)
+		j.ContainerName = cmp.Or(t.name, t.cmd.Target()) // a refused job has no name yet
 	}
 	if !t.published.IsZero() {
 		j.Published = new(t.published.UTC())
@@ -167,5 +178,5 @@ func (p *Pool) ends(t *task, r *event.Result) status.Job {
 	p.jobs.mu.Lock()
 	j := t.show()
 	p.jobs.mu.Unlock()
-	return p.tally.end(j, r)
+	return p.tally.end(j, r, !t.control)
 }

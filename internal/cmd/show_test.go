@@ -45,6 +45,9 @@ func TestStatus(t *testing.T) {
 		if oldest, ok := s.Oldest(); !ok || oldest.Job != "id-b" || oldest.Age(s.At) != 70*time.Second {
 			t.Errorf("the oldest is %+v", oldest)
 		}
+		if longest, ok := s.Longest(); !ok || longest.Job != "id-a" || longest.Runs(s.At) != 10*time.Second {
+			t.Errorf("the longest running is %+v", longest)
+		}
 		if n := s.ToStart.Buckets; s.ToStart.Sum != 60 || n[slices.Index(status.Bounds[:], 60)] != 1 {
 			t.Errorf("from publishing to the start: %+v", s.ToStart)
 		}
@@ -67,6 +70,20 @@ func TestStatus(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		if s = b.pool.Status(); s.PerMinute != 0 {
 			t.Errorf("%v a minute after five minutes without a job", s.PerMinute)
+		}
+	})
+}
+
+// TestStatusRefused: a job that is refused is shown with the name that its message asks for. A message that is none has no name.
+func TestStatusRefused(t *testing.T) {
+	onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Deny": {"Command": ["run", "stop"]}}`) }, func(b *bench) {
+		b.send("a", "id-a", false, named("web")).want(intake.DeadLetter, "policy")
+		b.send("b", "id-b", false, `{"Dockercmd":"stop","Container":"db"}`).want(intake.DeadLetter, "policy")
+		b.send("c", "id-c", false, "rubbish").want(intake.DeadLetter, event.ReasonInvalid)
+		for i, want := range []string{"", "db", "web"} {
+			if j := b.pool.Status().Failed[i]; j.ContainerName != want {
+				t.Errorf("%s is shown with the name %q, want %q", j.Job, j.ContainerName, want)
+			}
 		}
 	})
 }
@@ -136,7 +153,7 @@ func TestRoom(t *testing.T) {
 	var free atomic.Int64 // below 0: the disk cannot be looked at
 	free.Store(100)
 	gate := new(intake.Gate)
-	onBench(t, func(c *Config) {
+	onEngine(t, withExits, func(c *Config) {
 		c.Concurrency, c.MinFree, c.Room = 1, 50, gate
 		c.Free = func(context.Context) (string, int64, error) {
 			if free.Load() < 0 {
@@ -156,58 +173,53 @@ func TestRoom(t *testing.T) {
 		}
 		open(true, "/data has 100b free, of --min-free 50b")
 		b.send("a", "id-a", false, named("web"))
-		waiting := b.send("b", "id-b", false, named("db"))
+		b.send("b", "id-b", false, named("db"))
 		free.Store(49)
 		open(false, "/data has 49b free")
-		waiting.want(intake.Requeue, "")
-		b.send("c", "id-c", false, named("db")).want(intake.Requeue, "") // was under way as the gate closed
 		b.send("stop", "id-s", false, `{"Dockercmd":"stop","Container":"web"}`).want(intake.Ack, "")
 		free.Store(-1)
 		open(false, "no such folder")
-		free.Store(50)
+		free.Store(54)
+		open(false, "/data has 54b free") // not enough more than needed
+		if w := b.pool.Status().Waiting; w.Count != 1 || w.Jobs[0].For != "room on the engine's disk (--min-free)" {
+			t.Errorf("waiting: %+v", w)
+		}
+		free.Store(55)
 		open(true, "")
-		b.send("b", "id-b", true, named("db"))
 		b.docker.named(t, "db").exit(0)
 	})
 }
 
-// TestJobLog: at most so many lines in 10 s are each written; more are summed, but for some that failed.
+// TestJobLog: at most so many lines in 10 s are each written, and as many of jobs that failed. The first of each kind is
+// written, too. The rest is summed, at the level of the worst.
 func TestJobLog(t *testing.T) {
 	var log bytes.Buffer
 	onBench(t, func(c *Config) { c.Concurrency = 1000; c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(b *bench) {
-		var lines []string
-		burst := func(n int, cmd string) (ended, sums int) {
+		burst := func(n int, bodies ...string) {
 			log.Reset()
 			for i := range n {
-				b.send(fmt.Sprint(i), "", false, strings.Replace(strings.Replace(echo, `"Name":"web",`, "", 1), "echo", cmd, 1))
+				b.send(fmt.Sprint(i), "", false, bodies[i%len(bodies)])
 			}
 			time.Sleep(sumOver)
 			synctest.Wait()
-			lines = strings.Split(strings.TrimSpace(log.String()), "\n")
-			for _, l := range lines {
-				if strings.Contains(l, "job done") {
-					ended++
-				}
-				if strings.Contains(l, "summed") {
-					sums++
-				}
+		}
+		want := func(what string, lines int, sum string) {
+			t.Helper()
+			sums := strings.Count(log.String(), "more jobs done")
+			if got := strings.Count(log.String(), `msg="job done"`); got != lines || sums != min(1, len(sum)) || !strings.Contains(log.String(), sum) {
+				t.Errorf("%s: %d lines, %d sums, want %d and %s:\n%s", what, got, sums, lines, sum, log.String())
 			}
-			return ended, sums
 		}
-		if ended, sums := burst(10, "echo"); ended != 10 || sums != 0 { // each has a line of its start, too
-			t.Errorf("10 jobs: %d lines, %d sums", ended, sums)
-		}
-		if ended, sums := burst(100, "echo"); ended != 10 || sums != 1 || !strings.Contains(lines[len(lines)-1], "started=90 succeeded=90") {
-			t.Errorf("100 jobs: %d lines, %d sums: %q", ended, sums, lines[len(lines)-1])
-		}
-		if ended, sums := burst(100, "echo"); ended != 0 || sums != 1 || !strings.Contains(lines[len(lines)-1], "started=100 succeeded=100") {
-			t.Errorf("100 jobs more: %d lines, %d sums", ended, sums)
-		}
-		if ended, sums := burst(5, "echo"); ended != 0 || sums != 1 {
-			t.Errorf("5 jobs after many: %d lines, %d sums", ended, sums)
-		}
-		if ended, sums := burst(5, "echo"); ended != 5 || sums != 0 {
-			t.Errorf("5 jobs: %d lines, %d sums", ended, sums)
-		}
+		good, bad := strings.Replace(echo, `"Name":"web",`, "", 1), `{"Dockercmd":"stop","Container":"none"}`
+		burst(20, good)
+		want("20 jobs", 20, "")
+		burst(100, good)
+		want("100 jobs", 20, `level=INFO msg="more jobs done in these 10 s, summed; -v logs each" succeeded=80`)
+		burst(5, good)
+		want("5 jobs after that", 5, "")
+		burst(100, bad)
+		want("100 that fail", 40, `level=WARN msg="more jobs done in these 10 s, summed; -v logs each" failed/no-such-container=60`)
+		burst(61, append(slices.Repeat([]string{bad}, 60), "{}")...)
+		want("the first of another kind", 41, `failed/no-such-container=20`)
 	})
 }

@@ -48,7 +48,7 @@ func TestSweep(t *testing.T) {
 		slices.Sort(names)
 		return names
 	}
-	onBench(t, sweeping, func(b *bench) {
+	onEngine(t, withExits, sweeping, func(b *bench) {
 		leave(b, "ended", "q", "1", "true", "exited")
 		leave(b, "never-started", "q", "2", "true", "created")
 		leave(b, "kept", "q", "3", "false", "exited")

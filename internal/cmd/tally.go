@@ -17,10 +17,11 @@ import (
 type tally struct {
 	mu       sync.Mutex
 	began    time.Time // when the pool was made
+	busy     time.Time // since when there was a live job at all times, or there was one last
 	counters status.Counters
 	outcomes map[status.Outcome]int64         // by Outcome without Count
-	ended    [status.MostEnded]status.Job     // a ring
-	ends     int                              // how many were put there
+	ended    ring                             // the jobs that ended last
+	failed   ring                             // of all that ended, the last ones that failed
 	slices   [status.RateOver / slice]rateBin // a ring
 
 	output atomic.Int64 // bytes that containers have written
@@ -36,7 +37,8 @@ type rateBin struct {
 }
 
 func newTally() tally {
-	return tally{began: time.Now(), outcomes: make(map[status.Outcome]int64)}
+	now := time.Now()
+	return tally{began: now, busy: now, outcomes: make(map[status.Outcome]int64)}
 }
 
 // count changes the counters.
@@ -46,17 +48,21 @@ func (a *tally) count(f func(*status.Counters)) {
 	f(&a.counters)
 }
 
-// take counts a delivery.
-func (a *tally) take(j intake.Job, joined bool) {
-	a.count(func(c *status.Counters) {
-		c.Taken++
-		if j.Redelivered {
-			c.Redelivered++
-		}
-		if joined {
-			c.Joined++
-		}
-	})
+// take counts a delivery. idle: there was no live job.
+func (a *tally) take(j intake.Job, joined, idle bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := &a.counters
+	c.Taken++
+	if j.Redelivered {
+		c.Redelivered++
+	}
+	if joined {
+		c.Joined++
+	}
+	if idle {
+		a.busy, a.slices = time.Now(), [len(a.slices)]rateBin{}
+	}
 }
 
 // start counts the start of a run's container.
@@ -71,8 +77,8 @@ func (a *tally) start(f *following) {
 	})
 }
 
-// end counts the end of an attempt.
-func (a *tally) end(j status.Job, r *event.Result) status.Job {
+// end counts the end of an attempt. ofQueue: its message came by the queue, not by the control queue.
+func (a *tally) end(j status.Job, r *event.Result, ofQueue bool) status.Job {
 	now := time.Now()
 	j.Phase, j.For, j.Ended = "", "", new(now.UTC())
 	j.Status, j.Reason, j.Error, j.ExitCode, j.Retrying, j.Adopted = string(r.Status), r.Reason, r.Error, r.ExitCode, r.Retrying, r.Adopted
@@ -85,8 +91,10 @@ func (a *tally) end(j status.Job, r *event.Result) status.Job {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ended[a.ends%len(a.ended)] = j
-	a.ends++
+	a.ended.put(j)
+	if j.Failed() {
+		a.failed.put(j)
+	}
 	a.outcomes[status.Outcome{Command: j.Command, Status: j.Status, Reason: j.Reason}]++
 	if r.Retrying {
 		a.counters.Retried++
@@ -94,12 +102,14 @@ func (a *tally) end(j status.Job, r *event.Result) status.Job {
 	if j.Started != nil && (j.Command == "run" || j.Command == "exec") {
 		a.counters.ToEnd.Add(j.Ended.Sub(*j.Started))
 	}
-	n := now.UnixNano() / int64(slice)
-	bin := &a.slices[n%int64(len(a.slices))]
-	if bin.at != n {
-		*bin = rateBin{at: n}
+	if ofQueue && !r.Retrying {
+		n := now.UnixNano() / int64(slice)
+		bin := &a.slices[n%int64(len(a.slices))]
+		if bin.at != n {
+			*bin = rateBin{at: n}
+		}
+		bin.n++
 	}
-	bin.n++
 	return j
 }
 
@@ -119,32 +129,47 @@ func (a *tally) show(s *status.Status) {
 	s.OutputBytes = a.output.Load()
 	now, n := s.At.UnixNano()/int64(slice), 0
 	for _, bin := range a.slices {
-		if now-bin.at < int64(len(a.slices)) {
+		if age := now - bin.at; age >= 0 && age < int64(len(a.slices)) {
 			n += bin.n
 		}
 	}
-	over := min(max(s.At.Sub(a.began), slice), status.RateOver)
+	over := min(max(s.At.Sub(a.busy), slice), status.RateOver)
 	s.PerMinute = float64(n) / over.Minutes()
 }
 
-// list returns the jobs that ended lately, the last one first.
-func (a *tally) list() (ended []status.Job) {
+// list returns the jobs that ended last, and those that failed last. Of each the last one is first.
+func (a *tally) list() (ended, failed []status.Job) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for i := a.ends - 1; i >= max(0, a.ends-len(a.ended)); i-- {
-		ended = append(ended, a.ended[i%len(a.ended)])
-	}
-	return ended
+	return a.ended.list(), a.failed.list()
 }
 
-// container returns the id of the container of a job that ended lately.
+// container returns the id of the container of a job that is listed.
 func (a *tally) container(job string) string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i := a.ends - 1; i >= max(0, a.ends-len(a.ended)); i-- {
-		if j := a.ended[i%len(a.ended)]; j.Job == job {
+	ended, failed := a.list()
+	for _, j := range append(ended, failed...) {
+		if j.Job == job {
 			return j.ContainerID
 		}
 	}
 	return ""
+}
+
+// A ring keeps the last jobs of those put into it.
+type ring struct {
+	jobs [status.MostEnded]status.Job
+	puts int
+}
+
+func (r *ring) put(j status.Job) {
+	r.jobs[r.puts%len(r.jobs)] = j
+	r.puts++
+}
+
+// list returns the jobs, the last one first.
+func (r *ring) list() (jobs []status.Job) {
+	for i := r.puts - 1; i >= max(0, r.puts-len(r.jobs)); i-- {
+		jobs = append(jobs, r.jobs[i%len(r.jobs)])
+	}
+	return jobs
 }

@@ -44,7 +44,7 @@ func (t *task) awaitTurn() error {
 	if !t.holds() { // it held only while it waited
 		t.unhold()
 	}
-	if t.pool.bars(t) { // watchGate recalls at a change only, and this may be an old one
+	if t.pool.away() { // watchGate recalls at a change only, and this may be an old one
 		t.pool.recall()
 	}
 	if t.traits.Lasts {
@@ -65,11 +65,31 @@ func (t *task) awaitTurn() error {
 			return err
 		}
 	}
+	if err := t.awaitRoom(); err != nil {
+		return err
+	}
 	t.awaits.Store(int32(waitTurn))
 	if !t.pool.begin(t) {
 		return t.notBegun()
 	}
 	return nil
+}
+
+// awaitRoom waits until the engine's disk has room for a container.
+func (t *task) awaitRoom() error {
+	if t.pool.room == nil || !t.traits.Makes {
+		return nil
+	}
+	t.awaits.Store(int32(waitRoom))
+	for {
+		open, changed := t.pool.room.gate.State()
+		if open {
+			return nil
+		}
+		if err := t.await(changed); err != nil {
+			return err
+		}
+	}
 }
 
 // requestPlace requests a place for a run or an exec, unless it has been. A user's share comes before the slot.

@@ -21,7 +21,7 @@ const (
 	opStartExec    = "start exec"
 	opInspectExec  = "inspect exec"
 	opLogs         = "read logs of container"
-	opEvents       = "read events of container"
+	opEvents       = "read events of"
 	opConnect      = "connect container"
 	opNetwork      = "inspect network"
 	opPull         = "pull image"
@@ -52,7 +52,7 @@ var calls = [...]Call{
 	{opList, "GET /containers/json", "commands by Job, run and create with a Name or redelivered, the sweep"},
 	{opInspect, "GET /containers/{id}/json", "run, create, and every command on a container"},
 	{opLogs, "GET /containers/{id}/logs", "logs, and output of a run that was missed"},
-	{opEvents, "GET /events", "run: who killed a container, and whether a start can be repeated"},
+	{opEvents, "GET /events", "run: how containers end, who killed one, and whether a start can be repeated"},
 	{opInspectExec, "GET /exec/{id}/json", "exec"},
 	{opInspectImage, "GET /images/{name}/json", "pull, if its connection broke; {name} may hold slashes"},
 	{opInfo, "GET /info", "--min-free: where the engine keeps its data"},

@@ -23,19 +23,22 @@
 //	status, err := exit()  // its exit code
 //	err = engine.RemoveContainer(ctx, created.ID, dockerapi.RemoveOptions{Volumes: true})
 //
-// [Client.AttachContainer], [Client.WaitContainer], [Client.ContainerLogs] and
-// [Client.StartExec] have two phases. The method returns when the engine has
-// accepted the request. The function that it returns blocks until the end. No
-// goroutine runs in between, so nothing leaks: cancelling the context closes
-// the connection, even if that function is never called. A clean end of an
-// attach does not prove that the container has exited: the same happens if the
-// engine is killed. Only the result of a wait or an inspect proves an exit.
+// One [Client.WatchExits] can stand in for the waits of many containers.
+//
+// [Client.AttachContainer], [Client.WaitContainer], [Client.WatchExits],
+// [Client.ContainerLogs] and [Client.StartExec] have two phases. The method
+// returns when the engine has accepted the request. The function that it returns
+// blocks until the end. No goroutine runs in between, so nothing leaks: cancelling
+// the context closes the connection, even if that function is never called. A
+// clean end of an attach does not prove that the container has exited: the same
+// happens if the engine is killed. Only the result of a wait or an inspect, or an
+// exit that WatchExits tells, proves it.
 //
 // # Connections
 //
 // Short calls share a pool of kept connections. Each long call (attach, exec,
-// wait, logs, pull) has a connection of its own. Long calls hold buffers only
-// while there is data to read, so a thousand idle containers cost little. A call
+// wait, exits, logs, pull) has a connection of its own. Long calls, except the
+// one for all exits, hold buffers only while there is data to read, so a thousand idle containers cost little. A call
 // is made in the caller's own goroutine. No goroutine outlives its call.
 // net/http parses the answers. Its Transport is not used: that has two goroutines
 // for each connection, and passes each call through them.

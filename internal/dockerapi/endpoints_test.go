@@ -130,6 +130,21 @@ var endpoints = []struct {
 		request: `GET /events?filters=%7B%22container%22%3A%5B%22x%22%5D%2C%22event%22%3A%5B%22create%22%5D%7D&since=4&until=15`,
 		status:  200, answer: `{"Action":"create"}`, want: true,
 	}, {
+		name: "exits",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			join, err := c.WatchExits(ctx, "a=b")
+			if err != nil {
+				return nil, err
+			}
+			var ids []string
+			if err := join(func(id string, _ ExitStatus) { ids = append(ids, id) }); !errors.Is(err, io.ErrUnexpectedEOF) {
+				return nil, err
+			}
+			return ids, nil
+		},
+		request: `GET /events?filters=%7B%22event%22%3A%5B%22die%22%5D%2C%22label%22%3A%5B%22a%3Db%22%5D%2C%22type%22%3A%5B%22container%22%5D%7D&since=0`,
+		status:  200, answer: `{"Action":"die","Actor":{"ID":"x"}}` + "\n", want: []string{"x"},
+	}, {
 		name: "connect",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return nil, c.ConnectNetwork(ctx, "my net", "web", EndpointSettings{Aliases: []string{"db"}, IPAMConfig: &EndpointIPAM{IPv4Address: "10.0.0.2"}})

@@ -148,7 +148,10 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (*answer, 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		conn := c.kept.take()
+		var conn *connection
+		if r.op != "" { // a ping shows that the engine's address can be reached, so it connects anew
+			conn = c.kept.take()
+		}
 		isNew := conn == nil
 		if isNew {
 			var err error

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
@@ -37,13 +38,18 @@ type Version struct {
 // is filled too.
 //
 // API: HEAD /_ping, else GET /_ping, without version.
-func (c *Client) Ping(ctx context.Context) (Version, error) {
-	v, err := c.ping(ctx)
+func (c *Client) Ping(ctx context.Context) (Version, error) { return c.PingWithin(ctx, c.limits.ping) }
+
+// PingWithin is Ping with another limit.
+func (c *Client) PingWithin(ctx context.Context, limit time.Duration) (Version, error) {
+	v, err := c.ping(ctx, limit)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.agreed = nil
-	if v.API != "" {
+	switch {
+	case v.API != "":
 		c.agreed = &v
+	case !errors.Is(err, ErrUnreachable): // otherwise calls that get through need no new one
+		c.agreed = nil
 	}
 	return v, err
 }
@@ -88,7 +94,7 @@ func (c *Client) version(ctx context.Context) (*Version, error) {
 
 // negotiate fills f, and wakes the calls that wait for it.
 func (c *Client) negotiate(ctx context.Context, f *flight) (*Version, error) {
-	v, err := c.ping(ctx)
+	v, err := c.ping(ctx, c.limits.ping)
 	if v.API != "" { // also from an unhealthy engine, which may still serve the call
 		f.version = &v
 	} else {
@@ -195,9 +201,9 @@ func firstEngine(api string) string {
 
 // ping asks the engine for its version, and picks the version of requests. If the returned Version's API is not "",
 // the Version is usable even with an error.
-func (c *Client) ping(ctx context.Context) (Version, error) {
+func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error) {
 	r := newRequest("", "")
-	r.method, r.limit = http.MethodHead, c.limits.ping
+	r.method, r.limit = http.MethodHead, limit
 	resp, err := c.call(ctx, r, "")
 	if err != nil {
 		if c.wantsTLS(ctx, err) {

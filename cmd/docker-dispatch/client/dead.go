@@ -82,6 +82,7 @@ func (p *invocation) deadLetters() error {
 	o.ChoiceVar(&m.format, "format", "text", "json")
 	o.CommandLineOnly("all", "yes")
 	o.Verbs = []string{"list", "replay", "drop"}
+	o.Only = map[string][]string{"all": {"replay", "drop"}, "yes": {"drop"}, "format": {"list"}}
 	rest, err := p.parse()
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"os"
@@ -52,8 +53,13 @@ func withPassword(address, file string) (string, error) {
 		return address, nil // the address is refused where it is checked
 	}
 	password := strings.TrimRight(string(text), "\r\n")
-	if _, given := to.User.Password(); given || to.User.Username() == "" || password == "" {
-		return fail(errors.New("expected an address with a user and without a password, and a file that is not empty"))
+	switch _, given := to.User.Password(); {
+	case given:
+		return fail(errors.New("the broker's address has a password, too"))
+	case to.User.Username() == "":
+		return fail(errors.New("the broker's address has no user"))
+	case password == "":
+		return fail(fmt.Errorf("%s is empty", file))
 	}
 	to.User = url.UserPassword(to.User.Username(), password)
 	return to.String(), nil

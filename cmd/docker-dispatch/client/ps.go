@@ -16,15 +16,18 @@ answers also if its queue is full, if all its places are taken, or if its engine
 Usage:
   docker-dispatch ps -q QUEUE [options]
 
-The first lines are about the queue: how much waits, what waits longest, and how long the
-queue will take if jobs go on to end as in the last five minutes. Then come the daemons, the
-jobs that run, those that a daemon has taken and not begun, and how jobs have ended since
-the start of their daemon.
+The first lines are about the queue: how much waits, how long the queue will take if jobs
+go on to end as in the last five minutes, what has run for longest, and which message of
+those that wait at a daemon is the oldest. Then come the daemons, the jobs that run, those
+that a daemon has taken and not begun, and how jobs have ended since the start of their
+daemon.
 
 Options:
   -q, --queue NAME       the queue (required)
-      --failed           the jobs that ended badly lately, with their errors, and whether
-                         there is a dead letter
+      --failed           how many jobs have failed since the start of their daemon, and the
+                         last 100 of each daemon: status failed, error or refused, also
+                         attempts that are tried again. Each with its error, and where its
+                         message is: acked, tried again, or in the dead-letter queue
       --watch [TIME]     again each TIME (default 2s), until Ctrl-C
       --wait TIME        how long to wait for answers (default 2s)
       --format FORMAT    text or json, one daemon a line (default text)

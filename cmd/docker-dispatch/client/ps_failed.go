@@ -12,46 +12,46 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
-// failed returns the jobs that ended badly lately, the last one first, each with its error on a line of its own.
+// failed returns how many jobs have failed, and the last of them, each with its error on a line of its own.
 func (v *view) failed() string {
 	type failure struct {
-		host, letters string
+		host, message string
 		age           time.Duration
 		status.Job
 	}
 	var all []failure
+	total := int64(0)
 	for i := range v.daemons {
 		s := &v.daemons[i]
-		for _, j := range s.Ended {
-			if bad(j.Status) && j.Ended != nil {
-				all = append(all, failure{s.Host, s.DeadLetterQueue, s.At.Sub(*j.Ended), j})
+		_, failed := s.Totals()
+		total += failed
+		for _, j := range s.Failed {
+			if j.Ended != nil {
+				all = append(all, failure{s.Host, s.MessageOf(j), s.At.Sub(*j.Ended), j})
 			}
 		}
 	}
 	slices.SortStableFunc(all, func(a, b failure) int { return cmp.Compare(a.age, b.age) })
 	var b strings.Builder
-	if len(all) == 0 {
-		v.say(&b, "%s: no job has failed lately", v.queue)
+	which := strconv.FormatInt(total, 10)
+	if n := int64(len(all)); n < total {
+		which = fmt.Sprintf("the last %d of %d that", n, total)
+	}
+	v.say(&b, "%s: %s failed since the start of the daemon", v.queue, which)
+	if len(all) > 0 {
+		fmt.Fprintln(&b)
 	}
 	rows := head("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "AGE", "STATUS", "REASON", "EXIT", "MESSAGE")
 	for _, f := range all {
-		exit, message, host := "", "acked", ""
+		exit, host := "", ""
 		if f.ExitCode != nil {
 			exit = strconv.Itoa(*f.ExitCode)
-		}
-		switch {
-		case f.Retrying:
-			message = "tried again"
-		case f.DeadLetter && f.letters != "":
-			message = "in " + f.letters
-		case f.DeadLetter:
-			message = "rejected"
 		}
 		if len(v.daemons) > 1 {
 			host = f.host
 		}
-		row := cells(host, f.Job.Job, f.Command, container(f.Job), f.Image, ageText(f.age), f.Status, f.Reason, exit, message)
-		row[6].Colour = statusColour(f.Status)
+		row := cells(host, f.Job.Job, f.Command, container(f.Job), f.Image, ageText(f.age), f.Status, f.Reason, exit, f.message)
+		row[6].Colour = ui.Red
 		rows = append(rows, row)
 	}
 	for i, line := range v.lines(rows) {

@@ -41,11 +41,10 @@ func (v *view) json(w io.Writer) error {
 func (v *view) all() string {
 	var b strings.Builder
 	v.say(&b, "%s: %s", v.queue, v.summary())
-	if oldest := v.oldest(); oldest != "" {
-		v.say(&b, "oldest: %s", oldest)
-	}
-	if silent := v.silent(); silent != "" {
-		v.say(&b, "%s", silent)
+	for _, line := range []string{v.longest(), v.oldest(), v.silent()} {
+		if line != "" {
+			v.say(&b, "%s", line)
+		}
 	}
 	v.section(&b, "", v.hosts())
 	for i := range v.daemons {
@@ -58,7 +57,7 @@ func (v *view) all() string {
 	running, waiting := v.jobs(true), v.jobs(false)
 	v.section(&b, "Running: "+v.count(true, len(running)-1), running)
 	v.section(&b, "Taken, not begun: "+v.count(false, len(waiting)-1), waiting)
-	v.section(&b, "Ended since the start of the daemon (--failed shows those that failed lately):", v.outcomes())
+	v.section(&b, "Ended since the start of the daemon (--failed lists those that failed):", v.outcomes())
 	return b.String()
 }
 
@@ -105,7 +104,7 @@ func cells(texts ...string) (row []ui.Cell) {
 
 // summary says how much waits, and how long it will take.
 func (v *view) summary() string {
-	queued, dead, rate, jobs := v.queued, unknown, 0.0, 0
+	queued, dead, rate, waiting, running, settling, retrying := v.queued, unknown, 0.0, 0, 0, 0, 0
 	for i := range v.daemons {
 		s := &v.daemons[i]
 		if s.Queued != nil && v.queued == unknown {
@@ -115,7 +114,12 @@ func (v *view) summary() string {
 			dead = max(dead, *s.DeadLetters)
 		}
 		rate += s.PerMinute
-		jobs += max(0, s.Running.Count) + max(0, s.Waiting.Count)
+		running += max(0, s.Running.Count)
+		waiting += max(0, s.Waiting.Count)
+		settling += max(0, s.Settling)
+		if s.Retrying != nil {
+			retrying = max(retrying, *s.Retrying)
+		}
 	}
 	var parts []string
 	if queued != unknown {
@@ -124,33 +128,59 @@ func (v *view) summary() string {
 	if dead != unknown {
 		parts = append(parts, counted(dead, "dead letter"))
 	}
+	if retrying > 0 {
+		parts = append(parts, fmt.Sprintf("%d to be tried again", retrying))
+	}
+	if settling > 0 {
+		parts = append(parts, fmt.Sprintf("%d ended, with results not stored yet", settling))
+	}
 	parts = append(parts, strings.Replace(rateText(rate), "/", " jobs/", 1))
-	switch jobs += max(0, queued); {
-	case jobs == 0:
+	switch waiting += max(0, queued); {
+	case waiting == 0 && running+retrying+settling == 0:
 		parts = append(parts, "nothing to do")
+	case waiting == 0:
+		parts = append(parts, "nothing waits")
 	case rate > 0:
-		parts = append(parts, "done in about "+ageText(status.Span(jobs, rate)))
+		parts = append(parts, "queue done in about "+ageText(status.Span(waiting, rate)))
 	default:
-		parts = append(parts, "no job has ended lately")
+		parts = append(parts, "no job has ended yet")
 	}
 	return strings.Join(parts, ", ")
 }
 
-// oldest says which job has waited longest; "": none waits.
-func (v *view) oldest() string {
-	var oldest status.Job
-	var age time.Duration
-	host := ""
+// oldest says which waiting job's message is the oldest, and what the job waits for; "": none waits.
+func (v *view) oldest() (line string) {
+	age := time.Duration(0)
 	for i := range v.daemons {
 		s := &v.daemons[i]
-		if j, ok := s.Oldest(); ok && (host == "" || j.Age(s.At) > age) {
-			oldest, age, host = j, j.Age(s.At), s.Host
+		j, ok := s.Oldest()
+		if !ok || line != "" && j.Age(s.At) <= age {
+			continue
+		}
+		age = j.Age(s.At)
+		line = fmt.Sprintf("at %s for %s, waits for %s", s.Host, ageText(s.At.Sub(j.Taken)), j.For)
+		if j.Published != nil {
+			line = fmt.Sprintf("published %s ago; %s", ageText(age), line)
+		}
+		line = fmt.Sprintf("oldest waiting: %s, %s", j.Job, line)
+	}
+	if line == "" && slices.ContainsFunc(v.daemons, func(s status.Status) bool { return s.Queued != nil && *s.Queued > 0 }) {
+		line = "oldest waiting: not known, as no daemon has taken it yet"
+	}
+	return line
+}
+
+// longest says which job has run for longest; "": none runs.
+func (v *view) longest() (line string) {
+	runs := time.Duration(0)
+	for i := range v.daemons {
+		s := &v.daemons[i]
+		if j, ok := s.Longest(); ok && (line == "" || j.Runs(s.At) > runs) {
+			runs = j.Runs(s.At)
+			line = fmt.Sprintf("longest running: %s for %s at %s", j.Job, ageText(runs), s.Host)
 		}
 	}
-	if host == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s has waited %s at %s for %s", oldest.Job, ageText(age), host, oldest.For)
+	return line
 }
 
 // hosts returns one row for each daemon.
@@ -158,13 +188,7 @@ func (v *view) hosts() [][]ui.Cell {
 	rows := head("HOST", "STATE", "SLOTS", "WAITING", "ENDED", "FAILED", "RATE", "ENGINE", "INTAKE", "UP")
 	for i := range v.daemons {
 		s := &v.daemons[i]
-		ended, failed := int64(0), int64(0)
-		for _, o := range s.Outcomes {
-			ended += o.Count
-			if bad(o.Status) {
-				failed += o.Count
-			}
-		}
+		ended, failed := s.Totals()
 		row := cells(s.Host, "", fmt.Sprintf("%d/%d", s.InUse, s.Slots), strconv.Itoa(s.Waiting.Count),
 			fmt.Sprint(ended), fmt.Sprint(failed), rateText(s.PerMinute), engine(s), takes(s), ageText(s.At.Sub(s.Since)))
 		row[1] = state(s)
@@ -210,11 +234,11 @@ func takes(s *status.Status) string {
 
 // jobs returns one row for each job that runs, or that waits. The host is shown if there are several.
 func (v *view) jobs(running bool) [][]ui.Cell {
-	last := "WAITS FOR"
+	age, last := "PUBLISHED", "WAITS FOR"
 	if running {
-		last = "PHASE"
+		age, last = "SINCE", "PHASE"
 	}
-	rows := head("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "USER", "SINCE", "ATTEMPT", last)
+	rows := head("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "USER", age, "HERE", "ATTEMPT", last)
 	for i := range v.daemons {
 		s := &v.daemons[i]
 		list, host := s.Waiting, ""
@@ -225,14 +249,14 @@ func (v *view) jobs(running bool) [][]ui.Cell {
 			host = s.Host
 		}
 		for _, j := range list.Jobs {
-			since, what := j.Age(s.At), j.For
-			if running {
-				what = j.Phase
-				if j.Started != nil {
-					since = s.At.Sub(*j.Started)
-				}
+			since, here, what := "", ageText(s.At.Sub(j.Taken)), j.For
+			switch {
+			case running:
+				since, here, what = ageText(j.Runs(s.At)), "", j.Phase
+			case j.Published != nil:
+				since = ageText(j.Age(s.At))
 			}
-			rows = append(rows, cells(host, j.Job, j.Command, container(j), j.Image, j.User, ageText(since), attempt(j), what))
+			rows = append(rows, cells(host, j.Job, j.Command, container(j), j.Image, j.User, since, here, attempt(j), what))
 		}
 	}
 	return rows
@@ -285,20 +309,13 @@ func (v *view) outcomes() [][]ui.Cell {
 	rows := head("JOBS", "COMMAND", "STATUS", "REASON")
 	for _, o := range kinds {
 		row := cells(fmt.Sprint(total[o]), cmp.Or(o.Command, "-"), o.Status, o.Reason)
-		row[2].Colour = statusColour(o.Status)
+		row[2].Colour = ui.Green
+		if o.Failed() {
+			row[2].Colour = ui.Red
+		}
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// bad reports whether a job with that status needs somebody to look at it.
-func bad(s string) bool { return s != "succeeded" && s != "stopped" }
-
-func statusColour(s string) ui.Colour {
-	if bad(s) {
-		return ui.Red
-	}
-	return ui.Green
 }
 
 func rateText(perMinute float64) string {

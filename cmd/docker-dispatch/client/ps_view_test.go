@@ -32,10 +32,10 @@ func answered(width int) *view {
 			Waiting: status.Jobs{Count: 1, Jobs: []status.Job{
 				{Job: "job3", Command: "stop", ContainerName: "web", Published: before(10 * time.Minute), Taken: *before(time.Minute), For: "an earlier command on web"},
 			}},
-			Outcomes: []status.Outcome{{Command: "run", Status: "succeeded", Count: 118}, {Command: "run", Status: "failed", Reason: "exit", Count: 2}},
-			Ended: []status.Job{
+			Outcomes: []status.Outcome{{Command: "run", Status: "succeeded", Count: 118}, {Command: "run", Status: "failed", Reason: "exit", Count: 366}},
+			Ended:    []status.Job{{Job: "job0", Command: "run", Image: "busybox", Ended: before(2 * time.Second), Status: "succeeded"}},
+			Failed: []status.Job{
 				{Job: "job1", Command: "run", Image: "busybox", Ended: before(time.Minute), Status: "failed", Reason: "exit", ExitCode: new(3), Error: "exited with code 3"},
-				{Job: "job0", Command: "run", Image: "busybox", Ended: before(2 * time.Minute), Status: "succeeded"},
 				{Job: "job2", Image: "", Ended: before(time.Hour), Status: "refused", Reason: "invalid-message", Error: `Options: unknown key "Memroy"; did you mean "Memory"?`, DeadLetter: true},
 			},
 		},
@@ -44,7 +44,7 @@ func answered(width int) *view {
 			Conditions: []status.Condition{{Name: "engine", State: status.Unmet, Reason: "dial unix /var/run/docker.sock: connect: no such file or directory"}},
 			Waiting:    status.Jobs{Count: 1, Jobs: []status.Job{{Job: "job4", Command: "run", Image: "busybox", Taken: *before(time.Minute), For: "the engine"}}},
 			Outcomes:   []status.Outcome{{Status: "refused", Reason: "invalid-message", Count: 1}},
-			Ended:      []status.Job{{Job: "job5", Command: "run", Ended: before(3 * time.Second), Status: "error", Reason: "engine", Retrying: true, Error: "500"}},
+			Failed:     []status.Job{{Job: "job5", Command: "run", Ended: before(3 * time.Second), Status: "error", Reason: "engine", Retrying: true, Error: "500"}},
 		},
 	}}
 }
@@ -81,15 +81,42 @@ func TestPsSummary(t *testing.T) {
 		want   string
 	}{
 		{0, status.Status{}, "0 queued, 0 jobs/min, nothing to do"},
-		{1, status.Status{PerMinute: 2}, "1 queued, 2 jobs/min, done in about 30s"},
-		{unknown, status.Status{Queued: new(120), PerMinute: 0.5, DeadLetters: new(1)}, "120 queued, 1 dead letter, 0.5 jobs/min, done in about 4h"},
-		{unknown, status.Status{Running: status.Jobs{Count: 3}}, "0 jobs/min, no job has ended lately"},
-		{5, status.Status{PerMinute: 1e-300, Running: status.Jobs{Count: -7}}, "5 queued, 0 jobs/min, done in about 36500d"},
+		{1, status.Status{PerMinute: 2}, "1 queued, 2 jobs/min, queue done in about 30s"},
+		{unknown, status.Status{Queued: new(120), PerMinute: 0.5, DeadLetters: new(1)}, "120 queued, 1 dead letter, 0.5 jobs/min, queue done in about 4h"},
+		{unknown, status.Status{Running: status.Jobs{Count: 3}}, "0 jobs/min, nothing waits"},
+		{3, status.Status{}, "3 queued, 0 jobs/min, no job has ended yet"},
+		{0, status.Status{Retrying: new(20), Settling: 1}, "0 queued, 20 to be tried again, 1 ended, with results not stored yet, 0 jobs/min, nothing waits"},
+		{5, status.Status{PerMinute: 1e-300, Running: status.Jobs{Count: -7}}, "5 queued, 0 jobs/min, queue done in about 36500d"},
 	} {
 		v := view{queued: tt.queued, daemons: []status.Status{tt.daemon}}
 		if got := v.summary(); got != tt.want {
 			t.Errorf("%q\nwant %q", got, tt.want)
 		}
+	}
+}
+
+// TestPsLongest: of all daemons' jobs, the one that has run for longest, and the waiting one whose message is the oldest.
+func TestPsLongest(t *testing.T) {
+	daemon := func(host string, age time.Duration, published *time.Time) status.Status {
+		return status.Status{
+			Host: host, At: shownAt,
+			Running: status.Jobs{Count: 1, Jobs: []status.Job{{Job: "r-" + host, Taken: *before(24 * time.Hour), Started: before(age)}}},
+			Waiting: status.Jobs{Count: 1, Jobs: []status.Job{{Job: "w-" + host, Taken: *before(2 * time.Second), Published: published, For: "its turn"}}},
+		}
+	}
+	v := &view{daemons: []status.Status{daemon("a", time.Minute, before(time.Minute)), daemon("b", 25*time.Minute, before(6*time.Minute)), daemon("c", time.Second, nil)}}
+	if got := v.longest(); got != "longest running: r-b for 25m at b" {
+		t.Error(got)
+	}
+	if got := v.oldest(); got != "oldest waiting: w-b, published 6m ago; at b for 2s, waits for its turn" {
+		t.Error(got)
+	}
+	v.daemons = v.daemons[2:]
+	if got := v.oldest(); got != "oldest waiting: w-c, at c for 2s, waits for its turn" {
+		t.Error(got)
+	}
+	if v.daemons[0] = (status.Status{}); v.longest()+v.oldest() != "" {
+		t.Errorf("%q, %q", v.longest(), v.oldest())
 	}
 }
 

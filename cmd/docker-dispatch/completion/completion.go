@@ -28,9 +28,10 @@ func Script(shell string) string {
 // A Command says what may stand on a command line after the name of the command.
 type Command struct {
 	Flags  []message.Flag
-	Verbs  []string // the values of the first argument; nil: it is as the others
-	Files  bool     // the arguments are files
-	Prefix bool     // the first argument ends the options: what follows is another command's
+	Verbs  []string            // the values of the first argument; nil: it is as the others
+	Only   map[string][]string // the flags that not all Verbs have, by name, with the Verbs that do
+	Files  bool                // the arguments are files
+	Prefix bool                // the first argument ends the options: what follows is another command's
 }
 
 // A Program is the commands by name. The command without a name may have none on its command line.

@@ -58,7 +58,7 @@ func joined(words []string) (whole []string, begun int) {
 // words returns the candidates for a word after others. They need not begin as the word does.
 func (c Command) words(before []string, word string) (found []string, path string) {
 	var open *message.Flag // the option whose value comes next
-	arguments, options := 0, true
+	verb, arguments, options := "", 0, true
 	for _, w := range before {
 		switch {
 		case open != nil:
@@ -68,6 +68,9 @@ func (c Command) words(before []string, word string) (found []string, path strin
 		case options && len(w) > 1 && w[0] == '-':
 			open = c.opened(w)
 		default:
+			if arguments == 0 {
+				verb = w
+			}
 			arguments++
 			options = options && !c.Prefix
 		}
@@ -87,6 +90,9 @@ func (c Command) words(before []string, word string) (found []string, path strin
 		return found, f.Path
 	case options && strings.HasPrefix(word, "-"):
 		for _, f := range c.Flags {
+			if only := c.Only[f.Name]; verb != "" && only != nil && !slices.Contains(only, verb) {
+				continue
+			}
 			found = append(found, "--"+f.Name)
 			if f.Short != "" {
 				found = append(found, "-"+f.Short)

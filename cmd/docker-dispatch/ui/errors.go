@@ -39,7 +39,7 @@ var hints = []struct {
 	hint string
 }{
 	{wire.ErrMechanism, "the broker's auth_mechanisms must have one of those in the address; EXTERNAL needs its plugin rabbitmq_auth_mechanism_ssl, certfile and keyfile in the address, and a user with the name in that certificate; the broker's log has the reason"},
-	{wire.ErrLogin, "check user and password in the broker's address, amqp://user:password@host; the user guest may log in only from the broker's own machine"},
+	{wire.ErrLogin, "check user and password: in the broker's address, amqp://user:password@host, or in the file of --amqp-password-file; the user guest may log in only from the broker's own machine"},
 	{wire.ErrVhost, "check the virtual host behind the last / of the broker's address, and the user's permissions on it"},
 	{wire.ErrChannels, "raise channel_max in the broker's configuration; it is 2047 unless set"},
 	{wire.ErrNotAMQP, "check host and port of the broker's address; brokers take AMQP on port 5672, with TLS on 5671"},
@@ -51,7 +51,7 @@ var hints = []struct {
 	{wire.ErrNoQueue, "create the queue, or let --declare quorum or --declare classic do it"},
 	{wire.ErrNoDeadLetter, "create that queue, or let the user configure it; --dead-letter NAME names another, --dead-letter none leaves it to the queue's own dead-letter exchange"},
 	{wire.ErrForbidden, "give the user what it needs: read on the queue, write on amq.default, and configure on what is to be declared (rabbitmqctl set_permissions)"},
-	{fs.ErrPermission, "run as root or as a user in the socket's group: usermod -aG docker USER, then log in again"},
+	{fs.ErrPermission, "run as root or as a user in the socket's group, which ls -l shows: usermod -aG docker USER, then log in again; for a service, SupplementaryGroups="},
 	{dockerapi.ErrNotEngine, "the Docker Engine's address is the first, the broker's the second: docker-dispatch dockerHostAddr amqpAddr"},
 	{dockerapi.ErrTLS, "TLS is on with --tlsverify, DOCKER_TLS_VERIFY, https:// or any of the files; --tlscacert names the CA that signed the engine's certificate, which must be for the host in the address; --tlscert and --tlskey are what the engine is shown"},
 	{dockerapi.ErrVersion, "use Docker Engine 19.03 (API 1.40) or newer"},

@@ -14,8 +14,9 @@ import (
 // is taken from the environment: see environment.go. The usage of an option is FILE or DIR if its value is a path.
 type Options struct {
 	*flag.FlagSet
-	Verbs []string // the values of the first argument; nil: it is as the others
-	Files bool     // the arguments are files
+	Verbs []string            // the values of the first argument; nil: it is as the others
+	Only  map[string][]string // the options that not all Verbs have, by name, with the Verbs that do
+	Files bool                // the arguments are files
 
 	variables map[string][]string // of options that have not only the usual variable, by option
 	from      map[string]string   // where the value of a setting is from; see From

@@ -105,6 +105,11 @@ func busy() *fake {
 			j.ContainerID = strings.Repeat("e", 64)
 			s.Ended = append(s.Ended, j)
 		}
+		s.DeadLetterQueue = "jobs.dead"
+		s.Failed = []status.Job{s.Ended[1], {
+			Job: "refused-9", Command: "run", ContainerName: "report", Status: "refused", Reason: "policy", Error: "Privileged: not allowed by the policy", DeadLetter: true,
+			Taken: now.Add(-5 * time.Hour), Ended: new(now.Add(-5 * time.Hour)),
+		}}
 		s.Outcomes = []status.Outcome{
 			{Command: "run", Status: "succeeded", Count: 12034}, {Command: "run", Status: "failed", Reason: "exit", Count: 31},
 			{Command: "stop", Status: "succeeded", Count: 12}, {Command: "run", Status: "error", Reason: "no-such-image", Count: 2}, {Status: "refused", Reason: "invalid-message", Count: 1},
@@ -150,6 +155,10 @@ func crowded() *fake {
 		s.Waiting = fill(1000, status.Job{Command: "run", Phase: "waiting", For: "an earlier command on " + hostile[0]})
 		s.Waiting.Count = 4096
 		s.Ended = fill(100, status.Job{Command: "run", Status: "failed", Reason: "exit", ExitCode: new(1), Ended: &now, Error: hostile[0] + hostile[len(hostile)-1]}).Jobs
+		s.Failed, s.DeadLetterQueue = s.Ended, hostile[0]
+		for i := range s.Failed {
+			s.Failed[i].DeadLetter = true
+		}
 	})
 	return f
 }

@@ -56,10 +56,12 @@ func Metrics() []Metric {
 				w.count(int64(s.Waiting.Count), "waiting")
 				w.count(int64(s.Settling), "settling")
 			}},
-		{"docker_dispatch_oldest_job_age_seconds", "gauge", "state", "how long the oldest job has been `running`; how long ago the oldest message that is `waiting` here was published, or taken if that is not known; 0 if there is none",
+		{"docker_dispatch_oldest_job_age_seconds", "gauge", "state", "how long the oldest job has been `running`; how long ago the oldest message that is `waiting` here was published, or taken if that is not known; 0 if there is none; no sample if messages wait in the queue and none here",
 			func(w *samples, s scrape) {
 				w.add(secondsSince(s.OldestRunning, s.At), "running")
-				w.add(secondsSince(s.OldestWaiting, s.At), "waiting")
+				if s.Waiting.Count > 0 || s.Queued == nil || *s.Queued == 0 {
+					w.add(secondsSince(s.OldestWaiting, s.At), "waiting")
+				}
 			}},
 		{"docker_dispatch_attempts_total", "counter", "command,status,reason", "attempts of jobs that ended; a job without Retry has one. A message that cannot be decoded has no command",
 			func(w *samples, s scrape) {
@@ -100,6 +102,8 @@ func Metrics() []Metric {
 			func(w *samples, s scrape) { w.count(s.Broker.DeadLetters) }},
 		{"docker_dispatch_queue_messages", "gauge", "", "messages that wait in the queue, if known",
 			func(w *samples, s scrape) { w.known(s.Queued) }},
+		{"docker_dispatch_retry_queue_messages", "gauge", "", "messages that wait for their next attempt, if known",
+			func(w *samples, s scrape) { w.known(s.Retrying) }},
 		{"docker_dispatch_dead_letter_queue_messages", "gauge", "", "messages in the dead-letter queue, if known",
 			func(w *samples, s scrape) { w.known(s.DeadLetters) }},
 

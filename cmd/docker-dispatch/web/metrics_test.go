@@ -27,7 +27,7 @@ func full() status.Status {
 		},
 		Slots: 16, InUse: 3, Running: status.Jobs{Count: 3}, Waiting: status.Jobs{Count: 2},
 		Outcomes: []status.Outcome{{Command: "run", Status: "succeeded", Count: 7}, {Command: "run", Status: "failed", Reason: "exit", Count: 2}, {Status: "refused", Reason: "invalid-message", Count: 1}, {Command: "run", Status: "refused", Reason: "cancelled", Count: 20}, {Command: "run", Status: "stopped", Count: 40}, {Command: "pull", Status: "error", Reason: "engine", Count: 5}},
-		Queued:   new(12), DeadLetters: new(1),
+		Queued:   new(12), DeadLetters: new(1), Retrying: new(5),
 	}
 	s.Taken, s.Redelivered, s.Joined, s.Adopted, s.Retried, s.OutputBytes, s.Settling = 10, 1, 2, 3, 4, 5e9, 1
 	s.OldestRunning, s.OldestWaiting = at.Add(-90*time.Second), at.Add(-time.Minute)

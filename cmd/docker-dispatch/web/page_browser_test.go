@@ -18,7 +18,7 @@ func TestPageInBrowser(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *browser){
 		"a stranger's script does not run": browserHostile, "it changes in place": browserLive, "without JavaScript": browserNoScript,
 		"a phone": browserPhone, "colours": browserColours, "the keyboard": browserKeyboard, "the daemon is away": browserLost,
-		"a job's log": browserLog, "another version": browserVersion,
+		"a job's log": browserLog, "the failures": browserFailures, "another version": browserVersion,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, b) })
 	}
@@ -260,7 +260,7 @@ func browserLog(t *testing.T, b *browser) {
 
 	waiting := b.open(t, server+"/job?id=encode-2026-11-04", phone, dark)
 	waiting.picture("job-phone")
-	waiting.until("why there is none", "document.getElementById('job').innerText.includes('no container')")
+	waiting.until("why there is none", "document.getElementById('job').innerText.includes('no container') && !document.getElementById('log-h')")
 	f.set(func(s *status.Status) {
 		f.log = func(_ context.Context, _ string, w io.Writer) error {
 			_, err := io.WriteString(w, "it runs\n")
@@ -268,8 +268,29 @@ func browserLog(t *testing.T, b *browser) {
 		}
 		s.Waiting.Jobs[0].ContainerID = strings.Repeat("4", 64)
 	})
-	waiting.until("the log of the container that came", "document.getElementById('log').textContent.startsWith('it runs')")
+	waiting.until("the log of the container that came", "document.getElementById('log').textContent.startsWith('it runs') && document.getElementById('log-h').innerText === 'Log'")
 	waiting.calm()
+}
+
+// browserFailures: the sentence that counts the failures leads to them, each leads to its job, and a new one comes by an event.
+func browserFailures(t *testing.T, b *browser) {
+	f := busy()
+	page := b.open(t, f.serve(t))
+	page.until("the first update", "document.querySelector('#failed time').textContent !== ''")
+	page.eval("document.querySelector('#state a[href=\"#failed\"]').click()")
+	page.until("the failures are in sight", "location.hash === '#failed' && document.getElementById('failed-h').getBoundingClientRect().top < innerHeight")
+	if got := fmt.Sprint(page.eval("document.querySelector('#failed tbody tr:nth-child(2)').innerText")); !strings.Contains(got, "in jobs.dead") || !strings.Contains(got, "Privileged: not allowed") {
+		t.Errorf("the failure is shown as %q", got)
+	}
+	f.set(func(s *status.Status) {
+		s.Failed = append([]status.Job{{Job: "new-failure", Command: "run", Status: "error", Reason: "engine", DeadLetter: true, Ended: new(time.Now())}}, s.Failed...)
+		s.Outcomes[1].Count++
+	})
+	page.until("the new failure", "document.querySelector('#failed a').textContent === 'new-failure' && document.getElementById('state').innerText.includes('35 did not succeed')")
+	page.picture("failures")
+	page.calm()
+	job := b.open(t, page.eval("document.querySelector('#failed tbody tr:nth-child(3) a').href").(string))
+	job.until("its page", "document.getElementById('job').innerText.includes('in jobs.dead') && !document.getElementById('log-h')")
 }
 
 func browserVersion(t *testing.T, b *browser) {

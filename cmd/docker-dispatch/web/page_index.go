@@ -13,7 +13,7 @@ type section struct {
 
 // sections returns those of the first page.
 func (v *view) sections() []section {
-	return []section{{"state", v.state}, {"running", v.running}, {"waiting", v.waiting}, {"ended", v.ended}, {"outcomes", v.outcomes}}
+	return []section{{"state", v.state}, {"running", v.running}, {"waiting", v.waiting}, {"ended", v.ended}, {"failed", v.failed}, {"outcomes", v.outcomes}}
 }
 
 // index writes the whole first page.
@@ -24,7 +24,7 @@ func (v *view) index(h *htmlWriter) {
 <header>
 <span class="brand">docker-dispatch</span>
 <span id="at">{} UTC</span>
-<nav aria-label="On this page"><a href="#running">Running</a> <a href="#waiting">Waiting</a> <a href="#ended">Just ended</a> <a href="#outcomes">Since the start</a></nav>
+<nav aria-label="On this page"><a href="#running">Running</a> <a href="#waiting">Waiting</a> <a href="#ended">Just ended</a> <a href="#failed">Failures</a> <a href="#outcomes">Since the start</a></nav>
 </header>
 <main>
 `, v.At.Format(time.TimeOnly))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -22,11 +23,11 @@ type jobView struct {
 // of returns the view of one job.
 func (v *view) of(id string) jobView {
 	w := jobView{view: v, id: id}
-	for _, jobs := range [][]status.Job{v.Running.Jobs, v.Waiting.Jobs, v.Ended} {
-		for _, j := range jobs {
-			if j.Job == id && len(w.entries) < mostEntries {
-				w.entries = append(w.entries, j)
-			}
+	have := make(map[string]bool)
+	for _, j := range slices.Concat(v.Running.Jobs, v.Waiting.Jobs, v.Ended, v.Failed) {
+		if j.Job == id && !have[key(j)] && len(w.entries) < mostEntries {
+			w.entries = append(w.entries, j)
+			have[key(j)] = true
 		}
 	}
 	return w
@@ -36,8 +37,10 @@ func (v *view) of(id string) jobView {
 func (v jobView) jobPage(h *htmlWriter) {
 	query := url.QueryEscape(v.id)
 	v.top(h, name(v.id).Short+": "+name(v.Queue).Short+" on "+name(v.Host).Short, "?id="+query)
-	h.put(`<a class="skip" href="#log-h">Skip to the log</a>
-<p id="lost" role="status" hidden></p>
+	if v.container() != "" {
+		h.put(`<a class="skip" href="#log-h">Skip to the log</a>` + "\n")
+	}
+	h.put(`<p id="lost" role="status" hidden></p>
 <header>
 <span class="brand">docker-dispatch</span>
 <a href="./">All jobs</a>
@@ -53,33 +56,38 @@ func (v jobView) jobPage(h *htmlWriter) {
 <section id="job">`, whole(v.id))
 	v.job(h)
 	h.put(`</section>
-<h2 id="log-h">Log</h2>
-<p class="soft">The last 500 lines, and what follows until the container exits. <a href="log?id={}">As plain text</a></p>
 <pre id="log" tabindex="0" role="log" aria-live="off" aria-labelledby="log-h" data-href="log?id={}"></pre>
 </main>
-`, query, query)
+`, query)
 	v.bottom(h)
 }
 
-// job writes what is known of the job, and where its log is.
+// job writes what is known of the job, and the head of its log, which follows.
 func (v jobView) job(h *htmlWriter) {
 	for _, j := range v.entries {
 		v.entry(h, j)
 	}
 	if len(v.entries) == 0 {
 		h.put(`<p class="panel">The daemon does not know this job now. `+
-			"It knows the jobs that wait or run here, and the last {} that ended.</p>\n", number(len(v.Ended)))
+			"It knows the jobs that wait or run here, the last {} that ended, and the last {} that failed.</p>\n", number(len(v.Ended)), number(len(v.Failed)))
 	}
 	// The script tells the log of the job's present container from those of its other attempts by the container's id.
-	container := ""
-	if len(v.entries) > 0 {
-		container = v.entries[0].ContainerID
-	}
-	h.put(`<div data-log="{}">`, container)
-	if container == "" {
+	h.put(`<div data-log="{}">`, v.container())
+	if v.container() == "" {
 		h.put(`<p class="soft">It has no container, and so no log.</p>`)
+	} else {
+		h.put(`<h2 id="log-h">Log</h2>
+<p class="soft">The last 500 lines, and what follows until the container exits. <a href="log?id={}">As plain text</a></p>`, url.QueryEscape(v.id))
 	}
 	h.put("</div>")
+}
+
+// container returns the id of the container whose log is shown; "": there is none.
+func (v jobView) container() string {
+	if len(v.entries) == 0 {
+		return ""
+	}
+	return v.entries[0].ContainerID
 }
 
 // entry writes what is known of one message.
@@ -99,6 +107,9 @@ func (v jobView) entry(h *htmlWriter, j status.Job) {
 		h.put("<dt>Phase</dt><dd>{}</dd>\n", j.Phase)
 	}
 	h.fact("Error", j.Error)
+	if j.Ended != nil {
+		h.fact("Message", v.MessageOf(j))
+	}
 	h.fact("Image", j.Image)
 	h.fact("Container", j.ContainerName)
 	if j.ContainerID != "" {
@@ -127,7 +138,7 @@ func why(j status.Job) (s string) {
 	if j.ExitCode != nil {
 		s += fmt.Sprintf(", code %d", *j.ExitCode)
 	}
-	return s + onlyIf(j.Retrying, "; it is tried again")
+	return s
 }
 
 // fact writes what is known, if it is.

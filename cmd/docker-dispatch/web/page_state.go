@@ -1,7 +1,6 @@
 package web
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 
@@ -37,6 +36,7 @@ func (v *view) state(h *htmlWriter) {
 	}
 	h.put("\n</div>\n")
 	v.tiles(h)
+	v.longest(h)
 }
 
 // in returns the conditions of a state.
@@ -73,11 +73,6 @@ func (v *view) tiles(h *htmlWriter) {
 		h.put("dead letters: {}", number(*v.DeadLetters))
 	}
 	h.put("</dd></div>\n<div><dt>Waiting here</dt><dd>{}</dd><dd>", number(v.Waiting.Count))
-	if j, ok := v.Oldest(); ok {
-		h.put(`oldest: <a href="job?id={}">`, url.QueryEscape(j.Job))
-		v.ago(h, came(j))
-		h.put("</a>")
-	}
 	h.put(`</dd></div>
 <div><dt>Rate</dt><dd>{} <span class="unit">jobs a minute</span></dd><dd>over the last 5 min</dd></div>
 <div><dt>Time left</dt><dd>`, v.rate())
@@ -86,10 +81,36 @@ func (v *view) tiles(h *htmlWriter) {
 	} else {
 		h.put(`<span class="unit">not known</span></dd><dd>`)
 	}
-	total, bad := v.totals()
+	total, failed := v.Totals()
 	h.put("</dd></div>\n<div><dt>Ended since the start</dt><dd>{}</dd><dd>", number(total))
-	if bad > 0 {
-		h.put("{} did not succeed", number(bad))
+	if failed > 0 {
+		h.put(`<a href="#failed">{} did not succeed</a>`, number(failed))
 	}
 	h.put("</dd></div>\n</dl>")
+}
+
+// longest writes which job has run for longest, and which one that waits has the oldest message.
+func (v *view) longest(h *htmlWriter) {
+	if j, ok := v.Longest(); ok {
+		h.put("\n<p>Longest running: ")
+		h.link(j)
+		h.put(" for ")
+		v.ago(h, began(j))
+		h.put("</p>")
+	}
+	if j, ok := v.Oldest(); ok {
+		h.put("\n<p>Oldest waiting: ")
+		h.link(j)
+		if j.Published != nil {
+			h.put(", published ")
+			v.ago(h, *j.Published)
+			h.put(" ago; here for ")
+		} else {
+			h.put(", here for ")
+		}
+		v.ago(h, j.Taken)
+		h.put(", waits for ")
+		h.text(sentence(j.For))
+		h.put("</p>")
+	}
 }

@@ -90,7 +90,7 @@ func TestEvents(t *testing.T) {
 		answer := get("/events")
 		defer answer.Body.Close()
 		next := events(t, answer)
-		if u := next(); len(u.Sections) != 5 || !strings.Contains(u.Sections["running"], "encode-2026-11-01") || u.Version != "v1.4.0" {
+		if u := next(); len(u.Sections) != 6 || !strings.Contains(u.Sections["running"], "encode-2026-11-01") || u.Version != "v1.4.0" {
 			t.Fatalf("the first event has not all: %d sections, version %s", len(u.Sections), u.Version)
 		}
 		began := time.Now()

@@ -95,7 +95,7 @@ func TestPageHostileTexts(t *testing.T) {
 			t.Errorf("%d of %s, want %d", got, tag, n)
 		}
 	}
-	if len(body) > 512<<10 {
+	if len(body) > 768<<10 {
 		t.Errorf("the page has %d bytes", len(body))
 	}
 	for _, exact := range []string{"Running <span>1,000<", "and 900 more", "Waiting here <span>4,096<", "and 4,046 more", "41,999"} {
@@ -135,14 +135,20 @@ func TestJobPage(t *testing.T) {
 	})
 	h := Handler(f.config(t))
 	_, body := ask(h, "GET", "/job?id=encode-2026-11-03")
-	live, ended := strings.Index(body, "<dd>started</dd>"), strings.Index(body, "it is tried again")
+	live, ended := strings.Index(body, "<dd>started</dd>"), strings.Index(body, "<bdi>tried again</bdi>")
 	if live < 0 || ended < live {
 		t.Errorf("not the live attempt, then the one before:\n%s", body[strings.Index(body, "<main>"):])
 	}
 	if !strings.Contains(body, `data-log="`+strings.Repeat("2", 64)) {
 		t.Error("the log is not that of the live attempt's container")
 	}
-	f.set(func(s *status.Status) { s.Ended = slices.Repeat(s.Ended[len(s.Ended)-1:], 100) })
+	f.set(func(s *status.Status) {
+		s.Ended = slices.Repeat(s.Ended[len(s.Ended)-1:], 100)
+		for i := range s.Ended {
+			s.Ended[i].Taken = s.Ended[i].Taken.Add(time.Duration(i))
+		}
+		s.Failed = s.Ended // none is shown twice
+	})
 	h = Handler(f.config(t)) // another one's snapshot may be old
 	if _, body := ask(h, "GET", "/job?id=encode-2026-11-03"); strings.Count(body, "<dt>Command") != mostEntries {
 		t.Errorf("%d of 101 messages with one id are shown", strings.Count(body, "<dt>Command"))
@@ -152,6 +158,75 @@ func TestJobPage(t *testing.T) {
 		if answer.StatusCode != http.StatusNotFound || !strings.Contains(body, "does not know this job") {
 			t.Errorf("%.40s: %s", target, answer.Status)
 		}
+	}
+}
+
+// TestJobPageLog: a job without a container has no log, nor the heading of one.
+func TestJobPageLog(t *testing.T) {
+	h := Handler(busy().config(t))
+	for id, has := range map[string]bool{"encode-2026-11-01": true, "encode-2026-11-04": false, "unknown": false} {
+		_, body := ask(h, "GET", "/job?id="+id)
+		if n := strings.Count(body, "log-h\">"); (n == 2) != has || strings.Contains(body, "so no log") == has { // the heading, and the link to it
+			t.Errorf("%s: %d headings and links, and has a container: %v", id, n, has)
+		}
+	}
+}
+
+// TestPageFailures: the failures are listed however many jobs have ended since, each with its reason, and where its message is.
+func TestPageFailures(t *testing.T) {
+	f := busy()
+	h := Handler(f.config(t))
+	_, body := ask(h, "GET", "/")
+	list := body[strings.Index(body, `<section id="failed">`):strings.Index(body, `<section id="outcomes">`)]
+	for _, want := range []string{
+		`Failures since the start <span>34<`, `job?id=refused-9`, `>policy</td>`, `<bdi>in jobs.dead</bdi>`, `Privileged: not allowed`, `<bdi>tried again</bdi>`, "and 32 more",
+	} {
+		if !strings.Contains(list, want) {
+			t.Errorf("no %s among the failures:\n%s", want, list)
+		}
+	}
+	if !strings.Contains(body, `<a href="#failed">34 did not succeed</a>`) {
+		t.Error("no link leads to the failures")
+	}
+	if _, job := ask(h, "GET", "/job?id=refused-9"); !strings.Contains(job, "<dt>Message</dt><dd><bdi>in jobs.dead</bdi>") {
+		t.Errorf("the job's page does not say where its message is:\n%s", job)
+	}
+	if _, job := ask(h, "GET", "/job?id=import-17"); strings.Count(job, "<dt>Command") != 1 {
+		t.Error("an attempt that is listed twice is shown twice on the job's page")
+	}
+	ids := make(map[string]bool)
+	for _, id := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(body, -1) {
+		if ids[id[1]] {
+			t.Errorf("two elements have the id %s", id[1])
+		}
+		ids[id[1]] = true
+	}
+	f.set(func(s *status.Status) { s.Failed, s.Outcomes = nil, nil })
+	if _, body := ask(Handler(f.config(t)), "GET", "/"); !strings.Contains(body, "No job has failed since the start.") {
+		t.Error("it does not say that there are none")
+	}
+}
+
+// TestPageLongest: which job runs for longest, and since when the oldest waits: by its publishing, and here.
+func TestPageLongest(t *testing.T) {
+	f := busy()
+	f.set(func(s *status.Status) {
+		s.Waiting.Jobs[0].Published = new(time.Now().Add(-10 * time.Minute))
+		s.Waiting.Jobs[0].Taken = time.Now().Add(-3 * time.Minute)
+	})
+	_, body := ask(Handler(f.config(t)), "GET", "/")
+	text := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(body, "")
+	for _, want := range []string{
+		"Longest running: encode-2026-11-01 for 50 min\n",
+		"Oldest waiting: encode-2026-11-04, published 10 min ago; here for 3 min, waits for a free place (--concurrency)\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page does not say %q:\n%s", want, text)
+		}
+	}
+	f.set(func(s *status.Status) { s.Waiting.Jobs[0].Published = nil })
+	if _, body := ask(Handler(f.config(t)), "GET", "/"); !strings.Contains(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(body, ""), "encode-2026-11-04, here for 3 min, waits") {
+		t.Error("without a timestamp the page should say only how long the job is here")
 	}
 }
 

@@ -25,17 +25,6 @@ type view struct {
 // withoutAges returns the view for the events.
 func (v *view) withoutAges() *view { return &view{v.Status, true} }
 
-// totals returns how many attempts have ended since the start, and how many of them did not do what their message asked for.
-func (v *view) totals() (all, bad int64) {
-	for _, o := range v.Outcomes {
-		all += o.Count
-		if tone(o.Status) == "bad" {
-			bad += o.Count
-		}
-	}
-	return all, bad
-}
-
 // tone returns the class of a status: good, bad, or none of both.
 func tone(of string) string {
 	switch event.Status(of) {
@@ -55,8 +44,8 @@ func (v *view) rate() string {
 	return number(int64(math.Round(v.PerMinute)))
 }
 
-// came returns when a job's message was published, or else taken.
-func came(j status.Job) time.Time { return *cmp.Or(j.Published, &j.Taken) }
+// began returns when a job began to run.
+func began(j status.Job) time.Time { return *cmp.Or(j.Started, &j.Taken) }
 
 // took returns how long an ended job's work took; "": it has none.
 func took(j status.Job) string {

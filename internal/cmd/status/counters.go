@@ -11,8 +11,6 @@ type Counters struct {
 	Retried     int64 // attempts after which another one follows
 	OutputBytes int64 // that containers wrote, as they come; the rest of a line when it is whole
 
-	Settling int // jobs that have ended, and whose messages are not acked yet
-
 	OldestRunning time.Time // when the job that runs for longest began; zero: none runs
 	OldestWaiting time.Time // when the oldest message that waits here was published, or taken if that is not known; zero: none waits
 

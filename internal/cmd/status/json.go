@@ -1,15 +1,17 @@
 package status
 
 import (
+	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
 // mostText bounds each text of a status that is sent, in bytes. Publishers choose names and images of any length.
 const mostText = 500
 
-// Encode returns the status as JSON of at most most bytes: with fewer jobs, if need be; nil: not even so. It cuts the lists and
-// the texts of s.
+// Encode returns the status as JSON of at most most bytes: with fewer jobs, if need be, and those of the longest list go
+// first; nil: not even so. It cuts the lists and the texts of s.
 func (s *Status) Encode(most int) []byte {
 	s.bound()
 	for {
@@ -19,12 +21,12 @@ func (s *Status) Encode(most int) []byte {
 			return nil
 		case len(body) <= most:
 			return body
-		case len(s.Running.Jobs)+len(s.Waiting.Jobs)+len(s.Ended) == 0:
+		}
+		longest := slices.MaxFunc([]*[]Job{&s.Running.Jobs, &s.Waiting.Jobs, &s.Ended, &s.Failed}, func(a, b *[]Job) int { return cmp.Compare(len(*a), len(*b)) })
+		if len(*longest) == 0 {
 			return nil
 		}
-		for _, jobs := range []*[]Job{&s.Running.Jobs, &s.Waiting.Jobs, &s.Ended} {
-			*jobs = (*jobs)[:len(*jobs)/2]
-		}
+		*longest = (*longest)[:len(*longest)/2]
 	}
 }
 
@@ -51,7 +53,7 @@ func (s *Status) bound() {
 		o := &s.Outcomes[i]
 		cut(&o.Command, &o.Status, &o.Reason)
 	}
-	for list, most := range map[*[]Job]int{&s.Running.Jobs: Most, &s.Waiting.Jobs: Most, &s.Ended: MostEnded} {
+	for list, most := range map[*[]Job]int{&s.Running.Jobs: Most, &s.Waiting.Jobs: Most, &s.Ended: MostEnded, &s.Failed: MostEnded} {
 		*list = (*list)[:min(len(*list), most)]
 		for i := range *list {
 			j := &(*list)[i]

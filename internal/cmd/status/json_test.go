@@ -3,6 +3,7 @@ package status
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ func large() Status {
 	for range Most + 1 {
 		s.Running.Jobs = append(s.Running.Jobs, Job{Job: long, Image: long, Error: long})
 		s.Waiting.Jobs = append(s.Waiting.Jobs, Job{For: long})
+		s.Failed = append(s.Failed, Job{Error: long})
 		s.Conditions = append(s.Conditions, Condition{Reason: long})
 		s.Outcomes = append(s.Outcomes, Outcome{Command: long})
 	}
@@ -29,7 +31,7 @@ func TestEncode(t *testing.T) {
 		s := large()
 		body := s.Encode(most)
 		got, err := Decode(body)
-		if err != nil || len(body) > most || len(body) < most/3 || got.Running.Count != Most+1 || len(got.Running.Jobs) == 0 {
+		if err != nil || len(body) > most || len(body) < most/3 || got.Running.Count != Most+1 || len(got.Running.Jobs) == 0 || len(got.Failed) == 0 || len(got.Failed) > MostEnded {
 			t.Errorf("%d bytes for %d, %d of %d jobs, %v", len(body), most, len(got.Running.Jobs), got.Running.Count, err)
 		}
 	}
@@ -57,15 +59,17 @@ func FuzzDecode(f *testing.F) {
 	s := large()
 	f.Add(s.Encode(100 << 10))
 	f.Add([]byte(`{"Running": {"Count": -1, "Jobs": [{"Started": "0000-01-01T00:00:00Z"}]}, "PerMinute": 1e300, "Queued": -5}`))
+	f.Add([]byte(`{"Failed": [` + strings.Repeat("{},", MostEnded) + "{}]}"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		s, err := Decode(body)
 		if err != nil {
 			return
 		}
 		s.Oldest()
+		s.Longest()
 		s.TimeLeft()
 		texts := []string{s.Host}
-		for _, j := range append(s.Running.Jobs, s.Ended...) {
+		for _, j := range slices.Concat(s.Running.Jobs, s.Ended, s.Failed) {
 			texts = append(texts, j.Job, j.Image, j.Error)
 		}
 		for _, text := range texts {
@@ -73,7 +77,7 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("a text of %d bytes: %q", len(text), text)
 			}
 		}
-		if len(s.Running.Jobs) > Most || len(s.Ended) > MostEnded || len(s.Conditions) > mostKinds {
+		if len(s.Running.Jobs) > Most || len(s.Ended) > MostEnded || len(s.Failed) > MostEnded || len(s.Conditions) > mostKinds {
 			t.Error("a list is too long")
 		}
 		again, err := json.Marshal(&s)

@@ -20,11 +20,13 @@ type Status struct {
 	Ready      bool        // every condition that has to be met is met
 	Conditions []Condition // in a fixed order
 
-	Slots   int   // how many runs and execs may go on at a time
-	InUse   int   // how many of the slots are taken
-	Running Jobs  // the engine may have been asked for something; oldest first
-	Waiting Jobs  // the engine was not asked for anything yet; in the queue's order
-	Ended   []Job `json:",omitempty"` // the jobs that ended lately, the last one first; at most MostEnded
+	Slots    int   // how many runs and execs may go on at a time
+	InUse    int   // how many of the slots are taken
+	Running  Jobs  // the engine may have been asked for something; oldest first
+	Waiting  Jobs  // the engine was not asked for anything yet; in the queue's order
+	Settling int   `json:",omitempty"` // jobs that have ended, and whose messages are not acked yet
+	Ended    []Job `json:",omitempty"` // the jobs that ended lately, the last one first; at most MostEnded
+	Failed   []Job `json:",omitempty"` // of all that ended since the start, the last ones that failed: see Job.Failed; at most MostEnded
 
 	Outcomes  []Outcome // how the jobs since the start ended, most frequent first
 	PerMinute float64   // jobs that ended a minute, over the last RateOver
@@ -33,12 +35,15 @@ type Status struct {
 	Queued      *int `json:",omitempty"`
 	DeadLetters *int `json:",omitempty"`
 
+	Retrying  *int `json:",omitempty"` // messages that wait for their next attempt, in the queues for that which the daemon has used
+	Consumers *int `json:",omitempty"` // how many take messages from the queue, this daemon among them; nil: not known
+
 	DeadLetterQueue string `json:",omitempty"` // "": messages are rejected instead
 
 	Counters `json:"-"`
 }
 
-// MostEnded is how many ended jobs are listed.
+// MostEnded is how many ended jobs are listed, and how many of those that failed.
 const MostEnded = 100
 
 // RateOver is the time over which PerMinute is measured.
@@ -120,6 +125,24 @@ func (s *Status) Oldest() (oldest Job, ok bool) {
 	return oldest, ok
 }
 
+// Longest returns the job that has run for longest; ok is false if no job runs.
+func (s *Status) Longest() (longest Job, ok bool) {
+	for _, j := range s.Running.Jobs {
+		if !ok || j.Runs(s.At) > longest.Runs(s.At) {
+			longest, ok = j, true
+		}
+	}
+	return longest, ok
+}
+
+// Runs returns how long the job has been running.
+func (j Job) Runs(now time.Time) time.Duration {
+	if j.Started != nil {
+		return now.Sub(*j.Started)
+	}
+	return now.Sub(j.Taken)
+}
+
 // Age returns how old the job's message is: since its publishing, else since it was taken.
 func (j Job) Age(now time.Time) time.Duration {
 	if j.Published != nil {
@@ -128,12 +151,18 @@ func (j Job) Age(now time.Time) time.Duration {
 	return now.Sub(j.Taken)
 }
 
-// TimeLeft estimates when the queue will be empty if jobs go on to end as they did. ok is false if nothing is known.
+// TimeLeft estimates when nothing will wait any more if jobs go on to end as they did. ok is false if that is not known, as when
+// other daemons take from the queue, too, whose rates are not in s.
 func (s *Status) TimeLeft() (left time.Duration, ok bool) {
-	if s.Queued == nil || s.PerMinute <= 0 {
+	switch {
+	case s.Queued == nil, s.Consumers != nil && *s.Consumers > 1:
+		return 0, false
+	case *s.Queued+s.Waiting.Count == 0:
+		return 0, true
+	case s.PerMinute <= 0:
 		return 0, false
 	}
-	return Span(*s.Queued+s.Waiting.Count+s.Running.Count, s.PerMinute), true
+	return Span(*s.Queued+s.Waiting.Count, s.PerMinute), true
 }
 
 // Span returns how long so many jobs take at a rate, at most a century: the numbers may be a stranger's.
