@@ -61,7 +61,7 @@ func commandLines() completion.Program {
 	p := completion.Program{
 		"":           of(newSettings().options),
 		"help":       {Verbs: topics},
-		"health":     {Verbs: []string{"--print-config"}},
+		"health":     {Flags: []message.Flag{{Name: "print-config", Bool: true}}},
 		"completion": {Verbs: completion.Shells},
 	}
 	for _, name := range client.Names() {

@@ -39,7 +39,7 @@ func (s *settings) listen() (net.Listener, error) {
 	case err != nil:
 		return nil, ui.UsageError(fmt.Sprintf("--listen %s: %v", s.listenAddr, err), "an address is host:port, such as 127.0.0.1:9323, or the path of a unix socket, such as /run/docker-dispatch/http.sock")
 	}
-	if network == "unix" {
+	if network == "unix" && !strings.HasPrefix(address, "@") { // an abstract one has no mode
 		// The folder decides who gets there; the umask does not.
 		if err := os.Chmod(address, 0o660); err != nil {
 			l.Close()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -43,11 +44,16 @@ func (f *fake) config(t testing.TB) Config {
 	}
 }
 
-// set changes the state.
+// set changes the state. What was served before keeps its lists.
 func (f *fake) set(change func(*status.Status)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	change(&f.status)
+	s := &f.status
+	for _, list := range []*[]status.Job{&s.Running.Jobs, &s.Waiting.Jobs, &s.Ended, &s.Failed} {
+		*list = slices.Clone(*list)
+	}
+	s.Conditions, s.Outcomes = slices.Clone(s.Conditions), slices.Clone(s.Outcomes)
+	change(s)
 }
 
 // serve serves the page until the test ends, and returns its address.
