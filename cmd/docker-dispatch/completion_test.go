@@ -99,7 +99,7 @@ var completed = []struct{ line, words string }{
 	{"dead --|", "--all --amqp --amqp-password-file --dead-letter --format --help --queue --yes"},
 	{"help opt|", "options"},
 	{"completion |", "bash fish zsh"},
-	{"health |", "--print-config"},
+	{"health --p|", "--print-config"},
 	{"run --memory-s|", "--memory-swap --memory-swappiness"},
 	{"run -it --pull |", "always missing never"},
 	{"run --amqp amqp://h:5672 -q jobs --max|", "--max-message"},
