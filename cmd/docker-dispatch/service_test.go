@@ -91,7 +91,7 @@ func TestService(t *testing.T) {
 	p.stop()
 }
 
-// TestLogNotRead: a daemon whose log nobody reads says so, is not fed, and ends by a signal.
+// TestLogNotRead: a daemon whose log is not read says so, is not fed, and ends by a signal.
 func TestLogNotRead(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -115,7 +115,7 @@ func TestLogNotRead(t *testing.T) {
 	awaitReady(t, socket, 200)
 	for {
 		c.Process.Signal(syscall.SIGUSR1)
-		if _, text := get(t, socket, "/readyz"); strings.Contains(text, "not ok   log          nobody has read it for ") {
+		if _, text := get(t, socket, "/readyz"); strings.Contains(text, "not ok   log          it has not been read for ") {
 			break
 		}
 	}

@@ -21,7 +21,7 @@ func receive(c chan<- os.Signal, room int, signals ...os.Signal) {
 	}()
 }
 
-// unlessHung passes signals on. If the program does not take one, it hangs, for example because nobody reads its log: then a
+// unlessHung passes signals on. If the program does not take one, it hangs, for example because its log is not read: then a
 // signal to stop ends it.
 func unlessHung(signals <-chan os.Signal) <-chan os.Signal {
 	taken := make(chan os.Signal)

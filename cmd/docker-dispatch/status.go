@@ -37,7 +37,7 @@ func (d *daemon) completed(s status.Status) status.Status {
 		w    *stuckWriter
 	}{{"log", d.logged}, {"output", d.stdout}} {
 		if t := o.w.stuckFor(); t > stuck {
-			s.Conditions = append(s.Conditions, status.Condition{Name: o.name, State: status.Unmet, Reason: fmt.Sprintf("nobody has read it for %v: jobs cannot go on", t.Round(time.Second))})
+			s.Conditions = append(s.Conditions, status.Condition{Name: o.name, State: status.Unmet, Reason: fmt.Sprintf("it has not been read for %v: jobs cannot go on", t.Round(time.Second))})
 		}
 	}
 	if d.stopping.Load() {

@@ -96,7 +96,7 @@ func (e *engine) watch(ctx context.Context) {
 		open, changed := e.gate.State()
 		if open {
 			ping := time.After(pingEvery)
-			if v := e.version.Load(); v != nil && v.Podman { // systemd ends its service when nobody asks, and starts it anew
+			if v := e.version.Load(); v != nil && v.Podman { // systemd ends its service when it is not asked, and starts it anew
 				ping = nil
 			}
 			select {

@@ -2,7 +2,7 @@ package ui
 
 import "io"
 
-// A Colour is that of a word on a terminal. All are of one length, so that a column whose words all have one stays straight.
+// A Colour is that of a word on a terminal. All are of one length: a column whose words all have one stays straight.
 type Colour string
 
 // The colours.

@@ -59,7 +59,7 @@ func took(j status.Job) string {
 	}
 }
 
-// key identifies a row, so that the script finds it again in the next update.
+// key identifies a row: by it the script finds the row again in the next update.
 func key(j status.Job) string {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s\x00%s\x00%d\x00%d", j.Job, j.Command, j.Attempt, j.Taken.UnixNano())
