@@ -17,6 +17,7 @@
 //	refusals.go    which reply_to stores nothing
 //	direct.go      direct reply-tos, and those for which the broker ends the connection
 //	again.go       the queues in which messages wait for their next attempt
+//	state.go       how the Source stands with the broker
 //	desk.go        answers questions about the daemon's status, over a connection of its own; desk_answer.go: with what
 //	depths.go      how many messages wait, as the broker says
 //	deadletter.go  the copy of a message that becomes a dead letter; internal/cmd/outcome.go decides why it does

@@ -43,11 +43,14 @@
 //	settle.go      acks the message, then removes the container; without a message_id it removes the container before the
 //	               ack. deliveries.go: the deliveries of the message; outbox.go: what is stored before the ack, and
 //	               for whom; lost.go waits for the redelivery of a message whose connection was lost
+//	room.go        while the engine's disk is short, nothing begins that makes a container
+//	show.go        what the jobs are doing, for package status. tally.go counts what has happened; joblog.go writes the lines of
+//	               jobs, or their sums; job_output.go reads a job's log; show_pull.go and layers.go tell how far a pull is
 //	sweep.go       removes containers that a crash left and that no message will ask for; memory.go forgets settled jobs
 //
 // Package intake is the interface to a source, reporter.go that to a reporter.
 //
-// Package message decodes messages. Package policy says what they may ask for. Package event holds results and other
+// Package status says what the daemon is doing. Package message decodes messages. Package policy says what they may ask for. Package event holds results and other
 // events. Package output turns bytes into lines. Queues and connections are internal/amqpsrc, the engine's API is
 // internal/dockerapi.
 package cmd
