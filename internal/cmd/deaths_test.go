@@ -95,8 +95,8 @@ func (d mortalDocker) WatchExits(ctx context.Context, label string) (func(func(s
 	}
 	return func(exited func(string, dockerapi.ExitStatus)) error {
 		return join(func(id string, s dockerapi.ExitStatus) {
+			d.reached(stepExit, nil) // before the job can go on
 			exited(id, s)
-			d.reached(stepExit, nil)
 		})
 	}, nil
 }
