@@ -140,6 +140,8 @@ func (v *view) summary() string {
 		parts = append(parts, "nothing to do")
 	case waiting == 0:
 		parts = append(parts, "nothing waits")
+	case !slices.ContainsFunc(v.daemons, func(s status.Status) bool { return s.Ready }):
+		parts = append(parts, "no daemon is ready")
 	case rate > 0:
 		parts = append(parts, "queue done in about "+ageText(status.Span(waiting, rate)))
 	default:

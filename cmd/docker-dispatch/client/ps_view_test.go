@@ -86,8 +86,10 @@ func TestPsSummary(t *testing.T) {
 		{unknown, status.Status{Running: status.Jobs{Count: 3}}, "0 jobs/min, nothing waits"},
 		{3, status.Status{}, "3 queued, 0 jobs/min, no job has ended yet"},
 		{0, status.Status{Retrying: new(20), Settling: 1}, "0 queued, 20 to be tried again, 1 ended, with results not stored yet, 0 jobs/min, nothing waits"},
+		{7, status.Status{PerMinute: 9}, "7 queued, 9 jobs/min, no daemon is ready"},
 		{5, status.Status{PerMinute: 1e-300, Running: status.Jobs{Count: -7}}, "5 queued, 0 jobs/min, queue done in about 36500d"},
 	} {
+		tt.daemon.Ready = !strings.Contains(tt.want, "no daemon")
 		v := view{queued: tt.queued, daemons: []status.Status{tt.daemon}}
 		if got := v.summary(); got != tt.want {
 			t.Errorf("%q\nwant %q", got, tt.want)

@@ -152,10 +152,10 @@ func (j Job) Age(now time.Time) time.Duration {
 }
 
 // TimeLeft estimates when nothing will wait any more if jobs go on to end as they did. ok is false if that is not known, as when
-// other daemons take from the queue, too, whose rates are not in s.
+// the daemon takes no messages, or others take from the queue, too, whose rates are not in s.
 func (s *Status) TimeLeft() (left time.Duration, ok bool) {
 	switch {
-	case s.Queued == nil, s.Consumers != nil && *s.Consumers > 1:
+	case !s.Ready, s.Queued == nil, s.Consumers != nil && *s.Consumers > 1:
 		return 0, false
 	case *s.Queued+s.Waiting.Count == 0:
 		return 0, true
@@ -172,5 +172,9 @@ func Span(jobs int, perMinute float64) time.Duration {
 	if !(minutes < most.Minutes()) {
 		return most
 	}
-	return time.Duration(max(0, minutes) * float64(time.Minute))
+	d := time.Duration(max(0, minutes) * float64(time.Minute))
+	if d > 2*time.Minute {
+		d = d.Round(time.Minute) // it is shown in whole minutes
+	}
+	return d
 }

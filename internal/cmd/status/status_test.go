@@ -16,7 +16,7 @@ func TestHistogram(t *testing.T) {
 }
 
 func TestTimeLeft(t *testing.T) {
-	s := Status{PerMinute: 60, Running: Jobs{Count: 20}, Waiting: Jobs{Count: 10}}
+	s := Status{Ready: true, PerMinute: 60, Running: Jobs{Count: 20}, Waiting: Jobs{Count: 10}}
 	if left, ok := s.TimeLeft(); ok {
 		t.Errorf("%v, though the queue's length is not known", left)
 	}
