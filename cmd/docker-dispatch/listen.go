@@ -83,10 +83,11 @@ func (d *daemon) serve(l net.Listener) (stop func()) {
 	go func() {
 		defer close(done)
 		web.Serve(ctx, l, web.Config{
-			Status:  func(context.Context) status.Status { return d.status() },
-			Numbers: func(context.Context) status.Status { return d.numbers() },
-			JobLog:  func(ctx context.Context, job string, w io.Writer) error { return d.pool.Output(ctx, job, w) },
-			Log:     d.log,
+			Status:   func(context.Context) status.Status { return d.status() },
+			Numbers:  func(context.Context) status.Status { return d.numbers() },
+			Measured: func(context.Context) status.Status { return d.measured(d.numbers()) },
+			JobLog:   func(ctx context.Context, job string, w io.Writer) error { return d.pool.Output(ctx, job, w) },
+			Log:      d.log,
 		})
 	}()
 	return func() {

@@ -13,23 +13,30 @@ import (
 )
 
 // status returns what the daemon is doing: what the pool, the source and the engine's client know of it.
-func (d *daemon) status() status.Status { return d.completed(d.pool.Status()) }
+func (d *daemon) status() status.Status { return d.measured(d.completed(d.pool.Status())) }
 
-// numbers is status without the lists of jobs, which costs little however many jobs there are.
+// numbers is status without the lists of jobs and without what the broker is asked for: it costs little however many jobs there
+// are, and waits for no server.
 func (d *daemon) numbers() status.Status { return d.completed(d.pool.Numbers()) }
+
+// measured adds how many messages wait. It asks the broker.
+func (d *daemon) measured(s status.Status) status.Status {
+	if src, ok := d.src.(interface{ Depths() amqpsrc.Depths }); ok {
+		depths := src.Depths()
+		s.Queued, s.DeadLetters, s.Retrying, s.Consumers = depths.Queued, depths.DeadLetters, depths.Retrying, depths.Consumers
+	}
+	return s
+}
 
 // completed adds to the pool's status what the pool does not know.
 func (d *daemon) completed(s status.Status) status.Status {
 	s.Version, s.PID = ui.VersionString(), os.Getpid()
 	if src, ok := d.src.(interface {
 		State() ([]status.Condition, status.Broker)
-		Depths() amqpsrc.Depths
 	}); ok {
 		var conditions []status.Condition
 		conditions, s.Broker = src.State()
 		s.Conditions = append(s.Conditions, conditions...)
-		depths := src.Depths()
-		s.Queued, s.DeadLetters, s.Retrying, s.Consumers = depths.Queued, depths.DeadLetters, depths.Retrying, depths.Consumers
 		s.DeadLetterQueue = d.deadLetter
 	}
 	for _, o := range []struct {

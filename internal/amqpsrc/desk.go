@@ -237,7 +237,7 @@ func (d *desk) take(ctx context.Context, c *deskSession, q amqp.Delivery, blocke
 		if blocked || !wire.Answerable(q.ReplyTo) {
 			return nil
 		}
-		// Not mandatory: if nobody waits for the answer any more, nothing is to be done.
+		// Not mandatory: if the answer is not awaited any more, nothing is to be done.
 		err := c.ch.Publish("", q.ReplyTo, false, false, amqp.Publishing{
 			ContentType: "application/json", Type: wire.Asking, AppId: appID, CorrelationId: q.CorrelationId, Body: d.body(),
 		})

@@ -47,7 +47,7 @@ func (p *Pool) Status() status.Status {
 	s := p.Numbers()
 	s.Ended, s.Failed = p.tally.list()
 	p.jobs.list(&s)
-	if p.engine.condition().State == status.Unmet {
+	if p.engine.failure() != nil {
 		for i := range s.Waiting.Jobs {
 			s.Waiting.Jobs[i].For = "the engine"
 		}

@@ -41,13 +41,6 @@ func newTally() tally {
 	return tally{began: now, busy: now, outcomes: make(map[status.Outcome]int64)}
 }
 
-// count changes the counters.
-func (a *tally) count(f func(*status.Counters)) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	f(&a.counters)
-}
-
 // take counts a delivery. idle: there was no live job.
 func (a *tally) take(j intake.Job, joined, idle bool) {
 	a.mu.Lock()
@@ -67,14 +60,14 @@ func (a *tally) take(j intake.Job, joined, idle bool) {
 
 // start counts the start of a run's container.
 func (a *tally) start(f *following) {
-	a.count(func(c *status.Counters) {
-		switch {
-		case f.adopted:
-			c.Adopted++
-		case f.fresh() && !f.again.Load():
-			c.ToStart.Add(time.Since(f.published))
-		}
-	})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case f.adopted:
+		a.counters.Adopted++
+	case f.fresh() && !f.again.Load():
+		a.counters.ToStart.Add(time.Since(f.published))
+	}
 }
 
 // end counts the end of an attempt. ofQueue: its message came by the queue, not by the control queue.

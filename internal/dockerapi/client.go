@@ -23,7 +23,7 @@ type Options struct {
 	APIVersion string
 
 	// Observe is called after each request, with its Route as in [Calls], the status of the answer (0: there was none), and the
-	// time until the answer's header had come. It is called from many goroutines. Nil: nobody is told.
+	// time until the answer's header had come. It is called from many goroutines. Nil: nothing is told.
 	Observe func(route string, status int, took time.Duration)
 
 	// Dial replaces net.Dialer, in tests. network is "unix" or "tcp".

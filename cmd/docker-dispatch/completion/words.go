@@ -46,7 +46,7 @@ func joined(words []string) (whole []string, begun int) {
 	if len(whole) == 0 {
 		return []string{""}, 0
 	}
-	if breaks(last) { // the cursor is behind it
+	if breaks(last) { // the cursor comes after it
 		last = ""
 	}
 	if whole[len(whole)-1] == words[len(words)-1] { // nothing was joined to it

@@ -95,7 +95,7 @@ func (o *Options) Blame(err error) error {
 // CheckVariables refuses a variable that is a mistyped one of an option in all: it would have no effect. It returns the other
 // variables with our prefix. Kubernetes sets some for a service of our name, such as DOCKER_DISPATCH_PORT.
 func CheckVariables(environ []string, all []*Options) (others []string, err error) {
-	meant := map[string]string{"DOCKER_HOST": "DOCKER_HOST"} // the variable, by what may be behind the prefix
+	meant := map[string]string{"DOCKER_HOST": "DOCKER_HOST"} // the variable, by what may follow the prefix
 	for _, o := range all {
 		for _, f := range o.Flags() {
 			for _, v := range slices.Backward(o.VariablesOf(f.Name)) {

@@ -20,6 +20,7 @@ func TestHost(t *testing.T) {
 	}
 	cfg := idle().config(t)
 	cfg.Numbers = func(context.Context) status.Status { return status.Status{Ready: true} }
+	cfg.Measured = cfg.Numbers
 	h := Handler(cfg)
 	ask := func(at net.Addr, host, path string) int {
 		r := httptest.NewRequest("HEAD", path, http.NoBody)
