@@ -1,0 +1,43 @@
+//go:build !race
+
+package cmd
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+)
+
+// TestAllocs fails if a job among many needs more allocations of the registry than today.
+func TestAllocs(t *testing.T) {
+	const many = 1000
+	g := newRegistry()
+	for i := range many {
+		liveTask(&g, i, []string{"", fmt.Sprint("id", i)}[i%2])
+	}
+	known := intake.Job{Queue: "q", MessageID: "id1", Body: []byte("1")}
+	again := intake.Job{Queue: "q", Redelivered: true, Body: []byte("2"), Lost: func() bool { return true }}
+	byID, byDigest := identify(known), identify(again)
+	for _, tt := range []struct {
+		name string
+		most float64
+		do   func()
+	}{
+		{"add and remove", 29, func() {
+			x := liveTask(&g, many, "new")
+			g.take(x)
+			g.effective(x.order)
+			g.remove(x)
+		}},
+		{"identify", 5, func() { identify(known) }},
+		{"join by id", 1, func() { g.recognise(byID, known) }},
+		{"join by digest", 0, func() { g.recognise(byDigest, again) }},
+		{"find by job", 0, func() { g.byID("id1") }},
+		{"find by container", 1, func() { g.runs("container1") }},
+	} {
+		if got := testing.AllocsPerRun(1000, tt.do); got > tt.most {
+			t.Errorf("%s: %v allocations, at most %v before", tt.name, got, tt.most)
+		}
+	}
+}
