@@ -49,7 +49,7 @@ func (b *bench) publishToStart() {
 		}
 	})
 	b.row("publish to start on an idle daemon, p50 of 500", "ms", quantile(ours, 0.5), quantile(theirs, 0.5))
-	b.row("the same, p99", "ms", quantile(ours, 0.99), quantile(theirs, 0.99))
+	b.row("publish to start on an idle daemon, p99 of 500", "ms", quantile(ours, 0.99), quantile(theirs, 0.99))
 }
 
 // output measures one job that writes 200 MB.
@@ -69,7 +69,7 @@ func (b *bench) output() {
 		return all
 	})
 	b.row("processor time of 200 MB of output in frames of 100 bytes, as text", "s", v[0], v[2])
-	b.row("the same as JSON", "s", v[1], v[2])
+	b.row("processor time of 200 MB of output in frames of 100 bytes, as JSON", "s", v[1], v[2])
 }
 
 // held measures the memory of a job while its container runs: what 2,000 of them need more than one.
@@ -104,7 +104,7 @@ func (b *bench) realEngine() {
 		b.stand(1, false, func(s *stand) { all = append(all, s.rawJobs(s.dockerHost, n, 8)...) })
 		return all
 	})
-	b.row("jobs a second, real engine, -c 8", "", v[0], v[2])
+	b.row("jobs a second on a real engine, -c 8", "", v[0], v[2])
 }
 
 func (b *bench) nullEngine(parallel int) {
@@ -119,9 +119,9 @@ func (b *bench) nullEngine(parallel int) {
 		}
 		return all
 	})
-	at := fmt.Sprintf(", null engine, -c %d", parallel)
+	at := fmt.Sprintf(", -c %d", parallel)
 	b.row("jobs a second"+at, "", v[0], v[4])
-	b.row("the same with message_id", "", v[2], v[4])
+	b.row("jobs a second, with message_id"+at, "", v[2], v[4])
 	b.row("processor time a job"+at, "us", v[1]*1e6, v[5]*1e6)
-	b.row("the same with message_id", "us", v[3]*1e6, v[5]*1e6)
+	b.row("processor time a job, with message_id"+at, "us", v[3]*1e6, v[5]*1e6)
 }

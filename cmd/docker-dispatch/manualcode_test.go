@@ -48,7 +48,7 @@ var publishers = map[string]publisher{
 	"go": {page: "README.md", language: "go", file: "main.go", command: `dir=$PWD; cd "$CHECKOUT" && go run "$dir/main.go"`, unroutable: "panic: not stored",
 		source: "package main\n\nimport (\n\t\"crypto/rand\"\n\t\"os\"\n\n\tamqp \"github.com/rabbitmq/amqp091-go\"\n)\n\nfunc main() {\n" +
 			"\turl, body := os.Getenv(\"AMQP_URL\"), []byte(os.Getenv(\"BODY\"))\nCODE\n\tconn.Close()\n\tif err != nil || !stored {\n\t\tpanic(\"not stored\")\n\t}\n}\n"},
-	"java": {page: "README.md", language: "java", file: "Main.java", unroutable: "no such queue",
+	"java": {page: "operate.md", language: "java", file: "Main.java", unroutable: "no such queue",
 		command: "java -cp /usr/share/java/amqp-client.jar:/usr/share/java/slf4j-api.jar:/usr/share/java/slf4j-nop.jar Main.java",
 		source: "import com.rabbitmq.client.*;\nimport java.util.UUID;\n\nclass Main {\npublic static void main(String[] args) throws Exception {\n" +
 			"ConnectionFactory factory = new ConnectionFactory();\nfactory.setUri(System.getenv(\"AMQP_URL\"));\n" +
