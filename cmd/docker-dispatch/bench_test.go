@@ -51,7 +51,7 @@ func TestBench(t *testing.T) {
 		defer cancel()
 		b.ctx = ctx
 	}
-	for _, measure := range []func(){b.process, b.publishToStart, b.output, b.held, b.realEngine, func() { b.nullEngine(8) }, func() { b.nullEngine(32) }} {
+	for _, measure := range []func(){b.withoutJobs, b.publishToStart, b.output, b.held, b.realEngine, func() { b.nullEngine(8) }, func() { b.nullEngine(32) }} {
 		measure()
 	}
 	for _, r := range b.rows {

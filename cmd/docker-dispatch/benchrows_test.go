@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// process measures the program without jobs.
-func (b *bench) process() {
+// withoutJobs measures what the program costs without jobs.
+func (b *bench) withoutJobs() {
 	file, err := os.Stat(program(b.T).Path)
 	if err != nil {
 		b.Fatal(err)
@@ -39,8 +39,8 @@ func (b *bench) publishToStart() {
 		sample := func(times []float64, do func()) []float64 {
 			began := time.Now()
 			do()
-			start := fromChannel(s, s.null.starts)
-			fromChannel(s, s.null.removes)
+			start := await(s, s.null.starts)
+			await(s, s.null.removes)
 			return append(times, start.Sub(began).Seconds()*1e3)
 		}
 		for range 500 / b.scale {
@@ -97,6 +97,7 @@ func (b *bench) held() {
 	b.row("memory a running job, 2,000 attached", "KiB", each[0], each[1])
 }
 
+// realEngine measures short jobs on the lab's engine.
 func (b *bench) realEngine() {
 	n := max(60/b.scale, 2)
 	v := b.median(func() (all []float64) {
@@ -107,6 +108,7 @@ func (b *bench) realEngine() {
 	b.row("jobs a second on a real engine, -c 8", "", v[0], v[2])
 }
 
+// nullEngine measures short jobs on an engine that costs their client nothing.
 func (b *bench) nullEngine(parallel int) {
 	n := 3000 / b.scale
 	v := b.median(func() (all []float64) {

@@ -24,7 +24,7 @@ type stand struct {
 	null *nullEngine
 }
 
-// stand has do measure.
+// stand has do measure on a stand of its own. Each container of the null engine writes so many frames, and then exits unless hold.
 func (b *bench) stand(frames int, hold bool, do func(s *stand)) {
 	b.Helper()
 	ok := b.Run("measure", func(t *testing.T) {
@@ -42,9 +42,10 @@ func (b *bench) stand(frames int, hold bool, do func(s *stand)) {
 }
 
 // pass returns after d.
-func (s *stand) pass(d time.Duration) { fromChannel(s, time.After(d)) }
+func (s *stand) pass(d time.Duration) { await(s, time.After(d)) }
 
-func fromChannel[T any](s *stand, c <-chan T) (v T) {
+// await returns the next value of a channel. It fails the test if the time for all measurements is over.
+func await[T any](s *stand, c <-chan T) (v T) {
 	s.t.Helper()
 	select {
 	case v = <-c:
@@ -60,7 +61,7 @@ func (s *stand) until(done func() bool) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
-		fromChannel(s, tick.C)
+		await(s, tick.C)
 	}
 }
 
@@ -78,7 +79,7 @@ func (s *stand) publishRuns(n int, ids bool) {
 			s.t.Fatal(err)
 		}
 	}
-	fromChannel(s, last.Done())
+	await(s, last.Done())
 }
 
 // jobs returns how many jobs the daemon does a second, and the processor time of each. It counts results, from the first
