@@ -44,9 +44,10 @@ func BenchmarkCall(b *testing.B) {
 		}},
 	} {
 		b.Run(test.name, func(b *testing.B) {
+			answer := []byte(test.answer)
 			c := script(b, "unix", func(conn net.Conn, r *bufio.Reader) {
 				for err := error(nil); err == nil; err = skipRequest(r) {
-					io.WriteString(conn, test.answer)
+					conn.Write(answer)
 				}
 			})
 			b.ReportAllocs()
@@ -85,11 +86,11 @@ func chunk(text string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(text), t
 // BenchmarkEvent is the cost of an event of the stream of exits.
 func BenchmarkEvent(b *testing.B) {
 	const batch = 16 // events a write
-	events := strings.Repeat(chunk(fmt.Sprintf(realDeath, fullID, fullID)), batch)
+	events := []byte(strings.Repeat(chunk(fmt.Sprintf(realDeath, fullID, fullID)), batch))
 	c := script(b, "unix", func(conn net.Conn, _ *bufio.Reader) {
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\n"+engineHeader+"Transfer-Encoding: chunked\r\n\r\n")
 		for n := 0; n < b.N; n += batch {
-			io.WriteString(conn, events)
+			conn.Write(events)
 		}
 	})
 	join, err := c.WatchExits(b.Context(), "docker-dispatch.queue=jobs")

@@ -42,6 +42,8 @@ type request struct {
 	// just closing the kept connection.
 	replayable bool
 
+	buffer int // bytes of a stream's buffer; at least streamBuffer
+
 	most int64 // maximum bytes read of the answer; at least maxAnswer
 
 	limit time.Duration // for the engine to answer, besides the caller's context; 0: none

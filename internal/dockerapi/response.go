@@ -2,6 +2,7 @@ package dockerapi
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -66,13 +67,13 @@ func readHeader(reader *bufio.Reader) (string, error) {
 	for begin := 0; ; {          // of the present line
 		part, err := reader.ReadSlice('\n')
 		text = append(text, part...)
-		switch line := string(text[begin:]); {
+		switch line := bytes.TrimSuffix(bytes.TrimSuffix(text[begin:], []byte("\n")), []byte("\r")); {
 		case err == bufio.ErrBufferFull: // the line is longer than the buffer
 		case err == io.EOF:
 			return string(text), io.ErrUnexpectedEOF
 		case err != nil:
 			return string(text), err
-		case line == "\r\n" || line == "\n":
+		case len(line) == 0:
 			return string(text[:begin]), nil
 		default:
 			begin = len(text)

@@ -39,7 +39,7 @@ func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stre
 		return nil, "", ctx.Err()
 	}
 	r.begin()
-	conn, err := c.connect(ctx, r, streamBuffer)
+	conn, err := c.connect(ctx, r, max(r.buffer, streamBuffer))
 	if err != nil {
 		return nil, "", c.broken(ctx, r, err)
 	}
