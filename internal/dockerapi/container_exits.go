@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"strconv"
 )
 
@@ -32,7 +31,8 @@ func (c *Client) WatchExits(ctx context.Context, label string) (join func(exited
 		return nil, err
 	}
 	r := newRequest(opEvents, label)
-	r.query = url.Values{"filters": {string(filters)}, "since": {"0"}}
+	r.query.set("filters", string(filters))
+	r.query.set("since", "0")
 	r.want = []int{http.StatusOK}
 	r.limit = c.limits.header
 	r.buffer = readBuffer // many events come at once

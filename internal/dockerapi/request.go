@@ -27,13 +27,13 @@ type request struct {
 	target string // the object of the operation, for errors
 
 	method string
-	path   string     // after the version, escaped
-	query  url.Values // nil: none
-	body   []byte     // JSON; nil: no body
-	want   []int      // the success statuses
-	auth   string     // X-Registry-Auth, a secret; "": none
-	doubt  string     // the unknown after a lost connection: "it may have been created"
-	needs  []need     // features that older engines ignore or do not know
+	path   string // after the version, escaped
+	query  query
+	body   []byte // JSON; nil: no body
+	want   []int  // the success statuses
+	auth   string // X-Registry-Auth, a secret; "": none
+	doubt  string // the unknown after a lost connection: "it may have been created"
+	needs  []need // features that older engines ignore or do not know
 
 	// upgrade asks for the raw connection in both directions, for attach and exec.
 	upgrade bool
@@ -167,7 +167,7 @@ func (r *request) write(b *bytes.Buffer, host Host, prefix string) {
 	}
 	add(r.method, " ", host.base, prefix, r.path)
 	if len(r.query) > 0 {
-		add("?", r.query.Encode())
+		add("?", string(r.query))
 	}
 	add(" HTTP/1.1\r\nHost: ", host.header(), "\r\nUser-Agent: docker-dispatch\r\n")
 	if r.auth != "" {
@@ -211,11 +211,4 @@ func (c *Client) withoutID(ctx context.Context, r *request) error {
 
 func isContextError(err error) bool {
 	return err == context.Canceled || err == context.DeadlineExceeded
-}
-
-// flag sets a boolean query key. The engine treats a missing key as false.
-func flag(query url.Values, key string, on bool) {
-	if on {
-		query.Set(key, "1")
-	}
 }
