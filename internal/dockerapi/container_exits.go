@@ -116,6 +116,10 @@ func parseEvent(line []byte) (e event, ok bool) {
 
 // stringEnd returns the index of the quote that ends the string at the start of text, or -1.
 func stringEnd(text []byte) int {
+	end := bytes.IndexByte(text, '"')
+	if end < 0 || bytes.IndexByte(text[:end], '\\') < 0 {
+		return end
+	}
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case '"':

@@ -160,6 +160,7 @@ func (r *request) begin() {
 
 // write writes r as it is sent to b. prefix is "/v1.41", or "" for a ping.
 func (r *request) write(b *bytes.Buffer, host Host, prefix string) {
+	b.Grow(512 + len(r.auth) + len(r.body))
 	add := func(parts ...string) {
 		for _, p := range parts {
 			b.WriteString(p)

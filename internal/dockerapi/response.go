@@ -29,7 +29,7 @@ type response struct {
 // readResponse reads the header of the answer to a request, and skips interim answers such as 100 Continue.
 // The caller's limit on the header's length also ends an endless series of them.
 //
-// http.ReadResponse does the same, takes ten times as long, and accepts more. Folded lines, spaces in a name, two codings
+// http.ReadResponse does the same, takes three times as long, and accepts more. Folded lines, spaces in a name, two codings
 // of the body and a trailer are refused here: no engine sends them, and a proxy could understand them differently.
 func readResponse(reader *bufio.Reader, method string) (*response, error) {
 	for {
@@ -93,7 +93,7 @@ func parseStatus(line string) (code int, is11, ok bool) {
 // parseField takes what counts from a line of the header.
 func (r *response) parseField(line string) error {
 	name, value, ok := strings.Cut(line, ":")
-	if !ok || name == "" || strings.ContainsFunc(name, notInName) || strings.ContainsFunc(value, notInValue) {
+	if !ok || !isName(name) || !isValue(value) {
 		return malformed("header", line)
 	}
 	value = strings.Trim(value, " \t")
@@ -119,11 +119,26 @@ func (r *response) parseField(line string) error {
 	return nil
 }
 
-// notInName and notInValue report a character that a field cannot have: RFC 9110, 5.1 and 5.5.
-func notInName(c rune) bool {
-	return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c < 0x80 && strings.ContainsRune("!#$%&'*+-.^_`|~", c))
+// isName reports whether s can be the name of a field: RFC 9110, 5.1.
+func isName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if letter := c | 0x20; (letter < 'a' || 'z' < letter) && (c < '0' || '9' < c) && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
 }
-func notInValue(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
+// isValue reports whether s can be the value of a field: RFC 9110, 5.5.
+func isValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
 
 // malformed returns the error of a line that is no HTTP.
 func malformed(what, line string) error {
