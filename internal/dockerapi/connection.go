@@ -2,6 +2,7 @@ package dockerapi
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -37,8 +38,9 @@ type connection struct {
 	net.Conn
 	limited *io.LimitedReader // bounds what the present answer may have
 	reader  *bufio.Reader
-	unsent  bool      // nothing of the present request was sent
-	since   time.Time // when the last call ended; guarded by kept
+	text    bytes.Buffer // of the present request, then of its answer
+	unsent  bool         // nothing of the present request was sent
+	since   time.Time    // when the last call ended; guarded by kept
 }
 
 // connect opens a connection to the engine for r, with TLS if the host has it. All errors are *dialError: nothing was
@@ -85,10 +87,12 @@ func (e *dialError) Unwrap() error { return e.err }
 // ask sends r, and returns when the header of the answer has been read. r.until holds for that and for what is read
 // later, until the deadline is set anew. A large request that the engine refuses unread is written until the engine closes
 // the connection: then its answer is read.
-func (k *connection) ask(r *request, host Host, prefix string) (*http.Response, error) {
+func (k *connection) ask(r *request, host Host, prefix string) (*response, error) {
 	k.SetDeadline(r.until)
 	k.limited.N = maxHeader
-	n, writeErr := k.Write(r.text(host, prefix))
+	k.text.Reset()
+	r.write(&k.text, host, prefix)
+	n, writeErr := k.Write(k.text.Bytes())
 	k.unsent = writeErr != nil && n == 0
 	if writeErr != nil {
 		// The server may have sent a reason before it closed, such as a TLS alert. That says more than "broken pipe".
@@ -98,12 +102,12 @@ func (k *connection) ask(r *request, host Host, prefix string) (*http.Response, 
 		}
 		k.SetReadDeadline(time.Now().Add(grace))
 	}
-	resp, err := readHeader(k.reader, &http.Request{Method: r.method})
+	resp, err := readResponse(k.reader, r.method)
 	switch {
 	case err == nil:
 		k.limited.N = math.MaxInt64
 		// Otherwise the next request would be taken for the rest of this one, or for data of a switched connection.
-		resp.Close = resp.Close || writeErr != nil || resp.StatusCode == http.StatusSwitchingProtocols
+		resp.last = resp.last || writeErr != nil || resp.status == http.StatusSwitchingProtocols
 		return resp, nil
 	case k.limited.N <= 0:
 		err = errors.New("the header of the answer is endless")
@@ -113,22 +117,14 @@ func (k *connection) ask(r *request, host Host, prefix string) (*http.Response, 
 	return nil, err
 }
 
-// readHeader is http.ReadResponse, but skips interim answers such as 100 Continue.
-// The caller's limit on the header's length also ends an endless series of them.
-func readHeader(reader *bufio.Reader, req *http.Request) (*http.Response, error) {
-	for {
-		resp, err := http.ReadResponse(reader, req)
-		if err != nil || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
-			return resp, err
-		}
-	}
-}
-
 // unanswered reports whether the engine sent nothing since ask.
 func (k *connection) unanswered() bool { return k.limited.N == maxHeader }
 
 // drained reports whether nothing is left of what was received. TLS may hold whole records, out of silent's sight.
 func (k *connection) drained() bool {
+	if _, ok := k.Conn.(*tls.Conn); !ok || k.reader.Buffered() > 0 {
+		return k.reader.Buffered() == 0
+	}
 	k.SetReadDeadline(time.Unix(1, 0)) // reads only what was received already
 	_, err := k.reader.Peek(1)
 	return errors.Is(err, os.ErrDeadlineExceeded)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 )
 
@@ -51,10 +50,10 @@ func (c *Client) AttachContainer(ctx context.Context, id string, o AttachOptions
 	if err != nil {
 		return nil, err
 	}
-	r.query = url.Values{"stream": {"1"}}
-	flag(r.query, "stdin", o.Stdin != nil)
-	flag(r.query, "stdout", o.Stdout != nil)
-	flag(r.query, "stderr", o.Stderr != nil)
+	r.query.flag("stderr", o.Stderr != nil)
+	r.query.flag("stdin", o.Stdin != nil)
+	r.query.flag("stdout", o.Stdout != nil)
+	r.query.set("stream", "1")
 	return c.attach(ctx, r, o)
 }
 

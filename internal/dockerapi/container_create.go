@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strings"
 )
 
@@ -42,18 +41,17 @@ func (c *Client) CreateContainer(ctx context.Context, name string, cfg Container
 	r.limit = c.limits.change
 	r.doubt = "it may have been created"
 	// Not replayable: a second create would conflict with the first.
-	r.query = url.Values{}
 	if name == "" {
 		r.target = cfg.Image
 	} else {
-		r.query.Set("name", name)
+		r.query.set("name", name)
 	}
 	if err := checkArguments(r, cfg); err != nil {
 		return Created{}, err
 	}
 	r.needs = cfg.needs()
 	if cfg.Platform != "" {
-		r.query.Set("platform", cfg.Platform)
+		r.query.set("platform", cfg.Platform)
 	}
 	if len(cfg.endpoints()) > 1 || cfg.MacAddress != "" {
 		v, err := c.version(ctx)

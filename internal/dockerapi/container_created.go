@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 )
@@ -43,7 +42,9 @@ func (c *Client) remembers(ctx context.Context, ctr Container, action, since, un
 		return false, err
 	}
 	r := newRequest(opEvents, ctr.ID)
-	r.query = url.Values{"filters": {string(filters)}, "since": {since}, "until": {until}}
+	r.query.set("filters", string(filters))
+	r.query.set("since", since)
+	r.query.set("until", until)
 	r.want = []int{http.StatusOK}
 	r.limit = c.limits.header
 	limited, cancel := context.WithTimeout(ctx, 2*creationTakes)

@@ -2,6 +2,7 @@ package dockerapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,14 @@ func TestWatchExits(t *testing.T) {
 		{"endless", long + long + long, nil, io.ErrUnexpectedEOF, ""},
 		{"no JSON", fmt.Sprintf(died, "a", "1") + "<html>\n" + fmt.Sprintf(died, "b", "2"), []string{"a 1"}, ErrUnreachable, "a proxy changed its answer"},
 		{"no event", "[]\n", nil, ErrUnreachable, "a proxy changed its answer"},
+		{"half an object", `{"Action":"die","Actor":{"ID":"a"}` + "\n", nil, ErrUnreachable, "a proxy changed its answer"},
+		{"an open string", `{"Action":"die","Actor":{"ID":"a}}` + "\n", nil, ErrUnreachable, "a proxy changed its answer"},
+		{"more than an object", `{"Action":"die","Actor":{"ID":"a"}}}` + "\n", nil, ErrUnreachable, "a proxy changed its answer"},
+		{"a string before it", `"a"{"Action":"die"}` + "\n", nil, ErrUnreachable, "a proxy changed its answer"},
+		{"elsewhere too", `{"Action":"die","Actor":{"ID":"a","Attributes":{"exitCode":"1","ID":"b","x":{"exitCode":"2"}},"y":{"ID":"b","exitCode":"3"},"ID":["b"]},` +
+			`"z":{"Attributes":{"exitCode":"4"},"y":{"exitCode":"5"},"ID":"b"},"Actor":["b"],"ID":"b","exitCode":"6"}` + "\n", []string{"a 1"}, io.ErrUnexpectedEOF, ""},
+		{"elsewhere", `{"Action":["die"],"x":{"Action":"die"},"Actor":{"Action":"die","x":{"ID":"a"},"Attributes":{"Action":"die","ID":"a"}}}` + "\n", nil, io.ErrUnexpectedEOF, ""},
+		{"other order", `{ "Actor" : {"Attributes":{"x":[[{"exitCode":"4"}]],"exitCode":"3"}, "ID": "a"}, "n":[1,"Action"], "Action" :"die" } ` + "\r\n", []string{"a 3"}, io.ErrUnexpectedEOF, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
@@ -57,6 +66,35 @@ func TestWatchExits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzEvent: whatever the labels, an event says what a decoder reads from it.
+func FuzzEvent(f *testing.F) {
+	f.Add("exitCode", "7", "x", "y")
+	f.Add(`a","exitCode`, `0","exitCode":"7`, `\`, `\"`)
+	f.Add("Action", "die", "Actor", `{"ID":"b"}`)
+	f.Fuzz(func(t *testing.T, key1, value1, key2, value2 string) {
+		attributes := map[string]string{"exitCode": "0", key1: value1, key2: value2}
+		actor := map[string]any{"ID": fullID, "Attributes": attributes}
+		for _, v := range []any{
+			map[string]any{"Action": "die", "Actor": actor, "status": value1, key1 + "-": value2},
+			struct {
+				Status, ID, From, Type, Action string
+				Actor                          any
+				Time                           int64
+			}{"die", value1, value2, "container", "die", actor, 1},
+		} {
+			line, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code, _ := json.Marshal(attributes["exitCode"])
+			e, ok := parseEvent(line)
+			if !ok || string(e.action) != "die" || string(e.id) != fullID || string(e.exitCode) != string(code[1:len(code)-1]) {
+				t.Errorf("%s: %q, %q, %q, %v", line, e.action, e.id, e.exitCode, ok)
+			}
+		}
+	})
 }
 
 // TestWatchExitsReal: the engine tells of the containers with the label only, and repeats an exit of before.

@@ -3,7 +3,6 @@ package dockerapi
 import (
 	"context"
 	"net/http"
-	"net/url"
 )
 
 // KillContainer sends a signal to the command of a running container. signal is
@@ -21,7 +20,7 @@ func (c *Client) KillContainer(ctx context.Context, id, signal string) error {
 		return err
 	}
 	if signal != "" {
-		r.query = url.Values{"signal": {signal}}
+		r.query.set("signal", signal)
 	}
 	r.want = []int{http.StatusNoContent}
 	r.limit = c.limits.change

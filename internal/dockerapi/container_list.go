@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -38,13 +37,12 @@ type ContainerSummary struct {
 // API: GET /containers/json.
 func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]ContainerSummary, error) {
 	r := newRequest(opList, "")
-	r.query = url.Values{}
 	r.want = []int{http.StatusOK}
 	r.limit = c.limits.read
 	r.most = maxList
 	// Statuses are filtered here, because Podman has other statuses and refuses
 	// a list with unknown ones.
-	flag(r.query, "all", o.All || len(o.Statuses) > 0)
+	r.query.flag("all", o.All || len(o.Statuses) > 0)
 	filters := map[string][]string{}
 	if len(o.Labels) > 0 {
 		filters["label"] = o.Labels
@@ -58,7 +56,7 @@ func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]Container
 		if err != nil {
 			return nil, r.refuse("%v", err)
 		}
-		r.query.Set("filters", string(text))
+		r.query.set("filters", string(text))
 	}
 	answer := containerList{statuses: o.Statuses, list: []ContainerSummary{}}
 	if err := c.do(ctx, r, &answer); err != nil {

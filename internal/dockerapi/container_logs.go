@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 )
@@ -40,24 +39,25 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 	if o.Stdout == nil && o.Stderr == nil {
 		return nil, r.refuse("neither stdout nor stderr is asked for")
 	}
-	r.query = url.Values{}
-	flag(r.query, "stdout", o.Stdout != nil)
-	flag(r.query, "stderr", o.Stderr != nil)
-	flag(r.query, "follow", o.Follow)
-	flag(r.query, "timestamps", o.Timestamps)
-	flag(r.query, "details", o.Details)
-	for name, at := range map[string]time.Time{"since": o.Since, "until": o.Until} {
-		if !at.IsZero() {
-			r.query.Set(name, fmt.Sprintf("%d.%09d", at.Unix(), at.Nanosecond()))
+	at := func(key string, t time.Time) {
+		if !t.IsZero() {
+			r.query.set(key, fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()))
 		}
 	}
+	r.query.flag("details", o.Details)
+	r.query.flag("follow", o.Follow)
+	at("since", o.Since)
+	r.query.flag("stderr", o.Stderr != nil)
+	r.query.flag("stdout", o.Stdout != nil)
 	if o.Tail != "" && o.Tail != "all" {
 		// The engine takes anything else as all.
 		if _, err := strconv.ParseUint(o.Tail, 10, 31); err != nil {
 			return nil, r.refuse("tail %q is neither a number of lines nor all", shorten(o.Tail, 40))
 		}
-		r.query.Set("tail", o.Tail)
+		r.query.set("tail", o.Tail)
 	}
+	r.query.flag("timestamps", o.Timestamps)
+	at("until", o.Until)
 	r.want = []int{http.StatusOK}
 	r.limit = c.limits.header
 	r.doubt = "output may be missing"

@@ -3,7 +3,6 @@ package dockerapi
 import (
 	"context"
 	"net/http"
-	"net/url"
 )
 
 // RemoveOptions are the settings of a removal.
@@ -22,9 +21,8 @@ func (c *Client) RemoveContainer(ctx context.Context, id string, o RemoveOptions
 	if err != nil {
 		return err
 	}
-	r.query = url.Values{}
-	flag(r.query, "v", o.Volumes)
-	flag(r.query, "force", o.Force)
+	r.query.flag("force", o.Force)
+	r.query.flag("v", o.Volumes)
 	r.want = []int{http.StatusNoContent}
 	r.limit = c.limits.change
 	r.doubt = "it may have been removed"

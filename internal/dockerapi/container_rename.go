@@ -3,7 +3,6 @@ package dockerapi
 import (
 	"context"
 	"net/http"
-	"net/url"
 )
 
 // RenameContainer renames a container. Errors: [ErrNoSuchContainer];
@@ -15,7 +14,7 @@ func (c *Client) RenameContainer(ctx context.Context, id, name string) error {
 	if err != nil {
 		return err
 	}
-	r.query = url.Values{"name": {name}}
+	r.query.set("name", name)
 	r.want = []int{http.StatusNoContent}
 	r.limit = c.limits.change
 	r.doubt = "it may have been renamed"

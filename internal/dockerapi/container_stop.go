@@ -5,7 +5,6 @@ import (
 	"context"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 )
@@ -50,16 +49,15 @@ func (c *Client) StopContainer(ctx context.Context, id string, o StopOptions) er
 
 // graceful puts the options and the limit of the call into r.
 func (c *Client) graceful(r *request, o StopOptions) {
-	r.query = url.Values{}
+	if o.Signal != "" {
+		r.query.set("signal", o.Signal)
+		r.needs = append(r.needs, need{"the option Signal", "1.42"})
+	}
 	if o.Time != nil {
-		r.query.Set("t", strconv.Itoa(*o.Time))
+		r.query.set("t", strconv.Itoa(*o.Time))
 	}
 	if grace := *cmp.Or(o.Time, o.Own, new(10)); grace >= 0 {
 		r.limit = time.Duration(min(grace, maxGrace))*time.Second + c.limits.stop
-	}
-	if o.Signal != "" {
-		r.query.Set("signal", o.Signal)
-		r.needs = append(r.needs, need{"the option Signal", "1.42"})
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 )
 
 // A Condition is what [Client.WaitContainer] waits for.
@@ -54,7 +53,7 @@ func (c *Client) WaitContainer(ctx context.Context, id string, cond Condition) (
 		return nil, err
 	}
 	if cond != "" {
-		r.query = url.Values{"condition": {string(cond)}}
+		r.query.set("condition", string(cond))
 	}
 	r.want = []int{http.StatusOK}
 	r.limit = c.limits.header

@@ -40,8 +40,9 @@
 // wait, exits, logs, pull) has a connection of its own. Long calls, except the
 // one for all exits, hold buffers only while there is data to read, so a thousand idle containers cost little. A call
 // is made in the caller's own goroutine. No goroutine outlives its call.
-// net/http parses the answers. Its Transport is not used: that has two goroutines
-// for each connection, and passes each call through them.
+// The Transport of net/http is not used: that has two goroutines for each
+// connection, and passes each call through them. Nor is its reader of answers,
+// which makes more of an answer than these calls need.
 //
 // # Versions
 //

@@ -145,13 +145,13 @@ const (
 
 // refusal returns the error for an answer with an unwanted status, and reads
 // the body without closing it.
-func (c *Client) refusal(r *request, resp *http.Response) error {
+func (c *Client) refusal(r *request, resp *response) error {
 	// A failed read loses part of the text, but the status says enough.
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-	if resp.StatusCode == http.StatusBadRequest && strings.Contains(string(text), wantsTLS) {
+	text, _ := io.ReadAll(io.LimitReader(resp, maxErrorBody))
+	if resp.status == http.StatusBadRequest && strings.Contains(string(text), wantsTLS) {
 		return &unreachableError{doing: describe(r.op, r.target), host: c.host, err: errWantsTLS}
 	}
-	e := &Error{Op: r.op, Target: r.target, Status: resp.StatusCode}
+	e := &Error{Op: r.op, Target: r.target, Status: resp.status}
 	if e.Message, e.unlisted = errorMessage(resp, text); e.unlisted {
 		e.Message = fmt.Sprintf("the server at %v refuses the call %s (%s); if it is a proxy, let it allow the calls that docker-dispatch --api-calls prints", c.host, route(r.op), e.Message)
 	}
@@ -161,30 +161,30 @@ func (c *Client) refusal(r *request, resp *http.Response) error {
 // errorMessage returns the text of an error answer: the JSON of engines, the
 // plain text of attach, or else an excerpt of the body with the status. unlisted:
 // see Error. An engine refuses a call in JSON, and says 404 to one that it has not.
-func errorMessage(resp *http.Response, body []byte) (text string, unlisted bool) {
+func errorMessage(resp *response, body []byte) (text string, unlisted bool) {
 	var answer struct {
 		Message string `json:"message"` // Podman also sends "cause", which message repeats
 	}
 	if json.Unmarshal(body, &answer) == nil && answer.Message != "" {
 		return shorten(oneLine(answer.Message), maxMessage), false
 	}
-	status := fmt.Sprintf("status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	status := fmt.Sprintf("status %d %s", resp.status, http.StatusText(resp.status))
 	status = strings.TrimSpace(status)
 	text = excerpt(body)
-	contentType := resp.Header.Get("Content-Type")
+	contentType := resp.field("Content-Type")
 	switch {
-	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return fmt.Sprintf("%s: redirected to %q; is this the engine's address?", status, shorten(resp.Header.Get("Location"), 100)), false
-	case resp.StatusCode == http.StatusNotFound && text == pageNotFound:
+	case resp.status >= 300 && resp.status < 400:
+		return fmt.Sprintf("%s: redirected to %q; is this the engine's address?", status, shorten(resp.field("Location"), 100)), false
+	case resp.status == http.StatusNotFound && text == pageNotFound:
 		return status + ": page not found: the engine has no such call; is this the engine's address?", false
-	case strings.HasPrefix(contentType, "application/vnd.docker.") && resp.StatusCode >= 400 && text != "":
+	case strings.HasPrefix(contentType, "application/vnd.docker.") && resp.status >= 400 && text != "":
 		return shorten(oneLine(string(body)), maxMessage), false
 	case text == "":
 		text = status + ", with an empty body"
 	default:
 		text = status + ": " + text
 	}
-	return text, resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusMethodNotAllowed
+	return text, resp.status == http.StatusForbidden || resp.status == http.StatusMethodNotAllowed
 }
 
 // pageNotFound is the engine's text for an unknown path or method, not for a

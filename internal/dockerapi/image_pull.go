@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -54,10 +53,11 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 	if err != nil {
 		return err
 	}
-	r.query = url.Values{"fromImage": {name}, "tag": {tag}}
+	r.query.set("fromImage", name)
 	if o.Platform != "" {
-		r.query.Set("platform", o.Platform)
+		r.query.set("platform", o.Platform)
 	}
+	r.query.set("tag", tag)
 	// Docker treats anything else as no credentials, without an error.
 	if auth, err := base64.URLEncoding.DecodeString(o.Auth); err != nil || o.Auth != "" && !json.Valid(auth) || strings.ContainsAny(o.Auth, "\r\n") { // a decoder skips line ends
 		return r.refuse("the registry credentials are not JSON in padded base64url")

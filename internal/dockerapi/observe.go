@@ -1,12 +1,11 @@
 package dockerapi
 
 import (
-	"net/http"
 	"time"
 )
 
 // ask sends r on a connection, and returns when the header of the answer has been read. It tells Options.Observe.
-func (c *Client) ask(conn *connection, r *request, prefix string) (*http.Response, error) {
+func (c *Client) ask(conn *connection, r *request, prefix string) (*response, error) {
 	if c.observe == nil {
 		return conn.ask(r, c.host, prefix)
 	}
@@ -14,7 +13,7 @@ func (c *Client) ask(conn *connection, r *request, prefix string) (*http.Respons
 	resp, err := conn.ask(r, c.host, prefix)
 	status := 0
 	if err == nil {
-		status = resp.StatusCode
+		status = resp.status
 	}
 	path := r.method + " /_ping"
 	if r.op != "" {

@@ -1,11 +1,10 @@
 package dockerapi
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,13 +27,13 @@ type request struct {
 	target string // the object of the operation, for errors
 
 	method string
-	path   string     // after the version, escaped
-	query  url.Values // nil: none
-	body   []byte     // JSON; nil: no body
-	want   []int      // the success statuses
-	auth   string     // X-Registry-Auth, a secret; "": none
-	doubt  string     // the unknown after a lost connection: "it may have been created"
-	needs  []need     // features that older engines ignore or do not know
+	path   string // after the version, escaped
+	query  query
+	body   []byte // JSON; nil: no body
+	want   []int  // the success statuses
+	auth   string // X-Registry-Auth, a secret; "": none
+	doubt  string // the unknown after a lost connection: "it may have been created"
+	needs  []need // features that older engines ignore or do not know
 
 	// upgrade asks for the raw connection in both directions, for attach and exec.
 	upgrade bool
@@ -42,6 +41,8 @@ type request struct {
 	// replayable means that a repeated call does no harm, as with any GET and HEAD. It is sent again if the engine was
 	// just closing the kept connection.
 	replayable bool
+
+	buffer int // bytes of a stream's buffer; at least streamBuffer
 
 	most int64 // maximum bytes read of the answer; at least maxAnswer
 
@@ -100,53 +101,29 @@ func (r *request) wrap(err error) error {
 // do makes a short call on a kept connection. It decodes the answer's JSON into into, unless that is nil.
 // The error is an *Error if the engine answered, ErrUnreachable if not, or the bare error of ctx.
 func (c *Client) do(ctx context.Context, r *request, into any) error {
-	return c.versioned(ctx, r, func(prefix string) (http.Header, error) {
+	return c.versioned(ctx, r, func(prefix string) (apiVersion string, err error) {
 		a, err := c.call(ctx, r, prefix)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		defer a.close()
-		if !slices.Contains(r.want, a.StatusCode) {
-			return a.Header, c.refusal(r, a.Response)
+		switch {
+		case !slices.Contains(r.want, a.status):
+			err = c.refusal(r, a.response)
+		case into != nil:
+			err = a.decode(ctx, r, into)
 		}
-		if into == nil {
-			return a.Header, nil
-		}
-		start := &prefixWriter{max: maxExcerpt}
-		most := &io.LimitedReader{R: a.Body, N: max(r.most, maxAnswer)}
-		decoder := json.NewDecoder(io.TeeReader(most, start))
-		decode := func() error { return decoder.Decode(into) }
-		if parts, ok := into.(inParts); ok {
-			decode = func() error { return parts.decode(decoder) }
-		}
-		if err := decode(); err != nil {
-			if most.N <= 0 {
-				err = &garbledError{err: fmt.Errorf("its answer has more than %d bytes", max(r.most, maxAnswer))}
-			}
-			return a.Header, c.undecodable(ctx, r, start.bytes, err)
-		}
-		return a.Header, nil
+		return a.apiVersion, err
 	})
-}
-
-// inParts is an answer that is decoded part by part: Decode would first hold all of its text.
-type inParts interface{ decode(d *json.Decoder) error }
-
-// An answer is what the engine answered to a short call. Its Body is to be read within the call's limit.
-type answer struct {
-	*http.Response
-	client *Client
-	conn   *connection
-	unhook func() bool // detaches conn from the caller's context; false: that has ended
 }
 
 // call sends r on a kept connection, and returns when the header of the answer has been read. If the engine closed the
 // kept connection in that moment, a replayable call is sent on another one.
-func (c *Client) call(ctx context.Context, r *request, prefix string) (*answer, error) {
+func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, error) {
 	r.begin()
 	for {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return answer{}, ctx.Err()
 		}
 		var conn *connection
 		if r.op != "" { // a ping shows that the engine's address can be reached, so it connects anew
@@ -156,20 +133,20 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (*answer, 
 		if isNew {
 			var err error
 			if conn, err = c.connect(ctx, r, readBuffer); err != nil {
-				return nil, c.broken(ctx, r, err)
+				return answer{}, c.broken(ctx, r, err)
 			}
 		}
 		unhook := context.AfterFunc(ctx, conn.abort)
 		resp, err := c.ask(conn, r, prefix)
 		stale := !isNew && conn.unsent // what was received, if anything, is no answer to r
 		if err == nil && !stale {
-			return &answer{resp, c, conn, unhook}, nil
+			return answer{resp, c, conn, unhook}, nil
 		}
 		unhook()
 		conn.abort()
 		safe := r.replayable || r.method == http.MethodGet || r.method == http.MethodHead
 		if !stale && (isNew || !safe || !conn.unanswered() || errors.Is(err, os.ErrDeadlineExceeded)) {
-			return nil, c.broken(ctx, r, err)
+			return answer{}, c.broken(ctx, r, err)
 		}
 	}
 }
@@ -181,28 +158,17 @@ func (r *request) begin() {
 	}
 }
 
-// close keeps the connection for another call, if the rest of the body is short.
-func (a *answer) close() {
-	a.conn.SetReadDeadline(time.Now().Add(time.Second)) // all that counts was read
-	_, err := io.CopyN(io.Discard, a.Body, maxDrain)
-	if !a.unhook() || err != io.EOF || a.Close || !a.conn.drained() {
-		a.conn.abort()
-		return
-	}
-	a.client.kept.put(a.conn)
-}
-
-// text returns r as it is sent. prefix is "/v1.41", or "" for a ping.
-func (r *request) text(host Host, prefix string) []byte {
-	b := make([]byte, 0, 512+len(r.path)+len(r.auth)+len(r.body))
+// write writes r as it is sent to b. prefix is "/v1.41", or "" for a ping.
+func (r *request) write(b *bytes.Buffer, host Host, prefix string) {
+	b.Grow(512 + len(r.auth) + len(r.body))
 	add := func(parts ...string) {
 		for _, p := range parts {
-			b = append(b, p...)
+			b.WriteString(p)
 		}
 	}
 	add(r.method, " ", host.base, prefix, r.path)
 	if len(r.query) > 0 {
-		add("?", r.query.Encode())
+		add("?", string(r.query))
 	}
 	add(" HTTP/1.1\r\nHost: ", host.header(), "\r\nUser-Agent: docker-dispatch\r\n")
 	if r.auth != "" {
@@ -219,7 +185,7 @@ func (r *request) text(host Host, prefix string) []byte {
 		add("Content-Length: ", strconv.Itoa(len(r.body)), "\r\n")
 	}
 	add("\r\n")
-	return append(b, r.body...)
+	b.Write(r.body)
 }
 
 // broken returns the error of a call without an answer: the bare error of the caller's context if that ended,
@@ -239,43 +205,11 @@ func (c *Client) broken(ctx context.Context, r *request, err error) error {
 	return &unreachableError{doing: describe(r.op, r.target), host: c.host, doubt: r.doubt, err: err}
 }
 
-// undecodable returns the error of an answer with a success status that was cut off, or that no engine sends.
-// The effect of the call is then as unknown as without an answer.
-func (c *Client) undecodable(ctx context.Context, r *request, start []byte, err error) error {
-	var syntax *json.SyntaxError
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax), errors.As(err, &wrongType):
-		err = &garbledError{start: excerpt(start), err: err}
-	case err == io.EOF: // no body at all
-		err = io.ErrUnexpectedEOF
-	}
-	return c.broken(ctx, r, err)
-}
-
 // withoutID returns the error of a JSON answer without a container id. Such an answer does not come from an engine.
 func (c *Client) withoutID(ctx context.Context, r *request) error {
 	return c.broken(ctx, r, &garbledError{err: errors.New("no container id in its answer")})
 }
 
-// prefixWriter keeps the first max bytes written to it.
-type prefixWriter struct {
-	bytes []byte
-	max   int
-}
-
-func (w *prefixWriter) Write(p []byte) (int, error) {
-	w.bytes = append(w.bytes, p[:min(len(p), w.max-len(w.bytes))]...)
-	return len(p), nil
-}
-
 func isContextError(err error) bool {
 	return err == context.Canceled || err == context.DeadlineExceeded
-}
-
-// flag sets a boolean query key. The engine treats a missing key as false.
-func flag(query url.Values, key string, on bool) {
-	if on {
-		query.Set(key, "1")
-	}
 }

@@ -27,55 +27,54 @@ type stream struct {
 // whatever the caller does with the stream.
 func (c *Client) open(ctx context.Context, r *request) (*stream, error) {
 	var s *stream
-	err := c.versioned(ctx, r, func(prefix string) (header http.Header, err error) {
-		s, header, err = c.openOnce(ctx, r, prefix)
-		return header, err
+	err := c.versioned(ctx, r, func(prefix string) (apiVersion string, err error) {
+		s, apiVersion, err = c.openOnce(ctx, r, prefix)
+		return apiVersion, err
 	})
 	return s, err
 }
 
-func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stream, http.Header, error) {
+func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stream, string, error) {
 	if ctx.Err() != nil {
-		return nil, nil, ctx.Err()
+		return nil, "", ctx.Err()
 	}
 	r.begin()
-	conn, err := c.connect(ctx, r, streamBuffer)
+	conn, err := c.connect(ctx, r, max(r.buffer, streamBuffer))
 	if err != nil {
-		return nil, nil, c.broken(ctx, r, err)
+		return nil, "", c.broken(ctx, r, err)
 	}
 	// Only closing the connection ends both a blocked read and a blocked write.
 	unhook := context.AfterFunc(ctx, conn.abort)
-	fail := func(header http.Header, err error) (*stream, http.Header, error) {
+	fail := func(apiVersion string, err error) (*stream, string, error) {
 		unhook()
 		conn.abort()
-		return nil, header, err
+		return nil, apiVersion, err
 	}
 
 	resp, err := c.ask(conn, r, prefix)
 	if err != nil {
-		return fail(nil, c.broken(ctx, r, err))
+		return fail("", c.broken(ctx, r, err))
 	}
-	if !slices.Contains(r.want, resp.StatusCode) {
+	if !slices.Contains(r.want, resp.status) {
 		err := c.refusal(r, resp)
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return fail(resp.Header, err)
+		return fail(resp.apiVersion, err)
 	}
-	if r.upgrade && resp.ContentLength >= 0 && resp.StatusCode == http.StatusOK {
-		return fail(resp.Header, &Error{Op: r.op, Target: r.target, Status: resp.StatusCode,
+	if r.upgrade && resp.length >= 0 && resp.status == http.StatusOK {
+		return fail(resp.apiVersion, &Error{Op: r.op, Target: r.target, Status: resp.status,
 			Message: "the engine's answer is not a stream; a proxy before the engine must allow connection upgrades"})
 	}
 	conn.SetDeadline(time.Time{})
 
 	s := &stream{
-		client: c, ctx: ctx, conn: conn, unhook: unhook, status: resp.StatusCode,
+		client: c, ctx: ctx, conn: conn, unhook: unhook, status: resp.status,
 		// Without the query and body, which are no longer needed.
 		r: &request{op: r.op, target: r.target, doubt: r.doubt},
 	}
-	header := resp.Header
-	if s.raw = resp.StatusCode == http.StatusSwitchingProtocols ||
-		r.upgrade && resp.ContentLength == -1 && len(resp.TransferEncoding) == 0; s.raw {
+	if s.raw = resp.status == http.StatusSwitchingProtocols ||
+		r.upgrade && resp.length == -1 && !resp.chunked; s.raw {
 		s.body = conn.Conn
 		// Data that arrived together with the header is in the buffer.
 		if n := conn.reader.Buffered(); n > 0 {
@@ -84,11 +83,11 @@ func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stre
 		}
 		conn.reader, conn.limited = nil, nil // an attach may last for weeks
 	} else {
-		s.body = resp.Body
-		// The body keeps the response alive for trailers, which no engine sends.
-		resp.Header, resp.Request = nil, nil
+		s.body = resp
 	}
-	return s, header, nil
+	apiVersion := resp.apiVersion
+	conn.text, resp.header, resp.apiVersion = bytes.Buffer{}, "", "" // the stream may last for weeks
+	return s, apiVersion, nil
 }
 
 // close ends the stream, even while another goroutine reads or writes it. It may be called again.

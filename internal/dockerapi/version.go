@@ -127,13 +127,13 @@ func (c *Client) forget(v *Version) {
 	}
 }
 
-// versioned makes a call through send. send gets the version's path prefix, and returns the header of the answer,
-// or nil without an answer. versioned does not make a call that needs a newer version.
+// versioned makes a call through send. send gets the version's path prefix, and returns the field Api-Version of the
+// answer, or "". versioned does not make a call that needs a newer version.
 //
 // versioned forgets the version if the engine may have been replaced: after a broken connection, and after an answer
 // that refuses the version. An engine that refuses the version has done nothing else. So versioned repeats the call
 // once, in the engine's version.
-func (c *Client) versioned(ctx context.Context, r *request, send func(prefix string) (http.Header, error)) error {
+func (c *Client) versioned(ctx context.Context, r *request, send func(prefix string) (apiVersion string, err error)) error {
 	if c.pinned != "" {
 		if err := r.unmet(c.pinned, "the version is pinned to"); err != nil {
 			return err
@@ -149,10 +149,10 @@ func (c *Client) versioned(ctx context.Context, r *request, send func(prefix str
 		if err := r.unmet(v.API, "this engine has"); err != nil {
 			return err
 		}
-		header, err := send("/v" + v.API)
+		newest, err := send("/v" + v.API)
 		// Nearly every answer names the engine's newest version. If it differs from the ping's, the engine was
 		// replaced between two connections.
-		if newest := header.Get("Api-Version"); newest != "" && newest != v.MaxAPI {
+		if newest != "" && newest != v.MaxAPI {
 			c.forget(v)
 		}
 		var answer *Error
@@ -211,7 +211,7 @@ func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error)
 		}
 		return Version{}, c.notHTTP(err)
 	}
-	if resp.StatusCode != http.StatusOK || resp.Header.Get("Api-Version") == "" {
+	if resp.status != http.StatusOK || resp.apiVersion == "" {
 		// Some proxies do not support HEAD, and only GET returns the text of a refusal.
 		resp.close()
 		r.method = http.MethodGet
@@ -222,15 +222,15 @@ func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error)
 	defer resp.close()
 
 	var refusal error
-	if resp.StatusCode != http.StatusOK {
-		refusal = c.refusal(r, resp.Response)
+	if resp.status != http.StatusOK {
+		refusal = c.refusal(r, resp.response)
 	}
 	v := Version{
-		MaxAPI: resp.Header.Get("Api-Version"),
-		Server: resp.Header.Get("Server"),
-		OSType: resp.Header.Get("Ostype"),
+		MaxAPI: resp.apiVersion,
+		Server: resp.field("Server"),
+		OSType: resp.field("Ostype"),
 	}
-	v.Podman = resp.Header.Get("Libpod-Api-Version") != "" || strings.HasPrefix(v.Server, "Libpod/")
+	v.Podman = resp.field("Libpod-Api-Version") != "" || strings.HasPrefix(v.Server, "Libpod/")
 	switch {
 	case v.MaxAPI != "":
 	case refusal != nil:

@@ -1,0 +1,83 @@
+package dockerapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// An answer is what the engine answered to a short call. Its body is to be read within the call's limit.
+type answer struct {
+	*response
+	client *Client
+	conn   *connection
+	unhook func() bool // detaches conn from the caller's context; false: that has ended
+}
+
+// inParts is an answer that is decoded part by part: otherwise all of its text would be held.
+type inParts interface{ decode(d *json.Decoder) error }
+
+// decode decodes the body's JSON into into. It reads r.most bytes at most, or maxAnswer.
+func (a answer) decode(ctx context.Context, r *request, into any) error {
+	limit := max(r.most, maxAnswer)
+	most := &io.LimitedReader{R: a, N: limit}
+	text, err := []byte(nil), error(nil)
+	if parts, ok := into.(inParts); ok {
+		start := &prefixWriter{max: maxExcerpt}
+		err = parts.decode(json.NewDecoder(io.TeeReader(most, start)))
+		text = start.bytes
+	} else {
+		a.conn.text.Reset()
+		_, err = a.conn.text.ReadFrom(most)
+		if text = a.conn.text.Bytes(); err == nil && len(text) == 0 {
+			err = io.EOF
+		} else if err == nil {
+			err = json.Unmarshal(text, into)
+		}
+	}
+	var syntax *json.SyntaxError
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case most.N <= 0:
+		err = &garbledError{err: fmt.Errorf("its answer has more than %d bytes", limit)}
+	case errors.As(err, &syntax), errors.As(err, &wrongType):
+		err = &garbledError{start: excerpt(text), err: err}
+	case err == io.EOF: // no body at all
+		err = io.ErrUnexpectedEOF
+	}
+	// The effect of the call is now as unknown as without an answer.
+	return a.client.broken(ctx, r, err)
+}
+
+// prefixWriter keeps the first max bytes written to it.
+type prefixWriter struct {
+	bytes []byte
+	max   int
+}
+
+func (w *prefixWriter) Write(p []byte) (int, error) {
+	w.bytes = append(w.bytes, p[:min(len(p), w.max-len(w.bytes))]...)
+	return len(p), nil
+}
+
+// close keeps the connection for another call, if the rest of the body is short.
+func (a answer) close() {
+	if !a.ended() {
+		a.conn.SetReadDeadline(time.Now().Add(time.Second)) // all that counts was read
+		io.CopyN(io.Discard, a, maxDrain)
+	}
+	if !a.unhook() || !a.ended() || a.last || !a.conn.drained() {
+		a.conn.abort()
+		return
+	}
+	if a.conn.text.Cap() > maxDrain {
+		a.conn.text = bytes.Buffer{}
+	}
+	a.client.kept.put(a.conn)
+}
