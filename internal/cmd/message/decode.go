@@ -121,13 +121,6 @@ func Decode(body []byte, limit int, replies bool, presets ...Preset) (Command, e
 		return nil, err
 	}
 
-	var names []string
-	for _, v := range verbs {
-		names = append(names, v.name)
-		if v.alias != "" {
-			names = append(names, v.alias)
-		}
-	}
 	i := slices.IndexFunc(members, func(m member) bool { return m.key == commandKey })
 	if i < 0 {
 		for _, m := range members {
@@ -135,7 +128,7 @@ func Decode(body []byte, limit int, replies bool, presets ...Preset) (Command, e
 				return nil, fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(m.key), commandKey)
 			}
 		}
-		return nil, fmt.Errorf("key %q is missing; it says what to do: %s", commandKey, flagval.List(names, "or"))
+		return nil, fmt.Errorf("key %q is missing; it says what to do: %s", commandKey, flagval.List(verbNames(), "or"))
 	}
 	var name string
 	if err := decodeString(&name, members[i].value); err != nil {
@@ -146,9 +139,9 @@ func Decode(body []byte, limit int, replies bool, presets ...Preset) (Command, e
 			members = slices.Delete(members, i, i+1)
 			switch v.name {
 			case "run":
-				members, err = withPresets(members, presets, keyNames(runOptions))
+				members, err = withPresets(members, presets, runOptions)
 			case "create":
-				members, err = withPresets(members, presets, keyNames(containerOptions))
+				members, err = withPresets(members, presets, containerOptions)
 			}
 			if err != nil {
 				return nil, err
@@ -164,10 +157,22 @@ func Decode(body []byte, limit int, replies bool, presets ...Preset) (Command, e
 			return c, nil
 		}
 	}
+	names := verbNames()
 	if near := flagval.Nearest(name, names); near != "" {
 		return nil, At(commandKey, fmt.Errorf("unknown command %s; did you mean %q?", flagval.Quote(name), near))
 	}
 	return nil, At(commandKey, fmt.Errorf("unknown command %s; expected %s", flagval.Quote(name), flagval.List(names, "or")))
+}
+
+// verbNames returns the names and aliases of all commands.
+func verbNames() (names []string) {
+	for _, v := range verbs {
+		names = append(names, v.name)
+		if v.alias != "" {
+			names = append(names, v.alias)
+		}
+	}
+	return names
 }
 
 // decodeKeys sets the members on c. top and options are the keys that the command takes.
@@ -183,7 +188,7 @@ func decodeKeys[T any](c *T, verb string, members []member, top, options []key[T
 			}
 			continue
 		}
-		opts, err := object(m.value)
+		opts, err := m.object()
 		if err != nil {
 			return At("Options", err)
 		}
@@ -222,12 +227,21 @@ func decodeObject[T any](c *T, what string, v json.RawMessage, keys []key[T]) er
 func At(key string, err error) error { return fmt.Errorf("%s: %w", key, err) }
 
 func setKey[T any](c *T, m member, keys []key[T]) (known bool, err error) {
-	for _, k := range keys {
-		if k.name == m.key {
-			return true, k.apply(c, m.value)
+	k := find(keys, m.key)
+	if k == nil {
+		return false, nil
+	}
+	return true, k.apply(c, m.value)
+}
+
+// find returns the key of that name, or nil if there is none.
+func find[T any](keys []key[T], name string) *key[T] {
+	for i := range keys {
+		if keys[i].name == name {
+			return &keys[i]
 		}
 	}
-	return false, nil
+	return nil
 }
 
 func unknownKey[T any](name, verb string, top, options []key[T]) error {
@@ -246,7 +260,7 @@ func unknownKey[T any](name, verb string, top, options []key[T]) error {
 
 func unknownOption[T any](name, verb string, top, options []key[T]) error {
 	near := flagval.Nearest(name, keyNames(options))
-	if strings.EqualFold(name, "rm") && slices.Contains(keyNames(options), "Remove") {
+	if strings.EqualFold(name, "rm") && find(options, "Remove") != nil {
 		near = "Remove" // the one key that is not called as docker's flag
 	}
 	if near != "" {

@@ -175,11 +175,20 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	body := []byte(`{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true}}`)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Decode(body, 1<<20, false); err != nil {
-			b.Fatal(err)
-		}
+	for _, bb := range []struct{ name, body string }{
+		{"plain", `{"Dockercmd":"run","Options":{"Attach":["STDERR","STDOUT"],"Remove":true},"Image":"lab/bb:1","Cmd":["echo","hello world!"]}`},
+		{"20 options", `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true,
+			"Memory":"512m","Cpus":1.5,"PidsLimit":100,"Env":{"A":"b","C":"d"},"Label":["x=y"],"User":"1000:1000","Workdir":"/srv","Hostname":"h","ReadOnly":true,
+			"CapDrop":["ALL"],"StopTimeout":5,"Publish":["127.0.0.1:8080:80"],"Mount":"type=volume,src=data,dst=/data","Tmpfs":"/tmp:size=1m","Network":"backend",
+			"Timeout":"90s","LogOpt":{"max-size":"1m"}}}`},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Decode([]byte(bb.body), 1<<20, false); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -3,8 +3,8 @@
 //
 // Each command has a row in the table of decode.go, with its keys. run.go has the options of run alone. run_options.go has
 // the options of both run and create, and package flagval reads their values. run_request.go makes the engine's request of
-// them. json.go and key.go read JSON. In runline.go, [ParseRunLine] reads the arguments of docker run by the same keys, and
-// has the options without a key. runline_message.go makes a message of them.
+// them. json.go, split.go and key.go read JSON. In runline.go, [ParseRunLine] reads the arguments of docker run by the same
+// keys, and has the options without a key. runline_message.go makes a message of them.
 //
 // A new option is allowed unless package policy denies it: TestEachKeyIsJudged asks for a decision.
 //

@@ -14,47 +14,13 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// A member is one key of a JSON object with its value, undecoded.
-type member struct {
-	key   string
-	value json.RawMessage
-}
-
-// object splits a valid JSON object into its members, in order, and refuses duplicate keys. encoding/json alone would
-// ignore the case of keys, and let the last of two equal keys win.
-func object(raw json.RawMessage) ([]member, error) {
-	if k := kind(raw); k != "an object" {
-		return nil, fmt.Errorf("expected an object, got %s", k)
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.Token() // the brace; no call below can fail, because raw is valid JSON
-	var members []member
-	seen := make(map[string]struct{})
-	for dec.More() {
-		tok, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		m := member{key: tok.(string)}
-		if err := dec.Decode(&m.value); err != nil {
-			return nil, err
-		}
-		if _, ok := seen[m.key]; ok {
-			return nil, fmt.Errorf("duplicate key %s", flagval.Quote(m.key))
-		}
-		seen[m.key] = struct{}{}
-		members = append(members, m)
-	}
-	return members, nil
-}
-
 // CheckJSON returns an error with the position of the fault if body is not one JSON value in UTF-8.
 func CheckJSON(body []byte) error {
-	var raw json.RawMessage
-	err := json.Unmarshal(body, &raw)
-	if err == nil && utf8.Valid(body) {
+	if json.Valid(body) && utf8.Valid(body) {
 		return nil
 	}
+	var raw json.RawMessage
+	err := json.Unmarshal(body, &raw) // says where the fault is
 	if name := encoding(body); name != "" {
 		return fmt.Errorf("not JSON: the message is %s; expected text in UTF-8", name)
 	}
@@ -228,14 +194,17 @@ func decodeString(to *string, raw json.RawMessage) error {
 	if kind(raw) != "a string" {
 		return wrongKind("a string", raw)
 	}
-	return json.Unmarshal(raw, to)
+	text, err := unquote(raw)
+	*to = text
+	return err
 }
 
 func decodeBool(to *bool, raw json.RawMessage) error {
 	if kind(raw) != "a boolean" {
 		return wrongKind("true or false", raw)
 	}
-	return json.Unmarshal(raw, to)
+	*to = raw[0] == 't'
+	return nil
 }
 
 // decodeSeconds reads a whole number of seconds, 0 or more.
@@ -256,10 +225,7 @@ func decodeStrings(to *[]string, raw json.RawMessage) error {
 	if kind(raw) != "an array" {
 		return wrongKind("an array of strings", raw)
 	}
-	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
-		return err
-	}
+	items := array(raw)
 	*to = make([]string, len(items))
 	for i, item := range items {
 		if err := decodeString(&(*to)[i], item); err != nil {

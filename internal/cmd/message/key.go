@@ -31,7 +31,7 @@ type key[T any] struct {
 	values []string // the values that set accepts, for the completion of the flag; nil: others too
 }
 
-func (k key[T]) apply(c *T, v json.RawMessage) error {
+func (k *key[T]) apply(c *T, v json.RawMessage) error {
 	if k.decode != nil {
 		return k.decode(c, v)
 	}

@@ -23,7 +23,7 @@ func (e *FixedError) Error() string {
 
 // Check returns an error if no run can have the option with that value.
 func (p Preset) Check() error {
-	known, err := setKey(new(Run), member{p.Option, p.Value}, runOptions)
+	known, err := setKey(new(Run), member{key: p.Option, value: p.Value}, runOptions)
 	switch {
 	case !known:
 		return At("Options", unknownOption(p.Option, "run", runKeys, runOptions))
@@ -33,15 +33,15 @@ func (p Preset) Check() error {
 	return nil
 }
 
-// withPresets returns the members of a message with those presets in its Options that are among names, and that the message
+// withPresets returns the members of a message with those presets in its Options that are among keys, and that the message
 // leaves out.
-func withPresets(members []member, presets []Preset, names []string) ([]member, error) {
+func withPresets(members []member, presets []Preset, keys []key[Run]) ([]member, error) {
 	if len(presets) == 0 {
 		return members, nil
 	}
 	at := slices.IndexFunc(members, func(m member) bool { return m.key == "Options" })
 	if at < 0 {
-		at, members = len(members), append(members, member{"Options", json.RawMessage("{}")})
+		at, members = len(members), append(members, member{key: "Options", value: json.RawMessage("{}")})
 	}
 	options, err := object(members[at].value)
 	if err != nil {
@@ -50,28 +50,17 @@ func withPresets(members []member, presets []Preset, names []string) ([]member, 
 	given := func(name string) bool {
 		return slices.ContainsFunc(options, func(o member) bool { return o.key == name })
 	}
-	all := slices.Clone(options)
+	all := options
 	for _, p := range presets {
 		switch {
-		case !slices.Contains(names, p.Option):
+		case find(keys, p.Option) == nil:
 		case p.Fixed && given(p.Option):
 			return nil, &FixedError{p.Option}
 		case !given(p.Option) && !slices.ContainsFunc(p.Unless, given):
-			all = append(all, member{p.Option, p.Value})
+			all = append(all, member{key: p.Option, value: p.Value})
 		}
 	}
-	text := []byte("{")
-	for i, o := range all {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		key, err := json.Marshal(o.key)
-		if err != nil {
-			return nil, err
-		}
-		text = append(append(append(text, key...), ':'), o.value...)
-	}
-	members[at].value = append(text, '}')
+	members[at].members = all
 	return members, nil
 }
 

@@ -66,10 +66,7 @@ func decodeRetryOn(r *Retry, v json.RawMessage) error {
 	if kind(v) != "an array" {
 		return wrongKind(`an array of reasons and exit codes, such as ["timeout", 75]`, v)
 	}
-	var items []json.RawMessage
-	if err := json.Unmarshal(v, &items); err != nil {
-		return err
-	}
+	items := array(v)
 	if len(items) == 0 {
 		return errors.New("expected at least one reason or exit code; leave it out for " + flagval.List(RetryReasons[:3], "and"))
 	}

@@ -144,14 +144,3 @@ func FuzzOptions(f *testing.F) {
 		Decode([]byte(`{"Dockercmd":"create","Image":"a","Options":`+options+`}`), 0, false)
 	})
 }
-
-func BenchmarkDecodeOptions(b *testing.B) {
-	body := []byte(`{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true,
-		"Memory":"512m","Cpus":1.5,"Env":{"A":"b","C":"d"},"Label":["x=y"],"Publish":["127.0.0.1:8080:80"],"Mount":"type=volume,src=data,dst=/data","Network":"backend"}}`)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Decode(body, 1<<20, false); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

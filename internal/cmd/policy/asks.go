@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,16 +19,17 @@ import (
 // An ask is one thing that a message asks for.
 type ask struct {
 	key, value string // as in a policy's file
-	where      string // the message's key that asks for it
+	where      string // the message's key that asks for it; "": the option of the same key
 	why        string // why the built-in policy denies it, a clause whose subject is "it"; "": it is allowed
 }
 
 // named says what is asked for, as the message names it.
 func (a ask) named() error {
+	where := cmp.Or(a.where, "Options."+a.key)
 	if a.value == "" || a.value == "true" {
-		return errors.New(a.where)
+		return errors.New(where)
 	}
-	return fmt.Errorf("%s: %s", a.where, flagval.Quote(a.value))
+	return fmt.Errorf("%s: %s", where, flagval.Quote(a.value))
 }
 
 // An asking collects what a command asks for.
@@ -39,7 +41,7 @@ func (l *asking) add(key, value, where, why string) {
 
 // option asks for a value of the option of the key's name.
 func (l *asking) option(key, value, why string) {
-	l.add(key, value, "Options."+key, why)
+	l.add(key, value, "", why)
 }
 
 // options is option for each of the values.
@@ -67,7 +69,7 @@ func when(denied bool, why string) string {
 // asks returns all that a command asks for.
 func asks(c message.Command, from Sender) []ask {
 	verb := c.Traits().Verb
-	l := asking{{"Command", verb, "Dockercmd", ""}}
+	l := append(make(asking, 0, 8), ask{"Command", verb, "Dockercmd", ""}) // a plain run asks for no more than 8
 	if from.ReplyTo != "" {
 		l = append(l, replyAsk(from.ReplyTo))
 	}
@@ -127,7 +129,7 @@ func (l *asking) run(r *message.Run) {
 	l.options("Secret", r.Secrets, secretDenied)
 	l.env(r.Spec.Env)
 	l.option("User", r.Spec.User, "")
-	for _, k := range slices.Sorted(maps.Keys(r.Spec.Labels)) {
+	for _, k := range sortedKeys(r.Spec.Labels) {
 		l.label("Options.Label", k)
 	}
 	if t := r.Spec.StopTimeout; t != nil {
@@ -251,9 +253,17 @@ func (l *asking) resources(h *dockerapi.HostConfig) {
 	}
 }
 
+// sortedKeys returns the keys of a map, sorted.
+func sortedKeys[V any](m map[string]V) []string {
+	if len(m) == 0 {
+		return nil // most are, and a sort of nothing allocates
+	}
+	return slices.Sorted(maps.Keys(m))
+}
+
 // pairs returns NAME=VALUE of a map, in the order of the names.
 func pairs(m map[string]string) (list []string) {
-	for _, k := range slices.Sorted(maps.Keys(m)) {
+	for _, k := range sortedKeys(m) {
 		list = append(list, k+"="+m[k])
 	}
 	return list

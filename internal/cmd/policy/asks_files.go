@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -38,7 +37,7 @@ func (l *asking) files(r *message.Run, h *dockerapi.HostConfig) {
 	for range r.Spec.Volumes {
 		l.volume("Options.Volume", "")
 	}
-	for _, p := range slices.Sorted(maps.Keys(h.Tmpfs)) {
+	for _, p := range sortedKeys(h.Tmpfs) {
 		l.add("Tmpfs", p+":"+h.Tmpfs[p], "Options.Tmpfs", when(!tmpfsOptions(h.Tmpfs[p]), "has an option that no file system in memory needs"))
 	}
 	for _, m := range h.Mounts {
@@ -92,7 +91,7 @@ func (l *asking) mount(m dockerapi.Mount) {
 	texts := []string{m.Source, m.Target, m.Consistency}
 	if o := m.VolumeOptions; o != nil {
 		texts = append(texts, o.Subpath)
-		for _, k := range slices.Sorted(maps.Keys(o.Labels)) {
+		for _, k := range sortedKeys(o.Labels) {
 			texts = append(texts, k, o.Labels[k])
 		}
 	}
@@ -123,7 +122,7 @@ func (l *asking) mount(m dockerapi.Mount) {
 	case "volume", "":
 		l.volume(where, m.Source)
 		if o := m.VolumeOptions; o != nil {
-			for _, k := range slices.Sorted(maps.Keys(o.Labels)) {
+			for _, k := range sortedKeys(o.Labels) {
 				l.label(where, k)
 			}
 			if o.DriverConfig != nil {

@@ -2,10 +2,8 @@ package policy
 
 import (
 	"cmp"
-	"maps"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -35,7 +33,7 @@ func (l *asking) networks(r *message.Run, h *dockerapi.HostConfig) {
 	l.options("Link", h.Links, "shows the environment of another container")
 	l.flag("PublishAll", h.PublishAllPorts, "opens ports of the host to the network")
 	left := flagval.MaxPorts // of more the ceilings refuse the message
-	for _, port := range slices.Sorted(maps.Keys(h.PortBindings)) {
+	for _, port := range sortedKeys(h.PortBindings) {
 		for _, b := range h.PortBindings[port] {
 			ip, err := netip.ParseAddr(cmp.Or(b.HostIP, "0.0.0.0"))
 			why := when(err != nil || !ip.IsLoopback(), "opens a port of the host to the network (write 127.0.0.1:...)")

@@ -48,19 +48,19 @@ func compile(key, text string, deny bool) (pattern, error) {
 
 // glob reports whether value matches a pattern, in which * stands for any text, slashes too.
 func glob(pattern, value string) bool {
-	parts := strings.Split(pattern, "*")
-	first, rest := parts[0], parts[1:]
-	value, ok := strings.CutPrefix(value, first)
-	if len(rest) == 0 || !ok {
+	part, rest, wild := strings.Cut(pattern, "*")
+	value, ok := strings.CutPrefix(value, part)
+	if !wild || !ok {
 		return ok && value == ""
 	}
-	last := rest[len(rest)-1]
-	for _, part := range rest[:len(rest)-1] {
+	for {
+		if part, rest, wild = strings.Cut(rest, "*"); !wild {
+			return strings.HasSuffix(value, part)
+		}
 		if _, value, ok = strings.Cut(value, part); !ok {
 			return false
 		}
 	}
-	return strings.HasSuffix(value, last)
 }
 
 // readOnlyBind is behind the path of a bind that containers cannot write, in a policy and in an ask.

@@ -301,3 +301,25 @@ func FuzzParse(f *testing.F) {
 		Check([]byte(`{"Dockercmd":"run","Image":"a","Options":{"Volume":"/a:/b","Memory":1}}`), 0, Sender{ReplyTo: "q"}, p.For("u"))
 	})
 }
+
+func BenchmarkCheck(b *testing.B) {
+	file, err := Parse([]byte(`{"Allow":{"Image":["lab/*","registry.example.com/*"],"Secret":["db"]},"Deny":{"User":["root"],"Network":["back*"]},
+		"Max":{"Memory":"1g","Cpus":2,"PidsLimit":200,"Output":"1m"},"Default":{"User":"1000"}}`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	body := []byte(`{"Dockercmd":"run","Options":{"Attach":["STDERR","STDOUT"],"Remove":true},"Image":"lab/bb:1","Cmd":["echo","hello world!"]}`)
+	for _, bb := range []struct {
+		name  string
+		rules *Rules
+	}{{"built in", new(Rules)}, {"file", file.For("")}} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Check(body, 1<<20, Sender{}, bb.rules); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
