@@ -13,7 +13,10 @@ import (
 
 // liveTask is a run that is at work, and has a container.
 func liveTask(g *registry, n int, id string) *task {
-	j := intake.Job{Queue: "q", MessageID: id, Body: []byte(fmt.Sprint(n))}
+	return liveTaskOf(g, n, intake.Job{Queue: "q", MessageID: id, Body: []byte(fmt.Sprint(n))})
+}
+
+func liveTaskOf(g *registry, n int, j intake.Job) *task {
 	run := &message.Run{}
 	t := &task{
 		identity: identify(j), decoded: decoded{cmd: run, traits: run.Traits()}, turn: turn{seq: int64(n), order: newOrder(false)},
@@ -59,6 +62,17 @@ func TestIndexesHoldNothing(t *testing.T) {
 	}
 	if n := len(g.live) + len(g.waiting) + len(g.byKey) + len(g.byDigest) + len(g.byJob) + len(g.byName) + len(g.byContainer) + len(g.latest); n != 0 {
 		t.Errorf("%d entries are left: %v %v %v %v", n, g.byDigest, g.byJob, g.byName, g.byContainer)
+	}
+}
+
+// TestJoinKeepsTaken: the deliveries that are being answered do not change if another one joins.
+func TestJoinKeepsTaken(t *testing.T) {
+	g := newRegistry()
+	x := liveTask(&g, 1, "id")
+	taken := g.take(x)
+	x.join(intake.Job{Body: []byte("2")})
+	if string(taken[0].Body) != "1" || string(x.taken[0].Body) != "1" || string(x.deliveries.given[0].Body) != "2" {
+		t.Errorf("taken are %q and %q, given is %q; want 1, 1 and 2", taken[0].Body, x.taken[0].Body, x.deliveries.given[0].Body)
 	}
 }
 
@@ -126,4 +140,54 @@ func BenchmarkRegistry(b *testing.B) {
 			g.comesDue(t)
 		}
 	})
+}
+
+// BenchmarkRegistryEqual measures what one call costs among 10,000 live jobs whose messages are equal and have no message_id.
+func BenchmarkRegistryEqual(b *testing.B) {
+	const many = 10_000
+	first := intake.Job{Queue: "q", Lost: func() bool { return true }}
+	again := intake.Job{Queue: "q", Redelivered: true}
+	i := identify(again)
+	g := newRegistry()
+	var all []*task
+	for n := range many {
+		all = append(all, liveTaskOf(&g, n, first))
+	}
+	b.Run("remove and add", func(b *testing.B) {
+		for n := 0; b.Loop(); n++ {
+			t := all[n*7919%many]
+			g.take(t)
+			g.remove(t)
+			t.deliveries = newDeliveries(first)
+			g.add(t)
+		}
+	})
+	// After a connection was lost, all of them are redelivered.
+	b.Run("join by digest", func(b *testing.B) {
+		for n := 0; b.Loop(); n++ {
+			if n%many == 0 {
+				b.StopTimer()
+				for _, t := range all {
+					t.deliveries = newDeliveries(first)
+				}
+				b.StartTimer()
+			}
+			if k, _, _ := g.recognise(i, again); k != joined {
+				b.Fatal("not joined")
+			}
+		}
+	})
+}
+
+// BenchmarkSlots measures what a place costs while 10,000 jobs wait for one.
+func BenchmarkSlots(b *testing.B) {
+	s := slots{free: 1}
+	at := []*place{s.request()}
+	for range 10_000 {
+		at = append(at, s.request())
+	}
+	for b.Loop() {
+		at[0].release()
+		at = append(at[1:], s.request())
+	}
 }
