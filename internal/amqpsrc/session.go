@@ -49,11 +49,12 @@ type session struct {
 	acks   atomic.Int64 // how many acks were written
 	behind atomic.Int64 // how many messages were in the queue at the start, and are not settled; it may go below 0
 
-	looks  <-chan look   // questions about the queue
-	fences chan struct{} // holds one token while waiters want a fence
-	mu     sync.Mutex
-	batch  *fenceBatch // waiters for the next fence; guarded by mu
-	fenced int64       // how many of the acks a fence has waited for; guarded by mu
+	looks   <-chan look // questions about the queue
+	callDue *time.Timer // fires when the owner is to make a call for the waiters
+	mu      sync.Mutex
+	batch   *fenceBatch // waiters for the next call; guarded by mu
+	called  time.Time   // when the last call for waiters began; guarded by mu
+	fenced  int64       // how many of the acks a fence has waited for; guarded by mu
 }
 
 // A message is warned about at its last returns before the delivery limit. If the limit is unknown, it is warned
@@ -102,8 +103,9 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		urgent:    s.urgent,
 		done:      make(chan struct{}),
 		looks:     s.looks,
-		fences:    make(chan struct{}, 1),
+		callDue:   time.NewTimer(0),
 	}
+	sess.callDue.Stop()
 	link, err := s.dialer.Open(ctx, wire.Consuming, func(l *wire.Link) error {
 		var args amqp.Table
 		if s.cfg.Declare != "" {
@@ -169,7 +171,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 // serve requeues unread deliveries only. While the gate is closed, and after ctx ends, the pool requeues the
 // jobs that it does not begin. Only the pool has all the messages that must be requeued in order.
 func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
-	var next []amqp.Delivery // taken from the library, not yet handed over
+	var next []intake.Job // not yet handed over
 	late := time.NewTimer(wire.ReservedFor)
 	defer late.Stop()
 	patience := time.NewTimer(urgentFirst)
@@ -187,8 +189,8 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			if err := s.takeBack(ctx.Done(), &next); err != nil {
 				return err
 			}
-			for _, d := range next {
-				jobs <- s.job(d) // the pool receives until jobs is closed
+			for _, j := range next {
+				jobs <- j // the pool receives until jobs is closed
 			}
 			return nil
 		}
@@ -206,7 +208,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		in, out := s.deliveries, chan<- intake.Job(nil)
 		var job intake.Job
 		if len(next) > 0 {
-			in, out, job = nil, jobs, s.job(next[0])
+			in, out, job = nil, jobs, next[0]
 		}
 		select {
 		case d, ok := <-in:
@@ -228,7 +230,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			}
 			s.taken++
 			if !s.setAside(d) {
-				next = []amqp.Delivery{d}
+				next = []intake.Job{s.job(d)}
 			}
 		case out <- job:
 			next = next[1:]
@@ -244,7 +246,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 				s.urgent.Set(true)
 			}
 		case <-ctx.Done():
-		case <-s.fences:
+		case <-s.callDue.C:
 			if err := s.barrier(ctx.Done(), wire.RPCTimeout); err != nil {
 				return err
 			}
@@ -273,7 +275,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 func (s *session) linger(quit <-chan struct{}) error {
 	for {
 		select {
-		case <-s.fences:
+		case <-s.callDue.C:
 			if err := s.barrier(quit, wire.RPCTimeout); err != nil {
 				return err
 			}

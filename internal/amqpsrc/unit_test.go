@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -50,7 +51,8 @@ func (f *fakeAck) Reject(tag uint64, requeue bool) error {
 }
 
 func fakeSession(ack *fakeAck, deadLetter string) (*session, amqp.Delivery) {
-	s := &session{config: &Config{Queue: "q", DeadLetter: deadLetter}, link: new(wire.Link), done: make(chan struct{}), fences: make(chan struct{}, 1)}
+	s := &session{config: &Config{Queue: "q", DeadLetter: deadLetter}, link: new(wire.Link), done: make(chan struct{}), callDue: time.NewTimer(0)}
+	s.callDue.Stop()
 	return s, amqp.Delivery{Acknowledger: ack, DeliveryTag: 7}
 }
 
@@ -269,11 +271,10 @@ func TestFenceBatches(t *testing.T) {
 		return err
 	}
 	batch := func() (b *fenceBatch) { // as the owner does before its call
-		brokertest.Eventually(t, "a token", func() bool { return len(s.fences) == 1 })
-		<-s.fences
+		<-s.callDue.C
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		b, s.batch = s.batch, nil
+		b, s.batch, s.called = s.batch, nil, time.Now()
 		return b
 	}
 	began := time.Now()
@@ -302,6 +303,44 @@ func TestFenceBatches(t *testing.T) {
 	if err := s.fence(context.Background()); !errors.Is(err, intake.ErrDeliveryLost) {
 		t.Errorf("fence of a session that is over: %v", err)
 	}
+}
+
+// TestCallsAreFew: a waiter alone does not wait for its call. Those that come soon after a call share the next one.
+func TestCallsAreFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := fakeSession(new(fakeAck), "")
+		began := time.Now()
+		var waiters sync.WaitGroup
+		wait := func() {
+			waiters.Go(func() {
+				if err := s.alive(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		answer := func() (at time.Duration) { // as the owner does
+			<-s.callDue.C
+			at = time.Since(began)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			close(s.batch.done)
+			s.batch, s.called = nil, time.Now()
+			return at
+		}
+		wait()
+		if at := answer(); at != 0 {
+			t.Errorf("a waiter alone waited %v for its call", at)
+		}
+		for range 3 {
+			time.Sleep(callGap / 4)
+			wait()
+		}
+		if at := answer(); at != callGap {
+			t.Errorf("the next call came after %v, want %v", at, callGap)
+		}
+		waiters.Wait()
+	})
 }
 
 // TestRejection: a message that was rejected and comes back as it was begins anew, as another copy.

@@ -164,9 +164,9 @@ func (g *registry) remember(t *task, v intake.Verdict, r *event.Result) {
 	if n := len(r.Stdout) + len(r.Stderr); n > smallTail || n > 0 && len(t.told) == 0 {
 		kept.Stdout, kept.Stderr, kept.Incomplete = "", "", true
 	}
-	d := doneJob{&kept, t.told}
-	g.done.put(t.copyKey(), struct{}{}, 1)
-	g.results.put(t.copyKey(), d, d.weight())
+	d, key := doneJob{&kept, t.told}, t.copyKey()
+	g.done.put(key, struct{}{}, 1)
+	g.results.put(key, d, d.weight())
 	g.settled.put(keyOf(t.queue+"\x00"+t.id), struct{}{}, 1)
 }
 
