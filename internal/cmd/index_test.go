@@ -80,10 +80,13 @@ func TestJoinKeepsTaken(t *testing.T) {
 func BenchmarkRegistry(b *testing.B) {
 	const many = 10_000
 	g := newRegistry()
+	var all []*task
 	for i := range many {
-		liveTask(&g, i, []string{"", fmt.Sprint("id", i)}[i%2])
+		all = append(all, liveTask(&g, i, []string{"", fmt.Sprint("id", i)}[i%2]))
 	}
-	b.Run("add and remove", func(b *testing.B) {
+	b.Run("remove and add", func(b *testing.B) { removeAndAdd(b, &g, all) })
+	b.Run("make, add and remove", func(b *testing.B) {
+		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			t := liveTask(&g, many+i, fmt.Sprint("new", i))
 			g.take(t)
@@ -95,28 +98,33 @@ func BenchmarkRegistry(b *testing.B) {
 	known := intake.Job{Queue: "q", MessageID: "id1", Body: []byte("1")}
 	again := intake.Job{Queue: "q", Redelivered: true, Body: []byte("2"), Lost: lost}
 	b.Run("join by id", func(b *testing.B) {
+		b.ReportAllocs()
 		i := identify(known)
 		for b.Loop() {
 			g.recognise(i, known)
 		}
 	})
 	b.Run("join by digest", func(b *testing.B) {
+		b.ReportAllocs()
 		i := identify(again)
 		for b.Loop() {
 			g.recognise(i, again)
 		}
 	})
 	b.Run("find by job", func(b *testing.B) {
+		b.ReportAllocs()
 		for b.Loop() {
 			g.byID("id1")
 		}
 	})
 	b.Run("find by container", func(b *testing.B) {
+		b.ReportAllocs()
 		for b.Loop() {
 			g.runs("container1")
 		}
 	})
 	b.Run("control command on a name", func(b *testing.B) {
+		b.ReportAllocs()
 		for b.Loop() {
 			t := &task{identity: identify(intake.Job{Queue: "q"}), turn: turn{control: true, order: newOrder(true)}, name: "name1"}
 			g.add(t)
@@ -125,6 +133,7 @@ func BenchmarkRegistry(b *testing.B) {
 		}
 	})
 	b.Run("adopt", func(b *testing.B) {
+		b.ReportAllocs()
 		t := liveTask(&g, 2*many, "")
 		t.pool = &Pool{Config: Config{Log: slog.New(slog.DiscardHandler)}}
 		for i := 0; b.Loop(); i++ {
@@ -134,6 +143,7 @@ func BenchmarkRegistry(b *testing.B) {
 		}
 	})
 	b.Run("come due", func(b *testing.B) {
+		b.ReportAllocs()
 		t := liveTask(&g, 3*many, "due")
 		for b.Loop() {
 			g.to(t, phaseWaiting)
@@ -153,17 +163,10 @@ func BenchmarkRegistryEqual(b *testing.B) {
 	for n := range many {
 		all = append(all, liveTaskOf(&g, n, first))
 	}
-	b.Run("remove and add", func(b *testing.B) {
-		for n := 0; b.Loop(); n++ {
-			t := all[n*7919%many]
-			g.take(t)
-			g.remove(t)
-			t.deliveries = newDeliveries(first)
-			g.add(t)
-		}
-	})
+	b.Run("remove and add", func(b *testing.B) { removeAndAdd(b, &g, all) })
 	// After a connection was lost, all of them are redelivered.
 	b.Run("join by digest", func(b *testing.B) {
+		b.ReportAllocs()
 		for n := 0; b.Loop(); n++ {
 			if n%many == 0 {
 				b.StopTimer()
@@ -179,9 +182,23 @@ func BenchmarkRegistryEqual(b *testing.B) {
 	})
 }
 
+// removeAndAdd measures the removal of a live job and the adding of another one, in an order that is not that of their coming.
+func removeAndAdd(b *testing.B, g *registry, all []*task) {
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		t := all[n*7919%len(all)]
+		first := t.deliveries.given[0]
+		g.take(t)
+		g.remove(t)
+		t.deliveries = newDeliveries(first)
+		g.add(t)
+	}
+}
+
 // BenchmarkSlots measures what a place costs while 10,000 jobs wait for one.
 func BenchmarkSlots(b *testing.B) {
 	s := slots{free: 1}
+	b.ReportAllocs()
 	at := []*place{s.request()}
 	for range 10_000 {
 		at = append(at, s.request())
