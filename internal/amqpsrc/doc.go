@@ -5,6 +5,7 @@
 //	source.go      Run (the loop over sessions, which reconnects) and Close; config.go: the Config of a Source
 //	session.go     one session: consume, pause, hand over, linger; the goroutine that owns a channel
 //	unread.go      deliveries whose bodies were not read for lack of room
+//	returned.go    warns of messages that the broker may soon drop
 //	settle.go      one delivery: settled exactly once, on the session that received it
 //	fence.go       when an ack can no longer be lost
 //	awaited.go     since when a lost message could have been redelivered

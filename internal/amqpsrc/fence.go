@@ -8,6 +8,10 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
+// callGap is the least time between two calls for waiters. Without it, a busy queue costs the broker a call for every second
+// job. A waiter that comes later after the last call has its call at once.
+const callGap = 4 * time.Millisecond
+
 // A fenceBatch is the waiters for one synchronous call.
 type fenceBatch struct {
 	done chan struct{} // closed when the call has succeeded; never if it fails
@@ -51,12 +55,9 @@ func (s *session) alive(ctx context.Context) error {
 	if b == nil {
 		b = &fenceBatch{done: make(chan struct{})}
 		s.batch = b
+		s.callDue.Reset(time.Until(s.called.Add(callGap)))
 	}
 	s.mu.Unlock()
-	select {
-	case s.fences <- struct{}{}:
-	default: // a token is there already; the owner takes it before it takes the batch
-	}
 	select {
 	case <-b.done:
 		return nil
@@ -77,7 +78,7 @@ func (s *session) alive(ctx context.Context) error {
 func (s *session) barrier(ending <-chan struct{}, timeout time.Duration) error {
 	s.mu.Lock()
 	b := s.batch
-	s.batch = nil
+	s.batch, s.called = nil, time.Now()
 	s.mu.Unlock()
 	err := s.link.Until(ending, timeout, func() error { return s.ch.Qos(s.config.Prefetch, 0, false) })
 	if err != nil {

@@ -49,19 +49,13 @@ type session struct {
 	acks   atomic.Int64 // how many acks were written
 	behind atomic.Int64 // how many messages were in the queue at the start, and are not settled; it may go below 0
 
-	looks  <-chan look   // questions about the queue
-	fences chan struct{} // holds one token while waiters want a fence
-	mu     sync.Mutex
-	batch  *fenceBatch // waiters for the next fence; guarded by mu
-	fenced int64       // how many of the acks a fence has waited for; guarded by mu
+	looks   <-chan look // questions about the queue
+	callDue *time.Timer // fires when the owner is to make a call for the waiters
+	mu      sync.Mutex
+	batch   *fenceBatch // waiters for the next call; guarded by mu
+	called  time.Time   // when the last call for waiters began; guarded by mu
+	fenced  int64       // how many of the acks a fence has waited for; guarded by mu
 }
-
-// A message is warned about at its last returns before the delivery limit. If the limit is unknown, it is warned
-// about only at return nearLimit: the limit may be RabbitMQ's default, 20.
-const (
-	lastReturns = 5
-	nearLimit   = 20 - lastReturns
-)
 
 // urgentFirst is the longest that the queue waits, at the start of the program, until the messages in the control queue are
 // settled: a stop must not come after its run.
@@ -102,8 +96,9 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		urgent:    s.urgent,
 		done:      make(chan struct{}),
 		looks:     s.looks,
-		fences:    make(chan struct{}, 1),
+		callDue:   time.NewTimer(0),
 	}
+	sess.callDue.Stop()
 	link, err := s.dialer.Open(ctx, wire.Consuming, func(l *wire.Link) error {
 		var args amqp.Table
 		if s.cfg.Declare != "" {
@@ -169,7 +164,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 // serve requeues unread deliveries only. While the gate is closed, and after ctx ends, the pool requeues the
 // jobs that it does not begin. Only the pool has all the messages that must be requeued in order.
 func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
-	var next []amqp.Delivery // taken from the library, not yet handed over
+	var next []intake.Job // not yet handed over
 	late := time.NewTimer(wire.ReservedFor)
 	defer late.Stop()
 	patience := time.NewTimer(urgentFirst)
@@ -187,8 +182,8 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			if err := s.takeBack(ctx.Done(), &next); err != nil {
 				return err
 			}
-			for _, d := range next {
-				jobs <- s.job(d) // the pool receives until jobs is closed
+			for _, j := range next {
+				jobs <- j // the pool receives until jobs is closed
 			}
 			return nil
 		}
@@ -206,7 +201,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		in, out := s.deliveries, chan<- intake.Job(nil)
 		var job intake.Job
 		if len(next) > 0 {
-			in, out, job = nil, jobs, s.job(next[0])
+			in, out, job = nil, jobs, next[0]
 		}
 		select {
 		case d, ok := <-in:
@@ -216,19 +211,10 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			if d.Headers[wire.UnreadableHeader] != nil {
 				s.log.Warn("a message's headers cannot be read; it is taken without them", "job", d.MessageId)
 			}
-			// If the message is not redelivered, its publisher may have written x-delivery-count.
-			if n := wire.Count(d.Headers["x-delivery-count"]); d.Redelivered && (n == s.near || n > s.near && s.limit >= 0) {
-				what := "a message was returned often; the broker drops it at the queue's delivery limit, if that has one (20 by default since RabbitMQ 4.0)"
-				if s.limit > n {
-					what = fmt.Sprintf("a message was returned often; the broker drops it at its return number %d", s.limit+1)
-				} else if s.limit >= 0 {
-					what = "the broker drops this message at its next return: if docker-dispatch stops, or loses its connection, before the job has ended, a container that has started runs on, and nobody gets its result"
-				}
-				s.log.Warn(what, "job", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "use a queue without a limit: --declare quorum makes one")
-			}
+			s.warnReturned(d)
 			s.taken++
 			if !s.setAside(d) {
-				next = []amqp.Delivery{d}
+				next = []intake.Job{s.job(d)}
 			}
 		case out <- job:
 			next = next[1:]
@@ -244,7 +230,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 				s.urgent.Set(true)
 			}
 		case <-ctx.Done():
-		case <-s.fences:
+		case <-s.callDue.C:
 			if err := s.barrier(ctx.Done(), wire.RPCTimeout); err != nil {
 				return err
 			}
@@ -273,7 +259,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 func (s *session) linger(quit <-chan struct{}) error {
 	for {
 		select {
-		case <-s.fences:
+		case <-s.callDue.C:
 			if err := s.barrier(quit, wire.RPCTimeout); err != nil {
 				return err
 			}

@@ -18,8 +18,12 @@ type delivery struct {
 	amqp.Delivery
 	sess *session
 
-	settled atomic.Bool
+	settled   atomic.Bool
+	abandoned atomic.Bool // see intake.Job.Abandon
 }
+
+// lost reports whether the delivery is lost, and its redelivery is awaited.
+func (d *delivery) lost() bool { return d.sess.over() && !d.abandoned.Load() }
 
 // job returns the job of a delivery.
 func (s *session) job(d amqp.Delivery) intake.Job {
@@ -31,8 +35,6 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 		mark = "" // equal messages that were rejected in the same second have the same mark
 	}
 	p := s.publisher
-	var abandoned atomic.Bool
-	lost := func() bool { return s.over() && !abandoned.Load() }
 	j := intake.Job{
 		Queue:       s.config.Queue,
 		Place:       s.link.Place,
@@ -47,20 +49,20 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 		Lost:        s.over,
 		Released:    s.released.Load,
 		Awaited:     s.awaited.get,
-		Abandon:     func() { abandoned.Store(true) },
+		Abandon:     func() { del.abandoned.Store(true) },
 		Settle:      del.settle,
 		Alive:       s.alive,
 		Fence:       s.fence,
 	}
 	j.Again = func(ctx context.Context, delay time.Duration, attempt int, id string) error {
-		return p.again(ctx, d, delay, attempt, id, lost)
+		return p.again(ctx, del.Delivery, delay, attempt, id, del.lost)
 	}
 	if s.config.DeadLetter != "" {
 		j.Store = func(ctx context.Context, r event.Result) error {
-			return p.deadLetter(ctx, d, s.config.source(), r, lost)
+			return p.deadLetter(ctx, del.Delivery, s.config.source(), r, del.lost)
 		}
 	}
-	replies := newReplier(p, d, lost)
+	replies := newReplier(p, d, del.lost)
 	switch {
 	case d.ReplyTo == "":
 	case s.config.own(d.ReplyTo):

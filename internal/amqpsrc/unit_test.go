@@ -15,7 +15,6 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -50,7 +49,8 @@ func (f *fakeAck) Reject(tag uint64, requeue bool) error {
 }
 
 func fakeSession(ack *fakeAck, deadLetter string) (*session, amqp.Delivery) {
-	s := &session{config: &Config{Queue: "q", DeadLetter: deadLetter}, link: new(wire.Link), done: make(chan struct{}), fences: make(chan struct{}, 1)}
+	s := &session{config: &Config{Queue: "q", DeadLetter: deadLetter}, link: new(wire.Link), done: make(chan struct{}), callDue: time.NewTimer(0)}
+	s.callDue.Stop()
 	return s, amqp.Delivery{Acknowledger: ack, DeliveryTag: 7}
 }
 
@@ -257,51 +257,6 @@ func FuzzDeadLetter(f *testing.F) {
 			}
 		}
 	})
-}
-
-// Waiters of a fence share the next call, and nobody is let off by a call that was made before he came:
-// his ack may have been written behind it.
-func TestFenceBatches(t *testing.T) {
-	s, _ := fakeSession(new(fakeAck), "")
-	waiter := func() chan error {
-		err := make(chan error, 1)
-		go func() { err <- s.fence(context.Background()) }()
-		return err
-	}
-	batch := func() (b *fenceBatch) { // as the owner does before its call
-		brokertest.Eventually(t, "a token", func() bool { return len(s.fences) == 1 })
-		<-s.fences
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		b, s.batch = s.batch, nil
-		return b
-	}
-	began := time.Now()
-	first := waiter()
-	b := batch()
-	second := waiter()
-	brokertest.Eventually(t, "another batch", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.batch != nil && s.batch != b })
-	if took := time.Since(began); took < wire.Settling {
-		t.Errorf("the call was asked for after %v; acks may be on their way for %v", took, wire.Settling)
-	}
-	close(b.done)
-	if err := <-first; err != nil {
-		t.Errorf("fence: %v", err)
-	}
-	select {
-	case err := <-second:
-		t.Errorf("a call made before let a waiter off: %v", err)
-	default:
-	}
-	// The session ends before the call has returned.
-	batch()
-	close(s.done)
-	if err := <-second; !errors.Is(err, intake.ErrDeliveryLost) {
-		t.Errorf("fence: %v", err)
-	}
-	if err := s.fence(context.Background()); !errors.Is(err, intake.ErrDeliveryLost) {
-		t.Errorf("fence of a session that is over: %v", err)
-	}
 }
 
 // TestRejection: a message that was rejected and comes back as it was begins anew, as another copy.

@@ -6,6 +6,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // setAside keeps a delivery whose body was not read for lack of room, and reports whether it was one.
@@ -48,7 +49,7 @@ func (s *session) giveBack() error {
 
 // takeBack cancels the consumer, adds to next all that the broker had sent before the cancel, and
 // requeues the unread. Earlier deliveries stay ours too, and can be acked on this channel.
-func (s *session) takeBack(ending <-chan struct{}, next *[]amqp.Delivery) error {
+func (s *session) takeBack(ending <-chan struct{}, next *[]intake.Job) error {
 	if s.deliveries == nil {
 		return nil
 	}
@@ -59,7 +60,7 @@ func (s *session) takeBack(ending <-chan struct{}, next *[]amqp.Delivery) error 
 	}
 	for d := range s.deliveries {
 		if !s.setAside(d) {
-			*next = append(*next, d)
+			*next = append(*next, s.job(d))
 		}
 	}
 	s.deliveries = nil

@@ -18,14 +18,15 @@ type deliveries struct {
 }
 
 func newDeliveries(j intake.Job) deliveries {
-	return deliveries{given: []intake.Job{j}, remaining: []intake.Job{j}, arrived: make(chan struct{}, 1)}
+	jobs := []intake.Job{j} // shared: join changes neither in place
+	return deliveries{given: jobs, remaining: jobs, arrived: make(chan struct{}, 1)}
 }
 
 // join adds a delivery.
 func (d *deliveries) join(j intake.Job) {
 	d.remaining = append(d.remaining, j)
 	// sendGone uses the last one if the message is lost and is not redelivered.
-	d.given = slices.DeleteFunc(d.given, func(o intake.Job) bool { return o.ReplyTo == j.ReplyTo })
+	d.given = slices.DeleteFunc(slices.Clone(d.given), func(o intake.Job) bool { return o.ReplyTo == j.ReplyTo })
 	d.given = append(d.given, j)
 	select {
 	case d.arrived <- struct{}{}:
@@ -47,7 +48,7 @@ func (g *registry) take(t *task) []intake.Job {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	jobs := t.remaining
-	t.remaining, t.taken = nil, slices.Clone(jobs)
+	t.remaining, t.taken = nil, jobs
 	return jobs
 }
 

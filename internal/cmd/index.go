@@ -27,3 +27,21 @@ func (x index) move(from, to string, t *task) {
 		x.add(to, t)
 	}
 }
+
+// A crowd is an index for a key that thousands may share, as jobs of equal messages share their digest. No call takes longer
+// then, but each key takes more memory.
+type crowd map[string]map[*task]struct{}
+
+func (x crowd) add(key string, t *task) {
+	if x[key] == nil {
+		x[key] = make(map[*task]struct{}, 1)
+	}
+	x[key][t] = struct{}{}
+}
+
+func (x crowd) drop(key string, t *task) {
+	delete(x[key], t)
+	if len(x[key]) == 0 {
+		delete(x, key)
+	}
+}

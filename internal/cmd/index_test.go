@@ -13,7 +13,10 @@ import (
 
 // liveTask is a run that is at work, and has a container.
 func liveTask(g *registry, n int, id string) *task {
-	j := intake.Job{Queue: "q", MessageID: id, Body: []byte(fmt.Sprint(n))}
+	return liveTaskOf(g, n, intake.Job{Queue: "q", MessageID: id, Body: []byte(fmt.Sprint(n))})
+}
+
+func liveTaskOf(g *registry, n int, j intake.Job) *task {
 	run := &message.Run{}
 	t := &task{
 		identity: identify(j), decoded: decoded{cmd: run, traits: run.Traits()}, turn: turn{seq: int64(n), order: newOrder(false)},
@@ -62,14 +65,28 @@ func TestIndexesHoldNothing(t *testing.T) {
 	}
 }
 
+// TestJoinKeepsTaken: the deliveries that are being answered do not change if another one joins.
+func TestJoinKeepsTaken(t *testing.T) {
+	g := newRegistry()
+	x := liveTask(&g, 1, "id")
+	taken := g.take(x)
+	x.join(intake.Job{Body: []byte("2")})
+	if string(taken[0].Body) != "1" || string(x.taken[0].Body) != "1" || string(x.deliveries.given[0].Body) != "2" {
+		t.Errorf("taken are %q and %q, given is %q; want 1, 1 and 2", taken[0].Body, x.taken[0].Body, x.deliveries.given[0].Body)
+	}
+}
+
 // BenchmarkRegistry is what a job costs among 10,000 others.
 func BenchmarkRegistry(b *testing.B) {
 	const many = 10_000
 	g := newRegistry()
+	var all []*task
 	for i := range many {
-		liveTask(&g, i, []string{"", fmt.Sprint("id", i)}[i%2])
+		all = append(all, liveTask(&g, i, []string{"", fmt.Sprint("id", i)}[i%2]))
 	}
-	b.Run("add and remove", func(b *testing.B) {
+	b.Run("remove and add", func(b *testing.B) { removeAndAdd(b, &g, all) })
+	b.Run("make, add and remove", func(b *testing.B) {
+		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			t := liveTask(&g, many+i, fmt.Sprint("new", i))
 			g.take(t)
@@ -81,28 +98,33 @@ func BenchmarkRegistry(b *testing.B) {
 	known := intake.Job{Queue: "q", MessageID: "id1", Body: []byte("1")}
 	again := intake.Job{Queue: "q", Redelivered: true, Body: []byte("2"), Lost: lost}
 	b.Run("join by id", func(b *testing.B) {
+		b.ReportAllocs()
 		i := identify(known)
 		for b.Loop() {
 			g.recognise(i, known)
 		}
 	})
 	b.Run("join by digest", func(b *testing.B) {
+		b.ReportAllocs()
 		i := identify(again)
 		for b.Loop() {
 			g.recognise(i, again)
 		}
 	})
 	b.Run("find by job", func(b *testing.B) {
+		b.ReportAllocs()
 		for b.Loop() {
 			g.byID("id1")
 		}
 	})
 	b.Run("find by container", func(b *testing.B) {
+		b.ReportAllocs()
 		for b.Loop() {
 			g.runs("container1")
 		}
 	})
 	b.Run("control command on a name", func(b *testing.B) {
+		b.ReportAllocs()
 		for b.Loop() {
 			t := &task{identity: identify(intake.Job{Queue: "q"}), turn: turn{control: true, order: newOrder(true)}, name: "name1"}
 			g.add(t)
@@ -111,6 +133,7 @@ func BenchmarkRegistry(b *testing.B) {
 		}
 	})
 	b.Run("adopt", func(b *testing.B) {
+		b.ReportAllocs()
 		t := liveTask(&g, 2*many, "")
 		t.pool = &Pool{Config: Config{Log: slog.New(slog.DiscardHandler)}}
 		for i := 0; b.Loop(); i++ {
@@ -120,10 +143,68 @@ func BenchmarkRegistry(b *testing.B) {
 		}
 	})
 	b.Run("come due", func(b *testing.B) {
+		b.ReportAllocs()
 		t := liveTask(&g, 3*many, "due")
 		for b.Loop() {
 			g.to(t, phaseWaiting)
 			g.comesDue(t)
 		}
 	})
+}
+
+// BenchmarkRegistryEqual measures what one call costs among 10,000 live jobs whose messages are equal and have no message_id.
+func BenchmarkRegistryEqual(b *testing.B) {
+	const many = 10_000
+	first := intake.Job{Queue: "q", Lost: func() bool { return true }}
+	again := intake.Job{Queue: "q", Redelivered: true}
+	i := identify(again)
+	g := newRegistry()
+	var all []*task
+	for n := range many {
+		all = append(all, liveTaskOf(&g, n, first))
+	}
+	b.Run("remove and add", func(b *testing.B) { removeAndAdd(b, &g, all) })
+	// After a connection was lost, all of them are redelivered.
+	b.Run("join by digest", func(b *testing.B) {
+		b.ReportAllocs()
+		for n := 0; b.Loop(); n++ {
+			if n%many == 0 {
+				b.StopTimer()
+				for _, t := range all {
+					t.deliveries = newDeliveries(first)
+				}
+				b.StartTimer()
+			}
+			if k, _, _ := g.recognise(i, again); k != joined {
+				b.Fatal("not joined")
+			}
+		}
+	})
+}
+
+// removeAndAdd measures the removal of a live job and the adding of another one, in an order that is not that of their coming.
+func removeAndAdd(b *testing.B, g *registry, all []*task) {
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		t := all[n*7919%len(all)]
+		first := t.deliveries.given[0]
+		g.take(t)
+		g.remove(t)
+		t.deliveries = newDeliveries(first)
+		g.add(t)
+	}
+}
+
+// BenchmarkSlots measures what a place costs while 10,000 jobs wait for one.
+func BenchmarkSlots(b *testing.B) {
+	s := slots{free: 1}
+	b.ReportAllocs()
+	at := []*place{s.request()}
+	for range 10_000 {
+		at = append(at, s.request())
+	}
+	for b.Loop() {
+		at[0].release()
+		at = append(at[1:], s.request())
+	}
 }

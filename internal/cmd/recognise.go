@@ -32,10 +32,13 @@ func (g *registry) recognise(i identity, j intake.Job) (k known, t *task, id str
 		return unknown, nil, i.id
 	}
 	var found *task
-	for _, t := range g.byDigest[i.digest] {
-		// Prefer a job without a written answer: the broker may have taken the answer of another.
-		if !t.stable && t.queue == i.queue && t.orphaned() && (found == nil || !t.answered) {
-			found = t
+	for t := range g.byDigest[i.digest] {
+		if t.stable || t.queue != i.queue || !t.orphaned() {
+			continue
+		}
+		found = t
+		if !t.answered { // preferred: the broker may have taken a written answer
+			break
 		}
 	}
 	if found == nil {

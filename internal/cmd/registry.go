@@ -15,7 +15,7 @@ type registry struct {
 	waiting map[*task]struct{} // the tasks in phaseWaiting
 
 	byKey       map[string]*task // live jobs with a message_id
-	byDigest    index            // live jobs, by the digest of the message's body
+	byDigest    crowd            // live jobs, by the digest of the message's body
 	byJob       index            // live runs and execs, by the job's id
 	byName      index            // live jobs, by the container's name
 	byContainer index            // live jobs, by the id of their container, or of the container that their exec is in
@@ -33,7 +33,7 @@ func newRegistry() registry {
 		live:        make(map[*task]struct{}),
 		waiting:     make(map[*task]struct{}),
 		byKey:       make(map[string]*task),
-		byDigest:    make(index),
+		byDigest:    make(crowd),
 		byJob:       make(index),
 		byName:      make(index),
 		byContainer: make(index),
@@ -118,7 +118,7 @@ func (g *registry) reserve(c dockerapi.Container) (release func(), ok bool) {
 	if g.latest[c.Name] != nil || g.other(c.ID, nil) {
 		return nil, false
 	}
-	for _, t := range g.byDigest[c.Labels[LabelDigest]] {
+	for t := range g.byDigest[c.Labels[LabelDigest]] {
 		if t.queue == c.Labels[LabelQueue] {
 			return nil, false
 		}
@@ -164,9 +164,9 @@ func (g *registry) remember(t *task, v intake.Verdict, r *event.Result) {
 	if n := len(r.Stdout) + len(r.Stderr); n > smallTail || n > 0 && len(t.told) == 0 {
 		kept.Stdout, kept.Stderr, kept.Incomplete = "", "", true
 	}
-	d := doneJob{&kept, t.told}
-	g.done.put(t.copyKey(), struct{}{}, 1)
-	g.results.put(t.copyKey(), d, d.weight())
+	d, key := doneJob{&kept, t.told}, t.copyKey()
+	g.done.put(key, struct{}{}, 1)
+	g.results.put(key, d, d.weight())
 	g.settled.put(keyOf(t.queue+"\x00"+t.id), struct{}{}, 1)
 }
 

@@ -1,6 +1,9 @@
 package cmd
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // slots hands out a bounded number of places, in the order of the requests. A buffered channel would keep the order
 // of the goroutines that reach it, not the queue's.
@@ -45,11 +48,9 @@ func (p *place) release() {
 	s := p.of
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, w := range s.waiting {
-		if w == p {
-			s.waiting = append(s.waiting[:i], s.waiting[i+1:]...)
-			return
-		}
+	if !isClosed(p.ready) {
+		s.waiting = slices.DeleteFunc(s.waiting, func(w *place) bool { return w == p })
+		return
 	}
 	if len(s.waiting) > 0 {
 		close(s.waiting[0].ready)
