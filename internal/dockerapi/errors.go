@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -129,14 +128,15 @@ func (e *Error) Is(target error) bool {
 // HolderID returns the full id of the container that has the name, for
 // [ErrNameInUse]. "": the engine did not say.
 func (e *Error) HolderID() string {
-	if m := holder.FindStringSubmatch(e.Message); m != nil {
-		return m[1]
+	// Docker: already in use by container "<id>"; Podman: already in use by <id>.
+	_, holder, _ := strings.Cut(e.Message, "already in use by ")
+	holder = strings.TrimPrefix(strings.TrimPrefix(holder, "container "), `"`)
+	id := holder[:len(holder)-len(strings.TrimLeft(holder, "0123456789abcdef"))]
+	if len(id) != 64 {
+		return ""
 	}
-	return ""
+	return id
 }
-
-// Docker: already in use by container "<id>"; Podman: already in use by <id>.
-var holder = regexp.MustCompile(`already in use by (?:container )?"?([0-9a-f]{64})\b`)
 
 const (
 	maxMessage = 4 << 10 // bytes of an engine's text: runtime errors are long

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -75,21 +74,23 @@ func (o *Options) From(name string) string {
 	return "default"
 }
 
-var optionForm = regexp.MustCompile(`--[a-z][a-z-]*`)
-
 // Blame returns err with the variables in place of the options that they have set. The user did not type those options.
 func (o *Options) Blame(err error) error {
 	h, ok := errors.AsType[*Hinted](err)
 	if !ok {
 		return err
 	}
-	message := optionForm.ReplaceAllStringFunc(h.message, func(option string) string {
-		if from := o.From(option[2:]); slices.Contains(o.VariablesOf(option[2:]), from) {
-			return from
+	parts := strings.Split(h.message, "--")
+	for i, part := range parts[1:] {
+		after := strings.TrimLeft(part, "abcdefghijklmnopqrstuvwxyz-")
+		name := strings.TrimSuffix(part, after)
+		option := "--" + name
+		if from := o.From(name); slices.Contains(o.VariablesOf(name), from) {
+			option = from
 		}
-		return option
-	})
-	return WithHint(message, h.hint, h.code)
+		parts[i+1] = option + after
+	}
+	return WithHint(strings.Join(parts, ""), h.hint, h.code)
 }
 
 // CheckVariables refuses a variable that is a mistyped one of an option in all: it would have no effect. It returns the other

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -212,20 +211,16 @@ func TooLarge(err error) bool {
 	return c == amqp.PreconditionFailed || c == amqp.ContentTooLarge
 }
 
-var ackTimeout = regexp.MustCompile(`timed out.*?(\d+) ms`)
-
 // ackTimedOut reports whether the broker closed a channel because a delivery was not acked in time.
 // ms is the broker's timeout.
 func ackTimedOut(err error) (ms int, ok bool) {
 	if Code(err) != amqp.PreconditionFailed {
 		return 0, false
 	}
-	m := ackTimeout.FindStringSubmatch(Reason(err))
-	if m == nil {
-		return 0, false
-	}
-	ms, _ = strconv.Atoi(m[1])
-	return ms, true
+	_, after, _ := strings.Cut(Reason(err), "timed out") // ... Timeout value used: 1800000 ms. ...
+	before, _, found := strings.Cut(after, " ms")
+	ms, failed := strconv.Atoi(before[strings.LastIndexByte(before, ' ')+1:])
+	return ms, found && failed == nil
 }
 
 // Reasons why a consumer or a connection ended although this process did not end it.

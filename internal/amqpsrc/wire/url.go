@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -63,11 +62,6 @@ func Redact(raw string) string {
 	return u.Redacted()
 }
 
-var (
-	schemeForm = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*)://`)
-	keyForm    = regexp.MustCompile(`^[a-z_]{1,40}$`)
-)
-
 const escapeHint = "in a user name, a password or a vhost the characters / ? # % @ : must be written as %2F %3F %23 %25 %40 %3A"
 
 // ParseURL parses an AMQP URI. It never returns errors of net/url, because they quote the URI with the password.
@@ -79,15 +73,15 @@ func ParseURL(raw string) (address, error) {
 	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return none, errors.New("the AMQP address has a space or a control character in it")
 	}
-	scheme := schemeForm.FindStringSubmatch(raw)
-	if scheme == nil {
+	scheme, rest, found := strings.Cut(raw, "://")
+	scheme = strings.ToLower(scheme)
+	if !found || scheme == "" || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+.-") != "" {
 		return none, errors.New("the AMQP address must begin with amqp:// or amqps://")
 	}
-	if s := strings.ToLower(scheme[1]); s != "amqp" && s != "amqps" {
-		return none, fmt.Errorf("the AMQP address has the scheme %q; it must be amqp or amqps", s)
+	if scheme != "amqp" && scheme != "amqps" {
+		return none, fmt.Errorf("the AMQP address has the scheme %q; it must be amqp or amqps", scheme)
 	}
 	// The authority ends at the first / ? or #. A later @ means that it ended too early.
-	rest := raw[len(scheme[0]):]
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 && strings.Contains(rest[i:], "@") {
 		return none, errors.New("the AMQP address has an @ after its first / ? or #: " + escapeHint)
 	}
@@ -150,11 +144,16 @@ func ParseURL(raw string) (address, error) {
 	return a, nil
 }
 
+// mayBeShown reports whether a parameter's name looks like one. Other text may be a part of the password.
+func mayBeShown(key string) bool {
+	return key != "" && len(key) <= 40 && strings.Trim(key, "abcdefghijklmnopqrstuvwxyz_") == ""
+}
+
 // parameters reads the parameters after the ? of a URI.
 func (a *address) parameters(query url.Values) error {
 	for key, values := range query {
 		if len(values) > 1 && key != "auth_mechanism" {
-			if keyForm.MatchString(key) {
+			if mayBeShown(key) {
 				return fmt.Errorf("the AMQP address has the parameter %s twice", key)
 			}
 			return errors.New("the AMQP address has a parameter twice")
@@ -197,7 +196,7 @@ func (a *address) parameters(query url.Values) error {
 		case "server_name_indication":
 			a.serverName = value
 		default:
-			if keyForm.MatchString(key) {
+			if mayBeShown(key) {
 				return fmt.Errorf("the AMQP address has the unknown parameter %s; known are heartbeat, connection_timeout, "+
 					"channel_max, auth_mechanism, cacertfile, certfile, keyfile and server_name_indication", key)
 			}

@@ -57,14 +57,14 @@ var verbs = []verb{
 }
 
 func command[T any](name string, keys, options []key[T], decode func([]member) (Command, error)) verb {
-	v := verb{name: name, decode: decode}
+	return verb{name: name, decode: decode, docs: append(keyDocs(keys, false), keyDocs(options, true)...)}
+}
+
+func keyDocs[T any](keys []key[T], option bool) (docs []KeyDoc) {
 	for _, k := range keys {
-		v.docs = append(v.docs, KeyDoc{k.name, false, k.form.String(), k.help})
+		docs = append(docs, KeyDoc{k.name, option, k.form.String(), k.help})
 	}
-	for _, k := range options {
-		v.docs = append(v.docs, KeyDoc{k.name, true, k.form.String(), k.help})
-	}
-	return v
+	return docs
 }
 
 func onContainer[T any, C interface {
@@ -181,7 +181,7 @@ func decodeKeys[T any](c *T, verb string, members []member, top, options []key[T
 		if m.key != "Options" {
 			known, err := setKey(c, m, top)
 			if !known {
-				return unknownKey(m.key, verb, top, options)
+				return unknownKey(m.key, verb, keyNames(top), keyNames(options))
 			}
 			if err != nil {
 				return At(m.key, err)
@@ -195,7 +195,7 @@ func decodeKeys[T any](c *T, verb string, members []member, top, options []key[T
 		for _, o := range opts {
 			known, err := setKey(c, o, options)
 			if !known {
-				return At("Options", unknownOption(o.key, verb, top, options))
+				return At("Options", unknownOption(o.key, verb, keyNames(top), keyNames(options)))
 			}
 			if err != nil {
 				return At("Options."+o.key, err)
@@ -214,7 +214,7 @@ func decodeObject[T any](c *T, what string, v json.RawMessage, keys []key[T]) er
 	for _, m := range members {
 		known, err := setKey(c, m, keys)
 		if !known {
-			return unknownOption(m.key, what, nil, keys)
+			return unknownOption(m.key, what, nil, keyNames(keys))
 		}
 		if err != nil {
 			return At(m.key, err)
@@ -244,29 +244,31 @@ func find[T any](keys []key[T], name string) *key[T] {
 	return nil
 }
 
-func unknownKey[T any](name, verb string, top, options []key[T]) error {
+// unknownKey returns the error for a key that is none of top, the names of the command's keys.
+func unknownKey(name, verb string, top, options []string) error {
 	if meansCommand(name) {
 		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), commandKey)
 	}
-	names := append(keyNames(top), "Options", commandKey)
-	if near := flagval.Nearest(name, names); near != "" {
+	top = append(top, "Options")
+	if near := flagval.Nearest(name, append(top, commandKey)); near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), near)
 	}
-	if near := flagval.Nearest(name, keyNames(options)); near != "" {
+	if near := flagval.Nearest(name, options); near != "" {
 		return fmt.Errorf("unknown key %s; did you mean Options: {%q: ...}?", flagval.Quote(name), near)
 	}
-	return fmt.Errorf("unknown key %s; %s takes %s", flagval.Quote(name), verb, flagval.List(append(keyNames(top), "Options"), "and"))
+	return fmt.Errorf("unknown key %s; %s takes %s", flagval.Quote(name), verb, flagval.List(top, "and"))
 }
 
-func unknownOption[T any](name, verb string, top, options []key[T]) error {
-	near := flagval.Nearest(name, keyNames(options))
-	if strings.EqualFold(name, "rm") && find(options, "Remove") != nil {
+// unknownOption returns the error for a key that is none of the options. top are the keys beside Options.
+func unknownOption(name, verb string, top, options []string) error {
+	near := flagval.Nearest(name, options)
+	if strings.EqualFold(name, "rm") && slices.Contains(options, "Remove") {
 		near = "Remove" // the one key that is not called as docker's flag
 	}
 	if near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), near)
 	}
-	if near := flagval.Nearest(name, keyNames(top)); near != "" {
+	if near := flagval.Nearest(name, top); near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q beside Options?", flagval.Quote(name), near)
 	}
 	const most = 12 // a longer list would not be read
@@ -276,7 +278,7 @@ func unknownOption[T any](name, verb string, top, options []key[T]) error {
 	if len(options) == 0 {
 		return fmt.Errorf("unknown key %s; %s takes no options", flagval.Quote(name), verb)
 	}
-	return fmt.Errorf("unknown key %s; %s takes %s", flagval.Quote(name), verb, flagval.List(keyNames(options), "and"))
+	return fmt.Errorf("unknown key %s; %s takes %s", flagval.Quote(name), verb, flagval.List(options, "and"))
 }
 
 func keyNames[T any](keys []key[T]) []string {

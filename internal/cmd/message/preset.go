@@ -26,7 +26,7 @@ func (p Preset) Check() error {
 	known, err := setKey(new(Run), member{key: p.Option, value: p.Value}, runOptions)
 	switch {
 	case !known:
-		return At("Options", unknownOption(p.Option, "run", runKeys, runOptions))
+		return At("Options", unknownOption(p.Option, "run", keyNames(runKeys), keyNames(runOptions)))
 	case err != nil:
 		return At("Options."+p.Option, err)
 	}

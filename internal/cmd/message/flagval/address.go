@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"strings"
 )
 
@@ -40,23 +39,18 @@ func ParseDNS(s string) (string, error) {
 	return netip.MustParseAddr(ip).Unmap().String(), nil
 }
 
-// domain matches a name of letters, digits and hyphens between dots. Its first group leaves out one dot at the end.
-var domain = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*)\.?$`)
-
-// ParseDNSSearch reads one --dns-search, a domain; "." means none.
+// ParseDNSSearch reads one --dns-search, a domain, and leaves out one dot at its end; "." means none.
 func ParseDNSSearch(s string) (string, error) {
 	name := strings.Trim(s, " ")
 	if name == "." {
 		return name, nil
 	}
-	found := domain.FindStringSubmatch(name)
-	if found == nil || len(found[1]) >= 255 || !strings.ContainsFunc(name, isLetter) {
+	name = strings.TrimSuffix(name, ".")
+	if !isHost(name) || len(name) >= 255 || !strings.ContainsAny(name, letters) {
 		return "", fmt.Errorf(`expected a domain such as "example.com", or "." for none, got %s`, Quote(s))
 	}
-	return found[1], nil
+	return name, nil
 }
-
-func isLetter(c rune) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
 
 // ParseExtraHost reads one --add-host, HOST:IP or HOST=IP, and returns HOST:IP, the only form that the engine takes.
 func ParseExtraHost(s string) (string, error) {

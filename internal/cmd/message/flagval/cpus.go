@@ -4,19 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"regexp"
+	"strings"
 )
-
-// hugeExponent matches an exponent of three digits or more: the power of 1e1000000 takes long to compute.
-var hugeExponent = regexp.MustCompile(`[eEpP][+-]?[0-9_]{3}`)
 
 // ParseCPUs reads --cpus, a number of CPUs, and returns it exactly, in billionths of a CPU.
 func ParseCPUs(s string) (nano int64, err error) {
 	// The time to read a number grows faster than its digits. More digits than these have no meaning here.
 	const longest = 40
 	cpus, ok := new(big.Rat), false
-	if e := hugeExponent.FindString(s); len(e) > 1 && len(s) <= longest {
-		if e[1] == '-' {
+	// The power of 1e1000000 takes long to compute: an exponent of three digits or more is not computed.
+	exponent := s[strings.LastIndexAny(s, "eEpP")+1:]
+	power := strings.TrimLeft(exponent, "+-")
+	if len(s) <= longest && len(exponent) < len(s) && len(power) > 2 && only(power, digits+"_") {
+		if exponent[0] == '-' {
 			return 0, fmt.Errorf("%s is too precise; a CPU is divided into 1000000000 parts", Quote(s))
 		}
 		return 0, errors.New(Quote(s) + " is more CPUs than any machine has")

@@ -3,7 +3,6 @@ package flagval
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -46,20 +45,24 @@ func isDeviceMode(s string) bool {
 	return s != ""
 }
 
-var deviceCgroupRule = regexp.MustCompile(`^[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}$`)
-
 // ParseDeviceCgroupRule refuses a text that is not a --device-cgroup-rule.
 func ParseDeviceCgroupRule(s string) error {
-	if !deviceCgroupRule.MatchString(s) {
+	number := func(s string) bool { return s == "*" || only(s, digits) }
+	kind, rest, _ := strings.Cut(s, " ")
+	device, access, _ := strings.Cut(rest, " ")
+	major, minor, _ := strings.Cut(device, ":")
+	if len(kind) != 1 || !only(kind, "acb") || !number(major) || !number(minor) || len(access) > 3 || !only(access, "rwm") {
 		return fmt.Errorf(`expected a rule such as "c 42:* rmw", got %s`, Quote(s))
 	}
 	return nil
 }
 
-// cdiDevice matches VENDOR/CLASS=NAME of the Container Device Interface. The standard allows a vendor or class of one letter.
-// It is refused here, because the library in CLI and engine panics on it.
-var cdiDevice = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]/[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]=[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?$`)
-
-// IsCDI reports whether a --device is the name of a CDI device, vendor.com/class=name. It becomes a DeviceRequest of the
-// driver cdi.
-func IsCDI(s string) bool { return cdiDevice.MatchString(s) }
+// IsCDI reports whether a --device is the name of a device in the Container Device Interface, VENDOR/CLASS=NAME. It becomes a
+// DeviceRequest of the driver cdi. The standard allows a vendor or class of one letter. It is refused here, because the library
+// in CLI and engine panics on it.
+func IsCDI(s string) bool {
+	long := func(s string) bool { return len(s) > 1 && framed(s, letters, word+".-", alnum) }
+	kind, name, _ := strings.Cut(s, "=")
+	vendor, class, _ := strings.Cut(kind, "/")
+	return long(vendor) && long(class) && framed(name, alnum, word+".:-", alnum)
+}

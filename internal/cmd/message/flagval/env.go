@@ -3,7 +3,6 @@ package flagval
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
 )
@@ -36,11 +35,9 @@ func ParseEnv(s string) error {
 // SecretPrefix begins a variable's value that is the name of a secret.
 const SecretPrefix = "secret:"
 
-var secretName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
-
 // CheckSecret refuses a text that cannot be the name of a secret. It does not quote the text: it may be the secret itself.
 func CheckSecret(name string) error {
-	if !secretName.MatchString(name) {
+	if !isTag(name) {
 		return errors.New("expected the name of a secret: letters, digits, and behind the first also _ . -, at most 128")
 	}
 	return nil

@@ -2,13 +2,9 @@ package flagval
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
-
-// platform matches the three parts. A version may follow the operating system: windows(10.0.17763).
-var platform = regexp.MustCompile(`^([A-Za-z0-9_-]+)(\([A-Za-z0-9_.-]*\))?(/[A-Za-z0-9_.-]+)?(/[A-Za-z0-9_.-]+)?$`)
 
 // ParsePlatform refuses a text that is not a --platform: OS[/ARCHITECTURE[/VARIANT]], or an architecture alone. An empty
 // text is the engine's own platform. The engine fills in missing parts, and knows which names mean the same.
@@ -17,14 +13,15 @@ func ParsePlatform(s string) error {
 		return nil
 	}
 	const longest = 255
-	var found []string
-	if len(s) <= longest {
-		found = platform.FindStringSubmatch(s)
-	}
-	if found == nil {
+	system, architecture, two := strings.Cut(s, "/")
+	architecture, variant, three := strings.Cut(architecture, "/")
+	system, version, versioned := strings.Cut(system, "(") // such as windows(10.0.17763)
+	version, closed := strings.CutSuffix(version, ")")
+	if len(s) > longest || !only(system, word+"-") || versioned != closed || strings.Trim(version, word+".-") != "" ||
+		two && !only(architecture, word+".-") || three && !only(variant, word+".-") {
 		return fmt.Errorf(`expected a platform such as "linux/arm64/v8", got %s`, Quote(s))
 	}
-	if found[3] == "" && !slices.Contains(platformNames(), strings.ToLower(found[1])) {
+	if !two && !slices.Contains(platformNames(), strings.ToLower(system)) {
 		return fmt.Errorf(`expected an operating system, an architecture, or both, such as "linux/arm64", got %s`, Quote(s))
 	}
 	return nil

@@ -3,28 +3,13 @@ package flagval
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
-)
-
-// The grammar of an image's name, as github.com/distribution/reference has it.
-const (
-	imagePath   = `[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*`
-	imageHost   = `(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])`
-	imageDomain = `(?:` + imageHost + `(?:\.` + imageHost + `)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?`
-	imageTag    = `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`
-	imageDigest = `[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}`
-)
-
-var (
-	imageReference = regexp.MustCompile(`^` + imageDomain + `/` + imagePath + `(?:/` + imagePath + `)*(?::` + imageTag + `)?(?:@` + imageDigest + `)?$`)
-	imageID        = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
 // CheckImage refuses a text that is not the name of an image. Its errors have the docker CLI's words: the CLI checks the
 // name itself too.
 func CheckImage(s string) error {
-	if imageID.MatchString(s) {
+	if len(s) == 64 && only(s, digits+"abcdef") {
 		return nil // an image's own id
 	}
 	domain, rest, ok := strings.Cut(s, "/")
@@ -37,10 +22,64 @@ func CheckImage(s string) error {
 	if name, _, _ := strings.Cut(rest, ":"); strings.ToLower(name) != name {
 		return fmt.Errorf("invalid reference format: repository name (%s) must be lowercase", name)
 	}
-	if !imageReference.MatchString(domain + "/" + rest) {
+	if !isDomain(domain) || !isRepository(rest) {
 		return errors.New("invalid reference format")
 	}
 	return nil
+}
+
+// isDomain reports whether s is the first part of an image's name, HOST[:PORT], in the grammar of
+// github.com/distribution/reference. isRepository and the others below are of that grammar too.
+func isDomain(s string) bool {
+	host, port, ported := s, "", false
+	if at := strings.LastIndexByte(s, ':'); at > strings.IndexByte(s, ']') {
+		host, port, ported = s[:at], s[at+1:], true
+	}
+	address, bracketed := strings.CutPrefix(host, "[")
+	if bracketed {
+		address, bracketed = strings.CutSuffix(address, "]")
+		bracketed = bracketed && only(address, digits+"abcdefABCDEF:")
+	}
+	return (bracketed || isHost(host)) && (!ported || only(port, digits))
+}
+
+// isRepository reports whether s is the rest of an image's name: PATH[/PATH]...[:TAG][@DIGEST].
+func isRepository(s string) bool {
+	s, digest, digested := strings.Cut(s, "@")
+	s, tag, tagged := strings.Cut(s, ":")
+	for path := range strings.SplitSeq(s, "/") {
+		if !isPath(path) {
+			return false
+		}
+	}
+	return (!tagged || isTag(tag)) && (!digested || isDigest(digest))
+}
+
+// isPath reports whether s is small letters and digits, between which one dot, one or two underscores, or hyphens may stand.
+func isPath(s string) bool {
+	if !framed(s, lower+digits, lower+digits+"._-", lower+digits) {
+		return false
+	}
+	for _, between := range [...]string{"..", "._", "_.", ".-", "-.", "_-", "-_", "___"} {
+		if strings.Contains(s, between) {
+			return false
+		}
+	}
+	return true
+}
+
+// isTag reports whether s is a tag. The name of a secret has the same form.
+func isTag(s string) bool { return len(s) <= 128 && framed(s, word, word+".-", word+".-") }
+
+// isDigest reports whether s is a digest, such as sha256:0123...
+func isDigest(s string) bool {
+	algorithm, hash, _ := strings.Cut(s, ":")
+	for part := range strings.SplitSeq(strings.NewReplacer("-", ".", "_", ".", "+", ".").Replace(algorithm), ".") {
+		if !framed(part, letters, alnum, alnum) {
+			return false
+		}
+	}
+	return len(hash) >= 32 && only(hash, digits+"abcdefABCDEF")
 }
 
 // FullName returns an image's name as docker shows it: the short name, with its tag or digest.
