@@ -2,6 +2,7 @@ package output
 
 import (
 	"bytes"
+	"sync"
 	"sync/atomic"
 	"unicode/utf8"
 
@@ -16,6 +17,8 @@ const (
 	// lineBudget bounds the bytes that all streams together hold beyond freeLine each. Otherwise many containers that
 	// never write a newline would take all memory.
 	lineBudget = 32 << 20
+	// maxJoined is how many bytes are joined to one piece: those of one read, and a line that began before it.
+	maxJoined = 36 << 10
 )
 
 // Output takes both streams of a container, makes whole lines of them, counts their bytes, and keeps their tails.
@@ -134,7 +137,11 @@ func (s *stream) Write(p []byte) (int, error) {
 	}
 	s.tail.write(p)
 	if end := bytes.LastIndexByte(p, '\n') + 1; end > 0 {
-		if len(s.held) > 0 {
+		switch held := len(s.held); {
+		case held > 0 && held+end <= maxJoined:
+			s.passJoined(p[:end], s.seen-int64(len(p)-end))
+			p, end = p[end:], 0
+		case held > 0:
 			first := bytes.IndexByte(p, '\n') + 1
 			s.held = append(s.held, p[:first]...)
 			s.pass(s.held, s.seen-int64(len(p)-first))
@@ -148,6 +155,18 @@ func (s *stream) Write(p []byte) (int, error) {
 	}
 	s.hold(p)
 	return n, nil
+}
+
+// joined has buffers for passJoined.
+var joined = sync.Pool{New: func() any { return new([maxJoined]byte) }}
+
+// passJoined passes the held bytes and p as one piece. Otherwise what one read brought would be two writes to standard output. Both
+// together have at most maxJoined bytes. p ends at offset end of the stream.
+func (s *stream) passJoined(p []byte, end int64) {
+	buffer := joined.Get().(*[maxJoined]byte)
+	defer joined.Put(buffer)
+	s.pass(append(append(buffer[:0], s.held...), p...), end)
+	s.drop()
 }
 
 // replaced reports whether a replacement character is in p, or began in the previous write.

@@ -19,12 +19,15 @@ func gather(capture int, budget *atomic.Int64) (*Output, *[]string) {
 	}, nil, capture, budget), &pieces
 }
 
+// TestOutputPassesWholeLines: a write is passed on as one piece, with the line that it ends, and without the line that it begins.
 func TestOutputPassesWholeLines(t *testing.T) {
+	long := strings.Repeat("x", 40_000)
 	for _, tt := range []struct{ writes, want []string }{
 		{[]string{"a\n"}, []string{"stdout@0:a\n"}},
 		{[]string{"a\nb\n"}, []string{"stdout@0:a\nb\n"}},
 		{[]string{"a", "b", "c\n"}, []string{"stdout@0:abc\n"}},
-		{[]string{"a", "b\nc\nd", "e"}, []string{"stdout@0:ab\n", "stdout@3:c\n", "stdout@5:de"}},
+		{[]string{"a", "b\nc\nd", "e"}, []string{"stdout@0:ab\nc\n", "stdout@5:de"}},
+		{[]string{"a", long, "b\nc\nd"}, []string{"stdout@0:a" + long + "b\n", "stdout@40003:c\n", "stdout@40005:d"}}, // too long to be joined
 		{[]string{"no newline"}, []string{"stdout@0:no newline"}},
 		{[]string{"\n\n", "\n"}, []string{"stdout@0:\n\n", "stdout@2:\n"}},
 		{[]string{"\x00\xff", "\xfe\n"}, []string{"stdout@0:\x00\xff\xfe\n"}},
