@@ -7,6 +7,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
 const (
@@ -31,17 +34,12 @@ type jobLog struct {
 	worst  slog.Level     // of these
 }
 
-// say writes a job's line, or counts it as key.
-func (l *jobLog) say(log *slog.Logger, level slog.Level, key, msg string, args ...any) {
-	ctx := context.Background()
-	if l.log.Enabled(ctx, slog.LevelDebug) || l.takes(level, key) {
-		log.Log(ctx, level, msg, args...)
-	}
-}
-
-// takes reports whether a line is to be written: the first ones, the first of its key, and some that failed. Otherwise it has
-// counted it.
+// takes reports whether a job's line is to be written: at level debug each, else the first ones, the first of its key, and some
+// that failed. Otherwise it has counted the line as key.
 func (l *jobLog) takes(level slog.Level, key string) bool {
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+		return true
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer == nil {
@@ -88,4 +86,31 @@ func (l *jobLog) close() {
 	if timer != nil && timer.Stop() {
 		l.sum()
 	}
+}
+
+// lineOf returns what the line of an ended job says.
+func lineOf(r *event.Result, j status.Job) (args []any) {
+	if r.Command != "" {
+		args = append(args, "command", r.Command)
+	}
+	args = append(args, "status", r.Status)
+	if r.Reason != "" {
+		args = append(args, "reason", r.Reason)
+	}
+	if r.ContainerName != "" {
+		args = append(args, "container", r.ContainerName)
+	}
+	if r.ExitCode != nil {
+		args = append(args, "exit", *r.ExitCode)
+	}
+	if j.Started != nil {
+		args = append(args, "took", j.Ended.Sub(*j.Started).Round(time.Millisecond))
+	}
+	if r.Error != "" {
+		args = append(args, "error", r.Error)
+	}
+	if r.Incomplete {
+		args = append(args, "incomplete", true)
+	}
+	return args
 }

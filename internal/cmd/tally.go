@@ -73,14 +73,14 @@ func (a *tally) start(f *following) {
 // end counts the end of an attempt. ofQueue: its message came by the queue, not by the control queue.
 func (a *tally) end(j status.Job, r *event.Result, ofQueue bool) status.Job {
 	now := time.Now()
-	j.Phase, j.For, j.Ended = "", "", new(now.UTC())
+	j.Phase, j.For, j.Ended = "", "", r.FinishedAt
 	j.Status, j.Reason, j.Error, j.ExitCode, j.Retrying, j.Adopted = string(r.Status), r.Reason, r.Error, r.ExitCode, r.Retrying, r.Adopted
 	j.DeadLetter = verdict(r) == intake.DeadLetter
 	if r.StartedAt != nil {
 		j.Started = r.StartedAt
 	}
-	if r.FinishedAt != nil {
-		j.Ended = r.FinishedAt
+	if j.Ended == nil {
+		j.Ended = new(now.UTC())
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -272,28 +272,6 @@ func (t *task) report(r *event.Result) error {
 		return err
 	}
 	j := t.pool.ends(t, r)
-	args := []any{"status", r.Status}
-	if r.Command != "" {
-		args = []any{"command", r.Command, "status", r.Status}
-	}
-	if r.Reason != "" {
-		args = append(args, "reason", r.Reason)
-	}
-	if r.ContainerName != "" {
-		args = append(args, "container", r.ContainerName)
-	}
-	if r.ExitCode != nil {
-		args = append(args, "exit", *r.ExitCode)
-	}
-	if j.Started != nil {
-		args = append(args, "took", j.Ended.Sub(*j.Started).Round(time.Millisecond))
-	}
-	if r.Error != "" {
-		args = append(args, "error", r.Error)
-	}
-	if r.Incomplete {
-		args = append(args, "incomplete", true)
-	}
 	level, said, key := slog.LevelInfo, "job done", string(r.Status)
 	if r.Reason != "" {
 		key += "/" + r.Reason
@@ -304,7 +282,9 @@ func (t *task) report(r *event.Result) error {
 	case r.Status != event.Succeeded && r.Status != event.Stopped && r.Reason != event.ReasonCancelled:
 		level = slog.LevelWarn
 	}
-	t.pool.lines.say(t.log, level, key, said, args...)
+	if t.pool.lines.takes(level, key) {
+		t.log.Log(context.Background(), level, said, lineOf(r, j)...)
+	}
 	return nil
 }
 

@@ -1,0 +1,31 @@
+package cmd
+
+import (
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+)
+
+// silent is a Reporter that shows nothing.
+type silent struct{ Reporter }
+
+func (silent) Result(event.Result) error { return nil }
+
+// BenchmarkReport measures the line and the counts of a job at its end, when lines are summed.
+func BenchmarkReport(b *testing.B) {
+	p := NewPool(Config{Reporter: silent{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Host: "host-1"})
+	defer p.lines.close()
+	t := &task{pool: p, identity: identity{id: "0123456789ab", queue: "jobs"}, log: p.Log, came: time.Now()}
+	t.traits.Verb = "run"
+	at := time.Now()
+	r := &event.Result{Job: t.id, Command: "run", Status: event.Succeeded, ExitCode: new(0), ContainerName: "dispatch-0123456789ab", StartedAt: &at, FinishedAt: &at}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := t.report(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
