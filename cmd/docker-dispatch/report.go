@@ -129,7 +129,7 @@ func (r *jsonReporter) Pull(p event.Pull) {
 }
 
 func (r *jsonReporter) Started(s event.Started) {
-	r.write(func(b *bytes.Buffer) { b.Write(s.JSON()) })
+	r.write(func(b *bytes.Buffer) { b.Write(s.AppendJSON(b.AvailableBuffer())) })
 }
 
 func (r *jsonReporter) Output(o event.Output) error {
@@ -141,7 +141,7 @@ func (r *jsonReporter) Output(o event.Output) error {
 }
 
 func (r *jsonReporter) Result(res event.Result) error {
-	return result(r.write(func(b *bytes.Buffer) { b.Write(res.JSON()) }))
+	return result(r.write(func(b *bytes.Buffer) { b.Write(res.AppendJSON(b.AvailableBuffer())) }))
 }
 
 // errorWord returns the prefix of a result's error. It is empty if a message stopped the job.

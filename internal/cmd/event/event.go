@@ -32,22 +32,6 @@ type outputEvent struct {
 	Base64        []byte `json:",omitempty"`
 }
 
-// JSON returns the event as one line.
-func (s Started) JSON() []byte {
-	return Line(struct {
-		Event string
-		Started
-	}{EventStarted, s})
-}
-
-// JSON returns the event as one line.
-func (r Result) JSON() []byte {
-	return Line(struct {
-		Event string
-		Result
-	}{eventResult, r})
-}
-
 // Line encodes v as one line of JSON. It panics if v cannot be encoded, which is impossible for events.
 func Line(v any) []byte {
 	var b bytes.Buffer

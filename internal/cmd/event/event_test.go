@@ -110,3 +110,79 @@ func FuzzOutputJSON(f *testing.F) {
 		}
 	})
 }
+
+// FuzzJSON: a result and a started event are what encoding/json makes of them, whichever of their fields are set.
+func FuzzJSON(f *testing.F) {
+	f.Add(uint(1<<30-1), "plain", int64(1))
+	f.Add(uint(0), "", int64(0))
+	f.Add(uint(0x15555555), "<é>\xff\u2028\"\n", int64(-62135596800))
+	f.Fuzz(func(t *testing.T, set uint, text string, n int64) {
+		var r Result
+		var s Started
+		for _, v := range []reflect.Value{reflect.ValueOf(&r).Elem(), reflect.ValueOf(&s).Elem()} {
+			for i := range v.NumField() {
+				if set>>i&1 == 1 {
+					fill(v.Field(i), text, n)
+				}
+			}
+		}
+		wantResult := Line(struct {
+			Event string
+			Result
+		}{eventResult, r})
+		if got := r.AppendJSON([]byte("x")); string(got) != "x"+string(wantResult) {
+			t.Errorf("got\n%s\nwant\n%s", got, wantResult)
+		}
+		wantStarted := Line(struct {
+			Event string
+			Started
+		}{EventStarted, s})
+		if got := s.AppendJSON([]byte("x")); string(got) != "x"+string(wantStarted) {
+			t.Errorf("got\n%s\nwant\n%s", got, wantStarted)
+		}
+	})
+}
+
+// fill sets a field of any type that events have.
+func fill(v reflect.Value, text string, n int64) {
+	switch v.Addr().Interface().(type) {
+	case **int:
+		v.Set(reflect.ValueOf(new(int(n))))
+	case **time.Time:
+		v.Set(reflect.ValueOf(new(time.Unix(max(n%1e11, -62135596800), n%1e9).UTC()))) // years of four digits, as all times that the daemon reads
+	case *[]string:
+		v.Set(reflect.ValueOf([]string{text, "", text}))
+	default:
+		switch v.Kind() {
+		case reflect.String:
+			v.SetString(text)
+		case reflect.Bool:
+			v.SetBool(true)
+		default:
+			v.SetInt(n)
+		}
+	}
+}
+
+func BenchmarkResultEvent(b *testing.B) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC)
+	r := Result{
+		Job: "0123456789ab", Command: "run", Host: "host-1", Queue: "jobs", Status: Succeeded, ExitCode: new(0),
+		ContainerID: "3c29b3ab4b4f3b3c29b3ab4b4f3b3c29b3ab4b4f3b3c29b3ab4b4f3b3c29b3ab", ContainerName: "dispatch-0123456789ab",
+		Image: "lab/bb:1", StartedAt: &at, FinishedAt: &at, Stdout: "hello world!\n", StdoutBytes: 13,
+	}
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = r.AppendJSON(buf[:0])
+	}
+}
+
+func BenchmarkLine(b *testing.B) {
+	o := Output{Job: "0123456789ab", ContainerName: "dispatch-0123456789ab", Stream: "stdout", Offset: 1 << 30, Data: []byte("a line of output of some hundred bytes, which has \"quotation marks\" and <angle> brackets, and an end\n")}
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = o.AppendJSON(buf[:0])
+	}
+}

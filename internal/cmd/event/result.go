@@ -43,6 +43,43 @@ type Result struct {
 	Spent bool `json:"-"` // the last attempt failed
 }
 
+// JSON returns the event as one line.
+func (r Result) JSON() []byte {
+	return r.AppendJSON(make([]byte, 0, 640+len(r.Stdout)+len(r.Stderr)))
+}
+
+// AppendJSON appends the event to b, as one line.
+func (r Result) AppendJSON(b []byte) []byte {
+	f := fields(append(b, `{"Event":"`+eventResult+`"`...))
+	f.always("Job", r.Job)
+	f.text("Dockercmd", r.Command)
+	f.text("Host", r.Host)
+	f.text("Queue", r.Queue)
+	f.always("Status", string(r.Status))
+	f.text("Reason", r.Reason)
+	f.text("Error", r.Error)
+	f.text("EngineError", r.EngineError)
+	f.number("Attempt", int64(r.Attempt))
+	f.flag("Retrying", r.Retrying)
+	if r.ExitCode != nil {
+		f.count("ExitCode", int64(*r.ExitCode))
+	}
+	f.texts("Warnings", r.Warnings)
+	f.text("ContainerId", r.ContainerID)
+	f.text("ContainerName", r.ContainerName)
+	f.text("Image", r.Image)
+	f.time("StartedAt", r.StartedAt)
+	f.time("FinishedAt", r.FinishedAt)
+	f.flag("OOMKilled", r.OOMKilled)
+	f.flag("Adopted", r.Adopted)
+	f.text("Stdout", r.Stdout)
+	f.text("Stderr", r.Stderr)
+	f.number("StdoutBytes", r.StdoutBytes)
+	f.number("StderrBytes", r.StderrBytes)
+	f.flag("Incomplete", r.Incomplete)
+	return append(f, '}', '\n')
+}
+
 // Reasons: why a job did not succeed, in one word for programs.
 const (
 	ReasonExit            = "exit"                   // the container exited with a code other than 0
