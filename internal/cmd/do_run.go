@@ -29,10 +29,10 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 	t.madeContainer(id)
 	res.Job, res.ContainerID, res.ContainerName, res.Warnings = t.id, id, t.name, t.creation.warnings
 
-	f := &following{task: t, run: r, id: id, startSent: found != nil && (!t.creation.unanswered || !t.stable && t.again.Load())}
+	f := &following{task: t, run: r, id: id, flooded: make(chan struct{}), startSent: found != nil && (!t.creation.unanswered || !t.stable && t.again.Load())}
 	if r.Foreground() && (r.Stdout || r.Stderr) {
 		f.out = t.output(t.name)
-		f.flooded = f.out.Limit(t.rules.Output())
+		f.out.Limit(t.rules.Output(), f.floods)
 	}
 	if found != nil && !found.State.StartedAt.IsZero() {
 		f.adopted, f.missed = true, true
