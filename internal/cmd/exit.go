@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -16,8 +17,8 @@ type exit struct {
 }
 
 // isOver reports whether the container has ended or was removed.
-func (f *following) isOver() bool {
-	c, err := f.pool.Docker.InspectContainer(f.ctx, f.id)
+func (f *following) isOver(ctx context.Context) bool {
+	c, err := f.pool.Docker.InspectContainer(ctx, f.id)
 	return err == nil && c.State.Ended() || errors.Is(err, dockerapi.ErrNoSuchContainer)
 }
 

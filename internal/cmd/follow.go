@@ -130,9 +130,9 @@ var errStarted = errors.New("the container was started by an earlier request")
 
 // start asks the engine to start the container, after an inspect if another start may have come before. A request that
 // failed may have started the container. A second start of an ended container would run it again.
-func (f *following) start(ctx context.Context) error {
+func (f *following) start() error {
 	look := func() error {
-		c, err := f.pool.Docker.InspectContainer(ctx, f.id)
+		c, err := f.pool.Docker.InspectContainer(f.ctx, f.id)
 		if err == nil && !c.State.StartedAt.IsZero() {
 			f.missed = true
 			err = errStarted
@@ -146,7 +146,7 @@ func (f *following) start(ctx context.Context) error {
 				return err
 			}
 		}
-		err := f.pool.Docker.StartContainer(ctx, f.id)
+		err := f.pool.Docker.StartContainer(f.ctx, f.id)
 		f.startSent = f.startSent || err != nil && !neverSent(err)
 		return err
 	})
@@ -238,7 +238,7 @@ func (f *following) lookAgain(err error) error {
 // the container: otherwise either could be missed. A detached container is only started.
 func (f *following) listen(begin bool) error {
 	if !f.run.Foreground() {
-		if err := f.start(f.ctx); err != nil {
+		if err := f.start(); err != nil {
 			return err
 		}
 		f.started(time.Now())
@@ -259,7 +259,7 @@ func (f *following) listen(begin bool) error {
 	}
 	defer f.pool.exits.forget(f.id)
 	if begin {
-		if err := f.start(w.ctx); err != nil {
+		if err := f.start(); err != nil {
 			return err
 		}
 		f.started(time.Now())
@@ -278,7 +278,7 @@ func (f *following) listen(begin bool) error {
 	}
 	if end.err != nil {
 		f.lasted = time.Since(began)
-		if told && errors.Is(end.err, errBrokenOff) && f.isOver() {
+		if told && errors.Is(end.err, errBrokenOff) && f.isOver(f.ctx) {
 			f.pool.exits.missed()
 		}
 		return end.err

@@ -130,7 +130,7 @@ func (w *watch) look() {
 	defer w.recovers()
 	switch {
 	case w.ctx.Err() != nil: // the watch was closed meanwhile
-	case w.isOver():
+	case w.isOver(w.ctx):
 		w.overdue()
 	default:
 		w.looks.Reset(lookEvery)
@@ -157,7 +157,7 @@ func (w *watch) enforce() {
 	defer func() { <-w.enforces }()
 	defer w.recovers()
 	flooded := w.flooded
-	for stops := 0; !w.isOver(); stops++ { // it may have ended by itself before the first stop
+	for stops := 0; !w.isOver(w.following.ctx); stops++ { // it may have ended by itself before the first stop
 		if isClosed(flooded) { // it is killed: it could write on while it is asked to stop
 			flooded = nil
 			w.exceeds(tooMuch(w.rules.Output()))
@@ -166,7 +166,7 @@ func (w *watch) enforce() {
 		if !w.stopOverdue(stops > maxRetries || flooded != w.flooded) {
 			again = delay.Backoff(stops, time.Second, time.Minute)
 		}
-		if w.ctx.Err() == nil && w.isOver() {
+		if w.ctx.Err() == nil && w.isOver(w.following.ctx) {
 			break
 		}
 		select {
