@@ -197,6 +197,7 @@ func (d *daemon) run(come <-chan os.Signal) error {
 
 	jobs, control := make(chan intake.Job, d.ahead), make(chan intake.Job)
 	sourceDone, poolDone, closed := make(chan error, 1), make(chan int, 1), make(chan error, 1)
+	go returnMemory(work)
 	go func() { sourceDone <- src.Run(taking, jobs, control) }()
 	go func() { poolDone <- pool.Run(work, jobs, control) }()
 

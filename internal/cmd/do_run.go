@@ -13,13 +13,13 @@ import (
 // doRun carries out a run: create, attach, register the wait, start, drain, read the exit. After any failure the
 // container itself tells how far the run has come. doRun then inspects the container and goes on from there.
 func (t *task) doRun(r *message.Run) (*event.Result, error) {
-	res := t.result()
-	res.Image = r.Image
 	id, found, err := t.create(r)
 	if err != nil {
 		if final(err) {
 			return nil, err
 		}
+		res := t.result()
+		res.Image = r.Image
 		setDone(res, err)
 		if t.creation.unanswered {
 			t.cleanup = func() error { return t.discardUnanswered(r) }
@@ -27,28 +27,27 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 		return res, nil
 	}
 	t.madeContainer(id)
-	res.Job, res.ContainerID, res.ContainerName, res.Warnings = t.id, id, t.name, t.creation.warnings
-
-	f := &following{task: t, run: r, id: id, startSent: found != nil && (!t.creation.unanswered || !t.stable && t.again.Load())}
+	f := &following{task: t, run: r, id: id, flooded: make(chan struct{}), startSent: found != nil && (!t.creation.unanswered || !t.stable && t.again.Load())}
 	if r.Foreground() && (r.Stdout || r.Stderr) {
 		f.out = t.output(t.name)
-		f.flooded = f.out.Limit(t.rules.Output())
+		f.out.Limit(t.rules.Output(), f.floods)
 	}
 	if found != nil && !found.State.StartedAt.IsZero() {
 		f.adopted, f.missed = true, true
-		res.Adopted = true
 	}
 	state, err := f.follow()
-	return f.ended(res, state, err)
+	return f.ended(state, err)
 }
 
-// ended fills in the result of a following that has ended. It is apart from doRun for the stack: there its variables would
+// ended returns the result of a following that has ended. It is apart from doRun for the stack: there its variables would
 // take room while the run goes on.
-func (f *following) ended(res *event.Result, state dockerapi.State, err error) (*event.Result, error) {
+func (f *following) ended(state dockerapi.State, err error) (*event.Result, error) {
 	t, id := f.task, f.id // cleanup outlives f
 	if err != nil && final(err) {
 		return nil, err
 	}
+	res := t.result()
+	res.Image, res.Adopted = f.run.Image, f.adopted
 	f.captured(res)
 	switch {
 	case err != nil:

@@ -34,9 +34,10 @@
 //	do.go          carries a command out: do_run.go, do_exec.go, do_pull.go; do_logs.go: logs and inspect; do_control.go: stop,
 //	               kill, remove and the others that one engine call does
 //	create.go      creates a container, or adopts the container that a crash left
-//	follow.go      starts it and follows it to its exit, over broken connections too; exit.go waits for the exit, and
-//	               exits.go learns of all exits from one stream; unseen.go finds out what an engine missed while it was
-//	               down; readlog.go reads missed output from the log, and logkept.go knows whether the log still has it
+//	follow.go      starts it and follows it to its exit, over broken connections too; watch.go is what goes on
+//	               while it runs, exit.go ends it at its limits, and exits.go learns of all exits from one stream; unseen.go
+//	               finds out what an engine missed while it was down; readlog.go reads missed output from the log, and
+//	               logkept.go knows whether the log still has it
 //	retry.go       repeats engine calls that failed, with the delays of package delay; engine.go knows whether the engine
 //	               answers
 //	outcome.go     the result, and whether the message is acked, tried again, or becomes a dead letter

@@ -19,23 +19,23 @@ type exits struct {
 	log    *slog.Logger
 
 	mu      sync.Mutex
-	awaited map[string]chan<- exit // by the container's id; nil: no stream is open
-	misses  int                    // how many events in a row did not come
+	awaited map[string]func(exit) // by the container's id; nil: no stream is open
+	misses  int                   // how many events in a row did not come
 }
 
 // mostMisses is how many events in a row may not come before the stream is not relied on. The engine drops an event if its
 // reader is slow. A proxy that buffers answers passes none on.
 const mostMisses = 3
 
-// await has the next exit of a container sent to exited, which must have room for it. If the stream ends first, its error
-// is sent. It returns false if there is no stream to rely on. It must be called before the start, and forget at the end.
-func (e *exits) await(id string, exited chan<- exit) bool {
+// await has the next exit of a container told, by a function that must not wait. If the stream ends first, its error is told.
+// It returns false if there is no stream to rely on. It must be called before the start, and forget at the end.
+func (e *exits) await(id string, told func(exit)) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.awaited == nil || e.misses >= mostMisses {
 		return false
 	}
-	e.awaited[id] = exited
+	e.awaited[id] = told
 	return true
 }
 
@@ -55,12 +55,12 @@ func (e *exits) forget(id string) {
 	delete(e.awaited, id)
 }
 
-// tell sends the exit of a container, if it is awaited.
+// tell tells the exit of a container, if it is awaited.
 func (e *exits) tell(id string, s dockerapi.ExitStatus) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if exited := e.awaited[id]; exited != nil {
-		exited <- exit{code: s.Code}
+	if told := e.awaited[id]; told != nil {
+		told(exit{code: s.Code})
 		delete(e.awaited, id) // only one is awaited
 		e.misses = 0
 	}
@@ -73,13 +73,13 @@ func (e *exits) follow(ctx context.Context) error {
 		return err
 	}
 	e.mu.Lock()
-	e.awaited, e.misses = make(map[string]chan<- exit), 0
+	e.awaited, e.misses = make(map[string]func(exit)), 0
 	e.mu.Unlock()
 	err = join(e.tell)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, exited := range e.awaited {
-		exited <- exit{err: err}
+	for _, told := range e.awaited {
+		told(exit{err: err})
 	}
 	e.awaited = nil
 	return err

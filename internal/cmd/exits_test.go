@@ -137,9 +137,9 @@ func TestExitsApart(t *testing.T) {
 			t.Errorf("%d results, %d waits", len(b.record.results), b.made("wait"))
 		}
 	})
-	e := exits{awaited: make(map[string]chan<- exit)}
+	e := exits{awaited: make(map[string]func(exit))}
 	exited := make(chan exit, 1)
-	e.await("ab", exited)
+	e.await("ab", func(end exit) { exited <- end })
 	e.tell("abc", dockerapi.ExitStatus{Code: new(1)})
 	e.tell("a", dockerapi.ExitStatus{Code: new(2)})
 	e.tell("ab", dockerapi.ExitStatus{Code: new(3)})

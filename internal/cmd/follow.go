@@ -3,9 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
@@ -28,23 +26,24 @@ type following struct {
 	out     *output.Output // nil: no output is wanted
 	adopted bool           // started by an earlier process
 
-	startedAt time.Time       // zero: not started, as far as is known
-	startSent bool            // a start may have been requested before, by this process or another
-	missed    bool            // output may have been missed; the log has it
-	gap       bool            // the engine may have been down while the container ran
-	gapAt     time.Time       // when the gap began; if adopted, when the engine was last away
-	logless   bool            // the log driver keeps no readable log
-	lost      bool            // output is known to be missing
-	over      *excess         // why the container was stopped; nil: it was not
-	flooded   <-chan struct{} // closed when the container has written more than it may; nil: it may write any amount
-	exit      *int            // the exit code that a wait or an event told
-	cuts      int             // how many calls before the start were not answered
-	cut       error           // the error of the last of them
-	broken    int             // how many calls in a row were not answered; see unanswered
-	lasted    time.Duration   // how long the last wait that broke off had gone well
-	logKeeps  int64           // see the function logKeeps
-	logText   bool            // the log holds text only
-	logRead   int64           // upper bound of the log bytes read by the last replay; see logWeight
+	startedAt time.Time     // zero: not started, as far as is known
+	startSent bool          // a start may have been requested before, by this process or another
+	missed    bool          // output may have been missed; the log has it
+	gap       bool          // the engine may have been down while the container ran
+	gapAt     time.Time     // when the gap began; if adopted, when the engine was last away
+	logless   bool          // the log driver keeps no readable log
+	lost      bool          // output is known to be missing
+	over      *excess       // why the container was stopped; nil: it was not
+	flooded   chan struct{} // closed when the container has written more than it may
+	watching  *watch        // the last; nil: none yet
+	exit      *int          // the exit code that a wait or an event told
+	cuts      int           // how many calls before the start were not answered
+	cut       error         // the error of the last of them
+	broken    int           // how many calls in a row were not answered; see unanswered
+	lasted    time.Duration // how long the last wait that broke off had gone well
+	logKeeps  int64         // see the function logKeeps
+	logText   bool          // the log holds text only
+	logRead   int64         // upper bound of the log bytes read by the last replay; see logWeight
 }
 
 // follow starts the container unless it has started, follows it until the run is done, and returns its last state.
@@ -131,9 +130,9 @@ var errStarted = errors.New("the container was started by an earlier request")
 
 // start asks the engine to start the container, after an inspect if another start may have come before. A request that
 // failed may have started the container. A second start of an ended container would run it again.
-func (f *following) start(ctx context.Context) error {
+func (f *following) start() error {
 	look := func() error {
-		c, err := f.pool.Docker.InspectContainer(ctx, f.id)
+		c, err := f.pool.Docker.InspectContainer(f.ctx, f.id)
 		if err == nil && !c.State.StartedAt.IsZero() {
 			f.missed = true
 			err = errStarted
@@ -147,7 +146,7 @@ func (f *following) start(ctx context.Context) error {
 				return err
 			}
 		}
-		err := f.pool.Docker.StartContainer(ctx, f.id)
+		err := f.pool.Docker.StartContainer(f.ctx, f.id)
 		f.startSent = f.startSent || err != nil && !neverSent(err)
 		return err
 	})
@@ -238,54 +237,56 @@ func (f *following) lookAgain(err error) error {
 // listen follows the container to its exit. With begin it first opens the output and registers for the exit, then starts
 // the container: otherwise either could be missed. A detached container is only started.
 func (f *following) listen(begin bool) error {
-	ctx, cancel := context.WithCancel(f.ctx)
-	defer cancel()
-
 	if !f.run.Foreground() {
-		if err := f.start(ctx); err != nil {
+		if err := f.start(); err != nil {
 			return err
 		}
 		f.started(time.Now())
 		return nil
 	}
 
-	join, err := f.open(ctx, begin)
+	w := f.newWatch()
+	defer w.close()
+	join, err := f.open(w.ctx, begin)
 	if err != nil {
 		return err
 	}
-	exited := make(chan exit, 1)
-	told := begin && f.awaitsEvent(exited)
+	told := begin && w.awaitsEvent()
 	if !told {
-		if err := f.awaitsAnswer(ctx, begin, exited); err != nil {
+		if err := w.awaitsAnswer(begin); err != nil {
 			return err
 		}
 	}
 	defer f.pool.exits.forget(f.id)
 	if begin {
-		if err := f.start(ctx); err != nil {
+		if err := f.start(); err != nil {
 			return err
 		}
 		f.started(time.Now())
 	}
-	drained := make(chan error, 1)
-	go func() { drained <- recovered(join) }()
+	w.begin()
 
 	began := time.Now()
-	end := f.awaitExit(exited, drained)
+	err = join() // a silent container waits here: one goroutine, with a small stack, is all that a run takes
+	if err != nil && w.ctx.Err() != nil {
+		err = context.Cause(w.ctx)
+	}
+	end := w.exit(err)
+	w.close()
+	if p, ok := errors.AsType[*panicError](context.Cause(w.ctx)); ok {
+		panic(p)
+	}
 	if end.err != nil {
 		f.lasted = time.Since(began)
-		cancel()
-		<-drained
-		if told && errors.Is(end.err, errBrokenOff) && f.isOver() {
+		if told && errors.Is(end.err, errBrokenOff) && f.isOver(f.ctx) {
 			f.pool.exits.missed()
 		}
 		return end.err
 	}
-	f.pool.jobs.to(f.task, phaseExited)
 	if end.code != nil {
 		f.exit, f.gap = end.code, false
 	}
-	if err := f.drain(drained, cancel); err != nil {
+	if err != nil {
 		f.missed = true
 		f.log.Debug("output broke off; reading the log", "container", f.name, "error", err)
 	} else {
@@ -294,24 +295,6 @@ func (f *following) listen(begin bool) error {
 	}
 	return nil
 }
-
-// recovered calls f, and returns its panic as a *panicError.
-func recovered(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{v, debug.Stack()}
-		}
-	}()
-	return f()
-}
-
-// A panicError is a panic in a helper goroutine of a task. The task's own goroutine panics with it.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
 
 // started records that the container has started, and reports it once.
 func (f *following) started(at time.Time) {

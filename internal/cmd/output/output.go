@@ -26,17 +26,16 @@ type Output struct {
 	Stdout, Stderr stream
 	moves          atomic.Int64 // see Movement
 	limit          int64        // see Limit; 0: none
-	over           chan struct{}
+	over           func()       // see Limit
 }
 
-// Limit returns a channel that is closed once both streams together have more bytes than limit, unless that is 0. It must be
-// called before the first Write.
-func (o *Output) Limit(limit int64) <-chan struct{} {
+// Limit has over called, once, when both streams together have more bytes than limit, unless that is 0. It must be called
+// before the first Write.
+func (o *Output) Limit(limit int64, over func()) {
 	if limit > 0 {
-		o.limit, o.over = limit, make(chan struct{})
+		o.limit, o.over = limit, over
 		o.Stdout.of, o.Stderr.of = o, o
 	}
-	return o.over
 }
 
 // NewOutput returns an Output that passes whole lines to emit, and all bytes as they come to raw. raw may be nil. capture is
@@ -128,7 +127,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	s.seen += int64(len(p))
 	if o := s.of; o != nil && o.limit > 0 && o.Stdout.seen+o.Stderr.seen > o.limit {
 		o.limit = 0
-		close(o.over)
+		o.over()
 	}
 	if s.textOnly {
 		s.altered = s.altered || s.replaced(p)

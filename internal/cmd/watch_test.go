@@ -1,0 +1,50 @@
+package cmd
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+)
+
+// TestOneGoroutine: a run that is silent takes one goroutine, with a time limit and a limit on its output too.
+func TestOneGoroutine(t *testing.T) {
+	const runs = 10
+	limited := func(c *Config) {
+		c.Concurrency, c.Timeout, c.Policy = runs+1, 24*time.Hour, withPolicy(`{"Max": {"Output": "1m"}}`)
+	}
+	onEngine(t, withExits, limited, func(b *bench) {
+		b.send("first", "first", false, named("first")).unsettled()
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		for i := range runs {
+			b.send(fmt.Sprint(i), fmt.Sprint(i), false, named(fmt.Sprint("web", i))).unsettled()
+		}
+		time.Sleep(time.Hour) // the containers are looked at meanwhile
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n != runs {
+			t.Errorf("%d goroutines of %d runs", n, runs)
+		}
+		for _, c := range b.docker.all() {
+			c.exit(0)
+		}
+	})
+}
+
+// TestPanicAtLimit: a panic beside the goroutine that reads a run's output ends the job, not the program.
+func TestPanicAtLimit(t *testing.T) {
+	onBench(t, func(c *Config) { c.Docker, c.Timeout = panics{c.Docker.(*fakeDocker)}, time.Minute }, func(b *bench) {
+		d := b.send("m", "id", false, wait)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		d.want(intake.DeadLetter, event.ReasonInternal)
+		if r := b.result(); !strings.Contains(r.Error, "at the disco") {
+			t.Errorf("result %+v", r)
+		}
+	})
+}
