@@ -93,7 +93,7 @@ func parseEvent(line []byte) (e event, ok bool) {
 			}
 		case '"':
 			n := stringEnd(line[i+1:])
-			if n < 0 || depth == 0 {
+			if n < 0 {
 				return e, false
 			}
 			text := line[i+1 : i+1+n]

@@ -38,6 +38,8 @@ func TestWatchExits(t *testing.T) {
 		{"an open string", `{"Action":"die","Actor":{"ID":"a}}` + "\n", nil, ErrUnreachable, "a proxy changed its answer"},
 		{"more than an object", `{"Action":"die","Actor":{"ID":"a"}}}` + "\n", nil, ErrUnreachable, "a proxy changed its answer"},
 		{"a string before it", `"a"{"Action":"die"}` + "\n", nil, ErrUnreachable, "a proxy changed its answer"},
+		{"elsewhere too", `{"Action":"die","Actor":{"ID":"a","Attributes":{"exitCode":"1","ID":"b","x":{"exitCode":"2"}},"y":{"ID":"b","exitCode":"3"},"ID":["b"]},` +
+			`"z":{"Attributes":{"exitCode":"4"},"y":{"exitCode":"5"},"ID":"b"},"Actor":["b"],"ID":"b","exitCode":"6"}` + "\n", []string{"a 1"}, io.ErrUnexpectedEOF, ""},
 		{"elsewhere", `{"Action":["die"],"x":{"Action":"die"},"Actor":{"Action":"die","x":{"ID":"a"},"Attributes":{"Action":"die","ID":"a"}}}` + "\n", nil, io.ErrUnexpectedEOF, ""},
 		{"other order", `{ "Actor" : {"Attributes":{"x":[[{"exitCode":"4"}]],"exitCode":"3"}, "ID": "a"}, "n":[1,"Action"], "Action" :"die" } ` + "\r\n", []string{"a 3"}, io.ErrUnexpectedEOF, ""},
 	} {
