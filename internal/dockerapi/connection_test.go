@@ -134,6 +134,7 @@ func TestConnectionIsNotKept(t *testing.T) {
 		"a switch":       "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
 		"an old version": "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n[]",
 		"an end":         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]",
+		"a rest to come": "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[]",
 		"a long rest":    "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n[]" + strings.Repeat(" ", 99998),
 	} {
 		for _, network := range networks {

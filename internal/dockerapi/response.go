@@ -39,8 +39,10 @@ func readResponse(reader *bufio.Reader, method string) (*response, error) {
 		switch {
 		case err != nil && strings.HasPrefix("HTTP/", text[:min(len(text), 5)]):
 			return nil, err
-		case !ok:
-			return nil, malformed("response", status) // before err: a TLS alert has no line end
+		case !ok && strings.Contains(status, " "): // so it may be a status line
+			return nil, malformed("status line", status)
+		case !ok: // before err: a TLS alert has no line end
+			return nil, malformed("response", status)
 		case err != nil:
 			return nil, err
 		}
