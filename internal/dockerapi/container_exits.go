@@ -104,7 +104,7 @@ func parseEvent(line []byte) (e event, ok bool) {
 				keys[depth] = text
 			case depth == 1 && string(keys[1]) == "Action":
 				e.action = text
-			case string(keys[1]) == "Actor" && string(keys[2]) == "ID":
+			case depth == 2 && string(keys[1]) == "Actor" && string(keys[2]) == "ID":
 				e.id = text
 			case depth == 3 && string(keys[1]) == "Actor" && string(keys[2]) == "Attributes" && string(keys[3]) == "exitCode":
 				e.exitCode = text
