@@ -56,6 +56,9 @@ Example: an option was mistyped; the right message was sent since, and the wrong
 // noneComes is how long to wait for the next dead letter before the broker is asked how many are left.
 const noneComes = time.Second
 
+// asksASecond is how often the broker is asked what is in the queue, if that is to change.
+const asksASecond = 10
+
 // barren limits how often in a row the broker may count more dead letters but deliver none. It holds with another
 // consumer, which may be served first. barrenAlone is the limit without one, when the broker may only be slow.
 const barren, barrenAlone = 5, 60
@@ -168,27 +171,30 @@ func namesOf(r client.Received) (names []string) {
 }
 
 // count returns how many dead letters are ready. It warns if the queue has a consumer, whose letters it cannot count.
-// It asks again for 2 s, because the broker still counts a consumer for a moment after its end.
 func (m *morgue) count(ctx context.Context, c *client.Client) (n int, err error) {
-	tick := time.NewTicker(noneComes / 5)
-	defer tick.Stop()
-	var consumers int
-	for again := 10; ; again-- {
-		n, consumers, err = c.Ready(ctx, m.from)
-		if err != nil || consumers == 0 || again == 0 {
-			break
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
-		}
-	}
+	more := 2 * asksASecond // the broker still counts a consumer for a moment after its end
+	n, consumers, err := m.poll(ctx, c, func(_, consumers int) bool { more--; return consumers == 0 || more < 0 })
 	if consumers > 0 {
 		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: %s has %s, such as another docker-dispatch dead; what it holds is not seen here\n",
 			ui.PlainLine(m.from), counted(consumers, "consumer"))
 	}
 	return n, err
+}
+
+// poll asks how many dead letters are ready, and how many consumers there are, until enough reports that it has seen enough.
+func (m *morgue) poll(ctx context.Context, c *client.Client, enough func(ready, consumers int) bool) (ready, consumers int, err error) {
+	tick := time.NewTicker(time.Second / asksASecond)
+	defer tick.Stop()
+	for {
+		if ready, consumers, err = c.Ready(ctx, m.from); err != nil || enough(ready, consumers) {
+			return ready, consumers, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return 0, 0, context.Cause(ctx)
+		}
+	}
 }
 
 // each calls do with the first n dead letters in order, until do fails or ctx ends. It returns nil if the queue is empty
@@ -230,6 +236,25 @@ func (m *morgue) each(ctx context.Context, c *client.Client, in <-chan client.Re
 	return nil
 }
 
+// take calls do with the letters that the command line names. The user must agree first if they are to be dropped.
+func (m *morgue) take(ctx context.Context, c *client.Client, do func([]client.Received) error) error {
+	n, err := m.count(ctx, c)
+	switch {
+	case err != nil:
+		return err
+	case !m.all:
+		return m.pick(ctx, c, n, do)
+	case n == 0:
+		return nil
+	}
+	if err := m.ask(ctx, n); err != nil {
+		return err
+	}
+	l := m.look(c)
+	defer l.end()
+	return l.over(ctx, n, do) // not of letters that a daemon makes anew of those replayed: n is the number at the start
+}
+
 // pick calls do with the chosen letters while it holds them all. If an ID matches no letter, pick fails first.
 func (m *morgue) pick(ctx context.Context, c *client.Client, n int, do func([]client.Received) error) error {
 	var chosen []client.Received
@@ -263,7 +288,9 @@ func (m *morgue) pick(ctx context.Context, c *client.Client, n int, do func([]cl
 		renewed := slices.ContainsFunc(chosen, client.Received.Settled)
 		n = looked
 		if err == nil && !renewed {
-			err = do(chosen)
+			if err = m.ask(ctx, len(chosen)); err == nil {
+				err = do(chosen)
+			}
 			for _, r := range chosen {
 				if r.Settled() {
 					n--

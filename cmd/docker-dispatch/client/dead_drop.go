@@ -10,16 +10,12 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 )
 
-// drop deletes the chosen dead letters, if the user agrees.
+// drop deletes the chosen dead letters.
 func (m *morgue) drop(ctx context.Context, c *client.Client) error {
-	n, err := m.count(ctx, c)
-	if err != nil {
-		return err
-	}
 	dropped := 0
-	ack := func(letters []client.Received) error {
-		if err := causeOr(ctx, nil); err != nil {
-			return err
+	err := m.take(ctx, c, func(letters []client.Received) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		err := client.AckAll(letters)
 		for _, r := range letters {
@@ -28,33 +24,16 @@ func (m *morgue) drop(ctx context.Context, c *client.Client) error {
 			}
 		}
 		return err
-	}
-	if m.all {
-		if n > 0 {
-			if err := m.ask(ctx, n); err != nil {
-				return err
-			}
-			l := m.look(c)
-			err = l.over(ctx, n, ack)
-			l.end()
-		}
-	} else {
-		err = m.pick(ctx, c, n, func(chosen []client.Received) error {
-			if err := m.ask(ctx, len(chosen)); err != nil {
-				return err
-			}
-			return ack(chosen)
-		})
-	}
+	})
 	if dropped > 0 || err == nil {
 		fmt.Fprintf(m.process.stdout, "%s dropped from %s\n", counted(dropped, "message"), ui.PlainLine(m.from))
 	}
 	return err
 }
 
-// ask asks the user whether to delete n messages. It returns nil for yes.
+// ask asks the user whether to drop n messages, if the verb is drop. It returns nil for yes.
 func (m *morgue) ask(ctx context.Context, n int) error {
-	if m.yes {
+	if m.yes || m.verb != "drop" {
 		return nil
 	}
 	fmt.Fprintf(m.process.stderr, "drop %s from %s for good? [y/N] ", counted(n, "message"), ui.PlainLine(m.from))

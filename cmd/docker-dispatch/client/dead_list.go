@@ -44,12 +44,8 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 		return err
 	}
 	if m.format == "json" {
-		e := json.NewEncoder(m.process.stdout)
-		e.SetEscapeHTML(false)
-		for _, l := range shown {
-			if err := e.Encode(l); err != nil {
-				return err
-			}
+		if err := writeJSON(m.process.stdout, shown); err != nil {
+			return err
 		}
 	} else if len(shown) > 0 {
 		w := tabwriter.NewWriter(m.process.stdout, 0, 0, 2, ' ', 0)
@@ -68,24 +64,16 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 // returned waits until n messages are ready in the queue again, or no more come. Until then the queue looks empty.
 // A quorum queue appends them to its log some time after their consumer ended. Any queue is slow with large messages.
 func (m *morgue) returned(ctx context.Context, l *look, n int) {
-	tick := time.NewTicker(noneComes / 10)
-	defer tick.Stop()
-	before := -1
-	for same := 0; same < 10+l.bytes>>22; {
-		ready, _, err := l.client.Ready(ctx, m.from)
-		if err != nil || ready >= n {
-			return
-		}
+	before, same := -1, 0
+	ready, _, err := m.poll(ctx, l.client, func(ready, _ int) bool {
 		if same++; ready != before {
 			before, same = ready, 0
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+		return ready >= n || same == asksASecond+l.bytes>>22
+	})
+	if err == nil && ready < n {
+		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: of %s that were looked at the broker shows %d again; the others have been taken by somebody else, or come back later\n", counted(n, "dead letter"), ready)
 	}
-	fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: of %s that were looked at the broker shows %d again; the others have been taken by somebody else, or come back later\n", counted(n, "dead letter"), before)
 }
 
 // A letter is a dead letter as list shows it.

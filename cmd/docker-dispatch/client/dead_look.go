@@ -132,11 +132,10 @@ func (l *look) lot(ctx context.Context, n int, do func([]client.Received) error)
 			l.renew(ctx, lot)
 		}
 	}
-	switch {
-	case !slices.ContainsFunc(all, func(r client.Received) bool { return !r.Settled() }):
-		go giveBack() // Close waits for it
-	default:
+	if slices.ContainsFunc(all, func(r client.Received) bool { return !r.Settled() }) {
 		l.giveBack = append(l.giveBack, giveBack)
+	} else {
+		go giveBack() // Close waits for it
 	}
 	return len(all), own, err
 }
@@ -173,34 +172,19 @@ func (l *look) store(ctx context.Context, letters []client.Received) {
 	// A signal does not end this: the outcome of copies already sent must be known.
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), renewTime, errNotInTime)
 	defer cancel()
-	type copied struct {
-		client.Received
-		confirmed func(context.Context) error
-	}
-	var copies []copied
-	for _, r := range letters {
-		confirmed, err := l.client.Send(ctx, l.from, r.Anew(l.id))
-		if err == nil {
-			copies = append(copies, copied{r, confirmed})
-		} else if l.missed(r, causeOr(ctx, err)); l.failed {
-			break
-		}
-	}
-	var stored []client.Received
-	for _, c := range copies {
-		if err := c.confirmed(ctx); err != nil {
-			l.missed(c.Received, causeOr(ctx, err))
-		} else {
-			stored = append(stored, c.Received)
-		}
-	}
-	l.copies += len(stored)
-	if err := client.AckAll(stored); err != nil {
-		for _, r := range stored {
-			if !r.Settled() {
-				l.missed(r, err)
+	known := 0
+	err := forward(ctx, ctx, l.client, letters, func(r client.Received) (string, client.Message) { return l.from, r.Anew(l.id) },
+		func(r client.Received, _ string, why error) {
+			known++
+			if why == nil || errors.Is(why, intake.ErrDeliveryLost) { // then the copy is stored all the same
+				l.copies++
 			}
-		}
+			if why != nil {
+				l.missed(r, causeOr(ctx, why))
+			}
+		})
+	if err != nil && known < len(letters) {
+		l.missed(letters[known], err)
 	}
 }
 

@@ -9,68 +9,70 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
-
-// replay sends the chosen dead letters to their queue, and acks each after the broker has stored it there.
-func (m *morgue) replay(ctx, now context.Context, c *client.Client) error {
-	n, err := m.count(ctx, c)
-	if err != nil {
-		return err
-	}
-	r := &replaying{morgue: m, client: c, now: now}
-	send := func(letters []client.Received) error { return r.send(ctx, letters) }
-	if m.all {
-		l := m.look(c)
-		// A replayed message may be dead-lettered again at once: n limits the number of letters to that of the start.
-		err = l.over(ctx, n, send)
-		l.end()
-	} else {
-		err = m.pick(ctx, c, n, send)
-	}
-	if r.replayed > 0 || err == nil {
-		fmt.Fprintf(m.process.stdout, "%s put back\n", counted(r.replayed, "message"))
-	}
-	if n := r.failed; n > 0 && (err == nil || err == errTooMany) {
-		err = ui.WithHint(fmt.Sprintf("%s not put back; they are still in %s", counted(n, "message"), ui.PlainLine(m.from)), "mend what is wrong, and replay again", ui.ExitFailed)
-	}
-	return err
-}
-
-// A replaying is a replay in progress.
-type replaying struct {
-	*morgue
-	client           *client.Client
-	now              context.Context
-	replayed, failed int
-}
 
 // tooMany is how many letters may fail before replay gives up.
 const tooMany = 100
 
 var errTooMany = errors.New("too many could not be put back")
 
-// send sends dead letters to the queues they came from, and acks the letters that the broker has stored there.
-func (r *replaying) send(ctx context.Context, letters []client.Received) (err error) {
-	type revived struct {
+// replay sends the chosen dead letters to the queues they came from, and acks each after the broker has stored it there.
+func (m *morgue) replay(ctx, now context.Context, c *client.Client) error {
+	replayed, failed := 0, 0
+	revived := func(r client.Received) (to string, _ client.Message) {
+		if to = cmp.Or(r.DeadLetter().Queue, m.queue); to == m.from {
+			to = m.queue
+		}
+		return to, r.Revived()
+	}
+	outcome := func(r client.Received, to string, why error) {
+		if why == nil {
+			replayed++
+			return
+		}
+		if errors.Is(why, intake.ErrDeliveryLost) {
+			why = fmt.Errorf("stored in %s, but not acked, so it is still a dead letter too: %w", to, why)
+		}
+		failed++
+		fmt.Fprintf(m.process.stderr, "%s: not put back onto %s: %s\n", ui.PlainLine(idOf(r)), ui.PlainLine(to), ui.PlainLine(why.Error()))
+	}
+	err := m.take(ctx, c, func(letters []client.Received) error {
+		err := forward(ctx, now, c, letters, revived, outcome)
+		if err == nil && failed >= tooMany {
+			err = errTooMany
+		}
+		return err
+	})
+	if replayed > 0 || err == nil {
+		fmt.Fprintf(m.process.stdout, "%s put back\n", counted(replayed, "message"))
+	}
+	if failed > 0 && (err == nil || err == errTooMany) {
+		err = ui.WithHint(fmt.Sprintf("%s not put back; they are still in %s", counted(failed, "message"), ui.PlainLine(m.from)), "mend what is wrong, and replay again", ui.ExitFailed)
+	}
+	return err
+}
+
+// forward sends a message for each letter, and acks the letters whose messages the broker has stored. It calls outcome for
+// each letter in order, until ctx or the connection ends: that is its error. now bounds the wait for the broker.
+func forward(ctx, now context.Context, c *client.Client, letters []client.Received, of func(client.Received) (to string, m client.Message), outcome func(r client.Received, to string, why error)) (err error) {
+	type sending struct {
 		client.Received
 		to        string
 		confirmed func(context.Context) error
 	}
-	var sent []revived
-	for _, l := range letters {
-		to := cmp.Or(l.DeadLetter().Queue, r.queue)
-		if to == r.from {
-			to = r.queue
-		}
-		confirmed, failed := r.client.Send(ctx, to, l.Revived())
-		if err = causeOr(ctx, nil); failed != nil && err == nil && errors.Is(failed, client.ErrGone) {
+	var sent []sending
+	for _, r := range letters {
+		to, m := of(r)
+		confirmed, failed := c.Send(ctx, to, m)
+		if err = causeOr(ctx, nil); err == nil && errors.Is(failed, client.ErrGone) {
 			err = failed
 		}
 		if failed != nil {
 			confirmed = func(context.Context) error { return failed }
 		}
 		if failed == nil || err == nil {
-			sent = append(sent, revived{l, to, confirmed})
+			sent = append(sent, sending{r, to, confirmed})
 		}
 		if err != nil {
 			break
@@ -79,28 +81,20 @@ func (r *replaying) send(ctx context.Context, letters []client.Received) (err er
 	for lot := range slices.Chunk(sent, lotSize) { // acked in lots: a channel sends only few acks ahead of the queue's log
 		var stored []client.Received
 		why := make([]error, len(lot))
-		for i, v := range lot {
-			if why[i] = v.confirmed(r.now); why[i] == nil {
-				stored = append(stored, v.Received)
-			} else if r.now.Err() != nil {
-				why[i] = fmt.Errorf("%w: not waited for any longer", client.ErrUnknown)
+		for i, s := range lot {
+			if why[i] = s.confirmed(now); why[i] == nil {
+				stored = append(stored, s.Received)
+			} else if now.Err() != nil {
+				why[i] = errUnawaited
 			}
 		}
 		lost := client.AckAll(stored)
-		for i, v := range lot {
-			if why[i] == nil && (lost == nil || v.Settled()) {
-				r.replayed++
-				continue
+		for i, s := range lot {
+			if why[i] == nil && lost != nil && !s.Settled() {
+				why[i] = lost
 			}
-			if why[i] == nil {
-				why[i] = fmt.Errorf("stored in %s, but not acked, so it is still a dead letter too: %w", v.to, lost)
-			}
-			r.failed++
-			fmt.Fprintf(r.process.stderr, "%s: not put back onto %s: %s\n", ui.PlainLine(idOf(v.Received)), ui.PlainLine(v.to), ui.PlainLine(why[i].Error()))
+			outcome(s.Received, s.to, why[i])
 		}
-	}
-	if err == nil && r.failed >= tooMany {
-		err = errTooMany
 	}
 	return err
 }

@@ -135,7 +135,7 @@ func (c *psClient) print(v *view) error {
 		if v.silent() != "" {
 			fmt.Fprintf(c.process.stderr, "docker-dispatch: warning: %s\n", ui.PlainLine(v.silent()))
 		}
-		return v.json(c.process.stdout)
+		return writeJSON(c.process.stdout, v.daemons)
 	}
 	_, err := fmt.Fprint(c.process.stdout, c.text(v))
 	return err

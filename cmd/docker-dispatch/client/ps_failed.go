@@ -21,8 +21,7 @@ func (v *view) failed() string {
 	}
 	var all []failure
 	total := int64(0)
-	for i := range v.daemons {
-		s := &v.daemons[i]
+	for _, s := range v.daemons {
 		_, failed := s.Totals()
 		total += failed
 		for _, j := range s.Failed {

@@ -2,9 +2,7 @@ package client
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,18 +23,6 @@ type view struct {
 	colours bool
 }
 
-// json writes one daemon a line.
-func (v *view) json(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	for i := range v.daemons {
-		if err := e.Encode(&v.daemons[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // all returns all that is shown without --failed.
 func (v *view) all() string {
 	var b strings.Builder
@@ -47,10 +33,10 @@ func (v *view) all() string {
 		}
 	}
 	v.section(&b, "", v.hosts())
-	for i := range v.daemons {
-		for _, c := range v.daemons[i].Conditions {
+	for _, s := range v.daemons {
+		for _, c := range s.Conditions {
 			if c.State != status.Met {
-				v.say(&b, "%s: %s: %s: %s", v.daemons[i].Host, c.State, c.Name, c.Reason)
+				v.say(&b, "%s: %s: %s: %s", s.Host, c.State, c.Name, c.Reason)
 			}
 		}
 	}
@@ -105,8 +91,7 @@ func cells(texts ...string) (row []ui.Cell) {
 // summary says how much waits, and how long it will take.
 func (v *view) summary() string {
 	queued, dead, rate, waiting, running, settling, retrying := v.queued, unknown, 0.0, 0, 0, 0, 0
-	for i := range v.daemons {
-		s := &v.daemons[i]
+	for _, s := range v.daemons {
 		if s.Queued != nil && v.queued == unknown {
 			queued = max(queued, *s.Queued)
 		}
@@ -153,8 +138,7 @@ func (v *view) summary() string {
 // oldest says which waiting job's message is the oldest, and what the job waits for; "": none waits.
 func (v *view) oldest() (line string) {
 	age := time.Duration(0)
-	for i := range v.daemons {
-		s := &v.daemons[i]
+	for _, s := range v.daemons {
 		j, ok := s.Oldest()
 		if !ok || line != "" && j.Age(s.At) <= age {
 			continue
@@ -175,8 +159,7 @@ func (v *view) oldest() (line string) {
 // longest says which job has run for longest; "": none runs.
 func (v *view) longest() (line string) {
 	runs := time.Duration(0)
-	for i := range v.daemons {
-		s := &v.daemons[i]
+	for _, s := range v.daemons {
 		if j, ok := s.Longest(); ok && (line == "" || j.Runs(s.At) > runs) {
 			runs = j.Runs(s.At)
 			line = fmt.Sprintf("longest running: %s for %s at %s", j.Job, ageText(runs), s.Host)
@@ -188,8 +171,7 @@ func (v *view) longest() (line string) {
 // hosts returns one row for each daemon.
 func (v *view) hosts() [][]ui.Cell {
 	rows := head("HOST", "STATE", "SLOTS", "WAITING", "ENDED", "FAILED", "RATE", "ENGINE", "INTAKE", "UP")
-	for i := range v.daemons {
-		s := &v.daemons[i]
+	for _, s := range v.daemons {
 		ended, failed := s.Totals()
 		row := cells(s.Host, "", fmt.Sprintf("%d/%d", s.InUse, s.Slots), strconv.Itoa(s.Waiting.Count),
 			fmt.Sprint(ended), fmt.Sprint(failed), rateText(s.PerMinute), engine(s), takes(s), ageText(s.At.Sub(s.Since)))
@@ -203,7 +185,7 @@ func (v *view) hosts() [][]ui.Cell {
 }
 
 // state says whether a daemon can work.
-func state(s *status.Status) ui.Cell {
+func state(s status.Status) ui.Cell {
 	switch {
 	case !s.Ready:
 		return ui.Cell{Text: "not ready", Colour: ui.Red}
@@ -214,7 +196,7 @@ func state(s *status.Status) ui.Cell {
 }
 
 // engine says how the daemon's engine is.
-func engine(s *status.Status) string {
+func engine(s status.Status) string {
 	for _, c := range s.Conditions {
 		if c.Name == "engine" {
 			return string(c.State)
@@ -225,7 +207,7 @@ func engine(s *status.Status) string {
 
 // takes says whether the daemon takes messages. Two conditions do not keep it from that: jobs wait to be settled instead, or
 // only the control queue is away.
-func takes(s *status.Status) string {
+func takes(s status.Status) string {
 	for _, c := range s.Conditions {
 		if c.State == status.Unmet && c.Name != "publishing" && c.Name != "control" {
 			return "closed"
@@ -241,8 +223,7 @@ func (v *view) jobs(running bool) [][]ui.Cell {
 		age, last = "SINCE", "PHASE"
 	}
 	rows := head("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "USER", age, "HERE", "ATTEMPT", last)
-	for i := range v.daemons {
-		s := &v.daemons[i]
+	for _, s := range v.daemons {
 		list, host := s.Waiting, ""
 		if running {
 			list = s.Running
@@ -267,11 +248,11 @@ func (v *view) jobs(running bool) [][]ui.Cell {
 // count says how many jobs run, or wait, of which so many are listed.
 func (v *view) count(running bool, listed int) string {
 	n := 0
-	for i := range v.daemons {
+	for _, s := range v.daemons {
 		if running {
-			n += v.daemons[i].Running.Count
+			n += s.Running.Count
 		} else {
-			n += v.daemons[i].Waiting.Count
+			n += s.Waiting.Count
 		}
 	}
 	if n > listed {
@@ -295,8 +276,8 @@ func attempt(j status.Job) string {
 func (v *view) outcomes() [][]ui.Cell {
 	total := make(map[status.Outcome]int64)
 	var kinds []status.Outcome
-	for i := range v.daemons {
-		for _, o := range v.daemons[i].Outcomes {
+	for _, s := range v.daemons {
+		for _, o := range s.Outcomes {
 			n := o.Count
 			o.Count = 0
 			if total[o] == 0 {

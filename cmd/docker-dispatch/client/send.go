@@ -54,6 +54,9 @@ const (
 	inFlightPart  = 16 << 10
 )
 
+// errUnawaited: a signal ended the wait for the broker's confirm.
+var errUnawaited = fmt.Errorf("%w: not waited for any longer", client.ErrUnknown)
+
 // A sending is one invocation of send.
 type sending struct {
 	*broker
@@ -272,7 +275,7 @@ func (s *sending) collect(now context.Context, under <-chan posted, room <-chan 
 			continue
 		}
 		if now.Err() != nil {
-			err = fmt.Errorf("%w: not waited for any longer", client.ErrUnknown)
+			err = errUnawaited
 		}
 		if len(s.faults.list) == 0 {
 			close(s.failed)

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -208,6 +209,18 @@ func (p *invocation) interrupts() (work, now context.Context, stop func()) {
 		stopWork(nil)
 		stopNow(nil)
 	}
+}
+
+// writeJSON writes each value on a line.
+func writeJSON[T any](w io.Writer, values []T) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	for _, v := range values {
+		if err := e.Encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // counted returns n with its noun, such as "1 message" or "2 messages".
