@@ -154,37 +154,13 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	type end struct {
-		result *event.Result
-		err    error
-	}
-	ended := make(chan end, 1)
+	ended := make(chan taking, 1)
 	for _, w := range c.line.Warnings() {
 		fmt.Fprintf(c.stderr, "WARNING: %s\n", w)
 	}
 	go func() {
-		made := make(chan error, 1)
-		go func() { made <- c.publication() }()
-		select {
-		case err := <-made:
-			if err != nil {
-				ended <- end{nil, err}
-				return
-			}
-		case <-ctx.Done(): // standard input may never end
-			ended <- end{nil, ctx.Err()}
-			return
-		}
-		if err := c.reserveID(); err != nil {
-			ended <- end{nil, err}
-			return
-		}
-		result, err := c.follow(ctx)
-		id := ""
-		if result != nil {
-			id = result.ContainerID // the file has no id yet if the container could not be started
-		}
-		ended <- end{result, cmp.Or(err, c.identified(id))}
+		result, err := c.work(ctx)
+		ended <- taking{result, err}
 	}()
 
 	var timeout <-chan time.Time
@@ -223,7 +199,7 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 				unstored = time.After(confirming)
 			}
 		case <-unstored:
-			switch c.state() {
+			switch c.sent.Load() {
 			case onItsWay: // the broker has not stored the job: it cannot be stopped
 				return leave(code, "left")
 			case stored, stopOnItsWay:
@@ -258,6 +234,29 @@ func (c *runClient) run(signals <-chan os.Signal) int {
 	}
 }
 
+// work makes the message, sends it, and returns its result. With -d there is none.
+func (c *runClient) work(ctx context.Context) (*event.Result, error) {
+	made := make(chan error, 1)
+	go func() { made <- c.publication() }()
+	select {
+	case err := <-made:
+		if err != nil {
+			return nil, err
+		}
+	case <-ctx.Done(): // standard input may never end
+		return nil, ctx.Err()
+	}
+	if err := c.reserveID(); err != nil {
+		return nil, err
+	}
+	result, err := c.follow(ctx)
+	id := ""
+	if result != nil {
+		id = result.ContainerID // the file has no id yet if the container could not be started
+	}
+	return result, cmp.Or(err, c.identified(id))
+}
+
 // confirming is how long a stopping run waits for the broker's confirm before it prints what it waits for.
 const confirming = time.Second
 
@@ -265,24 +264,21 @@ const confirming = time.Second
 const leaving = 3 * time.Second
 
 // reserveID creates the file for the container's id, as docker does. If that fails, nothing is run.
-func (c *runClient) reserveID() (err error) {
+func (c *runClient) reserveID() error {
 	if c.line.CIDFile == "" || c.line.Detach {
 		return nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.idFile, err = os.OpenFile(c.line.CIDFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666); err != nil {
+	f, err := os.OpenFile(c.line.CIDFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
 		return fmt.Errorf("failed to create the container ID file: %w", err)
 	}
+	c.idFile.Store(f)
 	return nil
 }
 
 // identified writes the container's id to its file. An empty id means that none will come: the file is removed.
 func (c *runClient) identified(id string) error {
-	c.mu.Lock()
-	f := c.idFile
-	c.idFile = nil
-	c.mu.Unlock()
+	f := c.idFile.Swap(nil)
 	if f == nil {
 		return nil
 	}
@@ -300,9 +296,4 @@ func randomHex() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
-}
-
-// jsonStop returns the body of the message that stops a job.
-func jsonStop(job string) []byte {
-	return fmt.Appendf(nil, `{"Dockercmd": "stop", "Job": %q}`, job)
 }

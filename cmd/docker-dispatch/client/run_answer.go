@@ -2,6 +2,8 @@ package client
 
 import (
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
@@ -119,18 +121,15 @@ func (s *answerStream) add(offset int64, data []byte) error {
 	if err := s.write(offset, data); err != nil {
 		return err
 	}
-	for again := true; again; {
-		again = false
-		for at, data := range s.early {
-			if at > s.written {
-				continue
-			}
-			delete(s.early, at)
-			s.held -= len(data)
-			if err := s.write(at, data); err != nil {
-				return err
-			}
-			again = true
+	for _, at := range slices.Sorted(maps.Keys(s.early)) {
+		if at > s.written {
+			break
+		}
+		data := s.early[at]
+		delete(s.early, at)
+		s.held -= len(data)
+		if err := s.write(at, data); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,10 +35,10 @@ type runClient struct {
 	replies string // the reply queue
 	body    []byte
 	answer  *answer
-	idFile  *os.File          // for the container's id; guarded by mu
-	warned  bool              // the engine's warnings have been printed
-	pulled  bool              // it was printed that the image has been pulled
-	written []client.Received // events that are handled and not acked yet
+	idFile  atomic.Pointer[os.File] // for the container's id
+	warned  bool                    // the engine's warnings have been printed
+	pulled  bool                    // it was printed that the image has been pulled
+	written []client.Received       // events that are handled and not acked yet
 
 	// noticed is when the broker has noticed, at the latest, that the previous connection is dead. Until then it may hold
 	// answers for that connection, which come after later answers. Zero: this is the first connection.
@@ -50,17 +49,12 @@ type runClient struct {
 	saidMissing bool          // it was printed that the image is missing
 	lonely      bool          // it was said that no daemon takes messages from the queue
 	stop        chan struct{} // closed when the job is to be stopped
-	told        bool          // the control queue has stored the stop, or has refused it
-	mu          sync.Mutex
-	over        bool  // a message not sent yet must not be sent any more; guarded by mu
-	sent        reach // guarded by mu
+	sent        atomic.Int32  // how far the message has got, and the stop after it: unsent, ...
 }
 
-// reach is how far the message has got, and the stop after it.
-type reach int
-
 const (
-	unsent reach = iota
+	givenUp int32 = iota - 1 // it was not sent, and must not be any more
+	unsent
 	onItsWay
 	stored
 	stopOnItsWay
@@ -93,37 +87,14 @@ func (e *leftError) Error() string { return e.message }
 
 // quit reports whether the message may have been sent. If not, it never will be.
 func (c *runClient) quit() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.over = true
-	return c.sent != unsent
-}
-
-func (c *runClient) send() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sent == unsent && !c.over {
-		c.sent = onItsWay
-	}
-	return c.sent != unsent
-}
-
-func (c *runClient) have(s reach) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sent = s
-}
-
-func (c *runClient) state() reach {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.sent
+	c.sent.CompareAndSwap(unsent, givenUp)
+	return c.sent.Load() != givenUp
 }
 
 // fate says what is known of a job that the client no longer waits for.
 func (c *runClient) fate() string {
-	switch c.state() {
-	case unsent:
+	switch c.sent.Load() {
+	case givenUp, unsent:
 		return "nothing was sent"
 	case onItsWay:
 		return "the job " + c.job + " may go on: the broker has not said that it has it"
@@ -164,7 +135,7 @@ const (
 
 // session does the work of follow over one connection. errLine means that another connection may help.
 func (c *runClient) session(ctx context.Context) (*event.Result, error) {
-	if c.state() == unsent {
+	if c.sent.Load() == unsent {
 		c.waits.Show("docker-dispatch: connecting to the broker")
 	}
 	broker, err := c.connect(ctx)
@@ -186,7 +157,7 @@ func (c *runClient) session(ctx context.Context) (*event.Result, error) {
 
 // again makes an errLine of a broker's error if the message may have been sent: then the job may run.
 func (c *runClient) again(ctx context.Context, err error) error {
-	if ctx.Err() != nil || c.state() == unsent {
+	if ctx.Err() != nil || c.sent.Load() <= unsent {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errLine, err)
@@ -214,7 +185,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 			return nil, c.again(ctx, err)
 		}
 	}
-	if c.state() >= stored {
+	if c.sent.Load() >= stored {
 		c.waits.Resume()
 	} else if err := c.publish(ctx, broker); err != nil {
 		return nil, err
@@ -227,7 +198,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 	noticed := c.noticed // a copy, because the goroutine may outlive the connection
 	go func() { taken <- c.takeAll(answers, noticed) }()
 	stop := (<-chan struct{})(c.stop)
-	if c.told {
+	if c.sent.Load() >= stopSent {
 		stop = nil
 	}
 	type queueLook struct {
@@ -246,8 +217,9 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 			return t.result, t.err
 		case <-stop: // in a goroutine: a broker short of memory delays the stop, while answers still come
 			stop = nil
-			c.have(stopOnItsWay)
-			go func() { telling <- broker.Publish(ctx, c.control, c.stopMessage()) }()
+			c.sent.Store(stopOnItsWay)
+			stop := newMessage(randomHex(), fmt.Appendf(nil, `{"Dockercmd": "stop", "Job": %q}`, c.job))
+			go func() { telling <- broker.Publish(ctx, c.control, stop) }()
 		case err := <-telling:
 			if c.hasTold(err) != nil {
 				end() // take the rest of this connection's answers before those of the next
@@ -265,9 +237,9 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 			unheard := l.err == nil && l.n > 0 && l.consumers == 0 // n is 0 if a daemon has taken the message
 			switch {
 			case c.heard.Load():
-			case unheard && c.state() >= stopSent:
+			case unheard && c.sent.Load() >= stopSent:
 				left := fmt.Sprintf("left, because no daemon takes messages from the queue %s; the job %s stays there", c.queue, c.job)
-				if c.state() == stopSent {
+				if c.sent.Load() == stopSent {
 					left += ", and its stop in the queue " + c.control
 				}
 				return nil, &leftError{left}
@@ -290,11 +262,11 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 
 // publish sends the message. If it is sent again it has the same id, by which the daemon recognizes it.
 func (c *runClient) publish(ctx context.Context, broker runBroker) error {
-	first := c.state() == unsent
-	if !c.send() {
+	first := c.sent.CompareAndSwap(unsent, onItsWay)
+	if c.sent.Load() == givenUp {
 		return context.Canceled
 	}
-	m := client.Message{ID: c.job, ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: c.body}
+	m := newMessage(c.job, c.body)
 	if !c.line.Detach {
 		m.ReplyTo = c.replies
 	}
@@ -302,11 +274,11 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 	err := broker.Publish(ctx, c.queue, m)
 	switch {
 	case err == nil:
-		c.have(stored)
+		c.sent.Store(stored)
 		c.waits.Show("docker-dispatch: queued on %s", c.queue)
 		return nil
 	case first && !errors.Is(err, client.ErrUnknown) && ctx.Err() == nil: // nothing was written
-		c.have(unsent)
+		c.sent.Store(unsent)
 		if errors.Is(err, client.ErrGone) {
 			return c.unreachable(err)
 		}
@@ -316,7 +288,7 @@ func (c *runClient) publish(ctx context.Context, broker runBroker) error {
 	return err
 }
 
-// stopMessage returns the message that stops the job.
-func (c *runClient) stopMessage() client.Message {
-	return client.Message{ID: randomHex(), ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: jsonStop(c.job)}
+// newMessage returns a message for a daemon.
+func newMessage(id string, body []byte) client.Message {
+	return client.Message{ID: id, ContentType: "application/json", AppID: "docker-dispatch", Timestamp: time.Now(), Body: body}
 }

@@ -91,15 +91,13 @@ func (c *runClient) ack(m client.Received) {
 func (c *runClient) hasTold(err error) error {
 	switch {
 	case err == nil:
-		c.told = true
-		c.have(stopSent)
+		c.sent.Store(stopSent)
 		c.waits.Show("docker-dispatch: stopping the job")
 		return nil
 	case errors.Is(err, client.ErrGone), errors.Is(err, client.ErrUnknown), errors.Is(err, context.Canceled):
 		return err
 	}
-	c.told = true
-	c.have(stopRefused)
+	c.sent.Store(stopRefused)
 	c.waits.End()
 	c.say("the job cannot be stopped from here: queue %q: %v; a second signal leaves it", c.control, err)
 	return nil
