@@ -36,10 +36,8 @@ Example:
   docker-dispatch: 1 message checked, 1 fault
 `
 
-// check runs the subcommand check and returns the exit code.
-func (p *invocation) check() int { return p.end(checkUsage, p.checkAll()) }
-
-func (p *invocation) checkAll() error {
+// check is the subcommand check.
+func (p *invocation) check() error {
 	o := p.newOptions()
 	policyFile, user, replyTo, limit, replies := "", "", "", ui.Size(1<<20), false
 	o.StringVar(&policyFile, "policy", "", "FILE")

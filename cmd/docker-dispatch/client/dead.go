@@ -73,10 +73,8 @@ type morgue struct {
 	ids      []string
 }
 
-// dead runs the subcommand dead and returns the exit code.
-func (p *invocation) dead() int { return p.end(deadUsage, p.deadLetters()) }
-
-func (p *invocation) deadLetters() error {
+// dead is the subcommand dead.
+func (p *invocation) dead() error {
 	o := p.newOptions()
 	m := &morgue{broker: p.broker(o), format: "text"}
 	o.StringVar(&m.from, "dead-letter", "", "")

@@ -1,8 +1,6 @@
 package client
 
-import (
-	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
-)
+import "github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 
 const policyUsage = `docker-dispatch policy explain says what a policy amounts to, in words.
 
@@ -16,10 +14,8 @@ Options:
   -h, --help   print this
 `
 
-// policy runs the subcommand policy and returns the exit code.
-func (p *invocation) policy() int { return p.end(policyUsage, p.explain()) }
-
-func (p *invocation) explain() error {
+// policy is the subcommand policy.
+func (p *invocation) policy() error {
 	o := p.newOptions()
 	o.Verbs, o.Files = []string{"explain"}, true
 	args, err := p.parse()

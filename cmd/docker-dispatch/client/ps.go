@@ -74,10 +74,8 @@ func (d *interval) Set(text string) error {
 	return nil
 }
 
-// ps runs the subcommand ps.
-func (p *invocation) ps() int { return p.end(psUsage, p.askDaemons()) }
-
-func (p *invocation) askDaemons() error {
+// ps is the subcommand ps.
+func (p *invocation) ps() error {
 	o := p.newOptions()
 	c := &psClient{broker: p.broker(o), format: "text"}
 	o.BoolVar(&c.failed, "failed", false, "")

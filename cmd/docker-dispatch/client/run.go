@@ -24,11 +24,11 @@ const (
 	exitSignalled = 128 // plus the signal's number: a signal ended run before the container exited
 )
 
-// run runs the subcommand run, which is docker run through a queue. It returns the exit code.
-func (p *invocation) run() int {
+// run is the subcommand run, which is docker run through a queue.
+func (p *invocation) run() error {
 	c := &runClient{stdin: p.stdin, stdout: p.stdout, stderr: p.stderr, stop: make(chan struct{}), maxMessage: 1 << 20}
 	if err := c.parse(p); err != nil {
-		return c.refuse(p.options.Blame(err))
+		return exitCode(c.refuse(p.options.Blame(err)))
 	}
 	c.connect = func(ctx context.Context) (runBroker, error) {
 		return client.Connect(ctx, client.Config{URL: c.url, Queue: c.queue, Name: "docker-dispatch run " + c.job, Version: ui.VersionString(),
@@ -38,7 +38,7 @@ func (p *invocation) run() int {
 			}})
 	}
 	c.waits.On(p.stderr)
-	return c.run(p.signals)
+	return exitCode(c.run(p.signals))
 }
 
 // runBroker is the part of a *client.Client, a connection to the broker, that a run uses.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -77,10 +78,8 @@ type posted struct {
 	confirmed func(context.Context) error
 }
 
-// send runs the subcommand send and returns the exit code.
-func (p *invocation) send() int { return p.end(sendUsage, p.sendAll()) }
-
-func (p *invocation) sendAll() error {
+// send is the subcommand send.
+func (p *invocation) send() error {
 	o := p.newOptions()
 	s := &sending{broker: p.broker(o), limit: 1 << 20, failed: make(chan struct{})}
 	o.StringVar(&s.id, "message-id", "", "")
@@ -114,9 +113,8 @@ func (p *invocation) sendAll() error {
 	if err != nil {
 		return err
 	}
-	var first []fileMessage // messages that were read to see whether there is only one
 	if s.id != "" {
-		if first, err = s.one(ctx, messages); err != nil {
+		if messages, err = one(ctx, messages); err != nil {
 			return err
 		}
 	}
@@ -126,20 +124,23 @@ func (p *invocation) sendAll() error {
 	}
 	defer s.close(c)
 	s.cutAt(now, c)
-	return s.run(ctx, now, c, first, messages)
+	return s.run(ctx, now, c, messages)
 }
 
-// one reads all messages. A second message is an error.
-func (s *sending) one(ctx context.Context, messages <-chan fileMessage) (first []fileMessage, err error) {
+// one reads all messages, and returns them again. A second message is an error.
+func one(ctx context.Context, messages <-chan fileMessage) (<-chan fileMessage, error) {
+	read := make(chan fileMessage, 2) // the message, and why no more can be read
+	defer close(read)
 	for {
 		select {
 		case m, ok := <-messages:
 			if !ok {
-				return first, nil
+				return read, nil
 			}
-			if first = append(first, m); len(first) > 1 && m.err == nil {
+			if len(read) > 0 && m.err == nil {
 				return nil, ui.UsageError("--message-id with more than one message; the daemon would take the second for a copy of the first", "leave --message-id out, or send them one by one")
 			}
+			read <- m
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -147,7 +148,7 @@ func (s *sending) one(ctx context.Context, messages <-chan fileMessage) (first [
 }
 
 // run sends all messages, and prints how many are stored and which are not.
-func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMessage, messages <-chan fileMessage) error {
+func (s *sending) run(ctx, now context.Context, c *client.Client, messages <-chan fileMessage) error {
 	under := make(chan posted, 1<<16)
 	room := make(chan struct{}, inFlightParts)
 	collected := make(chan struct{})
@@ -160,7 +161,7 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMe
 		defer close(shown)
 		s.progress(collected)
 	}()
-	stopped := s.feed(ctx, c, first, messages, under, room)
+	stopped := s.feed(ctx, c, messages, under, room)
 	close(under)
 	<-collected
 	<-shown
@@ -185,25 +186,20 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMe
 }
 
 // feed sends messages until there are no more, or one fails. Its error is why it stopped early; nil if s.faults says that.
-func (s *sending) feed(ctx context.Context, c *client.Client, first []fileMessage, messages <-chan fileMessage, under chan<- posted, room chan struct{}) error {
+func (s *sending) feed(ctx context.Context, c *client.Client, messages <-chan fileMessage, under chan<- posted, room chan struct{}) error {
 	for n := 0; ; n++ {
 		var m fileMessage
-		if n < len(first) {
-			m = first[n]
-		} else {
-			var ok bool
-			select {
-			case m, ok = <-messages:
-				if !ok {
-					return nil
-				}
-			case <-s.failed:
-				return nil
-			case <-c.Done():
-				return s.explain(fmt.Errorf("the connection to the broker has ended: %w", c.Err()))
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
+		ok := false
+		select {
+		case m, ok = <-messages:
+		case <-s.failed:
+		case <-c.Done():
+			return s.explain(fmt.Errorf("the connection to the broker has ended: %w", c.Err()))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if !ok {
+			return nil
 		}
 		if err := s.refused(m); err != nil {
 			return fmt.Errorf("%s is not sent: %w", m, err)
@@ -218,32 +214,25 @@ func (s *sending) feed(ctx context.Context, c *client.Client, first []fileMessag
 				return context.Cause(ctx)
 			}
 		}
-		id := s.id
-		if id == "" {
-			id = rand.Text()
-		}
 		var err error
 		// No app_id: with properties of over 64 bytes RabbitMQ takes a fifth fewer messages a second.
 		// Erlang then keeps them apart from the message.
 		p.confirmed, err = c.Send(ctx, s.queue, client.Message{
-			ID: id, ReplyTo: s.reply, ContentType: "application/json", Timestamp: time.Now(), Body: m.body,
+			ID: cmp.Or(s.id, rand.Text()), ReplyTo: s.reply, ContentType: "application/json", Timestamp: time.Now(), Body: m.body,
 		})
-		if err != nil {
-			if errors.Is(err, client.ErrUnknown) {
-				p.confirmed = func(context.Context) error { return err }
-				under <- p
-				return nil
-			}
+		if errors.Is(err, client.ErrUnknown) {
+			p.confirmed = func(context.Context) error { return err }
+			under <- p
+			return nil
+		} else if err != nil {
 			return s.explain(fmt.Errorf("%s is not sent: %w", m, causeOr(ctx, err)))
 		}
 		p.body = nil
 		under <- p
-		if n == 0 {
-			// A fault of the queue or the user shows with the first message. Without this wait it would leave
-			// thousands of messages with an unknown outcome.
-			if p.confirmed(ctx) != nil {
-				return causeOr(ctx, nil)
-			}
+		// A fault of the queue or the user shows with the first message. Without this wait it would leave
+		// thousands of messages with an unknown outcome.
+		if n == 0 && p.confirmed(ctx) != nil {
+			return causeOr(ctx, nil)
 		}
 	}
 }

@@ -19,31 +19,53 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
-// subcommands are the commands for the publisher's side of the queue, by the first argument. Each returns the exit code.
-var subcommands = map[string]func(p *invocation) int{
-	"run":    (*invocation).run,
-	"send":   (*invocation).send,
-	"check":  (*invocation).check,
-	"dead":   (*invocation).dead,
-	"ps":     (*invocation).ps,
-	"policy": (*invocation).policy,
+// A subcommand is a command for the publisher's side of the queue.
+type subcommand struct {
+	help string
+	do   func(*invocation) error
 }
+
+var subcommands = map[string]subcommand{
+	"run":    {runUsage, (*invocation).run},
+	"send":   {sendUsage, (*invocation).send},
+	"check":  {checkUsage, (*invocation).check},
+	"dead":   {deadUsage, (*invocation).dead},
+	"ps":     {psUsage, (*invocation).ps},
+	"policy": {policyUsage, (*invocation).policy},
+}
+
+// An exitCode is the end of a subcommand that has printed what there is to say.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // Names are the names of the subcommands, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(subcommands)) }
 
 // Has reports whether there is a subcommand of that name.
-func Has(name string) bool { return subcommands[name] != nil }
+func Has(name string) bool { return subcommands[name].do != nil }
 
 // Run carries out a subcommand with the arguments after its name, and returns the exit code.
 func Run(name string, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal) int {
-	return subcommands[name](&invocation{name: name, args: args, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, signals: signals})
+	p := &invocation{name: name, args: args, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, signals: signals}
+	err := subcommands[name].do(p)
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	switch {
+	case err == nil:
+		return ui.ExitClean
+	case errors.Is(err, ui.ErrHelp):
+		fmt.Fprint(stdout, subcommands[name].help)
+		return ui.ExitClean
+	}
+	return ui.Fail(stderr, p.options.Blame(err))
 }
 
 // Options returns the options of a subcommand, except those of docker run. The subcommand makes them before it prints its help.
 func Options(name string) *ui.Options {
 	p := &invocation{name: name, args: []string{"--help"}, getenv: func(string) string { return "" }, stdout: io.Discard, stderr: io.Discard}
-	subcommands[name](p)
+	subcommands[name].do(p) // its error is that help was asked for
 	return p.options
 }
 
@@ -70,18 +92,6 @@ func (p *invocation) parse() (rest []string, err error) { return p.options.Parse
 
 func (p *invocation) listsOptions() string {
 	return "docker-dispatch " + p.name + " -h lists the options"
-}
-
-// end prints the help or the error that a subcommand ended with, and returns the exit code.
-func (p *invocation) end(help string, err error) int {
-	switch {
-	case err == nil:
-		return ui.ExitClean
-	case errors.Is(err, ui.ErrHelp):
-		fmt.Fprint(p.stdout, help)
-		return ui.ExitClean
-	}
-	return ui.Fail(p.stderr, p.options.Blame(err))
 }
 
 // A broker is the broker's address and the queue that a subcommand uses.
@@ -148,14 +158,10 @@ func (b *broker) dial(ctx context.Context, cfg client.Config) (*client.Client, e
 // explain adds a hint to a broker's error if the hint for the daemon does not fit.
 func (b *broker) explain(err error) error {
 	switch {
-	case err == nil, errors.Is(err, context.Canceled):
-		return err
 	case errors.Is(err, wire.ErrNoQueue):
 		return ui.WithHint(err.Error(), "check the name and the virtual host; the daemon makes its queue with --declare quorum or --declare classic", ui.ExitFailed)
 	case errors.Is(err, wire.ErrForbidden):
 		return ui.WithHint(err.Error(), "give the user what it needs: write on amq.default to send, read on a queue to take from it (rabbitmqctl set_permissions)", ui.ExitFailed)
-	case errors.Is(err, wire.ErrLogin), errors.Is(err, wire.ErrVhost):
-		return err
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ui.WithHint(err.Error(), "is the broker running there? --amqp or AMQP_URL gives its address", ui.ExitFailed)
 	}
