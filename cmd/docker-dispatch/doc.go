@@ -12,7 +12,7 @@
 //	             not read
 //	signals.go   what each signal means
 //	helpcmd.go   docker-dispatch help. health.go, completioncmd.go: docker-dispatch health, completion
-//	client/      run, send, check, dead and ps
+//	client/      run, send, check, dead and ps, those with much in packages of their own
 //	web/         health, metrics and the page of --listen
 //	systemd/     the protocol by which systemd is told how the daemon is
 //	ui/          errors, hints and exit codes, and what a terminal shows

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
@@ -37,8 +38,8 @@ Example:
 `
 
 // check is the subcommand check.
-func (p *invocation) check() error {
-	o := p.newOptions()
+func check(p *subcommand.Invocation) error {
+	o := p.Options
 	policyFile, user, replyTo, limit, replies := "", "", "", ui.Size(1<<20), false
 	o.StringVar(&policyFile, "policy", "", "FILE")
 	o.StringVar(&user, "user", "", "")
@@ -46,7 +47,7 @@ func (p *invocation) check() error {
 	o.BoolVar(&replies, "replies", false, "")
 	o.Var(&limit, "max-message", "")
 	o.Files = true
-	files, err := p.parse()
+	files, err := o.Parse(p.Args, p.Getenv)
 	if err != nil {
 		return err
 	}
@@ -57,9 +58,9 @@ func (p *invocation) check() error {
 	if err != nil {
 		return err
 	}
-	ctx, _, stop := p.interrupts()
+	ctx, _, stop := p.Interrupts()
 	defer stop()
-	messages, err := p.messageFiles(ctx, files, int(limit))
+	messages, err := messageFiles(ctx, p, files, int(limit))
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (p *invocation) check() error {
 		case m, ok := <-messages:
 			switch {
 			case !ok:
-				fmt.Fprintf(p.stderr, "docker-dispatch: %s checked, %s\n", counted(checked, "message"), counted(faults, "fault"))
+				fmt.Fprintf(p.Stderr, "docker-dispatch: %s checked, %s\n", ui.Counted(checked, "message"), ui.Counted(faults, "fault"))
 				if faults > 0 {
 					return ui.ErrSomeFailed
 				}
@@ -80,7 +81,7 @@ func (p *invocation) check() error {
 			checked++
 			if _, err := policy.Check(m.body, int(limit), policy.Sender{ReplyTo: replyTo, Replies: replies || replyTo != ""}, rules.For(user)); err != nil {
 				faults++
-				if _, err := fmt.Fprintln(p.stdout, ui.PlainLine(fmt.Sprintf("%s: %v", m, err))); err != nil {
+				if _, err := fmt.Fprintln(p.Stdout, ui.PlainLine(fmt.Sprintf("%s: %v", m, err))); err != nil {
 					return err // stdout is closed or full: the next line would fail too
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 )
 
@@ -25,7 +26,7 @@ func (m fileMessage) String() string { return fmt.Sprintf("%s:%d", m.file, m.n) 
 // messageFiles reads the messages of files, one file after another. A message is a JSON object, or else a line. "-" is
 // stdin, and so is an empty list. A file that cannot be opened is an error before any message.
 // A read of stdin cannot be interrupted: after ctx ends the reader may remain until the program ends.
-func (p *invocation) messageFiles(ctx context.Context, names []string, limit int) (<-chan fileMessage, error) {
+func messageFiles(ctx context.Context, p *subcommand.Invocation, names []string, limit int) (<-chan fileMessage, error) {
 	if limit <= 0 {
 		limit = math.MaxInt - 1
 	}
@@ -35,7 +36,7 @@ func (p *invocation) messageFiles(ctx context.Context, names []string, limit int
 	readers := make([]io.Reader, len(names))
 	for i, name := range names {
 		if name == "-" {
-			readers[i] = p.stdin
+			readers[i] = p.Stdin
 			continue
 		}
 		f, err := os.Open(name)
@@ -44,8 +45,8 @@ func (p *invocation) messageFiles(ctx context.Context, names []string, limit int
 		}
 		readers[i] = f
 	}
-	if names[0] == "-" && ui.IsTerminal(p.stdin) && ui.IsTerminal(p.stderr) {
-		fmt.Fprintln(p.stderr, "docker-dispatch: reading messages from the terminal; Ctrl-D on a line of its own ends them")
+	if names[0] == "-" && ui.IsTerminal(p.Stdin) && ui.IsTerminal(p.Stderr) {
+		fmt.Fprintln(p.Stderr, "docker-dispatch: reading messages from the terminal; Ctrl-D on a line of its own ends them")
 	}
 	messages := make(chan fileMessage, 64)
 	go func() {

@@ -1,6 +1,9 @@
 package client
 
-import "github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+import (
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+)
 
 const policyUsage = `docker-dispatch policy explain says what a policy amounts to, in words.
 
@@ -14,16 +17,16 @@ Options:
   -h, --help   print this
 `
 
-// policy is the subcommand policy.
-func (p *invocation) policy() error {
-	o := p.newOptions()
+// explain is the subcommand policy.
+func explain(p *subcommand.Invocation) error {
+	o := p.Options
 	o.Verbs, o.Files = []string{"explain"}, true
-	args, err := p.parse()
+	args, err := o.Parse(p.Args, p.Getenv)
 	if err != nil {
 		return err
 	}
 	if len(args) == 0 || args[0] != "explain" || len(args) > 2 {
-		return ui.UsageError("expected: docker-dispatch policy explain [FILE]", p.listsOptions())
+		return ui.UsageError("expected: docker-dispatch policy explain [FILE]", p.Options.Hint())
 	}
 	file := ""
 	if len(args) == 2 {
@@ -33,5 +36,5 @@ func (p *invocation) policy() error {
 	if err != nil {
 		return err
 	}
-	return rules.Explain(p.stdout)
+	return rules.Explain(p.Stdout)
 }

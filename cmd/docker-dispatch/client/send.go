@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -55,12 +56,9 @@ const (
 	inFlightPart  = 16 << 10
 )
 
-// errUnawaited: a signal ended the wait for the broker's confirm.
-var errUnawaited = fmt.Errorf("%w: not waited for any longer", client.ErrUnknown)
-
 // A sending is one invocation of send.
 type sending struct {
-	*broker
+	*subcommand.Broker
 	id, reply string
 	noCheck   bool
 	limit     ui.Size
@@ -79,20 +77,20 @@ type posted struct {
 }
 
 // send is the subcommand send.
-func (p *invocation) send() error {
-	o := p.newOptions()
-	s := &sending{broker: p.broker(o), limit: 1 << 20, failed: make(chan struct{})}
+func send(p *subcommand.Invocation) error {
+	o := p.Options
+	s := &sending{Broker: p.Broker(), limit: 1 << 20, failed: make(chan struct{})}
 	o.StringVar(&s.id, "message-id", "", "")
 	o.StringVar(&s.reply, "reply", "", "")
 	o.BoolVar(&s.noCheck, "no-check", false, "")
 	o.Var(&s.limit, "max-message", "")
 	o.CommandLineOnly("message-id", "no-check")
 	o.Files = true
-	files, err := p.parse()
+	files, err := o.Parse(p.Args, p.Getenv)
 	if err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return err
 	}
 	if s.limit < 1 {
@@ -100,16 +98,16 @@ func (p *invocation) send() error {
 	}
 	for _, o := range []struct{ option, value string }{{"--message-id", s.id}, {"--reply", s.reply}} {
 		if len(o.value) > 255 {
-			return ui.UsageError(o.option+" has more than 255 bytes", p.listsOptions())
+			return ui.UsageError(o.option+" has more than 255 bytes", p.Options.Hint())
 		}
 	}
-	if s.reply == s.queue {
+	if s.reply == s.Queue {
 		return ui.UsageError("--reply "+s.reply+" is the queue itself; answers would be taken for messages", "name another queue")
 	}
-	ctx, now, stop := p.interrupts()
+	ctx, now, stop := p.Interrupts()
 	defer stop()
-	s.typed = ui.IsTerminal(p.stdin) && (len(files) == 0 || slices.Contains(files, "-"))
-	messages, err := p.messageFiles(ctx, files, int(s.limit))
+	s.typed = ui.IsTerminal(p.Stdin) && (len(files) == 0 || slices.Contains(files, "-"))
+	messages, err := messageFiles(ctx, p, files, int(s.limit))
 	if err != nil {
 		return err
 	}
@@ -118,12 +116,12 @@ func (p *invocation) send() error {
 			return err
 		}
 	}
-	c, err := s.connect(ctx, s.queue)
+	c, err := s.Connect(ctx, client.Config{Queue: s.Queue})
 	if err != nil {
-		return causeOr(ctx, err)
+		return subcommand.CauseOr(ctx, err)
 	}
-	defer s.close(c)
-	s.cutAt(now, c)
+	defer subcommand.Close(c)
+	subcommand.CutAt(now, c)
 	return s.run(ctx, now, c, messages)
 }
 
@@ -167,10 +165,10 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, messages <-cha
 	<-shown
 	stored := int(s.stored.Load())
 	if stopped == nil && len(s.faults.list) == 0 {
-		fmt.Fprintf(s.process.stdout, "%s stored in %s\n", counted(stored, "message"), ui.PlainLine(s.queue))
+		fmt.Fprintf(s.Process.Stdout, "%s stored in %s\n", ui.Counted(stored, "message"), ui.PlainLine(s.Queue))
 		return nil
 	}
-	s.faults.print(s.process.stderr)
+	s.faults.print(s.Process.Stderr)
 	others := ""
 	if s.faults.notStored > 0 {
 		others += fmt.Sprintf(", %d not stored", s.faults.notStored)
@@ -178,7 +176,7 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, messages <-cha
 	if s.faults.unknown > 0 {
 		others += fmt.Sprintf(", %d unconfirmed, which the broker may have stored", s.faults.unknown)
 	}
-	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s%s; no later message was sent\n", counted(stored, "message"), ui.PlainLine(s.queue), others)
+	fmt.Fprintf(s.Process.Stderr, "docker-dispatch: %s stored in %s%s; no later message was sent\n", ui.Counted(stored, "message"), ui.PlainLine(s.Queue), others)
 	if stopped == nil {
 		stopped = s.faults.list[0].err
 	}
@@ -194,7 +192,7 @@ func (s *sending) feed(ctx context.Context, c *client.Client, messages <-chan fi
 		case m, ok = <-messages:
 		case <-s.failed:
 		case <-c.Done():
-			return s.explain(fmt.Errorf("the connection to the broker has ended: %w", c.Err()))
+			return subcommand.Explain(fmt.Errorf("the connection to the broker has ended: %w", c.Err()))
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -217,7 +215,7 @@ func (s *sending) feed(ctx context.Context, c *client.Client, messages <-chan fi
 		var err error
 		// No app_id: with properties of over 64 bytes RabbitMQ takes a fifth fewer messages a second.
 		// Erlang then keeps them apart from the message.
-		p.confirmed, err = c.Send(ctx, s.queue, client.Message{
+		p.confirmed, err = c.Send(ctx, s.Queue, client.Message{
 			ID: cmp.Or(s.id, rand.Text()), ReplyTo: s.reply, ContentType: "application/json", Timestamp: time.Now(), Body: m.body,
 		})
 		if errors.Is(err, client.ErrUnknown) {
@@ -225,14 +223,14 @@ func (s *sending) feed(ctx context.Context, c *client.Client, messages <-chan fi
 			under <- p
 			return nil
 		} else if err != nil {
-			return s.explain(fmt.Errorf("%s is not sent: %w", m, causeOr(ctx, err)))
+			return subcommand.Explain(fmt.Errorf("%s is not sent: %w", m, subcommand.CauseOr(ctx, err)))
 		}
 		p.body = nil
 		under <- p
 		// A fault of the queue or the user shows with the first message. Without this wait it would leave
 		// thousands of messages with an unknown outcome.
 		if n == 0 && p.confirmed(ctx) != nil {
-			return causeOr(ctx, nil)
+			return subcommand.CauseOr(ctx, nil)
 		}
 	}
 }
@@ -264,19 +262,19 @@ func (s *sending) collect(now context.Context, under <-chan posted, room <-chan 
 			continue
 		}
 		if now.Err() != nil {
-			err = errUnawaited
+			err = subcommand.ErrUnawaited
 		}
 		if len(s.faults.list) == 0 {
 			close(s.failed)
 		}
-		s.faults.add(p.fileMessage, s.explain(err))
+		s.faults.add(p.fileMessage, subcommand.Explain(err))
 	}
 }
 
 // progress shows how many messages are stored, until done is closed.
 func (s *sending) progress(done <-chan struct{}) {
 	var line ui.StatusLine
-	if s.typed || !line.On(s.process.stderr) {
+	if s.typed || !line.On(s.Process.Stderr) {
 		return
 	}
 	defer line.End()
@@ -292,14 +290,6 @@ func (s *sending) progress(done <-chan struct{}) {
 			return
 		}
 	}
-}
-
-// causeOr returns the cause of ctx if it has ended, else err.
-func causeOr(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
 }
 
 // A faultList has the messages that are not stored. Those in a row with the same fault are one entry.

@@ -1,4 +1,4 @@
-package client
+package run
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package client
+package ps
 
 import (
 	"cmp"
@@ -111,7 +111,7 @@ func (v *view) summary() string {
 		parts = append(parts, fmt.Sprintf("%d queued", queued))
 	}
 	if dead != unknown {
-		parts = append(parts, counted(dead, "dead letter"))
+		parts = append(parts, ui.Counted(dead, "dead letter"))
 	}
 	if retrying > 0 {
 		parts = append(parts, fmt.Sprintf("%d to be tried again", retrying))
@@ -128,7 +128,7 @@ func (v *view) summary() string {
 	case !slices.ContainsFunc(v.daemons, func(s status.Status) bool { return s.Ready }):
 		parts = append(parts, "no daemon is ready")
 	case rate > 0:
-		parts = append(parts, "queue done in about "+ageText(status.Span(waiting, rate)))
+		parts = append(parts, "queue done in about "+ui.Age(status.Span(waiting, rate)))
 	default:
 		parts = append(parts, "no job has ended yet")
 	}
@@ -144,9 +144,9 @@ func (v *view) oldest() (line string) {
 			continue
 		}
 		age = j.Age(s.At)
-		line = fmt.Sprintf("at %s for %s, waits for %s", s.Host, ageText(s.At.Sub(j.Taken)), j.For)
+		line = fmt.Sprintf("at %s for %s, waits for %s", s.Host, ui.Age(s.At.Sub(j.Taken)), j.For)
 		if j.Published != nil {
-			line = fmt.Sprintf("published %s ago; %s", ageText(age), line)
+			line = fmt.Sprintf("published %s ago; %s", ui.Age(age), line)
 		}
 		line = fmt.Sprintf("oldest waiting: %s, %s", j.Job, line)
 	}
@@ -162,7 +162,7 @@ func (v *view) longest() (line string) {
 	for _, s := range v.daemons {
 		if j, ok := s.Longest(); ok && (line == "" || j.Runs(s.At) > runs) {
 			runs = j.Runs(s.At)
-			line = fmt.Sprintf("longest running: %s for %s at %s", j.Job, ageText(runs), s.Host)
+			line = fmt.Sprintf("longest running: %s for %s at %s", j.Job, ui.Age(runs), s.Host)
 		}
 	}
 	return line
@@ -174,7 +174,7 @@ func (v *view) hosts() [][]ui.Cell {
 	for _, s := range v.daemons {
 		ended, failed := s.Totals()
 		row := cells(s.Host, "", fmt.Sprintf("%d/%d", s.InUse, s.Slots), strconv.Itoa(s.Waiting.Count),
-			fmt.Sprint(ended), fmt.Sprint(failed), rateText(s.PerMinute), engine(s), takes(s), ageText(s.At.Sub(s.Since)))
+			fmt.Sprint(ended), fmt.Sprint(failed), rateText(s.PerMinute), engine(s), takes(s), ui.Age(s.At.Sub(s.Since)))
 		row[1] = state(s)
 		if failed > 0 {
 			row[5].Colour = ui.Red
@@ -232,12 +232,12 @@ func (v *view) jobs(running bool) [][]ui.Cell {
 			host = s.Host
 		}
 		for _, j := range list.Jobs {
-			since, here, what := "", ageText(s.At.Sub(j.Taken)), j.For
+			since, here, what := "", ui.Age(s.At.Sub(j.Taken)), j.For
 			switch {
 			case running:
-				since, here, what = ageText(j.Runs(s.At)), "", j.Phase
+				since, here, what = ui.Age(j.Runs(s.At)), "", j.Phase
 			case j.Published != nil:
-				since = ageText(j.Age(s.At))
+				since = ui.Age(j.Age(s.At))
 			}
 			rows = append(rows, cells(host, j.Job, j.Command, container(j), j.Image, j.User, since, here, attempt(j), what))
 		}

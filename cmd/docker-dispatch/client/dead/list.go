@@ -1,4 +1,4 @@
-package client
+package dead
 
 import (
 	"cmp"
@@ -21,7 +21,7 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 		return err
 	}
 	if n == 0 {
-		fmt.Fprintf(m.process.stderr, "docker-dispatch: no dead letters in %s\n", ui.PlainLine(m.from))
+		fmt.Fprintf(m.Process.Stderr, "docker-dispatch: no dead letters in %s\n", ui.PlainLine(m.from))
 		return nil
 	}
 	var shown []letter
@@ -44,12 +44,12 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 		return err
 	}
 	if m.format == "json" {
-		if err := writeJSON(m.process.stdout, shown); err != nil {
+		if err := ui.WriteJSON(m.Process.Stdout, shown); err != nil {
 			return err
 		}
 	} else if len(shown) > 0 {
-		w := tabwriter.NewWriter(m.process.stdout, 0, 0, 2, ' ', 0)
-		colour := func(c ui.Colour, text string) string { return c.On(m.process.stdout, m.process.getenv, text) }
+		w := tabwriter.NewWriter(m.Process.Stdout, 0, 0, 2, ' ', 0)
+		colour := func(c ui.Colour, text string) string { return c.On(m.Process.Stdout, m.Process.Getenv, text) }
 		fmt.Fprintf(w, "ID\tAGE\t%s\tWHAT\tERROR\n", colour(ui.Plain, "REASON"))
 		for _, l := range shown {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", ui.PlainLine(l.Id), l.age, colour(ui.Red, cmp.Or(ui.PlainLine(l.Reason), "-")), ui.PlainLine(l.what()), cmp.Or(ui.PlainLine(l.Error), "-"))
@@ -72,7 +72,7 @@ func (m *morgue) returned(ctx context.Context, l *look, n int) {
 		return ready >= n || same == asksASecond+l.bytes>>22
 	})
 	if err == nil && ready < n {
-		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: of %s that were looked at the broker shows %d again; the others have been taken by somebody else, or come back later\n", counted(n, "dead letter"), ready)
+		fmt.Fprintf(m.Process.Stderr, "docker-dispatch: warning: of %s that were looked at the broker shows %d again; the others have been taken by somebody else, or come back later\n", ui.Counted(n, "dead letter"), ready)
 	}
 }
 
@@ -100,7 +100,7 @@ func letterOf(r client.Received, now time.Time) letter {
 		Bytes: len(r.Body), age: "-",
 	}
 	if !d.Time.IsZero() {
-		l.age = ageText(now.Sub(d.Time))
+		l.age = ui.Age(now.Sub(d.Time))
 	}
 	// Not message.Decode, because it refused many of the dead letters.
 	var body struct {
@@ -126,17 +126,4 @@ func (l letter) what() string {
 		return cmp.Or(l.Body, "(empty)")
 	}
 	return strings.TrimSpace(l.Command + " " + l.Target)
-}
-
-// ageText returns d in the largest unit of which it has at least two, else in seconds.
-func ageText(d time.Duration) string {
-	switch {
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%dd", int(d.Hours())/24)
-	case d >= 2*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	case d >= 2*time.Minute:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	}
-	return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
 }

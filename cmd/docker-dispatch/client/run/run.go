@@ -1,4 +1,8 @@
-package client
+// Package run is docker-dispatch run, which is docker run through a queue.
+//
+// Begin at Do. follow.go leads from the message to the result; take.go takes the daemon's events; answer.go puts output in
+// order; pull.go shows a pull; ui.go has errors and help; exit.go the exit code.
+package run
 
 import (
 	"cmp"
@@ -12,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -24,11 +29,11 @@ const (
 	exitSignalled = 128 // plus the signal's number: a signal ended run before the container exited
 )
 
-// run is the subcommand run, which is docker run through a queue.
-func (p *invocation) run() error {
-	c := &runClient{stdin: p.stdin, stdout: p.stdout, stderr: p.stderr, stop: make(chan struct{}), maxMessage: 1 << 20}
+// Do carries out the subcommand run.
+func Do(p *subcommand.Invocation) error {
+	c := &runClient{stdin: p.Stdin, stdout: p.Stdout, stderr: p.Stderr, stop: make(chan struct{}), maxMessage: 1 << 20}
 	if err := c.parse(p); err != nil {
-		return exitCode(c.refuse(p.options.Blame(err)))
+		return subcommand.ExitCode(c.refuse(p.Options.Blame(err)))
 	}
 	c.connect = func(ctx context.Context) (runBroker, error) {
 		return client.Connect(ctx, client.Config{URL: c.url, Queue: c.queue, Name: "docker-dispatch run " + c.job, Version: ui.VersionString(),
@@ -37,8 +42,8 @@ func (p *invocation) run() error {
 				c.say("the broker takes no messages for now; waiting (%s)", reason)
 			}})
 	}
-	c.waits.On(p.stderr)
-	return exitCode(c.run(p.signals))
+	c.waits.On(p.Stderr)
+	return subcommand.ExitCode(c.run(p.Signals))
 }
 
 // runBroker is the part of a *client.Client, a connection to the broker, that a run uses.
@@ -53,11 +58,11 @@ type runBroker interface {
 }
 
 // parse reads the command line and the environment.
-func (c *runClient) parse(p *invocation) error {
+func (c *runClient) parse(p *subcommand.Invocation) error {
 	control, passwordFile := "", ""
-	o := p.newOptions()
-	c.url = LocalBroker
-	brokerOptions(o, &c.url, &passwordFile, &c.queue)
+	o := p.Options
+	c.url = subcommand.LocalBroker
+	subcommand.BrokerOptions(o, &c.url, &passwordFile, &c.queue)
 	o.StringVar(&control, "control", "", "")
 	o.Func("timeout", "", func(v string) (err error) {
 		if c.timeout, err = time.ParseDuration(v); err == nil && c.timeout < 0 {
@@ -68,9 +73,9 @@ func (c *runClient) parse(p *invocation) error {
 	o.Var((*ui.Size)(&c.maxMessage), "max-message", "")
 	o.CommandLineOnly("timeout") // DOCKER_DISPATCH_TIMEOUT is the daemon's, and limits containers
 	var err error
-	c.line, err = message.ParseRunLine(p.args, o.Flags(), message.Caller{
+	c.line, err = message.ParseRunLine(p.Args, o.Flags(), message.Caller{
 		LookupEnv: func(name string) (string, bool) {
-			v := p.getenv(name)
+			v := p.Getenv(name)
 			if v == "" { // set to an empty value, or not set
 				_, set := os.LookupEnv(name)
 				return "", set
@@ -82,11 +87,11 @@ func (c *runClient) parse(p *invocation) error {
 	if err != nil {
 		return err
 	}
-	if err := o.FromEnvironment(p.getenv); err != nil {
+	if err := o.FromEnvironment(p.Getenv); err != nil {
 		return err
 	}
-	c.control = FurtherQueue(control, c.queue+".control")
-	c.url, err = BrokerAddress(cmp.Or(c.url, LocalBroker), o.From("amqp"), passwordFile, "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
+	c.control = subcommand.FurtherQueue(control, c.queue+".control")
+	c.url, err = subcommand.BrokerAddress(cmp.Or(c.url, subcommand.LocalBroker), o.From("amqp"), passwordFile, "--amqp takes amqp://user:password@host:5672/vhost; without it $AMQP_URL is used")
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package client
+package dead
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
@@ -84,7 +85,7 @@ func (l *look) over(ctx context.Context, n int, do func(lot []client.Received) e
 			lot = min(n+max(0, l.copies), size) // negative if copies came that were not confirmed in time
 		}
 		took, own, err := l.lot(ctx, lot, do)
-		if err = cmp.Or(err, causeOr(ctx, nil)); err != nil || took < lot {
+		if err = cmp.Or(err, subcommand.CauseOr(ctx, nil)); err != nil || took < lot {
 			return err
 		}
 		n -= took - own
@@ -148,7 +149,7 @@ func (l *look) end() {
 	}
 	l.giveBack = nil
 	if len(l.unsent) > 0 {
-		fmt.Fprintf(l.process.stderr, "docker-dispatch: warning: dead letters could not be put into %s anew: %s: %s; the broker counts each look at them, "+
+		fmt.Fprintf(l.Process.Stderr, "docker-dispatch: warning: dead letters could not be put into %s anew: %s: %s; the broker counts each look at them, "+
 			"and drops a message at the queue's delivery limit (20 since RabbitMQ 4.0, where nothing else is set): set that to -1 by a policy\n",
 			ui.PlainLine(l.from), l.unsentIDs(), ui.PlainLine(l.why.Error()))
 		l.unsent = nil
@@ -180,7 +181,7 @@ func (l *look) store(ctx context.Context, letters []client.Received) {
 				l.copies++
 			}
 			if why != nil {
-				l.missed(r, causeOr(ctx, why))
+				l.missed(r, subcommand.CauseOr(ctx, why))
 			}
 		})
 	if err != nil && known < len(letters) {

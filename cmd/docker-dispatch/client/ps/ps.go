@@ -1,4 +1,7 @@
-package client
+// Package ps is docker-dispatch ps, which asks the daemons of a queue what they do.
+//
+// Begin at Do. ask.go has questions and answers; view.go and failed.go what is shown; screen.go the screen of --watch.
+package ps
 
 import (
 	"context"
@@ -6,11 +9,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 )
 
-const psUsage = `docker-dispatch ps asks the daemons of a queue what they do, and shows their answers. A daemon
+// Usage is what -h prints.
+const Usage = `docker-dispatch ps asks the daemons of a queue what they do, and shows their answers. A daemon
 answers also if its queue is full, if all its places are taken, or if its engine is away.
 
 Usage:
@@ -44,7 +49,7 @@ Example: what do the daemons of the queue jobs do?
 
 // psClient is one docker-dispatch ps.
 type psClient struct {
-	*broker
+	*subcommand.Broker
 	failed bool
 	every  interval // 0: once
 	wait   time.Duration
@@ -74,29 +79,29 @@ func (d *interval) Set(text string) error {
 	return nil
 }
 
-// ps is the subcommand ps.
-func (p *invocation) ps() error {
-	o := p.newOptions()
-	c := &psClient{broker: p.broker(o), format: "text"}
+// Do carries out the subcommand ps.
+func Do(p *subcommand.Invocation) error {
+	o := p.Options
+	c := &psClient{Broker: p.Broker(), format: "text"}
 	o.BoolVar(&c.failed, "failed", false, "")
 	o.Var(&c.every, "watch", "")
 	o.DurationVar(&c.wait, "wait", 2*time.Second, "")
 	o.ChoiceVar(&c.format, "format", "text", "json")
 	o.CommandLineOnly("failed", "watch")
-	rest, err := p.parse()
+	rest, err := o.Parse(p.Args, p.Getenv)
 	if err != nil {
 		return err
 	}
 	if len(rest) == 1 && c.every != 0 { // --watch 5s
 		if err := c.every.Set(rest[0]); err != nil {
-			return ui.UsageError(fmt.Sprintf("--watch %s: %v", rest[0], err), p.listsOptions())
+			return ui.UsageError(fmt.Sprintf("--watch %s: %v", rest[0], err), p.Options.Hint())
 		}
 		rest = nil
 	}
 	if err := c.validate(rest); err != nil {
 		return err
 	}
-	ctx, _, stop := p.interrupts()
+	ctx, _, stop := p.Interrupts()
 	defer stop()
 	defer c.hangUp()
 	if c.every != 0 {
@@ -104,7 +109,7 @@ func (p *invocation) ps() error {
 	}
 	v, err := c.ask(ctx)
 	if err != nil {
-		return causeOr(ctx, err)
+		return subcommand.CauseOr(ctx, err)
 	}
 	return c.print(v)
 }
@@ -112,17 +117,17 @@ func (p *invocation) ps() error {
 func (c *psClient) validate(rest []string) error {
 	switch {
 	case len(rest) > 0:
-		return ui.UsageError(fmt.Sprintf("ps takes no argument, and %q is one", rest[0]), c.process.listsOptions())
+		return ui.UsageError(fmt.Sprintf("ps takes no argument, and %q is one", rest[0]), c.Process.Options.Hint())
 	case c.wait < 100*time.Millisecond || c.wait > time.Minute:
-		return ui.UsageError(fmt.Sprintf("--wait %v: not from 100ms to 1m", c.wait), c.process.listsOptions())
+		return ui.UsageError(fmt.Sprintf("--wait %v: not from 100ms to 1m", c.wait), c.Process.Options.Hint())
 	}
-	return c.check()
+	return c.Check()
 }
 
 // hangUp closes the connection.
 func (c *psClient) hangUp() {
 	if c.client != nil {
-		c.close(c.client)
+		subcommand.Close(c.client)
 		c.client = nil
 	}
 }
@@ -131,19 +136,19 @@ func (c *psClient) hangUp() {
 func (c *psClient) print(v *view) error {
 	if c.format == "json" {
 		if v.silent() != "" {
-			fmt.Fprintf(c.process.stderr, "docker-dispatch: warning: %s\n", ui.PlainLine(v.silent()))
+			fmt.Fprintf(c.Process.Stderr, "docker-dispatch: warning: %s\n", ui.PlainLine(v.silent()))
 		}
-		return writeJSON(c.process.stdout, v.daemons)
+		return ui.WriteJSON(c.Process.Stdout, v.daemons)
 	}
-	_, err := fmt.Fprint(c.process.stdout, c.text(v))
+	_, err := fmt.Fprint(c.Process.Stdout, c.text(v))
 	return err
 }
 
 // text returns what the daemons have answered, for the width of stdout.
 func (c *psClient) text(v *view) string {
-	v.width, v.colours = 200, ui.Colours(c.process.stdout, c.process.getenv)
-	if ui.IsTerminal(c.process.stdout) {
-		v.width, _ = ui.Screen(c.process.stdout)
+	v.width, v.colours = 200, ui.Colours(c.Process.Stdout, c.Process.Getenv)
+	if ui.IsTerminal(c.Process.Stdout) {
+		v.width, _ = ui.Screen(c.Process.Stdout)
 	}
 	if c.failed {
 		return v.failed()
@@ -155,7 +160,7 @@ func (c *psClient) text(v *view) string {
 func (c *psClient) watch(ctx context.Context) error {
 	again := time.NewTicker(time.Duration(c.every))
 	defer again.Stop()
-	screen := c.format == "text" && ui.IsTerminal(c.process.stdout)
+	screen := c.format == "text" && ui.IsTerminal(c.Process.Stdout)
 	for first := true; ; first = false {
 		v, err := c.ask(ctx)
 		switch {
@@ -168,7 +173,7 @@ func (c *psClient) watch(ctx context.Context) error {
 		}
 		if screen {
 			if first {
-				defer enterScreen(c.process.stdout)()
+				defer enterScreen(c.Process.Stdout)()
 			}
 			text := ""
 			if err != nil {
@@ -176,17 +181,17 @@ func (c *psClient) watch(ctx context.Context) error {
 			} else {
 				text = c.text(v)
 			}
-			err = redraw(c.process.stdout, text)
+			err = redraw(c.Process.Stdout, text)
 		} else if err != nil {
-			fmt.Fprintf(c.process.stderr, "docker-dispatch: error: %s\n", ui.PlainLine(err.Error()))
+			fmt.Fprintf(c.Process.Stderr, "docker-dispatch: error: %s\n", ui.PlainLine(err.Error()))
 			err = nil
 		} else {
 			if c.format == "text" {
-				fmt.Fprintf(c.process.stdout, "%s\n", time.Now().Format(time.RFC3339))
+				fmt.Fprintf(c.Process.Stdout, "%s\n", time.Now().Format(time.RFC3339))
 			}
 			err = c.print(v)
 			if c.format == "text" && err == nil {
-				_, err = fmt.Fprintln(c.process.stdout)
+				_, err = fmt.Fprintln(c.Process.Stdout)
 			}
 		}
 		if err != nil {

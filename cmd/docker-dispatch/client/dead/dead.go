@@ -1,4 +1,7 @@
-package client
+// Package dead is docker-dispatch dead, which lists, replays and drops dead letters.
+//
+// Begin at Do. look.go is a pass over the dead letters; replay.go sends letters on; list.go and drop.go are the other verbs.
+package dead
 
 import (
 	"cmp"
@@ -9,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
@@ -16,7 +20,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-const deadUsage = `docker-dispatch dead looks after dead letters: messages that a daemon could not carry out.
+// Usage is what -h prints.
+const Usage = `docker-dispatch dead looks after dead letters: messages that a daemon could not carry out.
 
 Usage:
   docker-dispatch dead list   -q QUEUE [options]
@@ -65,7 +70,7 @@ const barren, barrenAlone = 5, 60
 
 // A morgue is one invocation of dead.
 type morgue struct {
-	*broker
+	*subcommand.Broker
 	verb     string
 	from     string // the dead-letter queue
 	all, yes bool
@@ -73,10 +78,10 @@ type morgue struct {
 	ids      []string
 }
 
-// dead is the subcommand dead.
-func (p *invocation) dead() error {
-	o := p.newOptions()
-	m := &morgue{broker: p.broker(o), format: "text"}
+// Do carries out the subcommand dead.
+func Do(p *subcommand.Invocation) error {
+	o := p.Options
+	m := &morgue{Broker: p.Broker(), format: "text"}
 	o.StringVar(&m.from, "dead-letter", "", "")
 	o.BoolVar(&m.all, "all", false, "")
 	o.BoolVar(&m.yes, "yes", false, "")
@@ -84,7 +89,7 @@ func (p *invocation) dead() error {
 	o.CommandLineOnly("all", "yes")
 	o.Verbs = []string{"list", "replay", "drop"}
 	o.Only = map[string][]string{"all": {"replay", "drop"}, "yes": {"drop"}, "format": {"list"}}
-	rest, err := p.parse()
+	rest, err := o.Parse(p.Args, p.Getenv)
 	if err != nil {
 		return err
 	}
@@ -94,14 +99,14 @@ func (p *invocation) dead() error {
 	if err := m.validate(); err != nil {
 		return err
 	}
-	ctx, now, stop := p.interrupts()
+	ctx, now, stop := p.Interrupts()
 	defer stop()
-	c, err := m.connect(ctx, m.from)
+	c, err := m.Connect(ctx, client.Config{Queue: m.from})
 	if err != nil {
-		return causeOr(ctx, err)
+		return subcommand.CauseOr(ctx, err)
 	}
-	defer m.close(c)
-	m.cutAt(now, c)
+	defer subcommand.Close(c)
+	subcommand.CutAt(now, c)
 	switch m.verb {
 	case "list":
 		err = m.list(ctx, c)
@@ -110,11 +115,11 @@ func (p *invocation) dead() error {
 	case "drop":
 		err = m.drop(ctx, c)
 	}
-	return m.missing(causeOr(ctx, err))
+	return m.missing(subcommand.CauseOr(ctx, err))
 }
 
 func (m *morgue) validate() error {
-	verbs := m.process.options.Verbs
+	verbs := m.Process.Options.Verbs
 	switch {
 	case !slices.Contains(verbs, m.verb):
 		if m.verb == "" {
@@ -126,22 +131,22 @@ func (m *morgue) validate() error {
 		}
 		return ui.UsageError(text, "docker-dispatch dead list -q QUEUE")
 	case m.verb == "list" && (len(m.ids) > 0 || m.all || m.yes):
-		return ui.UsageError("dead list takes neither IDs nor --all nor --yes; it shows all", m.process.listsOptions())
+		return ui.UsageError("dead list takes neither IDs nor --all nor --yes; it shows all", m.Process.Options.Hint())
 	case m.verb != "list" && m.all == (len(m.ids) > 0):
 		return ui.UsageError("dead "+m.verb+" wants either IDs or --all", "docker-dispatch dead list -q QUEUE shows the IDs")
-	case m.queue == "":
+	case m.Queue == "":
 		return ui.UsageError("no queue given", "name it: docker-dispatch dead "+m.verb+" -q NAME ...")
 	case m.from == "none":
 		return ui.UsageError("--dead-letter none: such a daemon has no queue for dead letters", "name the queue behind the job queue's dead-letter exchange: --dead-letter NAME")
 	}
-	if err := m.check(); err != nil {
+	if err := m.Check(); err != nil {
 		return err
 	}
-	m.from = cmp.Or(m.from, m.queue+".dead")
-	if m.from == m.queue {
+	m.from = cmp.Or(m.from, m.Queue+".dead")
+	if m.from == m.Queue {
 		return ui.UsageError("--dead-letter "+m.from+" is the queue itself", "leave it out for QUEUE.dead")
 	}
-	if m.verb == "drop" && !m.yes && !ui.IsTerminal(m.process.stdin) {
+	if m.verb == "drop" && !m.yes && !ui.IsTerminal(m.Process.Stdin) {
 		return ui.UsageError("dead drop deletes messages for good, and there is no terminal to ask on", "give --yes if that is meant")
 	}
 	return nil
@@ -150,7 +155,7 @@ func (m *morgue) validate() error {
 // missing adds a hint to err: its own if the dead-letter queue does not exist, else that of explain.
 func (m *morgue) missing(err error) error {
 	if _, ok := errors.AsType[*ui.Hinted](err); ok || !errors.Is(err, wire.ErrNoQueue) {
-		return m.explain(err)
+		return subcommand.Explain(err)
 	}
 	return ui.WithHint(err.Error(), "a daemon declares its dead-letter queue when it starts; --dead-letter NAME names one that is not called QUEUE.dead", ui.ExitFailed)
 }
@@ -173,8 +178,8 @@ func (m *morgue) count(ctx context.Context, c *client.Client) (n int, err error)
 	more := 2 * asksASecond // the broker still counts a consumer for a moment after its end
 	n, consumers, err := m.poll(ctx, c, func(_, consumers int) bool { more--; return consumers == 0 || more < 0 })
 	if consumers > 0 {
-		fmt.Fprintf(m.process.stderr, "docker-dispatch: warning: %s has %s, such as another docker-dispatch dead; what it holds is not seen here\n",
-			ui.PlainLine(m.from), counted(consumers, "consumer"))
+		fmt.Fprintf(m.Process.Stderr, "docker-dispatch: warning: %s has %s, such as another docker-dispatch dead; what it holds is not seen here\n",
+			ui.PlainLine(m.from), ui.Counted(consumers, "consumer"))
 	}
 	return n, err
 }
@@ -225,7 +230,7 @@ func (m *morgue) each(ctx context.Context, c *client.Client, in <-chan client.Re
 				most, hint = barren, "another consumer of the queue is served first: stop it"
 			}
 			if none++; none >= most {
-				return ui.WithHint(fmt.Sprintf("the broker stopped delivering from %s: %s received, %d left", ui.PlainLine(m.from), counted(got, "message"), left), hint, ui.ExitFailed)
+				return ui.WithHint(fmt.Sprintf("the broker stopped delivering from %s: %s received, %d left", ui.PlainLine(m.from), ui.Counted(got, "message"), left), hint, ui.ExitFailed)
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -280,7 +285,7 @@ func (m *morgue) pick(ctx context.Context, c *client.Client, n int, do func([]cl
 		for _, id := range m.ids {
 			if err == nil && !found[id] {
 				err = ui.WithHint(fmt.Sprintf("no dead letter in %s has the ID %s; nothing was done", ui.PlainLine(m.from), ui.PlainLine(id)),
-					"docker-dispatch dead list -q "+m.queue+" shows the IDs", ui.ExitFailed)
+					"docker-dispatch dead list -q "+m.Queue+" shows the IDs", ui.ExitFailed)
 			}
 		}
 		renewed := slices.ContainsFunc(chosen, client.Received.Settled)

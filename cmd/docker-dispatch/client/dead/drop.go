@@ -1,4 +1,4 @@
-package client
+package dead
 
 import (
 	"bufio"
@@ -26,7 +26,7 @@ func (m *morgue) drop(ctx context.Context, c *client.Client) error {
 		return err
 	})
 	if dropped > 0 || err == nil {
-		fmt.Fprintf(m.process.stdout, "%s dropped from %s\n", counted(dropped, "message"), ui.PlainLine(m.from))
+		fmt.Fprintf(m.Process.Stdout, "%s dropped from %s\n", ui.Counted(dropped, "message"), ui.PlainLine(m.from))
 	}
 	return err
 }
@@ -36,10 +36,10 @@ func (m *morgue) ask(ctx context.Context, n int) error {
 	if m.yes || m.verb != "drop" {
 		return nil
 	}
-	fmt.Fprintf(m.process.stderr, "drop %s from %s for good? [y/N] ", counted(n, "message"), ui.PlainLine(m.from))
+	fmt.Fprintf(m.Process.Stderr, "drop %s from %s for good? [y/N] ", ui.Counted(n, "message"), ui.PlainLine(m.from))
 	answer := make(chan string, 1)
 	go func() { // a read of stdin cannot be interrupted: the goroutine may remain until the program ends
-		line, _ := bufio.NewReader(m.process.stdin).ReadString('\n')
+		line, _ := bufio.NewReader(m.Process.Stdin).ReadString('\n')
 		answer <- strings.ToLower(strings.TrimSpace(line))
 	}()
 	select {
@@ -49,7 +49,7 @@ func (m *morgue) ask(ctx context.Context, n int) error {
 		}
 		return ui.WithHint("nothing was dropped", "answer y to drop, or give --yes", ui.ExitFailed)
 	case <-ctx.Done():
-		fmt.Fprintln(m.process.stderr)
+		fmt.Fprintln(m.Process.Stderr)
 		return context.Cause(ctx)
 	}
 }

@@ -1,4 +1,4 @@
-package client
+package run
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ type plainError struct{ message string }
 
 func (e *plainError) Error() string { return e.message }
 
-const runUsageLine = "Usage:  docker-dispatch run [OPTIONS] IMAGE [COMMAND] [ARG...]"
+const usageLine = "Usage:  docker-dispatch run [OPTIONS] IMAGE [COMMAND] [ARG...]"
 
 // refuse prints why there is no run, or the help, and returns the exit code.
 func (c *runClient) refuse(err error) int {
@@ -44,16 +44,16 @@ func (c *runClient) refuse(err error) int {
 		if e.Message == "flag needs an argument: 'h' in -h" { // docker's --hostname; without a value it means help
 			err = message.ErrHelp
 		} else {
-			fmt.Fprintf(c.stderr, "%s\n\n%s\n\nRun%s\n", ui.Printable(e.Message), runUsageLine, seeHelp)
+			fmt.Fprintf(c.stderr, "%s\n\n%s\n\nRun%s\n", ui.Printable(e.Message), usageLine, seeHelp)
 			return exitRefused
 		}
 	}
 	switch {
 	case errors.Is(err, message.ErrHelp):
-		fmt.Fprint(c.stdout, runUsage)
+		fmt.Fprint(c.stdout, Usage)
 		return ui.ExitClean
 	case errors.Is(err, message.ErrNoImage):
-		fmt.Fprintf(c.stderr, "docker-dispatch: 'docker-dispatch run' requires at least 1 argument\n\n%s\n\nSee%s\n", runUsageLine, seeHelp)
+		fmt.Fprintf(c.stderr, "docker-dispatch: 'docker-dispatch run' requires at least 1 argument\n\n%s\n\nSee%s\n", usageLine, seeHelp)
 		return ui.ExitFailed
 	}
 	return c.fault(err.Error(), exitRefused)
@@ -101,8 +101,8 @@ func (c *runClient) say(format string, args ...any) {
 	fmt.Fprintf(c.stderr, "docker-dispatch: %s\n", ui.PlainLine(fmt.Sprintf(format, args...)))
 }
 
-// runUsage is the output of docker-dispatch run -h.
-const runUsage = runUsageLine + `
+// Usage is what -h prints.
+const Usage = usageLine + `
 
 Runs a container on the host whose daemon takes messages from a queue. It shows here
 what docker run would show there: its output, byte for byte, and its exit code.

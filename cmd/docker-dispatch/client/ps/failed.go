@@ -1,4 +1,4 @@
-package client
+package ps
 
 import (
 	"cmp"
@@ -49,7 +49,7 @@ func (v *view) failed() string {
 		if len(v.daemons) > 1 {
 			host = f.host
 		}
-		row := cells(host, f.Job.Job, f.Command, container(f.Job), f.Image, ageText(f.age), f.Status, f.Reason, exit, f.message)
+		row := cells(host, f.Job.Job, f.Command, container(f.Job), f.Image, ui.Age(f.age), f.Status, f.Reason, exit, f.message)
 		row[6].Colour = ui.Red
 		rows = append(rows, row)
 	}

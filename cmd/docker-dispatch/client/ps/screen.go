@@ -1,4 +1,4 @@
-package client
+package ps
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ func redraw(w io.Writer, text string) error {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if most := max(rows-1, 1); len(lines) > most {
 		left := len(lines) - most
-		lines = append(lines[:most], fmt.Sprintf("… and %s: a larger window shows more", counted(left, "line")))
+		lines = append(lines[:most], fmt.Sprintf("… and %s: a larger window shows more", ui.Counted(left, "line")))
 	}
 	_, err := fmt.Fprintf(w, "\x1b[H%s\x1b[K\x1b[J", strings.Join(lines, "\x1b[K\n"))
 	return err

@@ -1,4 +1,4 @@
-package client
+package dead
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -21,8 +22,8 @@ var errTooMany = errors.New("too many could not be put back")
 func (m *morgue) replay(ctx, now context.Context, c *client.Client) error {
 	replayed, failed := 0, 0
 	revived := func(r client.Received) (to string, _ client.Message) {
-		if to = cmp.Or(r.DeadLetter().Queue, m.queue); to == m.from {
-			to = m.queue
+		if to = cmp.Or(r.DeadLetter().Queue, m.Queue); to == m.from {
+			to = m.Queue
 		}
 		return to, r.Revived()
 	}
@@ -35,7 +36,7 @@ func (m *morgue) replay(ctx, now context.Context, c *client.Client) error {
 			why = fmt.Errorf("stored in %s, but not acked, so it is still a dead letter too: %w", to, why)
 		}
 		failed++
-		fmt.Fprintf(m.process.stderr, "%s: not put back onto %s: %s\n", ui.PlainLine(idOf(r)), ui.PlainLine(to), ui.PlainLine(why.Error()))
+		fmt.Fprintf(m.Process.Stderr, "%s: not put back onto %s: %s\n", ui.PlainLine(idOf(r)), ui.PlainLine(to), ui.PlainLine(why.Error()))
 	}
 	err := m.take(ctx, c, func(letters []client.Received) error {
 		err := forward(ctx, now, c, letters, revived, outcome)
@@ -45,10 +46,10 @@ func (m *morgue) replay(ctx, now context.Context, c *client.Client) error {
 		return err
 	})
 	if replayed > 0 || err == nil {
-		fmt.Fprintf(m.process.stdout, "%s put back\n", counted(replayed, "message"))
+		fmt.Fprintf(m.Process.Stdout, "%s put back\n", ui.Counted(replayed, "message"))
 	}
 	if failed > 0 && (err == nil || err == errTooMany) {
-		err = ui.WithHint(fmt.Sprintf("%s not put back; they are still in %s", counted(failed, "message"), ui.PlainLine(m.from)), "mend what is wrong, and replay again", ui.ExitFailed)
+		err = ui.WithHint(fmt.Sprintf("%s not put back; they are still in %s", ui.Counted(failed, "message"), ui.PlainLine(m.from)), "mend what is wrong, and replay again", ui.ExitFailed)
 	}
 	return err
 }
@@ -65,7 +66,7 @@ func forward(ctx, now context.Context, c *client.Client, letters []client.Receiv
 	for _, r := range letters {
 		to, m := of(r)
 		confirmed, failed := c.Send(ctx, to, m)
-		if err = causeOr(ctx, nil); err == nil && errors.Is(failed, client.ErrGone) {
+		if err = subcommand.CauseOr(ctx, nil); err == nil && errors.Is(failed, client.ErrGone) {
 			err = failed
 		}
 		if failed != nil {
@@ -85,7 +86,7 @@ func forward(ctx, now context.Context, c *client.Client, letters []client.Receiv
 			if why[i] = s.confirmed(now); why[i] == nil {
 				stored = append(stored, s.Received)
 			} else if now.Err() != nil {
-				why[i] = errUnawaited
+				why[i] = subcommand.ErrUnawaited
 			}
 		}
 		lost := client.AckAll(stored)

@@ -1,4 +1,4 @@
-package client
+package ps
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
@@ -36,7 +37,7 @@ const unknown = -1
 // ask returns what the daemons of the queue answer.
 func (c *psClient) ask(ctx context.Context) (*view, error) {
 	if c.client == nil {
-		conn, err := c.dial(ctx, client.Config{Asks: true, Blocked: func(string) {}})
+		conn, err := c.Connect(ctx, client.Config{Asks: true, Blocked: func(string) {}})
 		if err != nil {
 			return nil, err
 		}
@@ -44,20 +45,20 @@ func (c *psClient) ask(ctx context.Context) (*view, error) {
 	}
 	looking, cancel := context.WithTimeout(ctx, brokerAnswers)
 	defer cancel()
-	v := &view{queue: c.queue, queued: unknown, consumers: unknown}
-	ready, consumers, err := c.client.Ready(looking, c.queue)
+	v := &view{queue: c.Queue, queued: unknown, consumers: unknown}
+	ready, consumers, err := c.client.Ready(looking, c.Queue)
 	switch {
 	case err == nil:
 		v.queued, v.consumers = ready, consumers
 	case looking.Err() != nil && ctx.Err() == nil:
-		return nil, ui.WithHint(fmt.Sprintf("the broker has not said within %v how many messages %s has", brokerAnswers, ui.PlainLine(c.queue)),
+		return nil, ui.WithHint(fmt.Sprintf("the broker has not said within %v how many messages %s has", brokerAnswers, ui.PlainLine(c.Queue)),
 			"it may be busy, or a quorum queue without its majority", ui.ExitFailed)
 	case !errors.Is(err, wire.ErrForbidden): // without the permission, the answers tell
-		return nil, c.explain(err)
+		return nil, subcommand.Explain(err)
 	}
 	asking, stop := context.WithTimeout(ctx, c.wait)
 	defer stop()
-	answers, err := c.client.Ask(asking, c.queue)
+	answers, err := c.client.Ask(asking, c.Queue)
 	if err == nil {
 		v.gather(answers, asking)
 	}
@@ -104,7 +105,7 @@ func (v *view) sort() {
 
 // unanswered explains why no daemon has answered.
 func (c *psClient) unanswered(v *view, err error) error {
-	name := ui.PlainLine(c.queue)
+	name := ui.PlainLine(c.Queue)
 	switch {
 	case errors.Is(err, wire.ErrForbidden):
 		return ui.WithHint(err.Error(), "let the user's write pattern match ^amq[.]direct$ (rabbitmqctl set_permissions)", ui.ExitFailed)
@@ -117,10 +118,10 @@ func (c *psClient) unanswered(v *view, err error) error {
 	case v.consumers == unknown:
 		return ui.WithHint("no daemon answers for "+name, "does one run there? its log says if it cannot answer", ui.ExitFailed)
 	case v.consumers == 0:
-		return ui.WithHint(fmt.Sprintf("no daemon answers for %s: the queue has %s and no consumer", name, counted(v.queued, "message")),
+		return ui.WithHint(fmt.Sprintf("no daemon answers for %s: the queue has %s and no consumer", name, ui.Counted(v.queued, "message")),
 			"start a daemon: docker-dispatch -q "+name, ui.ExitFailed)
 	}
-	return ui.WithHint(fmt.Sprintf("no daemon answers for %s: the queue has %s and %s", name, counted(v.queued, "message"), counted(v.consumers, "consumer")),
+	return ui.WithHint(fmt.Sprintf("no daemon answers for %s: the queue has %s and %s", name, ui.Counted(v.queued, "message"), ui.Counted(v.consumers, "consumer")),
 		"the daemon may be older than ps, or may lack a permission: its log says so; or another program consumes the queue", ui.ExitFailed)
 }
 
@@ -129,5 +130,5 @@ func (v *view) silent() string {
 	if v.consumers <= len(v.daemons) {
 		return ""
 	}
-	return fmt.Sprintf("%s, %d answered: another one may be older than ps, may lack a permission, or may be no daemon", counted(v.consumers, "consumer"), len(v.daemons))
+	return fmt.Sprintf("%s, %d answered: another one may be older than ps, may lack a permission, or may be no daemon", ui.Counted(v.consumers, "consumer"), len(v.daemons))
 }
