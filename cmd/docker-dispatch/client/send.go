@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -154,15 +155,12 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, messages <-cha
 		defer close(collected)
 		s.collect(now, under, room)
 	}()
-	shown := make(chan struct{})
-	go func() {
-		defer close(shown)
-		s.progress(collected)
-	}()
+	var shown sync.WaitGroup
+	shown.Go(func() { s.progress(collected) })
 	stopped := s.feed(ctx, c, messages, under, room)
 	close(under)
 	<-collected
-	<-shown
+	shown.Wait()
 	stored := int(s.stored.Load())
 	if stopped == nil && len(s.faults.list) == 0 {
 		fmt.Fprintf(s.Process.Stdout, "%s stored in %s\n", ui.Counted(stored, "message"), ui.PlainLine(s.Queue))
