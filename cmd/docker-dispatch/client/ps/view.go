@@ -40,9 +40,10 @@ func (v *view) all() string {
 			}
 		}
 	}
-	running, waiting := v.jobs(true), v.jobs(false)
-	v.section(&b, "Running: "+v.count(true, len(running)-1), running)
-	v.section(&b, "Taken, not begun: "+v.count(false, len(waiting)-1), waiting)
+	running, n := v.jobs(true)
+	v.section(&b, "Running: "+counted(n, len(running)-1), running)
+	waiting, n := v.jobs(false)
+	v.section(&b, "Taken, not begun: "+counted(n, len(waiting)-1), waiting)
 	v.section(&b, "Ended since the start of the daemon (--failed lists those that failed):", v.outcomes())
 	return b.String()
 }
@@ -68,11 +69,7 @@ func (v *view) section(b *strings.Builder, title string, rows [][]ui.Cell) {
 
 // lines lays out a table.
 func (v *view) lines(rows [][]ui.Cell) []string {
-	t := ui.Table{Width: v.width, Colours: v.colours}
-	for _, row := range rows {
-		t.Row(row...)
-	}
-	return t.Lines()
+	return ui.Table{Rows: rows, Width: v.width, Colours: v.colours}.Lines()
 }
 
 // head returns a row of titles.
@@ -216,18 +213,19 @@ func takes(s status.Status) string {
 	return "open"
 }
 
-// jobs returns one row for each job that runs, or that waits. The host is shown if there are several.
-func (v *view) jobs(running bool) [][]ui.Cell {
+// jobs returns one row for each job that runs, or that waits, and how many there are. The host is shown if there are several.
+func (v *view) jobs(running bool) (rows [][]ui.Cell, n int) {
 	age, last := "PUBLISHED", "WAITS FOR"
 	if running {
 		age, last = "SINCE", "PHASE"
 	}
-	rows := head("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "USER", age, "HERE", "ATTEMPT", last)
+	rows = head("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "USER", age, "HERE", "ATTEMPT", last)
 	for _, s := range v.daemons {
 		list, host := s.Waiting, ""
 		if running {
 			list = s.Running
 		}
+		n += list.Count
 		if len(v.daemons) > 1 {
 			host = s.Host
 		}
@@ -242,19 +240,11 @@ func (v *view) jobs(running bool) [][]ui.Cell {
 			rows = append(rows, cells(host, j.Job, j.Command, container(j), j.Image, j.User, since, here, attempt(j), what))
 		}
 	}
-	return rows
+	return rows, n
 }
 
-// count says how many jobs run, or wait, of which so many are listed.
-func (v *view) count(running bool, listed int) string {
-	n := 0
-	for _, s := range v.daemons {
-		if running {
-			n += s.Running.Count
-		} else {
-			n += s.Waiting.Count
-		}
-	}
+// counted says how many there are, if not all are listed.
+func counted(n, listed int) string {
 	if n > listed {
 		return fmt.Sprintf("%d, %d of them not listed", n, n-listed)
 	}
