@@ -3,7 +3,7 @@
 // Package message defines the messages; internal/cmd carries them out.
 //
 //	main.go      wiring. commands.go: what the first word may be; logger.go: the log on stderr
-//	settings.go  the daemon's settings. options.go, usage.go: the options and their help; validate.go: what is refused;
+//	settings.go  the daemon's settings. options.go, usage.txt: the options and their help; validate.go: what is refused;
 //	             engine.go: the engine's client and its TLS; printconfig.go: --print-config
 //	stdin.go     messages from standard input instead of a queue
 //	report.go    results and output on stdout

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
@@ -9,33 +10,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 )
 
-const checkUsage = `docker-dispatch check says offline whether messages are valid: whether a daemon with the
-same policy would take them. What only the engine knows, such as whether an image
-exists, shows when they run.
-
-Usage:
-  docker-dispatch check [options] [FILE...]
-
-The files hold one JSON object after another; without a file, and for -, stdin is read.
-
-Options:
-      --policy FILE        the daemon's policy (default: the built-in one)
-      --user NAME          the messages' user_id, for policies with parts for users
-      --max-message SIZE   the largest message that the daemon reads (default 1m)
-      --reply QUEUE        their reply_to. A run then lasts until its container has exited
-      --replies            the same, for a reply_to that is not known
-  -h, --help               print this
-
-DOCKER_DISPATCH_POLICY is --policy, and so on: docker-dispatch help options has the rule.
-There is one line on stdout for each fault: the file, the message's number in it, and
-what is wrong. Exit codes: 0 all are valid, 1 some are not, 2 wrong usage.
-
-Example:
-  $ echo '{"Dockercmd": "run", "Image": "alpine", "Options": {"Memroy": "64m"}}' |
-    docker-dispatch check
-  stdin:1: Options: unknown key "Memroy"; did you mean "Memory"?
-  docker-dispatch: 1 message checked, 1 fault
-`
+//go:embed check.txt
+var checkUsage string
 
 // check is the subcommand check.
 func check(p *subcommand.Invocation) error {

@@ -1,21 +1,14 @@
 package client
 
 import (
+	_ "embed"
+
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 )
 
-const policyUsage = `docker-dispatch policy explain says what a policy amounts to, in words.
-
-Usage:
-  docker-dispatch policy explain [FILE]
-
-Without a file it explains the built-in policy. docker-dispatch help policy has the
-keys. docker-dispatch check --policy FILE tries messages out.
-
-Options:
-  -h, --help   print this
-`
+//go:embed policy.txt
+var policyUsage string
 
 // explain is the subcommand policy.
 func explain(p *subcommand.Invocation) error {

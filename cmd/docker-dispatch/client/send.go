@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -18,38 +19,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-const sendUsage = `docker-dispatch send puts messages on a queue, and says which of them the broker has stored.
-
-Usage:
-  docker-dispatch send -q QUEUE [options] [FILE...]
-
-The files hold one JSON object after another; without a file, and for -, stdin is read.
-Each message is checked before it is sent (see docker-dispatch check). The first fault, and
-the first message that the broker does not store, end it: nothing after that is sent. If
-the broker does not answer, it ends at once.
-
-Options:
-  -q, --queue NAME       the queue (required; it must exist)
-      --amqp URL         the broker (default: $AMQP_URL, else
-                         amqp://guest:guest@localhost:5672/)
-      --amqp-password-file FILE  the password of the user in that address
-      --message-id ID    the message_id of a single message (default: a random one for each)
-      --reply QUEUE      the queue to which the daemon sends the result (reply_to)
-      --no-check         send messages unchecked, one object or one line a message
-      --max-message SIZE the largest message that is sent (default 1m, as the daemon's)
-  -h, --help             print this
-
-DOCKER_DISPATCH_QUEUE is --queue, and so on: docker-dispatch help options has the rule.
-Exit codes: 0 all are stored, 1 some are not: what is not stored, and what the broker
-may have stored, is on stderr by file and number; 2 wrong usage or configuration.
-
-Example: a file with three messages
-  $ for i in 1 2 3; do
-      echo '{"Dockercmd": "run", "Image": "busybox", "Cmd": ["echo", "'$i'"]}'
-    done >jobs.json
-  $ docker-dispatch send -q jobs jobs.json
-  3 messages stored in jobs
-`
+//go:embed send.txt
+var sendUsage string
 
 // At most inFlightParts parts of inFlightPart bytes are unconfirmed at a time. Messages smaller than a part do not count.
 const (

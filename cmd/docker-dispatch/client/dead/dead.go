@@ -6,6 +6,7 @@ package dead
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,42 +22,9 @@ import (
 )
 
 // Usage is what -h prints.
-const Usage = `docker-dispatch dead looks after dead letters: messages that a daemon could not carry out.
-
-Usage:
-  docker-dispatch dead list   -q QUEUE [options]
-  docker-dispatch dead replay -q QUEUE [options] --all | ID...
-  docker-dispatch dead drop   -q QUEUE [options] --all | ID...
-
-list shows them, and leaves them where they are. replay puts them back onto the queue that
-they came from; each leaves the dead letters only when the broker has stored it there. drop
-deletes them for good. ID is what list shows first; it stands for all that have it. Those
-shown as - have none: only --all takes them. --all are those that are there at the start,
-and that no other consumer holds. Interrupted, replay and drop have lost nothing; a
-message may then be on its queue and among the dead letters, and a daemon that gets it
-from both knows it.
-
-Options:
-  -q, --queue NAME       the queue whose dead letters they are (required)
-      --dead-letter NAME where they are (default: QUEUE.dead)
-      --all              all of them
-      --yes              drop without asking
-      --format FORMAT    of list: text or json, one object a line (default text)
-      --amqp URL         the broker (default: $AMQP_URL, else
-                         amqp://guest:guest@localhost:5672/)
-      --amqp-password-file FILE  the password of the user in that address
-  -h, --help             print this
-
-DOCKER_DISPATCH_QUEUE is --queue, and so on: docker-dispatch help options has the rule.
-Exit codes: 0 done, 1 not all of it, 2 wrong usage or configuration.
-
-Example: an option was mistyped; the right message was sent since, and the wrong one goes
-  $ docker-dispatch dead list -q jobs
-  ID    AGE  REASON           WHAT        ERROR
-  job1  5s   invalid-message  run alpine  Options: unknown key "Memroy"; did you mean "Memory"?
-  $ docker-dispatch dead drop -q jobs --yes job1
-  1 message dropped from jobs.dead
-`
+//
+//go:embed usage.txt
+var Usage string
 
 // noneComes is how long to wait for the next dead letter before the broker is asked how many are left.
 const noneComes = time.Second

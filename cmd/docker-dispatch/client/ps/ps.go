@@ -5,6 +5,7 @@ package ps
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"time"
@@ -15,37 +16,9 @@ import (
 )
 
 // Usage is what -h prints.
-const Usage = `docker-dispatch ps asks the daemons of a queue what they do, and shows their answers. A daemon
-answers also if its queue is full, if all its places are taken, or if its engine is away.
-
-Usage:
-  docker-dispatch ps -q QUEUE [options]
-
-The first lines are about the queue: how much waits, how long the queue will take if jobs
-go on to end as in the last five minutes, what has run for longest, and which message of
-those that wait at a daemon is the oldest. Then come the daemons, the jobs that run, those
-that a daemon has taken and not begun, and how jobs have ended since the start of their
-daemon.
-
-Options:
-  -q, --queue NAME       the queue (required)
-      --failed           how many jobs have failed since the start of their daemon, and the
-                         last 100 of each daemon: status failed, error or refused, also
-                         attempts that are tried again. Each with its error, and where its
-                         message is: acked, tried again, or in the dead-letter queue
-      --watch [TIME]     again each TIME (default 2s), until Ctrl-C
-      --wait TIME        how long to wait for answers (default 2s)
-      --format FORMAT    text or json, one daemon a line (default text)
-      --amqp URL         the broker (default: $AMQP_URL, else
-                         amqp://guest:guest@localhost:5672/)
-      --amqp-password-file FILE  the password of the user in that address
-  -h, --help             print this
-
-Exit codes: 0 a daemon answered, 1 none did, 2 wrong usage or configuration.
-
-Example: what do the daemons of the queue jobs do?
-  docker-dispatch ps -q jobs
-`
+//
+//go:embed usage.txt
+var Usage string
 
 // psClient is one docker-dispatch ps.
 type psClient struct {

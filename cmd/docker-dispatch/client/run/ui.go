@@ -1,6 +1,7 @@
 package run
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,8 +18,6 @@ type plainError struct{ message string }
 
 func (e *plainError) Error() string { return e.message }
 
-const usageLine = "Usage:  docker-dispatch run [OPTIONS] IMAGE [COMMAND] [ARG...]"
-
 // refuse prints why there is no run, or the help, and returns the exit code.
 func (c *runClient) refuse(err error) int {
 	if errors.Is(err, wire.ErrForbidden) {
@@ -27,6 +26,7 @@ func (c *runClient) refuse(err error) int {
 	if errors.Is(err, wire.ErrNoQueue) {
 		err = ui.UsageError(err.Error(), "a daemon with --queue "+c.queue+" --declare quorum makes it; check -q, and --amqp or $AMQP_URL")
 	}
+	usageLine, _, _ := strings.Cut(Usage, "\n")
 	const seeHelp = " 'docker-dispatch run --help' for more information"
 	if _, ok := errors.AsType[*ui.Hinted](err); ok || c.hasHint(err) {
 		ui.Fail(c.stderr, err)
@@ -102,39 +102,6 @@ func (c *runClient) say(format string, args ...any) {
 }
 
 // Usage is what -h prints.
-const Usage = usageLine + `
-
-Runs a container on the host whose daemon takes messages from a queue. It shows here
-what docker run would show there: its output, byte for byte, and its exit code.
-
-OPTIONS are those of docker run, in any order before IMAGE, and these:
-  -q, --queue NAME         the queue of the daemon (required)
-      --amqp URL           the broker, amqp://user:password@host:5672/vhost
-                           (default: $AMQP_URL, else amqp://guest:guest@localhost:5672/)
-      --amqp-password-file FILE  the password of the user in that address
-      --timeout TIME       wait so long for the result, such as 10m; the job goes on then
-      --run-timeout TIME   the longest that the container may run: then it is stopped
-      --retry JSON         run again what has failed: '{"Max": 3, "Delay": "30s"}'
-      --control NAME       the daemon's queue for commands (default: QUEUE.control);
-                           none has signals end this program alone
-      --max-message SIZE   the largest message to send (default 1m); the daemon's
-                           --max-message must be no less
-      --help               print this; so does -h behind which nothing stands
-
-DOCKER_DISPATCH_QUEUE is --queue, and so on: docker-dispatch help options has the rule.
-With -i standard input is read to its end, and travels in the message. -t and -i do
-not go together: nobody types at the other end. --env-file, --label-file, -e NAME and
-a seccomp profile are read here; paths of -v and --mount are the host's. -d prints the
-job's id once the broker has the message. --cidfile gets the container's id; with -d
-the file is not made. A pull is shown on stderr, except with -d or --quiet.
-
-Ctrl-C, SIGTERM and SIGHUP stop the container, or cancel the job if it has not begun. A
-second one ends this program alone, as the first does with --sig-proxy=false.
-
-Exit codes: the container's; 125 if it could not be run, or its result is not known;
-126 and 127 if its command could not be executed or found; 130, 143 or 129 if a signal
-ended the wait; 1 for a wrong command line, as docker.
-
-Example: count the words of a file on the host behind the queue jobs
-  docker-dispatch run -q jobs --amqp amqp://broker.example -i --rm busybox wc -w <text
-`
+//
+//go:embed usage.txt
+var Usage string
