@@ -24,31 +24,23 @@ var Usage string
 type psClient struct {
 	*subcommand.Broker
 	failed bool
-	every  interval // 0: once
+	every  time.Duration // 0: once
 	wait   time.Duration
 	format string
 
 	client *client.Client // nil: not connected
 }
 
-// interval is the time of --watch, whose value may be left out.
-type interval time.Duration
-
-const watchEvery = interval(2 * time.Second)
-
-func (d *interval) String() string   { return time.Duration(*d).String() }
-func (d *interval) IsBoolFlag() bool { return true }
-
-func (d *interval) Set(text string) error {
+// setEvery sets the time of --watch, whose value may be left out.
+func (c *psClient) setEvery(text string) error {
 	if text == "true" {
-		*d = watchEvery
-		return nil
+		text = "2s"
 	}
 	t, err := time.ParseDuration(text)
 	if err != nil || t < 100*time.Millisecond {
 		return errors.New("expected a time from 100ms on, such as 5s")
 	}
-	*d = interval(t)
+	c.every = t
 	return nil
 }
 
@@ -57,7 +49,7 @@ func Do(p *subcommand.Invocation) error {
 	o := p.Options
 	c := &psClient{Broker: p.Broker(), format: "text"}
 	o.BoolVar(&c.failed, "failed", false, "")
-	o.Var(&c.every, "watch", "")
+	o.BoolFunc("watch", "", c.setEvery)
 	o.DurationVar(&c.wait, "wait", 2*time.Second, "")
 	o.ChoiceVar(&c.format, "format", "text", "json")
 	o.CommandLineOnly("failed", "watch")
@@ -66,7 +58,7 @@ func Do(p *subcommand.Invocation) error {
 		return err
 	}
 	if len(rest) == 1 && c.every != 0 { // --watch 5s
-		if err := c.every.Set(rest[0]); err != nil {
+		if err := c.setEvery(rest[0]); err != nil {
 			return ui.UsageError(fmt.Sprintf("--watch %s: %v", rest[0], err), p.Options.Hint())
 		}
 		rest = nil
@@ -131,7 +123,7 @@ func (c *psClient) text(v *view) string {
 
 // watch asks again and again, until ctx ends. An error after the first answer is shown in place of the answers.
 func (c *psClient) watch(ctx context.Context) error {
-	again := time.NewTicker(time.Duration(c.every))
+	again := time.NewTicker(c.every)
 	defer again.Stop()
 	screen := c.format == "text" && ui.IsTerminal(c.Process.Stdout)
 	for first := true; ; first = false {
