@@ -18,6 +18,14 @@ type Cell struct {
 	Colour Colour // "": none
 }
 
+// Cells returns a row without colours.
+func Cells(texts ...string) (row []Cell) {
+	for _, text := range texts {
+		row = append(row, Cell{Text: text})
+	}
+	return row
+}
+
 const (
 	gap       = 2 // columns between two cells
 	narrowest = 5 // a cell is not cut below that

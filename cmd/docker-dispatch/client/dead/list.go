@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
@@ -48,13 +48,13 @@ func (m *morgue) list(ctx context.Context, c *client.Client) error {
 			return err
 		}
 	} else if len(shown) > 0 {
-		w := tabwriter.NewWriter(m.Process.Stdout, 0, 0, 2, ' ', 0)
-		colour := func(c ui.Colour, text string) string { return c.On(m.Process.Stdout, m.Process.Getenv, text) }
-		fmt.Fprintf(w, "ID\tAGE\t%s\tWHAT\tERROR\n", colour(ui.Plain, "REASON"))
+		t := ui.Table{Rows: [][]ui.Cell{ui.Cells("ID", "AGE", "REASON", "WHAT", "ERROR")}, Width: math.MaxInt, Colours: ui.Colours(m.Process.Stdout, m.Process.Getenv)}
 		for _, l := range shown {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", ui.PlainLine(l.Id), l.age, colour(ui.Red, cmp.Or(ui.PlainLine(l.Reason), "-")), ui.PlainLine(l.what()), cmp.Or(ui.PlainLine(l.Error), "-"))
+			row := ui.Cells(l.Id, l.age, cmp.Or(ui.PlainLine(l.Reason), "-"), l.what(), cmp.Or(ui.PlainLine(l.Error), "-"))
+			row[2].Colour = ui.Red
+			t.Rows = append(t.Rows, row)
 		}
-		if err := w.Flush(); err != nil {
+		if _, err := fmt.Fprintln(m.Process.Stdout, strings.Join(t.Lines(), "\n")); err != nil {
 			return err
 		}
 	}

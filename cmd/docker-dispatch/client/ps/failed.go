@@ -40,7 +40,7 @@ func (v *view) failed() string {
 	if len(all) > 0 {
 		fmt.Fprintln(&b)
 	}
-	rows := head("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "AGE", "STATUS", "REASON", "EXIT", "MESSAGE")
+	rows := [][]ui.Cell{ui.Cells("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "AGE", "STATUS", "REASON", "EXIT", "MESSAGE")}
 	for _, f := range all {
 		exit, host := "", ""
 		if f.ExitCode != nil {
@@ -49,7 +49,7 @@ func (v *view) failed() string {
 		if len(v.daemons) > 1 {
 			host = f.host
 		}
-		row := cells(host, f.Job.Job, f.Command, container(f.Job), f.Image, ui.Age(f.age), f.Status, f.Reason, exit, f.message)
+		row := ui.Cells(host, f.Job.Job, f.Command, container(f.Job), f.Image, ui.Age(f.age), f.Status, f.Reason, exit, f.message)
 		row[6].Colour = ui.Red
 		rows = append(rows, row)
 	}

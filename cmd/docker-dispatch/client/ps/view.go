@@ -72,19 +72,6 @@ func (v *view) lines(rows [][]ui.Cell) []string {
 	return ui.Table{Rows: rows, Width: v.width, Colours: v.colours}.Lines()
 }
 
-// head returns a row of titles.
-func head(titles ...string) [][]ui.Cell {
-	return [][]ui.Cell{cells(titles...)}
-}
-
-// cells returns a row without colours.
-func cells(texts ...string) (row []ui.Cell) {
-	for _, text := range texts {
-		row = append(row, ui.Cell{Text: text})
-	}
-	return row
-}
-
 // summary says how much waits, and how long it will take.
 func (v *view) summary() string {
 	queued, dead, rate, waiting, running, settling, retrying := v.queued, unknown, 0.0, 0, 0, 0, 0
@@ -167,10 +154,10 @@ func (v *view) longest() (line string) {
 
 // hosts returns one row for each daemon.
 func (v *view) hosts() [][]ui.Cell {
-	rows := head("HOST", "STATE", "SLOTS", "WAITING", "ENDED", "FAILED", "RATE", "ENGINE", "INTAKE", "UP")
+	rows := [][]ui.Cell{ui.Cells("HOST", "STATE", "SLOTS", "WAITING", "ENDED", "FAILED", "RATE", "ENGINE", "INTAKE", "UP")}
 	for _, s := range v.daemons {
 		ended, failed := s.Totals()
-		row := cells(s.Host, "", fmt.Sprintf("%d/%d", s.InUse, s.Slots), strconv.Itoa(s.Waiting.Count),
+		row := ui.Cells(s.Host, "", fmt.Sprintf("%d/%d", s.InUse, s.Slots), strconv.Itoa(s.Waiting.Count),
 			fmt.Sprint(ended), fmt.Sprint(failed), rateText(s.PerMinute), engine(s), takes(s), ui.Age(s.At.Sub(s.Since)))
 		row[1] = state(s)
 		if failed > 0 {
@@ -219,7 +206,7 @@ func (v *view) jobs(running bool) (rows [][]ui.Cell, n int) {
 	if running {
 		age, last = "SINCE", "PHASE"
 	}
-	rows = head("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "USER", age, "HERE", "ATTEMPT", last)
+	rows = [][]ui.Cell{ui.Cells("HOST", "JOB", "COMMAND", "CONTAINER", "IMAGE", "USER", age, "HERE", "ATTEMPT", last)}
 	for _, s := range v.daemons {
 		list, host := s.Waiting, ""
 		if running {
@@ -237,7 +224,7 @@ func (v *view) jobs(running bool) (rows [][]ui.Cell, n int) {
 			case j.Published != nil:
 				since = ui.Age(j.Age(s.At))
 			}
-			rows = append(rows, cells(host, j.Job, j.Command, container(j), j.Image, j.User, since, here, attempt(j), what))
+			rows = append(rows, ui.Cells(host, j.Job, j.Command, container(j), j.Image, j.User, since, here, attempt(j), what))
 		}
 	}
 	return rows, n
@@ -279,9 +266,9 @@ func (v *view) outcomes() [][]ui.Cell {
 	slices.SortFunc(kinds, func(a, b status.Outcome) int {
 		return cmp.Or(cmp.Compare(total[b], total[a]), cmp.Compare(a.Command+a.Status+a.Reason, b.Command+b.Status+b.Reason))
 	})
-	rows := head("JOBS", "COMMAND", "STATUS", "REASON")
+	rows := [][]ui.Cell{ui.Cells("JOBS", "COMMAND", "STATUS", "REASON")}
 	for _, o := range kinds {
-		row := cells(fmt.Sprint(total[o]), cmp.Or(o.Command, "-"), o.Status, o.Reason)
+		row := ui.Cells(fmt.Sprint(total[o]), cmp.Or(o.Command, "-"), o.Status, o.Reason)
 		row[2].Colour = ui.Green
 		if o.Failed() {
 			row[2].Colour = ui.Red
