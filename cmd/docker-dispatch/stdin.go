@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -181,21 +180,14 @@ func (s *stdinSource) readError() error {
 // read splits the stream into messages.
 func (s *stdinSource) read(ctx context.Context, messages chan<- []byte) {
 	defer close(messages)
-	r := bufio.NewReader(s.in)
-	for {
-		m, err := client.NextMessage(r, s.maxMessage)
-		if len(m) > 0 {
-			select {
-			case messages <- m:
-			case <-ctx.Done():
-				return
-			}
-		}
-		if err == io.EOF {
-			return
-		}
+	for m, err := range client.Messages(s.in, s.maxMessage) {
 		if err != nil {
 			s.readErr.Store(new(fmt.Errorf("stdin cannot be read: %w", err)))
+			return
+		}
+		select {
+		case messages <- m:
+		case <-ctx.Done():
 			return
 		}
 	}
