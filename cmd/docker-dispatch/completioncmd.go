@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"io"
 	"slices"
@@ -13,19 +14,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-const completionUsage = `docker-dispatch completion prints a script that completes command lines in a shell.
-
-Usage:
-  docker-dispatch completion bash|fish|zsh
-
-The shell reads the script when it starts:
-  bash  source <(docker-dispatch completion bash)     in ~/.bashrc
-  zsh   source <(docker-dispatch completion zsh)      in ~/.zshrc, after compinit
-  fish  docker-dispatch completion fish | source      in ~/.config/fish/config.fish
-
-Options:
-  -h, --help   print this
-`
+//go:embed completion.txt
+var completionUsage string
 
 // complete runs the command completion and returns the exit code. The scripts call it with words, and the words of the
 // command line up to the cursor.

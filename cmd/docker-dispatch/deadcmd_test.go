@@ -21,7 +21,7 @@ import (
 )
 
 // How many letters a look takes at first and at most, and how many may fail before replay gives up: see
-// client/dead_look.go and client/dead_replay.go.
+// client/dead/look.go and client/dead/replay.go.
 const (
 	looksAtFirst = 16
 	looksAtMost  = 256

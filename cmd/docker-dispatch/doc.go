@@ -3,7 +3,7 @@
 // Package message defines the messages; internal/cmd carries them out.
 //
 //	main.go      wiring. commands.go: what the first word may be; logger.go: the log on stderr
-//	settings.go  the daemon's settings. options.go, usage.go: the options and their help; validate.go: what is refused;
+//	settings.go  the daemon's settings. options.go, usage.txt: the options and their help; validate.go: what is refused;
 //	             engine.go: the engine's client and its TLS; printconfig.go: --print-config
 //	stdin.go     messages from standard input instead of a queue
 //	report.go    results and output on stdout
@@ -12,7 +12,7 @@
 //	             not read
 //	signals.go   what each signal means
 //	helpcmd.go   docker-dispatch help. health.go, completioncmd.go: docker-dispatch health, completion
-//	client/      run, send, check, dead and ps
+//	client/      run, send, check, dead and ps, those with much in packages of their own
 //	web/         health, metrics and the page of --listen
 //	systemd/     the protocol by which systemd is told how the daemon is
 //	ui/          errors, hints and exit codes, and what a terminal shows

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -15,21 +16,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 )
 
-const healthUsage = `docker-dispatch health says whether a daemon on this machine can work: its engine answers,
-and its queue has a consumer. It is the health check of the image.
-
-Usage:
-  docker-dispatch health [--print-config] [PID]
-
-PID is the daemon's process, by default 1, the first one of a container. Engine, broker
-and queue are those of its command line and environment, which its own user may read.
-
-Options:
-      --print-config   print the daemon's settings instead, each with where it is from
-  -h, --help           print this
-
-Exit codes: 0 healthy, 1 not, 2 wrong usage.
-`
+//go:embed health.txt
+var healthUsage string
 
 // healthTime bounds a health check.
 const healthTime = 10 * time.Second

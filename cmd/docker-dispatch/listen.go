@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
@@ -79,9 +80,8 @@ func (d *daemon) serve(l net.Listener) (stop func()) {
 		d.log.Warn("--listen is not on the loopback interface: everyone who reaches the address reads the output of the jobs", "address", l.Addr())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var serving sync.WaitGroup
+	serving.Go(func() {
 		web.Serve(ctx, l, web.Config{
 			Status:   func(context.Context) status.Status { return d.status() },
 			Numbers:  func(context.Context) status.Status { return d.numbers() },
@@ -89,9 +89,9 @@ func (d *daemon) serve(l net.Listener) (stop func()) {
 			JobLog:   func(ctx context.Context, job string, w io.Writer) error { return d.pool.Output(ctx, job, w) },
 			Log:      d.log,
 		})
-	}()
+	})
 	return func() {
 		cancel()
-		<-done
+		serving.Wait()
 	}
 }

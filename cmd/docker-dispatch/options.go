@@ -1,12 +1,18 @@
 package main
 
 import (
+	_ "embed"
 	"errors"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
+
+// usage is the answer to -h.
+//
+//go:embed usage.txt
+var usage string
 
 // The command line asks for one of these, and for nothing else.
 var (

@@ -4,7 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"math"
+	"strings"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
@@ -13,9 +14,9 @@ import (
 // print writes each setting, its value and where that is from. It hides the broker's password. It is text only: --format
 // is one of the settings.
 func (s *settings) print(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := ui.Table{Width: math.MaxInt}
 	row := func(setting, value, from string) {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", setting, cmp.Or(ui.PlainLine(value), "(none)"), from)
+		t.Rows = append(t.Rows, ui.Cells(setting, cmp.Or(ui.PlainLine(value), "(none)"), from))
 	}
 	broker := s.amqpURL
 	if broker != "-" {
@@ -31,5 +32,6 @@ func (s *settings) print(w io.Writer) error {
 	}
 	row("API version", s.apiVersion, s.options.From("API version"))
 	row("registry logins", s.credentials.File(), s.options.From("registry logins"))
-	return t.Flush()
+	_, err := fmt.Fprintln(w, strings.Join(t.Lines(), "\n"))
+	return err
 }

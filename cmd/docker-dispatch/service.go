@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -25,17 +26,15 @@ func (d *daemon) tellManager() (stop func()) {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var telling sync.WaitGroup
+	telling.Go(func() {
 		tick := time.NewTicker(startTick)
 		defer tick.Stop()
 		until := time.Now().Add(startPatience)
 		for {
 			s := d.numbers()
 			text := statusLine(s)
-			switch {
-			case !d.ready.Load() && (connected(s) || time.Now().After(until)):
+			if !d.ready.Load() && (connected(s) || time.Now().After(until)) {
 				d.manager.Ready(text)
 				d.ready.Store(true)
 				steady := steadyTick
@@ -43,7 +42,7 @@ func (d *daemon) tellManager() (stop func()) {
 					steady = min(w, steady)
 				}
 				tick.Reset(steady)
-			default:
+			} else {
 				d.manager.Status(text)
 			}
 			if d.manager.Watchdog() > 0 && d.logged.stuckFor() < stuck {
@@ -55,10 +54,10 @@ func (d *daemon) tellManager() (stop func()) {
 				return
 			}
 		}
-	}()
+	})
 	return func() {
 		cancel()
-		<-done
+		telling.Wait()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
@@ -78,7 +79,7 @@ func parseSettings(args []string, getenv func(string) string) (s *settings, err 
 	if err := s.addresses(addresses, getenv); err != nil {
 		return s, err
 	}
-	s.deadLetter, s.control = client.FurtherQueue(s.deadLetter, s.queue+".dead"), client.FurtherQueue(s.control, s.queue+".control")
+	s.deadLetter, s.control = subcommand.FurtherQueue(s.deadLetter, s.queue+".dead"), subcommand.FurtherQueue(s.control, s.queue+".control")
 	if err := s.validate(); err != nil {
 		return s, err
 	}
@@ -148,7 +149,7 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 		}
 		return ui.UsageError(fmt.Sprintf("%q is no command, and no address", given[0]), hint)
 	}
-	amqp = cmp.Or(amqp, client.LocalBroker)
+	amqp = cmp.Or(amqp, subcommand.LocalBroker)
 	if strings.HasPrefix(docker, "amqp://") || strings.HasPrefix(docker, "amqps://") {
 		return ui.UsageError("the first address is the broker's; the Docker Engine's comes first",
 			"docker-dispatch [options] dockerHostAddr amqpAddr, for example /var/run/docker.sock "+wire.Redact(docker))
@@ -166,7 +167,7 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 	if dir := getenv("CREDENTIALS_DIRECTORY"); dir != "" && s.passwordFile != "" && !strings.Contains(s.passwordFile, "/") {
 		s.passwordFile = filepath.Join(dir, s.passwordFile)
 	}
-	s.amqpURL, err = client.BrokerAddress(amqp, s.options.From(amqpArgument), s.passwordFile,
+	s.amqpURL, err = subcommand.BrokerAddress(amqp, s.options.From(amqpArgument), s.passwordFile,
 		"a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin")
 	return err
 }

@@ -2,12 +2,12 @@
 // messages and exit codes. It needs the broker only. The daemon is not here; how a message is sent and taken is in
 // internal/amqpsrc/client.
 //
-// Begin at Run in subcommand.go, which has what all of them share: options, connection, interrupts.
+// Begin at Run in client.go, which carries out a subcommand by its name. Those with a package of their own:
 //
-//	run.go     run, which is docker run through a queue. run_follow.go: from the message to the result; run_take.go: the
-//	           daemon's events; run_answer.go: output in order; run_ui.go: errors and help; run_exit.go: the exit code
-//	send.go    send. message_files.go: messages in files
-//	dead.go    dead. dead_list.go, dead_replay.go, dead_drop.go; dead_look.go: a pass over the dead letters
-//	check.go   check
-//	ps.go      ps. ps_ask.go: questions and answers; ps_view.go, ps_failed.go: what is shown; ps_screen.go: for --watch
+//	run/         docker run through a queue
+//	dead/        dead letters: list, replay, drop
+//	ps/          what the daemons of a queue do
+//	subcommand/  what all of them share: the process, the broker, signals
+//
+// send.go, check.go and policy.go are the others; message_files.go reads the messages of files.
 package client

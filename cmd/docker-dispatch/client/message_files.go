@@ -6,9 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"os"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 )
 
@@ -25,7 +27,7 @@ func (m fileMessage) String() string { return fmt.Sprintf("%s:%d", m.file, m.n) 
 // messageFiles reads the messages of files, one file after another. A message is a JSON object, or else a line. "-" is
 // stdin, and so is an empty list. A file that cannot be opened is an error before any message.
 // A read of stdin cannot be interrupted: after ctx ends the reader may remain until the program ends.
-func (p *invocation) messageFiles(ctx context.Context, names []string, limit int) (<-chan fileMessage, error) {
+func messageFiles(ctx context.Context, p *subcommand.Invocation, names []string, limit int) (<-chan fileMessage, error) {
 	if limit <= 0 {
 		limit = math.MaxInt - 1
 	}
@@ -35,7 +37,7 @@ func (p *invocation) messageFiles(ctx context.Context, names []string, limit int
 	readers := make([]io.Reader, len(names))
 	for i, name := range names {
 		if name == "-" {
-			readers[i] = p.stdin
+			readers[i] = p.Stdin
 			continue
 		}
 		f, err := os.Open(name)
@@ -44,8 +46,8 @@ func (p *invocation) messageFiles(ctx context.Context, names []string, limit int
 		}
 		readers[i] = f
 	}
-	if names[0] == "-" && ui.IsTerminal(p.stdin) && ui.IsTerminal(p.stderr) {
-		fmt.Fprintln(p.stderr, "docker-dispatch: reading messages from the terminal; Ctrl-D on a line of its own ends them")
+	if names[0] == "-" && ui.IsTerminal(p.Stdin) && ui.IsTerminal(p.Stderr) {
+		fmt.Fprintln(p.Stderr, "docker-dispatch: reading messages from the terminal; Ctrl-D on a line of its own ends them")
 	}
 	messages := make(chan fileMessage, 64)
 	go func() {
@@ -55,23 +57,17 @@ func (p *invocation) messageFiles(ctx context.Context, names []string, limit int
 			if m.file == "-" {
 				m.file = "stdin"
 			}
-			in := bufio.NewReaderSize(r, 64<<10)
-			for {
-				body, err := NextMessage(in, limit)
-				if len(body) > 0 {
-					m.n++
-					m.body = body
-					if !hand(ctx, messages, m) {
-						return
-					}
+			for body, err := range Messages(r, limit) {
+				m.n++
+				if m.body = body; err != nil {
+					m.err = fmt.Errorf("cannot be read: %w", err)
 				}
-				if err == io.EOF {
-					break
+				select {
+				case messages <- m:
+				case <-ctx.Done():
+					return
 				}
 				if err != nil {
-					m.n++
-					m.err = fmt.Errorf("cannot be read: %w", err)
-					hand(ctx, messages, m)
 					return
 				}
 			}
@@ -83,24 +79,31 @@ func (p *invocation) messageFiles(ctx context.Context, names []string, limit int
 	return messages, nil
 }
 
-// hand sends v. It reports whether it could before ctx ended.
-func hand[T any](ctx context.Context, to chan<- T, v T) bool {
-	select {
-	case to <- v:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // byteOrder is the byte order mark. Some editors begin UTF-8 text with it.
 const byteOrder = "\ufeff"
 
-// NextMessage reads one message: an object up to its closing brace, or else the rest of the line. So one fault costs one
+// Messages reads messages to the end of r. After an error, which comes without a message, there are no more.
+func Messages(r io.Reader, limit int) iter.Seq2[[]byte, error] {
+	in := bufio.NewReaderSize(r, 64<<10)
+	return func(yield func([]byte, error) bool) {
+		for {
+			body, err := nextMessage(in, limit)
+			if len(body) > 0 && !yield(body, nil) || err == io.EOF {
+				return
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	}
+}
+
+// nextMessage reads one message: an object up to its closing brace, or else the rest of the line. So one fault costs one
 // message. An object that is cut short ends before the next {, if JSON allows none there. Otherwise it would take all
 // later messages with it. A byte order mark before a message is skipped. At most limit+1 bytes of a message are kept,
-// enough to refuse it. NextMessage reads nothing ahead: a terminal signals the end of the input only once.
-func NextMessage(r *bufio.Reader, limit int) ([]byte, error) {
+// enough to refuse it. nextMessage reads nothing ahead: a terminal signals the end of the input only once.
+func nextMessage(r *bufio.Reader, limit int) ([]byte, error) {
 	var m []byte
 	depth, quoted, escaped := 0, false, false
 	last, before := byte(0), byte(0) // the object's last byte that is no space; the byte before this one

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"io"
 	"testing"
 )
@@ -26,8 +27,8 @@ func (r *typist) Read(p []byte) (int, error) {
 
 func TestReadsNoFurther(t *testing.T) {
 	for _, in := range []string{"", "{}", "{\"a\n"} {
-		p := &invocation{stdin: &typist{t: t, text: in}}
-		messages, err := p.messageFiles(t.Context(), nil, 0)
+		p := &subcommand.Invocation{Stdin: &typist{t: t, text: in}}
+		messages, err := messageFiles(t.Context(), p, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,33 +1,25 @@
 package client
 
 import (
+	_ "embed"
+
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 )
 
-const policyUsage = `docker-dispatch policy explain says what a policy amounts to, in words.
+//go:embed policy.txt
+var policyUsage string
 
-Usage:
-  docker-dispatch policy explain [FILE]
-
-Without a file it explains the built-in policy. docker-dispatch help policy has the
-keys. docker-dispatch check --policy FILE tries messages out.
-
-Options:
-  -h, --help   print this
-`
-
-// policy runs the subcommand policy and returns the exit code.
-func (p *invocation) policy() int { return p.end(policyUsage, p.explain()) }
-
-func (p *invocation) explain() error {
-	o := p.newOptions()
+// explain is the subcommand policy.
+func explain(p *subcommand.Invocation) error {
+	o := p.Options
 	o.Verbs, o.Files = []string{"explain"}, true
-	args, err := p.parse()
+	args, err := o.Parse(p.Args, p.Getenv)
 	if err != nil {
 		return err
 	}
 	if len(args) == 0 || args[0] != "explain" || len(args) > 2 {
-		return ui.UsageError("expected: docker-dispatch policy explain [FILE]", p.listsOptions())
+		return ui.UsageError("expected: docker-dispatch policy explain [FILE]", p.Options.Hint())
 	}
 	file := ""
 	if len(args) == 2 {
@@ -37,5 +29,5 @@ func (p *invocation) explain() error {
 	if err != nil {
 		return err
 	}
-	return rules.Explain(p.stdout)
+	return rules.Explain(p.Stdout)
 }

@@ -1,52 +1,26 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-const sendUsage = `docker-dispatch send puts messages on a queue, and says which of them the broker has stored.
-
-Usage:
-  docker-dispatch send -q QUEUE [options] [FILE...]
-
-The files hold one JSON object after another; without a file, and for -, stdin is read.
-Each message is checked before it is sent (see docker-dispatch check). The first fault, and
-the first message that the broker does not store, end it: nothing after that is sent. If
-the broker does not answer, it ends at once.
-
-Options:
-  -q, --queue NAME       the queue (required; it must exist)
-      --amqp URL         the broker (default: $AMQP_URL, else
-                         amqp://guest:guest@localhost:5672/)
-      --amqp-password-file FILE  the password of the user in that address
-      --message-id ID    the message_id of a single message (default: a random one for each)
-      --reply QUEUE      the queue to which the daemon sends the result (reply_to)
-      --no-check         send messages unchecked, one object or one line a message
-      --max-message SIZE the largest message that is sent (default 1m, as the daemon's)
-  -h, --help             print this
-
-DOCKER_DISPATCH_QUEUE is --queue, and so on: docker-dispatch help options has the rule.
-Exit codes: 0 all are stored, 1 some are not: what is not stored, and what the broker
-may have stored, is on stderr by file and number; 2 wrong usage or configuration.
-
-Example: a file with three messages
-  $ for i in 1 2 3; do
-      echo '{"Dockercmd": "run", "Image": "busybox", "Cmd": ["echo", "'$i'"]}'
-    done >jobs.json
-  $ docker-dispatch send -q jobs jobs.json
-  3 messages stored in jobs
-`
+//go:embed send.txt
+var sendUsage string
 
 // At most inFlightParts parts of inFlightPart bytes are unconfirmed at a time. Messages smaller than a part do not count.
 const (
@@ -56,7 +30,7 @@ const (
 
 // A sending is one invocation of send.
 type sending struct {
-	*broker
+	*subcommand.Broker
 	id, reply string
 	noCheck   bool
 	limit     ui.Size
@@ -74,23 +48,21 @@ type posted struct {
 	confirmed func(context.Context) error
 }
 
-// send runs the subcommand send and returns the exit code.
-func (p *invocation) send() int { return p.end(sendUsage, p.sendAll()) }
-
-func (p *invocation) sendAll() error {
-	o := p.newOptions()
-	s := &sending{broker: p.broker(o), limit: 1 << 20, failed: make(chan struct{})}
+// send is the subcommand send.
+func send(p *subcommand.Invocation) error {
+	o := p.Options
+	s := &sending{Broker: p.Broker(), limit: 1 << 20, failed: make(chan struct{})}
 	o.StringVar(&s.id, "message-id", "", "")
 	o.StringVar(&s.reply, "reply", "", "")
 	o.BoolVar(&s.noCheck, "no-check", false, "")
 	o.Var(&s.limit, "max-message", "")
 	o.CommandLineOnly("message-id", "no-check")
 	o.Files = true
-	files, err := p.parse()
+	files, err := o.Parse(p.Args, p.Getenv)
 	if err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return err
 	}
 	if s.limit < 1 {
@@ -98,45 +70,47 @@ func (p *invocation) sendAll() error {
 	}
 	for _, o := range []struct{ option, value string }{{"--message-id", s.id}, {"--reply", s.reply}} {
 		if len(o.value) > 255 {
-			return ui.UsageError(o.option+" has more than 255 bytes", p.listsOptions())
+			return ui.UsageError(o.option+" has more than 255 bytes", p.Options.Hint())
 		}
 	}
-	if s.reply == s.queue {
+	if s.reply == s.Queue {
 		return ui.UsageError("--reply "+s.reply+" is the queue itself; answers would be taken for messages", "name another queue")
 	}
-	ctx, now, stop := p.interrupts()
+	ctx, now, stop := p.Interrupts()
 	defer stop()
-	s.typed = ui.IsTerminal(p.stdin) && (len(files) == 0 || slices.Contains(files, "-"))
-	messages, err := p.messageFiles(ctx, files, int(s.limit))
+	s.typed = ui.IsTerminal(p.Stdin) && (len(files) == 0 || slices.Contains(files, "-"))
+	messages, err := messageFiles(ctx, p, files, int(s.limit))
 	if err != nil {
 		return err
 	}
-	var first []fileMessage // messages that were read to see whether there is only one
 	if s.id != "" {
-		if first, err = s.one(ctx, messages); err != nil {
+		if messages, err = one(ctx, messages); err != nil {
 			return err
 		}
 	}
-	c, err := s.connect(ctx, s.queue)
+	c, err := s.Connect(ctx, client.Config{Queue: s.Queue})
 	if err != nil {
-		return causeOr(ctx, err)
+		return subcommand.CauseOr(ctx, err)
 	}
-	defer s.close(c)
-	s.cutAt(now, c)
-	return s.run(ctx, now, c, first, messages)
+	defer subcommand.Close(c)
+	subcommand.CutAt(now, c)
+	return s.run(ctx, now, c, messages)
 }
 
-// one reads all messages. A second message is an error.
-func (s *sending) one(ctx context.Context, messages <-chan fileMessage) (first []fileMessage, err error) {
+// one reads all messages, and returns them again. A second message is an error.
+func one(ctx context.Context, messages <-chan fileMessage) (<-chan fileMessage, error) {
+	read := make(chan fileMessage, 2) // the message, and why no more can be read
+	defer close(read)
 	for {
 		select {
 		case m, ok := <-messages:
 			if !ok {
-				return first, nil
+				return read, nil
 			}
-			if first = append(first, m); len(first) > 1 && m.err == nil {
+			if len(read) > 0 && m.err == nil {
 				return nil, ui.UsageError("--message-id with more than one message; the daemon would take the second for a copy of the first", "leave --message-id out, or send them one by one")
 			}
+			read <- m
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -144,7 +118,7 @@ func (s *sending) one(ctx context.Context, messages <-chan fileMessage) (first [
 }
 
 // run sends all messages, and prints how many are stored and which are not.
-func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMessage, messages <-chan fileMessage) error {
+func (s *sending) run(ctx, now context.Context, c *client.Client, messages <-chan fileMessage) error {
 	under := make(chan posted, 1<<16)
 	room := make(chan struct{}, inFlightParts)
 	collected := make(chan struct{})
@@ -152,21 +126,18 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMe
 		defer close(collected)
 		s.collect(now, under, room)
 	}()
-	shown := make(chan struct{})
-	go func() {
-		defer close(shown)
-		s.progress(collected)
-	}()
-	stopped := s.feed(ctx, c, first, messages, under, room)
+	var shown sync.WaitGroup
+	shown.Go(func() { s.progress(collected) })
+	stopped := s.feed(ctx, c, messages, under, room)
 	close(under)
 	<-collected
-	<-shown
+	shown.Wait()
 	stored := int(s.stored.Load())
 	if stopped == nil && len(s.faults.list) == 0 {
-		fmt.Fprintf(s.process.stdout, "%s stored in %s\n", counted(stored, "message"), ui.PlainLine(s.queue))
+		fmt.Fprintf(s.Process.Stdout, "%s stored in %s\n", ui.Counted(stored, "message"), ui.PlainLine(s.Queue))
 		return nil
 	}
-	s.faults.print(s.process.stderr)
+	s.faults.print(s.Process.Stderr)
 	others := ""
 	if s.faults.notStored > 0 {
 		others += fmt.Sprintf(", %d not stored", s.faults.notStored)
@@ -174,7 +145,7 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMe
 	if s.faults.unknown > 0 {
 		others += fmt.Sprintf(", %d unconfirmed, which the broker may have stored", s.faults.unknown)
 	}
-	fmt.Fprintf(s.process.stderr, "docker-dispatch: %s stored in %s%s; no later message was sent\n", counted(stored, "message"), ui.PlainLine(s.queue), others)
+	fmt.Fprintf(s.Process.Stderr, "docker-dispatch: %s stored in %s%s; no later message was sent\n", ui.Counted(stored, "message"), ui.PlainLine(s.Queue), others)
 	if stopped == nil {
 		stopped = s.faults.list[0].err
 	}
@@ -182,25 +153,20 @@ func (s *sending) run(ctx, now context.Context, c *client.Client, first []fileMe
 }
 
 // feed sends messages until there are no more, or one fails. Its error is why it stopped early; nil if s.faults says that.
-func (s *sending) feed(ctx context.Context, c *client.Client, first []fileMessage, messages <-chan fileMessage, under chan<- posted, room chan struct{}) error {
+func (s *sending) feed(ctx context.Context, c *client.Client, messages <-chan fileMessage, under chan<- posted, room chan struct{}) error {
 	for n := 0; ; n++ {
 		var m fileMessage
-		if n < len(first) {
-			m = first[n]
-		} else {
-			var ok bool
-			select {
-			case m, ok = <-messages:
-				if !ok {
-					return nil
-				}
-			case <-s.failed:
-				return nil
-			case <-c.Done():
-				return s.explain(fmt.Errorf("the connection to the broker has ended: %w", c.Err()))
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
+		ok := false
+		select {
+		case m, ok = <-messages:
+		case <-s.failed:
+		case <-c.Done():
+			return subcommand.Explain(fmt.Errorf("the connection to the broker has ended: %w", c.Err()))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if !ok {
+			return nil
 		}
 		if err := s.refused(m); err != nil {
 			return fmt.Errorf("%s is not sent: %w", m, err)
@@ -215,32 +181,25 @@ func (s *sending) feed(ctx context.Context, c *client.Client, first []fileMessag
 				return context.Cause(ctx)
 			}
 		}
-		id := s.id
-		if id == "" {
-			id = rand.Text()
-		}
 		var err error
 		// No app_id: with properties of over 64 bytes RabbitMQ takes a fifth fewer messages a second.
 		// Erlang then keeps them apart from the message.
-		p.confirmed, err = c.Send(ctx, s.queue, client.Message{
-			ID: id, ReplyTo: s.reply, ContentType: "application/json", Timestamp: time.Now(), Body: m.body,
+		p.confirmed, err = c.Send(ctx, s.Queue, client.Message{
+			ID: cmp.Or(s.id, rand.Text()), ReplyTo: s.reply, ContentType: "application/json", Timestamp: time.Now(), Body: m.body,
 		})
-		if err != nil {
-			if errors.Is(err, client.ErrUnknown) {
-				p.confirmed = func(context.Context) error { return err }
-				under <- p
-				return nil
-			}
-			return s.explain(fmt.Errorf("%s is not sent: %w", m, causeOr(ctx, err)))
+		if errors.Is(err, client.ErrUnknown) {
+			p.confirmed = func(context.Context) error { return err }
+			under <- p
+			return nil
+		} else if err != nil {
+			return subcommand.Explain(fmt.Errorf("%s is not sent: %w", m, subcommand.CauseOr(ctx, err)))
 		}
 		p.body = nil
 		under <- p
-		if n == 0 {
-			// A fault of the queue or the user shows with the first message. Without this wait it would leave
-			// thousands of messages with an unknown outcome.
-			if p.confirmed(ctx) != nil {
-				return causeOr(ctx, nil)
-			}
+		// A fault of the queue or the user shows with the first message. Without this wait it would leave
+		// thousands of messages with an unknown outcome.
+		if n == 0 && p.confirmed(ctx) != nil {
+			return subcommand.CauseOr(ctx, nil)
 		}
 	}
 }
@@ -272,19 +231,19 @@ func (s *sending) collect(now context.Context, under <-chan posted, room <-chan 
 			continue
 		}
 		if now.Err() != nil {
-			err = fmt.Errorf("%w: not waited for any longer", client.ErrUnknown)
+			err = subcommand.ErrUnawaited
 		}
 		if len(s.faults.list) == 0 {
 			close(s.failed)
 		}
-		s.faults.add(p.fileMessage, s.explain(err))
+		s.faults.add(p.fileMessage, subcommand.Explain(err))
 	}
 }
 
 // progress shows how many messages are stored, until done is closed.
 func (s *sending) progress(done <-chan struct{}) {
 	var line ui.StatusLine
-	if s.typed || !line.On(s.process.stderr) {
+	if s.typed || !line.On(s.Process.Stderr) {
 		return
 	}
 	defer line.End()
@@ -300,14 +259,6 @@ func (s *sending) progress(done <-chan struct{}) {
 			return
 		}
 	}
-}
-
-// causeOr returns the cause of ctx if it has ended, else err.
-func causeOr(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
 }
 
 // A faultList has the messages that are not stored. Those in a row with the same fault are one entry.

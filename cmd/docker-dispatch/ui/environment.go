@@ -56,7 +56,7 @@ func (o *Options) FromEnvironment(getenv func(string) string) error {
 			value = "true"
 		}
 		if err := to.Set(value); err != nil {
-			return UsageError(fmt.Sprintf("%s %q: %s", variables[i], value, expected(to, err)), o.hint())
+			return UsageError(fmt.Sprintf("%s %q: %s", variables[i], value, expected(to, err)), o.Hint())
 		}
 		o.SetFrom(f.Name, variables[i])
 	}

@@ -37,7 +37,7 @@ func (o *Options) Parse(args []string, getenv func(string) string) (rest []strin
 		if err := o.FlagSet.Parse(args); errors.Is(err, flag.ErrHelp) {
 			return nil, ErrHelp
 		} else if err != nil {
-			return nil, UsageError(flagError(o.FlagSet, err), o.hint())
+			return nil, UsageError(flagError(o.FlagSet, err), o.Hint())
 		}
 		if o.NArg() == 0 {
 			return rest, o.FromEnvironment(getenv)
@@ -50,7 +50,8 @@ func (o *Options) Parse(args []string, getenv func(string) string) (rest []strin
 	}
 }
 
-func (o *Options) hint() string { return o.Name() + " -h lists the options" }
+// Hint is the hint of an error in the options.
+func (o *Options) Hint() string { return o.Name() + " -h lists the options" }
 
 // Flags returns the options in alphabetical order. Those of one letter are short for another.
 func (o *Options) Flags() (flags []message.Flag) {

@@ -7,10 +7,9 @@ import (
 
 // A Table lays out rows in columns for a terminal. The texts may be strangers'.
 type Table struct {
-	Width   int  // of a line, in columns
-	Colours bool // write the colours of cells
-
-	rows [][]Cell
+	Rows    [][]Cell // the first has the titles
+	Width   int      // of a line, in columns
+	Colours bool     // write the colours of cells
 }
 
 // A Cell is one field of a row.
@@ -19,24 +18,29 @@ type Cell struct {
 	Colour Colour // "": none
 }
 
+// Cells returns a row without colours.
+func Cells(texts ...string) (row []Cell) {
+	for _, text := range texts {
+		row = append(row, Cell{Text: text})
+	}
+	return row
+}
+
 const (
 	gap       = 2 // columns between two cells
 	narrowest = 5 // a cell is not cut below that
 )
 
-// Row adds a row. The first row has the titles.
-func (t *Table) Row(cells ...Cell) {
-	for i := range cells {
-		cells[i].Text = PlainLine(cells[i].Text)
-	}
-	t.rows = append(t.rows, cells)
-}
-
 // Lines returns the rows as lines, each at most Width columns wide. While a line is too wide, the widest column is cut. A
 // column in which no row has a text is left out.
-func (t *Table) Lines() (lines []string) {
+func (t Table) Lines() (lines []string) {
+	for _, row := range t.Rows {
+		for i := range row {
+			row[i].Text = PlainLine(row[i].Text)
+		}
+	}
 	widths := t.widths()
-	for _, row := range t.rows {
+	for _, row := range t.Rows {
 		var b strings.Builder
 		pad := 0
 		for i, c := range row {
@@ -57,18 +61,18 @@ func (t *Table) Lines() (lines []string) {
 }
 
 // widths returns the width of each column; 0: it is left out.
-func (t *Table) widths() (widths []int) {
-	if len(t.rows) == 0 {
+func (t Table) widths() (widths []int) {
+	if len(t.Rows) == 0 {
 		return nil
 	}
 	total := -gap
-	for i := range t.rows[0] {
+	for i := range t.Rows[0] {
 		width := 0
-		for _, row := range t.rows[1:] {
+		for _, row := range t.Rows[1:] {
 			width = max(width, columnsOf(row[i].Text))
 		}
 		if width > 0 {
-			width = max(width, columnsOf(t.rows[0][i].Text))
+			width = max(width, columnsOf(t.Rows[0][i].Text))
 			total += width + gap
 		}
 		widths = append(widths, width)

@@ -33,7 +33,7 @@ func TestTable(t *testing.T) {
 				}
 				cells = append(cells, c)
 			}
-			table.Row(cells...)
+			table.Rows = append(table.Rows, cells)
 		}
 		if got := table.Lines(); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q\nwant %q", tt.name, got, tt.want)

@@ -19,33 +19,21 @@ const (
 
 // running lists the jobs that the engine may have been asked for.
 func (v *view) running(h *htmlWriter) {
-	h.put(`<h2 id="running-h">Running <span>{}</span></h2>`, number(v.Running.Count))
-	if v.Running.Count == 0 {
-		h.put("\n" + `<p class="none">No job runs.</p>`)
-		return
-	}
-	h.beginTable("running", "Job", "Since", "Command", "Phase", "Container", "Image")
-	jobs := v.Running.Jobs[:min(len(v.Running.Jobs), mostRunning)]
-	for _, j := range jobs {
+	n := v.Running.Count
+	l := list{"running", "Running", number(n), "No job runs.", []string{"Job", "Since", "Command", "Phase", "Container", "Image"}}
+	table(h, l, n, v.Running.Jobs, mostRunning, func(j status.Job) {
 		v.beginRow(h, key(j), j, began(j))
 		h.put(`<td role="cell" class="word">{}{}</td>`, j.Phase, onlyIf(j.Adopted, ", adopted"))
 		h.wide("container", name(j.ContainerName))
 		h.wide("image", name(j.Image))
-		h.put("</tr>")
-	}
-	h.endTable(v.Running.Count - len(jobs))
+	})
 }
 
 // waiting lists the jobs that the engine was not asked for yet.
 func (v *view) waiting(h *htmlWriter) {
-	h.put(`<h2 id="waiting-h">Waiting here <span>{}</span></h2>`, number(v.Waiting.Count))
-	if v.Waiting.Count == 0 {
-		h.put("\n" + `<p class="none">The daemon holds no job that waits.</p>`)
-		return
-	}
-	h.beginTable("waiting", "Job", "Here for", "Command", "Published", "Waits for", "Container", "Image")
-	jobs := v.Waiting.Jobs[:min(len(v.Waiting.Jobs), mostWaiting)]
-	for _, j := range jobs {
+	n := v.Waiting.Count
+	l := list{"waiting", "Waiting here", number(n), "The daemon holds no job that waits.", []string{"Job", "Here for", "Command", "Published", "Waits for", "Container", "Image"}}
+	table(h, l, n, v.Waiting.Jobs, mostWaiting, func(j status.Job) {
 		v.beginRow(h, key(j), j, j.Taken)
 		h.put(`<td role="cell" class="word" data-label="published">`)
 		if j.Published != nil {
@@ -57,69 +45,64 @@ func (v *view) waiting(h *htmlWriter) {
 		h.put("</td>")
 		h.wide("container", name(j.ContainerName))
 		h.wide("image", name(j.Image))
-		h.put("</tr>")
-	}
-	h.endTable(v.Waiting.Count - len(jobs))
+	})
 }
 
 // ended lists the attempts that ended last.
 func (v *view) ended(h *htmlWriter) {
-	h.put(`<h2 id="ended-h">Just ended</h2>`)
-	if len(v.Ended) == 0 {
-		h.put("\n" + `<p class="none">No job has ended since the start.</p>`)
-		return
-	}
-	h.beginTable("ended", "Job", "Ended", "Command", "Status", "Reason", "Code", "Took", "Error")
-	jobs := v.Ended[:min(len(v.Ended), mostEnded)]
-	for _, j := range jobs {
+	l := list{"ended", "Just ended", "", "No job has ended since the start.", []string{"Job", "Ended", "Command", "Status", "Reason", "Code", "Took", "Error"}}
+	table(h, l, len(v.Ended), v.Ended, mostEnded, func(j status.Job) {
 		v.beginRow(h, key(j), j, *j.Ended)
 		h.put(`<td role="cell" class="word {}">{}{}</td>`, tone(j.Status), j.Status, onlyIf(j.Retrying, ", tried again"))
 		h.endRow(j, "took", "took", took(j))
-	}
-	h.endTable(len(v.Ended) - len(jobs))
+	})
 }
 
 // failed lists the attempts that failed last, however long ago.
 func (v *view) failed(h *htmlWriter) {
 	_, total := v.Totals()
-	h.put(`<h2 id="failed-h">Failures since the start <span>{}</span></h2>`, number(total))
-	if len(v.Failed) == 0 {
-		h.put("\n" + `<p class="none">No job has failed since the start.</p>`)
-		return
-	}
-	h.beginTable("failed", "Job", "Ended", "Command", "Status", "Reason", "Code", "Message", "Error")
-	jobs := v.Failed[:min(len(v.Failed), mostFailed)]
-	for _, j := range jobs {
+	l := list{"failed", "Failures since the start", number(total), "No job has failed since the start.", []string{"Job", "Ended", "Command", "Status", "Reason", "Code", "Message", "Error"}}
+	table(h, l, int(total), v.Failed, mostFailed, func(j status.Job) {
 		v.beginRow(h, "f"+key(j), j, *j.Ended)
 		h.put(`<td role="cell" class="word bad">{}</td>`, j.Status)
 		h.endRow(j, "message", "where", v.MessageOf(j))
-	}
-	h.endTable(int(total) - len(jobs))
+	})
 }
 
 // outcomes lists how the attempts since the start ended.
 func (v *view) outcomes(h *htmlWriter) {
 	total, _ := v.Totals()
-	h.put(`<h2 id="outcomes-h">Since the start <span>{}</span></h2>`, number(total))
-	if len(v.Outcomes) == 0 {
-		h.put("\n" + `<p class="none">No job has ended since the start.</p>`)
-		return
-	}
-	h.beginTable("outcomes", "Command", "Status", "Reason", "Jobs")
-	for _, o := range v.Outcomes {
+	l := list{"outcomes", "Since the start", number(total), "No job has ended since the start.", []string{"Command", "Status", "Reason", "Jobs"}}
+	table(h, l, len(v.Outcomes), v.Outcomes, len(v.Outcomes), func(o status.Outcome) {
 		h.put("\n"+`<tr role="row"><th role="rowheader" scope="row">{}</th>`, cmp.Or(o.Command, "not decoded"))
 		h.put(`<td role="cell" class="{}">{}</td><td role="cell">{}</td>`, tone(o.Status), o.Status, o.Reason)
-		h.put(`<td role="cell" class="count">{}</td></tr>`, number(o.Count))
-	}
-	h.endTable(0)
+		h.put(`<td role="cell" class="count">{}</td>`, number(o.Count))
+	})
 }
 
-// beginTable begins the table of a section. On a phone the rows are shown as blocks: without the roles a screen reader would
-// find no table.
-func (h *htmlWriter) beginTable(section string, columns ...string) {
-	h.put("\n"+`<table role="table" aria-labelledby="{}-h">
-<thead><tr role="row">`, section)
-	for _, c := range columns {
+// A list is a section with a table.
+type list struct {
+	section, title string
+	count          string // beside the title
+	none           string // in place of a table without rows
+	columns        []string
+}
+
+// table writes a list of all rows, of which the first are shown, at most so many. On a phone the rows are shown as blocks:
+// without the roles a screen reader would find no table.
+func table[T any](h *htmlWriter, l list, all int, rows []T, most int, row func(T)) {
+	h.put(`<h2 id="{}-h">{}`, l.section, l.title)
+	if l.count != "" {
+		h.put(" <span>{}</span>", l.count)
+	}
+	h.put("</h2>\n")
+	if all == 0 {
+		h.put(`<p class="none">{}</p>`, l.none)
+		return
+	}
+	h.put(`<table role="table" aria-labelledby="{}-h">
+<thead><tr role="row">`, l.section)
+	for _, c := range l.columns {
 		switch c {
 		case "Code", "Jobs":
 			h.put(`<th role="columnheader" scope="col" class="count">{}</th>`, c)
@@ -130,12 +113,13 @@ func (h *htmlWriter) beginTable(section string, columns ...string) {
 		}
 	}
 	h.put("</tr></thead>\n" + `<tbody role="rowgroup">`)
-}
-
-// endTable ends a table that leaves out more rows.
-func (h *htmlWriter) endTable(more int) {
+	rows = rows[:min(len(rows), most)]
+	for _, r := range rows {
+		row(r)
+		h.put("</tr>")
+	}
 	h.put("\n</tbody></table>")
-	if more > 0 {
+	if more := all - len(rows); more > 0 {
 		h.put(`<p class="soft">and {} more, not listed</p>`, number(more))
 	}
 }
@@ -163,7 +147,7 @@ func (h *htmlWriter) link(j status.Job) {
 	h.put("</a>")
 }
 
-// endRow ends the row of a job that ended: with its reason, its exit code, one more fact, and its error.
+// endRow writes the rest of the row of a job that ended: its reason, its exit code, one more fact, and its error.
 func (h *htmlWriter) endRow(j status.Job, label, class, fact string) {
 	code := ""
 	if j.ExitCode != nil {
@@ -175,7 +159,7 @@ func (h *htmlWriter) endRow(j status.Job, label, class, fact string) {
 	h.text(name(fact))
 	h.put(`</td><td role="cell" class="error wide">`)
 	h.text(sentence(j.Error))
-	h.put("</td></tr>")
+	h.put("</td>")
 }
 
 // wide writes a cell. On a phone it has a line of its own, with the label.
