@@ -51,10 +51,10 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 	}
 	k := keeping{
 		what: "message to be tried again", queue: queue, fresh: true, young: func() time.Duration { return p.young(queue) },
-		declare: func(l *line) error {
+		declare: func(l *wire.Link) error {
 			began := time.Now()
-			_, missing := l.link.Declare(queue, nil)
-			note, err := l.link.Declare(queue, args)
+			_, missing := l.Declare(queue, nil)
+			note, err := l.Declare(queue, args)
 			if err == nil {
 				p.delays.Store(queue, true)
 			}

@@ -502,7 +502,7 @@ func TestBlocked(t *testing.T) {
 	px.Conn(1).Inject(0, 10, 60, "\x0alow memory")
 	brokertest.Eventually(t, "blocked", func() bool {
 		l, _ := r.source.publisher.current(context.Background())
-		open, _ := l.unblocked.State()
+		open, _ := l.link.Unblocked.State()
 		return !open
 	})
 	go func() { done <- deadLetterJob(context.Background(), jobs[2], event.Result{}) }()

@@ -194,10 +194,9 @@ func serial() string {
 // serve answers questions until ctx ends or the connection does, and returns why that ended. It closes the connection.
 func (d *desk) serve(ctx context.Context, c *deskSession) error {
 	d.depths.open(c.Link, d.config)
-	blocked, blocking := false, c.Blocking
 	defer func() {
 		d.depths.close()
-		d.dialer.Part(c.Link, !blocked && !c.IsClosed())
+		d.dialer.Part(c.Link, !c.IsClosed())
 		d.depths.looks.Wait()
 	}()
 	for questions, pace := c.questions, (<-chan time.Time)(nil); ; {
@@ -206,17 +205,12 @@ func (d *desk) serve(ctx context.Context, c *deskSession) error {
 			if !ok {
 				return c.why(nil)
 			}
-			if err := d.take(ctx, c, q, blocked); err != nil {
+			if err := d.take(ctx, c, q); err != nil {
 				return err
 			}
 			questions, pace = nil, time.After(answerEvery)
 		case <-pace:
 			questions = c.questions
-		case b, ok := <-blocking:
-			if !ok {
-				blocking = nil
-			}
-			blocked = b.Active
 		case e := <-c.closed:
 			return c.why(e)
 		case e := <-c.Closed:
@@ -228,13 +222,13 @@ func (d *desk) serve(ctx context.Context, c *deskSession) error {
 }
 
 // take acks a question and answers it. A broker that is short of memory reads no answer.
-func (d *desk) take(ctx context.Context, c *deskSession, q amqp.Delivery, blocked bool) error {
+func (d *desk) take(ctx context.Context, c *deskSession, q amqp.Delivery) error {
 	c.window.Settled()
 	return c.Until(ctx.Done(), wire.RPCTimeout, func() error {
 		if err := q.Ack(false); err != nil { // multiple
 			return c.why(nil)
 		}
-		if blocked || !wire.Answerable(q.ReplyTo) {
+		if open, _ := c.Unblocked.State(); !open || !wire.Answerable(q.ReplyTo) {
 			return nil
 		}
 		// Not mandatory: if the answer is not awaited any more, nothing is to be done.

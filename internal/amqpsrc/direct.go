@@ -68,27 +68,19 @@ func (p *publisher) alone(ctx context.Context, queue string, message func(frameM
 	if _, err := p.current(ctx); err != nil { // waits while the broker is away
 		return err
 	}
-	l := new(line)
-	l.unblocked.Set(true)
 	var o *wire.Outlet
 	link, err := p.dialer.Open(ctx, "reply", func(k *wire.Link) (err error) {
-		l.link, l.blocked = k, k.Blocking
-		o, err = l.open(1)
+		o, err = k.Outlet(1)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %v", errApart, err)
 	}
-	go func() { // until the connection ends
-		for b := range l.blocked {
-			l.unblocked.Set(!b.Active)
-		}
-	}()
 	if !may() {
 		p.dialer.Part(link, true)
 		return intake.ErrDeliveryLost
 	}
-	err, _ = l.send(ctx, o, queue, message(link.Config.FrameSize), shortly)
+	err = o.Send(ctx, queue, message(link.Config.FrameSize), shortly)
 	ended := wire.NonBlocking(link.Closed) // before Part receives it
 	p.dialer.Part(link, err == nil)
 	switch {

@@ -23,10 +23,10 @@ const hopeless = 5 * time.Minute
 
 // A keeping is what must be stored in a queue before a message is acked: a copy of it, or its result.
 type keeping struct {
-	what     string            // for the log
-	queue    string            // in which it is stored
-	declare  func(*line) error // creates or checks the queue; nil: others do
-	fresh    bool              // declare runs before every attempt: the queue may not exist yet
+	what     string                 // for the log
+	queue    string                 // in which it is stored
+	declare  func(*wire.Link) error // creates or checks the queue; nil: others do
+	fresh    bool                   // declare runs before every attempt: the queue may not exist yet
 	message  func(frameMax int) amqp.Publishing
 	lost     func() bool          // the broker has requeued the message: another host may carry it out
 	patience func() time.Duration // how long a confirm may take; nil: confirmTimeout

@@ -4,150 +4,27 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
-	"time"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// A line is one connection that publishes. Its owner, publisher.serve, makes all synchronous calls.
+const (
+	// lanes is how many channels of a line all streams share: a connection has too few channels for one per stream. Streams
+	// to one queue share a lane, so a queue that does not confirm holds up few others.
+	lanes = 4
+
+	// laneWindow is how many messages may be unconfirmed on a lane.
+	laneWindow = 1024
+)
+
+// A line is one connection that publishes.
 type line struct {
-	link      *wire.Link
-	frameMax  int
-	unblocked intake.Gate
-	blocked   <-chan amqp.Blocking
-	free      chan *wire.Outlet // outlets not in use
-	broken    chan *wire.Outlet // outlets for the owner to replace
-	calls     chan call         // synchronous calls for the owner to make
-	over      chan struct{}     // closed when the connection has ended
-	lanes     [lanes]*lane      // only the owner uses it; nil: not opened yet
-	seed      maphash.Seed      // spreads queues over lanes
-}
-
-// A call is a request to the owner of a line to make a synchronous call.
-type call struct {
-	make   func(*line) error
-	answer chan<- error
-}
-
-// call has the owner of the current line make a synchronous call.
-func (p *publisher) call(ctx context.Context, make func(*line) error) error {
-	l, err := p.current(ctx)
-	if err != nil {
-		return err
-	}
-	return l.call(ctx, make)
-}
-
-// open returns an outlet on which window messages may be unconfirmed. Only the owner calls it.
-func (l *line) open(window int) (*wire.Outlet, error) { return l.link.Outlet(window + 1) }
-
-// serve owns a line until it ends, and returns why. If ctx ends, serve returns nil.
-func (p *publisher) serve(ctx context.Context, l *line) error {
-	for {
-		// A broker that blocks answers no calls, so calls wait.
-		broken, calls := l.broken, l.calls
-		if open, _ := l.unblocked.State(); !open {
-			broken, calls = nil, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case e := <-l.link.Closed:
-			if e == nil {
-				return wire.ErrClosed
-			}
-			return wire.Plain(e)
-		case b, ok := <-l.blocked:
-			if !ok {
-				l.blocked = nil
-				continue
-			}
-			if l.unblocked.Set(!b.Active) {
-				if b.Active {
-					p.log.Warn("the broker takes no messages for now; dead letters wait", "reason", b.Reason)
-				} else {
-					p.log.Info("the broker takes messages again")
-				}
-			}
-		case o := <-broken:
-			if err := l.replace(ctx, o); err != nil {
-				return wire.Plain(err)
-			}
-		case c := <-calls:
-			c.answer <- c.make(l)
-		}
-	}
-}
-
-// replace closes an outlet and frees a new one in its place. The old one may be closed already, or may
-// wait for a confirm that is no longer needed. A broker that begins to block does not answer. That must not
-// hold up a Close, so the end of ctx cuts the connection.
-func (l *line) replace(ctx context.Context, o *wire.Outlet) error {
-	stop := context.AfterFunc(ctx, l.link.Wire.Abort)
-	defer stop()
-	if err := l.link.Within(wire.RPCTimeout, o.Ch.Close); err != nil {
-		return err
-	}
-	fresh, err := l.open(1)
-	if err != nil {
-		return err
-	}
-	l.free <- fresh
-	return nil
-}
-
-// send publishes one message on an outlet and waits for its confirm. clean: the outlet can be used again.
-func (l *line) send(ctx context.Context, o *wire.Outlet, queue string, m amqp.Publishing, patience time.Duration) (err error, clean bool) {
-	dc, err := l.write(o, queue, m)
-	if err != nil {
-		return err, false
-	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	for waiting := true; waiting; {
-		open, changed := l.unblocked.State()
-		select {
-		case <-dc.Done():
-			waiting = false
-		case <-changed:
-			timer.Reset(patience) // a broker confirms nothing while it blocks
-		case <-timer.C:
-			if open {
-				return wire.ErrUnanswered, false
-			}
-			timer.Reset(patience)
-		case <-ctx.Done():
-			return ctx.Err(), false
-		}
-	}
-	return l.outcome(o, dc)
-}
-
-// write sends a message without waiting for its confirm.
-func (l *line) write(o *wire.Outlet, queue string, m amqp.Publishing) (*amqp.DeferredConfirmation, error) {
-	dc, err := o.Publish(queue, m)
-	if err == nil {
-		return dc, nil
-	}
-	if reason := o.End(l.link); reason != wire.ErrLine {
-		return nil, reason
-	}
-	return nil, fmt.Errorf("%w: %w", wire.ErrLine, err)
-}
-
-// outcome returns the outcome of a message whose confirm is done. clean: the outlet can be used again.
-func (l *line) outcome(o *wire.Outlet, dc *amqp.DeferredConfirmation) (err error, clean bool) {
-	// A return comes before the confirm, so it is here by now.
-	if wire.NonBlocking(o.Returned).ReplyCode != 0 {
-		return wire.ErrUnroutable, true
-	}
-	if dc.Acked() {
-		return nil, true
-	}
-	return o.Unconfirmed(l.link)
+	link  *wire.Link
+	free  chan *wire.Outlet   // outlets not in use, each for one message at a time; nil: the next user opens it
+	turn  chan struct{}       // held while synchronous calls are made
+	over  chan struct{}       // closed when the connection has ended
+	lanes [lanes]*wire.Outlet // held by turn; nil: not opened yet
+	seed  maphash.Seed        // spreads queues over lanes
 }
 
 // await receives from c, or returns why the wait ended. If c is closed, v is the zero value.
@@ -162,19 +39,71 @@ func await[T any](ctx context.Context, l *line, c <-chan T) (v T, err error) {
 	}
 }
 
-// call has the line's owner make a synchronous call.
-func (l *line) call(ctx context.Context, f func(*line) error) error {
-	answer := make(chan error, 1)
+// ready waits while the broker blocks. A message would wait in the socket, and a call would get no answer.
+func (l *line) ready(ctx context.Context) error {
+	for {
+		open, changed := l.link.Unblocked.State()
+		if open {
+			return nil
+		}
+		if _, err := await(ctx, l, changed); err != nil {
+			return err
+		}
+	}
+}
+
+// call makes synchronous calls. One goroutine at a time does, which bounds the channels in use. If the broker does not answer,
+// call cuts the connection, soon if ctx has ended.
+func (l *line) call(ctx context.Context, calls func() error) error {
 	select {
-	case l.calls <- call{f, answer}:
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
 	case <-l.over:
 		return wire.ErrLine
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	made, err := await(ctx, l, answer)
-	if err != nil {
+	if err := l.ready(ctx); err != nil {
 		return err
 	}
-	return made
+	return l.link.Until(ctx.Done(), wire.RPCTimeout, calls)
+}
+
+// outlet takes an outlet from free. If the last message on it closed the channel, or its confirm was not awaited, outlet
+// replaces it. The caller puts it back.
+func (l *line) outlet(ctx context.Context) (o *wire.Outlet, err error) {
+	last, err := await(ctx, l, l.free)
+	if err != nil || last != nil && last.Idle() {
+		return last, err
+	}
+	err = l.call(ctx, func() (err error) {
+		if last != nil {
+			err = last.Ch.Close()
+		}
+		if err == nil {
+			o, err = l.link.Outlet(1)
+		}
+		if err != nil {
+			l.link.Wire.Abort()
+			err = fmt.Errorf("%w: %w", wire.ErrLine, err)
+		}
+		return err
+	})
+	if err != nil {
+		l.free <- last
+	}
+	return o, err
+}
+
+// lane returns the lane of a queue.
+func (l *line) lane(ctx context.Context, queue string) (lane *wire.Outlet, err error) {
+	err = l.call(ctx, func() (err error) {
+		at := &l.lanes[maphash.String(l.seed, queue)%lanes]
+		if *at == nil || (*at).Ch.IsClosed() {
+			*at, err = l.link.Outlet(laneWindow)
+		}
+		lane = *at
+		return wire.Plain(err)
+	})
+	return lane, err
 }

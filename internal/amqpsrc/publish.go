@@ -82,58 +82,49 @@ func newPublisher(d *wire.Dialer, cfg publishConfig) *publisher {
 // user must be allowed to publish. Later such failures are only logged, because the line has other work.
 func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 	l := &line{
-		free:   make(chan *wire.Outlet, wire.Publishers),
-		broken: make(chan *wire.Outlet, wire.Publishers),
-		calls:  make(chan call),
-		over:   make(chan struct{}),
-		seed:   maphash.MakeSeed(),
+		free: make(chan *wire.Outlet, wire.Publishers),
+		turn: make(chan struct{}, 1),
+		over: make(chan struct{}),
+		seed: maphash.MakeSeed(),
 	}
-	l.unblocked.Set(true)
-	link, err := p.dialer.Open(ctx, "publish", func(k *wire.Link) error {
+	for range wire.Publishers {
+		l.free <- nil
+	}
+	_, err := p.dialer.Open(ctx, "publish", func(k *wire.Link) error {
 		l.link = k
 		if most := int(k.Config.ChannelMax); most < wire.ChannelsNeeded {
 			return fmt.Errorf("%w: a connection to this broker has at most %d, and %d are needed (channel_max)", wire.ErrChannels, most, wire.ChannelsNeeded)
 		}
-		l.frameMax = k.Config.FrameSize
-		l.blocked = k.Blocking
-		if err := p.declare(l); err != nil {
+		if err := p.declare(k); err != nil {
 			if first {
 				return err
 			}
 			p.log.Warn("dead-letter queue not declared", "error", err)
 		}
-		if err := p.declareResults(l); err != nil {
+		if err := p.declareResults(k); err != nil {
 			if first {
 				return err
 			}
 			p.log.Warn("results queue not declared", "error", err)
 		}
-		for range wire.Publishers {
-			o, err := l.open(1)
-			if err != nil {
-				return wire.Plain(err)
-			}
-			l.free <- o
-		}
 		if first && (p.config.DeadLetter != "" || p.config.Results != "") {
-			return p.mayPublish(l)
+			return p.mayPublish(ctx, l)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	l.link = link
 	return l, nil
 }
 
 // declare creates the dead-letter queue if it does not exist. Its errors are meant for the operator.
-func (p *publisher) declare(l *line) error {
+func (p *publisher) declare(l *wire.Link) error {
 	queue, kind := p.config.DeadLetter, cmp.Or(p.config.Declare, amqp.QueueTypeClassic)
 	if queue == "" {
 		return nil
 	}
-	note, err := l.link.Declare(queue, amqp.Table{amqp.QueueTypeArg: kind})
+	note, err := l.Declare(queue, amqp.Table{amqp.QueueTypeArg: kind})
 	if note != "" {
 		p.log.Debug("the dead-letter queue exists with other arguments and is used as it is", "queue", queue, "broker", note)
 	}
@@ -150,16 +141,15 @@ func (p *publisher) declare(l *line) error {
 // message. It sends a message to no queue, which the broker returns. A broker short of memory does not
 // answer, and mayPublish does not wait for it. That broker does not answer later calls on this connection
 // either, so mayPublish comes last before the line is used.
-func (p *publisher) mayPublish(l *line) error {
-	o := <-l.free
+func (p *publisher) mayPublish(ctx context.Context, l *line) error {
+	o, err := l.outlet(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { l.free <- o }()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	err, clean := l.send(ctx, o, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, confirmTimeout)
-	if clean {
-		l.free <- o
-	} else {
-		l.broken <- o
-	}
+	err = o.Send(ctx, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, confirmTimeout)
 	if wire.Code(err) == amqp.AccessRefused {
 		return wire.ExplainQueue(err, "", `write permission on exchange "amq.default", to publish dead letters and results`)
 	}
@@ -196,11 +186,10 @@ func (p *publisher) run(ctx context.Context, l *line) {
 		if l != nil {
 			began := time.Now()
 			p.set(l)
-			err := p.serve(ctx, l)
+			err := l.link.Watch(ctx, p.blocked)
 			p.set(nil)
 			close(l.over)
-			open, _ := l.unblocked.State()
-			p.dialer.Part(l.link, err == nil && open)
+			p.dialer.Part(l.link, err == nil)
 			if ctx.Err() != nil {
 				return
 			}
@@ -221,6 +210,15 @@ func (p *publisher) run(ctx context.Context, l *line) {
 			continue
 		}
 		p.report.Well()
+	}
+}
+
+// blocked logs whether the broker takes messages.
+func (p *publisher) blocked(blocked bool, reason string) {
+	if blocked {
+		p.log.Warn("the broker takes no messages for now; dead letters wait", "reason", reason)
+	} else {
+		p.log.Info("the broker takes messages again")
 	}
 }
 
@@ -258,32 +256,28 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 	if err != nil {
 		return err
 	}
-	// While the broker blocks, a message would wait in the socket, so none is written.
-	for {
-		open, changed := l.unblocked.State()
-		if open {
-			break
-		}
-		if _, err := await(ctx, l, changed); err != nil {
-			return err
-		}
+	if err := l.ready(ctx); err != nil {
+		return err
 	}
-	o, err := await(ctx, l, l.free)
+	o, err := l.outlet(ctx)
 	if err != nil {
 		return err
 	}
+	defer func() { l.free <- o }() // never blocks: free has room for all outlets
 	if !may() {
-		l.free <- o
 		return intake.ErrDeliveryLost
 	}
 	p.published.Add(1)
 	p.unconfirmed.Add(1)
-	err, clean := l.send(ctx, o, queue, make(l.frameMax), patience)
-	p.unconfirmed.Add(-1)
-	if clean {
-		l.free <- o // never blocks: free has room for all outlets
-	} else {
-		l.broken <- o
+	defer p.unconfirmed.Add(-1)
+	return o.Send(ctx, queue, make(l.link.Config.FrameSize), patience)
+}
+
+// call makes synchronous calls on the current line.
+func (p *publisher) call(ctx context.Context, calls func(*wire.Link) error) error {
+	l, err := p.current(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	return l.call(ctx, func() error { return calls(l.link) })
 }

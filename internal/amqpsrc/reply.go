@@ -146,7 +146,7 @@ func (r replier) record(ctx context.Context, res event.Result) error {
 
 // declareResults creates the results queue if Declare is given and the queue does not exist. Without
 // Declare the queue must exist.
-func (p *publisher) declareResults(l *line) error {
+func (p *publisher) declareResults(l *wire.Link) error {
 	if p.config.Results == "" {
 		return nil
 	}
@@ -154,7 +154,7 @@ func (p *publisher) declareResults(l *line) error {
 	if p.config.Declare != "" {
 		args = amqp.Table{amqp.QueueTypeArg: p.config.Declare}
 	}
-	_, err := l.link.Declare(p.config.Results, args)
+	_, err := l.Declare(p.config.Results, args)
 	if wire.IsNoQueue(err) {
 		return fmt.Errorf("%w: %q: %s", wire.ErrNoResults, p.config.Results, wire.Reason(err))
 	}

@@ -62,7 +62,7 @@ func (p *publisher) fault() error {
 	if l == nil {
 		return wire.ErrNotConnected
 	}
-	if open, _ := l.unblocked.State(); !open {
+	if open, _ := l.link.Unblocked.State(); !open {
 		return fmt.Errorf("the broker takes no messages: it is short of memory or disk")
 	}
 	return nil

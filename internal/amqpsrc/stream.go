@@ -3,7 +3,6 @@ package amqpsrc
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -39,8 +38,8 @@ type stream struct {
 
 // sent is a message that the broker has not confirmed.
 type sent struct {
-	message amqp.Publishing
-	confirm *amqp.DeferredConfirmation // nil: not published on this lane
+	message   amqp.Publishing
+	published *wire.Sent // nil: not published on this lane
 }
 
 // stream opens a stream. See intake.Job.Stream.
@@ -116,7 +115,7 @@ func (s *stream) run(ctx context.Context) {
 		}
 		p.log.Debug("stream of a reply interrupted", "job", s.messageID, "error", err)
 		switch {
-		case errors.Is(err, errShared):
+		case errors.Is(err, wire.ErrShared):
 			s.apart = true
 		case errors.Is(err, wire.ErrLine) && len(s.sent) > 0:
 			p.suspects.add(s.to)
@@ -149,15 +148,15 @@ func (s *stream) connected(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k, err := l.lane(ctx, s.to)
+	lane, err := l.lane(ctx, s.to)
 	if err != nil {
 		return err
 	}
-	err = s.serve(ctx, l, k)
-	s.leave(l, k)
+	err = s.serve(ctx, l, lane)
+	s.leave()
 	if errors.Is(err, wire.ErrUnanswered) {
 		// Unconfirmed messages would hold their slots for ever. Other streams on the lane send theirs again.
-		_ = l.call(context.WithoutCancel(ctx), func(l *line) error { return l.link.Within(wire.RPCTimeout, k.Ch.Close) })
+		_ = l.call(context.WithoutCancel(ctx), lane.Ch.Close)
 	}
 	return err
 }
@@ -188,20 +187,20 @@ func (s *stream) oneByOne(ctx context.Context) error {
 }
 
 // serve publishes on a lane, beginning with the messages that were sent before and are not confirmed.
-func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
+func (s *stream) serve(ctx context.Context, l *line, lane *wire.Outlet) error {
 	written := 0 // how many of sent are published
 	refusals := &s.publisher.refusals
 	timer := time.NewTimer(refusals.patience(s.to))
 	defer timer.Stop()
 	for {
-		unblocked, changed := l.unblocked.State()
+		unblocked, changed := l.link.Unblocked.State()
 		// Ask for a slot only if there is a message for it, and take confirms meanwhile: they free slots.
 		var in <-chan amqp.Publishing
 		var slot chan<- struct{}
 		switch {
 		case !unblocked:
 		case written < len(s.sent):
-			slot = k.slots
+			slot = lane.Slots
 		case len(s.sent) < window && s.bytes < windowBytes:
 			in = s.in
 		}
@@ -211,7 +210,7 @@ func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
 			flushes = nil
 		}
 		if written > 0 {
-			confirmed = s.sent[0].confirm.Done()
+			confirmed = s.sent[0].published.Done()
 		}
 		select {
 		case m := <-in:
@@ -225,16 +224,16 @@ func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
 		case slot <- struct{}{}:
 			m := &s.sent[written]
 			var err error
-			if m.confirm, err = k.write(l, s.to, m.message); err != nil {
+			if m.published, err = lane.Publish(s.to, m.message); err != nil {
 				return err
 			}
 			written++
 		case <-confirmed:
-			err := k.outcome(l, s.to, s.sent[0])
-			s.sent[0].confirm = nil
+			err := s.sent[0].published.Outcome()
+			s.sent[0].published = nil
 			switch {
 			case errors.Is(err, wire.ErrUnroutable):
-				s.leave(l, k)
+				s.leave()
 				s.drop(err)
 				written = 0
 			case err != nil:
@@ -262,13 +261,22 @@ func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
 	}
 }
 
-// leave stops waiting for the confirms of a lane.
-func (s *stream) leave(l *line, k *lane) {
-	left := slices.Clone(s.sent)
+// leave stops waiting for the confirms of a lane. Each message frees its slot when its outcome is known: at the latest when the
+// channel is closed, with its connection.
+func (s *stream) leave() {
+	var left []*wire.Sent
 	for i := range s.sent {
-		s.sent[i].confirm = nil
+		if m := &s.sent[i]; m.published != nil {
+			left = append(left, m.published)
+			m.published = nil
+		}
 	}
-	s.publisher.streams.Go(func() { k.abandon(l, s.to, left) })
+	s.publisher.streams.Go(func() {
+		for _, m := range left {
+			<-m.Done()
+			_ = m.Outcome()
+		}
+	})
 }
 
 // stored removes the oldest message, which the broker has stored.

@@ -115,6 +115,6 @@ func (c *Client) shut(ch *amqp.Channel) {
 
 // Blocked reports whether the broker takes no messages for now: it is short of memory or disk.
 func (c *Client) Blocked() bool {
-	open, _ := c.unblocked.State()
+	open, _ := c.link.Unblocked.State()
 	return !open
 }

@@ -358,7 +358,7 @@ func TestClientBlocked(t *testing.T) {
 
 	// Close does not wait for an answer that does not come.
 	px.Conn(0).Inject(0, 10, 60, "\x0alow memory")
-	brokertest.Eventually(t, "blocked", func() bool { open, _ := c.unblocked.State(); return !open })
+	brokertest.Eventually(t, "blocked", func() bool { open, _ := c.link.Unblocked.State(); return !open })
 	began := time.Now()
 	if err := c.Close(soon(t)); err != nil || time.Since(began) > wire.CloseTimeout {
 		t.Errorf("Close of a blocked connection: %v after %v", err, time.Since(began))

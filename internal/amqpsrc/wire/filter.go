@@ -8,7 +8,7 @@ import (
 	"math"
 	"sync/atomic"
 
-	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // A filter reads AMQP frames from the broker and passes them on unchanged, with four exceptions.
@@ -21,7 +21,7 @@ import (
 // The second is a body that Account has no room for. The filter skips the body, and the message arrives with no body
 // and no properties. Account.Unread recognizes it.
 //
-// The third is connection.blocked and connection.unblocked, which come out of Blocking. The library would send them to a
+// The third is connection.blocked and connection.unblocked, which set Unblocked. The library would send them to a
 // channel that it closes at the same time if the connection ends, and panic.
 //
 // The fourth is what no sound broker sends and what would make the library take all memory, or never come back: see method.
@@ -38,8 +38,9 @@ type filter struct {
 	open        bool // the login is over
 	redelivered bool // the message of the next content header is redelivered
 
-	Blocking  chan amqp.Blocking // what the broker said last; closed when reading has ended
-	confirmed map[uint16]uint64  // the highest confirmed delivery tag of each channel
+	unblocked intake.Gate            // closed while the broker takes no messages
+	shortage  atomic.Pointer[string] // why the broker took no messages the last time
+	confirmed map[uint16]uint64      // the highest confirmed delivery tag of each channel
 
 	Window atomic.Pointer[Window] // nil: any number of deliveries may be unsettled
 }
@@ -84,19 +85,12 @@ var (
 )
 
 func newFilter(r io.Reader) *filter {
-	return &filter{in: bufio.NewReaderSize(r, 32<<10), Blocking: make(chan amqp.Blocking, 1), confirmed: make(map[uint16]uint64)}
+	f := &filter{in: bufio.NewReaderSize(r, 32<<10), confirmed: make(map[uint16]uint64)}
+	f.unblocked.Set(true)
+	return f
 }
 
 func (f *filter) Read(p []byte) (int, error) {
-	n, err := f.read(p)
-	if err != nil && f.Blocking != nil {
-		close(f.Blocking)
-		f.Blocking = nil
-	}
-	return n, err
-}
-
-func (f *filter) read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
