@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -27,12 +29,10 @@ func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table
 }
 
 // delayQueues returns the queues in which messages have waited for their next attempt. They are few, as delays are rounded.
-func (p *publisher) delayQueues() (queues []string) {
-	p.delays.Range(func(queue, _ any) bool {
-		queues = append(queues, queue.(string))
-		return true
-	})
-	return queues
+func (p *publisher) delayQueues() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.births))
 }
 
 // again stores a copy of a message in the queue of a delay. After the delay the broker moves the copy to the
@@ -56,10 +56,7 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 			_, missing := l.Declare(queue, nil)
 			note, err := l.Declare(queue, args)
 			if err == nil {
-				p.delays.Store(queue, true)
-			}
-			if err == nil && wire.IsNoQueue(missing) {
-				p.made(queue)
+				p.declared(queue, wire.IsNoQueue(missing))
 			}
 			if note != "" {
 				// Such a queue might keep the message, or send it elsewhere.
@@ -82,14 +79,15 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 // messages (seen on 3.10 and 4.0 with one node, up to a second).
 const infancy = 5 * time.Second
 
-// made records that a queue was created just now.
-func (p *publisher) made(queue string) {
+// declared records that a delay queue exists, and whether it was created just now.
+func (p *publisher) declared(queue string, created bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.births == nil {
-		p.births = make(map[string]time.Time)
+	born := p.births[queue]
+	if created {
+		born = time.Now()
 	}
-	p.births[queue] = time.Now()
+	p.births[queue] = born
 }
 
 // young returns how much longer the broker could lose a queue: see infancy. Zero or less: it cannot.

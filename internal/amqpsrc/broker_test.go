@@ -1416,7 +1416,7 @@ func TestReplyApart(t *testing.T) {
 			j := r.next()
 			px.Conn(1)
 			to, _, _ := strings.Cut(j.ReplyTo, "\x00")
-			r.source.publisher.suspects.add(to)
+			r.source.publisher.refusals.suspect(to)
 			px.SetRefuse(tt.meanwhile != nil)
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()

@@ -55,18 +55,13 @@ func newDesk(cfg *Config) *desk {
 	return d
 }
 
-// openDesk starts the desk. It ends when quit is closed. Only Run calls openDesk.
+// openDesk starts the desk. It ends with life. Only Run calls openDesk.
 func (s *Source) openDesk() {
 	if s.desk == nil {
 		return
 	}
 	s.desk.dialer.Address = s.dialer.Address
-	ctx, end := context.WithCancel(context.Background())
-	s.running.Go(func() { s.desk.run(ctx) })
-	s.running.Go(func() {
-		<-s.quit
-		end()
-	})
+	s.running.Go(func() { s.desk.run(s.life) })
 }
 
 // run answers questions until ctx ends. It reconnects by itself.
@@ -224,7 +219,7 @@ func (d *desk) serve(ctx context.Context, c *deskSession) error {
 // take acks a question and answers it. A broker that is short of memory reads no answer.
 func (d *desk) take(ctx context.Context, c *deskSession, q amqp.Delivery) error {
 	c.window.Settled()
-	return c.Until(ctx.Done(), wire.RPCTimeout, func() error {
+	return c.Until(ctx, wire.RPCTimeout, func() error {
 		if err := q.Ack(false); err != nil { // multiple
 			return c.why(nil)
 		}

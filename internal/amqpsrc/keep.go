@@ -110,12 +110,12 @@ func (p *publisher) attempt(ctx context.Context, k keeping, may func() bool) err
 	if k.patience != nil {
 		patience = k.patience()
 	}
-	if p.suspects.has(k.queue) {
+	if p.refusals.suspected(k.queue) {
 		return p.alone(ctx, k.queue, k.message, may)
 	}
 	err := p.publish(ctx, k.queue, k.message, patience, may)
 	if errors.Is(err, wire.ErrLine) {
-		p.suspects.add(k.queue)
+		p.refusals.suspect(k.queue)
 	}
 	return err
 }

@@ -28,14 +28,26 @@ type line struct {
 }
 
 // await receives from c, or returns why the wait ended. If c is closed, v is the zero value.
-func await[T any](ctx context.Context, l *line, c <-chan T) (v T, err error) {
+func await[T any](ctx context.Context, over <-chan struct{}, c <-chan T) (v T, err error) {
 	select {
 	case v = <-c:
 		return v, nil
-	case <-l.over:
+	case <-over:
 		return v, wire.ErrLine
 	case <-ctx.Done():
 		return v, ctx.Err()
+	}
+}
+
+// hand sends v to c, or returns why it cannot.
+func hand[T any](ctx context.Context, over <-chan struct{}, c chan<- T, v T) error {
+	select {
+	case c <- v:
+		return nil
+	case <-over:
+		return wire.ErrLine
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -46,7 +58,7 @@ func (l *line) ready(ctx context.Context) error {
 		if open {
 			return nil
 		}
-		if _, err := await(ctx, l, changed); err != nil {
+		if _, err := await(ctx, l.over, changed); err != nil {
 			return err
 		}
 	}
@@ -55,24 +67,20 @@ func (l *line) ready(ctx context.Context) error {
 // call makes synchronous calls. One goroutine at a time does, which bounds the channels in use. If the broker does not answer,
 // call cuts the connection, soon if ctx has ended.
 func (l *line) call(ctx context.Context, calls func() error) error {
-	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-	case <-l.over:
-		return wire.ErrLine
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := hand(ctx, l.over, l.turn, struct{}{}); err != nil {
+		return err
 	}
+	defer func() { <-l.turn }()
 	if err := l.ready(ctx); err != nil {
 		return err
 	}
-	return l.link.Until(ctx.Done(), wire.RPCTimeout, calls)
+	return l.link.Until(ctx, wire.RPCTimeout, calls)
 }
 
 // outlet takes an outlet from free. If the last message on it closed the channel, or its confirm was not awaited, outlet
 // replaces it. The caller puts it back.
 func (l *line) outlet(ctx context.Context) (o *wire.Outlet, err error) {
-	last, err := await(ctx, l, l.free)
+	last, err := await(ctx, l.over, l.free)
 	if err != nil || last != nil && last.Idle() {
 		return last, err
 	}

@@ -49,11 +49,14 @@ type publisher struct {
 
 	replies    chan struct{} // one token for each reply that holds an outlet or waits for one
 	refusals   refusals
-	suspects   suspects
 	recording  intake.Gate           // closed while results cannot be stored
 	unrecorded atomic.Pointer[error] // the last reason why one was not
 	dropped    atomic.Int64          // how many replies were dropped
-	streams    sync.WaitGroup
+
+	life    context.Context // until close
+	end     context.CancelFunc
+	work    sync.WaitGroup // run, and the streams
+	started bool           // only start uses it
 
 	published, unconfirmed atomic.Int64 // messages: in all, and those under way
 	deadLetters            atomic.Int64 // messages that were stored in the dead-letter queue
@@ -61,8 +64,7 @@ type publisher struct {
 	mu      sync.Mutex
 	line    *line                // nil while there is no connection; guarded by mu
 	changed chan struct{}        // closed at the next change of line; guarded by mu
-	delays  sync.Map             // the queues in which messages have waited for their next attempt; few, see message.Retry
-	births  map[string]time.Time // when we created a queue; guarded by mu
+	births  map[string]time.Time // by delay queue: when we created it, zero if we did not; few, see message.Retry; guarded by mu
 }
 
 func newPublisher(d *wire.Dialer, cfg publishConfig) *publisher {
@@ -71,10 +73,12 @@ func newPublisher(d *wire.Dialer, cfg publishConfig) *publisher {
 		config:  cfg,
 		log:     cfg.Log,
 		report:  wire.Reporter{Log: cfg.Log, Lost: "publishing connection lost, waiting", Back: "publishing connection is back"},
+		replies: make(chan struct{}, wire.Publishers/2),
 		changed: make(chan struct{}),
+		births:  make(map[string]time.Time),
 	}
 	p.recording.Set(true)
-	p.replies = make(chan struct{}, wire.Publishers/2)
+	p.life, p.end = context.WithCancel(context.Background())
 	return p
 }
 
@@ -159,30 +163,41 @@ func (p *publisher) mayPublish(ctx context.Context, l *line) error {
 	return nil
 }
 
-// start connects for the first time. It tries until it succeeds, ctx ends, or an error is fatal.
-func (p *publisher) start(ctx context.Context) (*line, error) {
+// start connects, unless it has before, and keeps the connection up until close. It tries until it succeeds, ctx ends, or an
+// error is fatal. Only one goroutine calls start.
+func (p *publisher) start(ctx context.Context) error {
+	if p.started {
+		return nil
+	}
 	for wait := wire.Reconnecting(); ; {
 		l, err := p.connect(ctx, true)
 		switch {
 		case err == nil:
 			p.report.Well()
-			return l, nil
+			p.started = true
+			p.work.Go(func() { p.run(p.life, l) })
+			return nil
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return ctx.Err()
 		case wire.Fatal(err):
-			return nil, err
+			return err
 		}
 		p.report.Fail(err)
 		if delay.Sleep(ctx, wait.Next()) != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
 
+// close ends the connection, and waits until the streams have ended. Nothing can be published any more.
+func (p *publisher) close() {
+	p.end()
+	p.work.Wait()
+}
+
 // run serves a line, and reconnects when it is lost, until ctx ends. If l is nil, run connects first.
 func (p *publisher) run(ctx context.Context, l *line) {
-	wait := wire.Reconnecting()
-	for {
+	for wait := wire.Reconnecting(); ; {
 		if l != nil {
 			began := time.Now()
 			p.set(l)
@@ -202,14 +217,11 @@ func (p *publisher) run(ctx context.Context, l *line) {
 			return
 		}
 		var err error
-		if l, err = p.connect(ctx, false); err != nil {
-			if ctx.Err() != nil {
-				return
-			}
+		if l, err = p.connect(ctx, false); err == nil {
+			p.report.Well()
+		} else if ctx.Err() == nil {
 			p.report.Fail(err)
-			continue
 		}
-		p.report.Well()
 	}
 }
 

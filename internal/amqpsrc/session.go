@@ -179,7 +179,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		urgent, urgentChanged := s.caughtUp()
 		open = open && recording && urgent
 		if ctx.Err() != nil {
-			if err := s.takeBack(ctx.Done(), &next); err != nil {
+			if err := s.takeBack(ctx, &next); err != nil {
 				return err
 			}
 			for _, j := range next {
@@ -188,13 +188,13 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			return nil
 		}
 		if open && s.deliveries == nil {
-			if err := s.consume(ctx.Done()); err != nil {
+			if err := s.consume(ctx); err != nil {
 				return err
 			}
 			s.settled(0)
 		}
 		if !open && s.deliveries != nil {
-			if err := s.takeBack(ctx.Done(), &next); err != nil {
+			if err := s.takeBack(ctx, &next); err != nil {
 				return err
 			}
 		}
@@ -231,7 +231,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			}
 		case <-ctx.Done():
 		case <-s.callDue.C:
-			if err := s.barrier(ctx.Done(), wire.RPCTimeout); err != nil {
+			if err := s.barrier(ctx, wire.RPCTimeout); err != nil {
 				return err
 			}
 		case l := <-s.looks:
@@ -254,13 +254,13 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 }
 
 // linger keeps a session up that hands over no more jobs: running jobs can settle. If the session fails,
-// linger returns the reason. When quit is closed, linger flushes the acks; nil means that the broker has
+// linger returns the reason. When ctx ends, linger flushes the acks; nil means that the broker has
 // all of them.
-func (s *session) linger(quit <-chan struct{}) error {
+func (s *session) linger(ctx context.Context) error {
 	for {
 		select {
 		case <-s.callDue.C:
-			if err := s.barrier(quit, wire.RPCTimeout); err != nil {
+			if err := s.barrier(ctx, wire.RPCTimeout); err != nil {
 				return err
 			}
 		case l := <-s.looks:
@@ -273,7 +273,7 @@ func (s *session) linger(quit <-chan struct{}) error {
 			return s.why(e)
 		case e := <-s.link.Closed:
 			return s.why(e)
-		case <-quit:
+		case <-ctx.Done():
 			return s.flush()
 		}
 	}
@@ -316,10 +316,10 @@ func (s *session) why(e *amqp.Error) error {
 }
 
 // consume starts a consumer, each time with a tag that the channel has not seen.
-func (s *session) consume(ending <-chan struct{}) error {
+func (s *session) consume(ctx context.Context) error {
 	s.tags++
 	s.tag = "docker-dispatch-" + strconv.Itoa(s.tags)
-	err := s.link.Until(ending, wire.RPCTimeout, func() (err error) {
+	err := s.link.Until(ctx, wire.RPCTimeout, func() (err error) {
 		s.deliveries, err = wire.Consume(s.ch, s.config.source(), s.tag)
 		return err
 	})

@@ -28,7 +28,6 @@ type Source struct {
 	declared  sync.Once // logs once that the queue has other arguments
 	limited   sync.Once // logs once that the queue has a delivery limit
 	limits    atomic.Bool
-	closing   sync.Once
 	sessions  atomic.Int64 // how many were opened
 
 	// Only Run uses these.
@@ -43,16 +42,13 @@ type Source struct {
 	awaited awaited
 	desk    *desk // answers questions about the status; nil: none are answered
 
-	looks chan look     // see Quiet
-	quit  chan struct{} // closed by Close: ends the lingering session
+	looks chan look // see Quiet
 
-	mu        sync.Mutex
-	ran       bool               // guarded by mu
-	closed    bool               // guarded by mu
-	stopRun   context.CancelFunc // guarded by mu
-	running   sync.WaitGroup     // Run, and the session that lingers after it
-	publishes sync.WaitGroup     // the publisher
-	stopLine  context.CancelFunc // guarded by mu
+	life    context.Context // until Close: ends Run and the lingering session
+	end     context.CancelFunc
+	mu      sync.Mutex     // held by begin and by Close when life ends
+	ran     bool           // guarded by mu
+	running sync.WaitGroup // Run, and the session that lingers after it
 }
 
 // Limited reports whether the queue is known to have a delivery limit: the broker may then drop a requeued message.
@@ -76,9 +72,9 @@ func New(cfg Config) *Source {
 		cfg:    cfg,
 		report: wire.Reporter{Log: cfg.Log, Lost: "broker unreachable, waiting", Back: "broker is back"},
 		looks:  make(chan look),
-		quit:   make(chan struct{}),
 		found:  make(chan struct{}),
 	}
+	s.life, s.end = context.WithCancel(context.Background())
 	s.dialer = newDialer(cfg)
 	if cfg.MaxMessage > 0 {
 		s.dialer.Budget = wire.NewBudget(cfg.MaxMessage, cmp.Or(cfg.oversized, wire.OversizedBytes))
@@ -108,6 +104,7 @@ func (s *Source) newControl() *Source {
 	cfg.controls, cfg.Prefetch, cfg.Declare = true, ControlPrefetch, cmp.Or(cfg.Declare, amqp.QueueTypeClassic)
 	dialer := newDialer(cfg)
 	dialer.Budget = s.dialer.Budget
+	life, end := context.WithCancel(context.Background())
 	return &Source{
 		cfg:       cfg,
 		dialer:    dialer,
@@ -115,7 +112,8 @@ func (s *Source) newControl() *Source {
 		urgent:    s.urgent,
 		report:    wire.Reporter{Log: cfg.Log.With("queue", cfg.Control), Lost: s.report.Lost, Back: s.report.Back, Second: true},
 		looks:     make(chan look),
-		quit:      make(chan struct{}),
+		life:      life,
+		end:       end,
 	}
 }
 
@@ -162,12 +160,13 @@ func (s *Source) Run(ctx context.Context, jobs, control chan<- intake.Job) error
 // run consumes one queue.
 func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 	defer close(jobs)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if err := s.begin(cancel); err != nil {
+	if err := s.begin(); err != nil {
 		return err
 	}
 	defer s.running.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
 	if s.cfg.DeadLetter == "" && !s.cfg.controls {
 		s.cfg.Log.Warn("no dead-letter queue: failed messages are rejected, and lost unless the queue has a dead-letter exchange; --dead-letter names one", "queue", s.cfg.Queue)
 	}
@@ -197,7 +196,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 }
 
 // begin checks the Config and records that Run has begun.
-func (s *Source) begin(cancel context.CancelFunc) error {
+func (s *Source) begin() error {
 	a, err := wire.ParseURL(s.cfg.URL)
 	switch {
 	case err != nil:
@@ -223,12 +222,11 @@ func (s *Source) begin(cancel context.CancelFunc) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ran || s.closed {
+	if s.ran || s.life.Err() != nil {
 		return errors.New("amqpsrc: Run after Run or Close")
 	}
 	s.ran = true
 	s.dialer.Address = a
-	s.stopRun = cancel
 	s.running.Add(1)
 	return nil
 }
@@ -251,7 +249,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 	s.sessions.Add(1)
 	s.awaited.ended() // nothing is consumed yet
 	if !s.cfg.controls {
-		if err := s.startPublisher(ctx); err != nil {
+		if err := s.publisher.start(ctx); err != nil {
 			sess.end(s.dialer, true)
 			return err
 		}
@@ -277,33 +275,12 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 		return err
 	}
 	s.running.Go(func() {
-		err := sess.linger(s.quit)
+		err := sess.linger(s.life)
 		if err != nil {
 			s.cfg.Log.Warn("broker connection lost while stopping: messages that are not acked yet will be redelivered", "error", err)
 		}
 		sess.end(s.dialer, err == nil)
 	})
-	return nil
-}
-
-// startPublisher connects the publisher before the first message is taken, and starts its goroutine.
-func (s *Source) startPublisher(ctx context.Context) error {
-	s.mu.Lock()
-	started := s.stopLine != nil
-	s.mu.Unlock()
-	if started {
-		return nil
-	}
-	l, err := s.publisher.start(ctx)
-	if err != nil {
-		return err
-	}
-	// Not ctx: after ctx ends, dead letters are still published until Close.
-	lineCtx, stop := context.WithCancel(context.Background())
-	s.mu.Lock()
-	s.stopLine = stop
-	s.mu.Unlock()
-	s.publishes.Go(func() { s.publisher.run(lineCtx, l) })
 	return nil
 }
 
@@ -321,27 +298,16 @@ func (s *Source) Close(ctx context.Context) error {
 		})
 	}
 	s.mu.Lock()
-	s.closed = true
-	if s.stopRun != nil {
-		s.stopRun()
-	}
+	s.end()
 	s.mu.Unlock()
-	s.closing.Do(func() { close(s.quit) })
 	if s.desk != nil {
 		defer context.AfterFunc(ctx, s.desk.dialer.AbortAll)()
 	}
 	cut := context.AfterFunc(ctx, s.dialer.AbortAll)
 	s.running.Wait()
 	controlling.Wait()
-	// The publisher ends last: a job that settles until then may need it.
-	s.mu.Lock()
-	if s.stopLine != nil {
-		s.stopLine()
-	}
-	s.mu.Unlock()
-	s.publishes.Wait()
 	if !s.cfg.controls {
-		s.publisher.streams.Wait()
+		s.publisher.close() // last: a job that settles until then may need it
 	}
 	if !cut() {
 		return ctx.Err()

@@ -25,7 +25,7 @@ const (
 type stream struct {
 	replier
 	in      chan amqp.Publishing
-	flushes chan chan<- struct{}
+	flushes chan chan struct{}
 	stop    context.CancelFunc
 	over    chan struct{} // closed when run has ended
 
@@ -48,11 +48,11 @@ func (r replier) stream() output.Stream {
 	s := &stream{
 		replier: r,
 		in:      make(chan amqp.Publishing),
-		flushes: make(chan chan<- struct{}),
+		flushes: make(chan chan struct{}),
 		stop:    stop,
 		over:    make(chan struct{}),
 	}
-	r.publisher.streams.Go(func() {
+	r.publisher.work.Go(func() {
 		defer close(s.over)
 		s.run(ctx)
 	})
@@ -61,39 +61,21 @@ func (r replier) stream() output.Stream {
 
 // Send implements output.Stream.
 func (s *stream) Send(ctx context.Context, job, what string, body []byte) error {
-	return hand(ctx, s, s.in, s.event(job, what, body))
+	return hand(ctx, s.over, s.in, s.event(job, what, body))
 }
 
 // Flush implements output.Stream.
 func (s *stream) Flush(ctx context.Context) error {
 	done := make(chan struct{})
-	if err := hand(ctx, s, s.flushes, chan<- struct{}(done)); err != nil {
+	if err := hand(ctx, s.over, s.flushes, done); err != nil {
 		return err
 	}
-	select {
-	case <-done:
-		return nil
-	case <-s.over:
-		return wire.ErrLine
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	_, err := await(ctx, s.over, done)
+	return err
 }
 
 // Close implements output.Stream.
 func (s *stream) Close() { s.stop() }
-
-// hand gives v to run.
-func hand[T any](ctx context.Context, s *stream, to chan<- T, v T) error {
-	select {
-	case to <- v:
-		return nil
-	case <-s.over:
-		return wire.ErrLine
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // run sends the stream's messages, over one connection after the other, until ctx ends.
 func (s *stream) run(ctx context.Context) {
@@ -118,7 +100,7 @@ func (s *stream) run(ctx context.Context) {
 		case errors.Is(err, wire.ErrShared):
 			s.apart = true
 		case errors.Is(err, wire.ErrLine) && len(s.sent) > 0:
-			p.suspects.add(s.to)
+			p.refusals.suspect(s.to)
 		case errors.Is(err, errMalformed), p.refusals.vain(s.to, err):
 			s.drop(err)
 		}
@@ -130,19 +112,8 @@ func (s *stream) run(ctx context.Context) {
 
 // connected serves the stream on a lane, until the lane fails or ctx ends.
 func (s *stream) connected(ctx context.Context) error {
-	if len(s.sent) > 0 && s.publisher.suspects.has(s.to) {
-		first := s.sent[0].message
-		if err := s.publisher.alone(ctx, s.to, func(int) amqp.Publishing { return first }, func() bool { return true }); err != nil {
-			return err
-		}
-		s.publisher.refusals.stored(s.to)
-		s.stored()
-	}
-	if s.apart {
-		if err := s.oneByOne(ctx); err != nil {
-			return err
-		}
-		s.apart = false
+	if err := s.oneByOne(ctx); err != nil {
+		return err
 	}
 	l, err := s.publisher.current(ctx)
 	if err != nil {
@@ -161,28 +132,25 @@ func (s *stream) connected(ctx context.Context) error {
 	return err
 }
 
-// oneByOne sends the unconfirmed messages, each alone on a channel until it is confirmed. An error of the
-// broker then concerns that message.
+// oneByOne sends unconfirmed messages, each alone on a channel until it is confirmed, while one of them may be to blame for
+// the end of a lane or a connection. An error of the broker then concerns that message.
 func (s *stream) oneByOne(ctx context.Context) error {
 	p := s.publisher
-	for len(s.sent) > 0 {
-		select {
-		case p.replies <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		err := p.publish(ctx, s.to, func(int) amqp.Publishing { return s.sent[0].message }, p.refusals.patience(s.to), func() bool { return true })
-		<-p.replies
+	for len(s.sent) > 0 && (s.apart || p.refusals.suspected(s.to)) {
+		k := s.keeping()
+		k.message = func(int) amqp.Publishing { return s.sent[0].message }
+		err := p.attempt(ctx, k, func() bool { return true })
 		switch {
 		case errors.Is(err, wire.ErrUnroutable):
 			s.drop(err)
-			return nil
 		case err != nil:
 			return err
+		default:
+			p.refusals.stored(s.to)
+			s.stored()
 		}
-		p.refusals.stored(s.to)
-		s.stored()
 	}
+	s.apart = false
 	return nil
 }
 
@@ -271,7 +239,7 @@ func (s *stream) leave() {
 			m.published = nil
 		}
 	}
-	s.publisher.streams.Go(func() {
+	s.publisher.work.Go(func() {
 		for _, m := range left {
 			<-m.Done()
 			_ = m.Outcome()

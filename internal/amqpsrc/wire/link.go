@@ -125,22 +125,17 @@ func (l *Link) Within(d time.Duration, call func() error) error {
 	return call()
 }
 
-// Until is Within, but once ending is closed the call may take only CloseTimeout longer.
-func (l *Link) Until(ending <-chan struct{}, d time.Duration, call func() error) error {
+// Until is Within, but once ctx has ended the call may take only CloseTimeout longer.
+func (l *Link) Until(ctx context.Context, d time.Duration, call func() error) error {
 	done := make(chan struct{})
 	defer close(done)
-	go func() {
-		select {
-		case <-ending:
-		case <-done:
-			return
-		}
+	defer context.AfterFunc(ctx, func() {
 		select {
 		case <-time.After(CloseTimeout):
 			l.Wire.Abort()
 		case <-done:
 		}
-	}()
+	})()
 	return l.Within(d, call)
 }
 
