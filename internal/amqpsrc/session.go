@@ -148,7 +148,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		sess.chClosed = sess.ch.NotifyClose(make(chan *amqp.Error, 1))
 		sess.cancelled = sess.ch.NotifyCancel(make(chan string, 4))
 		// Before the consumer: the prefetch applies only to consumers that begin after it.
-		return wire.PlainOrNil(sess.ch.Qos(s.cfg.Prefetch, 0, false)) // no limit in bytes; not shared
+		return wire.Plain(sess.ch.Qos(s.cfg.Prefetch, 0, false)) // no limit in bytes; not shared
 	})
 	if err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func TestClientMessage(t *testing.T) {
 			m := Message{
 				ID: "id", ReplyTo: "reply", CorrelationID: "correlation", Type: "type", ContentType: "application/json",
 				ContentEncoding: "utf-8", AppID: "app", Priority: 3, Timestamp: time.Unix(1700000000, 0),
-				Headers: map[string]any{"a": "b", "n": int64(7), "t": map[string]any{"list": []any{"x", map[string]any{"y": true}}}},
+				Headers: map[string]any{"a": "b", "n": int64(7), "t": amqp.Table{"list": []any{"x", amqp.Table{"y": true}}}},
 				Body:    []byte("{}"),
 			}
 			for again := range 2 {

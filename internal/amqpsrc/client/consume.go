@@ -294,17 +294,13 @@ func (k *consumer) call(f func() error) bool {
 }
 
 func (k *consumer) received(d amqp.Delivery) Received {
-	r := Received{
+	return Received{
 		Message: Message{
 			ID: d.MessageId, ReplyTo: d.ReplyTo, CorrelationID: d.CorrelationId, Type: d.Type,
 			ContentType: d.ContentType, ContentEncoding: d.ContentEncoding, AppID: d.AppId,
-			Priority: d.Priority, Timestamp: d.Timestamp, Body: d.Body,
+			Priority: d.Priority, Timestamp: d.Timestamp, Headers: d.Headers, Body: d.Body,
 		},
 		Queue: k.queue, UserID: d.UserId, Redelivered: d.Redelivered,
 		of: k, tag: d.DeliveryTag,
 	}
-	if len(d.Headers) > 0 {
-		r.Headers = wire.FromTable(d.Headers)
-	}
-	return r
 }

@@ -31,8 +31,8 @@ type Message struct {
 	ContentEncoding string
 	AppID           string
 	Priority        uint8
-	Timestamp       time.Time // in whole seconds
-	Headers         map[string]any
+	Timestamp       time.Time      // in whole seconds
+	Headers         map[string]any // with the values of a Received
 	Body            []byte
 }
 
@@ -63,10 +63,7 @@ func (m Message) publishing(queue string, frameMax int) (amqp.Publishing, error)
 	if err := checkName(queue); err != nil {
 		return p, err
 	}
-	if len(m.Headers) == 0 {
-		return p, nil
-	}
-	p.Headers = wire.ToTable(m.Headers)
+	p.Headers = m.Headers
 	for k, v := range p.Headers {
 		if _, ok := wire.FieldSize(v, 0); !ok || len(k) > 255 {
 			return p, fmt.Errorf("its header %q cannot be sent", wire.Clip(k, 255))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -85,7 +86,7 @@ var (
 )
 
 func newFilter(r io.Reader) *filter {
-	f := &filter{in: bufio.NewReaderSize(r, 32<<10), confirmed: make(map[uint16]uint64)}
+	f := &filter{in: bufio.NewReaderSize(r, 32<<10), confirmed: make(map[uint16]uint64), over: make(map[uint16]bool)}
 	f.unblocked.Set(true)
 	return f
 }
@@ -178,9 +179,6 @@ func (f *filter) frame() error {
 		return errBody
 	}
 	if size := bodySize(frame); !f.Account.take(size, f.redelivered) {
-		if f.over == nil {
-			f.over = make(map[uint16]bool)
-		}
 		f.over[channel] = true
 		f.out = withoutBody(frame, f.Account.mark, size)
 		return nil
@@ -209,16 +207,16 @@ func bodySize(frame []byte) int64 {
 // withoutBody returns a content header frame for the same channel, of a message without a body. Its only property is
 // the header mark with the value size.
 func withoutBody(frame []byte, mark string, size int64) []byte {
-	table := append([]byte{byte(len(mark))}, mark...)
-	table = append(table, 'l')
-	table = binary.BigEndian.AppendUint64(table, uint64(size))
+	head := binary.BigEndian.AppendUint64(slices.Clone(frame[:7+4]), 0) // frame head, class, weight; no body
+	head = binary.BigEndian.AppendUint16(head, 0x2000)                  // headers
+	return withHeader(head, mark, binary.BigEndian.AppendUint64([]byte{'l'}, uint64(size)), frame[len(frame)-1:])
+}
 
-	out := append([]byte(nil), frame[:7+4]...) // frame head (its size is set below), class, weight
-	out = binary.BigEndian.AppendUint64(out, 0)
-	out = binary.BigEndian.AppendUint16(out, 0x2000) // headers
-	out = binary.BigEndian.AppendUint32(out, uint32(len(table)))
-	out = append(out, table...)
-	out = append(out, frame[len(frame)-1])
+// withHeader returns a content header frame of head, a table with one header, and tail.
+func withHeader(head []byte, name string, value, tail []byte) []byte {
+	out := binary.BigEndian.AppendUint32(slices.Clip(head), uint32(1+len(name)+len(value)))
+	out = append(append(out, byte(len(name))), name...)
+	out = append(append(out, value...), tail...)
 	binary.BigEndian.PutUint32(out[3:], uint32(len(out)-8))
 	return out
 }
@@ -245,31 +243,23 @@ func readable(frame []byte) []byte {
 	}
 	size := int64(binary.BigEndian.Uint32(payload[at:]))
 	end := int64(at) + 4 + size
-	if end > int64(len(payload)) || tableReadable(payload[at+4:end], 0) {
+	if end > int64(len(payload)) || tableReadable(payload[at+4:end], true, 0) {
 		return frame
 	}
-	var table []byte
-	table = append(table, byte(len(UnreadableHeader)))
-	table = append(table, UnreadableHeader...)
-	table = append(table, 't', 1)
-
-	out := make([]byte, 0, len(frame))
-	out = append(out, frame[:7+at]...)
-	out = binary.BigEndian.AppendUint32(out, uint32(len(table)))
-	out = append(out, table...)
-	out = append(out, frame[7+end:]...)
-	binary.BigEndian.PutUint32(out[3:], uint32(len(out)-8))
-	return out
+	return withHeader(frame[:7+at], UnreadableHeader, []byte{'t', 1}, frame[7+end:])
 }
 
-// tableReadable reports whether the library can read a field table. The library counts distinct keys, but
-// tableReadable counts entries: a key may occur twice.
-func tableReadable(b []byte, depth int) bool {
+// tableReadable reports whether the library can read the entries of a field table, or of an array: those have no keys. The
+// library counts distinct keys, but tableReadable counts entries: a key may occur twice.
+func tableReadable(b []byte, keys bool, depth int) bool {
 	if depth > maxDepth {
 		return false
 	}
 	for n := 0; len(b) > 0; n++ {
-		key := 1 + int(b[0])
+		key := 0
+		if keys {
+			key = 1 + int(b[0])
+		}
 		if n >= MaxEntries || key > len(b) {
 			return false
 		}
@@ -278,20 +268,6 @@ func tableReadable(b []byte, depth int) bool {
 			return false
 		}
 		b = b[key+size:]
-	}
-	return true
-}
-
-func arrayReadable(b []byte, depth int) bool {
-	if depth > maxDepth {
-		return false
-	}
-	for n := 0; len(b) > 0; n++ {
-		size, ok := fieldReadable(b, depth)
-		if n >= MaxEntries || !ok {
-			return false
-		}
-		b = b[size:]
 	}
 	return true
 }
@@ -323,11 +299,8 @@ func fieldReadable(b []byte, depth int) (size int, ok bool) {
 			return 0, false
 		}
 		size = int(5 + n)
-		switch b[0] {
-		case 'A':
-			return size, arrayReadable(b[5:size], depth+1)
-		case 'F':
-			return size, tableReadable(b[5:size], depth+1)
+		if b[0] == 'A' || b[0] == 'F' {
+			return size, tableReadable(b[5:size], b[0] == 'F', depth+1)
 		}
 	default:
 		return 0, false
