@@ -39,12 +39,10 @@ func (p *publisher) delayQueues() []string {
 // queue of the jobs. See intake.Job.Again.
 func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
 	queue, args := delayQueue(p.config.Queue, delay)
-	ours := amqp.Table{wire.HeaderAttempt: int32(attempt)}
-	if seal := p.config.Users.seal(d.UserId, d); seal != "" {
-		ours[wire.HeaderSeal] = seal
-	}
-	if c := copyOf(d, p.config.Queue); c != "" {
-		ours[wire.HeaderCopy] = c
+	ours := amqp.Table{
+		wire.HeaderAttempt: int32(attempt),
+		wire.HeaderSeal:    p.config.Users.seal(d.UserId, d),
+		wire.HeaderCopy:    copyOf(d, p.config.Queue),
 	}
 	if d.MessageId == "" {
 		ours[wire.HeaderJob] = wire.Clip(id, 255)

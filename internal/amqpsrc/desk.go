@@ -68,7 +68,7 @@ func (s *Source) openDesk() {
 func (d *desk) run(ctx context.Context) {
 	told := false // a warning of this outage was logged
 	shut := false // that was about a connection that could not be opened
-	for wait := wire.Reconnecting(); ; {
+	for wait := new(wire.Backoff); ; {
 		began := time.Now()
 		c, err := d.open(ctx)
 		refused := wire.Refused(err) || wire.Fatal(err)

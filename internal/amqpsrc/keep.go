@@ -44,7 +44,7 @@ type vainError struct{ error }
 func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error {
 	log := p.log.With("job", messageID, "to", k.queue)
 	report := wire.Reporter{Log: log, Lost: k.what + " not stored yet, trying again; the message stays unacked", Back: k.what + " stored after all"}
-	wait := wire.Reconnecting()
+	var wait wire.Backoff
 	declare, sent := k.fresh, false
 	for {
 		var err error

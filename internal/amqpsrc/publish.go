@@ -135,10 +135,7 @@ func (p *publisher) declare(l *wire.Link) error {
 	if wire.Code(err) == amqp.AccessRefused {
 		return fmt.Errorf("%w: %q does not exist, and the user has no configure permission on it, to create it: %s", wire.ErrNoDeadLetter, queue, wire.Reason(err))
 	}
-	if err != nil {
-		return wire.ExplainQueue(err, queue, "permission")
-	}
-	return nil
+	return wire.ExplainQueue(err, queue, "permission")
 }
 
 // mayPublish checks at start whether the user may publish to the default exchange, not only with the first
@@ -169,7 +166,7 @@ func (p *publisher) start(ctx context.Context) error {
 	if p.started {
 		return nil
 	}
-	for wait := wire.Reconnecting(); ; {
+	for wait := new(wire.Backoff); ; {
 		l, err := p.connect(ctx, true)
 		switch {
 		case err == nil:
@@ -197,7 +194,7 @@ func (p *publisher) close() {
 
 // run serves a line, and reconnects when it is lost, until ctx ends. If l is nil, run connects first.
 func (p *publisher) run(ctx context.Context, l *line) {
-	for wait := wire.Reconnecting(); ; {
+	for wait := new(wire.Backoff); ; {
 		if l != nil {
 			began := time.Now()
 			p.set(l)

@@ -164,8 +164,5 @@ func (p *publisher) declareResults(l *wire.Link) error {
 	if wire.IsNoQueue(err) {
 		return fmt.Errorf("%w: %q: %s", wire.ErrNoResults, p.config.Results, wire.Reason(err))
 	}
-	if err != nil {
-		return wire.ExplainQueue(err, p.config.Results, fmt.Sprintf("configure permission on queue %q, to create it", p.config.Results))
-	}
-	return nil
+	return wire.ExplainQueue(err, p.config.Results, fmt.Sprintf("configure permission on queue %q, to create it", p.config.Results))
 }

@@ -282,7 +282,7 @@ func (s *session) linger(ctx context.Context) error {
 // end marks the session as over, before anything is closed: after that nothing is acked. A sound
 // connection is closed politely, which saves the broker's log a warning.
 func (s *session) end(d *wire.Dialer, politely bool) {
-	s.awaited.ended()
+	s.awaited.set(time.Time{}, false)
 	close(s.done)
 	go func() { // the library may wait for room for cancels, and with it the end
 		for range s.cancelled {
@@ -328,7 +328,7 @@ func (s *session) consume(ctx context.Context) error {
 		return wire.ExplainQueue(err, s.config.source(), fmt.Sprintf("read permission on queue %q, to consume from it", s.config.source()))
 	}
 	s.since = time.Now()
-	s.awaited.consumed()
+	s.awaited.set(s.since, false)
 	s.consuming()
 	return nil
 }

@@ -59,13 +59,11 @@ func New(cfg Config) *Source {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Gate == nil {
-		cfg.Gate = new(intake.Gate)
-		cfg.Gate.Set(true)
-	}
-	if cfg.Room == nil {
-		cfg.Room = new(intake.Gate)
-		cfg.Room.Set(true)
+	for _, gate := range []**intake.Gate{&cfg.Gate, &cfg.Room} {
+		if *gate == nil {
+			*gate = new(intake.Gate)
+			(*gate).Set(true)
+		}
 	}
 	cfg.users = newUsers(&cfg)
 	s := &Source{
@@ -171,7 +169,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 		s.cfg.Log.Warn("no dead-letter queue: failed messages are rejected, and lost unless the queue has a dead-letter exchange; --dead-letter names one", "queue", s.cfg.Queue)
 	}
 	refusals := 0 // consecutive logins that the broker refused silently
-	for wait := wire.Reconnecting(); ; {
+	for wait := new(wire.Backoff); ; {
 		began := time.Now()
 		err := s.session(ctx, jobs)
 		if _, ok := errors.AsType[*wire.SilentRefusal](err); ok {
@@ -240,14 +238,14 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 			s.last.released.Store(true) // the broker has exited, and its connections with it
 		}
 		if errors.Is(err, wire.ErrNoQueue) {
-			s.awaited.noQueue()
+			s.awaited.set(time.Now(), true)
 		} else {
-			s.awaited.ended()
+			s.awaited.set(time.Time{}, false)
 		}
 		return err
 	}
 	s.sessions.Add(1)
-	s.awaited.ended() // nothing is consumed yet
+	s.awaited.set(time.Time{}, false) // nothing is consumed yet
 	if !s.cfg.controls {
 		if err := s.publisher.start(ctx); err != nil {
 			sess.end(s.dialer, true)

@@ -90,7 +90,7 @@ func (s *stream) run(ctx context.Context) {
 		}
 	}
 	p := s.publisher
-	for wait := wire.Reconnecting(); ; {
+	for wait := new(wire.Backoff); ; {
 		err := s.connected(ctx)
 		if ctx.Err() != nil {
 			return

@@ -54,7 +54,7 @@ func (s *session) takeBack(ctx context.Context, next *[]intake.Job) error {
 	if s.deliveries == nil {
 		return nil
 	}
-	s.awaited.ended()
+	s.awaited.set(time.Time{}, false)
 	// Wait for the answer: without it the deliveries under way would be dropped, and stay unacked.
 	if err := s.link.Until(ctx, wire.RPCTimeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
 		return s.why(wire.AsError(err))

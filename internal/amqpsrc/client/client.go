@@ -210,18 +210,19 @@ func (c *Client) why(ctx context.Context, err error) error {
 
 // call makes a synchronous call on a separate channel. need is the permission that the call takes.
 func (c *Client) call(ctx context.Context, queue, need string, call func(*amqp.Channel) error) error {
+	return c.within(ctx, queue, fmt.Sprintf("%s permission on queue %q", need, queue), func() error { return c.link.On(call) })
+}
+
+// within makes synchronous calls about a queue. need is the permission that they take. If ctx ends, it cuts the connection.
+func (c *Client) within(ctx context.Context, queue, need string, calls func() error) error {
 	if err := checkName(queue); err != nil {
 		return err
 	}
 	if err := c.ready(ctx); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, c.link.Wire.Abort)
-	defer stop()
-	if err := c.link.On(call); err != nil {
-		return c.why(ctx, wire.ExplainQueue(err, queue, fmt.Sprintf("%s permission on queue %q", need, queue)))
-	}
-	return nil
+	defer context.AfterFunc(ctx, c.link.Wire.Abort)()
+	return c.why(ctx, wire.ExplainQueue(c.link.Within(wire.RPCTimeout, calls), queue, need))
 }
 
 func checkName(queue string) error {

@@ -6,17 +6,15 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 )
 
-// A backoff counts the delays between attempts to connect, or to store a message: from a quarter of a second to half a
+// A Backoff counts the delays between attempts to connect, or to store a message: from a quarter of a second to half a
 // minute.
-type backoff struct{ n int }
-
-// Reconnecting returns the series of delays.
-func Reconnecting() backoff { return backoff{} }
+type Backoff struct{ n int }
 
 // Next returns the next delay.
-func (b *backoff) Next() time.Duration {
+func (b *Backoff) Next() time.Duration {
 	b.n++
 	return delay.Backoff(b.n-1, 500*time.Millisecond, 30*time.Second)
 }
 
-func (b *backoff) Reset() { b.n = 0 }
+// Reset makes the next delay short again.
+func (b *Backoff) Reset() { b.n = 0 }

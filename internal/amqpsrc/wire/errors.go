@@ -161,9 +161,12 @@ func Refused(err error) bool {
 	return c != 0 && c != amqp.ConnectionForced && c != amqp.InternalError
 }
 
-// ExplainQueue turns an error of a call about a queue into an error that a person can act on. need is the permission
+// ExplainQueue turns an error of a call about a queue, which may be nil, into an error that a person can act on. need is the permission
 // that the call requires, such as "read permission on queue \"jobs\"".
 func ExplainQueue(err error, queue, need string) error {
+	if err == nil {
+		return nil
+	}
 	text := Reason(err)
 	switch {
 	case IsNoQueue(err):
