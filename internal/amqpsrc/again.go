@@ -48,7 +48,7 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 		ours[wire.HeaderJob] = wire.Clip(id, 255)
 	}
 	k := keeping{
-		what: "message to be tried again", queue: queue, fresh: true, young: func() time.Duration { return p.young(queue) },
+		what: "message to be tried again", queue: queue, fresh: true,
 		declare: func(l *wire.Link) error {
 			began := time.Now()
 			_, missing := l.Declare(queue, nil)

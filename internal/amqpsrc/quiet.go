@@ -68,10 +68,10 @@ func (s *session) quiet(consumed time.Duration, lingering bool) (quiet bool, err
 		return false, nil
 	}
 	err = s.link.On(func(ch *amqp.Channel) error {
-		q, err := ch.QueueDeclarePassive(s.config.Queue, true, false, false, false, nil) // the broker ignores the flags
+		q, err := ch.QueueDeclarePassive(s.source.cfg.Queue, true, false, false, false, nil) // the broker ignores the flags
 		if wire.Code(err) == amqp.AccessRefused {
 			// RabbitMQ 4.2.6 and 4.3.0 require the configure permission for a passive declare.
-			s.log.Warn("containers that a crash left behind cannot be swept: the broker does not say whether the queue is empty", "error", wire.Plain(err))
+			s.source.cfg.Log.Warn("containers that a crash left behind cannot be swept: the broker does not say whether the queue is empty", "error", wire.Plain(err))
 			return wire.ErrSkip
 		}
 		quiet = q.Messages == 0 && q.Consumers <= own // another consumer may hold any message

@@ -89,23 +89,12 @@ func (r replier) result(res event.Result) func(int) amqp.Publishing {
 	return func(int) amqp.Publishing { return m }
 }
 
-// keeping returns what is to be stored in the reply_to, without the message.
-func (r replier) keeping() keeping {
-	p := r.publisher
-	return keeping{
-		what: "reply", queue: r.to, patience: func() time.Duration { return p.refusals.patience(r.to) },
-		turns: p.replies, // if reply_tos do not confirm, outlets must be left for dead letters and results
-	}
-}
-
 // reply publishes a result to the message's reply_to. See intake.Job.Reply.
 func (r replier) reply(ctx context.Context, res event.Result) error {
 	p := r.publisher
-	k := r.keeping()
-	k.vain = func(err error) bool {
+	err := r.keep(ctx, res, keeping{what: "reply", queue: r.to, reply: true, vain: func(err error) bool {
 		return errors.Is(err, wire.ErrUnroutable) || errors.Is(err, errMalformed) || p.refusals.vain(r.to, err)
-	}
-	err := r.keep(ctx, res, k)
+	}})
 	if vain, ok := errors.AsType[*vainError](err); ok {
 		p.unheard(r, vain.error)
 		return nil

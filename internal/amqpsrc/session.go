@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,19 +23,14 @@ type session struct {
 	ch        *amqp.Channel
 	chClosed  chan *amqp.Error
 	cancelled chan string // the consumer tags that the broker cancelled
-	config    *Config
-	log       *slog.Logger
-	publisher *publisher
-	awaited   *awaited
+	source    *Source
 	window    wire.Window
-	urgent    *intake.Gate  // open once the control queue's first messages are settled; nil: there is none
 	account   *wire.Account // nil: no bound on oversized messages
 
 	// Only the owner uses these.
 	deliveries <-chan amqp.Delivery // nil while nothing is consumed
 	tag        string
-	tags       int // consumers so far: a tag that the broker may still know is an error
-	consuming  func()
+	tags       int             // consumers so far: a tag that the broker may still know is an error
 	since      time.Time       // when the consumer began
 	taken      int             // how many deliveries serve has received
 	near       int             // from this return number on, a message is warned about
@@ -49,7 +43,6 @@ type session struct {
 	acks   atomic.Int64 // how many acks were written
 	behind atomic.Int64 // how many messages were in the queue at the start, and are not settled; it may go below 0
 
-	looks   <-chan look // questions about the queue
 	callDue *time.Timer // fires when the owner is to make a call for the waiters
 	mu      sync.Mutex
 	batch   *fenceBatch // waiters for the next call; guarded by mu
@@ -63,16 +56,16 @@ const urgentFirst = 2 * time.Second
 
 // caughtUp reports whether the queue may be consumed, as far as the control queue's first messages are concerned.
 func (s *session) caughtUp() (yes bool, changed <-chan struct{}) {
-	if s.urgent == nil || s.config.controls {
+	if s.source.urgent == nil || s.source.cfg.controls {
 		return true, nil
 	}
-	return s.urgent.State()
+	return s.source.urgent.State()
 }
 
 // settled counts n messages as settled.
 func (s *session) settled(n int64) {
-	if s.behind.Add(-n) <= 0 && s.urgent != nil && s.config.controls {
-		s.urgent.Set(true)
+	if s.behind.Add(-n) <= 0 && s.source.urgent != nil && s.source.cfg.controls {
+		s.source.urgent.Set(true)
 	}
 }
 
@@ -88,16 +81,7 @@ func (s *session) over() bool {
 
 // openSession connects, declares or checks the queue and sets the prefetch. Nothing is consumed yet.
 func (s *Source) openSession(ctx context.Context) (*session, error) {
-	sess := &session{
-		config:    &s.cfg,
-		log:       s.cfg.Log,
-		publisher: s.publisher,
-		awaited:   &s.awaited,
-		urgent:    s.urgent,
-		done:      make(chan struct{}),
-		looks:     s.looks,
-		callDue:   time.NewTimer(0),
-	}
+	sess := &session{source: s, done: make(chan struct{}), callDue: time.NewTimer(0)}
 	sess.callDue.Stop()
 	link, err := s.dialer.Open(ctx, wire.Consuming, func(l *wire.Link) error {
 		var args amqp.Table
@@ -174,8 +158,8 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		if err != nil {
 			return err
 		}
-		open, changed, roomChanged := s.config.open()
-		recording, recordingChanged := s.publisher.recording.State()
+		open, changed, roomChanged := s.source.cfg.open()
+		recording, recordingChanged := s.source.publisher.recording.State()
 		urgent, urgentChanged := s.caughtUp()
 		open = open && recording && urgent
 		if ctx.Err() != nil {
@@ -209,7 +193,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 				return s.why(nil)
 			}
 			if d.Headers[wire.UnreadableHeader] != nil {
-				s.log.Warn("a message's headers cannot be read; it is taken without them", "job", d.MessageId)
+				s.source.cfg.Log.Warn("a message's headers cannot be read; it is taken without them", "job", d.MessageId)
 			}
 			s.warnReturned(d)
 			s.taken++
@@ -226,15 +210,15 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		case <-recordingChanged:
 		case <-urgentChanged:
 		case <-patience.C:
-			if s.urgent != nil { // another daemon may have taken them, or the control queue may be away
-				s.urgent.Set(true)
+			if s.source.urgent != nil { // another daemon may have taken them, or the control queue may be away
+				s.source.urgent.Set(true)
 			}
 		case <-ctx.Done():
 		case <-s.callDue.C:
 			if err := s.barrier(ctx, wire.RPCTimeout); err != nil {
 				return err
 			}
-		case l := <-s.looks:
+		case l := <-s.source.looks:
 			quiet, err := s.quiet(l.consumed, false)
 			l.answer <- seen{quiet && len(next) == 0 && len(s.unread) == 0, s, s.taken, s.link.Place}
 			if err != nil {
@@ -263,7 +247,7 @@ func (s *session) linger(ctx context.Context) error {
 			if err := s.barrier(ctx, wire.RPCTimeout); err != nil {
 				return err
 			}
-		case l := <-s.looks:
+		case l := <-s.source.looks:
 			quiet, err := s.quiet(l.consumed, true)
 			l.answer <- seen{quiet, s, s.taken, s.link.Place}
 			if err != nil {
@@ -282,7 +266,7 @@ func (s *session) linger(ctx context.Context) error {
 // end marks the session as over, before anything is closed: after that nothing is acked. A sound
 // connection is closed politely, which saves the broker's log a warning.
 func (s *session) end(d *wire.Dialer, politely bool) {
-	s.awaited.set(time.Time{}, false)
+	s.source.awaited.set(time.Time{}, false)
 	close(s.done)
 	go func() { // the library may wait for room for cancels, and with it the end
 		for range s.cancelled {
@@ -307,7 +291,7 @@ func (s *session) why(e *amqp.Error) error {
 		if e.Server { // the broker has closed the channel or the connection
 			s.released.Store(true)
 		}
-		return wire.ExplainQueue(e, s.config.source(), "permission")
+		return wire.ExplainQueue(e, s.source.cfg.source(), "permission")
 	}
 	if wire.NonBlocking(s.cancelled) != "" {
 		return wire.ErrCancelled
@@ -320,15 +304,19 @@ func (s *session) consume(ctx context.Context) error {
 	s.tags++
 	s.tag = "docker-dispatch-" + strconv.Itoa(s.tags)
 	err := s.link.Until(ctx, wire.RPCTimeout, func() (err error) {
-		s.deliveries, err = wire.Consume(s.ch, s.config.source(), s.tag)
+		s.deliveries, err = wire.Consume(s.ch, s.source.cfg.source(), s.tag)
 		return err
 	})
 	if err != nil {
 		s.deliveries = nil
-		return wire.ExplainQueue(err, s.config.source(), fmt.Sprintf("read permission on queue %q, to consume from it", s.config.source()))
+		return wire.ExplainQueue(err, s.source.cfg.source(), fmt.Sprintf("read permission on queue %q, to consume from it", s.source.cfg.source()))
 	}
 	s.since = time.Now()
-	s.awaited.set(s.since, false)
-	s.consuming()
+	s.source.awaited.set(s.since, false)
+	if !s.source.worked {
+		s.source.cfg.Log.Info("taking messages", "broker", wire.Redact(s.source.cfg.URL), "queue", s.source.cfg.source(), "prefetch", s.source.cfg.Prefetch)
+	}
+	s.source.worked = true
+	s.source.report.Well()
 	return nil
 }

@@ -35,7 +35,7 @@ type Source struct {
 	last   *session // the session that failed last
 
 	control *Source       // consumes the control queue; nil: there is none
-	urgent  *intake.Gate  // see session.urgent
+	urgent  *intake.Gate  // open once the control queue's first messages are settled; nil: there is none
 	found   chan struct{} // closed once the job queue and the queues published to are known to exist
 	finding sync.Once
 
@@ -255,13 +255,6 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 			close(s.found)
 			s.openDesk()
 		})
-	}
-	sess.consuming = func() {
-		if !s.worked {
-			s.cfg.Log.Info("taking messages", "broker", wire.Redact(s.cfg.URL), "queue", s.cfg.source(), "prefetch", s.cfg.Prefetch)
-		}
-		s.worked = true
-		s.report.Well()
 	}
 	if open, _, _ := s.cfg.open(); !open {
 		s.report.Well() // if the gate is open, consuming does this: the broker may refuse the consumer

@@ -137,8 +137,7 @@ func (s *stream) connected(ctx context.Context) error {
 func (s *stream) oneByOne(ctx context.Context) error {
 	p := s.publisher
 	for len(s.sent) > 0 && (s.apart || p.refusals.suspected(s.to)) {
-		k := s.keeping()
-		k.message = func(int) amqp.Publishing { return s.sent[0].message }
+		k := keeping{queue: s.to, reply: true, message: func(int) amqp.Publishing { return s.sent[0].message }}
 		err := p.attempt(ctx, k, func() bool { return true })
 		switch {
 		case errors.Is(err, wire.ErrUnroutable):

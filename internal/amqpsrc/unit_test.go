@@ -49,7 +49,7 @@ func (f *fakeAck) Reject(tag uint64, requeue bool) error {
 }
 
 func fakeSession(ack *fakeAck, deadLetter string) (*session, amqp.Delivery) {
-	s := &session{config: &Config{Queue: "q", DeadLetter: deadLetter}, link: new(wire.Link), done: make(chan struct{}), callDue: time.NewTimer(0)}
+	s := &session{source: &Source{cfg: Config{Queue: "q", DeadLetter: deadLetter}}, link: new(wire.Link), done: make(chan struct{}), callDue: time.NewTimer(0)}
 	s.callDue.Stop()
 	return s, amqp.Delivery{Acknowledger: ack, DeliveryTag: 7}
 }

@@ -14,7 +14,7 @@ import (
 func (s *session) setAside(d amqp.Delivery) bool {
 	size, unread := s.account.Unread(d)
 	if unread {
-		s.log.Debug("a message that is too large waits until others of its kind are dealt with", "bytes", size)
+		s.source.cfg.Log.Debug("a message that is too large waits until others of its kind are dealt with", "bytes", size)
 		s.unread = append(s.unread, d)
 	}
 	return unread
@@ -54,7 +54,7 @@ func (s *session) takeBack(ctx context.Context, next *[]intake.Job) error {
 	if s.deliveries == nil {
 		return nil
 	}
-	s.awaited.set(time.Time{}, false)
+	s.source.awaited.set(time.Time{}, false)
 	// Wait for the answer: without it the deliveries under way would be dropped, and stay unacked.
 	if err := s.link.Until(ctx, wire.RPCTimeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
 		return s.why(wire.AsError(err))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -16,21 +17,11 @@ import (
 
 // Number returns value as an integer from any AMQP integer type. ok is false if it is not from least to most.
 func Number(value any, least, most int64) (n int64, ok bool) {
-	switch v := value.(type) {
-	case int8:
-		n = int64(v)
-	case byte:
-		n = int64(v)
-	case int16:
-		n = int64(v)
-	case uint16:
-		n = int64(v)
-	case int32:
-		n = int64(v)
-	case uint32:
-		n = int64(v)
-	case int64:
-		n = v
+	switch v := reflect.ValueOf(value); {
+	case v.CanInt():
+		n = v.Int()
+	case v.CanUint():
+		n = int64(v.Uint()) // of at most 32 bits
 	default:
 		return 0, false
 	}
