@@ -81,7 +81,7 @@ func (d *desk) run(ctx context.Context) {
 			if err = d.serve(ctx, c); wire.TooLarge(err) {
 				d.refused()
 			}
-			if time.Since(began) > longEnough {
+			if time.Since(began) > wire.LongEnough {
 				wait.Reset()
 				told = false // not before: answers may be refused again and again
 			}
@@ -228,7 +228,7 @@ func (d *desk) take(ctx context.Context, c *deskSession, q amqp.Delivery) error 
 		}
 		// Not mandatory: if the answer is not awaited any more, nothing is to be done.
 		err := c.ch.Publish("", q.ReplyTo, false, false, amqp.Publishing{
-			ContentType: "application/json", Type: wire.Asking, AppId: appID, CorrelationId: q.CorrelationId, Body: d.body(),
+			ContentType: "application/json", Type: wire.Asking, AppId: wire.AppID, CorrelationId: q.CorrelationId, Body: d.body(),
 		})
 		if err != nil {
 			return c.why(nil)

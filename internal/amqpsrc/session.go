@@ -159,7 +159,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			return err
 		}
 		open, changed, roomChanged := s.source.cfg.open()
-		recording, recordingChanged := s.source.publisher.recording.State()
+		recording, recordingChanged := s.source.publisher.Recording.State()
 		urgent, urgentChanged := s.caughtUp()
 		open = open && recording && urgent
 		if ctx.Err() != nil {

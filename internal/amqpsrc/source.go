@@ -13,6 +13,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/publish"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -23,7 +24,7 @@ import (
 type Source struct {
 	cfg       Config
 	dialer    *wire.Dialer
-	publisher *publisher
+	publisher *publish.Publisher
 	report    wire.Reporter
 	declared  sync.Once // logs once that the queue has other arguments
 	limited   sync.Once // logs once that the queue has a delivery limit
@@ -65,7 +66,7 @@ func New(cfg Config) *Source {
 			(*gate).Set(true)
 		}
 	}
-	cfg.users = newUsers(&cfg)
+	cfg.users = publish.NewUsers(cfg.URL, cfg.Queue)
 	s := &Source{
 		cfg:    cfg,
 		report: wire.Reporter{Log: cfg.Log, Lost: "broker unreachable, waiting", Back: "broker is back"},
@@ -77,12 +78,12 @@ func New(cfg Config) *Source {
 	if cfg.MaxMessage > 0 {
 		s.dialer.Budget = wire.NewBudget(cfg.MaxMessage, cmp.Or(cfg.oversized, wire.OversizedBytes))
 	}
-	s.publisher = newPublisher(s.dialer, publishConfig{
+	s.publisher = publish.New(s.dialer, publish.Config{
 		Queue: cfg.Queue, DeadLetter: cfg.DeadLetter, Results: cfg.Results, Declare: cfg.Declare, Host: cfg.Host, Log: cfg.Log, Users: cfg.users,
 	})
 	if cfg.Status != nil {
 		s.desk = newDesk(&s.cfg)
-		s.desk.depths.delays = s.publisher.delayQueues
+		s.desk.depths.delays = s.publisher.DelayQueues
 	}
 	if cfg.Control != "" {
 		s.urgent = new(intake.Gate)
@@ -183,7 +184,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 		case !s.worked && wire.Fatal(err) && refusals != 1:
 			return err
 		}
-		if time.Since(began) > longEnough {
+		if time.Since(began) > wire.LongEnough {
 			wait.Reset()
 		}
 		s.report.Fail(err)
@@ -247,7 +248,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 	s.sessions.Add(1)
 	s.awaited.set(time.Time{}, false) // nothing is consumed yet
 	if !s.cfg.controls {
-		if err := s.publisher.start(ctx); err != nil {
+		if err := s.publisher.Start(ctx); err != nil {
 			sess.end(s.dialer, true)
 			return err
 		}
@@ -298,7 +299,7 @@ func (s *Source) Close(ctx context.Context) error {
 	s.running.Wait()
 	controlling.Wait()
 	if !s.cfg.controls {
-		s.publisher.close() // last: a job that settles until then may need it
+		s.publisher.Close() // last: a job that settles until then may need it
 	}
 	if !cut() {
 		return ctx.Err()

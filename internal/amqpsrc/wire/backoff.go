@@ -6,6 +6,9 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 )
 
+// LongEnough is how long a connection must have lived for the next delay to be short again.
+const LongEnough = time.Minute
+
 // A Backoff counts the delays between attempts to connect, or to store a message: from a quarter of a second to half a
 // minute.
 type Backoff struct{ n int }

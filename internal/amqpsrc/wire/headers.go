@@ -71,6 +71,9 @@ const (
 	maxDropped = 20 // names in HeaderDropped
 )
 
+// AppID is the app_id of our messages.
+const AppID = "docker-dispatch"
+
 // DirectReply is a reply_to that the broker accepts only from the client that waits for the answer.
 const DirectReply = "amq.rabbitmq.reply-to"
 

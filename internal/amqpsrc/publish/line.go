@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"context"
@@ -20,7 +20,7 @@ const (
 // A line is one connection that publishes.
 type line struct {
 	link  *wire.Link
-	free  chan *wire.Outlet   // outlets not in use, each for one message at a time; nil: the next user opens it
+	free  chan *wire.Outlet   // outlets not in use, each for one message at a time
 	turn  chan struct{}       // held while synchronous calls are made
 	over  chan struct{}       // closed when the connection has ended
 	lanes [lanes]*wire.Outlet // held by turn; nil: not opened yet
@@ -81,14 +81,11 @@ func (l *line) call(ctx context.Context, calls func() error) error {
 // replaces it. The caller puts it back.
 func (l *line) outlet(ctx context.Context) (o *wire.Outlet, err error) {
 	last, err := await(ctx, l.over, l.free)
-	if err != nil || last != nil && last.Idle() {
+	if err != nil || last.Idle() {
 		return last, err
 	}
 	err = l.call(ctx, func() (err error) {
-		if last != nil {
-			err = last.Ch.Close()
-		}
-		if err == nil {
+		if err = last.Ch.Close(); err == nil {
 			o, err = l.link.Outlet(1)
 		}
 		if err != nil {

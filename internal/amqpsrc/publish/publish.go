@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"cmp"
@@ -19,44 +19,39 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-const (
-	// confirmTimeout is how long a confirm may take from a broker that is not blocking. A quorum
-	// queue without its majority confirms late; a message that is sent again by then is stored twice.
-	confirmTimeout = 5 * time.Minute
+// confirmTimeout is how long a confirm may take from a broker that is not blocking. A quorum
+// queue without its majority confirms late; a message that is sent again by then is stored twice.
+const confirmTimeout = 5 * time.Minute
 
-	// longEnough is how long a connection must have lived for the next reconnect delay to be short again.
-	longEnough = time.Minute
-)
-
-// A publishConfig is the configuration of a publisher.
-type publishConfig struct {
+// A Config is the configuration of a publisher.
+type Config struct {
 	Queue      string // from which the jobs are taken
 	DeadLetter string // a queue that is created if it does not exist; "": none
 	Results    string // a queue for the results of all jobs; "": none
 	Declare    string // the type of the queues that are created; "": classic, and Results must exist
 	Host       string // this host's name
 	Log        *slog.Logger
-	Users      users
+	Users      Users
 }
 
-// A publisher is the connection over which messages are published. It reconnects by itself. Losing it
+// A Publisher is the connection over which messages are published. It reconnects by itself. Losing it
 // loses no delivery.
-type publisher struct {
+type Publisher struct {
 	dialer *wire.Dialer
-	config publishConfig
+	config Config
 	log    *slog.Logger
 	report wire.Reporter
 
 	replies    chan struct{} // one token for each reply that holds an outlet or waits for one
 	refusals   refusals
-	recording  intake.Gate           // closed while results cannot be stored
+	Recording  intake.Gate           // closed while results cannot be stored
 	unrecorded atomic.Pointer[error] // the last reason why one was not
 	dropped    atomic.Int64          // how many replies were dropped
 
-	life    context.Context // until close
+	life    context.Context // until Close
 	end     context.CancelFunc
 	work    sync.WaitGroup // run, and the streams
-	started bool           // only start uses it
+	started bool           // only Start uses it
 
 	published, unconfirmed atomic.Int64 // messages: in all, and those under way
 	deadLetters            atomic.Int64 // messages that were stored in the dead-letter queue
@@ -67,8 +62,9 @@ type publisher struct {
 	births  map[string]time.Time // by delay queue: when we created it, zero if we did not; few, see message.Retry; guarded by mu
 }
 
-func newPublisher(d *wire.Dialer, cfg publishConfig) *publisher {
-	p := &publisher{
+// New returns a Publisher that connects by d. Nothing is dialled before Start.
+func New(d *wire.Dialer, cfg Config) *Publisher {
+	p := &Publisher{
 		dialer:  d,
 		config:  cfg,
 		log:     cfg.Log,
@@ -77,22 +73,19 @@ func newPublisher(d *wire.Dialer, cfg publishConfig) *publisher {
 		changed: make(chan struct{}),
 		births:  make(map[string]time.Time),
 	}
-	p.recording.Set(true)
+	p.Recording.Set(true)
 	p.life, p.end = context.WithCancel(context.Background())
 	return p
 }
 
 // connect opens a line. If first, the dead-letter and results queues must exist or be created, and the
 // user must be allowed to publish. Later such failures are only logged, because the line has other work.
-func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
+func (p *Publisher) connect(ctx context.Context, first bool) (*line, error) {
 	l := &line{
 		free: make(chan *wire.Outlet, wire.Publishers),
 		turn: make(chan struct{}, 1),
 		over: make(chan struct{}),
 		seed: maphash.MakeSeed(),
-	}
-	for range wire.Publishers {
-		l.free <- nil
 	}
 	_, err := p.dialer.Open(ctx, "publish", func(k *wire.Link) error {
 		l.link = k
@@ -111,8 +104,15 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 			}
 			p.log.Warn("results queue not declared", "error", err)
 		}
+		for range wire.Publishers {
+			o, err := k.Outlet(1)
+			if err != nil {
+				return wire.Plain(err)
+			}
+			l.free <- o
+		}
 		if first && (p.config.DeadLetter != "" || p.config.Results != "") {
-			return p.mayPublish(ctx, l)
+			return p.mayPublish(l)
 		}
 		return nil
 	})
@@ -123,7 +123,7 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 }
 
 // declare creates the dead-letter queue if it does not exist. Its errors are meant for the operator.
-func (p *publisher) declare(l *wire.Link) error {
+func (p *Publisher) declare(l *wire.Link) error {
 	queue, kind := p.config.DeadLetter, cmp.Or(p.config.Declare, amqp.QueueTypeClassic)
 	if queue == "" {
 		return nil
@@ -142,15 +142,12 @@ func (p *publisher) declare(l *wire.Link) error {
 // message. It sends a message to no queue, which the broker returns. A broker short of memory does not
 // answer, and mayPublish does not wait for it. That broker does not answer later calls on this connection
 // either, so mayPublish comes last before the line is used.
-func (p *publisher) mayPublish(ctx context.Context, l *line) error {
-	o, err := l.outlet(ctx)
-	if err != nil {
-		return err
-	}
+func (p *Publisher) mayPublish(l *line) error {
+	o := <-l.free
 	defer func() { l.free <- o }()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	err = o.Send(ctx, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, confirmTimeout)
+	err := o.Send(ctx, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, confirmTimeout)
 	if wire.Code(err) == amqp.AccessRefused {
 		return wire.ExplainQueue(err, "", `write permission on exchange "amq.default", to publish dead letters and results`)
 	}
@@ -160,9 +157,9 @@ func (p *publisher) mayPublish(ctx context.Context, l *line) error {
 	return nil
 }
 
-// start connects, unless it has before, and keeps the connection up until close. It tries until it succeeds, ctx ends, or an
-// error is fatal. Only one goroutine calls start.
-func (p *publisher) start(ctx context.Context) error {
+// Start connects, unless it has before, and keeps the connection up until Close. It tries until it succeeds, ctx ends, or an
+// error is fatal. Only one goroutine calls Start.
+func (p *Publisher) Start(ctx context.Context) error {
 	if p.started {
 		return nil
 	}
@@ -186,14 +183,14 @@ func (p *publisher) start(ctx context.Context) error {
 	}
 }
 
-// close ends the connection, and waits until the streams have ended. Nothing can be published any more.
-func (p *publisher) close() {
+// Close ends the connection, and waits until the streams have ended. Nothing can be published any more.
+func (p *Publisher) Close() {
 	p.end()
 	p.work.Wait()
 }
 
 // run serves a line, and reconnects when it is lost, until ctx ends. If l is nil, run connects first.
-func (p *publisher) run(ctx context.Context, l *line) {
+func (p *Publisher) run(ctx context.Context, l *line) {
 	for wait := new(wire.Backoff); ; {
 		if l != nil {
 			began := time.Now()
@@ -206,7 +203,7 @@ func (p *publisher) run(ctx context.Context, l *line) {
 				return
 			}
 			p.report.Fail(err)
-			if time.Since(began) > longEnough {
+			if time.Since(began) > wire.LongEnough {
 				wait.Reset()
 			}
 		}
@@ -223,7 +220,7 @@ func (p *publisher) run(ctx context.Context, l *line) {
 }
 
 // blocked logs whether the broker takes messages.
-func (p *publisher) blocked(blocked bool, reason string) {
+func (p *Publisher) blocked(blocked bool, reason string) {
 	if blocked {
 		p.log.Warn("the broker takes no messages for now; dead letters wait", "reason", reason)
 	} else {
@@ -232,7 +229,7 @@ func (p *publisher) blocked(blocked bool, reason string) {
 }
 
 // set makes l the current line; nil: there is none.
-func (p *publisher) set(l *line) {
+func (p *Publisher) set(l *line) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.line = l
@@ -241,7 +238,7 @@ func (p *publisher) set(l *line) {
 }
 
 // current returns the current line, and waits while there is none.
-func (p *publisher) current(ctx context.Context) (*line, error) {
+func (p *Publisher) current(ctx context.Context) (*line, error) {
 	for {
 		p.mu.Lock()
 		l, changed := p.line, p.changed
@@ -260,7 +257,7 @@ func (p *publisher) current(ctx context.Context) (*line, error) {
 // publish sends a message to a queue and returns nil when the broker has confirmed that it is stored. With
 // ErrLine that is unknown. Its argument make gets the largest size of a frame, and patience is how long a
 // confirm may take. If may, called right before anything is sent, returns false, the error is ErrDeliveryLost.
-func (p *publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {
+func (p *Publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {
 	l, err := p.current(ctx)
 	if err != nil {
 		return err
@@ -283,7 +280,7 @@ func (p *publisher) publish(ctx context.Context, queue string, make func(frameMa
 }
 
 // call makes synchronous calls on the current line.
-func (p *publisher) call(ctx context.Context, calls func(*wire.Link) error) error {
+func (p *Publisher) call(ctx context.Context, calls func(*wire.Link) error) error {
 	l, err := p.current(ctx)
 	if err != nil {
 		return err

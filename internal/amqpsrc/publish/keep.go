@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"cmp"
@@ -39,7 +39,7 @@ type vainError struct{ error }
 // keep returns nil once the broker has confirmed that it stored the message. Until then it tries again at
 // growing intervals, and the original stays unacked. It gives up when ctx ends, with the error of ctx; if the
 // delivery is lost and nothing was sent, with ErrDeliveryLost; and if k.vain reports true, with a vainError.
-func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error {
+func (p *Publisher) keep(ctx context.Context, messageID string, k keeping) error {
 	log := p.log.With("job", messageID, "to", k.queue)
 	report := wire.Reporter{Log: log, Lost: k.what + " not stored yet, trying again; the message stays unacked", Back: k.what + " stored after all"}
 	var wait wire.Backoff
@@ -95,7 +95,7 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 }
 
 // attempt publishes once.
-func (p *publisher) attempt(ctx context.Context, k keeping, may func() bool) error {
+func (p *Publisher) attempt(ctx context.Context, k keeping, may func() bool) error {
 	patience := confirmTimeout
 	if k.reply {
 		// If reply_tos do not confirm, outlets must be left for dead letters and results.
@@ -112,7 +112,7 @@ func (p *publisher) attempt(ctx context.Context, k keeping, may func() bool) err
 	}
 	err := p.publish(ctx, k.queue, k.message, patience, may)
 	if errors.Is(err, wire.ErrLine) {
-		p.refusals.suspect(k.queue)
+		p.Suspect(k.queue)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"context"
@@ -62,9 +62,9 @@ func copyWith(d amqp.Delivery, ours amqp.Table, frameMax int) amqp.Publishing {
 	return p
 }
 
-// deadLetter returns nil once the broker has confirmed that it stored a copy of d, from the queue from, in the
+// DeadLetter returns nil once the broker has confirmed that it stored a copy of d, from the queue from, in the
 // dead-letter queue. See intake.Job.Store.
-func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, from string, r event.Result, lost func() bool) error {
+func (p *Publisher) DeadLetter(ctx context.Context, d amqp.Delivery, from string, r event.Result, lost func() bool) error {
 	now, copy := time.Now(), rand.Text()
 	err := p.keep(ctx, d.MessageId, keeping{
 		what: "dead letter", queue: p.config.DeadLetter, declare: p.declare, lost: lost,

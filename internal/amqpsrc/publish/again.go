@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"cmp"
@@ -28,21 +28,21 @@ func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table
 	}
 }
 
-// delayQueues returns the queues in which messages have waited for their next attempt. They are few, as delays are rounded.
-func (p *publisher) delayQueues() []string {
+// DelayQueues returns the queues in which messages have waited for their next attempt. They are few, as delays are rounded.
+func (p *Publisher) DelayQueues() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Collect(maps.Keys(p.births))
 }
 
-// again stores a copy of a message in the queue of a delay. After the delay the broker moves the copy to the
+// Again stores a copy of a message in the queue of a delay. After the delay the broker moves the copy to the
 // queue of the jobs. See intake.Job.Again.
-func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
+func (p *Publisher) Again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
 	queue, args := delayQueue(p.config.Queue, delay)
 	ours := amqp.Table{
 		wire.HeaderAttempt: int32(attempt),
 		wire.HeaderSeal:    p.config.Users.seal(d.UserId, d),
-		wire.HeaderCopy:    copyOf(d, p.config.Queue),
+		wire.HeaderCopy:    CopyOf(d, p.config.Queue),
 	}
 	if d.MessageId == "" {
 		ours[wire.HeaderJob] = wire.Clip(id, 255)
@@ -78,7 +78,7 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 const infancy = 5 * time.Second
 
 // declared records that a delay queue exists, and whether it was created just now.
-func (p *publisher) declared(queue string, created bool) {
+func (p *Publisher) declared(queue string, created bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	born := p.births[queue]
@@ -89,15 +89,15 @@ func (p *publisher) declared(queue string, created bool) {
 }
 
 // young returns how much longer the broker could lose a queue: see infancy. Zero or less: it cannot.
-func (p *publisher) young(queue string) time.Duration {
+func (p *Publisher) young(queue string) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return infancy - time.Since(p.births[queue])
 }
 
-// attempt returns which attempt of which job a message is. A publisher can claim any attempt, and gains nothing.
+// Attempt returns which attempt of which job a message is. A publisher can claim any attempt, and gains nothing.
 // A message that was rejected and sent again is a first attempt.
-func attempt(d amqp.Delivery, queue string) (n int, id string) {
+func Attempt(d amqp.Delivery, queue string) (n int, id string) {
 	id = d.MessageId
 	if rejection(d, queue) != "" {
 		return 1, id
@@ -109,9 +109,9 @@ func attempt(d amqp.Delivery, queue string) (n int, id string) {
 	return int(v), cmp.Or(id, wire.Text(d.Headers[wire.HeaderJob]))
 }
 
-// copyOf returns a mark that tells apart the copies of a message whose dead letter was sent again. It is our
+// CopyOf returns a mark that tells apart the copies of a message whose dead letter was sent again. It is our
 // header, and rejection if the broker dead-lettered the message.
-func copyOf(d amqp.Delivery, queue string) string {
+func CopyOf(d amqp.Delivery, queue string) string {
 	return wire.Text(d.Headers[wire.HeaderCopy]) + rejection(d, queue)
 }
 

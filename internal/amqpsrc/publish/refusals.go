@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"errors"
@@ -53,13 +53,6 @@ func (r *refusals) vain(queue string, err error) bool {
 		}
 	})
 	return time.Since(q.since) >= impatience
-}
-
-// suspect records that a connection ended while a message to the queue was under way. That counts only for direct reply-tos.
-func (r *refusals) suspect(queue string) {
-	if wire.IsDirect(queue) {
-		r.note(queue, func(q *refusal, _ time.Time) { q.suspect = true })
-	}
 }
 
 // note changes what is remembered of a queue, and returns it.

@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"context"
@@ -23,7 +23,7 @@ const (
 // or the broker cannot store a message, that message and all later ones are sent again. A client may receive a
 // message twice, or receive later ones before a missing one, but in the end it has received all in order.
 type stream struct {
-	replier
+	Replier
 	in      chan amqp.Publishing
 	flushes chan chan struct{}
 	stop    context.CancelFunc
@@ -42,11 +42,11 @@ type sent struct {
 	published *wire.Sent // nil: not published on this lane
 }
 
-// stream opens a stream. See intake.Job.Stream.
-func (r replier) stream() output.Stream {
+// Stream opens a stream. See intake.Job.Stream.
+func (r Replier) Stream() output.Stream {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &stream{
-		replier: r,
+		Replier: r,
 		in:      make(chan amqp.Publishing),
 		flushes: make(chan chan struct{}),
 		stop:    stop,
@@ -100,7 +100,7 @@ func (s *stream) run(ctx context.Context) {
 		case errors.Is(err, wire.ErrShared):
 			s.apart = true
 		case errors.Is(err, wire.ErrLine) && len(s.sent) > 0:
-			p.refusals.suspect(s.to)
+			p.Suspect(s.to)
 		case errors.Is(err, errMalformed), p.refusals.vain(s.to, err):
 			s.drop(err)
 		}
@@ -261,5 +261,5 @@ func (s *stream) add(m amqp.Publishing) {
 // drop logs err, and drops all messages of the stream from now on.
 func (s *stream) drop(err error) {
 	s.gone, s.sent, s.bytes = true, nil, 0
-	s.publisher.unheard(s.replier, err)
+	s.publisher.unheard(s.Replier, err)
 }
