@@ -219,9 +219,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 				return err
 			}
 		case l := <-s.source.looks:
-			quiet, err := s.quiet(l.consumed, false)
-			l.answer <- seen{quiet && len(next) == 0 && len(s.unread) == 0, s, s.taken, s.link.Place}
-			if err != nil {
+			if err := s.answer(l, len(next)+len(s.unread), false); err != nil {
 				return err
 			}
 		case e := <-s.chClosed:
@@ -248,9 +246,7 @@ func (s *session) linger(ctx context.Context) error {
 				return err
 			}
 		case l := <-s.source.looks:
-			quiet, err := s.quiet(l.consumed, true)
-			l.answer <- seen{quiet, s, s.taken, s.link.Place}
-			if err != nil {
+			if err := s.answer(l, 0, true); err != nil {
 				return err
 			}
 		case e := <-s.chClosed:
