@@ -43,7 +43,7 @@ type Outlet struct {
 
 	mu     sync.Mutex
 	back   map[returnKey]int // returned messages that Outcome has not matched yet; guarded by mu
-	reason error             // why the channel was closed; guarded by mu
+	reason error             // why the broker closed the channel; guarded by mu
 }
 
 // A returnKey identifies a returned message. Messages with the same key are equal.
@@ -160,12 +160,13 @@ func (s *Sent) Outcome() error {
 func (o *Outlet) end(only bool) error {
 	first := o.reason == nil
 	if first {
-		o.reason = ErrLine
-		if e := NonBlocking(o.closed); e != nil && e.Server && !o.link.IsClosed() {
-			o.reason = Plain(e)
+		e := NonBlocking(o.closed) // may come a little after the channel is closed
+		if e == nil || !e.Server || o.link.IsClosed() {
+			return ErrLine
 		}
+		o.reason = Plain(e)
 	}
-	if o.reason == ErrLine || first && only {
+	if first && only {
 		return o.reason
 	}
 	return fmt.Errorf("%w: %w", ErrShared, o.reason)
