@@ -19,25 +19,11 @@ func (a *awaited) get() (since time.Time, missing bool) {
 	return a.since, a.missing
 }
 
-// consumed records that a consumer has begun.
-func (a *awaited) consumed() {
+// set records since when that is so; zero: it is not. If the queue is missing still, the time stays.
+func (a *awaited) set(since time.Time, missing bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.since, a.missing = time.Now(), false
-}
-
-// ended records that nothing is consumed. It is called before a session is over.
-func (a *awaited) ended() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.since, a.missing = time.Time{}, false
-}
-
-// noQueue records that the broker said that the queue does not exist.
-func (a *awaited) noQueue() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.missing {
-		a.since, a.missing = time.Now(), true
+	if !(missing && a.missing) {
+		a.since, a.missing = since, missing
 	}
 }

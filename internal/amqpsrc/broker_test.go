@@ -20,6 +20,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/publish"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -295,7 +296,7 @@ func TestDeadLetter(t *testing.T) {
 				t.Errorf("time is %v", d.Headers[wire.HeaderTime])
 			}
 			delete(d.Headers, wire.HeaderTime)
-			if copyOf(d, q) == "" {
+			if publish.CopyOf(d, q) == "" {
 				t.Error("the copy cannot be told from the message")
 			}
 			delete(d.Headers, wire.HeaderCopy)
@@ -501,9 +502,8 @@ func TestBlocked(t *testing.T) {
 	// The blocked connection is lost: what waits goes to the next one.
 	px.Conn(1).Inject(0, 10, 60, "\x0alow memory")
 	brokertest.Eventually(t, "blocked", func() bool {
-		l, _ := r.source.publisher.current(context.Background())
-		open, _ := l.unblocked.State()
-		return !open
+		err := r.source.publisher.Fault()
+		return err != nil && strings.Contains(err.Error(), "short of memory")
 	})
 	go func() { done <- deadLetterJob(context.Background(), jobs[2], event.Result{}) }()
 	px.Conn(1).Cut()
@@ -516,7 +516,7 @@ func TestBlocked(t *testing.T) {
 	px.Conn(2).Stall(1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { done <- deadLetterJob(ctx, jobs[3], event.Result{}) }()
-	brokertest.Eventually(t, "an outlet in use", func() bool { l, _ := r.source.publisher.current(ctx); return len(l.free) < wire.Publishers })
+	brokertest.Eventually(t, "a message under way", func() bool { return r.source.publisher.Counts().Unconfirmed > 0 })
 	px.Conn(2).Inject(0, 10, 60, "\x0alow memory")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -960,41 +960,6 @@ func TestCloseDuringFence(t *testing.T) {
 	p.Expect(q)
 }
 
-// A message that the broker refuses for good costs the channel that it was sent on. That is replaced,
-// however often it happens, and no other message suffers.
-func TestRefusedPublish(t *testing.T) {
-	t.Parallel()
-	p := brokertest.New(t)
-	q := p.Queue("classic")
-	r := start(t, q, nil)
-	r.log.Wait(t, "taking messages")
-	pub := r.source.publisher
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	always := func() bool { return true }
-	var all sync.WaitGroup
-	for range 4 {
-		all.Go(func() {
-			for range wire.Publishers {
-				err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{Expiration: "never"} }, confirmTimeout, always)
-				if wire.Code(err) != amqp.PreconditionFailed {
-					t.Errorf("publish of what is not valid: %v", err)
-				}
-				if err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{} }, confirmTimeout, always); err != nil {
-					t.Errorf("publish: %v", err)
-				}
-			}
-		})
-	}
-	all.Wait()
-	if n := p.Ready(q + ".dead"); n != 4*wire.Publishers {
-		t.Errorf("%d messages were stored, want %d", n, 4*wire.Publishers)
-	}
-	if r.log.Count("publishing connection lost") != 0 {
-		t.Errorf("the connection was lost:\n%s", r.log)
-	}
-}
-
 // A queue is quiet when it has been consumed for long enough and has nothing left to hand over.
 func TestQuiet(t *testing.T) {
 	t.Parallel()
@@ -1378,7 +1343,7 @@ func TestReplyApart(t *testing.T) {
 			own := px.Conn(2)
 			own.Stall(1)
 			own.Inject(0, 10, 60, "\x0alow memory")
-			time.AfterFunc(shortly+shortly/4, func() {
+			time.AfterFunc(2500*time.Millisecond, func() { // longer than a reply may wait for its confirm there
 				if n := px.Count(); n != 3 {
 					t.Errorf("%d connections", n)
 				}
@@ -1416,7 +1381,7 @@ func TestReplyApart(t *testing.T) {
 			j := r.next()
 			px.Conn(1)
 			to, _, _ := strings.Cut(j.ReplyTo, "\x00")
-			r.source.publisher.suspects.add(to)
+			r.source.publisher.Suspect(to)
 			px.SetRefuse(tt.meanwhile != nil)
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/publish"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
@@ -39,7 +40,7 @@ type Config struct {
 	Control string
 
 	oversized int64 // bytes of messages larger than MaxMessage that are held at a time; 0: wire.OversizedBytes
-	users     users
+	users     publish.Users
 	controls  bool // this is the Config of the control queue's session
 
 	Host    string // this host's name

@@ -55,25 +55,20 @@ func newDesk(cfg *Config) *desk {
 	return d
 }
 
-// openDesk starts the desk. It ends when quit is closed. Only Run calls openDesk.
+// openDesk starts the desk. It ends with life. Only Run calls openDesk.
 func (s *Source) openDesk() {
 	if s.desk == nil {
 		return
 	}
 	s.desk.dialer.Address = s.dialer.Address
-	ctx, end := context.WithCancel(context.Background())
-	s.running.Go(func() { s.desk.run(ctx) })
-	s.running.Go(func() {
-		<-s.quit
-		end()
-	})
+	s.running.Go(func() { s.desk.run(s.life) })
 }
 
 // run answers questions until ctx ends. It reconnects by itself.
 func (d *desk) run(ctx context.Context) {
 	told := false // a warning of this outage was logged
 	shut := false // that was about a connection that could not be opened
-	for wait := wire.Reconnecting(); ; {
+	for wait := new(wire.Backoff); ; {
 		began := time.Now()
 		c, err := d.open(ctx)
 		refused := wire.Refused(err) || wire.Fatal(err)
@@ -86,7 +81,7 @@ func (d *desk) run(ctx context.Context) {
 			if err = d.serve(ctx, c); wire.TooLarge(err) {
 				d.refused()
 			}
-			if time.Since(began) > longEnough {
+			if time.Since(began) > wire.LongEnough {
 				wait.Reset()
 				told = false // not before: answers may be refused again and again
 			}
@@ -194,10 +189,9 @@ func serial() string {
 // serve answers questions until ctx ends or the connection does, and returns why that ended. It closes the connection.
 func (d *desk) serve(ctx context.Context, c *deskSession) error {
 	d.depths.open(c.Link, d.config)
-	blocked, blocking := false, c.Blocking
 	defer func() {
 		d.depths.close()
-		d.dialer.Part(c.Link, !blocked && !c.IsClosed())
+		d.dialer.Part(c.Link, !c.IsClosed())
 		d.depths.looks.Wait()
 	}()
 	for questions, pace := c.questions, (<-chan time.Time)(nil); ; {
@@ -206,17 +200,12 @@ func (d *desk) serve(ctx context.Context, c *deskSession) error {
 			if !ok {
 				return c.why(nil)
 			}
-			if err := d.take(ctx, c, q, blocked); err != nil {
+			if err := d.take(ctx, c, q); err != nil {
 				return err
 			}
 			questions, pace = nil, time.After(answerEvery)
 		case <-pace:
 			questions = c.questions
-		case b, ok := <-blocking:
-			if !ok {
-				blocking = nil
-			}
-			blocked = b.Active
 		case e := <-c.closed:
 			return c.why(e)
 		case e := <-c.Closed:
@@ -228,18 +217,18 @@ func (d *desk) serve(ctx context.Context, c *deskSession) error {
 }
 
 // take acks a question and answers it. A broker that is short of memory reads no answer.
-func (d *desk) take(ctx context.Context, c *deskSession, q amqp.Delivery, blocked bool) error {
+func (d *desk) take(ctx context.Context, c *deskSession, q amqp.Delivery) error {
 	c.window.Settled()
-	return c.Until(ctx.Done(), wire.RPCTimeout, func() error {
+	return c.Until(ctx, wire.RPCTimeout, func() error {
 		if err := q.Ack(false); err != nil { // multiple
 			return c.why(nil)
 		}
-		if blocked || !wire.Answerable(q.ReplyTo) {
+		if open, _ := c.Unblocked.State(); !open || !wire.Answerable(q.ReplyTo) {
 			return nil
 		}
 		// Not mandatory: if the answer is not awaited any more, nothing is to be done.
 		err := c.ch.Publish("", q.ReplyTo, false, false, amqp.Publishing{
-			ContentType: "application/json", Type: wire.Asking, AppId: appID, CorrelationId: q.CorrelationId, Body: d.body(),
+			ContentType: "application/json", Type: wire.Asking, AppId: wire.AppID, CorrelationId: q.CorrelationId, Body: d.body(),
 		})
 		if err != nil {
 			return c.why(nil)

@@ -2,30 +2,20 @@
 //
 // Start reading at Source: New, Run, Close. The rest, from the outside in:
 //
-//	source.go      Run (the loop over sessions, which reconnects) and Close; config.go: the Config of a Source
-//	session.go     one session: consume, pause, hand over, linger; the goroutine that owns a channel
-//	unread.go      deliveries whose bodies were not read for lack of room
-//	returned.go    warns of messages that the broker may soon drop
-//	settle.go      one delivery: settled exactly once, on the session that received it
-//	fence.go       when an ack can no longer be lost
-//	awaited.go     since when a lost message could have been redelivered
-//	quiet.go       whether the queue certainly has no message left
-//	publish.go     the second connection, which publishes with confirms, and reconnects; line.go: one such connection
-//	keep.go        what must be stored before a message is acked
-//	reply.go       results, to reply_to and to the results queue
-//	stream.go      output, to reply_to while the job runs
-//	lane.go        the channels that all streams share
-//	refusals.go    which reply_to stores nothing
-//	direct.go      direct reply-tos, and those for which the broker ends the connection
-//	again.go       the queues in which messages wait for their next attempt
-//	state.go       how the Source stands with the broker
-//	desk.go        answers questions about the daemon's status, over a connection of its own; desk_answer.go: with what
-//	depths.go      how many messages wait, as the broker says
-//	deadletter.go  the copy of a message that becomes a dead letter; internal/cmd/outcome.go decides why it does
+//	source.go    Run (the loop over sessions, which reconnects) and Close; config.go: the Config of a Source
+//	session.go   one session: consume, pause, hand over, linger; the goroutine that owns a channel
+//	unread.go    deliveries whose bodies were not read for lack of room
+//	returned.go  warns of messages that the broker may soon drop
+//	settle.go    one delivery: settled exactly once, on the session that received it
+//	fence.go     when an ack can no longer be lost
+//	awaited.go   since when a lost message could have been redelivered
+//	quiet.go     whether the queue certainly has no message left
+//	state.go     how the Source stands with the broker
+//	desk.go      answers questions about the daemon's status, over a connection of its own; desk_answer.go: with what
+//	depths.go    how many messages wait, as the broker says
 //
-// A connection, with its limits and timeouts, is package wire.
-//
-// The side that sends messages and waits for results is package client.
+// What a job publishes is in package publish: results, output, dead letters, next attempts. A connection, with its limits and
+// timeouts, is package wire. The side that sends messages and waits for results is package client.
 //
 // Four rules hold throughout.
 //
@@ -33,7 +23,7 @@
 // is discarded, and the broker redelivers what was not acked. A delivery is never acked on another session:
 // tags start again at 1 on each channel, so the ack would hit another message.
 //
-// One goroutine makes the synchronous calls of a channel; the library mixes up the answers of two.
+// One goroutine at a time makes the synchronous calls of a channel; the library mixes up the answers of two.
 // Acks and publishes are not calls, and may come from any goroutine.
 //
 // No connection both consumes and publishes. A broker short of memory or disk stops reading from a connection that

@@ -75,12 +75,12 @@ func (s *session) alive(ctx context.Context) error {
 
 // barrier makes the synchronous call for the present waiters. The call sets the prefetch to its present
 // value. Unlike a passive declare it cannot fail because the queue was deleted.
-func (s *session) barrier(ending <-chan struct{}, timeout time.Duration) error {
+func (s *session) barrier(ctx context.Context, timeout time.Duration) error {
 	s.mu.Lock()
 	b := s.batch
 	s.batch, s.called = nil, time.Now()
 	s.mu.Unlock()
-	err := s.link.Until(ending, timeout, func() error { return s.ch.Qos(s.config.Prefetch, 0, false) })
+	err := s.link.Until(ctx, timeout, func() error { return s.ch.Qos(s.source.cfg.Prefetch, 0, false) })
 	if err != nil {
 		return s.why(wire.AsError(err))
 	}
@@ -96,7 +96,7 @@ func (s *session) barrier(ending <-chan struct{}, timeout time.Duration) error {
 
 // flush returns nil when no ack written to the session can be lost, before the session is closed.
 func (s *session) flush() error {
-	if err := s.barrier(nil, wire.CloseTimeout); err != nil {
+	if err := s.barrier(context.Background(), wire.CloseTimeout); err != nil {
 		return err
 	}
 	timer := time.NewTimer(time.Duration(s.rounds()) * wire.Settling)

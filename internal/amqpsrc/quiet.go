@@ -40,25 +40,30 @@ func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at intake.P
 	return second.at, first == second
 }
 
-func (s *Source) look(ctx context.Context, consumed time.Duration) seen {
+func (s *Source) look(ctx context.Context, consumed time.Duration) (answer seen) {
 	ctx, cancel := context.WithTimeout(ctx, wire.RPCTimeout)
 	defer cancel()
 	l := look{consumed, make(chan seen, 1)}
 	select {
 	case s.looks <- l:
+		select {
+		case answer = <-l.answer:
+		case <-ctx.Done():
+		}
 	case <-ctx.Done():
-		return seen{}
 	}
-	select {
-	case answer := <-l.answer:
-		return answer
-	case <-ctx.Done():
-		return seen{}
-	}
+	return answer
 }
 
-// quiet reports whether the queue holds nothing that the broker has not sent to us. A lingering session has no
-// consumer: messages that would be redelivered stay in the queue.
+// answer answers a look. held is how many messages were received and not handed over. A lingering session has no consumer:
+// messages that would be redelivered stay in the queue.
+func (s *session) answer(l look, held int, lingering bool) error {
+	quiet, err := s.quiet(l.consumed, lingering)
+	l.answer <- seen{quiet && held == 0, s, s.taken, s.link.Place}
+	return err
+}
+
+// quiet reports whether the queue holds nothing that the broker has not sent to us.
 func (s *session) quiet(consumed time.Duration, lingering bool) (quiet bool, err error) {
 	own := 1
 	if lingering {
@@ -68,10 +73,10 @@ func (s *session) quiet(consumed time.Duration, lingering bool) (quiet bool, err
 		return false, nil
 	}
 	err = s.link.On(func(ch *amqp.Channel) error {
-		q, err := ch.QueueDeclarePassive(s.config.Queue, true, false, false, false, nil) // the broker ignores the flags
+		q, err := ch.QueueDeclarePassive(s.source.cfg.Queue, true, false, false, false, nil) // the broker ignores the flags
 		if wire.Code(err) == amqp.AccessRefused {
 			// RabbitMQ 4.2.6 and 4.3.0 require the configure permission for a passive declare.
-			s.log.Warn("containers that a crash left behind cannot be swept: the broker does not say whether the queue is empty", "error", wire.Plain(err))
+			s.source.cfg.Log.Warn("containers that a crash left behind cannot be swept: the broker does not say whether the queue is empty", "error", wire.Plain(err))
 			return wire.ErrSkip
 		}
 		quiet = q.Messages == 0 && q.Consumers <= own // another consumer may hold any message

@@ -25,6 +25,6 @@ func (s *session) warnReturned(d amqp.Delivery) {
 		} else if s.limit >= 0 {
 			what = "the broker drops this message at its next return: if docker-dispatch stops, or loses its connection, before the job has ended, a container that has started runs on, and nobody gets its result"
 		}
-		s.log.Warn(what, "job", d.MessageId, "queue", s.config.source(), "returned", n, "hint", "use a queue without a limit: --declare quorum makes one")
+		s.source.cfg.Log.Warn(what, "job", d.MessageId, "queue", s.source.cfg.source(), "returned", n, "hint", "use a queue without a limit: --declare quorum makes one")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,19 +23,14 @@ type session struct {
 	ch        *amqp.Channel
 	chClosed  chan *amqp.Error
 	cancelled chan string // the consumer tags that the broker cancelled
-	config    *Config
-	log       *slog.Logger
-	publisher *publisher
-	awaited   *awaited
+	source    *Source
 	window    wire.Window
-	urgent    *intake.Gate  // open once the control queue's first messages are settled; nil: there is none
 	account   *wire.Account // nil: no bound on oversized messages
 
 	// Only the owner uses these.
 	deliveries <-chan amqp.Delivery // nil while nothing is consumed
 	tag        string
-	tags       int // consumers so far: a tag that the broker may still know is an error
-	consuming  func()
+	tags       int             // consumers so far: a tag that the broker may still know is an error
 	since      time.Time       // when the consumer began
 	taken      int             // how many deliveries serve has received
 	near       int             // from this return number on, a message is warned about
@@ -49,7 +43,6 @@ type session struct {
 	acks   atomic.Int64 // how many acks were written
 	behind atomic.Int64 // how many messages were in the queue at the start, and are not settled; it may go below 0
 
-	looks   <-chan look // questions about the queue
 	callDue *time.Timer // fires when the owner is to make a call for the waiters
 	mu      sync.Mutex
 	batch   *fenceBatch // waiters for the next call; guarded by mu
@@ -63,16 +56,16 @@ const urgentFirst = 2 * time.Second
 
 // caughtUp reports whether the queue may be consumed, as far as the control queue's first messages are concerned.
 func (s *session) caughtUp() (yes bool, changed <-chan struct{}) {
-	if s.urgent == nil || s.config.controls {
+	if s.source.urgent == nil || s.source.cfg.controls {
 		return true, nil
 	}
-	return s.urgent.State()
+	return s.source.urgent.State()
 }
 
 // settled counts n messages as settled.
 func (s *session) settled(n int64) {
-	if s.behind.Add(-n) <= 0 && s.urgent != nil && s.config.controls {
-		s.urgent.Set(true)
+	if s.behind.Add(-n) <= 0 && s.source.urgent != nil && s.source.cfg.controls {
+		s.source.urgent.Set(true)
 	}
 }
 
@@ -88,16 +81,7 @@ func (s *session) over() bool {
 
 // openSession connects, declares or checks the queue and sets the prefetch. Nothing is consumed yet.
 func (s *Source) openSession(ctx context.Context) (*session, error) {
-	sess := &session{
-		config:    &s.cfg,
-		log:       s.cfg.Log,
-		publisher: s.publisher,
-		awaited:   &s.awaited,
-		urgent:    s.urgent,
-		done:      make(chan struct{}),
-		looks:     s.looks,
-		callDue:   time.NewTimer(0),
-	}
+	sess := &session{source: s, done: make(chan struct{}), callDue: time.NewTimer(0)}
 	sess.callDue.Stop()
 	link, err := s.dialer.Open(ctx, wire.Consuming, func(l *wire.Link) error {
 		var args amqp.Table
@@ -148,7 +132,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		sess.chClosed = sess.ch.NotifyClose(make(chan *amqp.Error, 1))
 		sess.cancelled = sess.ch.NotifyCancel(make(chan string, 4))
 		// Before the consumer: the prefetch applies only to consumers that begin after it.
-		return wire.PlainOrNil(sess.ch.Qos(s.cfg.Prefetch, 0, false)) // no limit in bytes; not shared
+		return wire.Plain(sess.ch.Qos(s.cfg.Prefetch, 0, false)) // no limit in bytes; not shared
 	})
 	if err != nil {
 		return nil, err
@@ -174,12 +158,12 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		if err != nil {
 			return err
 		}
-		open, changed, roomChanged := s.config.open()
-		recording, recordingChanged := s.publisher.recording.State()
+		open, changed, roomChanged := s.source.cfg.open()
+		recording, recordingChanged := s.source.publisher.Recording.State()
 		urgent, urgentChanged := s.caughtUp()
 		open = open && recording && urgent
 		if ctx.Err() != nil {
-			if err := s.takeBack(ctx.Done(), &next); err != nil {
+			if err := s.takeBack(ctx, &next); err != nil {
 				return err
 			}
 			for _, j := range next {
@@ -188,13 +172,13 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			return nil
 		}
 		if open && s.deliveries == nil {
-			if err := s.consume(ctx.Done()); err != nil {
+			if err := s.consume(ctx); err != nil {
 				return err
 			}
 			s.settled(0)
 		}
 		if !open && s.deliveries != nil {
-			if err := s.takeBack(ctx.Done(), &next); err != nil {
+			if err := s.takeBack(ctx, &next); err != nil {
 				return err
 			}
 		}
@@ -209,7 +193,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 				return s.why(nil)
 			}
 			if d.Headers[wire.UnreadableHeader] != nil {
-				s.log.Warn("a message's headers cannot be read; it is taken without them", "job", d.MessageId)
+				s.source.cfg.Log.Warn("a message's headers cannot be read; it is taken without them", "job", d.MessageId)
 			}
 			s.warnReturned(d)
 			s.taken++
@@ -226,18 +210,16 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		case <-recordingChanged:
 		case <-urgentChanged:
 		case <-patience.C:
-			if s.urgent != nil { // another daemon may have taken them, or the control queue may be away
-				s.urgent.Set(true)
+			if s.source.urgent != nil { // another daemon may have taken them, or the control queue may be away
+				s.source.urgent.Set(true)
 			}
 		case <-ctx.Done():
 		case <-s.callDue.C:
-			if err := s.barrier(ctx.Done(), wire.RPCTimeout); err != nil {
+			if err := s.barrier(ctx, wire.RPCTimeout); err != nil {
 				return err
 			}
-		case l := <-s.looks:
-			quiet, err := s.quiet(l.consumed, false)
-			l.answer <- seen{quiet && len(next) == 0 && len(s.unread) == 0, s, s.taken, s.link.Place}
-			if err != nil {
+		case l := <-s.source.looks:
+			if err := s.answer(l, len(next)+len(s.unread), false); err != nil {
 				return err
 			}
 		case e := <-s.chClosed:
@@ -254,26 +236,24 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 }
 
 // linger keeps a session up that hands over no more jobs: running jobs can settle. If the session fails,
-// linger returns the reason. When quit is closed, linger flushes the acks; nil means that the broker has
+// linger returns the reason. When ctx ends, linger flushes the acks; nil means that the broker has
 // all of them.
-func (s *session) linger(quit <-chan struct{}) error {
+func (s *session) linger(ctx context.Context) error {
 	for {
 		select {
 		case <-s.callDue.C:
-			if err := s.barrier(quit, wire.RPCTimeout); err != nil {
+			if err := s.barrier(ctx, wire.RPCTimeout); err != nil {
 				return err
 			}
-		case l := <-s.looks:
-			quiet, err := s.quiet(l.consumed, true)
-			l.answer <- seen{quiet, s, s.taken, s.link.Place}
-			if err != nil {
+		case l := <-s.source.looks:
+			if err := s.answer(l, 0, true); err != nil {
 				return err
 			}
 		case e := <-s.chClosed:
 			return s.why(e)
 		case e := <-s.link.Closed:
 			return s.why(e)
-		case <-quit:
+		case <-ctx.Done():
 			return s.flush()
 		}
 	}
@@ -282,7 +262,7 @@ func (s *session) linger(quit <-chan struct{}) error {
 // end marks the session as over, before anything is closed: after that nothing is acked. A sound
 // connection is closed politely, which saves the broker's log a warning.
 func (s *session) end(d *wire.Dialer, politely bool) {
-	s.awaited.ended()
+	s.source.awaited.set(time.Time{}, false)
 	close(s.done)
 	go func() { // the library may wait for room for cancels, and with it the end
 		for range s.cancelled {
@@ -307,7 +287,7 @@ func (s *session) why(e *amqp.Error) error {
 		if e.Server { // the broker has closed the channel or the connection
 			s.released.Store(true)
 		}
-		return wire.ExplainQueue(e, s.config.source(), "permission")
+		return wire.ExplainQueue(e, s.source.cfg.source(), "permission")
 	}
 	if wire.NonBlocking(s.cancelled) != "" {
 		return wire.ErrCancelled
@@ -316,19 +296,23 @@ func (s *session) why(e *amqp.Error) error {
 }
 
 // consume starts a consumer, each time with a tag that the channel has not seen.
-func (s *session) consume(ending <-chan struct{}) error {
+func (s *session) consume(ctx context.Context) error {
 	s.tags++
 	s.tag = "docker-dispatch-" + strconv.Itoa(s.tags)
-	err := s.link.Until(ending, wire.RPCTimeout, func() (err error) {
-		s.deliveries, err = wire.Consume(s.ch, s.config.source(), s.tag)
+	err := s.link.Until(ctx, wire.RPCTimeout, func() (err error) {
+		s.deliveries, err = wire.Consume(s.ch, s.source.cfg.source(), s.tag)
 		return err
 	})
 	if err != nil {
 		s.deliveries = nil
-		return wire.ExplainQueue(err, s.config.source(), fmt.Sprintf("read permission on queue %q, to consume from it", s.config.source()))
+		return wire.ExplainQueue(err, s.source.cfg.source(), fmt.Sprintf("read permission on queue %q, to consume from it", s.source.cfg.source()))
 	}
 	s.since = time.Now()
-	s.awaited.consumed()
-	s.consuming()
+	s.source.awaited.set(s.since, false)
+	if !s.source.worked {
+		s.source.cfg.Log.Info("taking messages", "broker", wire.Redact(s.source.cfg.URL), "queue", s.source.cfg.source(), "prefetch", s.source.cfg.Prefetch)
+	}
+	s.source.worked = true
+	s.source.report.Well()
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/publish"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -27,52 +28,52 @@ func (d *delivery) lost() bool { return d.sess.over() && !d.abandoned.Load() }
 
 // job returns the job of a delivery.
 func (s *session) job(d amqp.Delivery) intake.Job {
-	d.UserId = s.config.users.of(d)
+	d.UserId = s.source.cfg.users.Of(d)
 	del := &delivery{Delivery: d, sess: s}
-	n, id := attempt(d, s.config.source())
-	mark := copyOf(d, s.config.source())
+	n, id := publish.Attempt(d, s.source.cfg.source())
+	mark := publish.CopyOf(d, s.source.cfg.source())
 	if id == "" && wire.Text(d.Headers[wire.HeaderCopy]) == "" {
 		mark = "" // equal messages that were rejected in the same second have the same mark
 	}
-	p := s.publisher
+	p := s.source.publisher
 	j := intake.Job{
-		Queue:       s.config.Queue,
+		Queue:       s.source.cfg.Queue,
 		Place:       s.link.Place,
 		MessageID:   id,
 		Published:   published(d),
 		Redelivered: d.Redelivered,
-		Control:     s.config.controls,
+		Control:     s.source.cfg.controls,
 		User:        d.UserId,
 		Copy:        mark,
 		Attempt:     n,
 		Body:        d.Body,
 		Lost:        s.over,
 		Released:    s.released.Load,
-		Awaited:     s.awaited.get,
+		Awaited:     s.source.awaited.get,
 		Abandon:     func() { del.abandoned.Store(true) },
 		Settle:      del.settle,
 		Alive:       s.alive,
 		Fence:       s.fence,
 	}
 	j.Again = func(ctx context.Context, delay time.Duration, attempt int, id string) error {
-		return p.again(ctx, del.Delivery, delay, attempt, id, del.lost)
+		return p.Again(ctx, del.Delivery, delay, attempt, id, del.lost)
 	}
-	if s.config.DeadLetter != "" {
+	if s.source.cfg.DeadLetter != "" {
 		j.Store = func(ctx context.Context, r event.Result) error {
-			return p.deadLetter(ctx, del.Delivery, s.config.source(), r, del.lost)
+			return p.DeadLetter(ctx, del.Delivery, s.source.cfg.source(), r, del.lost)
 		}
 	}
-	replies := newReplier(p, d, del.lost)
+	replies := p.Replier(d, del.lost)
 	switch {
 	case d.ReplyTo == "":
-	case s.config.own(d.ReplyTo):
+	case s.source.cfg.own(d.ReplyTo):
 		j.Invalid = fmt.Errorf("reply_to %q is a queue of docker-dispatch itself; name one that takes the answers", d.ReplyTo)
 	default:
 		j.ReplyTo = d.ReplyTo + "\x00" + d.CorrelationId
-		j.Reply, j.Stream = replies.reply, replies.stream
+		j.Reply, j.Stream = replies.Reply, replies.Stream
 	}
-	if s.config.Results != "" {
-		j.Record = replies.record
+	if s.source.cfg.Results != "" {
+		j.Record = replies.Record
 	}
 	return j
 }

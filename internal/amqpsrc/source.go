@@ -13,6 +13,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/publish"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -23,12 +24,11 @@ import (
 type Source struct {
 	cfg       Config
 	dialer    *wire.Dialer
-	publisher *publisher
+	publisher *publish.Publisher
 	report    wire.Reporter
 	declared  sync.Once // logs once that the queue has other arguments
 	limited   sync.Once // logs once that the queue has a delivery limit
 	limits    atomic.Bool
-	closing   sync.Once
 	sessions  atomic.Int64 // how many were opened
 
 	// Only Run uses these.
@@ -36,23 +36,20 @@ type Source struct {
 	last   *session // the session that failed last
 
 	control *Source       // consumes the control queue; nil: there is none
-	urgent  *intake.Gate  // see session.urgent
+	urgent  *intake.Gate  // open once the control queue's first messages are settled; nil: there is none
 	found   chan struct{} // closed once the job queue and the queues published to are known to exist
 	finding sync.Once
 
 	awaited awaited
 	desk    *desk // answers questions about the status; nil: none are answered
 
-	looks chan look     // see Quiet
-	quit  chan struct{} // closed by Close: ends the lingering session
+	looks chan look // see Quiet
 
-	mu        sync.Mutex
-	ran       bool               // guarded by mu
-	closed    bool               // guarded by mu
-	stopRun   context.CancelFunc // guarded by mu
-	running   sync.WaitGroup     // Run, and the session that lingers after it
-	publishes sync.WaitGroup     // the publisher
-	stopLine  context.CancelFunc // guarded by mu
+	life    context.Context // until Close: ends Run and the lingering session
+	end     context.CancelFunc
+	mu      sync.Mutex     // held by begin and by Close when life ends
+	ran     bool           // guarded by mu
+	running sync.WaitGroup // Run, and the session that lingers after it
 }
 
 // Limited reports whether the queue is known to have a delivery limit: the broker may then drop a requeued message.
@@ -63,32 +60,30 @@ func New(cfg Config) *Source {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Gate == nil {
-		cfg.Gate = new(intake.Gate)
-		cfg.Gate.Set(true)
+	for _, gate := range []**intake.Gate{&cfg.Gate, &cfg.Room} {
+		if *gate == nil {
+			*gate = new(intake.Gate)
+			(*gate).Set(true)
+		}
 	}
-	if cfg.Room == nil {
-		cfg.Room = new(intake.Gate)
-		cfg.Room.Set(true)
-	}
-	cfg.users = newUsers(&cfg)
+	cfg.users = publish.NewUsers(cfg.URL, cfg.Queue)
 	s := &Source{
 		cfg:    cfg,
 		report: wire.Reporter{Log: cfg.Log, Lost: "broker unreachable, waiting", Back: "broker is back"},
 		looks:  make(chan look),
-		quit:   make(chan struct{}),
 		found:  make(chan struct{}),
 	}
+	s.life, s.end = context.WithCancel(context.Background())
 	s.dialer = newDialer(cfg)
 	if cfg.MaxMessage > 0 {
 		s.dialer.Budget = wire.NewBudget(cfg.MaxMessage, cmp.Or(cfg.oversized, wire.OversizedBytes))
 	}
-	s.publisher = newPublisher(s.dialer, publishConfig{
+	s.publisher = publish.New(s.dialer, publish.Config{
 		Queue: cfg.Queue, DeadLetter: cfg.DeadLetter, Results: cfg.Results, Declare: cfg.Declare, Host: cfg.Host, Log: cfg.Log, Users: cfg.users,
 	})
 	if cfg.Status != nil {
 		s.desk = newDesk(&s.cfg)
-		s.desk.depths.delays = s.publisher.delayQueues
+		s.desk.depths.delays = s.publisher.DelayQueues
 	}
 	if cfg.Control != "" {
 		s.urgent = new(intake.Gate)
@@ -108,6 +103,7 @@ func (s *Source) newControl() *Source {
 	cfg.controls, cfg.Prefetch, cfg.Declare = true, ControlPrefetch, cmp.Or(cfg.Declare, amqp.QueueTypeClassic)
 	dialer := newDialer(cfg)
 	dialer.Budget = s.dialer.Budget
+	life, end := context.WithCancel(context.Background())
 	return &Source{
 		cfg:       cfg,
 		dialer:    dialer,
@@ -115,7 +111,8 @@ func (s *Source) newControl() *Source {
 		urgent:    s.urgent,
 		report:    wire.Reporter{Log: cfg.Log.With("queue", cfg.Control), Lost: s.report.Lost, Back: s.report.Back, Second: true},
 		looks:     make(chan look),
-		quit:      make(chan struct{}),
+		life:      life,
+		end:       end,
 	}
 }
 
@@ -162,17 +159,18 @@ func (s *Source) Run(ctx context.Context, jobs, control chan<- intake.Job) error
 // run consumes one queue.
 func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 	defer close(jobs)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if err := s.begin(cancel); err != nil {
+	if err := s.begin(); err != nil {
 		return err
 	}
 	defer s.running.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
 	if s.cfg.DeadLetter == "" && !s.cfg.controls {
 		s.cfg.Log.Warn("no dead-letter queue: failed messages are rejected, and lost unless the queue has a dead-letter exchange; --dead-letter names one", "queue", s.cfg.Queue)
 	}
 	refusals := 0 // consecutive logins that the broker refused silently
-	for wait := wire.Reconnecting(); ; {
+	for wait := new(wire.Backoff); ; {
 		began := time.Now()
 		err := s.session(ctx, jobs)
 		if _, ok := errors.AsType[*wire.SilentRefusal](err); ok {
@@ -186,7 +184,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 		case !s.worked && wire.Fatal(err) && refusals != 1:
 			return err
 		}
-		if time.Since(began) > longEnough {
+		if time.Since(began) > wire.LongEnough {
 			wait.Reset()
 		}
 		s.report.Fail(err)
@@ -197,7 +195,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 }
 
 // begin checks the Config and records that Run has begun.
-func (s *Source) begin(cancel context.CancelFunc) error {
+func (s *Source) begin() error {
 	a, err := wire.ParseURL(s.cfg.URL)
 	switch {
 	case err != nil:
@@ -223,12 +221,11 @@ func (s *Source) begin(cancel context.CancelFunc) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ran || s.closed {
+	if s.ran || s.life.Err() != nil {
 		return errors.New("amqpsrc: Run after Run or Close")
 	}
 	s.ran = true
 	s.dialer.Address = a
-	s.stopRun = cancel
 	s.running.Add(1)
 	return nil
 }
@@ -242,16 +239,16 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 			s.last.released.Store(true) // the broker has exited, and its connections with it
 		}
 		if errors.Is(err, wire.ErrNoQueue) {
-			s.awaited.noQueue()
+			s.awaited.set(time.Now(), true)
 		} else {
-			s.awaited.ended()
+			s.awaited.set(time.Time{}, false)
 		}
 		return err
 	}
 	s.sessions.Add(1)
-	s.awaited.ended() // nothing is consumed yet
+	s.awaited.set(time.Time{}, false) // nothing is consumed yet
 	if !s.cfg.controls {
-		if err := s.startPublisher(ctx); err != nil {
+		if err := s.publisher.Start(ctx); err != nil {
 			sess.end(s.dialer, true)
 			return err
 		}
@@ -259,13 +256,6 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 			close(s.found)
 			s.openDesk()
 		})
-	}
-	sess.consuming = func() {
-		if !s.worked {
-			s.cfg.Log.Info("taking messages", "broker", wire.Redact(s.cfg.URL), "queue", s.cfg.source(), "prefetch", s.cfg.Prefetch)
-		}
-		s.worked = true
-		s.report.Well()
 	}
 	if open, _, _ := s.cfg.open(); !open {
 		s.report.Well() // if the gate is open, consuming does this: the broker may refuse the consumer
@@ -277,33 +267,12 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 		return err
 	}
 	s.running.Go(func() {
-		err := sess.linger(s.quit)
+		err := sess.linger(s.life)
 		if err != nil {
 			s.cfg.Log.Warn("broker connection lost while stopping: messages that are not acked yet will be redelivered", "error", err)
 		}
 		sess.end(s.dialer, err == nil)
 	})
-	return nil
-}
-
-// startPublisher connects the publisher before the first message is taken, and starts its goroutine.
-func (s *Source) startPublisher(ctx context.Context) error {
-	s.mu.Lock()
-	started := s.stopLine != nil
-	s.mu.Unlock()
-	if started {
-		return nil
-	}
-	l, err := s.publisher.start(ctx)
-	if err != nil {
-		return err
-	}
-	// Not ctx: after ctx ends, dead letters are still published until Close.
-	lineCtx, stop := context.WithCancel(context.Background())
-	s.mu.Lock()
-	s.stopLine = stop
-	s.mu.Unlock()
-	s.publishes.Go(func() { s.publisher.run(lineCtx, l) })
 	return nil
 }
 
@@ -321,27 +290,16 @@ func (s *Source) Close(ctx context.Context) error {
 		})
 	}
 	s.mu.Lock()
-	s.closed = true
-	if s.stopRun != nil {
-		s.stopRun()
-	}
+	s.end()
 	s.mu.Unlock()
-	s.closing.Do(func() { close(s.quit) })
 	if s.desk != nil {
 		defer context.AfterFunc(ctx, s.desk.dialer.AbortAll)()
 	}
 	cut := context.AfterFunc(ctx, s.dialer.AbortAll)
 	s.running.Wait()
 	controlling.Wait()
-	// The publisher ends last: a job that settles until then may need it.
-	s.mu.Lock()
-	if s.stopLine != nil {
-		s.stopLine()
-	}
-	s.mu.Unlock()
-	s.publishes.Wait()
 	if !s.cfg.controls {
-		s.publisher.streams.Wait()
+		s.publisher.Close() // last: a job that settles until then may need it
 	}
 	if !cut() {
 		return ctx.Err()

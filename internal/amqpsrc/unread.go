@@ -1,6 +1,7 @@
 package amqpsrc
 
 import (
+	"context"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -13,7 +14,7 @@ import (
 func (s *session) setAside(d amqp.Delivery) bool {
 	size, unread := s.account.Unread(d)
 	if unread {
-		s.log.Debug("a message that is too large waits until others of its kind are dealt with", "bytes", size)
+		s.source.cfg.Log.Debug("a message that is too large waits until others of its kind are dealt with", "bytes", size)
 		s.unread = append(s.unread, d)
 	}
 	return unread
@@ -49,13 +50,13 @@ func (s *session) giveBack() error {
 
 // takeBack cancels the consumer, adds to next all that the broker had sent before the cancel, and
 // requeues the unread. Earlier deliveries stay ours too, and can be acked on this channel.
-func (s *session) takeBack(ending <-chan struct{}, next *[]intake.Job) error {
+func (s *session) takeBack(ctx context.Context, next *[]intake.Job) error {
 	if s.deliveries == nil {
 		return nil
 	}
-	s.awaited.ended()
+	s.source.awaited.set(time.Time{}, false)
 	// Wait for the answer: without it the deliveries under way would be dropped, and stay unacked.
-	if err := s.link.Until(ending, wire.RPCTimeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
+	if err := s.link.Until(ctx, wire.RPCTimeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
 		return s.why(wire.AsError(err))
 	}
 	for d := range s.deliveries {

@@ -299,50 +299,11 @@ func (p *Peer) Take(queue string) (all []amqp.Delivery) {
 // more.
 func (p *Peer) Expect(queue string, bodies ...string) []amqp.Delivery {
 	p.t.Helper()
-	ch, err := p.Conn().Channel()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer ch.Close()
-	in, err := ch.Consume(queue, "", false, false, false, false, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	var got []string
-	var all []amqp.Delivery
-	timeout := time.After(Patience)
-	for len(got) < len(bodies) {
-		select {
-		case d, ok := <-in:
-			if !ok {
-				p.t.Fatalf("queue %s: consumer ended", queue)
-			}
-			got, all = append(got, string(d.Body)), append(all, d)
-		case <-timeout:
-			p.t.Fatalf("queue %s holds %q, want %q", queue, got, bodies)
+	all := p.ExpectAny(queue, len(bodies))
+	for i, d := range all {
+		if string(d.Body) != bodies[i] {
+			p.t.Fatalf("message %d of queue %s is %q, want %q", i, queue, d.Body, bodies)
 		}
-	}
-	if fmt.Sprint(got) != fmt.Sprint(bodies) {
-		p.t.Fatalf("queue %s holds %q, want %q", queue, got, bodies)
-	}
-	for _, d := range all {
-		if err := d.Ack(false); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-	// The declare counts ready messages exactly. Messages that another consumer holds unacked would come here when that
-	// consumer ends, so callers leave none.
-	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	select {
-	case d := <-in:
-		p.t.Fatalf("queue %s holds also %q", queue, d.Body)
-	default:
-	}
-	if q.Messages != 0 {
-		p.t.Fatalf("queue %s holds %d messages more", queue, q.Messages)
 	}
 	return all
 }

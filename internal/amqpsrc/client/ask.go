@@ -20,18 +20,11 @@ const mostUnread = 1000
 // Ask asks all daemons of a queue for their status, see package wire. Each answer is a body, of at most wire.MostAnswer bytes,
 // that anybody may have sent. The channel is closed when ctx ends, or the connection.
 func (c *Client) Ask(ctx context.Context, queue string) (<-chan []byte, error) {
-	if err := checkName(queue); err != nil {
-		return nil, err
-	}
-	if err := c.ready(ctx); err != nil {
-		return nil, err
-	}
 	var ch *amqp.Channel
 	var answers <-chan amqp.Delivery
 	var closed chan *amqp.Error
 	var returned chan amqp.Return
-	stop := context.AfterFunc(ctx, c.link.Wire.Abort)
-	err := c.link.Within(wire.RPCTimeout, func() (err error) {
+	err := c.within(ctx, queue, "read permission on "+wire.DirectReply, func() (err error) {
 		if ch, err = c.link.Channel(); err != nil {
 			return err
 		}
@@ -47,9 +40,8 @@ func (c *Client) Ask(ctx context.Context, queue string) (<-chan []byte, error) {
 		}
 		return ch.Confirm(false) // noWait
 	})
-	stop()
 	if err != nil {
-		return nil, c.why(ctx, wire.Plain(err))
+		return nil, err
 	}
 	question := rand.Text()
 	dc, err := ch.PublishWithDeferredConfirm(wire.QuestionExchange, wire.QuestionKey(queue), true, false, amqp.Publishing{ // mandatory, immediate
@@ -77,7 +69,7 @@ func (c *Client) Ask(ctx context.Context, queue string) (<-chan []byte, error) {
 		return nil, c.why(context.Background(), err)
 	}
 	out := make(chan []byte)
-	return out, c.consume(func() {
+	return out, c.consume(ctx, func(ctx context.Context) {
 		defer c.shut(ch)
 		defer close(out)
 		for {
@@ -94,12 +86,8 @@ func (c *Client) Ask(ctx context.Context, queue string) (<-chan []byte, error) {
 				case out <- d.Body:
 				case <-ctx.Done():
 					return
-				case <-c.life.Done():
-					return
 				}
 			case <-ctx.Done():
-				return
-			case <-c.life.Done():
 				return
 			}
 		}
@@ -115,6 +103,6 @@ func (c *Client) shut(ch *amqp.Channel) {
 
 // Blocked reports whether the broker takes no messages for now: it is short of memory or disk.
 func (c *Client) Blocked() bool {
-	open, _ := c.unblocked.State()
+	open, _ := c.link.Unblocked.State()
 	return !open
 }

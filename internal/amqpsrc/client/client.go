@@ -13,7 +13,6 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // Config is the configuration of a Client.
@@ -49,12 +48,10 @@ type Client struct {
 	link      *wire.Link
 	log       *slog.Logger
 	onBlocked func(reason string)
-	blocked   <-chan amqp.Blocking
-	unblocked intake.Gate
 
-	turn   chan struct{} // held by the goroutine that publishes
-	outlet *manifold     // nil: none yet; guarded by turn
-	slots  chan struct{} // one token for each unconfirmed message
+	turn   chan struct{}  // held by the goroutine that publishes
+	outlet *wire.Outlet   // nil: none yet; guarded by turn
+	sends  sync.WaitGroup // one for each unconfirmed message; added to under turn
 
 	life      context.Context // ends with Close: consumers end
 	end       context.CancelFunc
@@ -83,20 +80,17 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		log:       cfg.Log,
 		onBlocked: cfg.Blocked,
 		turn:      make(chan struct{}, 1),
-		slots:     make(chan struct{}, underWayMax),
 		answers:   wire.Window{Most: mostUnread},
 		done:      make(chan struct{}),
 	}
 	if c.onBlocked == nil {
 		c.onBlocked = func(reason string) { c.log.Warn("the broker takes no messages for now; waiting", "reason", reason) }
 	}
-	c.unblocked.Set(true)
 	role := "client"
 	if cfg.Asks {
 		role, c.dialer.Budget = wire.Asking, wire.NewBudget(wire.MostAnswer, 0)
 	}
 	c.link, err = c.dialer.Open(ctx, role, func(l *wire.Link) error {
-		c.blocked = l.Blocking
 		if cfg.Asks {
 			l.Wire.In.Window.Store(&c.answers)
 		}
@@ -112,35 +106,17 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c.life, c.end = context.WithCancel(context.Background())
-	go c.watch()
+	go func() {
+		c.err = c.link.Watch(context.Background(), func(blocked bool, reason string) {
+			if blocked {
+				c.onBlocked(reason)
+			} else {
+				c.log.Info("the broker takes messages again")
+			}
+		})
+		close(c.done)
+	}()
 	return c, nil
-}
-
-// watch follows the blocking of the broker until the connection ends, and closes done.
-func (c *Client) watch() {
-	for {
-		select {
-		case e := <-c.link.Closed:
-			c.err = wire.ErrClosed
-			if e != nil {
-				c.err = wire.Plain(e)
-			}
-			close(c.done)
-			return
-		case b, ok := <-c.blocked:
-			if !ok {
-				c.blocked = nil
-				continue
-			}
-			if c.unblocked.Set(!b.Active) {
-				if b.Active {
-					c.onBlocked(b.Reason)
-				} else {
-					c.log.Info("the broker takes messages again")
-				}
-			}
-		}
-	}
 }
 
 // Heartbeat returns the heartbeat interval that both sides agreed on; 0: none. A broker that receives nothing for
@@ -172,16 +148,12 @@ func (c *Client) Close(ctx context.Context) error {
 	c.end()
 	c.consumers.Wait()
 	if !again {
-		open, _ := c.unblocked.State()
-		c.dialer.Part(c.link, open && c.Err() == nil)
+		c.dialer.Part(c.link, c.Err() == nil)
 	}
 	<-c.done
 	c.turn <- struct{}{} // waits for a publish under way; later ones find that the connection has ended
-	if c.outlet != nil {
-		c.outlet.retire()
-		c.outlet = nil
-	}
 	<-c.turn
+	c.sends.Wait()
 	if !cut() {
 		return ctx.Err()
 	}
@@ -198,7 +170,7 @@ func (c *Client) ready(ctx context.Context) error {
 			return ctx.Err()
 		default:
 		}
-		open, changed := c.unblocked.State()
+		open, changed := c.link.Unblocked.State()
 		if open {
 			return nil
 		}
@@ -238,18 +210,19 @@ func (c *Client) why(ctx context.Context, err error) error {
 
 // call makes a synchronous call on a separate channel. need is the permission that the call takes.
 func (c *Client) call(ctx context.Context, queue, need string, call func(*amqp.Channel) error) error {
+	return c.within(ctx, queue, fmt.Sprintf("%s permission on queue %q", need, queue), func() error { return c.link.On(call) })
+}
+
+// within makes synchronous calls about a queue. need is the permission that they take. If ctx ends, it cuts the connection.
+func (c *Client) within(ctx context.Context, queue, need string, calls func() error) error {
 	if err := checkName(queue); err != nil {
 		return err
 	}
 	if err := c.ready(ctx); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, c.link.Wire.Abort)
-	defer stop()
-	if err := c.link.On(call); err != nil {
-		return c.why(ctx, wire.ExplainQueue(err, queue, fmt.Sprintf("%s permission on queue %q", need, queue)))
-	}
-	return nil
+	defer context.AfterFunc(ctx, c.link.Wire.Abort)()
+	return c.why(ctx, wire.ExplainQueue(c.link.Within(wire.RPCTimeout, calls), queue, need))
 }
 
 func checkName(queue string) error {

@@ -57,7 +57,7 @@ func TestClientMessage(t *testing.T) {
 			m := Message{
 				ID: "id", ReplyTo: "reply", CorrelationID: "correlation", Type: "type", ContentType: "application/json",
 				ContentEncoding: "utf-8", AppID: "app", Priority: 3, Timestamp: time.Unix(1700000000, 0),
-				Headers: map[string]any{"a": "b", "n": int64(7), "t": map[string]any{"list": []any{"x", map[string]any{"y": true}}}},
+				Headers: map[string]any{"a": "b", "n": int64(7), "t": amqp.Table{"list": []any{"x", amqp.Table{"y": true}}}},
 				Body:    []byte("{}"),
 			}
 			for again := range 2 {
@@ -358,7 +358,7 @@ func TestClientBlocked(t *testing.T) {
 
 	// Close does not wait for an answer that does not come.
 	px.Conn(0).Inject(0, 10, 60, "\x0alow memory")
-	brokertest.Eventually(t, "blocked", func() bool { open, _ := c.unblocked.State(); return !open })
+	brokertest.Eventually(t, "blocked", func() bool { open, _ := c.link.Unblocked.State(); return !open })
 	began := time.Now()
 	if err := c.Close(soon(t)); err != nil || time.Since(began) > wire.CloseTimeout {
 		t.Errorf("Close of a blocked connection: %v after %v", err, time.Since(began))

@@ -129,7 +129,7 @@ func (c *Client) Consume(ctx context.Context, queue string, prefetch int) (<-cha
 		return nil, err
 	}
 	out := make(chan Received)
-	return out, c.consume(func() {
+	return out, c.consume(ctx, func(ctx context.Context) {
 		defer close(out)
 		k.run(ctx, out, 0)
 		k.finish()
@@ -150,7 +150,7 @@ func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Recei
 	}
 	k.whole = true
 	out, over, finished := make(chan Received), make(chan struct{}), make(chan struct{})
-	err = c.consume(func() {
+	err = c.consume(ctx, func(ctx context.Context) {
 		defer close(finished)
 		defer end()
 		k.run(ctx, out, n)
@@ -166,7 +166,6 @@ func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Recei
 			case <-c.life.Done():
 			}
 		case <-over:
-		case <-c.life.Done():
 		}
 		k.finish()
 	})
@@ -184,31 +183,29 @@ func (c *Client) Take(ctx context.Context, queue string, n int) (in <-chan Recei
 	}, nil
 }
 
-// consume runs the work of a consumer in a goroutine. Close waits for its end.
-func (c *Client) consume(work func()) error {
+// consume runs the work of a consumer in a goroutine. Close ends its context, and waits for its end.
+func (c *Client) consume(ctx context.Context, work func(context.Context)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
 		return ErrGone
 	}
-	c.consumers.Go(work)
+	c.consumers.Go(func() {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(c.life, cancel)()
+		work(ctx)
+	})
 	return nil
 }
 
 func (c *Client) consumer(ctx context.Context, queue string, prefetch int) (*consumer, error) {
-	if err := checkName(queue); err != nil {
-		return nil, err
-	}
 	if prefetch < 0 || prefetch > 65535 {
 		return nil, fmt.Errorf("the prefetch is %d; it must be in 0 to 65535", prefetch)
 	}
-	if err := c.ready(ctx); err != nil {
-		return nil, err
-	}
 	k := &consumer{client: c, queue: queue, tag: "docker-dispatch", prefetch: prefetch, above: make(map[uint64]struct{})}
-	stop := context.AfterFunc(ctx, c.link.Wire.Abort)
-	defer stop()
-	err := c.link.Within(wire.RPCTimeout, func() (err error) {
+	need := fmt.Sprintf("read permission on queue %q, to consume from it", queue)
+	return k, c.within(ctx, queue, need, func() (err error) {
 		if k.ch, err = c.link.Channel(); err != nil {
 			return err
 		}
@@ -220,10 +217,6 @@ func (c *Client) consumer(ctx context.Context, queue string, prefetch int) (*con
 		k.deliveries, err = wire.Consume(k.ch, queue, k.tag)
 		return err
 	})
-	if err != nil {
-		return nil, c.why(ctx, wire.ExplainQueue(err, queue, fmt.Sprintf("read permission on queue %q, to consume from it", queue)))
-	}
-	return k, nil
 }
 
 // run hands deliveries over until the consumer ends, at most that number (0: no limit).
@@ -239,12 +232,8 @@ func (k *consumer) run(ctx context.Context, out chan<- Received, most int) {
 			case out <- k.received(d):
 			case <-ctx.Done():
 				return
-			case <-k.client.life.Done():
-				return
 			}
 		case <-ctx.Done():
-			return
-		case <-k.client.life.Done():
 			return
 		}
 	}
@@ -294,17 +283,13 @@ func (k *consumer) call(f func() error) bool {
 }
 
 func (k *consumer) received(d amqp.Delivery) Received {
-	r := Received{
+	return Received{
 		Message: Message{
 			ID: d.MessageId, ReplyTo: d.ReplyTo, CorrelationID: d.CorrelationId, Type: d.Type,
 			ContentType: d.ContentType, ContentEncoding: d.ContentEncoding, AppID: d.AppId,
-			Priority: d.Priority, Timestamp: d.Timestamp, Body: d.Body,
+			Priority: d.Priority, Timestamp: d.Timestamp, Headers: d.Headers, Body: d.Body,
 		},
 		Queue: k.queue, UserID: d.UserId, Redelivered: d.Redelivered,
 		of: k, tag: d.DeliveryTag,
 	}
-	if len(d.Headers) > 0 {
-		r.Headers = wire.FromTable(d.Headers)
-	}
-	return r
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
@@ -25,7 +27,10 @@ type DeadLetter struct {
 // DeadLetter reads the headers that tell how a message came into a dead-letter queue. Those are the daemon's,
 // or the broker's if --dead-letter is none.
 func (r Received) DeadLetter() DeadLetter {
-	own := func(key string) string { return wire.Clip(word(r.Headers[key]), wire.MaxError) }
+	own := func(key string) string {
+		s, _ := r.Headers[key].(string)
+		return wire.Clip(s, wire.MaxError)
+	}
 	d := DeadLetter{Reason: own(wire.HeaderReason), Error: own(wire.HeaderError), Host: own(wire.HeaderHost), Queue: own(wire.HeaderQueue), Copy: wire.Text(r.Headers[wire.HeaderCopy])}
 	d.Time, _ = time.Parse(time.RFC3339, own(wire.HeaderTime)) // zero if it is not a time
 	d.Look = wire.Text(r.Headers[wire.HeaderLook])
@@ -36,7 +41,7 @@ func (r Received) DeadLetter() DeadLetter {
 		d.Reason = own("x-first-death-reason")
 		d.Queue = own("x-first-death-queue")
 		if deaths, _ := r.Headers["x-death"].([]any); len(deaths) > 0 {
-			death, _ := deaths[len(deaths)-1].(map[string]any)
+			death, _ := deaths[len(deaths)-1].(amqp.Table)
 			d.Time, _ = death["time"].(time.Time)
 		}
 	}
@@ -49,10 +54,9 @@ func (r Received) Anew(look string) Message {
 	m := r.Message
 	m.Headers = make(map[string]any, len(r.Headers)+3)
 	maps.Copy(m.Headers, r.Headers)
-	delete(m.Headers, "x-delivery-count")
-	delete(m.Headers, "x-acquired-count")
-	delete(m.Headers, "CC") // the broker would route it there again
-	delete(m.Headers, "BCC")
+	for _, key := range []string{"x-delivery-count", "x-acquired-count", "CC", "BCC"} { // the broker would route to CC and BCC
+		delete(m.Headers, key)
+	}
 	m.Headers[wire.HeaderLook] = look
 	m.Headers[wire.HeaderCopy] = cmp.Or(wire.Text(r.Headers[wire.HeaderCopy]), rand.Text())
 	if r.UserID != "" { // the broker accepts a user_id from that user only
@@ -74,10 +78,4 @@ func (r Received) Revived() Message {
 		m.ReplyTo = ""
 	}
 	return m
-}
-
-// word returns a header's text, of any length; empty if it is not text.
-func word(value any) string {
-	s, _ := value.(string)
-	return s
 }

@@ -7,7 +7,7 @@ import (
 
 func TestBackoff(t *testing.T) {
 	for range 100 {
-		b := Reconnecting()
+		var b Backoff
 		for i := range 40 {
 			d := b.Next()
 			if d < 250*time.Millisecond || d > 30*time.Second {

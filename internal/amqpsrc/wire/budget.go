@@ -101,51 +101,44 @@ func (a *Account) Reserve(size int64) (ok bool, freed <-chan struct{}) {
 
 // Unreserve releases the room for a requeued message that was not redelivered.
 func (a *Account) Unreserve() {
-	if a == nil {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.closed {
+	a.change(func() {
 		a.held -= a.reserved
 		a.give(a.reserved)
-	}
-	a.reserved = 0
+		a.reserved = 0
+	})
 }
 
 // TakeAll makes the connection read every body from now on.
-func (a *Account) TakeAll() {
-	if a == nil {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.all = true
-}
+func (a *Account) TakeAll() { a.change(func() { a.all = true }) }
 
 // Settled returns the bytes of a message's body to the budget.
 func (a *Account) Settled(size int64) {
 	if a == nil || size <= a.most {
 		return
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.closed {
+	a.change(func() {
 		a.held -= size
 		a.give(size)
-	}
+	})
 }
 
 // Close returns all bytes that the connection still holds.
 func (a *Account) Close() {
+	a.change(func() {
+		a.closed = true
+		a.give(a.held)
+	})
+}
+
+// change calls f with budget.mu held, unless the account is nil or closed.
+func (a *Account) change(f func()) {
 	if a == nil {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed {
-		a.closed = true
-		a.give(a.held)
+		f()
 	}
 }
 

@@ -152,7 +152,6 @@ func (d *Dialer) login(w *wire, role string) (*Link, error) {
 		"platform": "Go",
 	}
 	properties.SetClientConnectionName(d.Name + " " + role)
-	blocking := w.In.Blocking // before anything reads
 	conn, err := amqp.Open(w, amqp.Config{
 		SASL:       d.Address.sasl(),
 		Vhost:      d.Address.vhost,
@@ -172,7 +171,7 @@ func (d *Dialer) login(w *wire, role string) (*Link, error) {
 		return nil, explainDial(err, user, d.Address.vhost, read, took)
 	}
 	name, _ := conn.Properties["cluster_name"].(string)
-	l := &Link{Connection: conn, Place: intake.Place{VHost: d.Address.vhost, Broker: name}, Wire: w, Blocking: blocking}
+	l := &Link{Connection: conn, Place: intake.Place{VHost: d.Address.vhost, Broker: name}, Wire: w, Unblocked: &w.In.unblocked}
 	l.Closed = conn.NotifyClose(make(chan *amqp.Error, 1))
 	return l, nil
 }

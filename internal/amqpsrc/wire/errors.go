@@ -16,42 +16,40 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
-// Kinds of errors, for errors.Is. Waiting does not help against any of them: a person must correct the configuration.
-// See [Fatal].
-var (
-	ErrLogin        = errors.New("login refused")
-	ErrMechanism    = fmt.Errorf("%w", ErrLogin) // an ErrLogin: no password matters
-	ErrVhost        = errors.New("virtual host refused")
-	ErrNoQueue      = errors.New("no such queue")
-	ErrForbidden    = errors.New("permission missing")
-	ErrNoDeadLetter = errors.New("no dead-letter queue")
-	ErrNoControl    = errors.New("no control queue")
-	ErrNoResults    = errors.New("no results queue")
-	ErrStream       = errors.New("is a stream, and jobs cannot be taken from a stream; use a classic or quorum queue")
-	ErrChannels     = errors.New("too few channels")
-	ErrNotAMQP      = errors.New("the server does not speak AMQP")
-	ErrTLS          = errors.New("no TLS to the broker")
-	ErrReserved     = errors.New("the name is one of the broker's own")
+// A kind of error, for errors.Is. Waiting does not help against any of them: a person must correct the configuration.
+type kind string
+
+func (k kind) Error() string { return string(k) }
+
+// The kinds. See [Fatal].
+const (
+	ErrLogin        = kind("login refused")
+	ErrVhost        = kind("virtual host refused")
+	ErrNoQueue      = kind("no such queue")
+	ErrForbidden    = kind("permission missing")
+	ErrNoDeadLetter = kind("no dead-letter queue")
+	ErrNoControl    = kind("no control queue")
+	ErrNoResults    = kind("no results queue")
+	ErrStream       = kind("is a stream, and jobs cannot be taken from a stream; use a classic or quorum queue")
+	ErrChannels     = kind("too few channels")
+	ErrNotAMQP      = kind("the server does not speak AMQP")
+	ErrTLS          = kind("no TLS to the broker")
+	ErrReserved     = kind("the name is one of the broker's own")
 )
+
+// ErrMechanism is an ErrLogin for which no password matters.
+var ErrMechanism = fmt.Errorf("%w", ErrLogin)
 
 // Fatal reports whether waiting does not help against an error.
 func Fatal(err error) bool {
-	for _, kind := range []error{
-		ErrLogin, ErrVhost, ErrNoQueue, ErrForbidden, ErrNoDeadLetter, ErrNoControl, ErrNoResults, ErrStream, ErrChannels, ErrNotAMQP,
-		ErrTLS, ErrReserved,
-	} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
+	_, ok := errors.AsType[kind](err)
+	return ok
 }
 
 // Code returns the AMQP reply code of an error from the broker, else 0. It is also 0 for the library's own errors,
 // although they use the same codes.
 func Code(err error) int {
-	var e *amqp.Error
-	if errors.As(err, &e) && e.Server {
+	if e, ok := errors.AsType[*amqp.Error](err); ok && e.Server {
 		return e.Code
 	}
 	return 0
@@ -59,8 +57,7 @@ func Code(err error) int {
 
 // Reason returns the text of an AMQP error without its code, or else the error's own text.
 func Reason(err error) string {
-	var e *amqp.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*amqp.Error](err); ok {
 		return e.Reason
 	}
 	return err.Error()
@@ -98,8 +95,8 @@ func explainDial(err error, user, vhost string, read error, took time.Duration) 
 	if fault := cmp.Or(tlsconf.Fault(read), tlsconf.Fault(err)); fault != "" {
 		return fmt.Errorf("%w: %s", ErrTLS, fault)
 	}
-	var e *amqp.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*amqp.Error](err)
+	if !ok {
 		if e, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 			return &notAMQP{string(e.RecordHeader[:]), true}
 		}
@@ -164,9 +161,12 @@ func Refused(err error) bool {
 	return c != 0 && c != amqp.ConnectionForced && c != amqp.InternalError
 }
 
-// ExplainQueue turns an error of a call about a queue into an error that a person can act on. need is the permission
+// ExplainQueue turns an error of a call about a queue, which may be nil, into an error that a person can act on. need is the permission
 // that the call requires, such as "read permission on queue \"jobs\"".
 func ExplainQueue(err error, queue, need string) error {
+	if err == nil {
+		return nil
+	}
 	text := Reason(err)
 	switch {
 	case IsNoQueue(err):
@@ -184,13 +184,12 @@ func IsNoQueue(err error) bool {
 	return Code(err) == amqp.NotFound && strings.Contains(Reason(err), "no queue")
 }
 
-// Plain returns err without the library's wrapping "Exception (320) Reason: ...".
+// Plain returns err, which may be nil, without the library's wrapping "Exception (320) Reason: ...".
 func Plain(err error) error {
-	var e *amqp.Error
-	if !errors.As(err, &e) {
-		return err
+	if e, ok := errors.AsType[*amqp.Error](err); ok {
+		return &brokerError{cause: e}
 	}
-	return &brokerError{cause: e}
+	return err
 }
 
 // A brokerError is an error of the library in plain words.
@@ -229,18 +228,9 @@ var (
 	ErrClosed    = errors.New("the connection was closed")
 )
 
-// PlainOrNil is [Plain], but returns nil for nil.
-func PlainOrNil(err error) error {
-	if err == nil {
-		return nil
-	}
-	return Plain(err)
-}
-
 // AsError returns the AMQP error in err, from the broker or the library. It is nil for ErrClosed and all other errors.
 func AsError(err error) *amqp.Error {
-	var e *amqp.Error
-	if errors.As(err, &e) && e != amqp.ErrClosed {
+	if e, ok := errors.AsType[*amqp.Error](err); ok && e != amqp.ErrClosed {
 		return e
 	}
 	return nil

@@ -6,9 +6,10 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"sync/atomic"
 
-	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // A filter reads AMQP frames from the broker and passes them on unchanged, with four exceptions.
@@ -21,7 +22,7 @@ import (
 // The second is a body that Account has no room for. The filter skips the body, and the message arrives with no body
 // and no properties. Account.Unread recognizes it.
 //
-// The third is connection.blocked and connection.unblocked, which come out of Blocking. The library would send them to a
+// The third is connection.blocked and connection.unblocked, which set Unblocked. The library would send them to a
 // channel that it closes at the same time if the connection ends, and panic.
 //
 // The fourth is what no sound broker sends and what would make the library take all memory, or never come back: see method.
@@ -38,8 +39,9 @@ type filter struct {
 	open        bool // the login is over
 	redelivered bool // the message of the next content header is redelivered
 
-	Blocking  chan amqp.Blocking // what the broker said last; closed when reading has ended
-	confirmed map[uint16]uint64  // the highest confirmed delivery tag of each channel
+	unblocked intake.Gate            // closed while the broker takes no messages
+	shortage  atomic.Pointer[string] // why the broker took no messages the last time
+	confirmed map[uint16]uint64      // the highest confirmed delivery tag of each channel
 
 	Window atomic.Pointer[Window] // nil: any number of deliveries may be unsettled
 }
@@ -84,19 +86,12 @@ var (
 )
 
 func newFilter(r io.Reader) *filter {
-	return &filter{in: bufio.NewReaderSize(r, 32<<10), Blocking: make(chan amqp.Blocking, 1), confirmed: make(map[uint16]uint64)}
+	f := &filter{in: bufio.NewReaderSize(r, 32<<10), confirmed: make(map[uint16]uint64), over: make(map[uint16]bool)}
+	f.unblocked.Set(true)
+	return f
 }
 
 func (f *filter) Read(p []byte) (int, error) {
-	n, err := f.read(p)
-	if err != nil && f.Blocking != nil {
-		close(f.Blocking)
-		f.Blocking = nil
-	}
-	return n, err
-}
-
-func (f *filter) read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -184,9 +179,6 @@ func (f *filter) frame() error {
 		return errBody
 	}
 	if size := bodySize(frame); !f.Account.take(size, f.redelivered) {
-		if f.over == nil {
-			f.over = make(map[uint16]bool)
-		}
 		f.over[channel] = true
 		f.out = withoutBody(frame, f.Account.mark, size)
 		return nil
@@ -215,16 +207,16 @@ func bodySize(frame []byte) int64 {
 // withoutBody returns a content header frame for the same channel, of a message without a body. Its only property is
 // the header mark with the value size.
 func withoutBody(frame []byte, mark string, size int64) []byte {
-	table := append([]byte{byte(len(mark))}, mark...)
-	table = append(table, 'l')
-	table = binary.BigEndian.AppendUint64(table, uint64(size))
+	head := binary.BigEndian.AppendUint64(slices.Clone(frame[:7+4]), 0) // frame head, class, weight; no body
+	head = binary.BigEndian.AppendUint16(head, 0x2000)                  // headers
+	return withHeader(head, mark, binary.BigEndian.AppendUint64([]byte{'l'}, uint64(size)), frame[len(frame)-1:])
+}
 
-	out := append([]byte(nil), frame[:7+4]...) // frame head (its size is set below), class, weight
-	out = binary.BigEndian.AppendUint64(out, 0)
-	out = binary.BigEndian.AppendUint16(out, 0x2000) // headers
-	out = binary.BigEndian.AppendUint32(out, uint32(len(table)))
-	out = append(out, table...)
-	out = append(out, frame[len(frame)-1])
+// withHeader returns a content header frame of head, a table with one header, and tail.
+func withHeader(head []byte, name string, value, tail []byte) []byte {
+	out := binary.BigEndian.AppendUint32(slices.Clip(head), uint32(1+len(name)+len(value)))
+	out = append(append(out, byte(len(name))), name...)
+	out = append(append(out, value...), tail...)
 	binary.BigEndian.PutUint32(out[3:], uint32(len(out)-8))
 	return out
 }
@@ -251,31 +243,23 @@ func readable(frame []byte) []byte {
 	}
 	size := int64(binary.BigEndian.Uint32(payload[at:]))
 	end := int64(at) + 4 + size
-	if end > int64(len(payload)) || tableReadable(payload[at+4:end], 0) {
+	if end > int64(len(payload)) || tableReadable(payload[at+4:end], true, 0) {
 		return frame
 	}
-	var table []byte
-	table = append(table, byte(len(UnreadableHeader)))
-	table = append(table, UnreadableHeader...)
-	table = append(table, 't', 1)
-
-	out := make([]byte, 0, len(frame))
-	out = append(out, frame[:7+at]...)
-	out = binary.BigEndian.AppendUint32(out, uint32(len(table)))
-	out = append(out, table...)
-	out = append(out, frame[7+end:]...)
-	binary.BigEndian.PutUint32(out[3:], uint32(len(out)-8))
-	return out
+	return withHeader(frame[:7+at], UnreadableHeader, []byte{'t', 1}, frame[7+end:])
 }
 
-// tableReadable reports whether the library can read a field table. The library counts distinct keys, but
-// tableReadable counts entries: a key may occur twice.
-func tableReadable(b []byte, depth int) bool {
+// tableReadable reports whether the library can read the entries of a field table, or of an array: those have no keys. The
+// library counts distinct keys, but tableReadable counts entries: a key may occur twice.
+func tableReadable(b []byte, keys bool, depth int) bool {
 	if depth > maxDepth {
 		return false
 	}
 	for n := 0; len(b) > 0; n++ {
-		key := 1 + int(b[0])
+		key := 0
+		if keys {
+			key = 1 + int(b[0])
+		}
 		if n >= MaxEntries || key > len(b) {
 			return false
 		}
@@ -284,20 +268,6 @@ func tableReadable(b []byte, depth int) bool {
 			return false
 		}
 		b = b[key+size:]
-	}
-	return true
-}
-
-func arrayReadable(b []byte, depth int) bool {
-	if depth > maxDepth {
-		return false
-	}
-	for n := 0; len(b) > 0; n++ {
-		size, ok := fieldReadable(b, depth)
-		if n >= MaxEntries || !ok {
-			return false
-		}
-		b = b[size:]
 	}
 	return true
 }
@@ -329,11 +299,8 @@ func fieldReadable(b []byte, depth int) (size int, ok bool) {
 			return 0, false
 		}
 		size = int(5 + n)
-		switch b[0] {
-		case 'A':
-			return size, arrayReadable(b[5:size], depth+1)
-		case 'F':
-			return size, tableReadable(b[5:size], depth+1)
+		if b[0] == 'A' || b[0] == 'F' {
+			return size, tableReadable(b[5:size], b[0] == 'F', depth+1)
 		}
 	default:
 		return 0, false

@@ -3,8 +3,6 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // method looks at a method before the library reads it.
@@ -27,7 +25,7 @@ func (f *filter) method(channel uint16, m []byte) error {
 		delete(f.confirmed, channel)
 		sound = holds(args, 1)
 	case [2]uint16{10, 60}, [2]uint16{10, 61}: // connection.blocked, connection.unblocked
-		f.say(m)
+		f.block(m)
 		err := f.skip(f.pass)
 		f.pass = 0
 		return err
@@ -69,20 +67,14 @@ func holds(b []byte, n int) bool {
 	return true
 }
 
-// say replaces in Blocking what the broker said before.
-func (f *filter) say(method []byte) {
-	b := amqp.Blocking{Active: method[3] == 60}
-	if b.Active && len(method) > 5 {
-		b.Reason = string(method[5:min(len(method), 5+int(method[4]))])
+// block records whether the broker takes messages.
+func (f *filter) block(method []byte) {
+	reason := ""
+	if len(method) > 5 {
+		reason = string(method[5:min(len(method), 5+int(method[4]))])
 	}
-	select {
-	case <-f.Blocking:
-	default:
-	}
-	select {
-	case f.Blocking <- b:
-	default: // not made by newFilter
-	}
+	f.shortage.Store(&reason)
+	f.unblocked.Set(method[3] != 60)
 }
 
 // redelivered reports whether a method is a basic.deliver of a redelivered message.

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // wireTable encodes a table as RabbitMQ does.
@@ -244,18 +242,17 @@ func TestFilterTellsBlocking(t *testing.T) {
 	blocked := []byte{FrameMethod, 0, 0, 0, 0, 0, 8, 0, 10, 0, 60, 3, 'l', 'o', 'w', 0xCE}
 	unblocked := []byte{FrameMethod, 0, 0, 0, 0, 0, 4, 0, 10, 0, 61, 0xCE}
 	beat := []byte{frameHeartbeat, 0, 0, 0, 0, 0, 0, 0xCE}
-	for last, frames := range map[amqp.Blocking][][]byte{
-		{Active: true, Reason: "low"}: {beat, unblocked, blocked, beat},
-		{}:                            {beat, blocked, blocked, blocked, unblocked, beat},
+	for last, frames := range map[string][][]byte{
+		"low": {beat, unblocked, blocked, beat},
+		"":    {beat, blocked, blocked, blocked, unblocked, beat},
 	} {
 		frames[0] = append([]byte{FrameMethod, 0, 1, 0, 0, 0, 0, 0xCE}, beat...)
 		f := newFilter(bytes.NewReader(bytes.Join(frames, nil)))
-		blocking := f.Blocking
 		if got, err := io.ReadAll(f); err != nil || !bytes.Equal(got, append(frames[0], beat...)) {
-			t.Errorf("%v: %v, passed on %q", last, err, got)
+			t.Errorf("%q: %v, passed on %q", last, err, got)
 		}
-		if b, ok := <-blocking; !ok || b != last {
-			t.Errorf("%v, want %v", b, last)
+		if open, _ := f.unblocked.State(); open != (last == "") || *f.shortage.Load() != last {
+			t.Errorf("open: %v, because of %q, want %q", open, *f.shortage.Load(), last)
 		}
 	}
 }

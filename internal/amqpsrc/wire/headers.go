@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -16,21 +17,11 @@ import (
 
 // Number returns value as an integer from any AMQP integer type. ok is false if it is not from least to most.
 func Number(value any, least, most int64) (n int64, ok bool) {
-	switch v := value.(type) {
-	case int8:
-		n = int64(v)
-	case byte:
-		n = int64(v)
-	case int16:
-		n = int64(v)
-	case uint16:
-		n = int64(v)
-	case int32:
-		n = int64(v)
-	case uint32:
-		n = int64(v)
-	case int64:
-		n = v
+	switch v := reflect.ValueOf(value); {
+	case v.CanInt():
+		n = v.Int()
+	case v.CanUint():
+		n = int64(v.Uint()) // of at most 32 bits
 	default:
 		return 0, false
 	}
@@ -57,7 +48,7 @@ func Text(value any) string {
 	return ""
 }
 
-// Headers of a dead letter. The prefix is reserved: a copy leaves out the publisher's headers with it. Otherwise
+// Headers of a dead letter, or of a message that is sent for another attempt. The prefix is reserved: a copy leaves out the publisher's headers with it. Otherwise
 // a publisher could forge, for example, the user that the broker verified.
 const (
 	headerPrefix  = "x-dispatch-"
@@ -72,14 +63,23 @@ const (
 	HeaderSeal    = headerPrefix + "user-seal"       // shows that HeaderUser is true
 	HeaderReply   = headerPrefix + "reply-to"        // a reply_to that a broker would refuse
 	HeaderDropped = headerPrefix + "dropped-headers" // names of headers that were left out, or "*"
+	HeaderAttempt = headerPrefix + "attempt"         // number of the attempt, from 2, of a message sent for another one
+	HeaderJob     = headerPrefix + "job"             // the job's id there, for a message without message_id
 
 	MaxReason  = 128
 	MaxError   = 1024
 	maxDropped = 20 // names in HeaderDropped
 )
 
+// AppID is the app_id of our messages.
+const AppID = "docker-dispatch"
+
 // DirectReply is a reply_to that the broker accepts only from the client that waits for the answer.
 const DirectReply = "amq.rabbitmq.reply-to"
+
+// IsDirect reports whether a queue is a direct reply-to: not a queue, but the other end of a channel. Brokers before 4.2
+// return a mandatory message to it as unroutable, although they deliver it. Newer brokers never return one.
+func IsDirect(queue string) bool { return strings.HasPrefix(queue, DirectReply) }
 
 // Passes reports whether a copy of a message keeps a header of the original.
 func Passes(key string) bool {
@@ -224,47 +224,3 @@ func Clip(s string, n int) string {
 	}
 	return s[:n] + more
 }
-
-// ToTable converts a map and the maps in it to the tables that the library writes.
-func ToTable(m map[string]any) amqp.Table {
-	t := make(amqp.Table, len(m))
-	for k, v := range m {
-		t[k] = convert(v, func(m map[string]any) any { return ToTable(m) })
-	}
-	return t
-}
-
-// FromTable converts a table and the tables in it to maps. All other values stay as the library returns them.
-func FromTable(t amqp.Table) map[string]any {
-	m := make(map[string]any, len(t))
-	for k, v := range t {
-		m[k] = convert(v, func(m map[string]any) any { return FromTable(m) })
-	}
-	return m
-}
-
-func convert(v any, table func(map[string]any) any) any {
-	switch v := v.(type) {
-	case amqp.Table:
-		return table(v)
-	case map[string]any:
-		return table(v)
-	case []any:
-		list := make([]any, len(v))
-		for i, e := range v {
-			list[i] = convert(e, table)
-		}
-		return list
-	}
-	return v
-}
-
-// Headers of a message that is sent for another attempt. Their prefix is reserved too.
-const (
-	HeaderAttempt = headerPrefix + "attempt" // number of the attempt, from 2
-	HeaderJob     = headerPrefix + "job"     // the job's id, for a message without message_id
-)
-
-// IsDirect reports whether a queue is a direct reply-to: not a queue, but the other end of a channel. Brokers before 4.2
-// return a mandatory message to it as unroutable, although they deliver it. Newer brokers never return one.
-func IsDirect(queue string) bool { return strings.HasPrefix(queue, DirectReply) }

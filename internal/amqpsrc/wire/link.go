@@ -34,9 +34,10 @@ type Link struct {
 
 	Found int // see Declare; only the link's owner uses it
 
-	Blocking <-chan amqp.Blocking // what the broker said last of whether it takes messages; closed with the connection
+	Unblocked *intake.Gate // closed while the broker takes no messages, and answers no calls of this connection
 
-	outlets []*Outlet // that are open; only the link's owner uses it
+	mu      sync.Mutex
+	outlets []*Outlet // that are open; guarded by mu
 }
 
 // A Dialer opens links. Exported fields are set before the first Open and do not change after it.
@@ -95,6 +96,28 @@ func (d *Dialer) Open(ctx context.Context, role string, setup func(*Link) error)
 	return l, nil
 }
 
+// Watch waits until the connection has ended, and returns why, or until ctx ends. It calls changed when the broker takes no
+// messages for now, and when it takes them again.
+func (l *Link) Watch(ctx context.Context, changed func(blocked bool, reason string)) error {
+	for was := true; ; {
+		open, next := l.Unblocked.State()
+		if open != was {
+			changed(!open, *l.Wire.In.shortage.Load())
+			was = open
+		}
+		select {
+		case <-next:
+		case e := <-l.Closed:
+			if e == nil {
+				return ErrClosed
+			}
+			return Plain(e)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
 // Within makes a synchronous call of the library. If the call takes longer than d, Within aborts the connection.
 func (l *Link) Within(d time.Duration, call func() error) error {
 	watchdog := time.AfterFunc(d, l.Wire.Abort)
@@ -102,22 +125,17 @@ func (l *Link) Within(d time.Duration, call func() error) error {
 	return call()
 }
 
-// Until is Within, but once ending is closed the call may take only CloseTimeout longer.
-func (l *Link) Until(ending <-chan struct{}, d time.Duration, call func() error) error {
+// Until is Within, but once ctx has ended the call may take only CloseTimeout longer.
+func (l *Link) Until(ctx context.Context, d time.Duration, call func() error) error {
 	done := make(chan struct{})
 	defer close(done)
-	go func() {
-		select {
-		case <-ending:
-		case <-done:
-			return
-		}
+	defer context.AfterFunc(ctx, func() {
 		select {
 		case <-time.After(CloseTimeout):
 			l.Wire.Abort()
 		case <-done:
 		}
-	}()
+	})()
 	return l.Within(d, call)
 }
 
@@ -142,10 +160,10 @@ func (l *Link) On(call func(*amqp.Channel) error) error {
 // ErrSkip makes On return nil without closing the channel, because the broker has already closed it.
 var ErrSkip = errors.New("skip")
 
-// Part closes a link. If politely is true, it first closes the AMQP connection, within CloseTimeout. answered reports
-// whether the broker answered that. After Part the library no longer uses the connection.
+// Part closes a link. If politely is true, it first closes the AMQP connection, within CloseTimeout, unless the broker blocks
+// and would not answer. answered reports whether the broker answered. After Part the library no longer uses the connection.
 func (d *Dialer) Part(l *Link, politely bool) (answered bool) {
-	if politely {
+	if open, _ := l.Unblocked.State(); open && politely {
 		// Each incoming frame moves the library's CloseDeadline, so it alone is no bound.
 		answered = l.Within(CloseTimeout, func() error { return l.CloseDeadline(time.Now().Add(CloseTimeout)) }) == nil
 	}
@@ -157,15 +175,14 @@ func (d *Dialer) Part(l *Link, politely bool) (answered bool) {
 
 // wait returns after the library has stopped using the connection. The wire must already be aborted.
 func (l *Link) wait() {
+	l.mu.Lock()
 	for _, o := range l.outlets {
-		if o.Returned == nil {
-			continue
-		}
 		go func() { // the library may wait for room for returned messages, and with it the end
-			for range o.Returned {
+			for range o.returned {
 			}
 		}()
 	}
+	l.mu.Unlock()
 	for range l.Closed {
 	}
 }

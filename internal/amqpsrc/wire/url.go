@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ type address struct {
 	heartbeat      time.Duration
 	timeout        time.Duration // for a dial, from TCP to the end of setup
 	channelMax     uint16
-	mechanisms     []string // upper case; empty: PLAIN
+	mechanisms     []string // upper case
 
 	tls                       bool
 	serverName                string
@@ -131,6 +132,9 @@ func ParseURL(raw string) (address, error) {
 	if err := a.parameters(query); err != nil {
 		return none, err
 	}
+	if len(a.mechanisms) == 0 {
+		a.mechanisms = []string{"PLAIN"}
+	}
 	if u.User != nil {
 		password, given := u.User.Password()
 		a.User, a.Password = u.User.Username(), password
@@ -209,28 +213,16 @@ func (a *address) parameters(query url.Values) error {
 	return nil
 }
 
-func (a address) external() bool {
-	for _, m := range a.mechanisms {
-		if m == "EXTERNAL" {
-			return true
-		}
-	}
-	return false
-}
+func (a address) external() bool { return slices.Contains(a.mechanisms, "EXTERNAL") }
 
 func (a address) HostPort() string { return net.JoinHostPort(a.host, a.port) }
 
 // sasl returns the ways to log in. Each dial needs new ones, because the library blanks the passwords.
-func (a address) sasl() []amqp.Authentication {
-	plain := &amqp.PlainAuth{Username: a.User, Password: a.Password}
-	if len(a.mechanisms) == 0 {
-		return []amqp.Authentication{plain}
-	}
-	var list []amqp.Authentication
+func (a address) sasl() (list []amqp.Authentication) {
 	for _, m := range a.mechanisms {
 		switch m {
 		case "PLAIN":
-			list = append(list, plain)
+			list = append(list, &amqp.PlainAuth{Username: a.User, Password: a.Password})
 		case "AMQPLAIN":
 			list = append(list, &amqp.AMQPlainAuth{Username: a.User, Password: a.Password})
 		case "EXTERNAL":

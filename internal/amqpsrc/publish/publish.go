@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"cmp"
@@ -19,41 +19,39 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-const (
-	// confirmTimeout is how long a confirm may take from a broker that is not blocking. A quorum
-	// queue without its majority confirms late; a message that is sent again by then is stored twice.
-	confirmTimeout = 5 * time.Minute
+// confirmTimeout is how long a confirm may take from a broker that is not blocking. A quorum
+// queue without its majority confirms late; a message that is sent again by then is stored twice.
+const confirmTimeout = 5 * time.Minute
 
-	// longEnough is how long a connection must have lived for the next reconnect delay to be short again.
-	longEnough = time.Minute
-)
-
-// A publishConfig is the configuration of a publisher.
-type publishConfig struct {
+// A Config is the configuration of a publisher.
+type Config struct {
 	Queue      string // from which the jobs are taken
 	DeadLetter string // a queue that is created if it does not exist; "": none
 	Results    string // a queue for the results of all jobs; "": none
 	Declare    string // the type of the queues that are created; "": classic, and Results must exist
 	Host       string // this host's name
 	Log        *slog.Logger
-	Users      users
+	Users      Users
 }
 
-// A publisher is the connection over which messages are published. It reconnects by itself. Losing it
+// A Publisher is the connection over which messages are published. It reconnects by itself. Losing it
 // loses no delivery.
-type publisher struct {
+type Publisher struct {
 	dialer *wire.Dialer
-	config publishConfig
+	config Config
 	log    *slog.Logger
 	report wire.Reporter
 
 	replies    chan struct{} // one token for each reply that holds an outlet or waits for one
 	refusals   refusals
-	suspects   suspects
-	recording  intake.Gate           // closed while results cannot be stored
+	Recording  intake.Gate           // closed while results cannot be stored
 	unrecorded atomic.Pointer[error] // the last reason why one was not
 	dropped    atomic.Int64          // how many replies were dropped
-	streams    sync.WaitGroup
+
+	life    context.Context // until Close
+	end     context.CancelFunc
+	work    sync.WaitGroup // run, and the streams
+	started bool           // only Start uses it
 
 	published, unconfirmed atomic.Int64 // messages: in all, and those under way
 	deadLetters            atomic.Int64 // messages that were stored in the dead-letter queue
@@ -61,55 +59,53 @@ type publisher struct {
 	mu      sync.Mutex
 	line    *line                // nil while there is no connection; guarded by mu
 	changed chan struct{}        // closed at the next change of line; guarded by mu
-	delays  sync.Map             // the queues in which messages have waited for their next attempt; few, see message.Retry
-	births  map[string]time.Time // when we created a queue; guarded by mu
+	births  map[string]time.Time // by delay queue: when we created it, zero if we did not; few, see message.Retry; guarded by mu
 }
 
-func newPublisher(d *wire.Dialer, cfg publishConfig) *publisher {
-	p := &publisher{
+// New returns a Publisher that connects by d. Nothing is dialled before Start.
+func New(d *wire.Dialer, cfg Config) *Publisher {
+	p := &Publisher{
 		dialer:  d,
 		config:  cfg,
 		log:     cfg.Log,
 		report:  wire.Reporter{Log: cfg.Log, Lost: "publishing connection lost, waiting", Back: "publishing connection is back"},
+		replies: make(chan struct{}, wire.Publishers/2),
 		changed: make(chan struct{}),
+		births:  make(map[string]time.Time),
 	}
-	p.recording.Set(true)
-	p.replies = make(chan struct{}, wire.Publishers/2)
+	p.Recording.Set(true)
+	p.life, p.end = context.WithCancel(context.Background())
 	return p
 }
 
 // connect opens a line. If first, the dead-letter and results queues must exist or be created, and the
 // user must be allowed to publish. Later such failures are only logged, because the line has other work.
-func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
+func (p *Publisher) connect(ctx context.Context, first bool) (*line, error) {
 	l := &line{
-		free:   make(chan *wire.Outlet, wire.Publishers),
-		broken: make(chan *wire.Outlet, wire.Publishers),
-		calls:  make(chan call),
-		over:   make(chan struct{}),
-		seed:   maphash.MakeSeed(),
+		free: make(chan *wire.Outlet, wire.Publishers),
+		turn: make(chan struct{}, 1),
+		over: make(chan struct{}),
+		seed: maphash.MakeSeed(),
 	}
-	l.unblocked.Set(true)
-	link, err := p.dialer.Open(ctx, "publish", func(k *wire.Link) error {
+	_, err := p.dialer.Open(ctx, "publish", func(k *wire.Link) error {
 		l.link = k
 		if most := int(k.Config.ChannelMax); most < wire.ChannelsNeeded {
 			return fmt.Errorf("%w: a connection to this broker has at most %d, and %d are needed (channel_max)", wire.ErrChannels, most, wire.ChannelsNeeded)
 		}
-		l.frameMax = k.Config.FrameSize
-		l.blocked = k.Blocking
-		if err := p.declare(l); err != nil {
+		if err := p.declare(k); err != nil {
 			if first {
 				return err
 			}
 			p.log.Warn("dead-letter queue not declared", "error", err)
 		}
-		if err := p.declareResults(l); err != nil {
+		if err := p.declareResults(k); err != nil {
 			if first {
 				return err
 			}
 			p.log.Warn("results queue not declared", "error", err)
 		}
 		for range wire.Publishers {
-			o, err := l.open(1)
+			o, err := k.Outlet(1)
 			if err != nil {
 				return wire.Plain(err)
 			}
@@ -123,43 +119,35 @@ func (p *publisher) connect(ctx context.Context, first bool) (*line, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.link = link
 	return l, nil
 }
 
 // declare creates the dead-letter queue if it does not exist. Its errors are meant for the operator.
-func (p *publisher) declare(l *line) error {
+func (p *Publisher) declare(l *wire.Link) error {
 	queue, kind := p.config.DeadLetter, cmp.Or(p.config.Declare, amqp.QueueTypeClassic)
 	if queue == "" {
 		return nil
 	}
-	note, err := l.link.Declare(queue, amqp.Table{amqp.QueueTypeArg: kind})
+	note, err := l.Declare(queue, amqp.Table{amqp.QueueTypeArg: kind})
 	if note != "" {
 		p.log.Debug("the dead-letter queue exists with other arguments and is used as it is", "queue", queue, "broker", note)
 	}
 	if wire.Code(err) == amqp.AccessRefused {
 		return fmt.Errorf("%w: %q does not exist, and the user has no configure permission on it, to create it: %s", wire.ErrNoDeadLetter, queue, wire.Reason(err))
 	}
-	if err != nil {
-		return wire.ExplainQueue(err, queue, "permission")
-	}
-	return nil
+	return wire.ExplainQueue(err, queue, "permission")
 }
 
 // mayPublish checks at start whether the user may publish to the default exchange, not only with the first
 // message. It sends a message to no queue, which the broker returns. A broker short of memory does not
 // answer, and mayPublish does not wait for it. That broker does not answer later calls on this connection
 // either, so mayPublish comes last before the line is used.
-func (p *publisher) mayPublish(l *line) error {
+func (p *Publisher) mayPublish(l *line) error {
 	o := <-l.free
+	defer func() { l.free <- o }()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	err, clean := l.send(ctx, o, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, confirmTimeout)
-	if clean {
-		l.free <- o
-	} else {
-		l.broken <- o
-	}
+	err := o.Send(ctx, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, confirmTimeout)
 	if wire.Code(err) == amqp.AccessRefused {
 		return wire.ExplainQueue(err, "", `write permission on exchange "amq.default", to publish dead letters and results`)
 	}
@@ -169,43 +157,53 @@ func (p *publisher) mayPublish(l *line) error {
 	return nil
 }
 
-// start connects for the first time. It tries until it succeeds, ctx ends, or an error is fatal.
-func (p *publisher) start(ctx context.Context) (*line, error) {
-	for wait := wire.Reconnecting(); ; {
+// Start connects, unless it has before, and keeps the connection up until Close. It tries until it succeeds, ctx ends, or an
+// error is fatal. Only one goroutine calls Start.
+func (p *Publisher) Start(ctx context.Context) error {
+	if p.started {
+		return nil
+	}
+	for wait := new(wire.Backoff); ; {
 		l, err := p.connect(ctx, true)
 		switch {
 		case err == nil:
 			p.report.Well()
-			return l, nil
+			p.started = true
+			p.work.Go(func() { p.run(p.life, l) })
+			return nil
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return ctx.Err()
 		case wire.Fatal(err):
-			return nil, err
+			return err
 		}
 		p.report.Fail(err)
 		if delay.Sleep(ctx, wait.Next()) != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
 
+// Close ends the connection, and waits until the streams have ended. Nothing can be published any more.
+func (p *Publisher) Close() {
+	p.end()
+	p.work.Wait()
+}
+
 // run serves a line, and reconnects when it is lost, until ctx ends. If l is nil, run connects first.
-func (p *publisher) run(ctx context.Context, l *line) {
-	wait := wire.Reconnecting()
-	for {
+func (p *Publisher) run(ctx context.Context, l *line) {
+	for wait := new(wire.Backoff); ; {
 		if l != nil {
 			began := time.Now()
 			p.set(l)
-			err := p.serve(ctx, l)
+			err := l.link.Watch(ctx, p.blocked)
 			p.set(nil)
 			close(l.over)
-			open, _ := l.unblocked.State()
-			p.dialer.Part(l.link, err == nil && open)
+			p.dialer.Part(l.link, err == nil)
 			if ctx.Err() != nil {
 				return
 			}
 			p.report.Fail(err)
-			if time.Since(began) > longEnough {
+			if time.Since(began) > wire.LongEnough {
 				wait.Reset()
 			}
 		}
@@ -213,19 +211,25 @@ func (p *publisher) run(ctx context.Context, l *line) {
 			return
 		}
 		var err error
-		if l, err = p.connect(ctx, false); err != nil {
-			if ctx.Err() != nil {
-				return
-			}
+		if l, err = p.connect(ctx, false); err == nil {
+			p.report.Well()
+		} else if ctx.Err() == nil {
 			p.report.Fail(err)
-			continue
 		}
-		p.report.Well()
+	}
+}
+
+// blocked logs whether the broker takes messages.
+func (p *Publisher) blocked(blocked bool, reason string) {
+	if blocked {
+		p.log.Warn("the broker takes no messages for now; dead letters wait", "reason", reason)
+	} else {
+		p.log.Info("the broker takes messages again")
 	}
 }
 
 // set makes l the current line; nil: there is none.
-func (p *publisher) set(l *line) {
+func (p *Publisher) set(l *line) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.line = l
@@ -234,7 +238,7 @@ func (p *publisher) set(l *line) {
 }
 
 // current returns the current line, and waits while there is none.
-func (p *publisher) current(ctx context.Context) (*line, error) {
+func (p *Publisher) current(ctx context.Context) (*line, error) {
 	for {
 		p.mu.Lock()
 		l, changed := p.line, p.changed
@@ -253,37 +257,33 @@ func (p *publisher) current(ctx context.Context) (*line, error) {
 // publish sends a message to a queue and returns nil when the broker has confirmed that it is stored. With
 // ErrLine that is unknown. Its argument make gets the largest size of a frame, and patience is how long a
 // confirm may take. If may, called right before anything is sent, returns false, the error is ErrDeliveryLost.
-func (p *publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {
+func (p *Publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {
 	l, err := p.current(ctx)
 	if err != nil {
 		return err
 	}
-	// While the broker blocks, a message would wait in the socket, so none is written.
-	for {
-		open, changed := l.unblocked.State()
-		if open {
-			break
-		}
-		if _, err := await(ctx, l, changed); err != nil {
-			return err
-		}
+	if err := l.ready(ctx); err != nil {
+		return err
 	}
-	o, err := await(ctx, l, l.free)
+	o, err := l.outlet(ctx)
 	if err != nil {
 		return err
 	}
+	defer func() { l.free <- o }() // never blocks: free has room for all outlets
 	if !may() {
-		l.free <- o
 		return intake.ErrDeliveryLost
 	}
 	p.published.Add(1)
 	p.unconfirmed.Add(1)
-	err, clean := l.send(ctx, o, queue, make(l.frameMax), patience)
-	p.unconfirmed.Add(-1)
-	if clean {
-		l.free <- o // never blocks: free has room for all outlets
-	} else {
-		l.broken <- o
+	defer p.unconfirmed.Add(-1)
+	return o.Send(ctx, queue, make(l.link.Config.FrameSize), patience)
+}
+
+// call makes synchronous calls on the current line.
+func (p *Publisher) call(ctx context.Context, calls func(*wire.Link) error) error {
+	l, err := p.current(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	return l.call(ctx, func() error { return calls(l.link) })
 }

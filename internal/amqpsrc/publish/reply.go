@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"cmp"
@@ -17,34 +17,32 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
-// appID is the app_id of our messages.
-const appID = "docker-dispatch"
-
 // impatience is how long a reply_to may refuse messages or not confirm them. A client that does not read its
 // answers must not hold up the queue for ever. See refusals.
 const impatience = time.Minute
 
-// A replier is where the answers to one message go.
-type replier struct {
-	publisher   *publisher
+// A Replier is where the answers to one message go.
+type Replier struct {
+	publisher   *Publisher
 	to          string // "": nowhere
 	correlation string
 	messageID   string // of the request, for the log
 	lost        func() bool
 }
 
-func newReplier(p *publisher, d amqp.Delivery, lost func() bool) replier {
-	return replier{publisher: p, to: d.ReplyTo, correlation: cmp.Or(d.CorrelationId, d.MessageId), messageID: d.MessageId, lost: lost}
+// Replier returns where the answers to a message go. lost reports whether the delivery is lost.
+func (p *Publisher) Replier(d amqp.Delivery, lost func() bool) Replier {
+	return Replier{publisher: p, to: d.ReplyTo, correlation: cmp.Or(d.CorrelationId, d.MessageId), messageID: d.MessageId, lost: lost}
 }
 
 // event returns the message that carries an event. Its message_id is made of job and what, and is the
 // same if the event is sent again. Its type is what, up to the first slash.
-func (r replier) event(job, what string, body []byte) amqp.Publishing {
+func (r Replier) event(job, what string, body []byte) amqp.Publishing {
 	kind, _, _ := strings.Cut(what, "/")
 	return amqp.Publishing{
 		ContentType:   "application/json",
 		Type:          kind,
-		AppId:         appID,
+		AppId:         wire.AppID,
 		DeliveryMode:  amqp.Persistent,
 		MessageId:     eventID(job, what),
 		CorrelationId: r.correlation,
@@ -63,7 +61,7 @@ func eventID(job, what string) string {
 }
 
 // keep stores a result. If its captured output makes it larger than the broker takes, that is left out.
-func (r replier) keep(ctx context.Context, res event.Result, k keeping) error {
+func (r Replier) keep(ctx context.Context, res event.Result, k keeping) error {
 	p := r.publisher
 	k.message, k.lost = r.result(res), r.lost
 	captured := len(res.Stdout)+len(res.Stderr) > 0
@@ -80,7 +78,7 @@ func (r replier) keep(ctx context.Context, res event.Result, k keeping) error {
 	return p.keep(ctx, r.messageID, k)
 }
 
-func (r replier) result(res event.Result) func(int) amqp.Publishing {
+func (r Replier) result(res event.Result) func(int) amqp.Publishing {
 	what := "result"
 	if res.Retrying {
 		what += "/" + strconv.Itoa(res.Attempt) // not the last one
@@ -89,17 +87,12 @@ func (r replier) result(res event.Result) func(int) amqp.Publishing {
 	return func(int) amqp.Publishing { return m }
 }
 
-// reply publishes a result to the message's reply_to. See intake.Job.Reply.
-func (r replier) reply(ctx context.Context, res event.Result) error {
+// Reply publishes a result to the message's reply_to. See intake.Job.Reply.
+func (r Replier) Reply(ctx context.Context, res event.Result) error {
 	p := r.publisher
-	err := r.keep(ctx, res, keeping{
-		what: "reply", queue: r.to, patience: func() time.Duration { return p.refusals.patience(r.to) },
-		// If reply_tos do not confirm, outlets must be left for dead letters and results.
-		turns: p.replies,
-		vain: func(err error) bool {
-			return errors.Is(err, wire.ErrUnroutable) || errors.Is(err, errMalformed) || p.refusals.vain(r.to, err)
-		},
-	})
+	err := r.keep(ctx, res, keeping{what: "reply", queue: r.to, reply: true, vain: func(err error) bool {
+		return errors.Is(err, wire.ErrUnroutable) || errors.Is(err, errMalformed) || p.refusals.vain(r.to, err)
+	}})
 	if vain, ok := errors.AsType[*vainError](err); ok {
 		p.unheard(r, vain.error)
 		return nil
@@ -111,7 +104,7 @@ func (r replier) reply(ctx context.Context, res event.Result) error {
 }
 
 // unheard logs that the answers to a message are dropped.
-func (p *publisher) unheard(r replier, err error) {
+func (p *Publisher) unheard(r Replier, err error) {
 	msg := "reply dropped: its queue does not exist, or does not accept messages"
 	switch {
 	case wire.TooLarge(err):
@@ -122,23 +115,23 @@ func (p *publisher) unheard(r replier, err error) {
 	p.log.Warn(msg, "job", r.messageID, "reply_to", wire.Clip(r.to, 255), "error", err, "dropped", p.dropped.Add(1))
 }
 
-// record publishes a result to the results queue. If the broker cannot store it, no messages are taken
+// Record publishes a result to the results queue. If the broker cannot store it, no messages are taken
 // until it can. See intake.Job.Record.
-func (r replier) record(ctx context.Context, res event.Result) error {
+func (r Replier) Record(ctx context.Context, res event.Result) error {
 	p := r.publisher
 	err := r.keep(ctx, res, keeping{
 		what: "result", queue: p.config.Results, declare: p.declareResults,
 		vain: func(err error) bool {
 			if !errors.Is(err, wire.ErrLine) {
 				p.unrecorded.Store(&err)
-				if p.recording.Set(false) {
+				if p.Recording.Set(false) {
 					p.log.Error("results cannot be stored; no messages are taken until they can", "queue", p.config.Results, "error", err)
 				}
 			}
 			return false
 		},
 	})
-	if err == nil && p.recording.Set(true) {
+	if err == nil && p.Recording.Set(true) {
 		p.log.Info("results can be stored again", "queue", p.config.Results)
 	}
 	return err
@@ -146,7 +139,7 @@ func (r replier) record(ctx context.Context, res event.Result) error {
 
 // declareResults creates the results queue if Declare is given and the queue does not exist. Without
 // Declare the queue must exist.
-func (p *publisher) declareResults(l *line) error {
+func (p *Publisher) declareResults(l *wire.Link) error {
 	if p.config.Results == "" {
 		return nil
 	}
@@ -154,12 +147,9 @@ func (p *publisher) declareResults(l *line) error {
 	if p.config.Declare != "" {
 		args = amqp.Table{amqp.QueueTypeArg: p.config.Declare}
 	}
-	_, err := l.link.Declare(p.config.Results, args)
+	_, err := l.Declare(p.config.Results, args)
 	if wire.IsNoQueue(err) {
 		return fmt.Errorf("%w: %q: %s", wire.ErrNoResults, p.config.Results, wire.Reason(err))
 	}
-	if err != nil {
-		return wire.ExplainQueue(err, p.config.Results, fmt.Sprintf("configure permission on queue %q, to create it", p.config.Results))
-	}
-	return nil
+	return wire.ExplainQueue(err, p.config.Results, fmt.Sprintf("configure permission on queue %q, to create it", p.config.Results))
 }

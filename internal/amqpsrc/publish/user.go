@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"crypto/hmac"
@@ -17,8 +17,8 @@ import (
 // copy has the user in a header of ours, with a seal that only a holder of the daemon's password at the broker can make. A
 // publisher could write the header too.
 
-// users tells the publishers of the messages of a queue.
-type users struct {
+// Users tells the publishers of the messages of a queue.
+type Users struct {
 	key   func() []byte // makes the key of seals; nil: there is no password to make it of, and no copy has a user
 	queue string
 }
@@ -26,17 +26,18 @@ type users struct {
 // sealRounds makes it slow to guess the password: whoever may read a copy can try passwords on its seal.
 const sealRounds = 100_000
 
-func newUsers(c *Config) users {
-	to, err := url.Parse(c.URL)
+// NewUsers returns the Users of a queue, for the daemon that connects to an address.
+func NewUsers(address, queue string) Users {
+	to, err := url.Parse(address)
 	if err != nil {
-		return users{}
+		return Users{}
 	}
 	password, _ := to.User.Password()
 	if password == "" {
-		return users{}
+		return Users{}
 	}
-	return users{queue: c.Queue, key: sync.OnceValue(func() []byte {
-		key, err := pbkdf2.Key(sha256.New, password, []byte("docker-dispatch "+c.Queue), sealRounds, sha256.Size)
+	return Users{queue: queue, key: sync.OnceValue(func() []byte {
+		key, err := pbkdf2.Key(sha256.New, password, []byte("docker-dispatch "+queue), sealRounds, sha256.Size)
 		if err != nil { // only of wrong lengths
 			panic(err)
 		}
@@ -44,8 +45,8 @@ func newUsers(c *Config) users {
 	})}
 }
 
-// of returns the publisher of a message, as far as it is verified; "": unknown.
-func (u users) of(d amqp.Delivery) string {
+// Of returns the publisher of a message, as far as it is verified; "": unknown.
+func (u Users) Of(d amqp.Delivery) string {
 	claimed := wire.Text(d.Headers[wire.HeaderUser])
 	seal := wire.Text(d.Headers[wire.HeaderSeal])
 	if claimed != "" && seal != "" && hmac.Equal([]byte(seal), []byte(u.seal(claimed, d))) {
@@ -56,7 +57,7 @@ func (u users) of(d amqp.Delivery) string {
 
 // seal returns the seal of a message for a user, or "" if there is nothing to make it with. It holds for a copy with the same
 // id, body and answers.
-func (u users) seal(user string, d amqp.Delivery) string {
+func (u Users) seal(user string, d amqp.Delivery) string {
 	if u.key == nil || user == "" {
 		return ""
 	}

@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"cmp"
@@ -23,16 +23,14 @@ const hopeless = 5 * time.Minute
 
 // A keeping is what must be stored in a queue before a message is acked: a copy of it, or its result.
 type keeping struct {
-	what     string            // for the log
-	queue    string            // in which it is stored
-	declare  func(*line) error // creates or checks the queue; nil: others do
-	fresh    bool              // declare runs before every attempt: the queue may not exist yet
-	message  func(frameMax int) amqp.Publishing
-	lost     func() bool          // the broker has requeued the message: another host may carry it out
-	patience func() time.Duration // how long a confirm may take; nil: confirmTimeout
-	turns    chan struct{}        // holds a token while an attempt is under way; nil: no limit
-	vain     func(err error) bool // called if it is not confirmed: reports whether to give up; nil: never
-	young    func() time.Duration // how much longer the broker can lose the queue and its messages; nil: it cannot
+	what    string                 // for the log
+	queue   string                 // in which it is stored
+	declare func(*wire.Link) error // creates or checks the queue; nil: others do
+	fresh   bool                   // declare runs before every attempt: the queue may not exist yet
+	message func(frameMax int) amqp.Publishing
+	lost    func() bool          // the broker has requeued the message: another host may carry it out
+	reply   bool                 // it is for a reply_to: see refusals
+	vain    func(err error) bool // called if it is not confirmed: reports whether to give up; nil: never
 }
 
 // A vainError is the reason why keep gave up.
@@ -41,17 +39,17 @@ type vainError struct{ error }
 // keep returns nil once the broker has confirmed that it stored the message. Until then it tries again at
 // growing intervals, and the original stays unacked. It gives up when ctx ends, with the error of ctx; if the
 // delivery is lost and nothing was sent, with ErrDeliveryLost; and if k.vain reports true, with a vainError.
-func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error {
+func (p *Publisher) keep(ctx context.Context, messageID string, k keeping) error {
 	log := p.log.With("job", messageID, "to", k.queue)
 	report := wire.Reporter{Log: log, Lost: k.what + " not stored yet, trying again; the message stays unacked", Back: k.what + " stored after all"}
-	wait := wire.Reconnecting()
+	var wait wire.Backoff
 	declare, sent := k.fresh, false
 	for {
 		var err error
 		if declare {
 			err = p.call(ctx, k.declare)
 		}
-		if err == nil && k.young != nil && delay.Sleep(ctx, k.young()) != nil {
+		if err == nil && k.fresh && delay.Sleep(ctx, p.young(k.queue)) != nil {
 			return ctx.Err()
 		}
 		if err == nil {
@@ -97,25 +95,24 @@ func (p *publisher) keep(ctx context.Context, messageID string, k keeping) error
 }
 
 // attempt publishes once.
-func (p *publisher) attempt(ctx context.Context, k keeping, may func() bool) error {
-	if k.turns != nil {
+func (p *Publisher) attempt(ctx context.Context, k keeping, may func() bool) error {
+	patience := confirmTimeout
+	if k.reply {
+		// If reply_tos do not confirm, outlets must be left for dead letters and results.
 		select {
-		case k.turns <- struct{}{}:
-			defer func() { <-k.turns }()
+		case p.replies <- struct{}{}:
+			defer func() { <-p.replies }()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		patience = p.refusals.patience(k.queue)
 	}
-	patience := confirmTimeout
-	if k.patience != nil {
-		patience = k.patience()
-	}
-	if p.suspects.has(k.queue) {
+	if p.refusals.suspected(k.queue) {
 		return p.alone(ctx, k.queue, k.message, may)
 	}
 	err := p.publish(ctx, k.queue, k.message, patience, may)
 	if errors.Is(err, wire.ErrLine) {
-		p.suspects.add(k.queue)
+		p.Suspect(k.queue)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"context"
@@ -21,14 +21,12 @@ func deadLetter(d amqp.Delivery, queue, host, copy, seal string, r event.Result,
 		wire.HeaderTime:   now.UTC().Format(time.RFC3339),
 		wire.HeaderQueue:  wire.Clip(queue, 255),
 		wire.HeaderCopy:   copy,
-	}
-	if seal != "" {
-		ours[wire.HeaderSeal] = seal
+		wire.HeaderSeal:   seal,
 	}
 	return copyWith(d, ours, frameMax)
 }
 
-// copyWith returns a copy of a message with our headers added. The body is unchanged; an allow-list names the
+// copyWith returns a copy of a message with our headers added, unless they are empty. The body is unchanged; an allow-list names the
 // properties copied. The copy omits what the broker refuses from us (user_id) and what it wrote itself. It
 // also omits what the broker acts on: expiration, and CC and BCC, which would send further copies.
 // The copy's properties and headers are one frame of at most frameMax bytes (0: 1 MiB). The broker ends the
@@ -48,9 +46,8 @@ func copyWith(d amqp.Delivery, ours amqp.Table, frameMax int) amqp.Publishing {
 		AppId:           d.AppId,
 		Body:            d.Body,
 	}
-	if d.UserId != "" {
-		ours[wire.HeaderUser] = wire.Clip(d.UserId, 255)
-	}
+	ours[wire.HeaderUser] = wire.Clip(d.UserId, 255)
+	maps.DeleteFunc(ours, func(_ string, value any) bool { return value == "" })
 	if d.ReplyTo == wire.DirectReply {
 		p.ReplyTo, ours[wire.HeaderReply] = "", d.ReplyTo
 	}
@@ -60,16 +57,14 @@ func copyWith(d amqp.Delivery, ours amqp.Table, frameMax int) amqp.Publishing {
 	} else if len(dropped) > 0 {
 		ours[wire.HeaderDropped] = wire.DroppedNames(dropped)
 	}
-	for k, v := range ours {
-		kept[k] = v
-	}
+	maps.Copy(kept, ours)
 	p.Headers = kept
 	return p
 }
 
-// deadLetter returns nil once the broker has confirmed that it stored a copy of d, from the queue from, in the
+// DeadLetter returns nil once the broker has confirmed that it stored a copy of d, from the queue from, in the
 // dead-letter queue. See intake.Job.Store.
-func (p *publisher) deadLetter(ctx context.Context, d amqp.Delivery, from string, r event.Result, lost func() bool) error {
+func (p *Publisher) DeadLetter(ctx context.Context, d amqp.Delivery, from string, r event.Result, lost func() bool) error {
 	now, copy := time.Now(), rand.Text()
 	err := p.keep(ctx, d.MessageId, keeping{
 		what: "dead letter", queue: p.config.DeadLetter, declare: p.declare, lost: lost,

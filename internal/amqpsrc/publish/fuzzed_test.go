@@ -1,4 +1,4 @@
-package amqpsrc
+package publish
 
 import (
 	"cmp"
@@ -85,7 +85,7 @@ func TestFuzzedHeaders(t *testing.T) {
 		}
 		return text()
 	}
-	ours := newUsers(&Config{URL: "amqp://d:secret@host/", Queue: "q"})
+	ours := NewUsers("amqp://d:secret@host/", "q")
 	for n := range many {
 		d := amqp.Delivery{Headers: table(0), Priority: uint8(r.Uint32()), DeliveryMode: uint8(r.Uint32()), Timestamp: time.Unix(int64(r.Uint64()), 0)}
 		for _, p := range []*string{&d.ContentType, &d.ContentEncoding, &d.CorrelationId, &d.ReplyTo, &d.Expiration, &d.MessageId, &d.Type, &d.UserId, &d.AppId} {
@@ -93,16 +93,16 @@ func TestFuzzedHeaders(t *testing.T) {
 				*p = text()
 			}
 		}
-		if got, id := attempt(d, "q"); got < 1 || got > message.MaxAttempt || len(id) > wire.MaxText {
+		if got, id := Attempt(d, "q"); got < 1 || got > message.MaxAttempt || len(id) > wire.MaxText {
 			t.Fatalf("message %d: attempt %d of an id of %d bytes: %v", n, got, len(id), d.Headers)
 		}
-		if c := copyOf(d, "q"); len(c) > wire.MaxText+100 {
+		if c := CopyOf(d, "q"); len(c) > wire.MaxText+100 {
 			t.Fatalf("message %d: the copy's mark has %d bytes: %v", n, len(c), d.Headers)
 		}
 		received := client.Received{Message: client.Message{Headers: d.Headers, ReplyTo: d.ReplyTo}}
 		received.DeadLetter()
 		received.Revived()
-		d.UserId = ours.of(d)
+		d.UserId = ours.Of(d)
 		p := deadLetter(d, "q", "h", "copy", ours.seal(d.UserId, d), event.Result{Reason: d.Type, Error: d.AppId}, time.Unix(0, 0), 8192)
 		size := 8 + 14 + 10 + 4 + wire.TableSize(p.Headers)
 		for _, s := range []string{p.ContentType, p.ContentEncoding, p.CorrelationId, p.ReplyTo, p.MessageId, p.Type, p.AppId} {

@@ -1,9 +1,11 @@
-package amqpsrc
+package publish
 
 import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -26,40 +28,33 @@ func delayQueue(queue string, delay time.Duration) (name string, args amqp.Table
 	}
 }
 
-// delayQueues returns the queues in which messages have waited for their next attempt. They are few, as delays are rounded.
-func (p *publisher) delayQueues() (queues []string) {
-	p.delays.Range(func(queue, _ any) bool {
-		queues = append(queues, queue.(string))
-		return true
-	})
-	return queues
+// DelayQueues returns the queues in which messages have waited for their next attempt. They are few, as delays are rounded.
+func (p *Publisher) DelayQueues() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.births))
 }
 
-// again stores a copy of a message in the queue of a delay. After the delay the broker moves the copy to the
+// Again stores a copy of a message in the queue of a delay. After the delay the broker moves the copy to the
 // queue of the jobs. See intake.Job.Again.
-func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
+func (p *Publisher) Again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
 	queue, args := delayQueue(p.config.Queue, delay)
-	ours := amqp.Table{wire.HeaderAttempt: int32(attempt)}
-	if seal := p.config.Users.seal(d.UserId, d); seal != "" {
-		ours[wire.HeaderSeal] = seal
-	}
-	if c := copyOf(d, p.config.Queue); c != "" {
-		ours[wire.HeaderCopy] = c
+	ours := amqp.Table{
+		wire.HeaderAttempt: int32(attempt),
+		wire.HeaderSeal:    p.config.Users.seal(d.UserId, d),
+		wire.HeaderCopy:    CopyOf(d, p.config.Queue),
 	}
 	if d.MessageId == "" {
 		ours[wire.HeaderJob] = wire.Clip(id, 255)
 	}
 	k := keeping{
-		what: "message to be tried again", queue: queue, fresh: true, young: func() time.Duration { return p.young(queue) },
-		declare: func(l *line) error {
+		what: "message to be tried again", queue: queue, fresh: true,
+		declare: func(l *wire.Link) error {
 			began := time.Now()
-			_, missing := l.link.Declare(queue, nil)
-			note, err := l.link.Declare(queue, args)
+			_, missing := l.Declare(queue, nil)
+			note, err := l.Declare(queue, args)
 			if err == nil {
-				p.delays.Store(queue, true)
-			}
-			if err == nil && wire.IsNoQueue(missing) {
-				p.made(queue)
+				p.declared(queue, wire.IsNoQueue(missing))
 			}
 			if note != "" {
 				// Such a queue might keep the message, or send it elsewhere.
@@ -82,26 +77,27 @@ func (p *publisher) again(ctx context.Context, d amqp.Delivery, delay time.Durat
 // messages (seen on 3.10 and 4.0 with one node, up to a second).
 const infancy = 5 * time.Second
 
-// made records that a queue was created just now.
-func (p *publisher) made(queue string) {
+// declared records that a delay queue exists, and whether it was created just now.
+func (p *Publisher) declared(queue string, created bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.births == nil {
-		p.births = make(map[string]time.Time)
+	born := p.births[queue]
+	if created {
+		born = time.Now()
 	}
-	p.births[queue] = time.Now()
+	p.births[queue] = born
 }
 
 // young returns how much longer the broker could lose a queue: see infancy. Zero or less: it cannot.
-func (p *publisher) young(queue string) time.Duration {
+func (p *Publisher) young(queue string) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return infancy - time.Since(p.births[queue])
 }
 
-// attempt returns which attempt of which job a message is. A publisher can claim any attempt, and gains nothing.
+// Attempt returns which attempt of which job a message is. A publisher can claim any attempt, and gains nothing.
 // A message that was rejected and sent again is a first attempt.
-func attempt(d amqp.Delivery, queue string) (n int, id string) {
+func Attempt(d amqp.Delivery, queue string) (n int, id string) {
 	id = d.MessageId
 	if rejection(d, queue) != "" {
 		return 1, id
@@ -113,9 +109,9 @@ func attempt(d amqp.Delivery, queue string) (n int, id string) {
 	return int(v), cmp.Or(id, wire.Text(d.Headers[wire.HeaderJob]))
 }
 
-// copyOf returns a mark that tells apart the copies of a message whose dead letter was sent again. It is our
+// CopyOf returns a mark that tells apart the copies of a message whose dead letter was sent again. It is our
 // header, and rejection if the broker dead-lettered the message.
-func copyOf(d amqp.Delivery, queue string) string {
+func CopyOf(d amqp.Delivery, queue string) string {
 	return wire.Text(d.Headers[wire.HeaderCopy]) + rejection(d, queue)
 }
 

@@ -1,7 +1,8 @@
-package amqpsrc
+package publish
 
 import (
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -17,13 +18,17 @@ type refusals struct {
 	queues map[string]refusal // guarded by mu
 }
 
-type refusal struct{ since, last time.Time }
+type refusal struct {
+	since, last time.Time // since is zero if it was not refused
+	suspect     bool      // a connection may have ended because of it, see alone
+}
 
 const (
 	// stale is how long after its last refusal a queue gets its whole minute again.
 	stale = 2 * impatience
 
-	// mostRefusals is how many queues are remembered: publishers choose their names.
+	// mostRefusals is how many queues are remembered: publishers choose their names. A forgotten queue only gets its whole
+	// minute again, or ends a connection again.
 	mostRefusals = 1000
 
 	// shortly is how long a queue that has used up its minute may still take to confirm a message.
@@ -40,38 +45,36 @@ func (r *refusals) vain(queue string, err error) bool {
 	if !unanswered && !errors.Is(err, wire.ErrNacked) && !errors.Is(err, errApart) {
 		return false
 	}
+	q := r.note(queue, func(q *refusal, now time.Time) {
+		if unanswered { // it has not confirmed for a minute already
+			q.since = now.Add(-impatience)
+		} else if q.since.IsZero() {
+			q.since = now
+		}
+	})
+	return time.Since(q.since) >= impatience
+}
+
+// note changes what is remembered of a queue, and returns it.
+func (r *refusals) note(queue string, change func(q *refusal, now time.Time)) refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	for q, old := range r.queues {
-		if now.Sub(old.last) > stale {
-			delete(r.queues, q)
-		}
-	}
-	q, ok := r.queues[queue]
-	if !ok {
-		q.since = now
-	}
-	if unanswered { // it has not confirmed for a minute already
-		q.since = now.Add(-impatience)
-	}
+	maps.DeleteFunc(r.queues, func(_ string, q refusal) bool { return now.Sub(q.last) > stale })
+	q := r.queues[queue]
+	change(&q, now)
 	q.last = now
 	if r.queues == nil {
 		r.queues = make(map[string]refusal)
 	}
-	makeRoom(r.queues) // a forgotten queue only gets its whole minute again
-	r.queues[queue] = q
-	return now.Sub(q.since) >= impatience
-}
-
-// makeRoom removes arbitrary queues until there is room for one more.
-func makeRoom[V any](queues map[string]V) {
-	for q := range queues {
-		if len(queues) < mostRefusals {
-			return
+	for other := range r.queues {
+		if len(r.queues) < mostRefusals {
+			break
 		}
-		delete(queues, q)
+		delete(r.queues, other)
 	}
+	r.queues[queue] = q
+	return q
 }
 
 // stored records that the queue has stored a message.
@@ -81,12 +84,18 @@ func (r *refusals) stored(queue string) {
 	delete(r.queues, queue)
 }
 
+func (r *refusals) suspected(queue string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.queues[queue].suspect
+}
+
 // patience returns how long the queue may take to confirm a message.
 func (r *refusals) patience(queue string) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	q, ok := r.queues[queue]
-	if !ok || time.Since(q.last) > stale {
+	q := r.queues[queue]
+	if q.since.IsZero() || time.Since(q.last) > stale {
 		return impatience
 	}
 	return max(shortly, impatience-time.Since(q.since))

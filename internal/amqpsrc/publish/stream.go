@@ -1,9 +1,8 @@
-package amqpsrc
+package publish
 
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -24,9 +23,9 @@ const (
 // or the broker cannot store a message, that message and all later ones are sent again. A client may receive a
 // message twice, or receive later ones before a missing one, but in the end it has received all in order.
 type stream struct {
-	replier
+	Replier
 	in      chan amqp.Publishing
-	flushes chan chan<- struct{}
+	flushes chan chan struct{}
 	stop    context.CancelFunc
 	over    chan struct{} // closed when run has ended
 
@@ -39,21 +38,21 @@ type stream struct {
 
 // sent is a message that the broker has not confirmed.
 type sent struct {
-	message amqp.Publishing
-	confirm *amqp.DeferredConfirmation // nil: not published on this lane
+	message   amqp.Publishing
+	published *wire.Sent // nil: not published on this lane
 }
 
-// stream opens a stream. See intake.Job.Stream.
-func (r replier) stream() output.Stream {
+// Stream opens a stream. See intake.Job.Stream.
+func (r Replier) Stream() output.Stream {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &stream{
-		replier: r,
+		Replier: r,
 		in:      make(chan amqp.Publishing),
-		flushes: make(chan chan<- struct{}),
+		flushes: make(chan chan struct{}),
 		stop:    stop,
 		over:    make(chan struct{}),
 	}
-	r.publisher.streams.Go(func() {
+	r.publisher.work.Go(func() {
 		defer close(s.over)
 		s.run(ctx)
 	})
@@ -62,39 +61,21 @@ func (r replier) stream() output.Stream {
 
 // Send implements output.Stream.
 func (s *stream) Send(ctx context.Context, job, what string, body []byte) error {
-	return hand(ctx, s, s.in, s.event(job, what, body))
+	return hand(ctx, s.over, s.in, s.event(job, what, body))
 }
 
 // Flush implements output.Stream.
 func (s *stream) Flush(ctx context.Context) error {
 	done := make(chan struct{})
-	if err := hand(ctx, s, s.flushes, chan<- struct{}(done)); err != nil {
+	if err := hand(ctx, s.over, s.flushes, done); err != nil {
 		return err
 	}
-	select {
-	case <-done:
-		return nil
-	case <-s.over:
-		return wire.ErrLine
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	_, err := await(ctx, s.over, done)
+	return err
 }
 
 // Close implements output.Stream.
 func (s *stream) Close() { s.stop() }
-
-// hand gives v to run.
-func hand[T any](ctx context.Context, s *stream, to chan<- T, v T) error {
-	select {
-	case to <- v:
-		return nil
-	case <-s.over:
-		return wire.ErrLine
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // run sends the stream's messages, over one connection after the other, until ctx ends.
 func (s *stream) run(ctx context.Context) {
@@ -109,17 +90,17 @@ func (s *stream) run(ctx context.Context) {
 		}
 	}
 	p := s.publisher
-	for wait := wire.Reconnecting(); ; {
+	for wait := new(wire.Backoff); ; {
 		err := s.connected(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		p.log.Debug("stream of a reply interrupted", "job", s.messageID, "error", err)
 		switch {
-		case errors.Is(err, errShared):
+		case errors.Is(err, wire.ErrShared):
 			s.apart = true
 		case errors.Is(err, wire.ErrLine) && len(s.sent) > 0:
-			p.suspects.add(s.to)
+			p.Suspect(s.to)
 		case errors.Is(err, errMalformed), p.refusals.vain(s.to, err):
 			s.drop(err)
 		}
@@ -131,77 +112,62 @@ func (s *stream) run(ctx context.Context) {
 
 // connected serves the stream on a lane, until the lane fails or ctx ends.
 func (s *stream) connected(ctx context.Context) error {
-	if len(s.sent) > 0 && s.publisher.suspects.has(s.to) {
-		first := s.sent[0].message
-		if err := s.publisher.alone(ctx, s.to, func(int) amqp.Publishing { return first }, func() bool { return true }); err != nil {
-			return err
-		}
-		s.publisher.refusals.stored(s.to)
-		s.stored()
-	}
-	if s.apart {
-		if err := s.oneByOne(ctx); err != nil {
-			return err
-		}
-		s.apart = false
+	if err := s.oneByOne(ctx); err != nil {
+		return err
 	}
 	l, err := s.publisher.current(ctx)
 	if err != nil {
 		return err
 	}
-	k, err := l.lane(ctx, s.to)
+	lane, err := l.lane(ctx, s.to)
 	if err != nil {
 		return err
 	}
-	err = s.serve(ctx, l, k)
-	s.leave(l, k)
+	err = s.serve(ctx, l, lane)
+	s.leave()
 	if errors.Is(err, wire.ErrUnanswered) {
 		// Unconfirmed messages would hold their slots for ever. Other streams on the lane send theirs again.
-		_ = l.call(context.WithoutCancel(ctx), func(l *line) error { return l.link.Within(wire.RPCTimeout, k.Ch.Close) })
+		_ = l.call(context.WithoutCancel(ctx), lane.Ch.Close)
 	}
 	return err
 }
 
-// oneByOne sends the unconfirmed messages, each alone on a channel until it is confirmed. An error of the
-// broker then concerns that message.
+// oneByOne sends unconfirmed messages, each alone on a channel until it is confirmed, while one of them may be to blame for
+// the end of a lane or a connection. An error of the broker then concerns that message.
 func (s *stream) oneByOne(ctx context.Context) error {
 	p := s.publisher
-	for len(s.sent) > 0 {
-		select {
-		case p.replies <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		err := p.publish(ctx, s.to, func(int) amqp.Publishing { return s.sent[0].message }, p.refusals.patience(s.to), func() bool { return true })
-		<-p.replies
+	for len(s.sent) > 0 && (s.apart || p.refusals.suspected(s.to)) {
+		k := keeping{queue: s.to, reply: true, message: func(int) amqp.Publishing { return s.sent[0].message }}
+		err := p.attempt(ctx, k, func() bool { return true })
 		switch {
 		case errors.Is(err, wire.ErrUnroutable):
 			s.drop(err)
-			return nil
 		case err != nil:
 			return err
+		default:
+			p.refusals.stored(s.to)
+			s.stored()
 		}
-		p.refusals.stored(s.to)
-		s.stored()
 	}
+	s.apart = false
 	return nil
 }
 
 // serve publishes on a lane, beginning with the messages that were sent before and are not confirmed.
-func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
+func (s *stream) serve(ctx context.Context, l *line, lane *wire.Outlet) error {
 	written := 0 // how many of sent are published
 	refusals := &s.publisher.refusals
 	timer := time.NewTimer(refusals.patience(s.to))
 	defer timer.Stop()
 	for {
-		unblocked, changed := l.unblocked.State()
+		unblocked, changed := l.link.Unblocked.State()
 		// Ask for a slot only if there is a message for it, and take confirms meanwhile: they free slots.
 		var in <-chan amqp.Publishing
 		var slot chan<- struct{}
 		switch {
 		case !unblocked:
 		case written < len(s.sent):
-			slot = k.slots
+			slot = lane.Slots
 		case len(s.sent) < window && s.bytes < windowBytes:
 			in = s.in
 		}
@@ -211,7 +177,7 @@ func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
 			flushes = nil
 		}
 		if written > 0 {
-			confirmed = s.sent[0].confirm.Done()
+			confirmed = s.sent[0].published.Done()
 		}
 		select {
 		case m := <-in:
@@ -225,16 +191,16 @@ func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
 		case slot <- struct{}{}:
 			m := &s.sent[written]
 			var err error
-			if m.confirm, err = k.write(l, s.to, m.message); err != nil {
+			if m.published, err = lane.Publish(s.to, m.message); err != nil {
 				return err
 			}
 			written++
 		case <-confirmed:
-			err := k.outcome(l, s.to, s.sent[0])
-			s.sent[0].confirm = nil
+			err := s.sent[0].published.Outcome()
+			s.sent[0].published = nil
 			switch {
 			case errors.Is(err, wire.ErrUnroutable):
-				s.leave(l, k)
+				s.leave()
 				s.drop(err)
 				written = 0
 			case err != nil:
@@ -262,13 +228,22 @@ func (s *stream) serve(ctx context.Context, l *line, k *lane) error {
 	}
 }
 
-// leave stops waiting for the confirms of a lane.
-func (s *stream) leave(l *line, k *lane) {
-	left := slices.Clone(s.sent)
+// leave stops waiting for the confirms of a lane. Each message frees its slot when its outcome is known: at the latest when the
+// channel is closed, with its connection.
+func (s *stream) leave() {
+	var left []*wire.Sent
 	for i := range s.sent {
-		s.sent[i].confirm = nil
+		if m := &s.sent[i]; m.published != nil {
+			left = append(left, m.published)
+			m.published = nil
+		}
 	}
-	s.publisher.streams.Go(func() { k.abandon(l, s.to, left) })
+	s.publisher.work.Go(func() {
+		for _, m := range left {
+			<-m.Done()
+			_ = m.Outcome()
+		}
+	})
 }
 
 // stored removes the oldest message, which the broker has stored.
@@ -286,5 +261,5 @@ func (s *stream) add(m amqp.Publishing) {
 // drop logs err, and drops all messages of the stream from now on.
 func (s *stream) drop(err error) {
 	s.gone, s.sent, s.bytes = true, nil, 0
-	s.publisher.unheard(s.replier, err)
+	s.publisher.unheard(s.Replier, err)
 }

@@ -1,0 +1,17 @@
+// Package publish stores messages at the broker: results, streams of output, dead letters and next attempts. Begin with
+// [Publisher]: New, Start, Close.
+//
+//	publish.go     the connection that publishes with confirms, and reconnects; line.go: one such connection
+//	keep.go        tries until a message is stored
+//	deadletter.go  the copy of a message that becomes a dead letter; internal/cmd/outcome.go decides why it does
+//	again.go       the queues in which messages wait for their next attempt
+//	reply.go       results, to reply_to and to the results queue
+//	stream.go      output, to reply_to while the job runs
+//	refusals.go    which reply_to stores nothing
+//	direct.go      direct reply-tos for which the broker ends the connection
+//	user.go        the user of a message, kept in its copies
+//	state.go       how the Publisher stands with the broker
+//
+// Everything that a job publishes goes over this one connection, except to a direct reply-to that is suspected. All
+// methods may be called from any goroutine.
+package publish
