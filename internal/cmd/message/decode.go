@@ -39,25 +39,32 @@ type verb struct {
 }
 
 var verbs = []verb{
-	command("run", runKeys, runOptions, decodeRun),
-	command("create", imageKeys, containerOptions, decodeCreate),
-	onContainer("start", startKeys, nil),
-	onContainer("stop", stopKeys, stopOptions),
-	onContainer("restart", restartKeys, restartOptions),
-	onContainer("kill", killKeys, killOptions),
-	onContainer("pause", pauseKeys, nil),
-	onContainer("unpause", unpauseKeys, nil),
-	command("rename", renameKeys, nil, decodeRename),
-	onContainer("remove", removeKeys, removeOptions).or("rm"),
-	onContainer("wait", waitKeys, nil),
+	command("run", runKeys, runOptions, finishRun),
+	command("create", imageKeys, containerOptions, finishCreate),
+	onContainer[Start]("start", nil, nil),
+	onContainer("stop", nil, stopOptions(func(s *Stop) *Stop { return s })),
+	onContainer("restart", nil, stopOptions(func(r *Restart) *Stop { return (*Stop)(r) })),
+	onContainer("kill", nil, killOptions),
+	onContainer[Pause]("pause", nil, nil),
+	onContainer[Unpause]("unpause", nil, nil),
+	onContainer("rename", renameKeys, nil, checkRename),
+	onContainer("remove", nil, removeOptions).or("rm"),
+	onContainer[Wait]("wait", nil, nil),
 	onContainer("logs", logsKeys, logsOptions),
-	onContainer("inspect", inspectKeys, nil),
-	command("exec", execKeys, execOptions, decodeExec),
-	command("pull", pullKeys, pullOptions, decodePull),
+	onContainer[Inspect]("inspect", nil, nil),
+	onContainer("exec", execKeys, execOptions, checkExec),
+	command("pull", pullKeys, pullOptions, finishPull),
 }
 
-func command[T any](name string, keys, options []key[T], decode func([]member) (Command, error)) verb {
-	return verb{name: name, decode: decode, docs: append(keyDocs(keys, false), keyDocs(options, true)...)}
+// command makes the row of a command whose keys are set on a T. finish refuses what is not complete.
+func command[T any](name string, keys, options []key[T], finish func(*T) (Command, error)) verb {
+	return verb{name: name, docs: append(keyDocs(keys, false), keyDocs(options, true)...), decode: func(members []member) (Command, error) {
+		c := new(T)
+		if err := decodeKeys(c, name, members, keys, options); err != nil {
+			return nil, err
+		}
+		return finish(c)
+	}}
 }
 
 func keyDocs[T any](keys []key[T], option bool) (docs []KeyDoc) {
@@ -65,13 +72,6 @@ func keyDocs[T any](keys []key[T], option bool) (docs []KeyDoc) {
 		docs = append(docs, KeyDoc{k.name, option, k.form.String(), k.help})
 	}
 	return docs
-}
-
-func onContainer[T any, C interface {
-	*T
-	commandOn
-}](name string, keys, options []key[T]) verb {
-	return command(name, keys, options, decodeOn[T, C](name, keys, options))
 }
 
 func (v verb) or(alias string) verb {

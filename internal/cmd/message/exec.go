@@ -25,12 +25,12 @@ type Exec struct {
 }
 
 var (
-	execKeys = append(refKeys(func(e *Exec) *Ref { return &e.Ref }),
-		key[Exec]{name: "Cmd", form: formArray, help: "the program and its arguments", decode: func(e *Exec, v json.RawMessage) error {
+	execKeys = []key[Exec]{
+		{name: "Cmd", form: formArray, help: "the program and its arguments", decode: func(e *Exec, v json.RawMessage) error {
 			return decodeCommandLine(&e.Cmd, v)
 		}},
 		streamKey(func(e *Exec) *bool { return &e.Stream }),
-	)
+	}
 	execOptions = []key[Exec]{
 		boolKey("Detach", "done when it has started; its output is not shown", func(e *Exec) *bool { return &e.Detach }),
 		{name: "Env", form: formPairs, help: "environment variables, as for run", set: func(e *Exec, v []string) error {
@@ -54,23 +54,14 @@ var (
 	}
 )
 
-func decodeExec(members []member) (Command, error) {
-	c, err := decodeOn[Exec, *Exec]("exec", execKeys, execOptions)(members)
-	if err != nil {
-		return nil, err
-	}
-	switch e := c.(*Exec); {
+func checkExec(e *Exec) error {
+	switch {
 	case len(e.Cmd) == 0:
-		return nil, errors.New(`key "Cmd" is missing or empty; exec needs the program to run`)
+		return errors.New(`key "Cmd" is missing or empty; exec needs the program to run`)
 	case e.Tty && (e.Interactive || e.HasInput):
-		return nil, At("Options", errors.New("only one of Tty, and Interactive or Stdin, can be given: nobody types, and a terminal has no end of input"))
+		return At("Options", errors.New("only one of Tty, and Interactive or Stdin, can be given: nobody types, and a terminal has no end of input"))
 	case e.Detach && (e.Interactive || e.HasInput):
-		return nil, At("Options", errors.New("only one of Detach, and Interactive or Stdin, can be given; a detached program gets no input"))
+		return At("Options", errors.New("only one of Detach, and Interactive or Stdin, can be given; a detached program gets no input"))
 	}
-	return c, nil
-}
-
-// Traits implements Command.
-func (e *Exec) Traits() Traits {
-	return Traits{Verb: "exec", Lasts: true, Control: true, Streams: e.Stream}
+	return nil
 }

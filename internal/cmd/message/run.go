@@ -100,11 +100,7 @@ func setAttach(r *Run, streams []string) error {
 	return nil
 }
 
-func decodeRun(members []member) (Command, error) {
-	r := new(Run)
-	if err := decodeKeys(r, "run", members, runKeys, runOptions); err != nil {
-		return nil, err
-	}
+func finishRun(r *Run) (Command, error) {
 	if r.Image == "" {
 		return nil, errors.New(`key "Image" is missing or empty; run needs the image to run`)
 	}
@@ -140,11 +136,6 @@ func (r *Run) checkForeground() error {
 		return At("Options", errors.New("a Retry needs Attach, Remove or a reply_to: how a detached run ends is not known"))
 	}
 	return nil
-}
-
-// Traits implements Command.
-func (r *Run) Traits() Traits {
-	return Traits{Verb: "run", Lasts: true, Runs: true, Makes: true, Streams: r.Stream, Retry: r.Retry}
 }
 
 // Target implements Command.
@@ -185,11 +176,7 @@ func (r *Run) TimeLimit(pool time.Duration) time.Duration {
 // Create makes a container without starting it, as `docker create` does.
 type Create struct{ Run }
 
-func decodeCreate(members []member) (Command, error) {
-	c := new(Create)
-	if err := decodeKeys(&c.Run, "create", members, imageKeys, containerOptions); err != nil {
-		return nil, err
-	}
+func finishCreate(c *Run) (Command, error) {
 	if c.Image == "" {
 		return nil, errors.New(`key "Image" is missing or empty; create needs the image to make a container of`)
 	}
@@ -198,10 +185,5 @@ func decodeCreate(members []member) (Command, error) {
 	}
 	// The CLI attaches both outputs, for a later docker start -a.
 	c.Stdin, c.Stdout, c.Stderr = c.Interactive, true, true
-	return c, nil
-}
-
-// Traits implements Command.
-func (c *Create) Traits() Traits {
-	return Traits{Verb: "create", Control: true, Makes: true}
+	return &Create{*c}, nil
 }
