@@ -130,8 +130,8 @@ func Decode(body []byte, limit int, replies bool, presets ...Preset) (Command, e
 		}
 		return nil, fmt.Errorf("key %q is missing; it says what to do: %s", commandKey, flagval.List(verbNames(), "or"))
 	}
-	var name string
-	if err := decodeString(&name, members[i].value); err != nil {
+	name, err := decodeString(members[i].value)
+	if err != nil {
 		return nil, At(commandKey, err)
 	}
 	for _, v := range verbs {

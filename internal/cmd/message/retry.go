@@ -81,7 +81,7 @@ func decodeRetryOn(r *Retry, v json.RawMessage) error {
 			r.Codes = append(r.Codes, code)
 		case "a string":
 			var reason string
-			if err = decodeString(&reason, item); err == nil {
+			if reason, err = unquote(item); err == nil {
 				err = oneOf(RetryReasons...)(reason)
 			}
 			r.Reasons = append(r.Reasons, reason)

@@ -10,11 +10,11 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// ParseGPUs reads one --gpus: a count, all, or fields such as driver=nvidia. It always returns one request.
-func ParseGPUs(s string) ([]dockerapi.DeviceRequest, error) {
+// ParseGPUs reads one --gpus: a count, all, or fields such as driver=nvidia.
+func ParseGPUs(s string) (dockerapi.DeviceRequest, error) {
 	fields, err := csvFields(s)
 	if err != nil {
-		return nil, err
+		return dockerapi.DeviceRequest{}, err
 	}
 	r := dockerapi.DeviceRequest{Capabilities: [][]string{{"gpu"}}, Options: map[string]string{}}
 	var seen []string
@@ -24,7 +24,7 @@ func ParseGPUs(s string) ([]dockerapi.DeviceRequest, error) {
 			name, value = "count", field
 		}
 		if slices.Contains(seen, name) {
-			return nil, fmt.Errorf("the field %s is in %s twice", Quote(name), Quote(s))
+			return r, fmt.Errorf("the field %s is in %s twice", Quote(name), Quote(s))
 		}
 		seen = append(seen, name)
 		switch name {
@@ -42,16 +42,16 @@ func ParseGPUs(s string) ([]dockerapi.DeviceRequest, error) {
 			err = unknownField(name, s, []string{"driver", "count", "device", "capabilities", "options"})
 		}
 		if err != nil {
-			return nil, err
+			return r, err
 		}
 	}
 	switch {
 	case r.DeviceIDs == nil && !slices.Contains(seen, "count"):
 		r.Count = 1
 	case r.DeviceIDs != nil && r.Count != 0:
-		return nil, errors.New(`expected a count or devices, got both in ` + Quote(s) + `; several devices need quotation marks of their own: "\"device=0,1\""`)
+		return r, errors.New(`expected a count or devices, got both in ` + Quote(s) + `; several devices need quotation marks of their own: "\"device=0,1\""`)
 	}
-	return []dockerapi.DeviceRequest{r}, nil
+	return r, nil
 }
 
 func parseGPUCount(s string) (int, error) {

@@ -9,24 +9,24 @@ import (
 func TestParseGPUs(t *testing.T) {
 	gpu := [][]string{{"gpu"}}
 	none := map[string]string{}
-	count := func(n int) []dockerapi.DeviceRequest {
-		return []dockerapi.DeviceRequest{{Count: n, Capabilities: gpu, Options: none}}
+	count := func(n int) dockerapi.DeviceRequest {
+		return dockerapi.DeviceRequest{Count: n, Capabilities: gpu, Options: none}
 	}
 	both := func(s string) string {
 		return `expected a count or devices, got both in ` + s + `; several devices need quotation marks of their own: "\"device=0,1\""`
 	}
-	testParse(t, ParseGPUs, []taken[[]dockerapi.DeviceRequest]{
+	testParse(t, ParseGPUs, []taken[dockerapi.DeviceRequest]{
 		{"all", count(-1)},
 		{"2", count(2)},
 		{"count=2", count(2)},
 		{"-2", count(-2)}, // the engine refuses it
-		{"device=0", []dockerapi.DeviceRequest{{DeviceIDs: []string{"0"}, Capabilities: gpu, Options: none}}},
-		{`"device=0,1"`, []dockerapi.DeviceRequest{{DeviceIDs: []string{"0", "1"}, Capabilities: gpu, Options: none}}},
-		{"driver=nvidia", []dockerapi.DeviceRequest{{Driver: "nvidia", Count: 1, Capabilities: gpu, Options: none}}},
-		{`driver=nvidia,all,"capabilities=compute,utility",options=a=b`, []dockerapi.DeviceRequest{{
+		{"device=0", dockerapi.DeviceRequest{DeviceIDs: []string{"0"}, Capabilities: gpu, Options: none}},
+		{`"device=0,1"`, dockerapi.DeviceRequest{DeviceIDs: []string{"0", "1"}, Capabilities: gpu, Options: none}},
+		{"driver=nvidia", dockerapi.DeviceRequest{Driver: "nvidia", Count: 1, Capabilities: gpu, Options: none}},
+		{`driver=nvidia,all,"capabilities=compute,utility",options=a=b`, dockerapi.DeviceRequest{
 			Driver: "nvidia", Count: -1, Capabilities: [][]string{{"compute", "utility", "gpu"}}, Options: map[string]string{"a": "b"},
-		}}},
-		{`2,"options=a=b,c,d=e=f"`, []dockerapi.DeviceRequest{{Count: 2, Capabilities: gpu, Options: map[string]string{"a": "b", "c": "", "d": "e=f"}}}},
+		}},
+		{`2,"options=a=b,c,d=e=f"`, dockerapi.DeviceRequest{Count: 2, Capabilities: gpu, Options: map[string]string{"a": "b", "c": "", "d": "e=f"}}},
 	}, []refused{
 		{"", `expected fields such as name=value, got an empty string`},
 		{"x", `expected a number of GPUs, or "all", got "x"`},

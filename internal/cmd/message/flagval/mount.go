@@ -64,48 +64,40 @@ func setMountField(m *dockerapi.Mount, name, value string) (err error) {
 	case "consistency":
 		m.Consistency = strings.ToLower(value)
 	case "bind-propagation":
-		made(&m.BindOptions).Propagation = strings.ToLower(value)
+		Made(&m.BindOptions).Propagation = strings.ToLower(value)
 	case "bind-nonrecursive":
-		made(&m.BindOptions).NonRecursive, err = parseTruth(value)
+		Made(&m.BindOptions).NonRecursive, err = parseTruth(value)
 	case "bind-recursive":
 		err = setRecursive(m, value)
 	case "volume-subpath":
-		made(&m.VolumeOptions).Subpath = value
+		Made(&m.VolumeOptions).Subpath = value
 	case "volume-nocopy":
-		made(&m.VolumeOptions).NoCopy, err = parseTruth(value)
+		Made(&m.VolumeOptions).NoCopy, err = parseTruth(value)
 	case "volume-label":
-		setPair(&made(&m.VolumeOptions).Labels, value)
+		setPair(&Made(&m.VolumeOptions).Labels, value)
 	case "volume-driver":
-		made(&made(&m.VolumeOptions).DriverConfig).Name = value
+		Made(&Made(&m.VolumeOptions).DriverConfig).Name = value
 	case "volume-opt":
-		setPair(&made(&made(&m.VolumeOptions).DriverConfig).Options, value)
+		setPair(&Made(&Made(&m.VolumeOptions).DriverConfig).Options, value)
 	case "image-subpath":
-		made(&m.ImageOptions).Subpath = value
+		Made(&m.ImageOptions).Subpath = value
 	case "tmpfs-size":
-		made(&m.TmpfsOptions).SizeBytes, err = ParseBytes(value)
+		Made(&m.TmpfsOptions).SizeBytes, err = ParseBytes(value)
 	case "tmpfs-mode":
-		made(&m.TmpfsOptions).Mode, err = parseMode(value)
+		Made(&m.TmpfsOptions).Mode, err = parseMode(value)
 	}
 	return err
-}
-
-// made returns the options at p, and makes them first if there are none.
-func made[T any](p **T) *T {
-	if *p == nil {
-		*p = new(T)
-	}
-	return *p
 }
 
 func setRecursive(m *dockerapi.Mount, value string) error {
 	switch value {
 	case "enabled": // the default
 	case "disabled":
-		made(&m.BindOptions).NonRecursive = true
+		Made(&m.BindOptions).NonRecursive = true
 	case "writable":
-		made(&m.BindOptions).ReadOnlyNonRecursive = true
+		Made(&m.BindOptions).ReadOnlyNonRecursive = true
 	case "readonly":
-		made(&m.BindOptions).ReadOnlyForceRecursive = true
+		Made(&m.BindOptions).ReadOnlyForceRecursive = true
 	default:
 		return fmt.Errorf(`expected "enabled", "disabled", "writable" or "readonly", got %s`, Quote(value))
 	}

@@ -138,6 +138,14 @@ func NotNil[E any](s []E) []E {
 	return s
 }
 
+// Made returns what p points to, and makes it first if that is nothing.
+func Made[T any](p **T) *T {
+	if *p == nil {
+		*p = new(T)
+	}
+	return *p
+}
+
 // Each calls f with each text until one fails. If there are several texts, the error says which.
 func Each(texts []string, f func(string) error) error {
 	for i, s := range texts {
