@@ -245,9 +245,6 @@ func oneOf(values ...string) func(string) error {
 		if slices.Contains(values, s) {
 			return nil
 		}
-		if near := flagval.Nearest(s, values); near != "" {
-			return fmt.Errorf("unknown value %s; did you mean %q?", flagval.Quote(s), near)
-		}
-		return fmt.Errorf("unknown value %s; expected %s", flagval.Quote(s), flagval.List(values, "or"))
+		return flagval.Unknown("value", s, values)
 	}
 }

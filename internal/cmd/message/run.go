@@ -3,7 +3,6 @@ package message
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -84,11 +83,7 @@ func setAttach(r *Run, streams []string) error {
 		case "STDERR":
 			r.Stderr = true
 		default:
-			names := []string{"STDIN", "STDOUT", "STDERR"}
-			if near := flagval.Nearest(s, names); near != "" {
-				return fmt.Errorf("unknown stream %s; did you mean %q?", flagval.Quote(s), near)
-			}
-			return fmt.Errorf("unknown stream %s; expected %s", flagval.Quote(s), flagval.List(names, "or"))
+			return flagval.Unknown("stream", s, []string{"STDIN", "STDOUT", "STDERR"})
 		}
 	}
 	return nil

@@ -94,6 +94,18 @@ func Nearest(name string, known []string) string {
 	return best
 }
 
+// Unknown returns the error for a name that is none of the known ones. kind says what it names.
+func Unknown(kind, name string, known []string) error {
+	return unknown(fmt.Sprintf("unknown %s %s", kind, Quote(name)), name, known)
+}
+
+func unknown(what, name string, known []string) error {
+	if near := Nearest(name, known); near != "" {
+		return fmt.Errorf("%s; did you mean %q?", what, near)
+	}
+	return fmt.Errorf("%s; expected %s", what, List(known, "or"))
+}
+
 // distance counts the insertions, deletions, replacements and swaps of neighbours between a and b
 // (optimal string alignment).
 func distance(a, b string) int {

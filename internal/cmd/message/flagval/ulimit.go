@@ -21,10 +21,7 @@ func ParseUlimit(s string) (dockerapi.Ulimit, error) {
 		return dockerapi.Ulimit{}, fmt.Errorf(`expected a limit such as "nofile=1024:2048", got %s`, Quote(s))
 	}
 	if names := ulimitNames(); !slices.Contains(names, name) {
-		if near := Nearest(name, names); near != "" {
-			return dockerapi.Ulimit{}, fmt.Errorf("unknown limit %s; did you mean %q?", Quote(name), near)
-		}
-		return dockerapi.Ulimit{}, fmt.Errorf("unknown limit %s; expected %s", Quote(name), List(names, "or"))
+		return dockerapi.Ulimit{}, Unknown("limit", name, names)
 	}
 	first, second, two := strings.Cut(value, ":")
 	if !two {
