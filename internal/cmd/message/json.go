@@ -29,18 +29,18 @@ func CheckJSON(body []byte) error {
 		for r, n := utf8.DecodeRune(body); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(body[at:]) {
 			at += n
 		}
-		return fmt.Errorf("not JSON: %s: byte %d is not UTF-8, the encoding of JSON; the message is in another, such as ISO 8859-1 or Windows-1252, or holds what is not text", place(body, at), at+1)
+		return fmt.Errorf("not JSON: %s: byte %d is not UTF-8, the encoding of JSON; the message is in another, such as ISO 8859-1 or Windows-1252, or holds what is not text", Place(body, at), at+1)
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		at := int(max(0, min(syntax.Offset, int64(len(body)))-1)) // the unexpected byte, or the last one
 		start, said := syntaxFault(body, at, err.Error())
-		return fmt.Errorf("not JSON: %s: %s", place(body, start), said)
+		return fmt.Errorf("not JSON: %s: %s", Place(body, start), said)
 	}
 	return fmt.Errorf("not JSON: %w", err)
 }
 
-// place returns the line and the column of the byte at, both from 1.
-func place(body []byte, at int) string {
+// Place returns the line and the column of the byte at, both from 1.
+func Place(body []byte, at int) string {
 	line := body[bytes.LastIndexByte(body[:at], '\n')+1 : at]
 	return fmt.Sprintf("line %d, column %d", 1+bytes.Count(body[:at], []byte("\n")), 1+utf8.RuneCount(line))
 }

@@ -221,11 +221,11 @@ var containerOptions = []key[Run]{
 		return err
 	}},
 	pairsKey("Sysctl", "kernel parameters of its namespaces", host(func(h *hostConfig) *map[string]string { return &h.Sysctls }), flagval.ParseSysctl),
-	namespaceKey("Ipc", "`none`, `private`, `shareable`, `host` or `container:NAME`", func(h *hostConfig) *string { return &h.IpcMode }),
-	namespaceKey("Pid", "`host` or `container:NAME`", func(h *hostConfig) *string { return &h.PidMode }),
-	namespaceKey("Uts", "`host`", func(h *hostConfig) *string { return &h.UTSMode }),
-	namespaceKey("Userns", "`host`", func(h *hostConfig) *string { return &h.UsernsMode }),
-	namespaceKey("Cgroupns", "`private` or `host`", func(h *hostConfig) *string { return &h.CgroupnsMode }),
+	textKey("Ipc", "`none`, `private`, `shareable`, `host` or `container:NAME`", host(func(h *hostConfig) *string { return &h.IpcMode }), flagval.ParseNamespace("none", "private", "shareable", "host", "container:NAME")),
+	textKey("Pid", "`host` or `container:NAME`", host(func(h *hostConfig) *string { return &h.PidMode }), flagval.ParseNamespace("host", "container:NAME")),
+	textKey("Uts", "`host`", host(func(h *hostConfig) *string { return &h.UTSMode }), flagval.ParseNamespace("host")),
+	textKey("Userns", "`host`", host(func(h *hostConfig) *string { return &h.UsernsMode }), flagval.ParseNamespace("host")),
+	textKey("Cgroupns", "`private` or `host`", host(func(h *hostConfig) *string { return &h.CgroupnsMode }), flagval.ParseNamespace("host", "private")),
 	textKey("CgroupParent", "the cgroup above its own", host(func(h *hostConfig) *string { return &h.CgroupParent })),
 	textKey("Runtime", "the runtime of the engine that runs it", host(func(h *hostConfig) *string { return &h.Runtime })),
 
@@ -248,10 +248,6 @@ func durationKey(name, help string, field func(*Run) *time.Duration) key[Run] {
 }
 
 func anyInt(s string) (int64, error) { return parseInt[int64](math.MinInt64, math.MaxInt64)(s) }
-
-func namespaceKey(name, help string, field func(*hostConfig) *string) key[Run] {
-	return textKey(name, help, host(field), func(s string) error { return flagval.ParseNamespace(strings.ToLower(name), s) })
-}
 
 // labelPrefix is the prefix of the daemon's own labels.
 const labelPrefix = "docker-dispatch."

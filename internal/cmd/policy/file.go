@@ -80,12 +80,10 @@ func (d *decoder) fail(n node, err error) {
 	if d.err != nil || err == nil {
 		return
 	}
-	before := d.source[:n.at]
-	line := before[bytes.LastIndexByte(before, '\n')+1:]
 	if n.name != "" {
 		err = fmt.Errorf("%s: %w", n.name, err)
 	}
-	d.err = fmt.Errorf("line %d, column %d: %w", 1+bytes.Count(before, []byte("\n")), 1+len([]rune(string(line))), err)
+	d.err = message.At(message.Place(d.source, n.at), err)
 }
 
 // items returns what is in an object, or in a list: then they have no names.

@@ -6,29 +6,17 @@ import (
 	"strings"
 )
 
-// ParseNamespace refuses a text that is not a --pid, --ipc, --uts, --userns or --cgroupns. kind is the flag's name. An empty
-// text is the engine's default.
-func ParseNamespace(kind, s string) error {
-	var modes []string
-	container := false
-	switch kind {
-	case "pid":
-		modes, container = []string{"host"}, true
-	case "ipc":
-		modes, container = []string{"none", "private", "shareable", "host"}, true
-	case "cgroupns":
-		modes = []string{"host", "private"}
-	default: // uts, userns
-		modes = []string{"host"}
-	}
-	if s == "" || slices.Contains(modes, s) {
-		return nil
-	}
-	if container {
-		if name, ok := strings.CutPrefix(s, "container:"); ok && name != "" {
+// otherContainer stands for the namespace of another container among the modes of ParseNamespace.
+const otherContainer = "container:NAME"
+
+// ParseNamespace returns a check that refuses a text which is none of the modes of a namespace. An empty text is the engine's
+// default.
+func ParseNamespace(modes ...string) func(string) error {
+	return func(s string) error {
+		name, other := strings.CutPrefix(s, "container:")
+		if s == "" || slices.Contains(modes, s) || other && name != "" && slices.Contains(modes, otherContainer) {
 			return nil
 		}
-		modes = append(modes, "container:NAME")
+		return fmt.Errorf("expected %s, got %s", List(modes, "or"), Quote(s))
 	}
-	return fmt.Errorf("expected %s, got %s", List(modes, "or"), Quote(s))
 }

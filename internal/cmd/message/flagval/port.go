@@ -55,7 +55,8 @@ func (p published) hostPort(i int) string {
 	return strconv.Itoa(p.host.first + i)
 }
 
-// parsePublished reads [[IP:][HOST]:]CONTAINER[/PROTOCOL], or the long form with name=value.
+// parsePublished reads [[IP:][HOST]:]CONTAINER[/PROTOCOL], or the long form with name=value. HOST is 8080 or 8000-8010,
+// CONTAINER 80 or 80-90.
 func parsePublished(spec string) (p published, err error) {
 	if strings.Contains(spec, "=") {
 		if spec, err = shortPublished(spec); err != nil {
@@ -67,7 +68,19 @@ func parsePublished(spec string) (p published, err error) {
 	if p.ip, err = hostIP(ip); err != nil {
 		return p, err
 	}
-	return p.withPorts(host, container)
+	if p.container, p.protocol, err = parseContainerPorts(container); err != nil || host == "" {
+		return p, err
+	}
+	r, err := parsePortRange(host)
+	switch {
+	case err != nil:
+		return p, fmt.Errorf("the host's: %w", err)
+	case r.size() != p.container.size() && p.container.size() > 1:
+		return p, fmt.Errorf("expected as many ports of the host as of the container, got %d in %s for %d in %s",
+			r.size(), Quote(host), p.container.size(), Quote(container))
+	}
+	p.host = &r
+	return p, nil
 }
 
 // cutLast cuts s at its last colon; without a colon, after is all of s.
@@ -100,27 +113,6 @@ func shortPublished(spec string) (string, error) {
 	return host + ":" + container + protocol, nil
 }
 
-// withPorts sets the ports. host is 8080, 8000-8010 or ""; container is 80, 80/udp or 80-90.
-func (p published) withPorts(host, container string) (published, error) {
-	var err error
-	if p.container, p.protocol, err = parseContainerPorts(container); err != nil {
-		return p, err
-	}
-	if host == "" {
-		return p, nil
-	}
-	r, err := parsePortRange(host)
-	if err != nil {
-		return p, fmt.Errorf("the host's: %w", err)
-	}
-	if r.size() != p.container.size() && p.container.size() > 1 {
-		return p, fmt.Errorf("expected as many ports of the host as of the container, got %d in %s for %d in %s",
-			r.size(), Quote(host), p.container.size(), Quote(container))
-	}
-	p.host = &r
-	return p, nil
-}
-
 // hostIP reads an address of the host, IPv6 with or without brackets.
 func hostIP(s string) (string, error) {
 	ip := s
@@ -140,7 +132,10 @@ func hostIP(s string) (string, error) {
 func ParseExposed(specs []string) (map[string]struct{}, error) {
 	exposed, count := make(map[string]struct{}), 0
 	err := Each(specs, func(spec string) error {
-		r, protocol, err := parseExpose(spec)
+		if strings.Contains(spec, ":") {
+			return fmt.Errorf("expected a port of the container only, got %s; Publish gives one of the host", Quote(spec))
+		}
+		r, protocol, err := parseContainerPorts(spec)
 		if err != nil {
 			return err
 		}
@@ -153,14 +148,6 @@ func ParseExposed(specs []string) (map[string]struct{}, error) {
 		return nil
 	})
 	return exposed, err
-}
-
-// parseExpose reads one --expose: a port or a range, with or without a protocol.
-func parseExpose(spec string) (r portRange, protocol string, err error) {
-	if strings.Contains(spec, ":") {
-		return r, "", fmt.Errorf("expected a port of the container only, got %s; Publish gives one of the host", Quote(spec))
-	}
-	return parseContainerPorts(spec)
 }
 
 // parseContainerPorts reads 80, 80/udp or 80-90/sctp.

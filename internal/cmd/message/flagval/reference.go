@@ -12,13 +12,7 @@ func CheckImage(s string) error {
 	if len(s) == 64 && only(s, digits+"abcdef") {
 		return nil // an image's own id
 	}
-	domain, rest, ok := strings.Cut(s, "/")
-	if !ok || !strings.ContainsAny(domain, ".:") && domain != "localhost" && strings.ToLower(domain) == domain {
-		domain, rest = "docker.io", s
-	}
-	if domain == "docker.io" && !strings.Contains(rest, "/") {
-		rest = "library/" + rest
-	}
+	domain, rest := SplitImage(s)
 	if name, _, _ := strings.Cut(rest, ":"); strings.ToLower(name) != name {
 		return fmt.Errorf("invalid reference format: repository name (%s) must be lowercase", name)
 	}
@@ -26,6 +20,21 @@ func CheckImage(s string) error {
 		return errors.New("invalid reference format")
 	}
 	return nil
+}
+
+// SplitImage returns the registry of an image's name, and the rest: docker.io and library/alpine of alpine.
+func SplitImage(name string) (domain, rest string) {
+	domain, rest, ok := strings.Cut(name, "/")
+	if !ok || !strings.ContainsAny(domain, ".:") && domain != "localhost" && strings.ToLower(domain) == domain {
+		domain, rest = "docker.io", name
+	}
+	if domain == "index.docker.io" {
+		domain = "docker.io"
+	}
+	if domain == "docker.io" && !strings.Contains(rest, "/") && rest != "*" { // a policy's pattern can have a *
+		rest = "library/" + rest
+	}
+	return domain, rest
 }
 
 // isDomain reports whether s is the first part of an image's name, HOST[:PORT], in the grammar of

@@ -37,11 +37,8 @@ func CheckRef(ref string) error {
 	if len(ref) > maxName {
 		return fmt.Errorf("%s has %d characters; at most %d are taken", Quote(ref), len(ref), maxName)
 	}
-	for i, c := range []byte(ref) {
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alnum && (i == 0 || c != '_' && c != '.' && c != '-') {
-			return fmt.Errorf("%s is not a container's name; it has letters, digits, and behind the first also _ . -", Quote(ref))
-		}
+	if !framed(ref, alnum, word+".-", word+".-") {
+		return fmt.Errorf("%s is not a container's name; it has letters, digits, and behind the first also _ . -", Quote(ref))
 	}
 	return nil
 }
