@@ -68,7 +68,7 @@ func command[T any](name string, keys, options []key[T], finish func(*T) (Comman
 
 func keyDocs[T any](keys []key[T], option bool) (docs []KeyDoc) {
 	for _, k := range keys {
-		docs = append(docs, KeyDoc{k.name, option, k.form.String(), k.help})
+		docs = append(docs, KeyDoc{k.name, option, string(k.form), k.help})
 	}
 	return docs
 }

@@ -54,39 +54,19 @@ func (k key[T]) called(flags ...string) key[T] {
 	return k
 }
 
-// A form is the JSON type of a key's value.
-type form int
+// A form is the JSON type of a key's value, in the words of the manual.
+type form string
 
 const (
-	formBool   form = iota // true or false
-	formText               // a string
-	formNumber             // a number, or a string such as "512m"
-	formList               // an array of strings, or one string
-	formPairs              // formList of NAME=VALUE, or an object of strings
-	formArray              // an array of strings
-	formWhole              // a whole number
-	formOther              // any other, which the key's decode reads
+	formBool   form = "true or false"
+	formText   form = "string"
+	formNumber form = "number or string"                   // a string such as "512m"
+	formList   form = "string or array of strings"         // one string is a list of one
+	formPairs  form = "string, array of strings or object" // formList of NAME=VALUE, or an object of strings
+	formArray  form = "array of strings"
+	formWhole  form = "whole number"
+	formOther  form = "object" // which the key's decode reads
 )
-
-func (f form) String() string {
-	switch f {
-	case formBool:
-		return "true or false"
-	case formText:
-		return "string"
-	case formNumber:
-		return "number or string"
-	case formList:
-		return "string or array of strings"
-	case formPairs:
-		return "string, array of strings or object"
-	case formArray:
-		return "array of strings"
-	case formWhole:
-		return "whole number"
-	}
-	return "object"
-}
 
 // texts returns a value as the texts that a flag of the CLI would get.
 func (f form) texts(v json.RawMessage) ([]string, error) {

@@ -2,6 +2,7 @@ package message
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -174,15 +175,15 @@ var containerOptions = []key[Run]{
 	listKey("LinkLocalIp", "link-local addresses in the first network", ipam(func(i *dockerapi.EndpointIPAM) *[]string { return &i.LinkLocalIPs }), flagval.ParseIP(0)),
 	textKey("MacAddress", "its MAC address in the first network", endpoint(func(e *dockerapi.EndpointSettings) *string { return &e.MacAddress }), flagval.ParseMAC),
 	{name: "Publish", flags: []string{"publish", "p"}, form: formList, help: "ports on the host, `127.0.0.1:8080:80/tcp`", set: func(r *Run, v []string) error {
-		bindings, exposed, err := flagval.ParsePublish(v)
+		bindings, err := flagval.ParsePublish(v)
 		r.host().PortBindings = bindings
-		r.expose(exposed)
+		r.expose(maps.Keys(bindings))
 		return err
 	}},
 	boolKey("PublishAll", "all ports that the image exposes", host(func(h *hostConfig) *bool { return &h.PublishAllPorts })).called("publish-all", "P"),
 	{name: "Expose", form: formList, help: "ports to expose, `80/tcp`, `7000-7010`", set: func(r *Run, v []string) error {
 		exposed, err := flagval.ParseExposed(v)
-		r.expose(exposed)
+		r.expose(maps.Keys(exposed))
 		return err
 	}},
 	textKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })).called("hostname", "h"),

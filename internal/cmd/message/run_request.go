@@ -3,6 +3,7 @@ package message
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -20,11 +21,13 @@ type Network struct {
 
 func (r *Run) host() *hostConfig { return flagval.Made(&r.Spec.HostConfig) }
 
-func (r *Run) expose(ports map[string]struct{}) {
+func (r *Run) expose(ports iter.Seq[string]) {
 	if r.Spec.ExposedPorts == nil {
-		r.Spec.ExposedPorts = make(map[string]struct{}, len(ports))
+		r.Spec.ExposedPorts = make(map[string]struct{})
 	}
-	maps.Copy(r.Spec.ExposedPorts, ports)
+	for p := range ports {
+		r.Spec.ExposedPorts[p] = struct{}{}
+	}
 }
 
 // Volumes returns the names of the volumes that the run asks for.

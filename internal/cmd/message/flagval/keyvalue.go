@@ -17,11 +17,10 @@ func ParseKeyValue(s string) (name, value string, err error) {
 
 // ParseStorageOpt reads one --storage-opt, NAME=VALUE.
 func ParseStorageOpt(s string) (name, value string, err error) {
-	name, value, ok := strings.Cut(s, "=")
-	if !ok || name == "" {
+	if !strings.Contains(s, "=") {
 		return "", "", fmt.Errorf("expected NAME=VALUE, got %s", Quote(s))
 	}
-	return name, value, nil
+	return ParseKeyValue(s)
 }
 
 // ParseSysctl reads one --sysctl, NAME=VALUE. It refuses parameters that a container shares with the host.

@@ -14,26 +14,24 @@ import (
 // the message, but each of its ports is an entry in the request.
 const MaxPorts = 65536
 
-// ParsePublish reads all values of --publish. The keys of bindings and exposed are ports of the container, such as "80/tcp".
-func ParsePublish(specs []string) (bindings map[string][]dockerapi.PortBinding, exposed map[string]struct{}, err error) {
-	bindings, exposed = make(map[string][]dockerapi.PortBinding), make(map[string]struct{})
-	count := 0
+// ParsePublish reads all values of --publish. The keys are ports of the container, such as "80/tcp".
+func ParsePublish(specs []string) (map[string][]dockerapi.PortBinding, error) {
+	bindings, count := make(map[string][]dockerapi.PortBinding), 0
 	for _, spec := range specs {
 		p, err := parsePublished(spec)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		count += p.container.size()
 		if count > MaxPorts {
-			return nil, nil, fmt.Errorf("expected at most %d ports, %s makes them more", MaxPorts, Quote(spec))
+			return nil, fmt.Errorf("expected at most %d ports, %s makes them more", MaxPorts, Quote(spec))
 		}
 		for i := range p.container.size() {
 			port := strconv.Itoa(p.container.first+i) + "/" + p.protocol
-			exposed[port] = struct{}{}
 			bindings[port] = append(bindings[port], dockerapi.PortBinding{HostIP: p.ip, HostPort: p.hostPort(i)})
 		}
 	}
-	return bindings, exposed, nil
+	return bindings, nil
 }
 
 // published is one --publish.
