@@ -2,7 +2,6 @@ package message
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -177,13 +176,13 @@ var containerOptions = []key[Run]{
 	{name: "Publish", flags: []string{"publish", "p"}, form: formList, help: "ports on the host, `127.0.0.1:8080:80/tcp`", set: func(r *Run, v []string) error {
 		bindings, err := flagval.ParsePublish(v)
 		r.host().PortBindings = bindings
-		r.expose(maps.Keys(bindings))
+		expose(r, bindings)
 		return err
 	}},
 	boolKey("PublishAll", "all ports that the image exposes", host(func(h *hostConfig) *bool { return &h.PublishAllPorts })).called("publish-all", "P"),
 	{name: "Expose", form: formList, help: "ports to expose, `80/tcp`, `7000-7010`", set: func(r *Run, v []string) error {
 		exposed, err := flagval.ParseExposed(v)
-		r.expose(maps.Keys(exposed))
+		expose(r, exposed)
 		return err
 	}},
 	textKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })).called("hostname", "h"),
@@ -249,6 +248,17 @@ func durationKey(name, help string, field func(*Run) *time.Duration) key[Run] {
 }
 
 func anyInt(s string) (int64, error) { return parseInt[int64](math.MinInt64, math.MaxInt64)(s) }
+
+// DerivedName is the prefix of the names that the daemon chooses for containers. A message may not choose such a name.
+const DerivedName = "dispatch-"
+
+// checkOwnName refuses a name that a message may not choose for a container.
+func checkOwnName(name string) error {
+	if strings.HasPrefix(name, DerivedName) {
+		return fmt.Errorf("a name that begins with %s is reserved for the daemon; choose another, or leave it out", DerivedName)
+	}
+	return flagval.CheckName(name)
+}
 
 // labelPrefix is the prefix of the daemon's own labels.
 const labelPrefix = "docker-dispatch."

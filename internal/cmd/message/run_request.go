@@ -3,7 +3,6 @@ package message
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -21,9 +20,10 @@ type Network struct {
 
 func (r *Run) host() *hostConfig { return flagval.Made(&r.Spec.HostConfig) }
 
-func (r *Run) expose(ports iter.Seq[string]) {
+// expose adds the ports that are the keys of a map.
+func expose[V any](r *Run, ports map[string]V) {
 	if r.Spec.ExposedPorts == nil {
-		r.Spec.ExposedPorts = make(map[string]struct{})
+		r.Spec.ExposedPorts = make(map[string]struct{}, len(ports))
 	}
 	for p := range ports {
 		r.Spec.ExposedPorts[p] = struct{}{}
