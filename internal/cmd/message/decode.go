@@ -238,12 +238,12 @@ func unknownOption(name, verb string, top, options []string) error {
 	if strings.EqualFold(name, "rm") && slices.Contains(options, "Remove") {
 		near = "Remove" // the one key that is not called as docker's flag
 	}
+	if near != "" {
+		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), near)
+	}
 	var takes string
-	beside := flagval.Nearest(name, top)
 	const most = 12 // a longer list would not be read
-	switch {
-	case near != "":
-		takes = fmt.Sprintf("did you mean %q?", near)
+	switch beside := flagval.Nearest(name, top); {
 	case beside != "":
 		takes = fmt.Sprintf("did you mean %q beside Options?", beside)
 	case len(options) > most:
