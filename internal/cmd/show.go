@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
@@ -158,7 +157,7 @@ func (t *task) show() status.Job {
 		User: t.user, Attempt: t.shownAttempt(), Phase: t.phase.String(), Taken: t.came.UTC(),
 	}
 	if t.cmd != nil {
-		j.Image = message.ImageOf(t.cmd)
+		j.Image = t.traits.Image
 		j.ContainerName = cmp.Or(t.name, t.cmd.Target()) // a refused job has no name yet
 	}
 	if !t.published.IsZero() {

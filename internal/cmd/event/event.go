@@ -20,18 +20,6 @@ const (
 // MaxData bounds the bytes of a container's output in one event.
 const MaxData = 64 << 10
 
-// outputEvent is the JSON form of Output. Data that is not UTF-8 is in Base64, because a JSON string cannot hold it.
-type outputEvent struct {
-	Event         string
-	Job           string
-	ContainerName string
-	Attempt       int `json:",omitempty"`
-	Stream        string
-	Offset        int64
-	Data          string `json:",omitempty"`
-	Base64        []byte `json:",omitempty"`
-}
-
 // Line encodes v as one line of JSON. It panics if v cannot be encoded, which is impossible for events.
 func Line(v any) []byte {
 	var b bytes.Buffer
@@ -98,13 +86,16 @@ func Decode(body []byte) (Event, error) {
 		e.Started = new(Started)
 		err = json.Unmarshal(body, e.Started)
 	case EventOutput:
-		var o outputEvent
-		err = json.Unmarshal(body, &o)
-		data := o.Base64
-		if data == nil {
-			data = []byte(o.Data)
+		var o struct {
+			Output
+			Data   string // in place of Output's
+			Base64 []byte // for bytes that are not UTF-8, which a JSON string cannot hold
 		}
-		e.Output = &Output{Job: o.Job, ContainerName: o.ContainerName, Attempt: o.Attempt, Stream: o.Stream, Offset: o.Offset, Data: data}
+		err = json.Unmarshal(body, &o)
+		e.Output = &o.Output
+		if e.Output.Data = o.Base64; o.Base64 == nil {
+			e.Output.Data = []byte(o.Data)
+		}
 	case eventResult:
 		e.Result = new(Result)
 		err = json.Unmarshal(body, e.Result)

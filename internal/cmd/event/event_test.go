@@ -99,7 +99,14 @@ func FuzzOutputJSON(f *testing.F) {
 	f.Add("", "\xe2", 1, []byte("\xe2\x80"))
 	f.Fuzz(func(t *testing.T, job, name string, attempt int, data []byte) {
 		o := Output{Job: job, ContainerName: name, Attempt: attempt, Stream: name, Offset: 1 << 40, Data: data}
-		e := outputEvent{Event: EventOutput, Job: job, ContainerName: name, Attempt: attempt, Stream: name, Offset: 1 << 40}
+		e := struct {
+			Event, Job, ContainerName string
+			Attempt                   int `json:",omitempty"`
+			Stream                    string
+			Offset                    int64
+			Data                      string `json:",omitempty"`
+			Base64                    []byte `json:",omitempty"`
+		}{Event: EventOutput, Job: job, ContainerName: name, Attempt: attempt, Stream: name, Offset: 1 << 40}
 		if utf8.Valid(data) {
 			e.Data = string(data)
 		} else {

@@ -2,7 +2,6 @@ package message
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,49 +32,49 @@ func meansCommand(key string) bool {
 
 // A verb is one value of the message's Dockercmd key. decode gets the message's other members.
 type verb struct {
-	name, alias string
-	decode      func(members []member) (Command, error)
-	docs        []KeyDoc
+	CommandDoc
+	decode func(members []member) (Command, error)
 }
 
 var verbs = []verb{
-	command("run", runKeys, runOptions, decodeRun),
-	command("create", imageKeys, containerOptions, decodeCreate),
-	onContainer("start", startKeys, nil),
-	onContainer("stop", stopKeys, stopOptions),
-	onContainer("restart", restartKeys, restartOptions),
-	onContainer("kill", killKeys, killOptions),
-	onContainer("pause", pauseKeys, nil),
-	onContainer("unpause", unpauseKeys, nil),
-	command("rename", renameKeys, nil, decodeRename),
-	onContainer("remove", removeKeys, removeOptions).or("rm"),
-	onContainer("wait", waitKeys, nil),
+	command("run", runKeys, runOptions, finishRun),
+	command("create", imageKeys, containerOptions, finishCreate),
+	onContainer[Start]("start", nil, nil),
+	onContainer("stop", nil, stopOptions(func(s *Stop) *Stop { return s })),
+	onContainer("restart", nil, stopOptions(func(r *Restart) *Stop { return (*Stop)(r) })),
+	onContainer("kill", nil, killOptions),
+	onContainer[Pause]("pause", nil, nil),
+	onContainer[Unpause]("unpause", nil, nil),
+	onContainer("rename", renameKeys, nil, checkRename),
+	onContainer("remove", nil, removeOptions).or("rm"),
+	onContainer[Wait]("wait", nil, nil),
 	onContainer("logs", logsKeys, logsOptions),
-	onContainer("inspect", inspectKeys, nil),
-	command("exec", execKeys, execOptions, decodeExec),
-	command("pull", pullKeys, pullOptions, decodePull),
+	onContainer[Inspect]("inspect", nil, nil),
+	onContainer("exec", execKeys, execOptions, checkExec),
+	command("pull", pullKeys, pullOptions, finishPull),
 }
 
-func command[T any](name string, keys, options []key[T], decode func([]member) (Command, error)) verb {
-	return verb{name: name, decode: decode, docs: append(keyDocs(keys, false), keyDocs(options, true)...)}
+// command makes the row of a command whose keys are set on a T. finish refuses what is not complete.
+func command[T any](name string, keys, options []key[T], finish func(*T) (Command, error)) verb {
+	doc := CommandDoc{Name: name, Keys: append(keyDocs(keys, false), keyDocs(options, true)...)}
+	return verb{doc, func(members []member) (Command, error) {
+		c := new(T)
+		if err := decodeKeys(c, name, members, keys, options); err != nil {
+			return nil, err
+		}
+		return finish(c)
+	}}
 }
 
 func keyDocs[T any](keys []key[T], option bool) (docs []KeyDoc) {
 	for _, k := range keys {
-		docs = append(docs, KeyDoc{k.name, option, k.form.String(), k.help})
+		docs = append(docs, KeyDoc{k.name, option, string(k.form), k.help})
 	}
 	return docs
 }
 
-func onContainer[T any, C interface {
-	*T
-	commandOn
-}](name string, keys, options []key[T]) verb {
-	return command(name, keys, options, decodeOn[T, C](name, keys, options))
-}
-
 func (v verb) or(alias string) verb {
-	v.alias = alias
+	v.Alias = alias
 	return v
 }
 
@@ -96,7 +95,7 @@ type KeyDoc struct {
 // Docs describes all commands, for the manual.
 func Docs() (docs []CommandDoc) {
 	for _, v := range verbs {
-		docs = append(docs, CommandDoc{v.name, v.alias, v.docs})
+		docs = append(docs, v.CommandDoc)
 	}
 	return docs
 }
@@ -130,46 +129,37 @@ func Decode(body []byte, limit int, replies bool, presets ...Preset) (Command, e
 		}
 		return nil, fmt.Errorf("key %q is missing; it says what to do: %s", commandKey, flagval.List(verbNames(), "or"))
 	}
-	var name string
-	if err := decodeString(&name, members[i].value); err != nil {
+	name, err := decodeString(members[i].value)
+	if err != nil {
 		return nil, At(commandKey, err)
 	}
 	for _, v := range verbs {
-		if name != "" && (name == v.name || name == v.alias) {
+		if name != "" && (name == v.Name || name == v.Alias) {
 			members = slices.Delete(members, i, i+1)
-			switch v.name {
-			case "run":
-				members, err = withPresets(members, presets, runOptions)
-			case "create":
-				members, err = withPresets(members, presets, containerOptions)
-			}
-			if err != nil {
-				return nil, err
+			if v.Name == "run" || v.Name == "create" {
+				if members, err = withPresets(members, presets, v.Keys); err != nil {
+					return nil, err
+				}
 			}
 			c, err := v.decode(members)
-			if r, ok := c.(*Run); ok && err == nil {
+			if r, ok := c.(*Run); ok {
 				r.replies = replies
-				err = r.checkForeground()
+				if err := r.checkForeground(); err != nil {
+					return nil, err
+				}
 			}
-			if err != nil {
-				return nil, err
-			}
-			return c, nil
+			return c, err
 		}
 	}
-	names := verbNames()
-	if near := flagval.Nearest(name, names); near != "" {
-		return nil, At(commandKey, fmt.Errorf("unknown command %s; did you mean %q?", flagval.Quote(name), near))
-	}
-	return nil, At(commandKey, fmt.Errorf("unknown command %s; expected %s", flagval.Quote(name), flagval.List(names, "or")))
+	return nil, At(commandKey, flagval.Unknown("command", name, verbNames()))
 }
 
 // verbNames returns the names and aliases of all commands.
 func verbNames() (names []string) {
 	for _, v := range verbs {
-		names = append(names, v.name)
-		if v.alias != "" {
-			names = append(names, v.alias)
+		names = append(names, v.Name)
+		if v.Alias != "" {
+			names = append(names, v.Alias)
 		}
 	}
 	return names
@@ -177,14 +167,12 @@ func verbNames() (names []string) {
 
 // decodeKeys sets the members on c. top and options are the keys that the command takes.
 func decodeKeys[T any](c *T, verb string, members []member, top, options []key[T]) error {
-	for _, m := range members {
+	for i, m := range members {
 		if m.key != "Options" {
-			known, err := setKey(c, m, top)
-			if !known {
-				return unknownKey(m.key, verb, keyNames(top), keyNames(options))
-			}
-			if err != nil {
-				return At(m.key, err)
+			if err := setKeys(c, "", members[i:i+1], top, func(name string) error {
+				return unknownKey(name, verb, keyNames(top), keyNames(options))
+			}); err != nil {
+				return err
 			}
 			continue
 		}
@@ -192,32 +180,24 @@ func decodeKeys[T any](c *T, verb string, members []member, top, options []key[T
 		if err != nil {
 			return At("Options", err)
 		}
-		for _, o := range opts {
-			known, err := setKey(c, o, options)
-			if !known {
-				return At("Options", unknownOption(o.key, verb, keyNames(top), keyNames(options)))
-			}
-			if err != nil {
-				return At("Options."+o.key, err)
-			}
+		if err := setKeys(c, "Options.", opts, options, func(name string) error {
+			return At("Options", unknownOption(name, verb, keyNames(top), keyNames(options)))
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// decodeObject sets the members of v on c. v must be valid JSON. Errors call the object what.
-func decodeObject[T any](c *T, what string, v json.RawMessage, keys []key[T]) error {
-	members, err := object(v)
-	if err != nil {
-		return err
-	}
+// setKeys sets the members on c. An error has the prefix and the key in front, unless it is that of unknown.
+func setKeys[T any](c *T, prefix string, members []member, keys []key[T], unknown func(name string) error) error {
 	for _, m := range members {
-		known, err := setKey(c, m, keys)
-		if !known {
-			return unknownOption(m.key, what, nil, keyNames(keys))
+		k := find(keys, m.key)
+		if k == nil {
+			return unknown(m.key)
 		}
-		if err != nil {
-			return At(m.key, err)
+		if err := k.apply(c, m.value); err != nil {
+			return At(prefix+m.key, err)
 		}
 	}
 	return nil
@@ -225,14 +205,6 @@ func decodeObject[T any](c *T, what string, v json.RawMessage, keys []key[T]) er
 
 // At returns err with the key in front of it.
 func At(key string, err error) error { return fmt.Errorf("%s: %w", key, err) }
-
-func setKey[T any](c *T, m member, keys []key[T]) (known bool, err error) {
-	k := find(keys, m.key)
-	if k == nil {
-		return false, nil
-	}
-	return true, k.apply(c, m.value)
-}
 
 // find returns the key of that name, or nil if there is none.
 func find[T any](keys []key[T], name string) *key[T] {
@@ -246,11 +218,12 @@ func find[T any](keys []key[T], name string) *key[T] {
 
 // unknownKey returns the error for a key that is none of top, the names of the command's keys.
 func unknownKey(name, verb string, top, options []string) error {
-	if meansCommand(name) {
-		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), commandKey)
-	}
 	top = append(top, "Options")
-	if near := flagval.Nearest(name, append(top, commandKey)); near != "" {
+	near := flagval.Nearest(name, append(top, commandKey))
+	if meansCommand(name) {
+		near = commandKey
+	}
+	if near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), near)
 	}
 	if near := flagval.Nearest(name, options); near != "" {
@@ -268,17 +241,19 @@ func unknownOption(name, verb string, top, options []string) error {
 	if near != "" {
 		return fmt.Errorf("unknown key %s; did you mean %q?", flagval.Quote(name), near)
 	}
-	if near := flagval.Nearest(name, top); near != "" {
-		return fmt.Errorf("unknown key %s; did you mean %q beside Options?", flagval.Quote(name), near)
-	}
+	var takes string
 	const most = 12 // a longer list would not be read
-	if len(options) > most {
-		return fmt.Errorf("unknown key %s; %s takes the options of the docker CLI, such as --stop-timeout 5 as \"StopTimeout\": 5", flagval.Quote(name), verb)
+	switch beside := flagval.Nearest(name, top); {
+	case beside != "":
+		takes = fmt.Sprintf("did you mean %q beside Options?", beside)
+	case len(options) > most:
+		takes = verb + ` takes the options of the docker CLI, such as --stop-timeout 5 as "StopTimeout": 5`
+	case len(options) == 0:
+		takes = verb + " takes no options"
+	default:
+		takes = verb + " takes " + flagval.List(options, "and")
 	}
-	if len(options) == 0 {
-		return fmt.Errorf("unknown key %s; %s takes no options", flagval.Quote(name), verb)
-	}
-	return fmt.Errorf("unknown key %s; %s takes %s", flagval.Quote(name), verb, flagval.List(options, "and"))
+	return fmt.Errorf("unknown key %s; %s", flagval.Quote(name), takes)
 }
 
 func keyNames[T any](keys []key[T]) []string {

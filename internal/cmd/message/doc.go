@@ -9,7 +9,7 @@
 // A new option is allowed unless package policy denies it: TestEachKeyIsJudged asks for a decision.
 //
 // A new command needs:
-//   - here: a type with its keys and [Traits], and a row in decode.go; on_container.go has those for one container
+//   - here: a type with its keys, its [Traits] in traits.go, and a row in decode.go; on_container.go has those for one container
 //   - in package policy: a case in check, if the command can hand over the host
 //   - in internal/cmd: a case in do.go and its method; a call that is new also in the interface Docker, and its test's fake
 //   - in internal/dockerapi: the call, a file an endpoint

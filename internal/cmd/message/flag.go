@@ -3,6 +3,7 @@ package message
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -60,26 +61,15 @@ func parseLong(flags []Flag, arg string, behind []string) ([]string, error) {
 	if name == "" || name[0] == '-' {
 		return nil, flagError("bad flag syntax: %s", arg)
 	}
+	var known []string
 	for _, f := range flags {
-		switch {
-		case f.Name != name:
-			continue
-		case given:
-		case f.Bool:
-			value = "true"
-		case len(behind) == 0:
-			return nil, flagError("flag needs an argument: %s", arg)
-		default:
-			value, behind = behind[0], behind[1:]
+		if f.Name == name {
+			return f.take(value, given, behind, arg)
 		}
-		return behind, f.set(value)
+		known = append(known, f.Name)
 	}
 	if name == "help" {
 		return nil, ErrHelp
-	}
-	var known []string
-	for _, f := range flags {
-		known = append(known, f.Name)
 	}
 	if near := flagval.Nearest(name, known); near != "" {
 		return nil, flagError("unknown flag: --%s; did you mean --%s?", name, near)
@@ -88,34 +78,39 @@ func parseLong(flags []Flag, arg string, behind []string) ([]string, error) {
 }
 
 // parseShort sets -x, -xvalue, -x=value or -x value, or several options in one as in -it. It returns the arguments after it.
-func parseShort(flags []Flag, arg string, behind []string) ([]string, error) {
-letters:
+func parseShort(flags []Flag, arg string, behind []string) (_ []string, err error) {
 	for left := arg[1:]; left != ""; {
-		for _, f := range flags {
-			if f.Short == "" || f.Short[0] != left[0] {
-				continue
-			}
-			value, rest := left[1:], ""
-			switch {
-			case len(value) > 1 && value[0] == '=':
-				value = value[1:]
-			case f.Bool:
-				value, rest = "true", value
-			case value != "":
-			case len(behind) == 0:
-				return nil, flagError("flag needs an argument: %q in -%s", left[0], left)
-			default:
-				value, behind = behind[0], behind[1:]
-			}
-			if err := f.set(value); err != nil {
-				return nil, err
-			}
-			left = rest
-			continue letters
+		i := slices.IndexFunc(flags, func(f Flag) bool { return f.Short == left[:1] })
+		if i < 0 {
+			return nil, flagError("unknown shorthand flag: %q in -%s", left[0], left)
 		}
-		return nil, flagError("unknown shorthand flag: %q in -%s", left[0], left)
+		f, value, more := flags[i], left[1:], ""
+		switch {
+		case len(value) > 1 && value[0] == '=':
+			value = value[1:]
+		case f.Bool:
+			value, more = "", value
+		}
+		if behind, err = f.take(value, value != "", behind, fmt.Sprintf("%q in -%s", left[0], left)); err != nil {
+			return nil, err
+		}
+		left = more
 	}
 	return behind, nil
+}
+
+// take sets the flag to the value that was given with it, else to the next argument. It returns the arguments after it.
+func (f Flag) take(value string, given bool, behind []string, shown string) ([]string, error) {
+	switch {
+	case given:
+	case f.Bool:
+		value = "true"
+	case len(behind) == 0:
+		return nil, flagError("flag needs an argument: %s", shown)
+	default:
+		value, behind = behind[0], behind[1:]
+	}
+	return behind, f.set(value)
 }
 
 func (f Flag) set(value string) error {

@@ -29,18 +29,18 @@ func CheckJSON(body []byte) error {
 		for r, n := utf8.DecodeRune(body); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(body[at:]) {
 			at += n
 		}
-		return fmt.Errorf("not JSON: %s: byte %d is not UTF-8, the encoding of JSON; the message is in another, such as ISO 8859-1 or Windows-1252, or holds what is not text", place(body, at), at+1)
+		return fmt.Errorf("not JSON: %s: byte %d is not UTF-8, the encoding of JSON; the message is in another, such as ISO 8859-1 or Windows-1252, or holds what is not text", Place(body, at), at+1)
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		at := int(max(0, min(syntax.Offset, int64(len(body)))-1)) // the unexpected byte, or the last one
 		start, said := syntaxFault(body, at, err.Error())
-		return fmt.Errorf("not JSON: %s: %s", place(body, start), said)
+		return fmt.Errorf("not JSON: %s: %s", Place(body, start), said)
 	}
 	return fmt.Errorf("not JSON: %w", err)
 }
 
-// place returns the line and the column of the byte at, both from 1.
-func place(body []byte, at int) string {
+// Place returns the line and the column of the byte at, both from 1.
+func Place(body []byte, at int) string {
 	line := body[bytes.LastIndexByte(body[:at], '\n')+1 : at]
 	return fmt.Sprintf("line %d, column %d", 1+bytes.Count(body[:at], []byte("\n")), 1+utf8.RuneCount(line))
 }
@@ -190,21 +190,11 @@ func wrongKind(want string, raw json.RawMessage) error {
 	return fmt.Errorf("expected %s, got %s", want, kind(raw))
 }
 
-func decodeString(to *string, raw json.RawMessage) error {
+func decodeString(raw json.RawMessage) (string, error) {
 	if kind(raw) != "a string" {
-		return wrongKind("a string", raw)
+		return "", wrongKind("a string", raw)
 	}
-	text, err := unquote(raw)
-	*to = text
-	return err
-}
-
-func decodeBool(to *bool, raw json.RawMessage) error {
-	if kind(raw) != "a boolean" {
-		return wrongKind("true or false", raw)
-	}
-	*to = raw[0] == 't'
-	return nil
+	return unquote(raw)
 }
 
 // decodeSeconds reads a whole number of seconds, 0 or more.
@@ -221,28 +211,17 @@ func decodeSeconds(to **int, raw json.RawMessage) error {
 }
 
 // decodeStrings reads an array of strings. The result is never nil: nil means that the key is missing.
-func decodeStrings(to *[]string, raw json.RawMessage) error {
+func decodeStrings(raw json.RawMessage) ([]string, error) {
 	if kind(raw) != "an array" {
-		return wrongKind("an array of strings", raw)
+		return nil, wrongKind("an array of strings", raw)
 	}
 	items := array(raw)
-	*to = make([]string, len(items))
+	list := make([]string, len(items))
 	for i, item := range items {
-		if err := decodeString(&(*to)[i], item); err != nil {
-			return fmt.Errorf("item %d: %w", i+1, err)
+		var err error
+		if list[i], err = decodeString(item); err != nil {
+			return nil, fmt.Errorf("item %d: %w", i+1, err)
 		}
 	}
-	return nil
-}
-
-// decodeList reads an array of strings, or one string as a list of one.
-func decodeList(to *[]string, raw json.RawMessage) error {
-	switch kind(raw) {
-	case "a string":
-		*to = make([]string, 1)
-		return decodeString(&(*to)[0], raw)
-	case "an array":
-		return decodeStrings(to, raw)
-	}
-	return wrongKind("a string or an array of strings", raw)
+	return list, nil
 }

@@ -42,75 +42,63 @@ func (k *key[T]) apply(c *T, v json.RawMessage) error {
 	return k.set(c, texts)
 }
 
+// as returns the key with a value of that form.
+func (k key[T]) as(f form) key[T] {
+	k.form = f
+	return k
+}
+
 // called returns the key with these flags.
 func (k key[T]) called(flags ...string) key[T] {
 	k.flags = flags
 	return k
 }
 
-// A form is the JSON type of a key's value.
-type form int
+// A form is the JSON type of a key's value, in the words of the manual.
+type form string
 
 const (
-	formBool   form = iota // true or false
-	formText               // a string
-	formNumber             // a number, or a string such as "512m"
-	formList               // an array of strings, or one string
-	formPairs              // formList of NAME=VALUE, or an object of strings
-	formArray              // an array of strings
-	formWhole              // a whole number
-	formOther              // any other, which the key's decode reads
+	formBool   form = "true or false"
+	formText   form = "string"
+	formNumber form = "number or string"                   // a string such as "512m"
+	formList   form = "string or array of strings"         // one string is a list of one
+	formPairs  form = "string, array of strings or object" // formList of NAME=VALUE, or an object of strings
+	formArray  form = "array of strings"
+	formWhole  form = "whole number"
+	formOther  form = "object" // which the key's decode reads
 )
-
-func (f form) String() string {
-	switch f {
-	case formBool:
-		return "true or false"
-	case formText:
-		return "string"
-	case formNumber:
-		return "number or string"
-	case formList:
-		return "string or array of strings"
-	case formPairs:
-		return "string, array of strings or object"
-	case formArray:
-		return "array of strings"
-	case formWhole:
-		return "whole number"
-	}
-	return "object"
-}
 
 // texts returns a value as the texts that a flag of the CLI would get.
 func (f form) texts(v json.RawMessage) ([]string, error) {
-	var s string
-	switch f {
+	one := func(text string, err error) ([]string, error) { return []string{text}, err }
+	switch is := kind(v); f {
 	case formBool:
-		var b bool
-		err := decodeBool(&b, v)
-		return []string{strconv.FormatBool(b)}, err
-	case formNumber:
-		switch kind(v) {
-		case "a number":
-			return []string{string(v)}, nil
-		case "a string":
-		default:
-			return nil, wrongKind("a number or a string", v)
+		if is != "a boolean" {
+			return nil, wrongKind("true or false", v)
 		}
+		return one(strconv.FormatBool(v[0] == 't'), nil)
+	case formNumber:
+		switch is {
+		case "a number":
+			return one(string(v), nil)
+		case "a string":
+			return one(unquote(v))
+		}
+		return nil, wrongKind("a number or a string", v)
 	case formList, formPairs:
-		if f == formPairs && kind(v) == "an object" {
+		switch {
+		case is == "a string":
+			return one(unquote(v))
+		case is == "an array":
+			return decodeStrings(v)
+		case f == formList:
+			return nil, wrongKind("a string or an array of strings", v)
+		case is == "an object":
 			return decodePairs(v)
 		}
-		var list []string
-		err := decodeList(&list, v)
-		if err != nil && f == formPairs && kind(v) != "an array" {
-			err = wrongKind("an object, an array of strings or a string", v)
-		}
-		return list, err
+		return nil, wrongKind("an object, an array of strings or a string", v)
 	}
-	err := decodeString(&s, v)
-	return []string{s}, err
+	return one(decodeString(v))
 }
 
 // decodePairs reads an object of strings as NAME=VALUE, in the object's order.
@@ -121,8 +109,8 @@ func decodePairs(v json.RawMessage) ([]string, error) {
 	}
 	list := make([]string, len(members))
 	for i, m := range members {
-		var s string
-		if err := decodeString(&s, m.value); err != nil {
+		s, err := decodeString(m.value)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", flagval.Quote(m.key), err)
 		}
 		list[i] = m.key + "=" + s
@@ -132,46 +120,44 @@ func decodePairs(v json.RawMessage) ([]string, error) {
 
 // The constructors of keys. field returns the place for the value.
 
-// boolKey makes a key that is true or false.
-func boolKey[T any](name, help string, field func(*T) *bool) key[T] {
-	return key[T]{name: name, form: formBool, help: help, set: func(c *T, v []string) error {
-		*field(c) = v[0] == "true"
-		return nil
-	}}
-}
-
-// textKey is a key whose value is a text that the checks accept.
-func textKey[T any](name, help string, field func(*T) *string, checks ...func(string) error) key[T] {
-	return key[T]{name: name, form: formText, help: help, set: func(c *T, v []string) error {
-		for _, check := range checks {
-			if err := check(v[0]); err != nil {
-				return err
-			}
-		}
-		*field(c) = v[0]
-		return nil
-	}}
-}
-
-// numberKey makes a key for a number, which parse reads from its text.
-func numberKey[T, N any](name, help string, field func(*T) *N, parse func(string) (N, error)) key[T] {
-	return key[T]{name: name, form: formNumber, help: help, set: func(c *T, v []string) (err error) {
+// valueKey makes a key for a value, which parse reads from its text.
+func valueKey[T, V any](form form, name, help string, field func(*T) *V, parse func(string) (V, error)) key[T] {
+	return key[T]{name: name, form: form, help: help, set: func(c *T, v []string) (err error) {
 		*field(c), err = parse(v[0])
 		return err
 	}}
 }
 
+// boolKey makes a key that is true or false.
+func boolKey[T any](name, help string, field func(*T) *bool) key[T] {
+	return valueKey(formBool, name, help, field, strconv.ParseBool)
+}
+
+// textKey makes a key whose value is a text that the checks accept.
+func textKey[T any](name, help string, field func(*T) *string, checks ...func(string) error) key[T] {
+	return valueKey(formText, name, help, field, checked(checks))
+}
+
+// numberKey makes a key for a number, which parse reads from its text.
+func numberKey[T, N any](name, help string, field func(*T) *N, parse func(string) (N, error)) key[T] {
+	return valueKey(formNumber, name, help, field, parse)
+}
+
 // listKey makes a key for a list of texts, each of which the checks may refuse.
 func listKey[T any](name, help string, field func(*T) *[]string, checks ...func(string) error) key[T] {
-	return key[T]{name: name, form: formList, help: help, set: func(c *T, v []string) error {
+	return itemsKey(name, help, field, checked(checks))
+}
+
+// checked makes a parser that returns any text which the checks accept.
+func checked(checks []func(string) error) func(string) (string, error) {
+	return func(s string) (string, error) {
 		for _, check := range checks {
-			if err := flagval.Each(v, check); err != nil {
-				return err
+			if err := check(s); err != nil {
+				return "", err
 			}
 		}
-		*field(c) = v
-		return nil
-	}}
+		return s, nil
+	}
 }
 
 // itemsKey makes a key for a list, each item of which parse reads from its text.
@@ -239,9 +225,6 @@ func oneOf(values ...string) func(string) error {
 		if slices.Contains(values, s) {
 			return nil
 		}
-		if near := flagval.Nearest(s, values); near != "" {
-			return fmt.Errorf("unknown value %s; did you mean %q?", flagval.Quote(s), near)
-		}
-		return fmt.Errorf("unknown value %s; expected %s", flagval.Quote(s), flagval.List(values, "or"))
+		return flagval.Unknown("value", s, values)
 	}
 }

@@ -22,7 +22,7 @@ type Logs struct {
 }
 
 var (
-	logsKeys    = append(refKeys(func(l *Logs) *Ref { return &l.Ref }), streamKey(func(l *Logs) *bool { return &l.Stream }))
+	logsKeys    = []key[Logs]{streamKey(func(l *Logs) *bool { return &l.Stream })}
 	logsOptions = []key[Logs]{
 		boolKey("Follow", "until the container ends", func(l *Logs) *bool { return &l.Follow }),
 		textKey("Since", "from that time (`2026-01-02T15:04:05Z`, seconds since 1970), or from so long ago (`42m`)", func(l *Logs) *string { return &l.Since }, checkLogTime),
@@ -38,11 +38,6 @@ var (
 		boolKey("Details", "and with what the log driver adds", func(l *Logs) *bool { return &l.Details }),
 	}
 )
-
-// Traits implements Command.
-func (l *Logs) Traits() Traits {
-	return Traits{Verb: "logs", Control: true, Streams: l.Stream, Waits: l.Follow}
-}
 
 // checkLogTime refuses a text that LogTime cannot read.
 func checkLogTime(s string) error {

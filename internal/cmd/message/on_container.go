@@ -35,12 +35,30 @@ type commandOn interface {
 	of() *Ref
 }
 
-// refKeys returns the keys that say which container a command is for.
-func refKeys[T any](field func(*T) *Ref) []key[T] {
-	return []key[T]{
-		textKey("Container", "name or id", func(c *T) *string { return &field(c).Container }, flagval.CheckRef),
-		textKey("Job", "in place of Container, the job that it was made for: the message_id of its message", func(c *T) *string { return &field(c).Job }, checkJob),
-	}
+// onContainer makes the row of a command for a container, which has keys besides those that say which container. The checks
+// refuse a command that is not complete.
+func onContainer[T any, C interface {
+	*T
+	commandOn
+}](name string, keys, options []key[T], checks ...func(*T) error) verb {
+	keys = append([]key[T]{
+		textKey("Container", "name or id", func(c *T) *string { return &C(c).of().Container }, flagval.CheckRef),
+		textKey("Job", "in place of Container, the job that it was made for: the message_id of its message", func(c *T) *string { return &C(c).of().Job }, checkJob),
+	}, keys...)
+	return command(name, keys, options, func(c *T) (Command, error) {
+		switch r := C(c).of(); {
+		case r.Container == "" && r.Job == "":
+			return nil, fmt.Errorf(`key "Container" is missing; %s needs the name or id of a container, or a Job`, name)
+		case r.Container != "" && r.Job != "":
+			return nil, errors.New("only one of Container and Job can be given")
+		}
+		for _, check := range checks {
+			if err := check(c); err != nil {
+				return nil, err
+			}
+		}
+		return C(c), nil
+	})
 }
 
 func checkJob(s string) error {
@@ -50,25 +68,8 @@ func checkJob(s string) error {
 	return nil
 }
 
-// decodeOn returns the decoder of a command for a container.
-func decodeOn[T any, C interface {
-	*T
-	commandOn
-}](verb string, keys, options []key[T]) func([]member) (Command, error) {
-	return func(members []member) (Command, error) {
-		c := C(new(T))
-		if err := decodeKeys((*T)(c), verb, members, keys, options); err != nil {
-			return nil, err
-		}
-		switch r := c.of(); {
-		case r.Container == "" && r.Job == "":
-			return nil, fmt.Errorf(`key "Container" is missing; %s needs the name or id of a container, or a Job`, verb)
-		case r.Container != "" && r.Job != "":
-			return nil, errors.New("only one of Container and Job can be given")
-		}
-		return c, nil
-	}
-}
+// Start starts a container that was created or has exited, as `docker start` does.
+type Start struct{ Ref }
 
 // Stop stops a container, as `docker stop` does.
 type Stop struct {
@@ -80,35 +81,19 @@ type Stop struct {
 // Restart stops a container if it runs, and starts it, as `docker restart` does.
 type Restart Stop
 
-var (
-	stopKeys    = refKeys(func(s *Stop) *Ref { return &s.Ref })
-	stopOptions = []key[Stop]{
+// stopOptions are the options of a command that stops a container.
+func stopOptions[T any](stop func(*T) *Stop) []key[T] {
+	return []key[T]{
 		{name: "Time", form: formWhole, help: "seconds before the kill; 0 kills at once; left out: the container's own setting, else 10",
-			decode: func(s *Stop, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
-		textKey("Signal", "the signal to send first; left out: the container's own, else TERM", func(s *Stop) *string { return &s.Signal }),
+			decode: func(c *T, v json.RawMessage) error { return decodeSeconds(&stop(c).Time, v) }},
+		textKey("Signal", "the signal to send first; left out: the container's own, else TERM", func(c *T) *string { return &stop(c).Signal }),
 	}
-	restartKeys    = refKeys(func(s *Restart) *Ref { return &s.Ref })
-	restartOptions = []key[Restart]{
-		{name: "Time", form: formWhole, help: stopOptions[0].help,
-			decode: func(s *Restart, v json.RawMessage) error { return decodeSeconds(&s.Time, v) }},
-		textKey("Signal", stopOptions[1].help, func(s *Restart) *string { return &s.Signal }),
-	}
-)
+}
 
 // patient reports whether the stop may take over a minute. own is the stop timeout of the container; negative: no limit.
 func (s *Stop) patient(own *int) bool {
 	seconds := cmp.Or(s.Time, own)
 	return seconds != nil && (*seconds > 60 || *seconds < 0)
-}
-
-// Traits implements Command.
-func (s *Stop) Traits() Traits {
-	return Traits{Verb: "stop", Control: true, Ends: true, Stops: true, Patient: s.patient}
-}
-
-// Traits implements Command.
-func (s *Restart) Traits() Traits {
-	return Traits{Verb: "restart", Control: true, Patient: (*Stop)(s).patient}
 }
 
 // Kill sends a signal to a container, as `docker kill` does.
@@ -117,16 +102,8 @@ type Kill struct {
 	Signal string // empty: KILL
 }
 
-var (
-	killKeys    = refKeys(func(k *Kill) *Ref { return &k.Ref })
-	killOptions = []key[Kill]{
-		textKey("Signal", "the signal, such as `HUP`; left out: `KILL`", func(k *Kill) *string { return &k.Signal }),
-	}
-)
-
-// Traits implements Command.
-func (k *Kill) Traits() Traits {
-	return Traits{Verb: "kill", Control: true, Ends: k.ends(), Stops: k.ends()}
+var killOptions = []key[Kill]{
+	textKey("Signal", "the signal, such as `HUP`; left out: `KILL`", func(k *Kill) *string { return &k.Signal }),
 }
 
 // ends reports whether the signal is meant to end the container.
@@ -138,50 +115,11 @@ func (k *Kill) ends() bool {
 	return false
 }
 
-// Remove removes a container, as `docker rm` does.
-type Remove struct {
-	Ref
-	Volumes bool // removes its anonymous volumes too
-	Force   bool // kills it first if it runs
-}
-
-var (
-	removeKeys    = refKeys(func(r *Remove) *Ref { return &r.Ref })
-	removeOptions = []key[Remove]{
-		boolKey("Volumes", "remove its anonymous volumes too", func(r *Remove) *bool { return &r.Volumes }),
-		boolKey("Force", "kill it first if it runs", func(r *Remove) *bool { return &r.Force }),
-	}
-)
-
-// Traits implements Command.
-func (r *Remove) Traits() Traits {
-	return Traits{Verb: "remove", Control: true, Ends: true, Removes: true}
-}
-
 // Pause suspends a container's processes, as `docker pause` does.
-type Pause struct {
-	Ref
-}
+type Pause struct{ Ref }
 
 // Unpause resumes a container's processes, as `docker unpause` does.
-type Unpause struct {
-	Ref
-}
-
-var (
-	pauseKeys   = refKeys(func(p *Pause) *Ref { return &p.Ref })
-	unpauseKeys = refKeys(func(u *Unpause) *Ref { return &u.Ref })
-)
-
-// Traits implements Command.
-func (p *Pause) Traits() Traits {
-	return Traits{Verb: "pause", Control: true}
-}
-
-// Traits implements Command.
-func (u *Unpause) Traits() Traits {
-	return Traits{Verb: "unpause", Control: true}
-}
+type Unpause struct{ Ref }
 
 // Rename gives a container another name, as `docker rename` does.
 type Rename struct {
@@ -189,55 +127,31 @@ type Rename struct {
 	NewName string
 }
 
-var renameKeys = append(refKeys(func(r *Rename) *Ref { return &r.Ref }),
+var renameKeys = []key[Rename]{
 	textKey("NewName", "the name it is to have, none that begins with `dispatch-`", func(r *Rename) *string { return &r.NewName }, checkOwnName),
-)
+}
 
-func decodeRename(members []member) (Command, error) {
-	c, err := decodeOn[Rename, *Rename]("rename", renameKeys, nil)(members)
-	if err == nil && c.(*Rename).NewName == "" {
-		return nil, errors.New(`key "NewName" is missing; rename needs the name that the container is to have`)
+func checkRename(r *Rename) error {
+	if r.NewName == "" {
+		return errors.New(`key "NewName" is missing; rename needs the name that the container is to have`)
 	}
-	return c, err
+	return nil
 }
 
-// Traits implements Command.
-func (r *Rename) Traits() Traits {
-	return Traits{Verb: "rename", Control: true, NewName: r.NewName}
-}
-
-// Start starts a container that was created or has exited, as `docker start` does.
-type Start struct {
+// Remove removes a container, as `docker rm` does.
+type Remove struct {
 	Ref
+	Volumes bool // removes its anonymous volumes too
+	Force   bool // kills it first if it runs
 }
 
-var startKeys = refKeys(func(s *Start) *Ref { return &s.Ref })
-
-// Traits implements Command.
-func (s *Start) Traits() Traits {
-	return Traits{Verb: "start", Control: true}
+var removeOptions = []key[Remove]{
+	boolKey("Volumes", "remove its anonymous volumes too", func(r *Remove) *bool { return &r.Volumes }),
+	boolKey("Force", "kill it first if it runs", func(r *Remove) *bool { return &r.Force }),
 }
 
 // Wait waits until a container has exited, and reports its exit code, as `docker wait` does.
-type Wait struct {
-	Ref
-}
-
-var waitKeys = refKeys(func(w *Wait) *Ref { return &w.Ref })
-
-// Traits implements Command.
-func (w *Wait) Traits() Traits {
-	return Traits{Verb: "wait", Control: true, Waits: true}
-}
+type Wait struct{ Ref }
 
 // Inspect outputs the engine's description of a container, as `docker inspect` does.
-type Inspect struct {
-	Ref
-}
-
-var inspectKeys = refKeys(func(i *Inspect) *Ref { return &i.Ref })
-
-// Traits implements Command.
-func (i *Inspect) Traits() Traits {
-	return Traits{Verb: "inspect", Control: true}
-}
+type Inspect struct{ Ref }

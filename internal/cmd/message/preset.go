@@ -23,19 +23,13 @@ func (e *FixedError) Error() string {
 
 // Check returns an error if no run can have the option with that value.
 func (p Preset) Check() error {
-	known, err := setKey(new(Run), member{key: p.Option, value: p.Value}, runOptions)
-	switch {
-	case !known:
-		return At("Options", unknownOption(p.Option, "run", keyNames(runKeys), keyNames(runOptions)))
-	case err != nil:
-		return At("Options."+p.Option, err)
-	}
-	return nil
+	options := []member{{key: p.Option, value: p.Value}}
+	return decodeKeys(new(Run), "run", []member{{key: "Options", members: options}}, runKeys, runOptions)
 }
 
-// withPresets returns the members of a message with those presets in its Options that are among keys, and that the message
+// withPresets returns the members of a message with those presets in its Options that the command takes, and that the message
 // leaves out.
-func withPresets(members []member, presets []Preset, keys []key[Run]) ([]member, error) {
+func withPresets(members []member, presets []Preset, keys []KeyDoc) ([]member, error) {
 	if len(presets) == 0 {
 		return members, nil
 	}
@@ -53,7 +47,7 @@ func withPresets(members []member, presets []Preset, keys []key[Run]) ([]member,
 	all := options
 	for _, p := range presets {
 		switch {
-		case find(keys, p.Option) == nil:
+		case !slices.ContainsFunc(keys, func(k KeyDoc) bool { return k.Option && k.Name == p.Option }):
 		case p.Fixed && given(p.Option):
 			return nil, &FixedError{p.Option}
 		case !given(p.Option) && !slices.ContainsFunc(p.Unless, given):
@@ -67,7 +61,7 @@ func withPresets(members []member, presets []Preset, keys []key[Run]) ([]member,
 // Verbs returns the names of all commands.
 func Verbs() (names []string) {
 	for _, v := range verbs {
-		names = append(names, v.name)
+		names = append(names, v.Name)
 	}
 	return names
 }

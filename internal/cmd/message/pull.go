@@ -22,20 +22,11 @@ var pullOptions = []key[Pull]{
 	textKey("Platform", "OS[/ARCH[/VARIANT]], where it has several", func(p *Pull) *string { return &p.Platform }, flagval.ParsePlatform),
 }
 
-func decodePull(members []member) (Command, error) {
-	p := new(Pull)
-	if err := decodeKeys(p, "pull", members, pullKeys, pullOptions); err != nil {
-		return nil, err
-	}
+func finishPull(p *Pull) (Command, error) {
 	if p.Image == "" {
 		return nil, errors.New(`key "Image" is missing or empty; pull needs the image to pull`)
 	}
 	return p, nil
-}
-
-// Traits implements Command.
-func (p *Pull) Traits() Traits {
-	return Traits{Verb: "pull", Streams: p.Stream}
 }
 
 // Target implements Command.

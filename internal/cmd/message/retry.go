@@ -52,8 +52,14 @@ var retryKeys = []key[Retry]{
 }
 
 func decodeRetry(r *Run, v json.RawMessage) error {
+	members, err := object(v)
+	if err != nil {
+		return err
+	}
 	r.Retry = &Retry{Delay: defaultDelay}
-	if err := decodeObject(r.Retry, "Retry", v, retryKeys); err != nil {
+	if err := setKeys(r.Retry, "", members, retryKeys, func(name string) error {
+		return unknownOption(name, "Retry", nil, keyNames(retryKeys))
+	}); err != nil {
 		return err
 	}
 	if r.Retry.Max == 0 {
@@ -81,7 +87,7 @@ func decodeRetryOn(r *Retry, v json.RawMessage) error {
 			r.Codes = append(r.Codes, code)
 		case "a string":
 			var reason string
-			if err = decodeString(&reason, item); err == nil {
+			if reason, err = unquote(item); err == nil {
 				err = oneOf(RetryReasons...)(reason)
 			}
 			r.Reasons = append(r.Reasons, reason)

@@ -3,7 +3,6 @@ package message
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -27,7 +26,7 @@ type Run struct {
 	Stream      bool     // the output goes to the message's reply_to as it comes
 
 	Secrets []string      // names of secrets that are files in the container
-	Input   []byte        // for standard input
+	Input   []byte        // for standard input; nil: none was given
 	Timeout time.Duration // the longest it may run; 0: only the pool's limit
 	Retry   *Retry        // nil: never
 
@@ -37,29 +36,30 @@ type Run struct {
 	healthCmd string
 
 	noHealthcheck bool
-	hasInput      bool // Stdin or StdinBase64 was given
 	replies       bool // the publisher asked for the result
 }
 
 // imageKeys are the keys for a container's image and command.
 var imageKeys = []key[Run]{
 	textKey("Image", "the image", func(r *Run) *string { return &r.Image }),
-	{name: "Cmd", form: formArray, help: "the command and its arguments; left out: the image's own", decode: func(r *Run, v json.RawMessage) error {
-		return decodeCommandLine(&r.Cmd, v)
-	}},
+	commandLineKey("the command and its arguments; left out: the image's own", func(r *Run) *[]string { return &r.Cmd }),
 }
 
 var runKeys = append(imageKeys, streamKey(func(r *Run) *bool { return &r.Stream }))
 
-// decodeCommandLine reads a program and its arguments.
-func decodeCommandLine(to *[]string, v json.RawMessage) error {
-	if kind(v) == "a string" {
-		return errors.New(`expected an array of strings, got a string; write one item for each argument, ["echo", "hi"], or ["sh", "-c", "..."] for a shell`)
-	}
-	if err := decodeStrings(to, v); err != nil {
-		return err
-	}
-	return flagval.CheckArgs(*to)
+// commandLineKey makes the key for a program and its arguments.
+func commandLineKey[T any](help string, field func(*T) *[]string) key[T] {
+	return key[T]{name: "Cmd", form: formArray, help: help, decode: func(c *T, v json.RawMessage) error {
+		if kind(v) == "a string" {
+			return errors.New(`expected an array of strings, got a string; write one item for each argument, ["echo", "hi"], or ["sh", "-c", "..."] for a shell`)
+		}
+		args, err := decodeStrings(v)
+		if err != nil {
+			return err
+		}
+		*field(c) = args
+		return flagval.CheckArgs(args)
+	}}
 }
 
 // runOptions are the options of run alone, and those that it shares with create.
@@ -67,16 +67,9 @@ var runOptions = append([]key[Run]{
 	{name: "Attach", flags: []string{"attach", "a"}, form: formList, help: "`STDOUT`, `STDERR`: streams to show. `STDIN`: the program gets `Stdin`, else an empty standard input", set: setAttach},
 	boolKey("Remove", "remove the container when it has ended", func(r *Run) *bool { return &r.Remove }).called("rm"),
 	boolKey("Detach", "done when it has started; not together with `Attach`", func(r *Run) *bool { return &r.Detach }).called("detach", "d"),
-	{name: "Stdin", flags: []string{}, form: formText, help: "what the program reads on standard input; needs `Attach` with `STDIN`", set: func(r *Run, v []string) error {
-		return setInput(&r.hasInput, &r.Input, []byte(v[0]))
-	}},
-	{name: "StdinBase64", flags: []string{}, form: formText, help: "the same in base64, for what is not text", set: func(r *Run, v []string) error {
-		return setInputBase64(&r.hasInput, &r.Input, v[0])
-	}},
-	{name: "Timeout", flags: []string{"run-timeout"}, form: formText, help: "the longest it may run, such as `90s`: then it is stopped", set: func(r *Run, v []string) (err error) {
-		r.Timeout, err = parseSpan(v[0])
-		return err
-	}},
+	inputKey("Stdin", "what the program reads on standard input; needs `Attach` with `STDIN`", func(r *Run) *[]byte { return &r.Input }, decodeText),
+	inputKey("StdinBase64", "the same in base64, for what is not text", func(r *Run) *[]byte { return &r.Input }, decodeBase64),
+	valueKey(formText, "Timeout", "the longest it may run, such as `90s`: then it is stopped", func(r *Run) *time.Duration { return &r.Timeout }, parseSpan).called("run-timeout"),
 	{name: "Retry", form: formOther, help: "run again what has failed, see [Retry](messages.md#retry-run-again-what-failed)", decode: decodeRetry},
 }, containerOptions...)
 
@@ -90,21 +83,13 @@ func setAttach(r *Run, streams []string) error {
 		case "STDERR":
 			r.Stderr = true
 		default:
-			names := []string{"STDIN", "STDOUT", "STDERR"}
-			if near := flagval.Nearest(s, names); near != "" {
-				return fmt.Errorf("unknown stream %s; did you mean %q?", flagval.Quote(s), near)
-			}
-			return fmt.Errorf("unknown stream %s; expected %s", flagval.Quote(s), flagval.List(names, "or"))
+			return flagval.Unknown("stream", s, []string{"STDIN", "STDOUT", "STDERR"})
 		}
 	}
 	return nil
 }
 
-func decodeRun(members []member) (Command, error) {
-	r := new(Run)
-	if err := decodeKeys(r, "run", members, runKeys, runOptions); err != nil {
-		return nil, err
-	}
+func finishRun(r *Run) (Command, error) {
 	if r.Image == "" {
 		return nil, errors.New(`key "Image" is missing or empty; run needs the image to run`)
 	}
@@ -124,7 +109,7 @@ func (r *Run) check() error {
 		return errors.New("only one of Attach and Detach can be given; a detached run is done when its container has started")
 	case r.Stdin && r.Spec.Tty:
 		return errors.New("only one of Tty and Attach with STDIN can be given: nobody types, and a terminal has no end of input")
-	case r.hasInput && !r.Stdin:
+	case r.Input != nil && !r.Stdin:
 		return errors.New(`the program gets Stdin only if Attach names "STDIN"`)
 	}
 	return r.finish()
@@ -140,11 +125,6 @@ func (r *Run) checkForeground() error {
 		return At("Options", errors.New("a Retry needs Attach, Remove or a reply_to: how a detached run ends is not known"))
 	}
 	return nil
-}
-
-// Traits implements Command.
-func (r *Run) Traits() Traits {
-	return Traits{Verb: "run", Lasts: true, Runs: true, Makes: true, Streams: r.Stream, Retry: r.Retry}
 }
 
 // Target implements Command.
@@ -185,11 +165,7 @@ func (r *Run) TimeLimit(pool time.Duration) time.Duration {
 // Create makes a container without starting it, as `docker create` does.
 type Create struct{ Run }
 
-func decodeCreate(members []member) (Command, error) {
-	c := new(Create)
-	if err := decodeKeys(&c.Run, "create", members, imageKeys, containerOptions); err != nil {
-		return nil, err
-	}
+func finishCreate(c *Run) (Command, error) {
 	if c.Image == "" {
 		return nil, errors.New(`key "Image" is missing or empty; create needs the image to make a container of`)
 	}
@@ -198,10 +174,5 @@ func decodeCreate(members []member) (Command, error) {
 	}
 	// The CLI attaches both outputs, for a later docker start -a.
 	c.Stdin, c.Stdout, c.Stderr = c.Interactive, true, true
-	return c, nil
-}
-
-// Traits implements Command.
-func (c *Create) Traits() Traits {
-	return Traits{Verb: "create", Control: true, Makes: true}
+	return &Create{*c}, nil
 }

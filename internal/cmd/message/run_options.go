@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,17 +28,22 @@ func host[V any](field func(*dockerapi.HostConfig) *V) func(*Run) *V {
 
 // health does so for the health check.
 func health[V any](field func(*dockerapi.Healthcheck) *V) func(*Run) *V {
-	return func(r *Run) *V {
-		if r.Spec.Healthcheck == nil {
-			r.Spec.Healthcheck = new(dockerapi.Healthcheck)
-		}
-		return field(r.Spec.Healthcheck)
-	}
+	return func(r *Run) *V { return field(flagval.Made(&r.Spec.Healthcheck)) }
 }
 
 // endpoint does so for the first network.
 func endpoint[V any](field func(*dockerapi.EndpointSettings) *V) func(*Run) *V {
 	return func(r *Run) *V { return field(&r.endpoint) }
+}
+
+// ipam does so for the addresses in the first network.
+func ipam[V any](field func(*dockerapi.EndpointIPAM) *V) func(*Run) *V {
+	return func(r *Run) *V { return field(flagval.Made(&r.endpoint.IPAMConfig)) }
+}
+
+// logs does so for the log driver.
+func logs[V any](field func(*dockerapi.LogConfig) *V) func(*Run) *V {
+	return func(r *Run) *V { return field(flagval.Made(&r.host().LogConfig)) }
 }
 
 // PullPolicies are the values of docker run's --pull.
@@ -51,10 +57,7 @@ type (
 
 // containerOptions are the options of both run and create.
 var containerOptions = []key[Run]{
-	{name: "Name", form: formText, help: "the container's name, none that begins with `dispatch-`; left out: `dispatch-` and 12 hex digits", set: func(r *Run, v []string) error {
-		r.Name = v[0]
-		return checkOwnName(r.Name)
-	}},
+	textKey("Name", "the container's name, none that begins with `dispatch-`; left out: `dispatch-` and 12 hex digits", func(r *Run) *string { return &r.Name }, checkOwnName),
 	{name: "Entrypoint", form: formList, help: "replaces the image's; `\"\"` clears it", set: func(r *Run, v []string) error {
 		r.Entrypoint = v
 		if len(v) == 0 {
@@ -74,7 +77,7 @@ var containerOptions = []key[Run]{
 			return err
 		}
 		r.Spec.Env = flagval.LastOfEach(v)
-		return flagval.CheckArgs(v)
+		return nil
 	}},
 	listKey("Secret", "secrets of the daemon, as files in /run/secrets, see [secrets](operate.md#secrets)", func(r *Run) *[]string { return &r.Secrets }, flagval.CheckSecret),
 	textKey("User", "user and group, NAME or id[:GROUP or id]", config(func(c *containerConfig) *string { return &c.User })).called("user", "u"),
@@ -82,17 +85,10 @@ var containerOptions = []key[Run]{
 	textKey("Workdir", "working directory", config(func(c *containerConfig) *string { return &c.WorkingDir })).called("workdir", "w"),
 	boolKey("Interactive", "standard input is kept open, also where it is not attached", func(r *Run) *bool { return &r.Interactive }).called("interactive", "i"),
 	boolKey("Tty", "a terminal: standard error is then part of standard output", config(func(c *containerConfig) *bool { return &c.Tty })).called("tty", "t"),
-	{name: "Init", form: formBool, help: "a small init as the first process, which passes signals on and reaps children", set: func(r *Run, v []string) error {
-		r.host().Init = new(v[0] == "true")
-		return nil
-	}},
+	valueKey(formBool, "Init", "a small init as the first process, which passes signals on and reaps children", host(func(h *hostConfig) **bool { return &h.Init }), to(strconv.ParseBool)),
 	textKey("StopSignal", "the signal that a stop sends", config(func(c *containerConfig) *string { return &c.StopSignal })),
 	numberKey("StopTimeout", "seconds between a stop's signal and the kill; -1: no kill", config(func(c *containerConfig) **int { return &c.StopTimeout }), to(parseInt[int](-1, math.MaxInt32))),
-	{name: "Restart", form: formText, help: "when the engine starts it again: `no`, `on-failure[:N]`, `always`, `unless-stopped`", set: func(r *Run, v []string) error {
-		p, err := flagval.ParseRestart(v[0])
-		r.host().RestartPolicy = &p
-		return err
-	}},
+	valueKey(formText, "Restart", "when the engine starts it again: `no`, `on-failure[:N]`, `always`, `unless-stopped`", host(func(h *hostConfig) **dockerapi.RestartPolicy { return &h.RestartPolicy }), to(flagval.ParseRestart)),
 	pairsKey("Label", "labels; those that begin with `docker-dispatch.` are ours", config(func(c *containerConfig) *map[string]string { return &c.Labels }), ownLabel).called("label", "l"),
 	pairsKey("Annotation", "annotations for the runtime", host(func(h *hostConfig) *map[string]string { return &h.Annotations }), flagval.ParseKeyValue),
 
@@ -132,10 +128,7 @@ var containerOptions = []key[Run]{
 	itemsKey("DeviceWriteBps", "most bytes a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceWriteBps }), flagval.ParseThrottleBps),
 	itemsKey("DeviceReadIops", "most operations a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceReadIOps }), flagval.ParseThrottleIOps),
 	itemsKey("DeviceWriteIops", "most operations a second, PATH:RATE", host(func(h *hostConfig) *[]dockerapi.ThrottleDevice { return &h.BlkioDeviceWriteIOps }), flagval.ParseThrottleIOps),
-	{name: "OomKillDisable", form: formBool, help: "wait for memory rather than be killed", set: func(r *Run, v []string) error {
-		r.host().OomKillDisable = new(v[0] == "true")
-		return nil
-	}},
+	valueKey(formBool, "OomKillDisable", "wait for memory rather than be killed", host(func(h *hostConfig) **bool { return &h.OomKillDisable }), to(strconv.ParseBool)),
 	numberKey("OomScoreAdj", "-1000 to 1000: who is killed first", host(func(h *hostConfig) *int { return &h.OomScoreAdj }), parseInt[int](-1000, 1000)),
 
 	// Files.
@@ -161,14 +154,7 @@ var containerOptions = []key[Run]{
 		})
 	}},
 	itemsKey("Mount", "mounts, `type=volume,src=NAME,dst=PATH`", host(func(h *hostConfig) *[]dockerapi.Mount { return &h.Mounts }), flagval.ParseMount),
-	{name: "Tmpfs", form: formList, help: "file systems in memory, PATH[:OPTIONS]", set: func(r *Run, v []string) error {
-		r.host().Tmpfs = make(map[string]string, len(v))
-		return flagval.Each(v, func(s string) error {
-			path, options, err := flagval.ParseTmpfs(s)
-			r.host().Tmpfs[path] = options
-			return err
-		})
-	}},
+	pairsKey("Tmpfs", "file systems in memory, PATH[:OPTIONS]", host(func(h *hostConfig) *map[string]string { return &h.Tmpfs }), flagval.ParseTmpfs).as(formList),
 	listKey("VolumesFrom", "the volumes of other containers, NAME[:ro]", host(func(h *hostConfig) *[]string { return &h.VolumesFrom })),
 	textKey("VolumeDriver", "the driver of new volumes", host(func(h *hostConfig) *string { return &h.VolumeDriver })),
 	boolKey("ReadOnly", "its own file system cannot be written", host(func(h *hostConfig) *bool { return &h.ReadonlyRootfs })),
@@ -183,29 +169,20 @@ var containerOptions = []key[Run]{
 		})
 	}},
 	listKey("NetworkAlias", "further names in the first network", endpoint(func(e *dockerapi.EndpointSettings) *[]string { return &e.Aliases })).called("network-alias", "net-alias"),
-	{name: "Ip", form: formText, help: "its IPv4 address in the first network", set: func(r *Run, v []string) error {
-		r.ipam().IPv4Address = v[0]
-		return flagval.ParseIP(v[0], 4)
-	}},
-	{name: "Ip6", form: formText, help: "its IPv6 address in the first network", set: func(r *Run, v []string) error {
-		r.ipam().IPv6Address = v[0]
-		return flagval.ParseIP(v[0], 6)
-	}},
-	{name: "LinkLocalIp", form: formList, help: "link-local addresses in the first network", set: func(r *Run, v []string) error {
-		r.ipam().LinkLocalIPs = v
-		return flagval.Each(v, parseAnyIP)
-	}},
+	textKey("Ip", "its IPv4 address in the first network", ipam(func(i *dockerapi.EndpointIPAM) *string { return &i.IPv4Address }), flagval.ParseIP(4)),
+	textKey("Ip6", "its IPv6 address in the first network", ipam(func(i *dockerapi.EndpointIPAM) *string { return &i.IPv6Address }), flagval.ParseIP(6)),
+	listKey("LinkLocalIp", "link-local addresses in the first network", ipam(func(i *dockerapi.EndpointIPAM) *[]string { return &i.LinkLocalIPs }), flagval.ParseIP(0)),
 	textKey("MacAddress", "its MAC address in the first network", endpoint(func(e *dockerapi.EndpointSettings) *string { return &e.MacAddress }), flagval.ParseMAC),
 	{name: "Publish", flags: []string{"publish", "p"}, form: formList, help: "ports on the host, `127.0.0.1:8080:80/tcp`", set: func(r *Run, v []string) error {
-		bindings, exposed, err := flagval.ParsePublish(v)
+		bindings, err := flagval.ParsePublish(v)
 		r.host().PortBindings = bindings
-		r.expose(exposed)
+		expose(r, bindings)
 		return err
 	}},
 	boolKey("PublishAll", "all ports that the image exposes", host(func(h *hostConfig) *bool { return &h.PublishAllPorts })).called("publish-all", "P"),
 	{name: "Expose", form: formList, help: "ports to expose, `80/tcp`, `7000-7010`", set: func(r *Run, v []string) error {
 		exposed, err := flagval.ParseExposed(v)
-		r.expose(exposed)
+		expose(r, exposed)
 		return err
 	}},
 	textKey("Hostname", "its host name", config(func(c *containerConfig) *string { return &c.Hostname })).called("hostname", "h"),
@@ -227,29 +204,28 @@ var containerOptions = []key[Run]{
 	}},
 	{name: "Device", form: formList, help: "devices of the host, PATH[:PATH[:rwm]]", set: func(r *Run, v []string) error {
 		return flagval.Each(v, func(s string) error {
+			h := r.host()
 			if flagval.IsCDI(s) {
-				r.askDevices(dockerapi.DeviceRequest{Driver: "cdi", DeviceIDs: []string{s}})
+				h.DeviceRequests = append(h.DeviceRequests, dockerapi.DeviceRequest{Driver: "cdi", DeviceIDs: []string{s}})
 				return nil
 			}
 			d, err := flagval.ParseDevice(s)
-			r.host().Devices = append(r.host().Devices, d)
+			h.Devices = append(h.Devices, d)
 			return err
 		})
 	}},
 	listKey("DeviceCgroupRule", "rules for devices, `c 1:3 rwm`", host(func(h *hostConfig) *[]string { return &h.DeviceCgroupRules }), flagval.ParseDeviceCgroupRule),
 	{name: "Gpus", form: formNumber, help: "GPUs: `all`, a number, or `\"device=0,1\"` with its quotation marks", set: func(r *Run, v []string) error {
-		requests, err := flagval.ParseGPUs(v[0])
-		for _, d := range requests {
-			r.askDevices(d)
-		}
+		d, err := flagval.ParseGPUs(v[0])
+		r.host().DeviceRequests = append(r.host().DeviceRequests, d)
 		return err
 	}},
 	pairsKey("Sysctl", "kernel parameters of its namespaces", host(func(h *hostConfig) *map[string]string { return &h.Sysctls }), flagval.ParseSysctl),
-	namespaceKey("Ipc", "`none`, `private`, `shareable`, `host` or `container:NAME`", func(h *hostConfig) *string { return &h.IpcMode }),
-	namespaceKey("Pid", "`host` or `container:NAME`", func(h *hostConfig) *string { return &h.PidMode }),
-	namespaceKey("Uts", "`host`", func(h *hostConfig) *string { return &h.UTSMode }),
-	namespaceKey("Userns", "`host`", func(h *hostConfig) *string { return &h.UsernsMode }),
-	namespaceKey("Cgroupns", "`private` or `host`", func(h *hostConfig) *string { return &h.CgroupnsMode }),
+	textKey("Ipc", "`none`, `private`, `shareable`, `host` or `container:NAME`", host(func(h *hostConfig) *string { return &h.IpcMode }), flagval.ParseNamespace("none", "private", "shareable", "host", "container:NAME")),
+	textKey("Pid", "`host` or `container:NAME`", host(func(h *hostConfig) *string { return &h.PidMode }), flagval.ParseNamespace("host", "container:NAME")),
+	textKey("Uts", "`host`", host(func(h *hostConfig) *string { return &h.UTSMode }), flagval.ParseNamespace("host")),
+	textKey("Userns", "`host`", host(func(h *hostConfig) *string { return &h.UsernsMode }), flagval.ParseNamespace("host")),
+	textKey("Cgroupns", "`private` or `host`", host(func(h *hostConfig) *string { return &h.CgroupnsMode }), flagval.ParseNamespace("host", "private")),
 	textKey("CgroupParent", "the cgroup above its own", host(func(h *hostConfig) *string { return &h.CgroupParent })),
 	textKey("Runtime", "the runtime of the engine that runs it", host(func(h *hostConfig) *string { return &h.Runtime })),
 
@@ -263,23 +239,25 @@ var containerOptions = []key[Run]{
 	boolKey("NoHealthcheck", "no checks, whatever the image says", func(r *Run) *bool { return &r.noHealthcheck }),
 
 	// Logs.
-	textKey("LogDriver", "where the engine keeps its output", func(r *Run) *string { return &r.logConfig().Type }),
-	pairsKey("LogOpt", "options of the log driver", func(r *Run) *map[string]string { return &r.logConfig().Config }, flagval.ParseKeyValue),
+	textKey("LogDriver", "where the engine keeps its output", logs(func(l *dockerapi.LogConfig) *string { return &l.Type })),
+	pairsKey("LogOpt", "options of the log driver", logs(func(l *dockerapi.LogConfig) *map[string]string { return &l.Config }), flagval.ParseKeyValue),
 }
 
 func durationKey(name, help string, field func(*Run) *time.Duration) key[Run] {
-	return key[Run]{name: name, form: formText, help: help, set: func(r *Run, v []string) (err error) {
-		*field(r), err = flagval.ParseDuration(v[0])
-		return err
-	}}
+	return valueKey(formText, name, help, field, flagval.ParseDuration)
 }
 
 func anyInt(s string) (int64, error) { return parseInt[int64](math.MinInt64, math.MaxInt64)(s) }
 
-func parseAnyIP(s string) error { return flagval.ParseIP(s, 0) }
+// DerivedName is the prefix of the names that the daemon chooses for containers. A message may not choose such a name.
+const DerivedName = "dispatch-"
 
-func namespaceKey(name, help string, field func(*hostConfig) *string) key[Run] {
-	return textKey(name, help, host(field), func(s string) error { return flagval.ParseNamespace(strings.ToLower(name), s) })
+// checkOwnName refuses a name that a message may not choose for a container.
+func checkOwnName(name string) error {
+	if strings.HasPrefix(name, DerivedName) {
+		return fmt.Errorf("a name that begins with %s is reserved for the daemon; choose another, or leave it out", DerivedName)
+	}
+	return flagval.CheckName(name)
 }
 
 // labelPrefix is the prefix of the daemon's own labels.

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
 // request is what a run with the options asks the engine for, as JSON.
@@ -143,4 +145,33 @@ func FuzzOptions(f *testing.F) {
 		}
 		Decode([]byte(`{"Dockercmd":"create","Image":"a","Options":`+options+`}`), 0, false)
 	})
+}
+
+// TestNamespaces: each key takes the modes of its namespace, and the error names them.
+func TestNamespaces(t *testing.T) {
+	for _, tt := range []struct {
+		key  string
+		good []string
+		want string
+		bad  []string
+	}{
+		{"Pid", []string{"", "host", "container:x", "container:a:b"}, `expected "host" or "container:NAME"`, []string{"private", "HOST", "container", "container:"}},
+		// The docker CLI leaves this one to the engine.
+		{"Ipc", []string{"", "none", "private", "shareable", "host", "container:x"}, `expected "none", "private", "shareable", "host" or "container:NAME"`, []string{"x", "container:"}},
+		{"Uts", []string{"", "host"}, `expected "host"`, []string{"private", "container:x"}},
+		{"Userns", []string{"", "host"}, `expected "host"`, []string{"private", "x"}},
+		{"Cgroupns", []string{"", "host", "private"}, `expected "host" or "private"`, []string{"container:x"}},
+	} {
+		k := find(runOptions, tt.key)
+		for _, mode := range tt.good {
+			if err := k.check(mode); err != nil {
+				t.Errorf("%s %q: %v", tt.key, mode, err)
+			}
+		}
+		for _, mode := range tt.bad {
+			if err := k.check(mode); err == nil || err.Error() != tt.want+", got "+flagval.Quote(mode) {
+				t.Errorf("%s %q: got %v, want %s", tt.key, mode, err, tt.want)
+			}
+		}
+	}
 }

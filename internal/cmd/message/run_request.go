@@ -18,39 +18,16 @@ type Network struct {
 	Endpoint dockerapi.EndpointSettings
 }
 
-func (r *Run) host() *hostConfig {
-	if r.Spec.HostConfig == nil {
-		r.Spec.HostConfig = new(hostConfig)
-	}
-	return r.Spec.HostConfig
-}
+func (r *Run) host() *hostConfig { return flagval.Made(&r.Spec.HostConfig) }
 
-func (r *Run) ipam() *dockerapi.EndpointIPAM {
-	if r.endpoint.IPAMConfig == nil {
-		r.endpoint.IPAMConfig = new(dockerapi.EndpointIPAM)
-	}
-	return r.endpoint.IPAMConfig
-}
-
-func (r *Run) logConfig() *dockerapi.LogConfig {
-	h := r.host()
-	if h.LogConfig == nil {
-		h.LogConfig = new(dockerapi.LogConfig)
-	}
-	return h.LogConfig
-}
-
-func (r *Run) expose(ports map[string]struct{}) {
+// expose adds the ports that are the keys of a map.
+func expose[V any](r *Run, ports map[string]V) {
 	if r.Spec.ExposedPorts == nil {
 		r.Spec.ExposedPorts = make(map[string]struct{}, len(ports))
 	}
 	for p := range ports {
 		r.Spec.ExposedPorts[p] = struct{}{}
 	}
-}
-
-func (r *Run) askDevices(d dockerapi.DeviceRequest) {
-	r.host().DeviceRequests = append(r.host().DeviceRequests, d)
 }
 
 // Volumes returns the names of the volumes that the run asks for.
@@ -103,7 +80,7 @@ func (r *Run) finishHealth() error {
 	case check != nil && r.healthCmd == "" && check.Interval == 0 && check.Timeout == 0 && check.StartPeriod == 0 && check.StartInterval == 0 && check.Retries == 0:
 		r.Spec.Healthcheck = nil // all are zero, which means the image's own values
 	case r.healthCmd != "":
-		*health(func(h *dockerapi.Healthcheck) *[]string { return &h.Test })(r) = []string{"CMD-SHELL", r.healthCmd}
+		flagval.Made(&r.Spec.Healthcheck).Test = []string{"CMD-SHELL", r.healthCmd}
 	}
 	return nil
 }

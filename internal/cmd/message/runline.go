@@ -164,12 +164,9 @@ const seccompFile = "seccomp="
 // read replaces the names of the caller's files and variables by their contents. Its errors are those that docker reports
 // after it has read all flags.
 func (l *RunLine) read(caller Caller) error {
-	var env, labels []string
-	for _, path := range l.envFiles {
-		var err error
-		if env, err = caller.lines(env, path, caller.LookupEnv); err != nil {
-			return err
-		}
+	env, err := caller.lines(l.envFiles, caller.LookupEnv)
+	if err != nil {
+		return err
 	}
 	for _, v := range l.values["Env"] {
 		if value, ok := caller.LookupEnv(v); ok && !strings.Contains(v, "=") {
@@ -177,11 +174,9 @@ func (l *RunLine) read(caller Caller) error {
 		}
 		env = append(env, v)
 	}
-	for _, path := range l.labels {
-		var err error
-		if labels, err = caller.lines(labels, path, func(string) (string, bool) { return "", false }); err != nil {
-			return err
-		}
+	labels, err := caller.lines(l.labels, func(string) (string, bool) { return "", false })
+	if err != nil {
+		return err
 	}
 	for i, v := range l.values["SecurityOpt"] {
 		path, ok := strings.CutPrefix(v, seccompFile)
@@ -210,31 +205,21 @@ func (l *RunLine) read(caller Caller) error {
 
 // clientFlags returns docker run's flags that have no key.
 func (l *RunLine) clientFlags() []Flag {
-	truth := func(to *bool) func(string) error {
+	keep := func(set func(v string)) func(string) error {
 		return func(v string) error {
-			*to = v == "true"
+			set(v)
 			return nil
 		}
 	}
-	nothing := func(string) error { return nil }
 	return []Flag{
-		{Name: "env-file", Path: "FILE", Set: func(v string) error {
-			l.envFiles = append(l.envFiles, v)
-			return nil
-		}},
-		{Name: "label-file", Path: "FILE", Set: func(v string) error {
-			l.labels = append(l.labels, v)
-			return nil
-		}},
-		{Name: "cidfile", Path: "FILE", Set: func(v string) error {
-			l.CIDFile = v
-			return nil
-		}},
-		{Name: "quiet", Bool: true, Set: truth(&l.Quiet)},
-		{Name: "sig-proxy", Bool: true, Set: truth(&l.SigProxy)},
+		{Name: "env-file", Path: "FILE", Set: keep(func(v string) { l.envFiles = append(l.envFiles, v) })},
+		{Name: "label-file", Path: "FILE", Set: keep(func(v string) { l.labels = append(l.labels, v) })},
+		{Name: "cidfile", Path: "FILE", Set: keep(func(v string) { l.CIDFile = v })},
+		{Name: "quiet", Bool: true, Set: keep(func(v string) { l.Quiet = v == "true" })},
+		{Name: "sig-proxy", Bool: true, Set: keep(func(v string) { l.SigProxy = v == "true" })},
 		// These two have no effect: there is no terminal, and the client does not pull.
-		{Name: "detach-keys", Set: nothing},
-		{Name: "disable-content-trust", Bool: true, Set: nothing},
+		{Name: "detach-keys", Set: keep(func(string) {})},
+		{Name: "disable-content-trust", Bool: true, Set: keep(func(string) {})},
 	}
 }
 
@@ -260,55 +245,50 @@ func refusedFlags() []Flag {
 	}
 }
 
-// lines appends the variables in a file of NAME=VALUE lines. lookup returns the values of names without =.
-func (c Caller) lines(to []string, path string, lookup func(string) (string, bool)) ([]string, error) {
-	text, err := c.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	refuse := func(format string, args ...any) ([]string, error) {
-		return nil, fmt.Errorf("invalid env file (%s): "+format, append([]any{path}, args...)...)
-	}
-	n := 0
-	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
-		n++
-		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-		if !utf8.ValidString(line) {
-			return refuse("invalid utf8 bytes at line %d: %v", n, []byte(line))
+// lines returns the variables in files of NAME=VALUE lines. lookup returns the values of names without =.
+func (c Caller) lines(paths []string, lookup func(string) (string, bool)) (list []string, err error) {
+	for _, path := range paths {
+		text, err := c.ReadFile(path)
+		if err != nil {
+			return nil, err
 		}
-		line = strings.TrimLeftFunc(line, unicode.IsSpace)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, value, given := strings.Cut(line, "=")
-		switch {
-		case strings.ContainsFunc(name, unicode.IsSpace):
-			return refuse("variable '%s' contains whitespaces", name)
-		case name == "":
-			return refuse("no variable name on line '%s'", line)
-		}
-		if !given {
-			value, given = lookup(name)
-		}
-		if given {
-			to = append(to, name+"="+value)
+		n := 0
+		for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
+			n++
+			line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+			if !utf8.ValidString(line) {
+				return nil, fmt.Errorf("invalid env file (%s): invalid utf8 bytes at line %d: %v", path, n, []byte(line))
+			}
+			line = strings.TrimLeftFunc(line, unicode.IsSpace)
+			if line == "" || line[0] == '#' {
+				continue
+			}
+			name, value, given := strings.Cut(line, "=")
+			switch {
+			case strings.ContainsFunc(name, unicode.IsSpace):
+				return nil, fmt.Errorf("invalid env file (%s): variable '%s' contains whitespaces", path, name)
+			case name == "":
+				return nil, fmt.Errorf("invalid env file (%s): no variable name on line '%s'", path, line)
+			case !given:
+				value, given = lookup(name)
+			}
+			if given {
+				list = append(list, name+"="+value)
+			}
 		}
 	}
-	return to, nil
+	return list, nil
 }
 
 // Attached reports whether a stream is to be attached: stdin, stdout or stderr.
 func (l *RunLine) Attached(stream string) bool {
-	if l.Detach {
+	switch {
+	case l.Detach:
 		return false
-	}
-	if stream == "stdin" {
+	case stream == "stdin":
 		return l.Interactive // without it the container has no standard input that the engine could write to
 	}
-	if len(l.Attach) == 0 {
-		return true
-	}
-	return slices.Contains(l.Attach, stream)
+	return len(l.Attach) == 0 || slices.Contains(l.Attach, stream)
 }
 
 // FullImage returns the image's name as docker shows it, with its tag.

@@ -15,6 +15,7 @@ type Traits struct {
 	Stops   bool // it does nothing but that
 	Removes bool // it leaves no container
 
+	Image   string // the image that it names; "": none
 	NewName string // the name that it leaves the container with; "": the name it had
 
 	// Patient reports whether the engine may take over a minute. own is the container's stop timeout. A nil Patient means no.
@@ -22,6 +23,40 @@ type Traits struct {
 
 	Retry *Retry // nil: never
 }
+
+// The traits of each command.
+
+func (r *Run) Traits() Traits {
+	return Traits{Verb: "run", Lasts: true, Runs: true, Makes: true, Streams: r.Stream, Retry: r.Retry, Image: r.Image}
+}
+func (c *Create) Traits() Traits {
+	return Traits{Verb: "create", Control: true, Makes: true, Image: c.Image}
+}
+func (s *Start) Traits() Traits { return Traits{Verb: "start", Control: true} }
+func (s *Stop) Traits() Traits {
+	return Traits{Verb: "stop", Control: true, Ends: true, Stops: true, Patient: s.patient}
+}
+func (r *Restart) Traits() Traits {
+	return Traits{Verb: "restart", Control: true, Patient: (*Stop)(r).patient}
+}
+func (k *Kill) Traits() Traits {
+	return Traits{Verb: "kill", Control: true, Ends: k.ends(), Stops: k.ends()}
+}
+func (p *Pause) Traits() Traits   { return Traits{Verb: "pause", Control: true} }
+func (u *Unpause) Traits() Traits { return Traits{Verb: "unpause", Control: true} }
+func (r *Rename) Traits() Traits  { return Traits{Verb: "rename", Control: true, NewName: r.NewName} }
+func (r *Remove) Traits() Traits {
+	return Traits{Verb: "remove", Control: true, Ends: true, Removes: true}
+}
+func (w *Wait) Traits() Traits { return Traits{Verb: "wait", Control: true, Waits: true} }
+func (l *Logs) Traits() Traits {
+	return Traits{Verb: "logs", Control: true, Streams: l.Stream, Waits: l.Follow}
+}
+func (i *Inspect) Traits() Traits { return Traits{Verb: "inspect", Control: true} }
+func (e *Exec) Traits() Traits {
+	return Traits{Verb: "exec", Lasts: true, Control: true, Streams: e.Stream}
+}
+func (p *Pull) Traits() Traits { return Traits{Verb: "pull", Streams: p.Stream, Image: p.Image} }
 
 // Attempts returns how often the command is tried at most.
 func (t Traits) Attempts() int {

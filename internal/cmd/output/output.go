@@ -24,9 +24,13 @@ const (
 // Output takes both streams of a container, makes whole lines of them, counts their bytes, and keeps their tails.
 type Output struct {
 	Stdout, Stderr stream
-	moves          atomic.Int64 // see Movement
-	limit          int64        // see Limit; 0: none
-	over           func()       // see Limit
+
+	emit   func(stream string, offset int64, data []byte) error
+	raw    func(stream string, offset int64, data []byte) // nil: none
+	budget *atomic.Int64                                  // shared by all outputs: bytes held beyond freeLine
+	moves  atomic.Int64                                   // see Movement
+	limit  int64                                          // see Limit; 0: none
+	over   func()                                         // see Limit
 }
 
 // Limit has over called, once, when both streams together have more bytes than limit, unless that is 0. It must be called
@@ -34,16 +38,15 @@ type Output struct {
 func (o *Output) Limit(limit int64, over func()) {
 	if limit > 0 {
 		o.limit, o.over = limit, over
-		o.Stdout.of, o.Stderr.of = o, o
 	}
 }
 
 // NewOutput returns an Output that passes whole lines to emit, and all bytes as they come to raw. raw may be nil. capture is
 // how many bytes a tail keeps. budget is shared by all outputs, see lineBudget.
 func NewOutput(emit func(stream string, offset int64, data []byte) error, raw func(stream string, offset int64, data []byte), capture int, budget *atomic.Int64) *Output {
-	o := new(Output)
-	o.Stdout = stream{name: "stdout", emit: emit, raw: raw, budget: budget, moves: &o.moves, tail: tail{limit: capture}}
-	o.Stderr = stream{name: "stderr", emit: emit, raw: raw, budget: budget, moves: &o.moves, tail: tail{limit: capture}}
+	o := &Output{emit: emit, raw: raw, budget: budget}
+	o.Stdout = stream{name: "stdout", of: o, tail: tail{limit: capture}}
+	o.Stderr = stream{name: "stderr", of: o, tail: tail{limit: capture}}
 	return o
 }
 
@@ -70,9 +73,6 @@ func (o *Output) NoReplay() {
 // Altered reports whether bytes that were passed on may differ from those that the container wrote.
 func (o *Output) Altered() bool { return o.Stdout.altered || o.Stderr.altered }
 
-// unshown reports whether a part of the output could not be shown.
-func (o *Output) unshown() bool { return o.Stdout.unshown || o.Stderr.unshown }
-
 // Movement returns a number that changes whenever output is passed on. It is odd during a Write: then the daemon is slow,
 // and not the container. For a nil Output it is 0.
 func (o *Output) Movement() int64 {
@@ -92,17 +92,13 @@ func (o *Output) finish() (short bool) {
 
 // stream is one of a container's two streams: an io.Writer that passes on whole lines.
 type stream struct {
-	name   string
-	emit   func(stream string, offset int64, data []byte) error
-	raw    func(stream string, offset int64, data []byte)
-	budget *atomic.Int64 // shared by all streams: bytes held beyond freeLine
-	moves  *atomic.Int64
-	of     *Output // if that has a limit
-	seen   int64   // bytes written, the held ones included
-	skip   int64   // bytes of a replay still to drop
-	held   []byte
-	lent   int64 // bytes of the budget that held uses
-	tail   tail
+	name string
+	of   *Output
+	seen int64 // bytes written, the held ones included
+	skip int64 // bytes of a replay still to drop
+	held []byte
+	lent int64 // bytes of the budget that held uses
+	tail tail
 
 	bad      badBytes
 	textOnly bool   // the bytes come from a log of text
@@ -113,19 +109,20 @@ type stream struct {
 
 // Write never fails: a failure to show output must not change the job's outcome.
 func (s *stream) Write(p []byte) (int, error) {
-	s.moves.Add(1)
-	defer s.moves.Add(1)
+	o := s.of
+	o.moves.Add(1)
+	defer o.moves.Add(1)
 	n := len(p)
 	if s.skip > 0 {
 		drop := min(s.skip, int64(len(p)))
 		s.skip -= drop
 		p = p[drop:]
 	}
-	if s.raw != nil && len(p) > 0 {
-		s.raw(s.name, s.seen, p)
+	if o.raw != nil && len(p) > 0 {
+		o.raw(s.name, s.seen, p)
 	}
 	s.seen += int64(len(p))
-	if o := s.of; o != nil && o.limit > 0 && o.Stdout.seen+o.Stderr.seen > o.limit {
+	if o.limit > 0 && o.Stdout.seen+o.Stderr.seen > o.limit {
 		o.limit = 0
 		o.over()
 	}
@@ -188,13 +185,12 @@ func (s *stream) hold(p []byte) {
 	size := int64(len(s.held) + len(p))
 	if over := size - freeLine; over > s.lent {
 		want := over - s.lent
-		if size > maxLine || s.budget.Add(want) > lineBudget {
+		if size > maxLine || s.of.budget.Add(want) > lineBudget {
 			if size <= maxLine {
-				s.budget.Add(-want)
+				s.of.budget.Add(-want)
 			}
 			s.held = append(s.held, p...)
-			s.pass(s.held, s.seen)
-			s.drop()
+			s.flush()
 			return
 		}
 		s.lent += want
@@ -204,13 +200,13 @@ func (s *stream) hold(p []byte) {
 
 // pass passes data to emit. data ends at offset end of the stream.
 func (s *stream) pass(data []byte, end int64) {
-	if err := s.emit(s.name, end-int64(len(data)), data); err != nil {
+	if err := s.of.emit(s.name, end-int64(len(data)), data); err != nil {
 		s.unshown = true
 	}
 }
 
 func (s *stream) drop() {
-	s.budget.Add(-s.lent)
+	s.of.budget.Add(-s.lent)
 	s.held, s.lent = nil, 0
 }
 
@@ -290,7 +286,7 @@ func (o *Output) End(r *event.Result, cut bool) {
 	short := o.finish()
 	r.Stdout, r.StdoutBytes = text(o.Stdout.tail.bytes()), o.Stdout.seen
 	r.Stderr, r.StderrBytes = text(o.Stderr.tail.bytes()), o.Stderr.seen
-	r.Incomplete = cut || short || o.unshown() || o.Altered()
+	r.Incomplete = cut || short || o.Altered() || o.Stdout.unshown || o.Stderr.unshown
 }
 
 // text returns the end of a stream as a string that does not begin inside a character.

@@ -44,6 +44,13 @@ func (l *asking) option(key, value, why string) {
 	l.add(key, value, "", why)
 }
 
+// given is option for a value that is not empty.
+func (l *asking) given(key, value, why string) {
+	if value != "" {
+		l.option(key, value, why)
+	}
+}
+
 // options is option for each of the values.
 func (l *asking) options(key string, values []string, why string) {
 	for _, v := range values {
@@ -83,9 +90,7 @@ func asks(c message.Command, from Sender) []ask {
 	case *message.Exec:
 		l.flag("Privileged", c.Privileged, "gives all rights on the host")
 		l.env(c.Env)
-		if c.User != "" {
-			l.option("User", c.User, "")
-		}
+		l.given("User", c.User, "")
 	}
 	return l
 }
@@ -166,12 +171,8 @@ func (l *asking) label(where, name string) {
 
 // foreignLabel reports whether a label's name is reserved for a tool that acts on it.
 func foreignLabel(name string) bool {
-	for _, prefix := range []string{"com.docker.", "io.docker.", "org.dockerproject.", "io.podman.", "io.containers.", "io.kubernetes.", "PODMAN_SYSTEMD_UNIT"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
+	prefixes := []string{"com.docker.", "io.docker.", "org.dockerproject.", "io.podman.", "io.containers.", "io.kubernetes.", "PODMAN_SYSTEMD_UNIT"}
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 // rights are those that a container gets on the host, and the namespaces that it shares.
@@ -205,16 +206,10 @@ func (l *asking) rights(h *dockerapi.HostConfig) {
 	for _, g := range h.GroupAdd {
 		l.option("GroupAdd", g, when(g == "keep-groups", "makes Podman give the groups of its own process"))
 	}
-	if h.Runtime != "" {
-		l.option("Runtime", h.Runtime, "may not confine the container")
-	}
-	if h.CgroupParent != "" {
-		l.option("CgroupParent", h.CgroupParent, "leaves the limits of the engine's own cgroup")
-	}
+	l.given("Runtime", h.Runtime, "may not confine the container")
+	l.given("CgroupParent", h.CgroupParent, "leaves the limits of the engine's own cgroup")
 	for _, n := range []struct{ key, mode string }{{"Ipc", h.IpcMode}, {"Pid", h.PidMode}, {"Uts", h.UTSMode}, {"Userns", h.UsernsMode}, {"Cgroupns", h.CgroupnsMode}} {
-		if n.mode != "" {
-			l.option(n.key, n.mode, when(foreign(n.mode), "is a namespace of the host or of another container"))
-		}
+		l.given(n.key, n.mode, when(foreign(n.mode), "is a namespace of the host or of another container"))
 	}
 	if p := h.RestartPolicy; p != nil && p.Name != "" && p.Name != "no" {
 		value := p.Name

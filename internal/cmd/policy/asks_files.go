@@ -11,9 +11,7 @@ import (
 
 func (l *asking) files(r *message.Run, h *dockerapi.HostConfig) {
 	l.options("VolumesFrom", h.VolumesFrom, "takes over the mounts of another container, and so paths of the host")
-	if h.VolumeDriver != "" {
-		l.option("VolumeDriver", h.VolumeDriver, when(h.VolumeDriver != "local", "mounts what it likes"))
-	}
+	l.given("VolumeDriver", h.VolumeDriver, when(h.VolumeDriver != "local", "mounts what it likes"))
 	for _, b := range h.Binds {
 		parts := strings.SplitN(b, ":", 3)
 		options := ""

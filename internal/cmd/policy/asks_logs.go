@@ -16,9 +16,7 @@ func (l *asking) logs(h *dockerapi.HostConfig) {
 	if c == nil {
 		return
 	}
-	if c.Type != "" {
-		l.option("LogDriver", c.Type, when(!keepsLocally(c.Type), "sends output elsewhere as the host, or reads the host's files"))
-	}
+	l.given("LogDriver", c.Type, when(!keepsLocally(c.Type), "sends output elsewhere as the host, or reads the host's files"))
 	for _, o := range pairs(c.Config) {
 		name, value, _ := strings.Cut(o, "=")
 		why := when(c.Type == "", `stands without a LogDriver, such as "json-file" or "local", for which most are allowed`) // the engine's own may be any

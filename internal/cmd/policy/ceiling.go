@@ -14,108 +14,80 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// ceilings are the most that a message may ask for; 0: no ceiling.
-type ceilings struct {
-	texts map[string]string // as the file has them, by their keys
+// ceilings are the most that a message may ask for, by the keys of Max. A key that is missing sets no ceiling.
+type ceilings map[string]ceiling
 
-	memory, shm, tmpfs, logs, output int64 // bytes
-	cpus                             int64 // billionths of a CPU
-	pids                             int64
-	publish                          int // ports
-	timeout                          time.Duration
-	retry                            *int // attempts after the first; nil: no ceiling
-	jobs                             int  // runs and execs at a time
-	message                          int  // bytes
+// A ceiling is one of them: bytes, billionths of a CPU, nanoseconds, or a number.
+type ceiling struct {
+	text string // as the file has it
+	most int64
 }
 
 // A limit is one key of Max.
 type limit struct {
 	name, help string
-	set        func(c *ceilings, text string) error
+	parse      func(text string) (int64, error)
+	least      int64 // 0 or 1
 }
 
-// lifted is the text of a limit that a user's part takes off.
-const lifted = "null"
-
-// number returns the set of a limit that parse reads.
-func number[N int | int64 | time.Duration](field func(*ceilings) *N, parse func(string) (N, error)) func(*ceilings, string) error {
-	return func(c *ceilings, text string) error {
-		if text == lifted {
-			*field(c) = 0
-			return nil
-		}
-		n, err := parse(text)
-		if err == nil && n <= 0 {
-			err = fmt.Errorf("expected more than 0, got %s", flagval.Quote(text))
-		}
-		*field(c) = n
-		return err
+// read reads the key's value.
+func (l limit) read(text string) (int64, error) {
+	n, err := l.parse(text)
+	switch {
+	case err != nil || n >= l.least:
+		return n, err
+	case l.least == 0:
+		return 0, fmt.Errorf("expected 0 or more, got %s", flagval.Quote(text))
 	}
+	return 0, fmt.Errorf("expected more than 0, got %s", flagval.Quote(text))
 }
 
-func whole(text string) (int, error) {
-	n, err := strconv.Atoi(text)
+func whole(text string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("expected a whole number, got %s", flagval.Quote(text))
 	}
 	return n, nil
 }
 
-func span(text string) (time.Duration, error) {
+func span(text string) (int64, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil {
 		return 0, fmt.Errorf("expected a time such as \"90s\" or \"1h30m\", got %s", flagval.Quote(text))
 	}
-	return d, nil
+	return int64(d), nil
 }
 
 var limits = []limit{
-	{"Memory", "memory of a container, `512m`; a run without `Memory` gets so much", number(func(c *ceilings) *int64 { return &c.memory }, flagval.ParseBytes)},
-	{"Cpus", "CPUs of a container, `1.5`; a run without `Cpus` and `CpuQuota` gets so many", number(func(c *ceilings) *int64 { return &c.cpus }, flagval.ParseCPUs)},
-	{"PidsLimit", "processes of a container; a run without `PidsLimit` gets so many", number(func(c *ceilings) *int64 { return &c.pids }, func(s string) (int64, error) { n, err := whole(s); return int64(n), err })},
-	{"ShmSize", "size of /dev/shm; a run without `ShmSize` gets so much", number(func(c *ceilings) *int64 { return &c.shm }, flagval.ParseBytes)},
-	{"Tmpfs", "file systems in memory of a container together; each must then have a size", number(func(c *ceilings) *int64 { return &c.tmpfs }, flagval.ParseBytes)},
-	{"LogSize", "what the engine keeps of a container's output; a run without `LogDriver` and `LogOpt` gets `json-file` with so much", number(func(c *ceilings) *int64 { return &c.logs }, flagval.ParseBytes)},
-	{"Publish", "published ports of a container, each of a range; 100 if left out", number(func(c *ceilings) *int { return &c.publish }, whole)},
-	{"Timeout", "time that a run may take; what has no end that is waited for is then refused: a detached run, `create`, `start`, `restart`", number(func(c *ceilings) *time.Duration { return &c.timeout }, span)},
-	{"Output", "bytes that a run with `Attach` may write: then it is killed, and has failed, reason `output`", number(func(c *ceilings) *int64 { return &c.output }, flagval.ParseBytes)},
-	{"Retry", "`Max` of `Retry`; 0: no message may have `Retry`", func(c *ceilings, text string) error {
-		if text == lifted {
-			c.retry = nil
-			return nil
-		}
-		n, err := whole(text)
-		if err == nil && n < 0 {
-			err = fmt.Errorf("expected 0 or more, got %s", flagval.Quote(text))
-		}
-		c.retry = &n
-		return err
-	}},
-	{"Jobs", "runs and execs of a user at a time; further ones wait", number(func(c *ceilings) *int { return &c.jobs }, whole)},
-	{"Message", "size of a message's body", number(func(c *ceilings) *int { return &c.message }, func(s string) (int, error) { n, err := flagval.ParseBytes(s); return int(n), err })},
+	{"Memory", "memory of a container, `512m`; a run without `Memory` gets so much", flagval.ParseBytes, 1},
+	{"Cpus", "CPUs of a container, `1.5`; a run without `Cpus` and `CpuQuota` gets so many", flagval.ParseCPUs, 1},
+	{"PidsLimit", "processes of a container; a run without `PidsLimit` gets so many", whole, 1},
+	{"ShmSize", "size of /dev/shm; a run without `ShmSize` gets so much", flagval.ParseBytes, 1},
+	{"Tmpfs", "file systems in memory of a container together; each must then have a size", flagval.ParseBytes, 1},
+	{"LogSize", "what the engine keeps of a container's output; a run without `LogDriver` and `LogOpt` gets `json-file` with so much", flagval.ParseBytes, 1},
+	{"Publish", "published ports of a container, each of a range; 100 if left out", whole, 1},
+	{"Timeout", "time that a run may take; what has no end that is waited for is then refused: a detached run, `create`, `start`, `restart`", span, 1},
+	{"Output", "bytes that a run with `Attach` may write: then it is killed, and has failed, reason `output`", flagval.ParseBytes, 1},
+	{"Retry", "`Max` of `Retry`; 0: no message may have `Retry`", whole, 0},
+	{"Jobs", "runs and execs of a user at a time; further ones wait", whole, 1},
+	{"Message", "size of a message's body", flagval.ParseBytes, 1},
 }
 
 // presets are the options that a run gets if it leaves them out. With them it keeps below the ceilings.
-func (c *ceilings) presets() (list []message.Preset) {
-	add := func(option, value string, unless ...string) {
-		list = append(list, message.Preset{Option: option, Value: json.RawMessage(value), Unless: unless})
+func (c ceilings) presets() (list []message.Preset) {
+	add := func(rule, option, value string, unless ...string) {
+		if c[rule].most > 0 {
+			list = append(list, message.Preset{Option: option, Value: json.RawMessage(value), Unless: unless})
+		}
 	}
-	if c.memory > 0 {
-		add("Memory", strconv.FormatInt(c.memory, 10))
-	}
-	if c.cpus > 0 {
-		add("Cpus", fmt.Sprintf("%d.%09d", c.cpus/1e9, c.cpus%1e9), "CpuQuota")
-	}
-	if c.pids > 0 {
-		add("PidsLimit", strconv.FormatInt(c.pids, 10))
-	}
-	if c.shm > 0 {
-		add("ShmSize", strconv.FormatInt(c.shm, 10))
-	}
-	if c.logs > 0 {
-		add("LogDriver", `"json-file"`, "LogOpt")
-		add("LogOpt", fmt.Sprintf(`{"max-size": "%d"}`, c.logs), "LogDriver")
-	}
+	number := func(rule string) string { return strconv.FormatInt(c[rule].most, 10) }
+	cpus := c["Cpus"].most
+	add("Memory", "Memory", number("Memory"))
+	add("Cpus", "Cpus", fmt.Sprintf("%d.%09d", cpus/1e9, cpus%1e9), "CpuQuota")
+	add("PidsLimit", "PidsLimit", number("PidsLimit"))
+	add("ShmSize", "ShmSize", number("ShmSize"))
+	add("LogSize", "LogDriver", `"json-file"`, "LogOpt")
+	add("LogSize", "LogOpt", fmt.Sprintf(`{"max-size": "%d"}`, c["LogSize"].most), "LogDriver")
 	return list
 }
 
@@ -124,35 +96,37 @@ func (c *ceilings) presets() (list []message.Preset) {
 const maxPublished = 100
 
 // check returns a *DeniedError if a command asks for more than the ceilings.
-func (c *ceilings) check(command message.Command, r *Rules) error {
+func (c ceilings) check(command message.Command, r *Rules) error {
 	over := func(rule, what string) error {
-		return &DeniedError{Err: errors.New(what), Why: r.says("Max."+rule, c.texts[rule])}
+		return &DeniedError{Err: errors.New(what), Why: r.says("Max."+rule, c[rule].text)}
 	}
+	timeout := time.Duration(c["Timeout"].most)
 	switch command := command.(type) {
 	case *message.Run:
+		retry, limited := c["Retry"]
 		switch {
-		case c.timeout > 0 && !command.Foreground():
+		case timeout > 0 && !command.Foreground():
 			return over("Timeout", "a run without Attach, Remove and reply_to, which ends when it likes")
-		case c.timeout > 0 && command.Timeout > c.timeout:
+		case timeout > 0 && command.Timeout > timeout:
 			return over("Timeout", "Options.Timeout: "+command.Timeout.String())
-		case c.retry != nil && command.Retry != nil && command.Retry.Max > *c.retry:
+		case limited && command.Retry != nil && int64(command.Retry.Max) > retry.most:
 			return over("Retry", fmt.Sprintf("Options.Retry: Max %d", command.Retry.Max))
 		}
 		return c.container(command, over)
 	case *message.Create:
-		if c.timeout > 0 {
+		if timeout > 0 {
 			return over("Timeout", "create, whose container can run for any time")
 		}
 		return c.container(&command.Run, over)
 	case *message.Start, *message.Restart:
-		if c.timeout > 0 {
+		if timeout > 0 {
 			return over("Timeout", command.Traits().Verb+", after which the container can run for any time")
 		}
 	}
 	return nil
 }
 
-func (c *ceilings) container(r *message.Run, over func(rule, what string) error) error {
+func (c ceilings) container(r *message.Run, over func(rule, what string) error) error {
 	h := r.Spec.HostConfig
 	if h == nil {
 		return nil
@@ -174,36 +148,31 @@ func (c *ceilings) container(r *message.Run, over func(rule, what string) error)
 	for _, n := range []struct {
 		what, rule string
 		asked      int64
-		most       int64
 	}{
-		{"Memory", "Memory", h.Memory, c.memory},
-		{"Cpus or Options.CpuQuota", "Cpus", cpus, c.cpus},
-		{"PidsLimit", "PidsLimit", pids, c.pids},
-		{"ShmSize", "ShmSize", h.ShmSize, c.shm},
+		{"Memory", "Memory", h.Memory},
+		{"Cpus or Options.CpuQuota", "Cpus", cpus},
+		{"PidsLimit", "PidsLimit", pids},
+		{"ShmSize", "ShmSize", h.ShmSize},
 	} {
-		if n.most > 0 && (n.asked <= 0 || n.asked > n.most) {
+		if most := c[n.rule].most; most > 0 && (n.asked <= 0 || n.asked > most) {
 			return over(n.rule, fmt.Sprintf("Options.%s: %d (0 and less are no limit)", n.what, n.asked))
 		}
 	}
-	switch published := publishedPorts(h); {
-	case c.memory > 0 && (h.MemorySwap < 0 || h.MemorySwap/2 > c.memory):
+	memory, ports, published := c["Memory"].most, c["Publish"].most, publishedPorts(h)
+	switch {
+	case memory > 0 && (h.MemorySwap < 0 || h.MemorySwap/2 > memory):
 		return over("Memory", "Options.MemorySwap: more than twice the ceiling of memory")
-	case c.cpus > 0 && h.CPURealtimeRuntime > 0:
+	case c["Cpus"].most > 0 && h.CPURealtimeRuntime > 0:
 		return over("Cpus", "Options.CpuRtRuntime")
-	case c.publish == 0 && published > maxPublished:
+	case ports == 0 && published > maxPublished:
 		return &DeniedError{Err: fmt.Errorf("Options.Publish: %d ports", published), Why: fmt.Sprintf("because the engine starts a process on the host for each; up to %d are allowed, or Max.Publish of the file of --policy", maxPublished)}
-	case c.publish > 0 && published > min(c.publish, flagval.MaxPorts):
+	case ports > 0 && int64(published) > min(ports, flagval.MaxPorts):
 		return over("Publish", fmt.Sprintf("Options.Publish: %d ports", published))
 	}
-	if c.tmpfs > 0 {
-		if err := c.checkTmpfs(h, over); err != nil {
-			return err
-		}
+	if err := c.checkTmpfs(h, over); err != nil {
+		return err
 	}
-	if c.logs > 0 {
-		return c.checkLogs(h.LogConfig, over)
-	}
-	return nil
+	return c.checkLogs(h.LogConfig, over)
 }
 
 func publishedPorts(h *dockerapi.HostConfig) (n int) {
@@ -215,10 +184,14 @@ func publishedPorts(h *dockerapi.HostConfig) (n int) {
 	return n
 }
 
-func (c *ceilings) checkTmpfs(h *dockerapi.HostConfig, over func(rule, what string) error) error {
+func (c ceilings) checkTmpfs(h *dockerapi.HostConfig, over func(rule, what string) error) error {
+	most := c["Tmpfs"].most
+	if most == 0 {
+		return nil
+	}
 	var sum int64
 	add := func(at string, size int64) error {
-		if size <= 0 || size > c.tmpfs {
+		if size <= 0 || size > most {
 			return over("Tmpfs", fmt.Sprintf("a file system in memory at %s: more than the ceiling, or no size (size=64m, tmpfs-size=64m)", flagval.Quote(at)))
 		}
 		sum += size
@@ -250,18 +223,19 @@ func (c *ceilings) checkTmpfs(h *dockerapi.HostConfig, over func(rule, what stri
 			return err
 		}
 	}
-	if sum > c.tmpfs {
+	if sum > most {
 		return over("Tmpfs", fmt.Sprintf("file systems in memory of %d bytes together", sum))
 	}
 	return nil
 }
 
 // checkLogs bounds what the engine keeps of the output. What journald keeps is for the whole host.
-func (c *ceilings) checkLogs(l *dockerapi.LogConfig, over func(rule, what string) error) error {
+func (c ceilings) checkLogs(l *dockerapi.LogConfig, over func(rule, what string) error) error {
 	if l == nil {
 		l = new(dockerapi.LogConfig)
 	}
-	if l.Type == "none" {
+	most := c["LogSize"].most
+	if most == 0 || l.Type == "none" {
 		return nil
 	}
 	size, files := flagval.LogSize(l.Config["max-size"]), int64(1)
@@ -274,7 +248,7 @@ func (c *ceilings) checkLogs(l *dockerapi.LogConfig, over func(rule, what string
 	if text, ok := l.Config["max-file"]; ok {
 		files, _ = strconv.ParseInt(text, 10, 32) // 0 if it cannot be read
 	}
-	if size <= 0 || files <= 0 || size > c.logs/files {
+	if size <= 0 || files <= 0 || size > most/files {
 		return over("LogSize", "Options.LogOpt: max-size times max-file is more than the ceiling, or not limited")
 	}
 	return nil

@@ -61,7 +61,7 @@ func (r *Rules) explain(b *strings.Builder, whose string) {
 		fmt.Fprintf(b, "  Containers: those that messages of the same queue made, and those with the label %s\n", r.containers)
 	}
 	for _, l := range limits {
-		if text := r.ceilings.texts[l.name]; text != "" {
+		if text := r.ceilings[l.name].text; text != "" {
 			fmt.Fprintf(b, "  at most: %s %s\n", l.name, text)
 		}
 	}

@@ -80,12 +80,10 @@ func (d *decoder) fail(n node, err error) {
 	if d.err != nil || err == nil {
 		return
 	}
-	before := d.source[:n.at]
-	line := before[bytes.LastIndexByte(before, '\n')+1:]
 	if n.name != "" {
 		err = fmt.Errorf("%s: %w", n.name, err)
 	}
-	d.err = fmt.Errorf("line %d, column %d: %w", 1+bytes.Count(before, []byte("\n")), 1+len([]rune(string(line))), err)
+	d.err = message.At(message.Place(d.source, n.at), err)
 }
 
 // items returns what is in an object, or in a list: then they have no names.
@@ -227,7 +225,7 @@ func (d *decoder) part(r *Rules, members []node, names []string) {
 func (r *Rules) finish() {
 	r.presets = slices.Clone(r.options)
 	if r.Trust { // it lifts ceilings, and what is fixed can be changed
-		r.ceilings = ceilings{}
+		r.ceilings = nil
 		for i := range r.presets {
 			r.presets[i].Fixed = false
 		}
@@ -269,15 +267,15 @@ func (d *decoder) lists(to *map[string][]pattern, n node, deny bool) {
 	}
 }
 
-// ceilings reads Max.
+// ceilings reads Max. null takes a ceiling off.
 func (d *decoder) ceilings(r *Rules, n node) {
-	if r.ceilings.texts = maps.Clone(r.ceilings.texts); r.ceilings.texts == nil {
-		r.ceilings.texts = make(map[string]string)
-	}
 	var names []string
 	for _, l := range limits {
 		names = append(names, l.name)
 	}
+	c := make(ceilings)
+	maps.Copy(c, r.ceilings) // those for all
+	r.ceilings = c
 	for _, m := range d.members(n) {
 		i := slices.Index(names, m.name)
 		if i < 0 {
@@ -285,13 +283,16 @@ func (d *decoder) ceilings(r *Rules, n node) {
 			return
 		}
 		text := string(m.raw)
-		if !strings.ContainsRune("-0123456789n", rune(m.raw[0])) { // a number, or null
+		if text == "null" {
+			delete(c, m.name)
+			continue
+		}
+		if !strings.ContainsRune("-0123456789", rune(text[0])) {
 			text = d.text(m)
 		}
-		d.fail(m, limits[i].set(&r.ceilings, text))
-		if r.ceilings.texts[m.name] = text; text == lifted {
-			delete(r.ceilings.texts, m.name)
-		}
+		most, err := limits[i].read(text)
+		d.fail(m, err)
+		c[m.name] = ceiling{text, most}
 	}
 }
 

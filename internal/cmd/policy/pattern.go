@@ -140,16 +140,7 @@ func canonicalImage(ref string) string {
 		return ref
 	}
 	name, digest, pinned := strings.Cut(ref, "@")
-	domain, rest, ok := strings.Cut(name, "/")
-	if !ok || !strings.ContainsAny(domain, ".:") && domain != "localhost" && strings.ToLower(domain) == domain {
-		domain, rest = "docker.io", name
-	}
-	if domain == "index.docker.io" {
-		domain = "docker.io"
-	}
-	if domain == "docker.io" && !strings.Contains(rest, "/") && rest != "*" {
-		rest = "library/" + rest
-	}
+	domain, rest := flagval.SplitImage(name)
 	folder, last := path.Split(domain + "/" + rest)
 	base, _, tagged := strings.Cut(last, ":")
 	switch {

@@ -60,8 +60,8 @@ type Sender struct {
 // [*DeniedError]. The daemon refuses more when it knows the message's queue and the engine's answers.
 // The command is nil if the message could not be decoded.
 func Check(body []byte, limit int, from Sender, r *Rules) (message.Command, error) {
-	if most := r.ceilings.message; most > 0 && (limit == 0 || most < limit) && len(body) > most {
-		return nil, &DeniedError{Err: fmt.Errorf("the message has %d bytes", len(body)), Why: r.says("Max.Message", r.ceilings.texts["Message"])}
+	if most := r.ceilings["Message"].most; most > 0 && (limit == 0 || most < int64(limit)) && int64(len(body)) > most {
+		return nil, &DeniedError{Err: fmt.Errorf("the message has %d bytes", len(body)), Why: r.says("Max.Message", r.ceilings["Message"].text)}
 	}
 	c, err := message.Decode(body, limit, from.Replies, r.presets...)
 	if fixed, ok := errors.AsType[*message.FixedError](err); ok {
@@ -156,17 +156,17 @@ func (r *Rules) ListsNetwork(id, name string) bool {
 
 // Timeout returns the lower of the daemon's time limit for a run and the policy's; 0: none.
 func (r *Rules) Timeout(daemon time.Duration) time.Duration {
-	if most := r.ceilings.timeout; most > 0 && (daemon == 0 || most < daemon) {
+	if most := time.Duration(r.ceilings["Timeout"].most); most > 0 && (daemon == 0 || most < daemon) {
 		return most
 	}
 	return daemon
 }
 
 // Output returns how many bytes a run may write, if its output is read; 0: any number.
-func (r *Rules) Output() int64 { return r.ceilings.output }
+func (r *Rules) Output() int64 { return r.ceilings["Output"].most }
 
 // Jobs returns how many runs and execs of one user may be under way at a time; 0: any number.
-func (r *Rules) Jobs() int { return r.ceilings.jobs }
+func (r *Rules) Jobs() int { return int(r.ceilings["Jobs"].most) }
 
 // AllowsReply returns a *DeniedError if no result may go to that queue.
 func (r *Rules) AllowsReply(queue string) error {

@@ -1,6 +1,9 @@
 package status
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Counters count since the daemon's start. They are for the metrics, and not in the JSON.
 type Counters struct {
@@ -72,10 +75,7 @@ func (h *Histogram) Join(o Histogram) {
 // Add counts a duration; a negative one, of clocks that differ, as 0.
 func (h *Histogram) Add(d time.Duration) {
 	s := max(0, d.Seconds())
-	i := 0
-	for i < len(Bounds) && s > Bounds[i] {
-		i++
-	}
+	i, _ := slices.BinarySearch(Bounds[:], s)
 	h.Buckets[i]++
 	h.Sum += s
 }

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -117,38 +118,30 @@ func (s *Status) Judge() {
 
 // Oldest returns the waiting job whose message is the oldest; ok is false if no job waits.
 func (s *Status) Oldest() (oldest Job, ok bool) {
-	for _, j := range s.Waiting.Jobs {
-		if !ok || j.Age(s.At) > oldest.Age(s.At) {
-			oldest, ok = j, true
-		}
-	}
-	return oldest, ok
+	return first(s.Waiting.Jobs, func(j Job) time.Duration { return j.Age(s.At) })
 }
 
 // Longest returns the job that has run for longest; ok is false if no job runs.
 func (s *Status) Longest() (longest Job, ok bool) {
-	for _, j := range s.Running.Jobs {
-		if !ok || j.Runs(s.At) > longest.Runs(s.At) {
-			longest, ok = j, true
-		}
+	return first(s.Running.Jobs, func(j Job) time.Duration { return j.Runs(s.At) })
+}
+
+// first returns the job with the longest time.
+func first(jobs []Job, since func(Job) time.Duration) (j Job, ok bool) {
+	if len(jobs) == 0 {
+		return j, false
 	}
-	return longest, ok
+	return slices.MaxFunc(jobs, func(a, b Job) int { return cmp.Compare(since(a), since(b)) }), true
 }
 
 // Runs returns how long the job has been running.
 func (j Job) Runs(now time.Time) time.Duration {
-	if j.Started != nil {
-		return now.Sub(*j.Started)
-	}
-	return now.Sub(j.Taken)
+	return now.Sub(*cmp.Or(j.Started, &j.Taken))
 }
 
 // Age returns how old the job's message is: since its publishing, else since it was taken.
 func (j Job) Age(now time.Time) time.Duration {
-	if j.Published != nil {
-		return now.Sub(*j.Published)
-	}
-	return now.Sub(j.Taken)
+	return now.Sub(*cmp.Or(j.Published, &j.Taken))
 }
 
 // TimeLeft estimates when nothing will wait any more if jobs go on to end as they did. ok is false if that is not known, as when
@@ -177,4 +170,38 @@ func Span(jobs int, perMinute float64) time.Duration {
 		d = d.Round(time.Minute) // it is shown in whole minutes
 	}
 	return d
+}
+
+// Failed reports whether the job has ended, and did not do what its message asked for. An attempt after which another one
+// follows has failed too.
+func (j Job) Failed() bool { return j.Status != "" && failed(j.Status) }
+
+// Failed is the same of the jobs that it counts.
+func (o Outcome) Failed() bool { return failed(o.Status) }
+
+// failed reports whether a status is one of failure. An event.Status has the words.
+func failed(s string) bool { return s != "succeeded" && s != "stopped" }
+
+// Totals returns how many jobs have ended since the start, and how many of them failed.
+func (s *Status) Totals() (ended, failed int64) {
+	for _, o := range s.Outcomes {
+		ended += o.Count
+		if o.Failed() {
+			failed += o.Count
+		}
+	}
+	return ended, failed
+}
+
+// MessageOf says where the message of a job that ended is.
+func (s *Status) MessageOf(j Job) string {
+	switch {
+	case j.Retrying:
+		return "tried again"
+	case j.DeadLetter && s.DeadLetterQueue != "":
+		return "in " + s.DeadLetterQueue
+	case j.DeadLetter:
+		return "rejected"
+	}
+	return "acked"
 }

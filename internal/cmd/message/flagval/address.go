@@ -7,19 +7,20 @@ import (
 	"strings"
 )
 
-// ParseIP refuses a text that is not an IP address of version 4 or 6. Version 0 means either.
-func ParseIP(s string, version int) error {
-	ip, err := netip.ParseAddr(s)
-	if err != nil || ip.Zone() != "" || version == 4 && !ip.Is4() || version == 6 && ip.Unmap().Is4() {
-		switch version {
-		case 4:
+// ParseIP returns a check that refuses a text which is not an IP address of version 4 or 6. Version 0 means either.
+func ParseIP(version int) func(string) error {
+	return func(s string) error {
+		ip, err := netip.ParseAddr(s)
+		switch {
+		case version == 4 && !ip.Is4():
 			return fmt.Errorf(`expected an IPv4 address such as "172.30.0.5", got %s`, Quote(s))
-		case 6:
+		case version == 6 && (ip.Zone() != "" || !ip.Is6() || ip.Is4In6()):
 			return fmt.Errorf(`expected an IPv6 address such as "2001:db8::5", got %s`, Quote(s))
+		case err != nil || ip.Zone() != "":
+			return fmt.Errorf("expected an IP address, got %s", Quote(s))
 		}
-		return fmt.Errorf("expected an IP address, got %s", Quote(s))
+		return nil
 	}
-	return nil
 }
 
 // ParseMAC refuses a text that is not a MAC address.
@@ -33,7 +34,7 @@ func ParseMAC(s string) error {
 // ParseDNS reads one --dns, the address of a name server. It returns the shortest notation, as the docker CLI sends it.
 func ParseDNS(s string) (string, error) {
 	ip := strings.TrimSpace(s)
-	if err := ParseIP(ip, 0); err != nil {
+	if err := ParseIP(0)(ip); err != nil {
 		return "", err
 	}
 	return netip.MustParseAddr(ip).Unmap().String(), nil
@@ -68,7 +69,7 @@ func ParseExtraHost(s string) (string, error) {
 	if len(ip) > 2 && ip[0] == '[' && ip[len(ip)-1] == ']' {
 		ip = ip[1 : len(ip)-1]
 	}
-	if err := ParseIP(ip, 0); err != nil {
+	if err := ParseIP(0)(ip); err != nil {
 		return "", fmt.Errorf("%w, or host-gateway, for %s", err, Quote(host))
 	}
 	return host + ":" + ip, nil

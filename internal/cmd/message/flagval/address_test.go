@@ -12,7 +12,7 @@ func TestParseIP(t *testing.T) {
 		any  = `expected an IP address, got `
 	)
 	version := func(v int) func(string) error {
-		return func(s string) error { return ParseIP(s, v) }
+		return func(s string) error { return ParseIP(v)(s) }
 	}
 	testCheck(t, version(4), []string{"10.0.0.9"}, []refused{
 		{"", four + `""`},

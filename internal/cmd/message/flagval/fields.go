@@ -32,8 +32,5 @@ func csvFields(s string) ([]string, error) {
 
 // unknownField returns the error for a field of s whose name is not known.
 func unknownField(name, s string, known []string) error {
-	if near := Nearest(name, known); near != "" {
-		return fmt.Errorf("unknown field %s in %s; did you mean %q?", Quote(name), Quote(s), near)
-	}
-	return fmt.Errorf("unknown field %s in %s; expected %s", Quote(name), Quote(s), List(known, "or"))
+	return unknown(fmt.Sprintf("unknown field %s in %s", Quote(name), Quote(s)), name, known)
 }

@@ -64,48 +64,40 @@ func setMountField(m *dockerapi.Mount, name, value string) (err error) {
 	case "consistency":
 		m.Consistency = strings.ToLower(value)
 	case "bind-propagation":
-		made(&m.BindOptions).Propagation = strings.ToLower(value)
+		Made(&m.BindOptions).Propagation = strings.ToLower(value)
 	case "bind-nonrecursive":
-		made(&m.BindOptions).NonRecursive, err = parseTruth(value)
+		Made(&m.BindOptions).NonRecursive, err = parseTruth(value)
 	case "bind-recursive":
 		err = setRecursive(m, value)
 	case "volume-subpath":
-		made(&m.VolumeOptions).Subpath = value
+		Made(&m.VolumeOptions).Subpath = value
 	case "volume-nocopy":
-		made(&m.VolumeOptions).NoCopy, err = parseTruth(value)
+		Made(&m.VolumeOptions).NoCopy, err = parseTruth(value)
 	case "volume-label":
-		setPair(&made(&m.VolumeOptions).Labels, value)
+		setPair(&Made(&m.VolumeOptions).Labels, value)
 	case "volume-driver":
-		made(&made(&m.VolumeOptions).DriverConfig).Name = value
+		Made(&Made(&m.VolumeOptions).DriverConfig).Name = value
 	case "volume-opt":
-		setPair(&made(&made(&m.VolumeOptions).DriverConfig).Options, value)
+		setPair(&Made(&Made(&m.VolumeOptions).DriverConfig).Options, value)
 	case "image-subpath":
-		made(&m.ImageOptions).Subpath = value
+		Made(&m.ImageOptions).Subpath = value
 	case "tmpfs-size":
-		made(&m.TmpfsOptions).SizeBytes, err = ParseBytes(value)
+		Made(&m.TmpfsOptions).SizeBytes, err = ParseBytes(value)
 	case "tmpfs-mode":
-		made(&m.TmpfsOptions).Mode, err = parseMode(value)
+		Made(&m.TmpfsOptions).Mode, err = parseMode(value)
 	}
 	return err
-}
-
-// made returns the options at p, and makes them first if there are none.
-func made[T any](p **T) *T {
-	if *p == nil {
-		*p = new(T)
-	}
-	return *p
 }
 
 func setRecursive(m *dockerapi.Mount, value string) error {
 	switch value {
 	case "enabled": // the default
 	case "disabled":
-		made(&m.BindOptions).NonRecursive = true
+		Made(&m.BindOptions).NonRecursive = true
 	case "writable":
-		made(&m.BindOptions).ReadOnlyNonRecursive = true
+		Made(&m.BindOptions).ReadOnlyNonRecursive = true
 	case "readonly":
-		made(&m.BindOptions).ReadOnlyForceRecursive = true
+		Made(&m.BindOptions).ReadOnlyForceRecursive = true
 	default:
 		return fmt.Errorf(`expected "enabled", "disabled", "writable" or "readonly", got %s`, Quote(value))
 	}
@@ -172,4 +164,41 @@ func setPair(m *map[string]string, s string) {
 		*m = make(map[string]string)
 	}
 	(*m)[name] = value
+}
+
+// errRelative refuses a relative path of the host. The docker CLI resolves it from its own working directory, and a shell
+// resolves "~": a message has neither.
+var errRelative = errors.New("expected an absolute path of the host or a volume's name; a message has no folder that a relative path could start from")
+
+// isRelative reports whether the docker CLI or a shell would take source for a relative path. No volume's name begins so.
+func isRelative(source string) bool {
+	return strings.HasPrefix(source, ".") || strings.HasPrefix(source, "~")
+}
+
+// ParseVolume reads one --volume, and returns one of two. SOURCE:TARGET[:OPTIONS] is a bind, which the engine splits. A path
+// alone is the place of an anonymous volume.
+func ParseVolume(s string) (bind, anonymous string, err error) {
+	parts := strings.Split(s, ":")
+	source := parts[0]
+	switch {
+	case isRelative(source):
+		return "", "", fmt.Errorf("%w; got %s", errRelative, Quote(s))
+	case len(parts) > 3 || slices.Contains(parts, ""):
+		return "", "", fmt.Errorf(`expected "source:target", "source:target:options" or a path of the container, got %s`, Quote(s))
+	case len(parts) == 1:
+		return "", s, nil
+	case len(source) == 1 && source != "/":
+		// The docker CLI takes it for a drive of Windows.
+		return "", "", fmt.Errorf("%s is too short; a volume's name has at least two characters", Quote(source))
+	}
+	return s, "", nil
+}
+
+// ParseTmpfs reads one --tmpfs: PATH[:OPTIONS].
+func ParseTmpfs(s string) (path, options string, err error) {
+	path, options, _ = strings.Cut(s, ":")
+	if path == "" {
+		return "", "", fmt.Errorf("expected a path of the container, got %s", Quote(s))
+	}
+	return path, options, nil
 }

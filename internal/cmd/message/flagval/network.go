@@ -34,11 +34,11 @@ func ParseNetwork(s string) (name string, e dockerapi.EndpointSettings, err erro
 		case "alias":
 			e.Aliases = append(e.Aliases, value)
 		case "ip":
-			ipam.IPv4Address, err = value, ParseIP(value, 4)
+			ipam.IPv4Address, err = value, ParseIP(4)(value)
 		case "ip6":
-			ipam.IPv6Address, err = value, ParseIP(value, 6)
+			ipam.IPv6Address, err = value, ParseIP(6)(value)
 		case "link-local-ip":
-			ipam.LinkLocalIPs, err = append(ipam.LinkLocalIPs, value), ParseIP(value, 0)
+			ipam.LinkLocalIPs, err = append(ipam.LinkLocalIPs, value), ParseIP(0)(value)
 		case "mac-address":
 			e.MacAddress, err = value, ParseMAC(value)
 		case "driver-opt":

@@ -14,26 +14,24 @@ import (
 // the message, but each of its ports is an entry in the request.
 const MaxPorts = 65536
 
-// ParsePublish reads all values of --publish. The keys of bindings and exposed are ports of the container, such as "80/tcp".
-func ParsePublish(specs []string) (bindings map[string][]dockerapi.PortBinding, exposed map[string]struct{}, err error) {
-	bindings, exposed = make(map[string][]dockerapi.PortBinding), make(map[string]struct{})
-	count := 0
+// ParsePublish reads all values of --publish. The keys are ports of the container, such as "80/tcp".
+func ParsePublish(specs []string) (map[string][]dockerapi.PortBinding, error) {
+	bindings, count := make(map[string][]dockerapi.PortBinding), 0
 	for _, spec := range specs {
 		p, err := parsePublished(spec)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		count += p.container.size()
 		if count > MaxPorts {
-			return nil, nil, fmt.Errorf("expected at most %d ports, %s makes them more", MaxPorts, Quote(spec))
+			return nil, fmt.Errorf("expected at most %d ports, %s makes them more", MaxPorts, Quote(spec))
 		}
 		for i := range p.container.size() {
 			port := strconv.Itoa(p.container.first+i) + "/" + p.protocol
-			exposed[port] = struct{}{}
 			bindings[port] = append(bindings[port], dockerapi.PortBinding{HostIP: p.ip, HostPort: p.hostPort(i)})
 		}
 	}
-	return bindings, exposed, nil
+	return bindings, nil
 }
 
 // published is one --publish.
@@ -55,7 +53,8 @@ func (p published) hostPort(i int) string {
 	return strconv.Itoa(p.host.first + i)
 }
 
-// parsePublished reads [[IP:][HOST]:]CONTAINER[/PROTOCOL], or the long form with name=value.
+// parsePublished reads [[IP:][HOST]:]CONTAINER[/PROTOCOL], or the long form with name=value. HOST is 8080 or 8000-8010,
+// CONTAINER 80 or 80-90.
 func parsePublished(spec string) (p published, err error) {
 	if strings.Contains(spec, "=") {
 		if spec, err = shortPublished(spec); err != nil {
@@ -67,7 +66,19 @@ func parsePublished(spec string) (p published, err error) {
 	if p.ip, err = hostIP(ip); err != nil {
 		return p, err
 	}
-	return p.withPorts(host, container)
+	if p.container, p.protocol, err = parseContainerPorts(container); err != nil || host == "" {
+		return p, err
+	}
+	r, err := parsePortRange(host)
+	switch {
+	case err != nil:
+		return p, fmt.Errorf("the host's: %w", err)
+	case r.size() != p.container.size() && p.container.size() > 1:
+		return p, fmt.Errorf("expected as many ports of the host as of the container, got %d in %s for %d in %s",
+			r.size(), Quote(host), p.container.size(), Quote(container))
+	}
+	p.host = &r
+	return p, nil
 }
 
 // cutLast cuts s at its last colon; without a colon, after is all of s.
@@ -100,27 +111,6 @@ func shortPublished(spec string) (string, error) {
 	return host + ":" + container + protocol, nil
 }
 
-// withPorts sets the ports. host is 8080, 8000-8010 or ""; container is 80, 80/udp or 80-90.
-func (p published) withPorts(host, container string) (published, error) {
-	var err error
-	if p.container, p.protocol, err = parseContainerPorts(container); err != nil {
-		return p, err
-	}
-	if host == "" {
-		return p, nil
-	}
-	r, err := parsePortRange(host)
-	if err != nil {
-		return p, fmt.Errorf("the host's: %w", err)
-	}
-	if r.size() != p.container.size() && p.container.size() > 1 {
-		return p, fmt.Errorf("expected as many ports of the host as of the container, got %d in %s for %d in %s",
-			r.size(), Quote(host), p.container.size(), Quote(container))
-	}
-	p.host = &r
-	return p, nil
-}
-
 // hostIP reads an address of the host, IPv6 with or without brackets.
 func hostIP(s string) (string, error) {
 	ip := s
@@ -140,7 +130,10 @@ func hostIP(s string) (string, error) {
 func ParseExposed(specs []string) (map[string]struct{}, error) {
 	exposed, count := make(map[string]struct{}), 0
 	err := Each(specs, func(spec string) error {
-		r, protocol, err := parseExpose(spec)
+		if strings.Contains(spec, ":") {
+			return fmt.Errorf("expected a port of the container only, got %s; Publish gives one of the host", Quote(spec))
+		}
+		r, protocol, err := parseContainerPorts(spec)
 		if err != nil {
 			return err
 		}
@@ -153,14 +146,6 @@ func ParseExposed(specs []string) (map[string]struct{}, error) {
 		return nil
 	})
 	return exposed, err
-}
-
-// parseExpose reads one --expose: a port or a range, with or without a protocol.
-func parseExpose(spec string) (r portRange, protocol string, err error) {
-	if strings.Contains(spec, ":") {
-		return r, "", fmt.Errorf("expected a port of the container only, got %s; Publish gives one of the host", Quote(spec))
-	}
-	return parseContainerPorts(spec)
 }
 
 // parseContainerPorts reads 80, 80/udp or 80-90/sctp.

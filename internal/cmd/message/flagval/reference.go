@@ -3,6 +3,7 @@ package flagval
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,13 +13,7 @@ func CheckImage(s string) error {
 	if len(s) == 64 && only(s, digits+"abcdef") {
 		return nil // an image's own id
 	}
-	domain, rest, ok := strings.Cut(s, "/")
-	if !ok || !strings.ContainsAny(domain, ".:") && domain != "localhost" && strings.ToLower(domain) == domain {
-		domain, rest = "docker.io", s
-	}
-	if domain == "docker.io" && !strings.Contains(rest, "/") {
-		rest = "library/" + rest
-	}
+	domain, rest := SplitImage(s)
 	if name, _, _ := strings.Cut(rest, ":"); strings.ToLower(name) != name {
 		return fmt.Errorf("invalid reference format: repository name (%s) must be lowercase", name)
 	}
@@ -26,6 +21,21 @@ func CheckImage(s string) error {
 		return errors.New("invalid reference format")
 	}
 	return nil
+}
+
+// SplitImage returns the registry of an image's name, and the rest: docker.io and library/alpine of alpine.
+func SplitImage(name string) (domain, rest string) {
+	domain, rest, ok := strings.Cut(name, "/")
+	if !ok || !strings.ContainsAny(domain, ".:") && domain != "localhost" && strings.ToLower(domain) == domain {
+		domain, rest = "docker.io", name
+	}
+	if domain == "index.docker.io" {
+		domain = "docker.io"
+	}
+	if domain == "docker.io" && !strings.Contains(rest, "/") && rest != "*" { // a policy's pattern can have a *
+		rest = "library/" + rest
+	}
+	return domain, rest
 }
 
 // isDomain reports whether s is the first part of an image's name, HOST[:PORT], in the grammar of
@@ -89,4 +99,37 @@ func FullName(image string) string {
 		name += ":latest"
 	}
 	return name
+}
+
+// ParsePlatform refuses a text that is not a --platform: OS[/ARCHITECTURE[/VARIANT]], or an architecture alone. An empty
+// text is the engine's own platform. The engine fills in missing parts, and knows which names mean the same.
+func ParsePlatform(s string) error {
+	if s == "" {
+		return nil
+	}
+	const longest = 255
+	system, architecture, two := strings.Cut(s, "/")
+	architecture, variant, three := strings.Cut(architecture, "/")
+	system, version, versioned := strings.Cut(system, "(") // such as windows(10.0.17763)
+	version, closed := strings.CutSuffix(version, ")")
+	if len(s) > longest || !only(system, word+"-") || versioned != closed || strings.Trim(version, word+".-") != "" ||
+		two && !only(architecture, word+".-") || three && !only(variant, word+".-") {
+		return fmt.Errorf(`expected a platform such as "linux/arm64/v8", got %s`, Quote(s))
+	}
+	if !two && !slices.Contains(platformNames(), strings.ToLower(system)) {
+		return fmt.Errorf(`expected an operating system, an architecture, or both, such as "linux/arm64", got %s`, Quote(s))
+	}
+	return nil
+}
+
+// platformNames returns the names that can stand alone: operating systems, and architectures with their aliases.
+func platformNames() []string {
+	return []string{
+		"aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux",
+		"macos", "nacl", "netbsd", "openbsd", "plan9", "solaris", "windows", "zos",
+
+		"386", "aarch64", "amd64", "amd64p32", "arm", "arm64", "arm64be", "armbe", "armel", "armhf", "i386",
+		"loong64", "mips", "mips64", "mips64le", "mips64p32", "mips64p32le", "mipsle", "ppc", "ppc64",
+		"ppc64le", "riscv", "riscv64", "s390", "s390x", "sparc", "sparc64", "wasm", "x86-64", "x86_64",
+	}
 }

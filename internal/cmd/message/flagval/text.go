@@ -37,11 +37,8 @@ func CheckRef(ref string) error {
 	if len(ref) > maxName {
 		return fmt.Errorf("%s has %d characters; at most %d are taken", Quote(ref), len(ref), maxName)
 	}
-	for i, c := range []byte(ref) {
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alnum && (i == 0 || c != '_' && c != '.' && c != '-') {
-			return fmt.Errorf("%s is not a container's name; it has letters, digits, and behind the first also _ . -", Quote(ref))
-		}
+	if !framed(ref, alnum, word+".-", word+".-") {
+		return fmt.Errorf("%s is not a container's name; it has letters, digits, and behind the first also _ . -", Quote(ref))
 	}
 	return nil
 }
@@ -94,6 +91,18 @@ func Nearest(name string, known []string) string {
 	return best
 }
 
+// Unknown returns the error for a name that is none of the known ones. kind says what it names.
+func Unknown(kind, name string, known []string) error {
+	return unknown(fmt.Sprintf("unknown %s %s", kind, Quote(name)), name, known)
+}
+
+func unknown(what, name string, known []string) error {
+	if near := Nearest(name, known); near != "" {
+		return fmt.Errorf("%s; did you mean %q?", what, near)
+	}
+	return fmt.Errorf("%s; expected %s", what, List(known, "or"))
+}
+
 // distance counts the insertions, deletions, replacements and swaps of neighbours between a and b
 // (optimal string alignment).
 func distance(a, b string) int {
@@ -138,6 +147,14 @@ func NotNil[E any](s []E) []E {
 	return s
 }
 
+// Made returns what p points to, and makes it first if that is nothing.
+func Made[T any](p **T) *T {
+	if *p == nil {
+		*p = new(T)
+	}
+	return *p
+}
+
 // Each calls f with each text until one fails. If there are several texts, the error says which.
 func Each(texts []string, f func(string) error) error {
 	for i, s := range texts {
@@ -149,4 +166,38 @@ func Each(texts []string, f func(string) error) error {
 		}
 	}
 	return nil
+}
+
+// The characters that names are made of.
+const (
+	digits  = "0123456789"
+	lower   = "abcdefghijklmnopqrstuvwxyz"
+	letters = lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	alnum   = letters + digits
+	word    = alnum + "_"
+)
+
+// only reports whether s is not empty, and all its characters are in set, which is ASCII.
+func only(s, set string) bool {
+	for i := range len(s) {
+		if strings.IndexByte(set, s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// framed reports whether all characters of s are in set, its first one also in first, and its last one also in last.
+func framed(s, first, set, last string) bool {
+	return only(s, set) && only(s[:1], first) && only(s[len(s)-1:], last)
+}
+
+// isHost reports whether s is a name of letters, digits and hyphens between dots.
+func isHost(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if !framed(label, alnum, alnum+"-", alnum) {
+			return false
+		}
+	}
+	return true
 }

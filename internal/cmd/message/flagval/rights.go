@@ -4,8 +4,29 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
+
+// AllCapabilities is the name for all capabilities.
+const AllCapabilities = "ALL"
+
+// CapabilityNames returns the names as the docker CLI sends them: in upper case, with CAP_, sorted, each once.
+func CapabilityNames(names []string) []string {
+	if names == nil {
+		return nil
+	}
+	out := make([]string, 0, len(names))
+	for _, n := range names {
+		n = strings.ToUpper(strings.TrimSpace(n))
+		if n != AllCapabilities && !strings.HasPrefix(n, "CAP_") {
+			n = "CAP_" + n
+		}
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
 
 // ParseSecurityOpts reads all values of --security-opt. masked and readonly are nil, or empty for systempaths=unconfined,
 // which is not among opts: the engine does not know this option.
@@ -45,4 +66,19 @@ func parseSecurityOpt(s string) (string, error) {
 		return "", fmt.Errorf("the seccomp profile is not JSON: %w", err)
 	}
 	return "seccomp=" + profile.String(), nil
+}
+
+// otherContainer stands for the namespace of another container among the modes of ParseNamespace.
+const otherContainer = "container:NAME"
+
+// ParseNamespace returns a check that refuses a text which is none of the modes of a namespace. An empty text is the engine's
+// default.
+func ParseNamespace(modes ...string) func(string) error {
+	return func(s string) error {
+		name, other := strings.CutPrefix(s, "container:")
+		if s == "" || slices.Contains(modes, s) || other && name != "" && slices.Contains(modes, otherContainer) {
+			return nil
+		}
+		return fmt.Errorf("expected %s, got %s", List(modes, "or"), Quote(s))
+	}
 }
