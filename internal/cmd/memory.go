@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"crypto/sha256"
+	"slices"
 	"time"
 )
 
@@ -13,28 +14,22 @@ const recent = time.Hour
 type memory[V any] struct {
 	most   int // entries
 	weight int // the most that all values may weigh together
-	byKey  map[memoryKey]memoryEntry[V]
-	order  []memoryPlace // oldest first; dropped entries still have their places
-	held   int           // the weight of all values
-	serial int64
+	byKey  map[memoryKey]*memoryEntry[V]
+	order  []*memoryEntry[V] // oldest first; dropped entries still have their places
+	held   int               // the weight of all values
 }
 
 type memoryKey [sha256.Size]byte
 
 type memoryEntry[V any] struct {
+	key    memoryKey
 	value  V
 	weight int
 	at     time.Time
-	serial int64
-}
-
-type memoryPlace struct {
-	key    memoryKey
-	serial int64 // of the place's entry: the key may have a later entry
 }
 
 func newMemory[V any](most, weight int) memory[V] {
-	return memory[V]{most: most, weight: weight, byKey: make(map[memoryKey]memoryEntry[V])}
+	return memory[V]{most: most, weight: weight, byKey: make(map[memoryKey]*memoryEntry[V])}
 }
 
 // keyOf returns the key of something that text identifies.
@@ -42,32 +37,25 @@ func keyOf(text string) memoryKey { return sha256.Sum256([]byte(text)) }
 
 // put remembers a value from now on, and forgets the oldest entries that are out of time or bounds.
 func (m *memory[V]) put(k memoryKey, value V, weight int) {
-	now := time.Now()
 	m.drop(k)
-	m.serial++
-	m.byKey[k] = memoryEntry[V]{value, weight, now, m.serial}
+	e := &memoryEntry[V]{k, value, weight, time.Now()}
+	m.byKey[k] = e
 	m.held += weight
-	m.order = append(m.order, memoryPlace{k, m.serial})
+	m.order = append(m.order, e)
+	dropped := func(e *memoryEntry[V]) bool { return m.byKey[e.key] != e }
 	for len(m.order) > 0 {
-		p := m.order[0]
-		e, ok := m.byKey[p.key]
-		if ok = ok && e.serial == p.serial; ok && len(m.byKey) <= m.most && m.held <= m.weight && now.Sub(e.at) < recent {
-			break
+		oldest := m.order[0]
+		if !dropped(oldest) {
+			if len(m.byKey) <= m.most && m.held <= m.weight && e.at.Sub(oldest.at) < recent {
+				break
+			}
+			m.drop(oldest.key)
 		}
-		m.order = m.order[1:]
-		if ok {
-			m.drop(p.key)
-		}
+		m.order[0], m.order = nil, m.order[1:]
 	}
 	// Places of dropped entries pile up if the oldest entry stays for long.
 	if len(m.order) > 2*len(m.byKey)+16 {
-		var live []memoryPlace
-		for _, p := range m.order {
-			if e, ok := m.byKey[p.key]; ok && e.serial == p.serial {
-				live = append(live, p)
-			}
-		}
-		m.order = live
+		m.order = slices.DeleteFunc(m.order, dropped)
 	}
 }
 
@@ -83,5 +71,6 @@ func (m *memory[V]) drop(k memoryKey) {
 	if e, ok := m.byKey[k]; ok {
 		m.held -= e.weight
 		delete(m.byKey, k)
+		e.value = *new(V) // the place may stay for long
 	}
 }
