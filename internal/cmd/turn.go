@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"sync/atomic"
 )
@@ -14,7 +15,7 @@ type turn struct {
 	share   *place          // requested from Pool.shares; nil: not yet, or the user has no limit
 	slot    *place          // requested from Pool.slots; nil: not yet
 	held    *holders        // the counter that counts the task, see hold
-	awaits  atomic.Int32    // the waitFor that it is in
+	awaits  atomic.Value    // what it waits for before it is due, in words; none: its turn
 }
 
 // awaitTurn waits for the earlier command on the container, and for the job that the command names. A run or an exec of
@@ -26,18 +27,18 @@ func (t *task) awaitTurn() error {
 		}
 	}
 	if t.earlier != nil {
-		t.awaits.Store(int32(waitMessage))
+		t.awaits.Store("an earlier delivery of the message to end")
 		if err := t.await(t.earlier); err != nil {
 			return err
 		}
 	}
 	if b := t.order.before.Load(); b != nil {
-		t.awaits.Store(int32(waitCommand))
+		t.awaits.Store("an earlier command on " + cmp.Or(t.name, "its container"))
 		if err := t.awaitBefore(b); err != nil {
 			return err
 		}
 	}
-	t.awaits.Store(int32(waitJob))
+	t.awaits.Store("the job that it is for")
 	if err := t.awaitJob(); err != nil {
 		return err
 	}
@@ -50,25 +51,25 @@ func (t *task) awaitTurn() error {
 	if t.traits.Lasts {
 		t.requestPlace()
 		if t.share != nil { // a slot would stay unused meanwhile
-			t.awaits.Store(int32(waitShare))
+			t.awaits.Store("another job of its user to end (Max.Jobs of the policy)")
 			if err := t.await(t.share.ready); err != nil {
 				return err
 			}
 		}
-	}
-	if t.traits.Lasts && !t.control {
-		if t.slot == nil {
+		if t.slot == nil && !t.control {
 			t.slot = t.pool.slots.request()
 		}
-		t.awaits.Store(int32(waitSlot))
-		if err := t.await(t.slot.ready); err != nil {
-			return err
+		if t.slot != nil {
+			t.awaits.Store("a free place (--concurrency)")
+			if err := t.await(t.slot.ready); err != nil {
+				return err
+			}
 		}
 	}
 	if err := t.awaitRoom(); err != nil {
 		return err
 	}
-	t.awaits.Store(int32(waitTurn))
+	t.awaits.Store("its turn")
 	if !t.pool.begin(t) {
 		return t.notBegun()
 	}
@@ -80,7 +81,7 @@ func (t *task) awaitRoom() error {
 	if t.pool.room == nil || !t.traits.Makes {
 		return nil
 	}
-	t.awaits.Store(int32(waitRoom))
+	t.awaits.Store("room on the engine's disk (--min-free)")
 	for {
 		open, changed := t.pool.room.gate.State()
 		if open {
