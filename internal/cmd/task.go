@@ -51,6 +51,7 @@ type task struct {
 
 	creation creation
 	cleanup  func() error // removes the job's container; may be nil; not written from phaseEnded on, see leaves
+	tidied   bool         // cleanup was called
 	watch    func()       // called after the job is settled and forgotten; may be nil
 }
 
