@@ -49,13 +49,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			return true, nil
 		}
 	}
-	var list []dockerapi.ContainerSummary
-	err = t.try(func() (err error) {
-		list, err = t.pool.Docker.ListContainers(t.ctx, dockerapi.ListOptions{
-			All: true, Labels: []string{LabelQueue + "=" + t.queue, LabelJob + "=" + r.Job},
-		})
-		return err
-	})
+	list, err := t.labelled(LabelQueue+"="+t.queue, LabelJob+"="+r.Job)
 	if err != nil {
 		return false, err
 	}

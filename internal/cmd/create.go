@@ -216,11 +216,7 @@ func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 	default:
 		return nil, nil
 	}
-	var list []dockerapi.ContainerSummary
-	err := t.try(func() (err error) {
-		list, err = t.pool.Docker.ListContainers(t.ctx, dockerapi.ListOptions{All: true, Labels: labels})
-		return err
-	})
+	list, err := t.labelled(labels...)
 	if err != nil {
 		return nil, err
 	}

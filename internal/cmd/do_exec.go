@@ -27,13 +27,11 @@ func (t *task) doExec(e *message.Exec) (*event.Result, error) {
 	if err != nil {
 		return t.containerResult(e.Container, err)
 	}
-	var id string
-	err = t.try(func() (err error) {
-		id, err = t.pool.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
+	id, err := ask(t, func() (string, error) {
+		return t.pool.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
 			Cmd: e.Cmd, Env: env, User: e.User, WorkingDir: e.Workdir, Privileged: e.Privileged, Tty: e.Tty,
 			AttachStdin: input, AttachStdout: !e.Detach, AttachStderr: !e.Detach,
 		})
-		return err
 	})
 	if err != nil {
 		return t.containerResult(e.Container, err)
@@ -96,12 +94,9 @@ func (w firstWords) Write(p []byte) (int, error) {
 }
 
 // execEnd waits until an exec whose output has ended has exited.
-func (t *task) execEnd(id string) (end dockerapi.Exec, err error) {
+func (t *task) execEnd(id string) (dockerapi.Exec, error) {
 	for n := 0; ; n++ {
-		err := t.try(func() (err error) {
-			end, err = t.pool.Docker.InspectExec(t.ctx, id)
-			return err
-		})
+		end, err := ask(t, func() (dockerapi.Exec, error) { return t.pool.Docker.InspectExec(t.ctx, id) })
 		switch {
 		case err != nil && final(err):
 			return end, err

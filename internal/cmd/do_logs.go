@@ -51,11 +51,7 @@ func (t *task) doLogs(l *message.Logs) (*event.Result, error) {
 
 func (t *task) doInspect(i *message.Inspect) (*event.Result, error) {
 	c := t.on
-	var raw json.RawMessage
-	err := t.try(func() (err error) {
-		raw, err = t.pool.Docker.InspectContainerRaw(t.ctx, c.ID)
-		return err
-	})
+	raw, err := ask(t, func() (json.RawMessage, error) { return t.pool.Docker.InspectContainerRaw(t.ctx, c.ID) })
 	if err == nil {
 		raw, err = hideSecrets(raw, c.Labels)
 	}

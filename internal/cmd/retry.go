@@ -121,13 +121,35 @@ func (t *task) retryIn(ctx context.Context, f func() error) error {
 	}
 }
 
-// inspect returns the container ref. It asks the engine by try.
-func (t *task) inspect(ref string) (c dockerapi.Container, err error) {
+// ask is try for a call that returns something.
+func ask[T any](t *task, call func() (T, error)) (v T, err error) {
 	err = t.try(func() (err error) {
-		c, err = t.pool.Docker.InspectContainer(t.ctx, ref)
+		v, err = call()
 		return err
 	})
-	return c, err
+	return v, err
+}
+
+// askIfTold is ask for what the engine may not tell: then it returns the zero value. Its error is final.
+func askIfTold[T any](t *task, what string, call func() (T, error)) (v T, err error) {
+	v, err = ask(t, call)
+	if err != nil && !final(err) {
+		t.log.Debug("the engine does not tell "+what, "container", t.name, "error", err)
+		return *new(T), nil
+	}
+	return v, err
+}
+
+// inspect returns the container ref. It asks the engine by try.
+func (t *task) inspect(ref string) (dockerapi.Container, error) {
+	return ask(t, func() (dockerapi.Container, error) { return t.pool.Docker.InspectContainer(t.ctx, ref) })
+}
+
+// labelled returns the containers that have the labels.
+func (t *task) labelled(labels ...string) ([]dockerapi.ContainerSummary, error) {
+	return ask(t, func() ([]dockerapi.ContainerSummary, error) {
+		return t.pool.Docker.ListContainers(t.ctx, dockerapi.ListOptions{All: true, Labels: labels})
+	})
 }
 
 // removalTakes is how long a removal by another client may take.
