@@ -34,13 +34,17 @@ func secretError(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		why = "because the folder of --secrets has no such file"
 	}
+	return deniedSecret(name, why)
+}
+
+func deniedSecret(name, why string) error {
 	return &policy.DeniedError{Err: fmt.Errorf("the secret %s", flagval.Quote(name)), Why: why}
 }
 
 // secretFile returns the path of a secret.
 func (t *task) secretFile(name string) (string, error) {
 	if t.pool.Secrets == "" {
-		return "", &policy.DeniedError{Err: fmt.Errorf("the secret %s", flagval.Quote(name)), Why: "because the daemon has no secrets (--secrets)"}
+		return "", deniedSecret(name, "because the daemon has no secrets (--secrets)")
 	}
 	file := filepath.Join(t.pool.Secrets, name)
 	info, err := os.Stat(file)
@@ -51,7 +55,7 @@ func (t *task) secretFile(name string) (string, error) {
 		return "", secretError(name, errors.New("it is no file"))
 	}
 	if own, err := os.Stat(t.pool.Withheld); err == nil && os.SameFile(info, own) {
-		return "", &policy.DeniedError{Err: fmt.Errorf("the secret %s", flagval.Quote(name)), Why: "because it is the broker's password, which no message gets"}
+		return "", deniedSecret(name, "because it is the broker's password, which no message gets")
 	}
 	return file, nil
 }
