@@ -140,12 +140,12 @@ func (g *registry) cancelsWaiting(t *task) bool {
 	return waits
 }
 
-// cancellable returns a context that ends with the task's, and when a message cancels the job.
-func (t *task) cancellable() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(t.ctx)
+// endsWith returns a context that ends with ctx, and when end is closed.
+func endsWith(ctx context.Context, end <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
-		case <-t.cancelled:
+		case <-end:
 			cancel()
 		case <-ctx.Done():
 		}

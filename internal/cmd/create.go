@@ -155,32 +155,18 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	}
 }
 
-// discardUnanswered removes the job's container if the engine created it without answering.
-func (t *task) discardUnanswered(r *message.Run) error {
-	c, err := t.pool.Docker.InspectContainer(t.ctx, t.name)
+// discardUnstarted removes the container ref if it is the job's, unless it has started after all.
+func (t *task) discardUnstarted(r *message.Run, ref string) error {
+	c, err := t.pool.Docker.InspectContainer(t.ctx, ref)
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer):
 		return nil
 	case err != nil:
 		return err
-	case !t.owns(r, c):
+	case !c.State.StartedAt.IsZero() || c.ID != t.container && !t.owns(r, c):
 		return nil
 	}
-	return t.discardUnstarted(c.ID)
-}
-
-// discardUnstarted removes a container of the job, unless it has started after all.
-func (t *task) discardUnstarted(id string) error {
-	c, err := t.pool.Docker.InspectContainer(t.ctx, id)
-	switch {
-	case errors.Is(err, dockerapi.ErrNoSuchContainer):
-		return nil
-	case err != nil:
-		return err
-	case !c.State.StartedAt.IsZero():
-		return nil
-	}
-	return t.discard(id, false)
+	return t.discard(c.ID, false)
 }
 
 // takeName renames an ended container of a job: the run can then have the name. That job is about to remove the

@@ -96,7 +96,7 @@ func (p *pulls) lead(f *pullFlight, pull func() error) {
 func (t *task) pullAlone(image, platform string, l *layers) error {
 	t.log.Info("pulling image", "image", image)
 	start := time.Now()
-	ctx, stop := t.cancellable()
+	ctx, stop := endsWith(t.ctx, t.cancelled)
 	defer stop()
 	err := t.tryIn(ctx, func() error {
 		o := dockerapi.PullOptions{Platform: platform}
