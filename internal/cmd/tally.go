@@ -20,8 +20,8 @@ type tally struct {
 	busy     time.Time // since when there was a live job at all times, or there was one last
 	counters status.Counters
 	outcomes map[status.Outcome]int64         // by Outcome without Count
-	ended    ring                             // the jobs that ended last
-	failed   ring                             // of all that ended, the last ones that failed
+	ended    []status.Job                     // the jobs that ended last, the last one first
+	failed   []status.Job                     // of all that ended, the last ones that failed
 	slices   [status.RateOver / slice]rateBin // a ring
 
 	output atomic.Int64 // bytes that containers have written
@@ -84,9 +84,9 @@ func (a *tally) end(j status.Job, r *event.Result, ofQueue bool) status.Job {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ended.put(j)
+	a.ended = latest(a.ended, j)
 	if j.Failed() {
-		a.failed.put(j)
+		a.failed = latest(a.failed, j)
 	}
 	a.outcomes[status.Outcome{Command: j.Command, Status: j.Status, Reason: j.Reason}]++
 	if r.Retrying {
@@ -134,7 +134,7 @@ func (a *tally) show(s *status.Status) {
 func (a *tally) list() (ended, failed []status.Job) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.ended.list(), a.failed.list()
+	return slices.Clone(a.ended), slices.Clone(a.failed)
 }
 
 // container returns the id of the container of a job that is listed.
@@ -148,21 +148,8 @@ func (a *tally) container(job string) string {
 	return ""
 }
 
-// A ring keeps the last jobs of those put into it.
-type ring struct {
-	jobs [status.MostEnded]status.Job
-	puts int
-}
-
-func (r *ring) put(j status.Job) {
-	r.jobs[r.puts%len(r.jobs)] = j
-	r.puts++
-}
-
-// list returns the jobs, the last one first.
-func (r *ring) list() (jobs []status.Job) {
-	for i := r.puts - 1; i >= max(0, r.puts-len(r.jobs)); i-- {
-		jobs = append(jobs, r.jobs[i%len(r.jobs)])
-	}
-	return jobs
+// latest puts a job in front of a list, and drops the last one if there are more than are listed.
+func latest(jobs []status.Job, j status.Job) []status.Job {
+	jobs = slices.Insert(jobs, 0, j)
+	return jobs[:min(len(jobs), status.MostEnded)]
 }
