@@ -9,6 +9,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -60,7 +61,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			if t.pool.jobs.byID(r.Job) != nil { // its message has come meanwhile
 				return t.ofJob(r)
 			}
-			err = fmt.Errorf("%w; if its message comes within the next %v, it is refused", err, recent)
+			err = fmt.Errorf("%w; if its message comes within the next %v, it is refused", err, recent.For)
 		}
 		return false, err
 	}
@@ -177,16 +178,16 @@ func (g *registry) byID(id string) (found *task) {
 func (g *registry) cancel(id string, attempt int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.cancels.put(keyOf(id), attempt, 1)
+	g.cancels.Put(recent.KeyOf(id), attempt, 1)
 }
 
 // cancelled reports whether a message that has come must not run, once for each cancel. g.mu is held.
 func (g *registry) cancelled(i identity) bool {
-	from, ok := g.cancels.get(keyOf(i.id))
+	from, ok := g.cancels.Get(recent.KeyOf(i.id))
 	if !ok || i.attempt < from {
 		return false
 	}
-	g.cancels.drop(keyOf(i.id))
+	g.cancels.Drop(recent.KeyOf(i.id))
 	return true
 }
 
@@ -194,6 +195,6 @@ func (g *registry) cancelled(i identity) bool {
 func (g *registry) knew(queue, id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, ok := g.settled.get(keyOf(queue + "\x00" + id))
+	_, ok := g.settled.Get(recent.KeyOf(queue + "\x00" + id))
 	return ok
 }

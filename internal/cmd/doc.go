@@ -47,7 +47,7 @@
 //	room.go        while the engine's disk is short, nothing begins that makes a container
 //	show.go        what the jobs are doing, for package status. tally.go counts what has happened; joblog.go writes the lines of
 //	               jobs, or their sums; job_output.go reads a job's log; show_pull.go and layers.go tell how far a pull is
-//	sweep.go       removes containers that a crash left and that no message will ask for; memory.go forgets settled jobs
+//	sweep.go       removes containers that a crash left and that no message will ask for; package recent forgets settled jobs
 //
 // Package intake is the interface to a source, reporter.go that to a reporter.
 //

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 )
 
 // Labels of every container that we create. A later process knows a container by them. All of them are always set, some
@@ -87,7 +88,7 @@ func (i identity) key() string {
 }
 
 // copyKey is key, but differs between copies of a job too.
-func (i identity) copyKey() memoryKey { return keyOf(i.key() + "\x00" + i.copy) }
+func (i identity) copyKey() recent.Key { return recent.KeyOf(i.key() + "\x00" + i.copy) }
 
 // containerName returns the name of the job's container: the asked name, else a name derived from the identity. A create
 // whose answer was lost is found again by it.
