@@ -27,7 +27,7 @@
 //	registry.go    the live tasks, and the jobs that were settled lately; index.go: how they are found; containers.go: which
 //	               task has which container
 //	turn.go        a task waits for its turn. order.go: commands on one container take effect in the queue's order;
-//	               slots.go: how many runs go on at a time; hold.go: how many waiting commands keep their messages, because
+//	               package slots: how many runs go on at a time; hold.go: how many waiting commands keep their messages, because
 //	               a stop must still get through
 //	recall.go      requeues what has not begun if the engine is away, or the process stops
 //	by_job.go      commands that name a job, and the cancelling of jobs

@@ -12,6 +12,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
 )
 
 // Config is the configuration of a pool.
@@ -61,8 +62,8 @@ type Pool struct {
 	exits     exits
 	jobs      registry
 	recalling sync.Mutex // see recall
-	slots     slots
-	shares    shares
+	slots     *slots.Slots
+	shares    slots.Shares
 	pulls     pulls
 	tally     tally
 	lines     jobLog
@@ -89,7 +90,7 @@ func NewPool(cfg Config) *Pool {
 		engine:          e,
 		exits:           exits{engine: e, queue: cfg.Queue, log: cfg.Log},
 		jobs:            newRegistry(),
-		slots:           slots{free: cfg.Concurrency},
+		slots:           slots.New(cfg.Concurrency),
 		pulls:           pulls{flight: make(map[string]*pullFlight)},
 		decoding:        make(chan struct{}, runtime.GOMAXPROCS(0)),
 		controlDecoding: make(chan struct{}, 1),

@@ -25,7 +25,7 @@ func (p *Pool) Status() status.Status {
 
 // Numbers returns a Status without its lists of jobs, which costs little however many jobs there are.
 func (p *Pool) Numbers() status.Status {
-	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.slots.unused()}
+	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.slots.Unused()}
 	p.tally.show(&s)
 	p.jobs.count(&s)
 	s.Conditions = append(s.Conditions, p.engine.condition())

@@ -173,8 +173,8 @@ func (t *task) work() bool {
 // or the context's.
 func (t *task) run() (result *event.Result, err error) {
 	defer func() {
-		t.share.release()
-		t.slot.release()
+		t.share.Release()
+		t.slot.Release()
 	}()
 	if t.invalid != nil {
 		r := t.result()

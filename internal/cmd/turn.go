@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"sync/atomic"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
 )
 
 // A turn is a task's place among the other tasks.
@@ -12,8 +14,8 @@ type turn struct {
 	control bool            // its message came by the control queue
 	order   *order          // the place among the commands on its container
 	earlier <-chan struct{} // closed when the earlier task of the same message is gone; may be nil
-	share   *place          // requested from Pool.shares; nil: not yet, or the user has no limit
-	slot    *place          // requested from Pool.slots; nil: not yet
+	share   *slots.Place    // requested from Pool.shares; nil: not yet, or the user has no limit
+	slot    *slots.Place    // requested from Pool.slots; nil: not yet
 	held    *holders        // the counter that counts the task, see hold
 	awaits  atomic.Value    // what it waits for before it is due, in words; none: its turn
 }
@@ -52,16 +54,16 @@ func (t *task) awaitTurn() error {
 		t.requestPlace()
 		if t.share != nil { // a slot would stay unused meanwhile
 			t.awaits.Store("another job of its user to end (Max.Jobs of the policy)")
-			if err := t.await(t.share.ready); err != nil {
+			if err := t.await(t.share.Ready); err != nil {
 				return err
 			}
 		}
 		if t.slot == nil && !t.control {
-			t.slot = t.pool.slots.request()
+			t.slot = t.pool.slots.Request()
 		}
 		if t.slot != nil {
 			t.awaits.Store("a free place (--concurrency)")
-			if err := t.await(t.slot.ready); err != nil {
+			if err := t.await(t.slot.Ready); err != nil {
 				return err
 			}
 		}
@@ -98,10 +100,10 @@ func (t *task) requestPlace() {
 	if t.share != nil || t.slot != nil {
 		return
 	}
-	if s := t.pool.shares.get(t); s != nil {
-		t.share = s.request()
+	if s := t.pool.shares.Of(t.user, t.rules.Jobs()); s != nil {
+		t.share = s.Request()
 	} else if !t.control {
-		t.slot = t.pool.slots.request()
+		t.slot = t.pool.slots.Request()
 	}
 }
 
