@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/logkept"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -27,7 +28,7 @@ func (t *task) doLogs(l *message.Logs) (*event.Result, error) {
 		if err == nil {
 			err = join()
 		}
-		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && logKeeps(c.LogDriver, c.LogOpts) == keepsAll {
+		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && logkept.Bytes(c.LogDriver, c.LogOpts) == logkept.All {
 			// When a container ends, some engines end its followed log without error, though a slow reader lacks the rest.
 			whole := o
 			whole.Follow = false

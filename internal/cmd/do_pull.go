@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/layers"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -30,7 +31,7 @@ type pulls struct {
 
 type pullFlight struct {
 	of     string // the image and the platform
-	layers layers
+	layers layers.Layers
 	done   chan struct{} // closed when err is set
 	err    error
 }
@@ -93,7 +94,7 @@ func (p *pulls) lead(f *pullFlight, pull func() error) {
 	f.err = pull()
 }
 
-func (t *task) pullAlone(image, platform string, l *layers) error {
+func (t *task) pullAlone(image, platform string, l *layers.Layers) error {
 	t.log.Info("pulling image", "image", image)
 	start := time.Now()
 	ctx, stop := endsWith(t.ctx, t.cancelled)
@@ -107,7 +108,7 @@ func (t *task) pullAlone(image, platform string, l *layers) error {
 			}
 		}
 		return t.pool.Docker.PullImage(ctx, image, o, func(p dockerapi.PullProgress) {
-			l.step(p)
+			l.Step(p)
 			t.log.Debug("pulling image", "image", image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
 		})
 	}, false)

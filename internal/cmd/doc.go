@@ -37,7 +37,7 @@
 //	follow.go      starts it and follows it to its exit, over broken connections too; watch.go is what goes on
 //	               while it runs, exit.go ends it at its limits, and exits.go learns of all exits from one stream; unseen.go
 //	               finds out what an engine missed while it was down; readlog.go reads missed output from the log, and
-//	               logkept.go knows whether the log still has it
+//	               package logkept knows whether the log still has it
 //	retry.go       repeats engine calls that failed, with the delays of package delay; engine.go knows whether the engine
 //	               answers
 //	outcome.go     the result, and whether the message is acked, tried again, or becomes a dead letter
@@ -45,8 +45,8 @@
 //	               ack. deliveries.go: the deliveries of the message; outbox.go: what is stored before the ack, and
 //	               for whom; lost.go waits for the redelivery of a message whose connection was lost
 //	room.go        while the engine's disk is short, nothing begins that makes a container
-//	show.go        what the jobs are doing, for package status. tally.go counts what has happened; joblog.go writes the lines of
-//	               jobs, or their sums; job_output.go reads a job's log; show_pull.go and layers.go tell how far a pull is
+//	show.go        what the jobs are doing, for package status. tally.go counts what has happened; package joblog writes the lines of
+//	               jobs, or their sums; job_output.go reads a job's log; show_pull.go and package layers tell how far a pull is
 //	sweep.go       removes containers that a crash left and that no message will ask for; package recent forgets settled jobs
 //
 // Package intake is the interface to a source, reporter.go that to a reporter.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/logkept"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -41,9 +42,9 @@ type following struct {
 	cut       error         // the error of the last of them
 	broken    int           // how many calls in a row were not answered; see unanswered
 	lasted    time.Duration // how long the last wait that broke off had gone well
-	logKeeps  int64         // see the function logKeeps
+	logKeeps  int64         // see logkept.Bytes
 	logText   bool          // the log holds text only
-	logRead   int64         // upper bound of the log bytes read by the last replay; see logWeight
+	logRead   int64         // upper bound of the log bytes read by the last replay; see logkept.Weight
 }
 
 // follow starts the container unless it has started, follows it until the run is done, and returns its last state.
@@ -80,7 +81,7 @@ func (f *following) follow() (dockerapi.State, error) {
 // to be started. It is apart from follow for the stack: there a Container would take a kilobyte while the run goes on.
 func (f *following) look(first bool) (over, begin bool, last dockerapi.State, err error) {
 	c, err := f.inspect(f.id)
-	f.logKeeps, f.logText = logKeeps(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
+	f.logKeeps, f.logText = logkept.Bytes(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
 		// It was removed as it ended.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
 )
@@ -66,7 +67,7 @@ type Pool struct {
 	shares    slots.Shares
 	pulls     pulls
 	tally     tally
-	lines     jobLog
+	lines     joblog.Log
 	room      *room // nil: the disk is not watched
 
 	// One place per message that may be decoded at a time. A stop by the control queue does not wait for the queue's.
@@ -99,7 +100,7 @@ func NewPool(cfg Config) *Pool {
 		lingers:         lingers,
 		idle:            10 * time.Second,
 		tally:           newTally(),
-		lines:           jobLog{log: cfg.Log},
+		lines:           joblog.Log{To: cfg.Log},
 	}
 	if cfg.MinFree > 0 {
 		p.room = &room{gate: cfg.Room, need: cfg.MinFree, free: cfg.Free, log: cfg.Log, err: errNotLooked}
@@ -123,7 +124,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 	if p.room != nil {
 		watching.Go(func() { p.room.watch(watchCtx, p.engine) })
 	}
-	defer p.lines.close()
+	defer p.lines.Close()
 	watching.Go(func() { p.sweepRegularly(watchCtx) })
 
 	var abandoned atomic.Int64

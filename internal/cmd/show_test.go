@@ -200,7 +200,7 @@ func TestJobLog(t *testing.T) {
 			for i := range n {
 				b.send(fmt.Sprint(i), "", false, bodies[i%len(bodies)])
 			}
-			time.Sleep(sumOver)
+			time.Sleep(10 * time.Second)
 			synctest.Wait()
 		}
 		want := func(what string, lines int, sum string) {

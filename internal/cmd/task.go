@@ -13,6 +13,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
@@ -283,8 +284,8 @@ func (t *task) report(r *event.Result) error {
 	case r.Status != event.Succeeded && r.Status != event.Stopped && r.Reason != event.ReasonCancelled:
 		level = slog.LevelWarn
 	}
-	if t.pool.lines.takes(level, key) {
-		t.log.Log(context.Background(), level, said, lineOf(r, j)...)
+	if t.pool.lines.Takes(level, key) {
+		t.log.Log(context.Background(), level, said, joblog.Line(r, j)...)
 	}
 	return nil
 }

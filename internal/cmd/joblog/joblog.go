@@ -1,4 +1,5 @@
-package cmd
+// Package joblog writes the lines of the jobs that ended. If there are more than a person can read, it writes their sums instead.
+package joblog
 
 import (
 	"context"
@@ -20,10 +21,9 @@ const (
 	mostLines = 20
 )
 
-// A jobLog writes the line that each job has at its end. If there are more than a person can read, it writes their sums
-// instead. At level debug all are written.
-type jobLog struct {
-	log *slog.Logger
+// A Log decides which lines are written. At level debug all are.
+type Log struct {
+	To *slog.Logger
 
 	mu     sync.Mutex
 	timer  *time.Timer    // ends the present time of sumOver; nil: there is none
@@ -34,10 +34,10 @@ type jobLog struct {
 	worst  slog.Level     // of these
 }
 
-// takes reports whether a job's line is to be written: at level debug each, else the first ones, the first of its key, and some
+// Takes reports whether a job's line is to be written: at level debug each, else the first ones, the first of its key, and some
 // that failed. Otherwise it has counted the line as key.
-func (l *jobLog) takes(level slog.Level, key string) bool {
-	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+func (l *Log) Takes(level slog.Level, key string) bool {
+	if l.To.Enabled(context.Background(), slog.LevelDebug) {
 		return true
 	}
 	l.mu.Lock()
@@ -63,7 +63,7 @@ func (l *jobLog) takes(level slog.Level, key string) bool {
 }
 
 // sum ends the present time, and writes its sums.
-func (l *jobLog) sum() {
+func (l *Log) sum() {
 	l.mu.Lock()
 	hidden, worst := l.hidden, l.worst
 	l.lines, l.warned, l.timer, l.hidden = 0, 0, nil, nil
@@ -75,11 +75,11 @@ func (l *jobLog) sum() {
 	for _, k := range slices.Sorted(maps.Keys(hidden)) {
 		args = append(args, k, hidden[k])
 	}
-	l.log.Log(context.Background(), worst, "more jobs done in these 10 s, summed; -v logs each", args...)
+	l.To.Log(context.Background(), worst, "more jobs done in these 10 s, summed; -v logs each", args...)
 }
 
-// close writes the sums that are left, and stops the timer.
-func (l *jobLog) close() {
+// Close writes the sums that are left, and stops the timer.
+func (l *Log) Close() {
 	l.mu.Lock()
 	timer := l.timer
 	l.mu.Unlock()
@@ -88,8 +88,8 @@ func (l *jobLog) close() {
 	}
 }
 
-// lineOf returns what the line of an ended job says.
-func lineOf(r *event.Result, j status.Job) (args []any) {
+// Line returns what the line of an ended job says.
+func Line(r *event.Result, j status.Job) (args []any) {
 	if r.Command != "" {
 		args = append(args, "command", r.Command)
 	}
