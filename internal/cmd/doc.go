@@ -45,7 +45,7 @@
 //	               ack. deliveries.go: the deliveries of the message; outbox.go: what is stored before the ack, and
 //	               for whom; lost.go waits for the redelivery of a message whose connection was lost
 //	room.go        while the engine's disk is short, nothing begins that makes a container
-//	show.go        what the jobs are doing, for package status. tally.go counts what has happened; package joblog writes the lines of
+//	show.go        what the jobs are doing, for package status. package tally counts what has happened; package joblog writes the lines of
 //	               jobs, or their sums; job_output.go reads a job's log; show_pull.go and package layers tell how far a pull is
 //	sweep.go       removes containers that a crash left and that no message will ask for; package recent forgets settled jobs
 //

@@ -304,7 +304,12 @@ func (f *following) started(at time.Time) {
 	}
 	f.startedAt, f.broken = at, 0
 	f.pool.jobs.starts(f.task, at)
-	f.pool.tally.start(f)
+	switch {
+	case f.adopted:
+		f.pool.tally.Adopt()
+	case f.fresh() && !f.again.Load():
+		f.pool.tally.Start(time.Since(f.published))
+	}
 	s := event.Started{
 		Job: f.task.id, Command: f.traits.Verb, Host: f.pool.Host,
 		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.creation.warnings, Adopted: f.adopted,

@@ -14,6 +14,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/tally"
 )
 
 // Config is the configuration of a pool.
@@ -66,7 +67,7 @@ type Pool struct {
 	slots     *slots.Slots
 	shares    slots.Shares
 	pulls     pulls
-	tally     tally
+	tally     *tally.Tally
 	lines     joblog.Log
 	room      *room // nil: the disk is not watched
 
@@ -99,7 +100,7 @@ func NewPool(cfg Config) *Pool {
 		retryFirst:      500 * time.Millisecond,
 		lingers:         lingers,
 		idle:            10 * time.Second,
-		tally:           newTally(),
+		tally:           tally.New(),
 		lines:           joblog.Log{To: cfg.Log},
 	}
 	if cfg.MinFree > 0 {
@@ -196,7 +197,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 		j.ReplyTo, j.Reply, j.Stream = "", nil, nil // the result of a job that its publisher could not have had carried out
 	}
 	k, earlier, id := p.jobs.recognise(ident, j)
-	p.tally.take(j, k == joined, p.jobs.idle())
+	p.tally.Take(j, k == joined, p.jobs.idle())
 	switch k {
 	case joined:
 		if j.Redelivered {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
@@ -13,7 +14,7 @@ import (
 // Status returns the jobs, their numbers, and the conditions that the pool knows. It may be called while Run is at work.
 func (p *Pool) Status() status.Status {
 	s := p.Numbers()
-	s.Ended, s.Failed = p.tally.list()
+	s.Ended, s.Failed = p.tally.List()
 	p.jobs.list(&s)
 	if p.engine.failure() != nil {
 		for i := range s.Waiting.Jobs {
@@ -26,7 +27,7 @@ func (p *Pool) Status() status.Status {
 // Numbers returns a Status without its lists of jobs, which costs little however many jobs there are.
 func (p *Pool) Numbers() status.Status {
 	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.slots.Unused()}
-	p.tally.show(&s)
+	p.tally.Show(&s)
 	p.jobs.count(&s)
 	s.Conditions = append(s.Conditions, p.engine.condition())
 	if p.MinFree > 0 {
@@ -149,5 +150,6 @@ func (p *Pool) ends(t *task, r *event.Result) status.Job {
 	p.jobs.mu.Lock()
 	j := t.show()
 	p.jobs.mu.Unlock()
-	return p.tally.end(j, r, !t.control)
+	j.DeadLetter = verdict(r) == intake.DeadLetter
+	return p.tally.End(j, r, !t.control)
 }

@@ -242,7 +242,7 @@ func (t *task) output(ref string) *output.Output {
 		return event.Output{Job: t.id, ContainerName: cmp.Or(t.name, ref), Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
 	}
 	emit := func(stream string, offset int64, data []byte) error {
-		t.pool.tally.output.Add(int64(len(data)))
+		t.pool.tally.Output.Add(int64(len(data)))
 		return t.pool.Reporter.Output(piece(stream, offset, data))
 	}
 	var raw func(stream string, offset int64, data []byte)
