@@ -45,7 +45,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 		return "", nil, err
 	}
 	config := t.config(r)
-	if err := t.fillSecrets(&config, r); err != nil {
+	if err := t.pool.Secrets.Fill(&config, r.Secrets); err != nil {
 		return "", nil, err
 	}
 	when := cmp.Or(r.Pull, t.pool.Pull)

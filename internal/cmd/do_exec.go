@@ -23,7 +23,7 @@ func (t *task) doExec(e *message.Exec) (*event.Result, error) {
 	c := t.on
 	t.pool.jobs.enters(t, c.ID)
 	input := e.Interactive || e.HasInput
-	env, err := t.fillVariables(e.Env)
+	env, err := t.pool.Secrets.Variables(e.Env)
 	if err != nil {
 		return t.containerResult(e.Container, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/logkept"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -54,7 +55,7 @@ func (t *task) doInspect(i *message.Inspect) (*event.Result, error) {
 	c := t.on
 	raw, err := ask(t, func() (json.RawMessage, error) { return t.pool.Docker.InspectContainerRaw(t.ctx, c.ID) })
 	if err == nil {
-		raw, err = hideSecrets(raw, c.Labels)
+		raw, err = secrets.Hide(raw, c.Labels)
 	}
 	r, err := t.containerResult(i.Container, err)
 	if err != nil || r.Status != event.Succeeded {

@@ -15,15 +15,14 @@ import (
 )
 
 // Labels of every container that we create. A later process knows a container by them. All of them are always set, some
-// to the empty string: otherwise an image's labels of the same names would count.
+// to the empty string: otherwise an image's labels of the same names would count. [secrets.Label] is one more.
 const (
-	LabelUser    = "docker-dispatch.user"    // the user of its message, see Job.User
-	LabelJob     = "docker-dispatch.job"     // the job's id
-	LabelQueue   = "docker-dispatch.queue"   // the queue of its message
-	LabelDigest  = "docker-dispatch.digest"  // sha256 of the message's body, in hex
-	LabelRemove  = "docker-dispatch.remove"  // "true": we remove it after its exit
-	LabelSecrets = "docker-dispatch.secrets" // names of the variables that have a secret's value, a line each
-	LabelBroker  = "docker-dispatch.broker"  // the queue's virtual host and its broker, as VHOST@BROKER
+	LabelUser   = "docker-dispatch.user"   // the user of its message, see Job.User
+	LabelJob    = "docker-dispatch.job"    // the job's id
+	LabelQueue  = "docker-dispatch.queue"  // the queue of its message
+	LabelDigest = "docker-dispatch.digest" // sha256 of the message's body, in hex
+	LabelRemove = "docker-dispatch.remove" // "true": we remove it after its exit
+	LabelBroker = "docker-dispatch.broker" // the queue's virtual host and its broker, as VHOST@BROKER
 
 	// LabelAttempt is the attempt's number, from 1, if the job has Retry; else empty.
 	LabelAttempt = "docker-dispatch.attempt"

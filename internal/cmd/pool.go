@@ -13,6 +13,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/tally"
 )
@@ -36,8 +37,7 @@ type Config struct {
 	Free    func(ctx context.Context) (root string, free int64, err error)
 	Room    *intake.Gate
 
-	Secrets  string // the folder of the secrets, a file each; "": there are none
-	Withheld string // a file that is no secret even in that folder: it holds the broker's password; may be empty
+	Secrets secrets.Folder
 
 	// Credentials returns an image's registry credentials, as dockerapi.PullOptions.Auth has them. Nil: none.
 	Credentials func(ctx context.Context, image string) (auth string, err error)
