@@ -255,7 +255,7 @@ func TestAdoptAfterAbsence(t *testing.T) {
 			c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
 			if away {
 				b.docker.die()
-				b.pool.engine.lost(errCut)
+				b.pool.engine.Lost(errCut)
 				time.Sleep(time.Minute)
 				b.docker.revive()
 				time.Sleep(time.Minute)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -64,7 +65,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 			}
 			t.creation.asked = time.Now()
 			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, config)
-			if errors.Is(err, dockerapi.ErrUnreachable) && !neverSent(err) {
+			if errors.Is(err, dockerapi.ErrUnreachable) && !engine.NeverSent(err) {
 				t.creation.unanswered = true
 			}
 			return err

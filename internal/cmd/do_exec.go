@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -132,7 +133,7 @@ func (t *task) startExec(id string, start func() error) (missed bool, err error)
 		if sent && errors.Is(err, dockerapi.ErrConflict) {
 			missed, err = true, nil // it was about to start when we looked
 		}
-		sent = sent || err != nil && !neverSent(err)
+		sent = sent || err != nil && !engine.NeverSent(err)
 		return err
 	})
 	return missed, err

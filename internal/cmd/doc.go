@@ -38,7 +38,7 @@
 //	               while it runs, exit.go ends it at its limits, and exits.go learns of all exits from one stream; unseen.go
 //	               finds out what an engine missed while it was down; readlog.go reads missed output from the log, and
 //	               package logkept knows whether the log still has it
-//	retry.go       repeats engine calls that failed, with the delays of package delay; engine.go knows whether the engine
+//	retry.go       repeats engine calls that failed, with the delays of package delay; package engine knows whether the engine
 //	               answers
 //	outcome.go     the result, and whether the message is acked, tried again, or becomes a dead letter
 //	settle.go      acks the message, then removes the container; without a message_id it removes the container before the

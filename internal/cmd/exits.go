@@ -8,13 +8,17 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // exits learns from one stream of the engine how the queue's containers exit. A run that starts while the stream is open
 // needs no wait, which would take a connection and a goroutine for as long as the run lasts.
 type exits struct {
-	engine *engine
+	engine *engine.Engine
+	docker Docker
+	gate   *intake.Gate
 	queue  string
 	log    *slog.Logger
 
@@ -68,7 +72,7 @@ func (e *exits) tell(id string, s dockerapi.ExitStatus) {
 
 // follow reads the stream to its end.
 func (e *exits) follow(ctx context.Context) error {
-	join, err := e.engine.docker.WatchExits(ctx, LabelQueue+"="+e.queue)
+	join, err := e.docker.WatchExits(ctx, LabelQueue+"="+e.queue)
 	if err != nil {
 		return err
 	}
@@ -90,8 +94,8 @@ func (e *exits) follow(ctx context.Context) error {
 func (e *exits) watch(ctx context.Context) {
 	none := false
 	for attempt := 0; ; {
-		open, changed := e.engine.gate.State()
-		if v := e.engine.version.Load(); !open || none || v != nil && v.Podman {
+		open, changed := e.gate.State()
+		if !open || none || e.engine.Podman() {
 			select {
 			case <-changed:
 				none = false
@@ -103,15 +107,15 @@ func (e *exits) watch(ctx context.Context) {
 		began := time.Now()
 		err := e.follow(ctx)
 		unreachable := errors.Is(err, dockerapi.ErrUnreachable)
-		answers := !unreachable || e.engine.answers(ctx)
-		if time.Since(began) > pingSteady {
+		answers := !unreachable || e.engine.Answers(ctx)
+		if time.Since(began) > engine.Steady {
 			attempt = 0
 		}
 		switch {
 		case ctx.Err() != nil:
 			return
 		case !answers:
-			e.engine.lost(err)
+			e.engine.Lost(err)
 		case attempt < maxRetries && (unreachable || errors.Is(err, dockerapi.ErrTemporary)):
 			e.log.Info("the engine broke off its stream of exits; opening it again", "error", err)
 		default:
@@ -119,7 +123,7 @@ func (e *exits) watch(ctx context.Context) {
 			none, attempt = true, 0
 			continue
 		}
-		if delay.Sleep(ctx, delay.Backoff(attempt, pingFirst, pingMost)) != nil {
+		if delay.Sleep(ctx, delay.Backoff(attempt, engine.PingFirst, engine.PingMost)) != nil {
 			return
 		}
 		attempt++

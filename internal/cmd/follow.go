@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/logkept"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -96,8 +97,8 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 		}
 		return false, true, last, err
 	}
-	if f.adopted && first && f.pool.engine.missed(c.State.StartedAt) {
-		f.gap, f.gapAt = true, time.Unix(0, f.pool.engine.away.Load())
+	if f.adopted && first && f.pool.engine.Missed(c.State.StartedAt) {
+		f.gap, f.gapAt = true, f.pool.engine.Away()
 	}
 	f.started(c.State.StartedAt)
 	if !c.State.Ended() {
@@ -148,7 +149,7 @@ func (f *following) start() error {
 			}
 		}
 		err := f.pool.Docker.StartContainer(f.ctx, f.id)
-		f.startSent = f.startSent || err != nil && !neverSent(err)
+		f.startSent = f.startSent || err != nil && !engine.NeverSent(err)
 		return err
 	})
 	if errors.Is(err, dockerapi.ErrTemporary) {
@@ -175,24 +176,24 @@ func (f *following) survive(err error) error {
 		if !f.gap {
 			f.gap, f.gapAt = true, time.Now()
 		}
-		answers := f.pool.engine.answers(f.ctx)
+		answers := f.pool.engine.Answers(f.ctx)
 		if f.ctx.Err() != nil {
 			return context.Cause(f.ctx)
 		}
-		if f.startedAt.IsZero() && (answers || !neverSent(err)) {
+		if f.startedAt.IsZero() && (answers || !engine.NeverSent(err)) {
 			f.cuts++ // see mayStart
 			f.cut = err
 		}
 		if answers {
 			return f.lookAgain(err)
 		}
-		f.pool.engine.lost(err)
-		if !neverSent(err) { // a request that was never sent did not kill the engine
+		f.pool.engine.Lost(err)
+		if !engine.NeverSent(err) { // a request that was never sent did not kill the engine
 			if err := f.unanswered(err, true); err != nil {
 				return err
 			}
 		}
-		return f.pool.engine.wait(f.ctx)
+		return f.pool.engine.Wait(f.ctx)
 	case errors.As(err, new(*brokenError)), f.startedAt.IsZero():
 		return err
 	}

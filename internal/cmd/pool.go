@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
@@ -60,7 +61,7 @@ const lastWords = 3 * time.Second
 // A Pool carries out jobs, one goroutine per job, and at most Concurrency runs and execs at a time.
 type Pool struct {
 	Config
-	engine    *engine
+	engine    *engine.Engine
 	exits     exits
 	jobs      registry
 	recalling sync.Mutex // see recall
@@ -86,11 +87,11 @@ type Pool struct {
 
 // NewPool returns a pool; Run starts it.
 func NewPool(cfg Config) *Pool {
-	e := &engine{docker: cfg.Docker, gate: cfg.Gate, log: cfg.Log}
+	e := engine.New(cfg.Docker, cfg.Gate, cfg.Log)
 	p := &Pool{
 		Config:          cfg,
 		engine:          e,
-		exits:           exits{engine: e, queue: cfg.Queue, log: cfg.Log},
+		exits:           exits{engine: e, docker: cfg.Docker, gate: cfg.Gate, queue: cfg.Queue, log: cfg.Log},
 		jobs:            newRegistry(),
 		slots:           slots.New(cfg.Concurrency),
 		pulls:           pulls{flight: make(map[string]*pullFlight)},
@@ -119,7 +120,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, stopSettling) })()
 	watchCtx, stopWatch := context.WithCancel(settling)
 	var watching, working sync.WaitGroup
-	watching.Go(func() { p.engine.watch(watchCtx) })
+	watching.Go(func() { p.engine.Watch(watchCtx) })
 	watching.Go(func() { p.exits.watch(watchCtx) })
 	watching.Go(func() { p.watchGate(watchCtx) })
 	if p.room != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -30,18 +31,18 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 			t.begins()
 			return err
 		}
-		if long && time.Since(began) > pingSteady {
+		if long && time.Since(began) > engine.Steady {
 			broken, lost = 0, 0
 		}
-		answers := t.pool.engine.answers(ctx)
+		answers := t.pool.engine.Answers(ctx)
 		if ctx.Err() != nil {
-			if !neverSent(err) {
+			if !engine.NeverSent(err) {
 				t.begins()
 			}
 			return context.Cause(ctx)
 		}
 		if answers {
-			if !neverSent(err) {
+			if !engine.NeverSent(err) {
 				t.begins()
 			}
 			if broken == maxRetries {
@@ -56,22 +57,22 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 			continue
 		}
 		broken = 0
-		t.pool.engine.lost(err)
-		if neverSent(err) && t.pool.jobs.at(t) < phaseBegun {
+		t.pool.engine.Lost(err)
+		if engine.NeverSent(err) && t.pool.jobs.at(t) < phaseBegun {
 			if t.unbegin() {
 				return t.notBegun()
 			}
 			continue
 		}
 		t.begins()
-		if !neverSent(err) {
+		if !engine.NeverSent(err) {
 			if lost == maxRetries {
 				return &brokenError{err: err, lost: true}
 			}
 			lost++
 		}
 		t.log.Debug("engine call failed; waiting for the engine", "error", err)
-		if err := t.pool.engine.wait(ctx); err != nil {
+		if err := t.pool.engine.Wait(ctx); err != nil {
 			return err
 		}
 	}

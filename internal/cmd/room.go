@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -33,8 +34,8 @@ type room struct {
 var errNotLooked = errors.New("the disk was not looked at yet")
 
 // watch looks at the disk until ctx ends. It waits for the engine, which knows where its data is.
-func (r *room) watch(ctx context.Context, e *engine) {
-	for e.wait(ctx) == nil {
+func (r *room) watch(ctx context.Context, e *engine.Engine) {
+	for e.Wait(ctx) == nil {
 		r.look(ctx)
 		if delay.Sleep(ctx, roomEvery) != nil {
 			return

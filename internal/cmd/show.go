@@ -16,7 +16,7 @@ func (p *Pool) Status() status.Status {
 	s := p.Numbers()
 	s.Ended, s.Failed = p.tally.List()
 	p.jobs.list(&s)
-	if p.engine.failure() != nil {
+	if p.engine.Failure() != nil {
 		for i := range s.Waiting.Jobs {
 			s.Waiting.Jobs[i].For = "the engine"
 		}
@@ -29,7 +29,7 @@ func (p *Pool) Numbers() status.Status {
 	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.slots.Unused()}
 	p.tally.Show(&s)
 	p.jobs.count(&s)
-	s.Conditions = append(s.Conditions, p.engine.condition())
+	s.Conditions = append(s.Conditions, p.engine.Condition())
 	if p.MinFree > 0 {
 		s.Conditions = append(s.Conditions, p.room.condition())
 		s.Disk = p.room.disk()

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -136,12 +137,12 @@ func TestStatusWhileEngineIsAway(t *testing.T) {
 			t.Fatalf("%+v", s.Conditions)
 		}
 		b.docker.die()
-		time.Sleep(pingEvery + time.Second)
+		time.Sleep(engine.PingEvery + time.Second)
 		if s := b.pool.Status(); s.Conditions[0].State != status.Unmet || !strings.Contains(s.Conditions[0].Reason, "unreachable") {
 			t.Errorf("%+v", s.Conditions)
 		}
 		b.docker.revive()
-		time.Sleep(pingMost + time.Second)
+		time.Sleep(engine.PingMost + time.Second)
 		if s := b.pool.Status(); s.Conditions[0].State != status.Met {
 			t.Errorf("%+v", s.Conditions)
 		}

@@ -50,7 +50,7 @@ func (f *following) unseen(s dockerapi.State) (bool, error) {
 		return true, nil
 	case *s.ExitCode != 0:
 		return false, nil
-	case f.gap && !s.FinishedAt.Before(f.gapAt) && s.FinishedAt.UnixNano() <= f.pool.engine.back.Load():
+	case f.gap && !s.FinishedAt.Before(f.gapAt) && !s.FinishedAt.After(f.pool.engine.Back()):
 		return true, nil
 	case !f.gap && (!f.adopted || f.exit != nil):
 		return false, nil
