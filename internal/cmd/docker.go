@@ -5,13 +5,15 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // Docker is the part of *dockerapi.Client that the commands use.
 type Docker interface {
-	Ping(ctx context.Context) (dockerapi.Version, error)
-	PingWithin(ctx context.Context, limit time.Duration) (dockerapi.Version, error)
+	engine.Docker
+	exits.Docker
 	CreateContainer(ctx context.Context, name string, cfg dockerapi.ContainerConfig) (dockerapi.Created, error)
 	StartContainer(ctx context.Context, id string) error
 	StopContainer(ctx context.Context, id string, o dockerapi.StopOptions) error
@@ -25,7 +27,6 @@ type Docker interface {
 	InspectContainerRaw(ctx context.Context, id string) (json.RawMessage, error)
 	ListContainers(ctx context.Context, o dockerapi.ListOptions) ([]dockerapi.ContainerSummary, error)
 	WaitContainer(ctx context.Context, id string, cond dockerapi.Condition) (join func() (dockerapi.ExitStatus, error), err error)
-	WatchExits(ctx context.Context, label string) (join func(exited func(id string, s dockerapi.ExitStatus)) error, err error)
 	AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (join func() error, err error)
 	RemembersCreation(ctx context.Context, c dockerapi.Container) (bool, error)
 	RemembersKill(ctx context.Context, c dockerapi.Container, signal int) (bool, error)

@@ -259,7 +259,7 @@ func (f *following) listen(begin bool) error {
 			return err
 		}
 	}
-	defer f.pool.exits.forget(f.id)
+	defer f.pool.exits.Forget(f.id)
 	if begin {
 		if err := f.start(); err != nil {
 			return err
@@ -278,15 +278,15 @@ func (f *following) listen(begin bool) error {
 	if p, ok := errors.AsType[*panicError](context.Cause(w.ctx)); ok {
 		panic(p)
 	}
-	if end.err != nil {
+	if end.Err != nil {
 		f.lasted = time.Since(began)
-		if told && errors.Is(end.err, errBrokenOff) && f.isOver(f.ctx) {
-			f.pool.exits.missed()
+		if told && errors.Is(end.Err, errBrokenOff) && f.isOver(f.ctx) {
+			f.pool.exits.Missed()
 		}
-		return end.err
+		return end.Err
 	}
-	if end.code != nil {
-		f.exit, f.gap = end.code, false
+	if end.Code != nil {
+		f.exit, f.gap = end.Code, false
 	}
 	if err != nil {
 		f.missed = true

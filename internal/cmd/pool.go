@@ -11,9 +11,11 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/room"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/tally"
@@ -62,7 +64,7 @@ const lastWords = 3 * time.Second
 type Pool struct {
 	Config
 	engine    *engine.Engine
-	exits     exits
+	exits     *exits.Exits
 	jobs      registry
 	recalling sync.Mutex // see recall
 	slots     *slots.Slots
@@ -70,7 +72,7 @@ type Pool struct {
 	pulls     pulls
 	tally     *tally.Tally
 	lines     joblog.Log
-	room      *room // nil: the disk is not watched
+	room      *room.Room // nil: the disk is not watched
 
 	// One place per message that may be decoded at a time. A stop by the control queue does not wait for the queue's.
 	decoding, controlDecoding chan struct{}
@@ -91,7 +93,7 @@ func NewPool(cfg Config) *Pool {
 	p := &Pool{
 		Config:          cfg,
 		engine:          e,
-		exits:           exits{engine: e, docker: cfg.Docker, gate: cfg.Gate, queue: cfg.Queue, log: cfg.Log},
+		exits:           exits.New(e, cfg.Docker, cfg.Gate, LabelQueue+"="+cfg.Queue, cfg.Log),
 		jobs:            newRegistry(),
 		slots:           slots.New(cfg.Concurrency),
 		pulls:           pulls{flight: make(map[string]*pullFlight)},
@@ -105,7 +107,7 @@ func NewPool(cfg Config) *Pool {
 		lines:           joblog.Log{To: cfg.Log},
 	}
 	if cfg.MinFree > 0 {
-		p.room = &room{gate: cfg.Room, need: cfg.MinFree, free: cfg.Free, log: cfg.Log, err: errNotLooked}
+		p.room = room.New(cfg.Room, cfg.MinFree, cfg.Free, cfg.Log)
 	}
 	return p
 }
@@ -121,10 +123,10 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 	watchCtx, stopWatch := context.WithCancel(settling)
 	var watching, working sync.WaitGroup
 	watching.Go(func() { p.engine.Watch(watchCtx) })
-	watching.Go(func() { p.exits.watch(watchCtx) })
+	watching.Go(func() { p.exits.Watch(watchCtx) })
 	watching.Go(func() { p.watchGate(watchCtx) })
 	if p.room != nil {
-		watching.Go(func() { p.room.watch(watchCtx, p.engine) })
+		watching.Go(func() { p.room.Watch(watchCtx, p.engine.Wait) })
 	}
 	defer p.lines.Close()
 	watching.Go(func() { p.sweepRegularly(watchCtx) })

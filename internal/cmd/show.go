@@ -31,8 +31,8 @@ func (p *Pool) Numbers() status.Status {
 	p.jobs.count(&s)
 	s.Conditions = append(s.Conditions, p.engine.Condition())
 	if p.MinFree > 0 {
-		s.Conditions = append(s.Conditions, p.room.condition())
-		s.Disk = p.room.disk()
+		s.Conditions = append(s.Conditions, p.room.Condition())
+		s.Disk = p.room.Disk()
 	}
 	return s
 }

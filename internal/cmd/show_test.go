@@ -16,6 +16,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/room"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
@@ -165,7 +166,7 @@ func TestRoom(t *testing.T) {
 	}, func(b *bench) {
 		open := func(want bool, words string) {
 			t.Helper()
-			time.Sleep(roomEvery)
+			time.Sleep(room.Every)
 			synctest.Wait()
 			c := b.pool.Status().Conditions[1]
 			if is, _ := gate.State(); is != want || c.Name != "disk" || (c.State == status.Met) != want || !strings.Contains(c.Reason, words) {

@@ -85,7 +85,7 @@ func (t *task) awaitRoom() error {
 	}
 	t.awaits.Store("room on the engine's disk (--min-free)")
 	for {
-		open, changed := t.pool.room.gate.State()
+		open, changed := t.pool.Room.State()
 		if open {
 			return nil
 		}
