@@ -34,17 +34,15 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 		if long && time.Since(began) > engine.Steady {
 			broken, lost = 0, 0
 		}
+		sent := !engine.NeverSent(err)
+		if sent {
+			t.begins()
+		}
 		answers := t.pool.engine.Answers(ctx)
 		if ctx.Err() != nil {
-			if !engine.NeverSent(err) {
-				t.begins()
-			}
 			return context.Cause(ctx)
 		}
 		if answers {
-			if !engine.NeverSent(err) {
-				t.begins()
-			}
 			if broken == maxRetries {
 				t.begins()
 				return &brokenError{err: err}
@@ -58,14 +56,13 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 		}
 		broken = 0
 		t.pool.engine.Lost(err)
-		if engine.NeverSent(err) && t.pool.jobs.at(t) < phaseBegun {
+		if !sent && t.pool.jobs.at(t) < phaseBegun {
 			if t.unbegin() {
 				return t.notBegun()
 			}
 			continue
 		}
-		t.begins()
-		if !engine.NeverSent(err) {
+		if sent {
 			if lost == maxRetries {
 				return &brokenError{err: err, lost: true}
 			}
