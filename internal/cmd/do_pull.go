@@ -13,14 +13,11 @@ import (
 )
 
 func (t *task) doPull(p *message.Pull) (*event.Result, error) {
-	err := t.pull(p.Image, p.Platform, false)
-	if err != nil && final(err) {
-		return nil, err
+	r, err := t.containerResult("", t.pull(p.Image, p.Platform, false))
+	if err == nil {
+		r.Image = p.Image
 	}
-	r := t.result()
-	r.Image = p.Image
-	setDone(r, err)
-	return r, nil
+	return r, err
 }
 
 // pulls holds the pulls under way: two pulls of one image would do the same work twice.

@@ -13,12 +13,11 @@ import (
 func (t *task) doRun(r *message.Run) (*event.Result, error) {
 	id, found, err := t.create(r)
 	if err != nil {
-		if final(err) {
+		res, err := t.containerResult("", err)
+		if err != nil {
 			return nil, err
 		}
-		res := t.result()
 		res.Image = r.Image
-		setDone(res, err)
 		if t.creation.unanswered {
 			t.cleanup = func() error { return t.discardUnstarted(r, t.name) } // the engine may have created it
 		}
@@ -106,17 +105,14 @@ func (t *task) doCreate(c *message.Create) (*event.Result, error) {
 			err = t.try(func() error { return t.connect(&c.Run, made) })
 		}
 	}
-	if err != nil && final(err) {
-		return nil, err
-	}
-	r := t.result()
-	r.Image = c.Image
 	if err == nil {
 		t.madeContainer(id)
-		r.ContainerID = id
 	}
-	setDone(r, err)
-	return r, nil
+	r, err := t.containerResult("", err)
+	if err == nil {
+		r.Image = c.Image
+	}
+	return r, err
 }
 
 // removeAtEnd waits until a detached container has exited, and removes it. If the process stops first, the container

@@ -1595,7 +1595,7 @@ func TestRecognisePrefers(t *testing.T) {
 			g.add(t)
 			if tasks[answered] = t; answered {
 				g.take(t)
-				g.answers(t)
+				g.next(t, true)
 				g.unanswered(t)
 			}
 		}

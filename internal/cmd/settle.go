@@ -113,7 +113,7 @@ func (t *task) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bo
 // its message is delivered.
 func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error {
 	if j.IsLost() {
-		t.pool.jobs.dropTaken(t)
+		t.pool.jobs.next(t, false)
 		return intake.ErrDeliveryLost // nothing is stored, because another process may have done the job by now
 	}
 	early := t.untidy() && !t.stable
@@ -128,13 +128,13 @@ func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error 
 		err = t.tidy() // if the process dies before the ack, the redelivered message runs again: keep that time short
 	}
 	if err != nil {
-		t.pool.jobs.dropTaken(t)
+		t.pool.jobs.next(t, false)
 		return err
 	}
 	if t.copied {
 		v = intake.Ack
 	}
-	t.pool.jobs.answers(t)
+	t.pool.jobs.next(t, true)
 	return j.Settle(t.ctx, v, *r)
 }
 

@@ -295,7 +295,7 @@ func (t *task) giveBack() {
 	t.log.Debug("job not begun; requeued")
 	for {
 		for _, j := range t.pool.jobs.take(t) {
-			t.pool.jobs.answers(t)
+			t.pool.jobs.next(t, true)
 			if err := j.Settle(t.ctx, intake.Requeue, *t.result()); err != nil {
 				t.log.Debug("message not requeued", "error", err)
 			}
