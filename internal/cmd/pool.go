@@ -134,11 +134,9 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 	var abandoned atomic.Int64
 	seq := int64(0)
 	// Jobs are decoded in parallel. They take their places one after the other, in the order of their queue.
-	turns := make(map[bool]chan struct{}, 2)
-	for _, control := range []bool{false, true} {
-		turns[control] = make(chan struct{})
-		close(turns[control])
-	}
+	first := make(chan struct{})
+	close(first)
+	turns := map[bool]chan struct{}{false: first, true: first} // by Job.Control
 	for jobs != nil || control != nil {
 		var j intake.Job
 		var ok bool

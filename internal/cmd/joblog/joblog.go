@@ -29,8 +29,7 @@ type Log struct {
 	timer  *time.Timer    // ends the present time of sumOver; nil: there is none
 	lines  int            // of this time, those that were written
 	warned int            // of these, WARN lines beyond mostLines
-	seen   map[string]int // lines of this time by their key
-	hidden map[string]int // of these, those that were not written
+	hidden map[string]int // the keys of this time's lines, and how many lines of each were not written
 	worst  slog.Level     // of these
 }
 
@@ -44,14 +43,17 @@ func (l *Log) Takes(level slog.Level, key string) bool {
 	defer l.mu.Unlock()
 	if l.timer == nil {
 		l.timer = time.AfterFunc(sumOver, l.sum)
-		l.seen, l.hidden, l.worst = make(map[string]int), make(map[string]int), slog.LevelInfo
+		l.hidden, l.worst = make(map[string]int), slog.LevelInfo
 	}
-	l.seen[key]++
+	_, seen := l.hidden[key]
+	if !seen {
+		l.hidden[key] = 0
+	}
 	switch {
 	case l.lines < mostLines:
 		l.lines++
 		return true
-	case l.seen[key] == 1:
+	case !seen:
 		return true
 	case level >= slog.LevelWarn && l.warned < mostLines:
 		l.warned++
@@ -68,12 +70,14 @@ func (l *Log) sum() {
 	hidden, worst := l.hidden, l.worst
 	l.lines, l.warned, l.timer, l.hidden = 0, 0, nil, nil
 	l.mu.Unlock()
-	if len(hidden) == 0 {
-		return
-	}
 	var args []any
 	for _, k := range slices.Sorted(maps.Keys(hidden)) {
-		args = append(args, k, hidden[k])
+		if hidden[k] > 0 {
+			args = append(args, k, hidden[k])
+		}
+	}
+	if args == nil {
+		return
 	}
 	l.To.Log(context.Background(), worst, "more jobs done in these 10 s, summed; -v logs each", args...)
 }
@@ -90,25 +94,22 @@ func (l *Log) Close() {
 
 // Line returns what the line of an ended job says.
 func Line(r *event.Result, j status.Job) (args []any) {
-	if r.Command != "" {
-		args = append(args, "command", r.Command)
+	text := func(key, value string) {
+		if value != "" {
+			args = append(args, key, value)
+		}
 	}
-	args = append(args, "status", r.Status)
-	if r.Reason != "" {
-		args = append(args, "reason", r.Reason)
-	}
-	if r.ContainerName != "" {
-		args = append(args, "container", r.ContainerName)
-	}
+	text("command", r.Command)
+	text("status", string(r.Status))
+	text("reason", r.Reason)
+	text("container", r.ContainerName)
 	if r.ExitCode != nil {
 		args = append(args, "exit", *r.ExitCode)
 	}
 	if j.Started != nil {
 		args = append(args, "took", j.Ended.Sub(*j.Started).Round(time.Millisecond))
 	}
-	if r.Error != "" {
-		args = append(args, "error", r.Error)
-	}
+	text("error", r.Error)
 	if r.Incomplete {
 		args = append(args, "incomplete", true)
 	}
