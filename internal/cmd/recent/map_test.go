@@ -48,3 +48,14 @@ func TestMap(t *testing.T) {
 		}
 	})
 }
+
+// TestDropLetsGo: what is dropped is not held in memory by its place.
+func TestDropLetsGo(t *testing.T) {
+	m := NewMap[*int](10, 10)
+	m.Put(KeyOf("oldest"), new(1), 1)
+	m.Put(KeyOf("dropped"), new(2), 1)
+	m.Drop(KeyOf("dropped"))
+	if len(m.order) != 2 || m.order[1].value != nil {
+		t.Error("the place has the value")
+	}
+}
