@@ -20,6 +20,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -188,7 +189,7 @@ func (d *daemon) run(come <-chan os.Signal) error {
 		Places: d.concurrency + d.ahead, ControlPlaces: amqpsrc.ControlPrefetch,
 		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
 		MinFree: d.minFree, Free: d.free, Room: room,
-		Policy: d.policy.Load, Secrets: d.secrets, Withheld: d.passwordFile, Credentials: d.credentials.For,
+		Policy: d.policy.Load, Secrets: secrets.Folder{Path: d.secrets, Withheld: d.passwordFile}, Credentials: d.credentials.For,
 	})
 
 	d.pool, d.src = pool, src

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -199,34 +198,6 @@ func TestAdoptRotatedLog(t *testing.T) {
 	}
 }
 
-func TestLogKeeps(t *testing.T) {
-	for _, tt := range []struct {
-		driver, size, files string
-		want                int64
-	}{
-		{"json-file", "", "", keepsAll},
-		{"json-file", "", "5", keepsAll},
-		{"json-file", "-1", "5", keepsAll},
-		{"json-file", "10m", "3", 20 << 20},
-		{"json-file", "1.5kb", "2", 1536},
-		{"json-file", "1gib", "2", 1 << 30},
-		{"json-file", "512", "2", 512},
-		{"json-file", "much", "2", 0},
-		{"json-file", "10m", "1", 0},
-		{"local", "", "", 80 << 20},
-		{"local", "1m", "", 4 << 20},
-		{"fluentd", "", "", 80 << 20},
-		{"journald", "1m", "", keepsAll},
-	} {
-		if got := logKeeps(tt.driver, map[string]string{"max-size": tt.size, "max-file": tt.files}); got != tt.want {
-			t.Errorf("%s, max-size %q, max-file %q: %d, want %d", tt.driver, tt.size, tt.files, got, tt.want)
-		}
-	}
-	if got := logKeeps("syslog", map[string]string{"cache-max-size": "1m", "cache-max-file": "2", "max-size": "7"}); got != 1<<20 {
-		t.Errorf("syslog: %d", got)
-	}
-}
-
 // TestGivesUp: a message that the engine dies of must not be what it dies of for ever.
 func TestGivesUp(t *testing.T) {
 	for _, call := range []string{"create", "start"} {
@@ -284,7 +255,7 @@ func TestAdoptAfterAbsence(t *testing.T) {
 			c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
 			if away {
 				b.docker.die()
-				b.pool.engine.lost(errCut)
+				b.pool.engine.Lost(errCut)
 				time.Sleep(time.Minute)
 				b.docker.revive()
 				time.Sleep(time.Minute)
@@ -413,35 +384,4 @@ func TestJoinedIsRedelivered(t *testing.T) {
 		}
 		synctest.Wait()
 	})
-}
-
-// TestLogWeight: however the output is cut into writes, its weight is no less than what its json-file log with a tag takes.
-func TestLogWeight(t *testing.T) {
-	for _, line := range []string{"x\n", strings.Repeat("long", 10_000) + "\n", "\x1b[0m<&>\"\\\n"} {
-		all := strings.Repeat(line, 300)
-		records := int64(0)
-		for l := range strings.Lines(all) {
-			for len(l) > 0 {
-				n := min(len(l), 16<<10)
-				r, err := json.Marshal(map[string]any{"log": l[:n], "stream": "stdout", "attrs": map[string]string{"tag": "nightly-report-of-customer-4711"}, "time": "2026-01-02T03:04:05.123456789Z"})
-				if err != nil {
-					t.Fatal(err)
-				}
-				records += int64(len(r)) + 1
-				l = l[n:]
-			}
-		}
-		for _, piece := range []int{1, 100, 32 << 10, len(all)} {
-			var total int64
-			w := logWeight{io.Discard, &total}
-			for rest := all; rest != ""; {
-				n := min(piece, len(rest))
-				io.WriteString(w, rest[:n])
-				rest = rest[n:]
-			}
-			if total < records {
-				t.Errorf("%q in pieces of %d: %d, the log has %d", line[:1], piece, total, records)
-			}
-		}
-	}
 }

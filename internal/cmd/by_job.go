@@ -9,6 +9,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -49,13 +50,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			return true, nil
 		}
 	}
-	var list []dockerapi.ContainerSummary
-	err = t.try(func() (err error) {
-		list, err = t.pool.Docker.ListContainers(t.ctx, dockerapi.ListOptions{
-			All: true, Labels: []string{LabelQueue + "=" + t.queue, LabelJob + "=" + r.Job},
-		})
-		return err
-	})
+	list, err := t.labelled(LabelQueue+"="+t.queue, LabelJob+"="+r.Job)
 	if err != nil {
 		return false, err
 	}
@@ -66,7 +61,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			if t.pool.jobs.byID(r.Job) != nil { // its message has come meanwhile
 				return t.ofJob(r)
 			}
-			err = fmt.Errorf("%w; if its message comes within the next %v, it is refused", err, recent)
+			err = fmt.Errorf("%w; if its message comes within the next %v, it is refused", err, recent.For)
 		}
 		return false, err
 	}
@@ -146,12 +141,12 @@ func (g *registry) cancelsWaiting(t *task) bool {
 	return waits
 }
 
-// cancellable returns a context that ends with the task's, and when a message cancels the job.
-func (t *task) cancellable() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(t.ctx)
+// endsWith returns a context that ends with ctx, and when end is closed.
+func endsWith(ctx context.Context, end <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
-		case <-t.cancelled:
+		case <-end:
 			cancel()
 		case <-ctx.Done():
 		}
@@ -183,16 +178,16 @@ func (g *registry) byID(id string) (found *task) {
 func (g *registry) cancel(id string, attempt int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.cancels.put(keyOf(id), attempt, 1)
+	g.cancels.Put(recent.KeyOf(id), attempt, 1)
 }
 
 // cancelled reports whether a message that has come must not run, once for each cancel. g.mu is held.
 func (g *registry) cancelled(i identity) bool {
-	from, ok := g.cancels.get(keyOf(i.id))
+	from, ok := g.cancels.Get(recent.KeyOf(i.id))
 	if !ok || i.attempt < from {
 		return false
 	}
-	g.cancels.drop(keyOf(i.id))
+	g.cancels.Drop(recent.KeyOf(i.id))
 	return true
 }
 
@@ -200,6 +195,6 @@ func (g *registry) cancelled(i identity) bool {
 func (g *registry) knew(queue, id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, ok := g.settled.get(keyOf(queue + "\x00" + id))
+	_, ok := g.settled.Get(recent.KeyOf(queue + "\x00" + id))
 	return ok
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -126,7 +127,7 @@ func TestCreateCommand(t *testing.T) {
 			t.Errorf("container %+v", c.Container)
 		}
 		// The same message again, to another process: it is there.
-		b.pool.jobs.done = newMemory[struct{}](mostSettled, mostSettled)
+		b.pool.jobs.done = recent.NewMap[struct{}](mostSettled, mostSettled)
 		b.send("again", "id", true, body).want(intake.Ack, "")
 		b.send("another", "id2", false, body).want(intake.DeadLetter, event.ReasonNameConflict)
 		if b.docker.count() != 1 {

@@ -15,7 +15,6 @@ type containerOf struct {
 	lingering bool   // the job is settled, and the container is removed soon; guarded by the registry
 
 	endAsked atomic.Int32 // how many messages asked for the container's end, less those that the engine refused
-	stopped  atomic.Bool  // a message has stopped it
 }
 
 // runs returns the live runs of the container id, and the execs in it: its end ends them.

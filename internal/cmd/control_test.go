@@ -11,6 +11,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -85,7 +86,7 @@ func TestJobRef(t *testing.T) {
 			b.send("m", "late", false, sleeper).want(intake.Ack, event.ReasonCancelled)
 			b.command(`{"Dockercmd":"logs","Job":"other"}`).want(intake.Ack, event.ReasonNoSuchContainer)
 			b.command(stop("another"))
-			time.Sleep(recent)
+			time.Sleep(recent.For)
 			b.send("m", "other", false, sleeper).unsettled()
 			b.send("m", "another", false, sleeper).unsettled()
 			b.command(stop("other"))
@@ -120,7 +121,7 @@ func TestJobRef(t *testing.T) {
 			b.send("c", "made", false, `{"Dockercmd":"create","Image":"busybox"}`).want(intake.Ack, "")
 			b.command(`{"Dockercmd":"kill","Job":"made"}`).want(intake.DeadLetter, event.ReasonConflict)
 			b.command(stop("made")).want(intake.Ack, "")
-			if n := len(b.pool.jobs.cancels.byKey); n != 0 {
+			if n, _ := b.pool.jobs.cancels.Size(); n != 0 {
 				t.Errorf("%d jobs are to be refused", n)
 			}
 		})

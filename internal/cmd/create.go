@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -45,7 +46,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 		return "", nil, err
 	}
 	config := t.config(r)
-	if err := t.fillSecrets(&config, r); err != nil {
+	if err := t.pool.Secrets.Fill(&config, r.Secrets); err != nil {
 		return "", nil, err
 	}
 	when := cmp.Or(r.Pull, t.pool.Pull)
@@ -64,7 +65,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 			}
 			t.creation.asked = time.Now()
 			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, config)
-			if errors.Is(err, dockerapi.ErrUnreachable) && !neverSent(err) {
+			if errors.Is(err, dockerapi.ErrUnreachable) && !engine.NeverSent(err) {
 				t.creation.unanswered = true
 			}
 			return err
@@ -155,32 +156,18 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	}
 }
 
-// discardUnanswered removes the job's container if the engine created it without answering.
-func (t *task) discardUnanswered(r *message.Run) error {
-	c, err := t.pool.Docker.InspectContainer(t.ctx, t.name)
+// discardUnstarted removes the container ref if it is the job's, unless it has started after all.
+func (t *task) discardUnstarted(r *message.Run, ref string) error {
+	c, err := t.pool.Docker.InspectContainer(t.ctx, ref)
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer):
 		return nil
 	case err != nil:
 		return err
-	case !t.owns(r, c):
+	case !c.State.StartedAt.IsZero() || c.ID != t.container && !t.owns(r, c):
 		return nil
 	}
-	return t.discardUnstarted(c.ID)
-}
-
-// discardUnstarted removes a container of the job, unless it has started after all.
-func (t *task) discardUnstarted(id string) error {
-	c, err := t.pool.Docker.InspectContainer(t.ctx, id)
-	switch {
-	case errors.Is(err, dockerapi.ErrNoSuchContainer):
-		return nil
-	case err != nil:
-		return err
-	case !c.State.StartedAt.IsZero():
-		return nil
-	}
-	return t.discard(id, false)
+	return t.discard(c.ID, false)
 }
 
 // takeName renames an ended container of a job: the run can then have the name. That job is about to remove the
@@ -216,11 +203,7 @@ func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 	default:
 		return nil, nil
 	}
-	var list []dockerapi.ContainerSummary
-	err := t.try(func() (err error) {
-		list, err = t.pool.Docker.ListContainers(t.ctx, dockerapi.ListOptions{All: true, Labels: labels})
-		return err
-	})
+	list, err := t.labelled(labels...)
 	if err != nil {
 		return nil, err
 	}

@@ -52,19 +52,12 @@ func (g *registry) take(t *task) []intake.Job {
 	return jobs
 }
 
-// answers records that the answer to the next taken delivery is about to be written.
-func (g *registry) answers(t *task) {
+// next goes on from the next taken delivery. answered: the answer to it is about to be written; else it gets none.
+func (g *registry) next(t *task, answered bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t.taken = t.taken[1:]
-	t.answering, t.answered = true, true
-}
-
-// dropTaken records that the next taken delivery is not answered.
-func (g *registry) dropTaken(t *task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	t.taken = t.taken[1:]
+	t.answering, t.answered = t.answering || answered, t.answered || answered
 }
 
 // unanswered records that all taken deliveries are lost, and every answer with them.

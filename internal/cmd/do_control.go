@@ -105,7 +105,6 @@ func (t *task) wasDone() bool {
 }
 
 func (t *task) doStop(s *message.Stop) (*event.Result, error) {
-	runs := t.pool.jobs.runs(s.Container)
 	lost := false
 	err := t.askEnd(s.Container, func() error {
 		if lost && t.is(s.Container, dockerapi.State.Ended) { // ended by the stop whose answer was lost
@@ -115,11 +114,6 @@ func (t *task) doStop(s *message.Stop) (*event.Result, error) {
 		lost = errors.Is(err, dockerapi.ErrUnreachable)
 		return err
 	})
-	if err == nil {
-		for _, r := range runs {
-			r.stopped.Store(true)
-		}
-	}
 	return t.containerResult(s.Container, err)
 }
 
@@ -148,7 +142,7 @@ func (t *task) doKill(k *message.Kill) (*event.Result, error) {
 
 func (t *task) doRemove(r *message.Remove) (*event.Result, error) {
 	for _, run := range t.pool.jobs.runs(r.Container) {
-		if run.stopped.Load() {
+		if run.endAsked.Load() > 0 {
 			t.letEnd(run)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -23,17 +24,15 @@ func (t *task) doExec(e *message.Exec) (*event.Result, error) {
 	c := t.on
 	t.pool.jobs.enters(t, c.ID)
 	input := e.Interactive || e.Input != nil
-	env, err := t.fillVariables(e.Env)
+	env, err := t.pool.Secrets.Variables(e.Env)
 	if err != nil {
 		return t.containerResult(e.Container, err)
 	}
-	var id string
-	err = t.try(func() (err error) {
-		id, err = t.pool.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
+	id, err := ask(t, func() (string, error) {
+		return t.pool.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
 			Cmd: e.Cmd, Env: env, User: e.User, WorkingDir: e.Workdir, Privileged: e.Privileged, Tty: e.Tty,
 			AttachStdin: input, AttachStdout: !e.Detach, AttachStderr: !e.Detach,
 		})
-		return err
 	})
 	if err != nil {
 		return t.containerResult(e.Container, err)
@@ -96,12 +95,9 @@ func (w firstWords) Write(p []byte) (int, error) {
 }
 
 // execEnd waits until an exec whose output has ended has exited.
-func (t *task) execEnd(id string) (end dockerapi.Exec, err error) {
+func (t *task) execEnd(id string) (dockerapi.Exec, error) {
 	for n := 0; ; n++ {
-		err := t.try(func() (err error) {
-			end, err = t.pool.Docker.InspectExec(t.ctx, id)
-			return err
-		})
+		end, err := ask(t, func() (dockerapi.Exec, error) { return t.pool.Docker.InspectExec(t.ctx, id) })
 		switch {
 		case err != nil && final(err):
 			return end, err
@@ -137,7 +133,7 @@ func (t *task) startExec(id string, start func() error) (missed bool, err error)
 		if sent && errors.Is(err, dockerapi.ErrConflict) {
 			missed, err = true, nil // it was about to start when we looked
 		}
-		sent = sent || err != nil && !neverSent(err)
+		sent = sent || err != nil && !engine.NeverSent(err)
 		return err
 	})
 	return missed, err

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/logkept"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -27,7 +29,7 @@ func (t *task) doLogs(l *message.Logs) (*event.Result, error) {
 		if err == nil {
 			err = join()
 		}
-		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && logKeeps(c.LogDriver, c.LogOpts) == keepsAll {
+		if err == nil && o.Follow && (o.Tail == "" || o.Tail == "all") && logkept.Bytes(c.LogDriver, c.LogOpts) == logkept.All {
 			// When a container ends, some engines end its followed log without error, though a slow reader lacks the rest.
 			whole := o
 			whole.Follow = false
@@ -51,13 +53,9 @@ func (t *task) doLogs(l *message.Logs) (*event.Result, error) {
 
 func (t *task) doInspect(i *message.Inspect) (*event.Result, error) {
 	c := t.on
-	var raw json.RawMessage
-	err := t.try(func() (err error) {
-		raw, err = t.pool.Docker.InspectContainerRaw(t.ctx, c.ID)
-		return err
-	})
+	raw, err := ask(t, func() (json.RawMessage, error) { return t.pool.Docker.InspectContainerRaw(t.ctx, c.ID) })
 	if err == nil {
-		raw, err = hideSecrets(raw, c.Labels)
+		raw, err = secrets.Hide(raw, c.Labels)
 	}
 	r, err := t.containerResult(i.Container, err)
 	if err != nil || r.Status != event.Succeeded {

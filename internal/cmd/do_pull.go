@@ -6,20 +6,18 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/layers"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 func (t *task) doPull(p *message.Pull) (*event.Result, error) {
-	err := t.pull(p.Image, p.Platform, false)
-	if err != nil && final(err) {
-		return nil, err
+	r, err := t.containerResult("", t.pull(p.Image, p.Platform, false))
+	if err == nil {
+		r.Image = p.Image
 	}
-	r := t.result()
-	r.Image = p.Image
-	setDone(r, err)
-	return r, nil
+	return r, err
 }
 
 // pulls holds the pulls under way: two pulls of one image would do the same work twice.
@@ -30,7 +28,7 @@ type pulls struct {
 
 type pullFlight struct {
 	of     string // the image and the platform
-	layers layers
+	layers layers.Layers
 	done   chan struct{} // closed when err is set
 	err    error
 }
@@ -93,10 +91,10 @@ func (p *pulls) lead(f *pullFlight, pull func() error) {
 	f.err = pull()
 }
 
-func (t *task) pullAlone(image, platform string, l *layers) error {
+func (t *task) pullAlone(image, platform string, l *layers.Layers) error {
 	t.log.Info("pulling image", "image", image)
 	start := time.Now()
-	ctx, stop := t.cancellable()
+	ctx, stop := endsWith(t.ctx, t.cancelled)
 	defer stop()
 	err := t.tryIn(ctx, func() error {
 		o := dockerapi.PullOptions{Platform: platform}
@@ -107,7 +105,7 @@ func (t *task) pullAlone(image, platform string, l *layers) error {
 			}
 		}
 		return t.pool.Docker.PullImage(ctx, image, o, func(p dockerapi.PullProgress) {
-			l.step(p)
+			l.Step(p)
 			t.log.Debug("pulling image", "image", image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
 		})
 	}, false)

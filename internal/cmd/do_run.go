@@ -1,9 +1,7 @@
 package cmd
 
 import (
-	"context"
 	"errors"
-	"sync"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -15,14 +13,13 @@ import (
 func (t *task) doRun(r *message.Run) (*event.Result, error) {
 	id, found, err := t.create(r)
 	if err != nil {
-		if final(err) {
+		res, err := t.containerResult("", err)
+		if err != nil {
 			return nil, err
 		}
-		res := t.result()
 		res.Image = r.Image
-		setDone(res, err)
 		if t.creation.unanswered {
-			t.cleanup = func() error { return t.discardUnanswered(r) }
+			t.cleanup = func() error { return t.discardUnstarted(r, t.name) } // the engine may have created it
 		}
 		return res, nil
 	}
@@ -42,7 +39,7 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 // ended returns the result of a following that has ended. It is apart from doRun for the stack: there its variables would
 // take room while the run goes on.
 func (f *following) ended(state dockerapi.State, err error) (*event.Result, error) {
-	t, id := f.task, f.id // cleanup outlives f
+	t, run, id := f.task, f.run, f.id // cleanup outlives f
 	if err != nil && final(err) {
 		return nil, err
 	}
@@ -61,7 +58,7 @@ func (f *following) ended(state dockerapi.State, err error) (*event.Result, erro
 		}
 		if f.startedAt.IsZero() {
 			// Otherwise it would hold the name when the same message is sent again.
-			t.cleanup = func() error { return t.discardUnstarted(id) }
+			t.cleanup = func() error { return t.discardUnstarted(run, id) }
 		}
 		return res, nil
 	case !f.run.Foreground():
@@ -108,32 +105,20 @@ func (t *task) doCreate(c *message.Create) (*event.Result, error) {
 			err = t.try(func() error { return t.connect(&c.Run, made) })
 		}
 	}
-	if err != nil && final(err) {
-		return nil, err
-	}
-	r := t.result()
-	r.Image = c.Image
 	if err == nil {
 		t.madeContainer(id)
-		r.ContainerID = id
 	}
-	setDone(r, err)
-	return r, nil
+	r, err := t.containerResult("", err)
+	if err == nil {
+		r.Image = c.Image
+	}
+	return r, err
 }
 
 // removeAtEnd waits until a detached container has exited, and removes it. If the process stops first, the container
 // stays, marked by its label for the sweep.
 func (f *following) removeAtEnd() {
-	ctx, cancel := context.WithCancel(f.ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		select {
-		case <-f.pool.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
-	defer watching.Wait()
+	ctx, cancel := endsWith(f.ctx, f.pool.stopping)
 	defer cancel()
 	f.task.ctx = ctx
 	err := f.tryLong(func() error {

@@ -26,32 +26,31 @@
 //	recognise.go   finds the job of a redelivered message
 //	registry.go    the live tasks, and the jobs that were settled lately; index.go: how they are found; containers.go: which
 //	               task has which container
-//	turn.go        a task waits for its turn. order.go: commands on one container take effect in the queue's order;
-//	               slots.go: how many runs go on at a time; hold.go: how many waiting commands keep their messages, because
-//	               a stop must still get through
+//	turn.go        a task waits for its turn. order.go: commands on one container take effect in the queue's order; hold.go:
+//	               how many waiting commands keep their messages, because a stop must still get through
 //	recall.go      requeues what has not begun if the engine is away, or the process stops
 //	by_job.go      commands that name a job, and the cancelling of jobs
 //	do.go          carries a command out: do_run.go, do_exec.go, do_pull.go; do_logs.go: logs and inspect; do_control.go: stop,
-//	               kill, remove and the others that one engine call does
+//	               kill, remove and the others that one engine call does. docker.go: the engine's calls
 //	create.go      creates a container, or adopts the container that a crash left
 //	follow.go      starts it and follows it to its exit, over broken connections too; watch.go is what goes on
-//	               while it runs, exit.go ends it at its limits, and exits.go learns of all exits from one stream; unseen.go
-//	               finds out what an engine missed while it was down; readlog.go reads missed output from the log, and
-//	               logkept.go knows whether the log still has it
-//	retry.go       repeats engine calls that failed, with the delays of package delay; engine.go knows whether the engine
-//	               answers
+//	               while it runs, exit.go ends it at its limits; unseen.go finds out what an engine missed while it was
+//	               down; readlog.go reads missed output from the log
+//	retry.go       repeats engine calls that failed
 //	outcome.go     the result, and whether the message is acked, tried again, or becomes a dead letter
 //	settle.go      acks the message, then removes the container; without a message_id it removes the container before the
 //	               ack. deliveries.go: the deliveries of the message; outbox.go: what is stored before the ack, and
 //	               for whom; lost.go waits for the redelivery of a message whose connection was lost
-//	room.go        while the engine's disk is short, nothing begins that makes a container
-//	show.go        what the jobs are doing, for package status. tally.go counts what has happened; joblog.go writes the lines of
-//	               jobs, or their sums; job_output.go reads a job's log; show_pull.go and layers.go tell how far a pull is
-//	sweep.go       removes containers that a crash left and that no message will ask for; memory.go forgets settled jobs
+//	show.go        what the jobs are doing, for package status; job_output.go reads a job's log; show_pull.go tells how far
+//	               a pull is
+//	sweep.go       removes containers that a crash left and that no message will ask for
 //
-// Package intake is the interface to a source, reporter.go that to a reporter.
+// What knows no task is in packages below this one. The engine's side: engine knows whether it answers, exits learns of all
+// exits from one stream, room watches its disk, logkept knows whether a log may have been cut, layers adds up how far a pull
+// is, delay has the waits between attempts. The jobs' side: slots bounds how many go on at a time, recent remembers settled
+// ones, tally counts what has happened, joblog writes their lines or the sums of them, secrets gives them their secrets.
 //
-// Package status says what the daemon is doing. Package message decodes messages. Package policy says what they may ask for. Package event holds results and other
-// events. Package output turns bytes into lines. Queues and connections are internal/amqpsrc, the engine's API is
-// internal/dockerapi.
+// Package intake is the interface to a source, reporter.go that to a reporter. Package message decodes messages, and policy
+// says what they may ask for. Package event holds results and other events, output turns bytes into lines, status says what
+// the daemon is doing. Queues and connections are internal/amqpsrc, the engine's API is internal/dockerapi.
 package cmd

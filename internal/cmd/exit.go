@@ -10,12 +10,6 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// exit is how a container exited, or why that is not known.
-type exit struct {
-	code *int // nil: the engine does not know
-	err  error
-}
-
 // isOver reports whether the container has ended or was removed.
 func (f *following) isOver(ctx context.Context) bool {
 	c, err := f.pool.Docker.InspectContainer(ctx, f.id)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -41,12 +42,11 @@ func (f *fakeDocker) drops(so bool) {
 
 // awaited returns how many exits are awaited; -1: there is no stream.
 func (b *bench) awaited() int {
-	b.pool.exits.mu.Lock()
-	defer b.pool.exits.mu.Unlock()
-	if b.pool.exits.awaited == nil {
+	n, _, open := b.pool.exits.Awaited()
+	if !open {
 		return -1
 	}
-	return len(b.pool.exits.awaited)
+	return n
 }
 
 // lateOutput is an engine whose attach ends some time after the container.
@@ -137,16 +137,6 @@ func TestExitsApart(t *testing.T) {
 			t.Errorf("%d results, %d waits", len(b.record.results), b.made("wait"))
 		}
 	})
-	e := exits{awaited: make(map[string]func(exit))}
-	exited := make(chan exit, 1)
-	e.await("ab", func(end exit) { exited <- end })
-	e.tell("abc", dockerapi.ExitStatus{Code: new(1)})
-	e.tell("a", dockerapi.ExitStatus{Code: new(2)})
-	e.tell("ab", dockerapi.ExitStatus{Code: new(3)})
-	e.tell("ab", dockerapi.ExitStatus{Code: new(4)}) // of a restart, before anybody has read the first
-	if got := <-exited; *got.code != 3 {
-		t.Errorf("exit %d", *got.code)
-	}
 }
 
 // TestExitOfRemoved: the exit code of a container that is removed as it ends is known by its event.
@@ -242,21 +232,21 @@ func TestExitsEndAgainAndAgain(t *testing.T) {
 // TestExitsDropped: a stream that is open and tells nothing is not relied on for long.
 func TestExitsDropped(t *testing.T) {
 	onEngine(t, func(f *fakeDocker) { f.dropsExits = true }, nil, func(b *bench) {
-		for n := range mostMisses + 2 {
+		for n := range exits.MostMisses + 2 {
 			d := b.send("m", fmt.Sprint(n), false, strings.Replace(echo, "web", fmt.Sprint("web", n), 1))
-			if n < mostMisses {
+			if n < exits.MostMisses {
 				d.unsettled()
 				time.Sleep(11 * time.Second)
 				synctest.Wait()
 			}
 			d.want(intake.Ack, "")
-			if want := max(0, n+1-mostMisses); b.made("wait") != want {
+			if want := max(0, n+1-exits.MostMisses); b.made("wait") != want {
 				t.Errorf("%d waits for %d runs, want %d", b.made("wait"), n+1, want)
 			}
 		}
 		b.docker.cutExits()
 		time.Sleep(time.Minute)
-		for n := range mostMisses + 1 { // misses that are not in a row
+		for n := range exits.MostMisses + 1 { // misses that are not in a row
 			b.docker.drops(true)
 			b.send("m", fmt.Sprint("id", n), false, echo)
 			time.Sleep(11 * time.Second)
@@ -268,11 +258,11 @@ func TestExitsDropped(t *testing.T) {
 		}
 	})
 	onEngine(t, withExits, func(c *Config) { c.Docker = attachEnds{c.Docker} }, func(b *bench) { // the containers close their output, and run on
-		for n := range mostMisses + 1 {
+		for n := range exits.MostMisses + 1 {
 			b.send("m", fmt.Sprint(n), false, strings.Replace(wait, "web", fmt.Sprint("web", n), 1))
 			time.Sleep(time.Minute)
-			if n := b.awaited(); n < 0 || b.pool.exits.misses > 0 {
-				t.Errorf("%d misses", b.pool.exits.misses)
+			if _, misses, open := b.pool.exits.Awaited(); !open || misses > 0 {
+				t.Errorf("%d misses", misses)
 			}
 			b.docker.named(t, fmt.Sprint("web", n)).exit(0)
 			synctest.Wait()

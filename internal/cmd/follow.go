@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/logkept"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -41,9 +43,9 @@ type following struct {
 	cut       error         // the error of the last of them
 	broken    int           // how many calls in a row were not answered; see unanswered
 	lasted    time.Duration // how long the last wait that broke off had gone well
-	logKeeps  int64         // see the function logKeeps
+	logKeeps  int64         // see logkept.Bytes
 	logText   bool          // the log holds text only
-	logRead   int64         // upper bound of the log bytes read by the last replay; see logWeight
+	logRead   int64         // upper bound of the log bytes read by the last replay; see logkept.Weight
 }
 
 // follow starts the container unless it has started, follows it until the run is done, and returns its last state.
@@ -80,7 +82,7 @@ func (f *following) follow() (dockerapi.State, error) {
 // to be started. It is apart from follow for the stack: there a Container would take a kilobyte while the run goes on.
 func (f *following) look(first bool) (over, begin bool, last dockerapi.State, err error) {
 	c, err := f.inspect(f.id)
-	f.logKeeps, f.logText = logKeeps(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
+	f.logKeeps, f.logText = logkept.Bytes(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
 		// It was removed as it ended.
@@ -95,8 +97,8 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 		}
 		return false, true, last, err
 	}
-	if f.adopted && first && f.pool.engine.missed(c.State.StartedAt) {
-		f.gap, f.gapAt = true, time.Unix(0, f.pool.engine.away.Load())
+	if f.adopted && first && f.pool.engine.Missed(c.State.StartedAt) {
+		f.gap, f.gapAt = true, f.pool.engine.Away()
 	}
 	f.started(c.State.StartedAt)
 	if !c.State.Ended() {
@@ -147,7 +149,7 @@ func (f *following) start() error {
 			}
 		}
 		err := f.pool.Docker.StartContainer(f.ctx, f.id)
-		f.startSent = f.startSent || err != nil && !neverSent(err)
+		f.startSent = f.startSent || err != nil && !engine.NeverSent(err)
 		return err
 	})
 	if errors.Is(err, dockerapi.ErrTemporary) {
@@ -174,24 +176,24 @@ func (f *following) survive(err error) error {
 		if !f.gap {
 			f.gap, f.gapAt = true, time.Now()
 		}
-		answers := f.pool.engine.answers(f.ctx)
+		answers := f.pool.engine.Answers(f.ctx)
 		if f.ctx.Err() != nil {
 			return context.Cause(f.ctx)
 		}
-		if f.startedAt.IsZero() && (answers || !neverSent(err)) {
+		if f.startedAt.IsZero() && (answers || !engine.NeverSent(err)) {
 			f.cuts++ // see mayStart
 			f.cut = err
 		}
 		if answers {
 			return f.lookAgain(err)
 		}
-		f.pool.engine.lost(err)
-		if !neverSent(err) { // a request that was never sent did not kill the engine
+		f.pool.engine.Lost(err)
+		if !engine.NeverSent(err) { // a request that was never sent did not kill the engine
 			if err := f.unanswered(err, true); err != nil {
 				return err
 			}
 		}
-		return f.pool.engine.wait(f.ctx)
+		return f.pool.engine.Wait(f.ctx)
 	case errors.As(err, new(*brokenError)), f.startedAt.IsZero():
 		return err
 	}
@@ -257,7 +259,7 @@ func (f *following) listen(begin bool) error {
 			return err
 		}
 	}
-	defer f.pool.exits.forget(f.id)
+	defer f.pool.exits.Forget(f.id)
 	if begin {
 		if err := f.start(); err != nil {
 			return err
@@ -276,15 +278,15 @@ func (f *following) listen(begin bool) error {
 	if p, ok := errors.AsType[*panicError](context.Cause(w.ctx)); ok {
 		panic(p)
 	}
-	if end.err != nil {
+	if end.Err != nil {
 		f.lasted = time.Since(began)
-		if told && errors.Is(end.err, errBrokenOff) && f.isOver(f.ctx) {
-			f.pool.exits.missed()
+		if told && errors.Is(end.Err, errBrokenOff) && f.isOver(f.ctx) {
+			f.pool.exits.Missed()
 		}
-		return end.err
+		return end.Err
 	}
-	if end.code != nil {
-		f.exit, f.gap = end.code, false
+	if end.Code != nil {
+		f.exit, f.gap = end.Code, false
 	}
 	if err != nil {
 		f.missed = true
@@ -303,7 +305,12 @@ func (f *following) started(at time.Time) {
 	}
 	f.startedAt, f.broken = at, 0
 	f.pool.jobs.starts(f.task, at)
-	f.pool.tally.start(f)
+	switch {
+	case f.adopted:
+		f.pool.tally.Adopt()
+	case f.fresh() && !f.again.Load():
+		f.pool.tally.Start(time.Since(f.published))
+	}
 	s := event.Started{
 		Job: f.task.id, Command: f.traits.Verb, Host: f.pool.Host,
 		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.creation.warnings, Adopted: f.adopted,

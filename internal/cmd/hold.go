@@ -45,7 +45,7 @@ type holders struct{ n atomic.Int64 }
 // stop. Commands that do not end a container get places/2 at most, and leave a place for one that does.
 func (p *Pool) mayHold(ends, control bool) (n, places int) {
 	places, runs := p.Places, p.Concurrency
-	room := places - 1 - (runs - p.slots.unused())
+	room := places - 1 - (runs - p.slots.Unused())
 	if control {
 		places, runs, room = p.ControlPlaces, 0, p.ControlPlaces-1
 	}

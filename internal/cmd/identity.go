@@ -11,18 +11,18 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 )
 
 // Labels of every container that we create. A later process knows a container by them. All of them are always set, some
-// to the empty string: otherwise an image's labels of the same names would count.
+// to the empty string: otherwise an image's labels of the same names would count. [secrets.Label] is one more.
 const (
-	LabelUser    = "docker-dispatch.user"    // the user of its message, see Job.User
-	LabelJob     = "docker-dispatch.job"     // the job's id
-	LabelQueue   = "docker-dispatch.queue"   // the queue of its message
-	LabelDigest  = "docker-dispatch.digest"  // sha256 of the message's body, in hex
-	LabelRemove  = "docker-dispatch.remove"  // "true": we remove it after its exit
-	LabelSecrets = "docker-dispatch.secrets" // names of the variables that have a secret's value, a line each
-	LabelBroker  = "docker-dispatch.broker"  // the queue's virtual host and its broker, as VHOST@BROKER
+	LabelUser   = "docker-dispatch.user"   // the user of its message, see Job.User
+	LabelJob    = "docker-dispatch.job"    // the job's id
+	LabelQueue  = "docker-dispatch.queue"  // the queue of its message
+	LabelDigest = "docker-dispatch.digest" // sha256 of the message's body, in hex
+	LabelRemove = "docker-dispatch.remove" // "true": we remove it after its exit
+	LabelBroker = "docker-dispatch.broker" // the queue's virtual host and its broker, as VHOST@BROKER
 
 	// LabelAttempt is the attempt's number, from 1, if the job has Retry; else empty.
 	LabelAttempt = "docker-dispatch.attempt"
@@ -87,7 +87,7 @@ func (i identity) key() string {
 }
 
 // copyKey is key, but differs between copies of a job too.
-func (i identity) copyKey() memoryKey { return keyOf(i.key() + "\x00" + i.copy) }
+func (i identity) copyKey() recent.Key { return recent.KeyOf(i.key() + "\x00" + i.copy) }
 
 // containerName returns the name of the job's container: the asked name, else a name derived from the identity. A create
 // whose answer was lost is found again by it.

@@ -194,17 +194,3 @@ func removeAndAdd(b *testing.B, g *registry, all []*task) {
 		g.add(t)
 	}
 }
-
-// BenchmarkSlots measures what a place costs while 10,000 jobs wait for one.
-func BenchmarkSlots(b *testing.B) {
-	s := slots{free: 1}
-	b.ReportAllocs()
-	at := []*place{s.request()}
-	for range 10_000 {
-		at = append(at, s.request())
-	}
-	for b.Loop() {
-		at[0].release()
-		at = append(at[1:], s.request())
-	}
-}

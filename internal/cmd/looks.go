@@ -20,10 +20,9 @@ func (t *task) look(r *message.Run) error {
 		if t.rules.Lists("Volume", name) {
 			continue
 		}
-		var v dockerapi.Volume
-		err := t.try(func() (err error) {
+		v, err := ask(t, func() (v dockerapi.Volume, err error) {
 			v, _, err = t.pool.Docker.InspectVolume(t.ctx, name)
-			return err
+			return v, err
 		})
 		if err != nil {
 			return err
@@ -39,10 +38,9 @@ func (t *task) look(r *message.Run) error {
 		if strings.Trim(n.Name, "0123456789abcdef") != "" {
 			continue // it is no id
 		}
-		var found dockerapi.Network
-		err := t.try(func() (err error) {
-			found, _, err = t.pool.Docker.InspectNetwork(t.ctx, n.Name)
-			return err
+		found, err := ask(t, func() (got dockerapi.Network, err error) {
+			got, _, err = t.pool.Docker.InspectNetwork(t.ctx, n.Name)
+			return got, err
 		})
 		if err != nil {
 			return err

@@ -25,37 +25,30 @@ const (
 	phaseGone                   // its goroutine is done with it
 )
 
-// next returns the phases that may follow. A command without a container skips created, started and exited.
-func (p phase) next() []phase {
-	switch p {
+// mayBecome reports whether the phase q may follow. A job only moves forward, and may skip phases that do not apply to it: a
+// command without a container has none of created, started and exited.
+func (p phase) mayBecome(q phase) bool {
+	switch q {
 	case phaseWaiting:
-		return []phase{phaseCancelled, phaseDue, phaseEnded, phaseRecalled} // not gone: its message must be requeued first
-	case phaseCancelled:
-		return []phase{phaseEnded, phaseGone}
-	case phaseDue:
-		return []phase{phaseWaiting, phaseBegun, phaseEnded, phaseGone}
+		return p == phaseDue // the engine is away, and was told nothing
+	case phaseCancelled, phaseDue, phaseRecalled:
+		return p == phaseWaiting
 	case phaseBegun:
-		return []phase{phaseCreated, phaseEnded, phaseGone}
+		return p == phaseDue
 	case phaseCreated:
-		return []phase{phaseStarted, phaseExited, phaseEnded, phaseGone}
+		return p == phaseBegun
 	case phaseStarted:
-		return []phase{phaseExited, phaseEnded, phaseGone}
+		return p == phaseCreated
 	case phaseExited:
-		return []phase{phaseEnded, phaseGone}
+		return p == phaseCreated || p == phaseStarted
 	case phaseEnded:
-		return []phase{phaseStored, phaseAcked, phaseSettled, phaseGone}
-	case phaseStored:
-		return []phase{phaseAcked, phaseSettled, phaseGone}
-	case phaseAcked:
-		return []phase{phaseSettled, phaseGone}
-	case phaseSettled:
-		return []phase{phaseGone}
-	case phaseRecalled:
-		return []phase{phaseRequeued}
+		return p < q
+	case phaseStored, phaseAcked, phaseSettled:
+		return p >= phaseEnded && p < q
 	case phaseRequeued:
-		return []phase{phaseGone}
+		return p == phaseRecalled
 	}
-	return nil
+	return p != phaseWaiting && p != phaseRecalled && p != phaseGone // not before its message is settled or requeued
 }
 
 func (p phase) String() string {
@@ -84,7 +77,7 @@ func (g *registry) to(t *task, p phase) bool {
 
 // move is to with g.mu held. Nothing else changes a phase.
 func (g *registry) move(t *task, p phase) bool {
-	if !slices.Contains(t.phase.next(), p) {
+	if !t.phase.mayBecome(p) {
 		return false
 	}
 	t.phase = p

@@ -9,9 +9,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/room"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/tally"
 )
 
 // Config is the configuration of a pool.
@@ -33,8 +40,7 @@ type Config struct {
 	Free    func(ctx context.Context) (root string, free int64, err error)
 	Room    *intake.Gate
 
-	Secrets  string // the folder of the secrets, a file each; "": there are none
-	Withheld string // a file that is no secret even in that folder: it holds the broker's password; may be empty
+	Secrets secrets.Folder
 
 	// Credentials returns an image's registry credentials, as dockerapi.PullOptions.Auth has them. Nil: none.
 	Credentials func(ctx context.Context, image string) (auth string, err error)
@@ -57,16 +63,16 @@ const lastWords = 3 * time.Second
 // A Pool carries out jobs, one goroutine per job, and at most Concurrency runs and execs at a time.
 type Pool struct {
 	Config
-	engine    *engine
-	exits     exits
+	engine    *engine.Engine
+	exits     *exits.Exits
 	jobs      registry
 	recalling sync.Mutex // see recall
-	slots     slots
-	shares    shares
+	slots     *slots.Slots
+	shares    slots.Shares
 	pulls     pulls
-	tally     tally
-	lines     jobLog
-	room      *room // nil: the disk is not watched
+	tally     *tally.Tally
+	lines     joblog.Log
+	room      *room.Room // nil: the disk is not watched
 
 	// One place per message that may be decoded at a time. A stop by the control queue does not wait for the queue's.
 	decoding, controlDecoding chan struct{}
@@ -83,13 +89,13 @@ type Pool struct {
 
 // NewPool returns a pool; Run starts it.
 func NewPool(cfg Config) *Pool {
-	e := &engine{docker: cfg.Docker, gate: cfg.Gate, log: cfg.Log}
+	e := engine.New(cfg.Docker, cfg.Gate, cfg.Log)
 	p := &Pool{
 		Config:          cfg,
 		engine:          e,
-		exits:           exits{engine: e, queue: cfg.Queue, log: cfg.Log},
+		exits:           exits.New(e, cfg.Docker, cfg.Gate, LabelQueue+"="+cfg.Queue, cfg.Log),
 		jobs:            newRegistry(),
-		slots:           slots{free: cfg.Concurrency},
+		slots:           slots.New(cfg.Concurrency),
 		pulls:           pulls{flight: make(map[string]*pullFlight)},
 		decoding:        make(chan struct{}, runtime.GOMAXPROCS(0)),
 		controlDecoding: make(chan struct{}, 1),
@@ -97,11 +103,11 @@ func NewPool(cfg Config) *Pool {
 		retryFirst:      500 * time.Millisecond,
 		lingers:         lingers,
 		idle:            10 * time.Second,
-		tally:           newTally(),
-		lines:           jobLog{log: cfg.Log},
+		tally:           tally.New(),
+		lines:           joblog.Log{To: cfg.Log},
 	}
 	if cfg.MinFree > 0 {
-		p.room = &room{gate: cfg.Room, need: cfg.MinFree, free: cfg.Free, log: cfg.Log, err: errNotLooked}
+		p.room = room.New(cfg.Room, cfg.MinFree, cfg.Free, cfg.Log)
 	}
 	return p
 }
@@ -116,23 +122,21 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, stopSettling) })()
 	watchCtx, stopWatch := context.WithCancel(settling)
 	var watching, working sync.WaitGroup
-	watching.Go(func() { p.engine.watch(watchCtx) })
-	watching.Go(func() { p.exits.watch(watchCtx) })
+	watching.Go(func() { p.engine.Watch(watchCtx) })
+	watching.Go(func() { p.exits.Watch(watchCtx) })
 	watching.Go(func() { p.watchGate(watchCtx) })
 	if p.room != nil {
-		watching.Go(func() { p.room.watch(watchCtx, p.engine) })
+		watching.Go(func() { p.room.Watch(watchCtx, p.engine.Wait) })
 	}
-	defer p.lines.close()
+	defer p.lines.Close()
 	watching.Go(func() { p.sweepRegularly(watchCtx) })
 
 	var abandoned atomic.Int64
 	seq := int64(0)
 	// Jobs are decoded in parallel. They take their places one after the other, in the order of their queue.
-	turns := make(map[bool]chan struct{}, 2)
-	for _, control := range []bool{false, true} {
-		turns[control] = make(chan struct{})
-		close(turns[control])
-	}
+	first := make(chan struct{})
+	close(first)
+	turns := map[bool]chan struct{}{false: first, true: first} // by Job.Control
 	for jobs != nil || control != nil {
 		var j intake.Job
 		var ok bool
@@ -194,7 +198,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 		j.ReplyTo, j.Reply, j.Stream = "", nil, nil // the result of a job that its publisher could not have had carried out
 	}
 	k, earlier, id := p.jobs.recognise(ident, j)
-	p.tally.take(j, k == joined, p.jobs.idle())
+	p.tally.Take(j, k == joined, p.jobs.idle())
 	switch k {
 	case joined:
 		if j.Redelivered {

@@ -423,7 +423,7 @@ func TestExitZeroUnseen(t *testing.T) {
 				time.Sleep(time.Minute)
 				b.docker.die()
 				if adopted {
-					b.pool.engine.lost(errDial)
+					b.pool.engine.Lost(errDial)
 				}
 				time.Sleep(time.Minute)
 				if !tt.runs {
@@ -538,7 +538,7 @@ func TestExitAfterOutage(t *testing.T) {
 		b.docker.down = true
 		b.docker.before["logs"] = []error{errCut}
 		b.docker.mu.Unlock()
-		b.pool.engine.lost(errCut)
+		b.pool.engine.Lost(errCut)
 		time.Sleep(time.Minute)
 		c.write("stdout", "all of it\n")
 		c.exit(255)
@@ -1478,7 +1478,7 @@ func TestDeadLetterSentAgain(t *testing.T) {
 			b.send("first", "id", false, wait)
 			b.beforeFence = nil
 			second := b.send("second", "id", false, wait)
-			b.pool.engine.lost(errCut)
+			b.pool.engine.Lost(errCut)
 			synctest.Wait()
 			second.want(intake.Requeue, "")
 			time.Sleep(time.Second) // the engine answers again
@@ -1595,7 +1595,7 @@ func TestRecognisePrefers(t *testing.T) {
 			g.add(t)
 			if tasks[answered] = t; answered {
 				g.take(t)
-				g.answers(t)
+				g.next(t, true)
 				g.unanswered(t)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/logkept"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -68,10 +69,10 @@ func (f *following) replay(ctx context.Context, follow bool) (join func() error,
 	f.out.Replay(f.logText)
 	f.logRead = 0
 	weighed := func(w io.Writer) io.Writer {
-		if w == nil || f.logKeeps == keepsAll {
+		if w == nil || f.logKeeps == logkept.All {
 			return w
 		}
-		return logWeight{Writer: w, total: &f.logRead}
+		return logkept.Weight{Writer: w, Total: &f.logRead}
 	}
 	read, err := f.pool.Docker.ContainerLogs(ctx, f.id, dockerapi.LogsOptions{
 		Follow: follow, Stdout: weighed(f.stdout()), Stderr: weighed(f.stderr()), Tty: f.run.Spec.Tty,
@@ -81,7 +82,7 @@ func (f *following) replay(ctx context.Context, follow bool) (join func() error,
 	}
 	return func() error {
 		err := read()
-		if f.logKeeps != keepsAll && f.logRead >= f.logKeeps && !f.lost {
+		if f.logKeeps != logkept.All && f.logRead >= f.logKeeps && !f.lost {
 			f.lost = true
 			f.log.Warn("output may be missing: the container's log is rotated, and may have been cut", "container", f.name)
 		}

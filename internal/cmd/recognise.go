@@ -23,7 +23,7 @@ func (g *registry) recognise(i identity, j intake.Job) (k known, t *task, id str
 			t.join(j)
 			return joined, t, t.id
 		}
-		if _, ok := g.done.get(i.copyKey()); ok {
+		if _, ok := g.done.Get(i.copyKey()); ok {
 			return finished, nil, i.id
 		}
 		return unknown, nil, i.id
@@ -52,7 +52,7 @@ func (g *registry) recognise(i identity, j intake.Job) (k known, t *task, id str
 func (g *registry) knows(i identity) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, over := g.done.get(i.copyKey())
+	_, over := g.done.Get(i.copyKey())
 	return i.stable && (over || g.byKey[i.key()] != nil)
 }
 
@@ -60,7 +60,7 @@ func (g *registry) knows(i identity) bool {
 func (g *registry) untold(i identity, j intake.Job) *event.Result {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s, ok := g.results.get(i.copyKey())
+	s, ok := g.results.Get(i.copyKey())
 	if !ok || j.Reply == nil || s.told[j.ReplyTo] {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -20,12 +21,12 @@ type registry struct {
 	byName      index            // live jobs, by the container's name
 	byContainer index            // live jobs, by the id of their container, or of the container that their exec is in
 
-	done    memory[struct{}]    // jobs with a message_id that were settled lately, by copyKey
-	settled memory[struct{}]    // the same jobs, by queue and id
-	results memory[doneJob]     // results of the latest of these jobs, by copyKey
-	retired map[string]struct{} // ids of containers that no job may claim
-	cancels memory[int]         // by job id, for messages that have not come: the first attempt that must not run
-	latest  map[string]*order   // by container name, the last command that may not have taken effect
+	done    recent.Map[struct{}] // jobs with a message_id that were settled lately, by copyKey
+	settled recent.Map[struct{}] // the same jobs, by queue and id
+	results recent.Map[doneJob]  // results of the latest of these jobs, by copyKey
+	retired map[string]struct{}  // ids of containers that no job may claim
+	cancels recent.Map[int]      // by job id, for messages that have not come: the first attempt that must not run
+	latest  map[string]*order    // by container name, the last command that may not have taken effect
 }
 
 func newRegistry() registry {
@@ -37,11 +38,11 @@ func newRegistry() registry {
 		byJob:       make(index),
 		byName:      make(index),
 		byContainer: make(index),
-		done:        newMemory[struct{}](mostSettled, mostSettled),
-		settled:     newMemory[struct{}](mostSettled, mostSettled),
-		results:     newMemory[doneJob](mostSettled, resultBytes),
+		done:        recent.NewMap[struct{}](mostSettled, mostSettled),
+		settled:     recent.NewMap[struct{}](mostSettled, mostSettled),
+		results:     recent.NewMap[doneJob](mostSettled, resultBytes),
 		retired:     make(map[string]struct{}),
-		cancels:     newMemory[int](mostCancels, mostCancels),
+		cancels:     recent.NewMap[int](mostCancels, mostCancels),
 		latest:      make(map[string]*order),
 	}
 }
@@ -154,7 +155,7 @@ func (g *registry) remember(t *task, v intake.Verdict, r *event.Result) {
 	if v == intake.DeadLetter {
 		i := t.identity
 		for i.attempt = 1; i.attempt < t.attempt; i.attempt++ {
-			g.done.drop(i.copyKey())
+			g.done.Drop(i.copyKey())
 		}
 		if t.attempt == 1 {
 			return
@@ -165,9 +166,9 @@ func (g *registry) remember(t *task, v intake.Verdict, r *event.Result) {
 		kept.Stdout, kept.Stderr, kept.Incomplete = "", "", true
 	}
 	d, key := doneJob{&kept, t.told}, t.copyKey()
-	g.done.put(key, struct{}{}, 1)
-	g.results.put(key, d, d.weight())
-	g.settled.put(keyOf(t.queue+"\x00"+t.id), struct{}{}, 1)
+	g.done.Put(key, struct{}{}, 1)
+	g.results.Put(key, d, d.weight())
+	g.settled.Put(recent.KeyOf(t.queue+"\x00"+t.id), struct{}{}, 1)
 }
 
 // weight returns about how many bytes a settled job takes.
@@ -192,7 +193,7 @@ func (g *registry) expect(t *task) {
 	defer g.mu.Unlock()
 	i := t.identity
 	i.attempt++
-	g.done.drop(i.copyKey())
+	g.done.Drop(i.copyKey())
 }
 
 // remove forgets a task. It returns false and keeps the task if deliveries were not taken: they must be settled first.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -30,20 +31,18 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 			t.begins()
 			return err
 		}
-		if long && time.Since(began) > pingSteady {
+		if long && time.Since(began) > engine.Steady {
 			broken, lost = 0, 0
 		}
-		answers := t.pool.engine.answers(ctx)
+		sent := !engine.NeverSent(err)
+		if sent {
+			t.begins()
+		}
+		answers := t.pool.engine.Answers(ctx)
 		if ctx.Err() != nil {
-			if !neverSent(err) {
-				t.begins()
-			}
 			return context.Cause(ctx)
 		}
 		if answers {
-			if !neverSent(err) {
-				t.begins()
-			}
 			if broken == maxRetries {
 				t.begins()
 				return &brokenError{err: err}
@@ -56,22 +55,21 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 			continue
 		}
 		broken = 0
-		t.pool.engine.lost(err)
-		if neverSent(err) && t.pool.jobs.at(t) < phaseBegun {
+		t.pool.engine.Lost(err)
+		if !sent && t.pool.jobs.at(t) < phaseBegun {
 			if t.unbegin() {
 				return t.notBegun()
 			}
 			continue
 		}
-		t.begins()
-		if !neverSent(err) {
+		if sent {
 			if lost == maxRetries {
 				return &brokenError{err: err, lost: true}
 			}
 			lost++
 		}
 		t.log.Debug("engine call failed; waiting for the engine", "error", err)
-		if err := t.pool.engine.wait(ctx); err != nil {
+		if err := t.pool.engine.Wait(ctx); err != nil {
 			return err
 		}
 	}
@@ -121,13 +119,35 @@ func (t *task) retryIn(ctx context.Context, f func() error) error {
 	}
 }
 
-// inspect returns the container ref. It asks the engine by try.
-func (t *task) inspect(ref string) (c dockerapi.Container, err error) {
+// ask is try for a call that returns something.
+func ask[T any](t *task, call func() (T, error)) (v T, err error) {
 	err = t.try(func() (err error) {
-		c, err = t.pool.Docker.InspectContainer(t.ctx, ref)
+		v, err = call()
 		return err
 	})
-	return c, err
+	return v, err
+}
+
+// askIfTold is ask for what the engine may not tell: then it returns the zero value. Its error is final.
+func askIfTold[T any](t *task, what string, call func() (T, error)) (v T, err error) {
+	v, err = ask(t, call)
+	if err != nil && !final(err) {
+		t.log.Debug("the engine does not tell "+what, "container", t.name, "error", err)
+		return *new(T), nil
+	}
+	return v, err
+}
+
+// inspect returns the container ref. It asks the engine by try.
+func (t *task) inspect(ref string) (dockerapi.Container, error) {
+	return ask(t, func() (dockerapi.Container, error) { return t.pool.Docker.InspectContainer(t.ctx, ref) })
+}
+
+// labelled returns the containers that have the labels.
+func (t *task) labelled(labels ...string) ([]dockerapi.ContainerSummary, error) {
+	return ask(t, func() ([]dockerapi.ContainerSummary, error) {
+		return t.pool.Docker.ListContainers(t.ctx, dockerapi.ListOptions{All: true, Labels: labels})
+	})
 }
 
 // removalTakes is how long a removal by another client may take.

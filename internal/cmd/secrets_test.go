@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
 )
 
 // secretsIn makes a folder of secrets.
@@ -30,7 +30,7 @@ func secretsIn(t *testing.T, files map[string]string) string {
 // TestSecrets: the engine gets a secret's value, and nothing else does.
 func TestSecrets(t *testing.T) {
 	const value = "s3cret-of-the-tests"
-	dir := secretsIn(t, map[string]string{"token": value + "\n", "nul": "a\x00b", "amqp": value, "large": strings.Repeat("x", maxSecret+1)})
+	dir := secretsIn(t, map[string]string{"token": value + "\n", "nul": "a\x00b", "amqp": value, "large": strings.Repeat("x", secrets.Max+1)})
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestSecrets(t *testing.T) {
 		} {
 			var log bytes.Buffer
 			onBench(t, func(c *Config) {
-				c.Policy, c.Secrets, c.Withheld = withPolicy(tt.policy), tt.dir, filepath.Join(dir, "amqp")
+				c.Policy, c.Secrets = withPolicy(tt.policy), secrets.Folder{Path: tt.dir, Withheld: filepath.Join(dir, "amqp")}
 				c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			}, func(b *bench) {
 				d := b.send("m", "id", false, fmt.Sprintf(`{"Dockercmd": %q, "Image": "busybox", "Options": {"Name": "web", %s}}`, verb, tt.options))
@@ -92,7 +92,7 @@ func TestSecrets(t *testing.T) {
 func TestSecretOfExec(t *testing.T) {
 	dir := secretsIn(t, map[string]string{"token": "v4lue"})
 	for policy, want := range map[string]string{`{"Allow": {"Secret": "token"}}`: "", `{}`: event.ReasonPolicy} {
-		onBench(t, func(c *Config) { c.Policy, c.Secrets = withPolicy(policy), dir }, func(b *bench) {
+		onBench(t, func(c *Config) { c.Policy, c.Secrets = withPolicy(policy), secrets.Folder{Path: dir} }, func(b *bench) {
 			c := b.leave("web", "running", nil)
 			b.send("m", "id", false, `{"Dockercmd": "exec", "Container": "web", "Cmd": ["true"], "Options": {"Env": "T=secret:token"}}`)
 			made := ""
@@ -109,23 +109,5 @@ func TestSecretOfExec(t *testing.T) {
 				t.Errorf("%s: execs %s", policy, made)
 			}
 		})
-	}
-}
-
-// TestHideSecrets: inspect shows no secret, and all else.
-func TestHideSecrets(t *testing.T) {
-	const raw = `{"Id": "x", "Size": 12345678901234567890, "Config": {"Env": ["A=b", "T=v4lue", "TT=c", "T=v4lue"], "Image": "i"}, "HostConfig": {}}`
-	got, err := hideSecrets(json.RawMessage(raw), map[string]string{LabelSecrets: "T\nother"})
-	const want = `{"Config":{"Env":["A=b","T=(secret)","TT=c","T=(secret)"],"Image":"i"},"HostConfig":{},"Id":"x","Size":12345678901234567890}`
-	if err != nil || string(got) != want {
-		t.Errorf("got  %s, %v\nwant %s", got, err, want)
-	}
-	if got, err := hideSecrets(json.RawMessage(raw), map[string]string{LabelSecrets: ""}); err != nil || string(got) != raw {
-		t.Errorf("without secrets: %s, %v", got, err)
-	}
-	for _, bad := range []string{`{"Config": 7}`, `{"Config": {"Env": "T=v4lue"}}`, `[]`} {
-		if got, err := hideSecrets(json.RawMessage(bad), map[string]string{LabelSecrets: "T"}); err == nil || got != nil {
-			t.Errorf("%s: %s, %v", bad, got, err)
-		}
 	}
 }

@@ -15,21 +15,12 @@ import (
 // The task stays registered until no answer can be lost any more: a redelivered message joins it.
 // settle returns false if the process stops before all is done.
 func (t *task) settle(r *event.Result) (ok bool) {
-	cleanup := t.cleanup
 	defer func() {
-		if !ok && cleanup != nil {
+		if !ok && t.untidy() {
 			t.pool.staying.Add(1)
 		}
 	}()
-	v := verdict(r)
-	if cleanup != nil && !t.stable {
-		// If the process dies between the removal and the ack, the redelivered message runs again: keep that time short.
-		if !t.storeFirst(v, r) || !t.clean(cleanup) {
-			return false
-		}
-		cleanup = nil
-	}
-	for {
+	for v := verdict(r); ; {
 		j, ok := t.answer(v, r)
 		if !ok {
 			return false
@@ -44,7 +35,7 @@ func (t *task) settle(r *event.Result) (ok bool) {
 		}
 		t.pool.jobs.remember(t, v, r)
 		t.tookEffect() // not before: after a lost ack, another process would carry out the command a second time
-		if cleanup != nil && j.Fence != nil && v != intake.DeadLetter {
+		if t.untidy() && j.Fence != nil && v != intake.DeadLetter {
 			if err := t.linger(j); errors.Is(err, intake.ErrDeliveryLost) {
 				t.log.Debug("connection ended shortly after the ack was written, which may be lost; waiting for a redelivery")
 				continue
@@ -55,11 +46,8 @@ func (t *task) settle(r *event.Result) (ok bool) {
 				continue
 			}
 		}
-		if cleanup != nil {
-			if !t.clean(cleanup) {
-				return false
-			}
-			cleanup = nil
+		if t.tidy() != nil {
+			return false
 		}
 		if t.pool.jobs.remove(t) {
 			return true
@@ -87,34 +75,6 @@ func (t *task) linger(j intake.Job) error {
 		return j.Fence(t.ctx)
 	case <-t.ctx.Done():
 		return t.ctx.Err()
-	}
-}
-
-// storeFirst stores everything that must be stored before the ack: afterwards only the ack is left to do. It waits for a
-// delivery that is not lost, or until the queue does not have the message any more. It returns false if the process
-// stops before that.
-func (t *task) storeFirst(v intake.Verdict, r *event.Result) bool {
-	for {
-		j, ok := t.pool.jobs.present(t)
-		if !ok {
-			switch t.awaitDelivery(v, r) {
-			case deliveryStays:
-				return true // nothing to copy: no delivery is left
-			case deliveryNever:
-				return false
-			}
-			continue
-		}
-		var err error
-		if j.Alive != nil { // otherwise another process may have the message, find no container, and run it again
-			err = j.Alive(t.ctx)
-		}
-		if err == nil {
-			err = t.store(j, v, r)
-		}
-		if !errors.Is(err, intake.ErrDeliveryLost) {
-			return err == nil
-		}
 	}
 }
 
@@ -153,34 +113,55 @@ func (t *task) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bo
 // its message is delivered.
 func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error {
 	if j.IsLost() {
-		t.pool.jobs.dropTaken(t)
+		t.pool.jobs.next(t, false)
 		return intake.ErrDeliveryLost // nothing is stored, because another process may have done the job by now
 	}
-	if err := t.store(j, v, r); err != nil {
-		t.pool.jobs.dropTaken(t)
+	early := t.untidy() && !t.stable
+	var err error
+	if early && j.Alive != nil { // otherwise another process may have the message, find no container, and run it again
+		err = j.Alive(t.ctx)
+	}
+	if err == nil {
+		err = t.store(j, v, r)
+	}
+	if err == nil && early {
+		err = t.tidy() // if the process dies before the ack, the redelivered message runs again: keep that time short
+	}
+	if err != nil {
+		t.pool.jobs.next(t, false)
 		return err
 	}
 	if t.copied {
 		v = intake.Ack
 	}
-	t.pool.jobs.answers(t)
+	t.pool.jobs.next(t, true)
 	return j.Settle(t.ctx, v, *r)
 }
 
-// clean calls cleanup by try, and logs its failure. It returns false only if the process stops first.
-func (t *task) clean(cleanup func() error) bool {
+// untidy reports whether the job's container is still to be removed.
+func (t *task) untidy() bool { return t.cleanup != nil && !t.tidied }
+
+// tidy removes the job's container, unless that was done. Its error is as of clean.
+func (t *task) tidy() error {
+	if !t.untidy() {
+		return nil
+	}
+	err := t.clean(t.cleanup)
+	t.tidied = err == nil
+	return err
+}
+
+// clean calls cleanup by try, and logs its failure. Its error is final.
+func (t *task) clean(cleanup func() error) error {
 	err := t.try(cleanup)
-	switch {
-	case err == nil:
-		return true
-	case final(err):
-		return false
+	if err == nil || final(err) {
+		return err
 	}
 	t.log.Error("container not removed; remove it by hand", "container", t.name, "error", err)
 	if t.container != "" {
 		t.pool.jobs.retire(t.container)
 	}
-	return true
+	return nil
 }
 
 // discard removes the job's container with its anonymous volumes.

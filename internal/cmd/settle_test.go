@@ -19,7 +19,7 @@ func TestGivenBackIsNotSettled(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		b.attempt = 2
 		b.docker.die()
-		b.pool.engine.lost(errCut)
+		b.pool.engine.Lost(errCut)
 		synctest.Wait()
 		b.send("m", "id", false, retried).want(intake.Requeue, "")
 		b.docker.revive()

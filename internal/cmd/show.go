@@ -6,47 +6,16 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
-
-// waitFor is what a task waits for before it is due.
-type waitFor int32
-
-const (
-	waitTurn    waitFor = iota // it has only just come
-	waitMessage                // an earlier task of its message has not ended
-	waitCommand                // an earlier command on its container has not taken effect
-	waitJob                    // the job that it names has not begun
-	waitShare                  // its user has as many jobs under way as the policy allows
-	waitRoom                   // the engine's disk is short
-	waitSlot                   // as many runs and execs go on as --concurrency allows
-)
-
-// words says what a task waits for.
-func (w waitFor) words(t *task) string {
-	switch w {
-	case waitMessage:
-		return "an earlier delivery of the message to end"
-	case waitCommand:
-		return "an earlier command on " + cmp.Or(t.name, "its container")
-	case waitJob:
-		return "the job that it is for"
-	case waitShare:
-		return "another job of its user to end (Max.Jobs of the policy)"
-	case waitRoom:
-		return "room on the engine's disk (--min-free)"
-	case waitSlot:
-		return "a free place (--concurrency)"
-	}
-	return "its turn"
-}
 
 // Status returns the jobs, their numbers, and the conditions that the pool knows. It may be called while Run is at work.
 func (p *Pool) Status() status.Status {
 	s := p.Numbers()
-	s.Ended, s.Failed = p.tally.list()
+	s.Ended, s.Failed = p.tally.List()
 	p.jobs.list(&s)
-	if p.engine.failure() != nil {
+	if p.engine.Failure() != nil {
 		for i := range s.Waiting.Jobs {
 			s.Waiting.Jobs[i].For = "the engine"
 		}
@@ -56,13 +25,13 @@ func (p *Pool) Status() status.Status {
 
 // Numbers returns a Status without its lists of jobs, which costs little however many jobs there are.
 func (p *Pool) Numbers() status.Status {
-	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.slots.unused()}
-	p.tally.show(&s)
+	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.slots.Unused()}
+	p.tally.Show(&s)
 	p.jobs.count(&s)
-	s.Conditions = append(s.Conditions, p.engine.condition())
+	s.Conditions = append(s.Conditions, p.engine.Condition())
 	if p.MinFree > 0 {
-		s.Conditions = append(s.Conditions, p.room.condition())
-		s.Disk = p.room.disk()
+		s.Conditions = append(s.Conditions, p.room.Condition())
+		s.Disk = p.room.Disk()
 	}
 	return s
 }
@@ -167,7 +136,10 @@ func (t *task) show() status.Job {
 		j.Started = new(t.began.UTC())
 	}
 	if t.phase < phaseBegun {
-		j.Phase, j.For = phaseWaiting.String(), waitFor(t.awaits.Load()).words(t)
+		j.Phase, j.For = phaseWaiting.String(), "its turn"
+		if what, ok := t.awaits.Load().(string); ok {
+			j.For = what
+		}
 	}
 	return j
 }
@@ -177,5 +149,6 @@ func (p *Pool) ends(t *task, r *event.Result) status.Job {
 	p.jobs.mu.Lock()
 	j := t.show()
 	p.jobs.mu.Unlock()
-	return p.tally.end(j, r, !t.control)
+	j.DeadLetter = verdict(r) == intake.DeadLetter
+	return p.tally.End(j, r, !t.control)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/layers"
 )
 
 // pullShown is the shortest time between two events of a pull for one job, except the last.
@@ -25,12 +26,12 @@ func (t *task) showPull(image string, missing bool) *pullShow {
 
 // during shows how far a pull is, at once and after each change, until the function that it returns is called. It has a
 // goroutine, because a slow reader of the events must not slow the pull.
-func (s *pullShow) during(l *layers) (stop func()) {
+func (s *pullShow) during(l *layers.Layers) (stop func()) {
 	over := make(chan struct{})
 	var showing sync.WaitGroup
 	showing.Go(func() {
 		for {
-			s.show(event.Pulling, l.now())
+			s.show(event.Pulling, l.Now())
 			select {
 			case <-time.After(pullShown):
 			case <-over:
@@ -45,12 +46,12 @@ func (s *pullShow) during(l *layers) (stop func()) {
 }
 
 // end shows the end of a pull. A job that is given back, or was cancelled, has none.
-func (s *pullShow) end(l *layers, err error) {
+func (s *pullShow) end(l *layers.Layers, err error) {
 	switch {
 	case err == nil:
-		s.show(l.pulled())
+		s.show(l.Pulled())
 	case !final(err):
-		s.show(event.PullFailed, l.now())
+		s.show(event.PullFailed, l.Now())
 	}
 }
 

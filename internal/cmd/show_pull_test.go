@@ -2,14 +2,12 @@ package cmd
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -147,40 +145,6 @@ func TestPullNotSlowed(t *testing.T) {
 			t.Errorf("sent %q", sent)
 		}
 	})
-}
-
-// TestLayersBounded: whatever an engine names, little is remembered, and the sums make sense.
-func TestLayersBounded(t *testing.T) {
-	var l layers
-	say := func(id, status string, current, total int64) {
-		t.Helper()
-		l.step(dockerapi.PullProgress{ID: id, Status: status, Current: current, Total: total})
-		if n := l.now(); n.Complete < 0 || n.Complete > n.Layers || n.Bytes < 0 || n.Bytes > n.Total || n.Layers > mostLayers {
-			t.Fatalf("after %.20q %q %d of %d: %+v", id, status, current, total, n)
-		}
-	}
-	numbers := []int64{0, -1, 1, math.MinInt64, math.MaxInt64, mostLayerSize}
-	for _, status := range []string{"Downloading", "Pull complete", "Already exists", "Extracting", "Downloading", "Waiting", "", "Downloading\x1b[2J"} {
-		for _, current := range numbers {
-			for _, total := range numbers {
-				for _, id := range []string{"", "a", "b", strings.Repeat("x", mostLayerID+1)} {
-					say(id, status, current, total)
-				}
-			}
-		}
-	}
-	if n := l.now(); n.Layers != 2 {
-		t.Errorf("%d layers, want 2", n.Layers)
-	}
-	for i := range 1_000_000 {
-		say(fmt.Sprint("layer", i), "Downloading", math.MaxInt64, math.MaxInt64)
-	}
-	if len(l.byID) != mostLayers {
-		t.Errorf("%d layers are remembered", len(l.byID))
-	}
-	if status, n := l.pulled(); status != event.Pulled || n.Layers != mostLayers || n.Complete != mostLayers || n.Bytes != n.Total {
-		t.Errorf("at the end: %s %+v", status, n)
-	}
 }
 
 // TestPullNextAttempt: the events of another attempt have other ids.

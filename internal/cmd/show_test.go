@@ -13,8 +13,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/room"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
@@ -57,7 +59,7 @@ func TestStatus(t *testing.T) {
 		if s.Running.Count+s.Waiting.Count+s.Settling != 0 || len(s.Ended) != 3 {
 			t.Fatalf("%d run, %d wait, %d are being settled, %d have ended", s.Running.Count, s.Waiting.Count, s.Settling, len(s.Ended))
 		}
-		e := s.Ended[len(s.Ended)-1]
+		e := s.Ended[slices.IndexFunc(s.Ended, func(j status.Job) bool { return j.Job == "id-a" })] // db may have started before it
 		if e.Job != "id-a" || e.Status != "failed" || e.Reason != event.ReasonExit || *e.ExitCode != 3 || e.Error == "" || e.Ended.Sub(*e.Started) != 10*time.Second || e.Phase != "" {
 			t.Errorf("the job that ended is %+v", e)
 		}
@@ -136,12 +138,12 @@ func TestStatusWhileEngineIsAway(t *testing.T) {
 			t.Fatalf("%+v", s.Conditions)
 		}
 		b.docker.die()
-		time.Sleep(pingEvery + time.Second)
+		time.Sleep(engine.PingEvery + time.Second)
 		if s := b.pool.Status(); s.Conditions[0].State != status.Unmet || !strings.Contains(s.Conditions[0].Reason, "unreachable") {
 			t.Errorf("%+v", s.Conditions)
 		}
 		b.docker.revive()
-		time.Sleep(pingMost + time.Second)
+		time.Sleep(engine.PingMost + time.Second)
 		if s := b.pool.Status(); s.Conditions[0].State != status.Met {
 			t.Errorf("%+v", s.Conditions)
 		}
@@ -164,7 +166,7 @@ func TestRoom(t *testing.T) {
 	}, func(b *bench) {
 		open := func(want bool, words string) {
 			t.Helper()
-			time.Sleep(roomEvery)
+			time.Sleep(room.Every)
 			synctest.Wait()
 			c := b.pool.Status().Conditions[1]
 			if is, _ := gate.State(); is != want || c.Name != "disk" || (c.State == status.Met) != want || !strings.Contains(c.Reason, words) {
@@ -200,7 +202,7 @@ func TestJobLog(t *testing.T) {
 			for i := range n {
 				b.send(fmt.Sprint(i), "", false, bodies[i%len(bodies)])
 			}
-			time.Sleep(sumOver)
+			time.Sleep(10 * time.Second)
 			synctest.Wait()
 		}
 		want := func(what string, lines int, sum string) {

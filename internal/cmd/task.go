@@ -13,6 +13,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
@@ -51,6 +52,7 @@ type task struct {
 
 	creation creation
 	cleanup  func() error // removes the job's container; may be nil; not written from phaseEnded on, see leaves
+	tidied   bool         // cleanup was called
 	watch    func()       // called after the job is settled and forgotten; may be nil
 }
 
@@ -172,8 +174,8 @@ func (t *task) work() bool {
 // or the context's.
 func (t *task) run() (result *event.Result, err error) {
 	defer func() {
-		t.share.release()
-		t.slot.release()
+		t.share.Release()
+		t.slot.Release()
 	}()
 	if t.invalid != nil {
 		r := t.result()
@@ -240,7 +242,7 @@ func (t *task) output(ref string) *output.Output {
 		return event.Output{Job: t.id, ContainerName: cmp.Or(t.name, ref), Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
 	}
 	emit := func(stream string, offset int64, data []byte) error {
-		t.pool.tally.output.Add(int64(len(data)))
+		t.pool.tally.Output.Add(int64(len(data)))
 		return t.pool.Reporter.Output(piece(stream, offset, data))
 	}
 	var raw func(stream string, offset int64, data []byte)
@@ -282,8 +284,8 @@ func (t *task) report(r *event.Result) error {
 	case r.Status != event.Succeeded && r.Status != event.Stopped && r.Reason != event.ReasonCancelled:
 		level = slog.LevelWarn
 	}
-	if t.pool.lines.takes(level, key) {
-		t.log.Log(context.Background(), level, said, lineOf(r, j)...)
+	if t.pool.lines.Takes(level, key) {
+		t.log.Log(context.Background(), level, said, joblog.Line(r, j)...)
 	}
 	return nil
 }
@@ -293,7 +295,7 @@ func (t *task) giveBack() {
 	t.log.Debug("job not begun; requeued")
 	for {
 		for _, j := range t.pool.jobs.take(t) {
-			t.pool.jobs.answers(t)
+			t.pool.jobs.next(t, true)
 			if err := j.Settle(t.ctx, intake.Requeue, *t.result()); err != nil {
 				t.log.Debug("message not requeued", "error", err)
 			}

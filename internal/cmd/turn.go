@@ -1,8 +1,11 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"sync/atomic"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
 )
 
 // A turn is a task's place among the other tasks.
@@ -11,10 +14,10 @@ type turn struct {
 	control bool            // its message came by the control queue
 	order   *order          // the place among the commands on its container
 	earlier <-chan struct{} // closed when the earlier task of the same message is gone; may be nil
-	share   *place          // requested from Pool.shares; nil: not yet, or the user has no limit
-	slot    *place          // requested from Pool.slots; nil: not yet
+	share   *slots.Place    // requested from Pool.shares; nil: not yet, or the user has no limit
+	slot    *slots.Place    // requested from Pool.slots; nil: not yet
 	held    *holders        // the counter that counts the task, see hold
-	awaits  atomic.Int32    // the waitFor that it is in
+	awaits  atomic.Value    // what it waits for before it is due, in words; none: its turn
 }
 
 // awaitTurn waits for the earlier command on the container, and for the job that the command names. A run or an exec of
@@ -26,18 +29,18 @@ func (t *task) awaitTurn() error {
 		}
 	}
 	if t.earlier != nil {
-		t.awaits.Store(int32(waitMessage))
+		t.awaits.Store("an earlier delivery of the message to end")
 		if err := t.await(t.earlier); err != nil {
 			return err
 		}
 	}
 	if b := t.order.before.Load(); b != nil {
-		t.awaits.Store(int32(waitCommand))
+		t.awaits.Store("an earlier command on " + cmp.Or(t.name, "its container"))
 		if err := t.awaitBefore(b); err != nil {
 			return err
 		}
 	}
-	t.awaits.Store(int32(waitJob))
+	t.awaits.Store("the job that it is for")
 	if err := t.awaitJob(); err != nil {
 		return err
 	}
@@ -50,25 +53,25 @@ func (t *task) awaitTurn() error {
 	if t.traits.Lasts {
 		t.requestPlace()
 		if t.share != nil { // a slot would stay unused meanwhile
-			t.awaits.Store(int32(waitShare))
-			if err := t.await(t.share.ready); err != nil {
+			t.awaits.Store("another job of its user to end (Max.Jobs of the policy)")
+			if err := t.await(t.share.Ready); err != nil {
 				return err
 			}
 		}
-	}
-	if t.traits.Lasts && !t.control {
-		if t.slot == nil {
-			t.slot = t.pool.slots.request()
+		if t.slot == nil && !t.control {
+			t.slot = t.pool.slots.Request()
 		}
-		t.awaits.Store(int32(waitSlot))
-		if err := t.await(t.slot.ready); err != nil {
-			return err
+		if t.slot != nil {
+			t.awaits.Store("a free place (--concurrency)")
+			if err := t.await(t.slot.Ready); err != nil {
+				return err
+			}
 		}
 	}
 	if err := t.awaitRoom(); err != nil {
 		return err
 	}
-	t.awaits.Store(int32(waitTurn))
+	t.awaits.Store("its turn")
 	if !t.pool.begin(t) {
 		return t.notBegun()
 	}
@@ -80,9 +83,9 @@ func (t *task) awaitRoom() error {
 	if t.pool.room == nil || !t.traits.Makes {
 		return nil
 	}
-	t.awaits.Store(int32(waitRoom))
+	t.awaits.Store("room on the engine's disk (--min-free)")
 	for {
-		open, changed := t.pool.room.gate.State()
+		open, changed := t.pool.Room.State()
 		if open {
 			return nil
 		}
@@ -97,10 +100,10 @@ func (t *task) requestPlace() {
 	if t.share != nil || t.slot != nil {
 		return
 	}
-	if s := t.pool.shares.get(t); s != nil {
-		t.share = s.request()
+	if s := t.pool.shares.Of(t.user, t.rules.Jobs()); s != nil {
+		t.share = s.Request()
 	} else if !t.control {
-		t.slot = t.pool.slots.request()
+		t.slot = t.pool.slots.Request()
 	}
 }
 

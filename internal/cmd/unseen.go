@@ -34,15 +34,9 @@ func (f *following) killed(s dockerapi.State, asked bool) (killed bool, err erro
 	if asked || f.over != nil || s.OOMKilled || s.ExitCode == nil || *s.ExitCode <= 128 || s.FinishedAt.IsZero() {
 		return false, nil
 	}
-	err = f.try(func() (err error) {
-		killed, err = f.pool.Docker.RemembersKill(f.ctx, dockerapi.Container{ID: f.id, State: s}, *s.ExitCode-128)
-		return err
+	return askIfTold(f.task, "what it was asked", func() (bool, error) {
+		return f.pool.Docker.RemembersKill(f.ctx, dockerapi.Container{ID: f.id, State: s}, *s.ExitCode-128)
 	})
-	if err != nil && !final(err) {
-		f.log.Debug("the engine does not tell what it was asked", "container", f.name, "error", err)
-		return false, nil
-	}
-	return killed, err
 }
 
 // unseen reports whether the exit code is made up by an engine that was down when the container ended. Such an engine
@@ -56,7 +50,7 @@ func (f *following) unseen(s dockerapi.State) (bool, error) {
 		return true, nil
 	case *s.ExitCode != 0:
 		return false, nil
-	case f.gap && !s.FinishedAt.Before(f.gapAt) && s.FinishedAt.UnixNano() <= f.pool.engine.back.Load():
+	case f.gap && !s.FinishedAt.Before(f.gapAt) && !s.FinishedAt.After(f.pool.engine.Back()):
 		return true, nil
 	case !f.gap && (!f.adopted || f.exit != nil):
 		return false, nil
@@ -70,30 +64,14 @@ const restartTakes = 30 * time.Second
 // endedAtRestart reports whether the container's recorded end coincides with the engine's start: then the engine did
 // not see the end. It is false if the engine does not tell when it started. Its error is final.
 func (t *task) endedAtRestart(s dockerapi.State) (bool, error) {
-	var started time.Time
-	err := t.try(func() (err error) {
-		started, err = t.pool.Docker.EngineStarted(t.ctx)
-		return err
-	})
-	if err != nil && !final(err) {
-		t.log.Debug("the engine does not tell when it was started", "error", err)
-		return false, nil
-	}
+	started, err := askIfTold(t, "when it was started", func() (time.Time, error) { return t.pool.Docker.EngineStarted(t.ctx) })
 	return s.StartedAt.Before(started) && !s.FinishedAt.Before(started.Add(-restartTakes)) && !s.FinishedAt.After(started), err
 }
 
 // sameEngine reports whether the engine's process has certainly created the container, and therefore missed nothing of
 // it. Its error is final.
 func (f *following) sameEngine(c dockerapi.Container) (same bool, err error) {
-	err = f.try(func() (err error) {
-		same, err = f.pool.Docker.RemembersCreation(f.ctx, c)
-		return err
-	})
-	if err != nil && !final(err) {
-		f.log.Debug("the engine does not tell what it remembers", "container", f.name, "error", err)
-		return false, nil
-	}
-	return same, err
+	return askIfTold(f.task, "what it remembers", func() (bool, error) { return f.pool.Docker.RemembersCreation(f.ctx, c) })
 }
 
 // exitUnknown is the exit code, unless 0, that an engine reports if it was down when the container ended.

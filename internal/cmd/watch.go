@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -17,7 +18,7 @@ type watch struct {
 	*following
 	ctx      context.Context         // its end ends the reading
 	cancel   context.CancelCauseFunc // ends ctx, with the reason
-	exited   chan exit               // has room for the one exit that is told
+	exited   chan exits.Exit         // has room for the one exit that is told
 	looks    *time.Timer             // see look
 	timeUp   *time.Timer             // see enforce; nil: there is no time limit
 	enforces chan struct{}           // full while enforce is at work, and from close on
@@ -25,7 +26,7 @@ type watch struct {
 }
 
 func (f *following) newWatch() *watch {
-	w := &watch{following: f, exited: make(chan exit, 1), enforces: make(chan struct{}, 1)}
+	w := &watch{following: f, exited: make(chan exits.Exit, 1), enforces: make(chan struct{}, 1)}
 	w.ctx, w.cancel = context.WithCancelCause(f.ctx)
 	f.watching = w
 	return w
@@ -61,7 +62,7 @@ func (w *watch) close() {
 // awaitsEvent has the next exit told by the engine's event, and reports whether it will be. Only the end of the
 // output shows that an event was lost. With a restart policy the first exit is not the last.
 func (w *watch) awaitsEvent() bool {
-	return w.out != nil && !w.run.Restarts() && w.queue == w.pool.Queue && w.pool.exits.await(w.id, w.told)
+	return w.out != nil && !w.run.Restarts() && w.queue == w.pool.Queue && w.pool.exits.Await(w.id, w.told)
 }
 
 // awaitsAnswer has the exit told by a wait of its own.
@@ -77,17 +78,17 @@ func (w *watch) awaitsAnswer(begin bool) error {
 		}
 		go func() {
 			status, err := join()
-			w.told(exit{status.Code, err})
+			w.told(exits.Exit{Code: status.Code, Err: err})
 		}()
 		return nil
 	})
 }
 
 // told is called once, with the container's exit. It does not wait.
-func (w *watch) told(e exit) {
+func (w *watch) told(e exits.Exit) {
 	w.exited <- e
-	if e.err != nil {
-		w.cancel(e.err)
+	if e.Err != nil {
+		w.cancel(e.Err)
 		return
 	}
 	w.pool.jobs.to(w.task, phaseExited)
@@ -99,10 +100,10 @@ var errBrokenOff = errors.New("the output ended before the container")
 
 // exit returns the container's exit, after the reading of its output has ended with err. If the exit is not told soon, it is
 // the error errBrokenOff: a cut connection looks the same. Without output nothing ends before the container.
-func (w *watch) exit(err error) exit {
+func (w *watch) exit(err error) exits.Exit {
 	if errors.Is(err, dockerapi.ErrLogsUnreadable) { // Podman reports it this late
 		w.unreadable()
-		return exit{err: err}
+		return exits.Exit{Err: err}
 	}
 	select {
 	case end := <-w.exited:
@@ -117,9 +118,9 @@ func (w *watch) exit(err error) exit {
 	case end := <-w.exited:
 		return end
 	case <-w.ctx.Done():
-		return exit{err: context.Cause(w.ctx)}
+		return exits.Exit{Err: context.Cause(w.ctx)}
 	case <-broken:
-		return exit{err: errBrokenOff}
+		return exits.Exit{Err: errBrokenOff}
 	}
 }
 

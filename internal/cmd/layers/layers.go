@@ -1,4 +1,5 @@
-package cmd
+// Package layers adds up how far a pull is.
+package layers
 
 import (
 	"strings"
@@ -16,8 +17,8 @@ const (
 	mostLayerSize = 1 << 50
 )
 
-// layers adds up what the engine says of the layers of a pull. The zero value has none.
-type layers struct {
+// Layers adds up what the engine says of the layers of a pull. The zero value has none.
+type Layers struct {
 	mu       sync.Mutex
 	byID     map[string]layer
 	sum      event.Progress
@@ -29,8 +30,8 @@ type layer struct {
 	bytes, total int64 // downloaded, and to be downloaded; bytes is never more
 }
 
-// step records a step of the pull. It ignores a status that it does not know.
-func (l *layers) step(p dockerapi.PullProgress) {
+// Step records a step of the pull. It ignores a status that it does not know.
+func (l *Layers) Step(p dockerapi.PullProgress) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p.ID == "" {
@@ -68,15 +69,15 @@ func (l *layers) step(p dockerapi.PullProgress) {
 	l.sum.Total += is.total - was.total
 }
 
-// now returns the sums.
-func (l *layers) now() event.Progress {
+// Now returns the sums.
+func (l *Layers) Now() event.Progress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.sum
 }
 
-// pulled returns the sums after the pull has succeeded: the engine has all layers, even those of which it did not say so.
-func (l *layers) pulled() (event.PullStatus, event.Progress) {
+// Pulled returns the sums after the pull has succeeded: the engine has all layers, even those of which it did not say so.
+func (l *Layers) Pulled() (event.PullStatus, event.Progress) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sum.Complete, l.sum.Bytes = l.sum.Layers, l.sum.Total

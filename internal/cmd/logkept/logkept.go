@@ -1,4 +1,5 @@
-package cmd
+// Package logkept knows whether the log of a container may have been cut by rotation.
+package logkept
 
 import (
 	"io"
@@ -9,17 +10,17 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
-// keepsAll means that a log driver drops nothing by rotation.
-const keepsAll = -1
+// All means that a log driver drops nothing by rotation.
+const All = -1
 
-// logKeeps returns how many bytes of a log the driver certainly still has, however much was written. These are all files
+// Bytes returns how many bytes of a log the driver certainly still has, however much was written. These are all files
 // except the newest, which rotation may just have begun. A log with more bytes may have lost some.
-func logKeeps(driver string, opts map[string]string) int64 {
+func Bytes(driver string, opts map[string]string) int64 {
 	prefix, size, files := "", "", 1
 	switch driver {
 	case "json-file", "k8s-file":
 	case "", "none", "journald", "passthrough":
-		return keepsAll
+		return All
 	case "local":
 		size, files = "20m", 5
 	default: // the engine keeps a local copy of the data sent to such a driver
@@ -32,20 +33,20 @@ func logKeeps(driver string, opts map[string]string) int64 {
 		files = n
 	}
 	if size == "" || strings.HasPrefix(size, "-") {
-		return keepsAll
+		return All
 	}
 	return max(0, int64(files-1)) * flagval.LogSize(size)
 }
 
-// A logWeight is a writer that adds up an upper bound of the log bytes that its data can occupy.
-type logWeight struct {
+// A Weight is a writer that adds up an upper bound of the log bytes that its data can occupy.
+type Weight struct {
 	io.Writer
-	total *int64
+	Total *int64
 }
 
 // Write counts a byte that drivers may escape at its escaped length. It adds the overhead of each record: stream, time,
 // quotes, and attributes such as a tag. A record ends with a line, or after output.LogRecord bytes, and a write may hold many.
-func (w logWeight) Write(p []byte) (int, error) {
+func (w Weight) Write(p []byte) (int, error) {
 	const record = 200
 	weight := int64(record * (1 + len(p)/output.LogRecord))
 	for _, c := range p {
@@ -58,6 +59,6 @@ func (w logWeight) Write(p []byte) (int, error) {
 			weight++
 		}
 	}
-	*w.total += weight
+	*w.Total += weight
 	return w.Writer.Write(p)
 }

@@ -1,4 +1,5 @@
-package cmd
+// Package tally counts what has happened to jobs, and knows those that ended last.
+package tally
 
 import (
 	"cmp"
@@ -13,18 +14,18 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
-// A tally counts what has happened since the start, and knows the jobs that ended last.
-type tally struct {
+// A Tally counts since it was made.
+type Tally struct {
 	mu       sync.Mutex
-	began    time.Time // when the pool was made
+	began    time.Time // when the tally was made
 	busy     time.Time // since when there was a live job at all times, or there was one last
 	counters status.Counters
 	outcomes map[status.Outcome]int64         // by Outcome without Count
-	ended    ring                             // the jobs that ended last
-	failed   ring                             // of all that ended, the last ones that failed
+	ended    []status.Job                     // the jobs that ended last, the last one first
+	failed   []status.Job                     // of all that ended, the last ones that failed
 	slices   [status.RateOver / slice]rateBin // a ring
 
-	output atomic.Int64 // bytes that containers have written
+	Output atomic.Int64 // bytes that containers have written
 }
 
 // slice is the time that one bin of the rate counts.
@@ -36,13 +37,14 @@ type rateBin struct {
 	n  int
 }
 
-func newTally() tally {
+// New returns a Tally.
+func New() *Tally {
 	now := time.Now()
-	return tally{began: now, busy: now, outcomes: make(map[status.Outcome]int64)}
+	return &Tally{began: now, busy: now, outcomes: make(map[status.Outcome]int64)}
 }
 
-// take counts a delivery. idle: there was no live job.
-func (a *tally) take(j intake.Job, joined, idle bool) {
+// Take counts a delivery. joined: it is of a live job. idle: there was no live job.
+func (a *Tally) Take(j intake.Job, joined, idle bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c := &a.counters
@@ -58,24 +60,26 @@ func (a *tally) take(j intake.Job, joined, idle bool) {
 	}
 }
 
-// start counts the start of a run's container.
-func (a *tally) start(f *following) {
+// Adopt counts the adoption of a run's container.
+func (a *Tally) Adopt() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch {
-	case f.adopted:
-		a.counters.Adopted++
-	case f.fresh() && !f.again.Load():
-		a.counters.ToStart.Add(time.Since(f.published))
-	}
+	a.counters.Adopted++
 }
 
-// end counts the end of an attempt. ofQueue: its message came by the queue, not by the control queue.
-func (a *tally) end(j status.Job, r *event.Result, ofQueue bool) status.Job {
+// Start counts the start of a run's container that long after the publishing of its message.
+func (a *Tally) Start(after time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.counters.ToStart.Add(after)
+}
+
+// End counts the end of an attempt, and returns the job as an ended one. ofQueue: its message came by the queue, not by the
+// control queue.
+func (a *Tally) End(j status.Job, r *event.Result, ofQueue bool) status.Job {
 	now := time.Now()
 	j.Phase, j.For, j.Ended = "", "", r.FinishedAt
 	j.Status, j.Reason, j.Error, j.ExitCode, j.Retrying, j.Adopted = string(r.Status), r.Reason, r.Error, r.ExitCode, r.Retrying, r.Adopted
-	j.DeadLetter = verdict(r) == intake.DeadLetter
 	if r.StartedAt != nil {
 		j.Started = r.StartedAt
 	}
@@ -84,9 +88,9 @@ func (a *tally) end(j status.Job, r *event.Result, ofQueue bool) status.Job {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ended.put(j)
+	a.ended = latest(a.ended, j)
 	if j.Failed() {
-		a.failed.put(j)
+		a.failed = latest(a.failed, j)
 	}
 	a.outcomes[status.Outcome{Command: j.Command, Status: j.Status, Reason: j.Reason}]++
 	if r.Retrying {
@@ -106,8 +110,8 @@ func (a *tally) end(j status.Job, r *event.Result, ofQueue bool) status.Job {
 	return j
 }
 
-// show adds what was counted.
-func (a *tally) show(s *status.Status) {
+// Show adds what was counted.
+func (a *Tally) Show(s *status.Status) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.Since = a.began.UTC()
@@ -119,7 +123,7 @@ func (a *tally) show(s *status.Status) {
 		return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.Command+x.Status+x.Reason, y.Command+y.Status+y.Reason))
 	})
 	s.Counters = a.counters
-	s.OutputBytes = a.output.Load()
+	s.OutputBytes = a.Output.Load()
 	now, n := s.At.UnixNano()/int64(slice), 0
 	for _, bin := range a.slices {
 		if age := now - bin.at; age >= 0 && age < int64(len(a.slices)) {
@@ -130,16 +134,16 @@ func (a *tally) show(s *status.Status) {
 	s.PerMinute = float64(n) / over.Minutes()
 }
 
-// list returns the jobs that ended last, and those that failed last. Of each the last one is first.
-func (a *tally) list() (ended, failed []status.Job) {
+// List returns the jobs that ended last, and those that failed last. Of each the last one is first.
+func (a *Tally) List() (ended, failed []status.Job) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.ended.list(), a.failed.list()
+	return slices.Clone(a.ended), slices.Clone(a.failed)
 }
 
-// container returns the id of the container of a job that is listed.
-func (a *tally) container(job string) string {
-	ended, failed := a.list()
+// Container returns the id of the container of a job that is listed.
+func (a *Tally) Container(job string) string {
+	ended, failed := a.List()
 	for _, j := range append(ended, failed...) {
 		if j.Job == job {
 			return j.ContainerID
@@ -148,21 +152,8 @@ func (a *tally) container(job string) string {
 	return ""
 }
 
-// A ring keeps the last jobs of those put into it.
-type ring struct {
-	jobs [status.MostEnded]status.Job
-	puts int
-}
-
-func (r *ring) put(j status.Job) {
-	r.jobs[r.puts%len(r.jobs)] = j
-	r.puts++
-}
-
-// list returns the jobs, the last one first.
-func (r *ring) list() (jobs []status.Job) {
-	for i := r.puts - 1; i >= max(0, r.puts-len(r.jobs)); i-- {
-		jobs = append(jobs, r.jobs[i%len(r.jobs)])
-	}
-	return jobs
+// latest puts a job in front of a list, and drops the last one if there are more than are listed.
+func latest(jobs []status.Job, j status.Job) []status.Job {
+	jobs = slices.Insert(jobs, 0, j)
+	return jobs[:min(len(jobs), status.MostEnded)]
 }

@@ -1,4 +1,5 @@
-package cmd
+// Package room watches the disk that holds the engine's data.
+package room
 
 import (
 	"context"
@@ -14,11 +15,11 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
-// roomEvery is how often the engine's disk is looked at.
-const roomEvery = 10 * time.Second
+// Every is how often the engine's disk is looked at.
+const Every = 10 * time.Second
 
-// A room watches the disk that holds the engine's data: while it is short, nothing is taken that makes containers.
-type room struct {
+// A Room closes its gate while the disk is short: then nothing is taken that makes containers.
+type Room struct {
 	gate *intake.Gate
 	need int64 // bytes
 	free func(ctx context.Context) (root string, bytes int64, err error)
@@ -29,14 +30,19 @@ type room struct {
 	err  error       // of the last look; guarded by mu
 }
 
+// New returns a Room that needs that many bytes. free returns the engine's folder, and its free bytes.
+func New(gate *intake.Gate, need int64, free func(ctx context.Context) (root string, bytes int64, err error), log *slog.Logger) *Room {
+	return &Room{gate: gate, need: need, free: free, log: log, err: errNotLooked}
+}
+
 // errNotLooked is the error of a room before its first look.
 var errNotLooked = errors.New("the disk was not looked at yet")
 
-// watch looks at the disk until ctx ends. It waits for the engine, which knows where its data is.
-func (r *room) watch(ctx context.Context, e *engine) {
-	for e.wait(ctx) == nil {
+// Watch looks at the disk until ctx ends. Before each look wait waits for the engine, which knows where its data is.
+func (r *Room) Watch(ctx context.Context, wait func(ctx context.Context) error) {
+	for wait(ctx) == nil {
 		r.look(ctx)
-		if delay.Sleep(ctx, roomEvery) != nil {
+		if delay.Sleep(ctx, Every) != nil {
 			return
 		}
 	}
@@ -44,7 +50,7 @@ func (r *room) watch(ctx context.Context, e *engine) {
 
 // look opens or closes the gate. A disk that was short must have a tenth more than it needs: a disk near the mark would open and
 // close the gate with each job. A disk that cannot be looked at counts as short: the operator has asked for it.
-func (r *room) look(ctx context.Context) {
+func (r *Room) look(ctx context.Context) {
 	root, free, err := r.free(ctx)
 	if ctx.Err() != nil {
 		return
@@ -71,8 +77,8 @@ func (r *room) look(ctx context.Context) {
 	}
 }
 
-// condition returns whether the disk has room.
-func (r *room) condition() status.Condition {
+// Condition returns whether the disk has room.
+func (r *Room) Condition() status.Condition {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := status.Condition{Name: "disk", State: status.Met}
@@ -87,7 +93,8 @@ func (r *room) condition() status.Condition {
 	return c
 }
 
-func (r *room) disk() status.Disk {
+// Disk returns what the last look has found.
+func (r *Room) Disk() status.Disk {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.last

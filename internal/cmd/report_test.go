@@ -17,7 +17,7 @@ func (silent) Result(event.Result) error { return nil }
 // BenchmarkReport measures the line and the counts of a job at its end, when lines are summed.
 func BenchmarkReport(b *testing.B) {
 	p := NewPool(Config{Reporter: silent{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Host: "host-1"})
-	defer p.lines.close()
+	defer p.lines.Close()
 	t := &task{pool: p, identity: identity{id: "0123456789ab", queue: "jobs"}, log: p.Log, came: time.Now()}
 	t.traits.Verb = "run"
 	at := time.Now()

@@ -1,4 +1,5 @@
-package cmd
+// Package joblog writes the lines of the jobs that ended. If there are more than a person can read, it writes their sums instead.
+package joblog
 
 import (
 	"context"
@@ -20,38 +21,39 @@ const (
 	mostLines = 20
 )
 
-// A jobLog writes the line that each job has at its end. If there are more than a person can read, it writes their sums
-// instead. At level debug all are written.
-type jobLog struct {
-	log *slog.Logger
+// A Log decides which lines are written. At level debug all are.
+type Log struct {
+	To *slog.Logger
 
 	mu     sync.Mutex
 	timer  *time.Timer    // ends the present time of sumOver; nil: there is none
 	lines  int            // of this time, those that were written
 	warned int            // of these, WARN lines beyond mostLines
-	seen   map[string]int // lines of this time by their key
-	hidden map[string]int // of these, those that were not written
+	hidden map[string]int // the keys of this time's lines, and how many lines of each were not written
 	worst  slog.Level     // of these
 }
 
-// takes reports whether a job's line is to be written: at level debug each, else the first ones, the first of its key, and some
+// Takes reports whether a job's line is to be written: at level debug each, else the first ones, the first of its key, and some
 // that failed. Otherwise it has counted the line as key.
-func (l *jobLog) takes(level slog.Level, key string) bool {
-	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+func (l *Log) Takes(level slog.Level, key string) bool {
+	if l.To.Enabled(context.Background(), slog.LevelDebug) {
 		return true
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer == nil {
 		l.timer = time.AfterFunc(sumOver, l.sum)
-		l.seen, l.hidden, l.worst = make(map[string]int), make(map[string]int), slog.LevelInfo
+		l.hidden, l.worst = make(map[string]int), slog.LevelInfo
 	}
-	l.seen[key]++
+	_, seen := l.hidden[key]
+	if !seen {
+		l.hidden[key] = 0
+	}
 	switch {
 	case l.lines < mostLines:
 		l.lines++
 		return true
-	case l.seen[key] == 1:
+	case !seen:
 		return true
 	case level >= slog.LevelWarn && l.warned < mostLines:
 		l.warned++
@@ -63,23 +65,25 @@ func (l *jobLog) takes(level slog.Level, key string) bool {
 }
 
 // sum ends the present time, and writes its sums.
-func (l *jobLog) sum() {
+func (l *Log) sum() {
 	l.mu.Lock()
 	hidden, worst := l.hidden, l.worst
 	l.lines, l.warned, l.timer, l.hidden = 0, 0, nil, nil
 	l.mu.Unlock()
-	if len(hidden) == 0 {
-		return
-	}
 	var args []any
 	for _, k := range slices.Sorted(maps.Keys(hidden)) {
-		args = append(args, k, hidden[k])
+		if hidden[k] > 0 {
+			args = append(args, k, hidden[k])
+		}
 	}
-	l.log.Log(context.Background(), worst, "more jobs done in these 10 s, summed; -v logs each", args...)
+	if args == nil {
+		return
+	}
+	l.To.Log(context.Background(), worst, "more jobs done in these 10 s, summed; -v logs each", args...)
 }
 
-// close writes the sums that are left, and stops the timer.
-func (l *jobLog) close() {
+// Close writes the sums that are left, and stops the timer.
+func (l *Log) Close() {
 	l.mu.Lock()
 	timer := l.timer
 	l.mu.Unlock()
@@ -88,27 +92,24 @@ func (l *jobLog) close() {
 	}
 }
 
-// lineOf returns what the line of an ended job says.
-func lineOf(r *event.Result, j status.Job) (args []any) {
-	if r.Command != "" {
-		args = append(args, "command", r.Command)
+// Line returns what the line of an ended job says.
+func Line(r *event.Result, j status.Job) (args []any) {
+	text := func(key, value string) {
+		if value != "" {
+			args = append(args, key, value)
+		}
 	}
-	args = append(args, "status", r.Status)
-	if r.Reason != "" {
-		args = append(args, "reason", r.Reason)
-	}
-	if r.ContainerName != "" {
-		args = append(args, "container", r.ContainerName)
-	}
+	text("command", r.Command)
+	text("status", string(r.Status))
+	text("reason", r.Reason)
+	text("container", r.ContainerName)
 	if r.ExitCode != nil {
 		args = append(args, "exit", *r.ExitCode)
 	}
 	if j.Started != nil {
 		args = append(args, "took", j.Ended.Sub(*j.Started).Round(time.Millisecond))
 	}
-	if r.Error != "" {
-		args = append(args, "error", r.Error)
-	}
+	text("error", r.Error)
 	if r.Incomplete {
 		args = append(args, "incomplete", true)
 	}
