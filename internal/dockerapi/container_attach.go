@@ -3,7 +3,6 @@ package dockerapi
 import (
 	"context"
 	"io"
-	"net/http"
 	"sync/atomic"
 )
 
@@ -63,9 +62,8 @@ func (c *Client) attach(ctx context.Context, r *request, o AttachOptions) (join 
 		return nil, r.refuse("neither stdin, stdout nor stderr is asked for")
 	}
 	r.upgrade = true
-	r.want = []int{http.StatusSwitchingProtocols, http.StatusOK}
-	r.limit = c.limits.header
 	r.doubt = "output may be missing"
+	r.limit = c.limits.header
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err

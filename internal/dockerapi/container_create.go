@@ -3,7 +3,6 @@ package dockerapi
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"strings"
 )
 
@@ -37,9 +36,7 @@ const maxArgument = 131071
 // API: POST /containers/create.
 func (c *Client) CreateContainer(ctx context.Context, name string, cfg ContainerConfig) (Created, error) {
 	r := newRequest(opCreate, name)
-	r.want = []int{http.StatusCreated}
 	r.limit = c.limits.change
-	r.doubt = "it may have been created"
 	// Not replayable: a second create would conflict with the first.
 	if name == "" {
 		r.target = cfg.Image

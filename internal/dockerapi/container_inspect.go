@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -106,7 +105,6 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 	if err != nil {
 		return Container{}, err
 	}
-	r.want = []int{http.StatusOK}
 	r.limit = c.limits.read
 	var answer struct {
 		ID      string `json:"Id"`
@@ -166,7 +164,6 @@ func (c *Client) InspectContainerRaw(ctx context.Context, id string) (json.RawMe
 	if err != nil {
 		return nil, err
 	}
-	r.want = []int{http.StatusOK}
 	r.limit = c.limits.read
 	var answer json.RawMessage
 	if err := c.do(ctx, r, &answer); err != nil {

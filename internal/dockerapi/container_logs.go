@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -58,9 +57,7 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 	}
 	r.query.flag("timestamps", o.Timestamps)
 	at("until", o.Until)
-	r.want = []int{http.StatusOK}
 	r.limit = c.limits.header
-	r.doubt = "output may be missing"
 	copyAll := func(s *stream) error {
 		defer s.close()
 		return s.copyOutput(o.Stdout, o.Stderr, o.Tty)

@@ -2,7 +2,6 @@ package dockerapi
 
 import (
 	"context"
-	"net/http"
 )
 
 // PauseContainer freezes all processes of a running container, until
@@ -11,7 +10,7 @@ import (
 //
 // API: POST /containers/{id}/pause.
 func (c *Client) PauseContainer(ctx context.Context, id string) error {
-	return c.freeze(ctx, opPause, id, "it may have been paused")
+	return c.freeze(ctx, opPause, id)
 }
 
 // UnpauseContainer resumes a paused container. Errors: [ErrNoSuchContainer];
@@ -19,17 +18,15 @@ func (c *Client) PauseContainer(ctx context.Context, id string) error {
 //
 // API: POST /containers/{id}/unpause.
 func (c *Client) UnpauseContainer(ctx context.Context, id string) error {
-	return c.freeze(ctx, opUnpause, id, "it may have been unpaused")
+	return c.freeze(ctx, opUnpause, id)
 }
 
-func (c *Client) freeze(ctx context.Context, op, id, doubt string) error {
+func (c *Client) freeze(ctx context.Context, op, id string) error {
 	r, err := container(op, id)
 	if err != nil {
 		return err
 	}
-	r.want = []int{http.StatusNoContent}
 	r.limit = c.limits.change
-	r.doubt = doubt
 	// Not replayable: the second request would get a conflict.
 	return c.do(ctx, r, nil)
 }

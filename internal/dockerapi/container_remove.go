@@ -2,7 +2,6 @@ package dockerapi
 
 import (
 	"context"
-	"net/http"
 )
 
 // RemoveOptions are the settings of a removal.
@@ -23,9 +22,7 @@ func (c *Client) RemoveContainer(ctx context.Context, id string, o RemoveOptions
 	}
 	r.query.flag("force", o.Force)
 	r.query.flag("v", o.Volumes)
-	r.want = []int{http.StatusNoContent}
 	r.limit = c.limits.change
-	r.doubt = "it may have been removed"
 	if o.Force && c.podman(ctx) {
 		// Kill first: Podman alone would give the container its stop timeout,
 		// 10 s. Ignore the error, because the removal reports a failure.

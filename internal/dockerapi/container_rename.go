@@ -2,7 +2,6 @@ package dockerapi
 
 import (
 	"context"
-	"net/http"
 )
 
 // RenameContainer renames a container. Errors: [ErrNoSuchContainer];
@@ -15,8 +14,6 @@ func (c *Client) RenameContainer(ctx context.Context, id, name string) error {
 		return err
 	}
 	r.query.set("name", name)
-	r.want = []int{http.StatusNoContent}
 	r.limit = c.limits.change
-	r.doubt = "it may have been renamed"
 	return c.do(ctx, r, nil)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"math"
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -41,8 +40,6 @@ func (c *Client) StopContainer(ctx context.Context, id string, o StopOptions) er
 		return err
 	}
 	c.graceful(r, o)
-	r.want = []int{http.StatusNoContent, http.StatusNotModified}
-	r.doubt = "it may have been stopped"
 	r.replayable = true // a replay gets 304
 	return c.do(ctx, r, nil)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/http"
 )
 
 // A Condition is what [Client.WaitContainer] waits for.
@@ -55,9 +54,7 @@ func (c *Client) WaitContainer(ctx context.Context, id string, cond Condition) (
 	if cond != "" {
 		r.query.set("condition", string(cond))
 	}
-	r.want = []int{http.StatusOK}
 	r.limit = c.limits.header
-	r.doubt = "the container may or may not have exited, and its exit code is unknown"
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package dockerapi
 
 import (
 	"context"
-	"net/http"
 	"time"
 )
 
@@ -18,7 +17,6 @@ func (c *Client) EngineStarted(ctx context.Context) (time.Time, error) {
 	if err := r.fill("{id}", "network's name", "bridge"); err != nil {
 		return time.Time{}, err
 	}
-	r.want = []int{http.StatusOK}
 	r.limit = c.limits.read
 	var answer struct{ Created time.Time }
 	err := c.do(ctx, r, &answer)

@@ -153,7 +153,7 @@ func (c *Client) refusal(r *request, resp *response) error {
 	}
 	e := &Error{Op: r.op, Target: r.target, Status: resp.status}
 	if e.Message, e.unlisted = errorMessage(resp, text); e.unlisted {
-		e.Message = fmt.Sprintf("the server at %v refuses the call %s (%s); if it is a proxy, let it allow the calls that docker-dispatch --api-calls prints", c.host, route(r.op), e.Message)
+		e.Message = fmt.Sprintf("the server at %v refuses the call %s (%s); if it is a proxy, let it allow the calls that docker-dispatch --api-calls prints", c.host, r.Route, e.Message)
 	}
 	return e
 }

@@ -89,9 +89,7 @@ func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecCon
 	if r.body, err = json.Marshal(cfg); err != nil {
 		return "", r.refuse("%v", err)
 	}
-	r.want = []int{http.StatusCreated}
 	r.limit = c.limits.read
-	r.doubt = "the exec may have been created; the command has not been started"
 	r.replayable = true // an exec that is never started does nothing
 	var answer struct {
 		ID string `json:"Id"`
@@ -146,9 +144,7 @@ func (c *Client) StartExecDetached(ctx context.Context, execID string) error {
 	if err != nil {
 		return err
 	}
-	r.want = []int{http.StatusOK}
 	r.limit = c.limits.change
-	r.doubt = "it may run"
 	// Not replayable: an engine does not start an exec twice, so the second
 	// request would get a conflict.
 	return c.do(ctx, r, nil)
@@ -176,7 +172,6 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	if err != nil {
 		return Exec{}, err
 	}
-	r.want = []int{http.StatusOK}
 	r.limit = c.limits.read
 	var answer struct {
 		ContainerID string

@@ -3,7 +3,6 @@ package dockerapi
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/url"
 	"strings"
 )
@@ -14,7 +13,6 @@ import (
 // API: GET /images/{name}/json.
 func (c *Client) ImageExists(ctx context.Context, ref string) (bool, error) {
 	r := newRequest(opInspectImage, ref)
-	r.want = []int{http.StatusOK}
 	r.limit = c.limits.read
 	// The slashes in a reference stay slashes in the path.
 	segments := strings.Split(ref, "/")

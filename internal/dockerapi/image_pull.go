@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -45,9 +44,7 @@ type PullOptions struct {
 // API: POST /images/create.
 func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progress func(PullProgress)) error {
 	r := newRequest(opPull, ref)
-	r.want = []int{http.StatusOK}
 	r.limit = c.limits.pull
-	r.doubt = "the image may be incomplete"
 	r.auth = o.Auth
 	name, tag, err := r.splitReference(ref)
 	if err != nil {

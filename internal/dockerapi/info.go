@@ -2,7 +2,6 @@ package dockerapi
 
 import (
 	"context"
-	"net/http"
 )
 
 // DataRoot returns the folder in which the engine keeps its data, on its own host.
@@ -10,7 +9,7 @@ import (
 // API: GET /info.
 func (c *Client) DataRoot(ctx context.Context) (string, error) {
 	r := newRequest(opInfo, "")
-	r.want, r.limit = []int{http.StatusOK}, c.limits.read
+	r.limit = c.limits.read
 	var answer struct{ DockerRootDir string }
 	err := c.do(ctx, r, &answer)
 	return answer.DockerRootDir, err

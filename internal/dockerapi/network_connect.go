@@ -3,7 +3,6 @@ package dockerapi
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 )
 
 // ConnectNetwork connects a container to another network. If the container is already connected, the engine
@@ -15,9 +14,7 @@ func (c *Client) ConnectNetwork(ctx context.Context, network, id string, e Endpo
 	if err := r.fill("{id}", "network's name", network); err != nil {
 		return err
 	}
-	r.want = []int{http.StatusOK}
 	r.limit = c.limits.change
-	r.doubt = "it may have been connected"
 	var err error
 	r.body, err = json.Marshal(struct {
 		Container      string

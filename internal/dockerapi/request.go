@@ -23,16 +23,14 @@ const (
 
 // request is one call. It holds no version and no connection, so it can be repeated.
 type request struct {
-	op     string // the operation, for errors: "start container"; "" for a ping
+	Call
 	target string // the object of the operation, for errors
 
 	method string
 	path   string // after the version, escaped
 	query  query
 	body   []byte // JSON; nil: no body
-	want   []int  // the success statuses
 	auth   string // X-Registry-Auth, a secret; "": none
-	doubt  string // the unknown after a lost connection: "it may have been created"
 	needs  []need // features that older engines ignore or do not know
 
 	// upgrade asks for the raw connection in both directions, for attach and exec.
@@ -52,8 +50,8 @@ type request struct {
 
 // newRequest returns the request of an operation, by its row of calls.
 func newRequest(op, target string) *request {
-	r := &request{op: op, target: target}
-	r.method, r.path, _ = strings.Cut(route(op), " ")
+	r := &request{Call: callOf(op), target: target}
+	r.method, r.path, _ = strings.Cut(r.Route, " ")
 	return r
 }
 

@@ -71,7 +71,7 @@ func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stre
 	s := &stream{
 		client: c, ctx: ctx, conn: conn, unhook: unhook, status: resp.status,
 		// Without the query and body, which are no longer needed.
-		r: &request{op: r.op, target: r.target, doubt: r.doubt},
+		r: &request{Call: r.Call, target: r.target},
 	}
 	if s.raw = resp.status == http.StatusSwitchingProtocols ||
 		r.upgrade && resp.length == -1 && !resp.chunked; s.raw {
