@@ -47,7 +47,7 @@ type connection struct {
 // sent.
 func (c *Client) connect(ctx context.Context, r *request, buffer int) (*connection, error) {
 	limit, until := c.limits.dial, time.Now().Add(c.limits.dial)
-	if !r.until.IsZero() && r.until.Before(until) {
+	if r.until.Before(until) {
 		limit, until = r.limit, r.until
 	}
 	limited, cancel := context.WithDeadline(ctx, until)

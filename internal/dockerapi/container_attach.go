@@ -63,7 +63,6 @@ func (c *Client) attach(ctx context.Context, r *request, o AttachOptions) (join 
 	}
 	r.upgrade = true
 	r.doubt = "output may be missing"
-	r.limit = c.limits.header
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err

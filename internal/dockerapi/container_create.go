@@ -36,7 +36,6 @@ const maxArgument = 131071
 // API: POST /containers/create.
 func (c *Client) CreateContainer(ctx context.Context, name string, cfg ContainerConfig) (Created, error) {
 	r := newRequest(opCreate, name)
-	r.limit = c.limits.change
 	// Not replayable: a second create would conflict with the first.
 	if name == "" {
 		r.target = cfg.Image

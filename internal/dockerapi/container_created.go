@@ -44,7 +44,6 @@ func (c *Client) remembers(ctx context.Context, ctr Container, action, since, un
 	r.query.set("filters", string(filters))
 	r.query.set("since", since)
 	r.query.set("until", until)
-	r.limit = c.limits.header
 	limited, cancel := context.WithTimeout(ctx, 2*creationTakes)
 	defer cancel()
 	s, err := c.open(limited, r)

@@ -32,7 +32,6 @@ func (c *Client) WatchExits(ctx context.Context, label string) (join func(exited
 	r := newRequest(opEvents, label)
 	r.query.set("filters", string(filters))
 	r.query.set("since", "0")
-	r.limit = c.limits.header
 	r.buffer = readBuffer // many events come at once
 	s, err := c.open(ctx, r)
 	if err != nil {

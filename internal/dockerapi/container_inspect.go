@@ -105,7 +105,6 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 	if err != nil {
 		return Container{}, err
 	}
-	r.limit = c.limits.read
 	var answer struct {
 		ID      string `json:"Id"`
 		Name    string
@@ -164,7 +163,6 @@ func (c *Client) InspectContainerRaw(ctx context.Context, id string) (json.RawMe
 	if err != nil {
 		return nil, err
 	}
-	r.limit = c.limits.read
 	var answer json.RawMessage
 	if err := c.do(ctx, r, &answer); err != nil {
 		return nil, err

@@ -1,8 +1,6 @@
 package dockerapi
 
-import (
-	"context"
-)
+import "context"
 
 // KillContainer sends a signal to the command of a running container. signal is
 // a name with or without SIG, or a number. "" is KILL: KillContainer then
@@ -21,7 +19,6 @@ func (c *Client) KillContainer(ctx context.Context, id, signal string) error {
 	if signal != "" {
 		r.query.set("signal", signal)
 	}
-	r.limit = c.limits.change
 	// Not replayable: a signal sent twice is not the same as one sent once.
 	return c.do(ctx, r, nil)
 }

@@ -36,7 +36,6 @@ type ContainerSummary struct {
 // API: GET /containers/json.
 func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]ContainerSummary, error) {
 	r := newRequest(opList, "")
-	r.limit = c.limits.read
 	r.most = maxList
 	// Statuses are filtered here, because Podman has other statuses and refuses
 	// a list with unknown ones.

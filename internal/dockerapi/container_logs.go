@@ -57,7 +57,6 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 	}
 	r.query.flag("timestamps", o.Timestamps)
 	at("until", o.Until)
-	r.limit = c.limits.header
 	copyAll := func(s *stream) error {
 		defer s.close()
 		return s.copyOutput(o.Stdout, o.Stderr, o.Tty)

@@ -1,8 +1,6 @@
 package dockerapi
 
-import (
-	"context"
-)
+import "context"
 
 // PauseContainer freezes all processes of a running container, until
 // [Client.UnpauseContainer]. Errors: [ErrNoSuchContainer]; [ErrConflict] (not
@@ -26,7 +24,6 @@ func (c *Client) freeze(ctx context.Context, op, id string) error {
 	if err != nil {
 		return err
 	}
-	r.limit = c.limits.change
 	// Not replayable: the second request would get a conflict.
 	return c.do(ctx, r, nil)
 }

@@ -1,8 +1,6 @@
 package dockerapi
 
-import (
-	"context"
-)
+import "context"
 
 // RemoveOptions are the settings of a removal.
 type RemoveOptions struct {
@@ -22,7 +20,6 @@ func (c *Client) RemoveContainer(ctx context.Context, id string, o RemoveOptions
 	}
 	r.query.flag("force", o.Force)
 	r.query.flag("v", o.Volumes)
-	r.limit = c.limits.change
 	if o.Force && c.podman(ctx) {
 		// Kill first: Podman alone would give the container its stop timeout,
 		// 10 s. Ignore the error, because the removal reports a failure.

@@ -1,8 +1,6 @@
 package dockerapi
 
-import (
-	"context"
-)
+import "context"
 
 // RenameContainer renames a container. Errors: [ErrNoSuchContainer];
 // [ErrNameInUse]; [ErrConflict] (being removed).
@@ -14,6 +12,5 @@ func (c *Client) RenameContainer(ctx context.Context, id, name string) error {
 		return err
 	}
 	r.query.set("name", name)
-	r.limit = c.limits.change
 	return c.do(ctx, r, nil)
 }

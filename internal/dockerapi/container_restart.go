@@ -1,8 +1,6 @@
 package dockerapi
 
-import (
-	"context"
-)
+import "context"
 
 // RestartContainer stops a container, as [Client.StopContainer] does, and starts
 // it again. A stopped container is only started. RestartContainer returns when
@@ -18,9 +16,7 @@ func (c *Client) RestartContainer(ctx context.Context, id string, o StopOptions)
 		return err
 	}
 	c.graceful(r, o)
-	if r.limit > 0 {
-		r.limit += c.limits.change
-	}
+	r.limit += c.limits.change
 	// Not replayable: a second restart would run the command once more.
 	return c.do(ctx, r, nil)
 }

@@ -1,8 +1,6 @@
 package dockerapi
 
-import (
-	"context"
-)
+import "context"
 
 // StartContainer starts a created or stopped container, and returns when its
 // command runs. Starting a running container does nothing. Starting an exited
@@ -19,7 +17,6 @@ func (c *Client) StartContainer(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	r.limit = c.limits.change
 	// Not replayable: if the container has exited by then, a replay would run it again.
 	return c.do(ctx, r, nil)
 }

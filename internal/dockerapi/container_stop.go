@@ -53,10 +53,12 @@ func (c *Client) graceful(r *request, o StopOptions) {
 	if o.Time != nil {
 		r.query.set("t", strconv.Itoa(*o.Time))
 	}
-	if grace := *cmp.Or(o.Time, o.Own, new(10)); grace >= 0 {
-		r.limit = time.Duration(min(grace, maxGrace))*time.Second + c.limits.stop
+	grace := *cmp.Or(o.Time, o.Own, new(10))
+	if grace < 0 || grace > maxGrace {
+		grace = maxGrace
 	}
+	r.limit = time.Duration(grace)*time.Second + c.limits.stop
 }
 
-// maxGrace bounds a grace period, in seconds, so a time.Duration does not overflow.
+// maxGrace stands for no limit, in seconds: a time.Duration does not overflow.
 const maxGrace = math.MaxInt32

@@ -54,7 +54,6 @@ func (c *Client) WaitContainer(ctx context.Context, id string, cond Condition) (
 	if cond != "" {
 		r.query.set("condition", string(cond))
 	}
-	r.limit = c.limits.header
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err

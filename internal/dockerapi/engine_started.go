@@ -17,7 +17,6 @@ func (c *Client) EngineStarted(ctx context.Context) (time.Time, error) {
 	if err := r.fill("{id}", "network's name", "bridge"); err != nil {
 		return time.Time{}, err
 	}
-	r.limit = c.limits.read
 	var answer struct{ Created time.Time }
 	err := c.do(ctx, r, &answer)
 	return answer.Created, err

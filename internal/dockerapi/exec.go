@@ -144,7 +144,6 @@ func (c *Client) StartExecDetached(ctx context.Context, execID string) error {
 	if err != nil {
 		return err
 	}
-	r.limit = c.limits.change
 	// Not replayable: an engine does not start an exec twice, so the second
 	// request would get a conflict.
 	return c.do(ctx, r, nil)
@@ -172,7 +171,6 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	if err != nil {
 		return Exec{}, err
 	}
-	r.limit = c.limits.read
 	var answer struct {
 		ContainerID string
 		Running     *bool

@@ -13,7 +13,6 @@ import (
 // API: GET /images/{name}/json.
 func (c *Client) ImageExists(ctx context.Context, ref string) (bool, error) {
 	r := newRequest(opInspectImage, ref)
-	r.limit = c.limits.read
 	// The slashes in a reference stay slashes in the path.
 	segments := strings.Split(ref, "/")
 	for i, segment := range segments {

@@ -1,15 +1,12 @@
 package dockerapi
 
-import (
-	"context"
-)
+import "context"
 
 // DataRoot returns the folder in which the engine keeps its data, on its own host.
 //
 // API: GET /info.
 func (c *Client) DataRoot(ctx context.Context) (string, error) {
 	r := newRequest(opInfo, "")
-	r.limit = c.limits.read
 	var answer struct{ DockerRootDir string }
 	err := c.do(ctx, r, &answer)
 	return answer.DockerRootDir, err

@@ -14,7 +14,6 @@ func (c *Client) ConnectNetwork(ctx context.Context, network, id string, e Endpo
 	if err := r.fill("{id}", "network's name", network); err != nil {
 		return err
 	}
-	r.limit = c.limits.change
 	var err error
 	r.body, err = json.Marshal(struct {
 		Container      string

@@ -1,8 +1,6 @@
 package dockerapi
 
-import (
-	"time"
-)
+import "time"
 
 // ask sends r on a connection, and returns when the header of the answer has been read. It tells Options.Observe.
 func (c *Client) ask(conn *connection, r *request, prefix string) (*response, error) {

@@ -2,6 +2,7 @@ package dockerapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,8 +45,9 @@ type request struct {
 
 	most int64 // maximum bytes read of the answer; at least maxAnswer
 
-	limit time.Duration // for the engine to answer, besides the caller's context; 0: none
-	until time.Time     // when limit has passed; zero: none, or not sent yet
+	// limit is for the engine to answer, besides the end of the context. do and open set it unless the call has its own.
+	limit time.Duration
+	until time.Time // when limit has passed; zero: not sent yet
 }
 
 // newRequest returns the request of an operation, by its row of calls.
@@ -99,6 +101,11 @@ func (r *request) wrap(err error) error {
 // do makes a short call on a kept connection. It decodes the answer's JSON into into, unless that is nil.
 // The error is an *Error if the engine answered, ErrUnreachable if not, or the bare error of ctx.
 func (c *Client) do(ctx context.Context, r *request, into any) error {
+	limit := c.limits.change
+	if r.method == http.MethodGet {
+		limit = c.limits.read
+	}
+	r.limit = cmp.Or(r.limit, limit)
 	return c.versioned(ctx, r, func(prefix string) (apiVersion string, err error) {
 		a, err := c.call(ctx, r, prefix)
 		if err != nil {
@@ -151,7 +158,7 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, e
 
 // begin starts the time of r's limit, unless it runs already.
 func (r *request) begin() {
-	if r.limit > 0 && r.until.IsZero() {
+	if r.until.IsZero() {
 		r.until = time.Now().Add(r.limit)
 	}
 }

@@ -2,6 +2,7 @@ package dockerapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -26,6 +27,7 @@ type stream struct {
 // At that point the engine has registered the call. From the dial on, cancelling ctx closes the connection,
 // whatever the caller does with the stream.
 func (c *Client) open(ctx context.Context, r *request) (*stream, error) {
+	r.limit = cmp.Or(r.limit, c.limits.header)
 	var s *stream
 	err := c.versioned(ctx, r, func(prefix string) (apiVersion string, err error) {
 		s, apiVersion, err = c.openOnce(ctx, r, prefix)

@@ -27,7 +27,6 @@ func (c *Client) find(ctx context.Context, op, placeholder, what, name string, t
 	if err := r.fill(placeholder, what, name); err != nil {
 		return false, err
 	}
-	r.limit = c.limits.read
 	err = c.do(ctx, r, to)
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound {
 		return false, nil
