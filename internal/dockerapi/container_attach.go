@@ -45,10 +45,7 @@ type AttachOptions struct {
 //
 // API: POST /containers/{id}/attach, upgraded to a raw connection.
 func (c *Client) AttachContainer(ctx context.Context, id string, o AttachOptions) (join func() error, err error) {
-	r, err := container(opAttach, id)
-	if err != nil {
-		return nil, err
-	}
+	r := container(opAttach, id)
 	r.query.flag("stderr", o.Stderr != nil)
 	r.query.flag("stdin", o.Stdin != nil)
 	r.query.flag("stdout", o.Stdout != nil)
@@ -59,7 +56,7 @@ func (c *Client) AttachContainer(ctx context.Context, id string, o AttachOptions
 // attach makes a call and turns its connection into the stream.
 func (c *Client) attach(ctx context.Context, r *request, o AttachOptions) (join func() error, err error) {
 	if o.Stdin == nil && o.Stdout == nil && o.Stderr == nil {
-		return nil, r.refuse("neither stdin, stdout nor stderr is asked for")
+		r.refuse("neither stdin, stdout nor stderr is asked for")
 	}
 	r.upgrade = true
 	r.doubt = "output may be missing"

@@ -2,7 +2,6 @@ package dockerapi
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 )
 
@@ -42,24 +41,19 @@ func (c *Client) CreateContainer(ctx context.Context, name string, cfg Container
 	} else {
 		r.query.set("name", name)
 	}
-	if err := checkArguments(r, cfg); err != nil {
-		return Created{}, err
-	}
+	r.checkArguments(cfg)
 	r.needs = cfg.needs()
 	if cfg.Platform != "" {
 		r.query.set("platform", cfg.Platform)
 	}
-	if len(cfg.endpoints()) > 1 || cfg.MacAddress != "" {
+	if r.refused == nil && (len(cfg.endpoints()) > 1 || cfg.MacAddress != "") {
 		v, err := c.version(ctx)
 		if err != nil {
 			return Created{}, r.wrap(err)
 		}
 		cfg = cfg.forVersion(v.API)
 	}
-	var err error
-	if r.body, err = json.Marshal(cfg); err != nil {
-		return Created{}, r.refuse("%v", err)
-	}
+	r.marshal(cfg)
 	var answer struct {
 		ID       string `json:"Id"`
 		Warnings []string
@@ -78,7 +72,7 @@ func (c *Client) CreateContainer(ctx context.Context, name string, cfg Container
 }
 
 // checkArguments refuses values that the kernel does not take, with a clearer error.
-func checkArguments(r *request, cfg ContainerConfig) error {
+func (r *request) checkArguments(cfg ContainerConfig) {
 	for _, list := range []struct {
 		name   string
 		values []string
@@ -86,11 +80,10 @@ func checkArguments(r *request, cfg ContainerConfig) error {
 		for i, value := range list.values {
 			switch {
 			case len(value) > maxArgument:
-				return r.refuse("%s[%d] is %d bytes long, and the system allows at most %d; pass the value on stdin or in a file", list.name, i, len(value), maxArgument)
+				r.refuse("%s[%d] is %d bytes long, and the system allows at most %d; pass the value on stdin or in a file", list.name, i, len(value), maxArgument)
 			case strings.ContainsRune(value, 0):
-				return r.refuse("%s[%d] holds a NUL byte", list.name, i)
+				r.refuse("%s[%d] holds a NUL byte", list.name, i)
 			}
 		}
 	}
-	return nil
 }

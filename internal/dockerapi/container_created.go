@@ -36,12 +36,8 @@ func (c *Client) RemembersKill(ctx context.Context, ctr Container, signal int) (
 
 // remembers reports whether the engine has an event of the container in memory.
 func (c *Client) remembers(ctx context.Context, ctr Container, action, since, until string, is func(attributes map[string]string) bool) (bool, error) {
-	filters, err := json.Marshal(map[string][]string{"container": {ctr.ID}, "event": {action}})
-	if err != nil {
-		return false, err
-	}
 	r := newRequest(opEvents, ctr.ID)
-	r.query.set("filters", string(filters))
+	r.query.filters(map[string][]string{"container": {ctr.ID}, "event": {action}})
 	r.query.set("since", since)
 	r.query.set("until", until)
 	limited, cancel := context.WithTimeout(ctx, 2*creationTakes)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"strconv"
 )
@@ -25,12 +24,8 @@ const maxEvent = 64 << 10
 //
 // API: GET /events.
 func (c *Client) WatchExits(ctx context.Context, label string) (join func(exited func(id string, s ExitStatus)) error, err error) {
-	filters, err := json.Marshal(map[string][]string{"type": {"container"}, "event": {"die"}, "label": {label}})
-	if err != nil {
-		return nil, err
-	}
 	r := newRequest(opEvents, label)
-	r.query.set("filters", string(filters))
+	r.query.filters(map[string][]string{"type": {"container"}, "event": {"die"}, "label": {label}})
 	r.query.set("since", "0")
 	r.buffer = readBuffer // many events come at once
 	s, err := c.open(ctx, r)

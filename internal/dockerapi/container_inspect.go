@@ -101,10 +101,7 @@ func statusOfDocker(status string) string {
 //
 // API: GET /containers/{id}/json.
 func (c *Client) InspectContainer(ctx context.Context, id string) (Container, error) {
-	r, err := container(opInspect, id)
-	if err != nil {
-		return Container{}, err
-	}
+	r := container(opInspect, id)
 	var answer struct {
 		ID      string `json:"Id"`
 		Name    string
@@ -159,10 +156,7 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 //
 // API: GET /containers/{id}/json.
 func (c *Client) InspectContainerRaw(ctx context.Context, id string) (json.RawMessage, error) {
-	r, err := container(opInspect, id)
-	if err != nil {
-		return nil, err
-	}
+	r := container(opInspect, id)
 	var answer json.RawMessage
 	if err := c.do(ctx, r, &answer); err != nil {
 		return nil, err

@@ -12,10 +12,7 @@ import "context"
 //
 // API: POST /containers/{id}/kill.
 func (c *Client) KillContainer(ctx context.Context, id, signal string) error {
-	r, err := container(opKill, id)
-	if err != nil {
-		return err
-	}
+	r := container(opKill, id)
 	if signal != "" {
 		r.query.set("signal", signal)
 	}

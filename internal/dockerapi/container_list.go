@@ -48,13 +48,7 @@ func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]Container
 		// Docker matches the regexp against "/name", Podman against "name".
 		filters["name"] = []string{"^/?" + regexp.QuoteMeta(o.Name) + "$"}
 	}
-	if len(filters) > 0 {
-		text, err := json.Marshal(filters)
-		if err != nil {
-			return nil, r.refuse("%v", err)
-		}
-		r.query.set("filters", string(text))
-	}
+	r.query.filters(filters)
 	answer := containerList{statuses: o.Statuses, list: []ContainerSummary{}}
 	if err := c.do(ctx, r, &answer); err != nil {
 		return nil, err

@@ -31,12 +31,9 @@ type LogsOptions struct {
 //
 // API: GET /containers/{id}/logs.
 func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (join func() error, err error) {
-	r, err := container(opLogs, id)
-	if err != nil {
-		return nil, err
-	}
+	r := container(opLogs, id)
 	if o.Stdout == nil && o.Stderr == nil {
-		return nil, r.refuse("neither stdout nor stderr is asked for")
+		r.refuse("neither stdout nor stderr is asked for")
 	}
 	at := func(key string, t time.Time) {
 		if !t.IsZero() {
@@ -51,7 +48,7 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 	if o.Tail != "" && o.Tail != "all" {
 		// The engine takes anything else as all.
 		if _, err := strconv.ParseUint(o.Tail, 10, 31); err != nil {
-			return nil, r.refuse("tail %q is neither a number of lines nor all", shorten(o.Tail, 40))
+			r.refuse("tail %q is neither a number of lines nor all", shorten(o.Tail, 40))
 		}
 		r.query.set("tail", o.Tail)
 	}
@@ -61,7 +58,7 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 		defer s.close()
 		return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
 	}
-	if o.Follow && c.podman(ctx) {
+	if o.Follow && r.refused == nil && c.podman(ctx) {
 		// Podman 4 sends the header of its answer only with the first output.
 		r.limit = maxGrace * time.Second
 		return func() error {

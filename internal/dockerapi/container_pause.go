@@ -20,10 +20,7 @@ func (c *Client) UnpauseContainer(ctx context.Context, id string) error {
 }
 
 func (c *Client) freeze(ctx context.Context, op, id string) error {
-	r, err := container(op, id)
-	if err != nil {
-		return err
-	}
+	r := container(op, id)
 	// Not replayable: the second request would get a conflict.
 	return c.do(ctx, r, nil)
 }

@@ -14,13 +14,10 @@ type RemoveOptions struct {
 //
 // API: DELETE /containers/{id}.
 func (c *Client) RemoveContainer(ctx context.Context, id string, o RemoveOptions) error {
-	r, err := container(opRemove, id)
-	if err != nil {
-		return err
-	}
+	r := container(opRemove, id)
 	r.query.flag("force", o.Force)
 	r.query.flag("v", o.Volumes)
-	if o.Force && c.podman(ctx) {
+	if o.Force && r.refused == nil && c.podman(ctx) {
 		// Kill first: Podman alone would give the container its stop timeout,
 		// 10 s. Ignore the error, because the removal reports a failure.
 		c.StopContainer(ctx, id, StopOptions{Time: new(int)})

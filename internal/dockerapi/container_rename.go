@@ -7,10 +7,7 @@ import "context"
 //
 // API: POST /containers/{id}/rename.
 func (c *Client) RenameContainer(ctx context.Context, id, name string) error {
-	r, err := container(opRename, id)
-	if err != nil {
-		return err
-	}
+	r := container(opRename, id)
 	r.query.set("name", name)
 	return c.do(ctx, r, nil)
 }

@@ -11,10 +11,7 @@ import "context"
 //
 // API: POST /containers/{id}/restart.
 func (c *Client) RestartContainer(ctx context.Context, id string, o StopOptions) error {
-	r, err := container(opRestart, id)
-	if err != nil {
-		return err
-	}
+	r := container(opRestart, id)
 	c.graceful(r, o)
 	r.limit += c.limits.change
 	// Not replayable: a second restart would run the command once more.

@@ -13,10 +13,7 @@ import "context"
 //
 // API: POST /containers/{id}/start.
 func (c *Client) StartContainer(ctx context.Context, id string) error {
-	r, err := container(opStart, id)
-	if err != nil {
-		return err
-	}
+	r := container(opStart, id)
 	// Not replayable: if the container has exited by then, a replay would run it again.
 	return c.do(ctx, r, nil)
 }

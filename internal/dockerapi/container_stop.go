@@ -35,10 +35,7 @@ type StopOptions struct {
 //
 // API: POST /containers/{id}/stop.
 func (c *Client) StopContainer(ctx context.Context, id string, o StopOptions) error {
-	r, err := container(opStop, id)
-	if err != nil {
-		return err
-	}
+	r := container(opStop, id)
 	c.graceful(r, o)
 	r.replayable = true // a replay gets 304
 	return c.do(ctx, r, nil)

@@ -47,10 +47,7 @@ type ExitStatus struct {
 //
 // API: POST /containers/{id}/wait.
 func (c *Client) WaitContainer(ctx context.Context, id string, cond Condition) (join func() (ExitStatus, error), err error) {
-	r, err := container(opWait, id)
-	if err != nil {
-		return nil, err
-	}
+	r := container(opWait, id)
 	if cond != "" {
 		r.query.set("condition", string(cond))
 	}

@@ -14,9 +14,7 @@ import (
 // API: GET /networks/bridge.
 func (c *Client) EngineStarted(ctx context.Context) (time.Time, error) {
 	r := newRequest(opNetwork, "bridge")
-	if err := r.fill("{id}", "network's name", "bridge"); err != nil {
-		return time.Time{}, err
-	}
+	r.fill("{id}", "network's name", "bridge")
 	var answer struct{ Created time.Time }
 	err := c.do(ctx, r, &answer)
 	return answer.Created, err

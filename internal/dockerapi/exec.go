@@ -2,7 +2,6 @@ package dockerapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -76,19 +75,12 @@ func StartError(execID string, e Exec, output string) error {
 //
 // API: POST /containers/{id}/exec.
 func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecConfig) (id string, err error) {
-	r, err := container(opCreateExec, containerID)
-	if err != nil {
-		return "", err
-	}
+	r := container(opCreateExec, containerID)
 	if len(cfg.Cmd) == 0 {
-		return "", r.refuse("there is no command to run")
+		r.refuse("there is no command to run")
 	}
-	if err := checkArguments(r, ContainerConfig{Cmd: cfg.Cmd, Env: cfg.Env}); err != nil {
-		return "", err
-	}
-	if r.body, err = json.Marshal(cfg); err != nil {
-		return "", r.refuse("%v", err)
-	}
+	r.checkArguments(ContainerConfig{Cmd: cfg.Cmd, Env: cfg.Env})
+	r.marshal(cfg)
 	r.limit = c.limits.read
 	r.replayable = true // an exec that is never started does nothing
 	var answer struct {
@@ -123,11 +115,7 @@ func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecCon
 //
 // API: POST /exec/{id}/start, upgraded to a raw connection.
 func (c *Client) StartExec(ctx context.Context, execID string, o AttachOptions) (join func() error, err error) {
-	r, err := startExec(execID, false, o.Tty)
-	if err != nil {
-		return nil, err
-	}
-	return c.attach(ctx, r, o)
+	return c.attach(ctx, startExec(execID, false, o.Tty), o)
 }
 
 // StartExecDetached runs the command of an exec without streams, and returns
@@ -140,25 +128,15 @@ func (c *Client) StartExec(ctx context.Context, execID string, o AttachOptions) 
 //
 // API: POST /exec/{id}/start.
 func (c *Client) StartExecDetached(ctx context.Context, execID string) error {
-	r, err := startExec(execID, true, false)
-	if err != nil {
-		return err
-	}
 	// Not replayable: an engine does not start an exec twice, so the second
 	// request would get a conflict.
-	return c.do(ctx, r, nil)
+	return c.do(ctx, startExec(execID, true, false), nil)
 }
 
-func startExec(id string, detach, tty bool) (*request, error) {
-	r, err := execRequest(opStartExec, id)
-	if err != nil {
-		return nil, err
-	}
-	r.body, err = json.Marshal(struct{ Detach, Tty bool }{detach, tty})
-	if err != nil { // cannot happen: two booleans
-		panic(err)
-	}
-	return r, nil
+func startExec(id string, detach, tty bool) *request {
+	r := execRequest(opStartExec, id)
+	r.marshal(struct{ Detach, Tty bool }{detach, tty})
+	return r
 }
 
 // InspectExec returns the state of an exec. Podman 4 reports the exit of a
@@ -167,10 +145,7 @@ func startExec(id string, detach, tty bool) (*request, error) {
 //
 // API: GET /exec/{id}/json.
 func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
-	r, err := execRequest(opInspectExec, execID)
-	if err != nil {
-		return Exec{}, err
-	}
+	r := execRequest(opInspectExec, execID)
 	var answer struct {
 		ContainerID string
 		Running     *bool
@@ -193,7 +168,8 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 }
 
 // execRequest returns the request of an operation on an exec.
-func execRequest(op, id string) (*request, error) {
+func execRequest(op, id string) *request {
 	r := newRequest(op, id)
-	return r, r.fill("{id}", "exec id", id)
+	r.fill("{id}", "exec id", id)
+	return r
 }

@@ -3,7 +3,6 @@ package dockerapi
 import (
 	"context"
 	"errors"
-	"net/url"
 	"strings"
 )
 
@@ -14,14 +13,7 @@ import (
 func (c *Client) ImageExists(ctx context.Context, ref string) (bool, error) {
 	r := newRequest(opInspectImage, ref)
 	// The slashes in a reference stay slashes in the path.
-	segments := strings.Split(ref, "/")
-	for i, segment := range segments {
-		if err := r.checkSegment("part of an image reference", segment); err != nil {
-			return false, err
-		}
-		segments[i] = url.PathEscape(segment)
-	}
-	r.path = strings.Replace(r.path, "{name}", strings.Join(segments, "/"), 1)
+	r.fill("{name}", "part of an image reference", strings.Split(ref, "/")...)
 	err := c.do(ctx, r, &struct{}{})
 	if errors.Is(err, ErrNoSuchImage) {
 		return false, nil

@@ -46,10 +46,7 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 	r := newRequest(opPull, ref)
 	r.limit = c.limits.pull
 	r.auth = o.Auth
-	name, tag, err := r.splitReference(ref)
-	if err != nil {
-		return err
-	}
+	name, tag := r.splitReference(ref)
 	r.query.set("fromImage", name)
 	if o.Platform != "" {
 		r.query.set("platform", o.Platform)
@@ -57,7 +54,7 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 	r.query.set("tag", tag)
 	// Docker treats anything else as no credentials, without an error.
 	if auth, err := base64.URLEncoding.DecodeString(o.Auth); err != nil || o.Auth != "" && !json.Valid(auth) || strings.ContainsAny(o.Auth, "\r\n") { // a decoder skips line ends
-		return r.refuse("the registry credentials are not JSON in padded base64url")
+		r.refuse("the registry credentials are not JSON in padded base64url")
 	}
 	s, err := c.open(ctx, r)
 	opened := err == nil
@@ -99,29 +96,29 @@ func (e *stallError) Is(target error) bool { return target == ErrTemporary }
 
 // splitReference splits a reference into the engine's parameters fromImage and tag.
 // The engine accepts a digest as tag. If ref has both, the digest is used.
-func (r *request) splitReference(ref string) (name, tag string, err error) {
+func (r *request) splitReference(ref string) (name, tag string) {
 	name, digest, hasDigest := strings.Cut(ref, "@")
 	// A colon before the last slash belongs to the registry's port.
 	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') {
 		name, tag = name[:colon], name[colon+1:]
 		if tag == "" {
-			return "", "", r.refuse("the image reference %q has an empty tag", shorten(ref, 100))
+			r.refuse("the image reference %q has an empty tag", shorten(ref, 100))
 		}
 	} else {
 		tag = "latest"
 	}
 	switch {
 	case hasDigest && digest == "":
-		return "", "", r.refuse("the image reference %q has an empty digest", shorten(ref, 100))
+		r.refuse("the image reference %q has an empty digest", shorten(ref, 100))
 	case hasDigest:
 		tag = digest
 	case name == "sha256", len(name) == 64 && shortID(name) != name:
-		return "", "", r.refuse("no such image on the engine, and a registry cannot be asked for an image id")
+		r.refuse("no such image on the engine, and a registry cannot be asked for an image id")
 	}
 	if name == "" {
-		return "", "", r.refuse("the image reference is empty")
+		r.refuse("the image reference is empty")
 	}
-	return name, tag, nil
+	return name, tag
 }
 
 // pulled reads the progress of a pull to its end. Each step must arrive within limit.

@@ -1,6 +1,9 @@
 package dockerapi
 
-import "net/url"
+import (
+	"encoding/json"
+	"net/url"
+)
 
 // A query is what follows the path and a question mark, escaped.
 type query string
@@ -17,5 +20,13 @@ func (q *query) set(key, value string) {
 func (q *query) flag(key string, on bool) {
 	if on {
 		q.set(key, "1")
+	}
+}
+
+// filters adds what events or containers must match, unless that is nothing.
+func (q *query) filters(f map[string][]string) {
+	if len(f) > 0 {
+		text, _ := json.Marshal(f) // strings cannot fail
+		q.set("filters", string(text))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,6 +35,8 @@ type request struct {
 	auth   string // X-Registry-Auth, a secret; "": none
 	needs  []need // features that older engines ignore or do not know
 
+	refused error // why r cannot be sent; nil: it can
+
 	// upgrade asks for the raw connection in both directions, for attach and exec.
 	upgrade bool
 
@@ -58,36 +61,42 @@ func newRequest(op, target string) *request {
 }
 
 // container returns the request of an operation on a container.
-func container(op, id string) (*request, error) {
+func container(op, id string) *request {
 	r := newRequest(op, id)
 	// The engine writes names with a leading slash.
-	return r, r.fill("{id}", "container name or id", strings.TrimPrefix(id, "/"))
+	r.fill("{id}", "container name or id", strings.TrimPrefix(id, "/"))
+	return r
 }
 
-// fill puts name into the path in place of a placeholder. what says in errors what it is.
-func (r *request) fill(placeholder, what, name string) error {
-	if err := r.checkSegment(what, name); err != nil {
-		return err
+// fill puts the parts of a name, joined by slashes, into the path in place of a placeholder. what says in errors what a
+// part is. An empty part makes a double slash, and the engine redirects that to another endpoint. Dots and slashes could
+// also lead to another endpoint.
+func (r *request) fill(placeholder, what string, parts ...string) {
+	for i, s := range parts {
+		switch {
+		case s == "":
+			r.refuse("the %s is empty", what)
+		case s == "." || s == ".." || strings.ContainsAny(s, "/\x00"):
+			r.refuse("%q is not a %s", shorten(s, 100), what)
+		}
+		parts[i] = url.PathEscape(s)
 	}
-	r.path = strings.Replace(r.path, placeholder, url.PathEscape(name), 1)
-	return nil
+	r.path = strings.Replace(r.path, placeholder, strings.Join(parts, "/"), 1)
 }
 
-// checkSegment returns an error if s cannot be a path segment. An empty segment makes a double slash, and the engine
-// redirects that to another endpoint. Dots and slashes could also lead to another endpoint.
-func (r *request) checkSegment(what, s string) error {
-	switch {
-	case s == "":
-		return r.refuse("the %s is empty", what)
-	case s == "." || s == ".." || strings.ContainsAny(s, "/\x00"):
-		return r.refuse("%q is not a %s", shorten(s, 100), what)
+// marshal sets the body.
+func (r *request) marshal(v any) {
+	var err error
+	if r.body, err = json.Marshal(v); err != nil {
+		r.refuse("%v", err)
 	}
-	return nil
 }
 
-// refuse returns the error of a request that is not sent.
-func (r *request) refuse(format string, args ...any) error {
-	return &Error{Op: r.op, Target: r.target, Message: fmt.Sprintf(format, args...)}
+// refuse makes do and open return an error without sending r. The first refusal counts.
+func (r *request) refuse(format string, args ...any) {
+	if r.refused == nil {
+		r.refused = &Error{Op: r.op, Target: r.target, Message: fmt.Sprintf(format, args...)}
+	}
 }
 
 // wrap prefixes err with the operation and its target. An error of the caller's context stays unwrapped.

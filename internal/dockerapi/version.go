@@ -134,6 +134,9 @@ func (c *Client) forget(v *Version) {
 // that refuses the version. An engine that refuses the version has done nothing else. So versioned repeats the call
 // once, in the engine's version.
 func (c *Client) versioned(ctx context.Context, r *request, send func(prefix string) (apiVersion string, err error)) error {
+	if r.refused != nil {
+		return r.refused
+	}
 	if c.pinned != "" {
 		if err := r.unmet(c.pinned, "the version is pinned to"); err != nil {
 			return err
@@ -181,10 +184,10 @@ func (r *request) unmet(api, reason string) error {
 	for _, n := range r.needs {
 		theirs, _ := parseAPIVersion(api) // checked by New and by ping
 		if least, _ := parseAPIVersion(n.api); theirs.less(least) {
-			return r.refuse("%s needs API %s%s, and %s %s", n.what, n.api, firstEngine(n.api), reason, api)
+			r.refuse("%s needs API %s%s, and %s %s", n.what, n.api, firstEngine(n.api), reason, api)
 		}
 	}
-	return nil
+	return r.refused
 }
 
 // firstEngine returns the first Docker Engine with an API version, as text for errors: " (Docker Engine 23.0)".

@@ -24,9 +24,7 @@ func (c *Client) InspectVolume(ctx context.Context, name string) (v Volume, foun
 // find reads the object of that name, which the engine may not have.
 func (c *Client) find(ctx context.Context, op, placeholder, what, name string, to any) (found bool, err error) {
 	r := newRequest(op, name)
-	if err := r.fill(placeholder, what, name); err != nil {
-		return false, err
-	}
+	r.fill(placeholder, what, name)
 	err = c.do(ctx, r, to)
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound {
 		return false, nil
