@@ -68,7 +68,7 @@ func (w *prefixWriter) Write(p []byte) (int, error) {
 
 // close keeps the connection for another call, if the rest of the body is short.
 func (a answer) close() {
-	if !a.ended() {
+	if !a.ended() && !a.last {
 		a.conn.SetReadDeadline(time.Now().Add(time.Second)) // all that counts was read
 		io.CopyN(io.Discard, a, maxDrain)
 	}

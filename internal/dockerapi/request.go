@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +43,7 @@ type request struct {
 	// just closing the kept connection.
 	replayable bool
 
-	buffer int // bytes of a stream's buffer; at least streamBuffer
+	buffer int // bytes of the buffer of a long call, which has a connection of its own; 0: a short call
 
 	most int64 // maximum bytes read of the answer; at least maxAnswer
 
@@ -115,24 +114,17 @@ func (c *Client) do(ctx context.Context, r *request, into any) error {
 		limit = c.limits.read
 	}
 	r.limit = cmp.Or(r.limit, limit)
-	return c.versioned(ctx, r, func(prefix string) (apiVersion string, err error) {
-		a, err := c.call(ctx, r, prefix)
-		if err != nil {
-			return "", err
-		}
+	return c.versioned(ctx, r, func(a answer) error {
 		defer a.close()
-		switch {
-		case !slices.Contains(r.want, a.status):
-			err = c.refusal(r, a.response)
-		case into != nil:
-			err = a.decode(ctx, r, into)
+		if into == nil {
+			return nil
 		}
-		return a.apiVersion, err
+		return a.decode(ctx, r, into)
 	})
 }
 
-// call sends r on a kept connection, and returns when the header of the answer has been read. If the engine closed the
-// kept connection in that moment, a replayable call is sent on another one.
+// call sends r, and returns when the header of the answer has been read. A short call takes a kept connection. If the
+// engine closed that in this moment, a replayable call is sent on another one.
 func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, error) {
 	r.begin()
 	for {
@@ -140,20 +132,22 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, e
 			return answer{}, ctx.Err()
 		}
 		var conn *connection
-		if r.op != "" { // a ping shows that the engine's address can be reached, so it connects anew
+		if r.op != "" && r.buffer == 0 { // a ping shows that the engine's address can be reached, so it connects anew
 			conn = c.kept.take()
 		}
 		isNew := conn == nil
 		if isNew {
 			var err error
-			if conn, err = c.connect(ctx, r, readBuffer); err != nil {
+			if conn, err = c.connect(ctx, r, cmp.Or(r.buffer, readBuffer)); err != nil {
 				return answer{}, c.broken(ctx, r, err)
 			}
 		}
+		// Only closing the connection ends both a blocked read and a blocked write.
 		unhook := context.AfterFunc(ctx, conn.abort)
 		resp, err := c.ask(conn, r, prefix)
 		stale := !isNew && conn.unsent // what was received, if anything, is no answer to r
 		if err == nil && !stale {
+			resp.last = resp.last || r.buffer > 0
 			return answer{resp, c, conn, unhook}, nil
 		}
 		unhook()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -127,21 +128,36 @@ func (c *Client) forget(v *Version) {
 	}
 }
 
-// versioned makes a call through send. send gets the version's path prefix, and returns the field Api-Version of the
-// answer, or "". versioned does not make a call that needs a newer version.
+// versioned makes a call in the engine's version, unless r needs a newer one. If the status is a success, use gets the
+// answer, and has to close it.
 //
 // versioned forgets the version if the engine may have been replaced: after a broken connection, and after an answer
 // that refuses the version. An engine that refuses the version has done nothing else. So versioned repeats the call
 // once, in the engine's version.
-func (c *Client) versioned(ctx context.Context, r *request, send func(prefix string) (apiVersion string, err error)) error {
+func (c *Client) versioned(ctx context.Context, r *request, use func(a answer) error) error {
 	if r.refused != nil {
 		return r.refused
+	}
+	send := func(version string) (newest string, err error) {
+		a, err := c.call(ctx, r, "/v"+version)
+		if err != nil {
+			return "", err
+		}
+		newest = a.apiVersion
+		if slices.Contains(r.want, a.status) {
+			return newest, use(a)
+		}
+		defer a.close()
+		if err = c.refusal(r, a.response); ctx.Err() != nil { // its text is cut off
+			err = ctx.Err()
+		}
+		return newest, err
 	}
 	if c.pinned != "" {
 		if err := r.unmet(c.pinned, "the version is pinned to"); err != nil {
 			return err
 		}
-		_, err := send("/v" + c.pinned)
+		_, err := send(c.pinned)
 		return err
 	}
 	for repeated := false; ; repeated = true {
@@ -152,7 +168,7 @@ func (c *Client) versioned(ctx context.Context, r *request, send func(prefix str
 		if err := r.unmet(v.API, "this engine has"); err != nil {
 			return err
 		}
-		newest, err := send("/v" + v.API)
+		newest, err := send(v.API)
 		// Nearly every answer names the engine's newest version. If it differs from the ping's, the engine was
 		// replaced between two connections.
 		if newest != "" && newest != v.MaxAPI {
