@@ -47,11 +47,7 @@ func (cfg ContainerConfig) endpoints() map[string]*EndpointSettings {
 // belongs to a network: forVersion drops that of cfg. Before 1.44 an engine
 // takes one network: forVersion keeps that of NetworkMode only.
 func (cfg ContainerConfig) forVersion(api string) ContainerConfig {
-	theirs, err := parseAPIVersion(api)
-	if err != nil { // checked by New and by ping
-		panic("dockerapi: bad version " + api)
-	}
-	if !theirs.less(apiVersion{1, 44}) {
+	if !older(api, "1.44") {
 		cfg.MacAddress = ""
 		return cfg
 	}

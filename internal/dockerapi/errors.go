@@ -138,6 +138,15 @@ func (e *Error) HolderID() string {
 	return id
 }
 
+// A kindError is an error of this package with a text of its own, and its kinds.
+type kindError struct {
+	text  string
+	kinds []error // may hold nil
+}
+
+func (e *kindError) Error() string   { return e.text }
+func (e *kindError) Unwrap() []error { return e.kinds }
+
 const (
 	maxMessage = 4 << 10 // bytes of an engine's text: runtime errors are long
 	maxExcerpt = 300     // bytes of any other text

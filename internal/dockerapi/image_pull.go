@@ -75,24 +75,13 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 	case isContextError(existsErr):
 		return existsErr
 	case stalled && !errors.Is(existsErr, ErrUnreachable):
-		return &stallError{describe(r.op, r.target), c.limits.pull}
+		text := fmt.Sprintf("%s: no progress for %v, given up; check that the engine can reach the registry", describe(r.op, r.target), c.limits.pull)
+		return &kindError{text, []error{ErrTemporary}}
 	case ok && !stalled:
 		return nil
 	}
 	return err
 }
-
-// stallError is an ErrTemporary: the engine answers, but the operation made no progress within limit.
-type stallError struct {
-	doing string // `pull image "busybox"`
-	limit time.Duration
-}
-
-func (e *stallError) Error() string {
-	return fmt.Sprintf("%s: no progress for %v, given up; check that the engine can reach the registry", e.doing, e.limit)
-}
-
-func (e *stallError) Is(target error) bool { return target == ErrTemporary }
 
 // splitReference splits a reference into the engine's parameters fromImage and tag.
 // The engine accepts a digest as tag. If ref has both, the digest is used.

@@ -609,8 +609,7 @@ func TestRealSignals(t *testing.T) {
 		}
 
 		// An older engine would stop it with its own signal.
-		least, _ := parseAPIVersion("1.42")
-		if has, _ := parseAPIVersion(v.API); has.less(least) {
+		if older(v.API, "1.42") {
 			expect("signal of stop", c.StopContainer(ctx, id, StopOptions{Signal: "KILL"}), ErrInvalid)
 		} else if v.Podman {
 			t.Log("Podman does not heed the signal of stop")

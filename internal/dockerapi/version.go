@@ -198,8 +198,7 @@ type need struct {
 // api comes from.
 func (r *request) unmet(api, reason string) error {
 	for _, n := range r.needs {
-		theirs, _ := parseAPIVersion(api) // checked by New and by ping
-		if least, _ := parseAPIVersion(n.api); theirs.less(least) {
+		if older(api, n.api) {
 			r.refuse("%s needs API %s%s, and %s %s", n.what, n.api, firstEngine(n.api), reason, api)
 		}
 	}
@@ -255,7 +254,7 @@ func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error)
 	case refusal != nil:
 		return v, refusal
 	default:
-		return v, &notEngineError{fmt.Sprintf("the server at %v sent no Api-Version header, which every engine sends", c.host), nil}
+		return v, notEngine(nil, "the server at %v sent no Api-Version header, which every engine sends", c.host)
 	}
 	if c.pinned != "" {
 		v.API = c.pinned
@@ -263,17 +262,19 @@ func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error)
 	}
 	theirs, err := parseAPIVersion(v.MaxAPI)
 	if err != nil {
-		return v, &versionError{fmt.Sprintf("the docker engine at %v offers API version %q: %v", c.host, shorten(v.MaxAPI, 40), err)}
+		text := fmt.Sprintf("the docker engine at %v offers API version %q: %v", c.host, shorten(v.MaxAPI, 40), err)
+		return v, &kindError{text, []error{ErrVersion}}
 	}
-	ours, _ := parseAPIVersion(MaxAPIVersion)
-	least, _ := parseAPIVersion(MinAPIVersion)
-	if theirs.less(least) {
-		return v, &versionError{fmt.Sprintf("the docker engine at %v is too old: it has API version %s at most, and %s (Docker 19.03) is needed", c.host, theirs, MinAPIVersion)}
+	api := fmt.Sprintf("%d.%d", theirs[0], theirs[1]) // without zeros in front
+	switch {
+	case older(api, MinAPIVersion):
+		text := fmt.Sprintf("the docker engine at %v is too old: it has API version %s at most, and %s (Docker 19.03) is needed", c.host, api, MinAPIVersion)
+		return v, &kindError{text, []error{ErrVersion}}
+	case older(api, MaxAPIVersion):
+		v.API = api
+	default:
+		v.API = MaxAPIVersion
 	}
-	if theirs.less(ours) {
-		ours = theirs
-	}
-	v.API = ours.String()
 	return v, refusal
 }
 
@@ -303,45 +304,30 @@ func (c *Client) notHTTP(err error) error {
 	if strings.HasPrefix(says, `"AMQP`) {
 		who = ", as a message broker does"
 	}
-	return &notEngineError{fmt.Sprintf("the server at %v does not speak HTTP: it answered %s%s", c.host, shorten(says, maxExcerpt), who), err}
+	return notEngine(err, "the server at %v does not speak HTTP: it answered %s%s", c.host, shorten(says, maxExcerpt), who)
 }
 
-// notEngineError is an ErrNotEngine and an ErrUnreachable: a proxy may briefly answer in the engine's place.
-type notEngineError struct {
-	text string
-	err  error
+// notEngine returns an error that is also an ErrUnreachable: a proxy may briefly answer in the engine's place.
+func notEngine(err error, format string, args ...any) error {
+	text := fmt.Sprintf("%v: %s; check the address", ErrNotEngine, fmt.Sprintf(format, args...))
+	return &kindError{text, []error{ErrNotEngine, ErrUnreachable, err}}
 }
 
-func (e *notEngineError) Error() string {
-	return fmt.Sprintf("%v: %s; check the address", ErrNotEngine, e.text)
-}
-func (e *notEngineError) Is(target error) bool {
-	return target == ErrNotEngine || target == ErrUnreachable
-}
-func (e *notEngineError) Unwrap() error { return e.err }
-
-// versionError is an ErrVersion that this package found, not the engine.
-type versionError struct{ text string }
-
-func (e *versionError) Error() string        { return e.text }
-func (e *versionError) Is(target error) bool { return target == ErrVersion }
-
-// apiVersion is a version such as 1.41. As a string 1.9 would be above 1.10,
-// and as a number 1.50 would be 1.5.
-type apiVersion struct{ major, minor int }
-
-func parseAPIVersion(s string) (apiVersion, error) {
-	major, minor, ok := strings.Cut(s, ".")
+// parseAPIVersion returns the parts of a version such as 1.41. As a string 1.9 would be above 1.10, and as a number 1.50
+// would be 1.5.
+func parseAPIVersion(s string) ([2]uint64, error) {
+	major, minor, _ := strings.Cut(s, ".")
 	a, errA := strconv.ParseUint(major, 10, 16)
 	b, errB := strconv.ParseUint(minor, 10, 16)
-	if !ok || errA != nil || errB != nil {
-		return apiVersion{}, errors.New("not two numbers with a dot between them, such as 1.41")
+	if errA != nil || errB != nil {
+		return [2]uint64{}, errors.New("not two numbers with a dot between them, such as 1.41")
 	}
-	return apiVersion{int(a), int(b)}, nil
+	return [2]uint64{a, b}, nil
 }
 
-func (v apiVersion) less(w apiVersion) bool {
-	return v.major < w.major || v.major == w.major && v.minor < w.minor
+// older reports whether API version v is below w. New and ping have checked all versions.
+func older(v, w string) bool {
+	a, _ := parseAPIVersion(v)
+	b, _ := parseAPIVersion(w)
+	return slices.Compare(a[:], b[:]) < 0
 }
-
-func (v apiVersion) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
