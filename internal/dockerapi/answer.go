@@ -39,20 +39,24 @@ func (a answer) decode(ctx context.Context, r *request, into any) error {
 			err = json.Unmarshal(text, into)
 		}
 	}
-	var syntax *json.SyntaxError
-	var wrongType *json.UnmarshalTypeError
 	switch {
 	case err == nil:
 		return nil
 	case most.N <= 0:
 		err = &garbledError{err: fmt.Errorf("its answer has more than %d bytes", limit)}
-	case errors.As(err, &syntax), errors.As(err, &wrongType):
-		err = &garbledError{start: excerpt(text), err: err}
 	case err == io.EOF: // no body at all
 		err = io.ErrUnexpectedEOF
 	}
 	// The effect of the call is now as unknown as without an answer.
-	return a.client.broken(ctx, r, err)
+	return a.client.broken(ctx, r, garbled(text, err))
+}
+
+// garbled returns the error of a decoder, as a *garbledError if what begins with start is not the JSON of an engine.
+func garbled(start []byte, err error) error {
+	if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) {
+		return &garbledError{start: excerpt(start), err: err}
+	}
+	return err
 }
 
 // prefixWriter keeps the first max bytes written to it.

@@ -79,13 +79,9 @@ func (s *stream) exitStatus() (ExitStatus, error) {
 		Error      *struct{ Message string }
 	}
 	err = json.NewDecoder(body).Decode(&answer)
-	var syntax *json.SyntaxError
-	var wrongType *json.UnmarshalTypeError
 	switch {
-	case errors.As(err, &syntax), errors.As(err, &wrongType):
-		return ExitStatus{}, s.broken(&garbledError{start: excerpt(start), err: err})
 	case err != nil:
-		return ExitStatus{}, s.broken(err)
+		return ExitStatus{}, s.broken(garbled(start, err))
 	case answer.Error != nil && answer.Error.Message != "":
 		return ExitStatus{}, s.refused(answer.Error.Message)
 	case answer.StatusCode == nil:

@@ -113,10 +113,10 @@ func (r *request) splitReference(ref string) (name, tag string) {
 // pulled reads the progress of a pull to its end. Each step must arrive within limit.
 func (s *stream) pulled(limit time.Duration, progress func(PullProgress)) error {
 	s.r.limit = limit
-	body := &budgetReader{r: s.body}
+	body := &io.LimitedReader{R: s.body}
 	decoder := json.NewDecoder(body)
 	for lines := 0; ; lines++ {
-		body.left = maxErrorBody
+		body.N = maxErrorBody // a line without an end would fill the memory
 		s.conn.SetReadDeadline(time.Now().Add(limit))
 		var line struct {
 			ID             string `json:"id"`
@@ -131,6 +131,8 @@ func (s *stream) pulled(limit time.Duration, progress func(PullProgress)) error 
 			Error string `json:"error"` // deprecated, but the only field in some answers
 		}
 		switch err := decoder.Decode(&line); {
+		case err != nil && body.N <= 0:
+			return s.broken(errors.New("a line of the answer is endless"))
 		case err == io.EOF && lines > 0:
 			return nil
 		case err != nil:
@@ -143,19 +145,4 @@ func (s *stream) pulled(limit time.Duration, progress func(PullProgress)) error 
 			progress(PullProgress{line.ID, line.Status, line.ProgressDetail.Current, line.ProgressDetail.Total})
 		}
 	}
-}
-
-// budgetReader fails after left bytes, because a line without an end would fill the memory.
-type budgetReader struct {
-	r    io.Reader
-	left int
-}
-
-func (b *budgetReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errors.New("a line of the answer is endless")
-	}
-	n, err := b.r.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	return n, err
 }
