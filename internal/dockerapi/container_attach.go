@@ -42,8 +42,6 @@ type AttachOptions struct {
 //
 // Errors: [ErrNoSuchContainer]; [ErrConflict] (paused). For a container that was
 // never started, Podman also returns the errors of [Client.StartContainer].
-//
-// API: POST /containers/{id}/attach, upgraded to a raw connection.
 func (c *Client) AttachContainer(ctx context.Context, id string, o AttachOptions) (join func() error, err error) {
 	r := container(opAttach, id)
 	r.query.flag("stderr", o.Stderr != nil)

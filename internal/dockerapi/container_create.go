@@ -31,8 +31,6 @@ const maxArgument = 131071
 // After [ErrUnreachable] the container may exist, and can be found by its name:
 // so always give a name. Other errors: [ErrNoSuchImage], [ErrNameInUse] with
 // [Error.HolderID], [ErrInvalid].
-//
-// API: POST /containers/create.
 func (c *Client) CreateContainer(ctx context.Context, name string, cfg ContainerConfig) (Created, error) {
 	r := newRequest(opCreate, name)
 	// Not replayable: a second create would conflict with the first.

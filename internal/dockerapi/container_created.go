@@ -13,8 +13,6 @@ import (
 // is among them. Only such an engine can be trusted if it says that the
 // container never started. An engine that was killed during a start, and
 // restarted, says so even if the command has run.
-//
-// API: GET /events.
 func (c *Client) RemembersCreation(ctx context.Context, ctr Container) (bool, error) {
 	return c.remembers(ctx, ctr, "create",
 		// By the engine's clock. If until has passed, the engine answers at
@@ -26,8 +24,6 @@ func (c *Client) RemembersCreation(ctx context.Context, ctr Container) (bool, er
 // RemembersKill reports whether any client asked the engine to send signal to
 // ctr, which has exited. The engine remembers its last 256 events only, and
 // knows no signals sent by other means.
-//
-// API: GET /events.
 func (c *Client) RemembersKill(ctx context.Context, ctr Container, signal int) (bool, error) {
 	return c.remembers(ctx, ctr, "kill",
 		strconv.FormatInt(ctr.State.StartedAt.Unix(), 10), strconv.FormatInt(ctr.State.FinishedAt.Unix()+1, 10),

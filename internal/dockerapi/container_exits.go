@@ -21,8 +21,6 @@ const maxEvent = 64 << 10
 //
 // An exit is also that of a restart. In the event a label "exitCode" of the container or its image replaces the exit code:
 // inspect has the true one. Cancelling ctx ends join, and closes the connection even if join is never called.
-//
-// API: GET /events.
 func (c *Client) WatchExits(ctx context.Context, label string) (join func(exited func(id string, s ExitStatus)) error, err error) {
 	r := newRequest(opEvents, label)
 	r.query.filters(map[string][]string{"type": {"container"}, "event": {"die"}, "label": {label}})

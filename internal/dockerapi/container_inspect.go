@@ -98,8 +98,6 @@ func statusOfDocker(status string) string {
 
 // InspectContainer returns the state of a container. Errors:
 // [ErrNoSuchContainer].
-//
-// API: GET /containers/{id}/json.
 func (c *Client) InspectContainer(ctx context.Context, id string) (Container, error) {
 	r := container(opInspect, id)
 	var answer struct {
@@ -153,8 +151,6 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 // InspectContainerRaw returns all that the engine tells about a container,
 // unchanged: one JSON object, whose fields differ between engines. Errors:
 // [ErrNoSuchContainer].
-//
-// API: GET /containers/{id}/json.
 func (c *Client) InspectContainerRaw(ctx context.Context, id string) (json.RawMessage, error) {
 	r := container(opInspect, id)
 	var answer json.RawMessage

@@ -9,8 +9,6 @@ import "context"
 //
 // Errors: [ErrNoSuchContainer]; [ErrConflict] (not running); [ErrInvalid] (no
 // such signal).
-//
-// API: POST /containers/{id}/kill.
 func (c *Client) KillContainer(ctx context.Context, id, signal string) error {
 	r := container(opKill, id)
 	if signal != "" {

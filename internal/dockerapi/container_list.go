@@ -32,8 +32,6 @@ type ContainerSummary struct {
 }
 
 // ListContainers lists containers, newest first.
-//
-// API: GET /containers/json.
 func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]ContainerSummary, error) {
 	r := newRequest(opList, "")
 	r.most = maxList

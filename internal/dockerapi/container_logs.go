@@ -28,8 +28,6 @@ type LogsOptions struct {
 // Errors: [ErrNoSuchContainer]; [ErrLogsUnreadable] if the driver keeps
 // nothing. With Follow on Podman join returns these errors, because only join
 // asks for the log.
-//
-// API: GET /containers/{id}/logs.
 func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (join func() error, err error) {
 	r := container(opLogs, id)
 	if o.Stdout == nil && o.Stderr == nil {

@@ -5,16 +5,12 @@ import "context"
 // PauseContainer freezes all processes of a running container, until
 // [Client.UnpauseContainer]. Errors: [ErrNoSuchContainer]; [ErrConflict] (not
 // running, or already paused).
-//
-// API: POST /containers/{id}/pause.
 func (c *Client) PauseContainer(ctx context.Context, id string) error {
 	return c.freeze(ctx, opPause, id)
 }
 
 // UnpauseContainer resumes a paused container. Errors: [ErrNoSuchContainer];
 // [ErrConflict] (not paused).
-//
-// API: POST /containers/{id}/unpause.
 func (c *Client) UnpauseContainer(ctx context.Context, id string) error {
 	return c.freeze(ctx, opUnpause, id)
 }

@@ -11,8 +11,6 @@ type RemoveOptions struct {
 // RemoveContainer removes a container. Errors: [ErrNoSuchContainer] (already
 // removed); [ErrRemovalInProgress] (another request is removing it);
 // [ErrConflict] (running, without Force).
-//
-// API: DELETE /containers/{id}.
 func (c *Client) RemoveContainer(ctx context.Context, id string, o RemoveOptions) error {
 	r := container(opRemove, id)
 	r.query.flag("force", o.Force)

@@ -4,8 +4,6 @@ import "context"
 
 // RenameContainer renames a container. Errors: [ErrNoSuchContainer];
 // [ErrNameInUse]; [ErrConflict] (being removed).
-//
-// API: POST /containers/{id}/rename.
 func (c *Client) RenameContainer(ctx context.Context, id, name string) error {
 	r := container(opRename, id)
 	r.query.set("name", name)

@@ -8,8 +8,6 @@ import "context"
 //
 // Errors: [ErrNoSuchContainer]; [ErrInvalid] (no such signal). If the start fails,
 // the container is stopped and the error is one of [Client.StartContainer].
-//
-// API: POST /containers/{id}/restart.
 func (c *Client) RestartContainer(ctx context.Context, id string, o StopOptions) error {
 	r := container(opRestart, id)
 	c.graceful(r, o)

@@ -10,8 +10,6 @@ import "context"
 // [ErrNotExecutable]. The container then stays unstarted, with the text in
 // [State.Error]. Other errors: [ErrNoSuchContainer], [ErrConflict] (paused, or
 // being removed). A missing network or a port in use has no kind.
-//
-// API: POST /containers/{id}/start.
 func (c *Client) StartContainer(ctx context.Context, id string) error {
 	r := container(opStart, id)
 	// Not replayable: if the container has exited by then, a replay would run it again.

@@ -32,8 +32,6 @@ type StopOptions struct {
 //
 // Errors: [ErrNoSuchContainer]; [ErrInvalid] (no such signal, or the engine is too old for
 // Signal).
-//
-// API: POST /containers/{id}/stop.
 func (c *Client) StopContainer(ctx context.Context, id string, o StopOptions) error {
 	r := container(opStop, id)
 	c.graceful(r, o)

@@ -44,8 +44,6 @@ type ExitStatus struct {
 // connection even if join is never called.
 //
 // Errors: [ErrNoSuchContainer].
-//
-// API: POST /containers/{id}/wait.
 func (c *Client) WaitContainer(ctx context.Context, id string, cond Condition) (join func() (ExitStatus, error), err error) {
 	r := container(opWait, id)
 	if cond != "" {

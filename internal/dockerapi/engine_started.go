@@ -10,8 +10,6 @@ import (
 // the bridge after it has looked at its containers and before it answers: the
 // time can be seconds late. A missing bridge is an error. With live-restore the
 // bridge survives, and Podman keeps it in a file: then the time is too early.
-//
-// API: GET /networks/bridge.
 func (c *Client) EngineStarted(ctx context.Context) (time.Time, error) {
 	r := newRequest(opNetwork, "bridge")
 	r.fill("{id}", "network's name", "bridge")

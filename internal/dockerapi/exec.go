@@ -72,8 +72,6 @@ func StartError(execID string, e Exec, output string) error {
 //
 // Errors: [ErrNoSuchContainer]; [ErrConflict] (the container does not run, or
 // is paused); [ErrInvalid].
-//
-// API: POST /containers/{id}/exec.
 func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecConfig) (id string, err error) {
 	r := container(opCreateExec, containerID)
 	if len(cfg.Cmd) == 0 {
@@ -112,8 +110,6 @@ func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecCon
 //
 // Errors: [ErrNoSuchExec]; [ErrConflict] (the container is paused; on Podman
 // also: it has exited, or the exec was started before).
-//
-// API: POST /exec/{id}/start, upgraded to a raw connection.
 func (c *Client) StartExec(ctx context.Context, execID string, o AttachOptions) (join func() error, err error) {
 	return c.attach(ctx, startExec(execID, false, o.Tty), o)
 }
@@ -125,8 +121,6 @@ func (c *Client) StartExec(ctx context.Context, execID string, o AttachOptions) 
 // [ErrNotExecutable]. Other errors: [ErrNoSuchExec]; [ErrConflict] (started
 // before, or the container is paused, or on Podman has exited). After
 // [ErrUnreachable] the command may run or have run.
-//
-// API: POST /exec/{id}/start.
 func (c *Client) StartExecDetached(ctx context.Context, execID string) error {
 	// Not replayable: an engine does not start an exec twice, so the second
 	// request would get a conflict.
@@ -142,8 +136,6 @@ func startExec(id string, detach, tty bool) *request {
 // InspectExec returns the state of an exec. Podman 4 reports the exit of a
 // detached exec minutes late. Errors: [ErrNoSuchExec], also if the container
 // has exited since.
-//
-// API: GET /exec/{id}/json.
 func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	r := execRequest(opInspectExec, execID)
 	var answer struct {

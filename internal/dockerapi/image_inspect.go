@@ -8,8 +8,6 @@ import (
 
 // ImageExists reports whether the engine has an image. ref is a name with a tag (default latest), a digest, or an
 // image id. A missing image is not an error.
-//
-// API: GET /images/{name}/json.
 func (c *Client) ImageExists(ctx context.Context, ref string) (bool, error) {
 	r := newRequest(opInspectImage, ref)
 	// The slashes in a reference stay slashes in the path.

@@ -40,8 +40,6 @@ type PullOptions struct {
 // ErrNoSuchImage, and so does Docker's classic image store with most registries.
 // If the engine answers but a pull makes no progress for 5 minutes, PullImage gives up with ErrTemporary.
 // Cancelling ctx ends the pull on the engine too.
-//
-// API: POST /images/create.
 func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progress func(PullProgress)) error {
 	r := newRequest(opPull, ref)
 	r.limit = c.limits.pull

@@ -3,8 +3,6 @@ package dockerapi
 import "context"
 
 // DataRoot returns the folder in which the engine keeps its data, on its own host.
-//
-// API: GET /info.
 func (c *Client) DataRoot(ctx context.Context) (string, error) {
 	r := newRequest(opInfo, "")
 	var answer struct{ DockerRootDir string }

@@ -4,8 +4,6 @@ import "context"
 
 // ConnectNetwork connects a container to another network. If the container is already connected, the engine
 // returns an error. Errors: [ErrNoSuchContainer].
-//
-// API: POST /networks/{id}/connect.
 func (c *Client) ConnectNetwork(ctx context.Context, network, id string, e EndpointSettings) error {
 	r := newRequest(opConnect, id)
 	r.fill("{id}", "network's name", network)

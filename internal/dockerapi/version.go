@@ -37,8 +37,6 @@ type Version struct {
 // The error is [ErrVersion] if the engine is too old for this client. It is [ErrNotEngine] and [ErrUnreachable]
 // if the server is not an engine. If the engine reports itself unhealthy, the error is an [*Error], and the Version
 // is filled too.
-//
-// API: HEAD /_ping, else GET /_ping, without version.
 func (c *Client) Ping(ctx context.Context) (Version, error) { return c.PingWithin(ctx, c.limits.ping) }
 
 // PingWithin is Ping with another limit.

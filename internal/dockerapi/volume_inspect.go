@@ -14,8 +14,6 @@ type Volume struct {
 }
 
 // InspectVolume returns a volume. found is false if there is none of the name.
-//
-// API: GET /volumes/{name}.
 func (c *Client) InspectVolume(ctx context.Context, name string) (v Volume, found bool, err error) {
 	found, err = c.find(ctx, opVolume, "{name}", "volume's name", name, &v)
 	return v, found, err
