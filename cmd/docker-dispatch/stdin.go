@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
@@ -26,24 +26,15 @@ type stdinSource struct {
 
 	settled chan settlement // has room for all jobs under way: settling never waits
 
-	mu      sync.Mutex
-	bad     bool          // a message failed
-	retries map[int]retry // by place: failed jobs to be tried again after they are settled
-	unread  bool          // Run ended before the stream did
-	readErr error
+	bad    atomic.Bool // a message failed
+	unread atomic.Bool // Run ended before the stream did
 }
 
 type settlement struct {
-	verdict     intake.Verdict
-	publication numbered
-	retry       *retry
-}
-
-// retry is when, and as which attempt of which job, a message is to be tried again.
-type retry struct {
+	message numbered
+	verdict intake.Verdict
+	next    *numbered // the next attempt; nil: there is none
 	delay   time.Duration
-	attempt int
-	id      string
 }
 
 // numbered is a message with its place in the stream.
@@ -55,7 +46,7 @@ type numbered struct {
 }
 
 func newStdinSource(in io.Reader, gate *intake.Gate, limit, maxMessage int) *stdinSource {
-	return &stdinSource{retries: make(map[int]retry), in: in, gate: gate, limit: limit, maxMessage: maxMessage, settled: make(chan settlement, limit)}
+	return &stdinSource{in: in, gate: gate, limit: limit, maxMessage: maxMessage, settled: make(chan settlement, limit)}
 }
 
 // Run implements source. It returns when all messages are settled, or ctx ends.
@@ -66,7 +57,8 @@ func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- intake.Job) 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// A read of stdin cannot be interrupted: this goroutine may outlive Run, and ends with the program.
-	go s.read(ctx, messages)
+	readErr := make(chan error, 1)
+	go func() { readErr <- s.read(ctx, messages) }()
 
 	var waiting []numbered // read or requeued, and not handed over; in the stream's order, retries last
 	read := 0
@@ -75,18 +67,17 @@ func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- intake.Job) 
 	take := func(done settlement) {
 		underWay--
 		switch {
-		case done.retry != nil:
+		case done.next != nil:
 			delayed++
-			m := numbered{done.publication.n, done.publication.body, done.retry.attempt, done.retry.id}
-			time.AfterFunc(done.retry.delay, func() {
+			time.AfterFunc(done.delay, func() {
 				select {
-				case due <- m:
+				case due <- *done.next:
 				case <-ctx.Done():
 				}
 			})
 		case done.verdict == intake.Requeue:
-			i, _ := slices.BinarySearchFunc(waiting, done.publication, func(a, b numbered) int { return cmp.Compare(a.n, b.n) })
-			waiting = slices.Insert(waiting, i, done.publication)
+			i, _ := slices.BinarySearchFunc(waiting, done.message, func(a, b numbered) int { return cmp.Compare(a.n, b.n) })
+			waiting = slices.Insert(waiting, i, done.message)
 		}
 	}
 	for in := (<-chan []byte)(messages); ; {
@@ -94,7 +85,7 @@ func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- intake.Job) 
 			take(<-s.settled)
 		}
 		if in == nil && underWay == 0 && delayed == 0 && len(waiting) == 0 {
-			return s.readError()
+			return <-readErr
 		}
 		open, changed := s.gate.State()
 		var next chan<- intake.Job
@@ -124,33 +115,27 @@ func (s *stdinSource) Run(ctx context.Context, jobs, control chan<- intake.Job) 
 			take(done)
 		case <-changed:
 		case <-ctx.Done():
-			s.mu.Lock()
-			s.unread = in != nil || len(waiting) > 0 || delayed > 0
-			s.mu.Unlock()
-			return s.readError()
+			s.unread.Store(in != nil || len(waiting) > 0 || delayed > 0)
+			if in != nil {
+				return nil
+			}
+			return <-readErr
 		}
 	}
 }
 
 func (s *stdinSource) job(m numbered) intake.Job {
+	done := settlement{message: m}
 	return intake.Job{
 		Queue: "stdin", MessageID: m.id, Attempt: m.attempt, Body: m.body,
 		Again: func(_ context.Context, delay time.Duration, attempt int, id string) error {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.retries[m.n] = retry{delay, attempt, id}
+			done.next, done.delay = &numbered{m.n, m.body, attempt, id}, delay
 			return nil
 		},
 		Settle: func(_ context.Context, v intake.Verdict, r event.Result) error {
-			done := settlement{verdict: v, publication: m}
-			s.mu.Lock()
-			if again, ok := s.retries[m.n]; ok {
-				done.retry = &again
-				delete(s.retries, m.n)
-			} else {
-				s.bad = s.bad || v != intake.Requeue && r.Status != event.Succeeded && r.Status != event.Stopped
+			if done.verdict = v; done.next == nil && v != intake.Requeue && r.Status != event.Succeeded && r.Status != event.Stopped {
+				s.bad.Store(true)
 			}
-			s.mu.Unlock()
 			s.settled <- done
 			return nil
 		},
@@ -167,10 +152,8 @@ func (s *stdinSource) Close(context.Context) error {
 	for {
 		select {
 		case done := <-s.settled:
-			if done.verdict == intake.Requeue || done.retry != nil {
-				s.mu.Lock()
-				s.unread = true
-				s.mu.Unlock()
+			if done.verdict == intake.Requeue || done.next != nil {
+				s.unread.Store(true)
 			}
 		default:
 			return nil
@@ -180,25 +163,17 @@ func (s *stdinSource) Close(context.Context) error {
 
 // failed returns an error if a message of stdin failed or was not carried out. A job that a message stopped has not failed.
 func (s *stdinSource) failed(left int) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch {
-	case s.unread:
+	case s.unread.Load():
 		return errors.New("stopped before all messages of stdin were carried out; those not begun are not kept anywhere")
-	case s.bad || left > 0:
+	case s.bad.Load() || left > 0:
 		return ui.ErrSomeFailed
 	}
 	return nil
 }
 
-func (s *stdinSource) readError() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.readErr
-}
-
 // read splits the stream into messages.
-func (s *stdinSource) read(ctx context.Context, messages chan<- []byte) {
+func (s *stdinSource) read(ctx context.Context, messages chan<- []byte) error {
 	defer close(messages)
 	r := bufio.NewReader(s.in)
 	for {
@@ -207,17 +182,14 @@ func (s *stdinSource) read(ctx context.Context, messages chan<- []byte) {
 			select {
 			case messages <- m:
 			case <-ctx.Done():
-				return
+				return nil
 			}
 		}
 		if err == io.EOF {
-			return
+			return nil
 		}
 		if err != nil {
-			s.mu.Lock()
-			s.readErr = fmt.Errorf("stdin cannot be read: %w", err)
-			s.mu.Unlock()
-			return
+			return fmt.Errorf("stdin cannot be read: %w", err)
 		}
 	}
 }
