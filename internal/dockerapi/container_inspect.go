@@ -15,7 +15,6 @@ type Container struct {
 	ID        string // 64 hex digits
 	Name      string // without the engine's leading slash
 	Image     string // as given to create; Podman: the full name, such as docker.io/library/busybox:latest
-	ImageID   string // "sha256:..."
 	Created   time.Time
 	Labels    map[string]string // including the image's
 	Tty       bool              // the output is not framed: see AttachOptions
@@ -33,13 +32,11 @@ type State struct {
 	// dead.
 	Status string
 
-	Running    bool // also while paused or restarting
-	Paused     bool
-	Restarting bool
+	Running bool // also while paused or restarting
+	Paused  bool
 	// OOMKilled: some process in the container ran out of memory. Since 24.0
 	// that need not be the command, so it can stand beside exit code 0.
 	OOMKilled bool
-	Dead      bool
 
 	// ExitCode is nil if not Ended, or if the engine does not know the code.
 	// After a signal that ended the command it is 128 plus the signal.
@@ -103,7 +100,6 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 	var answer struct {
 		ID      string `json:"Id"`
 		Name    string
-		Image   string
 		Created time.Time
 		Config  struct {
 			Image  string
@@ -135,7 +131,6 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 		ID:        answer.ID,
 		Name:      strings.TrimPrefix(answer.Name, "/"),
 		Image:     answer.Config.Image,
-		ImageID:   answer.Image,
 		Created:   answer.Created,
 		Labels:    answer.Config.Labels,
 		Tty:       answer.Config.Tty,

@@ -22,10 +22,9 @@ type ListOptions struct {
 
 // A ContainerSummary is the entry of a container in a list.
 type ContainerSummary struct {
-	ID      string // 64 hex digits
-	Name    string // without the engine's leading slash
-	Image   string // as given to create, or an id if the name now means another image; Podman: see Container
-	ImageID string
+	ID      string    // 64 hex digits
+	Name    string    // without the engine's leading slash
+	Image   string    // as given to create, or an id if the name now means another image; Podman: see Container
 	Created time.Time // whole seconds
 	Labels  map[string]string
 	Status  string // see State.Status
@@ -80,7 +79,6 @@ func (l *containerList) decode(d *json.Decoder) error {
 			ID      string `json:"Id"`
 			Names   []string
 			Image   string
-			ImageID string
 			Created int64 // seconds since 1970
 			Labels  map[string]string
 			State   string
@@ -93,7 +91,7 @@ func (l *containerList) decode(d *json.Decoder) error {
 			continue
 		}
 		l.list = append(l.list, ContainerSummary{
-			ID: a.ID, Name: ownName(a.Names), Image: a.Image, ImageID: a.ImageID,
+			ID: a.ID, Name: ownName(a.Names), Image: a.Image,
 			Created: time.Unix(a.Created, 0).UTC(), Labels: a.Labels, Status: status,
 		})
 	}

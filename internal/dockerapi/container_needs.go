@@ -22,7 +22,6 @@ func (cfg ContainerConfig) needs() []need {
 	for _, m := range h.Mounts {
 		add(m.Type == "image", "a mount of an image", "1.48")
 		if o := m.BindOptions; o != nil {
-			add(o.CreateMountpoint, "a mount that makes its source", "1.42")
 			add(o.ReadOnlyNonRecursive || o.ReadOnlyForceRecursive, "a choice of recursive read-only mounts", "1.44")
 		}
 		if o := m.VolumeOptions; o != nil {

@@ -19,9 +19,6 @@ const (
 	// NextExit is met by the next exit: register this wait before a start. A
 	// failed start does not meet NextExit: then cancel the wait.
 	NextExit Condition = "next-exit"
-
-	// Removed is met when the container has been removed.
-	Removed Condition = "removed"
 )
 
 // An ExitStatus is how a container exited.

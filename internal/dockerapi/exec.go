@@ -33,8 +33,7 @@ type ExecConfig struct {
 
 // An Exec is what the engine knows about an exec.
 type Exec struct {
-	ContainerID string // 64 hex digits
-	Running     bool   // false also before the start
+	Running bool // false also before the start
 
 	// ExitCode is that of the command, or 128 plus the signal that ended the
 	// command. Nil: not started, still running, or unknown.
@@ -139,10 +138,9 @@ func startExec(id string, detach, tty bool) *request {
 func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	r := execRequest(opInspectExec, execID)
 	var answer struct {
-		ContainerID string
-		Running     *bool
-		ExitCode    *int // null while it runs
-		Pid         int
+		Running  *bool
+		ExitCode *int // null while it runs
+		Pid      int
 	}
 	if err := c.do(ctx, r, &answer); err != nil {
 		return Exec{}, err
@@ -150,7 +148,7 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	if answer.Running == nil {
 		return Exec{}, c.broken(ctx, r, &garbledError{err: errors.New("its answer does not tell whether the command runs")})
 	}
-	e := Exec{ContainerID: answer.ContainerID, Running: *answer.Running, Pid: answer.Pid}
+	e := Exec{Running: *answer.Running, Pid: answer.Pid}
 	if !e.Running {
 		e.ExitCode = knownExit(answer.ExitCode)
 		code := e.ExitCode

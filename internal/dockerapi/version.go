@@ -27,7 +27,6 @@ type Version struct {
 	API    string // the version of requests: negotiated, or pinned by Options
 	MaxAPI string // the engine's newest version
 	Server string // server software and its version, such as "Docker/20.10.24 (linux)"
-	OSType string // of the containers, "linux" or "windows"; "" from Podman 4
 	Podman bool   // Podman's service, not a Docker Engine
 }
 
@@ -244,7 +243,6 @@ func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error)
 	v := Version{
 		MaxAPI: resp.apiVersion,
 		Server: resp.field("Server"),
-		OSType: resp.field("Ostype"),
 	}
 	v.Podman = resp.field("Libpod-Api-Version") != "" || strings.HasPrefix(v.Server, "Libpod/")
 	switch {

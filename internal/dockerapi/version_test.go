@@ -108,7 +108,7 @@ func TestPing(t *testing.T) {
 			w.Header()[key] = values
 		}
 	})
-	want := Version{API: "1.41", MaxAPI: "1.41", Server: "Docker/20.10.24 (linux)", OSType: "linux"}
+	want := Version{API: "1.41", MaxAPI: "1.41", Server: "Docker/20.10.24 (linux)"}
 	if got, err := c.Ping(background(t)); got != want || err != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
