@@ -11,7 +11,6 @@ import "context"
 // [State.Error]. Other errors: [ErrNoSuchContainer], [ErrConflict] (paused, or
 // being removed). A missing network or a port in use has no kind.
 func (c *Client) StartContainer(ctx context.Context, id string) error {
-	r := container(opStart, id)
 	// Not replayable: if the container has exited by then, a replay would run it again.
-	return c.do(ctx, r, nil)
+	return c.do(ctx, container(opStart, id), nil)
 }
