@@ -18,17 +18,14 @@ type answer struct {
 	unhook func() bool // detaches conn from the caller's context; false: that has ended
 }
 
-// inParts is an answer that is decoded part by part: otherwise all of its text would be held.
-type inParts interface{ decode(d *json.Decoder) error }
-
 // decode decodes the body's JSON into into. It reads r.most bytes at most, or maxAnswer.
 func (a answer) decode(ctx context.Context, r *request, into any) error {
 	limit := max(r.most, maxAnswer)
 	most := &io.LimitedReader{R: a, N: limit}
 	text, err := []byte(nil), error(nil)
-	if parts, ok := into.(inParts); ok {
+	if list, ok := into.(*containerList); ok { // part by part: otherwise all of its text would be held
 		start := &prefixWriter{max: maxExcerpt}
-		err = parts.decode(json.NewDecoder(io.TeeReader(most, start)))
+		err = list.decode(json.NewDecoder(io.TeeReader(most, start)))
 		text = start.bytes
 	} else {
 		a.conn.text.Reset()

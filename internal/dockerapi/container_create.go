@@ -1,6 +1,7 @@
 package dockerapi
 
 import (
+	"cmp"
 	"context"
 	"strings"
 )
@@ -34,16 +35,11 @@ const maxArgument = 131071
 func (c *Client) CreateContainer(ctx context.Context, name string, cfg ContainerConfig) (Created, error) {
 	r := newRequest(opCreate, name)
 	// Not replayable: a second create would conflict with the first.
-	if name == "" {
-		r.target = cfg.Image
-	} else {
-		r.query.set("name", name)
-	}
+	r.target = cmp.Or(name, cfg.Image)
+	r.query.set("name", name)
 	r.checkArguments(cfg)
 	r.needs = cfg.needs()
-	if cfg.Platform != "" {
-		r.query.set("platform", cfg.Platform)
-	}
+	r.query.set("platform", cfg.Platform)
 	if r.refused == nil && (len(cfg.endpoints()) > 1 || cfg.MacAddress != "") {
 		v, err := c.version(ctx)
 		if err != nil {

@@ -11,9 +11,7 @@ import "context"
 // such signal).
 func (c *Client) KillContainer(ctx context.Context, id, signal string) error {
 	r := container(opKill, id)
-	if signal != "" {
-		r.query.set("signal", signal)
-	}
+	r.query.set("signal", signal)
 	// Not replayable: a signal sent twice is not the same as one sent once.
 	return c.do(ctx, r, nil)
 }

@@ -43,9 +43,7 @@ type ExitStatus struct {
 // Errors: [ErrNoSuchContainer].
 func (c *Client) WaitContainer(ctx context.Context, id string, cond Condition) (join func() (ExitStatus, error), err error) {
 	r := container(opWait, id)
-	if cond != "" {
-		r.query.set("condition", string(cond))
-	}
+	r.query.set("condition", string(cond))
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err

@@ -121,8 +121,7 @@ func (e *Error) Error() string {
 // Is reports whether target is the kind of this error, one of the sentinels of
 // this package.
 func (e *Error) Is(target error) bool {
-	kind := e.kind()
-	return kind != nil && errors.Is(kind, target)
+	return errors.Is(e.kind(), target)
 }
 
 // HolderID returns the full id of the container that has the name, for

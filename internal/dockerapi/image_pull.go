@@ -46,9 +46,7 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 	r.auth = o.Auth
 	name, tag := r.splitReference(ref)
 	r.query.set("fromImage", name)
-	if o.Platform != "" {
-		r.query.set("platform", o.Platform)
-	}
+	r.query.set("platform", o.Platform)
 	r.query.set("tag", tag)
 	// Docker treats anything else as no credentials, without an error.
 	if auth, err := base64.URLEncoding.DecodeString(o.Auth); err != nil || o.Auth != "" && !json.Valid(auth) || strings.ContainsAny(o.Auth, "\r\n") { // a decoder skips line ends

@@ -126,7 +126,9 @@ func (c *Client) do(ctx context.Context, r *request, into any) error {
 // call sends r, and returns when the header of the answer has been read. A short call takes a kept connection. If the
 // engine closed that in this moment, a replayable call is sent on another one.
 func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, error) {
-	r.begin()
+	if r.until.IsZero() { // else the limit's time runs already
+		r.until = time.Now().Add(r.limit)
+	}
 	for {
 		if ctx.Err() != nil {
 			return answer{}, ctx.Err()
@@ -156,13 +158,6 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, e
 		if !stale && (isNew || !safe || !conn.unanswered() || errors.Is(err, os.ErrDeadlineExceeded)) {
 			return answer{}, c.broken(ctx, r, err)
 		}
-	}
-}
-
-// begin starts the time of r's limit, unless it runs already.
-func (r *request) begin() {
-	if r.until.IsZero() {
-		r.until = time.Now().Add(r.limit)
 	}
 }
 
