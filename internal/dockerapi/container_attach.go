@@ -63,10 +63,7 @@ func (c *Client) attach(ctx context.Context, r *request, o AttachOptions) (join 
 		return nil, err
 	}
 	if o.Stdin == nil {
-		return func() error {
-			defer s.close()
-			return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
-		}, nil
+		return func() error { return s.copyOutput(o.Stdout, o.Stderr, o.Tty) }, nil
 	}
 	if _, ok := s.conn.Conn.(closeWriter); !ok || !s.raw {
 		s.close()
@@ -87,9 +84,8 @@ func (s *stream) copyBoth(o AttachOptions) error {
 		defer close(sent)
 		s.send(source)
 	}()
-	err := s.copyOutput(o.Stdout, o.Stderr, o.Tty)
+	err := s.copyOutput(o.Stdout, o.Stderr, o.Tty) // closes the stream, which unblocks a write of send
 	source.done.Store(true)
-	s.close() // unblocks a write of send
 	if closer, ok := o.Stdin.(io.Closer); ok {
 		closer.Close() // unblocks a read of send
 	}

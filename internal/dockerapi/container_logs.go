@@ -52,10 +52,6 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 	}
 	r.query.flag("timestamps", o.Timestamps)
 	at("until", o.Until)
-	copyAll := func(s *stream) error {
-		defer s.close()
-		return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
-	}
 	if o.Follow && r.refused == nil && c.podman(ctx) {
 		// Podman 4 sends the header of its answer only with the first output.
 		r.limit = maxGrace * time.Second
@@ -64,12 +60,12 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 			if err != nil {
 				return err
 			}
-			return copyAll(s)
+			return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
 		}, nil
 	}
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return func() error { return copyAll(s) }, nil
+	return func() error { return s.copyOutput(o.Stdout, o.Stderr, o.Tty) }, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -86,24 +85,23 @@ func (s *stream) refused(message string) error {
 	return &Error{Op: s.r.op, Target: s.r.target, Status: s.status, Message: shorten(oneLine(message), maxMessage)}
 }
 
-// copyOutput copies the output of a container until the stream ends, and returns the error for the caller.
+// copyOutput copies the output of a container until the stream ends, closes it, and returns the error for the caller.
 // With tty the output is not framed.
 func (s *stream) copyOutput(stdout, stderr io.Writer, tty bool) error {
+	defer s.close()
 	var err error
 	if tty {
 		err = copyRaw(s.body, stdout)
 	} else {
 		err = demux(s.body, stdout, stderr)
 	}
-	var sink *sinkError
-	var inBand *inBandError
-	switch {
-	case err == nil:
+	switch err := err.(type) {
+	case nil:
 		return nil
-	case errors.As(err, &sink):
-		return sink.err
-	case errors.As(err, &inBand):
-		return s.refused(inBand.message)
+	case *sinkError:
+		return err.err
+	case *inBandError:
+		return s.refused(err.message)
 	default:
 		return s.broken(err)
 	}
