@@ -591,7 +591,7 @@ func (f *fakeDocker) StartExecDetached(ctx context.Context, exec string) error {
 
 func (f *fakeDocker) InspectExec(ctx context.Context, exec string) (e dockerapi.Exec, err error) {
 	err = f.change(ctx, "inspect exec", strings.TrimPrefix(exec, "exec-"), func(c *fakeContainer) error {
-		e = dockerapi.Exec{ContainerID: c.ID, Running: c.exec.running, ExitCode: c.exec.code}
+		e = dockerapi.Exec{Running: c.exec.running, ExitCode: c.exec.code}
 		if e.Running || !c.exec.started {
 			e.ExitCode = nil
 		}

@@ -18,17 +18,14 @@ type answer struct {
 	unhook func() bool // detaches conn from the caller's context; false: that has ended
 }
 
-// inParts is an answer that is decoded part by part: otherwise all of its text would be held.
-type inParts interface{ decode(d *json.Decoder) error }
-
 // decode decodes the body's JSON into into. It reads r.most bytes at most, or maxAnswer.
 func (a answer) decode(ctx context.Context, r *request, into any) error {
 	limit := max(r.most, maxAnswer)
 	most := &io.LimitedReader{R: a, N: limit}
 	text, err := []byte(nil), error(nil)
-	if parts, ok := into.(inParts); ok {
+	if list, ok := into.(*containerList); ok { // part by part: otherwise all of its text would be held
 		start := &prefixWriter{max: maxExcerpt}
-		err = parts.decode(json.NewDecoder(io.TeeReader(most, start)))
+		err = list.decode(json.NewDecoder(io.TeeReader(most, start)))
 		text = start.bytes
 	} else {
 		a.conn.text.Reset()
@@ -39,20 +36,24 @@ func (a answer) decode(ctx context.Context, r *request, into any) error {
 			err = json.Unmarshal(text, into)
 		}
 	}
-	var syntax *json.SyntaxError
-	var wrongType *json.UnmarshalTypeError
 	switch {
 	case err == nil:
 		return nil
 	case most.N <= 0:
 		err = &garbledError{err: fmt.Errorf("its answer has more than %d bytes", limit)}
-	case errors.As(err, &syntax), errors.As(err, &wrongType):
-		err = &garbledError{start: excerpt(text), err: err}
 	case err == io.EOF: // no body at all
 		err = io.ErrUnexpectedEOF
 	}
 	// The effect of the call is now as unknown as without an answer.
-	return a.client.broken(ctx, r, err)
+	return a.client.broken(ctx, r, garbled(text, err))
+}
+
+// garbled returns the error of a decoder, as a *garbledError if what begins with start is not the JSON of an engine.
+func garbled(start []byte, err error) error {
+	if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) {
+		return &garbledError{start: excerpt(start), err: err}
+	}
+	return err
 }
 
 // prefixWriter keeps the first max bytes written to it.
@@ -68,7 +69,7 @@ func (w *prefixWriter) Write(p []byte) (int, error) {
 
 // close keeps the connection for another call, if the rest of the body is short.
 func (a answer) close() {
-	if !a.ended() {
+	if !a.ended() && !a.last {
 		a.conn.SetReadDeadline(time.Now().Add(time.Second)) // all that counts was read
 		io.CopyN(io.Discard, a, maxDrain)
 	}

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -47,7 +48,7 @@ type connection struct {
 // sent.
 func (c *Client) connect(ctx context.Context, r *request, buffer int) (*connection, error) {
 	limit, until := c.limits.dial, time.Now().Add(c.limits.dial)
-	if !r.until.IsZero() && r.until.Before(until) {
+	if r.until.Before(until) {
 		limit, until = r.limit, r.until
 	}
 	limited, cancel := context.WithDeadline(ctx, until)
@@ -155,8 +156,7 @@ func (p *kept) take() *connection {
 	defer p.mu.Unlock()
 	for n := len(p.conns) - 1; n >= 0; n-- {
 		k := p.conns[n]
-		p.conns[n] = nil
-		p.conns = p.conns[:n]
+		p.conns = slices.Delete(p.conns, n, n+1)
 		if silent(k.bare()) {
 			return k
 		}
@@ -199,8 +199,7 @@ func (p *kept) expire() {
 // drop closes the connection that has been unused for longest. The mutex is held.
 func (p *kept) drop() {
 	p.conns[0].abort()
-	p.conns[0] = nil
-	p.conns = p.conns[1:]
+	p.conns = slices.Delete(p.conns, 0, 1)
 }
 
 // close closes the connections, and keeps none from now on.

@@ -70,7 +70,7 @@ func TestCancelledConnectionIsNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(background(t))
-	a, err := c.call(ctx, &request{op: "look at", method: http.MethodGet, path: "/x", limit: time.Minute}, "")
+	a, err := c.call(ctx, &request{Call: Call{op: "look at"}, method: http.MethodGet, path: "/x", limit: time.Minute}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

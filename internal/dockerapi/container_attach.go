@@ -3,7 +3,6 @@ package dockerapi
 import (
 	"context"
 	"io"
-	"net/http"
 	"sync/atomic"
 )
 
@@ -43,13 +42,8 @@ type AttachOptions struct {
 //
 // Errors: [ErrNoSuchContainer]; [ErrConflict] (paused). For a container that was
 // never started, Podman also returns the errors of [Client.StartContainer].
-//
-// API: POST /containers/{id}/attach, upgraded to a raw connection.
 func (c *Client) AttachContainer(ctx context.Context, id string, o AttachOptions) (join func() error, err error) {
-	r, err := container(opAttach, id)
-	if err != nil {
-		return nil, err
-	}
+	r := container(opAttach, id)
 	r.query.flag("stderr", o.Stderr != nil)
 	r.query.flag("stdin", o.Stdin != nil)
 	r.query.flag("stdout", o.Stdout != nil)
@@ -60,21 +54,16 @@ func (c *Client) AttachContainer(ctx context.Context, id string, o AttachOptions
 // attach makes a call and turns its connection into the stream.
 func (c *Client) attach(ctx context.Context, r *request, o AttachOptions) (join func() error, err error) {
 	if o.Stdin == nil && o.Stdout == nil && o.Stderr == nil {
-		return nil, r.refuse("neither stdin, stdout nor stderr is asked for")
+		r.refuse("neither stdin, stdout nor stderr is asked for")
 	}
 	r.upgrade = true
-	r.want = []int{http.StatusSwitchingProtocols, http.StatusOK}
-	r.limit = c.limits.header
 	r.doubt = "output may be missing"
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	if o.Stdin == nil {
-		return func() error {
-			defer s.close()
-			return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
-		}, nil
+		return func() error { return s.copyOutput(o.Stdout, o.Stderr, o.Tty) }, nil
 	}
 	if _, ok := s.conn.Conn.(closeWriter); !ok || !s.raw {
 		s.close()
@@ -95,9 +84,8 @@ func (s *stream) copyBoth(o AttachOptions) error {
 		defer close(sent)
 		s.send(source)
 	}()
-	err := s.copyOutput(o.Stdout, o.Stderr, o.Tty)
+	err := s.copyOutput(o.Stdout, o.Stderr, o.Tty) // closes the stream, which unblocks a write of send
 	source.done.Store(true)
-	s.close() // unblocks a write of send
 	if closer, ok := o.Stdin.(io.Closer); ok {
 		closer.Close() // unblocks a read of send
 	}

@@ -224,7 +224,6 @@ type Mount struct {
 type BindOptions struct {
 	Propagation            string `json:",omitempty"`
 	NonRecursive           bool   `json:",omitempty"`
-	CreateMountpoint       bool   `json:",omitempty"` // API 1.42
 	ReadOnlyNonRecursive   bool   `json:",omitempty"` // API 1.44
 	ReadOnlyForceRecursive bool   `json:",omitempty"` // API 1.44
 }

@@ -1,9 +1,8 @@
 package dockerapi
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
-	"net/http"
 	"strings"
 )
 
@@ -33,37 +32,22 @@ const maxArgument = 131071
 // After [ErrUnreachable] the container may exist, and can be found by its name:
 // so always give a name. Other errors: [ErrNoSuchImage], [ErrNameInUse] with
 // [Error.HolderID], [ErrInvalid].
-//
-// API: POST /containers/create.
 func (c *Client) CreateContainer(ctx context.Context, name string, cfg ContainerConfig) (Created, error) {
 	r := newRequest(opCreate, name)
-	r.want = []int{http.StatusCreated}
-	r.limit = c.limits.change
-	r.doubt = "it may have been created"
 	// Not replayable: a second create would conflict with the first.
-	if name == "" {
-		r.target = cfg.Image
-	} else {
-		r.query.set("name", name)
-	}
-	if err := checkArguments(r, cfg); err != nil {
-		return Created{}, err
-	}
+	r.target = cmp.Or(name, cfg.Image)
+	r.query.set("name", name)
+	r.checkArguments(cfg)
 	r.needs = cfg.needs()
-	if cfg.Platform != "" {
-		r.query.set("platform", cfg.Platform)
-	}
-	if len(cfg.endpoints()) > 1 || cfg.MacAddress != "" {
+	r.query.set("platform", cfg.Platform)
+	if r.refused == nil && (len(cfg.endpoints()) > 1 || cfg.MacAddress != "") {
 		v, err := c.version(ctx)
 		if err != nil {
 			return Created{}, r.wrap(err)
 		}
 		cfg = cfg.forVersion(v.API)
 	}
-	var err error
-	if r.body, err = json.Marshal(cfg); err != nil {
-		return Created{}, r.refuse("%v", err)
-	}
+	r.marshal(cfg)
 	var answer struct {
 		ID       string `json:"Id"`
 		Warnings []string
@@ -82,7 +66,7 @@ func (c *Client) CreateContainer(ctx context.Context, name string, cfg Container
 }
 
 // checkArguments refuses values that the kernel does not take, with a clearer error.
-func checkArguments(r *request, cfg ContainerConfig) error {
+func (r *request) checkArguments(cfg ContainerConfig) {
 	for _, list := range []struct {
 		name   string
 		values []string
@@ -90,11 +74,10 @@ func checkArguments(r *request, cfg ContainerConfig) error {
 		for i, value := range list.values {
 			switch {
 			case len(value) > maxArgument:
-				return r.refuse("%s[%d] is %d bytes long, and the system allows at most %d; pass the value on stdin or in a file", list.name, i, len(value), maxArgument)
+				r.refuse("%s[%d] is %d bytes long, and the system allows at most %d; pass the value on stdin or in a file", list.name, i, len(value), maxArgument)
 			case strings.ContainsRune(value, 0):
-				return r.refuse("%s[%d] holds a NUL byte", list.name, i)
+				r.refuse("%s[%d] holds a NUL byte", list.name, i)
 			}
 		}
 	}
-	return nil
 }

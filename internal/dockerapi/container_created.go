@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -14,8 +13,6 @@ import (
 // is among them. Only such an engine can be trusted if it says that the
 // container never started. An engine that was killed during a start, and
 // restarted, says so even if the command has run.
-//
-// API: GET /events.
 func (c *Client) RemembersCreation(ctx context.Context, ctr Container) (bool, error) {
 	return c.remembers(ctx, ctr, "create",
 		// By the engine's clock. If until has passed, the engine answers at
@@ -27,8 +24,6 @@ func (c *Client) RemembersCreation(ctx context.Context, ctr Container) (bool, er
 // RemembersKill reports whether any client asked the engine to send signal to
 // ctr, which has exited. The engine remembers its last 256 events only, and
 // knows no signals sent by other means.
-//
-// API: GET /events.
 func (c *Client) RemembersKill(ctx context.Context, ctr Container, signal int) (bool, error) {
 	return c.remembers(ctx, ctr, "kill",
 		strconv.FormatInt(ctr.State.StartedAt.Unix(), 10), strconv.FormatInt(ctr.State.FinishedAt.Unix()+1, 10),
@@ -37,16 +32,10 @@ func (c *Client) RemembersKill(ctx context.Context, ctr Container, signal int) (
 
 // remembers reports whether the engine has an event of the container in memory.
 func (c *Client) remembers(ctx context.Context, ctr Container, action, since, until string, is func(attributes map[string]string) bool) (bool, error) {
-	filters, err := json.Marshal(map[string][]string{"container": {ctr.ID}, "event": {action}})
-	if err != nil {
-		return false, err
-	}
 	r := newRequest(opEvents, ctr.ID)
-	r.query.set("filters", string(filters))
+	r.query.filters(map[string][]string{"container": {ctr.ID}, "event": {action}})
 	r.query.set("since", since)
 	r.query.set("until", until)
-	r.want = []int{http.StatusOK}
-	r.limit = c.limits.header
 	limited, cancel := context.WithTimeout(ctx, 2*creationTakes)
 	defer cancel()
 	s, err := c.open(limited, r)

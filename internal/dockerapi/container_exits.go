@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"net/http"
 	"strconv"
 )
 
@@ -23,18 +21,10 @@ const maxEvent = 64 << 10
 //
 // An exit is also that of a restart. In the event a label "exitCode" of the container or its image replaces the exit code:
 // inspect has the true one. Cancelling ctx ends join, and closes the connection even if join is never called.
-//
-// API: GET /events.
 func (c *Client) WatchExits(ctx context.Context, label string) (join func(exited func(id string, s ExitStatus)) error, err error) {
-	filters, err := json.Marshal(map[string][]string{"type": {"container"}, "event": {"die"}, "label": {label}})
-	if err != nil {
-		return nil, err
-	}
 	r := newRequest(opEvents, label)
-	r.query.set("filters", string(filters))
+	r.query.filters(map[string][]string{"type": {"container"}, "event": {"die"}, "label": {label}})
 	r.query.set("since", "0")
-	r.want = []int{http.StatusOK}
-	r.limit = c.limits.header
 	r.buffer = readBuffer // many events come at once
 	s, err := c.open(ctx, r)
 	if err != nil {

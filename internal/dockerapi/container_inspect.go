@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +15,6 @@ type Container struct {
 	ID        string // 64 hex digits
 	Name      string // without the engine's leading slash
 	Image     string // as given to create; Podman: the full name, such as docker.io/library/busybox:latest
-	ImageID   string // "sha256:..."
 	Created   time.Time
 	Labels    map[string]string // including the image's
 	Tty       bool              // the output is not framed: see AttachOptions
@@ -34,13 +32,11 @@ type State struct {
 	// dead.
 	Status string
 
-	Running    bool // also while paused or restarting
-	Paused     bool
-	Restarting bool
+	Running bool // also while paused or restarting
+	Paused  bool
 	// OOMKilled: some process in the container ran out of memory. Since 24.0
 	// that need not be the command, so it can stand beside exit code 0.
 	OOMKilled bool
-	Dead      bool
 
 	// ExitCode is nil if not Ended, or if the engine does not know the code.
 	// After a signal that ended the command it is 128 plus the signal.
@@ -99,19 +95,11 @@ func statusOfDocker(status string) string {
 
 // InspectContainer returns the state of a container. Errors:
 // [ErrNoSuchContainer].
-//
-// API: GET /containers/{id}/json.
 func (c *Client) InspectContainer(ctx context.Context, id string) (Container, error) {
-	r, err := container(opInspect, id)
-	if err != nil {
-		return Container{}, err
-	}
-	r.want = []int{http.StatusOK}
-	r.limit = c.limits.read
+	r := container(opInspect, id)
 	var answer struct {
 		ID      string `json:"Id"`
 		Name    string
-		Image   string
 		Created time.Time
 		Config  struct {
 			Image  string
@@ -143,7 +131,6 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 		ID:        answer.ID,
 		Name:      strings.TrimPrefix(answer.Name, "/"),
 		Image:     answer.Config.Image,
-		ImageID:   answer.Image,
 		Created:   answer.Created,
 		Labels:    answer.Config.Labels,
 		Tty:       answer.Config.Tty,
@@ -159,15 +146,8 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 // InspectContainerRaw returns all that the engine tells about a container,
 // unchanged: one JSON object, whose fields differ between engines. Errors:
 // [ErrNoSuchContainer].
-//
-// API: GET /containers/{id}/json.
 func (c *Client) InspectContainerRaw(ctx context.Context, id string) (json.RawMessage, error) {
-	r, err := container(opInspect, id)
-	if err != nil {
-		return nil, err
-	}
-	r.want = []int{http.StatusOK}
-	r.limit = c.limits.read
+	r := container(opInspect, id)
 	var answer json.RawMessage
 	if err := c.do(ctx, r, &answer); err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"reflect"
 	"regexp"
 	"slices"
@@ -23,22 +22,17 @@ type ListOptions struct {
 
 // A ContainerSummary is the entry of a container in a list.
 type ContainerSummary struct {
-	ID      string // 64 hex digits
-	Name    string // without the engine's leading slash
-	Image   string // as given to create, or an id if the name now means another image; Podman: see Container
-	ImageID string
+	ID      string    // 64 hex digits
+	Name    string    // without the engine's leading slash
+	Image   string    // as given to create, or an id if the name now means another image; Podman: see Container
 	Created time.Time // whole seconds
 	Labels  map[string]string
 	Status  string // see State.Status
 }
 
 // ListContainers lists containers, newest first.
-//
-// API: GET /containers/json.
 func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]ContainerSummary, error) {
 	r := newRequest(opList, "")
-	r.want = []int{http.StatusOK}
-	r.limit = c.limits.read
 	r.most = maxList
 	// Statuses are filtered here, because Podman has other statuses and refuses
 	// a list with unknown ones.
@@ -51,13 +45,7 @@ func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]Container
 		// Docker matches the regexp against "/name", Podman against "name".
 		filters["name"] = []string{"^/?" + regexp.QuoteMeta(o.Name) + "$"}
 	}
-	if len(filters) > 0 {
-		text, err := json.Marshal(filters)
-		if err != nil {
-			return nil, r.refuse("%v", err)
-		}
-		r.query.set("filters", string(text))
-	}
+	r.query.filters(filters)
 	answer := containerList{statuses: o.Statuses, list: []ContainerSummary{}}
 	if err := c.do(ctx, r, &answer); err != nil {
 		return nil, err
@@ -91,7 +79,6 @@ func (l *containerList) decode(d *json.Decoder) error {
 			ID      string `json:"Id"`
 			Names   []string
 			Image   string
-			ImageID string
 			Created int64 // seconds since 1970
 			Labels  map[string]string
 			State   string
@@ -104,7 +91,7 @@ func (l *containerList) decode(d *json.Decoder) error {
 			continue
 		}
 		l.list = append(l.list, ContainerSummary{
-			ID: a.ID, Name: ownName(a.Names), Image: a.Image, ImageID: a.ImageID,
+			ID: a.ID, Name: ownName(a.Names), Image: a.Image,
 			Created: time.Unix(a.Created, 0).UTC(), Labels: a.Labels, Status: status,
 		})
 	}

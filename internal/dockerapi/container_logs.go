@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -29,15 +28,10 @@ type LogsOptions struct {
 // Errors: [ErrNoSuchContainer]; [ErrLogsUnreadable] if the driver keeps
 // nothing. With Follow on Podman join returns these errors, because only join
 // asks for the log.
-//
-// API: GET /containers/{id}/logs.
 func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (join func() error, err error) {
-	r, err := container(opLogs, id)
-	if err != nil {
-		return nil, err
-	}
+	r := container(opLogs, id)
 	if o.Stdout == nil && o.Stderr == nil {
-		return nil, r.refuse("neither stdout nor stderr is asked for")
+		r.refuse("neither stdout nor stderr is asked for")
 	}
 	at := func(key string, t time.Time) {
 		if !t.IsZero() {
@@ -52,20 +46,13 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 	if o.Tail != "" && o.Tail != "all" {
 		// The engine takes anything else as all.
 		if _, err := strconv.ParseUint(o.Tail, 10, 31); err != nil {
-			return nil, r.refuse("tail %q is neither a number of lines nor all", shorten(o.Tail, 40))
+			r.refuse("tail %q is neither a number of lines nor all", shorten(o.Tail, 40))
 		}
 		r.query.set("tail", o.Tail)
 	}
 	r.query.flag("timestamps", o.Timestamps)
 	at("until", o.Until)
-	r.want = []int{http.StatusOK}
-	r.limit = c.limits.header
-	r.doubt = "output may be missing"
-	copyAll := func(s *stream) error {
-		defer s.close()
-		return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
-	}
-	if o.Follow && c.podman(ctx) {
+	if o.Follow && r.refused == nil && c.podman(ctx) {
 		// Podman 4 sends the header of its answer only with the first output.
 		r.limit = maxGrace * time.Second
 		return func() error {
@@ -73,12 +60,12 @@ func (c *Client) ContainerLogs(ctx context.Context, id string, o LogsOptions) (j
 			if err != nil {
 				return err
 			}
-			return copyAll(s)
+			return s.copyOutput(o.Stdout, o.Stderr, o.Tty)
 		}, nil
 	}
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return func() error { return copyAll(s) }, nil
+	return func() error { return s.copyOutput(o.Stdout, o.Stderr, o.Tty) }, nil
 }

@@ -22,7 +22,6 @@ func (cfg ContainerConfig) needs() []need {
 	for _, m := range h.Mounts {
 		add(m.Type == "image", "a mount of an image", "1.48")
 		if o := m.BindOptions; o != nil {
-			add(o.CreateMountpoint, "a mount that makes its source", "1.42")
 			add(o.ReadOnlyNonRecursive || o.ReadOnlyForceRecursive, "a choice of recursive read-only mounts", "1.44")
 		}
 		if o := m.VolumeOptions; o != nil {
@@ -47,11 +46,7 @@ func (cfg ContainerConfig) endpoints() map[string]*EndpointSettings {
 // belongs to a network: forVersion drops that of cfg. Before 1.44 an engine
 // takes one network: forVersion keeps that of NetworkMode only.
 func (cfg ContainerConfig) forVersion(api string) ContainerConfig {
-	theirs, err := parseAPIVersion(api)
-	if err != nil { // checked by New and by ping
-		panic("dockerapi: bad version " + api)
-	}
-	if !theirs.less(apiVersion{1, 44}) {
+	if !older(api, "1.44") {
 		cfg.MacAddress = ""
 		return cfg
 	}

@@ -18,7 +18,6 @@ func TestCreateNeeds(t *testing.T) {
 		{ContainerConfig{HostConfig: &HostConfig{CgroupnsMode: "private"}}, "[{a cgroup namespace mode 1.41}]"},
 		{ContainerConfig{HostConfig: &HostConfig{Annotations: map[string]string{"a": "b"}}}, "[{an annotation 1.43}]"},
 		{ContainerConfig{HostConfig: &HostConfig{Mounts: []Mount{{Type: "image"}}}}, "[{a mount of an image 1.48}]"},
-		{ContainerConfig{HostConfig: &HostConfig{Mounts: []Mount{{BindOptions: &BindOptions{CreateMountpoint: true}}}}}, "[{a mount that makes its source 1.42}]"},
 		{ContainerConfig{HostConfig: &HostConfig{Mounts: []Mount{{BindOptions: &BindOptions{ReadOnlyNonRecursive: true}}}}}, "[{a choice of recursive read-only mounts 1.44}]"},
 		{ContainerConfig{HostConfig: &HostConfig{Mounts: []Mount{{VolumeOptions: &VolumeOptions{Subpath: "a"}}}}}, "[{a mount of a part of a volume 1.45}]"},
 		{ContainerConfig{HostConfig: &HostConfig{}, NetworkingConfig: &NetworkingConfig{map[string]*EndpointSettings{"a": {GwPriority: 1}}}}, "[{a network's gateway priority 1.48}]"},

@@ -1,35 +1,17 @@
 package dockerapi
 
-import (
-	"context"
-	"net/http"
-)
+import "context"
 
 // PauseContainer freezes all processes of a running container, until
 // [Client.UnpauseContainer]. Errors: [ErrNoSuchContainer]; [ErrConflict] (not
 // running, or already paused).
-//
-// API: POST /containers/{id}/pause.
 func (c *Client) PauseContainer(ctx context.Context, id string) error {
-	return c.freeze(ctx, opPause, id, "it may have been paused")
+	// Not replayable: the second request would get a conflict. The same holds for unpause.
+	return c.do(ctx, container(opPause, id), nil)
 }
 
 // UnpauseContainer resumes a paused container. Errors: [ErrNoSuchContainer];
 // [ErrConflict] (not paused).
-//
-// API: POST /containers/{id}/unpause.
 func (c *Client) UnpauseContainer(ctx context.Context, id string) error {
-	return c.freeze(ctx, opUnpause, id, "it may have been unpaused")
-}
-
-func (c *Client) freeze(ctx context.Context, op, id, doubt string) error {
-	r, err := container(op, id)
-	if err != nil {
-		return err
-	}
-	r.want = []int{http.StatusNoContent}
-	r.limit = c.limits.change
-	r.doubt = doubt
-	// Not replayable: the second request would get a conflict.
-	return c.do(ctx, r, nil)
+	return c.do(ctx, container(opUnpause, id), nil)
 }

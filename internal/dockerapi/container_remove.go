@@ -1,9 +1,6 @@
 package dockerapi
 
-import (
-	"context"
-	"net/http"
-)
+import "context"
 
 // RemoveOptions are the settings of a removal.
 type RemoveOptions struct {
@@ -14,19 +11,11 @@ type RemoveOptions struct {
 // RemoveContainer removes a container. Errors: [ErrNoSuchContainer] (already
 // removed); [ErrRemovalInProgress] (another request is removing it);
 // [ErrConflict] (running, without Force).
-//
-// API: DELETE /containers/{id}.
 func (c *Client) RemoveContainer(ctx context.Context, id string, o RemoveOptions) error {
-	r, err := container(opRemove, id)
-	if err != nil {
-		return err
-	}
+	r := container(opRemove, id)
 	r.query.flag("force", o.Force)
 	r.query.flag("v", o.Volumes)
-	r.want = []int{http.StatusNoContent}
-	r.limit = c.limits.change
-	r.doubt = "it may have been removed"
-	if o.Force && c.podman(ctx) {
+	if o.Force && r.refused == nil && c.podman(ctx) {
 		// Kill first: Podman alone would give the container its stop timeout,
 		// 10 s. Ignore the error, because the removal reports a failure.
 		c.StopContainer(ctx, id, StopOptions{Time: new(int)})

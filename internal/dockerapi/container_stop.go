@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"math"
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -33,16 +32,9 @@ type StopOptions struct {
 //
 // Errors: [ErrNoSuchContainer]; [ErrInvalid] (no such signal, or the engine is too old for
 // Signal).
-//
-// API: POST /containers/{id}/stop.
 func (c *Client) StopContainer(ctx context.Context, id string, o StopOptions) error {
-	r, err := container(opStop, id)
-	if err != nil {
-		return err
-	}
+	r := container(opStop, id)
 	c.graceful(r, o)
-	r.want = []int{http.StatusNoContent, http.StatusNotModified}
-	r.doubt = "it may have been stopped"
 	r.replayable = true // a replay gets 304
 	return c.do(ctx, r, nil)
 }
@@ -56,10 +48,12 @@ func (c *Client) graceful(r *request, o StopOptions) {
 	if o.Time != nil {
 		r.query.set("t", strconv.Itoa(*o.Time))
 	}
-	if grace := *cmp.Or(o.Time, o.Own, new(10)); grace >= 0 {
-		r.limit = time.Duration(min(grace, maxGrace))*time.Second + c.limits.stop
+	grace := *cmp.Or(o.Time, o.Own, new(10))
+	if grace < 0 || grace > maxGrace {
+		grace = maxGrace
 	}
+	r.limit = time.Duration(grace)*time.Second + c.limits.stop
 }
 
-// maxGrace bounds a grace period, in seconds, so a time.Duration does not overflow.
+// maxGrace stands for no limit, in seconds: a time.Duration does not overflow.
 const maxGrace = math.MaxInt32

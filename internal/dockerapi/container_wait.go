@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/http"
 )
 
 // A Condition is what [Client.WaitContainer] waits for.
@@ -20,9 +19,6 @@ const (
 	// NextExit is met by the next exit: register this wait before a start. A
 	// failed start does not meet NextExit: then cancel the wait.
 	NextExit Condition = "next-exit"
-
-	// Removed is met when the container has been removed.
-	Removed Condition = "removed"
 )
 
 // An ExitStatus is how a container exited.
@@ -45,19 +41,9 @@ type ExitStatus struct {
 // connection even if join is never called.
 //
 // Errors: [ErrNoSuchContainer].
-//
-// API: POST /containers/{id}/wait.
 func (c *Client) WaitContainer(ctx context.Context, id string, cond Condition) (join func() (ExitStatus, error), err error) {
-	r, err := container(opWait, id)
-	if err != nil {
-		return nil, err
-	}
-	if cond != "" {
-		r.query.set("condition", string(cond))
-	}
-	r.want = []int{http.StatusOK}
-	r.limit = c.limits.header
-	r.doubt = "the container may or may not have exited, and its exit code is unknown"
+	r := container(opWait, id)
+	r.query.set("condition", string(cond))
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err
@@ -86,13 +72,9 @@ func (s *stream) exitStatus() (ExitStatus, error) {
 		Error      *struct{ Message string }
 	}
 	err = json.NewDecoder(body).Decode(&answer)
-	var syntax *json.SyntaxError
-	var wrongType *json.UnmarshalTypeError
 	switch {
-	case errors.As(err, &syntax), errors.As(err, &wrongType):
-		return ExitStatus{}, s.broken(&garbledError{start: excerpt(start), err: err})
 	case err != nil:
-		return ExitStatus{}, s.broken(err)
+		return ExitStatus{}, s.broken(garbled(start, err))
 	case answer.Error != nil && answer.Error.Message != "":
 		return ExitStatus{}, s.refused(answer.Error.Message)
 	case answer.StatusCode == nil:

@@ -74,15 +74,13 @@ func (c *Credentials) For(ctx context.Context, ref string) (auth string, err err
 		return "", err
 	}
 	found.ServerAddress = key
-	text, err := json.Marshal(found)
-	if err != nil { // cannot happen: five strings
-		panic(err)
-	}
+	text, _ := json.Marshal(found) // strings cannot fail
 	return base64.URLEncoding.EncodeToString(text), nil
 }
 
-// A registryAuth is the content of X-Registry-Auth.
+// A registryAuth is an entry of auths in config.json and, without Auth, the content of X-Registry-Auth.
 type registryAuth struct {
+	Auth          string `json:"auth,omitempty"` // base64 of USER:PASSWORD
 	Username      string `json:"username,omitempty"`
 	Password      string `json:"password,omitempty"`
 	IdentityToken string `json:"identitytoken,omitempty"`
@@ -104,17 +102,9 @@ func credentialsKey(ref string) string {
 
 // A configFile is the part of config.json that this package reads.
 type configFile struct {
-	Auths       map[string]storedAuth `json:"auths"`
-	CredHelpers map[string]string     `json:"credHelpers"`
-	CredsStore  string                `json:"credsStore"`
-}
-
-type storedAuth struct {
-	Auth          string `json:"auth"` // base64 of USER:PASSWORD
-	Username      string `json:"username"`
-	Password      string `json:"password"`
-	IdentityToken string `json:"identitytoken"`
-	RegistryToken string `json:"registrytoken"`
+	Auths       map[string]registryAuth `json:"auths"`
+	CredHelpers map[string]string       `json:"credHelpers"`
+	CredsStore  string                  `json:"credsStore"`
 }
 
 // read reads config.json. A missing file is an empty one.
@@ -139,10 +129,9 @@ func (c *Credentials) read() (*configFile, error) {
 		return nil, fmt.Errorf("registry credentials: %s is larger than %d bytes; is it the docker CLI's file?", c.path, maxConfig)
 	}
 	// Do not quote the decoder's error: it may contain part of a secret.
-	err = json.Unmarshal(text, config)
 	var syntax *json.SyntaxError
 	var wrongType *json.UnmarshalTypeError
-	switch {
+	switch err = json.Unmarshal(text, config); {
 	case err == nil:
 		return config, nil
 	case errors.As(err, &wrongType) && wrongType.Field != "":
@@ -195,20 +184,17 @@ func sameRegistry(stored, key string) bool {
 
 // stored returns the credentials for a registry from config.json itself.
 func (c *Credentials) stored(config *configFile, key string) (registryAuth, error) {
-	entry, _ := lookUp(config.Auths, key)
-	auth := registryAuth{
-		Username: entry.Username, Password: entry.Password,
-		IdentityToken: entry.IdentityToken, RegistryToken: entry.RegistryToken,
-	}
-	if entry.Auth == "" {
+	auth, _ := lookUp(config.Auths, key)
+	auth.ServerAddress = "" // For sets it
+	if auth.Auth == "" {
 		return auth, nil
 	}
-	text, err := base64.StdEncoding.DecodeString(entry.Auth)
+	text, err := base64.StdEncoding.DecodeString(auth.Auth)
 	user, password, ok := strings.Cut(string(text), ":")
 	if err != nil || !ok {
 		return registryAuth{}, fmt.Errorf(`registry credentials: %s: the "auth" of %s is not base64 of USER:PASSWORD; log in again with: docker login %[2]s`, c.path, key)
 	}
-	auth.Username, auth.Password = user, strings.Trim(password, "\x00")
+	auth.Auth, auth.Username, auth.Password = "", user, strings.Trim(password, "\x00")
 	return auth, nil
 }
 

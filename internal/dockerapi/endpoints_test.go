@@ -231,9 +231,9 @@ var endpoints = []struct {
 				"StartedAt":"2026-01-02T03:04:06Z","FinishedAt":"0001-01-01T00:00:00Z","Health":null},
 			"Config":{"Image":"busybox","Labels":{"a":"b"},"Tty":true},"HostConfig":{"LogConfig":{"Type":"local","Config":{"max-size":"1m"}}},"New":{}}`,
 		want: Container{
-			ID: fullID, Name: "web", Image: "busybox", ImageID: "sha256:abc", Created: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
+			ID: fullID, Name: "web", Image: "busybox", Created: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
 			Labels: map[string]string{"a": "b"}, Tty: true, LogDriver: "local", LogOpts: map[string]string{"max-size": "1m"},
-			State: State{Status: "exited", Running: true, Paused: true, Restarting: true, OOMKilled: true, Dead: true, ExitCode: new(137), Error: "why",
+			State: State{Status: "exited", Running: true, Paused: true, OOMKilled: true, ExitCode: new(137), Error: "why",
 				StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC)},
 		},
 	}, {
@@ -257,7 +257,7 @@ var endpoints = []struct {
 			{"Id":"r","Names":["/x.y"],"State":"running"},
 			{"Id":"z","Names":null,"State":"dead"}]`,
 		want: []ContainerSummary{
-			{ID: "x", Name: "x.y", Image: "busybox", ImageID: "sha256:abc", Created: time.Unix(1767323045, 0).UTC(), Labels: map[string]string{"a": "b"}, Status: "exited"},
+			{ID: "x", Name: "x.y", Image: "busybox", Created: time.Unix(1767323045, 0).UTC(), Labels: map[string]string{"a": "b"}, Status: "exited"},
 			{ID: "z", Created: time.Unix(0, 0).UTC(), Status: "dead"},
 		},
 	}, {
@@ -369,19 +369,19 @@ var endpoints = []struct {
 		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectExec(ctx, "x") },
 		request: "GET /exec/x/json", status: 200,
 		answer: `{"ID":"x","Running":false,"ExitCode":7,"ContainerID":"` + fullID + `","Pid":5,"New":{}}`,
-		want:   Exec{ContainerID: fullID, ExitCode: new(7), Pid: 5},
+		want:   Exec{ExitCode: new(7), Pid: 5},
 	}, {
 		name:    "inspect exec that never ran",
 		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectExec(ctx, "x") },
 		request: "GET /exec/x/json", status: 200,
 		answer: `{"ID":"x","Running":false,"ExitCode":126,"ContainerID":"` + fullID + `","Pid":0}`,
-		want:   Exec{ContainerID: fullID, ExitCode: new(126), NeverRan: true},
+		want:   Exec{ExitCode: new(126), NeverRan: true},
 	}, {
 		name:    "inspect running exec",
 		call:    func(ctx context.Context, c *Client) (any, error) { return c.InspectExec(ctx, "x") },
 		request: "GET /exec/x/json", status: 200,
 		answer: `{"ID":"x","Running":true,"ExitCode":null,"ContainerID":"` + fullID + `","Pid":5}`,
-		want:   Exec{ContainerID: fullID, Running: true, Pid: 5},
+		want:   Exec{Running: true, Pid: 5},
 	}, {
 		name: "logs",
 		call: func(ctx context.Context, c *Client) (any, error) {

@@ -2,7 +2,6 @@ package dockerapi
 
 import (
 	"context"
-	"net/http"
 	"time"
 )
 
@@ -11,15 +10,9 @@ import (
 // the bridge after it has looked at its containers and before it answers: the
 // time can be seconds late. A missing bridge is an error. With live-restore the
 // bridge survives, and Podman keeps it in a file: then the time is too early.
-//
-// API: GET /networks/bridge.
 func (c *Client) EngineStarted(ctx context.Context) (time.Time, error) {
 	r := newRequest(opNetwork, "bridge")
-	if err := r.fill("{id}", "network's name", "bridge"); err != nil {
-		return time.Time{}, err
-	}
-	r.want = []int{http.StatusOK}
-	r.limit = c.limits.read
+	r.fill("{id}", "network's name", "bridge")
 	var answer struct{ Created time.Time }
 	err := c.do(ctx, r, &answer)
 	return answer.Created, err

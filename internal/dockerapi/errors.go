@@ -121,8 +121,7 @@ func (e *Error) Error() string {
 // Is reports whether target is the kind of this error, one of the sentinels of
 // this package.
 func (e *Error) Is(target error) bool {
-	kind := e.kind()
-	return kind != nil && errors.Is(kind, target)
+	return errors.Is(e.kind(), target)
 }
 
 // HolderID returns the full id of the container that has the name, for
@@ -137,6 +136,15 @@ func (e *Error) HolderID() string {
 	}
 	return id
 }
+
+// A kindError is an error of this package with a text of its own, and its kinds.
+type kindError struct {
+	text  string
+	kinds []error // may hold nil
+}
+
+func (e *kindError) Error() string   { return e.text }
+func (e *kindError) Unwrap() []error { return e.kinds }
 
 const (
 	maxMessage = 4 << 10 // bytes of an engine's text: runtime errors are long
@@ -153,7 +161,7 @@ func (c *Client) refusal(r *request, resp *response) error {
 	}
 	e := &Error{Op: r.op, Target: r.target, Status: resp.status}
 	if e.Message, e.unlisted = errorMessage(resp, text); e.unlisted {
-		e.Message = fmt.Sprintf("the server at %v refuses the call %s (%s); if it is a proxy, let it allow the calls that docker-dispatch --api-calls prints", c.host, route(r.op), e.Message)
+		e.Message = fmt.Sprintf("the server at %v refuses the call %s (%s); if it is a proxy, let it allow the calls that docker-dispatch --api-calls prints", c.host, r.Route, e.Message)
 	}
 	return e
 }

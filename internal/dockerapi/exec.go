@@ -2,7 +2,6 @@ package dockerapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,8 +33,7 @@ type ExecConfig struct {
 
 // An Exec is what the engine knows about an exec.
 type Exec struct {
-	ContainerID string // 64 hex digits
-	Running     bool   // false also before the start
+	Running bool // false also before the start
 
 	// ExitCode is that of the command, or 128 plus the signal that ended the
 	// command. Nil: not started, still running, or unknown.
@@ -73,25 +71,14 @@ func StartError(execID string, e Exec, output string) error {
 //
 // Errors: [ErrNoSuchContainer]; [ErrConflict] (the container does not run, or
 // is paused); [ErrInvalid].
-//
-// API: POST /containers/{id}/exec.
 func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecConfig) (id string, err error) {
-	r, err := container(opCreateExec, containerID)
-	if err != nil {
-		return "", err
-	}
+	r := container(opCreateExec, containerID)
 	if len(cfg.Cmd) == 0 {
-		return "", r.refuse("there is no command to run")
+		r.refuse("there is no command to run")
 	}
-	if err := checkArguments(r, ContainerConfig{Cmd: cfg.Cmd, Env: cfg.Env}); err != nil {
-		return "", err
-	}
-	if r.body, err = json.Marshal(cfg); err != nil {
-		return "", r.refuse("%v", err)
-	}
-	r.want = []int{http.StatusCreated}
+	r.checkArguments(ContainerConfig{Cmd: cfg.Cmd, Env: cfg.Env})
+	r.marshal(cfg)
 	r.limit = c.limits.read
-	r.doubt = "the exec may have been created; the command has not been started"
 	r.replayable = true // an exec that is never started does nothing
 	var answer struct {
 		ID string `json:"Id"`
@@ -122,14 +109,8 @@ func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecCon
 //
 // Errors: [ErrNoSuchExec]; [ErrConflict] (the container is paused; on Podman
 // also: it has exited, or the exec was started before).
-//
-// API: POST /exec/{id}/start, upgraded to a raw connection.
 func (c *Client) StartExec(ctx context.Context, execID string, o AttachOptions) (join func() error, err error) {
-	r, err := startExec(execID, false, o.Tty)
-	if err != nil {
-		return nil, err
-	}
-	return c.attach(ctx, r, o)
+	return c.attach(ctx, startExec(execID, false, o.Tty), o)
 }
 
 // StartExecDetached runs the command of an exec without streams, and returns
@@ -139,50 +120,27 @@ func (c *Client) StartExec(ctx context.Context, execID string, o AttachOptions) 
 // [ErrNotExecutable]. Other errors: [ErrNoSuchExec]; [ErrConflict] (started
 // before, or the container is paused, or on Podman has exited). After
 // [ErrUnreachable] the command may run or have run.
-//
-// API: POST /exec/{id}/start.
 func (c *Client) StartExecDetached(ctx context.Context, execID string) error {
-	r, err := startExec(execID, true, false)
-	if err != nil {
-		return err
-	}
-	r.want = []int{http.StatusOK}
-	r.limit = c.limits.change
-	r.doubt = "it may run"
 	// Not replayable: an engine does not start an exec twice, so the second
 	// request would get a conflict.
-	return c.do(ctx, r, nil)
+	return c.do(ctx, startExec(execID, true, false), nil)
 }
 
-func startExec(id string, detach, tty bool) (*request, error) {
-	r, err := execRequest(opStartExec, id)
-	if err != nil {
-		return nil, err
-	}
-	r.body, err = json.Marshal(struct{ Detach, Tty bool }{detach, tty})
-	if err != nil { // cannot happen: two booleans
-		panic(err)
-	}
-	return r, nil
+func startExec(id string, detach, tty bool) *request {
+	r := execRequest(opStartExec, id)
+	r.marshal(struct{ Detach, Tty bool }{detach, tty})
+	return r
 }
 
 // InspectExec returns the state of an exec. Podman 4 reports the exit of a
 // detached exec minutes late. Errors: [ErrNoSuchExec], also if the container
 // has exited since.
-//
-// API: GET /exec/{id}/json.
 func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
-	r, err := execRequest(opInspectExec, execID)
-	if err != nil {
-		return Exec{}, err
-	}
-	r.want = []int{http.StatusOK}
-	r.limit = c.limits.read
+	r := execRequest(opInspectExec, execID)
 	var answer struct {
-		ContainerID string
-		Running     *bool
-		ExitCode    *int // null while it runs
-		Pid         int
+		Running  *bool
+		ExitCode *int // null while it runs
+		Pid      int
 	}
 	if err := c.do(ctx, r, &answer); err != nil {
 		return Exec{}, err
@@ -190,7 +148,7 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	if answer.Running == nil {
 		return Exec{}, c.broken(ctx, r, &garbledError{err: errors.New("its answer does not tell whether the command runs")})
 	}
-	e := Exec{ContainerID: answer.ContainerID, Running: *answer.Running, Pid: answer.Pid}
+	e := Exec{Running: *answer.Running, Pid: answer.Pid}
 	if !e.Running {
 		e.ExitCode = knownExit(answer.ExitCode)
 		code := e.ExitCode
@@ -200,7 +158,8 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 }
 
 // execRequest returns the request of an operation on an exec.
-func execRequest(op, id string) (*request, error) {
+func execRequest(op, id string) *request {
 	r := newRequest(op, id)
-	return r, r.fill("{id}", "exec id", id)
+	r.fill("{id}", "exec id", id)
+	return r
 }

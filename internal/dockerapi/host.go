@@ -43,9 +43,6 @@ type Host struct {
 // The host defaults to localhost. The port defaults to 2376 with TLS, else to 2375.
 // The error for an unusable address says what to write instead.
 func ParseHost(addr string) (Host, error) {
-	fail := func(format string, args ...any) (Host, error) {
-		return Host{}, fmt.Errorf("docker host %q: "+format, append([]any{withoutPassword(addr)}, args...)...)
-	}
 	scheme, rest, found := strings.Cut(addr, "://")
 	if !found {
 		scheme, rest = "", addr
@@ -53,35 +50,32 @@ func ParseHost(addr string) (Host, error) {
 			scheme = "unix"
 		}
 	}
-	// Schemes are case-insensitive (RFC 3986).
-	switch scheme = strings.ToLower(scheme); scheme {
+	var h Host
+	var err error
+	switch scheme = strings.ToLower(scheme); scheme { // RFC 3986: schemes are case-insensitive
 	case "unix":
-		h, err := parseSocket(rest)
-		if err != nil {
-			return fail("%w", err)
-		}
-		return h, nil
+		h, err = parseSocket(rest)
 	case "tcp", "http", "https", "":
-		h, err := parseTCP(rest)
-		if err != nil {
-			return fail("%w", err)
+		h, err = parseTCP(rest)
+		if err == nil && scheme == "" && h.base != "" && h.portless {
+			err = fmt.Errorf("this could be a path or a host; write ./%s for a socket, tcp://%s for a host", rest, rest)
 		}
-		if scheme == "" && h.base != "" && h.portless {
-			return fail("this could be a path or a host; write ./%s for a socket, tcp://%s for a host", rest, rest)
-		}
-		if scheme == "https" {
-			h = h.WithTLS()
-		}
-		return h, nil
 	case "fd":
-		return fail("fd:// is where an engine listens under systemd, not an address to connect to; use unix://%s", defaultSocket)
+		err = errors.New("fd:// is where an engine listens under systemd, not an address to connect to; use unix://" + defaultSocket)
 	case "npipe":
-		return fail("npipe:// is a Windows named pipe; use unix:// or tcp://")
+		err = errors.New("npipe:// is a Windows named pipe; use unix:// or tcp://")
 	case "ssh":
-		return fail("ssh:// is not supported; forward the socket with ssh -L ./docker.sock:%s and use ./docker.sock", defaultSocket)
+		err = errors.New("ssh:// is not supported; forward the socket with ssh -L ./docker.sock:" + defaultSocket + " and use ./docker.sock")
 	default:
-		return fail("unknown scheme %q; use unix://, tcp://, http:// or https://", scheme)
+		err = fmt.Errorf("unknown scheme %q; use unix://, tcp://, http:// or https://", scheme)
 	}
+	switch {
+	case err != nil:
+		return Host{}, fmt.Errorf("docker host %q: %w", withoutPassword(addr), err)
+	case scheme == "https":
+		h = h.WithTLS()
+	}
+	return h, nil
 }
 
 // withoutPassword hides what may be a password before the last @ of an address.

@@ -3,28 +3,15 @@ package dockerapi
 import (
 	"context"
 	"errors"
-	"net/http"
-	"net/url"
 	"strings"
 )
 
 // ImageExists reports whether the engine has an image. ref is a name with a tag (default latest), a digest, or an
 // image id. A missing image is not an error.
-//
-// API: GET /images/{name}/json.
 func (c *Client) ImageExists(ctx context.Context, ref string) (bool, error) {
 	r := newRequest(opInspectImage, ref)
-	r.want = []int{http.StatusOK}
-	r.limit = c.limits.read
 	// The slashes in a reference stay slashes in the path.
-	segments := strings.Split(ref, "/")
-	for i, segment := range segments {
-		if err := r.checkSegment("part of an image reference", segment); err != nil {
-			return false, err
-		}
-		segments[i] = url.PathEscape(segment)
-	}
-	r.path = strings.Replace(r.path, "{name}", strings.Join(segments, "/"), 1)
+	r.fill("{name}", "part of an image reference", strings.Split(ref, "/")...)
 	err := c.do(ctx, r, &struct{}{})
 	if errors.Is(err, ErrNoSuchImage) {
 		return false, nil

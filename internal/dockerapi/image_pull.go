@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -41,26 +40,17 @@ type PullOptions struct {
 // ErrNoSuchImage, and so does Docker's classic image store with most registries.
 // If the engine answers but a pull makes no progress for 5 minutes, PullImage gives up with ErrTemporary.
 // Cancelling ctx ends the pull on the engine too.
-//
-// API: POST /images/create.
 func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progress func(PullProgress)) error {
 	r := newRequest(opPull, ref)
-	r.want = []int{http.StatusOK}
 	r.limit = c.limits.pull
-	r.doubt = "the image may be incomplete"
 	r.auth = o.Auth
-	name, tag, err := r.splitReference(ref)
-	if err != nil {
-		return err
-	}
+	name, tag := r.splitReference(ref)
 	r.query.set("fromImage", name)
-	if o.Platform != "" {
-		r.query.set("platform", o.Platform)
-	}
+	r.query.set("platform", o.Platform)
 	r.query.set("tag", tag)
 	// Docker treats anything else as no credentials, without an error.
 	if auth, err := base64.URLEncoding.DecodeString(o.Auth); err != nil || o.Auth != "" && !json.Valid(auth) || strings.ContainsAny(o.Auth, "\r\n") { // a decoder skips line ends
-		return r.refuse("the registry credentials are not JSON in padded base64url")
+		r.refuse("the registry credentials are not JSON in padded base64url")
 	}
 	s, err := c.open(ctx, r)
 	opened := err == nil
@@ -81,59 +71,48 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 	case isContextError(existsErr):
 		return existsErr
 	case stalled && !errors.Is(existsErr, ErrUnreachable):
-		return &stallError{describe(r.op, r.target), c.limits.pull}
+		text := fmt.Sprintf("%s: no progress for %v, given up; check that the engine can reach the registry", describe(r.op, r.target), c.limits.pull)
+		return &kindError{text, []error{ErrTemporary}}
 	case ok && !stalled:
 		return nil
 	}
 	return err
 }
 
-// stallError is an ErrTemporary: the engine answers, but the operation made no progress within limit.
-type stallError struct {
-	doing string // `pull image "busybox"`
-	limit time.Duration
-}
-
-func (e *stallError) Error() string {
-	return fmt.Sprintf("%s: no progress for %v, given up; check that the engine can reach the registry", e.doing, e.limit)
-}
-
-func (e *stallError) Is(target error) bool { return target == ErrTemporary }
-
 // splitReference splits a reference into the engine's parameters fromImage and tag.
 // The engine accepts a digest as tag. If ref has both, the digest is used.
-func (r *request) splitReference(ref string) (name, tag string, err error) {
+func (r *request) splitReference(ref string) (name, tag string) {
 	name, digest, hasDigest := strings.Cut(ref, "@")
 	// A colon before the last slash belongs to the registry's port.
 	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') {
 		name, tag = name[:colon], name[colon+1:]
 		if tag == "" {
-			return "", "", r.refuse("the image reference %q has an empty tag", shorten(ref, 100))
+			r.refuse("the image reference %q has an empty tag", shorten(ref, 100))
 		}
 	} else {
 		tag = "latest"
 	}
 	switch {
 	case hasDigest && digest == "":
-		return "", "", r.refuse("the image reference %q has an empty digest", shorten(ref, 100))
+		r.refuse("the image reference %q has an empty digest", shorten(ref, 100))
 	case hasDigest:
 		tag = digest
 	case name == "sha256", len(name) == 64 && shortID(name) != name:
-		return "", "", r.refuse("no such image on the engine, and a registry cannot be asked for an image id")
+		r.refuse("no such image on the engine, and a registry cannot be asked for an image id")
 	}
 	if name == "" {
-		return "", "", r.refuse("the image reference is empty")
+		r.refuse("the image reference is empty")
 	}
-	return name, tag, nil
+	return name, tag
 }
 
 // pulled reads the progress of a pull to its end. Each step must arrive within limit.
 func (s *stream) pulled(limit time.Duration, progress func(PullProgress)) error {
 	s.r.limit = limit
-	body := &budgetReader{r: s.body}
+	body := &io.LimitedReader{R: s.body}
 	decoder := json.NewDecoder(body)
 	for lines := 0; ; lines++ {
-		body.left = maxErrorBody
+		body.N = maxErrorBody // a line without an end would fill the memory
 		s.conn.SetReadDeadline(time.Now().Add(limit))
 		var line struct {
 			ID             string `json:"id"`
@@ -148,6 +127,8 @@ func (s *stream) pulled(limit time.Duration, progress func(PullProgress)) error 
 			Error string `json:"error"` // deprecated, but the only field in some answers
 		}
 		switch err := decoder.Decode(&line); {
+		case err != nil && body.N <= 0:
+			return s.broken(errors.New("a line of the answer is endless"))
 		case err == io.EOF && lines > 0:
 			return nil
 		case err != nil:
@@ -160,19 +141,4 @@ func (s *stream) pulled(limit time.Duration, progress func(PullProgress)) error 
 			progress(PullProgress{line.ID, line.Status, line.ProgressDetail.Current, line.ProgressDetail.Total})
 		}
 	}
-}
-
-// budgetReader fails after left bytes, because a line without an end would fill the memory.
-type budgetReader struct {
-	r    io.Reader
-	left int
-}
-
-func (b *budgetReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errors.New("a line of the answer is endless")
-	}
-	n, err := b.r.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	return n, err
 }

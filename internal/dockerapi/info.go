@@ -1,16 +1,10 @@
 package dockerapi
 
-import (
-	"context"
-	"net/http"
-)
+import "context"
 
 // DataRoot returns the folder in which the engine keeps its data, on its own host.
-//
-// API: GET /info.
 func (c *Client) DataRoot(ctx context.Context) (string, error) {
 	r := newRequest(opInfo, "")
-	r.want, r.limit = []int{http.StatusOK}, c.limits.read
 	var answer struct{ DockerRootDir string }
 	err := c.do(ctx, r, &answer)
 	return answer.DockerRootDir, err

@@ -131,8 +131,7 @@ func TestRealPing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		saysNoOS := strings.HasPrefix(v.Server, "Libpod/4.") && v.OSType == ""
-		if v.API == "" || v.MaxAPI == "" || v.Server == "" || v.OSType != "linux" && !saysNoOS {
+		if v.API == "" || v.MaxAPI == "" || v.Server == "" {
 			t.Errorf("Ping = %+v", v)
 		}
 		t.Logf("%v: %+v", c.Host(), v)
@@ -609,8 +608,7 @@ func TestRealSignals(t *testing.T) {
 		}
 
 		// An older engine would stop it with its own signal.
-		least, _ := parseAPIVersion("1.42")
-		if has, _ := parseAPIVersion(v.API); has.less(least) {
+		if older(v.API, "1.42") {
 			expect("signal of stop", c.StopContainer(ctx, id, StopOptions{Signal: "KILL"}), ErrInvalid)
 		} else if v.Podman {
 			t.Log("Podman does not heed the signal of stop")
@@ -691,7 +689,7 @@ func TestRealExec(t *testing.T) {
 			t.Helper()
 			cfg.AttachStdin, cfg.AttachStdout, cfg.AttachStderr = stdin != nil, true, true
 			exec := create(cfg)
-			if before, err := c.InspectExec(ctx, exec); err != nil || before != (Exec{ContainerID: id}) {
+			if before, err := c.InspectExec(ctx, exec); err != nil || before != (Exec{}) {
 				t.Errorf("before the start: %+v, %v", before, err)
 			}
 			var o, w bytes.Buffer
@@ -707,7 +705,7 @@ func TestRealExec(t *testing.T) {
 
 		input := bytes.Repeat([]byte("0123456789abcde\n"), 64<<10) // 1 MiB
 		e, stdout, stderr := run(ExecConfig{Cmd: []string{"sh", "-c", "cat; echo done >&2; exit 7"}}, bytes.NewReader(input))
-		if exitOf(e.ExitCode) != 7 || stdout != string(input) || stderr != "done\n" || e.ContainerID != id || !v.Podman && e.Pid == 0 {
+		if exitOf(e.ExitCode) != 7 || stdout != string(input) || stderr != "done\n" || !v.Podman && e.Pid == 0 {
 			t.Errorf("cat: %+v, %d bytes, %q", e, len(stdout), stderr)
 		}
 		e, stdout, stderr = run(ExecConfig{Cmd: []string{"sh", "-c", "cat; echo eof"}}, strings.NewReader(""))

@@ -1,8 +1,6 @@
 package dockerapi
 
-import (
-	"time"
-)
+import "time"
 
 // ask sends r on a connection, and returns when the header of the answer has been read. It tells Options.Observe.
 func (c *Client) ask(conn *connection, r *request, prefix string) (*response, error) {
@@ -15,9 +13,9 @@ func (c *Client) ask(conn *connection, r *request, prefix string) (*response, er
 	if err == nil {
 		status = resp.status
 	}
-	path := r.method + " /_ping"
-	if r.op != "" {
-		path = route(r.op)
+	path := r.Route
+	if r.op == "" {
+		path = r.method + " /_ping"
 	}
 	c.observe(path, status, time.Since(began))
 	return resp, err

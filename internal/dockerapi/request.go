@@ -2,13 +2,14 @@ package dockerapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,17 +24,17 @@ const (
 
 // request is one call. It holds no version and no connection, so it can be repeated.
 type request struct {
-	op     string // the operation, for errors: "start container"; "" for a ping
+	Call
 	target string // the object of the operation, for errors
 
 	method string
 	path   string // after the version, escaped
 	query  query
 	body   []byte // JSON; nil: no body
-	want   []int  // the success statuses
 	auth   string // X-Registry-Auth, a secret; "": none
-	doubt  string // the unknown after a lost connection: "it may have been created"
 	needs  []need // features that older engines ignore or do not know
+
+	refused error // why r cannot be sent; nil: it can
 
 	// upgrade asks for the raw connection in both directions, for attach and exec.
 	upgrade bool
@@ -42,52 +43,59 @@ type request struct {
 	// just closing the kept connection.
 	replayable bool
 
-	buffer int // bytes of a stream's buffer; at least streamBuffer
+	buffer int // bytes of the buffer of a long call, which has a connection of its own; 0: a short call
 
 	most int64 // maximum bytes read of the answer; at least maxAnswer
 
-	limit time.Duration // for the engine to answer, besides the caller's context; 0: none
-	until time.Time     // when limit has passed; zero: none, or not sent yet
+	// limit is for the engine to answer, besides the end of the context. do and open set it unless the call has its own.
+	limit time.Duration
+	until time.Time // when limit has passed; zero: not sent yet
 }
 
 // newRequest returns the request of an operation, by its row of calls.
 func newRequest(op, target string) *request {
-	r := &request{op: op, target: target}
-	r.method, r.path, _ = strings.Cut(route(op), " ")
+	r := &request{Call: callOf(op), target: target}
+	r.method, r.path, _ = strings.Cut(r.Route, " ")
 	return r
 }
 
 // container returns the request of an operation on a container.
-func container(op, id string) (*request, error) {
+func container(op, id string) *request {
 	r := newRequest(op, id)
 	// The engine writes names with a leading slash.
-	return r, r.fill("{id}", "container name or id", strings.TrimPrefix(id, "/"))
+	r.fill("{id}", "container name or id", strings.TrimPrefix(id, "/"))
+	return r
 }
 
-// fill puts name into the path in place of a placeholder. what says in errors what it is.
-func (r *request) fill(placeholder, what, name string) error {
-	if err := r.checkSegment(what, name); err != nil {
-		return err
+// fill puts the parts of a name, joined by slashes, into the path in place of a placeholder. what says in errors what a
+// part is. An empty part makes a double slash, and the engine redirects that to another endpoint. Dots and slashes could
+// also lead to another endpoint.
+func (r *request) fill(placeholder, what string, parts ...string) {
+	for i, s := range parts {
+		switch {
+		case s == "":
+			r.refuse("the %s is empty", what)
+		case s == "." || s == ".." || strings.ContainsAny(s, "/\x00"):
+			r.refuse("%q is not a %s", shorten(s, 100), what)
+		}
+		parts[i] = url.PathEscape(s)
 	}
-	r.path = strings.Replace(r.path, placeholder, url.PathEscape(name), 1)
-	return nil
+	r.path = strings.Replace(r.path, placeholder, strings.Join(parts, "/"), 1)
 }
 
-// checkSegment returns an error if s cannot be a path segment. An empty segment makes a double slash, and the engine
-// redirects that to another endpoint. Dots and slashes could also lead to another endpoint.
-func (r *request) checkSegment(what, s string) error {
-	switch {
-	case s == "":
-		return r.refuse("the %s is empty", what)
-	case s == "." || s == ".." || strings.ContainsAny(s, "/\x00"):
-		return r.refuse("%q is not a %s", shorten(s, 100), what)
+// marshal sets the body.
+func (r *request) marshal(v any) {
+	var err error
+	if r.body, err = json.Marshal(v); err != nil {
+		r.refuse("%v", err)
 	}
-	return nil
 }
 
-// refuse returns the error of a request that is not sent.
-func (r *request) refuse(format string, args ...any) error {
-	return &Error{Op: r.op, Target: r.target, Message: fmt.Sprintf(format, args...)}
+// refuse makes do and open return an error without sending r. The first refusal counts.
+func (r *request) refuse(format string, args ...any) {
+	if r.refused == nil {
+		r.refused = &Error{Op: r.op, Target: r.target, Message: fmt.Sprintf(format, args...)}
+	}
 }
 
 // wrap prefixes err with the operation and its target. An error of the caller's context stays unwrapped.
@@ -101,45 +109,47 @@ func (r *request) wrap(err error) error {
 // do makes a short call on a kept connection. It decodes the answer's JSON into into, unless that is nil.
 // The error is an *Error if the engine answered, ErrUnreachable if not, or the bare error of ctx.
 func (c *Client) do(ctx context.Context, r *request, into any) error {
-	return c.versioned(ctx, r, func(prefix string) (apiVersion string, err error) {
-		a, err := c.call(ctx, r, prefix)
-		if err != nil {
-			return "", err
-		}
+	limit := c.limits.change
+	if r.method == http.MethodGet {
+		limit = c.limits.read
+	}
+	r.limit = cmp.Or(r.limit, limit)
+	return c.versioned(ctx, r, func(a answer) error {
 		defer a.close()
-		switch {
-		case !slices.Contains(r.want, a.status):
-			err = c.refusal(r, a.response)
-		case into != nil:
-			err = a.decode(ctx, r, into)
+		if into == nil {
+			return nil
 		}
-		return a.apiVersion, err
+		return a.decode(ctx, r, into)
 	})
 }
 
-// call sends r on a kept connection, and returns when the header of the answer has been read. If the engine closed the
-// kept connection in that moment, a replayable call is sent on another one.
+// call sends r, and returns when the header of the answer has been read. A short call takes a kept connection. If the
+// engine closed that in this moment, a replayable call is sent on another one.
 func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, error) {
-	r.begin()
+	if r.until.IsZero() { // else the limit's time runs already
+		r.until = time.Now().Add(r.limit)
+	}
 	for {
 		if ctx.Err() != nil {
 			return answer{}, ctx.Err()
 		}
 		var conn *connection
-		if r.op != "" { // a ping shows that the engine's address can be reached, so it connects anew
+		if r.op != "" && r.buffer == 0 { // a ping shows that the engine's address can be reached, so it connects anew
 			conn = c.kept.take()
 		}
 		isNew := conn == nil
 		if isNew {
 			var err error
-			if conn, err = c.connect(ctx, r, readBuffer); err != nil {
+			if conn, err = c.connect(ctx, r, cmp.Or(r.buffer, readBuffer)); err != nil {
 				return answer{}, c.broken(ctx, r, err)
 			}
 		}
+		// Only closing the connection ends both a blocked read and a blocked write.
 		unhook := context.AfterFunc(ctx, conn.abort)
 		resp, err := c.ask(conn, r, prefix)
 		stale := !isNew && conn.unsent // what was received, if anything, is no answer to r
 		if err == nil && !stale {
+			resp.last = resp.last || r.buffer > 0
 			return answer{resp, c, conn, unhook}, nil
 		}
 		unhook()
@@ -148,13 +158,6 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, e
 		if !stale && (isNew || !safe || !conn.unanswered() || errors.Is(err, os.ErrDeadlineExceeded)) {
 			return answer{}, c.broken(ctx, r, err)
 		}
-	}
-}
-
-// begin starts the time of r's limit, unless it runs already.
-func (r *request) begin() {
-	if r.limit > 0 && r.until.IsZero() {
-		r.until = time.Now().Add(r.limit)
 	}
 }
 

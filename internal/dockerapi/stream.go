@@ -2,11 +2,10 @@ package dockerapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"io"
 	"net/http"
-	"slices"
 	"time"
 )
 
@@ -25,53 +24,30 @@ type stream struct {
 // open sends a long call on a separate connection, and returns when the header of the answer has arrived.
 // At that point the engine has registered the call. From the dial on, cancelling ctx closes the connection,
 // whatever the caller does with the stream.
-func (c *Client) open(ctx context.Context, r *request) (*stream, error) {
-	var s *stream
-	err := c.versioned(ctx, r, func(prefix string) (apiVersion string, err error) {
-		s, apiVersion, err = c.openOnce(ctx, r, prefix)
-		return apiVersion, err
+func (c *Client) open(ctx context.Context, r *request) (s *stream, err error) {
+	r.limit = cmp.Or(r.limit, c.limits.header)
+	r.buffer = cmp.Or(r.buffer, streamBuffer)
+	err = c.versioned(ctx, r, func(a answer) error {
+		s, err = a.stream(ctx, r)
+		return err
 	})
 	return s, err
 }
 
-func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stream, string, error) {
-	if ctx.Err() != nil {
-		return nil, "", ctx.Err()
-	}
-	r.begin()
-	conn, err := c.connect(ctx, r, max(r.buffer, streamBuffer))
-	if err != nil {
-		return nil, "", c.broken(ctx, r, err)
-	}
-	// Only closing the connection ends both a blocked read and a blocked write.
-	unhook := context.AfterFunc(ctx, conn.abort)
-	fail := func(apiVersion string, err error) (*stream, string, error) {
-		unhook()
-		conn.abort()
-		return nil, apiVersion, err
-	}
-
-	resp, err := c.ask(conn, r, prefix)
-	if err != nil {
-		return fail("", c.broken(ctx, r, err))
-	}
-	if !slices.Contains(r.want, resp.status) {
-		err := c.refusal(r, resp)
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return fail(resp.apiVersion, err)
-	}
+// stream turns the answer into the stream of its body.
+func (a answer) stream(ctx context.Context, r *request) (*stream, error) {
+	resp, conn := a.response, a.conn
 	if r.upgrade && resp.length >= 0 && resp.status == http.StatusOK {
-		return fail(resp.apiVersion, &Error{Op: r.op, Target: r.target, Status: resp.status,
-			Message: "the engine's answer is not a stream; a proxy before the engine must allow connection upgrades"})
+		a.close()
+		return nil, &Error{Op: r.op, Target: r.target, Status: resp.status,
+			Message: "the engine's answer is not a stream; a proxy before the engine must allow connection upgrades"}
 	}
 	conn.SetDeadline(time.Time{})
 
 	s := &stream{
-		client: c, ctx: ctx, conn: conn, unhook: unhook, status: resp.status,
+		client: a.client, ctx: ctx, conn: conn, unhook: a.unhook, status: resp.status,
 		// Without the query and body, which are no longer needed.
-		r: &request{op: r.op, target: r.target, doubt: r.doubt},
+		r: &request{Call: r.Call, target: r.target},
 	}
 	if s.raw = resp.status == http.StatusSwitchingProtocols ||
 		r.upgrade && resp.length == -1 && !resp.chunked; s.raw {
@@ -85,9 +61,8 @@ func (c *Client) openOnce(ctx context.Context, r *request, prefix string) (*stre
 	} else {
 		s.body = resp
 	}
-	apiVersion := resp.apiVersion
 	conn.text, resp.header, resp.apiVersion = bytes.Buffer{}, "", "" // the stream may last for weeks
-	return s, apiVersion, nil
+	return s, nil
 }
 
 // close ends the stream, even while another goroutine reads or writes it. It may be called again.
@@ -110,24 +85,23 @@ func (s *stream) refused(message string) error {
 	return &Error{Op: s.r.op, Target: s.r.target, Status: s.status, Message: shorten(oneLine(message), maxMessage)}
 }
 
-// copyOutput copies the output of a container until the stream ends, and returns the error for the caller.
+// copyOutput copies the output of a container until the stream ends, closes it, and returns the error for the caller.
 // With tty the output is not framed.
 func (s *stream) copyOutput(stdout, stderr io.Writer, tty bool) error {
+	defer s.close()
 	var err error
 	if tty {
 		err = copyRaw(s.body, stdout)
 	} else {
 		err = demux(s.body, stdout, stderr)
 	}
-	var sink *sinkError
-	var inBand *inBandError
-	switch {
-	case err == nil:
+	switch err := err.(type) {
+	case nil:
 		return nil
-	case errors.As(err, &sink):
-		return sink.err
-	case errors.As(err, &inBand):
-		return s.refused(inBand.message)
+	case *sinkError:
+		return err.err
+	case *inBandError:
+		return s.refused(err.message)
 	default:
 		return s.broken(err)
 	}

@@ -556,7 +556,7 @@ func TestWaitEnds(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := script(t, "tcp", say(test.text))
-			join, err := c.WaitContainer(background(t), "x", Removed)
+			join, err := c.WaitContainer(background(t), "x", "removed")
 			if err != nil {
 				t.Fatal(err)
 			}

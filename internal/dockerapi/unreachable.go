@@ -28,29 +28,24 @@ func (e *unreachableError) Unwrap() error { return e.err }
 
 // Error says what to do about failures that are common when an engine is set up. It shows other errors as they are.
 func (e *unreachableError) Error() string {
-	text := fmt.Sprintf("cannot reach the docker engine at %v: %s", e.host, connectReason(e.host, e.err))
-	var dial *dialError
-	var garbled *garbledError
+	text, doubt := "", ""
+	if e.doubt != "" {
+		doubt = "; " + e.doubt
+	}
 	switch {
-	case errors.As(e.err, &dial), tlsFault(e.err):
-	case errors.As(e.err, &garbled):
+	case errors.As(e.err, new(*dialError)), tlsFault(e.err):
+		text = fmt.Sprintf("cannot reach the docker engine at %v: %s", e.host, connectReason(e.host, e.err))
+	case errors.As(e.err, new(*garbledError)):
 		text = fmt.Sprintf("the server at %v is not a docker engine, or a proxy changed its answer: %v", e.host, e.err)
 	case errors.Is(e.err, os.ErrDeadlineExceeded):
-		text = fmt.Sprintf("the docker engine at %v: %v", e.host, e.err) + e.inDoubt()
+		text = fmt.Sprintf("the docker engine at %v: %v%s", e.host, e.err, doubt)
 	default:
-		text = fmt.Sprintf("lost the connection to the docker engine at %v: %v", e.host, e.err) + e.inDoubt()
+		text = fmt.Sprintf("lost the connection to the docker engine at %v: %v%s", e.host, e.err, doubt)
 	}
 	if e.doing != "" {
 		return e.doing + ": " + text
 	}
 	return text
-}
-
-func (e *unreachableError) inDoubt() string {
-	if e.doubt == "" {
-		return ""
-	}
-	return "; " + e.doubt
 }
 
 // tlsFault reports whether err is an [ErrTLS]. It may come after the handshake, see [tlsconf.Fault].

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,7 +27,6 @@ type Version struct {
 	API    string // the version of requests: negotiated, or pinned by Options
 	MaxAPI string // the engine's newest version
 	Server string // server software and its version, such as "Docker/20.10.24 (linux)"
-	OSType string // of the containers, "linux" or "windows"; "" from Podman 4
 	Podman bool   // Podman's service, not a Docker Engine
 }
 
@@ -36,8 +36,6 @@ type Version struct {
 // The error is [ErrVersion] if the engine is too old for this client. It is [ErrNotEngine] and [ErrUnreachable]
 // if the server is not an engine. If the engine reports itself unhealthy, the error is an [*Error], and the Version
 // is filled too.
-//
-// API: HEAD /_ping, else GET /_ping, without version.
 func (c *Client) Ping(ctx context.Context) (Version, error) { return c.PingWithin(ctx, c.limits.ping) }
 
 // PingWithin is Ping with another limit.
@@ -127,18 +125,36 @@ func (c *Client) forget(v *Version) {
 	}
 }
 
-// versioned makes a call through send. send gets the version's path prefix, and returns the field Api-Version of the
-// answer, or "". versioned does not make a call that needs a newer version.
+// versioned makes a call in the engine's version, unless r needs a newer one. If the status is a success, use gets the
+// answer, and has to close it.
 //
 // versioned forgets the version if the engine may have been replaced: after a broken connection, and after an answer
 // that refuses the version. An engine that refuses the version has done nothing else. So versioned repeats the call
 // once, in the engine's version.
-func (c *Client) versioned(ctx context.Context, r *request, send func(prefix string) (apiVersion string, err error)) error {
+func (c *Client) versioned(ctx context.Context, r *request, use func(a answer) error) error {
+	if r.refused != nil {
+		return r.refused
+	}
+	send := func(version string) (newest string, err error) {
+		a, err := c.call(ctx, r, "/v"+version)
+		if err != nil {
+			return "", err
+		}
+		newest = a.apiVersion
+		if slices.Contains(r.want, a.status) {
+			return newest, use(a)
+		}
+		defer a.close()
+		if err = c.refusal(r, a.response); ctx.Err() != nil { // its text is cut off
+			err = ctx.Err()
+		}
+		return newest, err
+	}
 	if c.pinned != "" {
 		if err := r.unmet(c.pinned, "the version is pinned to"); err != nil {
 			return err
 		}
-		_, err := send("/v" + c.pinned)
+		_, err := send(c.pinned)
 		return err
 	}
 	for repeated := false; ; repeated = true {
@@ -149,7 +165,7 @@ func (c *Client) versioned(ctx context.Context, r *request, send func(prefix str
 		if err := r.unmet(v.API, "this engine has"); err != nil {
 			return err
 		}
-		newest, err := send("/v" + v.API)
+		newest, err := send(v.API)
 		// Nearly every answer names the engine's newest version. If it differs from the ping's, the engine was
 		// replaced between two connections.
 		if newest != "" && newest != v.MaxAPI {
@@ -179,12 +195,11 @@ type need struct {
 // api comes from.
 func (r *request) unmet(api, reason string) error {
 	for _, n := range r.needs {
-		theirs, _ := parseAPIVersion(api) // checked by New and by ping
-		if least, _ := parseAPIVersion(n.api); theirs.less(least) {
-			return r.refuse("%s needs API %s%s, and %s %s", n.what, n.api, firstEngine(n.api), reason, api)
+		if older(api, n.api) {
+			r.refuse("%s needs API %s%s, and %s %s", n.what, n.api, firstEngine(n.api), reason, api)
 		}
 	}
-	return nil
+	return r.refused
 }
 
 // firstEngine returns the first Docker Engine with an API version, as text for errors: " (Docker Engine 23.0)".
@@ -228,7 +243,6 @@ func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error)
 	v := Version{
 		MaxAPI: resp.apiVersion,
 		Server: resp.field("Server"),
-		OSType: resp.field("Ostype"),
 	}
 	v.Podman = resp.field("Libpod-Api-Version") != "" || strings.HasPrefix(v.Server, "Libpod/")
 	switch {
@@ -236,7 +250,7 @@ func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error)
 	case refusal != nil:
 		return v, refusal
 	default:
-		return v, &notEngineError{fmt.Sprintf("the server at %v sent no Api-Version header, which every engine sends", c.host), nil}
+		return v, notEngine(nil, "the server at %v sent no Api-Version header, which every engine sends", c.host)
 	}
 	if c.pinned != "" {
 		v.API = c.pinned
@@ -244,17 +258,19 @@ func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error)
 	}
 	theirs, err := parseAPIVersion(v.MaxAPI)
 	if err != nil {
-		return v, &versionError{fmt.Sprintf("the docker engine at %v offers API version %q: %v", c.host, shorten(v.MaxAPI, 40), err)}
+		text := fmt.Sprintf("the docker engine at %v offers API version %q: %v", c.host, shorten(v.MaxAPI, 40), err)
+		return v, &kindError{text, []error{ErrVersion}}
 	}
-	ours, _ := parseAPIVersion(MaxAPIVersion)
-	least, _ := parseAPIVersion(MinAPIVersion)
-	if theirs.less(least) {
-		return v, &versionError{fmt.Sprintf("the docker engine at %v is too old: it has API version %s at most, and %s (Docker 19.03) is needed", c.host, theirs, MinAPIVersion)}
+	api := fmt.Sprintf("%d.%d", theirs[0], theirs[1]) // without zeros in front
+	switch {
+	case older(api, MinAPIVersion):
+		text := fmt.Sprintf("the docker engine at %v is too old: it has API version %s at most, and %s (Docker 19.03) is needed", c.host, api, MinAPIVersion)
+		return v, &kindError{text, []error{ErrVersion}}
+	case older(api, MaxAPIVersion):
+		v.API = api
+	default:
+		v.API = MaxAPIVersion
 	}
-	if theirs.less(ours) {
-		ours = theirs
-	}
-	v.API = ours.String()
 	return v, refusal
 }
 
@@ -284,45 +300,30 @@ func (c *Client) notHTTP(err error) error {
 	if strings.HasPrefix(says, `"AMQP`) {
 		who = ", as a message broker does"
 	}
-	return &notEngineError{fmt.Sprintf("the server at %v does not speak HTTP: it answered %s%s", c.host, shorten(says, maxExcerpt), who), err}
+	return notEngine(err, "the server at %v does not speak HTTP: it answered %s%s", c.host, shorten(says, maxExcerpt), who)
 }
 
-// notEngineError is an ErrNotEngine and an ErrUnreachable: a proxy may briefly answer in the engine's place.
-type notEngineError struct {
-	text string
-	err  error
+// notEngine returns an error that is also an ErrUnreachable: a proxy may briefly answer in the engine's place.
+func notEngine(err error, format string, args ...any) error {
+	text := fmt.Sprintf("%v: %s; check the address", ErrNotEngine, fmt.Sprintf(format, args...))
+	return &kindError{text, []error{ErrNotEngine, ErrUnreachable, err}}
 }
 
-func (e *notEngineError) Error() string {
-	return fmt.Sprintf("%v: %s; check the address", ErrNotEngine, e.text)
-}
-func (e *notEngineError) Is(target error) bool {
-	return target == ErrNotEngine || target == ErrUnreachable
-}
-func (e *notEngineError) Unwrap() error { return e.err }
-
-// versionError is an ErrVersion that this package found, not the engine.
-type versionError struct{ text string }
-
-func (e *versionError) Error() string        { return e.text }
-func (e *versionError) Is(target error) bool { return target == ErrVersion }
-
-// apiVersion is a version such as 1.41. As a string 1.9 would be above 1.10,
-// and as a number 1.50 would be 1.5.
-type apiVersion struct{ major, minor int }
-
-func parseAPIVersion(s string) (apiVersion, error) {
-	major, minor, ok := strings.Cut(s, ".")
+// parseAPIVersion returns the parts of a version such as 1.41. As a string 1.9 would be above 1.10, and as a number 1.50
+// would be 1.5.
+func parseAPIVersion(s string) ([2]uint64, error) {
+	major, minor, _ := strings.Cut(s, ".")
 	a, errA := strconv.ParseUint(major, 10, 16)
 	b, errB := strconv.ParseUint(minor, 10, 16)
-	if !ok || errA != nil || errB != nil {
-		return apiVersion{}, errors.New("not two numbers with a dot between them, such as 1.41")
+	if errA != nil || errB != nil {
+		return [2]uint64{}, errors.New("not two numbers with a dot between them, such as 1.41")
 	}
-	return apiVersion{int(a), int(b)}, nil
+	return [2]uint64{a, b}, nil
 }
 
-func (v apiVersion) less(w apiVersion) bool {
-	return v.major < w.major || v.major == w.major && v.minor < w.minor
+// older reports whether API version v is below w. New and ping have checked all versions.
+func older(v, w string) bool {
+	a, _ := parseAPIVersion(v)
+	b, _ := parseAPIVersion(w)
+	return slices.Compare(a[:], b[:]) < 0
 }
-
-func (v apiVersion) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }

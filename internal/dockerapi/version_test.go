@@ -108,7 +108,7 @@ func TestPing(t *testing.T) {
 			w.Header()[key] = values
 		}
 	})
-	want := Version{API: "1.41", MaxAPI: "1.41", Server: "Docker/20.10.24 (linux)", OSType: "linux"}
+	want := Version{API: "1.41", MaxAPI: "1.41", Server: "Docker/20.10.24 (linux)"}
 	if got, err := c.Ping(background(t)); got != want || err != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -345,11 +345,11 @@ func TestNeeds(t *testing.T) {
 	}
 	// Of several, the first that is not met; and a version that no engine of
 	// this list was the first to have.
-	r := &request{op: opCreate, target: "x", needs: []need{{"a", "1.40"}, {"b", "1.99"}, {"c", "1.44"}}}
-	if err := r.unmet("1.40", "this engine has"); err == nil || err.Error() != `create container "x": b needs API 1.99, and this engine has 1.40` {
+	r := &request{Call: callOf(opCreate), target: "x", needs: []need{{"a", "1.40"}, {"b", "1.99"}, {"c", "1.44"}}}
+	if err := r.unmet("1.100", "this engine has"); err != nil {
 		t.Error(err)
 	}
-	if err := r.unmet("1.100", "this engine has"); err != nil {
+	if err := r.unmet("1.40", "this engine has"); err == nil || err.Error() != `create container "x": b needs API 1.99, and this engine has 1.40` {
 		t.Error(err)
 	}
 }

@@ -14,8 +14,6 @@ type Volume struct {
 }
 
 // InspectVolume returns a volume. found is false if there is none of the name.
-//
-// API: GET /volumes/{name}.
 func (c *Client) InspectVolume(ctx context.Context, name string) (v Volume, found bool, err error) {
 	found, err = c.find(ctx, opVolume, "{name}", "volume's name", name, &v)
 	return v, found, err
@@ -24,10 +22,7 @@ func (c *Client) InspectVolume(ctx context.Context, name string) (v Volume, foun
 // find reads the object of that name, which the engine may not have.
 func (c *Client) find(ctx context.Context, op, placeholder, what, name string, to any) (found bool, err error) {
 	r := newRequest(op, name)
-	if err := r.fill(placeholder, what, name); err != nil {
-		return false, err
-	}
-	r.want, r.limit = []int{http.StatusOK}, c.limits.read
+	r.fill(placeholder, what, name)
 	err = c.do(ctx, r, to)
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound {
 		return false, nil

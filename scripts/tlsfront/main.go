@@ -6,14 +6,14 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"io"
 	"log"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
 
 func main() {
@@ -25,23 +25,12 @@ func main() {
 }
 
 func serve(address, dir, socket string) error {
-	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "server.pem"), filepath.Join(dir, "server-key.pem"))
+	config, err := tlsconf.Config(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "server.pem"), filepath.Join(dir, "server-key.pem"))
 	if err != nil {
 		return err
 	}
-	ca, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
-	if err != nil {
-		return err
-	}
-	clients := x509.NewCertPool()
-	if !clients.AppendCertsFromPEM(ca) {
-		return errors.New("no certificate in ca.pem")
-	}
-	listener, err := tls.Listen("tcp", address, &tls.Config{
-		Certificates: []tls.Certificate{cert},
-		ClientCAs:    clients,
-		ClientAuth:   tls.RequireAndVerifyClientCert,
-	})
+	config.ClientCAs, config.ClientAuth = config.RootCAs, tls.RequireAndVerifyClientCert
+	listener, err := tls.Listen("tcp", address, config)
 	if err != nil {
 		return err
 	}
