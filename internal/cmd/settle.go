@@ -126,6 +126,9 @@ func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error 
 	}
 	if err == nil && early {
 		err = t.tidy() // if the process dies before the ack, the redelivered message runs again: keep that time short
+		if err == nil && j.IsLost() {
+			err = intake.ErrDeliveryLost // an answer that is about to be written keeps the redelivery from joining
+		}
 	}
 	if err != nil {
 		t.pool.jobs.next(t, false)

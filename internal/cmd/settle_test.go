@@ -10,6 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 var retriedRemoved = strings.Replace(retried, `"Retry"`, `"Remove":true,"Retry"`, 1)
@@ -81,6 +82,41 @@ func TestNothingToStore(t *testing.T) {
 			}
 		})
 	}
+}
+
+// slowRemoval is an engine that calls during after each removal, before it answers.
+type slowRemoval struct {
+	*fakeDocker
+	during func()
+}
+
+func (d *slowRemoval) RemoveContainer(ctx context.Context, id string, o dockerapi.RemoveOptions) error {
+	defer d.during()
+	return d.fakeDocker.RemoveContainer(ctx, id, o)
+}
+
+// TestLostAsContainerGoes: a message without an id that is lost while the container is removed is not answered. Until its
+// answer was known to be lost, the redelivery would be taken for another message, and run again.
+func TestLostAsContainerGoes(t *testing.T) {
+	var docker *slowRemoval
+	onBench(t, func(c *Config) {
+		docker = &slowRemoval{fakeDocker: c.Docker.(*fakeDocker)}
+		c.Docker = docker
+	}, func(b *bench) {
+		d := b.send("m", "", false, wait)
+		d.hold = make(chan struct{})
+		docker.during = d.lose
+		b.docker.named(t, "web").exit(0)
+		synctest.Wait()
+		again := b.send("again", "", true, wait)
+		close(d.hold)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		again.want(intake.Ack, "")
+		if n := b.made("create"); n != 1 {
+			t.Errorf("%d containers were created", n)
+		}
+	})
 }
 
 // TestLingersForAll: the container outlives each ack, also one that joins, and stays where the connection ended
