@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
@@ -22,6 +23,7 @@ type watch struct {
 	looks    *time.Timer             // see look
 	timeUp   *time.Timer             // see enforce; nil: there is no time limit
 	enforces chan struct{}           // full while enforce is at work, and from close on
+	reading  atomic.Bool             // begin was called
 	closed   bool                    // only for the task's goroutine
 }
 
@@ -32,8 +34,9 @@ func (f *following) newWatch() *watch {
 	return w
 }
 
-// begin starts the timers. The container has started.
+// begin starts the timers. The container has started, and its output is about to be read.
 func (w *watch) begin() {
+	w.reading.Store(true)
 	w.looks = time.AfterFunc(lookEvery, w.look)
 	w.looks.Reset(lookEvery) // look uses w.looks
 	if limit := w.run.TimeLimit(w.timeLimit()); limit > 0 {
@@ -203,14 +206,19 @@ var errSilent = errors.New("the output did not end with the container")
 const mostAfterExit = time.Minute
 
 // limitDrain ends the reading of an exited container's output if nothing comes for a while, except while we are still
-// passing on a piece ourselves. It also ends output that goes on longer than mostAfterExit.
+// passing on a piece ourselves. It also ends output that goes on longer than mostAfterExit. The time before begin does not
+// count: the exit may be told long before the start is answered and reported.
 func (w *watch) limitDrain() {
-	exited, before := time.Now(), w.out.Movement()
+	since, before, reading := time.Now(), w.out.Movement(), w.reading.Load()
 	for delay.Sleep(w.ctx, w.pool.idle) == nil {
 		now := w.out.Movement()
-		if silent := now == before && now%2 == 0; silent || now != before && time.Since(exited) > mostAfterExit {
+		silent := now == before && now%2 == 0
+		switch {
+		case !reading:
+			since = time.Now()
+		case silent || now != before && time.Since(since) > mostAfterExit:
 			w.cancel(errSilent)
 		}
-		before = now
+		before, reading = now, w.reading.Load()
 	}
 }

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
@@ -50,6 +51,33 @@ func TestPanicAtLimit(t *testing.T) {
 		synctest.Wait()
 		d.want(intake.DeadLetter, event.ReasonInternal)
 		if r := b.result(); !strings.Contains(r.Error, "at the disco") {
+			t.Errorf("result %+v", r)
+		}
+	})
+}
+
+// slowStarts is an engine that answers a start long after it.
+type slowStarts struct{ *fakeDocker }
+
+func (d slowStarts) StartContainer(ctx context.Context, id string) error {
+	err := d.fakeDocker.StartContainer(ctx, id)
+	time.Sleep(30 * time.Second)
+	return err
+}
+
+// TestExitBeforeStartIsAnswered: output is read to its end although the container had exited long before the start was
+// answered. No log has it.
+func TestExitBeforeStartIsAnswered(t *testing.T) {
+	onBench(t, func(c *Config) {
+		docker := c.Docker.(*fakeDocker)
+		docker.unreadable = true
+		c.Docker = slowStarts{docker}
+	}, func(b *bench) {
+		d := b.send("m", "id", false, echo)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		d.want(intake.Ack, "")
+		if r := b.result(); r.Incomplete || r.Stdout != "hi\n" {
 			t.Errorf("result %+v", r)
 		}
 	})
