@@ -142,7 +142,7 @@ func (t *task) doKill(k *message.Kill) (*event.Result, error) {
 
 func (t *task) doRemove(r *message.Remove) (*event.Result, error) {
 	for _, run := range t.pool.jobs.runs(r.Container) {
-		if run.endAsked.Load() > 0 {
+		if run.endAsked.Load() > 0 && t.on.State.Ended() { // it may have ignored a kill's signal
 			t.letEnd(run)
 		}
 	}

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,4 +43,23 @@ func TestRemovalInProgress(t *testing.T) {
 			})
 		}
 	}
+}
+
+// deaf is an engine whose containers ignore SIGTERM.
+type deaf struct{ *fakeDocker }
+
+func (d deaf) KillContainer(ctx context.Context, id, signal string) error {
+	if signal == "TERM" {
+		return nil
+	}
+	return d.fakeDocker.KillContainer(ctx, id, signal)
+}
+
+// TestRemoveAfterIgnoredKill: a remove does not wait for the run of a container that has ignored the signal of a kill.
+func TestRemoveAfterIgnoredKill(t *testing.T) {
+	onBench(t, func(c *Config) { c.Docker = deaf{c.Docker.(*fakeDocker)} }, func(b *bench) {
+		b.send("m", "id", false, wait)
+		b.send("kill", "kill", false, `{"Dockercmd":"kill","Container":"web","Options":{"Signal":"TERM"}}`).want(intake.Ack, "")
+		b.send("remove", "remove", false, `{"Dockercmd":"remove","Container":"web","Options":{"Force":true}}`).want(intake.Ack, "")
+	})
 }
