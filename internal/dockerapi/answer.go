@@ -35,6 +35,9 @@ func (a answer) decode(ctx context.Context, r *request, into any) error {
 		} else if err == nil {
 			err = json.Unmarshal(text, into)
 		}
+		if err != nil && err.Error() == "unexpected end of JSON input" { // of a *json.SyntaxError: the text is cut off
+			err = io.ErrUnexpectedEOF
+		}
 	}
 	switch {
 	case err == nil:

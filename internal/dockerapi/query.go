@@ -8,7 +8,7 @@ import (
 // A query is what follows the path and a question mark, escaped.
 type query string
 
-// set adds a key, unless the value is empty: so the engine takes a missing one. No key is added twice.
+// set adds a key, unless the value is empty: the engine takes a missing key for an empty one. No key may be set twice.
 func (q *query) set(key, value string) {
 	if value == "" {
 		return
