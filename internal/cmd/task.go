@@ -52,7 +52,7 @@ type task struct {
 
 	creation creation
 	cleanup  func() error // removes the job's container; may be nil; not written from phaseEnded on, see leaves
-	tidied   bool         // cleanup was called
+	tidied   bool         // cleanup is done
 	watch    func()       // called after the job is settled and forgotten; may be nil
 }
 

@@ -136,7 +136,7 @@ func (w *watch) look() {
 	case w.ctx.Err() != nil: // the watch was closed meanwhile
 	case w.isOver(w.ctx):
 		w.overdue()
-	default:
+	case w.ctx.Err() == nil: // close may have stopped the timer meanwhile
 		w.looks.Reset(lookEvery)
 	}
 }
@@ -186,7 +186,11 @@ func (w *watch) enforce() {
 // recovers is deferred by what runs in a goroutine of its own. A panic there ends the reading.
 func (w *watch) recovers() {
 	if v := recover(); v != nil {
-		w.cancel(&panicError{v, debug.Stack()})
+		p := &panicError{v, debug.Stack()}
+		if w.ctx.Err() != nil { // the run has its result without it
+			w.log.Error("panic; please report this", "panic", v, "trace", string(p.stack))
+		}
+		w.cancel(p)
 	}
 }
 
