@@ -339,6 +339,18 @@ func everyCall(ctx context.Context, c *Client) map[string]error {
 	}
 }
 
+// TestDetachedNotUpgraded: a detached start asks for no upgrade, so an answer that upgrades is no success.
+func TestDetachedNotUpgraded(t *testing.T) {
+	c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+		if !answerPing(w, r) {
+			w.WriteHeader(http.StatusSwitchingProtocols)
+		}
+	})
+	if err := c.StartExecDetached(background(t), "x"); err == nil {
+		t.Error("101 counts as a start")
+	}
+}
+
 // Success that is none, for the calls that read an answer.
 func TestHostileSuccess(t *testing.T) {
 	for name, text := range map[string]string{

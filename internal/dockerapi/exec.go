@@ -123,7 +123,9 @@ func (c *Client) StartExec(ctx context.Context, execID string, o AttachOptions) 
 func (c *Client) StartExecDetached(ctx context.Context, execID string) error {
 	// Not replayable: an engine does not start an exec twice, so the second
 	// request would get a conflict.
-	return c.do(ctx, startExec(execID, true, false), nil)
+	r := startExec(execID, true, false)
+	r.want = []int{200} // it is not upgraded
+	return c.do(ctx, r, nil)
 }
 
 func startExec(id string, detach, tty bool) *request {
