@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
@@ -23,12 +22,12 @@ type watch struct {
 	looks    *time.Timer             // see look
 	timeUp   *time.Timer             // see enforce; nil: there is no time limit
 	enforces chan struct{}           // full while enforce is at work, and from close on
-	reading  atomic.Bool             // begin was called
+	reading  chan struct{}           // closed by begin
 	closed   bool                    // only for the task's goroutine
 }
 
 func (f *following) newWatch() *watch {
-	w := &watch{following: f, exited: make(chan exits.Exit, 1), enforces: make(chan struct{}, 1)}
+	w := &watch{following: f, exited: make(chan exits.Exit, 1), enforces: make(chan struct{}, 1), reading: make(chan struct{})}
 	w.ctx, w.cancel = context.WithCancelCause(f.ctx)
 	f.watching = w
 	return w
@@ -36,7 +35,7 @@ func (f *following) newWatch() *watch {
 
 // begin starts the timers. The container has started, and its output is about to be read.
 func (w *watch) begin() {
-	w.reading.Store(true)
+	close(w.reading)
 	w.looks = time.AfterFunc(lookEvery, w.look)
 	w.looks.Reset(lookEvery) // look uses w.looks
 	if limit := w.run.TimeLimit(w.timeLimit()); limit > 0 {
@@ -213,16 +212,17 @@ const mostAfterExit = time.Minute
 // passing on a piece ourselves. It also ends output that goes on longer than mostAfterExit. The time before begin does not
 // count: the exit may be told long before the start is answered and reported.
 func (w *watch) limitDrain() {
-	since, before, reading := time.Now(), w.out.Movement(), w.reading.Load()
+	select {
+	case <-w.reading:
+	case <-w.ctx.Done():
+		return
+	}
+	since, before := time.Now(), w.out.Movement()
 	for delay.Sleep(w.ctx, w.pool.idle) == nil {
 		now := w.out.Movement()
-		silent := now == before && now%2 == 0
-		switch {
-		case !reading:
-			since = time.Now()
-		case silent || now != before && time.Since(since) > mostAfterExit:
+		if silent := now == before && now%2 == 0; silent || now != before && time.Since(since) > mostAfterExit {
 			w.cancel(errSilent)
 		}
-		before, reading = now, w.reading.Load()
+		before = now
 	}
 }
