@@ -3,7 +3,6 @@ package tally
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,7 +20,7 @@ type Tally struct {
 	busy     time.Time // since when there was a live job at all times, or there was one last
 	counters status.Counters
 	outcomes map[status.Outcome]int64         // by Outcome without Count
-	ended    []status.Job                     // the jobs that ended last, the last one first
+	ended    []status.Job                     // the jobs that ended last, the last one at the end
 	failed   []status.Job                     // of all that ended, the last ones that failed
 	slices   [status.RateOver / slice]rateBin // a ring
 
@@ -115,7 +114,7 @@ func (a *Tally) Show(s *status.Status) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.Since = a.began.UTC()
-	for o, n := range maps.All(a.outcomes) {
+	for o, n := range a.outcomes {
 		o.Count = n
 		s.Outcomes = append(s.Outcomes, o)
 	}
@@ -138,7 +137,10 @@ func (a *Tally) Show(s *status.Status) {
 func (a *Tally) List() (ended, failed []status.Job) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Clone(a.ended), slices.Clone(a.failed)
+	ended, failed = slices.Clone(a.ended), slices.Clone(a.failed)
+	slices.Reverse(ended)
+	slices.Reverse(failed)
+	return ended, failed
 }
 
 // Container returns the id of the container of a job that is listed.
@@ -152,8 +154,8 @@ func (a *Tally) Container(job string) string {
 	return ""
 }
 
-// latest puts a job in front of a list, and drops the last one if there are more than are listed.
+// latest appends a job to a list, and drops the first one if there are more than are listed.
 func latest(jobs []status.Job, j status.Job) []status.Job {
-	jobs = slices.Insert(jobs, 0, j)
-	return jobs[:min(len(jobs), status.MostEnded)]
+	jobs = append(jobs, j)
+	return jobs[max(0, len(jobs)-status.MostEnded):]
 }
