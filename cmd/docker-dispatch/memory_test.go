@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestReturnMemory: what a burst has left goes back to the system once no garbage was collected for a while.
+// TestReturnMemory: the memory of a burst goes back to the system after some time without a garbage collection.
 func TestReturnMemory(t *testing.T) {
 	hold := make([]byte, 4*burst)
 	for i := range hold {

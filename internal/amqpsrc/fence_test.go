@@ -13,8 +13,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// Waiters of a fence share the next call, and nobody is let off by a call that was made before he came:
-// his ack may have been written behind it.
+// TestFenceBatches: waiters of a fence share the next call. A call that was made before a waiter came does not count: the
+// waiter's ack may have been written after the call.
 func TestFenceBatches(t *testing.T) {
 	s, _ := fakeSession(new(fakeAck), "")
 	waiter := func() chan error {

@@ -9,8 +9,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// TestSettledJobsAreBounded: messages with long ids and names, whose senders ask for answers, leave no more behind than
-// there is room for; the latest are known.
+// TestSettledJobsAreBounded: the memory of settled jobs is bounded, also if messages have long ids and names, and ask for
+// answers. The latest jobs are known.
 func TestSettledJobsAreBounded(t *testing.T) {
 	g := newRegistry()
 	long := strings.Repeat("x", 255)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestPingConnectsAnew: a kept connection does not make an engine reachable whose socket is gone.
+// TestPingConnectsAnew: an engine without its socket is not reachable, although a connection to it is kept.
 func TestPingConnectsAnew(t *testing.T) {
 	c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) { answerPing(w, r) })
 	ctx := background(t)
