@@ -57,6 +57,17 @@ type Job struct {
 	// that the control queue belongs to.
 	Control bool
 
+	// Forwarded says how the message came from another host; nil: it came from the queue or the control queue.
+	Forwarded *Forwarded
+
+	// Forward publishes a copy of the message to the host that has a claim, as the job with that id. It returns nil when the
+	// broker has confirmed the copy: then the message itself is to be acked. ErrNoHost: the claim leads to no host any more.
+	// Other errors are as for Store.
+	Forward func(ctx context.Context, to Claim, id string) error
+
+	// Moved tells the host to which Forward has sent the copy that the message itself is acked. It is called after Fence.
+	Moved func(ctx context.Context) error
+
 	// Invalid is why the message must not be carried out, whatever its body says. Nil: the body decides.
 	Invalid error
 
@@ -113,6 +124,7 @@ const (
 	DeadLetter                // cannot be done: a copy with the reason goes to the dead-letter queue
 	Requeue                   // not begun: requeued, for this host or another
 	TryAgain                  // failed: tried again later
+	Forward                   // another host has the job: a copy goes to it
 )
 
 func (v Verdict) String() string {
@@ -125,6 +137,8 @@ func (v Verdict) String() string {
 		return "requeue"
 	case TryAgain:
 		return "try again"
+	case Forward:
+		return "forward"
 	}
 	return "unknown verdict"
 }
