@@ -30,7 +30,7 @@ type Config struct {
 type Claims struct {
 	config   Config
 	dialer   *wire.Dialer
-	registry registry
+	registry *registry
 	held     held
 	report   wire.Reporter
 	entered  intake.Gate
@@ -53,7 +53,7 @@ func New(d *wire.Dialer, cfg Config) *Claims {
 	return &Claims{
 		config:   cfg,
 		dialer:   d,
-		registry: registry{queue: cfg.Queue},
+		registry: newRegistry(cfg.Queue),
 		report:   wire.Reporter{Log: cfg.Log, Lost: "connection for claims lost, waiting", Back: "connection for claims is back", Second: true},
 		ended:    make(chan struct{}),
 		reading:  make(chan struct{}, 1),
@@ -187,15 +187,18 @@ func (c *Claims) name(ctx context.Context, l *line, hash string) string {
 	}
 	if time.Since(c.read) > namesFor {
 		c.read = time.Now()
-		hosts, err := c.registry.hosts(ctx, l)
+		err := c.registry.reading(ctx, l, func() error {
+			hosts, err := c.registry.hosts(ctx, l)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			for _, host := range hosts {
+				c.names[hostHash(c.config.Queue, host)] = host
+			}
+			return err
+		})
 		if err != nil {
 			c.config.Log.Debug("the names of the hosts are not known", "error", err)
 		}
-		c.mu.Lock()
-		for _, host := range hosts {
-			c.names[hostHash(c.config.Queue, host)] = host
-		}
-		c.mu.Unlock()
 	}
 	return c.known(hash)
 }
@@ -236,7 +239,7 @@ func (c *Claims) try(ctx context.Context, calls func(l *line, again bool) error)
 		if err != nil {
 			return err
 		}
-		if err = calls(l, again); !errors.Is(err, wire.ErrLine) || ctx.Err() != nil {
+		if err = calls(l, again); !errors.Is(err, wire.ErrLine) {
 			return err
 		}
 		select {

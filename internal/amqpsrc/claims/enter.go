@@ -64,6 +64,11 @@ func (c *Claims) enter(ctx context.Context, l *line) error {
 	} else if !ok {
 		return fmt.Errorf("%w: %q on queue %q; this engine's ID is %s", wire.ErrHostEngine, host, queue, c.engine)
 	}
+	if now.epoch > 0 { // a release that was killed may have left it
+		if err := l.remove(ctx, life{now.hash, now.epoch - 1}.exchange()); err != nil {
+			return err
+		}
+	}
 	if err := c.queues(ctx, l, now); err != nil {
 		return err
 	}

@@ -3,7 +3,7 @@ package claims
 import (
 	"context"
 	"encoding/json"
-	"slices"
+	"fmt"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -30,22 +30,23 @@ type Record struct {
 }
 
 // Hosts returns the hosts of a queue, by name. The link must be used by nobody else meanwhile.
-func Hosts(ctx context.Context, link *wire.Link, queue string) ([]Record, error) {
-	l, r := newLine(link), registry{queue: queue}
-	names, err := r.hosts(ctx, l)
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	var all []Record
-	for _, host := range names {
-		one, err := r.look(ctx, l, host)
+func Hosts(ctx context.Context, link *wire.Link, queue string) (all []Record, err error) {
+	l, r := newLine(link), newRegistry(queue)
+	err = r.reading(ctx, l, func() error {
+		names, err := r.hosts(ctx, l)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, one)
-	}
-	return all, nil
+		for _, host := range names {
+			one, err := r.look(ctx, l, host)
+			if err != nil {
+				return fmt.Errorf("host %q: %w", host, err)
+			}
+			all = append(all, one)
+		}
+		return nil
+	})
+	return all, err
 }
 
 // look returns the record of a host.
@@ -66,8 +67,8 @@ func (r *registry) look(ctx context.Context, l *line, host string) (Record, erro
 	if err != nil && !wire.IsNoQueue(err) { // recorded, but killed before it made its queue
 		return one, err
 	}
-	last1, err := l.sign(ctx, seenQueue(r.queue, host))
-	one.Seen, one.Labels = last1.At, last1.Labels
+	seen, err := l.sign(ctx, seenQueue(r.queue, host))
+	one.Seen, one.Labels = seen.At, seen.Labels
 	return one, err
 }
 

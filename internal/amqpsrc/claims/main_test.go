@@ -2,7 +2,8 @@ package claims
 
 import (
 	"context"
-	"fmt"
+	"crypto/rand"
+	"errors"
 	"log/slog"
 	"testing"
 
@@ -47,20 +48,47 @@ func (r *rig) forget(host string) {
 	})
 }
 
-// key returns a key of the test, whose claims are deleted when the test ends.
-func (r *rig) key(i int) intake.ClaimKey {
-	key := intake.JobKey("/", r.queue, fmt.Sprint(i))
+// keys returns n new keys, whose claims are deleted when the test ends.
+func (r *rig) keys(n int) (keys []intake.ClaimKey) {
+	for range n {
+		keys = append(keys, intake.JobKey("/", r.queue, rand.Text()))
+	}
 	r.t.Cleanup(func() {
 		r.peer.Do(func(ch *amqp.Channel) error {
-			for link := range 3 {
-				if err := ch.ExchangeDelete(claimExchange(r.queue, key, link), false, false); err != nil {
-					return err
+			for _, key := range keys {
+				for link := range 3 {
+					if err := ch.ExchangeDelete(claimExchange(r.queue, key, link), false, false); err != nil {
+						return err
+					}
 				}
 			}
 			return nil
 		})
 	})
-	return key
+	return keys
+}
+
+// forward publishes a message to a claim, and reports whether a host has it.
+func (r *rig) forward(address, body string) (stored bool) {
+	r.t.Helper()
+	r.peer.Do(func(ch *amqp.Channel) error {
+		back := ch.NotifyReturn(make(chan amqp.Return, 1))
+		c, err := ch.PublishWithDeferredConfirm(address, "", true, false, amqp.Publishing{Body: []byte(body), DeliveryMode: amqp.Persistent}) // mandatory
+		if err != nil {
+			return err
+		}
+		if !c.Wait() {
+			return errors.New("not confirmed")
+		}
+		stored = wire.NonBlocking(back).ReplyCode == 0
+		return nil
+	})
+	return stored
+}
+
+// through is a change of a host that connects through a proxy.
+func through(p *brokertest.Proxy) func(*wire.Dialer, *Config) {
+	return func(d *wire.Dialer, _ *Config) { d.Connect = p.Dial }
 }
 
 // A host is a host's Claims at work.

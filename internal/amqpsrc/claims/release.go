@@ -35,7 +35,7 @@ type Released struct {
 // keys returns what a message of the host queue may have been claimed as. A release that was cut off is finished by another one. The
 // link must be used by nobody else meanwhile. Release returns intake.ErrNoHost if there is no such host.
 func Release(ctx context.Context, link *wire.Link, queue, host string, keys func(amqp.Delivery) []intake.ClaimKey) (done Released, err error) {
-	r := &release{registry: registry{queue: queue}, line: newLine(link), from: HostQueue(queue, host), keys: keys}
+	r := &release{registry: newRegistry(queue), line: newLine(link), from: HostQueue(queue, host), keys: keys}
 	if err := r.target(ctx, host); err != nil {
 		return done, err
 	}
@@ -56,7 +56,7 @@ func Release(ctx context.Context, link *wire.Link, queue, host string, keys func
 
 // A release is a Release at work.
 type release struct {
-	registry
+	*registry
 	line *line
 	from string // the host queue
 	keys func(amqp.Delivery) []intake.ClaimKey
