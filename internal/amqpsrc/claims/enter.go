@@ -1,19 +1,15 @@
 package claims
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
-
-func (c *Claims) patience() time.Duration { return cmp.Or(c.config.patience, inUse) }
 
 // open connects, and enters.
 func (c *Claims) open(ctx context.Context) (l *line, err error) {
@@ -79,18 +75,16 @@ func (c *Claims) enter(ctx context.Context, l *line) error {
 		return err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.life, c.names = now, map[string]string{now.hash: host}
+	c.mu.Unlock()
+	c.config.Log.Info("this host shares the queue with others", "host", c.Host(), "queue", queue)
 	return nil
 }
 
 // queues declares the host's queues. The host is recorded before it has any.
 func (c *Claims) queues(ctx context.Context, l *line, now life) error {
 	queue := HostQueue(c.config.Queue, c.config.Host)
-	err := l.call(ctx, func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the broker ignores the flags
-		return err
-	})
+	_, err := l.queue(ctx, queue)
 	if wire.IsNoQueue(err) {
 		err = c.record(ctx)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // fails starts a host, and returns the error with which Run ends.
-func (r *rig) fails(name string, change func(*wire.Dialer, *Config)) error {
+func (r *rig) fails(name string, change func(*Claims)) error {
 	r.t.Helper()
 	h := r.start(name, change)
 	err := <-h.end
@@ -35,8 +35,8 @@ func TestTwoEngines(t *testing.T) {
 	r := newRig(t, "classic")
 	r.enter("a").leave()
 	r.enter("a").leave()
-	err := r.fails("a", func(_ *wire.Dialer, c *Config) {
-		c.EngineID = func(context.Context) (string, error) { return "OTHER", nil }
+	err := r.fails("a", func(c *Claims) {
+		c.config.EngineID = func(context.Context) (string, error) { return "OTHER", nil }
 	})
 	if !errors.Is(err, wire.ErrHostEngine) || !strings.Contains(err.Error(), `"a"`) {
 		t.Errorf("Run: %v", err)
@@ -50,7 +50,7 @@ func TestNameInUse(t *testing.T) {
 	a := r.enter("a")
 	second := r.start("a", nil)
 	second.log.Wait(t, wire.ErrHostTaken.Error())
-	if err := r.fails("a", func(_ *wire.Dialer, c *Config) { c.patience = time.Millisecond }); !errors.Is(err, wire.ErrHostTaken) {
+	if err := r.fails("a", func(c *Claims) { c.patience = time.Millisecond }); !errors.Is(err, wire.ErrHostTaken) {
 		t.Errorf("Run: %v", err)
 	}
 	a.leave()
@@ -62,8 +62,8 @@ func TestEngineAway(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "classic")
 	asked := 0
-	h := r.start("a", func(_ *wire.Dialer, c *Config) {
-		c.EngineID = func(context.Context) (string, error) {
+	h := r.start("a", func(c *Claims) {
+		c.config.EngineID = func(context.Context) (string, error) {
 			if asked++; asked == 1 {
 				return "", errors.New("away")
 			}
@@ -92,7 +92,7 @@ func TestPermissions(t *testing.T) {
 	r := newRig(t, "classic")
 	all := pattern(r.queue)
 	user := brokertest.NewUser(t)
-	as := func(d *wire.Dialer, _ *Config) { d.Address = dialer(t, user.URL(brokertest.Password)).Address }
+	as := func(c *Claims) { c.dialer.Address = dialer(t, user.URL(brokertest.Password)).Address }
 	const write = "|^amq[.]default$"
 	for _, name := range []string{"claim", "h", "engine"} {
 		less := strings.Replace(strings.Replace(all, name+"|", "", 1), "|"+name+")", ")", 1)
@@ -144,7 +144,7 @@ func TestLongNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		to.Path = "/" + vhost
-		in := func(d *wire.Dialer, _ *Config) { d.Address = dialer(t, to.String()).Address }
+		in := func(c *Claims) { c.dialer.Address = dialer(t, to.String()).Address }
 		if n > mostVHost {
 			if err := r.fails("a", in); !errors.Is(err, wire.ErrHostNames) {
 				t.Errorf("%d bytes: Run: %v", n, err)
@@ -167,7 +167,7 @@ func TestLongNames(t *testing.T) {
 		h.leave()
 	}
 	long := strings.Repeat("q", 255-len(".host."+"a"+".lock")+1)
-	if err := r.fails("a", func(_ *wire.Dialer, c *Config) { c.Queue = long }); !errors.Is(err, wire.ErrHostNames) {
+	if err := r.fails("a", func(c *Claims) { c.config.Queue = long }); !errors.Is(err, wire.ErrHostNames) {
 		t.Errorf("Run: %v", err)
 	}
 }

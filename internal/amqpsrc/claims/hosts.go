@@ -59,14 +59,11 @@ func (r *registry) look(ctx context.Context, l *line, host string) (Record, erro
 	if one.Alive, err = l.locked(ctx, lockQueue(r.queue, host)); err != nil {
 		return one, err
 	}
-	err = l.call(ctx, func(ch *amqp.Channel) error {
-		q, err := ch.QueueDeclarePassive(HostQueue(r.queue, host), true, false, false, false, nil) // the broker ignores the flags
-		one.Waiting, one.Consumers = q.Messages, q.Consumers
-		return err
-	})
+	q, err := l.queue(ctx, HostQueue(r.queue, host))
 	if err != nil && !wire.IsNoQueue(err) { // recorded, but killed before it made its queue
 		return one, err
 	}
+	one.Waiting, one.Consumers = q.Messages, q.Consumers
 	seen, err := l.sign(ctx, seenQueue(r.queue, host))
 	one.Seen, one.Labels = seen.At, seen.Labels
 	return one, err
@@ -82,21 +79,6 @@ func (r *registry) last(ctx context.Context, l *line, host string) (of life, rel
 		of.epoch--
 	}
 	return of, !entered, err
-}
-
-// locked reports whether another connection has a lock.
-func (l *line) locked(ctx context.Context, queue string) (bool, error) {
-	err := l.call(ctx, func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclarePassive(queue, false, false, true, false, nil) // the broker ignores the flags
-		return err
-	})
-	if wire.Code(err) == amqp.ResourceLocked {
-		return true, nil
-	}
-	if wire.IsNoQueue(err) {
-		return false, nil
-	}
-	return false, err
 }
 
 // sign returns a host's last sign of life; the zero sign if there is none.

@@ -133,6 +133,15 @@ func (l *line) remove(ctx context.Context, exchange string) error {
 	return l.call(ctx, func(ch *amqp.Channel) error { return ch.ExchangeDelete(exchange, false, false) }) // ifUnused, noWait
 }
 
+// queue returns how many messages and consumers a queue has, or an error if it does not exist.
+func (l *line) queue(ctx context.Context, name string) (q amqp.Queue, err error) {
+	err = l.call(ctx, func(ch *amqp.Channel) (err error) {
+		q, err = ch.QueueDeclarePassive(name, true, false, false, false, nil) // the broker ignores the flags
+		return err
+	})
+	return q, err
+}
+
 // lock makes a queue that only this connection has, until unlock or its end. taken is false if another connection has it.
 func (l *line) lock(ctx context.Context, queue string) (taken bool, err error) {
 	err = l.call(ctx, func(ch *amqp.Channel) error {
@@ -148,6 +157,18 @@ func (l *line) lock(ctx context.Context, queue string) (taken bool, err error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// locked reports whether another connection has a lock.
+func (l *line) locked(ctx context.Context, queue string) (bool, error) {
+	_, err := l.queue(ctx, queue)
+	if wire.Code(err) == amqp.ResourceLocked {
+		return true, nil
+	}
+	if wire.IsNoQueue(err) {
+		err = nil
+	}
+	return false, err
 }
 
 // unlock deletes the queue of a lock.

@@ -87,8 +87,8 @@ func (r *rig) forward(address, body string) (stored bool) {
 }
 
 // through is a change of a host that connects through a proxy.
-func through(p *brokertest.Proxy) func(*wire.Dialer, *Config) {
-	return func(d *wire.Dialer, _ *Config) { d.Connect = p.Dial }
+func through(p *brokertest.Proxy) func(*Claims) {
+	return func(c *Claims) { c.dialer.Connect = p.Dial }
 }
 
 // A host is a host's Claims at work.
@@ -100,18 +100,17 @@ type host struct {
 	end  chan error // what Run returned
 }
 
-// start runs the Claims of a host. change may change what they are made of.
-func (r *rig) start(name string, change func(*wire.Dialer, *Config)) *host {
+// start runs the Claims of a host. change may change them before.
+func (r *rig) start(name string, change func(*Claims)) *host {
 	r.t.Helper()
 	h := &host{rig: r, log: brokertest.NewLogbook(), end: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg := Config{Queue: r.queue, Host: name, Log: log, Labels: map[string]string{"disk": "ssd"}}
 	cfg.EngineID = func(context.Context) (string, error) { return "ENGINE:OF:" + name, nil }
-	d := dialer(r.t, brokertest.URL(r.t))
+	h.Claims = New(dialer(r.t, brokertest.URL(r.t)), cfg)
 	if change != nil {
-		change(d, &cfg)
+		change(h.Claims)
 	}
-	h.Claims = New(d, cfg)
 	ctx, stop := context.WithCancel(r.t.Context())
 	h.stop = stop
 	r.t.Cleanup(func() { r.forget(name) })

@@ -36,8 +36,13 @@ type Released struct {
 // link must be used by nobody else meanwhile. Release returns intake.ErrNoHost if there is no such host.
 func Release(ctx context.Context, link *wire.Link, queue, host string, keys func(amqp.Delivery) []intake.ClaimKey) (done Released, err error) {
 	r := &release{registry: newRegistry(queue), line: newLine(link), from: HostQueue(queue, host), keys: keys}
-	if err := r.target(ctx, host); err != nil {
+	if _, err := r.line.queue(ctx, r.from); wire.IsNoQueue(err) {
+		return done, fmt.Errorf("%w: %q has no queue %q", intake.ErrNoHost, host, r.from)
+	} else if err != nil {
 		return done, err
+	}
+	if _, err := r.line.queue(ctx, queue); err != nil { // nowhere for the messages to go
+		return done, wire.ExplainQueue(err, queue, fmt.Sprintf("configure permission on queue %q", queue))
 	}
 	lock := lockQueue(queue, host)
 	if taken, err := r.line.lock(ctx, lock); err != nil {
@@ -62,23 +67,6 @@ type release struct {
 	keys func(amqp.Delivery) []intake.ClaimKey
 	of   life
 	done Released
-}
-
-// target returns an error if there is no such host, or nowhere for its messages to go.
-func (r *release) target(ctx context.Context, host string) error {
-	for _, queue := range []string{r.from, r.queue} {
-		err := r.line.call(ctx, func(ch *amqp.Channel) error {
-			_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the broker ignores the flags
-			return err
-		})
-		switch {
-		case wire.IsNoQueue(err) && queue == r.from:
-			return fmt.Errorf("%w: %q has no queue %q", intake.ErrNoHost, host, queue)
-		case err != nil:
-			return wire.ExplainQueue(err, queue, fmt.Sprintf("configure permission on queue %q", queue))
-		}
-	}
-	return nil
 }
 
 // run deletes claims only before the marker exists. From then on the claims are void, and other hosts make new ones beside them.
