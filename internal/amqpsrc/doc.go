@@ -15,7 +15,8 @@
 //	depths.go    how many messages wait, as the broker says
 //
 // What a job publishes is in package publish: results, output, dead letters, next attempts. A connection, with its limits and
-// timeouts, is package wire. The side that sends messages and waits for results is package client.
+// timeouts, is package wire. The side that sends messages and waits for results is package client. If several hosts share the queue,
+// package claims says which of them has a job.
 //
 // Four rules hold throughout.
 //

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -148,6 +149,7 @@ func (r *rig) enter(name string) *host {
 // wait waits until the host has entered.
 func (h *host) wait() {
 	h.rig.t.Helper()
+	timeout := time.After(brokertest.Patience)
 	for {
 		open, changed := h.Entered().State()
 		if open {
@@ -157,7 +159,21 @@ func (h *host) wait() {
 		case <-changed:
 		case err := <-h.end:
 			h.rig.t.Fatalf("Run has ended: %v", err)
+		case <-timeout:
+			h.rig.t.Fatal("the host does not enter")
 		}
+	}
+}
+
+// ended waits for the end of Run, and returns its error.
+func (h *host) ended() error {
+	h.rig.t.Helper()
+	select {
+	case err := <-h.end:
+		return err
+	case <-time.After(brokertest.Patience):
+		h.rig.t.Fatal("Run does not end")
+		return nil
 	}
 }
 
@@ -165,7 +181,7 @@ func (h *host) wait() {
 func (h *host) leave() {
 	h.rig.t.Helper()
 	h.stop()
-	if err := <-h.end; err != nil {
+	if err := h.ended(); err != nil {
 		h.rig.t.Errorf("Run: %v", err)
 	}
 }
@@ -175,7 +191,8 @@ func (h *host) claims(key intake.ClaimKey) string {
 	h.rig.t.Helper()
 	other, err := h.Claim(h.rig.t.Context(), key)
 	if err != nil {
-		h.rig.t.Fatal(err)
+		h.rig.t.Error(err)
+		return "?"
 	}
 	if other == nil {
 		return ""
@@ -193,7 +210,7 @@ func (h *host) claims(key intake.ClaimKey) string {
 func (h *host) unclaims(key intake.ClaimKey) {
 	h.rig.t.Helper()
 	if err := h.Unclaim(h.rig.t.Context(), key); err != nil {
-		h.rig.t.Fatal(err)
+		h.rig.t.Error(err)
 	}
 }
 
@@ -203,7 +220,8 @@ func (h *host) looks(key intake.ClaimKey) string {
 	claim, err := h.Look(h.rig.t.Context(), key)
 	switch {
 	case err != nil:
-		h.rig.t.Fatal(err)
+		h.rig.t.Error(err)
+		return "?"
 	case claim == nil:
 		return "-"
 	case claim.Ours != (claim.Host == h.config.Host):
