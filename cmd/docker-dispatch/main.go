@@ -147,7 +147,7 @@ var (
 // errForced means that a second signal ended the program at once.
 var errForced = errors.New("stopped at once by a second signal; containers that ran are still running")
 
-// run passes jobs from the source to the pool. It stops in order: intake, jobs, connections.
+// run passes jobs from the source to the pool. At a stop it takes no more messages, then lets the jobs end, then closes the connections.
 func (d *daemon) run(come <-chan os.Signal) error {
 	signals := unlessHung(come)
 	taking, stopTaking := context.WithCancel(context.Background())

@@ -32,7 +32,7 @@ const underWay = time.Second
 // consumer, and no message left that was not handed over. at is its place. If Quiet cannot find out, it returns false.
 func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at intake.Place, quiet bool) {
 	first := s.look(ctx, consumed)
-	// The broker's count omits what it has sent, and that may still be under way: so look twice.
+	// The broker's count leaves out messages that are on their way to us: look again, whether one has come meanwhile.
 	if !first.quiet || delay.Sleep(ctx, underWay) != nil {
 		return intake.Place{}, false
 	}

@@ -109,7 +109,7 @@ func Room(p amqp.Publishing, ours amqp.Table, frameMax int) int {
 	return n - 4 - TableSize(ours)
 }
 
-// Maximum size of the names of dropped headers, in bytes.
+// Maximum sizes in bytes: of all names of dropped headers together, and of the header that has them.
 const (
 	MaxDroppedSize = 1024
 	DroppedRoom    = 1 + len(HeaderDropped) + 5 + MaxDroppedSize // size of the header HeaderDropped
