@@ -115,7 +115,7 @@ func TestHelp(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	const list = "docker-dispatch -h lists the options"
-	const bare = "the commands are check, completion, dead, health, help, policy, ps, run and send; the address of a host with such a name is tcp://"
+	const bare = "the commands are check, completion, dead, health, help, hosts, policy, ps, run and send; the address of a host with such a name is tcp://"
 	noQueue := func(option string) string {
 		return option + ": this is RabbitMQ's direct reply-to, not a queue; messages sent to it would be lost"
 	}
