@@ -159,6 +159,7 @@ func TestUsageErrors(t *testing.T) {
 		{"-q x --host é", `--host "é" is no name of a host`, hostName},
 		{"-q x --host " + long[:64], `--host "` + long[:64] + `" is no name of a host`, hostName},
 		{"-q " + long[:187] + " --host " + long[:63], "--queue and --host have 250 bytes together; their further queues have names that are too long", "name a shorter queue, or a shorter host"},
+		{"-q x --host a --dead-letter none", "--host a with --dead-letter none: a message that is rejected from the queue of a host goes back to x", "leave out --dead-letter, or name a queue"},
 		{"--host a /run/docker.sock -", "--host a: no other host reads messages from this stdin", "leave it out"},
 		{"-q x --host-label a=b", "--host-label without --host", hostNeeded},
 		{"-q x --remove-stale", "--remove-stale without --host", hostNeeded},
