@@ -22,20 +22,21 @@ type Config struct {
 	EngineID func(context.Context) (string, error)
 
 	Log *slog.Logger
-
-	patience time.Duration // how long the name may be in use at first; 0: inUse
 }
 
 // Claims are a host's claims at the broker. They have connections of their own, which Run keeps up.
 type Claims struct {
 	config   Config
 	dialer   *wire.Dialer
-	registry registry
+	registry *registry
 	held     held
 	report   wire.Reporter
 	entered  intake.Gate
 	ended    chan struct{} // closed when Run has returned
-	engine   string        // its ID; only Run uses it
+
+	// Only Run uses these.
+	engine   string        // the engine's ID; "": not known yet
+	patience time.Duration // how long the name may be in use at first
 
 	mu    sync.Mutex
 	life  life              // zero until the host has entered first; guarded by mu
@@ -53,10 +54,12 @@ func New(d *wire.Dialer, cfg Config) *Claims {
 	return &Claims{
 		config:   cfg,
 		dialer:   d,
-		registry: registry{queue: cfg.Queue},
-		report:   wire.Reporter{Log: cfg.Log, Lost: "connection for claims lost, waiting", Back: "connection for claims is back", Second: true},
+		registry: newRegistry(cfg.Queue),
+		report:   wire.Reporter{Log: cfg.Log, Lost: "no job can be claimed, waiting", Back: "jobs can be claimed again", Second: true},
+		held:     held{keys: make(map[intake.ClaimKey]*hold)},
 		ended:    make(chan struct{}),
 		reading:  make(chan struct{}, 1),
+		patience: inUse,
 	}
 }
 
@@ -75,20 +78,20 @@ func (c *Claims) Host() string {
 
 // Claim implements [intake.Claims].
 func (c *Claims) Claim(ctx context.Context, key intake.ClaimKey) (other *intake.Claim, err error) {
-	h, err := c.held.take(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	defer c.held.give(key, h)
-	if c.held.again(h) {
-		return nil, nil
-	}
-	claim, err := c.find(ctx, key, true)
-	if err != nil || !claim.Ours {
-		return claim, err
-	}
-	c.held.first(h, claim.Address)
-	return nil, nil
+	err = c.held.alone(ctx, key, func(h *hold) error {
+		if h.holders > 0 {
+			c.held.set(h, h.holders+1, h.claim)
+			return nil
+		}
+		claim, err := c.find(ctx, key, true)
+		if err == nil && claim.Ours {
+			c.held.set(h, 1, claim.Address)
+		} else {
+			other = claim
+		}
+		return err
+	})
+	return other, err
 }
 
 // Look implements [intake.Claims].
@@ -101,24 +104,20 @@ func (c *Claims) Look(ctx context.Context, key intake.ClaimKey) (*intake.Claim, 
 
 // find returns the claim of a key, or nil. If ours, it makes one for this host if there is none.
 func (c *Claims) find(ctx context.Context, key intake.ClaimKey, ours bool) (found *intake.Claim, err error) {
-	err = c.try(ctx, func(l *line, _ bool) error {
+	err = c.try(ctx, func(l *line, _ bool) (err error) {
 		as := life{}
 		if ours {
 			as = c.life
 		}
-		claim, owner, err := c.registry.find(ctx, l, key, as)
-		found = c.claim(ctx, l, claim, owner)
+		found, err = c.claim(ctx, l, key, as)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
+	return found, err
 }
 
 // ClaimFor implements [intake.Claims]. It counts no holder here.
 func (c *Claims) ClaimFor(ctx context.Context, key intake.ClaimKey, host string) (intake.Claim, error) {
-	var found *intake.Claim
+	var found intake.Claim
 	err := c.try(ctx, func(l *line, _ bool) error {
 		as, err := c.registry.current(ctx, l, host)
 		if err != nil {
@@ -129,46 +128,44 @@ func (c *Claims) ClaimFor(ctx context.Context, key intake.ClaimKey, host string)
 		} else if !known {
 			return fmt.Errorf("%w: %q", intake.ErrNoHost, host)
 		}
-		claim, owner, err := c.registry.find(ctx, l, key, as)
-		found = c.claim(ctx, l, claim, owner)
+		claim, err := c.claim(ctx, l, key, as)
+		if err == nil {
+			found = *claim
+		}
 		return err
 	})
-	if err != nil {
-		return intake.Claim{}, err
-	}
-	return *found, nil
+	return found, err
 }
 
 // Unclaim implements [intake.Claims].
 func (c *Claims) Unclaim(ctx context.Context, key intake.ClaimKey) error {
-	h, err := c.held.take(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer c.held.give(key, h)
-	held, left := c.held.drop(h)
-	if left > 0 {
-		return nil
-	}
-	return c.try(ctx, func(l *line, again bool) error {
-		claim := held
-		if held == "" || again { // if the first delete was carried out, another host may have claimed since
-			found, owner, err := c.registry.find(ctx, l, key, life{})
-			if err != nil || owner != c.life {
-				return err
-			}
-			claim = found
+	return c.held.alone(ctx, key, func(h *hold) error {
+		claim, left := h.claim, h.holders-1
+		if left > 0 {
+			c.held.set(h, left, claim)
+			return nil
 		}
-		return l.remove(ctx, claim)
+		c.held.set(h, 0, "")
+		return c.try(ctx, func(l *line, again bool) error {
+			if claim == "" || again { // if the first delete was carried out, another host may have claimed since
+				found, owner, err := c.registry.find(ctx, l, key, life{})
+				if err != nil || owner != c.life {
+					return err
+				}
+				claim = found
+			}
+			return l.remove(ctx, claim)
+		})
 	})
 }
 
-// claim returns a claim as the job engine sees it; nil: the owner is none.
-func (c *Claims) claim(ctx context.Context, l *line, claim string, owner life) *intake.Claim {
-	if owner == (life{}) {
-		return nil
+// claim returns the claim of a key, or nil. Unless as is zero, it makes one for as if there is none.
+func (c *Claims) claim(ctx context.Context, l *line, key intake.ClaimKey, as life) (*intake.Claim, error) {
+	claim, owner, err := c.registry.find(ctx, l, key, as)
+	if err != nil || owner == (life{}) {
+		return nil, err
 	}
-	return &intake.Claim{Host: c.name(ctx, l, owner.hash), Ours: owner == c.life, Address: claim}
+	return &intake.Claim{Host: c.name(ctx, l, owner.hash), Ours: owner == c.life, Address: claim}, nil
 }
 
 // namesFor is how long the names of hosts are not read again.
@@ -187,15 +184,18 @@ func (c *Claims) name(ctx context.Context, l *line, hash string) string {
 	}
 	if time.Since(c.read) > namesFor {
 		c.read = time.Now()
-		hosts, err := c.registry.hosts(ctx, l)
+		err := c.registry.reading(ctx, l, func() error {
+			hosts, err := c.registry.hosts(ctx, l)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			for _, host := range hosts {
+				c.names[hostHash(c.config.Queue, host)] = host
+			}
+			return err
+		})
 		if err != nil {
 			c.config.Log.Debug("the names of the hosts are not known", "error", err)
 		}
-		c.mu.Lock()
-		for _, host := range hosts {
-			c.names[hostHash(c.config.Queue, host)] = host
-		}
-		c.mu.Unlock()
 	}
 	return c.known(hash)
 }
@@ -236,7 +236,7 @@ func (c *Claims) try(ctx context.Context, calls func(l *line, again bool) error)
 		if err != nil {
 			return err
 		}
-		if err = calls(l, again); !errors.Is(err, wire.ErrLine) || ctx.Err() != nil {
+		if err = calls(l, again); !errors.Is(err, wire.ErrLine) {
 			return err
 		}
 		select {

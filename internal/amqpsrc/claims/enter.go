@@ -1,19 +1,15 @@
 package claims
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
-
-func (c *Claims) patience() time.Duration { return cmp.Or(c.config.patience, inUse) }
 
 // open connects, and enters.
 func (c *Claims) open(ctx context.Context) (l *line, err error) {
@@ -64,6 +60,11 @@ func (c *Claims) enter(ctx context.Context, l *line) error {
 	} else if !ok {
 		return fmt.Errorf("%w: %q on queue %q; this engine's ID is %s", wire.ErrHostEngine, host, queue, c.engine)
 	}
+	if now.epoch > 0 { // a release that was killed may have left it
+		if err := l.remove(ctx, life{now.hash, now.epoch - 1}.exchange()); err != nil {
+			return err
+		}
+	}
 	if err := c.queues(ctx, l, now); err != nil {
 		return err
 	}
@@ -74,18 +75,16 @@ func (c *Claims) enter(ctx context.Context, l *line) error {
 		return err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.life, c.names = now, map[string]string{now.hash: host}
+	c.mu.Unlock()
+	c.config.Log.Info("this host shares the queue with others", "host", c.Host(), "queue", queue)
 	return nil
 }
 
 // queues declares the host's queues. The host is recorded before it has any.
 func (c *Claims) queues(ctx context.Context, l *line, now life) error {
 	queue := HostQueue(c.config.Queue, c.config.Host)
-	err := l.call(ctx, func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the broker ignores the flags
-		return err
-	})
+	_, err := l.queue(ctx, queue)
 	if wire.IsNoQueue(err) {
 		err = c.record(ctx)
 	}

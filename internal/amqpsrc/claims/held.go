@@ -2,91 +2,58 @@ package claims
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// held are the claims that this process holds. For each key, one goroutine at a time makes calls.
+// held are the claims that this process holds.
 type held struct {
 	mu   sync.Mutex
-	keys map[intake.ClaimKey]*hold // held, or in use; guarded by mu
+	keys map[intake.ClaimKey]*hold // that are held or in use; guarded by mu
 }
 
-// A hold is a key of held.
+// A hold is a key that is held or in use.
 type hold struct {
-	turn chan struct{} // held by the goroutine that makes calls for the key
+	turn  chan struct{} // held by the goroutine that makes calls for the key
+	users int           // goroutines that have the turn, or wait for it; guarded by held.mu
 
-	users   int    // that have the turn, or wait for it; guarded by held.mu
-	holders int    // guarded by held.mu
-	claim   string // if there are holders; guarded by held.mu
+	// Written with the turn and held.mu, read with either.
+	holders int
+	claim   string // if there are holders
 }
 
-// take waits for the key's turn. The caller gives it back.
-func (t *held) take(ctx context.Context, key intake.ClaimKey) (*hold, error) {
+// alone calls do with the turn of a key.
+func (t *held) alone(ctx context.Context, key intake.ClaimKey, do func(*hold) error) error {
 	t.mu.Lock()
 	h := t.keys[key]
 	if h == nil {
-		if t.keys == nil {
-			t.keys = make(map[intake.ClaimKey]*hold)
-		}
 		h = &hold{turn: make(chan struct{}, 1)}
 		t.keys[key] = h
 	}
 	h.users++
 	t.mu.Unlock()
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if h.users--; h.users == 0 && h.holders == 0 {
+			delete(t.keys, key)
+		}
+	}()
 	select {
 	case h.turn <- struct{}{}:
-		return h, nil
+		defer func() { <-h.turn }()
+		return do(h)
 	case <-ctx.Done():
-		t.leave(key, h)
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 }
 
-// give gives the turn back.
-func (t *held) give(key intake.ClaimKey, h *hold) {
-	<-h.turn
-	t.leave(key, h)
-}
-
-// leave forgets the key with its last user, unless it is held.
-func (t *held) leave(key intake.ClaimKey, h *hold) {
+// set records the holders of a key. The caller has the turn.
+func (t *held) set(h *hold, holders int, claim string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if h.users--; h.users == 0 && h.holders == 0 {
-		delete(t.keys, key)
-	}
-}
-
-// again counts one more holder if there is one already. The caller has the turn.
-func (t *held) again(h *hold) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if h.holders == 0 {
-		return false
-	}
-	h.holders++
-	return true
-}
-
-// first counts the first holder. The caller has the turn.
-func (t *held) first(h *hold, claim string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	h.holders, h.claim = 1, claim
-}
-
-// drop counts one holder less, and returns how many are left. claim is "" if there was none. The caller has the turn.
-func (t *held) drop(h *hold) (claim string, left int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if h.holders == 0 {
-		return "", 0
-	}
-	h.holders--
-	return h.claim, h.holders
+	h.holders, h.claim = holders, claim
 }
 
 // look returns the claim of a key that is held, else "".
@@ -108,5 +75,5 @@ func (t *held) claims() (all []string) {
 			all = append(all, h.claim)
 		}
 	}
-	return slices.Clip(all)
+	return all
 }

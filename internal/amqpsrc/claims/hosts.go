@@ -3,7 +3,7 @@ package claims
 import (
 	"context"
 	"encoding/json"
-	"slices"
+	"fmt"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -30,22 +30,23 @@ type Record struct {
 }
 
 // Hosts returns the hosts of a queue, by name. The link must be used by nobody else meanwhile.
-func Hosts(ctx context.Context, link *wire.Link, queue string) ([]Record, error) {
-	l, r := newLine(link), registry{queue: queue}
-	names, err := r.hosts(ctx, l)
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	var all []Record
-	for _, host := range names {
-		one, err := r.look(ctx, l, host)
+func Hosts(ctx context.Context, link *wire.Link, queue string) (all []Record, err error) {
+	l, r := newLine(link), newRegistry(queue)
+	err = r.reading(ctx, l, func() error {
+		names, err := r.hosts(ctx, l)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, one)
-	}
-	return all, nil
+		for _, host := range names {
+			one, err := r.look(ctx, l, host)
+			if err != nil {
+				return fmt.Errorf("host %q: %w", host, err)
+			}
+			all = append(all, one)
+		}
+		return nil
+	})
+	return all, err
 }
 
 // look returns the record of a host.
@@ -58,16 +59,13 @@ func (r *registry) look(ctx context.Context, l *line, host string) (Record, erro
 	if one.Alive, err = l.locked(ctx, lockQueue(r.queue, host)); err != nil {
 		return one, err
 	}
-	err = l.call(ctx, func(ch *amqp.Channel) error {
-		q, err := ch.QueueDeclarePassive(HostQueue(r.queue, host), true, false, false, false, nil) // the broker ignores the flags
-		one.Waiting, one.Consumers = q.Messages, q.Consumers
-		return err
-	})
+	q, err := l.queue(ctx, HostQueue(r.queue, host))
 	if err != nil && !wire.IsNoQueue(err) { // recorded, but killed before it made its queue
 		return one, err
 	}
-	last1, err := l.sign(ctx, seenQueue(r.queue, host))
-	one.Seen, one.Labels = last1.At, last1.Labels
+	one.Waiting, one.Consumers = q.Messages, q.Consumers
+	seen, err := l.sign(ctx, seenQueue(r.queue, host))
+	one.Seen, one.Labels = seen.At, seen.Labels
 	return one, err
 }
 
@@ -81,21 +79,6 @@ func (r *registry) last(ctx context.Context, l *line, host string) (of life, rel
 		of.epoch--
 	}
 	return of, !entered, err
-}
-
-// locked reports whether another connection has a lock.
-func (l *line) locked(ctx context.Context, queue string) (bool, error) {
-	err := l.call(ctx, func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclarePassive(queue, false, false, true, false, nil) // the broker ignores the flags
-		return err
-	})
-	if wire.Code(err) == amqp.ResourceLocked {
-		return true, nil
-	}
-	if wire.IsNoQueue(err) {
-		return false, nil
-	}
-	return false, err
 }
 
 // sign returns a host's last sign of life; the zero sign if there is none.

@@ -63,25 +63,48 @@ func (l *line) declare(ctx context.Context, exchange, next string) (ok bool, err
 	return err == nil, err
 }
 
-// owner returns to whom the messages of a claim go; the zero life if there is no such claim. It declares the claim in a way that the
-// broker always refuses, and the refusal says which of both it is. A passive declare would not name the owner. A declare that could
-// succeed would make a claim if the claim was just deleted.
-func (l *line) owner(ctx context.Context, claim string) (life, error) {
-	err := l.call(ctx, func(ch *amqp.Channel) error { return declare(ch, claim, int32(0)) })
-	if wire.Code(err) != amqp.PreconditionFailed {
-		return life{}, err
+// claim makes a claim for a host, or returns the host that has it; the zero life if that cannot be told.
+func (l *line) claim(ctx context.Context, claim string, as life) (owner life, err error) {
+	err = l.call(ctx, func(ch *amqp.Channel) error { return declare(ch, claim, as.exchange()) })
+	if err == nil {
+		return as, nil
 	}
-	text := wire.Reason(err)
-	if strings.Contains(text, "invalid type") {
-		return life{}, nil
-	}
-	_, current, _ := strings.Cut(text, "but current is ")
-	_, current, _ = strings.Cut(current, "'")
-	current, _, _ = strings.Cut(current, "'")
-	if owner, ok := parseLife(current); ok {
+	if owner, ok := current(err); ok {
 		return owner, nil
 	}
+	if wire.Code(err) == amqp.PreconditionFailed {
+		return l.owner(ctx, claim) // whose text has more room
+	}
+	return life{}, err
+}
+
+// owner returns the host that has a claim; the zero life if there is no such claim. It declares the claim in a way that the broker
+// always refuses, and the refusal says which of both it is. A passive declare would not name the owner. A declare that could succeed
+// would make a claim if the claim was just deleted.
+func (l *line) owner(ctx context.Context, claim string) (life, error) {
+	err := l.call(ctx, func(ch *amqp.Channel) error { return declare(ch, claim, int32(0)) })
+	owner, ok := current(err)
+	switch {
+	case ok:
+		return owner, nil
+	case wire.Code(err) != amqp.PreconditionFailed:
+		return life{}, err
+	case strings.Contains(wire.Reason(err), "invalid type"):
+		return life{}, nil
+	}
 	return life{}, fmt.Errorf("exchange %q is no claim of a host; delete it: %w", claim, err)
+}
+
+// current returns the host that the broker's refusal of a claim names. The broker cuts a long text.
+func current(refusal error) (owner life, ok bool) {
+	if wire.Code(refusal) != amqp.PreconditionFailed {
+		return life{}, false
+	}
+	_, text, _ := strings.Cut(wire.Reason(refusal), "but current is ")
+	_, text, _ = strings.Cut(text, "'")
+	exchange, _, whole := strings.Cut(text, "'")
+	owner, ok = parseLife(exchange)
+	return owner, ok && whole
 }
 
 // next is a string, or anything else for a declare that the broker refuses.
@@ -110,6 +133,15 @@ func (l *line) remove(ctx context.Context, exchange string) error {
 	return l.call(ctx, func(ch *amqp.Channel) error { return ch.ExchangeDelete(exchange, false, false) }) // ifUnused, noWait
 }
 
+// queue returns how many messages and consumers a queue has, or an error if it does not exist.
+func (l *line) queue(ctx context.Context, name string) (q amqp.Queue, err error) {
+	err = l.call(ctx, func(ch *amqp.Channel) (err error) {
+		q, err = ch.QueueDeclarePassive(name, true, false, false, false, nil) // the broker ignores the flags
+		return err
+	})
+	return q, err
+}
+
 // lock makes a queue that only this connection has, until unlock or its end. taken is false if another connection has it.
 func (l *line) lock(ctx context.Context, queue string) (taken bool, err error) {
 	err = l.call(ctx, func(ch *amqp.Channel) error {
@@ -125,6 +157,18 @@ func (l *line) lock(ctx context.Context, queue string) (taken bool, err error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// locked reports whether another connection has a lock.
+func (l *line) locked(ctx context.Context, queue string) (bool, error) {
+	_, err := l.queue(ctx, queue)
+	if wire.Code(err) == amqp.ResourceLocked {
+		return true, nil
+	}
+	if wire.IsNoQueue(err) {
+		err = nil
+	}
+	return false, err
 }
 
 // unlock deletes the queue of a lock.

@@ -2,7 +2,8 @@ package claims
 
 import (
 	"context"
-	"fmt"
+	"crypto/rand"
+	"errors"
 	"log/slog"
 	"testing"
 
@@ -47,20 +48,47 @@ func (r *rig) forget(host string) {
 	})
 }
 
-// key returns a key of the test, whose claims are deleted when the test ends.
-func (r *rig) key(i int) intake.ClaimKey {
-	key := intake.JobKey("/", r.queue, fmt.Sprint(i))
+// keys returns n new keys, whose claims are deleted when the test ends.
+func (r *rig) keys(n int) (keys []intake.ClaimKey) {
+	for range n {
+		keys = append(keys, intake.JobKey("/", r.queue, rand.Text()))
+	}
 	r.t.Cleanup(func() {
 		r.peer.Do(func(ch *amqp.Channel) error {
-			for link := range 3 {
-				if err := ch.ExchangeDelete(claimExchange(r.queue, key, link), false, false); err != nil {
-					return err
+			for _, key := range keys {
+				for link := range 3 {
+					if err := ch.ExchangeDelete(claimExchange(r.queue, key, link), false, false); err != nil {
+						return err
+					}
 				}
 			}
 			return nil
 		})
 	})
-	return key
+	return keys
+}
+
+// forward publishes a message to a claim, and reports whether a host has it.
+func (r *rig) forward(address, body string) (stored bool) {
+	r.t.Helper()
+	r.peer.Do(func(ch *amqp.Channel) error {
+		back := ch.NotifyReturn(make(chan amqp.Return, 1))
+		c, err := ch.PublishWithDeferredConfirm(address, "", true, false, amqp.Publishing{Body: []byte(body), DeliveryMode: amqp.Persistent}) // mandatory
+		if err != nil {
+			return err
+		}
+		if !c.Wait() {
+			return errors.New("not confirmed")
+		}
+		stored = wire.NonBlocking(back).ReplyCode == 0
+		return nil
+	})
+	return stored
+}
+
+// through is a change of a host that connects through a proxy.
+func through(p *brokertest.Proxy) func(*Claims) {
+	return func(c *Claims) { c.dialer.Connect = p.Dial }
 }
 
 // A host is a host's Claims at work.
@@ -72,18 +100,17 @@ type host struct {
 	end  chan error // what Run returned
 }
 
-// start runs the Claims of a host. change may change what they are made of.
-func (r *rig) start(name string, change func(*wire.Dialer, *Config)) *host {
+// start runs the Claims of a host. change may change them before.
+func (r *rig) start(name string, change func(*Claims)) *host {
 	r.t.Helper()
 	h := &host{rig: r, log: brokertest.NewLogbook(), end: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg := Config{Queue: r.queue, Host: name, Log: log, Labels: map[string]string{"disk": "ssd"}}
 	cfg.EngineID = func(context.Context) (string, error) { return "ENGINE:OF:" + name, nil }
-	d := dialer(r.t, brokertest.URL(r.t))
+	h.Claims = New(dialer(r.t, brokertest.URL(r.t)), cfg)
 	if change != nil {
-		change(d, &cfg)
+		change(h.Claims)
 	}
-	h.Claims = New(d, cfg)
 	ctx, stop := context.WithCancel(r.t.Context())
 	h.stop = stop
 	r.t.Cleanup(func() { r.forget(name) })

@@ -65,7 +65,7 @@ func pattern(queue string) string {
 func claimExchange(queue string, key intake.ClaimKey, link int) string {
 	text := queue + "\x00" + key.Kind + "\x00" + key.Key
 	if link > 0 {
-		text += "\x00" + strconv.Itoa(link)
+		text = strconv.Itoa(link) + "\x00" + text // at the end it could be a part of a stranger's key
 	}
 	return claimPrefix + digest(text, 10)
 }
@@ -95,5 +95,5 @@ func parseLife(exchange string) (l life, ok bool) {
 	hash, epoch, _ := strings.Cut(strings.TrimPrefix(exchange, hostPrefix), ".")
 	n, err := strconv.Atoi(epoch)
 	l = life{hash, n}
-	return l, err == nil && l.exchange() == exchange
+	return l, err == nil && n >= 0 && len(hash) == 10 && l.exchange() == exchange
 }

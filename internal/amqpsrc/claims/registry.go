@@ -1,8 +1,10 @@
 package claims
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +22,7 @@ const (
 	// mostHosts is how many hosts of a queue are read.
 	mostHosts = 10_000
 
-	// readingFor bounds how long the reading of all hosts waits for other readers, and takes.
+	// readingFor bounds how long a reader of the hosts waits for others.
 	readingFor = 15 * time.Second
 )
 
@@ -32,32 +34,43 @@ type registry struct {
 	released map[life]bool // guarded by mu
 }
 
+func newRegistry(queue string) *registry {
+	return &registry{queue: queue, released: make(map[life]bool)}
+}
+
 // void reports whether a life was released. Its claims hold no longer, but are never deleted: of two hosts that each delete a void
 // claim and make their own, one could delete the other's.
-func (r *registry) void(ctx context.Context, l *line, of life) (void bool, err error) {
+func (r *registry) void(ctx context.Context, l *line, of life) (bool, error) {
 	r.mu.Lock()
-	void = r.released[of]
+	void := r.released[of]
 	r.mu.Unlock()
 	if void {
 		return true, nil
 	}
-	void, err = l.exists(ctx, of.marker())
-	if void {
+	// A release deletes the exchange after it has made the marker. The broker closes the channel over a missing exchange, so first
+	// comes the one that most often exists.
+	if exists, err := l.exists(ctx, of.exchange()); exists || err != nil {
+		return false, err
+	}
+	return r.marked(ctx, l, of)
+}
+
+// marked reports whether the release of a life has come so far that it cannot be taken back.
+func (r *registry) marked(ctx context.Context, l *line, of life) (bool, error) {
+	marked, err := l.exists(ctx, of.marker())
+	if marked {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.released == nil {
-			r.released = make(map[life]bool)
-		}
 		r.released[of] = true
 	}
-	return void, err
+	return marked, err
 }
 
 // current returns the life of a host that was not released.
 func (r *registry) current(ctx context.Context, l *line, host string) (life, error) {
 	of := life{hash: hostHash(r.queue, host)}
 	for ; of.epoch < mostEpochs; of.epoch++ {
-		if void, err := r.void(ctx, l, of); err != nil || !void {
+		if marked, err := r.marked(ctx, l, of); err != nil || !marked {
 			return of, err
 		}
 	}
@@ -69,17 +82,16 @@ func (r *registry) current(ctx context.Context, l *line, host string) (life, err
 func (r *registry) find(ctx context.Context, l *line, key intake.ClaimKey, as life) (claim string, owner life, err error) {
 	for link := 0; link < mostLinks; {
 		claim = claimExchange(r.queue, key, link)
-		if as != (life{}) {
-			if ok, err := l.declare(ctx, claim, as.exchange()); ok || err != nil {
-				return claim, as, err
-			}
+		if as == (life{}) {
+			owner, err = l.owner(ctx, claim)
+		} else {
+			owner, err = l.claim(ctx, claim, as)
 		}
-		owner, err = l.owner(ctx, claim)
 		switch {
-		case err != nil || owner == life{} && as == life{}:
+		case err != nil || owner == as:
 			return claim, owner, err
 		case owner == life{}:
-			continue // deleted since the declare
+			continue // deleted since it was refused
 		}
 		if void, err := r.void(ctx, l, owner); err != nil || !void {
 			return claim, owner, err
@@ -89,32 +101,40 @@ func (r *registry) find(ctx context.Context, l *line, key intake.ClaimKey, as li
 	return "", life{}, fmt.Errorf("%d hosts in a row had %s %s and were released", mostLinks, key.Kind, key.Key)
 }
 
-// hosts returns the names of all hosts. Readers take turns: while one reads a message, no other sees it.
-func (r *registry) hosts(ctx context.Context, l *line) (names []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readingFor)
-	defer cancel()
-	queue := recordsQueue(r.queue)
-	lock := queue + ".lock"
-	for taken := false; !taken; {
-		if taken, err = l.lock(ctx, lock); err != nil {
-			return nil, err
+// reading calls read while no other connection reads the queues of a shared queue's hosts: a message that one reads is hidden from all
+// others.
+func (r *registry) reading(ctx context.Context, l *line, read func() error) error {
+	lock := recordsQueue(r.queue) + ".lock"
+	for until := time.Now().Add(readingFor); ; {
+		taken, err := l.lock(ctx, lock)
+		if err != nil {
+			return err
 		}
-		if !taken && delay.Sleep(ctx, 50*time.Millisecond) != nil {
-			return nil, fmt.Errorf("queue %q is read by others: %w", queue, ctx.Err())
+		if taken {
+			break
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("another connection reads queue %q, and does not end", recordsQueue(r.queue))
+		}
+		if err := delay.Sleep(ctx, 50*time.Millisecond); err != nil {
+			return err
 		}
 	}
-	known := make(map[string]bool)
+	return cmp.Or(read(), l.unlock(context.WithoutCancel(ctx), lock))
+}
+
+// hosts returns the names of all hosts. The caller is reading.
+func (r *registry) hosts(ctx context.Context, l *line) (names []string, err error) {
 	err = l.call(ctx, func(ch *amqp.Channel) error {
 		for range mostHosts {
-			d, ok, err := ch.Get(queue, false) // autoAck
+			d, ok, err := ch.Get(recordsQueue(r.queue), false) // autoAck
 			if err != nil {
 				return err
 			}
 			if !ok {
 				break
 			}
-			if ValidHost(d.MessageId) && !known[d.MessageId] {
-				known[d.MessageId] = true
+			if ValidHost(d.MessageId) {
 				names = append(names, d.MessageId)
 			}
 		}
@@ -123,8 +143,6 @@ func (r *registry) hosts(ctx context.Context, l *line) (names []string, err erro
 	if wire.IsNoQueue(err) {
 		err = nil
 	}
-	if unlock := l.unlock(ctx, lock); err == nil {
-		err = unlock
-	}
-	return names, err
+	slices.Sort(names)
+	return slices.Compact(names), err
 }

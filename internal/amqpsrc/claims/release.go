@@ -35,9 +35,14 @@ type Released struct {
 // keys returns what a message of the host queue may have been claimed as. A release that was cut off is finished by another one. The
 // link must be used by nobody else meanwhile. Release returns intake.ErrNoHost if there is no such host.
 func Release(ctx context.Context, link *wire.Link, queue, host string, keys func(amqp.Delivery) []intake.ClaimKey) (done Released, err error) {
-	r := &release{registry: registry{queue: queue}, line: newLine(link), from: HostQueue(queue, host), keys: keys}
-	if err := r.target(ctx, host); err != nil {
+	r := &release{registry: newRegistry(queue), line: newLine(link), from: HostQueue(queue, host), keys: keys}
+	if _, err := r.line.queue(ctx, r.from); wire.IsNoQueue(err) {
+		return done, fmt.Errorf("%w: %q has no queue %q", intake.ErrNoHost, host, r.from)
+	} else if err != nil {
 		return done, err
+	}
+	if _, err := r.line.queue(ctx, queue); err != nil { // nowhere for the messages to go
+		return done, wire.ExplainQueue(err, queue, fmt.Sprintf("configure permission on queue %q", queue))
 	}
 	lock := lockQueue(queue, host)
 	if taken, err := r.line.lock(ctx, lock); err != nil {
@@ -56,29 +61,12 @@ func Release(ctx context.Context, link *wire.Link, queue, host string, keys func
 
 // A release is a Release at work.
 type release struct {
-	registry
+	*registry
 	line *line
 	from string // the host queue
 	keys func(amqp.Delivery) []intake.ClaimKey
 	of   life
 	done Released
-}
-
-// target returns an error if there is no such host, or nowhere for its messages to go.
-func (r *release) target(ctx context.Context, host string) error {
-	for _, queue := range []string{r.from, r.queue} {
-		err := r.line.call(ctx, func(ch *amqp.Channel) error {
-			_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil) // the broker ignores the flags
-			return err
-		})
-		switch {
-		case wire.IsNoQueue(err) && queue == r.from:
-			return fmt.Errorf("%w: %q has no queue %q", intake.ErrNoHost, host, queue)
-		case err != nil:
-			return wire.ExplainQueue(err, queue, fmt.Sprintf("configure permission on queue %q", queue))
-		}
-	}
-	return nil
 }
 
 // run deletes claims only before the marker exists. From then on the claims are void, and other hosts make new ones beside them.

@@ -51,7 +51,7 @@ func (c *Claims) Run(ctx context.Context) error {
 			if used.IsZero() {
 				used = began
 			}
-			if first && time.Since(used) > c.patience() {
+			if first && time.Since(used) > c.patience {
 				return err
 			}
 			pause = min(pause, soon)
