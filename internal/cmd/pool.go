@@ -49,6 +49,12 @@ type Config struct {
 	// Places and ControlPlaces are how many unacked messages the queue and the control queue deliver; 0: no limit.
 	Places, ControlPlaces int
 
+	// Claims say which host has a job, if several hosts share the queue; nil: one host has it alone. See claim.go.
+	Claims intake.Claims
+
+	// RemoveStale has containers removed that a former life of this host has left; else they are only counted.
+	RemoveStale bool
+
 	// SweepAfter is how long after its end the sweep removes a container that a crash left; 0: never.
 	// Queue is the queue whose containers are swept. Quiet reports whether Queue has been consumed for
 	// so long without a break, and is empty: then all its messages were delivered here. at is Queue's place.

@@ -75,7 +75,7 @@ func (p *Pool) decode(j *intake.Job) (i identity, d decoded) {
 	}
 	places <- struct{}{}
 	defer func() { <-places }()
-	i = identify(*j)
+	i = p.identify(*j)
 	var rules *policy.Policy
 	if p.Policy != nil {
 		rules = p.Policy()
@@ -104,7 +104,7 @@ func (p *Pool) decode(j *intake.Job) (i identity, d decoded) {
 	}
 	if d.invalid == nil && i.attempt > d.traits.Attempts() { // no attempt of ours is: a publisher set the header
 		j.Attempt = 1
-		i = identify(*j)
+		i = p.identify(*j)
 	}
 	if _, ok := errors.AsType[*policy.DeniedError](d.invalid); ok && j.Redelivered {
 		if _, ok := d.cmd.(*message.Run); ok { // under the policy of before, it may have a container
