@@ -42,6 +42,8 @@ type Claims struct {
 	line  *line             // nil: not connected; guarded by mu
 	names map[string]string // of hosts, by hash; guarded by mu
 
+	living living
+
 	reading chan struct{} // held while the names of all hosts are read
 	read    time.Time     // when they were read last; guarded by reading
 }
@@ -57,6 +59,7 @@ func New(d *wire.Dialer, cfg Config) *Claims {
 		report:   wire.Reporter{Log: cfg.Log, Lost: "connection for claims lost, waiting", Back: "connection for claims is back", Second: true},
 		ended:    make(chan struct{}),
 		reading:  make(chan struct{}, 1),
+		living:   living{turn: make(chan struct{}, 1)},
 	}
 }
 
