@@ -43,6 +43,8 @@ type Claims struct {
 	line  *line             // nil: not connected; guarded by mu
 	names map[string]string // of hosts, by hash; guarded by mu
 
+	living living
+
 	reading chan struct{} // held while the names of all hosts are read
 	read    time.Time     // when they were read last; guarded by reading
 }
@@ -60,6 +62,7 @@ func New(d *wire.Dialer, cfg Config) *Claims {
 		ended:    make(chan struct{}),
 		reading:  make(chan struct{}, 1),
 		patience: inUse,
+		living:   living{turn: make(chan struct{}, 1)},
 	}
 }
 
