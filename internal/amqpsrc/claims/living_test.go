@@ -8,7 +8,6 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
 // aliveNow returns the labels of the hosts that h knows to be alive, by name.
@@ -31,7 +30,7 @@ func (h *host) aliveNow() map[string]map[string]string {
 
 // labelled starts a host with a label, and waits for its sign of life.
 func (r *rig) labelled(name, gpu string) *host {
-	h := r.start(name, func(_ *wire.Dialer, cfg *Config) { cfg.Labels = map[string]string{"gpu": gpu} })
+	h := r.start(name, func(c *Claims) { c.config.Labels = map[string]string{"gpu": gpu} })
 	h.wait()
 	// A sign of life that is published while another one is read can stay behind that one.
 	brokertest.Eventually(r.t, "a sign of life of "+name, func() bool { return r.peer.Ready(seenQueue(r.queue, name)) == 1 })
