@@ -45,12 +45,13 @@ func (s *Source) newHostQueue() *Source {
 	return queue
 }
 
-// Claims returns the claims of this host; nil: the queue has one host.
-func (s *Source) Claims() intake.Claims {
+// Claims returns the claims of this host, and the virtual host of the queue. c is nil if the queue has one host.
+func (s *Source) Claims() (c intake.Claims, vhost string) {
 	if s.hosts == nil {
-		return nil
+		return nil, ""
 	}
-	return s.hosts.claims
+	a, _ := wire.ParseURL(s.cfg.URL) // Run returns its error
+	return s.hosts.claims, a.VHost()
 }
 
 // claim keeps this host known at the broker until Close. If its operator has released it, the connections end: its jobs are other
