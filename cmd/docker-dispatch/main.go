@@ -18,6 +18,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/systemd"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
@@ -248,6 +249,10 @@ func (d *daemon) run(come <-chan os.Signal) error {
 			// A job that was told to stop and does not stop cannot write its output.
 			return fmt.Errorf("%w; %s", errStuck, d.fate(src))
 		case err := <-sourceDone:
+			if errors.Is(err, wire.ErrReleased) {
+				// At once: its jobs are other hosts' now.
+				return ui.WithHint(err.Error()+"; its jobs are left as they are", "start the daemon again: it takes new jobs, and names the containers that were left", ui.ExitFailed)
+			}
 			sourceDone = nil
 			failure = cmp.Or(err, failure)
 			if drained && poolDone != nil { // a broker that did not answer kept the jobs' channel open

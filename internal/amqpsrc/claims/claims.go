@@ -66,6 +66,9 @@ func New(d *wire.Dialer, cfg Config) *Claims {
 // Entered returns a gate that is open while this host is known at the broker as alive. No message may be taken while it is closed.
 func (c *Claims) Entered() *intake.Gate { return &c.entered }
 
+// Fault returns why this host is not known at the broker as alive; nil: it is.
+func (c *Claims) Fault() error { return c.report.Fault() }
+
 // Host implements [intake.Claims]. The epoch is known once Entered has been open.
 func (c *Claims) Host() string {
 	c.mu.Lock()

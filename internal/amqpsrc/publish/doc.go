@@ -5,6 +5,7 @@
 //	keep.go        tries until a message is stored
 //	deadletter.go  the copy of a message that becomes a dead letter; internal/cmd/outcome.go decides why it does
 //	again.go       the queues in which messages wait for their next attempt
+//	forward.go     the copy of a message that goes to the host which has its job, and the note that follows the copy
 //	reply.go       results, to reply_to and to the results queue
 //	stream.go      output, to reply_to while the job runs
 //	refusals.go    which reply_to stores nothing

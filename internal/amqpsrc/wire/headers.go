@@ -48,7 +48,7 @@ func Text(value any) string {
 	return ""
 }
 
-// Headers of a dead letter, or of a message that is sent for another attempt. The prefix is reserved: a copy leaves out the publisher's headers with it. Otherwise
+// Headers of a dead letter, of a message that is sent for another attempt, or of one that is forwarded. The prefix is reserved: a copy leaves out the publisher's headers with it. Otherwise
 // a publisher could forge, for example, the user that the broker verified.
 const (
 	headerPrefix  = "x-dispatch-"
@@ -65,6 +65,14 @@ const (
 	HeaderDropped = headerPrefix + "dropped-headers" // names of headers that were left out, or "*"
 	HeaderAttempt = headerPrefix + "attempt"         // number of the attempt, from 2, of a message sent for another one
 	HeaderJob     = headerPrefix + "job"             // the job's id there, for a message without message_id
+
+	// Headers of a forwarded message. They count only in a host's queue.
+	HeaderClaim       = headerPrefix + "claim"       // the claim to which it was published
+	HeaderHops        = headerPrefix + "hops"        // how often the message was forwarded, from 1
+	HeaderRedelivered = headerPrefix + "redelivered" // whether the original was redelivered
+	HeaderControl     = headerPrefix + "control"     // whether the original came by the control queue
+	HeaderToken       = headerPrefix + "token"       // the same in the copy and in the note that follows it
+	HeaderMoved       = headerPrefix + "moved"       // true in that note: the original is acked
 
 	MaxReason  = 128
 	MaxError   = 1024

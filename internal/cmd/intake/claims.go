@@ -55,7 +55,7 @@ func NameKey(name string) ClaimKey { return ClaimKey{"name", name} }
 
 // A Forwarded says how a job came from another host.
 type Forwarded struct {
-	Hops int // how often it was forwarded, from 1
+	Hops int // how often it was forwarded, from 1 to MostHops
 
 	// Acked is closed once the host that forwarded it has had the original acked. Until then the original may be
 	// redelivered to any host.

@@ -65,7 +65,8 @@ type Job struct {
 	// Other errors are as for Store.
 	Forward func(ctx context.Context, to Claim, id string) error
 
-	// Moved tells the host to which Forward has sent the copy that the message itself is acked. It is called after Fence.
+	// Moved tells the host to which Forward has sent the copy that the message itself is acked. It is called after Fence. If
+	// the message is a copy itself, Moved waits until Forwarded.Acked is closed.
 	Moved func(ctx context.Context) error
 
 	// Invalid is why the message must not be carried out, whatever its body says. Nil: the body decides.
