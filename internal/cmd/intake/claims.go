@@ -10,7 +10,8 @@ import (
 // Claims say which host has a job or a container's name, if several hosts share a queue. The broker keeps them. All methods
 // wait while the broker is away, until ctx ends. Their other errors are final.
 type Claims interface {
-	// Host names this host and this life of it, as NAME.EPOCH. It does not change.
+	// Host names this host and this life of it, as NAME.EPOCH. It is known after the first call of another method has
+	// returned, and while messages are taken. Then it does not change.
 	Host() string
 
 	// Claim makes key this host's, and counts one more holder of it here. If another host has key, Claim returns its claim.
@@ -23,9 +24,14 @@ type Claims interface {
 	// Look returns the claim of key; nil: no host has it.
 	Look(ctx context.Context, key ClaimKey) (*Claim, error)
 
-	// Unclaim takes away one holder of key here, and deletes the claim with the last one. A key without a known holder, of a
-	// former process, loses its claim at once. Another host's claim stays.
+	// Unclaim takes away one holder of key here, and deletes the claim with the last one. Another host's claim stays.
 	Unclaim(ctx context.Context, key ClaimKey) error
+
+	// Keep takes away one holder of key here. The claim stays, even without a holder: a container has it, which stays too.
+	Keep(key ClaimKey)
+
+	// Forget deletes the claim of a key that this host has, unless key has a holder here. Another host's claim stays.
+	Forget(ctx context.Context, key ClaimKey) error
 }
 
 // A Claim is a host's claim.
