@@ -183,6 +183,7 @@ func (d *daemon) run(come <-chan os.Signal) error {
 	gate, room := new(intake.Gate), new(intake.Gate)
 	room.Set(d.minFree == 0)
 	src := d.source(gate, room)
+	claims, vhost := d.claims(src)
 	out := &out{w: d.stdout, log: d.log, gone: make(chan struct{})}
 	pool := cmd.NewPool(cmd.Config{
 		Docker: d.engine(), Reporter: d.reporter(out), Log: d.log, Gate: gate, Host: d.host,
@@ -190,6 +191,7 @@ func (d *daemon) run(come <-chan os.Signal) error {
 		Places: d.concurrency + d.ahead, ControlPlaces: amqpsrc.ControlPrefetch,
 		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
 		MinFree: d.minFree, Free: d.free, Room: room,
+		Claims: claims, VHost: vhost, RemoveStale: d.removeStale,
 		Policy: d.policy.Load, Secrets: secrets.Folder{Path: d.secrets, Withheld: d.passwordFile}, Credentials: d.credentials.For,
 	})
 
@@ -324,7 +326,8 @@ func (d *daemon) source(gate, room *intake.Gate) source {
 	return between(d.seams.source, source(amqpsrc.New(amqpsrc.Config{
 		URL: d.amqpURL, Queue: d.queue, Declare: d.declare, Prefetch: d.concurrency + d.ahead,
 		MaxMessage: d.maxMessage, DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: ui.VersionString(), Log: d.log, Gate: gate, Room: room,
-		Status: d.status,
+		Status: d.status, HostName: d.hostName, HostLabels: d.hostLabels,
+		EngineID: func(ctx context.Context) (string, error) { return d.engineID(ctx, gate) },
 	})))
 }
 
