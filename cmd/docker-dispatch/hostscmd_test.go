@@ -237,7 +237,7 @@ func TestHostsForbidden(t *testing.T) {
 	user := brokertest.NewUser(t)
 	user.Permit("^$", "^$", "^$")
 	_, stderr, code := call("", []string{"AMQP_URL=" + user.URL(brokertest.Password)}, "hosts", "-q", l.queue)
-	if code != ui.ExitFailed || !strings.Contains(stderr, "permission missing: ") || !strings.Contains(stderr, "hint: the user needs what a daemon with --host needs: docker-dispatch help operate has the line") {
+	if code != ui.ExitFailed || !strings.Contains(stderr, "permission missing: ") || !strings.Contains(stderr, "hint: give the user the permissions for hosts: docker-dispatch help operate has the line") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 }

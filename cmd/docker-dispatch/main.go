@@ -185,6 +185,7 @@ func (d *daemon) run(come <-chan os.Signal) error {
 	gate, room := new(intake.Gate), new(intake.Gate)
 	room.Set(d.minFree == 0)
 	src := d.source(gate, room)
+	claims, vhost := d.claims(src)
 	out := &out{w: d.stdout, log: d.log, gone: make(chan struct{})}
 	claims, vhost := src.Claims()
 	pool := cmd.NewPool(cmd.Config{
