@@ -164,7 +164,7 @@ func TestLongNames(t *testing.T) {
 		if owner, err := l.owner(t.Context(), claim); owner != last || err != nil {
 			t.Errorf("owner is %+v, %v", owner, err)
 		}
-		if owner, err := l.claim(t.Context(), claim, life{hostHash(r.queue, "b"), mostEpochs - 1}); owner != last || err != nil {
+		if owner, err := l.claim(t.Context(), claim, life{hostHash(r.queue, "b"), mostEpochs - 1}, majorityQueue(r.queue)); owner != last || err != nil {
 			t.Errorf("another claims: owner is %+v, %v", owner, err)
 		}
 		h.leave()

@@ -35,7 +35,7 @@ func newRig(t testing.TB, kind string) *rig {
 func (r *rig) forget(host string) {
 	r.t.Helper()
 	queue := HostQueue(r.queue, host)
-	r.peer.Delete(queue, queue+".seen", recordsQueue(r.queue))
+	r.peer.Delete(queue, queue+".seen", recordsQueue(r.queue), majorityQueue(r.queue))
 	r.peer.Do(func(ch *amqp.Channel) error {
 		for epoch := range 4 {
 			l := life{hostHash(r.queue, host), epoch}
@@ -72,9 +72,20 @@ func (r *rig) keys(n int) (keys []intake.ClaimKey) {
 // forward publishes a message to a claim, and reports whether a host has it.
 func (r *rig) forward(address, body string) (stored bool) {
 	r.t.Helper()
+	return r.publish(address, amqp.Publishing{Body: []byte(body), DeliveryMode: amqp.Persistent})
+}
+
+// note tells the owner of a claim that an original is acked.
+func (r *rig) note(address string) {
+	r.t.Helper()
+	r.publish(address, amqp.Publishing{Headers: amqp.Table{wire.HeaderMoved: true}, DeliveryMode: amqp.Persistent})
+}
+
+func (r *rig) publish(address string, m amqp.Publishing) (stored bool) {
+	r.t.Helper()
 	r.peer.Do(func(ch *amqp.Channel) error {
 		back := ch.NotifyReturn(make(chan amqp.Return, 1))
-		c, err := ch.PublishWithDeferredConfirm(address, "", true, false, amqp.Publishing{Body: []byte(body), DeliveryMode: amqp.Persistent}) // mandatory
+		c, err := ch.PublishWithDeferredConfirm(address, "", true, false, m) // mandatory
 		if err != nil {
 			return err
 		}

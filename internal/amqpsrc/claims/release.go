@@ -124,10 +124,15 @@ func (r *release) empty(ctx context.Context, ch *amqp.Channel, quiet time.Durati
 				return err
 			}
 		}
-		if err := d.Reject(false); err != nil { // requeue
+		if moved, _ := d.Headers[wire.HeaderMoved].(bool); moved { // a note for the host alone
+			err = d.Ack(false) // multiple
+		} else {
+			err = d.Reject(false) // requeue
+			r.done.Messages++
+		}
+		if err != nil {
 			return wire.Plain(err)
 		}
-		r.done.Messages++
 		last = time.Now()
 	}
 }

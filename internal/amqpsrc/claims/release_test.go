@@ -57,6 +57,7 @@ func TestRelease(t *testing.T) {
 					t.Fatal("not stored")
 				}
 			}
+			r.note(claim.Address)
 			if _, err := Release(t.Context(), r.link(), r.queue, "a", bodyKeys); !errors.Is(err, ErrAlive) {
 				t.Errorf("a host that is alive: %v", err)
 			}
