@@ -254,23 +254,7 @@ func TestReleased(t *testing.T) {
 	recorded := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { recorded <- j.Record(ctx, event.Result{Job: "m", Status: event.Succeeded}) }()
-	d := &wire.Dialer{Name: "operator"}
-	var err error
-	if d.Address, err = wire.ParseURL(brokertest.URL(t)); err != nil {
-		t.Fatal(err)
-	}
-	link, err := d.Open(t.Context(), "release", func(*wire.Link) error { return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Part(link, true)
-	brokertest.Eventually(t, "the host is released", func() bool {
-		_, err := claims.Release(t.Context(), link, q, "a", func(amqp.Delivery) []intake.ClaimKey { return nil })
-		if err != nil && !errors.Is(err, claims.ErrAlive) {
-			t.Fatal(err)
-		}
-		return err == nil
-	})
+	release(t, q, "a")
 	px.SetRefuse(false)
 	if err := a.failed(); !errors.Is(err, wire.ErrReleased) {
 		t.Fatalf("Run: %v, want %v", err, wire.ErrReleased)
@@ -283,6 +267,28 @@ func TestReleased(t *testing.T) {
 	}
 	p.Expect(results)
 	p.Expect(q, "job") // for another host
+}
+
+// release releases a host as its operator does, as soon as the broker takes it for dead.
+func release(t *testing.T, queue, host string) {
+	t.Helper()
+	d := &wire.Dialer{Name: "operator"}
+	var err error
+	if d.Address, err = wire.ParseURL(brokertest.URL(t)); err != nil {
+		t.Fatal(err)
+	}
+	link, err := d.Open(t.Context(), "release", func(*wire.Link) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Part(link, true)
+	brokertest.Eventually(t, "the host is released", func() bool {
+		_, err := claims.Release(t.Context(), link, queue, host, func(amqp.Delivery) []intake.ClaimKey { return nil })
+		if err != nil && !errors.Is(err, claims.ErrAlive) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 }
 
 // TestHostsFatal: what must not be begun with is said at the start.
