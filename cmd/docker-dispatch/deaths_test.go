@@ -72,6 +72,7 @@ func (s mortalSource) Run(ctx context.Context, jobs, control chan<- intake.Job) 
 	inner, done := make(chan intake.Job), make(chan error, 1)
 	go func() { done <- s.source.Run(ctx, inner, control) }()
 	for j := range inner {
+		s.among(&j)
 		settle := j.Settle
 		j.Settle = func(ctx context.Context, v intake.Verdict, r event.Result) error {
 			s.reached(stepAckLost, nil)

@@ -19,7 +19,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// settings has the values of the command line and the environment.
+// settings has the values of the command line and the environment, and what load reads: the policy, registry logins, the
+// host's name.
 type settings struct {
 	options *ui.Options // which set the fields below
 	// These ask for something else than a daemon.

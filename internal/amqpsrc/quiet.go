@@ -35,7 +35,7 @@ const underWay = time.Second
 // must be quiet as well.
 func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at intake.Place, quiet bool) {
 	first := s.lookAll(ctx, consumed)
-	// The broker's count omits what it has sent, and that may still be under way: so look twice.
+	// The broker's count leaves out messages that are on their way to us: look again, whether one has come meanwhile.
 	if !first[0].quiet || !first[1].quiet || delay.Sleep(ctx, underWay) != nil {
 		return intake.Place{}, false
 	}

@@ -33,7 +33,7 @@ type session struct {
 	tags       int             // consumers so far: a tag that the broker may still know is an error
 	since      time.Time       // when the consumer began
 	taken      int             // how many deliveries serve has received
-	near       int             // from this return number on, a message is warned about
+	near       int             // the first return number with a warning; the only one if limit is -1
 	limit      int             // the queue's delivery limit; -1: none or unknown
 	unread     []amqp.Delivery // deliveries whose bodies were not read; they are requeued one by one
 

@@ -32,6 +32,7 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 	d.UserId = s.source.cfg.users.Of(d)
 	del := &delivery{Delivery: d, sess: s}
 	n, id := publish.Attempt(d, s.source.cfg.source())
+	waits, since := publish.Waits(d, s.source.cfg.source())
 	mark := publish.CopyOf(d, s.source.cfg.source())
 	if id == "" && wire.Text(d.Headers[wire.HeaderCopy]) == "" {
 		mark = "" // equal messages that were rejected in the same second have the same mark
@@ -48,6 +49,8 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 		Copy:        mark,
 		Attempt:     n,
 		Body:        d.Body,
+		Waits:       waits,
+		WaitsSince:  since,
 		Lost:        s.over,
 		Released:    s.released.Load,
 		Awaited:     s.source.awaited.get,
@@ -65,6 +68,9 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 	}
 	j.Again = func(ctx context.Context, delay time.Duration, attempt int, id string) error {
 		return p.Again(ctx, del.Delivery, delay, attempt, id, del.lost)
+	}
+	j.PutBack = func(ctx context.Context, delay time.Duration, id string) error {
+		return p.PutBack(ctx, del.Delivery, s.source.cfg.source(), delay, id, del.lost)
 	}
 	if s.source.cfg.DeadLetter != "" {
 		j.Store = func(ctx context.Context, r event.Result) error {

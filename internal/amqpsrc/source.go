@@ -52,7 +52,7 @@ type Source struct {
 	end     context.CancelFunc
 	mu      sync.Mutex     // held by begin and by Close when life ends
 	ran     bool           // guarded by mu
-	running sync.WaitGroup // Run, and the session that lingers after it
+	running sync.WaitGroup // Run, the session that lingers after it, and the desk
 }
 
 // Limited reports whether the queue is known to have a delivery limit: the broker may then drop a requeued message.

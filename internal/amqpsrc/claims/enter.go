@@ -107,6 +107,9 @@ func (c *Claims) queues(ctx context.Context, l *line, now life) error {
 	if err != nil {
 		return err
 	}
+	if _, err := l.link.Declare(majorityQueue(c.config.Queue), amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum}); err != nil {
+		return err
+	}
 	_, err = l.link.Declare(seenQueue(c.config.Queue, c.config.Host), amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, amqp.QueueMaxLenArg: 1})
 	return err
 }

@@ -13,7 +13,7 @@ import (
 // mostCalls is how many calls are under way at a time. More at a time are faster: each waits for the broker's disk.
 const mostCalls = 8
 
-// A line is a connection on which any goroutine makes calls. It publishes nothing, so a broker that takes no messages answers
+// A line is a connection on which any goroutine makes calls. It publishes nothing, so a broker that is short of memory answers
 // its calls all the same.
 type line struct {
 	link     *wire.Link
@@ -64,8 +64,17 @@ func (l *line) declare(ctx context.Context, exchange, next string) (ok bool, err
 }
 
 // claim makes a claim for a host, or returns the host that has it; the zero life if that cannot be told.
-func (l *line) claim(ctx context.Context, claim string, as life) (owner life, err error) {
-	err = l.call(ctx, func(ch *amqp.Channel) error { return declare(ch, claim, as.exchange()) })
+//
+// A node that a network fault has parted from its cluster may grant a claim before it pauses, and the others grant the same claim
+// to another host. But it cannot answer for a quorum queue. So a claim holds only after the broker has looked into the queue majority.
+func (l *line) claim(ctx context.Context, claim string, as life, majority string) (owner life, err error) {
+	err = l.call(ctx, func(ch *amqp.Channel) error {
+		if err := declare(ch, claim, as.exchange()); err != nil {
+			return err
+		}
+		_, _, err := ch.Get(majority, true) // autoAck
+		return err
+	})
 	if err == nil {
 		return as, nil
 	}

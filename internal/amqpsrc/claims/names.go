@@ -30,6 +30,9 @@ func seenQueue(queue, host string) string { return HostQueue(queue, host) + ".se
 // recordsQueue returns the queue with a message for each host that ever was.
 func recordsQueue(queue string) string { return queue + ".hosts" }
 
+// majorityQueue returns the queue that is always empty: see line.claim.
+func majorityQueue(queue string) string { return queue + ".hosts.majority" }
+
 const (
 	claimPrefix    = "docker-dispatch.claim."
 	hostPrefix     = "docker-dispatch.h."

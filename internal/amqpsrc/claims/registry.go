@@ -85,7 +85,7 @@ func (r *registry) find(ctx context.Context, l *line, key intake.ClaimKey, as li
 		if as == (life{}) {
 			owner, err = l.owner(ctx, claim)
 		} else {
-			owner, err = l.claim(ctx, claim, as)
+			owner, err = l.claim(ctx, claim, as, majorityQueue(r.queue))
 		}
 		switch {
 		case err != nil || owner == as:

@@ -119,23 +119,21 @@ func (r *release) empty(ctx context.Context, ch *amqp.Channel, quiet time.Durati
 				return err
 			}
 			continue
-		}
-		last = time.Now()
-		if moved, _ := d.Headers[wire.HeaderMoved].(bool); moved { // in the shared queue it would be taken for a message
-			if err := d.Ack(false); err != nil { // multiple
-				return wire.Plain(err)
-			}
-			continue
-		}
-		if before != nil {
+		case before != nil:
 			if err := before(ctx, d); err != nil {
 				return err
 			}
 		}
-		if err := d.Reject(false); err != nil { // requeue
+		if moved, _ := d.Headers[wire.HeaderMoved].(bool); moved { // a note for the host alone
+			err = d.Ack(false) // multiple
+		} else {
+			err = d.Reject(false) // requeue
+			r.done.Messages++
+		}
+		if err != nil {
 			return wire.Plain(err)
 		}
-		r.done.Messages++
+		last = time.Now()
 	}
 }
 

@@ -40,7 +40,7 @@ func TestFuzzedHeaders(t *testing.T) {
 		return string(b)
 	}
 	names := []string{wire.HeaderAttempt, wire.HeaderJob, wire.HeaderCopy, wire.HeaderReason, wire.HeaderError, wire.HeaderHost, wire.HeaderTime, wire.HeaderQueue,
-		wire.HeaderReply, wire.HeaderUser, wire.HeaderDropped, wire.HeaderLook, wire.HeaderHops, wire.HeaderToken, wire.HeaderMoved, wire.UnreadableHeader, "x-death", "x-delivery-count", "x-first-death-reason", "queue", "reason", "count", "time"}
+		wire.HeaderReply, wire.HeaderUser, wire.HeaderDropped, wire.HeaderLook, wire.HeaderHops, wire.HeaderToken, wire.HeaderMoved, wire.HeaderWaits, wire.HeaderSince, wire.UnreadableHeader, "x-death", "x-delivery-count", "x-first-death-reason", "queue", "reason", "count", "time"}
 	var value func(depth int) any
 	table := func(depth int) amqp.Table {
 		h := make(amqp.Table)

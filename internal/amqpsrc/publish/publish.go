@@ -160,8 +160,8 @@ func (p *Publisher) mayPublish(l *line) error {
 	return nil
 }
 
-// Start connects, unless it has before, and keeps the connection up until Close. It tries until it succeeds, ctx ends, or an
-// error is fatal. Only one goroutine calls Start.
+// Start returns when the Publisher is connected, ctx has ended, or an error is fatal. A goroutine then connects again as
+// needed, until Close. After a success Start does nothing. Only one goroutine calls it.
 func (p *Publisher) Start(ctx context.Context) error {
 	if p.started {
 		return nil

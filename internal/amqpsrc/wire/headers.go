@@ -65,6 +65,8 @@ const (
 	HeaderDropped = headerPrefix + "dropped-headers" // names of headers that were left out, or "*"
 	HeaderAttempt = headerPrefix + "attempt"         // number of the attempt, from 2, of a message sent for another one
 	HeaderJob     = headerPrefix + "job"             // the job's id there, for a message without message_id
+	HeaderWaits   = headerPrefix + "waits"           // how often it was put back to wait for a host, from 1
+	HeaderSince   = headerPrefix + "waits-since"     // since when, in seconds since 1970
 
 	// Headers of a forwarded message. They count only in a host's queue.
 	HeaderClaim       = headerPrefix + "claim"       // the claim to which it was published
@@ -117,7 +119,7 @@ func Room(p amqp.Publishing, ours amqp.Table, frameMax int) int {
 	return n - 4 - TableSize(ours)
 }
 
-// Maximum size of the names of dropped headers, in bytes.
+// Maximum sizes in bytes: of all names of dropped headers together, and of the header that has them.
 const (
 	MaxDroppedSize = 1024
 	DroppedRoom    = 1 + len(HeaderDropped) + 5 + MaxDroppedSize // size of the header HeaderDropped
