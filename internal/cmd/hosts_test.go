@@ -46,6 +46,8 @@ type fakeCluster struct {
 type fakeMessage struct {
 	id, body, copy string
 	attempt, hops  int
+	waits          int
+	since          time.Time // since when it waits for a host
 	redelivered    bool
 	control        bool
 	forwarded      bool
@@ -60,9 +62,10 @@ func newFakeCluster(t *testing.T, hosts ...string) *fakeCluster {
 	for _, name := range hosts {
 		h := &fakeHost{cluster: c, name: name, docker: newFakeDocker(), prefetch: 4}
 		for word, end := range map[string]func(*fakeContainer){
-			"wait": func(*fakeContainer) {},
-			"work": func(f *fakeContainer) { time.Sleep(c.random(time.Minute)); f.exit(0) },
-			"fail": func(f *fakeContainer) { f.exit(1) },
+			"wait":  func(*fakeContainer) {},
+			"work":  func(f *fakeContainer) { time.Sleep(c.random(time.Minute)); f.exit(0) },
+			"quick": func(f *fakeContainer) { f.exit(0) },
+			"fail":  func(f *fakeContainer) { f.exit(1) },
 		} {
 			h.docker.program[word] = func(f *fakeContainer) {
 				c.mu.Lock()
@@ -91,6 +94,8 @@ type fakeHost struct {
 	docker   *fakeDocker
 	prefetch int
 	only     bool // it takes nothing from the shared queue
+	labels   map[string]string
+	known    bool // it has entered since it was released last
 
 	pool    *Pool
 	process *process // of the pool
@@ -132,7 +137,7 @@ func (h *fakeHost) start() {
 	}
 	cfg := Config{
 		Docker: h.docker, Reporter: mute{}, Log: log, Gate: new(intake.Gate),
-		Host: h.name, Queue: "q", Concurrency: 4, Pull: "never", MaxMessage: 1 << 20, SweepAfter: time.Hour,
+		Host: h.name, Labels: h.labels, Queue: "q", Concurrency: 4, Pull: "never", MaxMessage: 1 << 20, SweepAfter: time.Hour,
 	}
 	cfg.Claims = &fakeClaims{host: h, process: h.process, life: h.life(), held: map[intake.ClaimKey]int{}}
 	cfg.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
@@ -145,7 +150,7 @@ func (h *fakeHost) start() {
 		c.change(&cfg)
 	}
 	c.mu.Lock()
-	h.pool = NewPool(cfg)
+	h.pool, h.known = NewPool(cfg), true
 	c.mu.Unlock()
 	pool, jobs, done := h.pool, h.jobs, h.done
 	go func() { done <- pool.Run(work, jobs, nil) }()
@@ -335,7 +340,7 @@ func (d *fakeDelivery) job() intake.Job {
 	nothing := func() error { return nil }
 	m := *d.fakeMessage
 	j := intake.Job{
-		Queue: "q", MessageID: m.id, Body: []byte(m.body), Redelivered: m.redelivered, Attempt: m.attempt, Copy: m.copy, Control: m.control,
+		Queue: "q", MessageID: m.id, Body: []byte(m.body), Redelivered: m.redelivered, Attempt: m.attempt, Copy: m.copy, Control: m.control, Waits: m.waits, WaitsSince: cmp.Or(m.since, time.Now()),
 		Lost:     func() bool { return on(nothing) != nil },
 		Released: func() bool { return true },
 		Awaited: func() (time.Time, bool) {
@@ -354,6 +359,16 @@ func (d *fakeDelivery) job() intake.Job {
 		},
 		Record: func(_ context.Context, r event.Result) error {
 			return on(func() error { c.results[m.id] = append(c.results[m.id], r); return nil })
+		},
+		PutBack: func(_ context.Context, after time.Duration, id string) error {
+			d.reach("putting back")
+			defer d.reach("put back")
+			return on(func() error {
+				copied := m
+				copied.id, copied.waits, copied.since, copied.redelivered = id, m.waits+1, cmp.Or(m.since, time.Now()), false
+				time.AfterFunc(after, func() { c.publish("q", &copied) })
+				return nil
+			})
 		},
 		Again: func(_ context.Context, after time.Duration, attempt int, id string) error {
 			return on(func() error {
@@ -446,6 +461,7 @@ func (c *fakeCluster) release(name string) {
 	h := c.hosts[name]
 	c.released[h.life()] = true
 	h.epoch++
+	h.known = false
 	for _, m := range slices.Backward(c.queues[h.queue()]) {
 		back := *m
 		back.forwarded, back.hops, back.token = false, 0, ""
@@ -534,13 +550,35 @@ func (f *fakeClaims) Claim(ctx context.Context, key intake.ClaimKey) (other *int
 }
 
 func (f *fakeClaims) ClaimFor(ctx context.Context, key intake.ClaimKey, host string) (at intake.Claim, err error) {
+	known := true
 	err = f.call(ctx, "claim for", key, func(c *fakeCluster) {
+		h := c.hosts[host]
+		if known = h != nil && h.known; !known {
+			return
+		}
 		if f.find(c, key) == nil {
-			c.claims[key] = c.hosts[host].life()
+			c.claims[key] = h.life()
 		}
 		at = *f.find(c, key)
 	})
+	if err == nil && !known {
+		err = intake.ErrNoHost
+	}
+	if f.host.cluster.reached != nil {
+		f.host.cluster.reached("claimed for", f.host, key.Key)
+	}
 	return at, err
+}
+
+func (f *fakeClaims) Living(ctx context.Context) (living []intake.Host, err error) {
+	err = f.call(ctx, "living", intake.ClaimKey{}, func(c *fakeCluster) {
+		for _, h := range c.hosts {
+			if h.session != nil {
+				living = append(living, intake.Host{Name: h.name, Labels: h.labels})
+			}
+		}
+	})
+	return living, err
 }
 
 func (f *fakeClaims) Look(ctx context.Context, key intake.ClaimKey) (at *intake.Claim, err error) {
