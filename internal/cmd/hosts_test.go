@@ -625,5 +625,3 @@ func (f *fakeClaims) Forget(ctx context.Context, key intake.ClaimKey) error {
 	}
 	return err
 }
-
-func (f *fakeClaims) Living(ctx context.Context) ([]intake.Host, error) { return nil, nil }
