@@ -30,7 +30,7 @@ func onPlaces(t *testing.T, change func(*fakeCluster), test func(c *fakeCluster)
 		synctest.Wait()
 		test(c)
 		for _, h := range c.hosts {
-			if h.process != nil {
+			if h.fakeProcess != nil {
 				h.end()
 			}
 		}
@@ -279,7 +279,7 @@ func TestPutBackShownOnce(t *testing.T) {
 // once.
 func TestPlacedOnce(t *testing.T) {
 	for _, step := range []string{"claimed for", "forwarding", "copied", "before forward", "forward", "fenced", "putting back", "put back", "before ack", "ack"} {
-		for what, fault := range map[string]func(h *fakeHost){"killed": (*fakeHost).kill, "cut": func(h *fakeHost) { h.cut(); h.connect() }} {
+		for what, fault := range map[string]func(h *fakeHost){"killed": (*fakeHost).kill, "cut": func(h *fakeHost) { h.cut(); h.connect(h.fakeProcess) }} {
 			for _, program := range []string{"quick", "work"} {
 				t.Run(step+" "+what, func(t *testing.T) {
 					fired := false
