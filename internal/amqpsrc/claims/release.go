@@ -119,21 +119,23 @@ func (r *release) empty(ctx context.Context, ch *amqp.Channel, quiet time.Durati
 				return err
 			}
 			continue
-		case before != nil:
+		}
+		last = time.Now()
+		if moved, _ := d.Headers[wire.HeaderMoved].(bool); moved { // in the shared queue it would be taken for a message
+			if err := d.Ack(false); err != nil { // multiple
+				return wire.Plain(err)
+			}
+			continue
+		}
+		if before != nil {
 			if err := before(ctx, d); err != nil {
 				return err
 			}
 		}
-		if moved, _ := d.Headers[wire.HeaderMoved].(bool); moved { // a note for the host alone
-			err = d.Ack(false) // multiple
-		} else {
-			err = d.Reject(false) // requeue
-			r.done.Messages++
-		}
-		if err != nil {
+		if err := d.Reject(false); err != nil { // requeue
 			return wire.Plain(err)
 		}
-		last = time.Now()
+		r.done.Messages++
 	}
 }
 
