@@ -75,7 +75,8 @@ func (g *registry) next(t *task, answered bool) {
 	t.answering, t.answered = t.answering || answered, t.answered || answered
 }
 
-// unanswered records that all taken deliveries are lost, and every answer with them.
+// unanswered records that all taken deliveries are lost, and no answer to them took effect: from now on a redelivered message
+// may join t.
 func (g *registry) unanswered(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -49,6 +49,8 @@ type fakeCluster struct {
 type fakeMessage struct {
 	id, body, copy string
 	attempt, hops  int
+	waits          int
+	since          time.Time // since when it waits for a host
 	redelivered    bool
 	control        bool
 	forwarded      bool
@@ -64,9 +66,10 @@ func newFakeCluster(t *testing.T, hosts ...string) *fakeCluster {
 	for _, name := range hosts {
 		h := &fakeHost{cluster: c, name: name, docker: newFakeDocker(), prefetch: 4}
 		for word, end := range map[string]func(*fakeContainer){
-			"wait": func(*fakeContainer) {},
-			"work": func(f *fakeContainer) { time.Sleep(c.random(time.Minute)); f.exit(0) },
-			"fail": func(f *fakeContainer) { f.exit(1) },
+			"wait":  func(*fakeContainer) {},
+			"work":  func(f *fakeContainer) { time.Sleep(c.random(time.Minute)); f.exit(0) },
+			"quick": func(f *fakeContainer) { f.exit(0) },
+			"fail":  func(f *fakeContainer) { f.exit(1) },
 		} {
 			h.docker.program[word] = func(f *fakeContainer) {
 				c.mu.Lock()
@@ -95,6 +98,8 @@ type fakeHost struct {
 	docker   *fakeDocker
 	prefetch int
 	only     bool // it takes nothing from the shared queue
+	labels   map[string]string
+	known    bool // it has entered since it was released last
 
 	*fakeProcess              // guarded by the cluster's mutex, as session is
 	session      *fakeSession // nil: the host is not connected
@@ -141,7 +146,7 @@ func (h *fakeHost) start() {
 	}
 	cfg := Config{
 		Docker: h.docker, Reporter: mute{}, Log: log, Gate: new(intake.Gate),
-		Host: h.name, Queue: "q", Concurrency: 4, Pull: "never", MaxMessage: 1 << 20, SweepAfter: time.Hour,
+		Host: h.name, Labels: h.labels, Queue: "q", Concurrency: 4, Pull: "never", MaxMessage: 1 << 20, SweepAfter: time.Hour,
 	}
 	cfg.Claims = &fakeClaims{host: h, process: &p.process, life: h.life(), held: map[intake.ClaimKey]int{}}
 	cfg.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
@@ -155,7 +160,7 @@ func (h *fakeHost) start() {
 	}
 	p.pool = NewPool(cfg)
 	c.mu.Lock()
-	h.fakeProcess = p
+	h.fakeProcess, h.known = p, true
 	c.mu.Unlock()
 	go func() { p.done <- p.pool.Run(work, p.jobs, nil) }()
 	go func() {
@@ -349,7 +354,7 @@ func (d *fakeDelivery) job() intake.Job {
 	nothing := func() error { return nil }
 	m := *d.fakeMessage
 	j := intake.Job{
-		Queue: "q", MessageID: m.id, Body: []byte(m.body), Redelivered: m.redelivered, Attempt: m.attempt, Copy: m.copy, Control: m.control,
+		Queue: "q", MessageID: m.id, Body: []byte(m.body), Redelivered: m.redelivered, Attempt: m.attempt, Copy: m.copy, Control: m.control, Waits: m.waits, WaitsSince: cmp.Or(m.since, time.Now()),
 		Lost:     func() bool { return on(nothing) != nil },
 		Released: func() bool { return true },
 		Awaited: func() (time.Time, bool) {
@@ -368,6 +373,16 @@ func (d *fakeDelivery) job() intake.Job {
 		},
 		Record: func(_ context.Context, r event.Result) error {
 			return on(func() error { c.results[m.id] = append(c.results[m.id], r); return nil })
+		},
+		PutBack: func(_ context.Context, after time.Duration, id string) error {
+			d.reach("putting back")
+			defer d.reach("put back")
+			return on(func() error {
+				copied := m
+				copied.id, copied.waits, copied.since, copied.redelivered = id, m.waits+1, cmp.Or(m.since, time.Now()), false
+				time.AfterFunc(after, func() { c.publish("q", &copied) })
+				return nil
+			})
 		},
 		Again: func(_ context.Context, after time.Duration, attempt int, id string) error {
 			return on(func() error {
@@ -460,6 +475,7 @@ func (c *fakeCluster) release(name string) {
 	h := c.hosts[name]
 	c.released[h.life()] = true
 	h.epoch++
+	h.known = false
 	for _, m := range slices.Backward(c.queues[h.queue()]) {
 		back := *m
 		back.forwarded, back.hops, back.token = false, 0, ""
@@ -548,13 +564,35 @@ func (f *fakeClaims) Claim(ctx context.Context, key intake.ClaimKey) (other *int
 }
 
 func (f *fakeClaims) ClaimFor(ctx context.Context, key intake.ClaimKey, host string) (at intake.Claim, err error) {
+	known := true
 	err = f.call(ctx, "claim for", key, func(c *fakeCluster) {
+		h := c.hosts[host]
+		if known = h != nil && h.known; !known {
+			return
+		}
 		if f.find(c, key) == nil {
-			c.claims[key] = c.hosts[host].life()
+			c.claims[key] = h.life()
 		}
 		at = *f.find(c, key)
 	})
+	if err == nil && !known {
+		err = intake.ErrNoHost
+	}
+	if f.host.cluster.reached != nil {
+		f.host.cluster.reached("claimed for", f.host, key.Key)
+	}
 	return at, err
+}
+
+func (f *fakeClaims) Living(ctx context.Context) (living []intake.Host, err error) {
+	err = f.call(ctx, "living", intake.ClaimKey{}, func(c *fakeCluster) {
+		for _, h := range c.hosts {
+			if h.session != nil {
+				living = append(living, intake.Host{Name: h.name, Labels: h.labels})
+			}
+		}
+	})
+	return living, err
 }
 
 func (f *fakeClaims) Look(ctx context.Context, key intake.ClaimKey) (at *intake.Claim, err error) {

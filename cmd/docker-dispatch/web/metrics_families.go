@@ -24,7 +24,7 @@ func Metrics() []Metric {
 	return []Metric{
 		{"docker_dispatch_build_info", "gauge", "version,goversion", "1; the program's version, and that of Go",
 			func(w *samples, s scrape) { w.add(1, s.Version, runtime.Version()) }},
-		{"docker_dispatch_daemon_info", "gauge", "host,queue", "1; the name of the daemon's machine, and its queue",
+		{"docker_dispatch_daemon_info", "gauge", "host,queue", "1; the --host of the daemon, else the name of its machine; its queue",
 			func(w *samples, s scrape) { w.add(1, s.Host, s.Queue) }},
 
 		{"docker_dispatch_ready", "gauge", "", "1 if messages are taken and can be settled, as /readyz has it; else 0",
@@ -90,6 +90,12 @@ func Metrics() []Metric {
 			func(w *samples, s scrape) { w.count(s.Redelivered) }},
 		{"docker_dispatch_joined_total", "counter", "", "deliveries of a job that the daemon had already",
 			func(w *samples, s scrape) { w.count(s.Joined) }},
+		{"docker_dispatch_forwarded_total", "counter", "", "deliveries that were forwarded to the host that has the job, with --host",
+			func(w *samples, s scrape) { w.count(s.Forwarded) }},
+		{"docker_dispatch_claims_total", "counter", "", "claims of jobs and of names of containers, with --host",
+			func(w *samples, s scrape) { w.count(s.Claimed) }},
+		{"docker_dispatch_lost_claims_total", "counter", "", "claims that led to no host, or to a host that has no such container any more, with --host",
+			func(w *samples, s scrape) { w.count(s.LostClaims) }},
 		{"docker_dispatch_broker_sessions_total", "counter", "", "connections that were opened to take messages, from QUEUE and from the control queue: one each, and one more for each reconnect",
 			func(w *samples, s scrape) { w.count(s.Broker.Sessions) }},
 		{"docker_dispatch_published_total", "counter", "", "results, answers, dead letters and next attempts that were sent to the broker",

@@ -35,6 +35,14 @@ const (
 	ErrNotAMQP      = kind("the server does not speak AMQP")
 	ErrTLS          = kind("no TLS to the broker")
 	ErrReserved     = kind("the name is one of the broker's own")
+
+	// Those of several hosts on a queue. The host is lost after ErrReleased.
+	ErrHostTaken     = kind("another daemon has the host's name")
+	ErrHostEngine    = kind("another engine has the host's name")
+	ErrHostQueue     = kind("the host's queue exists with other arguments")
+	ErrHostNames     = kind("a name is too long for --host")
+	ErrHostForbidden = kind("permission missing for --host: configure, write and read")
+	ErrReleased      = kind("the host was released")
 )
 
 // ErrMechanism is an ErrLogin for which no password matters.
@@ -182,6 +190,11 @@ func ExplainQueue(err error, queue, need string) error {
 // IsNoQueue reports whether a queue does not exist. Other 404s are temporary, such as "home node of the queue is down".
 func IsNoQueue(err error) bool {
 	return Code(err) == amqp.NotFound && strings.Contains(Reason(err), "no queue")
+}
+
+// IsNoExchange reports whether a message was published to an exchange that does not exist.
+func IsNoExchange(err error) bool {
+	return Code(err) == amqp.NotFound && strings.Contains(Reason(err), "no exchange")
 }
 
 // Plain returns err, which may be nil, without the library's wrapping "Exception (320) Reason: ...".

@@ -26,7 +26,7 @@ const (
 type address struct {
 	host, port     string
 	User, Password string
-	vhost          string
+	VHost          string
 	heartbeat      time.Duration
 	timeout        time.Duration // for a dial, from TCP to the end of setup
 	channelMax     uint16
@@ -104,7 +104,7 @@ func ParseURL(raw string) (address, error) {
 		port:      u.Port(),
 		User:      "guest",
 		Password:  "guest",
-		vhost:     "/",
+		VHost:     "/",
 		heartbeat: defaultHeartbeat,
 		timeout:   defaultTimeout,
 		tls:       u.Scheme == "amqps",
@@ -120,9 +120,9 @@ func ParseURL(raw string) (address, error) {
 		a.port = "5672"
 	}
 	if len(u.Path) > 1 {
-		a.vhost = u.Path[1:]
+		a.VHost = u.Path[1:]
 	}
-	if len(a.vhost) > 255 {
+	if len(a.VHost) > 255 {
 		return none, errors.New("the AMQP address has a vhost of more than 255 bytes")
 	}
 	query, err := url.ParseQuery(u.RawQuery)

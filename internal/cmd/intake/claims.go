@@ -21,6 +21,9 @@ type Claims interface {
 	// of the host that had it before. ErrNoHost: there is no such host.
 	ClaimFor(ctx context.Context, key ClaimKey, host string) (Claim, error)
 
+	// Living returns the hosts that are alive and whose labels are known, this one among them. What it says can be some
+	// seconds old.
+	Living(ctx context.Context) ([]Host, error)
 	// Look returns the claim of key; nil: no host has it.
 	Look(ctx context.Context, key ClaimKey) (*Claim, error)
 
@@ -39,6 +42,12 @@ type Claim struct {
 	Host    string // the host's name, for people; "": not known
 	Ours    bool
 	Address string // the exchange by which a message comes to that host
+}
+
+// A Host is one of the hosts that share a queue.
+type Host struct {
+	Name   string
+	Labels map[string]string
 }
 
 // ErrNoHost is the error of Claims.ClaimFor for a host that never was, and of Job.Forward if the claim was void or deleted.
@@ -61,7 +70,7 @@ func NameKey(name string) ClaimKey { return ClaimKey{"name", name} }
 
 // A Forwarded says how a job came from another host.
 type Forwarded struct {
-	Hops int // how often it was forwarded, from 1
+	Hops int // how often it was forwarded, from 1 to MostHops
 
 	// Acked is closed once the host that forwarded it has had the original acked. Until then the original may be
 	// redelivered to any host.

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+)
+
+// TestHostsOnCluster: two hosts, each at its own node of a cluster of three. While one node is dead, and while one is parted from
+// the others, no job is lost, and none runs twice.
+func TestHostsOnCluster(t *testing.T) {
+	brokertest.Disturbs(t)
+	nodes := strings.Fields(brokertest.Required(t, "DISPATCH_TEST_CLUSTER"))
+	eval := brokertest.Required(t, "DISPATCH_TEST_BROKER_EVAL")
+	t.Setenv("AMQP_URL", nodes[1]) // never cut off
+	t.Setenv("DISPATCH_TEST_BROKER_EVAL", filepath.Join(filepath.Dir(eval), "2", filepath.Base(eval)))
+	l := newHosts(t, "a", "b")
+	a, b := l.all[0], l.all[1]
+	a.reaches(nodes[0])
+	a.start("-c", "2", "--ahead", "4")
+	held := l.runs(2, "until [ -e /go ]; do sleep 0.1; done")
+	l.awaitStarted(len(held))
+	ahead := l.runs(4, "sleep 0.3") // they wait for their turn on a
+	b.start()
+
+	l.server("kill", "broker3")
+	jobs := l.runs(10, "sleep 0.3")
+	l.awaitResults(jobs...)
+	l.server("up", "broker3")
+
+	l.server("cut", "broker1")
+	t.Cleanup(func() { l.server("heal", "broker1") })
+	for _, job := range held {
+		a.touch(job, "/go") // a begins those that wait, and cannot know yet that the others get their messages, too
+	}
+	l.awaitResults(ahead...)
+	l.server("heal", "broker1")
+	jobs = slices.Concat(jobs, held, ahead)
+	l.awaitResults(jobs...)
+	l.once(jobs, event.Succeeded)
+	l.removed(jobs)
+}

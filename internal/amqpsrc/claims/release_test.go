@@ -1,0 +1,300 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+)
+
+// bodyKeys returns the keys of a test's message: they are its body.
+func bodyKeys(d amqp.Delivery) (keys []intake.ClaimKey) {
+	for key := range strings.FieldsSeq(string(d.Body)) {
+		keys = append(keys, intake.ClaimKey{Kind: "job", Key: key})
+	}
+	return keys
+}
+
+// release releases a host.
+func (r *rig) release(name string) Released {
+	r.t.Helper()
+	done, err := Release(r.t.Context(), r.link(), r.queue, name, bodyKeys)
+	if err != nil {
+		r.t.Error(err)
+	}
+	return done
+}
+
+// TestRelease: the messages of a released host go back to the queue, in order, and its claims hold no longer.
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"classic", "quorum"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, kind)
+			a, b := r.enter("a"), r.enter("b")
+			keys := r.keys(103)
+			for _, key := range keys[:101] {
+				a.claims(key)
+			}
+			b.claims(keys[101])
+			claim, err := b.Look(t.Context(), keys[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			var bodies []string
+			for i, key := range keys[:100] { // keys[100] is of a job whose message is not here
+				bodies = append(bodies, fmt.Sprintf("%s %s", key.Key, keys[101+i%2].Key)) // and of b, or of nobody
+				if !r.forward(claim.Address, bodies[i]) {
+					t.Fatal("not stored")
+				}
+			}
+			r.note(claim.Address)
+			if _, err := Release(t.Context(), r.link(), r.queue, "a", bodyKeys); !errors.Is(err, ErrAlive) {
+				t.Errorf("a host that is alive: %v", err)
+			}
+			a.leave()
+			if done := r.release("a"); done != (Released{Epoch: 0, Messages: 100, Claims: 100}) {
+				t.Errorf("%+v", done)
+			}
+			r.peer.Expect(r.queue, bodies...)
+			for i, want := range map[int]string{0: "-", 99: "-", 100: "-", 101: "b", 102: "-"} {
+				if owner := b.looks(keys[i]); owner != want {
+					t.Errorf("owner of %d is %q", i, owner)
+				}
+			}
+			if ok, err := r.exists(claimExchange(r.queue, keys[100], 0)); !ok || err != nil {
+				t.Errorf("the void claim was deleted: %v", err)
+			}
+			if b.claims(keys[100]) != "" || r.forward(claimExchange(r.queue, keys[100], 0), "late") {
+				t.Error("the void claim holds")
+			}
+			if done := r.release("a"); done != (Released{}) {
+				t.Errorf("again: %+v", done)
+			}
+			if _, err := Release(t.Context(), r.link(), r.queue, "c", bodyKeys); !errors.Is(err, intake.ErrNoHost) {
+				t.Errorf("a host that never was: %v", err)
+			}
+		})
+	}
+}
+
+// exists reports whether there is an exchange.
+func (r *rig) exists(exchange string) (bool, error) {
+	return newLine(r.link()).exists(r.t.Context(), exchange)
+}
+
+// TestEpochs: a released host that comes back is another one, and goes on behind the others.
+func TestEpochs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "quorum")
+	b := r.enter("b")
+	key := r.keys(1)[0]
+	for epoch := range 2 {
+		a := r.enter("a")
+		if want := fmt.Sprintf("a.%d", epoch); a.Host() != want {
+			t.Errorf("host is %s, want %s", a.Host(), want)
+		}
+		if owner := a.claims(key); owner != "" {
+			t.Errorf("epoch %d: owner is %q", epoch, owner)
+		}
+		if owner := b.claims(key); owner != "a" {
+			t.Errorf("epoch %d: owner is %q", epoch, owner)
+		}
+		a.leave()
+		if done := r.release("a"); done != (Released{Epoch: epoch}) {
+			t.Errorf("%+v", done)
+		}
+		if owner := b.looks(key); owner != "-" {
+			t.Errorf("epoch %d: owner is %q", epoch, owner)
+		}
+	}
+	b.claims(key)
+	a := r.enter("a")
+	if owner := a.claims(key); a.Host() != "a.2" || owner != "b" {
+		t.Errorf("%s: owner is %q", a.Host(), owner)
+	}
+	claim, err := a.Look(t.Context(), key)
+	if err != nil || claim.Address != claimExchange(r.queue, key, 2) {
+		t.Errorf("%+v, %v", claim, err)
+	}
+	b.unclaims(key)
+	if owner := a.claims(key); owner != "" {
+		t.Errorf("owner is %q", owner)
+	}
+	// The claim for another host is that of its life, too.
+	claimed, err := b.ClaimFor(t.Context(), r.keys(1)[0], "a")
+	if err != nil || claimed.Host != "a" || !r.forward(claimed.Address, "for a.2") {
+		t.Errorf("%+v, %v", claimed, err)
+	}
+	r.peer.Expect(HostQueue(r.queue, "a"), "for a.2")
+}
+
+// TestReleasedWhileAway: a host that was released while it was away from the broker learns of it, and ends.
+func TestReleasedWhileAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "classic")
+	proxy := brokertest.NewProxy(t)
+	a := r.start("a", through(proxy))
+	a.wait()
+	proxy.SetRefuse(true)
+	proxy.Cut()
+	brokertest.Eventually(t, "a is released", func() bool {
+		_, err := Release(t.Context(), r.link(), r.queue, "a", bodyKeys)
+		return err == nil
+	})
+	proxy.SetRefuse(false)
+	if err := a.ended(); !errors.Is(err, wire.ErrReleased) || !wire.Fatal(err) {
+		t.Errorf("Run: %v", err)
+	}
+	if a = r.enter("a"); a.Host() != "a.1" {
+		t.Errorf("host is %s", a.Host())
+	}
+}
+
+// TestReleaseLate: a message that was on its way to a host when its exchange was deleted goes back to the queue, too.
+func TestReleaseLate(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "quorum")
+	r.enter("a").leave()
+	link, released := r.link(), make(chan Released, 1)
+	go func() {
+		done, err := Release(t.Context(), link, r.queue, "a", bodyKeys)
+		if err != nil {
+			t.Error(err)
+		}
+		released <- done
+	}()
+	brokertest.Eventually(t, "the exchange is deleted", func() bool {
+		ok, err := r.exists(life{hash: hostHash(r.queue, "a")}.exchange())
+		return !ok && err == nil
+	})
+	r.peer.Send(HostQueue(r.queue, "a"), amqp.Publishing{Body: []byte("late")})
+	if done := <-released; done != (Released{Messages: 1}) {
+		t.Errorf("%+v", done)
+	}
+	r.peer.Expect(r.queue, "late")
+}
+
+// TestReleaseCutOff: a release that is cut off anywhere is finished by the next one. No message is lost or doubled, no claim
+// that holds is left, and no void claim is deleted.
+func TestReleaseCutOff(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "quorum")
+	a, b := r.enter("a"), r.enter("b")
+	keys := r.keys(12)
+	var want []string
+	for _, key := range keys {
+		a.claims(key)
+		r.forward(claimExchange(r.queue, key, 0), key.Key)
+		want = append(want, key.Key)
+	}
+	a.leave()
+	proxy := brokertest.NewProxy(t)
+	d := dialer(t, brokertest.URL(t))
+	d.Connect = proxy.Dial
+	tries, all, claims := 0, 0, 0
+	for done := false; !done; tries++ {
+		link, err := d.Open(t.Context(), "operator", func(*wire.Link) error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy.CutAfter(400+150*tries, brokertest.Way(tries%2))
+		var freed Released
+		brokertest.Eventually(t, "the last connection has ended", func() bool {
+			freed, err = Release(t.Context(), link, r.queue, "a", bodyKeys)
+			return !errors.Is(err, ErrAlive)
+		})
+		all, claims, done = all+freed.Messages, claims+freed.Claims, err == nil
+		d.Part(link, done)
+		proxy.CutAfter(-1, brokertest.Way(tries%2))
+	}
+	t.Logf("%d tries, %d messages, %d claims", tries, all, claims)
+	if tries < 4 {
+		t.Error("too few to tell anything")
+	}
+	var got []string
+	for _, d := range r.peer.ExpectAny(r.queue, len(want)) {
+		got = append(got, string(d.Body))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("messages are %q, want %q", got, want)
+	}
+	r.peer.Expect(HostQueue(r.queue, "a"))
+	for _, key := range keys {
+		if owner := b.claims(key); owner != "" {
+			t.Errorf("owner is %q", owner)
+		}
+	}
+}
+
+// mark releases a host, and is killed as soon as it cannot be taken back.
+func (r *rig) mark(host string) {
+	r.t.Helper()
+	of := life{hash: hostHash(r.queue, host)}
+	if ok, err := newLine(r.link()).declare(r.t.Context(), of.marker(), of.exchange()); !ok || err != nil {
+		r.t.Fatal(ok, err)
+	}
+}
+
+// TestEnterFinishes: if a release was killed once it could not be taken back, the host's next life makes the claims of the last void.
+func TestEnterFinishes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "classic")
+	a, b := r.enter("a"), r.enter("b")
+	key := r.keys(1)[0]
+	a.claims(key)
+	a.leave()
+	r.mark("a")
+	if a = r.enter("a"); a.Host() != "a.1" {
+		t.Errorf("host is %s", a.Host())
+	}
+	if owner := b.claims(key); owner != "" {
+		t.Errorf("owner is %q", owner)
+	}
+	if owner := a.claims(key); owner != "b" {
+		t.Errorf("owner is %q", owner)
+	}
+}
+
+// TestReleaseKeepsVoid: once claims are void, a release deletes none: another host may have claimed beside one.
+func TestReleaseKeepsVoid(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "classic")
+	a, b := r.enter("a"), r.enter("b")
+	key := r.keys(1)[0]
+	a.claims(key)
+	a.leave()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	late := func(d amqp.Delivery) []intake.ClaimKey {
+		t.Error("the keys of a late message are asked for")
+		return bodyKeys(d)
+	}
+	r.mark("a")
+	r.peer.Do(func(ch *amqp.Channel) error {
+		return ch.ExchangeDelete(life{hash: hostHash(r.queue, "a")}.exchange(), false, false)
+	})
+	if owner := b.claims(key); owner != "" {
+		t.Errorf("owner is %q", owner)
+	}
+	r.peer.Send(HostQueue(r.queue, "a"), amqp.Publishing{Body: []byte(key.Key)})
+	if done, err := Release(ctx, r.link(), r.queue, "a", late); err != nil || done != (Released{Messages: 1}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	r.peer.Expect(r.queue, key.Key)
+	c := r.enter("c")
+	if owner := c.claims(key); owner != "b" {
+		t.Errorf("owner is %q", owner)
+	}
+}
