@@ -25,24 +25,26 @@ func (p *Pool) lookForStale(ctx context.Context) {
 		p.Log.Warn("containers of former lives of this host are not looked for", "error", err)
 		return
 	}
-	now := p.Claims.Host()
-	name := now[:strings.LastIndex(now, ".")+1]
 	stale := make(map[string]int) // by life
 	for _, c := range list {
-		life := c.Labels[LabelHost]
-		if life == now || !strings.HasPrefix(life, name) || strings.Contains(life[len(name):], ".") ||
-			!strings.HasPrefix(c.Labels[LabelBroker], intake.Place{VHost: p.VHost}.Prefix()) {
-			continue
+		if p.isStale(c.Labels) && !(p.RemoveStale && p.removeStale(ctx, c)) {
+			stale[c.Labels[LabelHost]]++
 		}
-		if p.RemoveStale && p.removeStale(ctx, c) {
-			continue
-		}
-		stale[life]++
 	}
 	for _, life := range slices.Sorted(maps.Keys(stale)) {
 		p.Log.Warn("this host was released, and its jobs run on other hosts; containers of its former life are left. Remove them, or start with --remove-stale",
 			"containers", stale[life], "hint", "docker rm -f $(docker ps -aq --filter label="+LabelHost+"="+life+")")
 	}
+}
+
+// isStale reports whether a former life of this host made a container.
+func (p *Pool) isStale(labels map[string]string) bool {
+	if p.Claims == nil || !strings.HasPrefix(labels[LabelBroker], intake.Place{VHost: p.VHost}.Prefix()) {
+		return false
+	}
+	now, life := p.Claims.Host(), labels[LabelHost]
+	name := now[:strings.LastIndex(now, ".")+1]
+	return life != now && strings.HasPrefix(life, name) && !strings.Contains(life[len(name):], ".")
 }
 
 // removeStale removes one container of a former life, running or not. It reports whether the container is gone.

@@ -49,7 +49,7 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 	}
 	var old []dockerapi.Container
 	for _, s := range list {
-		if time.Since(s.Created) < p.SweepAfter {
+		if time.Since(s.Created) < p.SweepAfter || p.isStale(s.Labels) {
 			continue
 		}
 		c, err := p.Docker.InspectContainer(ctx, s.ID)
