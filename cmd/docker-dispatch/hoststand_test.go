@@ -59,7 +59,7 @@ func newHosts(t *testing.T, names ...string) *hosts {
 			h.engine.Close()
 		}
 		l.broker.Delete(l.queue + ".hosts")
-		for _, x := range l.exchanges("docker-dispatch.") {
+		for x := range l.exchanges() {
 			l.broker.Do(func(ch *amqp.Channel) error { return ch.ExchangeDelete(x, false, false) })
 		}
 	})
@@ -316,29 +316,36 @@ func (l *hosts) empty() {
 	if n := l.broker.Ready(l.queue + ".dead"); n > 0 {
 		l.t.Errorf("%d dead letters", n)
 	}
-	l.eventually("no claim left", func() bool { return len(l.exchanges("docker-dispatch.claim.")) == 0 })
+	l.eventually("no claim left", func() bool { return len(l.claims()) == 0 })
 }
 
-// exchanges lists the broker's exchanges whose names begin so, of the lab's hosts: their alternate exchange is a host's, or they are
-// a host's themselves.
-func (l *hosts) exchanges(prefix string) []string {
+// claims lists the claims of the lab's hosts. Those of a host that was released are void, and stay.
+func (l *hosts) claims() (claims []string) {
 	l.t.Helper()
-	var mine []string
-	for _, h := range l.all {
-		sum := sha256.Sum256([]byte(l.queue + "\x00" + h.name))
-		mine = append(mine, fmt.Sprintf("%x", sum[:5]))
+	all := l.exchanges()
+	for name, next := range all {
+		life, ours := strings.CutPrefix(next, "docker-dispatch.h.")
+		if _, void := all["docker-dispatch.released."+life]; ours && !void && strings.HasPrefix(name, "docker-dispatch.claim.") {
+			claims = append(claims, name)
+		}
 	}
-	names := brokertest.Eval(l.t, `Mine = %s,
-		string:join([Name || X <- rabbit_exchange:list(<<"/">>), Name <- [binary_to_list(element(4, element(2, X)))],
-			lists:prefix("%s", Name), Text <- [lists:flatten(io_lib:format("~0p ~s", [X, Name]))],
-			lists:any(fun(H) -> string:find(Text, H) =/= nomatch end, Mine)], " ")`, erlangStrings(mine), prefix)
-	return strings.Fields(strings.Trim(names, `"`))
+	return claims
 }
 
-func erlangStrings(strs []string) string {
-	quoted := make([]string, len(strs))
-	for i, s := range strs {
-		quoted[i] = fmt.Sprintf("%q", s)
+// exchanges returns the broker's exchanges of the lab's hosts, each with its alternate exchange.
+func (l *hosts) exchanges() map[string]string {
+	l.t.Helper()
+	all := map[string]string{}
+	text := brokertest.Eval(l.t, `string:join([binary_to_list(N) ++ " " ++ binary_to_list(A) || X <- rabbit_exchange:list(<<"/">>),
+		[{name, {resource, _, exchange, N}}, {arguments, [{<<"alternate-exchange">>, longstr, A}]}] <- [rabbit_exchange:info(X, [name, arguments])]], " ")`)
+	f := strings.Fields(strings.Trim(text, `"`))
+	for i := 0; i+1 < len(f); i += 2 {
+		for _, h := range l.all {
+			sum := sha256.Sum256([]byte(l.queue + "\x00" + h.name))
+			if strings.Contains(f[i]+" "+f[i+1], fmt.Sprintf(".%x.", sum[:5])) {
+				all[f[i]] = f[i+1]
+			}
+		}
 	}
-	return "[" + strings.Join(quoted, ",") + "]"
+	return all
 }
