@@ -73,6 +73,10 @@ func TestCommandLines(t *testing.T) {
 var completed = []struct{ line, words string }{
 	{"se|", "send"},
 	{"he|", "health help"},
+	{"hos|", "hosts"},
+	{"hosts |", "release"},
+	{"hosts --|", "--amqp --amqp-password-file --format --help --queue --wait --yes"},
+	{"hosts release --|", "--amqp --amqp-password-file --help --queue --yes"},
 	{"--pol|", "--policy"},
 	{"--policy |", "jobs.json queues"},
 	{"--policy jo|", "jobs.json"},

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -22,6 +24,9 @@ const (
 	stepStart   = "start"
 	stepAckLost = "ack lost" // the ack was written, but never reaches the broker
 	stepAck     = "ack"      // the ack was written; whether the broker has it nobody knows
+
+	// stepReleased is no death: when the first job has come, the source finds that the host was released.
+	stepReleased = "released"
 )
 
 // deathAt returns seams that kill the process right behind a step, and none for "".
@@ -76,6 +81,9 @@ func (s mortalSource) Run(ctx context.Context, jobs, control chan<- intake.Job) 
 			return err
 		}
 		jobs <- j
+		if s.mortal == stepReleased {
+			return wire.ErrReleased
+		}
 	}
 	return <-done
 }
@@ -113,6 +121,22 @@ func TestDeath(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReleasedEndsAtOnce: a daemon whose host was released waits for no job, and settles none.
+func TestReleasedEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.publish(publication{"id", runMessage("", "exec sleep 600")})
+	l.env = []string{dieAt + "=" + stepReleased}
+	p := l.startCommand(itself(t), "--drain", "1h")
+	if code := p.wait(); code != ui.ExitFailed {
+		t.Errorf("exit %d", code)
+	}
+	if log := p.log(); !strings.Contains(log, wire.ErrReleased.Error()) || !strings.Contains(log, "hint: ") {
+		t.Errorf("it says %s", log)
+	}
+	l.eventually("the message is requeued", func() bool { return l.broker.Ready(l.queue) == 1 })
 }
 
 // checkPrograms counts the programs that have run, by the ids of their containers and by the number

@@ -7,9 +7,9 @@
 //	             engine.go: the engine's client and its TLS; printconfig.go: --print-config
 //	stdin.go     messages from standard input instead of a queue
 //	report.go    results and output on stdout
-//	status.go    what the daemon is doing, also in the log; listen.go: for --listen; service.go: for systemd; journal.go: lines for
-//	             its journal. engine_calls.go counts calls; disk.go looks at the engine's disk; stuck_writer.go knows a log that is
-//	             not read
+//	status.go    what the daemon is doing, also in the log; listen.go: for --listen; service.go: for systemd; journal.go: log lines
+//	             for systemd's journal. engine_calls.go counts calls; disk.go looks at the engine's disk; stuck_writer.go finds out that
+//	             nothing reads the log
 //	signals.go   what each signal means
 //	helpcmd.go   docker-dispatch help. health.go, completioncmd.go: docker-dispatch health, completion
 //	client/      run, send, check, dead and ps, those with much in packages of their own

@@ -25,7 +25,7 @@ func TestEnvironment(t *testing.T) {
 		for _, f := range o.Flags() {
 			variable := "DOCKER_DISPATCH_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 			own := slices.Contains(commandLineOnly, f.Name) || command == "run" && f.Name == "timeout"
-			values := append(f.Values, "true", "33", "33s") // one of them is no default, and fits
+			values := append(f.Values, "true", "33", "33s", "a=b") // one of them is no default, and fits
 			if f.Values != nil {
 				values = f.Values[1:]
 			}
@@ -73,6 +73,12 @@ func TestEnvironmentOrder(t *testing.T) {
 		{"", "DOCKER_HOST=tcp://h:1", "dockerHostAddr", "", "DOCKER_HOST"},
 		{"/run/d.sock", "DOCKER_HOST=tcp://h:1", "dockerHostAddr", "", "command line"},
 		{"", "AMQP_URL=amqp://h", "amqpAddr", "", "AMQP_URL"},
+		{"", "", "ahead", "4", "default"},
+		{"--host a", "", "ahead", "0", "--host"},
+		{"--host a --ahead 7", "", "ahead", "7", "command line"},
+		{"", "DOCKER_DISPATCH_HOST=a DOCKER_DISPATCH_AHEAD=7", "ahead", "7", "DOCKER_DISPATCH_AHEAD"},
+		{"--host a --host-label z=2 --host-label a=1", "DOCKER_DISPATCH_HOST_LABEL=b=3", "host-label", "a=1,z=2", "command line"},
+		{"--host a", "DOCKER_DISPATCH_HOST_LABEL=gpu=yes,zone=,v==", "host-label", "gpu=yes,v==,zone=", "DOCKER_DISPATCH_HOST_LABEL"},
 	} {
 		s, err := parseSettings(strings.Fields(tt.args), variablesOf(append(strings.Fields(tt.env), "DOCKER_DISPATCH_QUEUE=x")))
 		if err != nil {
@@ -104,6 +110,8 @@ func TestEnvironmentFaults(t *testing.T) {
 		{"-c 0", "DOCKER_DISPATCH_CONCURRENCY=1", "--concurrency 0: at least one container must be allowed to run", "leave it out for 16"},
 		{"", "DOCKER_DISPATCH_RESULTS=x.dead", "DOCKER_DISPATCH_RESULTS x.dead is a queue that has another use here; the results would be taken for messages", "name another queue"},
 		{"", "DOCKER_DISPATCH_POLICY=/none", "DOCKER_DISPATCH_POLICY: open /none: no such file or directory", "docker-dispatch help policy has the keys, and three examples"},
+		{"", "DOCKER_DISPATCH_HOST=tcp://h:1", `DOCKER_DISPATCH_HOST "tcp://h:1" is no name of a host`, "1 to 63 letters, digits, _, . and -, the first a letter or digit; the engine's address is an argument, or DOCKER_HOST"},
+		{"", "DOCKER_DISPATCH_HOST_LABEL=a=b", "DOCKER_DISPATCH_HOST_LABEL without --host", "they are for a queue that several hosts share: give --host NAME too"},
 		{"", "CREDENTIALS_DIRECTORY=/none", "CREDENTIALS_DIRECTORY: open /none: no such file or directory", "name a folder with a file for each secret"},
 		{"", "DOCKER_DISPATCH_QUEU=x", "DOCKER_DISPATCH_QUEU is no option's variable", "use DOCKER_DISPATCH_QUEUE" + rule},
 		{"", "DOCKER_DISPATCH_SWEEPAFTER=1h", "DOCKER_DISPATCH_SWEEPAFTER is no option's variable", "use DOCKER_DISPATCH_SWEEP_AFTER" + rule},

@@ -18,6 +18,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/systemd"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
@@ -115,6 +116,8 @@ type source interface {
 	Quiet(ctx context.Context, consumed time.Duration) (at intake.Place, quiet bool)
 	// Close closes the connections that Run left open for jobs to be settled.
 	Close(ctx context.Context) error
+	// Claims returns the claims of this host, and the queue's virtual host. c is nil if the queue has one host.
+	Claims() (c intake.Claims, vhost string)
 }
 
 // daemon is the running program.
@@ -147,7 +150,7 @@ var (
 // errForced means that a second signal ended the program at once.
 var errForced = errors.New("stopped at once by a second signal; containers that ran are still running")
 
-// run passes jobs from the source to the pool. It stops in order: intake, jobs, connections.
+// run passes jobs from the source to the pool. At a stop it takes no more messages, then lets the jobs end, then closes the connections.
 func (d *daemon) run(come <-chan os.Signal) error {
 	signals := unlessHung(come)
 	taking, stopTaking := context.WithCancel(context.Background())
@@ -183,12 +186,14 @@ func (d *daemon) run(come <-chan os.Signal) error {
 	room.Set(d.minFree == 0)
 	src := d.source(gate, room)
 	out := &out{w: d.stdout, log: d.log, gone: make(chan struct{})}
+	claims, vhost := src.Claims()
 	pool := cmd.NewPool(cmd.Config{
 		Docker: d.engine(), Reporter: d.reporter(out), Log: d.log, Gate: gate, Host: d.host,
 		Concurrency: d.concurrency, Pull: d.pull, Timeout: d.timeout, Capture: d.capture, MaxMessage: d.maxMessage,
 		Places: d.concurrency + d.ahead, ControlPlaces: amqpsrc.ControlPrefetch,
 		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
 		MinFree: d.minFree, Free: d.free, Room: room,
+		Claims: claims, VHost: vhost, RemoveStale: d.removeStale,
 		Policy: d.policy.Load, Secrets: secrets.Folder{Path: d.secrets, Withheld: d.passwordFile}, Credentials: d.credentials.For,
 	})
 
@@ -248,6 +253,10 @@ func (d *daemon) run(come <-chan os.Signal) error {
 			// A job that was told to stop and does not stop cannot write its output.
 			return fmt.Errorf("%w; %s", errStuck, d.fate(src))
 		case err := <-sourceDone:
+			if errors.Is(err, wire.ErrReleased) {
+				// At once: its jobs are other hosts' now.
+				return ui.WithHint(err.Error()+"; its jobs are left as they are", "start the daemon again: it takes new jobs, and names the containers that were left", ui.ExitFailed)
+			}
 			sourceDone = nil
 			failure = cmp.Or(err, failure)
 			if drained && poolDone != nil { // a broker that did not answer kept the jobs' channel open
@@ -319,7 +328,8 @@ func (d *daemon) source(gate, room *intake.Gate) source {
 	return between(d.seams.source, source(amqpsrc.New(amqpsrc.Config{
 		URL: d.amqpURL, Queue: d.queue, Declare: d.declare, Prefetch: d.concurrency + d.ahead,
 		MaxMessage: d.maxMessage, DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: ui.VersionString(), Log: d.log, Gate: gate, Room: room,
-		Status: d.status,
+		Status: d.status, HostName: d.hostName, HostLabels: d.hostLabels,
+		EngineID: func(ctx context.Context) (string, error) { return d.engineID(ctx, gate) },
 	})))
 }
 

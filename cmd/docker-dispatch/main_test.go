@@ -115,10 +115,14 @@ func TestHelp(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	const list = "docker-dispatch -h lists the options"
-	const bare = "the commands are check, completion, dead, health, help, policy, ps, run and send; the address of a host with such a name is tcp://"
+	const bare = "the commands are check, completion, dead, health, help, hosts, policy, ps, run and send; the address of a host with such a name is tcp://"
 	noQueue := func(option string) string {
 		return option + ": this is RabbitMQ's direct reply-to, not a queue; messages sent to it would be lost"
 	}
+	const hostName = "1 to 63 letters, digits, _, . and -, the first a letter or digit; the engine's address is an argument, or DOCKER_HOST"
+	const hostLabel = "expected KEY=VALUE: a key of letters, digits, _, . and -, a value of at most 255 bytes without a comma"
+	const hostNeeded = "they are for a queue that several hosts share: give --host NAME too"
+	long := strings.Repeat("x", 256)
 	const amqpHint = "a broker address is amqp://user:password@host:5672/vhost; %XX stands for special characters in a password; - reads messages from stdin"
 	const dockerHint = "a Docker address is ip:port, the path of a socket, or tcp://, unix://, http:// or https://"
 	for _, tt := range []struct {
@@ -150,6 +154,23 @@ func TestUsageErrors(t *testing.T) {
 		{"-q x --declare stream", `invalid value "stream" for option --declare: expected "quorum" or "classic"`, list},
 		{"-q x --dead-letter x", "--dead-letter x is the queue itself; what cannot be carried out would go round for ever", "name another queue, or none"},
 		{"-q x --control x.retry.5", "--control x.retry.5 is a queue in which messages of x may wait for their next attempt", "name another queue"},
+		{"-q x --host .a", `--host ".a" is no name of a host`, hostName},
+		{"-q x --host a/b", `--host "a/b" is no name of a host`, hostName},
+		{"-q x --host é", `--host "é" is no name of a host`, hostName},
+		{"-q x --host " + long[:64], `--host "` + long[:64] + `" is no name of a host`, hostName},
+		{"-q " + long[:187] + " --host " + long[:63], "--queue and --host have 250 bytes together; their further queues have names that are too long", "name a shorter queue, or a shorter host"},
+		{"-q x --host a --dead-letter none", "--host a with --dead-letter none: a message that is rejected from the queue of a host goes back to x", "leave out --dead-letter, or name a queue"},
+		{"--host a /run/docker.sock -", "--host a: no other host reads messages from this stdin", "leave it out"},
+		{"-q x --host-label a=b", "--host-label without --host", hostNeeded},
+		{"-q x --remove-stale", "--remove-stale without --host", hostNeeded},
+		{"-q x --host a --results x.host.a", "--results x.host.a is a queue that the hosts of x use", "name another queue"},
+		{"-q x --host a --dead-letter x.hosts", "--dead-letter x.hosts is a queue that the hosts of x use", "name another queue"},
+		{"-q x --host a --host-label gpu", `invalid value "gpu" for option --host-label: ` + hostLabel, list},
+		{"-q x --host a --host-label =b", `invalid value "=b" for option --host-label: ` + hostLabel, list},
+		{"-q x --host a --host-label a:b=c", `invalid value "a:b=c" for option --host-label: ` + hostLabel, list},
+		{"-q x --host a --host-label a=b,c", `invalid value "a=b,c" for option --host-label: ` + hostLabel, list},
+		{"-q x --host a --host-label a=" + long, `invalid value "a=` + long + `" for option --host-label: ` + hostLabel, list},
+		{"-q x --host a --host-label a=\x1b[2J", "", list},
 		{"-q x --decl quorum", "unknown option --decl; did you mean --declare?", list},
 		{"-q x --raw=maybe", `invalid value "maybe" for option --raw: it takes none, or true or false`, list},
 		{"-q x --concurency 3", "unknown option --concurency; did you mean --concurrency?", list},

@@ -219,13 +219,13 @@ func TestManualPermissions(t *testing.T) {
 		u.Permit(patterns[0], patterns[1], patterns[2])
 	}
 	users := permissions(t, "operate.md")
-	if len(users) != 5 {
+	if len(users) != 6 {
 		t.Fatalf("%d commands", len(users))
 	}
-	daemon, publisher, undertaker, watcher := users[:2], brokertest.NewUser(t), brokertest.NewUser(t), brokertest.NewUser(t)
-	permit(watcher, users[4])
-	permit(publisher, users[2])
-	permit(undertaker, users[3])
+	daemon, publisher, undertaker, watcher := [][]string{users[0], users[2]}, brokertest.NewUser(t), brokertest.NewUser(t), brokertest.NewUser(t)
+	permit(watcher, users[5])
+	permit(publisher, users[3])
+	permit(undertaker, users[4])
 	addresses := []string{"=" + l.dockerHost, "=" + user.URL(brokertest.Password)}
 
 	// All of it: --declare makes the queue, Retry another, and the second attempt's failure makes a dead letter.

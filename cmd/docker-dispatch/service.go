@@ -64,7 +64,7 @@ func (d *daemon) tellManager() (stop func()) {
 // connected reports whether both servers are there. A disk that is short, for example, does not hold up a start.
 func connected(s status.Status) bool {
 	return !slices.ContainsFunc(s.Conditions, func(c status.Condition) bool {
-		return c.State == status.Unmet && slices.Contains([]string{"engine", "broker", "control", "publishing"}, c.Name)
+		return c.State == status.Unmet && slices.Contains([]string{"engine", "broker", "control", "claims", "host", "publishing"}, c.Name)
 	})
 }
 

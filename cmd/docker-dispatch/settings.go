@@ -19,7 +19,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// settings has the values of the command line and the environment.
+// settings has the values of the command line and the environment, and what load reads: the policy, registry logins, the
+// host's name.
 type settings struct {
 	options *ui.Options // which set the fields below
 	// These ask for something else than a daemon.
@@ -58,7 +59,11 @@ type settings struct {
 	tlsVerify              bool
 	tlsCA, tlsCert, tlsKey string
 	apiVersion             string
-	host                   string // this machine's name
+	host                   string // this host's name in results: hostName, else the machine's
+
+	hostName    string     // among the hosts of the queue; "": there are no others
+	hostLabels  hostLabels // what messages may ask of a host
+	removeStale bool
 }
 
 // parseSettings reads the command line and the environment, but not the files of load. Its errors have hints.
@@ -98,6 +103,9 @@ func (s *settings) load(getenv func(string) string) (err error) {
 	s.variable("registry logins", "DOCKER_CONFIG", getenv)
 	if s.credentials, err = dockerapi.LoadCredentials(getenv); err != nil {
 		return ui.UsageError(err.Error(), "docker login writes that file; DOCKER_CONFIG names the folder it is in")
+	}
+	if s.host = s.hostName; s.host != "" {
+		return nil
 	}
 	if s.host, err = os.Hostname(); err != nil {
 		s.host = "unknown"

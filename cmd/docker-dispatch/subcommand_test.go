@@ -59,7 +59,7 @@ func bodies(all []amqp.Delivery) (list []string) {
 
 func TestSubcommandHelpAndUsage(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"send", "check", "dead", "run", "ps"} {
+	for _, name := range []string{"send", "check", "dead", "run", "ps", "hosts"} {
 		help, _, _ := call("", nil, name, "-h")
 		for _, flag := range []string{"-h", "--help"} {
 			stdout, stderr, code := call("", nil, name, flag)
@@ -98,6 +98,15 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 		{"ps -q x --watch 0s", "--watch 0s: expected a time from 100ms on, such as 5s", "docker-dispatch ps -h lists the options"},
 		{"ps -q x --wait 2m", "--wait 2m0s: not from 100ms to 1m", "docker-dispatch ps -h lists the options"},
 		{"ps -q x --format yaml", `invalid value "yaml" for option --format: expected "text" or "json"`, "docker-dispatch ps -h lists the options"},
+		{"hosts", "no queue given", "name it: docker-dispatch hosts -q NAME ..."},
+		{"hosts -q x --yes", "--yes is for hosts release; the list asks nothing", "docker-dispatch hosts -h lists the options"},
+		{"hosts -q x relase b", "hosts relase: the only verb is release; did you mean that?", "docker-dispatch hosts -q QUEUE lists the hosts"},
+		{"hosts -q x b", "hosts b: the only verb is release", "docker-dispatch hosts -q QUEUE lists the hosts"},
+		{"hosts release -q x", "hosts release wants the name of one host", "docker-dispatch hosts -q QUEUE lists them"},
+		{"hosts release -q x a b", "hosts release wants the name of one host", "docker-dispatch hosts -q QUEUE lists them"},
+		{"hosts release -q x b", "hosts release lets other hosts run the jobs of b again, and there is no terminal to ask on", "give --yes if the host is off for good"},
+		{"hosts -q x --wait 1ms", "--wait 1ms: not from 100ms to 1m", "docker-dispatch hosts -h lists the options"},
+		{"hosts -q x --format yaml", `invalid value "yaml" for option --format: expected "text" or "json"`, "docker-dispatch hosts -h lists the options"},
 		{"dead list -q x --format yaml", `invalid value "yaml" for option --format: expected "text" or "json"`, "docker-dispatch dead -h lists the options"},
 	} {
 		stdout, stderr, code := call("", nil, strings.Fields(tt.args)...)

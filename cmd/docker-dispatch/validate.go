@@ -21,6 +21,10 @@ func (s *settings) validate() error {
 			s.options.SetFrom(option, "messages come from stdin")
 		}
 	}
+	if s.hostName != "" && s.options.From("ahead") == "default" {
+		s.ahead = 0 // a message that waits here could run on another host
+		s.options.SetFrom("ahead", "--host")
+	}
 	const most = 255 - len(".retry.86400") // the longest name made from the queue's
 	refusals := []refusal{
 		{len(s.queue) > most, fmt.Sprintf("--queue has %d bytes; at most %d are taken, so that there is room for the names of its further queues", len(s.queue), most), s.options.Hint()},
@@ -45,9 +49,11 @@ func (s *settings) validate() error {
 		refusal{s.results != "" && (s.results == s.queue || s.results == s.deadLetter || s.results == s.control), fmt.Sprintf("--results %s is a queue that has another use here; the results would be taken for messages", s.results), "name another queue"},
 	)
 	for _, o := range further {
-		refusals = append(refusals, refusal{strings.HasPrefix(o.value, s.queue+".retry."), fmt.Sprintf("%s %s is a queue in which messages of %s may wait for their next attempt", o.name, o.value, s.queue), "name another queue"})
+		refusals = append(refusals,
+			refusal{strings.HasPrefix(o.value, s.queue+".retry."), fmt.Sprintf("%s %s is a queue in which messages of %s may wait for their next attempt", o.name, o.value, s.queue), "name another queue"},
+			refusal{s.hostName != "" && (strings.HasPrefix(o.value, s.queue+".host.") || o.value == s.queue+".hosts"), fmt.Sprintf("%s %s is a queue that the hosts of %s use", o.name, o.value, s.queue), "name another queue"})
 	}
-	for _, r := range refusals {
+	for _, r := range append(refusals, s.hostRefusals()...) {
 		if r.applies {
 			return ui.UsageError(r.message, r.hint)
 		}

@@ -1132,6 +1132,55 @@ func TestAgain(t *testing.T) {
 	}
 }
 
+// A message that is put back stays the same attempt of the same job, and counts how often that was. Its next attempt counts anew.
+func TestPutBack(t *testing.T) {
+	t.Parallel()
+	p := brokertest.New(t)
+	q := p.Queue("quorum")
+	t.Cleanup(func() { p.Delete(q + ".retry.1") })
+	p.Send(q, amqp.Publishing{Body: []byte("known"), MessageId: "id", CorrelationId: "corr", ReplyTo: "answers"})
+	p.Send(q, amqp.Publishing{Body: []byte("unknown")})
+	r := start(t, q, nil)
+	began := time.Now()
+	attempts := []int{1, 1, 1, 2, 2, 2}
+	waits := []int{0, 1, 2, 0, 1, 0}
+	for round := range attempts {
+		for range 2 {
+			j := r.next()
+			id := "id"
+			if string(j.Body) == "unknown" {
+				id = "job-7"
+			}
+			if j.MessageID != id && (round > 0 || j.MessageID != "") || j.Attempt != attempts[round] || j.Waits != waits[round] || j.Queue != q {
+				t.Errorf("round %d, %s: %q, attempt %d, put back %d times", round, j.Body, j.MessageID, j.Attempt, j.Waits)
+			}
+			if string(j.Body) == "known" && j.ReplyTo != "answers\x00corr" {
+				t.Errorf("round %d: reply to %q", round, j.ReplyTo)
+			}
+			if waited := j.WaitsSince.Sub(began); j.Waits > 0 && (waited < -time.Second || waits[round] > 1 && time.Since(j.WaitsSince) < 2*time.Second) {
+				t.Errorf("round %d: waits since %v after the start", round, waited)
+			}
+			var err error
+			switch round {
+			case 2, 4:
+				err = j.Again(context.Background(), time.Second, attempts[round+1], id)
+			case 5:
+			default:
+				err = j.PutBack(context.Background(), time.Second, id)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			settle(t, j, intake.Ack)
+		}
+	}
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	p.Expect(q)
+}
+
 // Without the permission to publish nobody gets an answer, and no job waits for that.
 func TestReplyForbidden(t *testing.T) {
 	t.Parallel()

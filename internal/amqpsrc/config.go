@@ -1,10 +1,16 @@
 package amqpsrc
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/claims"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/publish"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -39,9 +45,17 @@ type Config struct {
 	// It is created if it does not exist. With "" there is none.
 	Control string
 
+	// HostName names this host, if several hosts share Queue: see [claims.ValidHost]. DeadLetter must be given too. With "" there
+	// is one host. HostLabels and EngineID are as of [claims.Config].
+	HostName   string
+	HostLabels map[string]string
+	EngineID   func(context.Context) (string, error)
+
 	oversized int64 // bytes of messages larger than MaxMessage that are held at a time; 0: wire.OversizedBytes
 	users     publish.Users
-	controls  bool // this is the Config of the control queue's session
+	controls  bool         // this is the Config of the control queue's session
+	hosted    bool         // this is the Config of the host queue's session
+	entered   *intake.Gate // open while the broker knows that this host lives; nil: there are no hosts
 
 	Host    string // this host's name
 	Version string // of the program
@@ -57,28 +71,71 @@ type Config struct {
 	Dial func(network, addr string) (net.Conn, error)
 }
 
+// check returns an error if the Config cannot be right.
+func (c *Config) check() error {
+	switch {
+	case c.Queue == "" || len(c.Queue) > 255:
+		return errors.New("the name of the queue must have 1 to 255 bytes")
+	case len(c.DeadLetter) > 255:
+		return errors.New("the name of the dead-letter queue has more than 255 bytes")
+	case c.DeadLetter == c.Queue:
+		return errors.New("the dead-letter queue must not be the queue itself")
+	case len(c.Control) > 255:
+		return errors.New("the name of the control queue has more than 255 bytes")
+	case c.Control != "" && (c.Control == c.Queue || c.Control == c.DeadLetter || c.Control == c.Results):
+		return errors.New("the control queue must be none of the others")
+	case len(c.Results) > 255:
+		return errors.New("the name of the results queue has more than 255 bytes")
+	case c.Results != "" && (c.Results == c.Queue || c.Results == c.DeadLetter):
+		return errors.New("the results queue must be none of the others")
+	case c.Declare != "" && c.Declare != amqp.QueueTypeClassic && c.Declare != amqp.QueueTypeQuorum:
+		return fmt.Errorf("a queue can be declared as classic or quorum, not as %q", c.Declare)
+	case c.HostName != "" && !claims.ValidHost(c.HostName):
+		return fmt.Errorf("%q cannot be a host's name: it must have 1 to %d letters, digits, _, . and -, and begin with a letter or digit", c.HostName, claims.MostHost)
+	case c.HostName != "" && c.DeadLetter == "":
+		return errors.New("several hosts need a dead-letter queue: what is rejected from a host's queue goes back to the queue")
+	case c.Prefetch < 1 || c.Prefetch > 65535:
+		return fmt.Errorf("the prefetch is %d; it must be in 1 to 65535", c.Prefetch)
+	}
+	return nil
+}
+
 // source returns the queue that a session consumes.
 func (c *Config) source() string {
-	if c.controls {
+	switch {
+	case c.controls:
 		return c.Control
+	case c.hosted:
+		return claims.HostQueue(c.Queue, c.HostName)
 	}
 	return c.Queue
 }
 
-// open reports whether both gates are open, as far as they count for this session.
-func (c *Config) open() (open bool, gate, room <-chan struct{}) {
+// primary reports whether this is the Config of the job queue's session.
+func (c *Config) primary() bool { return !c.controls && !c.hosted }
+
+// open reports whether all gates are open that count for this session, and returns their changes.
+func (c *Config) open() (open bool, gate, room, entered <-chan struct{}) {
 	open, gate = c.Gate.State()
-	if c.controls {
-		return open, gate, nil
+	has, in := true, true
+	if c.primary() {
+		has, room = c.Room.State()
 	}
-	has, room := c.Room.State()
-	return open && has, gate, room
+	if c.entered != nil {
+		in, entered = c.entered.State()
+	}
+	return open && has && in, gate, room, entered
 }
 
 // own reports whether a queue is one of docker-dispatch. An answer there would be taken for a command, a dead
 // letter or a result.
 func (c *Config) own(queue string) bool {
-	return queue == c.Queue || queue == c.DeadLetter || queue == c.Control || queue == c.Results || strings.HasPrefix(queue, c.Queue+".retry.")
+	for _, prefix := range []string{".retry.", ".host.", ".hosts"} {
+		if strings.HasPrefix(queue, c.Queue+prefix) {
+			return true
+		}
+	}
+	return queue == c.Queue || queue == c.DeadLetter || queue == c.Control || queue == c.Results
 }
 
 // ControlPrefetch is how many messages of the control queue may be unacked. Most are done at once, except an exec or

@@ -55,7 +55,7 @@ func newDesk(cfg *Config) *desk {
 	return d
 }
 
-// openDesk starts the desk. It ends with life. Only Run calls openDesk.
+// openDesk starts the desk, which ends when s.life does. It must be called while Run runs: Close waits for s.running.
 func (s *Source) openDesk() {
 	if s.desk == nil {
 		return

@@ -3,6 +3,8 @@
 // Start reading at Source: New, Run, Close. The rest, from the outside in:
 //
 //	source.go    Run (the loop over sessions, which reconnects) and Close; config.go: the Config of a Source
+//	second.go    the Sources of the control queue and of the host queue
+//	host.go      what a Source has if several hosts share its queue; moves.go: whose original is acked
 //	session.go   one session: consume, pause, hand over, linger; the goroutine that owns a channel
 //	unread.go    deliveries whose bodies were not read for lack of room
 //	returned.go  warns of messages that the broker may soon drop
@@ -14,7 +16,7 @@
 //	desk.go      answers questions about the daemon's status, over a connection of its own; desk_answer.go: with what
 //	depths.go    how many messages wait, as the broker says
 //
-// What a job publishes is in package publish: results, output, dead letters, next attempts. A connection, with its limits and
+// Which host has which job is package claims. What a job publishes is in package publish: results, output, dead letters, next attempts. A connection, with its limits and
 // timeouts, is package wire. The side that sends messages and waits for results is package client.
 //
 // Four rules hold throughout.
@@ -28,7 +30,7 @@
 //
 // No connection both consumes and publishes. A broker short of memory or disk stops reading from a connection that
 // publishes, and acks must still get through. The control queue is consumed by a Source of its own, which has a
-// third connection and shares the publisher. The desk does both on one connection: a question and its answer may be lost.
+// third connection and shares the publisher. So is the queue of messages that other hosts forward. The desk does both on one connection: a question and its answer may be lost.
 //
 // Every wait can be ended: by a context, by the session's end, or by closing the socket. Only closing the
 // socket gets the library out of a write.

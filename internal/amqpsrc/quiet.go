@@ -30,14 +30,27 @@ const underWay = time.Second
 
 // Quiet reports whether the queue was consumed without a break for at least consumed. Also, it must have no other
 // consumer, and no message left that was not handed over. at is its place. If Quiet cannot find out, it returns false.
+//
+// If several hosts share the queue, others consume it too, and forward the messages that concern this host. Then the host queue
+// must be quiet as well.
 func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at intake.Place, quiet bool) {
-	first := s.look(ctx, consumed)
-	// The broker's count omits what it has sent, and that may still be under way: so look twice.
-	if !first.quiet || delay.Sleep(ctx, underWay) != nil {
+	first := s.lookAll(ctx, consumed)
+	// The broker's count leaves out messages that are on their way to us: look again, whether one has come meanwhile.
+	if !first[0].quiet || !first[1].quiet || delay.Sleep(ctx, underWay) != nil {
 		return intake.Place{}, false
 	}
-	second := s.look(ctx, consumed)
-	return second.at, first == second
+	second := s.lookAll(ctx, consumed)
+	return second[0].at, first == second
+}
+
+// lookAll looks at the queue and the host queue.
+func (s *Source) lookAll(ctx context.Context, consumed time.Duration) (all [2]seen) {
+	all[0] = s.look(ctx, consumed)
+	all[1] = all[0]
+	if s.hosts != nil {
+		all[1] = s.hosts.queue.look(ctx, consumed)
+	}
+	return all
 }
 
 func (s *Source) look(ctx context.Context, consumed time.Duration) (answer seen) {
@@ -73,13 +86,13 @@ func (s *session) quiet(consumed time.Duration, lingering bool) (quiet bool, err
 		return false, nil
 	}
 	err = s.link.On(func(ch *amqp.Channel) error {
-		q, err := ch.QueueDeclarePassive(s.source.cfg.Queue, true, false, false, false, nil) // the broker ignores the flags
+		q, err := ch.QueueDeclarePassive(s.source.cfg.source(), true, false, false, false, nil) // the broker ignores the flags
 		if wire.Code(err) == amqp.AccessRefused {
 			// RabbitMQ 4.2.6 and 4.3.0 require the configure permission for a passive declare.
 			s.source.cfg.Log.Warn("containers that a crash left behind cannot be swept: the broker does not say whether the queue is empty", "error", wire.Plain(err))
 			return wire.ErrSkip
 		}
-		quiet = q.Messages == 0 && q.Consumers <= own // another consumer may hold any message
+		quiet = q.Messages == 0 && (q.Consumers <= own || s.source.cfg.HostName != "") // another consumer may hold any message
 		return err
 	})
 	if err != nil {

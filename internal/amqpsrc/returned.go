@@ -8,8 +8,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 )
 
-// A message is warned about at its last returns before the delivery limit. If the limit is unknown, it is warned
-// about only at return nearLimit: the limit may be RabbitMQ's default, 20.
+// warnReturned warns from return number limit-lastReturns on; the broker drops the message at return number limit+1. If the
+// limit is unknown, it warns only at return number nearLimit: the limit may be RabbitMQ's default, 20.
 const (
 	lastReturns = 5
 	nearLimit   = 20 - lastReturns

@@ -33,7 +33,7 @@ type session struct {
 	tags       int             // consumers so far: a tag that the broker may still know is an error
 	since      time.Time       // when the consumer began
 	taken      int             // how many deliveries serve has received
-	near       int             // from this return number on, a message is warned about
+	near       int             // the first return number with a warning; the only one if limit is -1
 	limit      int             // the queue's delivery limit; -1: none or unknown
 	unread     []amqp.Delivery // deliveries whose bodies were not read; they are requeued one by one
 
@@ -87,6 +87,11 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		var args amqp.Table
 		if s.cfg.Declare != "" {
 			args = amqp.Table{amqp.QueueTypeArg: s.cfg.Declare}
+		}
+		if s.restore != nil {
+			if err := s.restore(ctx, l); err != nil {
+				return err
+			}
 		}
 		queue := s.cfg.source()
 		note, err := l.Declare(queue, args)
@@ -158,7 +163,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		if err != nil {
 			return err
 		}
-		open, changed, roomChanged := s.source.cfg.open()
+		open, changed, roomChanged, enteredChanged := s.source.cfg.open()
 		recording, recordingChanged := s.source.publisher.Recording.State()
 		urgent, urgentChanged := s.caughtUp()
 		open = open && recording && urgent
@@ -197,9 +202,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			}
 			s.warnReturned(d)
 			s.taken++
-			if !s.setAside(d) {
-				next = []intake.Job{s.job(d)}
-			}
+			s.take(d, &next)
 		case out <- job:
 			next = next[1:]
 		case <-freed:
@@ -207,6 +210,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			s.account.Unreserve()
 		case <-changed:
 		case <-roomChanged:
+		case <-enteredChanged:
 		case <-recordingChanged:
 		case <-urgentChanged:
 		case <-patience.C:
@@ -232,6 +236,13 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			}
 			return s.why(nil) // closed with the channel
 		}
+	}
+}
+
+// take adds the job of a delivery to next, unless it has none, or waits.
+func (s *session) take(d amqp.Delivery, next *[]intake.Job) {
+	if !s.setAside(d) && !(s.source.cfg.hosted && s.note(d)) {
+		*next = append(*next, s.job(d))
 	}
 }
 
@@ -264,6 +275,7 @@ func (s *session) linger(ctx context.Context) error {
 func (s *session) end(d *wire.Dialer, politely bool) {
 	s.source.awaited.set(time.Time{}, false)
 	close(s.done)
+	s.source.moves.lost(s)
 	go func() { // the library may wait for room for cancels, and with it the end
 		for range s.cancelled {
 		}

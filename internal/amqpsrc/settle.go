@@ -17,7 +17,8 @@ import (
 // A delivery is one message received on one session. It can be settled once, and only on that session.
 type delivery struct {
 	amqp.Delivery
-	sess *session
+	sess  *session
+	token string // of a copy that another host has forwarded; else ""
 
 	settled   atomic.Bool
 	abandoned atomic.Bool // see intake.Job.Abandon
@@ -31,6 +32,7 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 	d.UserId = s.source.cfg.users.Of(d)
 	del := &delivery{Delivery: d, sess: s}
 	n, id := publish.Attempt(d, s.source.cfg.source())
+	waits, since := publish.Waits(d, s.source.cfg.source())
 	mark := publish.CopyOf(d, s.source.cfg.source())
 	if id == "" && wire.Text(d.Headers[wire.HeaderCopy]) == "" {
 		mark = "" // equal messages that were rejected in the same second have the same mark
@@ -47,6 +49,8 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 		Copy:        mark,
 		Attempt:     n,
 		Body:        d.Body,
+		Waits:       waits,
+		WaitsSince:  since,
 		Lost:        s.over,
 		Released:    s.released.Load,
 		Awaited:     s.source.awaited.get,
@@ -55,12 +59,22 @@ func (s *session) job(d amqp.Delivery) intake.Job {
 		Alive:       s.alive,
 		Fence:       s.fence,
 	}
+	if s.source.cfg.HostName != "" {
+		j = s.shared(del, j)
+	}
+	from := s.source.cfg.Queue
+	if j.Control && s.source.cfg.Control != "" {
+		from = s.source.cfg.Control
+	}
 	j.Again = func(ctx context.Context, delay time.Duration, attempt int, id string) error {
 		return p.Again(ctx, del.Delivery, delay, attempt, id, del.lost)
 	}
+	j.PutBack = func(ctx context.Context, delay time.Duration, id string) error {
+		return p.PutBack(ctx, del.Delivery, s.source.cfg.source(), delay, id, del.lost)
+	}
 	if s.source.cfg.DeadLetter != "" {
 		j.Store = func(ctx context.Context, r event.Result) error {
-			return p.DeadLetter(ctx, del.Delivery, s.source.cfg.source(), r, del.lost)
+			return p.DeadLetter(ctx, del.Delivery, from, r, del.lost)
 		}
 	}
 	replies := p.Replier(d, del.lost)
@@ -106,7 +120,7 @@ func (d *delivery) settle(_ context.Context, v intake.Verdict, _ event.Result) e
 	defer d.sess.settled(1)
 	var err error
 	switch v {
-	case intake.Ack:
+	case intake.Ack, intake.Forward:
 		d.sess.acks.Add(1)
 		err = d.Acknowledger.Ack(d.DeliveryTag, false) // multiple
 	case intake.Requeue:
@@ -120,5 +134,6 @@ func (d *delivery) settle(_ context.Context, v intake.Verdict, _ event.Result) e
 		// The write failed, so the connection has ended, whether the session knows it yet or not.
 		return intake.ErrDeliveryLost
 	}
+	d.settledCopy(v)
 	return nil
 }

@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/publish"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
@@ -35,9 +33,14 @@ type Source struct {
 	worked bool     // a session has consumed: from then on Run retries after every error
 	last   *session // the session that failed last
 
-	control *Source       // consumes the control queue; nil: there is none
-	urgent  *intake.Gate  // open once the control queue's first messages are settled; nil: there is none
-	found   chan struct{} // closed once the job queue and the queues published to are known to exist
+	control *Source // consumes the control queue; nil: there is none
+	hosts   *hosts  // nil: the queue has one host
+
+	// Of the host queue's Source.
+	moves   moves
+	restore func(context.Context, *wire.Link) error // declares the queue, if it was deleted; nil: openSession does
+	urgent  *intake.Gate                            // open once the control queue's first messages are settled; nil: there is none
+	found   chan struct{}                           // closed once the job queue and the queues published to are known to exist
 	finding sync.Once
 
 	awaited awaited
@@ -49,7 +52,7 @@ type Source struct {
 	end     context.CancelFunc
 	mu      sync.Mutex     // held by begin and by Close when life ends
 	ran     bool           // guarded by mu
-	running sync.WaitGroup // Run, and the session that lingers after it
+	running sync.WaitGroup // Run, the session that lingers after it, and the desk
 }
 
 // Limited reports whether the queue is known to have a delivery limit: the broker may then drop a requeued message.
@@ -74,12 +77,17 @@ func New(cfg Config) *Source {
 		found:  make(chan struct{}),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
+	if cfg.HostName != "" {
+		s.hosts = newHosts(cfg)
+		s.cfg.entered = s.hosts.claims.Entered()
+	}
 	s.dialer = newDialer(cfg)
 	if cfg.MaxMessage > 0 {
 		s.dialer.Budget = wire.NewBudget(cfg.MaxMessage, cmp.Or(cfg.oversized, wire.OversizedBytes))
 	}
 	s.publisher = publish.New(s.dialer, publish.Config{
 		Queue: cfg.Queue, DeadLetter: cfg.DeadLetter, Results: cfg.Results, Declare: cfg.Declare, Host: cfg.Host, Log: cfg.Log, Users: cfg.users,
+		Gate: s.cfg.entered,
 	})
 	if cfg.Status != nil {
 		s.desk = newDesk(&s.cfg)
@@ -89,6 +97,9 @@ func New(cfg Config) *Source {
 		s.urgent = new(intake.Gate)
 		s.control = s.newControl()
 	}
+	if s.hosts != nil {
+		s.hosts.queue = s.newHostQueue()
+	}
 	return s
 }
 
@@ -96,69 +107,73 @@ func newDialer(cfg Config) *wire.Dialer {
 	return &wire.Dialer{Name: fmt.Sprintf("docker-dispatch@%s %s", cfg.Host, cfg.source()), Version: cfg.Version, Connect: cfg.Dial}
 }
 
-// newControl returns the Source of the control queue. It has its own consuming connection, and shares the
-// publisher and the budget.
-func (s *Source) newControl() *Source {
-	cfg := s.cfg
-	cfg.controls, cfg.Prefetch, cfg.Declare = true, ControlPrefetch, cmp.Or(cfg.Declare, amqp.QueueTypeClassic)
-	dialer := newDialer(cfg)
-	dialer.Budget = s.dialer.Budget
-	life, end := context.WithCancel(context.Background())
-	return &Source{
-		cfg:       cfg,
-		dialer:    dialer,
-		publisher: s.publisher,
-		urgent:    s.urgent,
-		report:    wire.Reporter{Log: cfg.Log.With("queue", cfg.Control), Lost: s.report.Lost, Back: s.report.Back, Second: true},
-		looks:     make(chan look),
-		life:      life,
-		end:       end,
-	}
-}
-
 // Run hands the queue's messages over on jobs, in the queue's order, until ctx ends. It waits for a broker
 // that is away. When ctx ends, Run hands over what the broker had sent already, closes jobs and returns nil.
 // The connections stay up until Close: jobs that still run can settle.
 //
-// Messages of the control queue go to control, which may be nil if there is no control queue.
+// Messages of the control queue go to control, which may be nil if there is no control queue. Messages of the host queue go to
+// jobs too.
 //
 // Run returns an error only before the first session of a queue has consumed, and only if waiting does not
 // help. Such errors are wire.ErrLogin and the others in wire/errors.go, and an invalid Config. Run closes jobs
-// and control then too.
+// and control then too. There is one exception: [wire.ErrReleased] comes at any time, and nothing can be settled or published after it.
 func (s *Source) Run(ctx context.Context, jobs, control chan<- intake.Job) error {
-	if s.control == nil {
-		if control != nil {
-			close(control)
-		}
-		return s.run(ctx, jobs)
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	controlled := make(chan error, 1)
-	go func() {
-		// Wait for the other queues: a mistyped job queue must not create a control queue. No command may be carried
-		// out whose result cannot be stored.
-		select {
-		case <-s.found:
-		case <-ctx.Done():
-			close(control)
-			controlled <- nil
-			return
-		}
-		err := s.control.run(ctx, control)
+	failed := make(chan error, 1) // holds the first error
+	end := func(err error) {
 		if err != nil {
-			cancel()
+			select {
+			case failed <- err:
+			default:
+			}
 		}
-		controlled <- err
-	}()
-	err := s.run(ctx, jobs)
-	cancel()
-	return cmp.Or(err, <-controlled)
+		cancel()
+	}
+	var intakes, others sync.WaitGroup
+	switch {
+	case s.control != nil:
+		others.Go(func() {
+			defer close(control)
+			// A mistyped job queue must not create a control queue. No command may be carried out whose result cannot be stored.
+			if s.isFound(ctx) {
+				end(s.control.run(ctx, control))
+			}
+		})
+	case control != nil:
+		close(control)
+	}
+	if s.hosts != nil {
+		s.hosts.running.Go(func() {
+			if s.isFound(ctx) {
+				end(s.claim())
+			}
+		})
+		intakes.Go(func() {
+			if s.cfg.entered.Wait(ctx) == nil { // before, the queue need not exist
+				end(s.hosts.queue.run(ctx, jobs))
+			}
+		})
+	}
+	intakes.Go(func() { end(s.run(ctx, jobs)) })
+	intakes.Wait()
+	close(jobs)
+	others.Wait()
+	return wire.NonBlocking(failed)
+}
+
+// isFound waits until the queues are found, and reports whether they are. It returns false when ctx ends.
+func (s *Source) isFound(ctx context.Context) bool {
+	select {
+	case <-s.found:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // run consumes one queue.
 func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
-	defer close(jobs)
 	if err := s.begin(); err != nil {
 		return err
 	}
@@ -166,7 +181,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()
-	if s.cfg.DeadLetter == "" && !s.cfg.controls {
+	if s.cfg.DeadLetter == "" && s.cfg.primary() {
 		s.cfg.Log.Warn("no dead-letter queue: failed messages are rejected, and lost unless the queue has a dead-letter exchange; --dead-letter names one", "queue", s.cfg.Queue)
 	}
 	refusals := 0 // consecutive logins that the broker refused silently
@@ -181,6 +196,7 @@ func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case s.restore != nil && errors.Is(err, wire.ErrNoQueue): // deleted since it was restored
 		case !s.worked && wire.Fatal(err) && refusals != 1:
 			return err
 		}
@@ -197,27 +213,8 @@ func (s *Source) run(ctx context.Context, jobs chan<- intake.Job) error {
 // begin checks the Config and records that Run has begun.
 func (s *Source) begin() error {
 	a, err := wire.ParseURL(s.cfg.URL)
-	switch {
-	case err != nil:
+	if err := cmp.Or(err, s.cfg.check()); err != nil {
 		return err
-	case s.cfg.Queue == "" || len(s.cfg.Queue) > 255:
-		return errors.New("the name of the queue must have 1 to 255 bytes")
-	case len(s.cfg.DeadLetter) > 255:
-		return errors.New("the name of the dead-letter queue has more than 255 bytes")
-	case s.cfg.DeadLetter == s.cfg.Queue:
-		return errors.New("the dead-letter queue must not be the queue itself")
-	case len(s.cfg.Control) > 255:
-		return errors.New("the name of the control queue has more than 255 bytes")
-	case s.cfg.Control != "" && (s.cfg.Control == s.cfg.Queue || s.cfg.Control == s.cfg.DeadLetter || s.cfg.Control == s.cfg.Results):
-		return errors.New("the control queue must be none of the others")
-	case len(s.cfg.Results) > 255:
-		return errors.New("the name of the results queue has more than 255 bytes")
-	case s.cfg.Results != "" && (s.cfg.Results == s.cfg.Queue || s.cfg.Results == s.cfg.DeadLetter):
-		return errors.New("the results queue must be none of the others")
-	case s.cfg.Declare != "" && s.cfg.Declare != amqp.QueueTypeClassic && s.cfg.Declare != amqp.QueueTypeQuorum:
-		return fmt.Errorf("a queue can be declared as classic or quorum, not as %q", s.cfg.Declare)
-	case s.cfg.Prefetch < 1 || s.cfg.Prefetch > 65535:
-		return fmt.Errorf("the prefetch is %d; it must be in 1 to 65535", s.cfg.Prefetch)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,6 +223,9 @@ func (s *Source) begin() error {
 	}
 	s.ran = true
 	s.dialer.Address = a
+	if s.hosts != nil {
+		s.hosts.dialer.Address = a
+	}
 	s.running.Add(1)
 	return nil
 }
@@ -247,7 +247,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 	}
 	s.sessions.Add(1)
 	s.awaited.set(time.Time{}, false) // nothing is consumed yet
-	if !s.cfg.controls {
+	if s.cfg.primary() {
 		if err := s.publisher.Start(ctx); err != nil {
 			sess.end(s.dialer, true)
 			return err
@@ -257,7 +257,7 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 			s.openDesk()
 		})
 	}
-	if open, _, _ := s.cfg.open(); !open {
+	if open, _, _, _ := s.cfg.open(); !open {
 		s.report.Well() // if the gate is open, consuming does this: the broker may refuse the consumer
 	}
 	err = sess.serve(ctx, jobs)
@@ -281,11 +281,11 @@ func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 // first, Close cuts the connections and returns the error of ctx. When Close has returned, no goroutine of
 // the package runs.
 func (s *Source) Close(ctx context.Context) error {
-	var controlling sync.WaitGroup
-	if s.control != nil {
-		controlling.Go(func() {
-			if err := s.control.Close(ctx); err != nil {
-				s.cfg.Log.Debug("the control queue's connection was cut", "error", err)
+	var seconds sync.WaitGroup
+	for _, second := range s.seconds() {
+		seconds.Go(func() {
+			if err := second.Close(ctx); err != nil {
+				s.cfg.Log.Debug("a queue's connection was cut", "queue", second.cfg.source(), "error", err)
 			}
 		})
 	}
@@ -297,8 +297,9 @@ func (s *Source) Close(ctx context.Context) error {
 	}
 	cut := context.AfterFunc(ctx, s.dialer.AbortAll)
 	s.running.Wait()
-	controlling.Wait()
-	if !s.cfg.controls {
+	seconds.Wait()
+	if s.cfg.primary() {
+		s.leave(ctx)
 		s.publisher.Close() // last: a job that settles until then may need it
 	}
 	if !cut() {

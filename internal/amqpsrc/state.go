@@ -12,7 +12,7 @@ func (s *Source) State() ([]status.Condition, status.Broker) {
 	b := s.publisher.Counts()
 	b.Sessions = s.sessions.Load()
 	all := []status.Condition{condition("broker", fmt.Sprintf("messages are taken from %s at %s", s.cfg.Queue, wire.Redact(s.cfg.URL)), s.report.Fault())}
-	open, _, _ := s.cfg.open()
+	open, _, _, _ := s.cfg.open()
 	recording, _ := s.publisher.Recording.State()
 	if !(open && recording) && all[0].State == status.Met {
 		all[0].Reason = "connected to " + wire.Redact(s.cfg.URL)
@@ -20,6 +20,11 @@ func (s *Source) State() ([]status.Condition, status.Broker) {
 	if s.control != nil {
 		all = append(all, condition("control", "messages are taken from "+s.cfg.Control, s.control.report.Fault()))
 		b.Sessions += s.control.sessions.Load()
+	}
+	if h := s.hosts; h != nil {
+		all = append(all, condition("claims", "the broker knows this host as "+h.claims.Host(), h.claims.Fault()),
+			condition("host", "messages are taken from "+h.queue.cfg.source(), h.queue.report.Fault()))
+		b.Sessions += h.queue.sessions.Load()
 	}
 	all = append(all, condition("publishing", "the broker takes results and dead letters", s.publisher.Fault()))
 	if s.cfg.Results != "" {

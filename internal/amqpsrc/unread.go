@@ -60,9 +60,7 @@ func (s *session) takeBack(ctx context.Context, next *[]intake.Job) error {
 		return s.why(wire.AsError(err))
 	}
 	for d := range s.deliveries {
-		if !s.setAside(d) {
-			*next = append(*next, s.job(d))
-		}
+		s.take(d, next)
 	}
 	s.deliveries = nil
 	s.account.Unreserve()

@@ -19,6 +19,9 @@ var errCancelled = errors.New("cancelled before it started: a message asked to s
 // ofJob finds the container of the job that a command names, and sets it in r. A command that asks for the end of a job
 // that has not begun cancels the job: then there is nothing more to do.
 func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
+	if err := t.seek(t.jobKey(r.Job), false); err != nil {
+		return false, err
+	}
 	for {
 		job := t.pool.jobs.byID(r.Job)
 		if job == nil {
@@ -32,7 +35,9 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			return false, fmt.Errorf("%w: the job %s is an exec that is already running: stop the container that it runs in", dockerapi.ErrConflict, flagval.Quote(r.Job))
 		}
 		if job.retries() {
-			t.cancelFrom(r.Job, job.attempt+1)
+			if _, err := t.cancelFrom(r.Job, job.attempt+1); err != nil {
+				return false, err
+			}
 		}
 		// Only after the start: otherwise the container would be started after its stop.
 		if id := t.pool.jobs.containerOf(job); id != "" && job.order.tookEffect() {
@@ -46,7 +51,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		if err := t.awaitStart(job); err != nil {
 			return false, err
 		}
-		if t.traits.Ends && t.pool.jobs.containerOf(job) == "" && job.wasCancelled() {
+		if t.traits.Ends && t.pool.jobs.containerOf(job) == "" && job.wasCancelled() && !t.pool.jobs.hasMoved(job) {
 			return true, nil
 		}
 	}
@@ -56,8 +61,14 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 	}
 	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.ofQueue(c.Labels) }) // the newest
 	if i < 0 {
+		cancelled := false
+		if !t.pool.jobs.knew(t.queue, r.Job) {
+			if cancelled, err = t.cancelFrom(r.Job, 1); err != nil {
+				return false, err
+			}
+		}
 		err := fmt.Errorf("%w of the job %s, which does not run here", dockerapi.ErrNoSuchContainer, flagval.Quote(r.Job))
-		if !t.pool.jobs.knew(t.queue, r.Job) && t.cancelFrom(r.Job, 1) {
+		if cancelled {
 			if t.pool.jobs.byID(r.Job) != nil { // its message has come meanwhile
 				return t.ofJob(r)
 			}
@@ -71,9 +82,10 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 	case list[i].Status == "created" && !t.pool.jobs.knew(t.queue, r.Job):
 		// Its process died before the start: the redelivered message would start it. But if the job was settled here,
 		// it is a create, and others are to start the container.
-		return t.cancelFrom(r.Job, max(1, n)), nil
+		return t.cancelFrom(r.Job, max(1, n))
 	case err == nil:
-		t.cancelFrom(r.Job, n+1)
+		_, err := t.cancelFrom(r.Job, n+1)
+		return false, err
 	}
 	return false, nil
 }
@@ -120,13 +132,21 @@ func (t *task) awaitJob() error {
 	}
 }
 
-// cancelFrom has the job's messages refused from that attempt on, if the command stops. It reports whether it did.
-func (t *task) cancelFrom(job string, attempt int) bool {
+// cancelFrom has the job's messages refused from that attempt on, if the command stops. It reports whether it did. If several
+// hosts share the queue, the messages that come to another one are forwarded here.
+func (t *task) cancelFrom(job string, attempt int) (bool, error) {
 	if !t.traits.Stops {
-		return false // a remove is for what exists, not for later attempts
+		return false, nil // a remove is for what exists, not for later attempts
+	}
+	if t.pool.Claims != nil {
+		if other, err := t.claimLasting(job); err != nil {
+			return false, err
+		} else if other != nil { // its message has come to that host meanwhile
+			return false, t.forward(*other)
+		}
 	}
 	t.pool.jobs.cancel(job, attempt)
-	return true
+	return true, nil
 }
 
 // cancelsWaiting cancels a task, and reports whether it was waiting. A task that has begun ends before it creates its
@@ -159,7 +179,7 @@ func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
 // retries reports whether a run has its result, and may be tried again.
 func (t *task) retries() bool {
 	p := t.pool.jobs.at(t)
-	return t.traits.Retry != nil && p >= phaseEnded && p != phaseRecalled
+	return t.traits.Retry != nil && p >= phaseEnded && p < phaseForwarded
 }
 
 // byID returns the live run or exec with that id: of a run, the last attempt.

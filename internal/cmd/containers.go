@@ -12,6 +12,7 @@ import (
 type containerOf struct {
 	container string // the id of the job's container; "": not known, or none
 	within    string // the id of the container that the exec is in
+	removed   bool   // a message has removed the container; guarded by the registry
 	lingering bool   // the job is settled, and the container is removed soon; guarded by the registry
 
 	endAsked atomic.Int32 // how many messages asked for the container's end, less those that the engine refused

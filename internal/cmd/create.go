@@ -36,12 +36,23 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	if err != nil {
 		return "", nil, err
 	}
+	if err := t.claimJob(); err != nil {
+		return "", nil, err
+	}
 	if orphan != nil {
-		return orphan.ID, orphan, nil
+		return orphan.ID, orphan, t.holdName(*orphan, false)
 	}
 	if t.denied != nil {
 		return "", nil, t.denied
 	}
+	if err := t.claimName(r.Name); err != nil {
+		return "", nil, err
+	}
+	defer func() {
+		if errors.Is(err, dockerapi.ErrNameInUse) {
+			t.keepsName(t.name)
+		}
+	}()
 	if err := t.look(r); err != nil {
 		return "", nil, err
 	}
@@ -103,7 +114,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 			// It never started, and is about to be removed: wait, even if it is ours.
 		case t.owns(r, holder):
 			t.pool.jobs.adopt(t, holder)
-			return holder.ID, &holder, nil
+			return holder.ID, &holder, t.claimJob() // without a message_id it has another id now
 		case t.pool.jobs.isLingering(holder.ID):
 			if err := t.takeName(holder); err != nil {
 				return "", nil, err

@@ -15,11 +15,25 @@ type deliveries struct {
 	answering bool          // an answer may have been written, and is not known to be lost
 	answered  bool          // an answer may have been written
 	arrived   chan struct{} // signals that a delivery has joined
+
+	notes []<-chan struct{} // of the last mostNotes deliveries that other hosts have forwarded, see awaitNote
 }
+
+// mostNotes is more than hosts can be killed one after the other while they forward one message.
+const mostNotes = 16
 
 func newDeliveries(j intake.Job) deliveries {
 	jobs := []intake.Job{j} // shared: join changes neither in place
-	return deliveries{given: jobs, remaining: jobs, arrived: make(chan struct{}, 1)}
+	d := deliveries{given: jobs, remaining: jobs, arrived: make(chan struct{}, 1)}
+	d.note(j)
+	return d
+}
+
+// note adds what tells that the original of a forwarded message is acked.
+func (d *deliveries) note(j intake.Job) {
+	if j.Forwarded != nil {
+		d.notes = append(d.notes[max(0, len(d.notes)+1-mostNotes):], j.Forwarded.Acked)
+	}
 }
 
 // join adds a delivery.
@@ -28,6 +42,7 @@ func (d *deliveries) join(j intake.Job) {
 	// sendGone uses the last one if the message is lost and is not redelivered.
 	d.given = slices.DeleteFunc(slices.Clone(d.given), func(o intake.Job) bool { return o.ReplyTo == j.ReplyTo })
 	d.given = append(d.given, j)
+	d.note(j)
 	select {
 	case d.arrived <- struct{}{}:
 	default:
@@ -60,7 +75,8 @@ func (g *registry) next(t *task, answered bool) {
 	t.answering, t.answered = t.answering || answered, t.answered || answered
 }
 
-// unanswered records that all taken deliveries are lost, and every answer with them.
+// unanswered records that all taken deliveries are lost, and no answer to them took effect: from now on a redelivered message
+// may join t.
 func (g *registry) unanswered(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -69,6 +69,9 @@ func (t *task) resolve(r *message.Ref) (over bool, err error) {
 	if err == nil {
 		t.on, err = t.inspect(r.Container)
 	}
+	if r.Job == "" {
+		err = t.mayBeElsewhere(r.Container, err)
+	}
 	switch {
 	case err == nil:
 		if err = t.mayReach(t.on, cmp.Or(r.Job, r.Container)); err == nil {
@@ -141,6 +144,9 @@ func (t *task) doKill(k *message.Kill) (*event.Result, error) {
 }
 
 func (t *task) doRemove(r *message.Remove) (*event.Result, error) {
+	if err := t.holdName(t.on, true); err != nil {
+		return t.containerResult(r.Container, err)
+	}
 	for _, run := range t.pool.jobs.runs(r.Container) {
 		if run.endAsked.Load() > 0 && t.on.State.Ended() { // it may have ignored a kill's signal
 			t.letEnd(run)
@@ -163,6 +169,9 @@ func (t *task) doRemove(r *message.Remove) (*event.Result, error) {
 		again = again || errors.Is(err, dockerapi.ErrUnreachable)
 		return err
 	})
+	if err == nil {
+		err = t.afterRemoval(t.on)
+	}
 	return t.containerResult(r.Container, err)
 }
 
@@ -194,12 +203,23 @@ func (t *task) doUnpause(u *message.Unpause) (*event.Result, error) {
 }
 
 func (t *task) doRename(r *message.Rename) (*event.Result, error) {
-	return t.change(r.Container, func() error {
+	if err := t.claimNewName(r.NewName); err != nil {
+		return t.containerResult(r.Container, err)
+	}
+	res, err := t.change(r.Container, func() error {
 		return t.pool.Docker.RenameContainer(t.ctx, r.Container, r.NewName)
 	}, func(error) bool { // engines differ in how they refuse a rename to the present name
 		c, err := t.pool.Docker.InspectContainer(t.ctx, r.Container)
 		return err == nil && c.Name == r.NewName
 	})
+	switch {
+	case err != nil || t.pool.Claims == nil:
+	case res.Status == event.Succeeded:
+		t.renamed(r.NewName)
+	default:
+		t.keepsName(r.NewName)
+	}
+	return res, err
 }
 
 func (t *task) doStart(s *message.Start) (*event.Result, error) {

@@ -131,8 +131,22 @@ func (f *following) removeAtEnd() {
 	})
 	switch {
 	case err == nil:
-		f.clean(func() error { return f.discard(f.id, false) })
+		f.clean(f.removeEnded)
 	case !final(err) && !errors.Is(err, dockerapi.ErrNoSuchContainer):
 		f.log.Warn("container not removed, because its end cannot be waited for; remove it by hand after its end", "container", f.name, "error", err)
 	}
+}
+
+// removeEnded removes a detached container that has exited.
+func (f *following) removeEnded() error {
+	if f.pool.Claims != nil {
+		c, err := f.pool.Docker.InspectContainer(f.task.ctx, f.id) // it may have been renamed
+		if err == nil {
+			err = f.pool.forget(f.task.ctx, f.place.VHost, c)
+		}
+		if err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer) {
+			return err
+		}
+	}
+	return f.discard(f.id, false)
 }

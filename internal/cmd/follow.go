@@ -17,7 +17,7 @@ import (
 
 // final reports whether err ends a command without a result.
 func final(err error) bool {
-	return errors.Is(err, errNotBegun) || errors.Is(err, errCancelled) || errors.Is(err, context.Canceled)
+	return errors.Is(err, errNotBegun) || errors.Is(err, errCancelled) || errors.Is(err, errElsewhere) || errors.Is(err, context.Canceled)
 }
 
 // A following is one run's container on its way from creation to exit.
@@ -83,6 +83,9 @@ func (f *following) follow() (dockerapi.State, error) {
 func (f *following) look(first bool) (over, begin bool, last dockerapi.State, err error) {
 	c, err := f.inspect(f.id)
 	f.logKeeps, f.logText = logkept.Bytes(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
+	if errors.Is(err, dockerapi.ErrNoSuchContainer) {
+		f.pool.jobs.removes(f.id)
+	}
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
 		// It was removed as it ended.

@@ -27,6 +27,9 @@ const (
 	// LabelAttempt is the attempt's number, from 1, if the job has Retry; else empty.
 	LabelAttempt = "docker-dispatch.attempt"
 	LabelCopy    = "docker-dispatch.copy" // see Job.Copy; empty unless a dead letter was sent again
+
+	// LabelHost is the host that made the container, as intake.Claims.Host returns it; empty unless several hosts share the queue.
+	LabelHost = "docker-dispatch.host"
 )
 
 // An identity is what a redelivered message is known by: its queue, message_id and the digest of its body. A dead letter
@@ -41,8 +44,20 @@ type identity struct {
 	digest  string
 	attempt int    // from 1; each attempt has its own container
 	stable  bool   // raw is not empty
-	suffix  string // 12 hex digits for a derived name
+	suffix  string // for a derived name; see Pool.identify
+	host    string // this host, see LabelHost; no part of what the message is known by
 	user    string // see Job.User; no part of what the message is known by
+}
+
+// identify returns the identity of a message. If several hosts share the queue, the name of the job's container tells the
+// job's claim: then a command that has the name finds the host.
+func (p *Pool) identify(j intake.Job) identity {
+	i := identify(j)
+	if p.Claims != nil {
+		i.host = p.Claims.Host()
+		i.suffix = i.jobKey(i.id).Key + "-" + i.suffix[:8]
+	}
+	return i
 }
 
 func identify(j intake.Job) identity {
@@ -89,6 +104,27 @@ func (i identity) key() string {
 // copyKey is key, but differs between copies of a job too.
 func (i identity) copyKey() recent.Key { return recent.KeyOf(i.key() + "\x00" + i.copy) }
 
+// jobKey returns what is claimed for the job with that id, of the identity's queue.
+func (i identity) jobKey(id string) intake.ClaimKey {
+	return intake.JobKey(i.place.VHost, i.queue, id)
+}
+
+// ClaimKeys returns what a message of a queue may have claimed: its job, whose id is as shown (see JobID), and the name that it
+// chose for its container.
+func ClaimKeys(vhost, queue, id string, body []byte) []intake.ClaimKey {
+	keys := []intake.ClaimKey{intake.JobKey(vhost, queue, id)}
+	c, err := message.Decode(body, 0, true)
+	switch {
+	case err != nil:
+		return keys // a later version of the program may have decoded it
+	case !c.Traits().Makes:
+		return nil
+	case c.Target() != "":
+		keys = append(keys, intake.NameKey(c.Target()))
+	}
+	return keys
+}
+
 // containerName returns the name of the job's container: the asked name, else a name derived from the identity. A create
 // whose answer was lost is found again by it.
 func (i identity) containerName(asked string) string {
@@ -102,7 +138,7 @@ func (i identity) containerName(asked string) string {
 func (i identity) labels(remove bool) map[string]string {
 	return map[string]string{
 		LabelJob: i.id, LabelQueue: i.queue, LabelDigest: i.digest, LabelRemove: strconv.FormatBool(remove), LabelBroker: i.place.String(),
-		LabelAttempt: "", LabelCopy: i.copy, LabelUser: i.user,
+		LabelAttempt: "", LabelCopy: i.copy, LabelUser: i.user, LabelHost: i.host,
 	}
 }
 

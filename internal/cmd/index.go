@@ -28,8 +28,8 @@ func (x index) move(from, to string, t *task) {
 	}
 }
 
-// A crowd is an index for a key that thousands may share, as jobs of equal messages share their digest. No call takes longer
-// then, but each key takes more memory.
+// A crowd is an index for a key that thousands of tasks may share: jobs of equal messages have the same digest. add and drop
+// take the same time for any number of them. A key takes more memory than in an index.
 type crowd map[string]map[*task]struct{}
 
 func (x crowd) add(key string, t *task) {

@@ -13,8 +13,8 @@ func TestPhases(t *testing.T) {
 	allowed := map[phase][]phase{
 		phaseWaiting:   {phaseCancelled, phaseDue, phaseEnded, phaseRecalled},
 		phaseCancelled: {phaseEnded, phaseGone},
-		phaseDue:       {phaseWaiting, phaseBegun, phaseEnded, phaseGone},
-		phaseBegun:     {phaseCreated, phaseEnded, phaseGone},
+		phaseDue:       {phaseWaiting, phaseBegun, phaseEnded, phaseForwarded, phaseGone},
+		phaseBegun:     {phaseCreated, phaseEnded, phaseForwarded, phaseGone},
 		phaseCreated:   {phaseStarted, phaseExited, phaseEnded, phaseGone},
 		phaseStarted:   {phaseExited, phaseEnded, phaseGone},
 		phaseExited:    {phaseEnded, phaseGone},
@@ -22,6 +22,7 @@ func TestPhases(t *testing.T) {
 		phaseStored:    {phaseAcked, phaseSettled, phaseGone},
 		phaseAcked:     {phaseSettled, phaseGone},
 		phaseSettled:   {phaseGone},
+		phaseForwarded: {phaseGone},
 		phaseRecalled:  {phaseRequeued},
 		phaseRequeued:  {phaseGone},
 		phaseGone:      {},

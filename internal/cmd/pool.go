@@ -49,6 +49,13 @@ type Config struct {
 	// Places and ControlPlaces are how many unacked messages the queue and the control queue deliver; 0: no limit.
 	Places, ControlPlaces int
 
+	// Claims say which host has a job, if several hosts share the queue; nil: one host has it alone. See claim.go.
+	Claims intake.Claims
+	VHost  string // of Queue; only needed with Claims
+
+	// RemoveStale has containers removed that a former life of this host has left; else they are only counted.
+	RemoveStale bool
+
 	// SweepAfter is how long after its end the sweep removes a container that a crash left; 0: never.
 	// Queue is the queue whose containers are swept. Quiet reports whether Queue has been consumed for
 	// so long without a break, and is empty: then all its messages were delivered here. at is Queue's place.
@@ -72,6 +79,7 @@ type Pool struct {
 	pulls     pulls
 	tally     *tally.Tally
 	lines     joblog.Log
+	lasting   lasting
 	room      *room.Room // nil: the disk is not watched
 
 	// One place per message that may be decoded at a time. A stop by the control queue does not wait for the queue's.
@@ -105,6 +113,7 @@ func NewPool(cfg Config) *Pool {
 		idle:            10 * time.Second,
 		tally:           tally.New(),
 		lines:           joblog.Log{To: cfg.Log},
+		lasting:         lasting{more: make(chan struct{}, 1)},
 	}
 	if cfg.MinFree > 0 {
 		p.room = room.New(cfg.Room, cfg.MinFree, cfg.Free, cfg.Log)
@@ -127,6 +136,10 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 	watching.Go(func() { p.watchGate(watchCtx) })
 	if p.room != nil {
 		watching.Go(func() { p.room.Watch(watchCtx, p.engine.Wait) })
+	}
+	if p.Claims != nil {
+		watching.Go(func() { p.endLasting(watchCtx) })
+		watching.Go(func() { p.lookForStale(watchCtx) })
 	}
 	defer p.lines.Close()
 	watching.Go(func() { p.sweepRegularly(watchCtx) })
@@ -233,6 +246,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 		decoded:    d,
 		turn:       turn{seq: seq, control: j.Control, order: newOrder(d.traits.Stops)},
 		deliveries: newDeliveries(j),
+		claims:     claims{from: j.Forwarded},
 		outbox:     outbox{told: make(map[string]bool)},
 		log:        p.Log.With("job", ident.id),
 		cancelled:  make(chan struct{}),

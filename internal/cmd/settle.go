@@ -46,6 +46,11 @@ func (t *task) settle(r *event.Result) (ok bool) {
 				continue
 			}
 		}
+		if joined, err := t.awaitNote(); err != nil {
+			return false
+		} else if joined {
+			continue
+		}
 		if t.tidy() != nil {
 			return false
 		}
@@ -144,12 +149,13 @@ func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error 
 // untidy reports whether the job's container is still to be removed.
 func (t *task) untidy() bool { return t.cleanup != nil && !t.tidied }
 
-// tidy removes the job's container, unless that was done. Its error is as of clean.
+// tidy gives up the job's claims, then removes its container, unless that was done. Its error is final.
 func (t *task) tidy() error {
-	if !t.untidy() {
-		return nil
+	err := t.disclaims(t.ctx)
+	if err != nil || !t.untidy() {
+		return err
 	}
-	err := t.clean(t.cleanup)
+	err = t.clean(t.cleanup)
 	t.tidied = err == nil
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -72,8 +73,11 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 		if c.Labels[LabelBroker] != at.String() {
 			continue // of a queue of the same name on another virtual host or broker
 		}
-		if err := p.sweepOne(ctx, c); err != nil {
+		if swept, err := p.sweepOne(ctx, at.VHost, c, false); err != nil {
 			return err
+		} else if swept {
+			p.Log.Info("swept: removed a container that a crash left behind; no message asks for it",
+				"container", c.Name, "id", c.ID[:min(12, len(c.ID))], "job", c.Labels[LabelJob], "ended", leftAt(c).UTC().Format(time.RFC3339))
 		}
 	}
 	return nil
@@ -87,21 +91,32 @@ func leftAt(c dockerapi.Container) time.Time {
 	return c.Created
 }
 
-// sweepOne removes a container, unless a live job may want it. A command on its name that comes meanwhile waits.
-func (p *Pool) sweepOne(ctx context.Context, c dockerapi.Container) error {
+// sweepOne removes a container, unless a live job may want it. A command on its name that comes meanwhile waits. A container that
+// runs is removed only by force.
+func (p *Pool) sweepOne(ctx context.Context, vhost string, c dockerapi.Container, force bool) (removed bool, err error) {
 	release, ok := p.jobs.reserve(c)
 	if !ok {
-		return nil
+		return false, nil
 	}
-	err := p.Docker.RemoveContainer(ctx, c.ID, dockerapi.RemoveOptions{Volumes: true})
+	defer release()
+	if err := p.forget(ctx, vhost, c); err != nil {
+		return false, err
+	}
+	err = p.Docker.RemoveContainer(ctx, c.ID, dockerapi.RemoveOptions{Volumes: true, Force: force})
 	if errors.Is(err, dockerapi.ErrNoSuchContainer) || errors.Is(err, dockerapi.ErrRemovalInProgress) {
 		err = nil
 	}
-	release()
-	if err != nil {
-		return err
+	return err == nil, err
+}
+
+// forget deletes the claims of a container that is about to be removed.
+func (p *Pool) forget(ctx context.Context, vhost string, c dockerapi.Container) error {
+	if p.Claims == nil || c.Labels[LabelHost] != p.Claims.Host() {
+		return nil
 	}
-	p.Log.Info("swept: removed a container that a crash left behind; no message asks for it",
-		"container", c.Name, "id", c.ID[:min(12, len(c.ID))], "job", c.Labels[LabelJob], "ended", leftAt(c).UTC().Format(time.RFC3339))
-	return nil
+	err := p.Claims.Forget(ctx, intake.JobKey(vhost, c.Labels[LabelQueue], c.Labels[LabelJob]))
+	if err == nil && !isDerived(c.Name) {
+		err = p.Claims.Forget(ctx, intake.NameKey(c.Name))
+	}
+	return err
 }

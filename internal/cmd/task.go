@@ -32,6 +32,7 @@ type task struct {
 	turn
 	containerOf
 	deliveries
+	claims
 	outbox
 	pool *Pool
 	ctx  context.Context
@@ -75,7 +76,7 @@ func (p *Pool) decode(j *intake.Job) (i identity, d decoded) {
 	}
 	places <- struct{}{}
 	defer func() { <-places }()
-	i = identify(*j)
+	i = p.identify(*j)
 	var rules *policy.Policy
 	if p.Policy != nil {
 		rules = p.Policy()
@@ -104,9 +105,9 @@ func (p *Pool) decode(j *intake.Job) (i identity, d decoded) {
 	}
 	if d.invalid == nil && i.attempt > d.traits.Attempts() { // no attempt of ours is: a publisher set the header
 		j.Attempt = 1
-		i = identify(*j)
+		i = p.identify(*j)
 	}
-	if _, ok := errors.AsType[*policy.DeniedError](d.invalid); ok && j.Redelivered {
+	if _, ok := errors.AsType[*policy.DeniedError](d.invalid); ok && (j.Redelivered || j.Forwarded != nil) {
 		if _, ok := d.cmd.(*message.Run); ok { // under the policy of before, it may have a container
 			d.invalid, d.denied = nil, d.invalid
 		}
@@ -148,6 +149,10 @@ func (t *task) work() bool {
 	switch {
 	case errors.Is(err, errNotBegun):
 		return true // recall has requeued the message
+	case errors.Is(err, errElsewhere):
+		t.ctx = t.pool.settling
+		e, _ := errors.AsType[*elsewhere](err)
+		return t.handOver(e)
 	case err != nil:
 		t.log.Info("job left unfinished; its message stays unacked, and its container as it is", "container", t.name)
 		return false
@@ -293,6 +298,7 @@ func (t *task) report(r *event.Result) error {
 // giveBack requeues the message of a recalled task. Later commands on its container may be requeued only after that.
 func (t *task) giveBack() {
 	t.log.Debug("job not begun; requeued")
+	t.releases()
 	for {
 		for _, j := range t.pool.jobs.take(t) {
 			t.pool.jobs.next(t, true)

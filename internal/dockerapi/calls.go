@@ -58,7 +58,7 @@ var calls = [...]Call{
 	{opEvents, "GET /events", []int{200}, "", "run: how containers end, who killed one, and whether a start can be repeated"},
 	{opInspectExec, "GET /exec/{id}/json", []int{200}, "", "exec"},
 	{opInspectImage, "GET /images/{name}/json", []int{200}, "", "pull, if its connection broke; {name} may hold slashes"},
-	{opInfo, "GET /info", []int{200}, "", "--min-free: where the engine keeps its data"},
+	{opInfo, "GET /info", []int{200}, "", "--min-free: where the engine keeps its data; --host: which engine it is"},
 	{opNetwork, "GET /networks/{id}", []int{200}, "",
 		"a Network that could be an id; of bridge for wait and adopted runs: whether the engine was restarted"},
 	{opVolume, "GET /volumes/{name}", []int{200}, "", "run and create with a named volume"},

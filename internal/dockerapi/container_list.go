@@ -30,7 +30,7 @@ type ContainerSummary struct {
 	Status  string // see State.Status
 }
 
-// ListContainers lists containers, newest first.
+// ListContainers lists containers in the order of the engine: newest first.
 func (c *Client) ListContainers(ctx context.Context, o ListOptions) ([]ContainerSummary, error) {
 	r := newRequest(opList, "")
 	r.most = maxList

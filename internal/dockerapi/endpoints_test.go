@@ -96,12 +96,6 @@ var endpoints = []struct {
 		status:  200, answer: `{"Name":"etc","Driver":"local","Options":{"o":"bind","device":"/etc"}}`,
 		want: []any{Volume{Name: "etc", Driver: "local", Options: map[string]string{"o": "bind", "device": "/etc"}}, true},
 	}, {
-		name:    "where the engine keeps its data",
-		call:    func(ctx context.Context, c *Client) (any, error) { return c.DataRoot(ctx) },
-		request: "GET /info",
-		status:  200, answer: `{"ID":"x","DockerRootDir":"/var/lib/docker"}`,
-		want: "/var/lib/docker",
-	}, {
 		name: "inspect a volume that is not there",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			_, found, err := c.InspectVolume(ctx, "none")
@@ -110,10 +104,10 @@ var endpoints = []struct {
 		request: "GET /volumes/none",
 		status:  404, answer: `{"message":"get none: no such volume"}`, want: false,
 	}, {
-		name:    "data root",
-		call:    func(ctx context.Context, c *Client) (any, error) { return c.DataRoot(ctx) },
+		name:    "info",
+		call:    func(ctx context.Context, c *Client) (any, error) { return c.Info(ctx) },
 		request: "GET /info",
-		status:  200, answer: `{"ID":"x","DockerRootDir":"/var/lib/docker"}`, want: "/var/lib/docker",
+		status:  200, answer: `{"ID":"x","DockerRootDir":"/var/lib/docker"}`, want: Info{"x", "/var/lib/docker"},
 	}, {
 		name: "inspect network",
 		call: func(ctx context.Context, c *Client) (any, error) {

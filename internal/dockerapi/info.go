@@ -1,11 +1,27 @@
 package dockerapi
 
-import "context"
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+)
 
-// DataRoot returns the folder in which the engine keeps its data, on its own host.
-func (c *Client) DataRoot(ctx context.Context) (string, error) {
+// Info is what an engine says of itself.
+type Info struct {
+	ID       string // distinguishes the engine from all others; always the same
+	DataRoot string // the folder in which the engine keeps its data, on its own host
+}
+
+// Info asks the engine what it is.
+func (c *Client) Info(ctx context.Context) (Info, error) {
 	r := newRequest(opInfo, "")
-	var answer struct{ DockerRootDir string }
-	err := c.do(ctx, r, &answer)
-	return answer.DockerRootDir, err
+	var answer struct{ ID, Name, DockerRootDir string }
+	if err := c.do(ctx, r, &answer); err != nil {
+		return Info{}, err
+	}
+	if c.podman(ctx) { // its ID is a new one in each answer
+		sum := sha256.Sum256([]byte(answer.Name + "\x00" + answer.DockerRootDir))
+		answer.ID = "podman-" + hex.EncodeToString(sum[:10])
+	}
+	return Info{answer.ID, answer.DockerRootDir}, nil
 }

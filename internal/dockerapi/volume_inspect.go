@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// A Volume is an existing volume.
+// A Volume is what the engine tells of a volume.
 type Volume struct {
 	Name    string
 	Driver  string            // "local", or a plugin's

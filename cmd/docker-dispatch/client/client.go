@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/dead"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/hosts"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/ps"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/run"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
@@ -25,6 +26,7 @@ var subcommands = map[string]struct {
 	"check":  {checkUsage, check},
 	"dead":   {dead.Usage, dead.Do},
 	"ps":     {ps.Usage, ps.Do},
+	"hosts":  {hosts.Usage, hosts.Do},
 	"policy": {policyUsage, explain},
 }
 

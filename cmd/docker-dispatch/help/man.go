@@ -10,7 +10,7 @@ func Man(version string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, ".TH DOCKER-DISPATCH 1 \"\" \"docker-dispatch %s\"\n", roffText(version))
 	b.WriteString(".SH NAME\ndocker-dispatch \\- run containers because a message arrived\n")
-	b.WriteString(".SH SYNOPSIS\n.B docker-dispatch\n[options] [dockerHostAddr [amqpAddr]]\n.br\n.B docker-dispatch\nrun|send|check|dead|help ...\n")
+	b.WriteString(".SH SYNOPSIS\n.B docker-dispatch\n[options] [dockerHostAddr [amqpAddr]]\n.br\n.B docker-dispatch\nrun|send|check|dead|ps|hosts|help ...\n")
 	for _, name := range names {
 		for _, k := range parse(source(name)) {
 			manBlock(&b, roffOf(name), k)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A Table lays out rows in columns for a terminal. The texts may be strangers'.
+// A Table lays out rows in columns for a terminal. Its texts may come from publishers: Lines makes them safe to print.
 type Table struct {
 	Rows    [][]Cell // the first has the titles
 	Width   int      // of a line, in columns

@@ -24,7 +24,7 @@ func Metrics() []Metric {
 	return []Metric{
 		{"docker_dispatch_build_info", "gauge", "version,goversion", "1; the program's version, and that of Go",
 			func(w *samples, s scrape) { w.add(1, s.Version, runtime.Version()) }},
-		{"docker_dispatch_daemon_info", "gauge", "host,queue", "1; the name of the daemon's machine, and its queue",
+		{"docker_dispatch_daemon_info", "gauge", "host,queue", "1; the --host of the daemon, else the name of its machine; its queue",
 			func(w *samples, s scrape) { w.add(1, s.Host, s.Queue) }},
 
 		{"docker_dispatch_ready", "gauge", "", "1 if messages are taken and can be settled, as /readyz has it; else 0",

@@ -280,7 +280,7 @@ func (p *Peer) Ready(queue string) (n int) {
 	return n
 }
 
-// Take takes all messages out of a queue.
+// Take receives all ready messages of a queue, acked by the broker at once.
 func (p *Peer) Take(queue string) (all []amqp.Delivery) {
 	p.t.Helper()
 	p.Do(func(ch *amqp.Channel) error {

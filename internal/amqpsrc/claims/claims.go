@@ -43,6 +43,8 @@ type Claims struct {
 	line  *line             // nil: not connected; guarded by mu
 	names map[string]string // of hosts, by hash; guarded by mu
 
+	living living
+
 	reading chan struct{} // held while the names of all hosts are read
 	read    time.Time     // when they were read last; guarded by reading
 }
@@ -60,11 +62,15 @@ func New(d *wire.Dialer, cfg Config) *Claims {
 		ended:    make(chan struct{}),
 		reading:  make(chan struct{}, 1),
 		patience: inUse,
+		living:   living{turn: make(chan struct{}, 1)},
 	}
 }
 
 // Entered returns a gate that is open while this host is known at the broker as alive. No message may be taken while it is closed.
 func (c *Claims) Entered() *intake.Gate { return &c.entered }
+
+// Fault returns why this host is not known at the broker as alive; nil: it is.
+func (c *Claims) Fault() error { return c.report.Fault() }
 
 // Host implements [intake.Claims]. The epoch is known once Entered has been open.
 func (c *Claims) Host() string {
@@ -79,13 +85,12 @@ func (c *Claims) Host() string {
 // Claim implements [intake.Claims].
 func (c *Claims) Claim(ctx context.Context, key intake.ClaimKey) (other *intake.Claim, err error) {
 	err = c.held.alone(ctx, key, func(h *hold) error {
-		if h.holders > 0 {
-			c.held.set(h, h.holders+1, h.claim)
+		if c.held.more(h, "") {
 			return nil
 		}
 		claim, err := c.find(ctx, key, true)
 		if err == nil && claim.Ours {
-			c.held.set(h, 1, claim.Address)
+			c.held.more(h, claim.Address)
 		} else {
 			other = claim
 		}
@@ -140,22 +145,38 @@ func (c *Claims) ClaimFor(ctx context.Context, key intake.ClaimKey, host string)
 // Unclaim implements [intake.Claims].
 func (c *Claims) Unclaim(ctx context.Context, key intake.ClaimKey) error {
 	return c.held.alone(ctx, key, func(h *hold) error {
-		claim, left := h.claim, h.holders-1
-		if left > 0 {
-			c.held.set(h, left, claim)
+		claim, last := c.held.fewer(h)
+		if !last {
 			return nil
 		}
-		c.held.set(h, 0, "")
-		return c.try(ctx, func(l *line, again bool) error {
-			if claim == "" || again { // if the first delete was carried out, another host may have claimed since
-				found, owner, err := c.registry.find(ctx, l, key, life{})
-				if err != nil || owner != c.life {
-					return err
-				}
-				claim = found
+		return c.remove(ctx, key, claim)
+	})
+}
+
+// Keep implements [intake.Claims].
+func (c *Claims) Keep(key intake.ClaimKey) { c.held.keep(key) }
+
+// Forget implements [intake.Claims].
+func (c *Claims) Forget(ctx context.Context, key intake.ClaimKey) error {
+	return c.held.alone(ctx, key, func(*hold) error {
+		if c.held.look(key) != "" {
+			return nil
+		}
+		return c.remove(ctx, key, "")
+	})
+}
+
+// remove deletes the claim of a key, if this host has it. claim is its exchange; "": not known.
+func (c *Claims) remove(ctx context.Context, key intake.ClaimKey, claim string) error {
+	return c.try(ctx, func(l *line, again bool) error {
+		if claim == "" || again { // if the first delete was carried out, another host may have claimed since
+			found, owner, err := c.registry.find(ctx, l, key, life{})
+			if err != nil || owner != c.life {
+				return err
 			}
-			return l.remove(ctx, claim)
-		})
+			claim = found
+		}
+		return l.remove(ctx, claim)
 	})
 }
 

@@ -6,6 +6,7 @@
 //	line.go      calls on a connection, a few at a time
 //	registry.go  who has a claim; which hosts were released
 //	claims.go    the daemon's side, intake.Claims; held.go: the claims of this process
+//	living.go    which hosts are alive, for a job that only some of them may run
 //	run.go       its connection; enter.go: what a host does before it takes jobs; seen.go: its sign of life
 //	hosts.go     the operator's side: which hosts there are; release.go: gives up a host that is lost for good
 package claims

@@ -114,6 +114,11 @@ func (c *Claims) queues(ctx context.Context, l *line, now life) error {
 	return err
 }
 
+// Restore declares the host's queues once more, on any connection: they may have been deleted. The host must have entered.
+func (c *Claims) Restore(ctx context.Context, link *wire.Link) error {
+	return c.queues(ctx, newLine(link), c.life)
+}
+
 // record stores the host's name in the queue of all hosts.
 func (c *Claims) record(ctx context.Context) error {
 	body, err := json.Marshal(struct{ Host string }{c.config.Host})
@@ -125,7 +130,7 @@ func (c *Claims) record(ctx context.Context) error {
 		if _, err := link.Declare(queue, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum}); err != nil {
 			return err
 		}
-		return o.Send(ctx, queue, amqp.Publishing{
+		return o.Send(ctx, "", queue, amqp.Publishing{
 			DeliveryMode: amqp.Persistent, ContentType: "application/json", AppId: wire.AppID, MessageId: c.config.Host, Body: body,
 		}, wire.RPCTimeout)
 	})

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -18,9 +19,8 @@ type hold struct {
 	turn  chan struct{} // held by the goroutine that makes calls for the key
 	users int           // goroutines that have the turn, or wait for it; guarded by held.mu
 
-	// Written with the turn and held.mu, read with either.
-	holders int
-	claim   string // if there are holders
+	holders int    // guarded by held.mu
+	claim   string // if there are holders; guarded by held.mu
 }
 
 // alone calls do with the turn of a key.
@@ -49,11 +49,45 @@ func (t *held) alone(ctx context.Context, key intake.ClaimKey, do func(*hold) er
 	}
 }
 
-// set records the holders of a key. The caller has the turn.
-func (t *held) set(h *hold, holders int, claim string) {
+// more counts one more holder of a key, whose claim is this; "": the claim that it has, and false if it has none.
+func (t *held) more(h *hold, claim string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	h.holders, h.claim = holders, claim
+	if claim == "" && h.holders == 0 {
+		return false
+	}
+	h.holders, h.claim = h.holders+1, cmp.Or(claim, h.claim)
+	return true
+}
+
+// fewer takes one holder of a key away. last: there is none left. claim is the claim that it had, "" if there was no holder.
+func (t *held) fewer(h *hold) (claim string, last bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h.holders == 0 {
+		return "", true
+	}
+	claim = h.claim
+	if h.holders--; h.holders == 0 {
+		h.claim = ""
+	}
+	return claim, h.holders == 0
+}
+
+// keep takes one holder of a key away. It does not wait for the key's turn.
+func (t *held) keep(key intake.ClaimKey) {
+	t.mu.Lock()
+	h := t.keys[key]
+	t.mu.Unlock()
+	if h == nil {
+		return
+	}
+	t.fewer(h)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h.users == 0 && h.holders == 0 && t.keys[key] == h {
+		delete(t.keys, key)
+	}
 }
 
 // look returns the claim of a key that is held, else "".

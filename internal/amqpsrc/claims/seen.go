@@ -31,7 +31,7 @@ func (c *Claims) signs(ctx context.Context) {
 				if err != nil {
 					return err
 				}
-				err = o.Send(ctx, queue, amqp.Publishing{
+				err = o.Send(ctx, "", queue, amqp.Publishing{
 					DeliveryMode: amqp.Persistent, ContentType: "application/json", AppId: wire.AppID, Timestamp: now, Body: body,
 				}, wire.RPCTimeout)
 				if err != nil {

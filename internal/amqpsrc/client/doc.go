@@ -2,7 +2,7 @@
 // Begin with [Connect].
 //
 //	client.go    one connection, its calls and its end
-//	send.go      sends messages, many of them unconfirmed
+//	send.go      sends messages; many may be under way before the first is confirmed
 //	consume.go   messages received, and how a consumer ends
 //	ask.go       asks the daemons of a queue for their status
 //	revive.go    what the headers of a dead letter tell, and how it is sent again

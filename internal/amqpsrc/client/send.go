@@ -148,7 +148,7 @@ func (c *Client) send(ctx context.Context, queue string, p amqp.Publishing) (*po
 		if err := c.take(ctx, c.outlet.Slots); err != nil {
 			return nil, err
 		}
-		sent, err := c.outlet.Publish(queue, p)
+		sent, err := c.outlet.Publish("", queue, p)
 		if errors.Is(err, amqp.ErrClosed) && !c.link.IsClosed() {
 			continue // the broker has just closed the channel over an earlier message; nothing was written
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -38,12 +39,22 @@ func (p *Publisher) DelayQueues() []string {
 // Again stores a copy of a message in the queue of a delay. After the delay the broker moves the copy to the
 // queue of the jobs. See intake.Job.Again.
 func (p *Publisher) Again(ctx context.Context, d amqp.Delivery, delay time.Duration, attempt int, id string, lost func() bool) error {
+	return p.later(ctx, d, delay, id, lost, amqp.Table{wire.HeaderAttempt: int32(attempt)})
+}
+
+// PutBack is Again for the same attempt of a message from the queue from. See intake.Job.PutBack.
+func (p *Publisher) PutBack(ctx context.Context, d amqp.Delivery, from string, delay time.Duration, id string, lost func() bool) error {
+	attempt, _ := Attempt(d, from)
+	n, since := Waits(d, from)
+	return p.later(ctx, d, delay, id, lost, amqp.Table{
+		wire.HeaderAttempt: int32(attempt), wire.HeaderWaits: int32(min(n+1, math.MaxInt32)), wire.HeaderSince: since.Unix(),
+	})
+}
+
+// later is Again for a copy with those headers of ours.
+func (p *Publisher) later(ctx context.Context, d amqp.Delivery, delay time.Duration, id string, lost func() bool, ours amqp.Table) error {
 	queue, args := delayQueue(p.config.Queue, delay)
-	ours := amqp.Table{
-		wire.HeaderAttempt: int32(attempt),
-		wire.HeaderSeal:    p.config.Users.seal(d.UserId, d),
-		wire.HeaderCopy:    CopyOf(d, p.config.Queue),
-	}
+	ours[wire.HeaderSeal], ours[wire.HeaderCopy] = p.config.Users.seal(d.UserId, d), CopyOf(d, p.config.Queue)
 	if d.MessageId == "" {
 		ours[wire.HeaderJob] = wire.Clip(id, 255)
 	}
@@ -104,9 +115,24 @@ func Attempt(d amqp.Delivery, queue string) (n int, id string) {
 	}
 	v, ok := wire.Number(d.Headers[wire.HeaderAttempt], 2, message.MaxAttempt)
 	if !ok {
-		return 1, id
+		v = 1
 	}
-	return int(v), cmp.Or(id, wire.Text(d.Headers[wire.HeaderJob]))
+	if waits, _ := Waits(d, queue); ok || waits > 0 {
+		id = cmp.Or(id, wire.Text(d.Headers[wire.HeaderJob]))
+	}
+	return int(v), id
+}
+
+// Waits returns how often a message was put back to wait for a host, and since when it waits.
+func Waits(d amqp.Delivery, queue string) (n int, since time.Time) {
+	v, ok := wire.Number(d.Headers[wire.HeaderWaits], 1, math.MaxInt32)
+	if !ok || rejection(d, queue) != "" {
+		return 0, time.Now()
+	}
+	if s, ok := wire.Number(d.Headers[wire.HeaderSince], 0, time.Now().Unix()); ok {
+		return int(v), time.Unix(s, 0)
+	}
+	return int(v), time.Now()
 }
 
 // CopyOf returns a mark that tells apart the copies of a message whose dead letter was sent again. It is our

@@ -214,6 +214,38 @@ func TestAttemptNumber(t *testing.T) {
 	}
 }
 
+// TestWaits: how often a message was put back and since when, by our headers. What cannot be true counts as absent.
+func TestWaits(t *testing.T) {
+	now := time.Now().Unix()
+	rejected := []any{amqp.Table{"queue": "q", "reason": "rejected", "count": int64(1), "time": time.Unix(now, 0)}}
+	for _, tt := range []struct {
+		headers amqp.Table
+		n       int
+		age     int64 // seconds
+		id      string
+	}{
+		{amqp.Table{}, 0, 0, ""},
+		{amqp.Table{wire.HeaderJob: "j"}, 0, 0, ""},
+		{amqp.Table{wire.HeaderJob: "j", wire.HeaderWaits: int32(3), wire.HeaderSince: now - 30}, 3, 30, "j"},
+		{amqp.Table{wire.HeaderJob: "j", wire.HeaderWaits: int32(3), wire.HeaderSince: now - 30, "x-death": rejected}, 0, 0, ""},
+		{amqp.Table{wire.HeaderJob: "j", wire.HeaderWaits: int64(math.MaxInt32 + 1), wire.HeaderSince: now - 30}, 0, 0, ""},
+		{amqp.Table{wire.HeaderJob: "j", wire.HeaderWaits: int32(0), wire.HeaderSince: now - 30}, 0, 0, ""},
+		{amqp.Table{wire.HeaderJob: "j", wire.HeaderWaits: "3", wire.HeaderSince: now - 30}, 0, 0, ""},
+		{amqp.Table{wire.HeaderWaits: int32(1), wire.HeaderSince: now + 3600}, 1, 0, ""},
+		{amqp.Table{wire.HeaderWaits: int32(1), wire.HeaderSince: int64(math.MinInt64)}, 1, 0, ""},
+		{amqp.Table{wire.HeaderWaits: int32(1)}, 1, 0, ""},
+	} {
+		d := amqp.Delivery{Headers: tt.headers}
+		n, since := Waits(d, "q")
+		if age := now - since.Unix(); n != tt.n || age < tt.age-2 || age > tt.age+2 {
+			t.Errorf("%v: %d times, since %d s; want %d, %d s", tt.headers, n, age, tt.n, tt.age)
+		}
+		if attempt, id := Attempt(d, "q"); attempt != 1 || id != tt.id {
+			t.Errorf("%v: attempt %d of %q, want 1 of %q", tt.headers, attempt, id, tt.id)
+		}
+	}
+}
+
 // FuzzHeaders: whatever a stranger writes into the headers that we read, what is made of it is bounded.
 func FuzzHeaders(f *testing.F) {
 	f.Add(byte(0), int64(1099511627776), "x")
@@ -223,12 +255,15 @@ func FuzzHeaders(f *testing.F) {
 		values := []any{n, int32(n), int16(n), int8(n), byte(n), uint32(n), float64(n), s, []byte(s), []any{n, s}, amqp.Table{s: n}, nil, time.Unix(n, 0)}
 		v := values[int(kind)%len(values)]
 		h := amqp.Table{}
-		for _, k := range []string{wire.HeaderAttempt, wire.HeaderJob, wire.HeaderCopy, wire.HeaderReason, wire.HeaderError, wire.HeaderHost, wire.HeaderTime, wire.HeaderQueue, wire.HeaderReply, wire.HeaderUser, wire.HeaderDropped, wire.HeaderLook, "x-death", "x-delivery-count", "x-first-death-reason"} {
+		for _, k := range []string{wire.HeaderAttempt, wire.HeaderJob, wire.HeaderCopy, wire.HeaderReason, wire.HeaderError, wire.HeaderHost, wire.HeaderTime, wire.HeaderQueue, wire.HeaderReply, wire.HeaderUser, wire.HeaderDropped, wire.HeaderLook, wire.HeaderWaits, wire.HeaderSince, "x-death", "x-delivery-count", "x-first-death-reason"} {
 			h[k] = v
 		}
 		d := amqp.Delivery{Headers: h, ReplyTo: s}
 		if got, id := Attempt(d, "q"); got < 1 || got > message.MaxAttempt || len(id) > wire.MaxText {
 			t.Fatalf("attempt %d of an id of %d bytes", got, len(id))
+		}
+		if n, since := Waits(d, "q"); n < 0 || since.Unix() < 0 || time.Until(since) > 0 {
+			t.Fatalf("put back %d times since %v", n, since)
 		}
 		if c := CopyOf(d, "q"); len(c) > wire.MaxText {
 			t.Fatalf("the copy's mark has %d bytes", len(c))

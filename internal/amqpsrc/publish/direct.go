@@ -47,7 +47,7 @@ func (p *Publisher) alone(ctx context.Context, queue string, message func(frameM
 		p.dialer.Part(link, true)
 		return intake.ErrDeliveryLost
 	}
-	err = o.Send(ctx, queue, message(link.Config.FrameSize), shortly)
+	err = o.Send(ctx, "", queue, message(link.Config.FrameSize), shortly)
 	ended := wire.NonBlocking(link.Closed) // before Part receives it
 	p.dialer.Part(link, err == nil)
 	switch {

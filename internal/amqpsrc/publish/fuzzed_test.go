@@ -15,6 +15,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
@@ -39,7 +40,7 @@ func TestFuzzedHeaders(t *testing.T) {
 		return string(b)
 	}
 	names := []string{wire.HeaderAttempt, wire.HeaderJob, wire.HeaderCopy, wire.HeaderReason, wire.HeaderError, wire.HeaderHost, wire.HeaderTime, wire.HeaderQueue,
-		wire.HeaderReply, wire.HeaderUser, wire.HeaderDropped, wire.HeaderLook, wire.UnreadableHeader, "x-death", "x-delivery-count", "x-first-death-reason", "queue", "reason", "count", "time"}
+		wire.HeaderReply, wire.HeaderUser, wire.HeaderDropped, wire.HeaderLook, wire.HeaderHops, wire.HeaderToken, wire.HeaderMoved, wire.HeaderWaits, wire.HeaderSince, wire.UnreadableHeader, "x-death", "x-delivery-count", "x-first-death-reason", "queue", "reason", "count", "time"}
 	var value func(depth int) any
 	table := func(depth int) amqp.Table {
 		h := make(amqp.Table)
@@ -98,6 +99,9 @@ func TestFuzzedHeaders(t *testing.T) {
 		}
 		if c := CopyOf(d, "q"); len(c) > wire.MaxText+100 {
 			t.Fatalf("message %d: the copy's mark has %d bytes: %v", n, len(c), d.Headers)
+		}
+		if f := ForwardedOf(d); f.Hops < 1 || f.Hops > intake.MostHops || len(f.Token) > wire.MaxText {
+			t.Fatalf("message %d: forwarded %d times, with a token of %d bytes: %v", n, f.Hops, len(f.Token), d.Headers)
 		}
 		received := client.Received{Message: client.Message{Headers: d.Headers, ReplyTo: d.ReplyTo}}
 		received.DeadLetter()

@@ -23,14 +23,15 @@ const hopeless = 5 * time.Minute
 
 // A keeping is what must be stored in a queue before a message is acked: a copy of it, or its result.
 type keeping struct {
-	what    string                 // for the log
-	queue   string                 // in which it is stored
-	declare func(*wire.Link) error // creates or checks the queue; nil: others do
-	fresh   bool                   // declare runs before every attempt: the queue may not exist yet
-	message func(frameMax int) amqp.Publishing
-	lost    func() bool          // the broker has requeued the message: another host may carry it out
-	reply   bool                 // it is for a reply_to: see refusals
-	vain    func(err error) bool // called if it is not confirmed: reports whether to give up; nil: never
+	what     string                 // for the log
+	queue    string                 // in which it is stored; "": the exchange decides
+	exchange string                 // "": the one that leads to the queue
+	declare  func(*wire.Link) error // creates or checks the queue; nil: others do
+	fresh    bool                   // declare runs before every attempt: the queue may not exist yet
+	message  func(frameMax int) amqp.Publishing
+	lost     func() bool          // the broker has requeued the message: another host may carry it out
+	reply    bool                 // it is for a reply_to: see refusals
+	vain     func(err error) bool // called if it is not confirmed: reports whether to give up; nil: never
 }
 
 // A vainError is the reason why keep gave up.
@@ -40,7 +41,7 @@ type vainError struct{ error }
 // growing intervals, and the original stays unacked. It gives up when ctx ends, with the error of ctx; if the
 // delivery is lost and nothing was sent, with ErrDeliveryLost; and if k.vain reports true, with a vainError.
 func (p *Publisher) keep(ctx context.Context, messageID string, k keeping) error {
-	log := p.log.With("job", messageID, "to", k.queue)
+	log := p.log.With("job", messageID, "to", cmp.Or(k.queue, k.exchange))
 	report := wire.Reporter{Log: log, Lost: k.what + " not stored yet, trying again; the message stays unacked", Back: k.what + " stored after all"}
 	var wait wire.Backoff
 	declare, sent := k.fresh, false
@@ -96,6 +97,11 @@ func (p *Publisher) keep(ctx context.Context, messageID string, k keeping) error
 
 // attempt publishes once.
 func (p *Publisher) attempt(ctx context.Context, k keeping, may func() bool) error {
+	if p.config.Gate != nil {
+		if err := p.config.Gate.Wait(ctx); err != nil {
+			return err
+		}
+	}
 	patience := confirmTimeout
 	if k.reply {
 		// If reply_tos do not confirm, outlets must be left for dead letters and results.
@@ -110,7 +116,7 @@ func (p *Publisher) attempt(ctx context.Context, k keeping, may func() bool) err
 	if p.refusals.suspected(k.queue) {
 		return p.alone(ctx, k.queue, k.message, may)
 	}
-	err := p.publish(ctx, k.queue, k.message, patience, may)
+	err := p.publish(ctx, k.exchange, k.queue, k.message, patience, may)
 	if errors.Is(err, wire.ErrLine) {
 		p.Suspect(k.queue)
 	}

@@ -32,6 +32,9 @@ type Config struct {
 	Host       string // this host's name
 	Log        *slog.Logger
 	Users      Users
+
+	// Gate is closed while the jobs may be another host's. Only streams are published then. Nil: always open.
+	Gate *intake.Gate
 }
 
 // A Publisher is the connection over which messages are published. It reconnects by itself. Losing it
@@ -147,7 +150,7 @@ func (p *Publisher) mayPublish(l *line) error {
 	defer func() { l.free <- o }()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	err := o.Send(ctx, "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, confirmTimeout)
+	err := o.Send(ctx, "", "docker-dispatch.nowhere."+rand.Text(), amqp.Publishing{}, confirmTimeout)
 	if wire.Code(err) == amqp.AccessRefused {
 		return wire.ExplainQueue(err, "", `write permission on exchange "amq.default", to publish dead letters and results`)
 	}
@@ -157,8 +160,8 @@ func (p *Publisher) mayPublish(l *line) error {
 	return nil
 }
 
-// Start connects, unless it has before, and keeps the connection up until Close. It tries until it succeeds, ctx ends, or an
-// error is fatal. Only one goroutine calls Start.
+// Start returns when the Publisher is connected, ctx has ended, or an error is fatal. A goroutine then connects again as
+// needed, until Close. After a success Start does nothing. Only one goroutine calls it.
 func (p *Publisher) Start(ctx context.Context) error {
 	if p.started {
 		return nil
@@ -254,10 +257,10 @@ func (p *Publisher) current(ctx context.Context) (*line, error) {
 	}
 }
 
-// publish sends a message to a queue and returns nil when the broker has confirmed that it is stored. With
+// publish sends a message, as Outlet.Publish does, and returns nil when the broker has confirmed that it is stored. With
 // ErrLine that is unknown. Its argument make gets the largest size of a frame, and patience is how long a
 // confirm may take. If may, called right before anything is sent, returns false, the error is ErrDeliveryLost.
-func (p *Publisher) publish(ctx context.Context, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {
+func (p *Publisher) publish(ctx context.Context, exchange, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {
 	l, err := p.current(ctx)
 	if err != nil {
 		return err
@@ -276,7 +279,7 @@ func (p *Publisher) publish(ctx context.Context, queue string, make func(frameMa
 	p.published.Add(1)
 	p.unconfirmed.Add(1)
 	defer p.unconfirmed.Add(-1)
-	return o.Send(ctx, queue, make(l.link.Config.FrameSize), patience)
+	return o.Send(ctx, exchange, queue, make(l.link.Config.FrameSize), patience)
 }
 
 // call makes synchronous calls on the current line.

@@ -37,11 +37,11 @@ func TestRefusedPublish(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for range wire.Publishers {
-				err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{Expiration: "never"} }, confirmTimeout, always)
+				err := pub.publish(ctx, "", q+".dead", func(int) amqp.Publishing { return amqp.Publishing{Expiration: "never"} }, confirmTimeout, always)
 				if wire.Code(err) != amqp.PreconditionFailed {
 					t.Errorf("publish of what is not valid: %v", err)
 				}
-				if err := pub.publish(ctx, q+".dead", func(int) amqp.Publishing { return amqp.Publishing{} }, confirmTimeout, always); err != nil {
+				if err := pub.publish(ctx, "", q+".dead", func(int) amqp.Publishing { return amqp.Publishing{} }, confirmTimeout, always); err != nil {
 					t.Errorf("publish: %v", err)
 				}
 			}

@@ -191,7 +191,7 @@ func (s *stream) serve(ctx context.Context, l *line, lane *wire.Outlet) error {
 		case slot <- struct{}{}:
 			m := &s.sent[written]
 			var err error
-			if m.published, err = lane.Publish(s.to, m.message); err != nil {
+			if m.published, err = lane.Publish("", s.to, m.message); err != nil {
 				return err
 			}
 			written++

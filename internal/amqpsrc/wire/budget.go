@@ -78,7 +78,7 @@ func (a *Account) take(size int64, redelivered bool) bool {
 	return true
 }
 
-// hold adds size to the held bytes, without a check. budget.mu is held.
+// hold counts size bytes as held, whether they fit or not, unless the account is closed. The caller has locked budget.mu.
 func (a *Account) hold(size int64) {
 	if !a.closed {
 		a.held += size

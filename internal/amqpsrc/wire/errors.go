@@ -192,6 +192,11 @@ func IsNoQueue(err error) bool {
 	return Code(err) == amqp.NotFound && strings.Contains(Reason(err), "no queue")
 }
 
+// IsNoExchange reports whether a message was published to an exchange that does not exist.
+func IsNoExchange(err error) bool {
+	return Code(err) == amqp.NotFound && strings.Contains(Reason(err), "no exchange")
+}
+
 // Plain returns err, which may be nil, without the library's wrapping "Exception (320) Reason: ...".
 func Plain(err error) error {
 	if e, ok := errors.AsType[*amqp.Error](err); ok {

@@ -48,7 +48,7 @@ func Text(value any) string {
 	return ""
 }
 
-// Headers of a dead letter, or of a message that is sent for another attempt. The prefix is reserved: a copy leaves out the publisher's headers with it. Otherwise
+// Headers of a dead letter, of a message that is sent for another attempt, or of one that is forwarded. The prefix is reserved: a copy leaves out the publisher's headers with it. Otherwise
 // a publisher could forge, for example, the user that the broker verified.
 const (
 	headerPrefix  = "x-dispatch-"
@@ -65,6 +65,16 @@ const (
 	HeaderDropped = headerPrefix + "dropped-headers" // names of headers that were left out, or "*"
 	HeaderAttempt = headerPrefix + "attempt"         // number of the attempt, from 2, of a message sent for another one
 	HeaderJob     = headerPrefix + "job"             // the job's id there, for a message without message_id
+	HeaderWaits   = headerPrefix + "waits"           // how often it was put back to wait for a host, from 1
+	HeaderSince   = headerPrefix + "waits-since"     // since when, in seconds since 1970
+
+	// Headers of a forwarded message. They count only in a host's queue.
+	HeaderClaim       = headerPrefix + "claim"       // the claim to which it was published
+	HeaderHops        = headerPrefix + "hops"        // how often the message was forwarded, from 1
+	HeaderRedelivered = headerPrefix + "redelivered" // whether the original was redelivered
+	HeaderControl     = headerPrefix + "control"     // whether the original came by the control queue
+	HeaderToken       = headerPrefix + "token"       // the same in the copy and in the note that follows it
+	HeaderMoved       = headerPrefix + "moved"       // true in that note: the original is acked
 
 	MaxReason  = 128
 	MaxError   = 1024
@@ -109,7 +119,7 @@ func Room(p amqp.Publishing, ours amqp.Table, frameMax int) int {
 	return n - 4 - TableSize(ours)
 }
 
-// Maximum size of the names of dropped headers, in bytes.
+// Maximum sizes in bytes: of all names of dropped headers together, and of the header that has them.
 const (
 	MaxDroppedSize = 1024
 	DroppedRoom    = 1 + len(HeaderDropped) + 5 + MaxDroppedSize // size of the header HeaderDropped

@@ -48,8 +48,8 @@ type Outlet struct {
 
 // A returnKey identifies a returned message. Messages with the same key are equal.
 type returnKey struct {
-	queue, id string
-	body      uint64 // hash
+	exchange, queue, id string
+	body                uint64 // hash
 }
 
 // Outlet opens an outlet on which window messages may be unconfirmed. The broker may return each of them, and the goroutine
@@ -79,29 +79,30 @@ func (o *Outlet) Idle() bool { return !o.Ch.IsClosed() && len(o.Slots) == 0 }
 // A Sent is a message that was published.
 type Sent struct {
 	*amqp.DeferredConfirmation
-	outlet    *Outlet
-	queue, id string
-	body      []byte
+	outlet              *Outlet
+	exchange, queue, id string
+	body                []byte
 }
 
-// Publish writes a message. It is mandatory, except to a direct reply-to: see IsDirect. The caller has a slot for the message,
-// which Outcome frees. If Publish fails, nothing was sent, and the slot is free.
-func (o *Outlet) Publish(queue string, m amqp.Publishing) (*Sent, error) {
-	dc, err := o.Ch.PublishWithDeferredConfirm("", queue, !IsDirect(queue), false, m) // mandatory, immediate
+// Publish writes a message to an exchange: to "", which leads to the queue, or to one that ignores the queue. The message is
+// mandatory, except to a direct reply-to: see IsDirect. The caller has a slot for the message, which Outcome frees. If Publish
+// fails, nothing was sent, and the slot is free.
+func (o *Outlet) Publish(exchange, queue string, m amqp.Publishing) (*Sent, error) {
+	dc, err := o.Ch.PublishWithDeferredConfirm(exchange, queue, !IsDirect(queue), false, m) // mandatory, immediate
 	if err != nil {
 		<-o.Slots
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		return nil, fmt.Errorf("%w: %w", o.end(false), err)
 	}
-	return &Sent{dc, o, queue, m.MessageId, m.Body}, nil
+	return &Sent{dc, o, exchange, queue, m.MessageId, m.Body}, nil
 }
 
 // Send publishes a message on an idle outlet, and waits for its outcome. A broker that does not block may take patience to
 // confirm it. If the outcome is not known in the end, the outlet cannot be used any more.
-func (o *Outlet) Send(ctx context.Context, queue string, m amqp.Publishing, patience time.Duration) error {
+func (o *Outlet) Send(ctx context.Context, exchange, queue string, m amqp.Publishing, patience time.Duration) error {
 	o.Slots <- struct{}{}
-	s, err := o.Publish(queue, m)
+	s, err := o.Publish(exchange, queue, m)
 	if err != nil {
 		return err
 	}
@@ -134,10 +135,10 @@ func (s *Sent) Outcome() error {
 	defer func() { <-o.Slots }()
 	// A return comes before its confirm, so it is here by now.
 	for r := NonBlocking(o.returned); r.ReplyCode != 0; r = NonBlocking(o.returned) {
-		o.back[returnKey{r.RoutingKey, r.MessageId, maphash.Bytes(o.seed, r.Body)}]++
+		o.back[returnKey{r.Exchange, r.RoutingKey, r.MessageId, maphash.Bytes(o.seed, r.Body)}]++
 	}
 	if len(o.back) > 0 {
-		key := returnKey{s.queue, s.id, maphash.Bytes(o.seed, s.body)}
+		key := returnKey{s.exchange, s.queue, s.id, maphash.Bytes(o.seed, s.body)}
 		if n := o.back[key]; n > 1 {
 			o.back[key]--
 			return ErrUnroutable

@@ -57,7 +57,7 @@ func TestOutcomes(t *testing.T) {
 				sent = nil
 				for _, m := range messages {
 					o.Slots <- struct{}{}
-					if s, err := o.Publish(m.queue, m.message); err == nil {
+					if s, err := o.Publish("", m.queue, m.message); err == nil {
 						sent = append(sent, s)
 					}
 				}

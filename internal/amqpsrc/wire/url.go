@@ -65,6 +65,9 @@ func Redact(raw string) string {
 
 const escapeHint = "in a user name, a password or a vhost the characters / ? # % @ : must be written as %2F %3F %23 %25 %40 %3A"
 
+// VHost returns the name of the virtual host.
+func (a address) VHost() string { return a.vhost }
+
 // ParseURL parses an AMQP URI. It never returns errors of net/url, because they quote the URI with the password.
 func ParseURL(raw string) (address, error) {
 	var none address

@@ -91,6 +91,7 @@ const (
 	ReasonInvalid         = "invalid-message"        // the message cannot be understood
 	ReasonPolicy          = "policy"                 // the operator's policy forbids it
 	ReasonNoSuchImage     = "no-such-image"          // the image is missing, and could not be pulled
+	ReasonNoSuchHost      = "no-such-host"           // the message names a host that never was, or was released
 	ReasonNameConflict    = "name-conflict"          // another container has the name
 	ReasonConflict        = "conflict"               // the container's state does not allow it
 	ReasonBadRequest      = "bad-request"            // the engine refuses what the message asks for

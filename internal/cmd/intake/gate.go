@@ -1,6 +1,9 @@
 package intake
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // A Gate is a switch whose changes can be waited for. The job engine opens its Gate while the Docker Engine answers, and a
 // source takes nothing from its queue while that is closed. The zero Gate is closed.
@@ -18,6 +21,21 @@ func (g *Gate) State() (open bool, changed <-chan struct{}) {
 		g.changed = make(chan struct{})
 	}
 	return g.open, g.changed
+}
+
+// Wait returns nil once the gate is open, or the error of ctx.
+func (g *Gate) Wait(ctx context.Context) error {
+	for {
+		open, changed := g.State()
+		if open {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Set opens or closes the gate, and reports whether that changed it.

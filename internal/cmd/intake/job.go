@@ -22,6 +22,10 @@ type Job struct {
 	Attempt     int       // the attempt's number, from 1, of a job that is tried again; 0 is 1
 	Body        []byte
 
+	// Waits says how often the message was put back already to wait for a host, and WaitsSince since when it waits.
+	Waits      int
+	WaitsSince time.Time
+
 	// Copy tells the copies of one message apart, if dead letters were sent again. It is empty for the message as it
 	// was first published, and for a message published again without our headers. A message without a message_id is
 	// known by Copy: then no two messages may have the same.
@@ -52,6 +56,8 @@ type Job struct {
 	// Again publishes a copy of the message, as that attempt of the job with that id. The broker delivers the copy after
 	// the delay. Again returns nil when that is sure: then the message itself is to be acked. Errors are as for Store.
 	Again func(ctx context.Context, delay time.Duration, attempt int, id string) error
+	// PutBack is Again for the same attempt: the message waits for a host that may run it. Nil: there are no hosts.
+	PutBack func(ctx context.Context, delay time.Duration, id string) error
 
 	// Control says that the message came by the control queue, for commands that must not wait. Queue is then the queue
 	// that the control queue belongs to.
@@ -65,7 +71,8 @@ type Job struct {
 	// Other errors are as for Store.
 	Forward func(ctx context.Context, to Claim, id string) error
 
-	// Moved tells the host to which Forward has sent the copy that the message itself is acked. It is called after Fence.
+	// Moved tells the host to which Forward has sent the copy that the message itself is acked. It is called after Fence. If
+	// the message is a copy itself, Moved waits until Forwarded.Acked is closed.
 	Moved func(ctx context.Context) error
 
 	// Invalid is why the message must not be carried out, whatever its body says. Nil: the body decides.
@@ -125,6 +132,7 @@ const (
 	Requeue                   // not begun: requeued, for this host or another
 	TryAgain                  // failed: tried again later
 	Forward                   // another host has the job: a copy goes to it
+	PutBack                   // no host may run it yet: delivered again later, as the same attempt
 )
 
 func (v Verdict) String() string {
@@ -139,6 +147,8 @@ func (v Verdict) String() string {
 		return "try again"
 	case Forward:
 		return "forward"
+	case PutBack:
+		return "put back"
 	}
 	return "unknown verdict"
 }

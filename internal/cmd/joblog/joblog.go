@@ -33,8 +33,9 @@ type Log struct {
 	worst  slog.Level     // of these
 }
 
-// Takes reports whether a job's line is to be written: at level debug each, else the first ones, the first of its key, and some
-// that failed. Otherwise it has counted the line as key.
+// Takes reports whether the caller must write a job's line. At level debug that is each line. Otherwise, in each sumOver, it
+// is the first mostLines lines, the first line of each key, and up to mostLines more of level WARN. Takes counts each other
+// line under its key, for the sum.
 func (l *Log) Takes(level slog.Level, key string) bool {
 	if l.To.Enabled(context.Background(), slog.LevelDebug) {
 		return true

@@ -14,7 +14,7 @@ func TestAllocs(t *testing.T) {
 		{"run", 24, `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT","STDERR"],"Remove":true}}`},
 		{"run with many options", 73, `{"Dockercmd":"run","Image":"busybox","Options":{"Memory":"512m","Cpus":1.5,"Env":{"A":"b","C":"d"},"Label":["x=y"],"Publish":["127.0.0.1:8080:80"],"Mount":"type=volume,src=data,dst=/data","Network":"backend"}}`},
 		{"stop", 11, `{"Dockercmd":"stop","Container":"web","Options":{"Time":1}}`},
-		{"refused", 471, `{"Dockercmd":"run","Image":"busybox","Options":{"Memroy":"64m"}}`},
+		{"refused", 481, `{"Dockercmd":"run","Image":"busybox","Options":{"Memroy":"64m"}}`},
 	} {
 		body := []byte(tt.body)
 		if got := testing.AllocsPerRun(100, func() { Decode(body, 1<<20, false) }); got > tt.most {

@@ -75,7 +75,8 @@ func encoding(body []byte) string {
 	return ""
 }
 
-// syntaxFault explains the error err that encoding/json found at the byte at. start is the byte where the fault begins.
+// syntaxFault explains a syntax error: err is the text of encoding/json, which stopped at body[at]. start is the index of the
+// byte where the fault begins.
 func syntaxFault(body []byte, at int, err string) (start int, said string) {
 	before := bytes.TrimRight(body[:at], " \t\r\n")
 	if len(before) == 0 || strings.HasPrefix(err, "unexpected end") || strings.Contains(err, "max depth") || strings.Contains(err, "top-level") {

@@ -30,6 +30,7 @@ type Run struct {
 	Timeout time.Duration // the longest it may run; 0: only the pool's limit
 	Retry   *Retry        // nil: never
 
+	Placement Placement       // among the hosts that share the queue
 	Spec      containerConfig // from the other options
 	endpoint  dockerapi.EndpointSettings
 	Networks  []Network

@@ -56,7 +56,7 @@ type (
 )
 
 // containerOptions are the options of both run and create.
-var containerOptions = []key[Run]{
+var containerOptions = append([]key[Run]{
 	textKey("Name", "the container's name, none that begins with `dispatch-`; left out: `dispatch-` and 12 hex digits", func(r *Run) *string { return &r.Name }, checkOwnName),
 	{name: "Entrypoint", form: formList, help: "replaces the image's; `\"\"` clears it", set: func(r *Run, v []string) error {
 		r.Entrypoint = v
@@ -241,7 +241,7 @@ var containerOptions = []key[Run]{
 	// Logs.
 	textKey("LogDriver", "where the engine keeps its output", logs(func(l *dockerapi.LogConfig) *string { return &l.Type })),
 	pairsKey("LogOpt", "options of the log driver", logs(func(l *dockerapi.LogConfig) *map[string]string { return &l.Config }), flagval.ParseKeyValue),
-}
+}, placementKeys...)
 
 func durationKey(name, help string, field func(*Run) *time.Duration) key[Run] {
 	return valueKey(formText, name, help, field, flagval.ParseDuration)

@@ -203,7 +203,7 @@ func (l *RunLine) read(caller Caller) error {
 	return nil
 }
 
-// clientFlags returns docker run's flags that have no key.
+// clientFlags returns the flags of docker run that the client handles itself: they have no key in the message.
 func (l *RunLine) clientFlags() []Flag {
 	keep := func(set func(v string)) func(string) error {
 		return func(v string) error {

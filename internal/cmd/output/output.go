@@ -41,8 +41,8 @@ func (o *Output) Limit(limit int64, over func()) {
 	}
 }
 
-// NewOutput returns an Output that passes whole lines to emit, and all bytes as they come to raw. raw may be nil. capture is
-// how many bytes a tail keeps. budget is shared by all outputs, see lineBudget.
+// NewOutput returns an Output. It calls emit with whole lines, except for lines that are too long; raw, which may be nil, with
+// all new bytes at once. It keeps the last capture bytes of each stream. All outputs share budget, see lineBudget.
 func NewOutput(emit func(stream string, offset int64, data []byte) error, raw func(stream string, offset int64, data []byte), capture int, budget *atomic.Int64) *Output {
 	o := &Output{emit: emit, raw: raw, budget: budget}
 	o.Stdout = stream{name: "stdout", of: o, tail: tail{limit: capture}}

@@ -134,6 +134,8 @@ func (l *asking) run(r *message.Run) {
 	l.options("Secret", r.Secrets, secretDenied)
 	l.env(r.Spec.Env)
 	l.option("User", r.Spec.User, "")
+	l.given("Host", r.Placement.Host, "")
+	l.options("Constraint", r.Placement.Texts(), "")
 	for _, k := range sortedKeys(r.Spec.Labels) {
 		l.label("Options.Label", k)
 	}

@@ -1,9 +1,9 @@
 // Package policy decides what messages may ask for. It decodes a message, reads the command, and asks no engine.
 //
-// A message is taken apart into what it asks for, one value of one key each (asks.go and asks_*.go). The built-in policy allows a value or
-// not. A policy's file names keys, and says which values are allowed in place of that (rules.go, pattern.go). It sets ceilings
-// and defaults too (ceiling.go), for all messages or for one user's. file.go reads it, explain.go prints what it amounts to.
-// Begin with [Check].
+// asks.go and asks_*.go list what a message asks for: keys, each with one value. policy.go judges each of them. The built-in
+// policy allows a value or not. For the keys that a policy's file names, the file's values are allowed instead: rules.go has
+// these keys, pattern.go compares values. A file sets ceilings and defaults too (ceiling.go), for all messages or for one
+// user's. file.go reads it, explain.go prints the policy that results. Begin with [Check].
 //
 // Rules that need more than the message are elsewhere. internal/cmd/do_control.go lets no command reach a container
 // that no message of the queue made. internal/cmd/looks.go looks at volumes and networks that exist already.

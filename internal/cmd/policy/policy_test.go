@@ -172,9 +172,9 @@ func TestPolicyDenies(t *testing.T) {
 func TestEachKeyIsJudged(t *testing.T) {
 	harmless := map[string]string{
 		"run": `AddHost Attach BlkioWeight BlkioWeightDevice CapDrop Cmd CpuPeriod CpuQuota CpuRtPeriod CpuRtRuntime CpuShares
-			Cpus CpusetCpus CpusetMems Detach DeviceReadBps DeviceReadIops DeviceWriteBps DeviceWriteIops Dns DnsOption
+			Constraint Cpus CpusetCpus CpusetMems Detach DeviceReadBps DeviceReadIops DeviceWriteBps DeviceWriteIops Dns DnsOption
 			DnsSearch Domainname Entrypoint Expose HealthCmd HealthInterval HealthRetries HealthStartInterval
-			HealthStartPeriod HealthTimeout Hostname Image Init Interactive Ip Ip6 Label LinkLocalIp MacAddress Memory
+			HealthStartPeriod HealthTimeout Host Hostname Image Init Interactive Ip Ip6 Label LinkLocalIp MacAddress Memory
 			MemoryReservation MemorySwap MemorySwappiness Name NetworkAlias NoHealthcheck OomKillDisable OomScoreAdj
 			PidsLimit Platform Pull ReadOnly Remove Restart Retry ShmSize Stdin StdinBase64 StopSignal StopTimeout
 			StorageOpt Stream Timeout Tmpfs Tty Ulimit User Workdir`,

@@ -23,6 +23,8 @@ var keys = []KeyDoc{
 	{"Secret", "a secret's name"},
 	{"Label", "a label's name"},
 	{"ReadOnly", "`true` or `false`"},
+	{"Host", "the name of the host, of several on the queue, that the message asks for"},
+	{"Constraint", "a constraint, `KEY==VALUE` or `KEY!=VALUE`"},
 	{"ReplyTo", "the queue of the reply_to"},
 	{"Bind", "a path of the host: `PATH`, or `PATH:ro` for it and all below it, read-only"},
 	{"Volume", "a volume's name; empty: a volume without a name. A volume with options of its own must be named here"},

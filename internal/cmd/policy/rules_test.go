@@ -56,6 +56,12 @@ func TestRules(t *testing.T) {
 		{`{"Max": {"Publish": 99999999}}`, `run "Publish": ["127.0.0.1:1-65535:1", "127.0.0.1:1-65535:2"]`, `Options.Publish: 131070 ports`},
 		{`{"Deny": {"Label": "traefik.*"}}`, `run "Mount": "type=volume,dst=/v,volume-label=traefik.enable=true"`, `by Deny.Label (traefik.*)`},
 		{`{"Deny": {"Label": "traefik.*"}}`, `run "Label": "traefik.enable=true"`, `by Deny.Label (traefik.*)`},
+		{`{"Allow": {"Host": "a-*", "Constraint": "zone==*"}}`, `run "Host": "a-1", "Constraint": "zone == eu"`, ""},
+		{`{"Allow": {"Host": "a-*", "Constraint": "zone==*"}}`, `run`, ""},
+		{`{"Allow": {"Host": "a-*"}}`, `create "Host": "b"`, `Options.Host: "b": denied, by Allow.Host of the daemon's policy, which does not have that value`},
+		{`{"Deny": {"Constraint": "zone!=*"}}`, `run "Constraint": ["gpu==yes", "zone!=eu"]`, `Options.Constraint: "zone!=eu": denied, by Deny.Constraint (zone!=*)`},
+		{`{"Fixed": {"Constraint": "zone==eu"}}`, `run "Constraint": "zone==us"`, `by Fixed.Constraint`},
+		{`{"Fixed": {"Constraint": "zone==eu"}}`, `run "Host": "a"`, ""},
 
 		// Paths of the host.
 		{`{"Allow": {"Bind": "/srv/in:ro"}}`, `run "Volume": "/srv/in/a:/a:ro"`, ""},

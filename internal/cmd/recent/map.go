@@ -1,4 +1,4 @@
-// Package recent remembers what was lately: for an hour, and within bounds.
+// Package recent remembers values for an hour, within bounds.
 package recent
 
 import (

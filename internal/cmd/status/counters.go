@@ -12,6 +12,9 @@ type Counters struct {
 	Joined      int64 // deliveries of a job that this process had already
 	Adopted     int64 // containers of earlier processes
 	Retried     int64 // attempts after which another one follows
+	Claimed     int64 // claims of jobs and of containers' names, if several hosts share the queue
+	Forwarded   int64 // deliveries that were forwarded to the host that has the job
+	LostClaims  int64 // claims that led to no host, or to a host that has no such container any more
 	OutputBytes int64 // that containers wrote, as they come; the rest of a line when it is whole
 
 	OldestRunning time.Time // when the job that runs for longest began; zero: none runs

@@ -66,6 +66,13 @@ func (a *Tally) Adopt() {
 	a.counters.Adopted++
 }
 
+// Count adds one to a counter.
+func (a *Tally) Count(counter func(*status.Counters) *int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	*counter(&a.counters)++
+}
+
 // Start counts the start of a run's container that long after the publishing of its message.
 func (a *Tally) Start(after time.Duration) {
 	a.mu.Lock()

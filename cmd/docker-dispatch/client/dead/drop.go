@@ -1,10 +1,8 @@
 package dead
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
@@ -36,20 +34,9 @@ func (m *morgue) ask(ctx context.Context, n int) error {
 	if m.yes || m.verb != "drop" {
 		return nil
 	}
-	fmt.Fprintf(m.Process.Stderr, "drop %s from %s for good? [y/N] ", ui.Counted(n, "message"), ui.PlainLine(m.from))
-	answer := make(chan string, 1)
-	go func() { // a read of stdin cannot be interrupted: the goroutine may remain until the program ends
-		line, _ := bufio.NewReader(m.Process.Stdin).ReadString('\n')
-		answer <- strings.ToLower(strings.TrimSpace(line))
-	}()
-	select {
-	case a := <-answer:
-		if a == "y" || a == "yes" {
-			return nil
-		}
-		return ui.WithHint("nothing was dropped", "answer y to drop, or give --yes", ui.ExitFailed)
-	case <-ctx.Done():
-		fmt.Fprintln(m.Process.Stderr)
-		return context.Cause(ctx)
+	agreed, err := m.Process.Agreed(ctx, fmt.Sprintf("drop %s from %s for good?", ui.Counted(n, "message"), ui.PlainLine(m.from)))
+	if err == nil && !agreed {
+		err = ui.WithHint("nothing was dropped", "answer y to drop, or give --yes", ui.ExitFailed)
 	}
+	return err
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-// A runClient is one docker-dispatch run in progress.
+// A runClient carries out one command line of `docker-dispatch run`.
 type runClient struct {
 	line       *message.RunLine
 	queue      string

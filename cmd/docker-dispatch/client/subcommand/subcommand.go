@@ -1,5 +1,5 @@
-// Package subcommand is what the subcommands for the publisher's side of the queue share: their part of the process, the
-// broker, and how a signal ends them.
+// Package subcommand is what the subcommands for the publisher's side of the queue share: their arguments and streams, the
+// connection to the broker, and how a signal ends them.
 //
 // Begin at Invocation.
 package subcommand

@@ -60,9 +60,9 @@ func ParseDeviceCgroupRule(s string) error {
 	return nil
 }
 
-// IsCDI reports whether a --device is the name of a device in the Container Device Interface, VENDOR/CLASS=NAME. It becomes a
-// DeviceRequest of the driver cdi. The standard allows a vendor or class of one letter. It is refused here, because the library
-// in CLI and engine panics on it.
+// IsCDI reports whether a --device is the name of a device in the Container Device Interface, VENDOR/CLASS=NAME. Such a
+// device becomes a DeviceRequest of the driver cdi. IsCDI returns false for a vendor or class of one letter: the standard
+// allows these, but the library in CLI and engine panics on them.
 func IsCDI(s string) bool {
 	long := func(s string) bool { return len(s) > 1 && framed(s, letters, word+".-", alnum) }
 	kind, name, _ := strings.Cut(s, "=")

@@ -1,0 +1,231 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// errElsewhere ends a task that has no result here.
+var errElsewhere = errors.New("the job is another host's")
+
+// An elsewhere is an errElsewhere with what becomes of the messages: they are forwarded, or requeued because the claim leads to no
+// host, or acked because the job was settled meanwhile.
+type elsewhere struct {
+	verdict intake.Verdict
+	to      intake.Claim
+}
+
+func (e *elsewhere) Error() string        { return errElsewhere.Error() }
+func (e *elsewhere) Is(target error) bool { return target == errElsewhere }
+
+// whoHas returns the claim of key; nil: no host has it.
+func (t *task) whoHas(key intake.ClaimKey) (*intake.Claim, error) {
+	at, err := t.pool.Claims.Look(t.ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("which host has the %s %s is not known: %w", key.Kind, flagval.Quote(key.Key), err)
+	}
+	return at, nil
+}
+
+// forward returns why the task is another host's.
+func (t *task) forward(to intake.Claim) error {
+	if t.from != nil && t.from.Hops >= intake.MostHops {
+		return fmt.Errorf("%w: the message was forwarded %d times, and no host kept it; the last one is %s. Send it again",
+			dockerapi.ErrConflict, t.from.Hops, flagval.Quote(to.Host))
+	}
+	t.pool.jobs.moves(t)
+	return &elsewhere{intake.Forward, to}
+}
+
+// startsOver has the message requeued: the claim that was found leads to no host any more.
+func (t *task) startsOver() error {
+	t.pool.jobs.moves(t)
+	return &elsewhere{verdict: intake.Requeue}
+}
+
+// moves records that a task has no result here: a stop that has cancelled it is to follow it.
+func (g *registry) moves(t *task) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t.moved = true
+}
+
+// hasMoved reports whether another host has the task's job.
+func (g *registry) hasMoved(t *task) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return t.moved
+}
+
+// seek has a command forwarded if another host has key. A name that this host has claimed is forgotten if gone says that its
+// container is not here. A job is not: its message may be under way to this host.
+func (t *task) seek(key intake.ClaimKey, gone bool) error {
+	if t.pool.Claims == nil {
+		return nil
+	}
+	at, err := t.whoHas(key)
+	switch {
+	case err != nil || at == nil:
+		return err
+	case !at.Ours:
+		return t.forward(*at)
+	case gone && key.Kind == "name":
+		t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.LostClaims })
+		return t.pool.Claims.Forget(t.ctx, key)
+	}
+	return nil
+}
+
+// mayBeElsewhere has a command forwarded if another host has the container ref. found is nil if the engine has such a container,
+// which may be another one: a person's, or one of a former life of this host. Else found is the engine's error.
+func (t *task) mayBeElsewhere(ref string, found error) error {
+	gone := errors.Is(found, dockerapi.ErrNoSuchContainer)
+	if t.pool.Claims == nil || found != nil && !gone || found == nil && t.ours(t.on) {
+		return found
+	}
+	if err := t.seek(keyOf(ref), gone); err != nil {
+		return err
+	}
+	if !gone {
+		return nil
+	}
+	if t.again.Load() && t.traits.NewName != "" { // an earlier delivery may have renamed it
+		if err := t.seek(intake.NameKey(t.traits.NewName), false); err != nil {
+			return err
+		}
+	}
+	if len(ref) >= 12 && strings.Trim(ref, "0123456789abcdef") == "" {
+		return fmt.Errorf("%w; a container of another host is found by its name or by its Job, not by its id", found)
+	}
+	return found
+}
+
+// startOver is how long a message waits before it is requeued because a claim leads to no host.
+const startOver = time.Second
+
+// mostForNote is how long the host that has the job may be told late that a message is acked.
+const mostForNote = time.Minute
+
+// handOver settles all deliveries of a task that has no result here. If one is lost, the broker redelivers it to some host, which
+// finds the claim as this one did. handOver returns false if the process stops first.
+func (t *task) handOver(e *elsewhere) bool {
+	t.pool.jobs.to(t, phaseForwarded)
+	if t.disclaims(t.ctx) != nil {
+		return false
+	}
+	var forwarded []intake.Job
+	for {
+		for _, j := range t.pool.jobs.take(t) {
+			switch done, err := t.handOverOne(j, e); {
+			case errors.Is(err, intake.ErrDeliveryLost):
+				t.log.Debug("delivery lost before it was forwarded; some host gets the redelivery")
+			case err != nil:
+				return false
+			case done:
+				forwarded = append(forwarded, j)
+			}
+		}
+		t.tookEffect()
+		if t.pool.jobs.remove(t) {
+			break
+		}
+	}
+	t.pool.jobs.to(t, phaseGone) // nothing need wait for the notes
+	ctx, cancel := context.WithTimeout(t.ctx, mostForNote)
+	defer cancel()
+	for _, j := range forwarded {
+		if err := j.Moved(ctx); err != nil {
+			t.log.Debug("the other host was not told that the message is acked, and keeps the container for long", "error", err)
+		}
+	}
+	return true
+}
+
+// handOverOne settles one delivery, and reports whether it was forwarded and acked.
+func (t *task) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err error) {
+	v := e.verdict
+	if v == intake.Forward {
+		err = j.Forward(t.ctx, e.to, t.id)
+	}
+	if v == intake.Requeue || errors.Is(err, intake.ErrNoHost) {
+		// Its job was settled just now, or its host released. Without the pause a claim of a host without a queue would be met at once again.
+		t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.LostClaims })
+		t.log.Info("the host that had the job has it no more; the message is requeued", "host", e.to.Host)
+		t.order.givenBack.Store(true)
+		v, err = intake.Requeue, delay.Sleep(t.ctx, startOver)
+	}
+	t.pool.jobs.next(t, err == nil)
+	if err == nil {
+		err = j.Settle(t.ctx, v, *t.result())
+	}
+	if err != nil || v != intake.Forward {
+		return false, err
+	}
+	t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.Forwarded })
+	if t.pool.lines.Takes(slog.LevelInfo, "forwarded") {
+		t.log.Info("forwarded to the host that has the job", "host", e.to.Host, "command", t.traits.Verb)
+	}
+	if j.Fence != nil {
+		err = j.Fence(t.ctx)
+	}
+	return err == nil, err
+}
+
+// awaitNote waits until the host that forwarded the message here has had the original acked, if the end of the task deletes its
+// claim. Else a third host that is redelivered the original would find no claim, and run the job again. joined: a delivery has come,
+// and is to be settled first. The process may stop first.
+//
+// A host that is killed between ack and note never sends the note. Then the container waits as long as one that a crash left.
+func (t *task) awaitNote() (joined bool, err error) {
+	if t.pool.Claims == nil || t.leavesContainer() || !slices.ContainsFunc(t.claimsOf(""), func(h heldClaim) bool { return !h.keep }) {
+		return false, nil
+	}
+	tick := time.NewTicker(goneLook)
+	defer tick.Stop()
+	for began := time.Now(); ; {
+		last, noted := t.pool.jobs.notes(t)
+		if noted {
+			return false, nil
+		}
+		select {
+		case <-last:
+		case <-t.arrived:
+			if t.pool.jobs.waits(t) { // else it was settled already
+				return true, nil
+			}
+		case <-t.pool.stopping:
+			return false, context.Canceled
+		case <-t.ctx.Done():
+			return false, t.ctx.Err()
+		case <-tick.C:
+			if after := t.pool.SweepAfter; after > 0 && time.Since(began) >= after && t.pool.Quiet != nil {
+				if _, quiet := t.pool.Quiet(t.ctx, min(after, sweepEvery)); quiet {
+					return false, nil
+				}
+			}
+		}
+	}
+}
+
+// notes returns the note to wait for, that of the last copy. noted: there is none to wait for, or one has come.
+func (g *registry) notes(t *task) (last <-chan struct{}, noted bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, n := range t.deliveries.notes {
+		if last = n; isClosed(n) {
+			return n, true
+		}
+	}
+	return last, last == nil
+}

@@ -1,0 +1,96 @@
+package cmd
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// lasting has the claims of jobs that this host holds for recent.For without a task. Such a job was cancelled here, or a message
+// has removed its container, and this process does not know whether the job is settled. Its message that comes to another host is
+// forwarded here.
+type lasting struct {
+	mu   sync.Mutex
+	jobs []lastingJob  // oldest first; guarded by mu
+	more chan struct{} // signals that there is one more
+}
+
+type lastingJob struct {
+	key    intake.ClaimKey
+	labels []string // of its container
+	until  time.Time
+}
+
+// claimLasting claims a job for recent.For, unless another host has it.
+func (t *task) claimLasting(id string) (other *intake.Claim, err error) {
+	key := t.jobKey(id)
+	if other, err = t.pool.Claims.Claim(t.ctx, key); err != nil || other != nil {
+		return other, err
+	}
+	t.pool.lasting.add(lastingJob{key, []string{LabelQueue + "=" + t.queue, LabelJob + "=" + id}, time.Now().Add(recent.For)})
+	return nil, nil
+}
+
+func (l *lasting) add(j lastingJob) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.jobs = append(l.jobs, j)
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+}
+
+// next returns the oldest job, and removes it if its time is over, there are too many, or all end. wait is closed, or gets a time, at
+// the next change.
+func (l *lasting) next(all bool) (j lastingJob, over bool, wait <-chan time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.jobs) == 0 {
+		return j, false, nil
+	}
+	j = l.jobs[0]
+	if left := time.Until(j.until); left > 0 && len(l.jobs) <= mostCancels && !all {
+		return j, false, time.After(left)
+	}
+	l.jobs[0], l.jobs = lastingJob{}, l.jobs[1:]
+	return j, true, nil
+}
+
+// endLasting gives up the claims of lasting when their time is over. When ctx ends, it gives up all of them, within lastWords.
+func (p *Pool) endLasting(ctx context.Context) {
+	for {
+		j, over, wait := p.lasting.next(false)
+		if over {
+			p.endLastingOne(ctx, j)
+			continue
+		}
+		select {
+		case <-wait:
+		case <-p.lasting.more:
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+			defer cancel()
+			for j, over, _ := p.lasting.next(true); over && ctx.Err() == nil; j, over, _ = p.lasting.next(true) {
+				p.endLastingOne(ctx, j)
+			}
+			return
+		}
+	}
+}
+
+// endLastingOne gives up a claim, unless the job has a container here.
+func (p *Pool) endLastingOne(ctx context.Context, j lastingJob) {
+	list, err := p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: j.labels})
+	if err != nil || len(list) > 0 {
+		p.Claims.Keep(j.key)
+		return
+	}
+	if err := p.Claims.Unclaim(ctx, j.key); err != nil {
+		p.Log.Debug("the claim of a job was not deleted at the broker", "key", j.key.Key, "error", err)
+	}
+}
