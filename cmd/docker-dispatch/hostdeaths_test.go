@@ -36,6 +36,14 @@ func (c mortalClaims) Unclaim(ctx context.Context, key intake.ClaimKey) error {
 	return err
 }
 
+func (s mortalSource) Claims() (intake.Claims, string) {
+	c, vhost := s.source.Claims()
+	if c != nil {
+		c = mortalClaims{c, s.mortal}
+	}
+	return c, vhost
+}
+
 // among has j's process end behind the steps of one of several hosts.
 func (s mortalSource) among(j *intake.Job) {
 	if forward := j.Forward; forward != nil {

@@ -47,9 +47,6 @@ func TestHostsShareCommands(t *testing.T) {
 	forwarded := 0
 	for _, h := range l.all {
 		forwarded += strings.Count(h.log(), `msg="forwarded`)
-		if code := h.stop(); code != 0 {
-			t.Errorf("host %s: exit %d", h.name, code)
-		}
 	}
 	t.Logf("%d messages were forwarded", forwarded)
 }
