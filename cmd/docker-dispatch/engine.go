@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 	"github.com/mutaphore/docker-dispatch/internal/tlsconf"
 )
@@ -66,22 +64,6 @@ func (s *settings) client(observe func(route string, status int, took time.Durat
 		return nil, ui.UsageError(err.Error(), "docker-dispatch -h explains the addresses")
 	}
 	return c, nil
-}
-
-// engineID returns the id of the engine once gate is open, because the engine answers.
-func (d *daemon) engineID(ctx context.Context, gate *intake.Gate) (string, error) {
-	for open, changed := gate.State(); !open; open, changed = gate.State() {
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return "", ctx.Err()
-		}
-	}
-	info, err := d.client.Info(ctx)
-	if err == nil && info.ID == "" {
-		err = fmt.Errorf("the engine at %s has no ID", d.dockerHost)
-	}
-	return info.ID, err
 }
 
 // checkEngine asks the engine once, and returns an error only if waiting cannot fix it. An engine that does not

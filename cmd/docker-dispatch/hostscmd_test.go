@@ -175,7 +175,8 @@ func TestHostsRelease(t *testing.T) {
 	l.broker.Send(l.queue+".host.beta",
 		amqp.Publishing{MessageId: "a\xe9", Body: []byte(`{"Dockercmd": "run", "Image": "busybox", "Options": {"Name": "` + name.Key + `"}}`)},
 		amqp.Publishing{MessageId: "b", Body: []byte(`{"Dockercmd": "stop", "Container": "x"}`)},
-		amqp.Publishing{Body: []byte(`not JSON`), Headers: amqp.Table{"x-dispatch-job": "c"}})
+		amqp.Publishing{Body: []byte(`not JSON`), Headers: amqp.Table{"x-dispatch-job": "c"}},
+		amqp.Publishing{Headers: amqp.Table{"x-dispatch-moved": true}}) // the note that follows a copy
 
 	for _, tt := range []struct {
 		typed string
@@ -198,7 +199,7 @@ func TestHostsRelease(t *testing.T) {
 		if tt.put >= 0 {
 			want = fmt.Sprintf("beta is released: %d messages put back onto %s\n", tt.put, l.queue)
 		}
-		if code != tt.code || stdout != want || tt.typed != "" && !strings.Contains(screen, "3 messages wait for it in "+l.queue+".host.beta.") {
+		if code != tt.code || stdout != want || tt.typed != "" && !strings.Contains(screen, "4 messages wait for it in "+l.queue+".host.beta.") {
 			t.Errorf("%q: exit %d, on the terminal %q, stdout %q", tt.typed, code, screen, stdout)
 		}
 	}
@@ -237,7 +238,7 @@ func TestHostsForbidden(t *testing.T) {
 	user := brokertest.NewUser(t)
 	user.Permit("^$", "^$", "^$")
 	_, stderr, code := call("", []string{"AMQP_URL=" + user.URL(brokertest.Password)}, "hosts", "-q", l.queue)
-	if code != ui.ExitFailed || !strings.Contains(stderr, "permission missing: ") || !strings.Contains(stderr, "hint: the user needs what a daemon with --host needs: docker-dispatch help operate has the line") {
+	if code != ui.ExitFailed || !strings.Contains(stderr, "permission missing: ") || !strings.Contains(stderr, "hint: give the user the permissions for hosts: docker-dispatch help operate has the line") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 }

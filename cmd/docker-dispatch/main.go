@@ -116,8 +116,6 @@ type source interface {
 	Quiet(ctx context.Context, consumed time.Duration) (at intake.Place, quiet bool)
 	// Close closes the connections that Run left open for jobs to be settled.
 	Close(ctx context.Context) error
-	// Claims returns the claims of this host, and the queue's virtual host. c is nil if the queue has one host.
-	Claims() (c intake.Claims, vhost string)
 }
 
 // daemon is the running program.
@@ -150,7 +148,7 @@ var (
 // errForced means that a second signal ended the program at once.
 var errForced = errors.New("stopped at once by a second signal; containers that ran are still running")
 
-// run passes jobs from the source to the pool. At a stop it takes no more messages, then lets the jobs end, then closes the connections.
+// run passes jobs from the source to the pool. It stops in order: intake, jobs, connections.
 func (d *daemon) run(come <-chan os.Signal) error {
 	signals := unlessHung(come)
 	taking, stopTaking := context.WithCancel(context.Background())
@@ -185,8 +183,8 @@ func (d *daemon) run(come <-chan os.Signal) error {
 	gate, room := new(intake.Gate), new(intake.Gate)
 	room.Set(d.minFree == 0)
 	src := d.source(gate, room)
+	claims, vhost := d.claims(src)
 	out := &out{w: d.stdout, log: d.log, gone: make(chan struct{})}
-	claims, vhost := src.Claims()
 	pool := cmd.NewPool(cmd.Config{
 		Docker: d.engine(), Reporter: d.reporter(out), Log: d.log, Gate: gate, Host: d.host,
 		Concurrency: d.concurrency, Pull: d.pull, Timeout: d.timeout, Capture: d.capture, MaxMessage: d.maxMessage,

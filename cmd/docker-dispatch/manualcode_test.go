@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 )
 
@@ -219,7 +220,7 @@ func TestManualPermissions(t *testing.T) {
 		u.Permit(patterns[0], patterns[1], patterns[2])
 	}
 	users := permissions(t, "operate.md")
-	if len(users) != 6 {
+	if len(users) != 7 {
 		t.Fatalf("%d commands", len(users))
 	}
 	daemon, publisher, undertaker, watcher := [][]string{users[0], users[2]}, brokertest.NewUser(t), brokertest.NewUser(t), brokertest.NewUser(t)
@@ -301,6 +302,31 @@ func TestManualPermissions(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	l.deleteQueues(".retry.1")
+
+	// Several hosts share the queue.
+	l.forgetHost("alpha")
+	permit(user, daemon[0])
+	p = l.start(append(addresses, "--host", "alpha")...)
+	if code := p.wait(); code != ui.ExitUsage || !strings.Contains(p.log(), "permission missing for --host: configure, write and read on ^("+l.queue) || !strings.Contains(p.log(), "hint: let the user configure") {
+		t.Errorf("without the permissions for --host: exit %d\n%s", code, p.log())
+	}
+	permit(user, users[1])
+	p = l.start(append(addresses, "--host", "alpha")...)
+	p.awaitLog("taking messages")
+	l.publish(publication{"hosted", runMessage("hosted"+l.serial, "echo ran")})
+	p.done(1)
+	operator := brokertest.NewUser(t)
+	permit(operator, users[6])
+	if out := as(operator, "hosts", "-q", l.queue); !strings.Contains(out, "\nalpha  alive  ") {
+		t.Errorf("hosts: %s", out)
+	}
+	if n := strings.Count(p.log(), "level=WARN"); n > 1 { // of the type of the control queue
+		t.Errorf("%d warnings", n)
+	}
+	p.stop()
+	if out := as(operator, "hosts", "release", "-q", l.queue, "--yes", "alpha"); !strings.HasPrefix(out, "alpha is released: 0 messages") {
+		t.Errorf("release: %s", out)
+	}
 }
 
 // TestManualImage: an image made as scripts/image makes it, of the program that the install command gives, is a daemon with

@@ -159,9 +159,6 @@ func (s *stdinSource) Close(context.Context) error {
 	}
 }
 
-// Claims implements source. There are none.
-func (s *stdinSource) Claims() (intake.Claims, string) { return nil, "" }
-
 // failed returns an error if a message of stdin failed or was not carried out. A job that a message stopped has not failed.
 func (s *stdinSource) failed(left int) error {
 	switch {

@@ -241,6 +241,32 @@ func TestForwardedToRestarted(t *testing.T) {
 	p.Expect(claims.HostQueue(q, "b"))
 }
 
+// TestForwardedBack: a message that was forwarded to a host that is then released is the same job for the host that gets it next.
+func TestForwardedBack(t *testing.T) {
+	t.Parallel()
+	p := brokertest.New(t)
+	q := p.Queue("quorum")
+	b := startHost(t, p, q, "b", noRoom)
+	b.claim("m")
+	a := startHost(t, p, q, "a", nil)
+	p.Send(q, amqp.Publishing{MessageId: "m", Body: []byte("job"), UserId: mustUser(t), ReplyTo: "answers", Headers: amqp.Table{wire.HeaderAttempt: int32(2), wire.HeaderCopy: "mark"}})
+	j := a.next()
+	a.forward(j, "m")
+	b.next() // and then it dies
+	a.moved(j)
+	b.stop()
+	b.close()
+	release(t, q, "b")
+	back := a.next()
+	if back.Forwarded != nil || back.Control || back.MessageID != "m" || back.Copy != "mark" || back.Attempt != 2 || back.User != mustUser(t) || back.ReplyTo != j.ReplyTo {
+		t.Errorf("the message that went back is %+v, and was %+v", back, j)
+	}
+	if other := a.claim("m"); other != nil {
+		t.Errorf("its job is still claimed by %+v", other)
+	}
+	settle(t, back, intake.Ack)
+}
+
 // TestForwardedTwice: the note of a second hop waits for the note of the first.
 func TestForwardedTwice(t *testing.T) {
 	t.Parallel()

@@ -45,13 +45,12 @@ func (s *Source) newHostQueue() *Source {
 	return queue
 }
 
-// Claims returns the claims of this host, and the virtual host of the queue. c is nil if the queue has one host.
-func (s *Source) Claims() (c intake.Claims, vhost string) {
+// Claims returns the claims of this host; nil: the queue has one host.
+func (s *Source) Claims() intake.Claims {
 	if s.hosts == nil {
-		return nil, ""
+		return nil
 	}
-	a, _ := wire.ParseURL(s.cfg.URL) // Run returns its error
-	return s.hosts.claims, a.VHost()
+	return s.hosts.claims
 }
 
 // claim keeps this host known at the broker until Close. If its operator has released it, the connections end: its jobs are other

@@ -50,21 +50,16 @@ func forget(p *brokertest.Peer, queue, host string) {
 // noRoom makes a host take nothing from the shared queue, but from its own.
 func noRoom(c *Config) { c.Room = new(intake.Gate) }
 
-func (r *rig) claims() intake.Claims {
-	c, _ := r.source.Claims()
-	return c
-}
-
 // claim claims a job for the rig's host, or returns the claim of another.
 func (r *rig) claim(id string) *intake.Claim {
 	r.t.Helper()
 	key := intake.JobKey("/", r.source.cfg.Queue, id)
-	other, err := r.claims().Claim(soon(r.t), key)
+	other, err := r.source.Claims().Claim(soon(r.t), key)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	if other == nil {
-		ours, err := r.claims().Look(soon(r.t), key)
+		ours, err := r.source.Claims().Look(soon(r.t), key)
 		if err != nil || ours == nil || !ours.Ours {
 			r.t.Fatalf("the claim that was just made is %+v, %v", ours, err)
 		}
@@ -259,23 +254,7 @@ func TestReleased(t *testing.T) {
 	recorded := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { recorded <- j.Record(ctx, event.Result{Job: "m", Status: event.Succeeded}) }()
-	d := &wire.Dialer{Name: "operator"}
-	var err error
-	if d.Address, err = wire.ParseURL(brokertest.URL(t)); err != nil {
-		t.Fatal(err)
-	}
-	link, err := d.Open(t.Context(), "release", func(*wire.Link) error { return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Part(link, true)
-	brokertest.Eventually(t, "the host is released", func() bool {
-		_, err := claims.Release(t.Context(), link, q, "a", func(amqp.Delivery) []intake.ClaimKey { return nil })
-		if err != nil && !errors.Is(err, claims.ErrAlive) {
-			t.Fatal(err)
-		}
-		return err == nil
-	})
+	release(t, q, "a")
 	px.SetRefuse(false)
 	if err := a.failed(); !errors.Is(err, wire.ErrReleased) {
 		t.Fatalf("Run: %v, want %v", err, wire.ErrReleased)
@@ -288,6 +267,28 @@ func TestReleased(t *testing.T) {
 	}
 	p.Expect(results)
 	p.Expect(q, "job") // for another host
+}
+
+// release releases a host as its operator does, as soon as the broker takes it for dead.
+func release(t *testing.T, queue, host string) {
+	t.Helper()
+	d := &wire.Dialer{Name: "operator"}
+	var err error
+	if d.Address, err = wire.ParseURL(brokertest.URL(t)); err != nil {
+		t.Fatal(err)
+	}
+	link, err := d.Open(t.Context(), "release", func(*wire.Link) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Part(link, true)
+	brokertest.Eventually(t, "the host is released", func() bool {
+		_, err := claims.Release(t.Context(), link, queue, host, func(amqp.Delivery) []intake.ClaimKey { return nil })
+		if err != nil && !errors.Is(err, claims.ErrAlive) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 }
 
 // TestHostsFatal: what must not be begun with is said at the start.
@@ -340,20 +341,20 @@ func TestCloseUnclaims(t *testing.T) {
 	q := p.Queue("quorum")
 	a, b := startHost(t, p, q, "a", nil), startHost(t, p, q, "b", noRoom)
 	key := intake.JobKey("/", q, "m")
-	if other, err := a.claims().Claim(soon(t), key); other != nil || err != nil {
+	if other, err := a.source.Claims().Claim(soon(t), key); other != nil || err != nil {
 		t.Fatal(other, err)
 	}
 	if err := a.end(); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.claims().Unclaim(soon(t), key); err != nil {
+	if err := a.source.Claims().Unclaim(soon(t), key); err != nil {
 		t.Error(err)
 	}
 	if other := b.claim("m"); other != nil {
 		t.Errorf("the job is still claimed by %+v", other)
 	}
 	a.close()
-	if _, err := a.claims().Claim(soon(t), key); err == nil {
+	if _, err := a.source.Claims().Claim(soon(t), key); err == nil {
 		t.Error("a claim after Close")
 	}
 }

@@ -62,7 +62,7 @@ func (m *moves) noteCame(token string, note *delivery) bool {
 	case v.copies == 0 && v.settled:
 		delete(m.known, token)
 	case v.copies == 0:
-		m.rest(token) // brokers before 4.0 may deliver a requeued copy after its note
+		m.rest(token) // old brokers may deliver a requeued copy after its note
 	}
 	return true
 }

@@ -27,6 +27,13 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		if job == nil {
 			break
 		}
+		if t.traits.Ends && job.traits.Runs && job.again.Load() && t.pool.jobs.at(job) < phaseBegun {
+			if c, err := t.containerFor(r.Job); err != nil {
+				return false, err
+			} else if c != nil && c.Status != "created" {
+				break // an earlier process has started it
+			}
+		}
 		if t.traits.Ends && t.pool.jobs.cancelsWaiting(job) {
 			t.log.Info("job cancelled before it had started", "cancelled", r.Job)
 			return true, nil
@@ -55,12 +62,11 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			return true, nil
 		}
 	}
-	list, err := t.labelled(LabelQueue+"="+t.queue, LabelJob+"="+r.Job)
+	c, err := t.containerFor(r.Job)
 	if err != nil {
 		return false, err
 	}
-	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.ofQueue(c.Labels) }) // the newest
-	if i < 0 {
+	if c == nil {
 		cancelled := false
 		if !t.pool.jobs.knew(t.queue, r.Job) {
 			if cancelled, err = t.cancelFrom(r.Job, 1); err != nil {
@@ -76,10 +82,10 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		}
 		return false, err
 	}
-	r.Container = list[i].ID
-	t.pool.jobs.name(t, list[i].Name)
-	switch n, err := strconv.Atoi(list[i].Labels[LabelAttempt]); {
-	case list[i].Status == "created" && !t.pool.jobs.knew(t.queue, r.Job):
+	r.Container = c.ID
+	t.pool.jobs.name(t, c.Name)
+	switch n, err := strconv.Atoi(c.Labels[LabelAttempt]); {
+	case c.Status == "created" && !t.pool.jobs.knew(t.queue, r.Job):
 		// Its process died before the start: the redelivered message would start it. But if the job was settled here,
 		// it is a create, and others are to start the container.
 		return t.cancelFrom(r.Job, max(1, n))
@@ -88,6 +94,16 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		return false, err
 	}
 	return false, nil
+}
+
+// containerFor returns the newest container of a job, or nil.
+func (t *task) containerFor(job string) (*dockerapi.ContainerSummary, error) {
+	list, err := t.labelled(LabelQueue+"="+t.queue, LabelJob+"="+job)
+	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.ofQueue(c.Labels) })
+	if err != nil || i < 0 {
+		return nil, err
+	}
+	return &list[i], nil
 }
 
 // awaitStart waits until a job has started, or never will. The job is about to create its container, or to be requeued.

@@ -31,7 +31,7 @@ import (
 //	requeued to the host queue                       keep: it comes back here, and must find the claim
 //	another attempt follows                          as above: the next one runs on any host once the container is removed
 //	the name was taken by a container of ours        keep the name for that container
-//	remove                                           the name is unclaimed, the job held for an hour: see lasting
+//	remove                                           unclaim; if the job may not be settled, it is held for an hour: see lasting
 //	rename                                           the new name is claimed before, the old one unclaimed after the ack
 //	exec, pull, logs, stop and others                no claim
 type claims struct {
@@ -221,7 +221,8 @@ func (t *task) holdName(c dockerapi.Container, keep bool) error {
 	return err
 }
 
-// afterRemoval gives up the name of a container that a message has removed. Its job is held for a while, unless the job's run is here.
+// afterRemoval gives up the claims of a container that a message has removed. If its run is here, the run gives up the job. If it is
+// not known that the job is settled, the job is held for a while.
 func (t *task) afterRemoval(c dockerapi.Container) error {
 	t.pool.jobs.removes(c.ID)
 	if t.pool.Claims == nil || !t.ours(c) {
@@ -230,6 +231,10 @@ func (t *task) afterRemoval(c dockerapi.Container) error {
 	t.keepClaim(intake.NameKey(c.Name), false)
 	if !t.made(c) || len(t.pool.jobs.runs(c.ID)) > 0 {
 		return nil
+	}
+	if job := c.Labels[LabelJob]; t.pool.jobs.knew(t.queue, job) {
+		_, err := t.claim(t.jobKey(job), false)
+		return err
 	}
 	_, err := t.claimLasting(c.Labels[LabelJob])
 	return err

@@ -33,6 +33,12 @@ func onHosts(t *testing.T, change func(*fakeCluster), test func(c *fakeCluster))
 	})
 }
 
+// pass waits for a while, and then until all is quiet.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // to lets only that host take messages of the shared queue.
 func (c *fakeCluster) to(name string) {
 	c.mu.Lock()
@@ -82,8 +88,7 @@ func (c *fakeCluster) started(id string, hosts ...string) {
 // stay.
 func (c *fakeCluster) settled(kept ...string) {
 	c.t.Helper()
-	time.Sleep(4 * time.Hour)
-	synctest.Wait()
+	pass(4 * time.Hour)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var names []string
@@ -171,7 +176,7 @@ func TestClaimLeadsHome(t *testing.T) {
 			c.send("a", "j", waiter)
 			c.hosts["a"].kill()
 			c.to("b")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.exit("j", 3)
 			c.hosts["a"].start()
 			c.settled()
@@ -188,10 +193,10 @@ func TestClaimLeadsHome(t *testing.T) {
 		}, func(c *fakeCluster) {
 			c.send("a", "j", waiter)
 			c.to("b")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.started("j")
 			c.hosts["a"].start()
-			time.Sleep(time.Second)
+			pass(time.Second)
 			c.started("j", "a")
 			c.exit("j", 0)
 			c.settled()
@@ -214,7 +219,7 @@ func TestClaimLeadsHome(t *testing.T) {
 				c.hosts["a"].cut()
 				c.to("b")
 				c.hosts["a"].connect()
-				time.Sleep(10 * time.Minute)
+				pass(10 * time.Minute)
 				if !ended {
 					c.exit("j", 0)
 				}
@@ -232,9 +237,9 @@ func TestClaimLeadsHome(t *testing.T) {
 			c.hosts["a"].cut()
 			c.to("b")
 			c.hosts["a"].connect()
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.exit("j", 0)
-			time.Sleep(30 * time.Minute)
+			pass(30 * time.Minute)
 			if c.hosts["a"].docker.count() != 1 || c.jobClaim("j") == "" {
 				t.Error("the container did not wait for the note")
 			}
@@ -249,7 +254,7 @@ func TestClaimLeadsHome(t *testing.T) {
 			}, func(c *fakeCluster) {
 				c.send("a", "j", named("web"))
 				c.exit("j", 0)
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				c.to("b")
 				c.hosts["a"].start()
 				c.settled()
@@ -264,7 +269,7 @@ func TestClaimLeadsHome(t *testing.T) {
 			c.settled()
 			c.started("j")
 			c.publish("q.host.a", &fakeMessage{id: "new", body: waiter, hops: 1, forwarded: true, token: "t"})
-			time.Sleep(time.Second)
+			pass(time.Second)
 			c.started("new", "a")
 			c.notes["t"] = make(chan struct{})
 			close(c.notes["t"])
@@ -275,7 +280,7 @@ func TestClaimLeadsHome(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {
 			c.claims[intake.JobKey("", "q", "j")] = "b.0"
 			c.publish("q.host.a", &fakeMessage{id: "j", body: waiter, hops: intake.MostHops, forwarded: true, redelivered: true})
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.want("j", event.Errored, event.ReasonConflict)
 		})
 	})
@@ -285,13 +290,13 @@ func TestClaimLeadsHome(t *testing.T) {
 			c.send("a", "j", named("web"))
 			a.kill()
 			c.to("b")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.started("j", "a")
 			c.release("a")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.started("j", "a", "b")
 			a.start()
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.send("c", "stop", `{"Dockercmd":"stop","Container":"web"}`)
 			c.want("stop", event.Succeeded, "")
 			if !a.docker.named(t, "web").runs() {
@@ -311,7 +316,7 @@ func TestClaimAtEnd(t *testing.T) {
 	t.Run("the container stays", func(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {
 			c.send("a", "j", kept)
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if len(c.claims) != 2 {
 				t.Errorf("claims %v", c.claims)
 			}
@@ -319,14 +324,14 @@ func TestClaimAtEnd(t *testing.T) {
 			c.hosts["a"].start()
 			// A name that is taken is taken on all hosts, and its claim outlives the run that wanted it.
 			c.send("b", "other", strings.Replace(kept, "create", "run", 1))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.want("other", event.Errored, event.ReasonNameConflict)
 			if r := c.result("other"); r.Host != "a" || len(c.claims) != 2 {
 				t.Errorf("%s: %s; claims %v", r.Host, r.Error, c.claims)
 			}
 			for _, s := range []struct{ host, verb string }{{"b", "start"}, {"c", "stop"}, {"b", "remove"}} {
 				c.send(s.host, s.verb, fmt.Sprintf(`{"Dockercmd":%q,"Container":"web"}`, s.verb))
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				c.want(s.verb, event.Succeeded, "")
 			}
 			c.settled()
@@ -337,7 +342,7 @@ func TestClaimAtEnd(t *testing.T) {
 			c.send("a", "j", `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Detach":true,"Remove":true}}`)
 			c.want("j", event.Succeeded, "")
 			c.send("b", "rename", `{"Dockercmd":"rename","Container":"web","NewName":"bew"}`)
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.want("rename", event.Succeeded, "")
 			if len(c.claims) != 2 || c.claims[intake.NameKey("bew")] != "a.0" {
 				t.Errorf("claims %v", c.claims)
@@ -352,15 +357,15 @@ func TestClaimAtEnd(t *testing.T) {
 			c.send("a", "j", named("web"))
 			c.send("b", "k", named("taken"))
 			c.send("c", "no", `{"Dockercmd":"rename","Container":"web","NewName":"taken"}`)
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.want("no", event.Errored, event.ReasonNameConflict)
 			c.send("c", "yes", `{"Dockercmd":"rename","Container":"web","NewName":"bew"}`)
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.want("yes", event.Succeeded, "")
 			// Redelivered to a host without the container, it has been carried out.
 			c.to("b")
 			c.publish("q", &fakeMessage{id: "again", body: `{"Dockercmd":"rename","Container":"web","NewName":"bew"}`, redelivered: true})
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.want("again", event.Succeeded, "")
 			c.send("b", "web again", named("web"))
 			c.started("web again", "b")
@@ -375,7 +380,7 @@ func TestClaimAtEnd(t *testing.T) {
 			onHosts(t, nil, func(c *fakeCluster) {
 				c.send("a", "j", body)
 				c.send("b", "remove", `{"Dockercmd":"remove","Container":"web","Options":{"Force":true}}`)
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				c.want("remove", event.Succeeded, "")
 				c.settled()
 			})
@@ -387,7 +392,7 @@ func TestClaimAtEnd(t *testing.T) {
 			name := c.hosts["a"].docker.all()[0].Name
 			c.hosts["a"].kill()
 			c.to("b")
-			time.Sleep(time.Second)
+			pass(time.Second)
 			c.mu.Lock()
 			copied := c.queues["q.host.a"]
 			c.queues["q.host.a"] = nil
@@ -395,9 +400,9 @@ func TestClaimAtEnd(t *testing.T) {
 			c.hosts["a"].start()
 			c.send("b", "remove", fmt.Sprintf(`{"Dockercmd":"remove","Container":%q,"Options":{"Force":true}}`, name))
 			c.want("remove", event.Succeeded, "")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.publish("q.host.a", copied[0]) // late: the claim must be there still
-			time.Sleep(time.Second)
+			pass(time.Second)
 			c.started("j", "a", "a") // as without other hosts
 			c.exit("j", 0)
 			c.send("b", "remove 2", fmt.Sprintf(`{"Dockercmd":"remove","Container":%q}`, name))
@@ -423,7 +428,7 @@ func TestClaimAtEnd(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {
 			c.send("a", "j", strings.Replace(fmt.Sprintf(body, "10s"), `"Remove":true,`, `"Name":"web",`, 1))
 			c.to("b")
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			if at := c.starts["j/3"]; !slices.Equal(at, []string{"a"}) {
 				t.Errorf("the third attempt ran on %q, though the container stays", at)
 			}
@@ -431,13 +436,29 @@ func TestClaimAtEnd(t *testing.T) {
 			c.settled()
 		})
 	})
+	t.Run("the next attempt is sent twice", func(t *testing.T) {
+		for _, away := range []time.Duration{5 * time.Second, 20 * time.Second} { // the first one is sent after 10 s
+			onHosts(t, func(c *fakeCluster) {
+				c.reached = once("before ack", "j", func(h *fakeHost) { h.kill() })
+			}, func(c *fakeCluster) {
+				c.send("a", "j", `{"Dockercmd":"run","Image":"busybox","Cmd":["fail"],"Options":{"Attach":["STDOUT"],"Remove":true,"Retry":{"Max":1,"Delay":"10s"}}}`)
+				c.to("b")
+				pass(away)
+				c.hosts["a"].start()
+				c.settled()
+				if at := c.starts["j/2"]; len(at) != 1 {
+					t.Errorf("away for %v: the second attempt ran on %q", away, at)
+				}
+			})
+		}
+	})
 	t.Run("requeued", func(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {
 			a := c.hosts["a"]
 			c.reached = once("claimed", "", func(h *fakeHost) { h.docker.die() }) // it is told nothing, as it is away
 			c.send("a", "j", waiter)
 			c.to("b")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.started("j", "b")
 			c.exit("j", 0)
 			a.docker.revive()
@@ -452,9 +473,9 @@ func TestClaimAtEnd(t *testing.T) {
 			c.claims[intake.JobKey("", "q", "j")] = "a.0"
 			c.reached = once("claimed", "", func(h *fakeHost) { h.docker.die() })
 			c.publish("q.host.a", &fakeMessage{id: "j", body: waiter, hops: 1, forwarded: true, token: "t"})
-			time.Sleep(10 * time.Millisecond)
+			pass(10 * time.Millisecond)
 			a.docker.revive()
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.started("j", "a")
 			c.exit("j", 0)
 			c.settled()
@@ -511,7 +532,7 @@ func TestCommandsFindTheirHost(t *testing.T) {
 						if verb == "inspect" || verb == "restart" || verb == "wait" {
 							c.exit("j", 0)
 						}
-						time.Sleep(time.Minute)
+						pass(time.Minute)
 						if r := c.result("command"); r.Status != event.Succeeded || r.Host != "a" {
 							t.Errorf("%+v", r)
 						}
@@ -562,8 +583,7 @@ func TestCommandsFindTheirHost(t *testing.T) {
 			if c.jobClaim("j") != "c.0" {
 				t.Error("the claim is not held")
 			}
-			time.Sleep(recent.For)
-			synctest.Wait()
+			pass(recent.For)
 			if c.jobClaim("j") != "" {
 				t.Error("the claim is held for ever")
 			}
@@ -604,10 +624,10 @@ func TestCommandsFindTheirHost(t *testing.T) {
 			c.send("a", "j", `{"Dockercmd":"run","Image":"busybox","Cmd":["fail"],"Options":{"Name":"web","Attach":["STDOUT"],"Retry":{"Max":2,"Delay":"1m"}}}`)
 			c.send("b", "s", `{"Dockercmd":"stop","Job":"j"}`)
 			c.want("s", event.Succeeded, "")
-			time.Sleep(2 * time.Minute)
+			pass(2 * time.Minute)
 			c.want("j", event.Refused, event.ReasonCancelled)
 			c.started("j", "a")
-			time.Sleep(2 * time.Hour)
+			pass(2 * time.Hour)
 			if c.jobClaim("j") != "a.0" {
 				t.Error("the claim of a container that stays is gone")
 			}
@@ -623,20 +643,20 @@ func TestClaimFails(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {
 			c.down = make(chan struct{})
 			c.send("a", "j", waiter)
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			c.started("j")
 			c.mu.Lock()
 			close(c.down)
 			c.down = nil
 			c.mu.Unlock()
-			time.Sleep(time.Second)
+			pass(time.Second)
 			c.started("j", "a")
 			c.exit("j", 0)
-			time.Sleep(time.Second)
+			pass(time.Second)
 			c.mu.Lock()
 			c.down = make(chan struct{})
 			c.mu.Unlock()
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			began := time.Now()
 			c.hosts["a"].end()
 			if took := time.Since(began); took > 20*time.Second {
@@ -681,7 +701,7 @@ func TestClaimFails(t *testing.T) {
 			}
 			c.send("a", "j", waiter)
 			c.exit("j", 0)
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if c.hosts["a"].docker.count() != 0 {
 				t.Error("the container stays for want of a delete")
 			}
@@ -706,7 +726,7 @@ func TestClaimFails(t *testing.T) {
 			c.reached = once("forwarding", "j", func(*fakeHost) { c.release("b") })
 			c.send("a", "j", waiter)
 			c.started("j")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			c.started("j", "a")
 			if n := c.hosts["a"].pool.Numbers(); n.Forwarded != 0 || n.LostClaims != 1 {
 				t.Errorf("%+v", n.Counters)

@@ -46,6 +46,9 @@ func (t *task) askEnd(id string, call func() error) error {
 	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool {
 		return t.pool.jobs.at(r) >= phaseExited || r.traits.Runs && !t.traits.Ends
 	})
+	if r := t.pool.jobs.byID(t.on.Labels[LabelJob]); r != nil && t.traits.Ends && r.traits.Runs && t.pool.jobs.at(r) < phaseCreated && r.like(t.on.Labels) {
+		runs = append(runs, r) // it is to adopt the container
+	}
 	for _, r := range runs {
 		r.endAsked.Add(1)
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// lasting has the claims of jobs that this host holds for recent.For without a task. Such a job was cancelled here, or a message
-// has removed its container, and this process does not know whether the job is settled. Its message that comes to another host is
-// forwarded here.
+// lasting has the claims of jobs that this host holds for recent.For without a task. Such a job was cancelled here; or a message
+// has removed its container, and this process does not know whether the job is settled; or see gathers. Its message that comes to
+// another host is forwarded here.
 type lasting struct {
 	mu   sync.Mutex
 	jobs []lastingJob  // oldest first; guarded by mu
@@ -33,6 +33,16 @@ func (t *task) claimLasting(id string) (other *intake.Claim, err error) {
 	}
 	t.pool.lasting.add(lastingJob{key, []string{LabelQueue + "=" + t.queue, LabelJob + "=" + id}, time.Now().Add(recent.For)})
 	return nil, nil
+}
+
+// gathers has all copies of the next attempt come to this host, which runs one of them, if there may be several: an earlier
+// delivery may have stored one, and not been acked.
+func (t *task) gathers() error {
+	if t.pool.Claims == nil || !t.again.Load() {
+		return nil
+	}
+	_, err := t.claimLasting(t.id)
+	return err
 }
 
 func (l *lasting) add(j lastingJob) {

@@ -30,7 +30,10 @@ func (t *task) store(j intake.Job, v intake.Verdict, r *event.Result) (err error
 		t.pool.jobs.storing(t)
 		err = j.Store(t.ctx, *r)
 	case v == intake.TryAgain:
-		t.pool.jobs.expect(t)
+		if err := t.gathers(); err != nil {
+			return err
+		}
+		t.pool.jobs.expect(t, r)
 		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.attempt), t.attempt+1, t.id)
 	}
 	if err == nil {

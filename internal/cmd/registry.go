@@ -187,12 +187,16 @@ func (d doneJob) weight() int {
 	return n
 }
 
-// expect forgets that the next attempt of a job was settled, if it was sent before: it is sent now, and must run.
-func (g *registry) expect(t *task) {
+// expect forgets that the next attempt of a job was settled, if it was sent before: it is sent now, and must run. But if it was
+// settled after the end of an adopted container, an earlier process has sent it for the same end.
+func (g *registry) expect(t *task, r *event.Result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	i := t.identity
 	i.attempt++
+	if at, ok := g.done.Since(i.copyKey()); ok && r.Adopted && r.FinishedAt != nil && at.After(*r.FinishedAt) {
+		return
+	}
 	g.done.Drop(i.copyKey())
 }
 

@@ -30,6 +30,7 @@ func full() status.Status {
 		Queued:   new(12), DeadLetters: new(1), Retrying: new(5),
 	}
 	s.Taken, s.Redelivered, s.Joined, s.Adopted, s.Retried, s.OutputBytes, s.Settling = 10, 1, 2, 3, 4, 5e9, 1
+	s.Forwarded, s.Claimed, s.LostClaims = 6, 7, 8
 	s.OldestRunning, s.OldestWaiting = at.Add(-90*time.Second), at.Add(-time.Minute)
 	for _, d := range []time.Duration{0, time.Millisecond, 20 * time.Millisecond, 3 * time.Second, 48 * time.Hour} {
 		s.ToStart.Add(d)

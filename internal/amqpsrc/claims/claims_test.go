@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -165,6 +166,21 @@ func TestStranger(t *testing.T) {
 	}
 }
 
+// TestUnknownOwner: a claim counts until its owner was released, also if nobody knows the owner's name.
+func TestUnknownOwner(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "classic")
+	a := r.enter("a")
+	key := r.keys(1)[0]
+	r.peer.Do(func(ch *amqp.Channel) error {
+		return declare(ch, claimExchange(r.queue, key, 0), life{hash: hostHash(r.queue, "b")}.exchange())
+	})
+	other, err := a.Claim(t.Context(), key)
+	if err != nil || other == nil || *other != (intake.Claim{Address: claimExchange(r.queue, key, 0)}) {
+		t.Errorf("%+v, %v", other, err)
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 // TestLostAnswer: a delete whose answer is lost is not made again, if another host has claimed the key since.
@@ -190,6 +206,62 @@ func TestLostAnswer(t *testing.T) {
 	if owner := a.looks(key); owner != "b" {
 		t.Errorf("owner is %q", owner)
 	}
+}
+
+// TestDeleteFirst: a claim that is made while the last one of the key is deleted comes after it.
+func TestDeleteFirst(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "classic")
+	proxy := brokertest.NewProxy(t)
+	a, b := r.start("a", through(proxy)), r.enter("b")
+	a.wait()
+	keys := r.keys(mostCalls) // each opens a channel
+	for _, key := range keys {
+		a.claims(key)
+	}
+	key := keys[0]
+	proxy.Conn(0).Stall(1, brokertest.ToClient)
+	gone := make(chan error, 1)
+	go func() { gone <- a.Unclaim(t.Context(), key) }()
+	brokertest.Eventually(t, "the claim is deleted", func() bool { return b.looks(key) == "-" })
+	made := make(chan string, 1)
+	go func() { made <- a.claims(key) }()
+	brokertest.Eventually(t, "the new claim waits", func() bool {
+		a.held.mu.Lock()
+		defer a.held.mu.Unlock()
+		return a.held.keys[key].users == 2
+	})
+	proxy.Conn(0).Cut()
+	if err := <-gone; err != nil {
+		t.Error(err)
+	}
+	if owner := <-made; owner != "" || b.looks(key) != "a" {
+		t.Errorf("owner is %q, and of b %q", owner, b.looks(key))
+	}
+}
+
+// TestHeldAtOnce: what this process holds it finds without the broker.
+func TestHeldAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "classic")
+	proxy := brokertest.NewProxy(t)
+	a := r.start("a", through(proxy))
+	a.wait()
+	keys := r.keys(2)
+	a.claims(keys[0])
+	proxy.SetRefuse(true)
+	proxy.Cut()
+	if a.claims(keys[0]) != "" || a.looks(keys[0]) != "a" {
+		t.Error("not held")
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	waits := make(chan error, 1)
+	go func() { waits <- second(a.Claim(ctx, keys[1])) }()
+	stop()
+	if err := <-waits; !errors.Is(err, context.Canceled) {
+		t.Errorf("a claim that waits for the broker: %v", err)
+	}
+	proxy.SetRefuse(false)
 }
 
 // TestCuts: connections that are cut at any byte cost no claim and leave none.
@@ -261,7 +333,7 @@ func TestTakenAway(t *testing.T) {
 		remove(keys[1])
 		b.claims(keys[1])
 	})
-	if err := <-a.end; !errors.Is(err, wire.ErrReleased) {
+	if err := a.ended(); !errors.Is(err, wire.ErrReleased) {
 		t.Errorf("Run: %v", err)
 	}
 	if owner := b.looks(keys[1]); owner != "b" {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 )
 
@@ -19,8 +21,10 @@ func TestClaimsDuringAlarm(t *testing.T) {
 	brokertest.Eventually(t, "a sign of life", func() bool { return r.peer.Ready(seenQueue(r.queue, "a")) == 1 })
 	keys := r.keys(2)
 	brokertest.Change(t, "vm_memory_monitor:set_vm_memory_high_watermark(0.00001)", "vm_memory_monitor:set_vm_memory_high_watermark(0.4)")
+	blocked := r.peer.Conn().NotifyBlocked(make(chan amqp.Blocking, 2))
 	stored := make(chan bool, 1)
 	go func() { stored <- r.forward("", "is not stored before the alarm ends") }()
+	<-blocked
 	for i, key := range keys {
 		if owner := a.claims(key); owner != "" {
 			t.Errorf("owner is %q", owner)

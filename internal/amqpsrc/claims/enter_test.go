@@ -19,7 +19,7 @@ import (
 func (r *rig) fails(name string, change func(*Claims)) error {
 	r.t.Helper()
 	h := r.start(name, change)
-	err := <-h.end
+	err := h.ended()
 	if !wire.Fatal(err) {
 		r.t.Errorf("Run: %v", err)
 	}
@@ -163,6 +163,9 @@ func TestLongNames(t *testing.T) {
 		}
 		if owner, err := l.owner(t.Context(), claim); owner != last || err != nil {
 			t.Errorf("owner is %+v, %v", owner, err)
+		}
+		if owner, err := l.claim(t.Context(), claim, life{hostHash(r.queue, "b"), mostEpochs - 1}, majorityQueue(r.queue)); owner != last || err != nil {
+			t.Errorf("another claims: owner is %+v, %v", owner, err)
 		}
 		h.leave()
 	}

@@ -13,7 +13,7 @@ import (
 // mostCalls is how many calls are under way at a time. More at a time are faster: each waits for the broker's disk.
 const mostCalls = 8
 
-// A line is a connection on which any goroutine makes calls. It publishes nothing, so a broker that takes no messages answers
+// A line is a connection on which any goroutine makes calls. It publishes nothing, so a broker that is short of memory answers
 // its calls all the same.
 type line struct {
 	link     *wire.Link

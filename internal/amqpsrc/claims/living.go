@@ -30,9 +30,11 @@ func (c *Claims) Living(ctx context.Context) ([]intake.Host, error) {
 		return c.living.hosts, nil
 	}
 	var hosts []intake.Host
-	err := c.try(ctx, func(l *line, _ bool) (err error) {
-		hosts, err = c.ask(ctx, l)
-		return err
+	err := c.try(ctx, func(l *line, _ bool) error {
+		return c.registry.reading(ctx, l, func() (err error) {
+			hosts, err = c.ask(ctx, l)
+			return err
+		})
 	})
 	switch {
 	case ctx.Err() != nil, errors.Is(err, errEnded):
@@ -46,7 +48,7 @@ func (c *Claims) Living(ctx context.Context) ([]intake.Host, error) {
 	return c.living.hosts, nil
 }
 
-// ask returns the hosts that are alive. The caller has the turn.
+// ask returns the hosts that are alive. The caller has the turn, and is reading.
 func (c *Claims) ask(ctx context.Context, l *line) ([]intake.Host, error) {
 	known := make(map[string]map[string]string)
 	for _, h := range c.living.hosts {

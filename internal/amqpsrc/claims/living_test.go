@@ -2,6 +2,7 @@ package claims
 
 import (
 	"maps"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ func (h *host) aliveNow() map[string]map[string]string {
 	h.living.at = time.Time{}
 	all, err := h.Living(h.rig.t.Context())
 	if err != nil {
-		h.rig.t.Fatal(err)
+		h.rig.t.Error(err)
 	}
 	hosts := make(map[string]map[string]string)
 	for _, one := range all {
@@ -79,5 +80,22 @@ func TestLiving(t *testing.T) {
 	r.labelled("d", "x")
 	if after, err := a.Living(t.Context()); err != nil || len(after) != 3 {
 		t.Error(after, err)
+	}
+}
+
+// TestLivingAtOnce: hosts that ask at the same time all know all that are alive.
+func TestLivingAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "quorum")
+	var work sync.WaitGroup
+	defer work.Wait()
+	for _, h := range []*host{r.labelled("a", "x"), r.labelled("b", "x"), r.labelled("c", "x"), r.labelled("d", "x")} {
+		work.Go(func() {
+			for range 20 {
+				if alive := h.aliveNow(); len(alive) != 4 {
+					t.Errorf("%s knows of %v", h.config.Host, alive)
+				}
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -71,9 +72,20 @@ func (r *rig) keys(n int) (keys []intake.ClaimKey) {
 // forward publishes a message to a claim, and reports whether a host has it.
 func (r *rig) forward(address, body string) (stored bool) {
 	r.t.Helper()
+	return r.publish(address, amqp.Publishing{Body: []byte(body), DeliveryMode: amqp.Persistent})
+}
+
+// note tells the owner of a claim that an original is acked.
+func (r *rig) note(address string) {
+	r.t.Helper()
+	r.publish(address, amqp.Publishing{Headers: amqp.Table{wire.HeaderMoved: true}, DeliveryMode: amqp.Persistent})
+}
+
+func (r *rig) publish(address string, m amqp.Publishing) (stored bool) {
+	r.t.Helper()
 	r.peer.Do(func(ch *amqp.Channel) error {
 		back := ch.NotifyReturn(make(chan amqp.Return, 1))
-		c, err := ch.PublishWithDeferredConfirm(address, "", true, false, amqp.Publishing{Body: []byte(body), DeliveryMode: amqp.Persistent}) // mandatory
+		c, err := ch.PublishWithDeferredConfirm(address, "", true, false, m) // mandatory
 		if err != nil {
 			return err
 		}
@@ -148,6 +160,7 @@ func (r *rig) enter(name string) *host {
 // wait waits until the host has entered.
 func (h *host) wait() {
 	h.rig.t.Helper()
+	timeout := time.After(brokertest.Patience)
 	for {
 		open, changed := h.Entered().State()
 		if open {
@@ -157,7 +170,21 @@ func (h *host) wait() {
 		case <-changed:
 		case err := <-h.end:
 			h.rig.t.Fatalf("Run has ended: %v", err)
+		case <-timeout:
+			h.rig.t.Fatal("the host does not enter")
 		}
+	}
+}
+
+// ended waits for the end of Run, and returns its error.
+func (h *host) ended() error {
+	h.rig.t.Helper()
+	select {
+	case err := <-h.end:
+		return err
+	case <-time.After(brokertest.Patience):
+		h.rig.t.Fatal("Run does not end")
+		return nil
 	}
 }
 
@@ -165,7 +192,7 @@ func (h *host) wait() {
 func (h *host) leave() {
 	h.rig.t.Helper()
 	h.stop()
-	if err := <-h.end; err != nil {
+	if err := h.ended(); err != nil {
 		h.rig.t.Errorf("Run: %v", err)
 	}
 }
@@ -175,7 +202,8 @@ func (h *host) claims(key intake.ClaimKey) string {
 	h.rig.t.Helper()
 	other, err := h.Claim(h.rig.t.Context(), key)
 	if err != nil {
-		h.rig.t.Fatal(err)
+		h.rig.t.Error(err)
+		return "?"
 	}
 	if other == nil {
 		return ""
@@ -193,7 +221,7 @@ func (h *host) claims(key intake.ClaimKey) string {
 func (h *host) unclaims(key intake.ClaimKey) {
 	h.rig.t.Helper()
 	if err := h.Unclaim(h.rig.t.Context(), key); err != nil {
-		h.rig.t.Fatal(err)
+		h.rig.t.Error(err)
 	}
 }
 
@@ -203,7 +231,8 @@ func (h *host) looks(key intake.ClaimKey) string {
 	claim, err := h.Look(h.rig.t.Context(), key)
 	switch {
 	case err != nil:
-		h.rig.t.Fatal(err)
+		h.rig.t.Error(err)
+		return "?"
 	case claim == nil:
 		return "-"
 	case claim.Ours != (claim.Host == h.config.Host):

@@ -119,7 +119,15 @@ func (r *release) empty(ctx context.Context, ch *amqp.Channel, quiet time.Durati
 				return err
 			}
 			continue
-		case before != nil:
+		}
+		last = time.Now()
+		if moved, _ := d.Headers[wire.HeaderMoved].(bool); moved { // in the shared queue it would be taken for a message
+			if err := d.Ack(false); err != nil { // multiple
+				return wire.Plain(err)
+			}
+			continue
+		}
+		if before != nil {
 			if err := before(ctx, d); err != nil {
 				return err
 			}
@@ -128,7 +136,6 @@ func (r *release) empty(ctx context.Context, ch *amqp.Channel, quiet time.Durati
 			return wire.Plain(err)
 		}
 		r.done.Messages++
-		last = time.Now()
 	}
 }
 

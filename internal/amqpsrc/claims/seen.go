@@ -53,8 +53,8 @@ func (c *Claims) signs(ctx context.Context) {
 	}
 }
 
-// publish calls send with a connection that publishes. It is another one than that of the claims: a broker that takes no messages
-// answers no calls on a connection that has ever published.
+// publish calls send with a connection that publishes. It is another one than that of the claims: a broker that is short of memory
+// answers no more calls on a connection that publishes then.
 func (c *Claims) publish(ctx context.Context, send func(*wire.Link, *wire.Outlet) error) error {
 	link, err := c.dialer.Open(ctx, "sign of life", func(*wire.Link) error { return nil })
 	if err != nil {

@@ -154,7 +154,7 @@ func (d *Dialer) login(w *wire, role string) (*Link, error) {
 	properties.SetClientConnectionName(d.Name + " " + role)
 	conn, err := amqp.Open(w, amqp.Config{
 		SASL:       d.Address.sasl(),
-		Vhost:      d.Address.vhost,
+		Vhost:      d.Address.VHost,
 		Heartbeat:  d.Address.heartbeat,
 		ChannelMax: d.Address.channelMax,
 		FrameSize:  FrameSize,
@@ -168,10 +168,10 @@ func (d *Dialer) login(w *wire, role string) (*Link, error) {
 		if d.Address.external() && len(d.Address.mechanisms) == 1 {
 			user = ""
 		}
-		return nil, explainDial(err, user, d.Address.vhost, read, took)
+		return nil, explainDial(err, user, d.Address.VHost, read, took)
 	}
 	name, _ := conn.Properties["cluster_name"].(string)
-	l := &Link{Connection: conn, Place: intake.Place{VHost: d.Address.vhost, Broker: name}, Wire: w, Unblocked: &w.In.unblocked}
+	l := &Link{Connection: conn, Place: intake.Place{VHost: d.Address.VHost, Broker: name}, Wire: w, Unblocked: &w.In.unblocked}
 	l.Closed = conn.NotifyClose(make(chan *amqp.Error, 1))
 	return l, nil
 }

@@ -26,7 +26,7 @@ const (
 type address struct {
 	host, port     string
 	User, Password string
-	vhost          string
+	VHost          string
 	heartbeat      time.Duration
 	timeout        time.Duration // for a dial, from TCP to the end of setup
 	channelMax     uint16
@@ -64,9 +64,6 @@ func Redact(raw string) string {
 }
 
 const escapeHint = "in a user name, a password or a vhost the characters / ? # % @ : must be written as %2F %3F %23 %25 %40 %3A"
-
-// VHost returns the name of the virtual host.
-func (a address) VHost() string { return a.vhost }
 
 // ParseURL parses an AMQP URI. It never returns errors of net/url, because they quote the URI with the password.
 func ParseURL(raw string) (address, error) {
@@ -107,7 +104,7 @@ func ParseURL(raw string) (address, error) {
 		port:      u.Port(),
 		User:      "guest",
 		Password:  "guest",
-		vhost:     "/",
+		VHost:     "/",
 		heartbeat: defaultHeartbeat,
 		timeout:   defaultTimeout,
 		tls:       u.Scheme == "amqps",
@@ -123,9 +120,9 @@ func ParseURL(raw string) (address, error) {
 		a.port = "5672"
 	}
 	if len(u.Path) > 1 {
-		a.vhost = u.Path[1:]
+		a.VHost = u.Path[1:]
 	}
-	if len(a.vhost) > 255 {
+	if len(a.VHost) > 255 {
 		return none, errors.New("the AMQP address has a vhost of more than 255 bytes")
 	}
 	query, err := url.ParseQuery(u.RawQuery)

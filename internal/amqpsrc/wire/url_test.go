@@ -114,7 +114,7 @@ func TestAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprint(a.HostPort(), " ", a.User, a.Password, a.vhost, a.heartbeat, a.timeout, a.channelMax, a.mechanisms, a.tls, len(a.sasl()))
+	got := fmt.Sprint(a.HostPort(), " ", a.User, a.Password, a.VHost, a.heartbeat, a.timeout, a.channelMax, a.mechanisms, a.tls, len(a.sasl()))
 	if want := "h:5671 up/wa/b7s 1.5s 100 [PLAIN EXTERNAL] true 2"; got != want {
 		t.Errorf("address is %s, want %s", got, want)
 	}
@@ -123,7 +123,7 @@ func TestAddress(t *testing.T) {
 		t.Errorf("TLS config %+v, %v", c, err)
 	}
 	a, err = ParseURL("amqp://[::1]")
-	if err != nil || a.HostPort() != "[::1]:5672" || a.User != "guest" || a.Password != "guest" || a.vhost != "/" || a.heartbeat != 10*time.Second {
+	if err != nil || a.HostPort() != "[::1]:5672" || a.User != "guest" || a.Password != "guest" || a.VHost != "/" || a.heartbeat != 10*time.Second {
 		t.Errorf("address is %+v, %v", a, err)
 	}
 }

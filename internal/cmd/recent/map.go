@@ -71,6 +71,14 @@ func (m *Map[V]) Get(k Key) (value V, ok bool) {
 	return e.value, true
 }
 
+// Since returns since when a key is remembered.
+func (m *Map[V]) Since(k Key) (at time.Time, ok bool) {
+	if _, ok := m.Get(k); !ok {
+		return at, false
+	}
+	return m.byKey[k].at, true
+}
+
 // Drop forgets a key.
 func (m *Map[V]) Drop(k Key) {
 	if e, ok := m.byKey[k]; ok {

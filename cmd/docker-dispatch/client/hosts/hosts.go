@@ -94,5 +94,5 @@ func (h *invocation) explain(err error) error {
 	if _, ok := errors.AsType[*ui.Hinted](err); ok || !errors.Is(err, wire.ErrForbidden) {
 		return subcommand.Explain(err)
 	}
-	return ui.WithHint(err.Error(), "the user needs what a daemon with --host needs: docker-dispatch help operate has the line", ui.ExitFailed)
+	return ui.WithHint(err.Error(), "give the user the permissions for hosts: docker-dispatch help operate has the line", ui.ExitFailed)
 }

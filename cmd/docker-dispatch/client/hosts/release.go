@@ -13,7 +13,6 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // giveUp releases the host: its messages go back to the queue, and its claims are void.
@@ -33,7 +32,9 @@ func (h *invocation) giveUp(ctx context.Context, c *client.Client) error {
 	if err := h.ask(ctx, hosts[i]); err != nil {
 		return err
 	}
-	done, err := c.Release(ctx, h.Queue, h.release, h.keys)
+	done, err := c.Release(ctx, h.Queue, h.release, func(vhost, id string, body []byte) []intake.ClaimKey {
+		return cmd.ClaimKeys(vhost, h.Queue, cmd.JobID(id), body)
+	})
 	switch {
 	case errors.Is(err, claims.ErrAlive):
 		return errAlive(name)
@@ -43,15 +44,6 @@ func (h *invocation) giveUp(ctx context.Context, c *client.Client) error {
 		fmt.Fprintf(h.Process.Stdout, "%s is not released yet: %s put back onto %s\n", name, ui.Counted(done.Messages, "message"), queue)
 	}
 	return err
-}
-
-// keys returns what a message of the host may have been claimed as: its job, and the container's name that it chose.
-func (h *invocation) keys(vhost, id string, body []byte) []intake.ClaimKey {
-	keys := []intake.ClaimKey{intake.JobKey(vhost, h.Queue, cmd.JobID(id))}
-	if c, err := message.Decode(body, 0, false); err == nil && c.Traits().Makes && c.Target() != "" {
-		keys = append(keys, intake.NameKey(c.Target()))
-	}
-	return keys
 }
 
 func errAlive(name string) error {

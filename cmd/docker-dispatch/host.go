@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+)
+
+// claims returns what says which host has a job, and the queue's virtual host; nil: no other host has the queue.
+func (d *daemon) claims(src source) (claims intake.Claims, vhost string) {
+	if s, ok := src.(interface{ Claims() intake.Claims }); ok && d.hostName != "" {
+		broker, _ := wire.ParseURL(d.amqpURL) // it was checked at the start
+		return s.Claims(), broker.VHost
+	}
+	return nil, ""
+}
+
+// engineID returns the id of the engine once gate is open, because the engine answers.
+func (d *daemon) engineID(ctx context.Context, gate *intake.Gate) (string, error) {
+	for open, changed := gate.State(); !open; open, changed = gate.State() {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	info, err := d.client.Info(ctx)
+	if err == nil && info.ID == "" {
+		err = fmt.Errorf("the engine at %s has no ID", d.dockerHost)
+	}
+	return info.ID, err
+}
