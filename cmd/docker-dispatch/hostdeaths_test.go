@@ -36,12 +36,8 @@ func (c mortalClaims) Unclaim(ctx context.Context, key intake.ClaimKey) error {
 	return err
 }
 
-func (s mortalSource) Claims() (intake.Claims, string) {
-	c, vhost := s.source.Claims()
-	if c != nil {
-		c = mortalClaims{c, s.mortal}
-	}
-	return c, vhost
+func (s mortalSource) Claims() intake.Claims {
+	return mortalClaims{s.source.(interface{ Claims() intake.Claims }).Claims(), s.mortal}
 }
 
 // among has j's process end behind the steps of one of several hosts.
@@ -87,6 +83,7 @@ func TestHostDeath(t *testing.T) {
 				l.awaitForwarded("a", 1)
 			}
 			a.start()
+			l.awaitResults("id")
 			l.empty()
 			checkPrograms(t, 1, a.out()+b.out())
 			for _, r := range l.results()["id"] {

@@ -141,6 +141,7 @@ func TestHostReleased(t *testing.T) {
 	}
 	a.stop()
 	a.start("--remove-stale")
+	l.eventually("the stale containers are removed", func() bool { return len(a.containers()) == 0 })
 	l.removed(jobs)
 }
 

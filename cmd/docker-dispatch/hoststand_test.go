@@ -107,6 +107,7 @@ func (h *member) startMortal(step string, args ...string) {
 	c := itself(h.of.t)
 	c.Env = append(c.Env, dieAt+"="+step)
 	h.launch(c, args...)
+	h.killed = true
 }
 
 func (h *member) launch(c *exec.Cmd, args ...string) {
