@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -63,8 +64,20 @@ func TestHostsOfDaemons(t *testing.T) {
 	l.statuses("alpha runs beta's job", func(all []status.Status) bool {
 		return len(all) == 1 && len(all[0].Running.Jobs) == 1 && all[0].Running.Jobs[0].Job == atBeta
 	})
+
+	// beta comes back. A container of its life before the release is left.
+	stale := l.leave(publication{"stale", "{}"}, "stale-"+l.serial, func(c *dockerapi.ContainerConfig) {
+		c.Labels[cmd.LabelHost], c.Labels[cmd.LabelBroker] = "beta.0", intake.Place{VHost: "/"}.String()
+	})
 	beta = l.start("--host", "beta")
+	beta.awaitLog(`containers=1 hint="docker rm -f $(docker ps -aq --filter label=docker-dispatch.host=beta.0)"`)
+	if _, err := l.engine.InspectContainer(t.Context(), stale); err != nil {
+		t.Error(err)
+	}
+	beta.stop()
+	beta = l.start("--host", "beta", "--remove-stale")
 	beta.awaitLog("taking messages")
+	beta.awaitLog(`msg="removed a container of a former life of this host" container=stale-` + l.serial)
 	if got, want := l.hosts(), "HOST STATE RUNNING WAITING LABELS\nalpha alive 1 0 gpu=yes\nbeta alive 0 0\n"; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}

@@ -191,7 +191,7 @@ func (d *daemon) run(come <-chan os.Signal) error {
 		Places: d.concurrency + d.ahead, ControlPlaces: amqpsrc.ControlPrefetch,
 		SweepAfter: d.sweepAfter, Queue: d.queue, Quiet: src.Quiet,
 		MinFree: d.minFree, Free: d.free, Room: room,
-		Claims: claims, VHost: vhost, RemoveStale: d.removeStale,
+		Claims: claims, VHost: vhost, Labels: d.hostLabels, RemoveStale: d.removeStale,
 		Policy: d.policy.Load, Secrets: secrets.Folder{Path: d.secrets, Withheld: d.passwordFile}, Credentials: d.credentials.For,
 	})
 

@@ -154,7 +154,7 @@ func TestClaimLeadsHome(t *testing.T) {
 			c.send("a", "j", waiter)
 			c.hosts["a"].cut()
 			c.to("b")
-			c.hosts["a"].connect()
+			c.hosts["a"].connect(c.hosts["a"].fakeProcess)
 			synctest.Wait()
 			c.exit("j", 0)
 			c.settled()
@@ -218,7 +218,7 @@ func TestClaimLeadsHome(t *testing.T) {
 				c.send("a", "j", waiter)
 				c.hosts["a"].cut()
 				c.to("b")
-				c.hosts["a"].connect()
+				c.hosts["a"].connect(c.hosts["a"].fakeProcess)
 				pass(10 * time.Minute)
 				if !ended {
 					c.exit("j", 0)
@@ -236,7 +236,7 @@ func TestClaimLeadsHome(t *testing.T) {
 			c.send("a", "j", waiter)
 			c.hosts["a"].cut()
 			c.to("b")
-			c.hosts["a"].connect()
+			c.hosts["a"].connect(c.hosts["a"].fakeProcess)
 			pass(time.Minute)
 			c.exit("j", 0)
 			pass(30 * time.Minute)
@@ -607,7 +607,7 @@ func TestCommandsFindTheirHost(t *testing.T) {
 			c.send("a", "j", waiter)
 			c.hosts["a"].cut()
 			c.to("b") // where the redelivered message waits for a place
-			c.hosts["a"].connect()
+			c.hosts["a"].connect(c.hosts["a"].fakeProcess)
 			synctest.Wait()
 			c.send("b", "s", `{"Dockercmd":"stop","Job":"j"}`)
 			c.want("s", event.Succeeded, "")
@@ -618,6 +618,44 @@ func TestCommandsFindTheirHost(t *testing.T) {
 			c.want("j", event.Stopped, "")
 			c.started("j", "a")
 		})
+	})
+	t.Run("a stop of a job that waits for a place, and whose container runs", func(t *testing.T) {
+		for _, ref := range []string{`"Job":"j"`, `"Container":"web"`} {
+			onHosts(t, nil, func(c *fakeCluster) {
+				a := c.hosts["a"]
+				c.send("a", "j", named("web"))
+				a.kill()
+				c.to("b")
+				synctest.Wait()
+				c.mu.Lock()
+				copied := c.queues["q.host.a"]
+				c.queues["q.host.a"] = nil
+				c.mu.Unlock()
+				a.start()
+				c.to("a")
+				for i := range 4 {
+					c.publish("q", &fakeMessage{id: fmt.Sprint("fill", i), body: waiter})
+				}
+				synctest.Wait()
+				c.publish("q.host.a", copied[0])
+				synctest.Wait()
+				c.to("b")
+				c.publish("q", &fakeMessage{id: "s", body: `{"Dockercmd":"stop",` + ref + `}`, control: true})
+				pass(time.Second)
+				c.want("s", event.Succeeded, "")
+				if a.docker.named(t, "web").runs() {
+					t.Error("it runs on")
+				}
+				for _, h := range c.hosts {
+					for _, f := range h.docker.all() {
+						f.exit(0)
+					}
+				}
+				c.settled()
+				c.started("j", "a")
+				c.want("j", event.Stopped, "")
+			})
+		}
 	})
 	t.Run("later attempts", func(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {

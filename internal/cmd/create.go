@@ -36,6 +36,9 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	if err != nil {
 		return "", nil, err
 	}
+	if err := t.placed(r.Placement, orphan != nil); err != nil {
+		return "", nil, err
+	}
 	if err := t.claimJob(); err != nil {
 		return "", nil, err
 	}

@@ -32,6 +32,7 @@
 //	by_job.go      commands that name a job, and the cancelling of jobs
 //	do.go          carries a command out (hold.go calls it): do_run.go, do_exec.go, do_pull.go; do_logs.go: logs and inspect; do_control.go: stop,
 //	               kill, remove and the others that one engine call does. docker.go: the engine's calls
+//	place.go       which of several hosts makes a container, if the message says it; unplaced.go: the messages that none may have
 //	create.go      creates a container, or adopts the container that a crash left
 //	follow.go      starts it and follows it to its exit, over broken connections too; watch.go is what goes on
 //	               while it runs, exit.go ends it at its limits; unseen.go finds out what an engine missed while it was

@@ -20,7 +20,7 @@ import (
 var errElsewhere = errors.New("the job is another host's")
 
 // An elsewhere is an errElsewhere with what becomes of the messages: they are forwarded, or requeued because the claim leads to no
-// host, or acked because the job was settled meanwhile.
+// host, or acked because the job was settled meanwhile, or put back because no host may run the job.
 type elsewhere struct {
 	verdict intake.Verdict
 	to      intake.Claim
@@ -155,8 +155,14 @@ func (t *task) handOver(e *elsewhere) bool {
 // handOverOne settles one delivery, and reports whether it was forwarded and acked.
 func (t *task) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err error) {
 	v := e.verdict
-	if v == intake.Forward {
+	switch v {
+	case intake.Forward:
 		err = j.Forward(t.ctx, e.to, t.id)
+	case intake.PutBack:
+		if err = j.PutBack(t.ctx, hostLook, t.id); err == nil {
+			v = intake.Ack
+			t.pool.unplaced.put(t)
+		}
 	}
 	if v == intake.Requeue || errors.Is(err, intake.ErrNoHost) {
 		// Its job was settled just now, or its host released. Without the pause a claim of a host without a queue would be met at once again.

@@ -43,10 +43,10 @@ type holders struct{ n atomic.Int64 }
 // mayHold returns how many commands of a queue may hold, and how many messages the queue delivers at a time (places). The
 // limit is places/2, or places-1-Concurrency if that is more. Beside the runs under way one place stays free for a
 // stop. Commands that do not end a container get places/2 at most, and leave a place for one that does.
-func (p *Pool) mayHold(ends, control bool) (n, places int) {
+func (p *Pool) mayHold(ends, apart bool) (n, places int) {
 	places, runs := p.Places, p.Concurrency
 	room := places - 1 - (runs - p.slots.Unused())
-	if control {
+	if apart {
 		places, runs, room = p.ControlPlaces, 0, p.ControlPlaces-1
 	}
 	most := max(places/2, places-1-runs)
@@ -61,14 +61,14 @@ func (t *task) hold() error {
 	if t.held != nil {
 		return nil
 	}
-	h := &t.pool.holders
-	if t.control {
+	h, apart := &t.pool.holders, t.control || t.from != nil // the host queue has as many places as the control queue, and more
+	if apart {
 		h = &t.pool.controlHolders
 	}
-	most, places := t.pool.mayHold(t.traits.Ends, t.control)
+	most, places := t.pool.mayHold(t.traits.Ends, apart)
 	if n := h.n.Add(1); places > 0 && n > int64(most) {
 		h.n.Add(-1)
-		return &crowdedError{t.control, places, most}
+		return &crowdedError{apart, places, most}
 	}
 	t.held = h
 	return nil
@@ -76,14 +76,14 @@ func (t *task) hold() error {
 
 // A crowdedError is the conflict that too many commands of the queue hold already.
 type crowdedError struct {
-	control      bool // the control queue, whose places no option changes
+	apart        bool // not of the queue: no option changes the places
 	places, most int
 }
 
 func (e *crowdedError) Error() string {
 	queue, hint := "queue", ", or raise --ahead"
-	if e.control {
-		queue, hint = "control queue", ""
+	if e.apart {
+		queue, hint = "control queue or from other hosts", ""
 	}
 	return fmt.Sprintf("too many commands of the %s wait for something else to end (wait, logs with Follow, exec by the control queue, a stop or restart that may take over a minute, a command that has waited a minute for one of these, a command for a job that has not begun). "+
 		"Each keeps its message; the broker delivers %d messages at a time, and at most %d of them may wait so, beside the runs under way and a stop. Try again later%s", queue, e.places, e.most, hint)

@@ -133,23 +133,16 @@ func (s *simulation) fault() {
 	}
 	s.mu.Lock()
 	s.faults++
+	p := h.fakeProcess
 	s.mu.Unlock()
 	h.cut()
-	back, proc := s.random(time.Minute), h.process
-	time.AfterFunc(back, func() {
-		s.mu.Lock()
-		cut := h.process == proc && !proc.died.Load() && h.session == nil
-		s.mu.Unlock()
-		if cut {
-			h.connect()
-		}
-	})
+	time.AfterFunc(s.random(time.Minute), func() { h.connect(p) })
 }
 
 // kill kills a host's daemon, and starts it again later.
 func (s *simulation) kill(h *fakeHost) {
 	s.mu.Lock()
-	may := !s.calm && !h.process.died.Load()
+	may := !s.calm && !h.died.Load()
 	if may {
 		s.faults++
 	}

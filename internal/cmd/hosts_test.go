@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -20,6 +21,8 @@ import (
 // A fakeCluster is a broker in memory, with a queue that several hosts share. Each host has an engine and a pool.
 type fakeCluster struct {
 	t        *testing.T
+	log      strings.Builder
+	logger   *slog.Logger
 	quiet    bool                                         // nothing is logged
 	change   func(*Config)                                // of each pool; may be nil
 	reached  func(step string, h *fakeHost, id string)    // called at each step of a message; may be nil
@@ -46,6 +49,8 @@ type fakeCluster struct {
 type fakeMessage struct {
 	id, body, copy string
 	attempt, hops  int
+	waits          int
+	since          time.Time // since when it waits for a host
 	redelivered    bool
 	control        bool
 	forwarded      bool
@@ -57,12 +62,14 @@ func newFakeCluster(t *testing.T, hosts ...string) *fakeCluster {
 		t: t, hosts: map[string]*fakeHost{}, queues: map[string][]*fakeMessage{}, claims: map[intake.ClaimKey]string{}, released: map[string]bool{},
 		notes: map[string]chan struct{}{}, results: map[string][]event.Result{}, starts: map[string][]string{}, rand: rand.New(rand.NewPCG(1, 2)),
 	}
+	c.logger = slog.New(slog.NewTextHandler(io.MultiWriter(testWriter{t}, &c.log), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, name := range hosts {
 		h := &fakeHost{cluster: c, name: name, docker: newFakeDocker(), prefetch: 4}
 		for word, end := range map[string]func(*fakeContainer){
-			"wait": func(*fakeContainer) {},
-			"work": func(f *fakeContainer) { time.Sleep(c.random(time.Minute)); f.exit(0) },
-			"fail": func(f *fakeContainer) { f.exit(1) },
+			"wait":  func(*fakeContainer) {},
+			"work":  func(f *fakeContainer) { time.Sleep(c.random(time.Minute)); f.exit(0) },
+			"quick": func(f *fakeContainer) { f.exit(0) },
+			"fail":  func(f *fakeContainer) { f.exit(1) },
 		} {
 			h.docker.program[word] = func(f *fakeContainer) {
 				c.mu.Lock()
@@ -91,14 +98,21 @@ type fakeHost struct {
 	docker   *fakeDocker
 	prefetch int
 	only     bool // it takes nothing from the shared queue
+	labels   map[string]string
+	known    bool // it has entered since it was released last
 
+	*fakeProcess              // guarded by the cluster's mutex, as session is
+	session      *fakeSession // nil: the host is not connected
+}
+
+// A fakeProcess is a process of the daemon.
+type fakeProcess struct {
+	process
 	pool    *Pool
-	process *process // of the pool
 	jobs    chan intake.Job
 	stop    context.CancelFunc
 	done    chan int
-	session *fakeSession    // nil: the host is not connected
-	feeding *sync.WaitGroup // what sends to jobs
+	feeding sync.WaitGroup // what sends to jobs
 }
 
 // A fakeSession is a connection that consumes.
@@ -123,18 +137,18 @@ func (h *fakeHost) life() string  { return fmt.Sprintf("%s.%d", h.name, h.epoch)
 // start starts a process, which consumes at once.
 func (h *fakeHost) start() {
 	c := h.cluster
-	h.process, h.jobs, h.done, h.feeding = &process{}, make(chan intake.Job), make(chan int, 1), new(sync.WaitGroup)
-	var work context.Context
-	work, h.stop = context.WithCancel(context.WithValue(c.t.Context(), processKey{}, h.process))
+	p := &fakeProcess{jobs: make(chan intake.Job), done: make(chan int, 1)}
+	work, stop := context.WithCancel(context.WithValue(c.t.Context(), processKey{}, &p.process))
+	p.stop = stop
 	log := slog.New(slog.DiscardHandler)
 	if !c.quiet {
-		log = slog.New(slog.NewTextHandler(testWriter{c.t}, &slog.HandlerOptions{Level: slog.LevelDebug})).With("host", h.name)
+		log = c.logger.With("at", h.name)
 	}
 	cfg := Config{
 		Docker: h.docker, Reporter: mute{}, Log: log, Gate: new(intake.Gate),
-		Host: h.name, Queue: "q", Concurrency: 4, Pull: "never", MaxMessage: 1 << 20, SweepAfter: time.Hour,
+		Host: h.name, Labels: h.labels, Queue: "q", Concurrency: 4, Pull: "never", MaxMessage: 1 << 20, SweepAfter: time.Hour,
 	}
-	cfg.Claims = &fakeClaims{host: h, process: h.process, life: h.life(), held: map[intake.ClaimKey]int{}}
+	cfg.Claims = &fakeClaims{host: h, process: &p.process, life: h.life(), held: map[intake.ClaimKey]int{}}
 	cfg.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -144,11 +158,11 @@ func (h *fakeHost) start() {
 	if c.change != nil {
 		c.change(&cfg)
 	}
+	p.pool = NewPool(cfg)
 	c.mu.Lock()
-	h.pool = NewPool(cfg)
+	h.fakeProcess, h.known = p, true
 	c.mu.Unlock()
-	pool, jobs, done := h.pool, h.jobs, h.done
-	go func() { done <- pool.Run(work, jobs, nil) }()
+	go func() { p.done <- p.pool.Run(work, p.jobs, nil) }()
 	go func() {
 		for {
 			_, changed := cfg.Gate.State()
@@ -162,7 +176,7 @@ func (h *fakeHost) start() {
 			}
 		}
 	}()
-	h.connect()
+	h.connect(p)
 }
 
 // mute is a Reporter that keeps nothing.
@@ -173,16 +187,21 @@ func (mute) Started(event.Started)     {}
 func (mute) Output(event.Output) error { return nil }
 func (mute) Result(event.Result) error { return nil }
 
-func (h *fakeHost) connect() {
+// connect has a process of the host consume, unless it died or consumes already.
+func (h *fakeHost) connect(p *fakeProcess) {
 	c := h.cluster
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p != h.fakeProcess || p.died.Load() || h.session != nil {
+		return
+	}
 	s := &fakeSession{host: h, began: time.Now(), inbox: make(chan intake.Job, 10_000), over: make(chan struct{})}
-	jobs := h.jobs
-	h.feeding.Go(func() {
+	p.feeding.Go(func() {
 		for {
 			select {
 			case j := <-s.inbox:
 				select {
-				case jobs <- j:
+				case p.jobs <- j:
 				case <-s.over:
 					return
 				}
@@ -191,8 +210,6 @@ func (h *fakeHost) connect() {
 			}
 		}
 	})
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	h.session = s
 	c.dispatch()
 }
@@ -220,21 +237,23 @@ func (h *fakeHost) cut() {
 
 // kill ends the process as SIGKILL does: nothing that it does from now on has an effect.
 func (h *fakeHost) kill() {
-	if h.process.died.Swap(true) {
+	h.cluster.mu.Lock()
+	p := h.fakeProcess
+	h.cluster.mu.Unlock()
+	if p.died.Swap(true) {
 		return
 	}
-	h.stop()
+	p.stop()
 	h.cut()
-	jobs, feeding := h.jobs, h.feeding
 	go func() {
-		feeding.Wait()
-		close(jobs)
+		p.feeding.Wait()
+		close(p.jobs)
 	}()
 }
 
 // end stops the process as SIGTERM does, and returns how many jobs it has left.
 func (h *fakeHost) end() (left int) {
-	if h.process.died.Load() {
+	if h.died.Load() {
 		return 0
 	}
 	h.cluster.mu.Lock()
@@ -250,7 +269,7 @@ func (h *fakeHost) end() (left int) {
 		h.stop()
 		left = <-h.done
 	}
-	h.process.died.Store(true)
+	h.died.Store(true)
 	h.stop()
 	h.cut()
 	return left
@@ -320,7 +339,7 @@ func (d *fakeDelivery) reach(step string) {
 
 func (d *fakeDelivery) job() intake.Job {
 	h := d.session.host
-	c, proc := h.cluster, h.process
+	c, proc := h.cluster, h.fakeProcess
 	var token string
 	abandoned := false
 	// on makes a call that needs the connection.
@@ -335,7 +354,7 @@ func (d *fakeDelivery) job() intake.Job {
 	nothing := func() error { return nil }
 	m := *d.fakeMessage
 	j := intake.Job{
-		Queue: "q", MessageID: m.id, Body: []byte(m.body), Redelivered: m.redelivered, Attempt: m.attempt, Copy: m.copy, Control: m.control,
+		Queue: "q", MessageID: m.id, Body: []byte(m.body), Redelivered: m.redelivered, Attempt: m.attempt, Copy: m.copy, Control: m.control, Waits: m.waits, WaitsSince: cmp.Or(m.since, time.Now()),
 		Lost:     func() bool { return on(nothing) != nil },
 		Released: func() bool { return true },
 		Awaited: func() (time.Time, bool) {
@@ -354,6 +373,16 @@ func (d *fakeDelivery) job() intake.Job {
 		},
 		Record: func(_ context.Context, r event.Result) error {
 			return on(func() error { c.results[m.id] = append(c.results[m.id], r); return nil })
+		},
+		PutBack: func(_ context.Context, after time.Duration, id string) error {
+			d.reach("putting back")
+			defer d.reach("put back")
+			return on(func() error {
+				copied := m
+				copied.id, copied.waits, copied.since, copied.redelivered = id, m.waits+1, cmp.Or(m.since, time.Now()), false
+				time.AfterFunc(after, func() { c.publish("q", &copied) })
+				return nil
+			})
 		},
 		Again: func(_ context.Context, after time.Duration, attempt int, id string) error {
 			return on(func() error {
@@ -446,6 +475,7 @@ func (c *fakeCluster) release(name string) {
 	h := c.hosts[name]
 	c.released[h.life()] = true
 	h.epoch++
+	h.known = false
 	for _, m := range slices.Backward(c.queues[h.queue()]) {
 		back := *m
 		back.forwarded, back.hops, back.token = false, 0, ""
@@ -534,13 +564,35 @@ func (f *fakeClaims) Claim(ctx context.Context, key intake.ClaimKey) (other *int
 }
 
 func (f *fakeClaims) ClaimFor(ctx context.Context, key intake.ClaimKey, host string) (at intake.Claim, err error) {
+	known := true
 	err = f.call(ctx, "claim for", key, func(c *fakeCluster) {
+		h := c.hosts[host]
+		if known = h != nil && h.known; !known {
+			return
+		}
 		if f.find(c, key) == nil {
-			c.claims[key] = c.hosts[host].life()
+			c.claims[key] = h.life()
 		}
 		at = *f.find(c, key)
 	})
+	if err == nil && !known {
+		err = intake.ErrNoHost
+	}
+	if f.host.cluster.reached != nil {
+		f.host.cluster.reached("claimed for", f.host, key.Key)
+	}
 	return at, err
+}
+
+func (f *fakeClaims) Living(ctx context.Context) (living []intake.Host, err error) {
+	err = f.call(ctx, "living", intake.ClaimKey{}, func(c *fakeCluster) {
+		for _, h := range c.hosts {
+			if h.session != nil {
+				living = append(living, intake.Host{Name: h.name, Labels: h.labels})
+			}
+		}
+	})
+	return living, err
 }
 
 func (f *fakeClaims) Look(ctx context.Context, key intake.ClaimKey) (at *intake.Claim, err error) {
@@ -587,5 +639,3 @@ func (f *fakeClaims) Forget(ctx context.Context, key intake.ClaimKey) error {
 	}
 	return err
 }
-
-func (f *fakeClaims) Living(ctx context.Context) ([]intake.Host, error) { return nil, nil }

@@ -36,7 +36,7 @@ func setRefused(r *event.Result, err error) {
 
 // setDone fills in how a call to the engine ended.
 func setDone(r *event.Result, err error) {
-	if _, ok := errors.AsType[*policy.DeniedError](err); ok {
+	if _, ok := errors.AsType[*policy.DeniedError](err); ok || errors.Is(err, errNoHosts) {
 		setRefused(r, err)
 		return
 	}
@@ -57,6 +57,8 @@ func setError(r *event.Result, err error) {
 		}
 	}
 	switch {
+	case errors.As(err, new(*noHostError)):
+		r.Reason = event.ReasonNoSuchHost
 	case errors.Is(err, dockerapi.ErrCommandNotFound):
 		r.Reason, r.ExitCode = event.ReasonCommandNotFound, new(127)
 	case errors.Is(err, dockerapi.ErrNotExecutable):

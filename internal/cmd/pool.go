@@ -14,6 +14,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/room"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
@@ -53,6 +54,9 @@ type Config struct {
 	Claims intake.Claims
 	VHost  string // of Queue; only needed with Claims
 
+	// Labels are this host's, by which messages choose hosts.
+	Labels map[string]string
+
 	// RemoveStale has containers removed that a former life of this host has left; else they are only counted.
 	RemoveStale bool
 
@@ -80,6 +84,7 @@ type Pool struct {
 	tally     *tally.Tally
 	lines     joblog.Log
 	lasting   lasting
+	unplaced  unplaced
 	room      *room.Room // nil: the disk is not watched
 
 	// One place per message that may be decoded at a time. A stop by the control queue does not wait for the queue's.
@@ -235,14 +240,20 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 			if err := j.Settle(ctx, intake.Ack, event.Result{Job: ident.id}); err != nil {
 				p.Log.Warn("message not acked", "job", ident.id, "error", err)
 			}
+			if j.Forwarded != nil && !message.PlacementOf(d.cmd).Any() {
+				p.forgets(ident)
+			}
 		}
 	}
+	p.unplaced.drop(ident.id)
 	t := &task{
 		pool:       p,
 		ctx:        ctx,
 		identity:   ident,
 		came:       time.Now(),
 		published:  j.Published,
+		waits:      j.Waits,
+		waitsFrom:  j.WaitsSince,
 		decoded:    d,
 		turn:       turn{seq: seq, control: j.Control, order: newOrder(d.traits.Stops)},
 		deliveries: newDeliveries(j),
@@ -259,7 +270,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 	t.again.Store(j.Redelivered)
 	t.take(j)
 	p.jobs.add(t)
-	if t.traits.Lasts && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() {
+	if t.traits.Lasts && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() && !t.misplaced() {
 		t.requestPlace()
 	}
 	return t, nil

@@ -20,6 +20,9 @@ func (p *Pool) Status() status.Status {
 			s.Waiting.Jobs[i].For = "the engine"
 		}
 	}
+	unplaced := p.unplaced.list()
+	s.Waiting.Count += len(unplaced)
+	s.Waiting.Jobs = append(s.Waiting.Jobs, unplaced[:min(len(unplaced), max(0, status.Most-len(s.Waiting.Jobs)))]...)
 	return s
 }
 

@@ -40,6 +40,8 @@ type task struct {
 
 	came      time.Time   // when the message came
 	published time.Time   // by the message's timestamp; zero: not known
+	waits     int         // how often the message was put back, see placed
+	waitsFrom time.Time   // since when it waits for a host
 	phase     phase       // changed by registry.move only; guarded by the registry
 	began     time.Time   // when the engine was asked first, and from phaseStarted on when the container started; guarded by the registry
 	awaited   []phaseWait // guarded by the registry
@@ -155,6 +157,9 @@ func (t *task) work() bool {
 		return t.handOver(e)
 	case err != nil:
 		t.log.Info("job left unfinished; its message stays unacked, and its container as it is", "container", t.name)
+		return false
+	}
+	if t.inherits() != nil {
 		return false
 	}
 	t.pool.jobs.to(t, phaseEnded)

@@ -50,22 +50,9 @@ func (t *task) awaitTurn() error {
 	if t.pool.away() { // watchGate recalls at a change only, and this may be an old one
 		t.pool.recall()
 	}
-	if t.traits.Lasts {
-		t.requestPlace()
-		if t.share != nil { // a slot would stay unused meanwhile
-			t.awaits.Store("another job of its user to end (Max.Jobs of the policy)")
-			if err := t.await(t.share.Ready); err != nil {
-				return err
-			}
-		}
-		if t.slot == nil && !t.control {
-			t.slot = t.pool.slots.Request()
-		}
-		if t.slot != nil {
-			t.awaits.Store("a free place (--concurrency)")
-			if err := t.await(t.slot.Ready); err != nil {
-				return err
-			}
+	if t.traits.Lasts && !t.misplaced() {
+		if err := t.awaitPlace(); err != nil {
+			return err
 		}
 	}
 	if err := t.awaitRoom(); err != nil {
@@ -76,6 +63,25 @@ func (t *task) awaitTurn() error {
 		return t.notBegun()
 	}
 	return nil
+}
+
+// awaitPlace waits for a place among the runs and execs.
+func (t *task) awaitPlace() error {
+	t.requestPlace()
+	if t.share != nil { // a slot would stay unused meanwhile
+		t.awaits.Store("another job of its user to end (Max.Jobs of the policy)")
+		if err := t.await(t.share.Ready); err != nil {
+			return err
+		}
+	}
+	if t.slot == nil && !t.control {
+		t.slot = t.pool.slots.Request()
+	}
+	if t.slot == nil {
+		return nil
+	}
+	t.awaits.Store("a free place (--concurrency)")
+	return t.await(t.slot.Ready)
 }
 
 // awaitRoom waits until the engine's disk has room for a container.

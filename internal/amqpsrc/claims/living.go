@@ -55,7 +55,11 @@ func (c *Claims) ask(ctx context.Context, l *line) ([]intake.Host, error) {
 		known[h.Name] = h.Labels
 	}
 	hosts := []intake.Host{{Name: c.config.Host, Labels: c.config.Labels}}
-	names, err := c.registry.hosts(ctx, l)
+	var names []string
+	err := c.registry.reading(ctx, l, func() (err error) {
+		names, err = c.registry.hosts(ctx, l)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

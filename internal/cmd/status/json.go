@@ -56,10 +56,14 @@ func (s *Status) bound() {
 	for list, most := range map[*[]Job]int{&s.Running.Jobs: Most, &s.Waiting.Jobs: Most, &s.Ended: MostEnded, &s.Failed: MostEnded} {
 		*list = (*list)[:min(len(*list), most)]
 		for i := range *list {
-			j := &(*list)[i]
-			cut(&j.Job, &j.Command, &j.ContainerName, &j.ContainerID, &j.Image, &j.User, &j.Phase, &j.For, &j.Status, &j.Reason, &j.Error)
+			(*list)[i].Cut()
 		}
 	}
+}
+
+// Cut shortens the job's texts to the length in which they are sent.
+func (j *Job) Cut() {
+	cut(&j.Job, &j.Command, &j.ContainerName, &j.ContainerID, &j.Image, &j.User, &j.Phase, &j.For, &j.Status, &j.Reason, &j.Error)
 }
 
 // cut shortens texts to mostText.

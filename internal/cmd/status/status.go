@@ -24,7 +24,7 @@ type Status struct {
 	Slots    int   // how many runs and execs may go on at a time
 	InUse    int   // how many of the slots are taken
 	Running  Jobs  // the engine may have been asked for something; oldest first
-	Waiting  Jobs  // the engine was not asked for anything yet; in the queue's order
+	Waiting  Jobs  // the engine was not asked for anything yet; in the queue's order. After them those whose messages wait for a host that may run them, oldest first
 	Settling int   `json:",omitempty"` // jobs that have ended, and whose messages are not acked yet
 	Ended    []Job `json:",omitempty"` // the jobs that ended lately, the last one first; at most MostEnded
 	Failed   []Job `json:",omitempty"` // of all that ended since the start, the last ones that failed: see Job.Failed; at most MostEnded

@@ -1,0 +1,147 @@
+package cmd
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+)
+
+// errNoHosts refuses a placement if this daemon has the queue alone.
+var errNoHosts = errors.New("Options.Host and Options.Constraint choose one of several hosts, and this daemon knows no others: start it with --host NAME, or leave the options out")
+
+// A noHostError says that a message names a host that is none of the queue's.
+type noHostError struct{ host, queue string }
+
+func (e *noHostError) Error() string {
+	return fmt.Sprintf("Options.Host: no host of the queue %s has the name %s, or it was released; docker-dispatch hosts -q %[1]s lists the names", e.queue, e.host)
+}
+
+// misplaced reports whether the message's placement, as far as it is known without the broker, leaves the container to another host.
+// A message that another host has forwarded was placed here.
+func (t *task) misplaced() bool {
+	return t.pool.Claims != nil && t.from == nil && !message.PlacementOf(t.cmd).Allows(t.pool.Host, t.pool.Labels)
+}
+
+// placed decides which host makes the container of a message that may not have it on any host. Without an error this one does,
+// or it has the container already.
+//
+// The taker of such a message claims the job for a host that may have it, and forwards the message. So a redelivery finds the
+// claim, whoever takes it. If no living host may have it, the message is put back, and the next taker decides anew. Of two copies of
+// one message, which a lost ack leaves, each must come to the same host, which knows what it has done: so the job's id chooses
+// among several hosts, unless this is the first time that the message is delivered.
+func (t *task) placed(p message.Placement, has bool) error {
+	claims := t.pool.Claims
+	here := p.Allows(t.pool.Host, t.pool.Labels)
+	switch {
+	case p.Any():
+		return nil
+	case has:
+		return t.placedHere()
+	case claims == nil:
+		return errNoHosts
+	case t.from != nil:
+		if !here {
+			t.log.Info("run here, because another host chose this one; this host is not what the message asks for any more", "wanted", p.String())
+		}
+		return nil
+	case here && !t.again.Load() && t.waits == 0:
+		return nil
+	}
+	key, host := t.jobKey(t.id), p.Host
+	if len(p.Constraints) > 0 {
+		switch at, err := t.whoHas(key); {
+		case err != nil:
+			return err
+		case at != nil:
+			return t.goesTo(*at)
+		}
+		living, err := claims.Living(t.ctx)
+		if err != nil {
+			return err
+		}
+		host = choose(p, t.id, living)
+	}
+	switch {
+	case host == t.pool.Host:
+		return nil
+	case t.wasCancelled():
+		return errCancelled
+	case host == "":
+		return t.putBack(p)
+	}
+	to, err := claims.ClaimFor(t.ctx, key, host)
+	switch {
+	case err == nil:
+		return t.goesTo(to)
+	case !errors.Is(err, intake.ErrNoHost):
+		return fmt.Errorf("the job could not be claimed for the host %s: %w", host, err)
+	case len(p.Constraints) > 0: // it was released just now
+		return t.putBack(p)
+	}
+	return &noHostError{host, t.queue}
+}
+
+// goesTo returns why the job is another host's, if that host has the claim.
+func (t *task) goesTo(at intake.Claim) error {
+	if !at.Ours {
+		return t.forward(at)
+	}
+	return t.placedHere()
+}
+
+// placedHere waits for a place among the runs of this host: a misplaced job has not requested one.
+func (t *task) placedHere() error {
+	if !t.traits.Lasts {
+		return nil
+	}
+	return t.awaitPlace()
+}
+
+// putBack returns why the job is no host's yet.
+func (t *task) putBack(p message.Placement) error {
+	switch {
+	case t.waits > 0:
+		t.log.Debug("still no living host may run the message; it is put back", "wanted", p.String())
+	case t.pool.lines.Takes(slog.LevelWarn, "put-back"):
+		t.log.Warn("no living host may run the message; it is put back until one may", "wanted", p.String())
+	}
+	t.pool.jobs.moves(t)
+	return &elsewhere{verdict: intake.PutBack}
+}
+
+// inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the
+// job itself: the claim goes with the task. Its error is the context's.
+func (t *task) inherits() error {
+	if t.from == nil || message.PlacementOf(t.cmd).Any() || len(t.claimsOf("job")) > 0 {
+		return nil
+	}
+	if _, err := t.claim(t.jobKey(t.id), false); err != nil {
+		t.log.Debug("the job's claim may stay at the broker", "error", err)
+		return t.ctx.Err()
+	}
+	return nil
+}
+
+// forgets gives up the claim that another host has made for a copy of a job, if the job is over here and has no container.
+func (p *Pool) forgets(i identity) {
+	key := i.jobKey(i.id)
+	if other, err := p.Claims.Claim(p.settling, key); err == nil && other == nil {
+		p.endLastingOne(p.settling, lastingJob{key: key, labels: []string{LabelQueue + "=" + i.queue, LabelJob + "=" + i.id}})
+	}
+}
+
+// choose returns the host that is to run a job, the same as long as the same hosts are alive; "": none may.
+func choose(p message.Placement, id string, living []intake.Host) string {
+	var best, rank string
+	for _, h := range living {
+		sum := sha256.Sum256([]byte(h.Name + "\x00" + id))
+		if r := string(sum[:]); r > rank && p.Allows(h.Name, h.Labels) {
+			best, rank = h.Name, r
+		}
+	}
+	return best
+}

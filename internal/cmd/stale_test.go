@@ -1,0 +1,77 @@
+package cmd
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// TestStale: a host that was released says what its former lives have left, and removes only that, and only if asked to.
+func TestStale(t *testing.T) {
+	for _, remove := range []bool{false, true} {
+		onHosts(t, func(c *fakeCluster) {
+			c.change = func(cfg *Config) { cfg.RemoveStale = remove }
+			c.hosts["a"].epoch = 2
+			for name, labels := range map[string]string{
+				"now": "a.2", "before": "a.1", "long before": "a.0", "none": "", "of another": "b.0", "of a longer name": "a.b.0", "elsewhere": "a.1",
+			} {
+				place := intake.Place{Broker: "here"}
+				if name == "elsewhere" {
+					place.VHost = "other"
+				}
+				id, err := c.hosts["a"].docker.CreateContainer(t.Context(), name, dockerapi.ContainerConfig{
+					Image: "busybox", Labels: map[string]string{LabelHost: labels, LabelQueue: "q", LabelBroker: place.String()},
+				})
+				if err == nil {
+					err = c.hosts["a"].docker.StartContainer(t.Context(), id.ID)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, func(c *fakeCluster) {
+			var left []string
+			for _, f := range c.hosts["a"].docker.all() {
+				left = append(left, f.Name)
+			}
+			slices.Sort(left)
+			want := "before,elsewhere,long before,none,now,of a longer name,of another"
+			if remove {
+				want = "elsewhere,none,now,of a longer name,of another"
+			}
+			if got := strings.Join(left, ","); got != want {
+				t.Errorf("remove %v: left are %s, want %s", remove, got, want)
+			}
+			hint := "label=docker-dispatch.host=a.1)"
+			if said := strings.Contains(c.log.String(), hint); said == remove {
+				t.Errorf("remove %v: %s", remove, c.log.String())
+			}
+		})
+	}
+}
+
+// TestClaimKeys: the operator's release knows what a message has claimed.
+func TestClaimKeys(t *testing.T) {
+	job := intake.JobKey("v", "q", "j")
+	for _, tt := range []struct {
+		body string
+		want []intake.ClaimKey
+	}{
+		{waiter, []intake.ClaimKey{job}},
+		{named("web"), []intake.ClaimKey{job, intake.NameKey("web")}},
+		{`{"Dockercmd":"create","Image":"x","Options":{"Name":"web"}}`, []intake.ClaimKey{job, intake.NameKey("web")}},
+		{`{"Dockercmd":"stop","Container":"web"}`, nil},
+		{`{"Dockercmd":"from a later version"}`, []intake.ClaimKey{job}},
+	} {
+		if got := ClaimKeys("v", "q", "j", []byte(tt.body)); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.body, got, tt.want)
+		}
+	}
+	if job == intake.JobKey("v", "q2", "j") || job == intake.JobKey("v2", "q", "j") || keyOf("dispatch-"+job.Key+"-01234567") != job ||
+		keyOf("dispatch-"+job.Key) != intake.NameKey("dispatch-"+job.Key) {
+		t.Error("keys that should differ are the same, or the other way round")
+	}
+}
