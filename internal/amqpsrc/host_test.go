@@ -283,7 +283,7 @@ func release(t *testing.T, queue, host string) {
 	}
 	defer d.Part(link, true)
 	brokertest.Eventually(t, "the host is released", func() bool {
-		_, err := claims.Release(t.Context(), link, queue, host, func(amqp.Delivery) []intake.ClaimKey { return nil })
+		_, err := claims.Release(t.Context(), link, queue, host)
 		if err != nil && !errors.Is(err, claims.ErrAlive) {
 			t.Fatal(err)
 		}
