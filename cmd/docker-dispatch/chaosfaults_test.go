@@ -264,7 +264,7 @@ func (c *chaos) setAckTimeout(ms int) error {
 }
 
 // services has scripts/services do something.
-func (c *chaos) services(live bool, args ...string) error {
+func (l *lab) services(live bool, args ...string) error {
 	s := exec.Command(os.Getenv("DISPATCH_TEST_SERVICES"), args...)
 	s.Env = append(os.Environ(), "SERVICES_LIVE_RESTORE=")
 	if live {

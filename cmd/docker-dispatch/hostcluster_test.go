@@ -14,13 +14,8 @@ import (
 // the others, no job is lost, and none runs twice.
 func TestHostsOnCluster(t *testing.T) {
 	brokertest.Disturbs(t)
-	nodes := strings.Fields(brokertest.Required(t, "DISPATCH_TEST_CLUSTER"))
-	eval := brokertest.Required(t, "DISPATCH_TEST_BROKER_EVAL")
-	t.Setenv("AMQP_URL", nodes[1]) // never cut off
-	t.Setenv("DISPATCH_TEST_BROKER_EVAL", filepath.Join(filepath.Dir(eval), "2", filepath.Base(eval)))
-	l := newHosts(t, "a", "b")
+	l := newClusterHosts(t, "a", "b")
 	a, b := l.all[0], l.all[1]
-	a.reaches(nodes[0])
 	a.start("-c", "2", "--ahead", "4")
 	held := l.runs(2, "until [ -e /go ]; do sleep 0.1; done")
 	l.awaitStarted(len(held))
@@ -43,4 +38,18 @@ func TestHostsOnCluster(t *testing.T) {
 	l.awaitResults(jobs...)
 	l.once(jobs, event.Succeeded)
 	l.removed(jobs)
+}
+
+// newClusterHosts returns hosts each of which is at its own node of the cluster. The lab is at the second node.
+func newClusterHosts(t *testing.T, names ...string) *hosts {
+	t.Helper()
+	nodes := strings.Fields(brokertest.Required(t, "DISPATCH_TEST_CLUSTER"))
+	eval := brokertest.Required(t, "DISPATCH_TEST_BROKER_EVAL")
+	t.Setenv("AMQP_URL", nodes[1])
+	t.Setenv("DISPATCH_TEST_BROKER_EVAL", filepath.Join(filepath.Dir(eval), "2", filepath.Base(eval)))
+	l := newHosts(t, names...)
+	for i, h := range l.all {
+		h.reaches(nodes[i])
+	}
+	return l
 }

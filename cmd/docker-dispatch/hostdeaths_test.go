@@ -36,6 +36,10 @@ func (c mortalClaims) Unclaim(ctx context.Context, key intake.ClaimKey) error {
 	return err
 }
 
+func (s mortalSource) Claims() intake.Claims {
+	return mortalClaims{s.source.(interface{ Claims() intake.Claims }).Claims(), s.mortal}
+}
+
 // among has j's process end behind the steps of one of several hosts.
 func (s mortalSource) among(j *intake.Job) {
 	if forward := j.Forward; forward != nil {
@@ -79,6 +83,7 @@ func TestHostDeath(t *testing.T) {
 				l.awaitForwarded("a", 1)
 			}
 			a.start()
+			l.awaitResults("id")
 			l.empty()
 			checkPrograms(t, 1, a.out()+b.out())
 			for _, r := range l.results()["id"] {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,9 +48,6 @@ func TestHostsShareCommands(t *testing.T) {
 	forwarded := 0
 	for _, h := range l.all {
 		forwarded += strings.Count(h.log(), `msg="forwarded`)
-		if code := h.stop(); code != 0 {
-			t.Errorf("host %s: exit %d", h.name, code)
-		}
 	}
 	t.Logf("%d messages were forwarded", forwarded)
 }
@@ -144,6 +142,7 @@ func TestHostReleased(t *testing.T) {
 	}
 	a.stop()
 	a.start("--remove-stale")
+	l.eventually("the stale containers are removed", func() bool { return len(a.containers()) == 0 })
 	l.removed(jobs)
 }
 
@@ -177,4 +176,37 @@ func TestHostReleasedInPieces(t *testing.T) {
 	l.awaitResults(jobs...)
 	l.once(jobs, event.Stopped)
 	l.removed(jobs)
+}
+
+// TestHostCutFromWaitingRuns: runs wait for their turn on a host when the broker takes its connections for dead, and the host cannot
+// know. Another host gets their messages, runs them and is done with them. The first host does not run them a second time.
+func TestHostCutFromWaitingRuns(t *testing.T) {
+	t.Parallel()
+	l := newHosts(t, "a", "b")
+	a, b := l.all[0], l.all[1]
+	a.start("-c", "1", "--ahead", "4")
+	held := l.runs(1, "until [ -e /go ]; do sleep 0.1; done")
+	l.awaitStarted(1)
+	var waiting []string
+	for i := range 4 {
+		id := fmt.Sprintf("waiting-%s-%d", l.serial, i)
+		waiting = append(waiting, id)
+		l.publish(publication{id, runMessage("", "echo ran")})
+	}
+	l.eventually("a has all messages", func() bool { return l.broker.Ready(l.queue) == 0 })
+	a.net.Stall(1)
+	a.touch(held[0], "/go")
+	a.awaitExits(1) // the first of those that wait is about to begin
+	brokertest.CloseConnections(t, "docker-dispatch", l.queue)
+	b.start()
+	l.awaitResults(waiting...)
+	l.eventually("b has forgotten the jobs", func() bool { return len(b.containers()) == 0 && len(l.claims()) == 2 })
+	a.net.Stall(-1)
+	l.awaitResults(held...)
+	l.removed(held)
+	for _, job := range waiting {
+		if slices.Contains(a.started(), job) {
+			t.Errorf("%s ran on b, then on a", job)
+		}
+	}
 }

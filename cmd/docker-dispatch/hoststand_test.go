@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -19,13 +20,15 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // hosts is a lab whose queue several hosts share, each with an engine of its own.
 type hosts struct {
 	*lab
-	all []*member
+	all  []*member
+	keys map[string]string // of the jobs, by the names of their claims
 }
 
 // A member is a daemon with --host, one process after the other.
@@ -38,7 +41,8 @@ type member struct {
 	amqp   string            // the broker's address through net
 	env    []string          // of the process to come
 
-	*process // the last one
+	*process      // the last one
+	killed   bool // the last one was
 	lives    []*process
 }
 
@@ -47,7 +51,7 @@ func newHosts(t *testing.T, names ...string) *hosts {
 	t.Helper()
 	engines := strings.Fields(brokertest.Required(t, "DISPATCH_TEST_ENGINES"))
 	brokertest.Required(t, "DISPATCH_TEST_BROKER_EVAL")
-	l := &hosts{lab: newLab(t, "quorum")}
+	l := &hosts{lab: newLab(t, "quorum"), keys: map[string]string{}}
 	t.Cleanup(func() {
 		for _, h := range l.all {
 			l.broker.Delete(l.queue+".host."+h.name, l.queue+".host."+h.name+".seen")
@@ -59,7 +63,7 @@ func newHosts(t *testing.T, names ...string) *hosts {
 			h.engine.Close()
 		}
 		l.broker.Delete(l.queue + ".hosts")
-		for _, x := range l.exchanges("docker-dispatch.") {
+		for x := range l.exchanges() {
 			l.broker.Do(func(ch *amqp.Channel) error { return ch.ExchangeDelete(x, false, false) })
 		}
 	})
@@ -103,6 +107,7 @@ func (h *member) startMortal(step string, args ...string) {
 	c := itself(h.of.t)
 	c.Env = append(c.Env, dieAt+"="+step)
 	h.launch(c, args...)
+	h.killed = true
 }
 
 func (h *member) launch(c *exec.Cmd, args ...string) {
@@ -110,11 +115,13 @@ func (h *member) launch(c *exec.Cmd, args ...string) {
 	options := []string{"--host", h.name, "--format", "json", "-c", "4", "--ahead", "2", "--sweep-after", "1s", "=" + h.docker, "=" + h.amqp}
 	h.process = h.of.startCommand(c, append(options, args...)...)
 	h.lives = append(h.lives, h.process)
+	h.killed = false
 }
 
 // kill ends the daemon with SIGKILL.
 func (h *member) kill() {
 	h.of.t.Helper()
+	h.killed = true
 	h.cmd.Process.Signal(syscall.SIGKILL)
 	h.wait()
 }
@@ -234,6 +241,7 @@ func (l *hosts) runs(n int, script string) (jobs []string) {
 	for range n {
 		id := fmt.Sprintf("j-%s-%d", l.serial, rand.Uint32())
 		jobs = append(jobs, id)
+		l.know(id)
 		body, err := json.Marshal(map[string]any{
 			"Dockercmd": "run", "Image": "busybox", "Cmd": []string{"sh", "-c", "echo ran\n" + script},
 			"Options": map[string]any{"Attach": []string{"STDOUT"}, "Network": quickNetwork, "Name": id},
@@ -244,6 +252,14 @@ func (l *hosts) runs(n int, script string) (jobs []string) {
 		l.publish(publication{id, string(body)})
 	}
 	return jobs
+}
+
+// know remembers what a job can claim, so that a claim that is left can be told.
+func (l *hosts) know(job string) {
+	for _, key := range []intake.ClaimKey{intake.JobKey("/", l.queue, job), intake.NameKey(job)} {
+		sum := sha256.Sum256([]byte(l.queue + "\x00" + key.Kind + "\x00" + key.Key))
+		l.keys[fmt.Sprintf("docker-dispatch.claim.%x", sum[:10])] = key.Kind + " " + job
+	}
 }
 
 // once checks that each of the jobs has ended once, with that status, and has one container on all hosts together, whose program
@@ -304,7 +320,8 @@ func (l *hosts) succeeded(commands []string) {
 	}
 }
 
-// empty checks that neither a message nor a container nor a claim is left.
+// empty waits until neither a message nor a container is left, stops the daemons, and checks that no claim is left. While they run,
+// they keep the claims of jobs that messages have stopped or removed.
 func (l *hosts) empty() {
 	l.t.Helper()
 	for _, h := range l.all {
@@ -316,29 +333,46 @@ func (l *hosts) empty() {
 	if n := l.broker.Ready(l.queue + ".dead"); n > 0 {
 		l.t.Errorf("%d dead letters", n)
 	}
-	l.eventually("no claim left", func() bool { return len(l.exchanges("docker-dispatch.claim.")) == 0 })
-}
-
-// exchanges lists the broker's exchanges whose names begin so, of the lab's hosts: their alternate exchange is a host's, or they are
-// a host's themselves.
-func (l *hosts) exchanges(prefix string) []string {
-	l.t.Helper()
-	var mine []string
+	l.eventually("no claim of a name left", func() bool {
+		return !slices.ContainsFunc(l.claims(), func(claim string) bool { return strings.HasPrefix(claim, "name ") })
+	})
 	for _, h := range l.all {
-		sum := sha256.Sum256([]byte(l.queue + "\x00" + h.name))
-		mine = append(mine, fmt.Sprintf("%x", sum[:5]))
+		if code := h.stop(); code != 0 && !h.killed {
+			l.t.Errorf("host %s: exit %d", h.name, code)
+		}
 	}
-	names := brokertest.Eval(l.t, `Mine = %s,
-		string:join([Name || X <- rabbit_exchange:list(<<"/">>), Name <- [binary_to_list(element(4, element(2, X)))],
-			lists:prefix("%s", Name), Text <- [lists:flatten(io_lib:format("~0p ~s", [X, Name]))],
-			lists:any(fun(H) -> string:find(Text, H) =/= nomatch end, Mine)], " ")`, erlangStrings(mine), prefix)
-	return strings.Fields(strings.Trim(names, `"`))
+	if claims := l.claims(); len(claims) > 0 {
+		l.t.Errorf("claims left: %q", claims)
+	}
 }
 
-func erlangStrings(strs []string) string {
-	quoted := make([]string, len(strs))
-	for i, s := range strs {
-		quoted[i] = fmt.Sprintf("%q", s)
+// claims lists the claims of the lab's hosts. Those of a host that was released are void, and stay.
+func (l *hosts) claims() (claims []string) {
+	l.t.Helper()
+	all := l.exchanges()
+	for name, next := range all {
+		life, ours := strings.CutPrefix(next, "docker-dispatch.h.")
+		if _, void := all["docker-dispatch.released."+life]; ours && !void && strings.HasPrefix(name, "docker-dispatch.claim.") {
+			claims = append(claims, cmp.Or(l.keys[name], name)+" of "+next)
+		}
 	}
-	return "[" + strings.Join(quoted, ",") + "]"
+	return claims
+}
+
+// exchanges returns the broker's exchanges of the lab's hosts, each with its alternate exchange.
+func (l *hosts) exchanges() map[string]string {
+	l.t.Helper()
+	all := map[string]string{}
+	text := brokertest.Eval(l.t, `string:join([binary_to_list(N) ++ " " ++ binary_to_list(A) || X <- rabbit_exchange:list(<<"/">>),
+		[{name, {resource, _, exchange, N}}, {arguments, [{<<"alternate-exchange">>, longstr, A}]}] <- [rabbit_exchange:info(X, [name, arguments])]], " ")`)
+	f := strings.Fields(strings.Trim(text, `"`))
+	for i := 0; i+1 < len(f); i += 2 {
+		for _, h := range l.all {
+			sum := sha256.Sum256([]byte(l.queue + "\x00" + h.name))
+			if strings.Contains(f[i]+" "+f[i+1], fmt.Sprintf(".%x.", sum[:5])) {
+				all[f[i]] = f[i+1]
+			}
+		}
+	}
+	return all
 }

@@ -95,6 +95,26 @@ func (t *task) claimJob() error {
 	return err
 }
 
+// stillGiven returns nil once the broker has shown, after the job was claimed, that a delivery of the task is not lost. If all are lost,
+// another host may have run the job and be done with it, and then the claim was free again. errElsewhere: some host gets the message.
+func (t *task) stillGiven() error {
+	if t.pool.Claims == nil {
+		return nil
+	}
+	for {
+		j, ok := t.pool.jobs.present(t)
+		if !ok {
+			return t.startsOver()
+		}
+		if j.Alive == nil {
+			return nil
+		}
+		if err := j.Alive(t.ctx); !errors.Is(err, intake.ErrDeliveryLost) {
+			return err
+		}
+	}
+}
+
 // claimName claims the name that a run chose. If another host has it, the run goes there: a container that is about to be removed
 // may have the name, and otherwise the conflict is told there.
 func (t *task) claimName(name string) error {

@@ -45,6 +45,9 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	if orphan != nil {
 		return orphan.ID, orphan, t.holdName(*orphan, false)
 	}
+	if err := t.stillGiven(); err != nil {
+		return "", nil, err
+	}
 	if t.denied != nil {
 		return "", nil, t.denied
 	}

@@ -48,7 +48,7 @@ func (t *task) forward(to intake.Claim) error {
 	return &elsewhere{intake.Forward, to}
 }
 
-// startsOver has the message requeued: the claim that was found leads to no host any more.
+// startsOver has the message requeued: the claim that was found leads to no host any more, or all deliveries are lost.
 func (t *task) startsOver() error {
 	t.pool.jobs.moves(t)
 	return &elsewhere{verdict: intake.Requeue}
@@ -154,6 +154,9 @@ func (t *task) handOver(e *elsewhere) bool {
 
 // handOverOne settles one delivery, and reports whether it was forwarded and acked.
 func (t *task) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err error) {
+	if j.IsLost() {
+		return false, intake.ErrDeliveryLost
+	}
 	v := e.verdict
 	switch v {
 	case intake.Forward:

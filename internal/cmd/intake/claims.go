@@ -24,7 +24,9 @@ type Claims interface {
 	// Living returns the hosts that are alive and whose labels are known, this one among them. What it says can be some
 	// seconds old.
 	Living(ctx context.Context) ([]Host, error)
-	// Look returns the claim of key; nil: no host has it.
+
+	// Look returns the claim of key; nil: no host has it. A claim of a host that was released since is returned with Void: no
+	// host has key then, and whoever claims it next gets it.
 	Look(ctx context.Context, key ClaimKey) (*Claim, error)
 
 	// Unclaim takes away one holder of key here, and deletes the claim with the last one. Another host's claim stays.
@@ -41,6 +43,7 @@ type Claims interface {
 type Claim struct {
 	Host    string // the host's name, for people; "": not known
 	Ours    bool
+	Void    bool   // its host was released: see Claims.Look
 	Address string // the exchange by which a message comes to that host
 }
 

@@ -108,7 +108,7 @@ func Line(r *event.Result, j status.Job) (args []any) {
 		args = append(args, "exit", *r.ExitCode)
 	}
 	if j.Started != nil {
-		args = append(args, "took", j.Ended.Sub(*j.Started).Round(time.Millisecond))
+		args = append(args, "took", max(0, j.Ended.Sub(*j.Started)).Round(time.Millisecond)) // an engine may tell an end before the start
 	}
 	text("error", r.Error)
 	if r.Incomplete {

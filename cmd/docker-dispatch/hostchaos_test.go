@@ -1,0 +1,300 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// TestHostsChaos has three hosts, each at a node of its own of a cluster, do jobs while hosts, engines and nodes fail. Then it counts
+// on all engines what has become of the jobs.
+func TestHostsChaos(t *testing.T) {
+	brokertest.Disturbs(t)
+	p := chaosSettings(t)
+	end := time.Now().Add(time.Duration(p.minutes * float64(time.Minute)))
+	for round := 0; round == 0 || time.Now().Before(end); round++ {
+		seed := p.seed + uint64(round)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { hostsRound(t, p, seed) })
+	}
+}
+
+// hostsChaos is one round.
+type hostsChaos struct {
+	*hosts
+	jobs    []*hostJob
+	follows sync.WaitGroup
+
+	publishing sync.RWMutex  // held to write while the publisher goes to another node
+	engines    [3]sync.Mutex // held while an engine must not be killed
+
+	mu     sync.Mutex
+	starts map[string][]hostStart // of programs, by job
+	fates  []fate
+	faulty []string
+}
+
+func (c *hostsChaos) broken(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.faulty = append(c.faulty, fmt.Sprintf(format, args...))
+}
+
+func hostsRound(t *testing.T, p chaosPlan, seed uint64) {
+	t.Logf("seed %d; once more: scripts/chaos --hosts 3 --seed %d --jobs %d --faults %d", seed, seed, p.jobs, p.faults)
+	r := rand.New(rand.NewPCG(seed, 3))
+	c := &hostsChaos{hosts: newClusterHosts(t, "a", "b", "c"), starts: map[string][]hostStart{}}
+	c.jobs = planHostJobs(r, fmt.Sprintf("c%d", seed), p.jobs, p.span()*9/10)
+	watching, stopWatching := context.WithCancel(context.Background())
+	defer c.follows.Wait()
+	defer stopWatching()
+	for _, h := range c.all {
+		c.follows.Go(func() { c.follow(watching, h) })
+		h.start("-c", "6")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), p.span()+10*time.Minute)
+	defer cancel()
+	var work sync.WaitGroup
+	for _, j := range c.jobs {
+		work.Go(func() { c.publish(ctx, j) })
+	}
+	work.Go(func() { c.suffer(ctx, planHostFaults(r, p.faults, p.span(), p.only)) })
+	work.Wait()
+	c.settle()
+	c.judge()
+	c.tidy()
+}
+
+// publish publishes a job, and the command that is to end it once it has started.
+func (c *hostsChaos) publish(ctx context.Context, j *hostJob) {
+	if delay.Sleep(ctx, j.at) != nil {
+		return
+	}
+	c.send(c.queue, j.id, j.body())
+	for j.stop != "" && delay.Sleep(ctx, 100*time.Millisecond) == nil {
+		if s, ok := c.last(j); ok {
+			delay.Sleep(ctx, j.wait)
+			c.send(j.stopQueue(c.queue), j.stop, j.stopBody(s.name))
+			return
+		}
+	}
+}
+
+// send publishes a message, past all faults.
+func (c *hostsChaos) send(queue, id, body string) {
+	c.publishing.RLock()
+	defer c.publishing.RUnlock()
+	c.broker.Send(queue, amqp.Publishing{MessageId: id, Body: []byte(body), DeliveryMode: amqp.Persistent})
+}
+
+// A hostFaultKind is done to a host, its engine or its node.
+type hostFaultKind struct {
+	kind string
+	of   int // of a hundred
+	lane int
+	do   func(c *hostsChaos, ctx context.Context, n int, lasts time.Duration)
+}
+
+func hostFaultKinds() []hostFaultKind {
+	return []hostFaultKind{
+		{"daemon-kill", 45, daemonLane, (*hostsChaos).daemonKill},
+		{"host-cut", 25, daemonLane, (*hostsChaos).hostCut},
+		{"host-lost", 8, daemonLane, (*hostsChaos).hostLost},
+		{"node-kill", 8, brokerLane, (*hostsChaos).nodeKill},
+		{"node-cut", 4, brokerLane, (*hostsChaos).nodeCut},
+		{"engine-kill", 10, engineLane, (*hostsChaos).engineKill},
+	}
+}
+
+func planHostFaults(r *rand.Rand, n int, span time.Duration, only string) (faults []fault) {
+	for _, k := range hostFaultKinds() {
+		for range max(1, k.of*n/100) {
+			if strings.HasPrefix(k.kind, only) {
+				faults = append(faults, fault{kind: k.kind, at: span/50 + time.Duration(r.Int64N(int64(span))), lasts: time.Duration(r.IntN(3000)) * time.Millisecond, bytes: r.IntN(3)})
+			}
+		}
+	}
+	slices.SortStableFunc(faults, func(a, b fault) int { return int(a.at - b.at) })
+	return faults
+}
+
+// suffer carries out the faults, those of one lane one after the other.
+func (c *hostsChaos) suffer(ctx context.Context, faults []fault) {
+	began := time.Now()
+	var work sync.WaitGroup
+	for lane := range lanes {
+		work.Go(func() {
+			for _, f := range faults {
+				for _, k := range hostFaultKinds() {
+					if k.kind != f.kind || k.lane != lane || delay.Sleep(ctx, time.Until(began.Add(f.at))) != nil {
+						continue
+					}
+					c.mu.Lock()
+					n := len(c.fates)
+					c.fates = append(c.fates, fate{f, time.Now(), time.Now().Add(time.Hour)})
+					c.mu.Unlock()
+					k.do(c, ctx, f.bytes, f.lasts)
+					c.mu.Lock()
+					c.fates[n].to = time.Now()
+					c.mu.Unlock()
+				}
+			}
+		})
+	}
+	work.Wait()
+}
+
+func (c *hostsChaos) daemonKill(ctx context.Context, n int, lasts time.Duration) {
+	h := c.all[n]
+	c.ends(h)
+	delay.Sleep(ctx, lasts)
+	h.launch(program(c.t), "-c", "6")
+}
+
+// ends ends a daemon, which must not have ended by itself.
+func (c *hostsChaos) ends(h *member) {
+	select {
+	case <-h.exited:
+		c.broken("host %s ended by itself: exit %d\n%s", h.name, h.code, h.log())
+	default:
+		h.kill()
+	}
+}
+
+func (c *hostsChaos) hostCut(ctx context.Context, n int, lasts time.Duration) {
+	h := c.all[n]
+	h.cut()
+	delay.Sleep(ctx, 2*lasts)
+	h.heal()
+}
+
+// hostLost takes away a host with all that it has, and gives it up. Later there is a new host of that name.
+func (c *hostsChaos) hostLost(ctx context.Context, n int, lasts time.Duration) {
+	h := c.all[n]
+	c.ends(h)
+	c.engines[n].Lock()
+	c.mu.Lock()
+	for _, starts := range c.starts {
+		for i := range starts {
+			starts[i].burnt = starts[i].burnt || starts[i].host == h
+		}
+	}
+	c.mu.Unlock()
+	for _, s := range h.containers() {
+		if err := h.engine.RemoveContainer(ctx, s.ID, dockerapi.RemoveOptions{Force: true}); err != nil {
+			c.broken("container %s of the lost host %s: %v", s.Name, h.name, err)
+		}
+	}
+	c.engines[n].Unlock()
+	for {
+		c.publishing.RLock()
+		out, code := c.release(h.name, os.Getenv("AMQP_URL"))
+		c.publishing.RUnlock()
+		if code == 0 {
+			break
+		}
+		if delay.Sleep(ctx, time.Second) != nil {
+			c.broken("host %s is not released: %s", h.name, out)
+			return
+		}
+	}
+	delay.Sleep(ctx, lasts)
+	h.launch(program(c.t), "-c", "6", "--remove-stale")
+}
+
+// avoid has the publisher and the operator use another node than n, which is to fail.
+func (c *hostsChaos) avoid(n int) {
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
+	os.Setenv("AMQP_URL", strings.Fields(os.Getenv("DISPATCH_TEST_CLUSTER"))[(n+1)%3])
+	c.broker.Conn().Close()
+}
+
+func (c *hostsChaos) nodeKill(ctx context.Context, n int, lasts time.Duration) {
+	c.avoid(n)
+	c.server("kill", fmt.Sprint("broker", n+1))
+	delay.Sleep(ctx, lasts)
+	c.server("up", fmt.Sprint("broker", n+1))
+}
+
+// nodeCut parts a node from the others until it has paused. If the cut ended in the second in which the nodes notice it, their metadata
+// would stay parted for good: that is a fault of Mnesia.
+func (c *hostsChaos) nodeCut(ctx context.Context, n int, lasts time.Duration) {
+	c.avoid(n)
+	c.server("cut", fmt.Sprint("broker", n+1))
+	delay.Sleep(ctx, 15*time.Second+lasts)
+	c.server("heal", fmt.Sprint("broker", n+1))
+}
+
+func (c *hostsChaos) engineKill(ctx context.Context, n int, lasts time.Duration) {
+	c.engines[n].Lock()
+	defer c.engines[n].Unlock()
+	c.server("kill", fmt.Sprint("engine", n+1))
+	delay.Sleep(ctx, lasts)
+	c.server("up", fmt.Sprint("engine", n+1))
+}
+
+func (c *hostsChaos) server(args ...string) {
+	if err := c.lab.services(false, args...); err != nil {
+		c.broken("%v", err)
+	}
+}
+
+// settle waits, now that nothing fails any more, until each job has a result. What is missing then is missing in the counts.
+func (c *hostsChaos) settle() {
+	bound, cancel := context.WithTimeout(c.t.Context(), time.Minute+time.Duration(len(c.jobs))*time.Second)
+	defer cancel()
+	for again := 0; ; again++ {
+		results := c.results()
+		left := slices.DeleteFunc(slices.Clone(c.jobs), func(j *hostJob) bool {
+			return len(results[j.id]) > 0 && (j.stop == "" || len(results[j.stop]) > 0)
+		})
+		if len(left) == 0 && c.messages() == 0 {
+			return
+		}
+		if delay.Sleep(bound, 500*time.Millisecond) != nil {
+			c.broken("not all done within the time: %d jobs have no result", len(left))
+			return
+		}
+		for _, j := range left { // a lost host may have taken the effect of the stop with it
+			if s, ok := c.last(j); ok && j.stop != "" && again%20 == 10 {
+				c.send(c.queue, fmt.Sprint("again-", again, j.stop), j.stopBody(s.name))
+			}
+		}
+	}
+}
+
+// messages is how many messages of the hosts are ready.
+func (c *hostsChaos) messages() (n int) {
+	for _, h := range c.all {
+		n += c.broker.Ready(c.queue + ".host." + h.name)
+	}
+	return n + c.broker.Ready(c.queue) + c.broker.Ready(c.queue+".control")
+}
+
+// tidy has all containers removed by messages in a random order, and checks that nothing is left.
+func (c *hostsChaos) tidy() {
+	var commands []string
+	for i, h := range c.all {
+		for _, s := range h.containers() {
+			id := fmt.Sprintf("remove-%s-%d", s.ID[:12], i)
+			commands = append(commands, id)
+			c.send(c.queue, id, fmt.Sprintf(`{"Dockercmd": "remove", "Container": %q, "Options": {"Force": true}}`, s.Name))
+		}
+	}
+	c.awaitResults(commands...)
+	c.succeeded(commands)
+	c.broker.Take(c.queue + ".dead") // judge has counted them
+	c.empty()
+}
