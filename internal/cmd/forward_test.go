@@ -154,6 +154,61 @@ func TestClaimLeadsHome(t *testing.T) {
 			c.exit("new", 0)
 		})
 	})
+	t.Run("the host of its claim was released meanwhile", func(t *testing.T) {
+		onHosts(t, nil, func(c *fakeCluster) {
+			c.hosts["b"].kill()
+			c.claims[intake.JobKey("", "q", "j")] = "b.0"
+			c.release("b")
+			c.notes["t"] = make(chan struct{})
+			close(c.notes["t"])
+			c.publish("q.host.a", &fakeMessage{id: "j", body: waiter, hops: 1, forwarded: true, redelivered: true, token: "t"})
+			pass(time.Second)
+			c.started("j", "a")
+			c.exit("j", 0)
+			c.settled()
+		})
+	})
+	t.Run("the copy is lost while its host claims", func(t *testing.T) {
+		onHosts(t, nil, func(c *fakeCluster) {
+			a := c.hosts["a"]
+			c.notes["t"] = make(chan struct{})
+			close(c.notes["t"])
+			c.claims[intake.JobKey("", "q", "j")] = "a.0"
+			c.reached = once("claimed", "", func(h *fakeHost) { h.cut() })
+			c.publish("q.host.a", &fakeMessage{id: "j", body: waiter, hops: 1, forwarded: true, token: "t"})
+			pass(time.Second)
+			c.started("j")
+			a.connect(a.fakeProcess)
+			pass(time.Second)
+			c.started("j", "a")
+			c.exit("j", 0)
+			c.settled()
+		})
+	})
+	t.Run("another host has the name of a forwarded run", func(t *testing.T) {
+		for _, soon := range []bool{false, true} {
+			onHosts(t, nil, func(c *fakeCluster) {
+				c.send("b", "first", named("web"))
+				c.notes["t"] = make(chan struct{})
+				close(c.notes["t"])
+				c.claims[intake.JobKey("", "q", "j")] = "a.0"
+				c.publish("q.host.a", &fakeMessage{id: "j", body: named("web"), hops: 1, forwarded: true, redelivered: true, token: "t"})
+				pass(time.Second)
+				if soon {
+					c.exit("first", 0)
+				}
+				pass(time.Minute)
+				if soon {
+					c.started("j", "a")
+					c.exit("j", 0)
+				} else {
+					c.want("j", event.Errored, event.ReasonNameConflict)
+					c.exit("first", 0)
+				}
+				c.settled()
+			})
+		}
+	})
 	t.Run("round and round", func(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {
 			c.claims[intake.JobKey("", "q", "j")] = "b.0"
