@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -73,10 +70,10 @@ func (t *task) claimJob() error {
 	}
 	t.awaits.Store("its claim at the broker")
 	if t.from != nil {
-		switch at, err := t.whoHas(key); {
+		switch at, void, err := t.whoHas(key); {
 		case err != nil:
 			return err
-		case at == nil && t.again.Load() && t.attempt == 1 && t.earlier == nil:
+		case at == nil && !void && t.again.Load() && t.attempt == 1 && t.earlier == nil:
 			// Whoever forwarded it has seen the claim. A later attempt, or a message that is new, may have met the claim that an
 			// earlier one was about to give up.
 			t.log.Info("forwarded message of a job that was settled meanwhile; acked")
@@ -112,39 +109,6 @@ func (t *task) stillGiven() error {
 		if err := j.Alive(t.ctx); !errors.Is(err, intake.ErrDeliveryLost) {
 			return err
 		}
-	}
-}
-
-// claimName claims the name that a run chose. If another host has it, the run goes there: a container that is about to be removed
-// may have the name, and otherwise the conflict is told there.
-func (t *task) claimName(name string) error {
-	if t.pool.Claims == nil || name == "" {
-		return nil
-	}
-	other, err := t.claim(intake.NameKey(name), false)
-	if err != nil || other == nil {
-		return err
-	}
-	job := t.jobKey(t.id)
-	if err := t.disclaim(t.ctx, job); err != nil {
-		return err
-	}
-	to, err := t.pool.Claims.ClaimFor(t.ctx, job, other.Host)
-	switch {
-	case errors.Is(err, intake.ErrNoHost):
-		return t.startsOver() // it was released just now
-	case err != nil:
-		return fmt.Errorf("the job could not be claimed for the host %s: %w", flagval.Quote(other.Host), err)
-	case to.Ours: // a message has cancelled the job here
-		return fmt.Errorf("%w: the host %s has a container %s", dockerapi.ErrNameInUse, flagval.Quote(other.Host), flagval.Quote(name))
-	}
-	return t.forward(to)
-}
-
-// keepsName keeps the claim of a name that could not be had if another container of ours has the name.
-func (t *task) keepsName(name string) {
-	if c, err := t.pool.Docker.InspectContainer(t.ctx, name); err == nil && t.ours(c) {
-		t.keepClaim(intake.NameKey(name), true)
 	}
 }
 
@@ -214,6 +178,13 @@ func (t *task) leavesContainer() bool {
 	return t.traits.Makes && t.container != "" && t.cleanup == nil && !t.removed
 }
 
+// keepsAll keeps all claims of the task.
+func (t *task) keepsAll() {
+	for _, h := range t.claimsOf("") {
+		t.keepClaim(h.key, true)
+	}
+}
+
 // releases gives up the claims of a recalled task, whose message is about to be requeued. A message of the host queue, or one whose
 // connection has ended, comes here again.
 func (t *task) releases() {
@@ -221,99 +192,11 @@ func (t *task) releases() {
 		return
 	}
 	if _, ok := t.pool.jobs.present(t); !ok || t.from != nil {
-		for _, h := range t.claimsOf("") {
-			t.keepClaim(h.key, true)
-		}
+		t.keepsAll()
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, lastLook)
 	defer cancel()
 	if err := t.disclaims(ctx); err != nil {
 		t.log.Debug("claims not deleted before the requeue; the message is forwarded here", "error", err)
 	}
-}
-
-// holdName makes a task a holder of the name of a container of ours. keep: the claim stays if the task fails.
-func (t *task) holdName(c dockerapi.Container, keep bool) error {
-	if t.pool.Claims == nil || !t.ours(c) || isDerived(c.Name) {
-		return nil
-	}
-	_, err := t.claim(intake.NameKey(c.Name), keep)
-	return err
-}
-
-// afterRemoval gives up the claims of a container that a message has removed. If its run is here, the run gives up the job. If it is
-// not known that the job is settled, the job is held for a while.
-func (t *task) afterRemoval(c dockerapi.Container) error {
-	t.pool.jobs.removes(c.ID)
-	if t.pool.Claims == nil || !t.ours(c) {
-		return nil
-	}
-	t.keepClaim(intake.NameKey(c.Name), false)
-	if !t.made(c) || len(t.pool.jobs.runs(c.ID)) > 0 {
-		return nil
-	}
-	if job := c.Labels[LabelJob]; t.pool.jobs.knew(t.queue, job) {
-		_, err := t.claim(t.jobKey(job), false)
-		return err
-	}
-	_, err := t.claimLasting(c.Labels[LabelJob])
-	return err
-}
-
-// claimNewName claims the name that a container of ours is to have.
-func (t *task) claimNewName(name string) error {
-	if t.pool.Claims == nil || !t.ours(t.on) {
-		return nil
-	}
-	other, err := t.claim(intake.NameKey(name), false)
-	if err == nil && other != nil {
-		err = fmt.Errorf("%w: the host %s has a container %s", dockerapi.ErrNameInUse, flagval.Quote(other.Host), flagval.Quote(name))
-	}
-	if err != nil {
-		return err
-	}
-	return t.holdName(t.on, true)
-}
-
-// renamed gives up the old name of the container, also if its run has claimed that.
-func (t *task) renamed(name string) {
-	before, after := intake.NameKey(t.on.Name), intake.NameKey(name)
-	t.keepClaim(before, false)
-	t.keepClaim(after, true)
-	for _, run := range t.pool.jobs.runs(t.on.ID) {
-		t.pool.jobs.swapClaims(t, run, after, before)
-	}
-}
-
-// swapClaims has a give its claim mine to b, for that of b.
-func (g *registry) swapClaims(a, b *task, mine, its intake.ClaimKey) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	i := slices.IndexFunc(a.keys, func(h heldClaim) bool { return h.key == mine })
-	k := slices.IndexFunc(b.keys, func(h heldClaim) bool { return h.key == its })
-	if i >= 0 && k >= 0 {
-		a.keys[i], b.keys[k] = heldClaim{key: its}, heldClaim{key: mine}
-	}
-}
-
-// removes records that a message has removed the container id.
-func (g *registry) removes(id string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, t := range g.byContainer[id] {
-		t.removed = t.removed || t.container == id
-	}
-}
-
-// derivedName is a name that Pool.identify has derived.
-var derivedName = regexp.MustCompile(`^` + message.DerivedName + `([0-9a-f]{12})-[0-9a-f]{8}$`)
-
-func isDerived(name string) bool { return strings.HasPrefix(name, message.DerivedName) }
-
-// keyOf returns the claim by which a container is found.
-func keyOf(ref string) intake.ClaimKey {
-	if m := derivedName.FindStringSubmatch(ref); m != nil {
-		return intake.ClaimKey{Kind: "job", Key: m[1]}
-	}
-	return intake.NameKey(ref)
 }

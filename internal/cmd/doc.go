@@ -35,7 +35,7 @@
 //	do.go          carries a command out (hold.go calls it): do_run.go, do_exec.go, do_pull.go; do_logs.go: logs and inspect; do_control.go: stop,
 //	               kill, remove and the others that one engine call does. docker.go: the engine's calls
 //	place.go       which of several hosts makes a container, if the message says it; unplaced.go: the messages that none may have
-//	claim.go       which of several hosts has a job, and what becomes of its claims; forward.go: what another host has goes there;
+//	claim.go       which of several hosts has a job, and what becomes of its claims; claim_name.go: of names; forward.go: what another host has goes there;
 //	               lasting.go: claims without a task; stale.go: what a released life of this host has left
 //	create.go      creates a container, or adopts the container that a crash left
 //	follow.go      starts it and follows it to its exit, over broken connections too; watch.go is what goes on

@@ -29,13 +29,16 @@ type elsewhere struct {
 func (e *elsewhere) Error() string        { return errElsewhere.Error() }
 func (e *elsewhere) Is(target error) bool { return target == errElsewhere }
 
-// whoHas returns the claim of key; nil: no host has it.
-func (t *task) whoHas(key intake.ClaimKey) (*intake.Claim, error) {
-	at, err := t.pool.Claims.Look(t.ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("which host has the %s %s is not known: %w", key.Kind, flagval.Quote(key.Key), err)
+// whoHas returns the claim of key; nil: no host has it. void: a host had it that was released.
+func (t *task) whoHas(key intake.ClaimKey) (at *intake.Claim, void bool, err error) {
+	at, err = t.pool.Claims.Look(t.ctx, key)
+	if err == nil && at != nil && at.Void {
+		return nil, true, nil
 	}
-	return at, nil
+	if err != nil {
+		return nil, false, fmt.Errorf("which host has the %s %s is not known: %w", key.Kind, flagval.Quote(key.Key), err)
+	}
+	return at, false, nil
 }
 
 // forward returns why the task is another host's.
@@ -74,7 +77,7 @@ func (t *task) seek(key intake.ClaimKey, gone bool) error {
 	if t.pool.Claims == nil {
 		return nil
 	}
-	at, err := t.whoHas(key)
+	at, _, err := t.whoHas(key)
 	switch {
 	case err != nil || at == nil:
 		return err
@@ -121,6 +124,9 @@ const mostForNote = time.Minute
 // finds the claim as this one did. handOver returns false if the process stops first.
 func (t *task) handOver(e *elsewhere) bool {
 	t.pool.jobs.to(t, phaseForwarded)
+	if t.from != nil && e.verdict == intake.Requeue {
+		t.keepsAll() // it comes here again, and must find them
+	}
 	if t.disclaims(t.ctx) != nil {
 		return false
 	}

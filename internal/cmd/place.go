@@ -53,7 +53,7 @@ func (t *task) placed(p message.Placement, has bool) error {
 	}
 	key, host := t.jobKey(t.id), p.Host
 	if len(p.Constraints) > 0 {
-		switch at, err := t.whoHas(key); {
+		switch at, _, err := t.whoHas(key); {
 		case err != nil:
 			return err
 		case at != nil:

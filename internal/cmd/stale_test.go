@@ -32,7 +32,11 @@ func TestStale(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			c.claims[intake.NameKey("before")] = "a.2" // of this life
 		}, func(c *fakeCluster) {
+			if len(c.claims) != 1 {
+				t.Errorf("remove %v: a claim of this life went with a container of another", remove)
+			}
 			var left []string
 			for _, f := range c.hosts["a"].docker.all() {
 				left = append(left, f.Name)
