@@ -133,6 +133,7 @@ func (c *Claims) ClaimFor(ctx context.Context, key intake.ClaimKey, host string)
 		} else if !known {
 			return fmt.Errorf("%w: %q", intake.ErrNoHost, host)
 		}
+		c.learn(host)
 		claim, err := c.claim(ctx, l, key, as)
 		if err == nil {
 			found = *claim
@@ -207,11 +208,7 @@ func (c *Claims) name(ctx context.Context, l *line, hash string) string {
 		c.read = time.Now()
 		err := c.registry.reading(ctx, l, func() error {
 			hosts, err := c.registry.hosts(ctx, l)
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			for _, host := range hosts {
-				c.names[hostHash(c.config.Queue, host)] = host
-			}
+			c.learn(hosts...)
 			return err
 		})
 		if err != nil {
@@ -219,6 +216,15 @@ func (c *Claims) name(ctx context.Context, l *line, hash string) string {
 		}
 	}
 	return c.known(hash)
+}
+
+// learn remembers names of hosts.
+func (c *Claims) learn(hosts ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, host := range hosts {
+		c.names[hostHash(c.config.Queue, host)] = host
+	}
 }
 
 func (c *Claims) known(hash string) string {
