@@ -128,6 +128,7 @@ func (c *Claims) ClaimFor(ctx context.Context, key intake.ClaimKey, host string)
 		} else if !known {
 			return fmt.Errorf("%w: %q", intake.ErrNoHost, host)
 		}
+		c.registry.learn(host)
 		claim, err := c.claim(ctx, l, key, as)
 		if err == nil {
 			found = *claim

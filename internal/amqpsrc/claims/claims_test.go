@@ -135,6 +135,10 @@ func TestClaimFor(t *testing.T) {
 	if _, err := a.ClaimFor(t.Context(), keys[3], "c"); !errors.Is(err, intake.ErrNoHost) || a.looks(keys[3]) != "-" {
 		t.Errorf("a host that never was: %v", err)
 	}
+	r.enter("c") // after the names were read
+	if claim, err := a.ClaimFor(t.Context(), keys[3], "c"); err != nil || claim.Host != "c" {
+		t.Errorf("a host that has just come: %+v, %v", claim, err)
+	}
 }
 
 // TestStranger: an exchange in the place of a claim that no host made is an error, and stays.

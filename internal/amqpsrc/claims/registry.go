@@ -170,6 +170,16 @@ func (r *registry) name(ctx context.Context, l *line, hash string) (string, erro
 	return name, err
 }
 
+// learn remembers the name of a host that may have come since the names were read.
+func (r *registry) learn(host string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.names == nil {
+		r.names = make(map[string]string)
+	}
+	r.names[hostHash(r.queue, host)] = host
+}
+
 // known returns the name of a host as it was read last. If it is not ok, the names must be read.
 func (r *registry) known(hash string) (name string, ok bool) {
 	r.mu.Lock()
