@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -27,8 +26,5 @@ func (d *daemon) engineID(ctx context.Context, gate *intake.Gate) (string, error
 		}
 	}
 	info, err := d.client.Info(ctx)
-	if err == nil && info.ID == "" {
-		err = fmt.Errorf("the engine at %s has no ID", d.dockerHost)
-	}
 	return info.ID, err
 }

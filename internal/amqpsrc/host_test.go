@@ -127,7 +127,7 @@ func TestHostileHeaders(t *testing.T) {
 	for name, headers := range map[string]amqp.Table{
 		"none":  nil,
 		"types": {wire.HeaderHops: "2", wire.HeaderRedelivered: int32(1), wire.HeaderControl: "true", wire.HeaderToken: []byte("t"), wire.HeaderMoved: []any{true}, wire.HeaderJob: int64(1)},
-		"huge":  {wire.HeaderHops: int64(math.MaxInt64), wire.HeaderToken: strings.Repeat("t", 1000), wire.HeaderJob: strings.Repeat("j", 1000), wire.HeaderClaim: amqp.Table{}},
+		"huge":  {wire.HeaderHops: int64(math.MaxInt64), wire.HeaderToken: strings.Repeat("t", 1000), wire.HeaderJob: strings.Repeat("j", 1000), wire.HeaderSeal: amqp.Table{}},
 	} {
 		p.Send(own, amqp.Publishing{Body: []byte(name), Headers: headers})
 		j := a.next()
@@ -283,7 +283,7 @@ func release(t *testing.T, queue, host string) {
 	}
 	defer d.Part(link, true)
 	brokertest.Eventually(t, "the host is released", func() bool {
-		_, err := claims.Release(t.Context(), link, queue, host, func(amqp.Delivery) []intake.ClaimKey { return nil })
+		_, err := claims.Release(t.Context(), link, queue, host)
 		if err != nil && !errors.Is(err, claims.ErrAlive) {
 			t.Fatal(err)
 		}

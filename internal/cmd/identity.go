@@ -109,22 +109,6 @@ func (i identity) jobKey(id string) intake.ClaimKey {
 	return intake.JobKey(i.place.VHost, i.queue, id)
 }
 
-// ClaimKeys returns what a message of a queue may have claimed: its job, whose id is as shown (see JobID), and the name that it
-// chose for its container.
-func ClaimKeys(vhost, queue, id string, body []byte) []intake.ClaimKey {
-	keys := []intake.ClaimKey{intake.JobKey(vhost, queue, id)}
-	c, err := message.Decode(body, 0, true)
-	switch {
-	case err != nil:
-		return keys // a later version of the program may have decoded it
-	case !c.Traits().Makes:
-		return nil
-	case c.Target() != "":
-		keys = append(keys, intake.NameKey(c.Target()))
-	}
-	return keys
-}
-
 // containerName returns the name of the job's container: the asked name, else a name derived from the identity. A create
 // whose answer was lost is found again by it.
 func (i identity) containerName(asked string) string {

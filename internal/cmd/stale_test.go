@@ -57,23 +57,9 @@ func TestStale(t *testing.T) {
 	}
 }
 
-// TestClaimKeys: the operator's release knows what a message has claimed.
-func TestClaimKeys(t *testing.T) {
+// TestJobKey: the keys of different jobs and names differ, and a derived name tells its job's key.
+func TestJobKey(t *testing.T) {
 	job := intake.JobKey("v", "q", "j")
-	for _, tt := range []struct {
-		body string
-		want []intake.ClaimKey
-	}{
-		{waiter, []intake.ClaimKey{job}},
-		{named("web"), []intake.ClaimKey{job, intake.NameKey("web")}},
-		{`{"Dockercmd":"create","Image":"x","Options":{"Name":"web"}}`, []intake.ClaimKey{job, intake.NameKey("web")}},
-		{`{"Dockercmd":"stop","Container":"web"}`, nil},
-		{`{"Dockercmd":"from a later version"}`, []intake.ClaimKey{job}},
-	} {
-		if got := ClaimKeys("v", "q", "j", []byte(tt.body)); !slices.Equal(got, tt.want) {
-			t.Errorf("%s: %v, want %v", tt.body, got, tt.want)
-		}
-	}
 	if job == intake.JobKey("v", "q2", "j") || job == intake.JobKey("v2", "q", "j") || keyOf("dispatch-"+job.Key+"-01234567") != job ||
 		keyOf("dispatch-"+job.Key) != intake.NameKey("dispatch-"+job.Key) {
 		t.Error("keys that should differ are the same, or the other way round")

@@ -107,7 +107,7 @@ var endpoints = []struct {
 		name:    "info",
 		call:    func(ctx context.Context, c *Client) (any, error) { return c.Info(ctx) },
 		request: "GET /info",
-		status:  200, answer: `{"ID":"x","DockerRootDir":"/var/lib/docker"}`, want: Info{"x", "/var/lib/docker"},
+		status:  200, answer: `{"ID":"x","DockerRootDir":"/var/lib/docker"}`, want: Info{"x-8b485716436587de7166", "/var/lib/docker"},
 	}, {
 		name: "inspect network",
 		call: func(ctx context.Context, c *Client) (any, error) {

@@ -8,7 +8,7 @@ import (
 
 // Info is what an engine says of itself.
 type Info struct {
-	ID       string // distinguishes the engine from all others; always the same
+	ID       string // distinguishes the engine from all others: of its own ID, its machine's name and DataRoot
 	DataRoot string // the folder in which the engine keeps its data, on its own host
 }
 
@@ -20,8 +20,10 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 		return Info{}, err
 	}
 	if c.podman(ctx) { // its ID is a new one in each answer
-		sum := sha256.Sum256([]byte(answer.Name + "\x00" + answer.DockerRootDir))
-		answer.ID = "podman-" + hex.EncodeToString(sum[:10])
+		answer.ID = "podman"
 	}
+	// The ID is kept in a file of the machine: several engines of one machine have the same, and so have copies of a machine.
+	sum := sha256.Sum256([]byte(answer.Name + "\x00" + answer.DockerRootDir))
+	answer.ID += "-" + hex.EncodeToString(sum[:10])
 	return Info{answer.ID, answer.DockerRootDir}, nil
 }

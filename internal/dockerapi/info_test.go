@@ -7,13 +7,22 @@ import (
 	"testing"
 )
 
-// TestPodmanInfo: Podman makes a new ID for each answer. Ours is the same as long as its host and its folder are.
-func TestPodmanInfo(t *testing.T) {
+// TestInfoID: an engine's ID stays the same as long as its machine and its folder do, although Podman makes a new one for each
+// answer. Engines of one machine have different IDs, although Docker's own is the same for all.
+func TestInfoID(t *testing.T) {
+	for _, podman := range []bool{true, false} {
+		t.Run(fmt.Sprintf("podman=%v", podman), func(t *testing.T) { infoID(t, podman) })
+	}
+}
+
+func infoID(t *testing.T, podman bool) {
 	asked, root := 0, "/var/lib/containers/storage"
 	c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Libpod-Api-Version", "5.4.2")
-		if !answerPing(w, r) {
+		if podman {
+			w.Header().Set("Libpod-Api-Version", "5.4.2")
 			asked++
+		}
+		if !answerPing(w, r) {
 			fmt.Fprintf(w, `{"ID": "random-%d", "Name": "alpha", "DockerRootDir": %q}`, asked, root)
 		}
 	})

@@ -18,7 +18,7 @@ import (
 )
 
 // Patience bounds every wait of a test, only against hanging: nothing that works takes so long.
-const Patience = 1 * time.Minute
+const Patience = 3 * time.Minute
 
 // Run runs a package's tests. It fails if a goroutine outlives them whose stack contains the package's name of, such as
 // "internal/amqpsrc.".

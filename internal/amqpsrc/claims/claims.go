@@ -38,15 +38,11 @@ type Claims struct {
 	engine   string        // the engine's ID; "": not known yet
 	patience time.Duration // how long the name may be in use at first
 
-	mu    sync.Mutex
-	life  life              // zero until the host has entered first; guarded by mu
-	line  *line             // nil: not connected; guarded by mu
-	names map[string]string // of hosts, by hash; guarded by mu
+	mu   sync.Mutex
+	life life  // zero until the host has entered first; guarded by mu
+	line *line // nil: not connected; guarded by mu
 
 	living living
-
-	reading chan struct{} // held while the names of all hosts are read
-	read    time.Time     // when they were read last; guarded by reading
 }
 
 var _ intake.Claims = (*Claims)(nil)
@@ -60,7 +56,6 @@ func New(d *wire.Dialer, cfg Config) *Claims {
 		report:   wire.Reporter{Log: cfg.Log, Lost: "no job can be claimed, waiting", Back: "jobs can be claimed again", Second: true},
 		held:     held{keys: make(map[intake.ClaimKey]*hold)},
 		ended:    make(chan struct{}),
-		reading:  make(chan struct{}, 1),
 		patience: inUse,
 		living:   living{turn: make(chan struct{}, 1)},
 	}
@@ -107,7 +102,7 @@ func (c *Claims) Look(ctx context.Context, key intake.ClaimKey) (*intake.Claim, 
 	return c.find(ctx, key, false)
 }
 
-// find returns the claim of a key, or nil. If ours, it makes one for this host if there is none.
+// find returns the claim of a key, or nil. If ours, it makes one for this host if no host has the key.
 func (c *Claims) find(ctx context.Context, key intake.ClaimKey, ours bool) (found *intake.Claim, err error) {
 	err = c.try(ctx, func(l *line, _ bool) (err error) {
 		as := life{}
@@ -144,13 +139,19 @@ func (c *Claims) ClaimFor(ctx context.Context, key intake.ClaimKey, host string)
 
 // Unclaim implements [intake.Claims].
 func (c *Claims) Unclaim(ctx context.Context, key intake.ClaimKey) error {
-	return c.held.alone(ctx, key, func(h *hold) error {
+	fewer := false
+	err := c.held.alone(ctx, key, func(h *hold) error {
 		claim, last := c.held.fewer(h)
+		fewer = true
 		if !last {
 			return nil
 		}
 		return c.remove(ctx, key, claim)
 	})
+	if !fewer { // ctx has ended: the claim stays, but must not count as held for ever
+		c.held.keep(key)
+	}
+	return err
 }
 
 // Keep implements [intake.Claims].
@@ -170,11 +171,11 @@ func (c *Claims) Forget(ctx context.Context, key intake.ClaimKey) error {
 func (c *Claims) remove(ctx context.Context, key intake.ClaimKey, claim string) error {
 	return c.try(ctx, func(l *line, again bool) error {
 		if claim == "" || again { // if the first delete was carried out, another host may have claimed since
-			found, owner, err := c.registry.find(ctx, l, key, life{})
-			if err != nil || owner != c.life {
+			found, err := c.registry.find(ctx, l, key, life{})
+			if err != nil || found.owner != c.life {
 				return err
 			}
-			claim = found
+			claim = found.address
 		}
 		return l.remove(ctx, claim)
 	})
@@ -182,49 +183,17 @@ func (c *Claims) remove(ctx context.Context, key intake.ClaimKey, claim string) 
 
 // claim returns the claim of a key, or nil. Unless as is zero, it makes one for as if there is none.
 func (c *Claims) claim(ctx context.Context, l *line, key intake.ClaimKey, as life) (*intake.Claim, error) {
-	claim, owner, err := c.registry.find(ctx, l, key, as)
-	if err != nil || owner == (life{}) {
+	found, err := c.registry.find(ctx, l, key, as)
+	if err != nil || found.owner == (life{}) {
 		return nil, err
 	}
-	return &intake.Claim{Host: c.name(ctx, l, owner.hash), Ours: owner == c.life, Address: claim}, nil
-}
-
-// namesFor is how long the names of hosts are not read again.
-const namesFor = time.Minute
-
-// name returns the name of a host, or "" if it cannot be found out now.
-func (c *Claims) name(ctx context.Context, l *line, hash string) string {
-	if name := c.known(hash); name != "" {
-		return name
-	}
-	select {
-	case c.reading <- struct{}{}:
-		defer func() { <-c.reading }()
-	case <-ctx.Done():
-		return ""
-	}
-	if time.Since(c.read) > namesFor {
-		c.read = time.Now()
-		err := c.registry.reading(ctx, l, func() error {
-			hosts, err := c.registry.hosts(ctx, l)
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			for _, host := range hosts {
-				c.names[hostHash(c.config.Queue, host)] = host
-			}
-			return err
-		})
-		if err != nil {
+	name := c.config.Host
+	if found.owner.hash != c.life.hash {
+		if name, err = c.registry.name(ctx, l, found.owner.hash); err != nil {
 			c.config.Log.Debug("the names of the hosts are not known", "error", err)
 		}
 	}
-	return c.known(hash)
-}
-
-func (c *Claims) known(hash string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.names[hash]
+	return &intake.Claim{Host: name, Ours: found.owner == c.life, Void: found.void, Address: found.address}, nil
 }
 
 // errEnded is the error of a call after Run has returned.
@@ -250,14 +219,20 @@ func (c *Claims) current(ctx context.Context) (*line, error) {
 	}
 }
 
-// try makes calls, once more for each connection that is lost: again is true then, and the calls may have been carried out.
+// try makes calls, once more for each connection that is lost: again is true then, and the calls may have been carried out. If the
+// broker refuses a call, the connection ends: no message is taken while this host may not claim, or while a queue of the hosts is missing,
+// which the next connection declares.
 func (c *Claims) try(ctx context.Context, calls func(l *line, again bool) error) error {
 	for again := false; ; again = true {
 		l, err := c.current(ctx)
 		if err != nil {
 			return err
 		}
-		if err = calls(l, again); !errors.Is(err, wire.ErrLine) {
+		err = calls(l, again)
+		if wire.Refused(err) {
+			err = l.end(err)
+		}
+		if !errors.Is(err, wire.ErrLine) {
 			return err
 		}
 		select {

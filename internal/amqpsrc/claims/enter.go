@@ -68,14 +68,11 @@ func (c *Claims) enter(ctx context.Context, l *line) error {
 	if err := c.queues(ctx, l, now); err != nil {
 		return err
 	}
-	if c.life != (life{}) {
-		return nil
-	}
-	if err := c.permitted(ctx, l); err != nil {
+	if err := c.permitted(ctx, l); err != nil || c.life != (life{}) {
 		return err
 	}
 	c.mu.Lock()
-	c.life, c.names = now, map[string]string{now.hash: host}
+	c.life = now
 	c.mu.Unlock()
 	c.config.Log.Info("this host shares the queue with others", "host", c.Host(), "queue", queue)
 	return nil
@@ -149,7 +146,7 @@ func (c *Claims) permitted(ctx context.Context, l *line) error {
 	return l.remove(ctx, claim)
 }
 
-// hold makes the held claims once more. If another host has one, a release has begun, and was not finished.
+// hold makes the held claims once more. If another host has one, somebody has deleted it.
 func (c *Claims) hold(ctx context.Context, l *line) error {
 	for _, claim := range c.held.claims() {
 		if ok, err := l.declare(ctx, claim, c.life.exchange()); err != nil {

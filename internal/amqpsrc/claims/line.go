@@ -19,10 +19,11 @@ type line struct {
 	link     *wire.Link
 	channels chan *amqp.Channel // not in use; nil: to be opened
 	over     chan struct{}      // closed when the connection has ended
+	why      chan error         // the first error of end
 }
 
 func newLine(link *wire.Link) *line {
-	l := &line{link, make(chan *amqp.Channel, mostCalls), make(chan struct{})}
+	l := &line{link, make(chan *amqp.Channel, mostCalls), make(chan struct{}), make(chan error, 1)}
 	for range mostCalls {
 		l.channels <- nil
 	}
@@ -52,6 +53,16 @@ func (l *line) call(ctx context.Context, calls func(*amqp.Channel) error) error 
 	}
 	l.link.Wire.Abort()
 	return fmt.Errorf("%w: %w", wire.ErrLine, err)
+}
+
+// end ends the connection over an answer of the broker with which no call can go on, and returns an error of the kind wire.ErrLine.
+func (l *line) end(why error) error {
+	select {
+	case l.why <- why:
+	default:
+	}
+	l.link.Wire.Abort()
+	return fmt.Errorf("%w: %w", wire.ErrLine, why)
 }
 
 // declare makes an exchange whose messages go to the exchange next. ok is false if it exists with another one.
@@ -101,7 +112,7 @@ func (l *line) owner(ctx context.Context, claim string) (life, error) {
 	case strings.Contains(wire.Reason(err), "invalid type"):
 		return life{}, nil
 	}
-	return life{}, fmt.Errorf("exchange %q is no claim of a host; delete it: %w", claim, err)
+	return life{}, fmt.Errorf("exchange %q is no claim of a host; delete it: %s", claim, wire.Reason(err)) // a fault of one key only
 }
 
 // current returns the host that the broker's refusal of a claim names. The broker cuts a long text.

@@ -55,11 +55,7 @@ func (c *Claims) ask(ctx context.Context, l *line) ([]intake.Host, error) {
 		known[h.Name] = h.Labels
 	}
 	hosts := []intake.Host{{Name: c.config.Host, Labels: c.config.Labels}}
-	var names []string
-	err := c.registry.reading(ctx, l, func() (err error) {
-		names, err = c.registry.hosts(ctx, l)
-		return err
-	})
+	names, err := c.registry.hosts(ctx, l)
 	if err != nil {
 		return nil, err
 	}

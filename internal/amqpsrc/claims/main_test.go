@@ -57,7 +57,7 @@ func (r *rig) keys(n int) (keys []intake.ClaimKey) {
 	r.t.Cleanup(func() {
 		r.peer.Do(func(ch *amqp.Channel) error {
 			for _, key := range keys {
-				for link := range 3 {
+				for link := range 4 {
 					if err := ch.ExchangeDelete(claimExchange(r.queue, key, link), false, false); err != nil {
 						return err
 					}
@@ -233,7 +233,7 @@ func (h *host) looks(key intake.ClaimKey) string {
 	case err != nil:
 		h.rig.t.Error(err)
 		return "?"
-	case claim == nil:
+	case claim == nil, claim.Void:
 		return "-"
 	case claim.Ours != (claim.Host == h.config.Host):
 		h.rig.t.Errorf("whose is %+v?", claim)

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -59,9 +58,16 @@ func checkNames(vhost, queue, host string) string {
 	return ""
 }
 
-// pattern returns the names that the daemon must be allowed to configure, write and read.
+// pattern returns the names that the daemon must be allowed to configure, write and read, as a regular expression.
 func pattern(queue string) string {
-	return "^(" + regexp.QuoteMeta(queue) + `\.host.*|docker-dispatch\.(claim|h|released|engine)\..*)$`
+	var quoted strings.Builder
+	for _, c := range []byte(queue) {
+		if strings.IndexByte(`\.+*?()|[]{}^$`, c) >= 0 {
+			quoted.WriteByte('\\')
+		}
+		quoted.WriteByte(c)
+	}
+	return "^(" + quoted.String() + `\.host.*|docker-dispatch\.(claim|h|released|engine)\..*)$`
 }
 
 // claimExchange returns the name of a claim. If the owner of link 0 was released, link 1 counts, and so on.

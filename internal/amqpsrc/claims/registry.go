@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -11,31 +12,39 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 const (
 	// mostLinks is how many hosts in a row may have had a key and been released.
-	mostLinks = 16
+	mostLinks = 256
 
 	// mostHosts is how many hosts of a queue are read.
 	mostHosts = 10_000
 
 	// readingFor bounds how long a reader of the hosts waits for others.
 	readingFor = 15 * time.Second
+
+	// namesFor is how long the names of hosts are not read again.
+	namesFor = time.Minute
+
+	// readAgain is the delay to the next attempt to be the reader.
+	readAgain = 50 * time.Millisecond
 )
 
 // A registry says who has what of a queue.
 type registry struct {
 	queue string
+	turn  chan struct{} // held by the goroutine that is reading
 
 	mu       sync.Mutex
-	released map[life]bool // guarded by mu
+	released map[life]bool     // guarded by mu
+	names    map[string]string // of hosts, by hash; guarded by mu
+	read     time.Time         // when the names were read last; guarded by mu
 }
 
 func newRegistry(queue string) *registry {
-	return &registry{queue: queue, released: make(map[life]bool)}
+	return &registry{queue: queue, turn: make(chan struct{}, 1), released: make(map[life]bool)}
 }
 
 // void reports whether a life was released. Its claims hold no longer, but are never deleted: of two hosts that each delete a void
@@ -77,53 +86,99 @@ func (r *registry) current(ctx context.Context, l *line, host string) (life, err
 	return of, fmt.Errorf("host %q was released %d times; give it another name", host, mostEpochs)
 }
 
-// find returns the claim of a key that is not void. If there is none, find makes one for the host as, or, if as is zero, returns
-// the zero owner.
-func (r *registry) find(ctx context.Context, l *line, key intake.ClaimKey, as life) (claim string, owner life, err error) {
-	for link := 0; link < mostLinks; {
-		claim = claimExchange(r.queue, key, link)
-		if as == (life{}) {
-			owner, err = l.owner(ctx, claim)
-		} else {
-			owner, err = l.claim(ctx, claim, as, majorityQueue(r.queue))
-		}
-		switch {
-		case err != nil || owner == as:
-			return claim, owner, err
-		case owner == life{}:
-			continue // deleted since it was refused
-		}
-		if void, err := r.void(ctx, l, owner); err != nil || !void {
-			return claim, owner, err
-		}
-		link++
-	}
-	return "", life{}, fmt.Errorf("%d hosts in a row had %s %s and were released", mostLinks, key.Kind, key.Key)
+// A found is a claim that was found. The zero found is none.
+type found struct {
+	address string // its exchange
+	owner   life
+	void    bool // the owner was released
 }
 
-// reading calls read while no other connection reads the queues of a shared queue's hosts: a message that one reads is hidden from all
-// others.
+// find returns the claim of a key. If no host has the key, find makes a claim for the host as, or, if as is zero, returns the last
+// void claim.
+func (r *registry) find(ctx context.Context, l *line, key intake.ClaimKey, as life) (last found, err error) {
+	for link := range mostLinks {
+		next := found{address: claimExchange(r.queue, key, link)}
+		if as == (life{}) {
+			next.owner, err = l.owner(ctx, next.address)
+		} else {
+			next.owner, err = l.claim(ctx, next.address, as, majorityQueue(r.queue))
+		}
+		switch {
+		case err != nil:
+			return found{}, err
+		case next.owner == life{} && as == life{}:
+			return last, nil
+		case next.owner == as:
+			return next, nil
+		case next.owner == life{}:
+			return found{}, l.end(fmt.Errorf("exchange %q was deleted before it told whose claim it was", next.address))
+		}
+		if next.void, err = r.void(ctx, l, next.owner); err != nil || !next.void {
+			return next, err
+		}
+		last = next
+	}
+	return found{}, fmt.Errorf("%d hosts in a row had %s %s and were released; delete their claims, the first is exchange %q",
+		mostLinks, key.Kind, key.Key, claimExchange(r.queue, key, 0))
+}
+
+// reading calls read while nobody else reads the queues of a shared queue's hosts, in this process or another: a message that one
+// reads is hidden from all others.
 func (r *registry) reading(ctx context.Context, l *line, read func() error) error {
+	timeout := time.After(readingFor)
+	busy := fmt.Errorf("others read queue %q, and do not end within %v", recordsQueue(r.queue), readingFor)
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-timeout:
+		return busy
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	lock := recordsQueue(r.queue) + ".lock"
-	for until := time.Now().Add(readingFor); ; {
+	for {
 		taken, err := l.lock(ctx, lock)
 		if err != nil {
 			return err
 		}
 		if taken {
-			break
+			return cmp.Or(read(), l.unlock(context.WithoutCancel(ctx), lock))
 		}
-		if time.Now().After(until) {
-			return fmt.Errorf("another connection reads queue %q, and does not end", recordsQueue(r.queue))
-		}
-		if err := delay.Sleep(ctx, 50*time.Millisecond); err != nil {
-			return err
+		select {
+		case <-time.After(readAgain):
+		case <-timeout:
+			return busy
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	return cmp.Or(read(), l.unlock(context.WithoutCancel(ctx), lock))
 }
 
-// hosts returns the names of all hosts. The caller is reading.
+// name returns the name of a host; "" if it is not known.
+func (r *registry) name(ctx context.Context, l *line, hash string) (string, error) {
+	if name, ok := r.known(hash); ok {
+		return name, nil
+	}
+	err := r.reading(ctx, l, func() error {
+		if _, ok := r.known(hash); ok { // read meanwhile
+			return nil
+		}
+		_, err := r.hosts(ctx, l)
+		return err
+	})
+	name, _ := r.known(hash)
+	return name, err
+}
+
+// known returns the name of a host as it was read last. If it is not ok, the names must be read.
+func (r *registry) known(hash string) (name string, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name = r.names[hash]
+	return name, name != "" || time.Since(r.read) < namesFor
+}
+
+// hosts returns the names of all hosts, in order, and keeps them for name. The caller is reading.
 func (r *registry) hosts(ctx context.Context, l *line) (names []string, err error) {
 	err = l.call(ctx, func(ch *amqp.Channel) error {
 		for range mostHosts {
@@ -143,6 +198,15 @@ func (r *registry) hosts(ctx context.Context, l *line) (names []string, err erro
 	if wire.IsNoQueue(err) {
 		err = nil
 	}
-	slices.Sort(names)
-	return slices.Compact(names), err
+	if err != nil {
+		return nil, err
+	}
+	byHash := make(map[string]string)
+	for _, name := range names {
+		byHash[hostHash(r.queue, name)] = name
+	}
+	r.mu.Lock()
+	r.names, r.read = byHash, time.Now()
+	r.mu.Unlock()
+	return slices.Sorted(maps.Values(byHash)), nil
 }

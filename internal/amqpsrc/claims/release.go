@@ -28,14 +28,13 @@ var ErrAlive = errors.New("the host is alive: stop it first")
 type Released struct {
 	Epoch    int // of the life that was released
 	Messages int // that went back to the shared queue
-	Claims   int // that were deleted
 }
 
 // Release gives up a host that is lost for good: its messages go back to the queue, and other hosts take over its jobs and names.
-// keys returns what a message of the host queue may have been claimed as. A release that was cut off is finished by another one. The
-// link must be used by nobody else meanwhile. Release returns intake.ErrNoHost if there is no such host.
-func Release(ctx context.Context, link *wire.Link, queue, host string, keys func(amqp.Delivery) []intake.ClaimKey) (done Released, err error) {
-	r := &release{registry: newRegistry(queue), line: newLine(link), from: HostQueue(queue, host), keys: keys}
+// A release that was cut off is finished by another one. The link must be used by nobody else meanwhile. Release returns
+// intake.ErrNoHost if there is no such host.
+func Release(ctx context.Context, link *wire.Link, queue, host string) (done Released, err error) {
+	r := &release{registry: newRegistry(queue), line: newLine(link), from: HostQueue(queue, host)}
 	if _, err := r.line.queue(ctx, r.from); wire.IsNoQueue(err) {
 		return done, fmt.Errorf("%w: %q has no queue %q", intake.ErrNoHost, host, r.from)
 	} else if err != nil {
@@ -64,12 +63,12 @@ type release struct {
 	*registry
 	line *line
 	from string // the host queue
-	keys func(amqp.Delivery) []intake.ClaimKey
 	of   life
 	done Released
 }
 
-// run deletes claims only before the marker exists. From then on the claims are void, and other hosts make new ones beside them.
+// run makes the host's claims void before it moves a message. If a message went back first, and the release was killed, the host would
+// come back with claims of jobs whose messages other hosts have. No claim is deleted: the marker makes all of them void at once.
 func (r *release) run(ctx context.Context, host string) (err error) {
 	var released bool
 	if r.of, released, err = r.last(ctx, r.line, host); err != nil {
@@ -81,9 +80,6 @@ func (r *release) run(ctx context.Context, host string) (err error) {
 		return wire.Plain(err)
 	}
 	if !released {
-		if err := r.empty(ctx, ch, 0, r.unclaim); err != nil {
-			return err
-		}
 		if ok, err := r.line.declare(ctx, r.of.marker(), r.of.exchange()); err != nil {
 			return err
 		} else if !ok {
@@ -94,14 +90,14 @@ func (r *release) run(ctx context.Context, host string) (err error) {
 	if err := r.line.remove(ctx, r.of.exchange()); err != nil {
 		return err
 	}
-	if err := r.empty(ctx, ch, quietFor, nil); err != nil {
+	if err := r.empty(ctx, ch); err != nil {
 		return err
 	}
 	return wire.Plain(r.line.link.Until(ctx, wire.RPCTimeout, ch.Close))
 }
 
-// empty rejects the messages of the host queue, until it has been empty for quiet. The broker puts them back into the shared queue.
-func (r *release) empty(ctx context.Context, ch *amqp.Channel, quiet time.Duration, before func(context.Context, amqp.Delivery) error) error {
+// empty rejects the messages of the host queue, until it has been empty for quietFor. The broker puts them back into the shared queue.
+func (r *release) empty(ctx context.Context, ch *amqp.Channel) error {
 	for last := time.Now(); ; {
 		var d amqp.Delivery
 		var ok bool
@@ -112,7 +108,7 @@ func (r *release) empty(ctx context.Context, ch *amqp.Channel, quiet time.Durati
 		switch {
 		case err != nil:
 			return wire.Plain(err)
-		case !ok && time.Since(last) >= quiet:
+		case !ok && time.Since(last) >= quietFor:
 			return nil
 		case !ok:
 			if err := delay.Sleep(ctx, getEvery); err != nil {
@@ -127,31 +123,9 @@ func (r *release) empty(ctx context.Context, ch *amqp.Channel, quiet time.Durati
 			}
 			continue
 		}
-		if before != nil {
-			if err := before(ctx, d); err != nil {
-				return err
-			}
-		}
 		if err := d.Reject(false); err != nil { // requeue
 			return wire.Plain(err)
 		}
 		r.done.Messages++
 	}
-}
-
-// unclaim deletes the claims of a message.
-func (r *release) unclaim(ctx context.Context, d amqp.Delivery) error {
-	for _, key := range r.keys(d) {
-		claim, owner, err := r.find(ctx, r.line, key, life{})
-		if err != nil {
-			return err
-		}
-		if owner == r.of {
-			if err := r.line.remove(ctx, claim); err != nil {
-				return err
-			}
-			r.done.Claims++
-		}
-	}
-	return nil
 }

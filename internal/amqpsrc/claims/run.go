@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -73,6 +74,7 @@ func (c *Claims) Run(ctx context.Context) error {
 func (c *Claims) serve(ctx context.Context, l *line) error {
 	c.set(l)
 	err := l.link.Watch(ctx, func(bool, string) {}) // a broker that takes no messages takes calls
+	err = cmp.Or(wire.NonBlocking(l.why), err)
 	c.set(nil)
 	close(l.over)
 	c.dialer.Part(l.link, err == nil)

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 
@@ -9,7 +8,6 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/claims"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // Hosts returns the hosts that share a queue, by name. Nothing else may use the Client meanwhile.
@@ -21,13 +19,10 @@ func (c *Client) Hosts(ctx context.Context, queue string) (all []claims.Record, 
 	return all, err
 }
 
-// Release gives up a host, see claims.Release. keys returns what a message may have been claimed as, by its virtual host, its
-// job's raw id and its body. Nothing else may use the Client meanwhile.
-func (c *Client) Release(ctx context.Context, queue, host string, keys func(vhost, id string, body []byte) []intake.ClaimKey) (done claims.Released, err error) {
+// Release gives up a host, see claims.Release. Nothing else may use the Client meanwhile.
+func (c *Client) Release(ctx context.Context, queue, host string) (done claims.Released, err error) {
 	err = c.asOperator(ctx, func() (err error) {
-		done, err = claims.Release(ctx, c.link, queue, host, func(d amqp.Delivery) []intake.ClaimKey {
-			return keys(c.link.Place.VHost, cmp.Or(d.MessageId, wire.Text(d.Headers[wire.HeaderJob])), d.Body)
-		})
+		done, err = claims.Release(ctx, c.link, queue, host)
 		return err
 	})
 	return done, err

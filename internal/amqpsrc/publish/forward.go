@@ -14,7 +14,6 @@ import (
 // shown. The note with the same token follows the copy: see Moved. See intake.Job.Forward.
 func (p *Publisher) Forward(ctx context.Context, d amqp.Delivery, j *intake.Job, to intake.Claim, id, token string, lost func() bool) error {
 	ours := amqp.Table{
-		wire.HeaderClaim:       to.Address,
 		wire.HeaderHops:        int32(1),
 		wire.HeaderRedelivered: j.Redelivered,
 		wire.HeaderControl:     j.Control,

@@ -110,7 +110,7 @@ func TestForward(t *testing.T) {
 		headers amqp.Table // some
 	}{
 		{"whole", whole, intake.Job{Redelivered: true, Copy: "copy", Attempt: 3}, Forwarded{1, true, false, "token", false}, 3, "m",
-			amqp.Table{"keep": "me", wire.HeaderCopy: "copy", wire.HeaderJob: nil, wire.HeaderClaim: c.Address, "x-death": nil, wire.HeaderMoved: nil}},
+			amqp.Table{"keep": "me", wire.HeaderCopy: "copy", wire.HeaderJob: nil, "x-death": nil, wire.HeaderMoved: nil}},
 		{"anonymous", anonymous, intake.Job{Control: true, Attempt: 1}, Forwarded{1, false, true, "token", false}, 1, "",
 			amqp.Table{wire.HeaderJob: "shown", wire.HeaderCopy: nil, wire.HeaderAttempt: nil, wire.HeaderUser: nil}},
 		{"second hop", whole, intake.Job{Forwarded: &intake.Forwarded{Hops: 1}}, Forwarded{2, false, false, "token", false}, 1, "m", nil},

@@ -69,7 +69,6 @@ const (
 	HeaderSince   = headerPrefix + "waits-since"     // since when, in seconds since 1970
 
 	// Headers of a forwarded message. They count only in a host's queue.
-	HeaderClaim       = headerPrefix + "claim"       // the claim to which it was published
 	HeaderHops        = headerPrefix + "hops"        // how often the message was forwarded, from 1
 	HeaderRedelivered = headerPrefix + "redelivered" // whether the original was redelivered
 	HeaderControl     = headerPrefix + "control"     // whether the original came by the control queue

@@ -11,8 +11,6 @@ import (
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/claims"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // giveUp releases the host: its messages go back to the queue, and its claims are void.
@@ -32,9 +30,7 @@ func (h *invocation) giveUp(ctx context.Context, c *client.Client) error {
 	if err := h.ask(ctx, hosts[i]); err != nil {
 		return err
 	}
-	done, err := c.Release(ctx, h.Queue, h.release, func(vhost, id string, body []byte) []intake.ClaimKey {
-		return cmd.ClaimKeys(vhost, h.Queue, cmd.JobID(id), body)
-	})
+	done, err := c.Release(ctx, h.Queue, h.release)
 	switch {
 	case errors.Is(err, claims.ErrAlive):
 		return errAlive(name)
