@@ -307,7 +307,9 @@ func TestPlacedOnce(t *testing.T) {
 						c.hosts["d"].start()
 						c.hosts["e"].start()
 						c.to("d")
+						c.mu.Lock()
 						c.hosts["e"].only = false // they take turns
+						c.mu.Unlock()
 						c.settled()
 						if !fired {
 							t.Error("no message has come to that step")
