@@ -15,9 +15,12 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
+// waitPrefetch is how many copies and notes of runs that wait for a place may be unacked, and commands beside them.
+const waitPrefetch = 2000
+
 // hostPrefetch is how many messages of the host queue may be unacked. The copy of a run stays unacked until the job has ended,
 // and so does its note. Beside these a stop must still come through.
-func (c *Config) hostPrefetch() int { return min(ControlPrefetch+2*c.Prefetch, 65535) }
+func (c *Config) hostPrefetch() int { return min(waitPrefetch+2*c.Prefetch, 65535) }
 
 // hosts is what a Source has if several hosts share its queue.
 type hosts struct {

@@ -118,7 +118,7 @@ func (r *registry) find(ctx context.Context, l *line, key intake.ClaimKey, as li
 		}
 		last = next
 	}
-	return found{}, fmt.Errorf("%d hosts in a row had %s %s and were released; delete their claims, the first is exchange %q",
+	return found{}, fmt.Errorf("%d hosts in a row had %s %s and were released; delete exchange %q, the first of their claims",
 		mostLinks, key.Kind, key.Key, claimExchange(r.queue, key, 0))
 }
 
