@@ -162,6 +162,9 @@ func (c *hostsChaos) judge() {
 				return f.kind == "engine-kill" && c.all[f.bytes] == s.host && f.to.After(s.at.Add(-5*time.Second))
 			})
 		}
+		for _, r := range results[j.id] { // such a container may not have started
+			died = died || r.Status == event.Errored && r.Reason == event.ReasonEngine && slices.ContainsFunc(c.fates, func(f fate) bool { return f.kind == "engine-kill" && c.all[f.bytes].name == r.Host })
+		}
 		counts["starts"] += len(starts)
 		counts["starts on hosts that were lost later"] += burnt
 		counts["results"] += len(results[j.id])

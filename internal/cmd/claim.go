@@ -101,6 +101,8 @@ func (t *task) stillGiven() error {
 	for {
 		j, ok := t.pool.jobs.present(t)
 		if !ok {
+			// Whoever gets the message may have forwarded it here already: then it must find the claim. Otherwise the claim does no harm.
+			t.keepClaim(t.jobKey(t.id), true)
 			return t.startsOver()
 		}
 		if j.Alive == nil {
