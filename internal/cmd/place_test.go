@@ -128,6 +128,7 @@ func TestPlacedOnDeadHost(t *testing.T) {
 		synctest.Wait()
 		c.started("j", "b")
 		c.exit("j", 0)
+		pass(time.Minute)
 
 		// The labels change after b was chosen.
 		c.hosts["c"].kill()
