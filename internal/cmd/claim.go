@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -305,15 +304,14 @@ func (g *registry) removes(id string) {
 	}
 }
 
-// derivedName is a name that Pool.identify has derived.
-var derivedName = regexp.MustCompile(`^` + message.DerivedName + `([0-9a-f]{12})-[0-9a-f]{8}$`)
-
 func isDerived(name string) bool { return strings.HasPrefix(name, message.DerivedName) }
 
-// keyOf returns the claim by which a container is found.
+// keyOf returns the claim by which a container is found. A name that Pool.identify has derived begins with the job's key.
 func keyOf(ref string) intake.ClaimKey {
-	if m := derivedName.FindStringSubmatch(ref); m != nil {
-		return intake.ClaimKey{Kind: "job", Key: m[1]}
+	rest, ok := strings.CutPrefix(ref, message.DerivedName)
+	job, suffix, _ := strings.Cut(rest, "-")
+	if ok && len(job) == 12 && len(suffix) == 8 && strings.Trim(job+suffix, "0123456789abcdef") == "" {
+		return intake.ClaimKey{Kind: "job", Key: job}
 	}
 	return intake.NameKey(ref)
 }
