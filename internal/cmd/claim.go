@@ -71,13 +71,12 @@ func (t *task) claimJob() error {
 		return nil
 	}
 	t.awaits.Store("its claim at the broker")
-	if t.from != nil {
-		switch at, err := t.whoHas(key); {
-		case err != nil:
+	if t.from != nil && t.again.Load() && t.attempt == 1 && t.earlier == nil {
+		// Whoever forwarded it has seen the claim. A later attempt, or a message that is new, may have met the claim that an
+		// earlier one was about to give up. A void claim was not given up: the job is claimed anew.
+		if at, err := t.lookUp(key); err != nil {
 			return err
-		case at == nil && t.again.Load() && t.attempt == 1 && t.earlier == nil:
-			// Whoever forwarded it has seen the claim. A later attempt, or a message that is new, may have met the claim that an
-			// earlier one was about to give up.
+		} else if at == nil {
 			t.log.Info("forwarded message of a job that was settled meanwhile; acked")
 			return &elsewhere{verdict: intake.Ack}
 		}
@@ -115,7 +114,8 @@ func (t *task) stillGiven() error {
 }
 
 // claimName claims the name that a run chose. If another host has it, the run goes there: a container that is about to be removed
-// may have the name, and otherwise the conflict is told there.
+// may have the name, and otherwise the conflict is told there. A copy does not go: without the job's claim it would count as
+// settled if this process were killed now.
 func (t *task) claimName(name string) error {
 	if t.pool.Claims == nil || name == "" {
 		return nil
@@ -123,6 +123,9 @@ func (t *task) claimName(name string) error {
 	other, err := t.claim(intake.NameKey(name), false)
 	if err != nil || other == nil {
 		return err
+	}
+	if t.pool.jobs.isCopy(t) {
+		return nameTaken(*other, name)
 	}
 	job := t.jobKey(t.id)
 	if err := t.disclaim(t.ctx, job); err != nil {
@@ -135,9 +138,13 @@ func (t *task) claimName(name string) error {
 	case err != nil:
 		return fmt.Errorf("the job could not be claimed for the host %s: %w", flagval.Quote(other.Host), err)
 	case to.Ours: // a message has cancelled the job here
-		return fmt.Errorf("%w: the host %s has a container %s", dockerapi.ErrNameInUse, flagval.Quote(other.Host), flagval.Quote(name))
+		return nameTaken(*other, name)
 	}
 	return t.forward(to)
+}
+
+func nameTaken(by intake.Claim, name string) error {
+	return fmt.Errorf("%w: the host %s has a container %s", dockerapi.ErrNameInUse, flagval.Quote(by.Host), flagval.Quote(name))
 }
 
 // keepsName keeps the claim of a name that could not be had if another container of ours has the name.
@@ -155,6 +162,13 @@ func (t *task) keepClaim(key intake.ClaimKey, keep bool) {
 		if t.keys[i].key == key {
 			t.keys[i].keep = keep
 		}
+	}
+}
+
+// keepClaims has all claims that the task holds stay at its end.
+func (t *task) keepClaims() {
+	for _, h := range t.claimsOf("") {
+		t.keepClaim(h.key, true)
 	}
 }
 
@@ -219,10 +233,8 @@ func (t *task) releases() {
 	if t.pool.Claims == nil {
 		return
 	}
-	if _, ok := t.pool.jobs.present(t); !ok || t.from != nil {
-		for _, h := range t.claimsOf("") {
-			t.keepClaim(h.key, true)
-		}
+	if _, ok := t.pool.jobs.present(t); !ok || t.pool.jobs.isCopy(t) {
+		t.keepClaims()
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, lastLook)
 	defer cancel()
@@ -251,11 +263,15 @@ func (t *task) afterRemoval(c dockerapi.Container) error {
 	if !t.made(c) || len(t.pool.jobs.runs(c.ID)) > 0 {
 		return nil
 	}
-	if job := c.Labels[LabelJob]; t.pool.jobs.knew(t.queue, job) {
+	job := c.Labels[LabelJob]
+	if next := t.pool.jobs.byID(job); next != nil && t.pool.jobs.isCopy(next) {
+		return nil // it has followed the claim here, and takes it over
+	}
+	if t.pool.jobs.knew(t.queue, job) {
 		_, err := t.claim(t.jobKey(job), false)
 		return err
 	}
-	_, err := t.claimLasting(c.Labels[LabelJob])
+	_, err := t.claimLasting(job)
 	return err
 }
 
@@ -266,7 +282,7 @@ func (t *task) claimNewName(name string) error {
 	}
 	other, err := t.claim(intake.NameKey(name), false)
 	if err == nil && other != nil {
-		err = fmt.Errorf("%w: the host %s has a container %s", dockerapi.ErrNameInUse, flagval.Quote(other.Host), flagval.Quote(name))
+		err = nameTaken(*other, name)
 	}
 	if err != nil {
 		return err

@@ -31,6 +31,15 @@ func (e *elsewhere) Is(target error) bool { return target == errElsewhere }
 
 // whoHas returns the claim of key; nil: no host has it.
 func (t *task) whoHas(key intake.ClaimKey) (*intake.Claim, error) {
+	at, err := t.lookUp(key)
+	if at != nil && at.Void {
+		at = nil
+	}
+	return at, err
+}
+
+// lookUp is whoHas, but returns a void claim too.
+func (t *task) lookUp(key intake.ClaimKey) (*intake.Claim, error) {
 	at, err := t.pool.Claims.Look(t.ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("which host has the %s %s is not known: %w", key.Kind, flagval.Quote(key.Key), err)
@@ -121,6 +130,9 @@ const mostForNote = time.Minute
 // finds the claim as this one did. handOver returns false if the process stops first.
 func (t *task) handOver(e *elsewhere) bool {
 	t.pool.jobs.to(t, phaseForwarded)
+	if e.verdict == intake.Requeue && t.pool.jobs.isCopy(t) {
+		t.keepClaims() // its copies come to this host again, and without the claim would count as settled
+	}
 	if t.disclaims(t.ctx) != nil {
 		return false
 	}

@@ -602,7 +602,11 @@ func (f *fakeClaims) Look(ctx context.Context, key intake.ClaimKey) (at *intake.
 	if held {
 		return &intake.Claim{Host: f.host.name, Ours: true, Address: key.Kind + " " + key.Key}, nil
 	}
-	err = f.call(ctx, "look", key, func(c *fakeCluster) { at = f.find(c, key) })
+	err = f.call(ctx, "look", key, func(c *fakeCluster) {
+		if at = f.find(c, key); at == nil && c.claims[key] != "" {
+			at = &intake.Claim{Void: true}
+		}
+	})
 	return at, err
 }
 
