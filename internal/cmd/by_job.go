@@ -195,7 +195,7 @@ func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
 // retries reports whether a run has its result, and may be tried again.
 func (t *task) retries() bool {
 	p := t.pool.jobs.at(t)
-	return t.traits.Retry != nil && p >= phaseEnded && p < phaseForwarded
+	return t.traits.Retry != nil && p >= phaseEnded && p <= phaseSettled
 }
 
 // byID returns the live run or exec with that id: of a run, the last attempt.

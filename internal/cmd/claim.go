@@ -36,6 +36,7 @@ import (
 type claims struct {
 	keys  []heldClaim // guarded by the registry: a rename changes those of a run
 	moved bool        // another host has the job; guarded by the registry
+	ahead *elsewhere  // not nil: see goesAhead; written before it is in phaseForwarded
 
 	from *intake.Forwarded // how the first delivery came from another host; nil: it did not
 }

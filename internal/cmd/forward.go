@@ -126,6 +126,31 @@ const startOver = time.Second
 // mostForNote is how long the host that has the job may be told late that a message is acked.
 const mostForNote = time.Minute
 
+// looksAhead reports whether the task asks who has its job before its turn comes: see goesAhead.
+func (t *task) looksAhead() bool {
+	return t.pool.Claims != nil && t.stable && t.traits.Makes && t.pool.jobs.at(t) == phaseWaiting
+}
+
+// goesAhead has a waiting task of a redelivered message forwarded at once if another host has its job. Otherwise the message would
+// wait here, that host's queues would be quiet, and a sweep there would remove the job's container: the job would run again here.
+func (t *task) goesAhead(ctx context.Context) {
+	ctx, cancel := endsWith(ctx, t.pool.jobs.reached(t, phaseCancelled))
+	defer cancel()
+	at, err := t.pool.Claims.Look(ctx, t.jobKey(t.id))
+	if err == nil && at != nil && !at.Ours && !at.Void {
+		t.pool.jobs.goesAhead(t, *at)
+	}
+}
+
+// goesAhead moves a waiting task to phaseForwarded.
+func (g *registry) goesAhead(t *task, to intake.Claim) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.phase == phaseWaiting && (t.from == nil || t.from.Hops < intake.MostHops) && g.move(t, phaseForwarded) {
+		t.moved, t.ahead = true, &elsewhere{intake.Forward, to}
+	}
+}
+
 // handOver settles all deliveries of a task that has no result here. If one is lost, the broker redelivers it to some host, which
 // finds the claim as this one did. handOver returns false if the process stops first.
 func (t *task) handOver(e *elsewhere) bool {

@@ -224,6 +224,9 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 		} else {
 			p.Log.Info("message published again; its job is here, and is not run a second time", "job", id)
 		}
+		if j.Redelivered && earlier.looksAhead() {
+			return nil, func() { earlier.goesAhead(ctx) }
+		}
 		return nil, nil
 	case finished:
 		if j.Redelivered {

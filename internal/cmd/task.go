@@ -199,6 +199,9 @@ func (t *task) run() (result *event.Result, err error) {
 		}
 	}()
 	defer t.unhold()
+	if t.again.Load() && t.looksAhead() {
+		t.goesAhead(t.ctx)
+	}
 	if err := t.awaitTurn(); errors.Is(err, dockerapi.ErrConflict) {
 		if !t.pool.due(t) {
 			return nil, t.notBegun()
