@@ -126,3 +126,68 @@ func TestCopyKeepsClaim(t *testing.T) {
 		})
 	})
 }
+
+// TestCopyLeavesNoClaim: a run that was forwarded because of its name, and that has its end at the other host before its turn, leaves no claim.
+func TestCopyLeavesNoClaim(t *testing.T) {
+	t.Run("cancelled", func(t *testing.T) {
+		onHosts(t, nil, func(c *fakeCluster) {
+			c.send("c", "first", named("web"))
+			for i := range 3 {
+				c.send("c", fmt.Sprint("long", i), waiter)
+			}
+			c.send("a", "j", named("web"))
+			if c.jobClaim("j") != "c.0" {
+				t.Fatal("not forwarded")
+			}
+			c.send("b", "s", `{"Dockercmd":"stop","Job":"j"}`)
+			c.want("j", event.Refused, event.ReasonCancelled)
+			for _, id := range []string{"first", "long0", "long1", "long2"} {
+				c.exit(id, 0)
+			}
+			c.settled()
+		})
+	})
+	t.Run("settled before", func(t *testing.T) {
+		onHosts(t, nil, func(c *fakeCluster) {
+			c.send("c", "j", named("web"))
+			c.exit("j", 0)
+			pass(time.Minute)
+			c.copyTo("c", "j", named("web"))
+			c.settled()
+			c.started("j", "c")
+		})
+	})
+	t.Run("the job has a container of before", func(t *testing.T) {
+		onHosts(t, nil, func(c *fakeCluster) {
+			c.send("c", "j", `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"web"}}`)
+			c.publish("q.host.c", &fakeMessage{id: "j", body: "{", hops: 1, forwarded: true, copy: "sent again"})
+			pass(time.Minute)
+			c.want("j", event.Refused, event.ReasonInvalid)
+			if c.jobClaim("j") != "c.0" {
+				t.Error("the container has no claim")
+			}
+			c.send("a", "rm", `{"Dockercmd":"remove","Container":"web"}`)
+			c.settled()
+		})
+	})
+}
+
+// TestNoteNeverComes: the container of a job whose forwarder was killed before it could tell of its ack does not wait for ever.
+func TestNoteNeverComes(t *testing.T) {
+	onHosts(t, func(c *fakeCluster) {
+		c.change = func(cfg *Config) { cfg.SweepAfter = 0 }
+		c.reached = once("forward", "j", func(h *fakeHost) { h.kill() })
+	}, func(c *fakeCluster) {
+		c.send("a", "j", waiter)
+		c.hosts["a"].cut()
+		c.to("b")
+		c.hosts["a"].connect(c.hosts["a"].fakeProcess)
+		pass(time.Minute)
+		c.exit("j", 0)
+		pass(23 * time.Hour)
+		if c.jobClaim("j") == "" {
+			t.Error("the claim did not wait for the note")
+		}
+		c.settled()
+	})
+}

@@ -151,6 +151,9 @@ func (g *registry) goesAhead(t *task, to intake.Claim) {
 	}
 }
 
+// noteTakes is how long a host may take to tell that a message is acked.
+const noteTakes = 24 * time.Hour
+
 // handOver settles all deliveries of a task that has no result here. If one is lost, the broker redelivers it to some host, which
 // finds the claim as this one did. handOver returns false if the process stops first.
 func (t *task) handOver(e *elsewhere) bool {
@@ -232,7 +235,8 @@ func (t *task) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err erro
 // claim. Else a third host that is redelivered the original would find no claim, and run the job again. joined: a delivery has come,
 // and is to be settled first. The process may stop first.
 //
-// A host that is killed between ack and note never sends the note. Then the container waits as long as one that a crash left.
+// A host that is killed between ack and note never sends the note. Then the container waits as long as one that a crash left, or for
+// noteTakes if those are not swept.
 func (t *task) awaitNote() (joined bool, err error) {
 	if t.pool.Claims == nil || t.leavesContainer() || !slices.ContainsFunc(t.claimsOf(""), func(h heldClaim) bool { return !h.keep }) {
 		return false, nil
@@ -255,7 +259,11 @@ func (t *task) awaitNote() (joined bool, err error) {
 		case <-t.ctx.Done():
 			return false, t.ctx.Err()
 		case <-tick.C:
-			if after := t.pool.SweepAfter; after > 0 && time.Since(began) >= after && t.pool.Quiet != nil {
+			after := t.pool.SweepAfter
+			if after <= 0 {
+				after = noteTakes
+			}
+			if time.Since(began) >= after && t.pool.Quiet != nil {
 				if _, quiet := t.pool.Quiet(t.ctx, min(after, sweepEvery)); quiet {
 					return false, nil
 				}

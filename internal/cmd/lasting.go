@@ -20,9 +20,9 @@ type lasting struct {
 }
 
 type lastingJob struct {
-	key    intake.ClaimKey
-	labels []string // of its container
-	until  time.Time
+	key       intake.ClaimKey
+	queue, id string
+	until     time.Time
 }
 
 // claimLasting claims a job for recent.For, unless another host has it.
@@ -31,7 +31,7 @@ func (t *task) claimLasting(id string) (other *intake.Claim, err error) {
 	if other, err = t.pool.Claims.Claim(t.ctx, key); err != nil || other != nil {
 		return other, err
 	}
-	t.pool.lasting.add(lastingJob{key, []string{LabelQueue + "=" + t.queue, LabelJob + "=" + id}, time.Now().Add(recent.For)})
+	t.pool.lasting.add(lastingJob{key, t.queue, id, time.Now().Add(recent.For)})
 	return nil, nil
 }
 
@@ -95,12 +95,17 @@ func (p *Pool) endLasting(ctx context.Context) {
 
 // endLastingOne gives up a claim, unless the job has a container here.
 func (p *Pool) endLastingOne(ctx context.Context, j lastingJob) {
-	list, err := p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: j.labels})
-	if err != nil || len(list) > 0 {
+	if p.mayHaveContainer(ctx, j.queue, j.id) {
 		p.Claims.Keep(j.key)
 		return
 	}
 	if err := p.Claims.Unclaim(ctx, j.key); err != nil {
 		p.Log.Debug("the claim of a job was not deleted at the broker", "key", j.key.Key, "error", err)
 	}
+}
+
+// mayHaveContainer reports whether a job has a container here, or the engine does not say.
+func (p *Pool) mayHaveContainer(ctx context.Context, queue, job string) bool {
+	list, err := p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{LabelQueue + "=" + queue, LabelJob + "=" + job}})
+	return err != nil || len(list) > 0
 }

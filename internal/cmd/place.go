@@ -113,13 +113,19 @@ func (t *task) putBack(p message.Placement) error {
 	return &elsewhere{verdict: intake.PutBack}
 }
 
+// mayBeClaimed reports whether another host may have made the claim of a message's job for this host. For most commands none does.
+func (d decoded) mayBeClaimed() bool {
+	return d.cmd == nil || d.traits.Makes || !message.PlacementOf(d.cmd).Any()
+}
+
 // inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the
-// job itself: the claim goes with the task. Its error is the context's.
+// job itself: the claim goes with the task, unless the job has a container of before. Its error is the context's.
 func (t *task) inherits() error {
-	if t.from == nil || message.PlacementOf(t.cmd).Any() || len(t.claimsOf("job")) > 0 {
+	if t.from == nil || !t.mayBeClaimed() || len(t.claimsOf("job")) > 0 {
 		return nil
 	}
-	if _, err := t.claim(t.jobKey(t.id), false); err != nil {
+	keep := t.pool.mayHaveContainer(t.ctx, t.queue, t.id)
+	if _, err := t.claim(t.jobKey(t.id), keep); err != nil {
 		t.log.Debug("the job's claim may stay at the broker", "error", err)
 		return t.ctx.Err()
 	}
@@ -130,7 +136,7 @@ func (t *task) inherits() error {
 func (p *Pool) forgets(i identity) {
 	key := i.jobKey(i.id)
 	if other, err := p.Claims.Claim(p.settling, key); err == nil && other == nil {
-		p.endLastingOne(p.settling, lastingJob{key: key, labels: []string{LabelQueue + "=" + i.queue, LabelJob + "=" + i.id}})
+		p.endLastingOne(p.settling, lastingJob{key: key, queue: i.queue, id: i.id})
 	}
 }
 
