@@ -47,11 +47,22 @@ type heldClaim struct {
 	keep bool // the claim stays at the task's end
 }
 
+// errNoClaims leaves a task unfinished, as the end of its context does: [intake.Claims] give up only if the process ends.
+var errNoClaims = errors.New("the broker does not answer for the claims any more")
+
+// noClaims adds to an error of Claims what it was to do, and that it is an errNoClaims, unless it is the context's.
+func noClaims(err error, what string, args ...any) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w: %s: %w", errNoClaims, fmt.Sprintf(what, args...), err)
+}
+
 // claim makes the task a holder of key, unless another host has it.
 func (t *task) claim(key intake.ClaimKey, keep bool) (other *intake.Claim, err error) {
 	other, err = t.pool.Claims.Claim(t.ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("the %s %s could not be claimed at the broker: %w", key.Kind, flagval.Quote(key.Key), err)
+		return nil, noClaims(err, "the %s %s could not be claimed", key.Kind, flagval.Quote(key.Key))
 	}
 	if other == nil {
 		t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.Claimed })
@@ -137,7 +148,7 @@ func (t *task) claimName(name string) error {
 	case errors.Is(err, intake.ErrNoHost):
 		return t.startsOver() // it was released just now
 	case err != nil:
-		return fmt.Errorf("the job could not be claimed for the host %s: %w", flagval.Quote(other.Host), err)
+		return noClaims(err, "the job could not be claimed for the host %s", flagval.Quote(other.Host))
 	case to.Ours: // a message has cancelled the job here
 		return nameTaken(*other, name)
 	}
@@ -198,7 +209,7 @@ func (t *task) disclaims(ctx context.Context) error {
 func (t *task) disclaim(ctx context.Context, key intake.ClaimKey) error {
 	t.drop(key)
 	err := t.pool.Claims.Unclaim(ctx, key)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !isClosed(t.pool.stopping) { // else the container stays for the sweep, which deletes both
 		t.log.Warn("a claim was not deleted at the broker; it does no harm, and takes about 1 KB there", "kind", key.Kind, "key", key.Key, "error", err)
 		return nil
 	}

@@ -42,7 +42,7 @@ func (t *task) whoHas(key intake.ClaimKey) (*intake.Claim, error) {
 func (t *task) lookUp(key intake.ClaimKey) (*intake.Claim, error) {
 	at, err := t.pool.Claims.Look(t.ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("which host has the %s %s is not known: %w", key.Kind, flagval.Quote(key.Key), err)
+		return nil, noClaims(err, "which host has the %s %s is not known", key.Kind, flagval.Quote(key.Key))
 	}
 	return at, nil
 }
@@ -91,7 +91,7 @@ func (t *task) seek(key intake.ClaimKey, gone bool) error {
 		return t.forward(*at)
 	case gone && key.Kind == "name":
 		t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.LostClaims })
-		return t.pool.Claims.Forget(t.ctx, key)
+		return noClaims(t.pool.Claims.Forget(t.ctx, key), "a claim without a container could not be deleted")
 	}
 	return nil
 }

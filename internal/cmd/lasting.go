@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -29,7 +30,7 @@ type lastingJob struct {
 func (t *task) claimLasting(id string) (other *intake.Claim, err error) {
 	key := t.jobKey(id)
 	if other, err = t.pool.Claims.Claim(t.ctx, key); err != nil || other != nil {
-		return other, err
+		return other, noClaims(err, "the job %s could not be claimed", flagval.Quote(id))
 	}
 	t.pool.lasting.add(lastingJob{key, t.queue, id, time.Now().Add(recent.For)})
 	return nil, nil

@@ -61,7 +61,7 @@ func (t *task) placed(p message.Placement, has bool) error {
 		}
 		living, err := claims.Living(t.ctx)
 		if err != nil {
-			return err
+			return noClaims(err, "which hosts live is not known")
 		}
 		host = choose(p, t.id, living)
 	}
@@ -78,7 +78,7 @@ func (t *task) placed(p message.Placement, has bool) error {
 	case err == nil:
 		return t.goesTo(to)
 	case !errors.Is(err, intake.ErrNoHost):
-		return fmt.Errorf("the job could not be claimed for the host %s: %w", host, err)
+		return noClaims(err, "the job could not be claimed for the host %s", host)
 	case len(p.Constraints) > 0: // it was released just now
 		return t.putBack(p)
 	}
@@ -119,15 +119,14 @@ func (d decoded) mayBeClaimed() bool {
 }
 
 // inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the
-// job itself: the claim goes with the task, unless the job has a container of before. Its error is the context's.
+// job itself: the claim goes with the task, unless the job has a container of before. Its error is final.
 func (t *task) inherits() error {
 	if t.from == nil || !t.mayBeClaimed() || len(t.claimsOf("job")) > 0 {
 		return nil
 	}
 	keep := t.pool.mayHaveContainer(t.ctx, t.queue, t.id)
 	if _, err := t.claim(t.jobKey(t.id), keep); err != nil {
-		t.log.Debug("the job's claim may stay at the broker", "error", err)
-		return t.ctx.Err()
+		return err
 	}
 	return nil
 }

@@ -156,7 +156,7 @@ func (t *task) work() bool {
 		e, _ := errors.AsType[*elsewhere](err)
 		return t.handOver(e)
 	case err != nil:
-		t.log.Info("job left unfinished; its message stays unacked, and its container as it is", "container", t.name)
+		t.log.Info("job left unfinished; its message stays unacked, and its container as it is", "container", t.name, "error", err)
 		return false
 	}
 	if t.inherits() != nil {
