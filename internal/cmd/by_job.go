@@ -34,6 +34,11 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 				break // an earlier process has started it
 			}
 		}
+		if t.traits.Ends && t.pool.jobs.at(job) < phaseBegun && t.pool.Claims != nil { // its message may have come back from another host
+			if err := t.seek(t.jobKey(r.Job), false); err != nil {
+				return false, err
+			}
+		}
 		if t.traits.Ends && t.pool.jobs.cancelsWaiting(job) {
 			t.log.Info("job cancelled before it had started", "cancelled", r.Job)
 			return true, nil
@@ -195,7 +200,7 @@ func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
 // retries reports whether a run has its result, and may be tried again.
 func (t *task) retries() bool {
 	p := t.pool.jobs.at(t)
-	return t.traits.Retry != nil && p >= phaseEnded && p < phaseForwarded
+	return t.traits.Retry != nil && p >= phaseEnded && p <= phaseSettled
 }
 
 // byID returns the live run or exec with that id: of a run, the last attempt.

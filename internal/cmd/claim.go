@@ -34,6 +34,7 @@ import (
 type claims struct {
 	keys  []heldClaim // guarded by the registry: a rename changes those of a run
 	moved bool        // another host has the job; guarded by the registry
+	ahead *elsewhere  // not nil: see goesAhead; written before it is in phaseForwarded
 
 	from *intake.Forwarded // how the first delivery came from another host; nil: it did not
 }
@@ -44,11 +45,22 @@ type heldClaim struct {
 	keep bool // the claim stays at the task's end
 }
 
+// errNoClaims leaves a task unfinished, as the end of its context does: [intake.Claims] give up only if the process ends.
+var errNoClaims = errors.New("the broker does not answer for the claims any more")
+
+// noClaims adds to an error of Claims what it was to do, and that it is an errNoClaims, unless it is the context's.
+func noClaims(err error, what string, args ...any) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w: %s: %w", errNoClaims, fmt.Sprintf(what, args...), err)
+}
+
 // claim makes the task a holder of key, unless another host has it.
 func (t *task) claim(key intake.ClaimKey, keep bool) (other *intake.Claim, err error) {
 	other, err = t.pool.Claims.Claim(t.ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("the %s %s could not be claimed at the broker: %w", key.Kind, flagval.Quote(key.Key), err)
+		return nil, noClaims(err, "the %s %s could not be claimed", key.Kind, flagval.Quote(key.Key))
 	}
 	if other == nil {
 		t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.Claimed })
@@ -69,13 +81,12 @@ func (t *task) claimJob() error {
 		return nil
 	}
 	t.awaits.Store("its claim at the broker")
-	if t.from != nil {
-		switch at, void, err := t.whoHas(key); {
-		case err != nil:
+	if t.from != nil && t.again.Load() && t.attempt == 1 && t.earlier == nil {
+		// Whoever forwarded it has seen the claim. A later attempt, or a message that is new, may have met the claim that an
+		// earlier one was about to give up. A void claim was not given up: the job is claimed anew.
+		if at, err := t.lookUp(key); err != nil {
 			return err
-		case at == nil && !void && t.again.Load() && t.attempt == 1 && t.earlier == nil:
-			// Whoever forwarded it has seen the claim. A later attempt, or a message that is new, may have met the claim that an
-			// earlier one was about to give up.
+		} else if at == nil {
 			t.log.Info("forwarded message of a job that was settled meanwhile; acked")
 			return &elsewhere{verdict: intake.Ack}
 		}
@@ -125,6 +136,13 @@ func (t *task) keepClaim(key intake.ClaimKey, keep bool) {
 	}
 }
 
+// keepClaims has all claims that the task holds stay at its end.
+func (t *task) keepClaims() {
+	for _, h := range t.claimsOf("") {
+		t.keepClaim(h.key, true)
+	}
+}
+
 // ours reports whether this host made a container, in this life of it. If several hosts share the queue, the container's claims are
 // this host's then.
 func (t *task) ours(c dockerapi.Container) bool { return c.Labels[LabelHost] == t.host }
@@ -150,7 +168,7 @@ func (t *task) disclaims(ctx context.Context) error {
 func (t *task) disclaim(ctx context.Context, key intake.ClaimKey) error {
 	t.drop(key)
 	err := t.pool.Claims.Unclaim(ctx, key)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !isClosed(t.pool.stopping) { // else the container stays for the sweep, which deletes both
 		t.log.Warn("a claim was not deleted at the broker; it does no harm, and takes about 1 KB there", "kind", key.Kind, "key", key.Key, "error", err)
 		return nil
 	}
@@ -180,21 +198,14 @@ func (t *task) leavesContainer() bool {
 	return t.traits.Makes && t.container != "" && t.cleanup == nil && !t.removed
 }
 
-// keepsAll keeps all claims of the task.
-func (t *task) keepsAll() {
-	for _, h := range t.claimsOf("") {
-		t.keepClaim(h.key, true)
-	}
-}
-
 // releases gives up the claims of a recalled task, whose message is about to be requeued. A message of the host queue, or one whose
 // connection has ended, comes here again.
 func (t *task) releases() {
 	if t.pool.Claims == nil {
 		return
 	}
-	if _, ok := t.pool.jobs.present(t); !ok || t.from != nil {
-		t.keepsAll()
+	if _, ok := t.pool.jobs.present(t); !ok || t.pool.jobs.isCopy(t) {
+		t.keepClaims()
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, lastLook)
 	defer cancel()

@@ -55,15 +55,35 @@ func TestClaimFails(t *testing.T) {
 				c.send("a", "j", waiter)
 				c.send("a", "s", `{"Dockercmd":"stop","Container":"web"}`)
 				id := map[string]string{"claim": "j", "look": "s"}[call]
-				c.want(id, event.Errored, event.ReasonEngine)
-				if call == "look" {
-					c.exit("j", 0)
-				} else if len(c.starts) > 0 {
+				if len(c.results[id]) > 0 || len(c.dead) > 0 {
+					t.Errorf("%s: result %+v, dead letters %q", call, c.result(id), c.dead)
+				}
+				if call == "claim" && len(c.starts) > 0 {
 					t.Error("a job ran without its claim")
 				}
+				c.broken = nil
+				c.hosts["a"].kill() // errors that are not the context's say that the process ends
+				c.hosts["a"].start()
+				pass(time.Minute)
+				c.started("j", "a")
+				c.exit("j", 0)
 				c.settled()
+				c.want("j", event.Succeeded, "")
+				c.want("s", event.Failed, event.ReasonNoSuchContainer)
 			})
 		}
+		onHosts(t, nil, func(c *fakeCluster) {
+			c.send("a", "j", waiter)
+			c.exit("j", 0)
+			c.broken = func(string, intake.ClaimKey) error { return errors.New("ended") }
+			c.hosts["a"].end()
+			if c.hosts["a"].docker.count() != 1 {
+				t.Error("the container is gone before its claim")
+			}
+			c.broken = nil
+			c.hosts["a"].start()
+			c.settled()
+		})
 		onHosts(t, nil, func(c *fakeCluster) {
 			c.broken = func(got string, _ intake.ClaimKey) error {
 				if got == "unclaim" {

@@ -3,7 +3,6 @@ package cmd
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +22,7 @@ func (t *task) claimName(name string) error {
 		return nil
 	}
 	other, err := t.claim(intake.NameKey(name), false)
-	for began := time.Now(); err == nil && other != nil && t.from != nil; other, err = t.claim(intake.NameKey(name), false) {
+	for began := time.Now(); err == nil && other != nil && t.pool.jobs.isCopy(t); other, err = t.claim(intake.NameKey(name), false) {
 		if time.Since(began) > lingers+leaving {
 			return t.nameElsewhere(name, other)
 		}
@@ -43,7 +42,7 @@ func (t *task) claimName(name string) error {
 	case errors.Is(err, intake.ErrNoHost):
 		return t.startsOver() // it was released just now
 	case err != nil:
-		return fmt.Errorf("the job could not be claimed for the host %s: %w", flagval.Quote(other.Host), err)
+		return noClaims(err, "the job could not be claimed for the host %s", flagval.Quote(other.Host))
 	case to.Ours: // a message has cancelled the job here
 		return t.nameElsewhere(name, other)
 	}
@@ -81,11 +80,15 @@ func (t *task) afterRemoval(c dockerapi.Container) error {
 	if !t.made(c) || len(t.pool.jobs.runs(c.ID)) > 0 {
 		return nil
 	}
-	if job := c.Labels[LabelJob]; t.pool.jobs.knew(t.queue, job) {
+	job := c.Labels[LabelJob]
+	if next := t.pool.jobs.byID(job); next != nil && t.pool.jobs.isCopy(next) {
+		return nil // it has followed the claim here, and takes it over
+	}
+	if t.pool.jobs.knew(t.queue, job) {
 		_, err := t.claim(t.jobKey(job), false)
 		return err
 	}
-	_, err := t.claimLasting(c.Labels[LabelJob])
+	_, err := t.claimLasting(job)
 	return err
 }
 
@@ -134,15 +137,14 @@ func (g *registry) removes(id string) {
 	}
 }
 
-// derivedName is a name that Pool.identify has derived.
-var derivedName = regexp.MustCompile(`^` + message.DerivedName + `([0-9a-f]{12})-[0-9a-f]{8}$`)
-
 func isDerived(name string) bool { return strings.HasPrefix(name, message.DerivedName) }
 
-// keyOf returns the claim by which a container is found.
+// keyOf returns the claim by which a container is found. A name that Pool.identify has derived begins with the job's key.
 func keyOf(ref string) intake.ClaimKey {
-	if m := derivedName.FindStringSubmatch(ref); m != nil {
-		return intake.ClaimKey{Kind: "job", Key: m[1]}
+	rest, ok := strings.CutPrefix(ref, message.DerivedName)
+	job, suffix, _ := strings.Cut(rest, "-")
+	if ok && len(job) == 12 && len(suffix) == 8 && strings.Trim(job+suffix, "0123456789abcdef") == "" {
+		return intake.ClaimKey{Kind: "job", Key: job}
 	}
 	return intake.NameKey(ref)
 }

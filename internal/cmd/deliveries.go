@@ -49,6 +49,13 @@ func (d *deliveries) join(j intake.Job) {
 	}
 }
 
+// isCopy reports whether another host has forwarded a delivery of t. Its redelivery comes to this host.
+func (g *registry) isCopy(t *task) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(t.notes) > 0
+}
+
 // orphaned reports whether all deliveries are lost, and no answer may have reached the broker.
 func (d *deliveries) orphaned() bool {
 	if d.answering {

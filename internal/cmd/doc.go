@@ -9,7 +9,7 @@
 //	   +-> recalled -> requeued -> gone        it cannot begin here now, see recall.go
 //	   +-> ended                               it was refused
 //
-//	due or begun -> forwarded -> gone          another host has the job, or it has no result here
+//	waiting, due, begun -> forwarded -> gone   another host has the job, or it has no result here
 //
 //	waiting   it has its place in the order; it can still be requeued or cancelled
 //	due       its turn has come; it goes back to waiting if the engine is away at its first call

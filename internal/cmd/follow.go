@@ -17,7 +17,7 @@ import (
 
 // final reports whether err ends a command without a result.
 func final(err error) bool {
-	return errors.Is(err, errNotBegun) || errors.Is(err, errCancelled) || errors.Is(err, errElsewhere) || errors.Is(err, context.Canceled)
+	return errors.Is(err, errNotBegun) || errors.Is(err, errCancelled) || errors.Is(err, errElsewhere) || errors.Is(err, errNoClaims) || errors.Is(err, context.Canceled)
 }
 
 // A following is one run's container on its way from creation to exit.

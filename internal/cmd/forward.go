@@ -29,16 +29,22 @@ type elsewhere struct {
 func (e *elsewhere) Error() string        { return errElsewhere.Error() }
 func (e *elsewhere) Is(target error) bool { return target == errElsewhere }
 
-// whoHas returns the claim of key; nil: no host has it. void: a host had it that was released.
-func (t *task) whoHas(key intake.ClaimKey) (at *intake.Claim, void bool, err error) {
-	at, err = t.pool.Claims.Look(t.ctx, key)
-	if err == nil && at != nil && at.Void {
-		return nil, true, nil
+// whoHas returns the claim of key; nil: no host has it.
+func (t *task) whoHas(key intake.ClaimKey) (*intake.Claim, error) {
+	at, err := t.lookUp(key)
+	if at != nil && at.Void {
+		at = nil
 	}
+	return at, err
+}
+
+// lookUp is whoHas, but returns a void claim too.
+func (t *task) lookUp(key intake.ClaimKey) (*intake.Claim, error) {
+	at, err := t.pool.Claims.Look(t.ctx, key)
 	if err != nil {
-		return nil, false, fmt.Errorf("which host has the %s %s is not known: %w", key.Kind, flagval.Quote(key.Key), err)
+		return nil, noClaims(err, "which host has the %s %s is not known", key.Kind, flagval.Quote(key.Key))
 	}
-	return at, false, nil
+	return at, nil
 }
 
 // forward returns why the task is another host's.
@@ -77,7 +83,7 @@ func (t *task) seek(key intake.ClaimKey, gone bool) error {
 	if t.pool.Claims == nil {
 		return nil
 	}
-	at, _, err := t.whoHas(key)
+	at, err := t.whoHas(key)
 	switch {
 	case err != nil || at == nil:
 		return err
@@ -85,7 +91,7 @@ func (t *task) seek(key intake.ClaimKey, gone bool) error {
 		return t.forward(*at)
 	case gone && key.Kind == "name":
 		t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.LostClaims })
-		return t.pool.Claims.Forget(t.ctx, key)
+		return noClaims(t.pool.Claims.Forget(t.ctx, key), "a claim without a container could not be deleted")
 	}
 	return nil
 }
@@ -120,12 +126,40 @@ const startOver = time.Second
 // mostForNote is how long the host that has the job may be told late that a message is acked.
 const mostForNote = time.Minute
 
+// looksAhead reports whether the task asks who has its job before its turn comes: see goesAhead.
+func (t *task) looksAhead() bool {
+	return t.pool.Claims != nil && t.stable && t.traits.Makes && t.pool.jobs.at(t) == phaseWaiting
+}
+
+// goesAhead has a waiting task of a redelivered message forwarded at once if another host has its job. Otherwise the message would
+// wait here, that host's queues would be quiet, and a sweep there would remove the job's container: the job would run again here.
+func (t *task) goesAhead(ctx context.Context) {
+	ctx, cancel := endsWith(ctx, t.pool.jobs.reached(t, phaseCancelled))
+	defer cancel()
+	at, err := t.pool.Claims.Look(ctx, t.jobKey(t.id))
+	if err == nil && at != nil && !at.Ours && !at.Void {
+		t.pool.jobs.goesAhead(t, *at)
+	}
+}
+
+// goesAhead moves a waiting task to phaseForwarded.
+func (g *registry) goesAhead(t *task, to intake.Claim) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.phase == phaseWaiting && (t.from == nil || t.from.Hops < intake.MostHops) && g.move(t, phaseForwarded) {
+		t.moved, t.ahead = true, &elsewhere{intake.Forward, to}
+	}
+}
+
+// noteTakes is how long a host may take to tell that a message is acked.
+const noteTakes = 24 * time.Hour
+
 // handOver settles all deliveries of a task that has no result here. If one is lost, the broker redelivers it to some host, which
 // finds the claim as this one did. handOver returns false if the process stops first.
 func (t *task) handOver(e *elsewhere) bool {
 	t.pool.jobs.to(t, phaseForwarded)
-	if t.from != nil && e.verdict == intake.Requeue {
-		t.keepsAll() // it comes here again, and must find them
+	if e.verdict == intake.Requeue && t.pool.jobs.isCopy(t) {
+		t.keepClaims() // its copies come to this host again, and without the claim would count as settled
 	}
 	if t.disclaims(t.ctx) != nil {
 		return false
@@ -201,7 +235,8 @@ func (t *task) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err erro
 // claim. Else a third host that is redelivered the original would find no claim, and run the job again. joined: a delivery has come,
 // and is to be settled first. The process may stop first.
 //
-// A host that is killed between ack and note never sends the note. Then the container waits as long as one that a crash left.
+// A host that is killed between ack and note never sends the note. Then the container waits as long as one that a crash left, or for
+// noteTakes if those are not swept.
 func (t *task) awaitNote() (joined bool, err error) {
 	if t.pool.Claims == nil || t.leavesContainer() || !slices.ContainsFunc(t.claimsOf(""), func(h heldClaim) bool { return !h.keep }) {
 		return false, nil
@@ -224,7 +259,11 @@ func (t *task) awaitNote() (joined bool, err error) {
 		case <-t.ctx.Done():
 			return false, t.ctx.Err()
 		case <-tick.C:
-			if after := t.pool.SweepAfter; after > 0 && time.Since(began) >= after && t.pool.Quiet != nil {
+			after := t.pool.SweepAfter
+			if after <= 0 {
+				after = noteTakes
+			}
+			if time.Since(began) >= after && t.pool.Quiet != nil {
 				if _, quiet := t.pool.Quiet(t.ctx, min(after, sweepEvery)); quiet {
 					return false, nil
 				}

@@ -110,15 +110,17 @@ func TestCommandsFindTheirHost(t *testing.T) {
 	})
 	t.Run("a stop of a job that turns out to be elsewhere", func(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {
-			claims, goOn := false, make(chan struct{})
+			claims, asked, goOn := false, make(chan struct{}), make(chan struct{})
 			c.broken = func(call string, key intake.ClaimKey) error {
 				if call == "claim" && key == intake.JobKey("", "q", "j") && !claims {
 					claims = true
+					close(asked)
 					<-goOn
 				}
 				return nil
 			}
 			c.send("a", "j", waiter)
+			<-asked
 			c.send("a", "s", `{"Dockercmd":"stop","Job":"j"}`) // it waits for the run that is about to claim
 			c.mu.Lock()
 			c.claims[intake.JobKey("", "q", "j")] = "b.0"

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -20,18 +21,18 @@ type lasting struct {
 }
 
 type lastingJob struct {
-	key    intake.ClaimKey
-	labels []string // of its container
-	until  time.Time
+	key       intake.ClaimKey
+	queue, id string
+	until     time.Time
 }
 
 // claimLasting claims a job for recent.For, unless another host has it.
 func (t *task) claimLasting(id string) (other *intake.Claim, err error) {
 	key := t.jobKey(id)
 	if other, err = t.pool.Claims.Claim(t.ctx, key); err != nil || other != nil {
-		return other, err
+		return other, noClaims(err, "the job %s could not be claimed", flagval.Quote(id))
 	}
-	t.pool.lasting.add(lastingJob{key, []string{LabelQueue + "=" + t.queue, LabelJob + "=" + id}, time.Now().Add(recent.For)})
+	t.pool.lasting.add(lastingJob{key, t.queue, id, time.Now().Add(recent.For)})
 	return nil, nil
 }
 
@@ -95,12 +96,17 @@ func (p *Pool) endLasting(ctx context.Context) {
 
 // endLastingOne gives up a claim, unless the job has a container here.
 func (p *Pool) endLastingOne(ctx context.Context, j lastingJob) {
-	list, err := p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: j.labels})
-	if err != nil || len(list) > 0 {
+	if p.mayHaveContainer(ctx, j.queue, j.id) {
 		p.Claims.Keep(j.key)
 		return
 	}
 	if err := p.Claims.Unclaim(ctx, j.key); err != nil {
 		p.Log.Debug("the claim of a job was not deleted at the broker", "key", j.key.Key, "error", err)
 	}
+}
+
+// mayHaveContainer reports whether a job has a container here, or the engine does not say.
+func (p *Pool) mayHaveContainer(ctx context.Context, queue, job string) bool {
+	list, err := p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{LabelQueue + "=" + queue, LabelJob + "=" + job}})
+	return err != nil || len(list) > 0
 }

@@ -20,8 +20,8 @@ const (
 	phaseStored                 // the broker has stored the result, the answer, and the dead letter or the next attempt
 	phaseAcked                  // its ack is written, and may still be lost
 	phaseSettled                // the ack cannot be lost any more; the container may be removed
-	phaseForwarded              // it has no result here: its message is forwarded to the host that has the job, see handOver
 	phaseRecalled               // its message is being requeued, because it cannot begin here now
+	phaseForwarded              // it has no result here: its message is forwarded to the host that has the job, see handOver
 	phaseRequeued               // its message is requeued
 	phaseGone                   // its goroutine is done with it
 )
@@ -47,7 +47,7 @@ func (p phase) mayBecome(q phase) bool {
 	case phaseStored, phaseAcked, phaseSettled:
 		return p >= phaseEnded && p < q
 	case phaseForwarded:
-		return p == phaseDue || p == phaseBegun
+		return p == phaseDue || p == phaseBegun || p == phaseWaiting // see goesAhead
 	case phaseRequeued:
 		return p == phaseRecalled
 	}
@@ -56,7 +56,7 @@ func (p phase) mayBecome(q phase) bool {
 
 func (p phase) String() string {
 	return [...]string{"waiting", "cancelled", "due", "begun", "created", "started", "exited", "ended", "stored", "acked", "settled",
-		"forwarded", "recalled", "requeued", "gone"}[p]
+		"recalled", "forwarded", "requeued", "gone"}[p]
 }
 
 // waits reports whether the engine was not asked for anything yet.

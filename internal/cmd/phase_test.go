@@ -11,7 +11,7 @@ import (
 // passed, and not before; and those that wait for their turn are known, at each step.
 func TestPhases(t *testing.T) {
 	allowed := map[phase][]phase{
-		phaseWaiting:   {phaseCancelled, phaseDue, phaseEnded, phaseRecalled},
+		phaseWaiting:   {phaseCancelled, phaseDue, phaseEnded, phaseRecalled, phaseForwarded},
 		phaseCancelled: {phaseEnded, phaseGone},
 		phaseDue:       {phaseWaiting, phaseBegun, phaseEnded, phaseForwarded, phaseGone},
 		phaseBegun:     {phaseCreated, phaseEnded, phaseForwarded, phaseGone},

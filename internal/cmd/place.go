@@ -53,7 +53,7 @@ func (t *task) placed(p message.Placement, has bool) error {
 	}
 	key, host := t.jobKey(t.id), p.Host
 	if len(p.Constraints) > 0 {
-		switch at, _, err := t.whoHas(key); {
+		switch at, err := t.whoHas(key); {
 		case err != nil:
 			return err
 		case at != nil:
@@ -61,7 +61,7 @@ func (t *task) placed(p message.Placement, has bool) error {
 		}
 		living, err := claims.Living(t.ctx)
 		if err != nil {
-			return err
+			return noClaims(err, "which hosts live is not known")
 		}
 		host = choose(p, t.id, living)
 	}
@@ -78,7 +78,7 @@ func (t *task) placed(p message.Placement, has bool) error {
 	case err == nil:
 		return t.goesTo(to)
 	case !errors.Is(err, intake.ErrNoHost):
-		return fmt.Errorf("the job could not be claimed for the host %s: %w", host, err)
+		return noClaims(err, "the job could not be claimed for the host %s", host)
 	case len(p.Constraints) > 0: // it was released just now
 		return t.putBack(p)
 	}
@@ -113,15 +113,20 @@ func (t *task) putBack(p message.Placement) error {
 	return &elsewhere{verdict: intake.PutBack}
 }
 
+// mayBeClaimed reports whether another host may have made the claim of a message's job for this host. For most commands none does.
+func (d decoded) mayBeClaimed() bool {
+	return d.cmd == nil || d.traits.Makes || !message.PlacementOf(d.cmd).Any()
+}
+
 // inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the
-// job itself: the claim goes with the task. Its error is the context's.
+// job itself: the claim goes with the task, unless the job has a container of before. Its error is final.
 func (t *task) inherits() error {
-	if t.from == nil || message.PlacementOf(t.cmd).Any() || len(t.claimsOf("job")) > 0 {
+	if t.from == nil || !t.mayBeClaimed() || len(t.claimsOf("job")) > 0 {
 		return nil
 	}
-	if _, err := t.claim(t.jobKey(t.id), false); err != nil {
-		t.log.Debug("the job's claim may stay at the broker", "error", err)
-		return t.ctx.Err()
+	keep := t.pool.mayHaveContainer(t.ctx, t.queue, t.id)
+	if _, err := t.claim(t.jobKey(t.id), keep); err != nil {
+		return err
 	}
 	return nil
 }
@@ -130,7 +135,7 @@ func (t *task) inherits() error {
 func (p *Pool) forgets(i identity) {
 	key := i.jobKey(i.id)
 	if other, err := p.Claims.Claim(p.settling, key); err == nil && other == nil {
-		p.endLastingOne(p.settling, lastingJob{key: key, labels: []string{LabelQueue + "=" + i.queue, LabelJob + "=" + i.id}})
+		p.endLastingOne(p.settling, lastingJob{key: key, queue: i.queue, id: i.id})
 	}
 }
 

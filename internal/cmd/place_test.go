@@ -51,9 +51,9 @@ func TestPlaced(t *testing.T) {
 		hosts   string // that may run it
 		calls   int64  // of claims until it runs, where it matters
 	}{
-		{`"Host":"b"`, "a", "b", 3},
+		{`"Host":"b"`, "a", "b", 2},
 		{`"Host":"b"`, "b", "b", 1},
-		{`"Constraint":"gpu==yes"`, "a", gpus, 5},
+		{`"Constraint":"gpu==yes"`, "a", gpus, 4},
 		{`"Constraint":"gpu==yes"`, "b", "b", 1}, // it costs no more than a message for any host
 		{`"Constraint":"gpu==yes"`, "c", "c", 1},
 		{`"Constraint":"gpu!=yes"`, "b", "a", 0},

@@ -14,7 +14,6 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/room"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
@@ -224,6 +223,9 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 		} else {
 			p.Log.Info("message published again; its job is here, and is not run a second time", "job", id)
 		}
+		if j.Redelivered && earlier.looksAhead() {
+			return nil, func() { earlier.goesAhead(ctx) }
+		}
 		return nil, nil
 	case finished:
 		if j.Redelivered {
@@ -240,7 +242,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 			if err := j.Settle(ctx, intake.Ack, event.Result{Job: ident.id}); err != nil {
 				p.Log.Warn("message not acked", "job", ident.id, "error", err)
 			}
-			if j.Forwarded != nil && !message.PlacementOf(d.cmd).Any() {
+			if j.Forwarded != nil && d.mayBeClaimed() {
 				p.forgets(ident)
 			}
 		}

@@ -25,7 +25,7 @@ func (p *Pool) due(t *task) bool {
 			return true
 		}
 		p.recall()
-		if p.jobs.at(t) == phaseRequeued || t.wasCancelled() {
+		if p.jobs.at(t) >= phaseForwarded || t.wasCancelled() {
 			return false
 		}
 		if b := t.order.before.Load(); b != nil {

@@ -118,5 +118,5 @@ func (p *Pool) forget(ctx context.Context, vhost string, c dockerapi.Container) 
 	if err == nil && !isDerived(c.Name) {
 		err = p.Claims.Forget(ctx, intake.NameKey(c.Name))
 	}
-	return err
+	return noClaims(err, "the claims of the container %s could not be deleted", c.Name)
 }

@@ -156,7 +156,7 @@ func (t *task) work() bool {
 		e, _ := errors.AsType[*elsewhere](err)
 		return t.handOver(e)
 	case err != nil:
-		t.log.Info("job left unfinished; its message stays unacked, and its container as it is", "container", t.name)
+		t.log.Info("job left unfinished; its message stays unacked, and its container as it is", "container", t.name, "error", err)
 		return false
 	}
 	if t.inherits() != nil {
@@ -199,6 +199,9 @@ func (t *task) run() (result *event.Result, err error) {
 		}
 	}()
 	defer t.unhold()
+	if t.again.Load() && t.looksAhead() {
+		t.goesAhead(t.ctx)
+	}
 	if err := t.awaitTurn(); errors.Is(err, dockerapi.ErrConflict) {
 		if !t.pool.due(t) {
 			return nil, t.notBegun()

@@ -121,14 +121,14 @@ func (t *task) await(ready <-chan struct{}) error {
 
 // awaitEither is await for one of two, and reports whether it was other.
 func awaitEither[T any](t *task, ready <-chan struct{}, other <-chan T) (isOther bool, err error) {
-	requeued := t.pool.jobs.reached(t, phaseRequeued)
+	never := t.pool.jobs.reached(t, phaseForwarded)
 	select {
 	case <-ready:
 		return false, nil
 	case <-other:
 		return true, nil
-	case <-requeued:
-		return false, errNotBegun
+	case <-never:
+		return false, t.notBegun()
 	case <-t.cancelled:
 		return false, errCancelled
 	case <-t.ctx.Done():
@@ -138,8 +138,10 @@ func awaitEither[T any](t *task, ready <-chan struct{}, other <-chan T) (isOther
 
 // notBegun returns why a task has not begun.
 func (t *task) notBegun() error {
-	switch {
-	case t.pool.jobs.at(t) == phaseRequeued:
+	switch at := t.pool.jobs.at(t); {
+	case at == phaseForwarded:
+		return t.ahead
+	case at == phaseRequeued:
 		return errNotBegun
 	case t.wasCancelled():
 		return errCancelled

@@ -8,7 +8,7 @@ import (
 )
 
 // Claims say which host has a job or a container's name, if several hosts share a queue. The broker keeps them. All methods
-// wait while the broker is away, until ctx ends. Their other errors are final.
+// wait while the broker is away or refuses, until ctx ends. Other errors, but ErrNoHost, say that the process ends.
 type Claims interface {
 	// Host names this host and this life of it, as NAME.EPOCH. It is known after the first call of another method has
 	// returned, and while messages are taken. Then it does not change.
