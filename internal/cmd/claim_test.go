@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,10 +137,9 @@ func (c *fakeCluster) exit(id string, code int) {
 
 // once returns a func for reached that calls do the first time that a message comes to a step.
 func once(step, id string, do func(h *fakeHost)) func(string, *fakeHost, string) {
-	done := false
+	var done atomic.Bool
 	return func(s string, h *fakeHost, of string) {
-		if !done && s == step && (of == id || id == "") {
-			done = true
+		if s == step && (of == id || id == "") && !done.Swap(true) {
 			do(h)
 		}
 	}
