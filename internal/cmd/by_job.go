@@ -78,7 +78,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 				return false, err
 			}
 		}
-		err := fmt.Errorf("%w of the job %s, which does not run here", dockerapi.ErrNoSuchContainer, flagval.Quote(r.Job))
+		err := fmt.Errorf("%w of the job %s, which does not run %s", dockerapi.ErrNoSuchContainer, flagval.Quote(r.Job), t.pool.where())
 		if cancelled {
 			if t.pool.jobs.byID(r.Job) != nil { // its message has come meanwhile
 				return t.ofJob(r)
@@ -99,6 +99,14 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		return false, err
 	}
 	return false, nil
+}
+
+// where says in which places a container was looked for.
+func (p *Pool) where() string {
+	if p.Claims != nil {
+		return "on any host"
+	}
+	return "here"
 }
 
 // containerFor returns the newest container of a job, or nil.
