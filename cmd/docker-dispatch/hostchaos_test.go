@@ -44,6 +44,7 @@ type hostsChaos struct {
 
 	mu     sync.Mutex
 	starts map[string][]hostStart // of programs, by job
+	burns  map[*member][]time.Time
 	fates  []fate
 	faulty []string
 }
@@ -57,7 +58,7 @@ func (c *hostsChaos) broken(format string, args ...any) {
 func hostsRound(t *testing.T, p chaosPlan, seed uint64) {
 	t.Logf("seed %d; once more: scripts/chaos --hosts 3 --seed %d --jobs %d --faults %d", seed, seed, p.jobs, p.faults)
 	r := rand.New(rand.NewPCG(seed, 3))
-	c := &hostsChaos{hosts: newClusterHosts(t, "a", "b", "c"), starts: map[string][]hostStart{}}
+	c := &hostsChaos{hosts: newClusterHosts(t, "a", "b", "c"), starts: map[string][]hostStart{}, burns: map[*member][]time.Time{}}
 	c.jobs = planHostJobs(r, fmt.Sprintf("c%d", seed), p.jobs, p.span()*9/10)
 	watching, stopWatching := context.WithCancel(context.Background())
 	defer c.follows.Wait()
@@ -203,19 +204,15 @@ func (c *hostsChaos) hostLost(ctx context.Context, n int, lasts time.Duration) {
 	h := c.all[n]
 	c.ends(h)
 	c.engines[n].Lock()
-	c.mu.Lock()
-	for _, starts := range c.starts {
-		for i := range starts {
-			starts[i].burnt = starts[i].burnt || starts[i].host == h
-		}
-	}
-	c.mu.Unlock()
 	for _, s := range h.containers() {
 		if err := h.engine.RemoveContainer(ctx, s.ID, dockerapi.RemoveOptions{Force: true}); err != nil {
 			c.broken("container %s of the lost host %s: %v", s.Name, h.name, err)
 		}
 	}
 	c.engines[n].Unlock()
+	c.mu.Lock()
+	c.burns[h] = append(c.burns[h], time.Now())
+	c.mu.Unlock()
 	for {
 		c.publishing.RLock()
 		out, code := c.release(h.name, os.Getenv("AMQP_URL"))

@@ -86,7 +86,11 @@ type hostStart struct {
 	host     *member
 	id, name string
 	at       time.Time
-	burnt    bool // the host was lost later, and the container with it
+}
+
+// burnt reports whether the host was lost after the start, and the container with it. The mutex is held.
+func (c *hostsChaos) burnt(s hostStart) bool {
+	return slices.ContainsFunc(c.burns[s.host], func(at time.Time) bool { return at.After(s.at) })
 }
 
 // follow records which containers an engine starts. It does not matter who has asked for the start, nor who has heard of it.
@@ -155,7 +159,7 @@ func (c *hostsChaos) judge() {
 	for _, j := range c.jobs {
 		starts, burnt, died := c.starts[j.id], 0, false
 		for _, s := range starts {
-			if s.burnt {
+			if c.burnt(s) {
 				burnt++
 			}
 			died = died || slices.ContainsFunc(c.fates, func(f fate) bool {
@@ -180,7 +184,7 @@ func (c *hostsChaos) judge() {
 		}
 		for _, r := range results[j.id] {
 			want := []event.Status{event.Succeeded, event.Failed}[min(j.exit, 1)]
-			if j.stop != "" {
+			if j.stop != "" && r.Status != want { // a daemon that was killed meanwhile does not know why the container ended
 				want = event.Stopped
 			}
 			if r.Status != want && !died && burnt == 0 {
@@ -191,6 +195,9 @@ func (c *hostsChaos) judge() {
 			continue
 		}
 		counts["stops"]++
+		if len(results[j.stop]) == 0 {
+			wrong(j, "lost", "no result of its stop")
+		}
 		for _, r := range results[j.stop] {
 			if r.Status != event.Succeeded && burnt == 0 {
 				wrong(j, "stops that did not find their container", "%s %s: %s", r.Status, r.Reason, r.Error)
@@ -208,7 +215,7 @@ func (c *hostsChaos) about(j *hostJob) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  %+v\n", *j)
 	for _, s := range c.starts[j.id] {
-		fmt.Fprintf(&b, "  %s started on %s: %s %.12s, lost later: %v\n", stamp(s.at), s.host.name, s.name, s.id, s.burnt)
+		fmt.Fprintf(&b, "  %s started on %s: %s %.12s, lost later: %v\n", stamp(s.at), s.host.name, s.name, s.id, c.burnt(s))
 	}
 	for _, f := range c.fates {
 		fmt.Fprintf(&b, "  %s to %s fault %s %d\n", stamp(f.from), stamp(f.to), f.kind, f.bytes)

@@ -112,7 +112,7 @@ func (h *member) startMortal(step string, args ...string) {
 
 func (h *member) launch(c *exec.Cmd, args ...string) {
 	h.of.t.Helper()
-	options := []string{"--host", h.name, "--format", "json", "-c", "4", "--ahead", "2", "--sweep-after", "1s", "=" + h.docker, "=" + h.amqp}
+	options := []string{"--host", h.name, "--declare", "quorum", "--format", "json", "-c", "4", "--ahead", "2", "--sweep-after", "1s", "=" + h.docker, "=" + h.amqp}
 	h.process = h.of.startCommand(c, append(options, args...)...)
 	h.lives = append(h.lives, h.process)
 	h.killed = false
