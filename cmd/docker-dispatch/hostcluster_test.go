@@ -34,7 +34,7 @@ func TestHostsOnCluster(t *testing.T) {
 	}
 	l.awaitResults(ahead...)
 	l.server("heal", "broker1")
-	jobs = slices.Concat(jobs, held, ahead)
+	jobs, l.late = slices.Concat(jobs, held, ahead), ahead
 	l.awaitResults(jobs...)
 	l.once(jobs, event.Succeeded)
 	l.removed(jobs)
