@@ -21,7 +21,7 @@ func TestHostsShareCommands(t *testing.T) {
 	t.Parallel()
 	l := newHosts(t, "a", "b")
 	for _, h := range l.all {
-		h.start("-c", "10")
+		h.start("-c", "20") // a place for each job on any host
 	}
 	const n = 20
 	jobs := l.runs(n, "trap 'exit 0' TERM; sleep 1000 & wait")
