@@ -24,6 +24,7 @@ type fault struct {
 	lasts time.Duration // how long a server is away or the network is bad
 	ways  []brokertest.Way
 	bytes int // until a cut
+	host  int // of several hosts
 }
 
 func (f fault) String() string {

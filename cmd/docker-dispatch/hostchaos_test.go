@@ -74,11 +74,15 @@ func hostsRound(t *testing.T, p chaosPlan, seed uint64) {
 		work.Go(func() { c.publish(ctx, j) })
 	}
 	work.Go(func() { c.suffer(ctx, planHostFaults(r, p.faults, p.span(), p.only)) })
+	began := time.Now()
 	work.Wait()
 	t.Cleanup(c.keep)
+	suffered := time.Since(began)
 	c.settle()
+	settled := time.Since(began)
 	c.judge()
 	c.tidy()
+	t.Logf("faults were over after %v, jobs after %v, all after %v", suffered.Round(time.Second), settled.Round(time.Second), time.Since(began).Round(time.Second))
 }
 
 // keep keeps what the daemons of a round that failed have printed.
@@ -137,12 +141,19 @@ func hostFaultKinds() []hostFaultKind {
 	}
 }
 
+// planHostFaults spreads about n faults over the span, some of each kind; a few are of daemons only, which cost little time. With only
+// they are of the kinds that begin so.
 func planHostFaults(r *rand.Rand, n int, span time.Duration, only string) (faults []fault) {
+	longest := 3 * time.Second
+	if n < few {
+		longest = time.Second
+	}
 	for _, k := range hostFaultKinds() {
+		if !strings.HasPrefix(k.kind, only) || only == "" && n < few && k.lane != daemonLane {
+			continue
+		}
 		for range max(1, k.of*n/100) {
-			if strings.HasPrefix(k.kind, only) {
-				faults = append(faults, fault{kind: k.kind, at: span/50 + time.Duration(r.Int64N(int64(span))), lasts: time.Duration(r.IntN(3000)) * time.Millisecond, bytes: r.IntN(3)})
-			}
+			faults = append(faults, fault{kind: k.kind, at: span/50 + time.Duration(r.Int64N(int64(span))), lasts: time.Duration(r.Int64N(int64(longest))), host: r.IntN(3)})
 		}
 	}
 	slices.SortStableFunc(faults, func(a, b fault) int { return int(a.at - b.at) })
@@ -164,7 +175,7 @@ func (c *hostsChaos) suffer(ctx context.Context, faults []fault) {
 					n := len(c.fates)
 					c.fates = append(c.fates, fate{f, time.Now(), time.Now().Add(time.Hour)})
 					c.mu.Unlock()
-					k.do(c, ctx, f.bytes, f.lasts)
+					k.do(c, ctx, f.host, f.lasts)
 					c.mu.Lock()
 					c.fates[n].to = time.Now()
 					c.mu.Unlock()
@@ -328,6 +339,9 @@ func (c *hostsChaos) tidy() {
 	}
 	c.awaitResults(commands...)
 	c.succeeded(commands)
-	c.broker.Take(c.queue + ".dead") // judge has counted them
+	for _, j := range c.jobs {
+		c.late = append(c.late, j.id)
+	}
+	c.broker.Take(c.queue + ".dead") // of jobs whose engine was killed: judge has seen their results
 	c.empty()
 }

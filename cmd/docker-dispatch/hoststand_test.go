@@ -1,9 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -20,7 +18,6 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -40,10 +37,9 @@ type member struct {
 	engine *dockerapi.Client
 	net    *brokertest.Proxy // to the broker
 	amqp   string            // the broker's address through net
-	env    []string          // of the process to come
 
-	*process      // the last one
-	killed   bool // the last one was
+	*process      // the last one; the host calls no method of it before start
+	killed   bool // the last process was killed
 	lives    []*process
 }
 
@@ -255,14 +251,6 @@ func (l *hosts) runs(n int, script string) (jobs []string) {
 	return jobs
 }
 
-// know remembers what a job can claim, so that a claim that is left can be told.
-func (l *hosts) know(job string) {
-	for _, key := range []intake.ClaimKey{intake.JobKey("/", l.queue, job), intake.NameKey(job)} {
-		sum := sha256.Sum256([]byte(l.queue + "\x00" + key.Kind + "\x00" + key.Key))
-		l.keys[fmt.Sprintf("docker-dispatch.claim.%x", sum[:10])] = key.Kind + " " + job
-	}
-}
-
 // once checks that each of the jobs has ended once, with that status, and has one container on all hosts together, whose program
 // was started once.
 func (l *hosts) once(jobs []string, status event.Status) {
@@ -348,35 +336,4 @@ func (l *hosts) empty() {
 	if len(claims) > 0 {
 		l.t.Errorf("claims left: %q", claims)
 	}
-}
-
-// claims lists the claims of the lab's hosts. Those of a host that was released are void, and stay.
-func (l *hosts) claims() (claims []string) {
-	l.t.Helper()
-	all := l.exchanges()
-	for name, next := range all {
-		life, ours := strings.CutPrefix(next, "docker-dispatch.h.")
-		if _, void := all["docker-dispatch.released."+life]; ours && !void && strings.HasPrefix(name, "docker-dispatch.claim.") {
-			claims = append(claims, cmp.Or(l.keys[name], name)+" of "+next)
-		}
-	}
-	return claims
-}
-
-// exchanges returns the broker's exchanges of the lab's hosts, each with its alternate exchange.
-func (l *hosts) exchanges() map[string]string {
-	l.t.Helper()
-	all := map[string]string{}
-	text := brokertest.Eval(l.t, `string:join([binary_to_list(N) ++ " " ++ binary_to_list(A) || X <- rabbit_exchange:list(<<"/">>),
-		[{name, {resource, _, exchange, N}}, {arguments, [{<<"alternate-exchange">>, longstr, A}]}] <- [rabbit_exchange:info(X, [name, arguments])]], " ")`)
-	f := strings.Fields(strings.Trim(text, `"`))
-	for i := 0; i+1 < len(f); i += 2 {
-		for _, h := range l.all {
-			sum := sha256.Sum256([]byte(l.queue + "\x00" + h.name))
-			if strings.Contains(f[i]+" "+f[i+1], fmt.Sprintf(".%x.", sum[:5])) {
-				all[f[i]] = f[i+1]
-			}
-		}
-	}
-	return all
 }
