@@ -17,6 +17,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -331,11 +332,14 @@ func (c *hostsChaos) messages() (n int) {
 	return n + c.broker.Ready(c.queue) + c.broker.Ready(c.queue+".control")
 }
 
-// tidy has all containers removed by messages in a random order, and checks that nothing is left.
+// tidy has the containers removed by messages, those that a crash left by a sweep, and checks that nothing is left.
 func (c *hostsChaos) tidy() {
 	var commands []string
 	for i, h := range c.all {
 		for _, s := range h.containers() {
+			if s.Labels[cmd.LabelRemove] == "true" {
+				continue // a daemon was killed before the removal
+			}
 			id := fmt.Sprintf("remove-%s-%d", s.ID[:12], i)
 			commands = append(commands, id)
 			c.send(c.queue, id, fmt.Sprintf(`{"Dockercmd": "remove", "Container": %q, "Options": {"Force": true}}`, s.Name))
@@ -343,6 +347,12 @@ func (c *hostsChaos) tidy() {
 	}
 	c.awaitResults(commands...)
 	c.succeeded(commands)
+	for _, h := range c.all {
+		if code := h.stop(); code != 0 {
+			c.t.Errorf("host %s: exit %d", h.name, code)
+		}
+		h.start("--sweep-after", "2s")
+	}
 	for _, j := range c.jobs {
 		c.late = append(c.late, j.id)
 	}

@@ -88,8 +88,9 @@ type hostStart struct {
 	at       time.Time
 }
 
-// unsettled is longer than a message can stay unacked after its container has ended.
-const unsettled = 45 * time.Second
+// unsettled is longer than a message can stay unacked after its container has ended: if the node of its connection was killed,
+// RabbitMQ 3.10 redelivers it only when the queue has its next leader.
+const unsettled = 90 * time.Second
 
 // burnt reports whether the host was lost after the start, and before its result was settled: then the job runs again. results are the
 // job's. The mutex is held.
