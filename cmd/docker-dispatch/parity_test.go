@@ -198,7 +198,7 @@ func policyFile(t *testing.T, text string) string {
 }
 
 // notCreated are options of create that say nothing of the container.
-var notCreated = []string{"Name", "Secret"}
+var notCreated = []string{"Name", "Secret", "Host", "Constraint"}
 
 // TestParity creates containers by the docker CLI and by messages on a real engine, and compares what docker inspect says.
 // That each option becomes what the CLI makes of it is shown by TestParityBodies.
