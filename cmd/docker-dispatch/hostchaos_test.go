@@ -58,7 +58,9 @@ func (c *hostsChaos) broken(format string, args ...any) {
 
 // chaosOptions: nothing is swept meanwhile. RabbitMQ 3.10 has kept a message of a dead connection unacked for a minute, after its node
 // was cut off and killed. The sweep of a host waits for hours usually.
-func chaosOptions(more ...string) []string { return append([]string{"-c", "6", "--sweep-after", "12h"}, more...) }
+func chaosOptions(more ...string) []string {
+	return append([]string{"-c", "6", "--sweep-after", "12h"}, more...)
+}
 
 func hostsRound(t *testing.T, p chaosPlan, seed uint64) {
 	t.Logf("seed %d; once more: scripts/chaos --hosts 3 --seed %d --jobs %d --faults %d", seed, seed, p.jobs, p.faults)
