@@ -349,14 +349,28 @@ func (c *hostsChaos) tidy() {
 	}
 	c.awaitResults(commands...)
 	c.succeeded(commands)
+	for _, j := range c.jobs {
+		c.late = append(c.late, j.id)
+		c.know(j.id)
+	}
+	// A daemon that ends just after a remove leaves the claim of the name: its message is settled, and does not come again.
+	c.eventually("the names of removed containers are free", func() bool {
+		containers, names := 0, 0
+		for _, h := range c.all {
+			containers += len(h.containers())
+		}
+		for _, claim := range c.claims() {
+			if strings.HasPrefix(claim, "name ") {
+				names++
+			}
+		}
+		return names <= containers
+	})
 	for _, h := range c.all {
 		if code := h.stop(); code != 0 {
 			c.t.Errorf("host %s: exit %d", h.name, code)
 		}
 		h.start("--sweep-after", "2s")
-	}
-	for _, j := range c.jobs {
-		c.late = append(c.late, j.id)
 	}
 	c.broker.Take(c.queue + ".dead") // of jobs whose engine was killed: judge has seen their results
 	c.empty()
