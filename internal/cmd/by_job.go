@@ -205,10 +205,10 @@ func endsWith(ctx context.Context, end <-chan struct{}) (context.Context, contex
 
 func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
 
-// retries reports whether a run has its result, and may be tried again.
+// retries reports whether a run has ended, and may be tried again.
 func (t *task) retries() bool {
 	p := t.pool.jobs.at(t)
-	return t.traits.Retry != nil && p >= phaseEnded && p <= phaseSettled
+	return t.traits.Retry != nil && p >= phaseExited && p <= phaseSettled
 }
 
 // byID returns the live run or exec with that id: of a run, the last attempt.

@@ -11,7 +11,7 @@ import (
 // ids, with the registry's mutex held.
 type containerOf struct {
 	container string // the id of the job's container; "": not known, or none
-	within    string // the id of the container that the exec is in
+	within    string // the id of the container that the exec is in, or that is being restarted
 	removed   bool   // a message has removed the container; guarded by the registry
 	lingering bool   // the job is settled, and the container is removed soon; guarded by the registry
 
@@ -23,7 +23,7 @@ func (g *registry) runs(id string) (runs []*task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, t := range g.byContainer[id] {
-		if t.within == id || t.traits.Runs && t.container == id {
+		if t.within == id && t.traits.Lasts || t.traits.Runs && t.container == id {
 			runs = append(runs, t)
 		}
 	}
@@ -50,12 +50,24 @@ func (g *registry) has(t *task, id string) {
 	t.container = id
 }
 
-// enters records that an exec is in the container id.
+// enters records that an exec is in the container id, or that a restart of it is under way.
 func (g *registry) enters(t *task, id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.byContainer.move(t.within, id, t)
 	t.within = id
+}
+
+// restarting returns a live message's restart of the container id that is not over, or nil.
+func (g *registry) restarting(id string) *task {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, t := range g.byContainer[id] {
+		if t.within == id && !t.traits.Lasts && t.phase < phaseEnded {
+			return t
+		}
+	}
+	return nil
 }
 
 // containerOf returns the id of the container of t.

@@ -36,8 +36,11 @@ func (d *deliveries) note(j intake.Job) {
 	}
 }
 
-// join adds a delivery.
+// join adds a delivery. Lost ones need no answer any more.
 func (d *deliveries) join(j intake.Job) {
+	if slices.ContainsFunc(d.remaining, intake.Job.IsLost) {
+		d.remaining = slices.DeleteFunc(slices.Clone(d.remaining), intake.Job.IsLost)
+	}
 	d.remaining = append(d.remaining, j)
 	// sendGone uses the last one if the message is lost and is not redelivered.
 	d.given = slices.DeleteFunc(slices.Clone(d.given), func(o intake.Job) bool { return o.ReplyTo == j.ReplyTo })

@@ -124,6 +124,7 @@ func (t *task) doStop(s *message.Stop) (*event.Result, error) {
 }
 
 func (t *task) doRestart(s *message.Restart) (*event.Result, error) {
+	t.pool.jobs.enters(t, s.Container) // the container's run goes on: see awaitRestart
 	err := t.askEnd(s.Container, t.onceMore(func() error {
 		if err := t.stays(s.Container); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -108,11 +109,16 @@ func (t *task) doCreate(c *message.Create) (*event.Result, error) {
 	if err == nil {
 		t.madeContainer(id)
 	}
+	failed := err != nil
 	r, err := t.containerResult("", err)
-	if err == nil {
-		r.Image = c.Image
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	r.Image = c.Image
+	if failed && (id != "" || t.creation.unanswered) { // otherwise it would hold the name when the same message is sent again
+		t.cleanup = func() error { return t.discardUnstarted(&c.Run, cmp.Or(id, t.name)) }
+	}
+	return r, nil
 }
 
 // removeAtEnd waits until a detached container has exited, and removes it. If the process stops first, the container
@@ -121,14 +127,20 @@ func (f *following) removeAtEnd() {
 	ctx, cancel := endsWith(f.ctx, f.pool.stopping)
 	defer cancel()
 	f.task.ctx = ctx
-	err := f.tryLong(func() error {
-		join, err := f.pool.Docker.WaitContainer(ctx, f.id, dockerapi.NotRunning)
-		if err != nil {
+	var err error
+	for restarted := true; restarted && err == nil; {
+		err = f.tryLong(func() error {
+			join, err := f.pool.Docker.WaitContainer(ctx, f.id, dockerapi.NotRunning)
+			if err != nil {
+				return err
+			}
+			_, err = join()
 			return err
+		})
+		if err == nil {
+			restarted, err = f.awaitRestart(ctx)
 		}
-		_, err = join()
-		return err
-	})
+	}
 	switch {
 	case err == nil:
 		f.clean(f.removeEnded)

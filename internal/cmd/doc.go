@@ -16,7 +16,7 @@
 //	begun     the engine may have been told something: only forward from here
 //	created   the container exists. From here on it tells a later process how far the job has come
 //	started   the container has run
-//	exited    the container has exited, and its output may still come
+//	exited    the container has exited, and its output may still come; it goes back to started if the container is restarted
 //	ended     the result is known
 //	stored    the broker has confirmed the result, the answer, and the dead letter or the next attempt
 //	acked     the ack is written, and may still be lost: the redelivered message joins the task and is acked

@@ -105,9 +105,19 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 	}
 	f.started(c.State.StartedAt)
 	if !c.State.Ended() {
+		if !c.State.FinishedAt.IsZero() { // it was restarted
+			f.exit = nil
+			f.pool.jobs.to(f.task, phaseStarted)
+		}
 		return false, false, last, nil
 	}
-	f.missed = f.missed || f.run.Restarts() // no attach was open from an exit to the next start
+	switch restarted, err := f.awaitRestart(f.ctx); {
+	case err != nil:
+		return false, false, last, err
+	case restarted:
+		return f.look(false)
+	}
+	f.missed = f.missed || f.run.Restarts() // no attach was open from an exit to the next start; see listen for other restarts
 	if err := f.catchUp(); err != nil {
 		return true, false, last, err
 	}
@@ -125,6 +135,19 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 		f.over = overran(f.run, c.State, f.timeLimit())
 	}
 	return true, false, c.State, nil
+}
+
+// awaitRestart waits until no message is restarting the container. restarted: one did, and the container may run again.
+func (f *following) awaitRestart(ctx context.Context) (restarted bool, err error) {
+	for r := f.pool.jobs.restarting(f.id); r != nil; r = f.pool.jobs.restarting(f.id) {
+		restarted = true
+		select {
+		case <-f.pool.jobs.reached(r, phaseEnded):
+		case <-ctx.Done():
+			return true, ctx.Err()
+		}
+	}
+	return restarted, nil
 }
 
 // slowStart is how long after the create request a container is started without an inspect.

@@ -39,7 +39,7 @@ func (p phase) mayBecome(q phase) bool {
 	case phaseCreated:
 		return p == phaseBegun
 	case phaseStarted:
-		return p == phaseCreated
+		return p == phaseCreated || p == phaseExited // it was restarted
 	case phaseExited:
 		return p == phaseCreated || p == phaseStarted
 	case phaseEnded:

@@ -17,7 +17,7 @@ func TestPhases(t *testing.T) {
 		phaseBegun:     {phaseCreated, phaseEnded, phaseForwarded, phaseGone},
 		phaseCreated:   {phaseStarted, phaseExited, phaseEnded, phaseGone},
 		phaseStarted:   {phaseExited, phaseEnded, phaseGone},
-		phaseExited:    {phaseEnded, phaseGone},
+		phaseExited:    {phaseStarted, phaseEnded, phaseGone},
 		phaseEnded:     {phaseStored, phaseAcked, phaseSettled, phaseGone},
 		phaseStored:    {phaseAcked, phaseSettled, phaseGone},
 		phaseAcked:     {phaseSettled, phaseGone},

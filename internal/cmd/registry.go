@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -22,7 +23,7 @@ type registry struct {
 	byContainer index            // live jobs, by the id of their container, or of the container that their exec is in
 
 	done    recent.Map[struct{}] // jobs with a message_id that were settled lately, by copyKey
-	settled recent.Map[struct{}] // the same jobs, by queue and id
+	settled recent.Map[struct{}] // those of them without a next attempt, by queue and id
 	results recent.Map[doneJob]  // results of the latest of these jobs, by copyKey
 	retired map[string]struct{}  // ids of containers that no job may claim
 	cancels recent.Map[int]      // by job id, for messages that have not come: the first attempt that must not run
@@ -111,12 +112,12 @@ func (g *registry) add(t *task) {
 	}
 }
 
-// reserve keeps jobs from a container that is to be removed. Until release, commands on its name wait, and no job may
-// claim it. It fails if a live job may want the container.
-func (g *registry) reserve(c dockerapi.Container) (release func(), ok bool) {
+// reserve keeps jobs from a container that is to be removed. Until release, which is told whether it is, commands on its name wait,
+// and no job may claim it. It fails if a live job may want the container. No job may want one that is retired.
+func (g *registry) reserve(c dockerapi.Container) (release func(removed bool), ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.latest[c.Name] != nil || g.other(c.ID, nil) {
+	if g.latest[c.Name] != nil || slices.ContainsFunc(g.byContainer[c.ID], func(t *task) bool { return t.container == c.ID }) {
 		return nil, false
 	}
 	for t := range g.byDigest[c.Labels[LabelDigest]] {
@@ -127,12 +128,15 @@ func (g *registry) reserve(c dockerapi.Container) (release func(), ok bool) {
 	o := newOrder(false)
 	o.name = c.Name
 	g.latest[o.name] = o
+	_, retired := g.retired[c.ID]
 	g.retired[c.ID] = struct{}{}
-	return func() {
+	return func(removed bool) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.ends(o)
-		delete(g.retired, c.ID)
+		if removed || !retired {
+			delete(g.retired, c.ID)
+		}
 	}, true
 }
 
@@ -168,7 +172,9 @@ func (g *registry) remember(t *task, v intake.Verdict, r *event.Result) {
 	d, key := doneJob{&kept, t.told}, t.copyKey()
 	g.done.Put(key, struct{}{}, 1)
 	g.results.Put(key, d, d.weight())
-	g.settled.Put(recent.KeyOf(t.queue+"\x00"+t.id), struct{}{}, 1)
+	if v != intake.TryAgain { // else a stop by Job must still find the next attempt
+		g.settled.Put(recent.KeyOf(t.queue+"\x00"+t.id), struct{}{}, 1)
+	}
 }
 
 // weight returns about how many bytes a settled job takes.

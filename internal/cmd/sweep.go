@@ -55,8 +55,10 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 		c, err := p.Docker.InspectContainer(ctx, s.ID)
 		switch {
 		case errors.Is(err, dockerapi.ErrNoSuchContainer):
-		case err != nil:
+		case errors.Is(err, dockerapi.ErrUnreachable) || ctx.Err() != nil:
 			return err
+		case err != nil:
+			p.Log.Warn("a container could not be looked at, and is not swept", "container", s.Name, "error", err)
 		case !c.State.Running && time.Since(leftAt(c)) >= p.SweepAfter:
 			old = append(old, c)
 		}
@@ -73,9 +75,12 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 		if c.Labels[LabelBroker] != at.String() {
 			continue // of a queue of the same name on another virtual host or broker
 		}
-		if swept, err := p.sweepOne(ctx, at.VHost, c, false); err != nil {
+		switch swept, err := p.sweepOne(ctx, at.VHost, c, false); {
+		case errors.Is(err, dockerapi.ErrUnreachable) || errors.Is(err, errNoClaims) || ctx.Err() != nil:
 			return err
-		} else if swept {
+		case err != nil: // of this container only
+			p.Log.Warn("a container that a crash left behind could not be removed; trying again at the next sweep", "container", c.Name, "error", err)
+		case swept:
 			p.Log.Info("swept: removed a container that a crash left behind; no message asks for it",
 				"container", c.Name, "id", c.ID[:min(12, len(c.ID))], "job", c.Labels[LabelJob], "ended", leftAt(c).UTC().Format(time.RFC3339))
 		}
@@ -98,7 +103,7 @@ func (p *Pool) sweepOne(ctx context.Context, vhost string, c dockerapi.Container
 	if !ok {
 		return false, nil
 	}
-	defer release()
+	defer func() { release(removed) }()
 	if err := p.forget(ctx, vhost, c); err != nil {
 		return false, err
 	}

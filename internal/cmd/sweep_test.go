@@ -115,7 +115,7 @@ func TestSweep(t *testing.T) {
 			b.docker.mu.Lock()
 			delete(b.docker.byID, c.ID)
 			b.docker.mu.Unlock()
-			release()
+			release(true)
 			synctest.Wait()
 			b.docker.named(t, "left").exit(0)
 			synctest.Wait()
@@ -131,7 +131,8 @@ func TestSweep(t *testing.T) {
 		}
 		g.effective(stop.order)
 		g.remove(stop)
-		g.retire("id")
+		g.live[stop], stop.container = struct{}{}, "id"
+		g.byContainer.add("id", stop)
 		if _, ok := g.reserve(c); ok {
 			t.Error("reserved although somebody else has it")
 		}
