@@ -355,7 +355,7 @@ func (d *fakeDelivery) job() intake.Job {
 	m := *d.fakeMessage
 	j := intake.Job{
 		Queue: "q", MessageID: m.id, Body: []byte(m.body), Redelivered: m.redelivered, Attempt: m.attempt, Copy: m.copy, Control: m.control, Waits: m.waits, WaitsSince: cmp.Or(m.since, time.Now()),
-		Lost:     func() bool { return on(nothing) != nil },
+		Lost:     func() bool { c.mu.Lock(); defer c.mu.Unlock(); return d.lost() || proc.died.Load() },
 		Released: func() bool { return true },
 		Awaited: func() (time.Time, bool) {
 			c.mu.Lock()
