@@ -13,11 +13,27 @@ import (
 )
 
 func (t *task) doPull(p *message.Pull) (*event.Result, error) {
-	r, err := t.containerResult("", t.pull(p.Image, p.Platform, false))
+	err := t.placedPull(p.Placement)
+	if err == nil {
+		err = t.pull(p.Image, p.Platform, false)
+	}
+	r, err := t.containerResult("", err)
 	if err == nil {
 		r.Image = p.Image
 	}
 	return r, err
+}
+
+// placedPull decides which host does a pull. If not every host may, the pull holds the claim of its job, as a run does: its message that
+// comes to another host is forwarded here. Unlike a run it need not know that its delivery is not lost: a second pull does no harm.
+func (t *task) placedPull(p message.Placement) error {
+	if p.Any() {
+		return nil
+	}
+	if err := t.placed(p, false); err != nil {
+		return err
+	}
+	return t.claimJob()
 }
 
 // pulls holds the pulls under way: two pulls of one image would do the same work twice.

@@ -20,17 +20,17 @@ func (e *noHostError) Error() string {
 	return fmt.Sprintf("Options.Host: no host of the queue %s has the name %s, or it was released; docker-dispatch hosts -q %[1]s lists the names", e.queue, e.host)
 }
 
-// misplaced reports whether the message's placement, as far as it is known without the broker, leaves the container to another host.
+// misplaced reports whether the message's placement, as far as it is known without the broker, leaves the job to another host.
 // A message that another host has forwarded was placed here.
 func (t *task) misplaced() bool {
 	return t.pool.Claims != nil && t.from == nil && !message.PlacementOf(t.cmd).Allows(t.pool.Host, t.pool.Labels)
 }
 
-// placed decides which host makes the container of a message that may not have it on any host. Without an error this one does,
-// or it has the container already.
+// placed decides which host carries out a message that not every host may. Without an error this one does, or it has the job's
+// container already: has.
 //
-// The taker of such a message claims the job for a host that may have it, and forwards the message. So a redelivery finds the
-// claim, whoever takes it. If no living host may have it, the message is put back, and the next taker decides anew. Of two copies of
+// The taker of such a message claims the job for a host that may do it, and forwards the message. So a redelivery finds the
+// claim, whoever takes it. If no living host may do it, the message is put back, and the next taker decides anew. Of two copies of
 // one message, which a lost ack leaves, each must come to the same host, which knows what it has done: so the job's id chooses
 // among several hosts, unless this is the first time that the message is delivered.
 func (t *task) placed(p message.Placement, has bool) error {
@@ -115,7 +115,7 @@ func (t *task) putBack(p message.Placement) error {
 
 // mayBeClaimed reports whether another host may have made the claim of a message's job for this host. For most commands none does.
 func (d decoded) mayBeClaimed() bool {
-	return d.cmd == nil || d.traits.Makes || !message.PlacementOf(d.cmd).Any()
+	return d.cmd == nil || d.traits.Places
 }
 
 // inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -444,9 +445,11 @@ func TestPlacedStays(t *testing.T) {
 func TestPlacementAlone(t *testing.T) {
 	for _, options := range []string{`"Host":"b"`, `"Constraint":"gpu!=yes"`} {
 		onBench(t, nil, func(b *bench) {
-			b.send("job", "j", false, asking(options))
-			if r := b.result(); r.Status != event.Refused || r.Reason != event.ReasonInvalid || !strings.Contains(r.Error, "--host NAME") {
-				t.Errorf("%+v", r)
+			for i, body := range []string{asking(options), pulling(options)} {
+				b.send("job", fmt.Sprint("j", i), false, body)
+				if r := b.result(); r.Status != event.Refused || r.Reason != event.ReasonInvalid || !strings.Contains(r.Error, "--host NAME") {
+					t.Errorf("%s: %+v", body, r)
+				}
 			}
 		})
 	}

@@ -104,7 +104,7 @@ func Docs() (docs []CommandDoc) {
 // object are errors. An error says where it is, what was expected, and the nearest known key if there is one.
 // A body longer than limit bytes is not read; 0 means no limit.
 // replies says that the publisher asked for the result: then a run lasts until its container has exited.
-// A run and a create get the presets.
+// A run, a create and a pull get the presets.
 func Decode(body []byte, limit int, replies bool, presets ...Preset) (Command, error) {
 	if limit > 0 && len(body) > limit {
 		return nil, fmt.Errorf("the message is larger than the %d bytes that are read (--max-message)", limit)
@@ -136,7 +136,7 @@ func Decode(body []byte, limit int, replies bool, presets ...Preset) (Command, e
 	for _, v := range verbs {
 		if name != "" && (name == v.Name || name == v.Alias) {
 			members = slices.Delete(members, i, i+1)
-			if v.Name == "run" || v.Name == "create" {
+			if v.Name == "run" || v.Name == "create" || v.Name == "pull" {
 				if members, err = withPresets(members, presets, v.Keys); err != nil {
 					return nil, err
 				}

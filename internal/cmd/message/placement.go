@@ -7,37 +7,42 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
-// A Placement says which of the hosts that share a queue may have a container. The zero Placement is any of them.
+// A Placement says which of the hosts that share a queue may carry out a command. The zero Placement is any of them.
 type Placement struct {
 	Host        string // "": any
 	Constraints []flagval.Constraint
 }
 
-// placementKeys are the options of a container's placement.
-var placementKeys = []key[Run]{
-	textKey("Host", "the host that runs it, of several on the queue, see [placement](messages.md#placement)", func(r *Run) *string { return &r.Placement.Host }, flagval.CheckHost),
-	{name: "Constraint", form: formList, help: "labels of the hosts that may run it, `KEY==VALUE` or `KEY!=VALUE`, see [placement](messages.md#placement)", set: setConstraints},
+// placementKeys makes the options of a placement.
+func placementKeys[T any](field func(*T) *Placement) []key[T] {
+	const see = ", see [placement](messages.md#placement)"
+	return []key[T]{
+		textKey("Host", "the host to use, of several on the queue"+see, func(c *T) *string { return &field(c).Host }, flagval.CheckHost),
+		{name: "Constraint", form: formList, help: "labels of the hosts to use, `KEY==VALUE` or `KEY!=VALUE`" + see, set: func(c *T, v []string) error {
+			return field(c).setConstraints(v)
+		}},
+	}
 }
 
 // maxConstraints bounds the constraints of a message.
 const maxConstraints = 16
 
-func setConstraints(r *Run, v []string) error {
+func (p *Placement) setConstraints(v []string) error {
 	if len(v) > maxConstraints {
 		return fmt.Errorf("%d constraints; at most %d are taken", len(v), maxConstraints)
 	}
-	r.Placement.Constraints = nil
+	p.Constraints = nil
 	return flagval.Each(v, func(s string) error {
 		c, err := flagval.ParseConstraint(s)
-		r.Placement.Constraints = append(r.Placement.Constraints, c)
+		p.Constraints = append(p.Constraints, c)
 		return err
 	})
 }
 
-// Any reports whether any host may have the container.
+// Any reports whether any host may carry out the command.
 func (p Placement) Any() bool { return p.Host == "" && len(p.Constraints) == 0 }
 
-// Allows reports whether the host with that name and these labels may have the container.
+// Allows reports whether the host with that name and these labels may carry out the command.
 func (p Placement) Allows(host string, labels map[string]string) bool {
 	for _, c := range p.Constraints {
 		if !c.Holds(labels) {
@@ -55,7 +60,7 @@ func (p Placement) Texts() (texts []string) {
 	return texts
 }
 
-// String describes the hosts that may have the container, as "the host alpha with gpu==yes".
+// String describes the hosts that may carry out the command, as "the host alpha with gpu==yes".
 func (p Placement) String() string {
 	what := "a host"
 	if p.Host != "" {
@@ -67,12 +72,14 @@ func (p Placement) String() string {
 	return what
 }
 
-// PlacementOf returns the placement of the container that a command makes, if it makes one.
+// PlacementOf returns a command's placement.
 func PlacementOf(c Command) Placement {
 	switch c := c.(type) {
 	case *Run:
 		return c.Placement
 	case *Create:
+		return c.Placement
+	case *Pull:
 		return c.Placement
 	}
 	return Placement{}

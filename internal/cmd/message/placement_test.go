@@ -32,7 +32,7 @@ func TestPlacement(t *testing.T) {
 		{`{"Host":"beta","Constraint":"zone!=eu"}`, false, true, false, "the host beta with zone!=eu"},
 		{`{"Host":"beta","Constraint":"zone==eu"}`, false, false, false, "the host beta with zone==eu"},
 	} {
-		for _, verb := range []string{"run", "create"} {
+		for _, verb := range []string{"run", "create", "pull"} {
 			p, err := placed(verb, tt.options)
 			if err != nil || p.Allows("alpha", alpha) != tt.alpha || p.Allows("beta", nil) != tt.beta || p.Any() != tt.any || p.String() != tt.text {
 				t.Errorf("%s %s: alpha %v, beta %v, %q, %v", verb, tt.options, p.Allows("alpha", alpha), p.Allows("beta", nil), p, err)

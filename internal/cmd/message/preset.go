@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// A Preset is an option that a policy gives to a run or a create. Options that create does not have are given to run only.
+// A Preset is an option that a policy gives to a run, a create or a pull, if the command has that option.
 type Preset struct {
 	Option string          // the key in Options
 	Value  json.RawMessage // as a message would have it

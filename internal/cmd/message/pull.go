@@ -11,6 +11,8 @@ type Pull struct {
 	Image    string
 	Platform string // OS[/ARCH[/VARIANT]]; empty: the engine's own
 	Stream   bool   // the publisher wants to see its progress
+
+	Placement Placement // among the hosts that share the queue
 }
 
 var pullKeys = []key[Pull]{
@@ -18,9 +20,9 @@ var pullKeys = []key[Pull]{
 	boolKey("Stream", "send the progress to the message's reply_to as it comes, see [pull](events.md#pull)", func(p *Pull) *bool { return &p.Stream }),
 }
 
-var pullOptions = []key[Pull]{
+var pullOptions = append([]key[Pull]{
 	textKey("Platform", "OS[/ARCH[/VARIANT]], where it has several", func(p *Pull) *string { return &p.Platform }, flagval.ParsePlatform),
-}
+}, placementKeys(func(p *Pull) *Placement { return &p.Placement })...)
 
 func finishPull(p *Pull) (Command, error) {
 	if p.Image == "" {

@@ -241,7 +241,7 @@ var containerOptions = append([]key[Run]{
 	// Logs.
 	textKey("LogDriver", "where the engine keeps its output", logs(func(l *dockerapi.LogConfig) *string { return &l.Type })),
 	pairsKey("LogOpt", "options of the log driver", logs(func(l *dockerapi.LogConfig) *map[string]string { return &l.Config }), flagval.ParseKeyValue),
-}, placementKeys...)
+}, placementKeys(func(r *Run) *Placement { return &r.Placement })...)
 
 func durationKey(name, help string, field func(*Run) *time.Duration) key[Run] {
 	return valueKey(formText, name, help, field, flagval.ParseDuration)

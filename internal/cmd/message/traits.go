@@ -8,6 +8,7 @@ type Traits struct {
 	Lasts   bool
 	Runs    bool // the program is a container's, from its creation to its exit
 	Makes   bool // it creates a container
+	Places  bool // its message, or the policy, may choose among the hosts that share the queue
 	Control bool // the control queue takes it, which nothing may hold up
 	Streams bool // its publisher wants the output and the progress of a pull as they come
 	Waits   bool // it lasts until something else has ended
@@ -27,10 +28,10 @@ type Traits struct {
 // The traits of each command.
 
 func (r *Run) Traits() Traits {
-	return Traits{Verb: "run", Lasts: true, Runs: true, Makes: true, Streams: r.Stream, Retry: r.Retry, Image: r.Image}
+	return Traits{Verb: "run", Lasts: true, Runs: true, Makes: true, Places: true, Streams: r.Stream, Retry: r.Retry, Image: r.Image}
 }
 func (c *Create) Traits() Traits {
-	return Traits{Verb: "create", Control: true, Makes: true, Image: c.Image}
+	return Traits{Verb: "create", Control: true, Makes: true, Places: true, Image: c.Image}
 }
 func (s *Start) Traits() Traits { return Traits{Verb: "start", Control: true} }
 func (s *Stop) Traits() Traits {
@@ -56,7 +57,9 @@ func (i *Inspect) Traits() Traits { return Traits{Verb: "inspect", Control: true
 func (e *Exec) Traits() Traits {
 	return Traits{Verb: "exec", Lasts: true, Control: true, Streams: e.Stream}
 }
-func (p *Pull) Traits() Traits { return Traits{Verb: "pull", Streams: p.Stream, Image: p.Image} }
+func (p *Pull) Traits() Traits {
+	return Traits{Verb: "pull", Places: true, Streams: p.Stream, Image: p.Image}
+}
 
 // Attempts returns how often the command is tried at most.
 func (t Traits) Attempts() int {

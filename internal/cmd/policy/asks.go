@@ -87,6 +87,7 @@ func asks(c message.Command, from Sender) []ask {
 		l.run(&c.Run)
 	case *message.Pull:
 		l.image(c.Image)
+		l.placement(c.Placement)
 	case *message.Exec:
 		l.flag("Privileged", c.Privileged, "gives all rights on the host")
 		l.env(c.Env)
@@ -134,8 +135,7 @@ func (l *asking) run(r *message.Run) {
 	l.options("Secret", r.Secrets, secretDenied)
 	l.env(r.Spec.Env)
 	l.option("User", r.Spec.User, "")
-	l.given("Host", r.Placement.Host, "")
-	l.options("Constraint", r.Placement.Texts(), "")
+	l.placement(r.Placement)
 	for _, k := range sortedKeys(r.Spec.Labels) {
 		l.label("Options.Label", k)
 	}
@@ -161,6 +161,11 @@ func (l *asking) run(r *message.Run) {
 	l.files(r, h)
 	l.networks(r, h)
 	l.logs(h)
+}
+
+func (l *asking) placement(p message.Placement) {
+	l.given("Host", p.Host, "")
+	l.options("Constraint", p.Texts(), "")
 }
 
 // mostStop is the longest StopTimeout, in seconds: an engine that is stopped waits for it.

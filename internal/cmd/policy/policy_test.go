@@ -183,7 +183,7 @@ func TestEachKeyIsJudged(t *testing.T) {
 		"kill":    `Container Job Signal`,
 		"logs":    `Container Job Stream Follow Since Until Tail Timestamps Details`,
 		"pause":   `Container Job`,
-		"pull":    `Image Platform Stream`,
+		"pull":    `Constraint Host Image Platform Stream`,
 		"remove":  `Container Job Volumes Force`,
 		"rename":  `Container Job NewName`,
 		"restart": `Container Job Time Signal`,

@@ -62,6 +62,12 @@ func TestRules(t *testing.T) {
 		{`{"Deny": {"Constraint": "zone!=*"}}`, `run "Constraint": ["gpu==yes", "zone!=eu"]`, `Options.Constraint: "zone!=eu": denied, by Deny.Constraint (zone!=*)`},
 		{`{"Fixed": {"Constraint": "zone==eu"}}`, `run "Constraint": "zone==us"`, `by Fixed.Constraint`},
 		{`{"Fixed": {"Constraint": "zone==eu"}}`, `run "Host": "a"`, ""},
+		{`{"Allow": {"Host": "a-*"}}`, `pull "Host": "a-1"`, ""},
+		{`{"Allow": {"Host": "a-*"}}`, `pull "Host": "b"`, `Options.Host: "b": denied, by Allow.Host of the daemon's policy, which does not have that value`},
+		{`{"Deny": {"Constraint": "zone!=*"}}`, `pull "Constraint": ["gpu==yes", "zone!=eu"]`, `Options.Constraint: "zone!=eu": denied, by Deny.Constraint (zone!=*)`},
+		{`{"Default": {"Constraint": "zone!=eu"}, "Deny": {"Constraint": "zone!=*"}}`, `pull`, `by Deny.Constraint (zone!=*)`},
+		{`{"Fixed": {"Constraint": "zone==eu"}}`, `pull "Constraint": "zone==us"`, `by Fixed.Constraint`},
+		{`{"Fixed": {"Constraint": "zone==eu", "Memory": "64m"}}`, `pull "Host": "a"`, ""},
 
 		// Paths of the host.
 		{`{"Allow": {"Bind": "/srv/in:ro"}}`, `run "Volume": "/srv/in/a:/a:ro"`, ""},
