@@ -44,10 +44,11 @@ func TestPlacedPull(t *testing.T) {
 		{`"Constraint":[]`, "a", "a"},
 	} {
 		for reason, fails := range map[string]error{"": nil, event.ReasonNoSuchImage: missing} {
-			onPlaces(t, nil, func(c *fakeCluster) {
+			onPlaces(t, func(c *fakeCluster) {
 				for _, h := range c.hosts {
 					h.docker.before["pull"] = []error{fails}
 				}
+			}, func(c *fakeCluster) {
 				c.send(tt.taker, "j", pulling(tt.options))
 				c.settled()
 				status := event.Succeeded
