@@ -74,7 +74,7 @@ func hostsRound(t *testing.T, p chaosPlan, seed uint64) {
 		c.follows.Go(func() { c.follow(watching, h) })
 		h.start(chaosOptions()...)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), p.span()+10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), p.span()+2*time.Minute)
 	defer cancel()
 	var work sync.WaitGroup
 	for _, j := range c.jobs {
@@ -315,7 +315,11 @@ func (c *hostsChaos) settle() {
 			return
 		}
 		if delay.Sleep(bound, 500*time.Millisecond) != nil {
-			c.broken("not all done within the time: %d jobs have no result", len(left))
+			ids := ""
+			for _, j := range left {
+				ids += fmt.Sprintf(" %s (results %d, of its stop %d)", j.id, len(results[j.id]), len(results[j.stop]))
+			}
+			c.broken("not all done within the time, with %d messages left:%s", c.messages(), ids)
 			return
 		}
 		for _, j := range left { // a lost host may have taken the effect of the stop with it

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
@@ -86,6 +87,7 @@ type hostStart struct {
 	host     *member
 	id, name string
 	at       time.Time
+	untold   bool // no event has told it yet: the event's time may differ a little
 }
 
 // unsettled is longer than a message can stay unacked after its container has ended: if the node of its connection was killed,
@@ -125,7 +127,9 @@ func (c *hostsChaos) follow(ctx context.Context, h *member) {
 			s.host, s.at = h, time.Unix(0, nano)
 			since = s.at
 			c.mu.Lock()
-			known := slices.ContainsFunc(c.starts[job], func(o hostStart) bool { return o.id == s.id && o.at.Equal(s.at) })
+			known := slices.ContainsFunc(c.starts[job], func(o hostStart) bool { 
+				return o.id == s.id && (o.at.Equal(s.at) || o.untold && s.at.Sub(o.at).Abs() < time.Second)
+			})
 			if !known {
 				c.starts[job] = append(c.starts[job], s)
 			}
@@ -133,6 +137,25 @@ func (c *hostsChaos) follow(ctx context.Context, h *member) {
 		}
 		events.Wait()
 		delay.Sleep(ctx, 100*time.Millisecond) // the engine is away
+		c.untold(ctx, h)
+	}
+}
+
+// untold adds the starts that an engine was killed too early to tell.
+func (c *hostsChaos) untold(ctx context.Context, h *member) {
+	list, err := h.engine.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{cmd.LabelQueue + "=" + c.queue}})
+	if err != nil {
+		return // it is looked at again
+	}
+	for _, s := range list {
+		at, err := h.engine.InspectContainer(ctx, s.ID)
+		c.mu.Lock()
+		job := s.Labels[cmd.LabelJob]
+		known := slices.ContainsFunc(c.starts[job], func(o hostStart) bool { return o.id == s.ID })
+		if err == nil && !known && !at.State.StartedAt.IsZero() {
+			c.starts[job] = append(c.starts[job], hostStart{host: h, id: s.ID, name: s.Name, at: at.State.StartedAt, untold: true})
+		}
+		c.mu.Unlock()
 	}
 }
 
