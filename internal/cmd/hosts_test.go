@@ -24,6 +24,7 @@ type fakeCluster struct {
 	log      strings.Builder
 	logger   *slog.Logger
 	quiet    bool                                         // nothing is logged
+	noRecord bool                                         // there is no queue of results
 	change   func(*Config)                                // of each pool; may be nil
 	reached  func(step string, h *fakeHost, id string)    // called at each step of a message; may be nil
 	latency  func()                                       // called before each call of a claim; may be nil
@@ -414,6 +415,9 @@ func (d *fakeDelivery) job() intake.Job {
 			}
 			return err
 		},
+	}
+	if c.noRecord {
+		j.Record = nil
 	}
 	if m.forwarded {
 		j.Forwarded = &intake.Forwarded{Hops: m.hops, Acked: c.notes[m.token]}

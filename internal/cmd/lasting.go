@@ -46,6 +46,16 @@ func (t *task) gathers() error {
 	return err
 }
 
+// outlasts has the message of a settled job come to this host, which knows the job, if another host has it: that may not have been
+// able to forward it before, and this host's queues were quiet all the same.
+func (t *task) outlasts() error {
+	if t.pool.Claims == nil || !t.stable || !t.traits.Makes {
+		return nil
+	}
+	_, err := t.claimLasting(t.id)
+	return err
+}
+
 func (l *lasting) add(j lastingJob) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

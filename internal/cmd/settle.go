@@ -107,7 +107,7 @@ func (t *task) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bo
 		switch t.awaitDelivery(v, r) {
 		case deliveryStays:
 			t.log.Debug("message will not be redelivered: it was settled, or another task has it")
-			return last, true
+			return last, t.outlasts() == nil
 		case deliveryNever:
 			return last, false
 		}
