@@ -86,6 +86,11 @@ func (t *task) quiet(ctx context.Context, v intake.Verdict, r *event.Result) boo
 	if !t.allSent(v, r) {
 		consumed = quietFor
 	}
+	if t.control { // Quiet does not look at the control queue; who consumes it gets all that is in it
+		if _, since, _ := t.pool.jobs.given(t); since.IsZero() || time.Since(since) < consumed {
+			return false
+		}
+	}
 	_, quiet := t.pool.Quiet(ctx, consumed)
 	return quiet
 }
