@@ -91,9 +91,13 @@ func (s *stream) run(ctx context.Context) {
 	}
 	p := s.publisher
 	for wait := new(wire.Backoff); ; {
+		began := time.Now()
 		err := s.connected(ctx)
 		if ctx.Err() != nil {
 			return
+		}
+		if time.Since(began) > wire.LongEnough {
+			wait.Reset()
 		}
 		p.log.Debug("stream of a reply interrupted", "job", s.messageID, "error", err)
 		switch {
