@@ -44,9 +44,9 @@ func (s *settings) hostRefusals() []refusal {
 	const need = "they are for a queue that several hosts share: give --host NAME too"
 	return []refusal{
 		{named && !claims.ValidHost(s.hostName),
-			fmt.Sprintf("--host %q is no name of a host", s.hostName), "1 to 63 letters, digits, _, . and -, the first a letter or digit; the engine's address is an argument, or DOCKER_HOST"},
+			fmt.Sprintf("--host %q is no name of a host", s.hostName), "1 to 63 letters, digits, _, . and -, the first a letter or digit, and no .control, .lock or .seen at the end; the engine's address is an argument, or DOCKER_HOST"},
 		{named && s.amqpURL == "-", fmt.Sprintf("--host %s: no other host reads messages from this stdin", s.hostName), "leave it out"},
-		{named && len(claims.HostQueue(s.queue, s.hostName)+".lock") > 255, fmt.Sprintf("--queue and --host have %d bytes together; their further queues have names that are too long", len(s.queue)+len(s.hostName)), "name a shorter queue, or a shorter host"},
+		{named && len(claims.ControlQueue(s.queue, s.hostName)) > 255, fmt.Sprintf("--queue and --host have %d bytes together; their further queues have names that are too long", len(s.queue)+len(s.hostName)), "name a shorter queue, or a shorter host"},
 		{named && s.deadLetter == "" && s.amqpURL != "-", fmt.Sprintf("--host %s with --dead-letter none: a message that is rejected from the queue of a host goes back to %s", s.hostName, s.queue), "leave out --dead-letter, or name a queue"},
 		{!named && len(s.hostLabels) > 0, "--host-label without --host", need},
 		{!named && s.removeStale, "--remove-stale without --host", need},

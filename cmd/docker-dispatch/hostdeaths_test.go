@@ -43,8 +43,8 @@ func (s mortalSource) Claims() intake.Claims {
 // among has j's process end behind the steps of one of several hosts.
 func (s mortalSource) among(j *intake.Job) {
 	if forward := j.Forward; forward != nil {
-		j.Forward = func(ctx context.Context, to intake.Claim, id string) error {
-			err := forward(ctx, to, id)
+		j.Forward = func(ctx context.Context, to intake.Claim, id string, overtakes bool) error {
+			err := forward(ctx, to, id, overtakes)
 			s.reached(stepForward, err)
 			return err
 		}

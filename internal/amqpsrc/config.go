@@ -53,8 +53,8 @@ type Config struct {
 
 	oversized int64 // bytes of messages larger than MaxMessage that are held at a time; 0: wire.OversizedBytes
 	users     publish.Users
-	controls  bool         // this is the Config of the control queue's session
-	hosted    bool         // this is the Config of the host queue's session
+	controls  bool         // this is the Config of a control queue's session
+	hosted    bool         // this is the Config of the session of one of the host's queues
 	entered   *intake.Gate // open while the broker knows that this host lives; nil: there are no hosts
 
 	Host    string // this host's name
@@ -91,7 +91,7 @@ func (c *Config) check() error {
 	case c.Declare != "" && c.Declare != amqp.QueueTypeClassic && c.Declare != amqp.QueueTypeQuorum:
 		return fmt.Errorf("a queue can be declared as classic or quorum, not as %q", c.Declare)
 	case c.HostName != "" && !claims.ValidHost(c.HostName):
-		return fmt.Errorf("%q cannot be a host's name: it must have 1 to %d letters, digits, _, . and -, and begin with a letter or digit", c.HostName, claims.MostHost)
+		return fmt.Errorf("%q cannot be a host's name: it must have 1 to %d letters, digits, _, . and -, begin with a letter or digit, and not end in .control, .lock or .seen", c.HostName, claims.MostHost)
 	case c.HostName != "" && c.DeadLetter == "":
 		return errors.New("several hosts need a dead-letter queue: what is rejected from a host's queue goes back to the queue")
 	case c.Prefetch < 1 || c.Prefetch > 65535:
@@ -103,6 +103,8 @@ func (c *Config) check() error {
 // source returns the queue that a session consumes.
 func (c *Config) source() string {
 	switch {
+	case c.hosted && c.controls:
+		return claims.ControlQueue(c.Queue, c.HostName)
 	case c.controls:
 		return c.Control
 	case c.hosted:

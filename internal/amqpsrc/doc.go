@@ -3,7 +3,7 @@
 // Start reading at Source: New, Run, Close. The rest, from the outside in:
 //
 //	source.go    Run (the loop over sessions, which reconnects) and Close; config.go: the Config of a Source
-//	second.go    the Sources of the control queue and of the host queue
+//	second.go    the Sources of the control queue and of the host's queues
 //	host.go      what a Source has if several hosts share its queue; moves.go: whose original is acked
 //	session.go   one session: consume, pause, hand over, linger; the goroutine that owns a channel
 //	unread.go    deliveries whose bodies were not read for lack of room
@@ -30,7 +30,7 @@
 //
 // No connection both consumes and publishes. A broker short of memory or disk stops reading from a connection that
 // publishes, and acks must still get through. The control queue is consumed by a Source of its own, which has a
-// third connection and shares the publisher. So is the queue of messages that other hosts forward. The desk does both on one connection: a question and its answer may be lost.
+// third connection and shares the publisher. So are the queues of messages that other hosts forward. The desk does both on one connection: a question and its answer may be lost.
 //
 // Every wait can be ended: by a context, by the session's end, or by closing the socket. Only closing the
 // socket gets the library out of a write.

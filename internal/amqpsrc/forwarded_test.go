@@ -3,6 +3,7 @@ package amqpsrc
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,14 +16,14 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// forward forwards a job of the rig to the host that has the claim of id, up to the ack.
+// forward forwards a job of the rig to the host that has the claim of id, up to the ack, as that of a run.
 func (r *rig) forward(j intake.Job, id string) {
 	r.t.Helper()
 	to := r.claim(id)
 	if to == nil {
 		r.t.Fatalf("no other host has %q", id)
 	}
-	if err := j.Forward(soon(r.t), *to, id); err != nil {
+	if err := j.Forward(soon(r.t), *to, id, false); err != nil {
 		r.t.Fatalf("forward to %+v: %v", to, err)
 	}
 }
@@ -158,6 +159,70 @@ func TestForwardedControl(t *testing.T) {
 	if d := p.Expect(q+".dead", "stop")[0]; d.Headers[wire.HeaderQueue] != elsewhere {
 		t.Errorf("the dead letter is of queue %v", d.Headers[wire.HeaderQueue])
 	}
+}
+
+// TestForwardedPastRuns: however many copies of runs wait for a place at a host, a command that needs none comes through. So does its
+// note, and those of the runs.
+func TestForwardedPastRuns(t *testing.T) {
+	t.Parallel()
+	p := brokertest.New(t)
+	q := p.Queue("quorum")
+	a, b := startHost(t, p, q, "a", noRoom), startHost(t, p, q, "b", func(c *Config) { c.Prefetch = 2000 })
+	a.claim("m")
+	const runs = 1200
+	var sent []amqp.Publishing
+	for range runs {
+		sent = append(sent, amqp.Publishing{Body: []byte("run")})
+	}
+	p.Send(q, append(sent, amqp.Publishing{Body: []byte("stop")})...)
+	commands, waiting := make(chan intake.Job, 1), make(chan intake.Job, runs)
+	go func() {
+		for j := range a.jobs {
+			if string(j.Body) == "stop" {
+				commands <- j
+			} else {
+				waiting <- j
+			}
+		}
+	}()
+	to := b.claim("m")
+	move := func(j intake.Job, overtakes bool) error {
+		if err := j.Forward(soon(t), *to, "m", overtakes); err != nil {
+			return err
+		}
+		if err := j.Settle(soon(t), intake.Forward, event.Result{}); err != nil {
+			return err
+		}
+		return j.Moved(soon(t))
+	}
+	var moving sync.WaitGroup
+	for range runs {
+		j := b.next()
+		moving.Go(func() {
+			if err := move(j, false); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	moving.Wait()
+	if err := move(b.next(), true); err != nil {
+		t.Error(err)
+	}
+	select {
+	case stop := <-commands:
+		awaitOriginal(t, stop)
+		settle(t, stop, intake.Ack)
+	case <-time.After(patience):
+		t.Fatalf("%d runs hold up the stop; %d of them have come", runs, len(waiting))
+	}
+	for range runs {
+		run := <-waiting
+		awaitOriginal(t, run)
+		settle(t, run, intake.Ack)
+	}
+	brokertest.Eventually(t, "nothing is left", func() bool {
+		return p.Ready(claims.HostQueue(q, "a"))+p.Ready(claims.ControlQueue(q, "a")) == 0
+	})
 }
 
 // TestForwardCut: a forwarder that dies between the confirm and the ack has its original redelivered. The copy is there, and the next

@@ -15,16 +15,22 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// waitPrefetch is how many copies and notes of runs that wait for a place may be unacked, and commands beside them.
+// waitPrefetch is how many copies and notes of runs that wait for a place may be unacked.
 const waitPrefetch = 2000
 
-// hostPrefetch is how many messages of the host queue may be unacked. The copy of a run stays unacked until the job has ended,
-// and so does its note. Beside these a stop must still come through.
-func (c *Config) hostPrefetch() int { return min(waitPrefetch+2*c.Prefetch, 65535) }
+// hostPrefetch is how many messages of the host queue, or of the host's control queue, may be unacked. A copy stays unacked until its
+// job has ended, and so does its note.
+func (c *Config) hostPrefetch(controls bool) int {
+	if controls {
+		return 2 * ControlPrefetch
+	}
+	return min(waitPrefetch+2*c.Prefetch, 65535)
+}
 
 // hosts is what a Source has if several hosts share its queue.
 type hosts struct {
 	queue   *Source // consumes the host queue
+	control *Source // consumes the host's control queue: runs that wait hold up no command there
 	claims  *claims.Claims
 	dialer  *wire.Dialer    // of the claims
 	life    context.Context // until all jobs are settled: ends the claims
@@ -39,12 +45,15 @@ func newHosts(cfg Config) *hosts {
 	return h
 }
 
-// newHostQueue returns the Source of the host queue.
-func (s *Source) newHostQueue() *Source {
+// queues returns the Sources of the host's queues.
+func (h *hosts) queues() []*Source { return []*Source{h.queue, h.control} }
+
+// newHostQueue returns the Source of the host queue, or of the host's control queue. urgent is of both.
+func (s *Source) newHostQueue(controls bool, urgent *intake.Gate) *Source {
 	cfg := s.cfg
-	cfg.hosted, cfg.Prefetch, cfg.Declare = true, cfg.hostPrefetch(), ""
+	cfg.hosted, cfg.controls, cfg.Prefetch, cfg.Declare = true, controls, cfg.hostPrefetch(controls), ""
 	queue := s.second(cfg)
-	queue.restore = s.hosts.claims.Restore
+	queue.restore, queue.urgent = s.hosts.claims.Restore, urgent
 	return queue
 }
 
@@ -80,7 +89,7 @@ func (s *Source) leave(ctx context.Context) {
 	s.hosts.running.Wait()
 }
 
-// shared returns a job of a queue that several hosts share: it can be forwarded. If it comes from the host queue, its headers say
+// shared returns a job of a queue that several hosts share: it can be forwarded. If it comes from a queue of the host, its headers say
 // how it came there.
 func (s *session) shared(del *delivery, j intake.Job) intake.Job {
 	if s.source.cfg.hosted {
@@ -97,11 +106,13 @@ func (s *session) shared(del *delivery, j intake.Job) intake.Job {
 		}
 	}
 	came, p := j, s.source.publisher
-	var to intake.Claim
-	var token string
-	j.Forward = func(ctx context.Context, claim intake.Claim, id string) error {
-		to, token = claim, rand.Text()
-		return p.Forward(ctx, del.Delivery, &came, to, id, token, del.lost)
+	var way publish.Way
+	j.Forward = func(ctx context.Context, to intake.Claim, id string, overtakes bool) error {
+		way = publish.Way{Claim: to, Token: rand.Text()}
+		if overtakes {
+			way.Key = claims.ControlKey
+		}
+		return p.Forward(ctx, del.Delivery, &came, way, id, del.lost)
 	}
 	j.Moved = func(ctx context.Context) error {
 		if came.Forwarded != nil {
@@ -111,7 +122,7 @@ func (s *session) shared(del *delivery, j intake.Job) intake.Job {
 				return ctx.Err()
 			}
 		}
-		return p.Moved(ctx, came.MessageID, to, token)
+		return p.Moved(ctx, came.MessageID, way)
 	}
 	return j
 }

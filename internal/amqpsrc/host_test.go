@@ -38,7 +38,7 @@ func hostExchange(queue, host string) string {
 }
 
 func forget(p *brokertest.Peer, queue, host string) {
-	p.Delete(queue+".hosts", claims.HostQueue(queue, host), claims.HostQueue(queue, host)+".seen")
+	p.Delete(queue+".hosts", claims.HostQueue(queue, host), claims.ControlQueue(queue, host), claims.HostQueue(queue, host)+".seen")
 	p.Do(func(ch *amqp.Channel) error {
 		exchange := hostExchange(queue, host)
 		err := ch.ExchangeDelete(exchange, false, false) // ifUnused, noWait
@@ -75,36 +75,38 @@ func soon(t testing.TB) context.Context {
 	return ctx
 }
 
-// TestHostQueueDeleted: a host queue that is deleted is made again, and messages find it.
+// TestHostQueueDeleted: a queue of a host that is deleted is made again, and messages find it.
 func TestHostQueueDeleted(t *testing.T) {
 	t.Parallel()
 	for when, await := range map[string]func(a *rig, queue string){
-		"while it is consumed": func(a *rig, queue string) { a.log.Wait(t, "queue="+queue) },
+		"while it is consumed": func(a *rig, queue string) { a.log.Wait(t, "queue="+queue+" ") },
 		"at the start":         func(*rig, string) {},
 	} {
-		t.Run(when, func(t *testing.T) {
-			t.Parallel()
-			p := brokertest.New(t)
-			q := p.Queue("quorum")
-			a, b := startHost(t, p, q, "a", noRoom), startHost(t, p, q, "b", nil)
-			a.claim("m")
-			p.Send(q, amqp.Publishing{MessageId: "m", Body: []byte("job")})
-			j := b.next()
-			await(a, claims.HostQueue(q, "a"))
-			p.Delete(claims.HostQueue(q, "a"))
-			to := b.claim("m")
-			brokertest.Eventually(t, "the job is forwarded", func() bool {
-				err := j.Forward(soon(t), *to, "m")
-				if err != nil && err != intake.ErrNoHost {
-					t.Fatal(err)
-				}
-				return err == nil
+		for overtakes, of := range map[bool]func(queue, host string) string{false: claims.HostQueue, true: claims.ControlQueue} {
+			t.Run(fmt.Sprint(when, ", overtakes ", overtakes), func(t *testing.T) {
+				t.Parallel()
+				p := brokertest.New(t)
+				q := p.Queue("quorum")
+				a, b := startHost(t, p, q, "a", noRoom), startHost(t, p, q, "b", nil)
+				a.claim("m")
+				p.Send(q, amqp.Publishing{MessageId: "m", Body: []byte("job")})
+				j := b.next()
+				await(a, of(q, "a"))
+				p.Delete(of(q, "a"))
+				to := b.claim("m")
+				brokertest.Eventually(t, "the job is forwarded", func() bool {
+					err := j.Forward(soon(t), *to, "m", overtakes)
+					if err != nil && err != intake.ErrNoHost {
+						t.Fatal(err)
+					}
+					return err == nil
+				})
+				b.moved(j)
+				f := a.next()
+				awaitOriginal(t, f)
+				settle(t, f, intake.Ack)
 			})
-			b.moved(j)
-			f := a.next()
-			awaitOriginal(t, f)
-			settle(t, f, intake.Ack)
-		})
+		}
 	}
 }
 
@@ -141,7 +143,7 @@ func TestHostileHeaders(t *testing.T) {
 	}
 	p.Send(own, amqp.Publishing{Body: []byte("note"), Headers: amqp.Table{wire.HeaderMoved: true}}, amqp.Publishing{Body: []byte("last")})
 	settle(t, a.take("last")[0], intake.Ack)
-	for _, to := range []string{own, own + ".seen", claims.HostQueue(q, "other"), q + ".hosts"} {
+	for _, to := range []string{own, own + ".seen", own + ".control", claims.HostQueue(q, "other"), q + ".hosts"} {
 		p.Send(q, amqp.Publishing{Body: []byte(to), ReplyTo: to})
 		j := a.next()
 		if j.Invalid == nil || j.Reply != nil {
@@ -190,11 +192,11 @@ func TestHostsConsumeOnceEntered(t *testing.T) {
 			all, _ := a.source.State()
 			met := 0
 			for _, c := range all {
-				if (c.Name == "claims" || c.Name == "host") && c.State == want {
+				if (c.Name == "claims" || c.Name == "host" || c.Name == "host-control") && c.State == want {
 					met++
 				}
 			}
-			return met == 2
+			return met == 3
 		}
 	}
 	if !state(status.Unmet)() {
@@ -206,7 +208,7 @@ func TestHostsConsumeOnceEntered(t *testing.T) {
 	brokertest.Eventually(t, "the daemon is ready", state(status.Met))
 }
 
-// TestHostsQuiet: with several hosts other consumers do not matter, and the host queue does.
+// TestHostsQuiet: with several hosts other consumers do not matter, and the host's queues do.
 func TestHostsQuiet(t *testing.T) {
 	t.Parallel()
 	p := brokertest.New(t)
@@ -223,15 +225,16 @@ func TestHostsQuiet(t *testing.T) {
 	if quiet(b) {
 		t.Error("quiet although the queue is not consumed")
 	}
-	own := claims.HostQueue(q, "a")
-	p.Fill(own, 1, 2)
-	first := a.next() // the second is not handed over
-	if quiet(a) {
-		t.Error("quiet with a message in the host queue")
+	for _, own := range []string{claims.HostQueue(q, "a"), claims.ControlQueue(q, "a")} {
+		p.Fill(own, 1, 2)
+		first := a.next() // the second is not handed over
+		if quiet(a) {
+			t.Errorf("quiet with a message in %s", own)
+		}
+		settle(t, first, intake.Ack)
+		settle(t, a.next(), intake.Ack)
+		brokertest.Eventually(t, "quiet again", func() bool { return quiet(a) })
 	}
-	settle(t, first, intake.Ack)
-	settle(t, a.next(), intake.Ack)
-	brokertest.Eventually(t, "quiet again", func() bool { return quiet(a) })
 }
 
 // TestReleased: a host that was released while its claims' connection was away ends at once, and neither settles nor publishes
@@ -304,7 +307,7 @@ func TestHostsFatal(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{".a", "a b", strings.Repeat("x", claims.MostHost+1)} {
+	for _, name := range []string{".a", "a b", "a.control", strings.Repeat("x", claims.MostHost+1)} {
 		if err := start(t, q, host(name, nil)).failed(); err == nil || !strings.Contains(err.Error(), "host's name") {
 			t.Errorf("%q: %v", name, err)
 		}

@@ -2,6 +2,7 @@ package amqpsrc
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -31,24 +32,25 @@ const underWay = time.Second
 // Quiet reports whether the queue was consumed without a break for at least consumed. Also, it must have no other
 // consumer, and no message left that was not handed over. at is its place. If Quiet cannot find out, it returns false.
 //
-// If several hosts share the queue, others consume it too, and forward the messages that concern this host. Then the host queue
+// If several hosts share the queue, others consume it too, and forward the messages that concern this host. Then this host's queues
 // must be quiet as well.
 func (s *Source) Quiet(ctx context.Context, consumed time.Duration) (at intake.Place, quiet bool) {
 	first := s.lookAll(ctx, consumed)
 	// The broker's count leaves out messages that are on their way to us: look again, whether one has come meanwhile.
-	if !first[0].quiet || !first[1].quiet || delay.Sleep(ctx, underWay) != nil {
+	if slices.ContainsFunc(first, func(s seen) bool { return !s.quiet }) || delay.Sleep(ctx, underWay) != nil {
 		return intake.Place{}, false
 	}
 	second := s.lookAll(ctx, consumed)
-	return second[0].at, first == second
+	return second[0].at, slices.Equal(first, second)
 }
 
-// lookAll looks at the queue and the host queue.
-func (s *Source) lookAll(ctx context.Context, consumed time.Duration) (all [2]seen) {
-	all[0] = s.look(ctx, consumed)
-	all[1] = all[0]
+// lookAll looks at the queue and the host's queues.
+func (s *Source) lookAll(ctx context.Context, consumed time.Duration) []seen {
+	all := []seen{s.look(ctx, consumed)}
 	if s.hosts != nil {
-		all[1] = s.hosts.queue.look(ctx, consumed)
+		for _, queue := range s.hosts.queues() {
+			all = append(all, queue.look(ctx, consumed))
+		}
 	}
 	return all
 }

@@ -15,7 +15,7 @@ func (s *Source) seconds() (all []*Source) {
 		all = append(all, s.control)
 	}
 	if s.hosts != nil {
-		all = append(all, s.hosts.queue)
+		all = append(all, s.hosts.queues()...)
 	}
 	return all
 }

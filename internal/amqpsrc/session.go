@@ -54,7 +54,7 @@ type session struct {
 // settled: a stop must not come after its run.
 const urgentFirst = 2 * time.Second
 
-// caughtUp reports whether the queue may be consumed, as far as the control queue's first messages are concerned.
+// caughtUp reports whether the queue may be consumed, as far as the first messages of the control queue beside it are concerned.
 func (s *session) caughtUp() (yes bool, changed <-chan struct{}) {
 	if s.source.urgent == nil || s.source.cfg.controls {
 		return true, nil

@@ -36,10 +36,10 @@ type Source struct {
 	control *Source // consumes the control queue; nil: there is none
 	hosts   *hosts  // nil: the queue has one host
 
-	// Of the host queue's Source.
+	// Of the Sources of the host's queues.
 	moves   moves
 	restore func(context.Context, *wire.Link) error // declares the queue, if it was deleted; nil: openSession does
-	urgent  *intake.Gate                            // open once the control queue's first messages are settled; nil: there is none
+	urgent  *intake.Gate                            // open once the first messages of the control queue beside it are settled; nil: there is none
 	found   chan struct{}                           // closed once the job queue and the queues published to are known to exist
 	finding sync.Once
 
@@ -98,7 +98,8 @@ func New(cfg Config) *Source {
 		s.control = s.newControl()
 	}
 	if s.hosts != nil {
-		s.hosts.queue = s.newHostQueue()
+		urgent := new(intake.Gate)
+		s.hosts.queue, s.hosts.control = s.newHostQueue(false, urgent), s.newHostQueue(true, urgent)
 	}
 	return s
 }
@@ -111,7 +112,7 @@ func newDialer(cfg Config) *wire.Dialer {
 // that is away. When ctx ends, Run hands over what the broker had sent already, closes jobs and returns nil.
 // The connections stay up until Close: jobs that still run can settle.
 //
-// Messages of the control queue go to control, which may be nil if there is no control queue. Messages of the host queue go to
+// Messages of the control queue go to control, which may be nil if there is no control queue. Messages of the host's queues go to
 // jobs too.
 //
 // Run returns an error only before the first session of a queue has consumed, and only if waiting does not
@@ -149,11 +150,13 @@ func (s *Source) Run(ctx context.Context, jobs, control chan<- intake.Job) error
 				end(s.claim())
 			}
 		})
-		intakes.Go(func() {
-			if s.cfg.entered.Wait(ctx) == nil { // before, the queue need not exist
-				end(s.hosts.queue.run(ctx, jobs))
-			}
-		})
+		for _, queue := range s.hosts.queues() {
+			intakes.Go(func() {
+				if s.cfg.entered.Wait(ctx) == nil { // before, the queue need not exist
+					end(queue.run(ctx, jobs))
+				}
+			})
+		}
 	}
 	intakes.Go(func() { end(s.run(ctx, jobs)) })
 	intakes.Wait()

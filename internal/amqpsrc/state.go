@@ -22,9 +22,11 @@ func (s *Source) State() ([]status.Condition, status.Broker) {
 		b.Sessions += s.control.sessions.Load()
 	}
 	if h := s.hosts; h != nil {
-		all = append(all, condition("claims", "the broker knows this host as "+h.claims.Host(), h.claims.Fault()),
-			condition("host", "messages are taken from "+h.queue.cfg.source(), h.queue.report.Fault()))
-		b.Sessions += h.queue.sessions.Load()
+		all = append(all, condition("claims", "the broker knows this host as "+h.claims.Host(), h.claims.Fault()))
+		for i, queue := range h.queues() {
+			all = append(all, condition([]string{"host", "host-control"}[i], "messages are taken from "+queue.cfg.source(), queue.report.Fault()))
+			b.Sessions += queue.sessions.Load()
+		}
 	}
 	all = append(all, condition("publishing", "the broker takes results and dead letters", s.publisher.Fault()))
 	if s.cfg.Results != "" {

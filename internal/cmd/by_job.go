@@ -150,7 +150,7 @@ func (t *task) awaitJob() error {
 		if !job.traits.Runs {
 			return nil
 		}
-		if t.control { // else the job's message came by the same queue, and gets its slot in time
+		if t.control || t.from != nil && t.overtakes() { // else the job's message came by the same queue, and gets its slot in time
 			if err := t.hold(); err != nil {
 				return err
 			}

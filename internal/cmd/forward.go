@@ -200,7 +200,7 @@ func (t *task) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err erro
 	v := e.verdict
 	switch v {
 	case intake.Forward:
-		err = j.Forward(t.ctx, e.to, t.id)
+		err = j.Forward(t.ctx, e.to, t.id, t.overtakes())
 	case intake.PutBack:
 		if err = j.PutBack(t.ctx, hostLook, t.id); err == nil {
 			v = intake.Ack
@@ -229,6 +229,14 @@ func (t *task) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err erro
 		err = j.Fence(t.ctx)
 	}
 	return err == nil, err
+}
+
+// overtakes reports whether a command may come to another host before runs that were forwarded earlier. It waits neither for a slot
+// nor for room on the disk. It leaves the container with its name: otherwise a redelivered run would not find its container there, and
+// the job would run twice.
+func (t *task) overtakes() bool {
+	c := t.traits
+	return c.Control && !c.Makes && !c.Removes && c.NewName == "" && (t.control || !c.Lasts)
 }
 
 // awaitNote waits until the host that forwarded the message here has had the original acked, if the end of the task deletes its

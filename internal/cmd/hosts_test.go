@@ -154,7 +154,7 @@ func (h *fakeHost) start() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		s := h.session
-		return intake.Place{}, s != nil && time.Since(s.began) >= consumed && len(c.queues["q"])+len(c.queues[h.queue()])+len(s.inbox) == 0
+		return intake.Place{}, s != nil && time.Since(s.began) >= consumed && len(c.queues["q"])+len(c.queues[h.queue()])+len(c.queues[h.queue()+".control"])+len(s.inbox) == 0
 	}
 	if c.change != nil {
 		c.change(&cfg)
@@ -296,8 +296,10 @@ func (c *fakeCluster) publish(queue string, m *fakeMessage) {
 // dispatch hands messages to hosts that may have more. c.mu is held.
 func (c *fakeCluster) dispatch() {
 	for name, h := range c.hosts {
-		for h.takes() && len(c.queues["q.host."+name]) > 0 {
-			c.deliver(h, h.queue())
+		for _, queue := range []string{"q.host." + name + ".control", "q.host." + name} {
+			for h.takes() && len(c.queues[queue]) > 0 {
+				c.deliver(h, queue)
+			}
 		}
 	}
 	for len(c.queues["q"]) > 0 {
@@ -422,7 +424,7 @@ func (d *fakeDelivery) job() intake.Job {
 	if m.forwarded {
 		j.Forwarded = &intake.Forwarded{Hops: m.hops, Acked: c.notes[m.token]}
 	}
-	j.Forward = func(_ context.Context, claim intake.Claim, id string) error {
+	j.Forward = func(_ context.Context, claim intake.Claim, id string, overtakes bool) error {
 		d.reach("forwarding")
 		err := on(func() error {
 			owner, ok := c.owner(claim.Address)
@@ -434,6 +436,9 @@ func (d *fakeDelivery) job() intake.Job {
 			copied := m
 			copied.id, copied.hops, copied.forwarded, copied.token = id, m.hops+1, true, token
 			queue := "q.host." + owner
+			if overtakes {
+				queue += ".control"
+			}
 			c.queues[queue] = append(c.queues[queue], &copied)
 			c.dispatch()
 			return nil
@@ -480,12 +485,12 @@ func (c *fakeCluster) release(name string) {
 	c.released[h.life()] = true
 	h.epoch++
 	h.known = false
-	for _, m := range slices.Backward(c.queues[h.queue()]) {
+	for _, m := range slices.Backward(slices.Concat(c.queues[h.queue()], c.queues[h.queue()+".control"])) {
 		back := *m
 		back.forwarded, back.hops, back.token = false, 0, ""
 		c.queues["q"] = slices.Insert(c.queues["q"], 0, &back)
 	}
-	c.queues[h.queue()] = nil
+	c.queues[h.queue()], c.queues[h.queue()+".control"] = nil, nil
 	c.dispatch()
 }
 

@@ -153,8 +153,10 @@ func TestStranger(t *testing.T) {
 		func(ch *amqp.Channel, name string) error {
 			return ch.ExchangeDeclare(name, "fanout", true, false, false, false, nil)
 		},
-		func(ch *amqp.Channel, name string) error { return declare(ch, name, "docker-dispatch.h..0") },
-		func(ch *amqp.Channel, name string) error { return declare(ch, name, "amq.direct") },
+		func(ch *amqp.Channel, name string) error {
+			return declare(ch, amqp.ExchangeFanout, name, "docker-dispatch.h..0")
+		},
+		func(ch *amqp.Channel, name string) error { return declare(ch, amqp.ExchangeFanout, name, "amq.direct") },
 	} {
 		key := r.keys(1)[0]
 		r.peer.Do(func(ch *amqp.Channel) error { return make(ch, claimExchange(r.queue, key, 0)) })
@@ -177,7 +179,7 @@ func TestUnknownOwner(t *testing.T) {
 	a := r.enter("a")
 	key := r.keys(1)[0]
 	r.peer.Do(func(ch *amqp.Channel) error {
-		return declare(ch, claimExchange(r.queue, key, 0), life{hash: hostHash(r.queue, "b")}.exchange())
+		return declare(ch, amqp.ExchangeFanout, claimExchange(r.queue, key, 0), life{hash: hostHash(r.queue, "b")}.exchange())
 	})
 	other, err := a.Claim(t.Context(), key)
 	if err != nil || other == nil || *other != (intake.Claim{Address: claimExchange(r.queue, key, 0)}) {

@@ -1,6 +1,6 @@
 // Package claims says which host has a job or a container's name, if several hosts share a queue. The broker keeps the claims, as
 // exchanges: the first declare of an exchange wins, and all later ones with another owner are refused. A message that is
-// published to a claim arrives in its owner's host queue.
+// published to a claim arrives in a queue of its owner: the host queue, or, by its routing key, the host's control queue.
 //
 //	names.go     the names at the broker
 //	line.go      calls on a connection, a few at a time

@@ -55,7 +55,7 @@ func (c *Claims) enter(ctx context.Context, l *line) error {
 	if c.life != (life{}) && c.life != now {
 		return fmt.Errorf("%w: %q on queue %q", wire.ErrReleased, host, queue)
 	}
-	if ok, err := l.declare(ctx, now.exchange(), enginePrefix+c.engine); err != nil {
+	if ok, err := c.exchange(ctx, l, now.exchange()); err != nil {
 		return err
 	} else if !ok {
 		return fmt.Errorf("%w: %q on queue %q; this engine's ID is %s", wire.ErrHostEngine, host, queue, c.engine)
@@ -78,31 +78,48 @@ func (c *Claims) enter(ctx context.Context, l *line) error {
 	return nil
 }
 
+// exchange makes the host's exchange. ok is false if another engine has the host's name. An earlier version of the program, whose
+// hosts had one queue, made a fanout: the exchange is made anew then.
+func (c *Claims) exchange(ctx context.Context, l *line, name string) (ok bool, err error) {
+	engine := enginePrefix + c.engine
+	if ok, err = l.declareAs(ctx, amqp.ExchangeDirect, name, engine); ok || err != nil {
+		return ok, err
+	}
+	if ok, err = l.declareAs(ctx, amqp.ExchangeFanout, name, engine); !ok || err != nil {
+		return false, err
+	}
+	if err := l.remove(ctx, name); err != nil {
+		return false, err
+	}
+	return l.declareAs(ctx, amqp.ExchangeDirect, name, engine)
+}
+
 // queues declares the host's queues. The host is recorded before it has any.
 func (c *Claims) queues(ctx context.Context, l *line, now life) error {
-	queue := HostQueue(c.config.Queue, c.config.Host)
-	_, err := l.queue(ctx, queue)
+	_, err := l.queue(ctx, HostQueue(c.config.Queue, c.config.Host))
 	if wire.IsNoQueue(err) {
 		err = c.record(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	note, err := l.link.Declare(queue, amqp.Table{
-		amqp.QueueTypeArg: amqp.QueueTypeQuorum,
-		// A message that release rejects goes back to the shared queue, by the broker itself.
-		"x-dead-letter-exchange": "", "x-dead-letter-routing-key": c.config.Queue,
-		"x-dead-letter-strategy": "at-least-once", amqp.QueueOverflowArg: amqp.QueueOverflowRejectPublish,
-	})
-	if err != nil {
-		return err
-	}
-	if note != "" {
-		return fmt.Errorf("%w: %q: %s", wire.ErrHostQueue, queue, note)
-	}
-	err = l.call(ctx, func(ch *amqp.Channel) error { return ch.QueueBind(queue, "", now.exchange(), false, nil) }) // noWait
-	if err != nil {
-		return err
+	for _, q := range ownQueues(c.config.Queue, c.config.Host) {
+		note, err := l.link.Declare(q.name, amqp.Table{
+			amqp.QueueTypeArg: amqp.QueueTypeQuorum,
+			// A message that release rejects goes back to the shared queue, by the broker itself.
+			"x-dead-letter-exchange": "", "x-dead-letter-routing-key": c.config.Queue,
+			"x-dead-letter-strategy": "at-least-once", amqp.QueueOverflowArg: amqp.QueueOverflowRejectPublish,
+		})
+		if err != nil {
+			return err
+		}
+		if note != "" {
+			return fmt.Errorf("%w: %q: %s", wire.ErrHostQueue, q.name, note)
+		}
+		err = l.call(ctx, func(ch *amqp.Channel) error { return ch.QueueBind(q.name, q.key, now.exchange(), false, nil) }) // noWait
+		if err != nil {
+			return err
+		}
 	}
 	if _, err := l.link.Declare(majorityQueue(c.config.Queue), amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum}); err != nil {
 		return err
@@ -122,7 +139,7 @@ func (c *Claims) record(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	queue := recordsQueue(c.config.Queue)
+	queue := RecordsQueue(c.config.Queue)
 	return c.publish(ctx, func(link *wire.Link, o *wire.Outlet) error {
 		if _, err := link.Declare(queue, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum}); err != nil {
 			return err

@@ -169,7 +169,7 @@ func TestLongNames(t *testing.T) {
 		}
 		h.leave()
 	}
-	long := strings.Repeat("q", 255-len(".host."+"a"+".lock")+1)
+	long := strings.Repeat("q", 255-len(".host."+"a"+".control")+1)
 	if err := r.fails("a", func(c *Claims) { c.config.Queue = long }); !errors.Is(err, wire.ErrHostNames) {
 		t.Errorf("Run: %v", err)
 	}
@@ -183,7 +183,7 @@ func TestRecordedOnce(t *testing.T) {
 		r.enter("a").leave()
 		r.enter("b").leave()
 	}
-	if n := r.peer.Ready(recordsQueue(r.queue)); n != 2 {
+	if n := r.peer.Ready(RecordsQueue(r.queue)); n != 2 {
 		t.Errorf("%d records", n)
 	}
 	r.peer.Do(func(ch *amqp.Channel) error {

@@ -22,8 +22,8 @@ type Record struct {
 	Alive    bool // a daemon with this name is connected
 	Released bool // and has not come back since
 
-	Waiting   int // messages in the host queue that nobody has taken
-	Consumers int // of the host queue
+	Waiting   int // messages in the host's queues that nobody has taken
+	Consumers int // of these queues
 
 	Seen   time.Time         // the last sign of life; zero: there is none
 	Labels map[string]string // as of then
@@ -59,11 +59,13 @@ func (r *registry) look(ctx context.Context, l *line, host string) (Record, erro
 	if one.Alive, err = l.locked(ctx, lockQueue(r.queue, host)); err != nil {
 		return one, err
 	}
-	q, err := l.queue(ctx, HostQueue(r.queue, host))
-	if err != nil && !wire.IsNoQueue(err) { // recorded, but killed before it made its queue
-		return one, err
+	for _, own := range ownQueues(r.queue, host) {
+		q, err := l.queue(ctx, own.name)
+		if err != nil && !wire.IsNoQueue(err) { // recorded, but killed before it made its queues
+			return one, err
+		}
+		one.Waiting, one.Consumers = one.Waiting+q.Messages, one.Consumers+q.Consumers
 	}
-	one.Waiting, one.Consumers = q.Messages, q.Consumers
 	seen, err := l.sign(ctx, seenQueue(r.queue, host))
 	one.Seen, one.Labels = seen.At, seen.Labels
 	return one, err

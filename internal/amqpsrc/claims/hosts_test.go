@@ -32,7 +32,7 @@ func TestHosts(t *testing.T) {
 	r.release("c")
 	// Strangers' messages, and a second record.
 	record := amqp.Publishing{MessageId: "a"}
-	r.peer.Send(recordsQueue(r.queue), record, amqp.Publishing{MessageId: "no host"}, amqp.Publishing{})
+	r.peer.Send(RecordsQueue(r.queue), record, amqp.Publishing{MessageId: "no host"}, amqp.Publishing{})
 	for range 2 { // reading changes nothing
 		all, err := Hosts(t.Context(), link, r.queue)
 		if err != nil || len(all) != 3 {

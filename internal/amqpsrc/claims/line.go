@@ -67,7 +67,12 @@ func (l *line) end(why error) error {
 
 // declare makes an exchange whose messages go to the exchange next. ok is false if it exists with another one.
 func (l *line) declare(ctx context.Context, exchange, next string) (ok bool, err error) {
-	err = l.call(ctx, func(ch *amqp.Channel) error { return declare(ch, exchange, next) })
+	return l.declareAs(ctx, amqp.ExchangeFanout, exchange, next)
+}
+
+// declareAs is declare for an exchange of another type. ok is false also if it exists with another type.
+func (l *line) declareAs(ctx context.Context, kind, exchange, next string) (ok bool, err error) {
+	err = l.call(ctx, func(ch *amqp.Channel) error { return declare(ch, kind, exchange, next) })
 	if wire.Code(err) == amqp.PreconditionFailed {
 		return false, nil
 	}
@@ -80,7 +85,7 @@ func (l *line) declare(ctx context.Context, exchange, next string) (ok bool, err
 // to another host. But it cannot answer for a quorum queue. So a claim holds only after the broker has looked into the queue majority.
 func (l *line) claim(ctx context.Context, claim string, as life, majority string) (owner life, err error) {
 	err = l.call(ctx, func(ch *amqp.Channel) error {
-		if err := declare(ch, claim, as.exchange()); err != nil {
+		if err := declare(ch, amqp.ExchangeFanout, claim, as.exchange()); err != nil {
 			return err
 		}
 		_, _, err := ch.Get(majority, true) // autoAck
@@ -102,7 +107,7 @@ func (l *line) claim(ctx context.Context, claim string, as life, majority string
 // always refuses, and the refusal says which of both it is. A passive declare would not name the owner. A declare that could succeed
 // would make a claim if the claim was just deleted.
 func (l *line) owner(ctx context.Context, claim string) (life, error) {
-	err := l.call(ctx, func(ch *amqp.Channel) error { return declare(ch, claim, int32(0)) })
+	err := l.call(ctx, func(ch *amqp.Channel) error { return declare(ch, amqp.ExchangeFanout, claim, int32(0)) })
 	owner, ok := current(err)
 	switch {
 	case ok:
@@ -128,8 +133,8 @@ func current(refusal error) (owner life, ok bool) {
 }
 
 // next is a string, or anything else for a declare that the broker refuses.
-func declare(ch *amqp.Channel, exchange string, next any) error {
-	return ch.ExchangeDeclare(exchange, amqp.ExchangeFanout,
+func declare(ch *amqp.Channel, kind, exchange string, next any) error {
+	return ch.ExchangeDeclare(exchange, kind,
 		true,  // durable
 		false, // autoDelete
 		false, // internal

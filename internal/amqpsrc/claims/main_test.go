@@ -35,7 +35,7 @@ func newRig(t testing.TB, kind string) *rig {
 func (r *rig) forget(host string) {
 	r.t.Helper()
 	queue := HostQueue(r.queue, host)
-	r.peer.Delete(queue, queue+".seen", recordsQueue(r.queue), majorityQueue(r.queue))
+	r.peer.Delete(queue, queue+".control", queue+".seen", RecordsQueue(r.queue), majorityQueue(r.queue))
 	r.peer.Do(func(ch *amqp.Channel) error {
 		for epoch := range 4 {
 			l := life{hostHash(r.queue, host), epoch}

@@ -13,21 +13,41 @@ import (
 // MostHost is the most bytes of a host's name.
 const MostHost = 63
 
-// ValidHost reports whether a host may have that name.
+// The ends of the names of a host's further queues.
+const endControl, endLock, endSeen = ".control", ".lock", ".seen"
+
+// ValidHost reports whether a host may have that name. Its queue must not be another host's further queue.
 func ValidHost(host string) bool {
 	const first = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	for _, end := range []string{endControl, endLock, endSeen} {
+		if strings.HasSuffix(host, end) {
+			return false
+		}
+	}
 	return host != "" && len(host) <= MostHost && strings.Contains(first, host[:1]) && strings.Trim(host, first+"_.-") == ""
 }
 
-// HostQueue returns the queue of the messages that only this host can carry out.
+// HostQueue returns the queue of the messages that only this host can carry out, except those of ControlQueue.
 func HostQueue(queue, host string) string { return queue + ".host." + host }
 
-func lockQueue(queue, host string) string { return HostQueue(queue, host) + ".lock" }
+// ControlQueue returns the queue of those commands for this host that may overtake runs. Of a host's queues it has the longest name.
+func ControlQueue(queue, host string) string { return HostQueue(queue, host) + endControl }
 
-func seenQueue(queue, host string) string { return HostQueue(queue, host) + ".seen" }
+// ControlKey is the routing key with which a message that is published to a claim comes to the host's ControlQueue. Without a key it
+// comes to the HostQueue.
+const ControlKey = "control"
 
-// recordsQueue returns the queue with a message for each host that ever was.
-func recordsQueue(queue string) string { return queue + ".hosts" }
+// ownQueues returns the queues of a host that hold messages, by routing key.
+func ownQueues(queue, host string) []struct{ key, name string } {
+	return []struct{ key, name string }{{"", HostQueue(queue, host)}, {ControlKey, ControlQueue(queue, host)}}
+}
+
+func lockQueue(queue, host string) string { return HostQueue(queue, host) + endLock }
+
+func seenQueue(queue, host string) string { return HostQueue(queue, host) + endSeen }
+
+// RecordsQueue returns the queue with a message for each host that ever was. It exists if hosts share the queue.
+func RecordsQueue(queue string) string { return queue + ".hosts" }
 
 // majorityQueue returns the queue that is always empty: see line.claim.
 func majorityQueue(queue string) string { return queue + ".hosts.majority" }
@@ -52,8 +72,8 @@ func checkNames(vhost, queue, host string) string {
 	switch {
 	case len(vhost) > mostVHost:
 		return fmt.Sprintf("the virtual host %q has %d bytes, and may have %d", vhost, len(vhost), mostVHost)
-	case len(lockQueue(queue, host)) > 255:
-		return fmt.Sprintf("the queue %q would have more than 255 bytes", lockQueue(queue, host))
+	case len(ControlQueue(queue, host)) > 255:
+		return fmt.Sprintf("the queue %q would have more than 255 bytes", ControlQueue(queue, host))
 	}
 	return ""
 }
@@ -93,7 +113,7 @@ type life struct {
 
 func hostHash(queue, host string) string { return digest(queue+"\x00"+host, 5) }
 
-// exchange returns the name of the exchange whose messages go to the host queue. It exists until the life is released.
+// exchange returns the name of the exchange whose messages go to the host's queues. It exists until the life is released.
 func (l life) exchange() string { return fmt.Sprintf("%s%s.%d", hostPrefix, l.hash, l.epoch) }
 
 // marker returns the name of the exchange that exists once the life is released.

@@ -10,8 +10,8 @@ import (
 
 func TestValidHost(t *testing.T) {
 	for host, want := range map[string]bool{
-		"a": true, "9": true, "node-1.example_org": true, strings.Repeat("h", 63): true,
-		"": false, strings.Repeat("h", 64): false, "-a": false, ".a": false, "_a": false, "a b": false, "a/b": false, "ä": false, "a\n": false, "a\x00": false,
+		"a": true, "9": true, "node-1.example_org": true, "control": true, "a.seen.b": true, strings.Repeat("h", 63): true,
+		"a.control": false, "a.lock": false, "a.b.seen": false, "": false, strings.Repeat("h", 64): false, "-a": false, ".a": false, "_a": false, "a b": false, "a/b": false, "ä": false, "a\n": false, "a\x00": false,
 	} {
 		if ValidHost(host) != want {
 			t.Errorf("%q: %v", host, !want)
@@ -40,7 +40,7 @@ func TestNames(t *testing.T) {
 	l := life{hostHash("jobs", "a"), 2}
 	job, name := intake.ClaimKey{Kind: "job", Key: "0123456789ab"}, intake.NameKey("web")
 	for got, want := range map[string]string{
-		HostQueue("jobs", "a"): "jobs.host.a", lockQueue("jobs", "a"): "jobs.host.a.lock", seenQueue("jobs", "a"): "jobs.host.a.seen", recordsQueue("jobs"): "jobs.hosts",
+		HostQueue("jobs", "a"): "jobs.host.a", ControlQueue("jobs", "a"): "jobs.host.a.control", lockQueue("jobs", "a"): "jobs.host.a.lock", seenQueue("jobs", "a"): "jobs.host.a.seen", RecordsQueue("jobs"): "jobs.hosts",
 		l.exchange(): "docker-dispatch.h.4f1b5dcadb.2", l.marker(): "docker-dispatch.released.4f1b5dcadb.2",
 		claimExchange("jobs", job, 0):  "docker-dispatch.claim.33d7f06f5edcdf86288a",
 		claimExchange("jobs", job, 1):  "docker-dispatch.claim.f3827c3abbc2ff056099",
@@ -51,7 +51,7 @@ func TestNames(t *testing.T) {
 		}
 	}
 	all := regexp.MustCompile(pattern("my.jobs"))
-	for _, name := range []string{HostQueue("my.jobs", "a"), lockQueue("my.jobs", "a"), seenQueue("my.jobs", "a"), recordsQueue("my.jobs"), recordsQueue("my.jobs") + ".lock",
+	for _, name := range []string{HostQueue("my.jobs", "a"), ControlQueue("my.jobs", "a"), lockQueue("my.jobs", "a"), seenQueue("my.jobs", "a"), RecordsQueue("my.jobs"), RecordsQueue("my.jobs") + ".lock",
 		l.exchange(), l.marker(), claimExchange("my.jobs", job, 0), enginePrefix + "X:Y",
 	} {
 		if !all.MatchString(name) {

@@ -126,7 +126,7 @@ func (r *registry) find(ctx context.Context, l *line, key intake.ClaimKey, as li
 // reads is hidden from all others.
 func (r *registry) reading(ctx context.Context, l *line, read func() error) error {
 	timeout := time.After(readingFor)
-	busy := fmt.Errorf("others read queue %q, and do not end within %v", recordsQueue(r.queue), readingFor)
+	busy := fmt.Errorf("others read queue %q, and do not end within %v", RecordsQueue(r.queue), readingFor)
 	select {
 	case r.turn <- struct{}{}:
 		defer func() { <-r.turn }()
@@ -135,7 +135,7 @@ func (r *registry) reading(ctx context.Context, l *line, read func() error) erro
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	lock := recordsQueue(r.queue) + ".lock"
+	lock := RecordsQueue(r.queue) + ".lock"
 	for {
 		taken, err := l.lock(ctx, lock)
 		if err != nil {
@@ -192,7 +192,7 @@ func (r *registry) known(hash string) (name string, ok bool) {
 func (r *registry) hosts(ctx context.Context, l *line) (names []string, err error) {
 	err = l.call(ctx, func(ch *amqp.Channel) error {
 		for range mostHosts {
-			d, ok, err := ch.Get(recordsQueue(r.queue), false) // autoAck
+			d, ok, err := ch.Get(RecordsQueue(r.queue), false) // autoAck
 			if err != nil {
 				return err
 			}

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// quietFor is how long the host queue must stay empty after the host's exchange was deleted: a message may be on its way there.
+	// quietFor is how long the host's queues must stay empty after the host's exchange was deleted: a message may be on its way there.
 	quietFor = 2 * time.Second
 
-	// getEvery is the time between two looks at an empty host queue.
+	// getEvery is the time between two looks at empty queues.
 	getEvery = 100 * time.Millisecond
 )
 
@@ -34,11 +34,16 @@ type Released struct {
 // A release that was cut off is finished by another one. The link must be used by nobody else meanwhile. Release returns
 // intake.ErrNoHost if there is no such host.
 func Release(ctx context.Context, link *wire.Link, queue, host string) (done Released, err error) {
-	r := &release{registry: newRegistry(queue), line: newLine(link), from: HostQueue(queue, host)}
-	if _, err := r.line.queue(ctx, r.from); wire.IsNoQueue(err) {
-		return done, fmt.Errorf("%w: %q has no queue %q", intake.ErrNoHost, host, r.from)
-	} else if err != nil {
-		return done, err
+	r := &release{registry: newRegistry(queue), line: newLine(link)}
+	for _, own := range ownQueues(queue, host) {
+		if _, err := r.line.queue(ctx, own.name); err == nil {
+			r.from = append(r.from, own.name)
+		} else if !wire.IsNoQueue(err) {
+			return done, err
+		}
+	}
+	if len(r.from) == 0 {
+		return done, fmt.Errorf("%w: %q has no queue %q", intake.ErrNoHost, host, HostQueue(queue, host))
 	}
 	if _, err := r.line.queue(ctx, queue); err != nil { // nowhere for the messages to go
 		return done, wire.ExplainQueue(err, queue, fmt.Sprintf("configure permission on queue %q", queue))
@@ -62,7 +67,7 @@ func Release(ctx context.Context, link *wire.Link, queue, host string) (done Rel
 type release struct {
 	*registry
 	line *line
-	from string // the host queue
+	from []string // the host's queues
 	of   life
 	done Released
 }
@@ -96,14 +101,19 @@ func (r *release) run(ctx context.Context, host string) (err error) {
 	return wire.Plain(r.line.link.Until(ctx, wire.RPCTimeout, ch.Close))
 }
 
-// empty rejects the messages of the host queue, until it has been empty for quietFor. The broker puts them back into the shared queue.
+// empty rejects the messages of the host's queues, until these have been empty for quietFor. The broker puts them back into the
+// shared queue.
 func (r *release) empty(ctx context.Context, ch *amqp.Channel) error {
 	for last := time.Now(); ; {
 		var d amqp.Delivery
 		var ok bool
 		err := r.line.link.Until(ctx, wire.RPCTimeout, func() (err error) {
-			d, ok, err = ch.Get(r.from, false) // autoAck
-			return err
+			for _, queue := range r.from {
+				if d, ok, err = ch.Get(queue, false); ok || err != nil { // autoAck
+					return err
+				}
+			}
+			return nil
 		})
 		switch {
 		case err != nil:

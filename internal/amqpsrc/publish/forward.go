@@ -10,14 +10,21 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// Forward stores a copy of a message in the queue of the host that has a claim. j is the job of the message, and id its id as
-// shown. The note with the same token follows the copy: see Moved. See intake.Job.Forward.
-func (p *Publisher) Forward(ctx context.Context, d amqp.Delivery, j *intake.Job, to intake.Claim, id, token string, lost func() bool) error {
+// A Way is how the copy of a message, and the note that follows it, come to the host that has a claim.
+type Way struct {
+	Claim intake.Claim
+	Key   string // the routing key, which chooses one of the host's queues
+	Token string // that copy and note have in common
+}
+
+// Forward stores a copy of a message in a queue of the host that has a claim. j is the job of the message, and id its id as shown.
+// The note follows the copy: see Moved. See intake.Job.Forward.
+func (p *Publisher) Forward(ctx context.Context, d amqp.Delivery, j *intake.Job, w Way, id string, lost func() bool) error {
 	ours := amqp.Table{
 		wire.HeaderHops:        int32(1),
 		wire.HeaderRedelivered: j.Redelivered,
 		wire.HeaderControl:     j.Control,
-		wire.HeaderToken:       token,
+		wire.HeaderToken:       w.Token,
 		wire.HeaderSeal:        p.config.Users.seal(d.UserId, d),
 		wire.HeaderCopy:        wire.Clip(j.Copy, wire.MaxText),
 	}
@@ -31,19 +38,19 @@ func (p *Publisher) Forward(ctx context.Context, d amqp.Delivery, j *intake.Job,
 		ours[wire.HeaderJob] = wire.Clip(id, wire.MaxText)
 	}
 	return p.toHost(ctx, d.MessageId, keeping{
-		what: "message for another host", exchange: to.Address, lost: lost,
+		what: "message for another host", exchange: w.Claim.Address, key: w.Key, lost: lost,
 		message: func(frameMax int) amqp.Publishing { return copyWith(d, ours, frameMax) },
 	})
 }
 
 // Moved publishes the note that the original of a copy is acked. If the claim leads to no host any more, no host needs the note.
-func (p *Publisher) Moved(ctx context.Context, messageID string, to intake.Claim, token string) error {
+func (p *Publisher) Moved(ctx context.Context, messageID string, w Way) error {
 	err := p.toHost(ctx, messageID, keeping{
-		what: "note for another host", exchange: to.Address, lost: func() bool { return false },
+		what: "note for another host", exchange: w.Claim.Address, key: w.Key, lost: func() bool { return false },
 		message: func(int) amqp.Publishing {
 			return amqp.Publishing{
 				DeliveryMode: amqp.Persistent, AppId: wire.AppID,
-				Headers: amqp.Table{wire.HeaderToken: token, wire.HeaderMoved: true},
+				Headers: amqp.Table{wire.HeaderToken: w.Token, wire.HeaderMoved: true},
 			}
 		},
 	})
@@ -53,7 +60,7 @@ func (p *Publisher) Moved(ctx context.Context, messageID string, to intake.Claim
 	return err
 }
 
-// toHost stores a message in the queue of the host that has the claim k.exchange. ErrNoHost: the claim does not exist, or leads
+// toHost stores a message in a queue of the host that has the claim k.exchange. ErrNoHost: the claim does not exist, or leads
 // to no queue.
 func (p *Publisher) toHost(ctx context.Context, messageID string, k keeping) error {
 	k.vain = func(err error) bool { return errors.Is(err, wire.ErrUnroutable) || wire.IsNoExchange(err) }

@@ -48,11 +48,13 @@ func claim(p *brokertest.Peer, to string) intake.Claim {
 	p.DeclareWith(to, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum})
 	p.Do(func(ch *amqp.Channel) error {
 		// A claim leads nowhere itself, but to the host's exchange.
-		if err := ch.ExchangeDeclare(name+".h", amqp.ExchangeFanout, true, false, false, false, nil); err != nil {
+		if err := ch.ExchangeDeclare(name+".h", amqp.ExchangeDirect, true, false, false, false, nil); err != nil {
 			return err
 		}
-		if err := ch.QueueBind(to, "", name+".h", false, nil); err != nil {
-			return err
+		for _, key := range []string{"", "control"} {
+			if err := ch.QueueBind(to, key, name+".h", false, nil); err != nil {
+				return err
+			}
 		}
 		return ch.ExchangeDeclare(name, amqp.ExchangeFanout, true, false, false, false, amqp.Table{"alternate-exchange": name + ".h"})
 	})
@@ -116,10 +118,11 @@ func TestForward(t *testing.T) {
 		{"second hop", whole, intake.Job{Forwarded: &intake.Forwarded{Hops: 1}}, Forwarded{2, false, false, "token", false}, 1, "m", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := p.Forward(t.Context(), tt.d, &tt.j, c, "shown", "token", func() bool { return false }); err != nil {
+			way := Way{Claim: c, Token: "token", Key: "control"}
+			if err := p.Forward(t.Context(), tt.d, &tt.j, way, "shown", func() bool { return false }); err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Moved(t.Context(), tt.d.MessageId, c, "token"); err != nil {
+			if err := p.Moved(t.Context(), tt.d.MessageId, way); err != nil {
 				t.Fatal(err)
 			}
 			all := peer.Expect(to, string(tt.d.Body), "")
@@ -132,6 +135,9 @@ func TestForward(t *testing.T) {
 			}
 			if n, id := Attempt(got, "jobs"); n != tt.attempt || id != tt.id {
 				t.Errorf("attempt %d of %q, want %d of %q", n, id, tt.attempt, tt.id)
+			}
+			if got.RoutingKey != way.Key || all[1].RoutingKey != way.Key {
+				t.Errorf("the routing keys are %q and %q", got.RoutingKey, all[1].RoutingKey)
 			}
 			for k, v := range tt.headers {
 				if got.Headers[k] != v {
@@ -170,10 +176,10 @@ func TestForwardNowhere(t *testing.T) {
 	lost := false
 	forward := func(what string, to intake.Claim, want error) {
 		t.Helper()
-		if err := p.Forward(t.Context(), d, &j, to, "m", "token", func() bool { return lost }); err != want {
+		if err := p.Forward(t.Context(), d, &j, Way{Claim: to, Token: "token"}, "m", func() bool { return lost }); err != want {
 			t.Errorf("%s: %v, want %v", what, err, want)
 		}
-		if err := p.Moved(t.Context(), "m", to, "token"); err != nil {
+		if err := p.Moved(t.Context(), "m", Way{Claim: to, Token: "token"}); err != nil {
 			t.Errorf("%s: the note: %v", what, err)
 		}
 	}
@@ -204,11 +210,11 @@ func TestGate(t *testing.T) {
 	gated, free := publisher(t, "jobs", gate), publisher(t, "jobs", nil)
 	done := make(chan error, 1)
 	go func() {
-		done <- gated.Forward(t.Context(), amqp.Delivery{Body: []byte("last")}, &intake.Job{}, c, "id", "t", func() bool { return false })
+		done <- gated.Forward(t.Context(), amqp.Delivery{Body: []byte("last")}, &intake.Job{}, Way{Claim: c, Token: "t"}, "id", func() bool { return false })
 	}()
 	want := []string{}
 	for range 50 {
-		if err := free.Moved(t.Context(), "m", c, "token"); err != nil {
+		if err := free.Moved(t.Context(), "m", Way{Claim: c, Token: "token"}); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, "")

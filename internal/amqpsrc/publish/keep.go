@@ -26,6 +26,7 @@ type keeping struct {
 	what     string                 // for the log
 	queue    string                 // in which it is stored; "": the exchange decides
 	exchange string                 // "": the one that leads to the queue
+	key      string                 // the routing key, if the exchange decides
 	declare  func(*wire.Link) error // creates or checks the queue; nil: others do
 	fresh    bool                   // declare runs before every attempt: the queue may not exist yet
 	message  func(frameMax int) amqp.Publishing
@@ -116,7 +117,7 @@ func (p *Publisher) attempt(ctx context.Context, k keeping, may func() bool) err
 	if p.refusals.suspected(k.queue) {
 		return p.alone(ctx, k.queue, k.message, may)
 	}
-	err := p.publish(ctx, k.exchange, k.queue, k.message, patience, may)
+	err := p.publish(ctx, k.exchange, cmp.Or(k.queue, k.key), k.message, patience, may)
 	if errors.Is(err, wire.ErrLine) {
 		p.Suspect(k.queue)
 	}

@@ -66,10 +66,10 @@ type Job struct {
 	// Forwarded says how the message came from another host; nil: it came from the queue or the control queue.
 	Forwarded *Forwarded
 
-	// Forward publishes a copy of the message to the host that has a claim, as the job with that id. It returns nil when the
-	// broker has confirmed the copy: then the message itself is to be acked. ErrNoHost: the claim leads to no host any more.
-	// Other errors are as for Store.
-	Forward func(ctx context.Context, to Claim, id string) error
+	// Forward publishes a copy of the message to the host that has a claim, as the job with that id. With
+	// overtakes the copy does not wait for those of runs there. Forward returns nil when the broker has confirmed the copy: then
+	// the message itself is to be acked. ErrNoHost: the claim leads to no host any more. Other errors are as for Store.
+	Forward func(ctx context.Context, to Claim, id string, overtakes bool) error
 
 	// Moved tells the host to which Forward has sent the copy that the message itself is acked. It is called after Fence. If
 	// the message is a copy itself, Moved waits until Forwarded.Acked is closed.
