@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/claims"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 )
 
@@ -114,11 +115,18 @@ func checkHealth(ctx context.Context, pid int) error {
 		return err
 	}
 	defer c.Close(ctx)
-	_, consumers, err := c.Ready(ctx, s.queue)
-	if err == nil && consumers == 0 {
-		err = errors.New("nobody takes messages from the queue " + s.queue)
+	queues := []string{s.queue}
+	if s.hostName != "" { // those that no other daemon consumes
+		queues = append(queues, claims.HostQueue(s.queue, s.hostName), claims.ControlQueue(s.queue, s.hostName))
 	}
-	return err
+	for _, queue := range queues {
+		if _, consumers, err := c.Ready(ctx, queue); err != nil {
+			return err
+		} else if consumers == 0 {
+			return errors.New("nobody takes messages from the queue " + queue)
+		}
+	}
+	return nil
 }
 
 // procTexts returns the texts of a process's file of that name, each of which ends in a NUL byte.

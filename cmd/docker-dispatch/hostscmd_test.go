@@ -59,7 +59,7 @@ func (l *lab) enter(name string, labels map[string]string) (c *claims.Claims, le
 // forgetHost deletes what a host leaves at the broker, when the test ends.
 func (l *lab) forgetHost(name string) {
 	l.t.Cleanup(func() {
-		l.deleteQueues(".hosts", ".host."+name, ".host."+name+".seen")
+		l.deleteQueues(".hosts", ".host."+name, ".host."+name+".control", ".host."+name+".seen")
 		hash := sha256.Sum256([]byte(l.queue + "\x00" + name))
 		l.broker.Do(func(ch *amqp.Channel) error {
 			for _, kind := range []string{"h", "released"} {
@@ -199,7 +199,7 @@ func TestHostsRelease(t *testing.T) {
 		if tt.put >= 0 {
 			want = fmt.Sprintf("beta is released: %d messages put back onto %s\n", tt.put, l.queue)
 		}
-		if code != tt.code || stdout != want || tt.typed != "" && !strings.Contains(screen, "4 messages wait for it in "+l.queue+".host.beta.") {
+		if code != tt.code || stdout != want || tt.typed != "" && !strings.Contains(screen, "4 messages wait for it in "+l.queue+".host.beta and "+l.queue+".host.beta.control.") {
 			t.Errorf("%q: exit %d, on the terminal %q, stdout %q", tt.typed, code, screen, stdout)
 		}
 	}

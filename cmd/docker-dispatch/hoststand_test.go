@@ -51,7 +51,7 @@ func newHosts(t *testing.T, names ...string) *hosts {
 	l := &hosts{lab: newLab(t, "quorum"), keys: map[string]string{}}
 	t.Cleanup(func() {
 		for _, h := range l.all {
-			l.broker.Delete(l.queue+".host."+h.name, l.queue+".host."+h.name+".seen")
+			l.broker.Delete(l.queue+".host."+h.name, l.queue+".host."+h.name+".control", l.queue+".host."+h.name+".seen")
 			for _, c := range h.containers() {
 				if err := h.engine.RemoveContainer(context.Background(), c.ID, dockerapi.RemoveOptions{Force: true, Volumes: true}); err != nil {
 					t.Logf("container %s not removed: %v", c.Name, err)
@@ -222,7 +222,9 @@ func (l *hosts) awaitStarted(n int) {
 // awaitForwarded waits until n messages wait for the host that has their jobs, and is not there.
 func (l *hosts) awaitForwarded(host string, n int) {
 	l.t.Helper()
-	l.eventually(fmt.Sprintf("%d messages wait for host %s", n, host), func() bool { return l.broker.Ready(l.queue+".host."+host) >= n })
+	l.eventually(fmt.Sprintf("%d messages wait for host %s", n, host), func() bool {
+		return l.broker.Ready(l.queue+".host."+host)+l.broker.Ready(l.queue+".host."+host+".control") >= n
+	})
 }
 
 // release has the operator give up a host.
@@ -315,7 +317,7 @@ func (l *hosts) empty() {
 	l.t.Helper()
 	for _, h := range l.all {
 		l.eventually("host "+h.name+" has no message and no container left", func() bool {
-			return l.broker.Ready(l.queue+".host."+h.name) == 0 && len(h.containers()) == 0
+			return l.broker.Ready(l.queue+".host."+h.name)+l.broker.Ready(l.queue+".host."+h.name+".control") == 0 && len(h.containers()) == 0
 		})
 	}
 	l.eventually("no message left", func() bool { return l.broker.Ready(l.queue) == 0 })

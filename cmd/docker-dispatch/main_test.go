@@ -119,7 +119,7 @@ func TestUsageErrors(t *testing.T) {
 	noQueue := func(option string) string {
 		return option + ": this is RabbitMQ's direct reply-to, not a queue; messages sent to it would be lost"
 	}
-	const hostName = "1 to 63 letters, digits, _, . and -, the first a letter or digit; the engine's address is an argument, or DOCKER_HOST"
+	const hostName = "1 to 63 letters, digits, _, . and -, the first a letter or digit, and no .control, .lock or .seen at the end; the engine's address is an argument, or DOCKER_HOST"
 	const hostLabel = "expected KEY=VALUE: a key of letters, digits, _, . and -, a value of at most 255 bytes without a comma"
 	const hostNeeded = "they are for a queue that several hosts share: give --host NAME too"
 	long := strings.Repeat("x", 256)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -47,6 +48,22 @@ func newHosts(cfg Config) *hosts {
 
 // queues returns the Sources of the host's queues.
 func (h *hosts) queues() []*Source { return []*Source{h.queue, h.control} }
+
+// notShared returns an error if hosts share the queue. If the broker refuses to tell, none do.
+func (s *session) notShared() error {
+	records := claims.RecordsQueue(s.source.cfg.Queue)
+	err := s.link.On(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclarePassive(records, true, false, false, false, nil) // the broker ignores the flags
+		return err
+	})
+	switch {
+	case err == nil:
+		return fmt.Errorf("%w: %q has the queue %q", wire.ErrHostsShare, s.source.cfg.Queue, records)
+	case wire.Refused(err):
+		return nil
+	}
+	return wire.Plain(err)
+}
 
 // newHostQueue returns the Source of the host queue, or of the host's control queue. urgent is of both.
 func (s *Source) newHostQueue(controls bool, urgent *intake.Gate) *Source {

@@ -330,6 +330,43 @@ func TestHostsFatal(t *testing.T) {
 	forget(p, q, "b")
 }
 
+// TestHostsShare: a daemon without --host does not take messages of a queue that hosts share. If the broker does not tell whether they
+// do, it takes them.
+func TestHostsShare(t *testing.T) {
+	t.Parallel()
+	p := brokertest.New(t)
+	q := p.Queue("quorum")
+	startHost(t, p, q, "a", noRoom).claim("x")
+	p.Send(q, amqp.Publishing{Body: []byte("job")})
+	runs(t, q, wire.ErrHostsShare, q+".hosts", nil)
+	p.Expect(q, "job")
+
+	other := p.Queue("quorum")
+	exclusive, err := amqp.Dial(brokertest.URL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exclusive.Close()
+	ch, err := exclusive.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The broker refuses every other connection. A lack of permission is refused so by few versions of RabbitMQ.
+	if _, err := ch.QueueDeclare(claims.RecordsQueue(other), false, false, true, false, nil); err != nil { // exclusive
+		t.Fatal(err)
+	}
+	p.Send(other, amqp.Publishing{Body: []byte("job")})
+	settle(t, start(t, other, nil).next(), intake.Ack)
+
+	b := start(t, p.Queue("quorum"), nil)
+	p.Send(b.source.cfg.Queue, amqp.Publishing{Body: []byte("first")})
+	settle(t, b.next(), intake.Ack)
+	p.DeclareWith(claims.RecordsQueue(b.source.cfg.Queue), amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum})
+	brokertest.CloseConnections(t, b.source.cfg.Queue, wire.Consuming)
+	p.Send(b.source.cfg.Queue, amqp.Publishing{Body: []byte("after a reconnection")})
+	settle(t, b.next(), intake.Ack)
+}
+
 // forge makes the exchange of a host with another engine.
 func forge(p *brokertest.Peer, exchange string) {
 	p.Do(func(ch *amqp.Channel) error {

@@ -51,6 +51,7 @@ var hints = []struct {
 	{wire.ErrNoQueue, "create the queue, or let --declare quorum or --declare classic do it"},
 	{wire.ErrNoDeadLetter, "create that queue, or let the user configure it; --dead-letter NAME names another, --dead-letter none leaves it to the queue's own dead-letter exchange"},
 	{wire.ErrForbidden, "give the user what it needs: read on the queue, write on amq.default, and configure on what is to be declared (rabbitmqctl set_permissions)"},
+	{wire.ErrHostsShare, "start it with --host NAME, or name another queue; if all its hosts are gone for good: docker-dispatch hosts release each, then delete the queues QUEUE.host* (rabbitmqctl delete_queue)"},
 	{wire.ErrHostTaken, "give each daemon of the queue a --host of its own, or end the other one; docker-dispatch hosts -q QUEUE lists the names"},
 	{wire.ErrHostEngine, "give this daemon another --host; if its engine replaces that one for good: docker-dispatch hosts release -q QUEUE NAME"},
 	{wire.ErrHostQueue, "delete that queue when it is empty (rabbitmqctl delete_queue), and start the daemon again"},

@@ -43,6 +43,36 @@ func TestTwoEngines(t *testing.T) {
 	}
 }
 
+// TestOneQueueBefore: a host of an earlier version, whose exchange is a fanout, keeps its life and its claims.
+func TestOneQueueBefore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "quorum")
+	a := r.enter("a")
+	key := r.keys(1)[0]
+	a.claims(key)
+	a.leave()
+	of := life{hash: hostHash(r.queue, "a")}
+	l := newLine(r.link())
+	if err := l.remove(t.Context(), of.exchange()); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := l.declare(t.Context(), of.exchange(), enginePrefix+"ENGINE:OF:a"); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if err := r.fails("a", func(c *Claims) {
+		c.config.EngineID = func(context.Context) (string, error) { return "OTHER", nil }
+	}); !errors.Is(err, wire.ErrHostEngine) {
+		t.Errorf("another engine: %v", err)
+	}
+	if a = r.enter("a"); a.Host() != "a.0" {
+		t.Errorf("host is %s", a.Host())
+	}
+	r.publishBy(claimExchange(r.queue, key, 0), ControlKey, amqp.Publishing{Body: []byte("stop")})
+	r.forward(claimExchange(r.queue, key, 0), "run")
+	r.peer.Expect(ControlQueue(r.queue, "a"), "stop")
+	r.peer.Expect(HostQueue(r.queue, "a"), "run")
+}
+
 // TestNameInUse: a second daemon with a host's name waits for the first to end, for a while.
 func TestNameInUse(t *testing.T) {
 	t.Parallel()

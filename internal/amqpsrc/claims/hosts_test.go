@@ -26,7 +26,7 @@ func TestHosts(t *testing.T) {
 	key := r.keys(1)[0]
 	b.claims(key)
 	r.forward(claimExchange(r.queue, key, 0), "1")
-	r.forward(claimExchange(r.queue, key, 0), "2")
+	r.publishBy(claimExchange(r.queue, key, 0), ControlKey, amqp.Publishing{Body: []byte("2")})
 	b.leave()
 	c.leave()
 	r.release("c")

@@ -82,10 +82,14 @@ func (r *rig) note(address string) {
 }
 
 func (r *rig) publish(address string, m amqp.Publishing) (stored bool) {
+	return r.publishBy(address, "", m)
+}
+
+func (r *rig) publishBy(address, key string, m amqp.Publishing) (stored bool) {
 	r.t.Helper()
 	r.peer.Do(func(ch *amqp.Channel) error {
 		back := ch.NotifyReturn(make(chan amqp.Return, 1))
-		c, err := ch.PublishWithDeferredConfirm(address, "", true, false, m) // mandatory
+		c, err := ch.PublishWithDeferredConfirm(address, key, true, false, m) // mandatory
 		if err != nil {
 			return err
 		}

@@ -47,15 +47,21 @@ func TestRelease(t *testing.T) {
 					t.Fatal("not stored")
 				}
 			}
+			for _, m := range []amqp.Publishing{{Body: []byte("stop")}, {Headers: amqp.Table{wire.HeaderMoved: true}}} {
+				r.publishBy(claim.Address, ControlKey, m)
+			}
 			r.note(claim.Address)
+			r.peer.Expect(ControlQueue(r.queue, "a"), "stop", "")
+			r.publishBy(claim.Address, ControlKey, amqp.Publishing{Body: []byte("stop")})
+			r.publishBy(claim.Address, ControlKey, amqp.Publishing{Headers: amqp.Table{wire.HeaderMoved: true}})
 			if _, err := Release(t.Context(), r.link(), r.queue, "a"); !errors.Is(err, ErrAlive) {
 				t.Errorf("a host that is alive: %v", err)
 			}
 			a.leave()
-			if done := r.release("a"); done != (Released{Epoch: 0, Messages: 100}) {
+			if done := r.release("a"); done != (Released{Epoch: 0, Messages: 101}) {
 				t.Errorf("%+v", done)
 			}
-			r.peer.Expect(r.queue, bodies...)
+			r.peer.Expect(r.queue, append(bodies, "stop")...)
 			for _, i := range []int{0, 100} {
 				if owner := b.looks(keys[i]); owner != "-" {
 					t.Errorf("owner of %d is %q", i, owner)
@@ -182,9 +188,9 @@ func TestReleaseCutOff(t *testing.T) {
 	a, b := r.enter("a"), r.enter("b")
 	keys := r.keys(12)
 	var want []string
-	for _, key := range keys {
+	for i, key := range keys {
 		a.claims(key)
-		r.forward(claimExchange(r.queue, key, 0), key.Key)
+		r.publishBy(claimExchange(r.queue, key, 0), []string{"", ControlKey}[i%2], amqp.Publishing{Body: []byte(key.Key), DeliveryMode: amqp.Persistent})
 		want = append(want, key.Key)
 	}
 	a.leave()
@@ -221,6 +227,7 @@ func TestReleaseCutOff(t *testing.T) {
 		t.Errorf("messages are %q, want %q", got, want)
 	}
 	r.peer.Expect(HostQueue(r.queue, "a"))
+	r.peer.Expect(ControlQueue(r.queue, "a"))
 	for _, key := range keys {
 		if owner := b.claims(key); owner != "" {
 			t.Errorf("owner is %q", owner)

@@ -37,6 +37,7 @@ const (
 	ErrReserved     = kind("the name is one of the broker's own")
 
 	// Those of several hosts on a queue. The host is lost after ErrReleased.
+	ErrHostsShare    = kind("several hosts share the queue, and a daemon without --host would run their jobs again")
 	ErrHostTaken     = kind("another daemon has the host's name")
 	ErrHostEngine    = kind("another engine has the host's name")
 	ErrHostQueue     = kind("the host's queue exists with other arguments")

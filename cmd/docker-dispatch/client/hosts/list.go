@@ -24,6 +24,7 @@ type host struct {
 	State   string            // alive, away or released
 	Seen    *time.Time        `json:",omitempty"` // when it was last known to be alive, if it is away; nil: not known
 	Running *int              `json:",omitempty"` // jobs; nil: its daemon has not answered
+	Engine  string            `json:",omitempty"` // "away" if its daemon has answered so
 	Waiting int               // messages that only this host takes
 	Labels  map[string]string `json:",omitempty"`
 }
@@ -112,6 +113,9 @@ func (h *invocation) askRunning(ctx context.Context, hosts []host) error {
 		i := slices.IndexFunc(hosts, func(o host) bool { return o.Host == s.Host && o.State == alive && o.Running == nil })
 		if err == nil && s.Queue == h.Queue && i >= 0 {
 			hosts[i].Running = new(max(0, s.Running.Count))
+			if slices.ContainsFunc(s.Conditions, func(c status.Condition) bool { return c.Name == "engine" && c.State == status.Unmet }) {
+				hosts[i].Engine = away
+			}
 			missing--
 		}
 		if missing == 0 || n == mostAnswers || bytes > mostAnswered {
@@ -143,6 +147,8 @@ func table(hosts []host, now time.Time) ui.Table {
 // state says how a host is.
 func (o host) state(now time.Time) ui.Cell {
 	switch {
+	case o.State == alive && o.Engine == away:
+		return ui.Cell{Text: "alive, engine away", Colour: ui.Red}
 	case o.State == alive:
 		return ui.Cell{Text: alive, Colour: ui.Green}
 	case o.State == released:

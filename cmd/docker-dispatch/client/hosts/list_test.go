@@ -21,6 +21,7 @@ var shown = []host{
 	{Host: "alpha", State: alive, Running: new(2), Labels: map[string]string{"zone": "north", "gpu": "yes"}},
 	{Host: "beta", State: away, Seen: before(5 * time.Minute), Waiting: 3},
 	{Host: "delta", State: away, Waiting: 12000},
+	{Host: "epsilon", State: alive, Running: new(1), Engine: away},
 	{Host: "evil\x1b[2J\nroot", State: alive, Labels: map[string]string{"a\u202e": strings.Repeat("x", 300)}},
 	{Host: "gamma", State: released},
 }
@@ -54,12 +55,13 @@ func TestTable(t *testing.T) {
 // TestJSON: one host a line. What is not known is left out.
 func TestJSON(t *testing.T) {
 	var b bytes.Buffer
-	if err := ui.WriteJSON(&b, shown[:3]); err != nil {
+	if err := ui.WriteJSON(&b, shown[:4]); err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"Host":"alpha","State":"alive","Running":2,"Waiting":0,"Labels":{"gpu":"yes","zone":"north"}}
 {"Host":"beta","State":"away","Seen":"2026-01-02T02:59:05Z","Waiting":3}
 {"Host":"delta","State":"away","Waiting":12000}
+{"Host":"epsilon","State":"alive","Running":1,"Engine":"away","Waiting":0}
 `
 	if b.String() != want {
 		t.Errorf("%s\nwant\n%s", b.String(), want)

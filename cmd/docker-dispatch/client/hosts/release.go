@@ -52,7 +52,7 @@ func (h *invocation) ask(ctx context.Context, o host) error {
 		return nil
 	}
 	name := ui.PlainLine(o.Host)
-	agreed, err := h.Process.Agreed(ctx, fmt.Sprintf(`%s: %s. %s for it in %s.
+	agreed, err := h.Process.Agreed(ctx, fmt.Sprintf(`%s: %s. %s for it in %s and %[4]s.control.
 After the release, all its jobs run on other hosts, from the start. Output that only %[1]s has is lost.
 A job whose container still runs on %[1]s then runs twice.
 Is %[1]s off for good, or are its containers stopped? Release it?`, name, cmp.Or(o.lastSeen(time.Now()), o.State), waits(o.Waiting), ui.PlainLine(h.Queue+".host."+o.Host)))
