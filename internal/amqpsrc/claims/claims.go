@@ -178,7 +178,7 @@ func (c *Claims) remove(ctx context.Context, key intake.ClaimKey, claim string) 
 			}
 			claim = found.address
 		}
-		return l.remove(ctx, claim)
+		return l.unclaim(ctx, claim, majorityQueue(c.config.Queue))
 	})
 }
 

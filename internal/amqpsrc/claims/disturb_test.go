@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"context"
 	"os/exec"
 	"strings"
 	"sync"
@@ -122,4 +123,32 @@ func TestClaimsWhileParted(t *testing.T) {
 			t.Errorf("key %d: a is told that the owner is %q, b that it is %q; empty is itself", k, owners[0][k], owners[1][k])
 		}
 	}
+}
+
+// TestUnclaimsWhileParted: a host gives claims up at a node that is parted from its cluster. It is not told that it did.
+func TestUnclaimsWhileParted(t *testing.T) {
+	nodes := strings.Fields(brokertest.Required(t, "DISPATCH_TEST_CLUSTER"))
+	t.Setenv("AMQP_URL", nodes[1])
+	r := newRig(t, "quorum")
+	a := r.start("a", func(c *Claims) { c.dialer = dialer(t, nodes[0]) })
+	a.wait()
+	keys := r.keys(2 * mostCalls)
+	for _, key := range keys {
+		a.claims(key)
+	}
+	services(t, "cut", "broker1")
+	t.Cleanup(func() { services(t, "heal", "broker1") })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var work sync.WaitGroup
+	for k, key := range keys {
+		work.Go(func() {
+			if err := a.Unclaim(ctx, key); err == nil {
+				t.Errorf("key %d was given up", k)
+			}
+		})
+	}
+	brokertest.Eventually(t, "the parted node has paused", func() bool { open, _ := a.Entered().State(); return !open })
+	cancel()
+	work.Wait()
 }

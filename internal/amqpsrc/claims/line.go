@@ -103,6 +103,18 @@ func (l *line) claim(ctx context.Context, claim string, as life, majority string
 	return life{}, err
 }
 
+// unclaim deletes a claim, which may be missing. A container is removed next, because its message is acked. A node that a network
+// fault has parted from its cluster takes both the ack and the delete, and the cluster has neither. So unclaim, as claim does, looks
+// into the queue majority first.
+func (l *line) unclaim(ctx context.Context, claim, majority string) error {
+	return l.call(ctx, func(ch *amqp.Channel) error {
+		if _, _, err := ch.Get(majority, true); err != nil { // autoAck
+			return err
+		}
+		return ch.ExchangeDelete(claim, false, false) // ifUnused, noWait
+	})
+}
+
 // owner returns the host that has a claim; the zero life if there is no such claim. It declares the claim in a way that the broker
 // always refuses, and the refusal says which of both it is. A passive declare would not name the owner. A declare that could succeed
 // would make a claim if the claim was just deleted.
