@@ -153,9 +153,7 @@ func TestStranger(t *testing.T) {
 		func(ch *amqp.Channel, name string) error {
 			return ch.ExchangeDeclare(name, "fanout", true, false, false, false, nil)
 		},
-		func(ch *amqp.Channel, name string) error {
-			return declare(ch, amqp.ExchangeFanout, name, "docker-dispatch.h..0")
-		},
+		func(ch *amqp.Channel, name string) error { return declare(ch, "fanout", name, "docker-dispatch.h..0") },
 		func(ch *amqp.Channel, name string) error { return declare(ch, amqp.ExchangeFanout, name, "amq.direct") },
 	} {
 		key := r.keys(1)[0]
