@@ -8,19 +8,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
-
-// leaving is how long a run waits for a name whose container is about to be removed. An undisturbed settling takes
-// less. After that, an ended container of ours is renamed; any other keeps the name, and the run fails.
-const leaving = 2 * time.Second
-
-// creating is how long a create may take. The engine reserves the name first. Until the create is done, the engine
-// refuses another create of that name, and an inspect finds no such container.
-const creating = 2 * time.Minute
 
 // A creation records how a task's container was created. Only the task's goroutine uses it.
 type creation struct {
@@ -32,145 +23,82 @@ type creation struct {
 // create creates the run's container, or finds the container that an earlier request created. In that case found is
 // the container as inspected, else nil.
 func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, err error) {
-	orphan, err := t.orphan(r)
+	if found, err = t.orphan(r); err == nil {
+		err = t.placed(r.Placement, found != nil)
+	}
+	if err == nil {
+		err = t.claimJob()
+	}
+	switch {
+	case err != nil:
+		return "", nil, err
+	case found != nil:
+		return found.ID, found, t.holdName(*found, false)
+	}
+	if err = cmp.Or(t.stillGiven(), t.denied); err == nil {
+		err = t.claimName(r.Name)
+	}
 	if err != nil {
 		return "", nil, err
 	}
-	if err := t.placed(r.Placement, orphan != nil); err != nil {
-		return "", nil, err
+	id, found, err = t.createAnew(r)
+	if errors.Is(err, dockerapi.ErrNameInUse) {
+		t.keepsName(t.name)
 	}
-	if err := t.claimJob(); err != nil {
-		return "", nil, err
+	return id, found, err
+}
+
+// createAnew is create for a run that has no container as far as its labels tell. It pulls the image if that is missing.
+func (t *task) createAnew(r *message.Run) (id string, found *dockerapi.Container, err error) {
+	config, when := t.config(r), cmp.Or(r.Pull, t.pool.Pull)
+	if err = t.look(r); err == nil {
+		err = t.pool.Secrets.Fill(&config, r.Secrets)
 	}
-	if orphan != nil {
-		return orphan.ID, orphan, t.holdName(*orphan, false)
+	if err == nil && when == "always" {
+		err = t.pull(r.Image, r.Spec.Platform, false)
 	}
-	if err := t.stillGiven(); err != nil {
-		return "", nil, err
-	}
-	if t.denied != nil {
-		return "", nil, t.denied
-	}
-	if err := t.claimName(r.Name); err != nil {
-		return "", nil, err
-	}
-	defer func() {
-		if errors.Is(err, dockerapi.ErrNameInUse) {
-			t.keepsName(t.name)
-		}
-	}()
-	if err := t.look(r); err != nil {
-		return "", nil, err
-	}
-	config := t.config(r)
-	if err := t.pool.Secrets.Fill(&config, r.Secrets); err != nil {
-		return "", nil, err
-	}
-	when := cmp.Or(r.Pull, t.pool.Pull)
-	if when == "always" {
-		if err := t.pull(r.Image, r.Spec.Platform, false); err != nil {
-			return "", nil, err
-		}
-	}
-	pulled := when != "missing"
-	var since time.Time // when the wait for the name began; zero: not waiting
-	for n := 0; ; {
-		var created dockerapi.Created
-		err := t.try(func() (err error) {
-			if !t.creation.unanswered && t.wasCancelled() {
-				return errCancelled
-			}
-			t.creation.asked = time.Now()
-			created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, config)
-			if errors.Is(err, dockerapi.ErrUnreachable) && !engine.NeverSent(err) {
-				t.creation.unanswered = true
-			}
-			return err
-		})
+	for wait := new(nameWait); err == nil && found == nil; {
+		id, err = t.askCreate(config)
 		switch {
-		case err == nil:
-			for _, w := range created.Warnings {
-				t.log.Warn("engine warns of the container", "container", t.name, "warning", w)
-			}
-			t.creation.warnings = created.Warnings
-			return created.ID, nil, nil
-		case errors.Is(err, dockerapi.ErrNoSuchImage) && !pulled:
-			pulled = true
-			if err := t.pull(r.Image, r.Spec.Platform, true); err != nil {
-				return "", nil, err
-			}
-			continue
+		case errors.Is(err, dockerapi.ErrNoSuchImage) && when == "missing":
+			when = "" // only once
+			err = t.pull(r.Image, r.Spec.Platform, true)
 		case errors.Is(err, dockerapi.ErrNoSuchImage) && when == "never":
 			because := "--pull never"
 			if r.Pull != "" {
 				because = `"Pull": "never"`
 			}
-			return "", nil, fmt.Errorf("%w (not pulled, because of %s)", err, because)
-		case !errors.Is(err, dockerapi.ErrNameInUse):
-			return "", nil, err
-		}
-
-		holder, inspectErr := t.inspect(t.name)
-		switch {
-		case errors.Is(inspectErr, dockerapi.ErrNoSuchContainer):
-			// The holder was removed meanwhile; or the engine is still creating it, and does not show it yet.
-		case inspectErr != nil:
-			return "", nil, inspectErr
-		case holder.State.Status == "removing" && !holder.State.Ended():
-			// It never started, and is about to be removed: wait, even if it is ours.
-		case t.owns(r, holder):
-			t.pool.jobs.adopt(t, holder)
-			return holder.ID, &holder, t.claimJob() // without a message_id it has another id now
-		case t.pool.jobs.isLingering(holder.ID):
-			if err := t.takeName(holder); err != nil {
-				return "", nil, err
+			err = fmt.Errorf("%w (not pulled, because of %s)", err, because)
+		case errors.Is(err, dockerapi.ErrNameInUse):
+			if found, err = t.awaitName(wait, r, err); found != nil {
+				id = found.ID
 			}
-			continue
-		case t.earlierAttempt(holder) && holder.State.Ended() && holder.State.Status != "removing":
-			if err := t.try(func() error { return t.discard(holder.ID, false) }); err != nil {
-				return "", nil, err
-			}
-			continue
-		case holder.State.Status == "removing":
-		case holder.Labels[LabelJob] == t.id && t.pool.jobs.held(holder.ID, t):
-			// The task of an earlier delivery of this message has the container, and removes it once settled.
-			if err := delay.Sleep(t.ctx, delay.Backoff(n, 50*time.Millisecond, time.Second)); err != nil {
-				return "", nil, err
-			}
-			n++
-			continue
-		case holder.Labels[LabelRemove] != "true" || !holder.State.Ended():
-			return "", nil, err
+		case err == nil:
+			return id, nil, nil
 		}
-		patience := leaving
-		switch {
-		case inspectErr != nil && (t.creation.unanswered || t.again.Load()):
-			patience = creating
-		case inspectErr == nil && holder.State.Status == "removing" && t.earlierAttempt(holder):
-			patience = removalTakes
-		}
-		if since.IsZero() {
-			since = time.Now()
-		}
-		if time.Since(since) < patience {
-			t.log.Debug("name taken by a container that seems about to go or to come; waiting", "container", t.name)
-			if err := delay.Sleep(t.ctx, delay.Backoff(n, 50*time.Millisecond, time.Second)); err != nil {
-				return "", nil, err
-			}
-			n++
-			continue
-		}
-		if inspectErr != nil || !t.made(holder) {
-			return "", nil, err
-		}
-		switch taken := t.takeName(holder); {
-		case errors.Is(taken, dockerapi.ErrConflict), errors.Is(taken, dockerapi.ErrRemovalInProgress):
-			return "", nil, err // it is still being removed
-		case taken != nil:
-			return "", nil, taken
-		}
-		since = time.Time{}
 	}
+	return id, found, err
+}
+
+// askCreate asks the engine to create the container.
+func (t *task) askCreate(config dockerapi.ContainerConfig) (id string, err error) {
+	var created dockerapi.Created
+	err = t.try(func() (err error) {
+		if !t.creation.unanswered && t.wasCancelled() {
+			return errCancelled
+		}
+		t.creation.asked = time.Now()
+		created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, config)
+		if errors.Is(err, dockerapi.ErrUnreachable) && !engine.NeverSent(err) {
+			t.creation.unanswered = true
+		}
+		return err
+	})
+	for _, w := range created.Warnings {
+		t.log.Warn("engine warns of the container", "container", t.name, "warning", w)
+	}
+	t.creation.warnings = created.Warnings
+	return created.ID, err
 }
 
 // discardUnstarted removes the container ref if it is the job's, unless it has started after all.
@@ -185,20 +113,6 @@ func (t *task) discardUnstarted(r *message.Run, ref string) error {
 		return nil
 	}
 	return t.discard(c.ID, false)
-}
-
-// takeName renames an ended container of a job: the run can then have the name. That job is about to remove the
-// container, or cannot: its broker is away, or its process was killed. Its redelivered message finds it by labels.
-func (t *task) takeName(holder dockerapi.Container) error {
-	name := message.DerivedName + "ended-" + holder.ID[:min(12, len(holder.ID))]
-	err := t.try(func() error { return t.pool.Docker.RenameContainer(t.ctx, holder.ID, name) })
-	switch {
-	case err == nil:
-		t.log.Info("renamed an ended container that is about to be removed, because its name is needed", "container", t.name, "renamed", name)
-	case errors.Is(err, dockerapi.ErrNoSuchContainer):
-		err = nil
-	}
-	return err
 }
 
 // orphan finds the container that an earlier process left for this message, by its labels.
@@ -240,33 +154,6 @@ func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 	}
 	t.pool.jobs.has(t, "")
 	return nil, nil
-}
-
-// made reports whether a container was made for a message of the task's queue. No other container is ever renamed or
-// removed to free a name.
-func (t *task) made(c dockerapi.Container) bool {
-	return c.Labels[LabelJob] != "" && t.ofQueue(c.Labels)
-}
-
-// earlierAttempt reports whether a container that has our name belongs to another attempt of this job. Once it has
-// ended, it is removed to free the name.
-func (t *task) earlierAttempt(c dockerapi.Container) bool {
-	n, err := strconv.Atoi(c.Labels[LabelAttempt])
-	return err == nil && n != t.attempt && c.Labels[LabelDigest] == t.digest && t.ofQueue(c.Labels) && c.Labels[LabelJob] == t.id
-}
-
-// owns reports whether a container that has our name is this job's, and claims it. The answer to our create was lost,
-// or an earlier process with the same message created it.
-func (t *task) owns(r *message.Run, c dockerapi.Container) bool {
-	if !t.like(c.Labels) || r.Retry != nil && c.Labels[LabelAttempt] != strconv.Itoa(t.attempt) {
-		return false
-	}
-	if c.Labels[LabelJob] == t.id {
-		return t.pool.jobs.claim(c.ID, t)
-	}
-	// Without a message_id each process makes up a new id. The name, the digest and the broker's redelivered flag
-	// must be enough.
-	return !t.stable && t.again.Load() && r.Name != "" && t.pool.jobs.claim(c.ID, t)
 }
 
 // config returns the create request for the job's container.

@@ -37,7 +37,7 @@
 //	place.go       which of several hosts makes a container, if the message says it; unplaced.go: the messages that none may have
 //	claim.go       which of several hosts has a job, and what becomes of its claims; claim_name.go: of names; forward.go: what another host has goes there;
 //	               lasting.go: claims without a task; stale.go: what a released life of this host has left
-//	create.go      creates a container, or adopts the container that a crash left
+//	create.go      creates a container, or adopts the container that a crash left; name_taken.go waits for a name that another container has
 //	follow.go      starts it and follows it to its exit, over broken connections too; watch.go is what goes on
 //	               while it runs, exit.go ends it at its limits; unseen.go finds out what an engine missed while it was
 //	               down; readlog.go attaches to its output, and reads missed output from the log

@@ -1,0 +1,125 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+)
+
+// leaving is how long a run waits for a name whose container is about to be removed. An undisturbed settling takes
+// less. After that, an ended container of ours is renamed; any other keeps the name, and the run fails.
+const leaving = 2 * time.Second
+
+// creating is how long a create may take. The engine reserves the name first. Until the create is done, the engine
+// refuses another create of that name, and an inspect finds no such container.
+const creating = 2 * time.Minute
+
+// A nameWait is a run's wait for a name that another container has.
+type nameWait struct {
+	since  time.Time // when the run began to wait for the present holder of the name; zero: it has not
+	pauses int
+}
+
+func (w *nameWait) pause(ctx context.Context) error {
+	w.pauses++
+	return delay.Sleep(ctx, delay.Backoff(w.pauses-1, 50*time.Millisecond, time.Second))
+}
+
+// awaitName is called after the engine has refused a create because of the name. Without found and err, the create is to be
+// asked again: the name may be free. found is the container that has the name, if that is the run's own. err is refused if the
+// name does not become free.
+func (t *task) awaitName(w *nameWait, r *message.Run, refused error) (found *dockerapi.Container, err error) {
+	holder, err := t.inspect(t.name)
+	gone := errors.Is(err, dockerapi.ErrNoSuchContainer)
+	ended, removing := holder.State.Ended(), holder.State.Status == "removing"
+	switch {
+	case gone:
+		// The holder was removed meanwhile; or the engine is still creating it, and does not show it yet.
+	case err != nil:
+		return nil, err
+	case removing && !ended:
+		// It never started, and is about to be removed: wait, even if it is ours.
+	case t.owns(r, holder):
+		t.pool.jobs.adopt(t, holder)
+		return &holder, t.claimJob() // without a message_id it has another id now
+	case t.pool.jobs.isLingering(holder.ID):
+		return nil, t.takeName(holder)
+	case removing:
+	case t.earlierAttempt(holder) && ended:
+		return nil, t.try(func() error { return t.discard(holder.ID, false) })
+	case holder.Labels[LabelJob] == t.id && t.pool.jobs.held(holder.ID, t):
+		// The task of an earlier delivery of this message has the container, and removes it once settled.
+		return nil, w.pause(t.ctx)
+	case holder.Labels[LabelRemove] != "true" || !ended:
+		return nil, refused
+	}
+	patience := leaving
+	switch {
+	case gone && (t.creation.unanswered || t.again.Load()):
+		patience = creating
+	case removing && t.earlierAttempt(holder):
+		patience = removalTakes
+	}
+	if w.since.IsZero() {
+		w.since = time.Now()
+	}
+	if time.Since(w.since) < patience {
+		t.log.Debug("name taken by a container that seems about to go or to come; waiting", "container", t.name)
+		return nil, w.pause(t.ctx)
+	}
+	if gone || !t.made(holder) {
+		return nil, refused
+	}
+	w.since = time.Time{}
+	err = t.takeName(holder)
+	if errors.Is(err, dockerapi.ErrConflict) || errors.Is(err, dockerapi.ErrRemovalInProgress) {
+		return nil, refused // it is still being removed
+	}
+	return nil, err
+}
+
+// takeName renames an ended container of a job: the run can then have the name. That job is about to remove the
+// container, or cannot: its broker is away, or its process was killed. Its redelivered message finds it by labels.
+func (t *task) takeName(holder dockerapi.Container) error {
+	name := message.DerivedName + "ended-" + holder.ID[:min(12, len(holder.ID))]
+	err := t.try(func() error { return t.pool.Docker.RenameContainer(t.ctx, holder.ID, name) })
+	switch {
+	case err == nil:
+		t.log.Info("renamed an ended container that is about to be removed, because its name is needed", "container", t.name, "renamed", name)
+	case errors.Is(err, dockerapi.ErrNoSuchContainer):
+		err = nil
+	}
+	return err
+}
+
+// made reports whether a container was made for a message of the task's queue. No other container is ever renamed or
+// removed to free a name.
+func (t *task) made(c dockerapi.Container) bool {
+	return c.Labels[LabelJob] != "" && t.ofQueue(c.Labels)
+}
+
+// earlierAttempt reports whether a container that has our name belongs to another attempt of this job. Once it has
+// ended, it is removed to free the name.
+func (t *task) earlierAttempt(c dockerapi.Container) bool {
+	n, err := strconv.Atoi(c.Labels[LabelAttempt])
+	return err == nil && n != t.attempt && c.Labels[LabelDigest] == t.digest && t.ofQueue(c.Labels) && c.Labels[LabelJob] == t.id
+}
+
+// owns reports whether a container that has our name is this job's, and claims it. The answer to our create was lost,
+// or an earlier process with the same message created it.
+func (t *task) owns(r *message.Run, c dockerapi.Container) bool {
+	if !t.like(c.Labels) || r.Retry != nil && c.Labels[LabelAttempt] != strconv.Itoa(t.attempt) {
+		return false
+	}
+	if c.Labels[LabelJob] == t.id {
+		return t.pool.jobs.claim(c.ID, t)
+	}
+	// Without a message_id each process makes up a new id. The name, the digest and the broker's redelivered flag
+	// must be enough.
+	return !t.stable && t.again.Load() && r.Name != "" && t.pool.jobs.claim(c.ID, t)
+}
