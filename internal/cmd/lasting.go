@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -11,29 +10,29 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// lasting has the claims of jobs that this host holds for recent.For without a task. Such a job was cancelled here; or a message
-// has removed its container, and this process does not know whether the job is settled; or see gathers. Its message that comes to
+// A lastingJob is a job whose claim this host holds for recent.For without a task. The job was cancelled here; or a message has
+// removed its container, and this process does not know whether the job is settled; or see gathers. Its message that comes to
 // another host is forwarded here.
-type lasting struct {
-	mu   sync.Mutex
-	jobs []lastingJob  // oldest first; guarded by mu
-	more chan struct{} // signals that there is one more
-}
-
 type lastingJob struct {
 	key       intake.ClaimKey
 	queue, id string
 	until     time.Time
 }
 
-// claimLasting claims a job for recent.For, unless another host has it.
+// claimLasting claims a job for recent.For, unless another host has it. If there are too many, the oldest ends.
 func (t *task) claimLasting(id string) (other *intake.Claim, err error) {
-	key := t.jobKey(id)
-	if other, err = t.pool.Claims.Claim(t.ctx, key); err != nil || other != nil {
+	j := &lastingJob{t.jobKey(id), t.queue, id, time.Now().Add(recent.For)}
+	if other, err = t.pool.Claims.Claim(t.ctx, j.key); err != nil || other != nil {
 		return other, noClaims(err, "the job %s could not be claimed", flagval.Quote(id))
 	}
-	t.pool.lasting.add(lastingJob{key, t.queue, id, time.Now().Add(recent.For)})
-	return nil, nil
+	for {
+		select {
+		case t.pool.lasting <- j:
+			return nil, nil
+		default:
+			t.pool.endLastingOne(t.ctx, <-t.pool.lasting)
+		}
+	}
 }
 
 // gathers has all copies of the next attempt come to this host, which runs one of them, if there may be several: an earlier
@@ -56,56 +55,26 @@ func (t *task) outlasts() error {
 	return err
 }
 
-func (l *lasting) add(j lastingJob) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.jobs = append(l.jobs, j)
-	select {
-	case l.more <- struct{}{}:
-	default:
-	}
-}
-
-// next returns the oldest job, and removes it if its time is over, there are too many, or all end. wait is closed, or gets a time, at
-// the next change.
-func (l *lasting) next(all bool) (j lastingJob, over bool, wait <-chan time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.jobs) == 0 {
-		return j, false, nil
-	}
-	j = l.jobs[0]
-	if left := time.Until(j.until); left > 0 && len(l.jobs) <= mostCancels && !all {
-		return j, false, time.After(left)
-	}
-	l.jobs[0], l.jobs = lastingJob{}, l.jobs[1:]
-	return j, true, nil
-}
-
-// endLasting gives up the claims of lasting when their time is over. When ctx ends, it gives up all of them, within lastWords.
+// endLasting gives up each claim of lasting when its time is over. When ctx ends, it gives up all of them, within lastWords.
 func (p *Pool) endLasting(ctx context.Context) {
-	for {
-		j, over, wait := p.lasting.next(false)
-		if over {
-			p.endLastingOne(ctx, j)
-			continue
-		}
+	giving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, cancel) })()
+	for ctx.Err() == nil || len(p.lasting) > 0 {
 		select {
-		case <-wait:
-		case <-p.lasting.more:
-		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
-			defer cancel()
-			for j, over, _ := p.lasting.next(true); over && ctx.Err() == nil; j, over, _ = p.lasting.next(true) {
-				p.endLastingOne(ctx, j)
+		case j := <-p.lasting:
+			select {
+			case <-time.After(time.Until(j.until)):
+			case <-ctx.Done():
 			}
-			return
+			p.endLastingOne(giving, j)
+		case <-ctx.Done():
 		}
 	}
 }
 
 // endLastingOne gives up a claim, unless the job has a container here.
-func (p *Pool) endLastingOne(ctx context.Context, j lastingJob) {
+func (p *Pool) endLastingOne(ctx context.Context, j *lastingJob) {
 	if p.mayHaveContainer(ctx, j.queue, j.id) {
 		p.Claims.Keep(j.key)
 		return

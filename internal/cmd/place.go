@@ -135,7 +135,7 @@ func (t *task) inherits() error {
 func (p *Pool) forgets(i identity) {
 	key := i.jobKey(i.id)
 	if other, err := p.Claims.Claim(p.settling, key); err == nil && other == nil {
-		p.endLastingOne(p.settling, lastingJob{key: key, queue: i.queue, id: i.id})
+		p.endLastingOne(p.settling, &lastingJob{key: key, queue: i.queue, id: i.id})
 	}
 }
 

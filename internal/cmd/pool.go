@@ -82,7 +82,7 @@ type Pool struct {
 	pulls     pulls
 	tally     *tally.Tally
 	lines     joblog.Log
-	lasting   lasting
+	lasting   chan *lastingJob // oldest first
 	unplaced  unplaced
 	room      *room.Room // nil: the disk is not watched
 
@@ -117,7 +117,7 @@ func NewPool(cfg Config) *Pool {
 		idle:            10 * time.Second,
 		tally:           tally.New(),
 		lines:           joblog.Log{To: cfg.Log},
-		lasting:         lasting{more: make(chan struct{}, 1)},
+		lasting:         make(chan *lastingJob, mostCancels),
 	}
 	if cfg.MinFree > 0 {
 		p.room = room.New(cfg.Room, cfg.MinFree, cfg.Free, cfg.Log)
