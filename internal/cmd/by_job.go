@@ -63,7 +63,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		if err := t.awaitStart(job); err != nil {
 			return false, err
 		}
-		if t.traits.Ends && t.pool.jobs.containerOf(job) == "" && job.wasCancelled() && !t.pool.jobs.hasMoved(job) {
+		if t.traits.Ends && t.pool.jobs.containerOf(job) == "" && job.wasCancelled() && t.pool.jobs.awayOf(job) == nil {
 			return true, nil
 		}
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/holding"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -18,31 +18,14 @@ import (
 //	a waiting task has no claim, and every container that we made has its claims until it is removed
 //	a job's claim is deleted only after the job is settled, and before its container is removed: a sweep finds the keys of a
 //	container that a crash left by its labels
-//	a claim without a container is of a job that this host is to run: it was killed between the two
+//	a claim without a container is of a job that this host is to run: it was killed between the two; or see lasting.go
 //
-// What a task does with its claims at its end:
-//
-//	the container was removed, or there is none      unclaim, after linger and awaitNote
-//	the container stays                              keep; a detached run with Remove forgets them just before the removal
-//	requeued                                         unclaim before the requeue, or the next host would forward it back here
-//	requeued to the host queue                       keep: it comes back here, and must find the claim
-//	another attempt follows                          as above: the next one runs on any host once the container is removed
-//	the name was taken by a container of ours        keep the name for that container
-//	remove                                           unclaim; if the job may not be settled, it is held for an hour: see lasting
-//	rename                                           the new name is claimed before, the old one unclaimed after the ack
-//	exec, pull, logs, stop and others                no claim
+// A remove and a rename hold the name that their container has no more, until they are settled. Other commands claim nothing.
+// endClaims says what becomes of all these.
 type claims struct {
-	keys  []heldClaim // guarded by the registry: a rename changes those of a run
-	moved bool        // another host has the job; guarded by the registry
-	ahead *elsewhere  // not nil: see goesAhead; written before it is in phaseForwarded
-
+	keys holding.Claims
+	away *elsewhere        // why the task has no result here; guarded by the registry
 	from *intake.Forwarded // how the first delivery came from another host; nil: it did not
-}
-
-// A heldClaim is one of which the task is a holder.
-type heldClaim struct {
-	key  intake.ClaimKey
-	keep bool // the claim stays at the task's end
 }
 
 // errNoClaims leaves a task unfinished, as the end of its context does: [intake.Claims] give up only if the process ends.
@@ -57,16 +40,17 @@ func noClaims(err error, what string, args ...any) error {
 }
 
 // claim makes the task a holder of key, unless another host has it.
-func (t *task) claim(key intake.ClaimKey, keep bool) (other *intake.Claim, err error) {
+func (t *task) claim(key intake.ClaimKey) (other *intake.Claim, err error) {
+	if t.keys.Holds(key) {
+		return nil, nil
+	}
 	other, err = t.pool.Claims.Claim(t.ctx, key)
 	if err != nil {
 		return nil, noClaims(err, "the %s %s could not be claimed", key.Kind, flagval.Quote(key.Key))
 	}
 	if other == nil {
 		t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.Claimed })
-		t.pool.jobs.mu.Lock()
-		defer t.pool.jobs.mu.Unlock()
-		t.keys = append(t.keys, heldClaim{key, keep})
+		t.keys.Hold(key)
 	}
 	return other, nil
 }
@@ -76,10 +60,7 @@ func (t *task) claimJob() error {
 	if t.pool.Claims == nil {
 		return nil
 	}
-	key, earlier := t.jobKey(t.id), t.claimsOf("job")
-	if slices.ContainsFunc(earlier, func(h heldClaim) bool { return h.key == key }) {
-		return nil
-	}
+	key := t.jobKey(t.id)
 	t.awaits.Store("its claim at the broker")
 	if t.from != nil && t.again.Load() && t.attempt == 1 && t.earlier == nil {
 		// Whoever forwarded it has seen the claim. A later attempt, or a message that is new, may have met the claim that an
@@ -91,14 +72,9 @@ func (t *task) claimJob() error {
 			return &elsewhere{verdict: intake.Ack}
 		}
 	}
-	other, err := t.claim(key, false)
+	other, err := t.claim(key)
 	if err == nil && other != nil {
 		err = t.forward(*other)
-	}
-	for _, h := range earlier { // an adopted container has told the job's id
-		if err == nil {
-			err = t.disclaim(t.ctx, h.key)
-		}
 	}
 	return err
 }
@@ -112,8 +88,6 @@ func (t *task) stillGiven() error {
 	for {
 		j, ok := t.pool.jobs.present(t)
 		if !ok {
-			// Whoever gets the message may have forwarded it here already: then it must find the claim. Otherwise the claim does no harm.
-			t.keepClaim(t.jobKey(t.id), true)
 			return t.startsOver()
 		}
 		if j.Alive == nil {
@@ -125,70 +99,29 @@ func (t *task) stillGiven() error {
 	}
 }
 
-// keepClaim says whether a claim that the task holds stays at its end.
-func (t *task) keepClaim(key intake.ClaimKey, keep bool) {
-	t.pool.jobs.mu.Lock()
-	defer t.pool.jobs.mu.Unlock()
-	for i := range t.keys {
-		if t.keys[i].key == key {
-			t.keys[i].keep = keep
-		}
-	}
-}
-
-// keepClaims has all claims that the task holds stay at its end.
-func (t *task) keepClaims() {
-	for _, h := range t.claimsOf("") {
-		t.keepClaim(h.key, true)
-	}
-}
-
 // ours reports whether this host made a container, in this life of it. If several hosts share the queue, the container's claims are
 // this host's then.
 func (t *task) ours(c dockerapi.Container) bool { return c.Labels[LabelHost] == t.host }
 
-// disclaims gives up all claims of the task, or leaves them to its container. Its error is the context's.
-func (t *task) disclaims(ctx context.Context) error {
-	if t.pool.Claims == nil {
-		return nil
-	}
-	stays := t.leavesContainer()
-	for held := t.claimsOf(""); len(held) > 0; held = t.claimsOf("") {
-		if h := held[0]; h.keep || stays {
-			t.drop(h.key)
-			t.pool.Claims.Keep(h.key)
-		} else if err := t.disclaim(ctx, h.key); err != nil {
+// endClaims gives up each claim that the task holds, or leaves it at the broker. See comesBack. Its error is the context's.
+func (t *task) endClaims(ctx context.Context, comesBack bool) error {
+	for {
+		key, others, ok := t.keys.Take()
+		switch {
+		case !ok:
+			return nil
+		case others, // a container of ours has the name that the task wanted or gave it; or has the job, which the task did not begin
+			t.leavesContainer(), // a detached one with Remove too: see removeEnded
+			comesBack:           // and must find the claim
+			t.pool.Claims.Keep(key)
+			continue
+		}
+		// There is no container, a message has removed it, or the task is about to. Or any host may get the message now, be it requeued
+		// or the next attempt: with the claim, that host would forward it back here.
+		if err := t.unclaim(ctx, key); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// disclaim gives up one claim.
-func (t *task) disclaim(ctx context.Context, key intake.ClaimKey) error {
-	t.drop(key)
-	err := t.pool.Claims.Unclaim(ctx, key)
-	if err != nil && ctx.Err() == nil && !isClosed(t.pool.stopping) { // else the container stays for the sweep, which deletes both
-		t.log.Warn("a claim was not deleted at the broker; it does no harm, and takes about 1 KB there", "kind", key.Kind, "key", key.Key, "error", err)
-		return nil
-	}
-	return err
-}
-
-// drop records that the task is a holder of key once less.
-func (t *task) drop(key intake.ClaimKey) {
-	t.pool.jobs.mu.Lock()
-	defer t.pool.jobs.mu.Unlock()
-	if i := slices.IndexFunc(t.keys, func(h heldClaim) bool { return h.key == key }); i >= 0 {
-		t.keys = slices.Delete(t.keys, i, i+1)
-	}
-}
-
-// claimsOf returns the claims of a kind that the task holds; "": all.
-func (t *task) claimsOf(kind string) []heldClaim {
-	t.pool.jobs.mu.Lock()
-	defer t.pool.jobs.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(t.keys), func(h heldClaim) bool { return kind != "" && h.key.Kind != kind })
 }
 
 // leavesContainer reports whether the task's container outlives the task.
@@ -198,18 +131,36 @@ func (t *task) leavesContainer() bool {
 	return t.traits.Makes && t.container != "" && t.cleanup == nil && !t.removed
 }
 
-// releases gives up the claims of a recalled task, whose message is about to be requeued. A message of the host queue, or one whose
-// connection has ended, comes here again.
+// comesBack reports whether the message of a task that is requeued comes to this host again: it is in the host queue. Or its
+// connection has ended: whoever gets it may have forwarded it here already.
+func (t *task) comesBack() bool {
+	_, present := t.pool.jobs.present(t)
+	return !present || t.pool.jobs.isCopy(t)
+}
+
+// unclaim takes away one holder of key, which the task holds no more.
+func (t *task) unclaim(ctx context.Context, key intake.ClaimKey) error {
+	err := t.pool.Claims.Unclaim(ctx, key)
+	if err != nil && ctx.Err() == nil && !isClosed(t.pool.stopping) { // else the container stays for the sweep, which deletes both
+		t.log.Warn("a claim was not deleted at the broker; it does no harm, and takes about 1 KB there", "kind", key.Kind, "key", key.Key, "error", err)
+		return nil
+	}
+	return err
+}
+
+// disclaim gives up one claim before the task's end.
+func (t *task) disclaim(key intake.ClaimKey) error {
+	if !t.keys.Drop(key) {
+		return nil
+	}
+	return t.unclaim(t.ctx, key)
+}
+
+// releases gives up the claims of a recalled task, whose message is about to be requeued.
 func (t *task) releases() {
-	if t.pool.Claims == nil {
-		return
-	}
-	if _, ok := t.pool.jobs.present(t); !ok || t.pool.jobs.isCopy(t) {
-		t.keepClaims()
-	}
 	ctx, cancel := context.WithTimeout(t.ctx, lastLook)
 	defer cancel()
-	if err := t.disclaims(ctx); err != nil {
+	if err := t.endClaims(ctx, t.comesBack()); err != nil {
 		t.log.Debug("claims not deleted before the requeue; the message is forwarded here", "error", err)
 	}
 }

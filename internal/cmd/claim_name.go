@@ -3,7 +3,6 @@ package cmd
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +20,8 @@ func (t *task) claimName(name string) error {
 	if t.pool.Claims == nil || name == "" {
 		return nil
 	}
-	other, err := t.claim(intake.NameKey(name), false)
-	for began := time.Now(); err == nil && other != nil && t.pool.jobs.isCopy(t); other, err = t.claim(intake.NameKey(name), false) {
+	other, err := t.claim(intake.NameKey(name))
+	for began := time.Now(); err == nil && other != nil && t.pool.jobs.isCopy(t); other, err = t.claim(intake.NameKey(name)) {
 		if time.Since(began) > lingers+leaving {
 			return t.nameElsewhere(name, other)
 		}
@@ -34,7 +33,7 @@ func (t *task) claimName(name string) error {
 		return err
 	}
 	job := t.jobKey(t.id)
-	if err := t.disclaim(t.ctx, job); err != nil {
+	if err := t.disclaim(job); err != nil {
 		return err
 	}
 	to, err := t.pool.Claims.ClaimFor(t.ctx, job, other.Host)
@@ -56,16 +55,16 @@ func (t *task) nameElsewhere(name string, at *intake.Claim) error {
 // keepsName keeps the claim of a name that could not be had if another container of ours has the name.
 func (t *task) keepsName(name string) {
 	if c, err := t.pool.Docker.InspectContainer(t.ctx, name); err == nil && t.ours(c) {
-		t.keepClaim(intake.NameKey(name), true)
+		t.keys.Leave(intake.NameKey(name))
 	}
 }
 
-// holdName makes a task a holder of the name of a container of ours. keep: the claim stays if the task fails.
-func (t *task) holdName(c dockerapi.Container, keep bool) error {
+// holdName makes a task a holder of the name of a container of ours.
+func (t *task) holdName(c dockerapi.Container) error {
 	if t.pool.Claims == nil || !t.ours(c) || isDerived(c.Name) {
 		return nil
 	}
-	_, err := t.claim(intake.NameKey(c.Name), keep)
+	_, err := t.claim(intake.NameKey(c.Name))
 	return err
 }
 
@@ -76,16 +75,15 @@ func (t *task) afterRemoval(c dockerapi.Container) error {
 	if t.pool.Claims == nil || !t.ours(c) {
 		return nil
 	}
-	t.keepClaim(intake.NameKey(c.Name), false)
-	if !t.made(c) || len(t.pool.jobs.runs(c.ID)) > 0 {
-		return nil
+	if err := t.holdName(c); err != nil || !t.made(c) || len(t.pool.jobs.runs(c.ID)) > 0 {
+		return err
 	}
 	job := c.Labels[LabelJob]
 	if next := t.pool.jobs.byID(job); next != nil && t.pool.jobs.isCopy(next) {
 		return nil // it has followed the claim here, and takes it over
 	}
 	if t.pool.jobs.knew(t.queue, job) {
-		_, err := t.claim(t.jobKey(job), false)
+		_, err := t.claim(t.jobKey(job))
 		return err
 	}
 	_, err := t.claimLasting(job)
@@ -97,35 +95,26 @@ func (t *task) claimNewName(name string) error {
 	if t.pool.Claims == nil || !t.ours(t.on) {
 		return nil
 	}
-	other, err := t.claim(intake.NameKey(name), false)
-	switch {
-	case err != nil:
-		return err
-	case other != nil:
-		return t.nameElsewhere(name, other)
+	other, err := t.claim(intake.NameKey(name))
+	if err == nil && other != nil {
+		err = t.nameElsewhere(name, other)
 	}
-	return t.holdName(t.on, true)
+	return err
 }
 
-// renamed gives up the old name of the container, also if its run has claimed that.
-func (t *task) renamed(name string) {
+// renamed leaves the new name to the container, or to its run, and gives up the old one.
+func (t *task) renamed(name string) error {
 	before, after := intake.NameKey(t.on.Name), intake.NameKey(name)
-	t.keepClaim(before, false)
-	t.keepClaim(after, true)
+	if before == after {
+		t.keys.Leave(after)
+		return nil
+	}
 	for _, run := range t.pool.jobs.runs(t.on.ID) {
-		t.pool.jobs.swapClaims(t, run, after, before)
+		run.keys.Give(before, &t.keys)
+		t.keys.Give(after, &run.keys)
 	}
-}
-
-// swapClaims has a give its claim mine to b, for that of b.
-func (g *registry) swapClaims(a, b *task, mine, its intake.ClaimKey) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	i := slices.IndexFunc(a.keys, func(h heldClaim) bool { return h.key == mine })
-	k := slices.IndexFunc(b.keys, func(h heldClaim) bool { return h.key == its })
-	if i >= 0 && k >= 0 {
-		a.keys[i], b.keys[k] = heldClaim{key: its}, heldClaim{key: mine}
-	}
+	t.keys.Leave(after)
+	return t.holdName(t.on)
 }
 
 // removes records that a message has removed the container id.

@@ -87,6 +87,19 @@ func TestClaimAtEnd(t *testing.T) {
 			c.settled()
 		})
 	})
+	t.Run("renamed from a derived name while it runs", func(t *testing.T) {
+		onHosts(t, nil, func(c *fakeCluster) {
+			c.send("a", "j", waiter)
+			c.send("b", "rename", `{"Dockercmd":"rename","Job":"j","NewName":"bew"}`)
+			pass(time.Minute)
+			c.want("rename", event.Succeeded, "")
+			if c.claims[intake.NameKey("bew")] != "a.0" {
+				t.Errorf("claims %v", c.claims)
+			}
+			c.exit("j", 0)
+			c.settled()
+		})
+	})
 	t.Run("removed by force", func(t *testing.T) {
 		for _, body := range []string{named("web"), strings.Replace(named("web"), `,"Remove":true`, "", 1)} {
 			onHosts(t, nil, func(c *fakeCluster) {

@@ -33,7 +33,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	case err != nil:
 		return "", nil, err
 	case found != nil:
-		return found.ID, found, t.holdName(*found, false)
+		return found.ID, found, t.holdName(*found)
 	}
 	if err = cmp.Or(t.stillGiven(), t.denied); err == nil {
 		err = t.claimName(r.Name)

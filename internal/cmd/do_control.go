@@ -148,9 +148,6 @@ func (t *task) doKill(k *message.Kill) (*event.Result, error) {
 }
 
 func (t *task) doRemove(r *message.Remove) (*event.Result, error) {
-	if err := t.holdName(t.on, true); err != nil {
-		return t.containerResult(r.Container, err)
-	}
 	for _, run := range t.pool.jobs.runs(r.Container) {
 		if run.endAsked.Load() > 0 && t.on.State.Ended() { // it may have ignored a kill's signal
 			t.letEnd(run)
@@ -219,7 +216,7 @@ func (t *task) doRename(r *message.Rename) (*event.Result, error) {
 	switch {
 	case err != nil || t.pool.Claims == nil:
 	case res.Status == event.Succeeded:
-		t.renamed(r.NewName)
+		err = t.renamed(r.NewName)
 	default:
 		t.keepsName(r.NewName)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -53,28 +52,27 @@ func (t *task) forward(to intake.Claim) error {
 		return fmt.Errorf("%w: the message was forwarded %d times, and no host kept it; the last one is %s. Send it again",
 			dockerapi.ErrConflict, t.from.Hops, flagval.Quote(to.Host))
 	}
-	t.pool.jobs.moves(t)
-	return &elsewhere{intake.Forward, to}
+	return t.moves(&elsewhere{intake.Forward, to})
 }
 
 // startsOver has the message requeued: the claim that was found leads to no host any more, or all deliveries are lost.
 func (t *task) startsOver() error {
-	t.pool.jobs.moves(t)
-	return &elsewhere{verdict: intake.Requeue}
+	return t.moves(&elsewhere{verdict: intake.Requeue})
 }
 
-// moves records that a task has no result here: a stop that has cancelled it is to follow it.
-func (g *registry) moves(t *task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	t.moved = true
+// moves records that the task has no result here, and returns why: a stop that has cancelled it is to follow it.
+func (t *task) moves(e *elsewhere) error {
+	t.pool.jobs.mu.Lock()
+	defer t.pool.jobs.mu.Unlock()
+	t.away = e
+	return e
 }
 
-// hasMoved reports whether another host has the task's job.
-func (g *registry) hasMoved(t *task) bool {
+// awayOf returns why a task has no result here; nil: it has one, or is to have one.
+func (g *registry) awayOf(t *task) *elsewhere {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return t.moved
+	return t.away
 }
 
 // seek has a command forwarded if another host has key. A name that this host has claimed is forgotten if gone says that its
@@ -147,7 +145,7 @@ func (g *registry) goesAhead(t *task, to intake.Claim) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t.phase == phaseWaiting && (t.from == nil || t.from.Hops < intake.MostHops) && g.move(t, phaseForwarded) {
-		t.moved, t.ahead = true, &elsewhere{intake.Forward, to}
+		t.away = &elsewhere{intake.Forward, to}
 	}
 }
 
@@ -158,10 +156,7 @@ const noteTakes = 24 * time.Hour
 // finds the claim as this one did. handOver returns false if the process stops first.
 func (t *task) handOver(e *elsewhere) bool {
 	t.pool.jobs.to(t, phaseForwarded)
-	if e.verdict == intake.Requeue && t.pool.jobs.isCopy(t) {
-		t.keepClaims() // its copies come to this host again, and without the claim would count as settled
-	}
-	if t.disclaims(t.ctx) != nil {
+	if t.endClaims(t.ctx, e.verdict == intake.Requeue && t.comesBack()) != nil {
 		return false
 	}
 	var forwarded []intake.Job
@@ -246,7 +241,7 @@ func (t *task) overtakes() bool {
 // A host that is killed between ack and note never sends the note. Then the container waits as long as one that a crash left, or for
 // noteTakes if those are not swept.
 func (t *task) awaitNote() (joined bool, err error) {
-	if t.pool.Claims == nil || t.leavesContainer() || !slices.ContainsFunc(t.claimsOf(""), func(h heldClaim) bool { return !h.keep }) {
+	if t.pool.Claims == nil || t.leavesContainer() || !t.keys.Ends() {
 		return false, nil
 	}
 	tick := time.NewTicker(goneLook)

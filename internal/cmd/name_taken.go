@@ -45,8 +45,12 @@ func (t *task) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 	case removing && !ended:
 		// It never started, and is about to be removed: wait, even if it is ours.
 	case t.owns(r, holder):
+		before := t.jobKey(t.id)
 		t.pool.jobs.adopt(t, holder)
-		return &holder, t.claimJob() // without a message_id it has another id now
+		if err = t.claimJob(); err == nil && before != t.jobKey(t.id) { // without a message_id it has another id now
+			err = t.disclaim(before)
+		}
+		return &holder, err
 	case t.pool.jobs.isLingering(holder.ID):
 		return nil, t.takeName(holder)
 	case removing:

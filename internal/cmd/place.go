@@ -109,8 +109,7 @@ func (t *task) putBack(p message.Placement) error {
 	case t.pool.lines.Takes(slog.LevelWarn, "put-back"):
 		t.log.Warn("no living host may run the message; it is put back until one may", "wanted", p.String())
 	}
-	t.pool.jobs.moves(t)
-	return &elsewhere{verdict: intake.PutBack}
+	return t.moves(&elsewhere{verdict: intake.PutBack})
 }
 
 // mayBeClaimed reports whether another host may have made the claim of a message's job for this host. For most commands none does.
@@ -121,14 +120,14 @@ func (d decoded) mayBeClaimed() bool {
 // inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the
 // job itself: the claim goes with the task, unless the job has a container of before. Its error is final.
 func (t *task) inherits() error {
-	if t.from == nil || !t.mayBeClaimed() || len(t.claimsOf("job")) > 0 {
+	if t.from == nil || !t.mayBeClaimed() || t.keys.Holds(t.jobKey(t.id)) {
 		return nil
 	}
-	keep := t.pool.mayHaveContainer(t.ctx, t.queue, t.id)
-	if _, err := t.claim(t.jobKey(t.id), keep); err != nil {
-		return err
+	_, err := t.claim(t.jobKey(t.id))
+	if err == nil && t.pool.mayHaveContainer(t.ctx, t.queue, t.id) {
+		t.keys.Leave(t.jobKey(t.id))
 	}
-	return nil
+	return err
 }
 
 // forgets gives up the claim that another host has made for a copy of a job, if the job is over here and has no container.

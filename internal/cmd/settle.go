@@ -151,7 +151,7 @@ func (t *task) untidy() bool { return t.cleanup != nil && !t.tidied }
 
 // tidy gives up the job's claims, then removes its container, unless that was done. Its error is final.
 func (t *task) tidy() error {
-	err := t.disclaims(t.ctx)
+	err := t.endClaims(t.ctx, false)
 	if err != nil || !t.untidy() {
 		return err
 	}

@@ -140,7 +140,7 @@ func awaitEither[T any](t *task, ready <-chan struct{}, other <-chan T) (isOther
 func (t *task) notBegun() error {
 	switch at := t.pool.jobs.at(t); {
 	case at == phaseForwarded:
-		return t.ahead
+		return t.pool.jobs.awayOf(t)
 	case at == phaseRequeued:
 		return errNotBegun
 	case t.wasCancelled():
