@@ -36,7 +36,7 @@
 //	               kill, remove and the others that one engine call does. docker.go: the engine's calls
 //	place.go       which of several hosts makes a container, if the message says it; unplaced.go: the messages that none may have
 //	claim.go       which of several hosts has a job, and what becomes of its claims; claim_name.go: of names; forward.go: what another host has goes there;
-//	               lasting.go: claims without a task; stale.go: what a released life of this host has left
+//	               lasting.go: claims without a task; home.go: what may not hold goes to this host's own queue; stale.go: what a released life of this host has left
 //	create.go      creates a container, or adopts the container that a crash left; name_taken.go waits for a name that another container has
 //	follow.go      starts it and follows it to its exit, over broken connections too; watch.go is what goes on
 //	               while it runs, exit.go ends it at its limits; unseen.go finds out what an engine missed while it was

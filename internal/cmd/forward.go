@@ -171,6 +171,9 @@ func (t *task) handOver(e *elsewhere) bool {
 				forwarded = append(forwarded, j)
 			}
 		}
+		if e.to.Ours { // only now: a later command goes home after this one
+			t.order.givenBack.Store(true)
+		}
 		t.tookEffect()
 		if t.pool.jobs.remove(t) {
 			break
@@ -217,8 +220,12 @@ func (t *task) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err erro
 		return false, err
 	}
 	t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.Forwarded })
-	if t.pool.lines.Takes(slog.LevelInfo, "forwarded") {
-		t.log.Info("forwarded to the host that has the job", "host", e.to.Host, "command", t.traits.Verb)
+	said := "forwarded to the host that has the job"
+	if e.to.Ours {
+		said = "moved to this host's own queue, because too many commands of its queue wait for something else to end"
+	}
+	if t.pool.lines.Takes(slog.LevelInfo, said) {
+		t.log.Info(said, "host", e.to.Host, "command", t.traits.Verb)
 	}
 	if j.Fence != nil {
 		err = j.Fence(t.ctx)

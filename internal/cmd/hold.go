@@ -20,7 +20,8 @@ func (t *task) holds() bool {
 // soon is how long a command may wait for one that holds before it counts as holding too.
 const soon = time.Minute
 
-// awaitBefore waits for the command before. If that is still patient after soon, the task holds too.
+// awaitBefore waits for the command before. If that is still patient after soon, the task holds too. If the command before may go
+// home yet, the task looks again every second.
 func (t *task) awaitBefore(before *order) error {
 	tick := time.NewTicker(soon)
 	defer tick.Stop()
@@ -30,6 +31,10 @@ func (t *task) awaitBefore(before *order) error {
 			return err
 		}
 		if before.patient() {
+			if t.mayGoHome() && before.mayMove() {
+				tick.Reset(time.Second)
+				continue
+			}
 			if err := t.hold(); err != nil {
 				return err
 			}
@@ -56,21 +61,29 @@ func (p *Pool) mayHold(ends, apart bool) (n, places int) {
 	return max(0, min(room, most)), places
 }
 
-// hold counts the task as holding, until unhold. The error is a [dockerapi.ErrConflict] if too many hold already.
+// hold counts the task as holding, until unhold. If too many hold already, its message goes home. If it cannot, the error is a
+// [dockerapi.ErrConflict].
 func (t *task) hold() error {
 	if t.held != nil {
 		return nil
 	}
 	h, apart := &t.pool.holders, t.control || t.from != nil // the host queue has as many places as the control queue, and more
-	if apart {
+	switch {
+	case t.from != nil:
+		h = &t.pool.hostHolders
+	case t.control:
 		h = &t.pool.controlHolders
 	}
 	most, places := t.pool.mayHold(t.traits.Ends, apart)
 	if n := h.n.Add(1); places > 0 && n > int64(most) {
 		h.n.Add(-1)
+		if t.mayGoHome() {
+			return t.goesHome()
+		}
 		return &crowdedError{apart, places, most}
 	}
 	t.held = h
+	t.order.stays.Store(true)
 	return nil
 }
 

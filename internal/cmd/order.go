@@ -11,6 +11,7 @@ type order struct {
 	givenBack atomic.Bool   // set before effective closes: the message is requeued, and later commands must be too
 	began     chan struct{} // closed when the engine may have been asked for something, or never will be
 	holds     atomic.Bool   // the command holds, see task.holds, and is at work
+	stays     atomic.Bool   // the command was counted as holding: it does not go home any more
 	begun     bool          // its turn has come; guarded by registry.mu
 
 	name   string                // the container's, "" if the command has none; guarded by registry.mu
@@ -44,6 +45,9 @@ func (o *order) patient() bool {
 	}
 	return false
 }
+
+// mayMove reports whether the command may still go home, see task.goesHome. A later one must not go before it.
+func (o *order) mayMove() bool { return !o.stays.Load() && !o.givenBack.Load() && !isClosed(o.began) }
 
 func (o *order) tookEffect() bool { return isClosed(o.effective) }
 

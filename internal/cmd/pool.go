@@ -89,6 +89,7 @@ type Pool struct {
 	// One place per message that may be decoded at a time. A stop by the control queue does not wait for the queue's.
 	decoding, controlDecoding chan struct{}
 	holders, controlHolders   holders
+	hostHolders               holders // of the messages that were forwarded here
 
 	stopping   chan struct{}   // closed when no more jobs come: then what has not begun is requeued
 	settling   context.Context // outlives Run's ctx by lastWords, in which jobs that have ended are settled

@@ -16,8 +16,8 @@ func (g *registry) recognise(i identity, j intake.Job) (k known, t *task, id str
 	defer g.mu.Unlock()
 	if i.stable {
 		if t := g.byKey[i.key()]; t != nil {
-			if t.copy != i.copy || t.kept && !j.Redelivered && i.attempt == 1 {
-				// The job's own dead letter, sent again: it must run, and an ack would lose it.
+			if t.copy != i.copy || t.kept && !j.Redelivered && i.attempt == 1 || t.sentHome(j) {
+				// The job's own dead letter, sent again, or the copy that is to be carried out: an ack would lose it.
 				return returned, t, t.id
 			}
 			t.join(j)
@@ -71,5 +71,5 @@ const (
 	unknown  known = iota
 	joined         // the delivery of a live job, whose task will settle it
 	finished       // the delivery of a job that was settled here lately
-	returned       // a dead letter sent again, whose job is still being settled here
+	returned       // a dead letter sent again, or a message sent home, whose job is still being settled here
 )

@@ -23,7 +23,7 @@ type turn struct {
 // awaitTurn waits for the earlier command on the container, and for the job that the command names. A run or an exec of
 // the queue also waits for a slot. Without an error the task is due.
 func (t *task) awaitTurn() error {
-	if t.holds() {
+	if t.holds() && !t.mayGoHome() { // else it holds from its turn on
 		if err := t.hold(); err != nil {
 			return err
 		}

@@ -1,0 +1,43 @@
+package cmd
+
+import (
+	"context"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+)
+
+// mayGoHome reports whether the message may leave the queue that it came from for this host's own queue, which has places for many
+// commands that hold. A misplaced run may not: there it would count as placed.
+func (t *task) mayGoHome() bool { return t.pool.Claims != nil && t.from == nil && !t.misplaced() }
+
+// goesHome has the message forwarded to this host's own queue. A later command on its container is requeued when its turn comes, and
+// then comes after the copy. The task waits, or has begun and done nothing.
+func (t *task) goesHome() error {
+	ctx, waits := t.ctx, t.pool.jobs.at(t) == phaseWaiting
+	if waits {
+		var cancel context.CancelFunc
+		ctx, cancel = endsWith(ctx, t.pool.jobs.reached(t, phaseCancelled))
+		defer cancel()
+	}
+	key := t.jobKey("\x00" + t.pool.Host) // no job's: it only leads here. It is made once, and stays
+	if t.traits.Makes {
+		key = t.jobKey(t.id) // its copy must find the claim
+	}
+	to, err := t.pool.Claims.ClaimFor(ctx, key, t.pool.Host)
+	switch {
+	case waits && ctx.Err() != nil:
+		return t.notBegun()
+	case err != nil:
+		return noClaims(err, "this host's own queue could not be claimed for %s", flagval.Quote(t.id))
+	case waits:
+		t.pool.jobs.goesAhead(t, to)
+		return t.notBegun()
+	}
+	return t.forward(to)
+}
+
+// sentHome reports whether a delivery is the copy of a message that t has sent to this host's own queue. registry.mu is held.
+func (t *task) sentHome(j intake.Job) bool {
+	return j.Forwarded != nil && t.away != nil && t.away.to.Ours
+}
