@@ -158,6 +158,33 @@ func TestCopyLeavesNoClaim(t *testing.T) {
 			c.started("j", "c")
 		})
 	})
+	t.Run("settled before, and the original is not acked yet", func(t *testing.T) {
+		for _, tells := range []bool{true, false} {
+			onHosts(t, nil, func(c *fakeCluster) {
+				c.send("c", "j", named("web"))
+				c.exit("j", 0)
+				pass(time.Minute)
+				c.mu.Lock()
+				c.claims[intake.JobKey("", "q", "j")] = "c.0"
+				c.notes["late"] = make(chan struct{})
+				c.mu.Unlock()
+				c.publish("q.host.c", &fakeMessage{id: "j", body: named("web"), hops: 1, forwarded: true, token: "late"})
+				pass(30 * time.Second)
+				if c.jobClaim("j") != "c.0" {
+					t.Error("the claim did not wait for the note")
+				}
+				if tells {
+					close(c.notes["late"])
+					pass(time.Second)
+					if c.jobClaim("j") != "" {
+						t.Error("the claim stays after the note")
+					}
+				}
+				c.settled()
+				c.started("j", "c")
+			})
+		}
+	})
 	t.Run("the job has a container of before", func(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {
 			c.send("c", "j", `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"web"}}`)

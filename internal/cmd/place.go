@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -130,12 +131,19 @@ func (t *task) inherits() error {
 	return err
 }
 
-// forgets gives up the claim that another host has made for a copy of a job, if the job is over here and has no container.
-func (p *Pool) forgets(i identity) {
+// forgets gives up the claim that another host has made for a copy of a job, if the job is over here and has no container. First the
+// original is to be acked, or whoever is redelivered it would find no claim: see awaitNote. A redelivered original needs less time.
+func (p *Pool) forgets(i identity, acked <-chan struct{}) {
 	key := i.jobKey(i.id)
-	if other, err := p.Claims.Claim(p.settling, key); err == nil && other == nil {
-		p.endLastingOne(p.settling, &lastingJob{key: key, queue: i.queue, id: i.id})
+	if other, err := p.Claims.Claim(p.settling, key); err != nil || other != nil {
+		return
 	}
+	select {
+	case <-acked:
+	case <-time.After(mostForNote):
+	case <-p.stopping:
+	}
+	p.endLastingOne(p.settling, &lastingJob{key: key, queue: i.queue, id: i.id})
 }
 
 // choose returns the host that is to run a job, the same as long as the same hosts are alive; "": none may.

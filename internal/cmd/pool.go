@@ -244,7 +244,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 				p.Log.Warn("message not acked", "job", ident.id, "error", err)
 			}
 			if j.Forwarded != nil && d.mayBeClaimed() {
-				p.forgets(ident)
+				p.forgets(ident, j.Forwarded.Acked)
 			}
 		}
 	}
