@@ -18,9 +18,10 @@ import (
 //	a waiting task has no claim, and every container that we made has its claims until it is removed
 //	a job's claim is deleted only after the job is settled, and before its container is removed: a sweep finds the keys of a
 //	container that a crash left by its labels
-//	a claim without a container is of a job that this host is to run: it was killed between the two; or see lasting.go, home.go
+//	a claim without a container is of a job that this host is to run: it was killed between the two; or see lasting.go
 //
-// A remove and a rename hold the name that their container has no more, until they are settled. Other commands claim nothing.
+// A remove and a rename hold the name that their container has no more, until they are settled. A pull that chooses its host claims its
+// job. Other commands claim nothing.
 // endClaims says what becomes of all these.
 type claims struct {
 	keys holding.Claims

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
 // mayGoHome reports whether the message may leave the queue that it came from for this host's own queue, which has places for many
@@ -14,23 +13,23 @@ func (t *task) mayGoHome() bool { return t.pool.Claims != nil && t.from == nil &
 // goesHome has the message forwarded to this host's own queue. A later command on its container is requeued when its turn comes, and
 // then comes after the copy. The task waits, or has begun and done nothing.
 func (t *task) goesHome() error {
-	ctx, waits := t.ctx, t.pool.jobs.at(t) == phaseWaiting
+	to, waits := t.pool.Claims.Here(), t.pool.jobs.at(t) == phaseWaiting
+	if t.traits.Makes { // the copy must find the job's claim
+		ctx := t.ctx
+		if waits {
+			var cancel context.CancelFunc
+			ctx, cancel = endsWith(ctx, t.pool.jobs.reached(t, phaseCancelled))
+			defer cancel()
+		}
+		var err error
+		switch to, err = t.pool.Claims.ClaimFor(ctx, t.jobKey(t.id), t.pool.Host); {
+		case waits && ctx.Err() != nil:
+			return t.notBegun()
+		case err != nil:
+			return noClaims(err, "the job could not be claimed for this host")
+		}
+	}
 	if waits {
-		var cancel context.CancelFunc
-		ctx, cancel = endsWith(ctx, t.pool.jobs.reached(t, phaseCancelled))
-		defer cancel()
-	}
-	key := t.jobKey("\x00" + t.pool.Host) // no job's: it only leads here. It is made once, and stays
-	if t.traits.Makes {
-		key = t.jobKey(t.id) // its copy must find the claim
-	}
-	to, err := t.pool.Claims.ClaimFor(ctx, key, t.pool.Host)
-	switch {
-	case waits && ctx.Err() != nil:
-		return t.notBegun()
-	case err != nil:
-		return noClaims(err, "this host's own queue could not be claimed for %s", flagval.Quote(t.id))
-	case waits:
 		t.pool.jobs.goesAhead(t, to)
 		return t.notBegun()
 	}

@@ -133,7 +133,7 @@ func TestHoldsAtHomeFromControl(t *testing.T) {
 
 // TestGoesHomeOnce: a command that is on its way home when its host is killed or cut off is carried out.
 func TestGoesHomeOnce(t *testing.T) {
-	for _, step := range []string{"claimed for", "forwarding", "copied", "before forward", "forward", "fenced"} {
+	for _, step := range []string{"forwarding", "copied", "before forward", "forward", "fenced"} {
 		for what, fault := range map[string]func(h *fakeHost){"killed": (*fakeHost).kill, "cut": func(h *fakeHost) { h.cut(); h.connect(h.fakeProcess) }} {
 			t.Run(step+" "+what, func(t *testing.T) {
 				onFullHosts(t, 1, 250, func(c *fakeCluster, web *fakeContainer) {

@@ -472,6 +472,10 @@ func (d *fakeDelivery) job() intake.Job {
 // owner returns the name of the host that has a claim. c.mu is held.
 func (c *fakeCluster) owner(address string) (name string, ok bool) {
 	kind, key, _ := strings.Cut(address, " ")
+	if kind == "here" {
+		name, _, _ = strings.Cut(key, ".")
+		return name, !c.released[key]
+	}
 	life, ok := c.claims[intake.ClaimKey{Kind: kind, Key: key}]
 	name, _, _ = strings.Cut(life, ".")
 	return name, ok && !c.released[life]
@@ -570,6 +574,10 @@ func (f *fakeClaims) Claim(ctx context.Context, key intake.ClaimKey) (other *int
 		f.host.cluster.reached("claimed", f.host, key.Key)
 	}
 	return other, err
+}
+
+func (f *fakeClaims) Here() intake.Claim {
+	return intake.Claim{Host: f.host.name, Ours: true, Address: "here " + f.life}
 }
 
 func (f *fakeClaims) ClaimFor(ctx context.Context, key intake.ClaimKey, host string) (at intake.Claim, err error) {

@@ -77,6 +77,13 @@ func (c *Claims) Host() string {
 	return fmt.Sprintf("%s.%d", c.config.Host, c.life.epoch)
 }
 
+// Here implements [intake.Claims].
+func (c *Claims) Here() intake.Claim {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return intake.Claim{Host: c.config.Host, Ours: true, Address: c.life.exchange()}
+}
+
 // Claim implements [intake.Claims].
 func (c *Claims) Claim(ctx context.Context, key intake.ClaimKey) (other *intake.Claim, err error) {
 	err = c.held.alone(ctx, key, func(h *hold) error {

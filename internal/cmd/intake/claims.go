@@ -14,6 +14,9 @@ type Claims interface {
 	// returned, and while messages are taken. Then it does not change.
 	Host() string
 
+	// Here leads a message to this host itself, as a claim does. It is known when Host is.
+	Here() Claim
+
 	// Claim makes key this host's, and counts one more holder of it here. If another host has key, Claim returns its claim.
 	Claim(ctx context.Context, key ClaimKey) (other *Claim, err error)
 
