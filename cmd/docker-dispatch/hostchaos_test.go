@@ -333,7 +333,7 @@ func (c *hostsChaos) settle() {
 // messages is how many messages of the hosts are ready.
 func (c *hostsChaos) messages() (n int) {
 	for _, h := range c.all {
-		n += c.broker.Ready(c.queue + ".host." + h.name)
+		n += c.broker.Ready(c.queue+".host."+h.name) + c.broker.Ready(c.queue+".host."+h.name+".control")
 	}
 	return n + c.broker.Ready(c.queue) + c.broker.Ready(c.queue+".control")
 }
@@ -357,24 +357,22 @@ func (c *hostsChaos) tidy() {
 		c.late = append(c.late, j.id)
 		c.know(j.id)
 	}
-	// A daemon that ends just after a remove leaves the claim of the name: its message is settled, and does not come again.
-	c.eventually("the names of removed containers are free", func() bool {
-		containers, names := 0, 0
-		for _, h := range c.all {
-			containers += len(h.containers())
-		}
-		for _, claim := range c.claims() {
-			if strings.HasPrefix(claim, "name ") {
-				names++
-			}
-		}
-		return names <= containers
-	})
 	for _, h := range c.all {
 		if code := h.stop(); code != 0 {
 			c.t.Errorf("host %s: exit %d", h.name, code)
 		}
 		h.start("--sweep-after", "2s")
+	}
+	for _, h := range c.all {
+		c.eventually("host "+h.name+" has no container left", func() bool { return len(h.containers()) == 0 })
+	}
+	// A daemon that ends just after a removal leaves the claim of the name: its message is settled, and does not come again. The
+	// next command on the name gives the claim up.
+	for _, claim := range c.claims() {
+		if name, ok := strings.CutPrefix(claim, "name "); ok {
+			name, _, _ = strings.Cut(name, " ")
+			c.send(c.queue, "after-"+name, fmt.Sprintf(`{"Dockercmd": "inspect", "Container": %q}`, name))
+		}
 	}
 	c.broker.Take(c.queue + ".dead") // of jobs whose engine was killed: judge has seen their results
 	c.empty()

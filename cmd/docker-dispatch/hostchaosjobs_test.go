@@ -13,8 +13,8 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
-	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // A hostJob is a run, and what is expected of it.
@@ -127,7 +127,7 @@ func (c *hostsChaos) follow(ctx context.Context, h *member) {
 			s.host, s.at = h, time.Unix(0, nano)
 			since = s.at
 			c.mu.Lock()
-			known := slices.ContainsFunc(c.starts[job], func(o hostStart) bool { 
+			known := slices.ContainsFunc(c.starts[job], func(o hostStart) bool {
 				return o.id == s.id && (o.at.Equal(s.at) || o.untold && s.at.Sub(o.at).Abs() < time.Second)
 			})
 			if !known {
