@@ -10,11 +10,15 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// know remembers what a job can claim, so that a claim that is left can be told.
+// know remembers what a job can claim, so that a claim that is left can be told. Each host that was released adds a link to a claim.
 func (l *hosts) know(job string) {
 	for _, key := range []intake.ClaimKey{intake.JobKey("/", l.queue, job), intake.NameKey(job)} {
-		sum := sha256.Sum256([]byte(l.queue + "\x00" + key.Kind + "\x00" + key.Key))
-		l.keys[fmt.Sprintf("docker-dispatch.claim.%x", sum[:10])] = key.Kind + " " + job
+		text := l.queue + "\x00" + key.Kind + "\x00" + key.Key
+		for link, linked := 0, text; link < 8; link++ {
+			sum := sha256.Sum256([]byte(linked))
+			l.keys[fmt.Sprintf("docker-dispatch.claim.%x", sum[:10])] = key.Kind + " " + job
+			linked = fmt.Sprint(link+1) + "\x00" + text
+		}
 	}
 }
 
