@@ -116,8 +116,6 @@ func (c *enginePipe) call() string {
 		return "ping"
 	case path[min(len(path), 6):] == "/containers/json":
 		return "list"
-	case last == "json" && strings.Contains(path, "/images/"):
-		return "image"
 	case last == "json" && strings.Contains(path, "/exec/"):
 		return "inspect exec"
 	case last == "json":

@@ -4,30 +4,29 @@ import "slices"
 
 // The operations, as in Error.Op.
 const (
-	opCreate       = "create container"
-	opStart        = "start container"
-	opStop         = "stop container"
-	opRestart      = "restart container"
-	opKill         = "kill container"
-	opPause        = "pause container"
-	opUnpause      = "unpause container"
-	opRemove       = "remove container"
-	opRename       = "rename container"
-	opInspect      = "inspect container"
-	opList         = "list containers"
-	opWait         = "wait for container"
-	opAttach       = "attach to container"
-	opCreateExec   = "create exec in container"
-	opStartExec    = "start exec"
-	opInspectExec  = "inspect exec"
-	opLogs         = "read logs of container"
-	opEvents       = "read events of"
-	opConnect      = "connect container"
-	opNetwork      = "inspect network"
-	opPull         = "pull image"
-	opInspectImage = "inspect image"
-	opVolume       = "inspect volume"
-	opInfo         = "read engine info"
+	opCreate      = "create container"
+	opStart       = "start container"
+	opStop        = "stop container"
+	opRestart     = "restart container"
+	opKill        = "kill container"
+	opPause       = "pause container"
+	opUnpause     = "unpause container"
+	opRemove      = "remove container"
+	opRename      = "rename container"
+	opInspect     = "inspect container"
+	opList        = "list containers"
+	opWait        = "wait for container"
+	opAttach      = "attach to container"
+	opCreateExec  = "create exec in container"
+	opStartExec   = "start exec"
+	opInspectExec = "inspect exec"
+	opLogs        = "read logs of container"
+	opEvents      = "read events of"
+	opConnect     = "connect container"
+	opNetwork     = "inspect network"
+	opPull        = "pull image"
+	opVolume      = "inspect volume"
+	opInfo        = "read engine info"
 )
 
 // A Call is a kind of request that a [Client] makes.
@@ -35,7 +34,7 @@ type Call struct {
 	op string // as in Error.Op
 
 	// Route is the method and the path after the API version, with the placeholders {id} and {name}. It is also a pattern
-	// of http.ServeMux, except that an image's {name} may hold slashes.
+	// of http.ServeMux.
 	Route string
 
 	want  []int  // the success statuses
@@ -57,7 +56,6 @@ var calls = [...]Call{
 	{opLogs, "GET /containers/{id}/logs", []int{200}, "output may be missing", "logs, and output of a run that was missed"},
 	{opEvents, "GET /events", []int{200}, "", "run: how containers end, who killed one, and whether a start can be repeated"},
 	{opInspectExec, "GET /exec/{id}/json", []int{200}, "", "exec"},
-	{opInspectImage, "GET /images/{name}/json", []int{200}, "", "pull, if its connection broke; {name} may hold slashes"},
 	{opInfo, "GET /info", []int{200}, "", "--min-free: where the engine keeps its data; --host: which engine it is"},
 	{opNetwork, "GET /networks/{id}", []int{200}, "",
 		"a Network that could be an id; of bridge for wait and adopted runs: whether the engine was restarted"},

@@ -42,7 +42,7 @@ func (e *Error) kind() error {
 		if has("already in use") {
 			return ErrNameInUse
 		}
-	case opPull, opInspectImage:
+	case opPull:
 		switch {
 		case has(tooManyRequests...): // first, because of "denied: ... toomanyrequests"
 			return ErrTooManyRequests

@@ -420,16 +420,6 @@ var endpoints = []struct {
 		},
 		request: "POST /images/create?fromImage=reg%2Fa&tag=latest", auth: "eyJ1c2VybmFtZSI6Ij8_In0=", status: 200,
 		answer: `{"status":"x"}`, want: []PullProgress{{Status: "x"}},
-	}, {
-		name: "image exists",
-		call: func(ctx context.Context, c *Client) (any, error) {
-			return c.ImageExists(ctx, "reg:5000/a b/c:1@sha256:ff")
-		},
-		request: "GET /images/reg:5000/a%20b/c:1@sha256:ff/json", status: 200, answer: `{"Id":"sha256:abc"}`, want: true,
-	}, {
-		name:    "image does not exist",
-		call:    func(ctx context.Context, c *Client) (any, error) { return c.ImageExists(ctx, "busybox") },
-		request: "GET /images/busybox/json", status: 404, answer: `{"message":"No such image: busybox"}`, want: false,
 	},
 }
 
@@ -571,9 +561,6 @@ func TestRefusedLocally(t *testing.T) {
 		"unpadded":     c.PullImage(ctx, "busybox", PullOptions{Auth: "eyJ1c2VybmFtZSI6Ij8_In0"}, nil),
 		"no JSON":      c.PullImage(ctx, "busybox", PullOptions{Auth: "c2VjcmV0"}, nil),
 		"no digest":    c.PullImage(ctx, "busybox@", PullOptions{}, nil),
-		"image path":   errOf(c.ImageExists(ctx, "../containers/x")),
-		"image empty":  errOf(c.ImageExists(ctx, "")),
-		"image slash":  errOf(c.ImageExists(ctx, "a//b")),
 		"long command": errOf(c.CreateContainer(ctx, "x", ContainerConfig{Cmd: []string{"a", strings.Repeat("x", 131072)}})),
 		"long env":     errOf(c.CreateContainer(ctx, "x", ContainerConfig{Env: []string{strings.Repeat("x", 131072)}})),
 		"nul":          errOf(c.CreateContainer(ctx, "x", ContainerConfig{Entrypoint: []string{"a\x00"}})),

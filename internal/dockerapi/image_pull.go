@@ -38,6 +38,7 @@ type PullOptions struct {
 // The engine reports most failures after a success status. PullImage returns these like any other:
 // [ErrNoSuchImage], [ErrUnauthorized], [ErrTemporary]. Without access to the image, some registries report
 // ErrNoSuchImage, and so does Docker's classic image store with most registries.
+// An answer that is cut off is [ErrUnreachable], even if the engine has the image: that may be an older one of the tag.
 // If the engine answers but a pull makes no progress for 5 minutes, PullImage gives up with ErrTemporary.
 // Cancelling ctx ends the pull on the engine too.
 func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progress func(PullProgress)) error {
@@ -53,30 +54,25 @@ func (c *Client) PullImage(ctx context.Context, ref string, o PullOptions, progr
 		r.refuse("the registry credentials are not JSON in padded base64url")
 	}
 	s, err := c.open(ctx, r)
-	opened := err == nil
-	if opened {
+	if err == nil {
 		defer s.close()
 		err = s.pulled(c.limits.pull, progress)
 	}
 	// The limit on a step has passed, not the limit on connecting.
-	stalled := errors.Is(err, os.ErrDeadlineExceeded) && !errors.As(err, new(*dialError))
-	if !errors.Is(err, ErrUnreachable) || !opened && !stalled {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, new(*dialError)) {
 		return err
 	}
-	if opened {
+	if s != nil {
 		s.close() // ends the pull
 	}
-	// The stream broke or went silent without an error from the engine. If the image exists, the pull had finished.
-	switch ok, existsErr := c.ImageExists(ctx, ref); {
-	case isContextError(existsErr):
-		return existsErr
-	case stalled && !errors.Is(existsErr, ErrUnreachable):
-		text := fmt.Sprintf("%s: no progress for %v, given up; check that the engine can reach the registry", describe(r.op, r.target), c.limits.pull)
-		return &kindError{text, []error{ErrTemporary}}
-	case ok && !stalled:
-		return nil
+	switch _, pingErr := c.Ping(ctx); {
+	case isContextError(pingErr):
+		return pingErr
+	case errors.Is(pingErr, ErrUnreachable):
+		return err
 	}
-	return err
+	text := fmt.Sprintf("%s: no progress for %v, given up; check that the engine can reach the registry", describe(r.op, r.target), c.limits.pull)
+	return &kindError{text, []error{ErrTemporary}}
 }
 
 // splitReference splits a reference into the engine's parameters fromImage and tag.

@@ -67,20 +67,16 @@ func container(op, id string) *request {
 	return r
 }
 
-// fill puts the parts of a name, joined by slashes, into the path in place of a placeholder. what says in errors what a
-// part is. An empty part makes a double slash, and the engine redirects that to another endpoint. Dots and slashes could
-// also lead to another endpoint.
-func (r *request) fill(placeholder, what string, parts ...string) {
-	for i, s := range parts {
-		switch {
-		case s == "":
-			r.refuse("the %s is empty", what)
-		case s == "." || s == ".." || strings.ContainsAny(s, "/\x00"):
-			r.refuse("%q is not a %s", shorten(s, 100), what)
-		}
-		parts[i] = url.PathEscape(s)
+// fill puts a name into the path in place of a placeholder. what says in errors what the name is. An empty name makes a
+// double slash, and the engine redirects that to another endpoint. Dots and slashes could also lead to another endpoint.
+func (r *request) fill(placeholder, what, name string) {
+	switch {
+	case name == "":
+		r.refuse("the %s is empty", what)
+	case name == "." || name == ".." || strings.ContainsAny(name, "/\x00"):
+		r.refuse("%q is not a %s", shorten(name, 100), what)
 	}
-	r.path = strings.Replace(r.path, placeholder, strings.Join(parts, "/"), 1)
+	r.path = strings.Replace(r.path, placeholder, url.PathEscape(name), 1)
 }
 
 // marshal sets the body.

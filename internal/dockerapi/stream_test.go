@@ -585,60 +585,45 @@ func TestPullEnds(t *testing.T) {
 		{"with HTML", header + chunk("<html>") + end, "unreachable", "invalid character"},
 		{"with an endless line", header + strings.Repeat(chunk(`{"status":"`+strings.Repeat("x", 1<<20)), 3), "unreachable", "endless"},
 	} {
-		for _, exists := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/%v", test.name, exists), func(t *testing.T) {
-				asked := false
-				c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
-					if answerPing(w, r) {
-						return
-					}
-					if r.Method == "GET" {
-						asked = true
-						if exists {
-							io.WriteString(w, `{"Id":"sha256:x"}`)
-						} else {
-							http.Error(w, `{"message":"No such image: x:latest"}`, 404)
-						}
-						return
-					}
+		t.Run(test.name, func(t *testing.T) {
+			c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case answerPing(w, r):
+				default:
 					conn, _ := hijack(w)
 					io.WriteString(conn, test.text)
 					conn.Close()
-				})
-				err := c.PullImage(background(t), "x", PullOptions{}, nil)
-				if asked != (test.kind == "unreachable") {
-					t.Errorf("inspected: %v", asked)
-				}
-				if asked && exists || test.says == "" {
-					if err != nil {
-						t.Error(err)
-					}
-					return
-				}
-				if err == nil || kindsOf(err) != test.kind || !strings.Contains(err.Error(), test.says) {
-					t.Errorf("kind %q: %v", kindsOf(err), err)
 				}
 			})
-		}
+			err := c.PullImage(background(t), "x", PullOptions{}, nil)
+			if test.says == "" {
+				if err != nil {
+					t.Error(err)
+				}
+			} else if err == nil || kindsOf(err) != test.kind || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("kind %q: %v", kindsOf(err), err)
+			}
+		})
 	}
 }
 
-// A pull that broke off and whose image cannot be asked for in time.
-func TestPullCancelledInInspect(t *testing.T) {
+// A caller that gives up while the engine is asked whether it answers gets the error of its context.
+func TestPullCancelledInPing(t *testing.T) {
 	ctx, cancel := context.WithCancel(background(t))
+	begun := make(chan struct{}, 1)
 	c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
-		if answerPing(w, r) {
-			return
+		switch {
+		case r.Method == "POST":
+			begun <- struct{}{}
+			<-r.Context().Done()
+		case len(begun) > 0:
+			cancel()
+			<-r.Context().Done()
+		default:
+			answerPing(w, r)
 		}
-		if r.Method == "POST" {
-			conn, _ := hijack(w)
-			io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-			conn.Close()
-			return
-		}
-		cancel()
-		<-r.Context().Done()
 	})
+	c.limits.pull = time.Second
 	if err := c.PullImage(ctx, "x", PullOptions{}, nil); err != context.Canceled {
 		t.Error(err)
 	}
@@ -704,7 +689,7 @@ func TestPullStalls(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		start   string // of the answer, before it stalls
-		answers bool   // the engine, to an inspect
+		answers bool   // the engine, to a ping
 		kind    string
 		says    string
 	}{
@@ -720,12 +705,9 @@ func TestPullStalls(t *testing.T) {
 			begun, gone := make(chan struct{}, 100), make(chan struct{}, 100)
 			c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
 				switch {
-				case answerPing(w, r):
-				case r.Method == "GET" && test.answers:
-					// That of an earlier pull: it proves nothing.
-					io.WriteString(w, `{"Id":"sha256:x"}`)
-				case r.Method == "GET":
+				case len(begun) > 0 && !test.answers && r.Method != "POST":
 					<-r.Context().Done()
+				case answerPing(w, r):
 				default:
 					begun <- struct{}{}
 					conn, rw := hijack(w)
@@ -737,7 +719,7 @@ func TestPullStalls(t *testing.T) {
 			})
 			c.limits.pull = limit
 			if !test.answers {
-				c.limits.read = limit
+				c.limits.ping = limit
 			}
 			for asked := false; !asked && !t.Failed(); asked = len(begun) > 0 { // on a busy machine a pull ends before it is asked for
 				err := c.PullImage(background(t), "x", PullOptions{}, nil)
