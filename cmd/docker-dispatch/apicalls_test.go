@@ -61,11 +61,8 @@ func (l *lab) gated(routes []string) *gate {
 	g := &gate{used: map[string]int{}}
 	calls := http.NewServeMux()
 	for _, route := range routes {
-		pattern := route
-		if method, path, _ := strings.Cut(route, " "); path != "/_ping" {
-			pattern = method + " /{version}" + path
-		}
-		calls.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		method, path, _ := strings.Cut(route, " ")
+		pass := func(w http.ResponseWriter, r *http.Request) {
 			g.mu.Lock()
 			g.used[route]++
 			n := g.used[route]
@@ -78,7 +75,11 @@ func (l *lab) gated(routes []string) *gate {
 			default:
 				engine.ServeHTTP(w, r)
 			}
-		})
+		}
+		calls.HandleFunc(method+" /{version}"+path, pass)
+		if path == "/_ping" { // without a version unless that is pinned
+			calls.HandleFunc(route, pass)
+		}
 	}
 	calls.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()

@@ -50,7 +50,7 @@ func Calls() []Call { return slices.Clone(calls[:]) }
 // those of the Docker Engine API, v1.40 to v1.52 (https://docs.docker.com/reference/api/engine/).
 var calls = [...]Call{
 	{opRemove, "DELETE /containers/{id}", []int{204}, "it may have been removed", "remove, run with Remove, the sweep"},
-	{"", "GET /_ping", []int{200}, "", "the same, if HEAD is refused; without a version"},
+	{"", "GET /_ping", []int{200}, "", "the same, if HEAD is refused"},
 	{opList, "GET /containers/json", []int{200}, "", "commands by Job, run and create with a Name or redelivered, the sweep"},
 	{opInspect, "GET /containers/{id}/json", []int{200}, "", "run, create, and every command on a container"},
 	{opLogs, "GET /containers/{id}/logs", []int{200}, "output may be missing", "logs, and output of a run that was missed"},
@@ -60,7 +60,7 @@ var calls = [...]Call{
 	{opNetwork, "GET /networks/{id}", []int{200}, "",
 		"a Network that could be an id; of bridge for wait and adopted runs: whether the engine was restarted"},
 	{opVolume, "GET /volumes/{name}", []int{200}, "", "run and create with a named volume"},
-	{"", "HEAD /_ping", []int{200}, "", "the start, and each 15 seconds; without a version"},
+	{"", "HEAD /_ping", []int{200}, "", "the start, and each 15 seconds; without a version unless DOCKER_API_VERSION is set"},
 	{opCreate, "POST /containers/create", []int{201}, "it may have been created", "run, create"},
 	{opAttach, "POST /containers/{id}/attach", []int{101, 200}, "output may be missing", "run with Attach; the connection is upgraded"},
 	{opCreateExec, "POST /containers/{id}/exec", []int{201}, "the exec may have been created; the command has not been started", "exec"},

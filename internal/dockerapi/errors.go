@@ -62,6 +62,9 @@ var (
 	// ErrVersion: the engine and this client have no API version in common.
 	ErrVersion = errors.New("no common API version")
 
+	// ErrPinned: an ErrVersion; the engine refuses Options.APIVersion.
+	ErrPinned = fmt.Errorf("%w: the pinned version is refused", ErrVersion)
+
 	// ErrNotEngine: the server is not an engine.
 	ErrNotEngine = errors.New("not a docker engine")
 

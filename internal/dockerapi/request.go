@@ -157,7 +157,7 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, e
 	}
 }
 
-// write writes r as it is sent to b. prefix is "/v1.41", or "" for a ping.
+// write writes r as it is sent to b. prefix is "/v1.41", or "" for a ping without a pinned version.
 func (r *request) write(b *bytes.Buffer, host Host, prefix string) {
 	b.Grow(512 + len(r.auth) + len(r.body))
 	add := func(parts ...string) {

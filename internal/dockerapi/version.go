@@ -33,7 +33,8 @@ type Version struct {
 // Ping checks that the engine answers within 5 seconds, and negotiates the API version again.
 // Callers need not call Ping: every other call negotiates if necessary.
 //
-// The error is [ErrVersion] if the engine is too old for this client. It is [ErrNotEngine] and [ErrUnreachable]
+// The error is [ErrVersion] if the engine is too old for this client, or refuses the pinned version: then it is also
+// [ErrPinned]. It is [ErrNotEngine] and [ErrUnreachable]
 // if the server is not an engine. If the engine reports itself unhealthy, the error is an [*Error], and the Version
 // is filled too.
 func (c *Client) Ping(ctx context.Context) (Version, error) { return c.PingWithin(ctx, c.limits.ping) }
@@ -219,7 +220,11 @@ func firstEngine(api string) string {
 func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error) {
 	r := newRequest("", "")
 	r.method, r.limit = http.MethodHead, limit
-	resp, err := c.call(ctx, r, "")
+	prefix := ""
+	if c.pinned != "" { // the engine answers a ping without a version even if it refuses that one
+		prefix = "/v" + c.pinned
+	}
+	resp, err := c.call(ctx, r, prefix)
 	if err != nil {
 		if c.wantsTLS(ctx, err) {
 			err = &unreachableError{host: c.host, err: errWantsTLS}
@@ -230,7 +235,7 @@ func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error)
 		// Some proxies do not support HEAD, and only GET returns the text of a refusal.
 		resp.close()
 		r.method = http.MethodGet
-		if resp, err = c.call(ctx, r, ""); err != nil {
+		if resp, err = c.call(ctx, r, prefix); err != nil {
 			return Version{}, err
 		}
 	}
@@ -246,6 +251,8 @@ func (c *Client) ping(ctx context.Context, limit time.Duration) (Version, error)
 	}
 	v.Podman = resp.field("Libpod-Api-Version") != "" || strings.HasPrefix(v.Server, "Libpod/")
 	switch {
+	case c.pinned != "" && errors.Is(refusal, ErrVersion):
+		return v, &kindError{fmt.Sprintf("the docker engine at %v refuses the pinned API version: %v", c.host, refusal), []error{ErrPinned}}
 	case v.MaxAPI != "":
 	case refusal != nil:
 		return v, refusal

@@ -59,7 +59,7 @@ func TestNegotiation(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var version string
 			c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == "/_ping" {
+				if strings.HasSuffix(r.URL.Path, "/_ping") {
 					test.ping(w, r)
 					return
 				}
@@ -133,22 +133,24 @@ type changing struct {
 
 func (e *changing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	max := int(e.max.Load())
-	if r.URL.Path == "/_ping" {
+	ping := strings.HasSuffix(r.URL.Path, "/_ping")
+	if ping {
 		e.pings.Add(1)
-		w.Header().Set("Api-Version", fmt.Sprintf("1.%d", max))
-		return
+	} else {
+		e.calls.Add(1)
 	}
-	e.calls.Add(1)
-	if !e.quiet.Load() {
+	if ping || !e.quiet.Load() {
 		w.Header().Set("Api-Version", fmt.Sprintf("1.%d", max))
 	}
 	var minor int
 	fmt.Sscanf(r.URL.Path, "/v1.%d/", &minor)
 	switch {
+	case r.URL.Path == "/_ping":
 	case minor > max:
 		http.Error(w, fmt.Sprintf(`{"message":"client version 1.%d is too new. Maximum supported API version is 1.%d"}`, minor, max), 400)
 	case minor < int(e.min.Load()):
 		http.Error(w, fmt.Sprintf(`{"message":"client version 1.%d is too old. Minimum supported API version is 1.%d, please upgrade your client to a newer version"}`, minor, e.min.Load()), 400)
+	case ping:
 	case strings.HasSuffix(r.URL.Path, "/wait"):
 		fmt.Fprintf(w, `{"StatusCode":0}`)
 	default:
@@ -264,6 +266,30 @@ func TestPinnedIsNotRenegotiated(t *testing.T) {
 	}
 	if e.pings.Load() != 0 || e.calls.Load() != 1 {
 		t.Errorf("%d pings, %d calls", e.pings.Load(), e.calls.Load())
+	}
+}
+
+// TestPinnedPing: an engine that refuses the pinned version does not answer the ping, although it would answer one without
+// a version. It does as soon as it takes that version.
+func TestPinnedPing(t *testing.T) {
+	var e changing
+	e.min.Store(24)
+	e.max.Store(41)
+	c := serve(t, "unix", e.ServeHTTP)
+	c.pinned = "1.45"
+	v, err := c.Ping(background(t))
+	want := fmt.Sprintf("the docker engine at %v refuses the pinned API version: client version 1.45 is too new. Maximum supported API version is 1.41", c.host)
+	if v.API != "" || !errors.Is(err, ErrPinned) || !errors.Is(err, ErrVersion) || errors.Is(err, ErrUnreachable) || err.Error() != want {
+		t.Errorf("%+v, %v", v, err)
+	}
+	e.max.Store(45)
+	if v, err := c.Ping(background(t)); v.API != "1.45" || err != nil {
+		t.Errorf("%+v, %v", v, err)
+	}
+	e.min.Store(46)
+	e.max.Store(52)
+	if _, err := c.Ping(background(t)); !errors.Is(err, ErrPinned) {
+		t.Error(err)
 	}
 }
 

@@ -60,6 +60,7 @@ var hints = []struct {
 	{fs.ErrPermission, "run as root or as a user in the socket's group, which ls -l shows: usermod -aG docker USER, then log in again; for a service, SupplementaryGroups="},
 	{dockerapi.ErrNotEngine, "the Docker Engine's address is the first, the broker's the second: docker-dispatch dockerHostAddr amqpAddr"},
 	{dockerapi.ErrTLS, "TLS is on with --tlsverify, DOCKER_TLS_VERIFY, https:// or any of the files; --tlscacert names the CA that signed the engine's certificate, which must be for the host in the address; --tlscert and --tlskey are what the engine is shown"},
+	{dockerapi.ErrPinned, "unset DOCKER_API_VERSION, and the version is negotiated; or set it to a version that the engine has"},
 	{dockerapi.ErrVersion, "use Docker Engine 19.03 (API 1.40) or newer"},
 }
 
