@@ -50,7 +50,7 @@ func (s *settings) tlsFiles(getenv func(string) string) error {
 
 // client returns a client of the engine. observe may be nil.
 func (s *settings) client(observe func(route string, status int, took time.Duration)) (*dockerapi.Client, error) {
-	o := dockerapi.Options{APIVersion: s.apiVersion, Observe: observe}
+	o := dockerapi.Options{APIVersion: s.apiVersion, MaxText: s.maxMessage, Observe: observe}
 	host := s.dockerHost
 	if s.tlsVerify && !host.IsUnix() {
 		conf, err := tlsconf.Config(s.tlsCA, s.tlsCert, s.tlsKey)

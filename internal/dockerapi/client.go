@@ -22,6 +22,10 @@ type Options struct {
 	// switches negotiation off. Empty: the version is negotiated.
 	APIVersion string
 
+	// MaxText is the most bytes of text in the configuration of a container or an exec. Answers that describe one are
+	// read up to a length that follows from it.
+	MaxText int
+
 	// Observe is called after each request, with its Route as in [Calls], the status of the answer (0: there was none), and the
 	// time until the answer's header had come. It is called from many goroutines. Nil: nothing is told.
 	Observe func(route string, status int, took time.Duration)
@@ -40,6 +44,7 @@ type Client struct {
 	observe func(route string, status int, took time.Duration) // Options.Observe
 	kept    kept
 	limits  limits
+	longest int64 // maximum bytes read of an answer that describes a container or an exec
 
 	mu     sync.Mutex
 	agreed *Version // the negotiated version; nil before negotiation and after forget
@@ -81,6 +86,7 @@ func New(h Host, o Options) (*Client, error) {
 		}
 	}
 	c := &Client{host: h, dialer: o.Dial, observe: o.Observe, pinned: o.APIVersion, limits: defaultLimits}
+	c.longest = maxAnswer + maxRepeated*int64(o.MaxText)
 	if o.TLS != nil && !h.IsUnix() {
 		c.host = h.WithTLS()
 	}

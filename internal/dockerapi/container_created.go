@@ -43,8 +43,10 @@ func (c *Client) remembers(ctx context.Context, ctr Container, action, since, un
 		return false, err
 	}
 	defer s.close()
-	events := json.NewDecoder(io.LimitReader(s.body, maxErrorBody))
+	body := &io.LimitedReader{R: s.body}
+	events := json.NewDecoder(body)
 	for {
+		body.N = c.longest // an event has the container's labels
 		var event struct {
 			Action string
 			Actor  struct{ Attributes map[string]string }

@@ -97,6 +97,7 @@ func statusOfDocker(status string) string {
 // [ErrNoSuchContainer].
 func (c *Client) InspectContainer(ctx context.Context, id string) (Container, error) {
 	r := container(opInspect, id)
+	r.most = c.longest
 	var answer struct {
 		ID      string `json:"Id"`
 		Name    string
@@ -148,6 +149,7 @@ func (c *Client) InspectContainer(ctx context.Context, id string) (Container, er
 // [ErrNoSuchContainer].
 func (c *Client) InspectContainerRaw(ctx context.Context, id string) (json.RawMessage, error) {
 	r := container(opInspect, id)
+	r.most = c.longest
 	var answer json.RawMessage
 	if err := c.do(ctx, r, &answer); err != nil {
 		return nil, err

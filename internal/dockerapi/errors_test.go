@@ -642,3 +642,40 @@ func TestLargeAnswer(t *testing.T) {
 		t.Errorf("list: %d, %v", len(list), err)
 	}
 }
+
+// TestLargestConfig: an answer that describes a container is read even if the engine repeats and escapes all the text of
+// the largest configuration, as Podman does.
+func TestLargestConfig(t *testing.T) {
+	const text = 1 << 20
+	c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+		if answerPing(w, r) {
+			return
+		}
+		all := `"` + strings.Repeat(`\u003c`, text) + `"`
+		describes := `"Path":` + all + `,"Args":[` + all + `],"Config":{"Cmd":[` + all + `]}}`
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/events"):
+			io.WriteString(w, `{"Action":"create","Actor":{"ID":"x","Attributes":{"x":`+all+`}}}`)
+		case strings.Contains(r.URL.Path, "/exec/"):
+			io.WriteString(w, `{"Running":true,`+describes)
+		default:
+			io.WriteString(w, `{"Id":"x",`+describes)
+		}
+	})
+	c = newClient(t, c.host, Options{MaxText: text})
+	ctx := background(t)
+	remembered, remembersErr := c.RemembersCreation(ctx, Container{ID: "x"})
+	for name, err := range map[string]error{
+		"inspect": errOf(c.InspectContainer(ctx, "x")),
+		"raw":     errOf(c.InspectContainerRaw(ctx, "x")),
+		"exec":    errOf(c.InspectExec(ctx, "x")),
+		"events":  remembersErr,
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if !remembered {
+		t.Error("the create event is not seen")
+	}
+}

@@ -139,6 +139,7 @@ func startExec(id string, detach, tty bool) *request {
 // has exited since.
 func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 	r := execRequest(opInspectExec, execID)
+	r.most = c.longest
 	var answer struct {
 		Running  *bool
 		ExitCode *int // null while it runs

@@ -20,6 +20,10 @@ const (
 	maxAnswer    = 4 << 20  // bytes read of an answer
 	maxList      = 64 << 20 // bytes read of a list: 30,000 containers
 	maxDrain     = 64 << 10 // bytes read to keep a connection
+
+	// maxRepeated is how much longer a text can be in an answer. Podman describes the command of a container three times,
+	// and writes "<" as six bytes. Docker describes it twice, and writes the three bytes of U+2028 as six.
+	maxRepeated = 18
 )
 
 // request is one call. It holds no version and no connection, so it can be repeated.
