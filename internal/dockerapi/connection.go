@@ -45,7 +45,7 @@ type connection struct {
 }
 
 // connect opens a connection to the engine for r, with TLS if the host has it. All errors are *dialError: nothing was
-// sent.
+// sent on it.
 func (c *Client) connect(ctx context.Context, r *request, buffer int) (*connection, error) {
 	limit, until := c.limits.dial, time.Now().Add(c.limits.dial)
 	if r.until.Before(until) {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -275,5 +277,45 @@ func unsentIsSentAgain(t *testing.T, last string) {
 	armed.Store(true)
 	if got := kindsOf(c.StartContainer(background(t), "x")); got != "conflict" {
 		t.Errorf("kind %q", got)
+	}
+}
+
+// TestSentThenRefused: an engine that dies of a call, and then takes no connection, may have carried the call out. So the
+// error is not that of connecting: callers would take the call for one that was never sent.
+func TestSentThenRefused(t *testing.T) {
+	for name, call := range map[string]func(ctx context.Context, c *Client) error{
+		"stop":    func(ctx context.Context, c *Client) error { return c.StopContainer(ctx, "x", StopOptions{}) },
+		"remove":  func(ctx context.Context, c *Client) error { return c.RemoveContainer(ctx, "x", RemoveOptions{}) },
+		"inspect": func(ctx context.Context, c *Client) error { return errOf(c.InspectContainer(ctx, "x")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var dies, dead atomic.Bool
+			c := serve(t, "tcp", func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case dies.Load():
+					dead.Store(true)
+					conn, _ := hijack(w)
+					conn.Close()
+				case !answerPing(w, r):
+					io.WriteString(w, "[]")
+				}
+			})
+			dial := c.dialer
+			c.dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+				if dead.Load() {
+					return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+				}
+				return dial(ctx, network, address)
+			}
+			ctx := background(t)
+			if _, err := c.ListContainers(ctx, ListOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			dies.Store(true)
+			err := call(ctx, c)
+			if op, ok := errors.AsType[*net.OpError](err); !dead.Load() || !errors.Is(err, ErrUnreachable) || ok && op.Op == "dial" || !strings.Contains(err.Error(), "lost the connection") {
+				t.Errorf("died: %v; %v", dead.Load(), err)
+			}
+		})
 	}
 }

@@ -124,11 +124,13 @@ func (c *Client) do(ctx context.Context, r *request, into any) error {
 }
 
 // call sends r, and returns when the header of the answer has been read. A short call takes a kept connection. If the
-// engine closed that in this moment, a replayable call is sent on another one.
+// engine closed that in this moment, a replayable call is sent on another one. The error is a *dialError only if nothing
+// of r was sent on any connection.
 func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, error) {
 	if r.until.IsZero() { // else the limit's time runs already
 		r.until = time.Now().Add(r.limit)
 	}
+	var lost error // of a connection on which r was sent
 	for {
 		if ctx.Err() != nil {
 			return answer{}, ctx.Err()
@@ -141,7 +143,7 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, e
 		if isNew {
 			var err error
 			if conn, err = c.connect(ctx, r, cmp.Or(r.buffer, readBuffer)); err != nil {
-				return answer{}, c.broken(ctx, r, err)
+				return answer{}, c.broken(ctx, r, cmp.Or(lost, err))
 			}
 		}
 		// Only closing the connection ends both a blocked read and a blocked write.
@@ -157,6 +159,9 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, e
 		safe := r.replayable || r.method == http.MethodGet || r.method == http.MethodHead
 		if !stale && (isNew || !safe || !conn.unanswered() || errors.Is(err, os.ErrDeadlineExceeded)) {
 			return answer{}, c.broken(ctx, r, err)
+		}
+		if !stale {
+			lost = err
 		}
 	}
 }
