@@ -60,6 +60,7 @@ type limits struct {
 	read   time.Duration // inspect, list, create exec
 	change time.Duration // create, start, remove and other changes: storage and runtime may be slow
 	stop   time.Duration // added to the grace period, because the engine needs up to 10 s more to kill
+	events time.Duration // the engine's past events: until the end of the answer
 	header time.Duration // attach, exec, wait, logs: until the header; the stream itself has no limit
 	pull   time.Duration // pull: until the header, which comes with the registry's first answer, and for each step after it
 }
@@ -70,6 +71,7 @@ var defaultLimits = limits{
 	read:   30 * time.Second,
 	change: 2 * time.Minute,
 	stop:   30 * time.Second,
+	events: 2 * creationTakes,
 	header: 30 * time.Second,
 	pull:   5 * time.Minute,
 }

@@ -3,7 +3,9 @@ package dockerapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"os"
 	"strconv"
 	"time"
 )
@@ -36,13 +38,13 @@ func (c *Client) remembers(ctx context.Context, ctr Container, action, since, un
 	r.query.filters(map[string][]string{"container": {ctr.ID}, "event": {action}})
 	r.query.set("since", since)
 	r.query.set("until", until)
-	limited, cancel := context.WithTimeout(ctx, 2*creationTakes)
-	defer cancel()
-	s, err := c.open(limited, r)
+	r.limit = c.limits.events
+	s, err := c.open(ctx, r)
 	if err != nil {
 		return false, err
 	}
 	defer s.close()
+	s.conn.SetReadDeadline(r.until)
 	body := &io.LimitedReader{R: s.body}
 	events := json.NewDecoder(body)
 	for {
@@ -57,7 +59,7 @@ func (c *Client) remembers(ctx context.Context, ctr Container, action, since, un
 		case err == nil:
 		case err == io.EOF:
 			return false, nil
-		case limited.Err() != nil && ctx.Err() == nil: // the engine's clock has not reached until
+		case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil: // the engine's clock has not reached until
 			return false, nil
 		default:
 			return false, s.broken(err)

@@ -82,6 +82,33 @@ func TestRemembersKill(t *testing.T) {
 	}
 }
 
+// TestRemembersSilent: an engine that does not answer in time is unreachable. The error is not that of the caller's context,
+// which goes on. An answer without an end, as by an engine whose clock is behind, holds no such event.
+func TestRemembersSilent(t *testing.T) {
+	for name, want := range map[string]error{"no header": ErrUnreachable, "no end": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := serve(t, "unix", func(w http.ResponseWriter, r *http.Request) {
+				if answerPing(w, r) {
+					return
+				}
+				if want == nil {
+					w.(http.Flusher).Flush()
+				}
+				<-r.Context().Done()
+			})
+			c.limits.events = 500 * time.Millisecond
+			ctx := background(t)
+			if got, err := c.RemembersCreation(ctx, Container{ID: "x"}); got || !errors.Is(err, want) || isContextError(err) {
+				t.Errorf("creation: %v, %v", got, err)
+			}
+			if got, err := c.RemembersKill(ctx, Container{ID: "x"}, 9); got || !errors.Is(err, want) || isContextError(err) {
+				t.Errorf("kill: %v, %v", got, err)
+			}
+		})
+	}
+}
+
 func TestRemembersCreationReal(t *testing.T) {
 	anyEngine(t, func(t *testing.T, ctx context.Context, c *Client) {
 		ctr, err := c.InspectContainer(ctx, createReal(t, ctx, c, testName(), ContainerConfig{}))
