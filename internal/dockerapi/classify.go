@@ -69,9 +69,12 @@ func (e *Error) kind() error {
 			return ErrNoSuchExec
 		}
 	case opStart, opRestart, opStartExec, opAttach: // Podman's attach makes the OCI container; Podman 4 fails with 409
+		_, missing, isMissing := strings.Cut(text, "no such container: ")
 		switch {
 		case e.Op == opRestart && has("invalid signal"):
 			return ErrInvalid
+		case isMissing && (e.Op == opStart || e.Op == opRestart) && missing != strings.ToLower(strings.TrimPrefix(e.Target, "/")):
+			return ErrInvalid // the container whose network, PID or IPC namespace it joins, by its full id
 		case e.Op == opStartExec && e.Status == http.StatusNotFound && has(noSuchExec...):
 			return ErrNoSuchExec
 		case e.Op == opStartExec && has("exec session state improper"): // Podman: the exec was started before

@@ -48,7 +48,10 @@ func TestKinds(t *testing.T) {
 		message string
 		want    string
 	}{
-		{opStart, 404, "No such container: web", "no container"},
+		{opStart, 404, "No such container: x", "no container"},
+		{opStart, 404, "No such container: " + fullID, "invalid"}, // of the container whose network x joins
+		{opStart, 500, "cannot join PID of a non running container: " + fullID + ": No such container: " + fullID, "invalid"},
+		{opStart, 500, "can't join IPC of container " + fullID + ": No such container: " + fullID, "invalid"},
 		{opStart, 404, "network nope not found", ""},
 		{opStart, 404, "status 404 Not Found: page not found: the engine has no such call; is this the engine's address?", ""},
 		{opStart, 409, "cannot start a paused container, try unpause instead", "conflict"},
@@ -87,7 +90,8 @@ func TestKinds(t *testing.T) {
 		{opPause, 500, "Cannot pause container " + fullID + ": OCI runtime pause failed: timeout of 10s reached waiting for the cgroup to freeze: unknown", "temporary"},
 		{opUnpause, 500, "Container " + fullID + " is not paused", "conflict"},
 		{opUnpause, 500, `"` + fullID + `" is not paused, can't unpause: container state improper`, "conflict"},
-		{opRestart, 404, "No such container: nope", "no container"},
+		{opRestart, 404, "No such container: x", "no container"},
+		{opRestart, 500, "Cannot restart container x: No such container: " + fullID, "invalid"},
 		{opRestart, 500, "Cannot restart container " + fullID + ": invalid signal: FOO", "invalid"},
 		{opRestart, 500, "Cannot restart container web: " + runc + `exec: "nope": executable file not found in $PATH: unknown`, "not found"},
 		{opRestart, 409, "cannot restart a container that is being removed", "conflict"},

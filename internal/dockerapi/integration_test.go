@@ -2,6 +2,7 @@ package dockerapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -101,7 +102,7 @@ func createReal(t *testing.T, ctx context.Context, c *Client, name string, cfg C
 	if cfg.HostConfig == nil {
 		cfg.HostConfig = &HostConfig{}
 	}
-	cfg.HostConfig.NetworkMode = "host" // quickest to start
+	cfg.HostConfig.NetworkMode = cmp.Or(cfg.HostConfig.NetworkMode, "host") // quickest to start
 	created, err := c.CreateContainer(ctx, name, cfg)
 	if err != nil {
 		t.Fatal(err)
