@@ -34,7 +34,11 @@ func execute(s seams) int {
 	if !signal.Ignored(syscall.SIGHUP) { // ignored after nohup: then the program must outlive the terminal
 		receive(signals, 1, syscall.SIGHUP)
 	}
-	receive(signals, 1, statusSignal)
+	if len(os.Args) > 1 && slices.Contains(commandNames(), os.Args[1]) {
+		signal.Ignore(statusSignal) // only the daemon answers it: a subcommand would take it for a stop
+	} else {
+		receive(signals, 1, statusSignal)
+	}
 	signal.Ignore(syscall.SIGPIPE) // else a closed stdout would kill the program: see out.gone
 	return run(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr, signals, s)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -19,7 +20,7 @@ type underSignals struct {
 	*exec.Cmd
 	stderr io.Reader
 	out    *bufio.Reader
-	in     io.Writer
+	in     io.WriteCloser
 }
 
 // startIgnoring starts the program. A shell sets the signals that the program finds ignored. Signals that
@@ -101,6 +102,46 @@ func TestHangup(t *testing.T) {
 		}
 		u.Process.Signal(syscall.SIGHUP)
 		if text, code := u.rest(); code != ui.ExitFailed || !strings.Contains(text, "error: interrupted") {
+			t.Errorf("exit %d, stderr:\n%s", code, text)
+		}
+	})
+}
+
+// TestStatusSignal: SIGUSR1, which asks a daemon for its status, stops no subcommand.
+func TestStatusSignal(t *testing.T) {
+	t.Parallel()
+	t.Run("check", func(t *testing.T) {
+		u := startIgnoring(t, "", "check")
+		for range 2 {
+			io.WriteString(u.in, "rubbish\n")
+			if _, err := u.out.ReadString('\n'); err != nil {
+				break
+			}
+			u.Process.Signal(syscall.SIGUSR1)
+		}
+		u.in.Close()
+		if text, code := u.rest(); code != ui.ExitFailed || !strings.Contains(text, "2 messages checked, 2 faults") {
+			t.Errorf("exit %d, stderr:\n%s", code, text)
+		}
+	})
+	t.Run("run", func(t *testing.T) {
+		broker, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer broker.Close()
+		u := startIgnoring(t, "", "run", "-q", "q", "--amqp", "amqp://"+broker.Addr().String(), "busybox")
+		c, err := broker.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.ReadFull(c, make([]byte, 8)); err != nil { // AMQP's header
+			t.Fatal(err)
+		}
+		u.Process.Signal(syscall.SIGUSR1)
+		u.Process.Signal(syscall.SIGTERM) // the lower number is delivered first
+		if text, code := u.rest(); code != 128+int(syscall.SIGTERM) || text != "docker-dispatch: left; nothing was sent\n" {
 			t.Errorf("exit %d, stderr:\n%s", code, text)
 		}
 	})
