@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"syscall"
@@ -27,6 +28,9 @@ const (
 
 	// stepReleased is no death: when the first job has come, the source finds that the host was released.
 	stepReleased = "released"
+
+	// stepFailed is no death: when the first job has come, the source fails.
+	stepFailed = "failed"
 )
 
 // deathAt returns seams that kill the process right behind a step, and none for "".
@@ -81,12 +85,17 @@ func (s mortalSource) Run(ctx context.Context, jobs, control chan<- intake.Job) 
 			return err
 		}
 		jobs <- j
-		if s.mortal == stepReleased {
+		switch s.mortal {
+		case stepReleased:
 			return wire.ErrReleased
+		case stepFailed:
+			return errSourceFailed
 		}
 	}
 	return <-done
 }
+
+var errSourceFailed = errors.New("the source has failed")
 
 // TestDeath kills the process behind a step of a job, and starts it again. Whatever the step, the program in the
 // container runs once, all its output and its exit code are reported, and in the end nothing is left, neither message
@@ -136,6 +145,26 @@ func TestReleasedEndsAtOnce(t *testing.T) {
 	if log := p.log(); !strings.Contains(log, wire.ErrReleased.Error()) || !strings.Contains(log, "hint: ") {
 		t.Errorf("it says %s", log)
 	}
+	l.eventually("the message is requeued", func() bool { return l.broker.Ready(l.queue) == 1 })
+}
+
+// TestSourceFails: a source that fails stops the daemon as a signal does. The running job gets the time of --drain.
+func TestSourceFails(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	m := newManager(t)
+	l.publish(publication{"id", runMessage("", "exec sleep 600")})
+	l.env = []string{dieAt + "=" + stepFailed, "NOTIFY_SOCKET=" + m.socket}
+	p := l.startCommand(itself(t), "--drain", "1s")
+	if code := p.wait(); code != ui.ExitFailed {
+		t.Errorf("exit %d", code)
+	}
+	for _, want := range []string{"stopping: no more messages are taken", `reason="` + errSourceFailed.Error() + `" drain=1s`, "jobs=1", "error: " + errSourceFailed.Error()} {
+		if log := p.log(); !strings.Contains(log, want) {
+			t.Errorf("no %q in the log:\n%s", want, log)
+		}
+	}
+	l.eventually("the service manager is told", func() bool { return m.has("STOPPING=1\nSTATUS=stopping: " + errSourceFailed.Error()) })
 	l.eventually("the message is requeued", func() bool { return l.broker.Ready(l.queue) == 1 })
 }
 

@@ -261,6 +261,9 @@ func (d *daemon) run(come <-chan os.Signal) error {
 			}
 			sourceDone = nil
 			failure = cmp.Or(err, failure)
+			if err != nil && stopped.IsZero() {
+				stop(err.Error()) // else jobs without a time limit would keep a daemon that takes no more messages
+			}
 			if drained && poolDone != nil { // a broker that did not answer kept the jobs' channel open
 				grace = time.After(stuck)
 			}
