@@ -3,6 +3,7 @@ package ps
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,4 +159,26 @@ func TestPsGather(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzPsView: no answer that somebody sends makes ps panic.
+func FuzzPsView(f *testing.F) {
+	for _, s := range answered(80).daemons {
+		f.Add(s.Encode(1 << 20))
+	}
+	for _, n := range []int64{math.MinInt64, -1, math.MaxInt64} {
+		i := int(n)
+		jobs := status.Jobs{Count: i, Jobs: []status.Job{{Job: "j", Attempt: i, ContainerID: "c", Published: &time.Time{}}}}
+		f.Add((&status.Status{Slots: i, InUse: i, PID: i, PerMinute: float64(n), Queued: &i, DeadLetters: &i, Retrying: &i, Settling: i,
+			Running: jobs, Waiting: jobs, Failed: jobs.Jobs, Outcomes: []status.Outcome{{Count: n}, {Status: "failed", Count: n}}}).Encode(1 << 20))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s, err := status.Decode(body)
+		if err != nil {
+			return
+		}
+		v := &view{queued: unknown, consumers: unknown, daemons: []status.Status{s, s}, width: 80}
+		v.all()
+		v.failed()
+	})
 }

@@ -37,9 +37,10 @@ func newAnswer(job string, stdout, stderr io.Writer) *answer {
 	}}
 }
 
-// output writes the part of a piece that is new. Its error is the writer's.
+// output writes the part of a piece that is new. A daemon sends no offset below 0: such a piece is ignored. The error is the
+// writer's.
 func (a *answer) output(o *event.Output) error {
-	if o.Job != a.job || !a.current(o.Attempt) {
+	if o.Job != a.job || o.Offset < 0 || !a.current(o.Attempt) {
 		return nil
 	}
 	if s := a.streams[o.Stream]; s != nil && s.w != nil {
@@ -60,9 +61,9 @@ func (a *answer) current(attempt int) bool {
 	return attempt == a.attempt
 }
 
-// result reports whether r is the job's last result.
+// result reports whether r is the job's last result. A daemon counts no bytes below 0: such a result is ignored.
 func (a *answer) result(r *event.Result) bool {
-	if r.Job != a.job || !a.current(r.Attempt) {
+	if r.Job != a.job || min(r.StdoutBytes, r.StderrBytes) < 0 || !a.current(r.Attempt) {
 		return false
 	}
 	a.ended = true

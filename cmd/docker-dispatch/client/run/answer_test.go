@@ -3,10 +3,14 @@ package run
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"math"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
 // TestAnswer: whatever order pieces come in, and however often, each byte is written once and in its place.
@@ -62,6 +66,11 @@ func TestAnswerOfOthers(t *testing.T) {
 	put("other", "stdout", 1, 4, "no")
 	put("j", "stderr", 1, 0, "no")
 	put("j", "stdin", 1, 4, "no")
+	put("j", "stdout", 1, math.MinInt64, "no")
+	put("j", "stdout", 9, -1, "no")
+	if a.result(&event.Result{Job: "j", StdoutBytes: -1}) || a.result(&event.Result{Job: "j", StderrBytes: math.MinInt64}) {
+		t.Error("a result with a number below 0 is a daemon's")
+	}
 	if a.result(&event.Result{Job: "j", Attempt: 1, Retrying: true, StdoutBytes: 6}) || a.lost != 2 {
 		t.Errorf("the first attempt: %d lost", a.lost)
 	}
@@ -75,4 +84,36 @@ func TestAnswerOfOthers(t *testing.T) {
 	if !a.result(r) || a.missing(r) != 17 || out.String() != "one two " {
 		t.Errorf("%d missing, %q", a.missing(r), out.String())
 	}
+}
+
+// FuzzAnswer: no event that somebody sends to the reply queue panics, and no exit code is a success to the caller alone.
+func FuzzAnswer(f *testing.F) {
+	for _, n := range []int64{math.MinInt64, -1, 0, 256, math.MaxInt64} {
+		f.Add(event.Output{Job: "j", Attempt: int(n), Stream: "stdout", Offset: n, Data: []byte("data")}.JSON())
+		f.Add(event.Output{Job: "j", Stream: "stdout", Offset: n, Data: []byte("data")}.JSON())
+		f.Add(event.Result{Job: "j", ExitCode: new(int(n)), StdoutBytes: n, StderrBytes: n}.JSON())
+		f.Add(event.Result{Job: "j", Attempt: int(n), StdoutBytes: n, Retrying: true}.JSON())
+		f.Add(event.Pull{Job: "j", Status: event.Pulling, Progress: event.Progress{Layers: int(n), Complete: int(n), Bytes: n, Total: n}}.JSON())
+	}
+	line, err := message.ParseRunLine([]string{"busybox"}, nil, message.Caller{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c := &runClient{line: line, job: "j", stderr: io.Discard, answer: newAnswer("j", io.Discard, io.Discard)}
+		for range 3 { // redelivered
+			e, _ := event.Decode(body)
+			c.answer.tooEarly(e)
+			r, err := c.take(client.Received{}, e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r == nil {
+				continue
+			}
+			if code := c.ended(r, 0); code != 0 && code&0xff == 0 {
+				t.Errorf("exit code %d", code)
+			}
+		}
+	})
 }

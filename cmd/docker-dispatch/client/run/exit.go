@@ -18,6 +18,9 @@ func (c *runClient) ended(r *event.Result, signalled int) int {
 	if r.ExitCode != nil {
 		code = *r.ExitCode
 	}
+	if code != 0 && code&0xff == 0 { // a process's exit code has 8 bits on Unix: this one would be a success
+		code = exitRefused
+	}
 	switch {
 	case r.Status == event.Refused && signalled != 0:
 		c.say("%s", r.Error)
