@@ -206,6 +206,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 		err          error
 	}
 	telling, looked := make(chan error, 1), make(chan queueLook, 1)
+	told := time.Now() // when the broker had the stop, at the latest
 	look := time.NewTimer(lookAfter)
 	defer look.Stop()
 	for {
@@ -224,6 +225,7 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 			if c.hasTold(err) != nil {
 				end() // take the rest of this connection's answers before those of the next
 			} else {
+				told = time.Now()
 				look.Reset(0) // without a daemon no answer comes
 			}
 		case <-look.C:
@@ -235,14 +237,17 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 			}
 		case l := <-looked:
 			unheard := l.err == nil && l.n > 0 && l.consumers == 0 // n is 0 if a daemon has taken the message
+			next := lookAgain
+			blind := errors.Is(l.err, wire.ErrForbidden) && c.sent.Load() == stopSent
+			if blind {
+				next = lookAfter
+			}
 			switch {
 			case c.heard.Load():
 			case unheard && c.sent.Load() >= stopSent:
-				left := fmt.Sprintf("left, because no daemon takes messages from the queue %s; the job %s stays there", c.queue, c.job)
-				if c.sent.Load() == stopSent {
-					left += ", and its stop in the queue " + c.control
-				}
-				return nil, &leftError{left}
+				return nil, c.alone("no daemon takes messages from the queue " + c.queue + ";")
+			case blind && time.Since(told) >= lookAfter: // a daemon answers a stop at once
+				return nil, c.alone("no daemon has answered the stop, and the broker's user may not look at the queue " + c.queue + "; if no daemon runs,")
 			case errors.Is(l.err, wire.ErrNoQueue):
 				return nil, ui.UsageError(fmt.Sprintf("queue %q is gone, and the message of the job %s with it, unless a daemon had taken that", c.queue, c.job),
 					"no daemon has answered: if none runs the job, run it again when a daemon has made the queue anew (--declare quorum)")
@@ -253,11 +258,20 @@ func (c *runClient) converse(ctx context.Context, broker runBroker) (*event.Resu
 				c.lonely = true
 				c.say("no daemon takes messages from the queue %s now; the job %s waits there", c.queue, c.job)
 			}
-			look.Reset(lookAgain)
+			look.Reset(next)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// alone returns the end of a stopped run that no daemon has answered.
+func (c *runClient) alone(why string) error {
+	left := fmt.Sprintf("left, because %s the job %s stays there", why, c.job)
+	if c.sent.Load() == stopSent {
+		left += ", and its stop in the queue " + c.control
+	}
+	return &leftError{left}
 }
 
 // publish sends the message. If it is sent again it has the same id, by which the daemon recognizes it.

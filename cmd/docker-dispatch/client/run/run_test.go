@@ -13,6 +13,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
@@ -159,6 +160,38 @@ func TestRunWithoutDaemon(t *testing.T) {
 			t.Errorf("exit %d, stderr %q, want %q", code, errs.String(), want)
 		}
 	})
+}
+
+// blind is a broker whose user may not look at queues.
+type blind struct{ mute }
+
+func (blind) Ready(context.Context, string) (n, consumers int, err error) {
+	return 0, 0, wire.ErrForbidden
+}
+
+// TestRunStopsBlind: a run that was told to stop, and that cannot ask whether a daemon takes messages, gives one time to answer.
+// Then it ends.
+func TestRunStopsBlind(t *testing.T) {
+	for _, after := range []time.Duration{time.Second, 9 * time.Second, 3 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			var errs bytes.Buffer
+			m := blind{mute{"none", make(chan struct{}, 2)}}
+			c := &runClient{line: runLine(t), queue: "q", control: "q.control", stderr: &errs, stop: make(chan struct{}), maxMessage: 1000, job: "JOB", timeout: time.Hour,
+				connect: func(context.Context) (runBroker, error) { return m, nil }}
+			signals := make(chan os.Signal)
+			go func() {
+				time.Sleep(after)
+				signals <- os.Interrupt
+			}()
+			began := time.Now()
+			code := c.run(signals)
+			const want = "docker-dispatch: left, because no daemon has answered the stop, and the broker's user may not look at the queue q; " +
+				"if no daemon runs, the job JOB stays there, and its stop in the queue q.control\n"
+			if took := time.Since(began) - after; code != 130 || !strings.HasSuffix(errs.String(), want) || took != lookAfter {
+				t.Errorf("exit %d, %v after the signal, stderr %q", code, took, errs.String())
+			}
+		})
+	}
 }
 
 // A deafBroker is one that has the result by the time that it is told to stop the job.
