@@ -33,7 +33,8 @@ type look struct {
 	stop     func()   // ends the consumer of the last lot
 	giveBack []func() // for each lot that is held
 	copies   int      // copies of this look that were stored in time, less those delivered
-	bytes    int      // size of all bodies delivered so far
+	letters  int      // delivered so far
+	bytes    int      // size of their bodies
 	begun    bool     // letters are renewed from here on
 	failed   bool     // no more letters can be renewed
 	unsent   []string // IDs of letters that could not be renewed
@@ -42,10 +43,12 @@ type look struct {
 
 const (
 	// A look takes firstLot letters, then twice as many each time. The limit is lotSize if it renews them, else mostLot.
-	// Lots that are held are large, because each has its own channel.
+	// Lots that are held are large, because each has its own channel. But the bodies of a lot are in memory: if later letters
+	// are as large as those before, they have at most lotBytes.
 	firstLot = 16
 	lotSize  = 256
 	mostLot  = 65535
+	lotBytes = 64 << 20
 
 	// renewBytes is how many bytes of bodies are copied before the originals are acked.
 	renewBytes = 16 << 20
@@ -91,11 +94,19 @@ func (l *look) over(ctx context.Context, n int, do func(lot []client.Received) e
 		n -= took - own
 		l.copies -= own
 		overtaken = overtaken || own > 0 // copies came early: by priority, or another consumer took letters
-		if size = min(2*lot, mostLot); l.begun && !l.failed {
-			size = min(size, lotSize)
-		}
+		size = l.next(lot)
 	}
 	return nil
+}
+
+// next returns how many letters to take after a lot of that many.
+func (l *look) next(lot int) int {
+	size := min(2*lot, mostLot)
+	if l.begun && !l.failed {
+		size = min(size, lotSize)
+	}
+	mean := max(1, l.bytes/max(1, l.letters))
+	return max(1, min(size, lotBytes/mean))
 }
 
 // lot takes the next n letters and calls do with them. It leaves out copies that this look stored, and returns their number
@@ -113,7 +124,7 @@ func (l *look) lot(ctx context.Context, n int, do func([]client.Received) error)
 	err = l.each(taking, l.client, in, n, func(r client.Received) error {
 		d := r.DeadLetter()
 		all = append(all, r)
-		l.bytes += len(r.Body)
+		l.letters, l.bytes = l.letters+1, l.bytes+len(r.Body)
 		if d.Look == l.id {
 			own++
 			return nil
