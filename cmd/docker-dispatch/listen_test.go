@@ -106,7 +106,7 @@ func TestNotReady(t *testing.T) {
 		{"engine", "not ok   engine       cannot reach the docker engine at unix:///nowhere/docker.sock", []string{"=/nowhere/docker.sock", "=" + l.amqpURL}},
 		{"broker", "not ok   broker       ", []string{"=" + l.dockerHost, "=amqp://guest:guest@127.0.0.1:1/"}},
 		{"exposed", "warning  engine-address the engine's address is plain TCP", []string{"=192.0.2.1:2375", "=" + l.amqpURL}},
-		{"disk", "not ok   disk         ", []string{"--min-free", "8000p"}},
+		{"disk", "not ok   disk         ", []string{"--min-free", "1000p"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			socket := filepath.Join(t.TempDir(), "http")
@@ -181,7 +181,7 @@ func TestDiskShort(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.publish(publication{"m1", `{"Dockercmd":"run","Image":"busybox","Cmd":["true"],"Options":{"Remove":true,"Attach":["STDOUT"]}}`})
-	p := l.start("--min-free", "8000p")
+	p := l.start("--min-free", "1000p")
 	p.awaitLog("the engine's disk is short")
 	p.awaitLog("taking messages") // of the control queue
 	l.broker.Send(l.queue+".control", amqp.Publishing{Body: []byte(`{"Dockercmd":"remove","Container":"nothing-of-that-name"}`)})

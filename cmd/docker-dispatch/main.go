@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"slices"
@@ -217,7 +218,8 @@ func (d *daemon) run(come <-chan os.Signal) error {
 		d.stopping.Store(true)
 		d.log.Info("stopping: no more messages are taken; running jobs get time to end", "reason", why, "drain", d.drain)
 		d.manager.Stopping("stopping: " + why)
-		d.manager.ExtendTimeout(d.drain + stuck + client.LastAcks)
+		const more = stuck + client.LastAcks
+		d.manager.ExtendTimeout(min(d.drain, math.MaxInt64-more) + more)
 		stopTaking()
 		drain = time.After(d.drain)
 	}

@@ -65,7 +65,7 @@ func TestService(t *testing.T) {
 	l.broker.Delete(l.queue)
 	proxy, address := l.proxied(t)
 	proxy.SetRefuse(true)
-	p := l.start("="+l.dockerHost, "="+address)
+	p := l.start("--drain", "2562047h47m16s", "="+l.dockerHost, "="+address) // the longest
 	p.awaitLog("broker unreachable, waiting")
 	l.eventually("the status names the broker", func() bool { return m.has("STATUS=not ready: broker: ") })
 	if m.has("READY=1") {
@@ -80,7 +80,9 @@ func TestService(t *testing.T) {
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit %d", code)
 	}
-	l.eventually("it stops", func() bool { return m.has("STOPPING=1\nSTATUS=stopping: terminated") && m.has("EXTEND_TIMEOUT_USEC=") })
+	l.eventually("it stops", func() bool {
+		return m.has("STOPPING=1\nSTATUS=stopping: terminated") && m.has("EXTEND_TIMEOUT_USEC=9223372036")
+	})
 
 	c := program(t, "-q", l.queue, l.dockerHost, l.amqpURL)
 	c.Env = append(c.Env, l.env...)

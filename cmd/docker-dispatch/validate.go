@@ -30,7 +30,7 @@ func (s *settings) validate() error {
 		{len(s.queue) > most, fmt.Sprintf("--queue has %d bytes; at most %d are taken, so that there is room for the names of its further queues", len(s.queue), most), s.options.Hint()},
 		{s.concurrency < 1, fmt.Sprintf("--concurrency %d: at least one container must be allowed to run", s.concurrency), "leave it out for 16"},
 		{s.ahead < 0, fmt.Sprintf("--ahead %d: it cannot be negative", s.ahead), "0 takes no message before it can run"},
-		{s.concurrency > math.MaxUint16 || s.concurrency+s.ahead > math.MaxUint16, fmt.Sprintf("--concurrency %d and --ahead %d together are over %d, the most that a broker delivers at a time", s.concurrency, s.ahead, math.MaxUint16), "give smaller ones"},
+		{s.concurrency > math.MaxUint16 || s.ahead > math.MaxUint16-s.concurrency, fmt.Sprintf("--concurrency %d and --ahead %d together are over %d, the most that a broker delivers at a time", s.concurrency, s.ahead, math.MaxUint16), "give smaller ones"},
 		{s.drain < 0, fmt.Sprintf("--drain %v: it cannot be negative", s.drain), "0s leaves running containers at once"},
 		{s.sweepAfter < 0, fmt.Sprintf("--sweep-after %v: it cannot be negative", s.sweepAfter), "0s sweeps nothing"},
 		{s.timeout < 0, fmt.Sprintf("--timeout %v: it cannot be negative", s.timeout), "leave it out for no limit"},

@@ -13,7 +13,7 @@ type Size int
 
 func (z *Size) String() string { return strconv.Itoa(int(*z)) }
 
-// LargeSize is a number of bytes that may be beyond 2g.
+// LargeSize is a number of bytes that may be beyond 2g. A tenth more is still an int64.
 type LargeSize int64
 
 func (z *LargeSize) String() string { return strconv.FormatInt(int64(*z), 10) }
@@ -21,8 +21,8 @@ func (z *LargeSize) String() string { return strconv.FormatInt(int64(*z), 10) }
 // Set reads a size as the docker CLI does.
 func (z *LargeSize) Set(text string) error {
 	n, err := flagval.ParseBytes(text)
-	if err != nil {
-		return errors.New("expected a size such as 512m or 10g")
+	if err != nil || n >= 1<<60 {
+		return errors.New("expected a size such as 512m or 10g, below 1024p")
 	}
 	*z = LargeSize(n)
 	return nil
