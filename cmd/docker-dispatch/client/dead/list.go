@@ -86,7 +86,7 @@ type letter struct {
 	Queue   string    `json:",omitempty"`
 	Copy    string    `json:",omitempty"`
 	Command string    `json:"Dockercmd,omitempty"`
-	Target  string    `json:",omitempty"` // the image, else the container
+	Target  string    `json:",omitempty"` // the image, else the container, else the job
 	Bytes   int       // of the body
 	Body    string    `json:",omitempty"` // the first bytes, to recognize the message by; only if the body has no command
 
@@ -103,13 +103,10 @@ func letterOf(r client.Received, now time.Time) letter {
 		l.age = ui.Age(now.Sub(d.Time))
 	}
 	// Not message.Decode, because it refused many of the dead letters.
-	var body struct {
-		Dockercmd, Image, Container string
-		Options                     struct{ Name string }
-	}
+	var body struct{ Dockercmd, Image, Container, Job string }
 	err := json.Unmarshal(r.Body, &body)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err == nil || ok {
-		l.Command, l.Target = body.Dockercmd, cmp.Or(body.Image, body.Container)
+		l.Command, l.Target = body.Dockercmd, cmp.Or(body.Image, body.Container, body.Job)
 	}
 	if l.Command == "" {
 		const most = 40
