@@ -131,7 +131,7 @@ func (s *settings) checkSecrets() error {
 
 // loadPolicy reads the policy's file. After a fault the policy is the one of before.
 func (s *settings) loadPolicy() error {
-	p, err := client.LoadPolicy(s.policyFile)
+	p, err := client.LoadPolicy("--policy", s.policyFile)
 	if err == nil {
 		s.policy.Store(p)
 	}

@@ -83,6 +83,7 @@ func TestSubcommandHelpAndUsage(t *testing.T) {
 		{"send -q x --amqp http://u:secret@h", "", url},
 		{"check --max-message 0", "--max-message must be at least 1 byte", "leave it out for 1m"},
 		{"check nosuch.json", "open nosuch.json: no such file or directory", "name files of messages, or - for stdin"},
+		{"policy explain nosuch.json", "policy explain: open nosuch.json: no such file or directory", "docker-dispatch help policy has the keys, and three examples"},
 		{"check --policy nosuch.json", "--policy: open nosuch.json: no such file or directory", "docker-dispatch help policy has the keys, and three examples"},
 		{"dead", "dead needs a verb: list, replay or drop", "docker-dispatch dead list -q QUEUE"},
 		{"dead lst -q x", "dead lst: not one of list, replay, drop; did you mean list?", "docker-dispatch dead list -q QUEUE"},

@@ -30,7 +30,7 @@ func check(p *subcommand.Invocation) error {
 	if limit < 1 {
 		return ui.UsageError("--max-message must be at least 1 byte", "leave it out for 1m")
 	}
-	rules, err := LoadPolicy(policyFile)
+	rules, err := LoadPolicy("--policy", policyFile)
 	if err != nil {
 		return err
 	}
@@ -67,14 +67,14 @@ func check(p *subcommand.Invocation) error {
 	}
 }
 
-// LoadPolicy reads a policy file. Without a file it returns nil, which is the built-in policy.
-func LoadPolicy(file string) (*policy.Policy, error) {
+// LoadPolicy reads a policy file. Without a file it returns nil, which is the built-in policy. Its error names what named the file.
+func LoadPolicy(what, file string) (*policy.Policy, error) {
 	if file == "" {
 		return nil, nil
 	}
 	p, err := policy.Load(file)
 	if err != nil {
-		return nil, ui.UsageError("--policy: "+err.Error(), "docker-dispatch help policy has the keys, and three examples")
+		return nil, ui.UsageError(what+": "+err.Error(), "docker-dispatch help policy has the keys, and three examples")
 	}
 	return p, nil
 }

@@ -25,7 +25,7 @@ func explain(p *subcommand.Invocation) error {
 	if len(args) == 2 {
 		file = args[1]
 	}
-	rules, err := LoadPolicy(file)
+	rules, err := LoadPolicy("policy explain", file)
 	if err != nil {
 		return err
 	}
