@@ -14,12 +14,12 @@ import (
 // tlsFiles fills in the files that the options do not name, as the docker CLI does. It takes them
 // from DOCKER_CERT_PATH, else from the folder of docker's configuration. It leaves out files that
 // do not exist.
-func (s *settings) tlsFiles(getenv func(string) string) error {
+func (s *settings) tlsFiles(getenv func(string) string) {
 	if s.dockerHost.IsUnix() {
-		return nil // as the docker CLI: no TLS over a socket
+		return // as the docker CLI: no TLS over a socket
 	}
 	if !s.tlsVerify && !s.dockerHost.TLS() && s.tlsCA == "" && s.tlsCert == "" && s.tlsKey == "" {
-		return nil
+		return
 	}
 	folder, from := getenv("DOCKER_CERT_PATH"), "DOCKER_CERT_PATH"
 	if folder == "" {
@@ -45,7 +45,6 @@ func (s *settings) tlsFiles(getenv func(string) string) error {
 			s.options.SetFrom(f.option, from)
 		}
 	}
-	return nil
 }
 
 // client returns a client of the engine. observe may be nil.

@@ -83,9 +83,9 @@ func (d *daemon) serve(l net.Listener) (stop func()) {
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		web.Serve(ctx, l, web.Config{
-			Status:   func(context.Context) status.Status { return d.status() },
-			Numbers:  func(context.Context) status.Status { return d.numbers() },
-			Measured: func(context.Context) status.Status { return d.measured(d.numbers()) },
+			Status:   d.status,
+			Numbers:  d.numbers,
+			Measured: func() status.Status { return d.measured(d.numbers()) },
 			JobLog:   func(ctx context.Context, job string, w io.Writer) error { return d.pool.Output(ctx, job, w) },
 			Log:      d.log,
 		})

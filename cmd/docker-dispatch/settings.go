@@ -88,7 +88,8 @@ func parseSettings(args []string, getenv func(string) string) (s *settings, err 
 	if err := s.validate(); err != nil {
 		return s, err
 	}
-	return s, s.tlsFiles(getenv)
+	s.tlsFiles(getenv)
+	return s, nil
 }
 
 // load reads the files that the settings name.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"math"
 	"os"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client/subcommand"
@@ -28,9 +27,6 @@ func (m fileMessage) String() string { return fmt.Sprintf("%s:%d", m.file, m.n) 
 // stdin, and so is an empty list. A file that cannot be opened is an error before any message.
 // A read of stdin cannot be interrupted: after ctx ends the reader may remain until the program ends.
 func messageFiles(ctx context.Context, p *subcommand.Invocation, names []string, limit int) (<-chan fileMessage, error) {
-	if limit <= 0 {
-		limit = math.MaxInt - 1
-	}
 	if len(names) == 0 {
 		names = []string{"-"}
 	}

@@ -28,7 +28,7 @@ func (r *typist) Read(p []byte) (int, error) {
 func TestReadsNoFurther(t *testing.T) {
 	for _, in := range []string{"", "{}", "{\"a\n"} {
 		p := &subcommand.Invocation{Stdin: &typist{t: t, text: in}}
-		messages, err := messageFiles(t.Context(), p, nil, 0)
+		messages, err := messageFiles(t.Context(), p, nil, 100)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,7 @@ func TestCrowd(t *testing.T) {
 			go func() {
 				defer close(served)
 				Serve(ctx, l, Config{
-					Numbers: func(ctx context.Context) status.Status {
+					Numbers: func() status.Status {
 						if name == "answers that hang" && asked.Add(1) <= clients {
 							hangs <- struct{}{}
 							<-ctx.Done()

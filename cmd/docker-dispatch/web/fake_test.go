@@ -25,7 +25,7 @@ type fake struct {
 
 func (f *fake) config(t testing.TB) Config {
 	return Config{
-		Status: func(context.Context) status.Status {
+		Status: func() status.Status {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.asked++

@@ -13,7 +13,7 @@ import (
 // away is in readyz.
 func healthz(cfg Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		cfg.Numbers(r.Context())
+		cfg.Numbers()
 		plain(w)
 		fmt.Fprintln(w, "ok")
 	}
@@ -22,7 +22,7 @@ func healthz(cfg Config) http.HandlerFunc {
 // readyz says whether messages are taken and can be settled: each condition on a line, with its reason.
 func readyz(cfg Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		s := cfg.Numbers(r.Context())
+		s := cfg.Numbers()
 		plain(w)
 		if !s.Ready {
 			w.WriteHeader(http.StatusServiceUnavailable)

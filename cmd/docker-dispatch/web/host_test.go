@@ -19,7 +19,7 @@ func TestHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := idle().config(t)
-	cfg.Numbers = func(context.Context) status.Status { return status.Status{Ready: true} }
+	cfg.Numbers = func() status.Status { return status.Status{Ready: true} }
 	cfg.Measured = cfg.Numbers
 	h := Handler(cfg)
 	ask := func(at net.Addr, host, path string) int {

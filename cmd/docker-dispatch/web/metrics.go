@@ -19,7 +19,7 @@ func metrics(cfg Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		plain(w)
 		w.Header().Set("Content-Type", exposition)
-		w.Write(expose(scrape{cfg.Measured(r.Context()), readProcess()}))
+		w.Write(expose(scrape{cfg.Measured(), readProcess()}))
 	}
 }
 

@@ -79,7 +79,7 @@ func TestMetrics(t *testing.T) {
 // TestMetricsOfNothing: a daemon that knows nothing yet has metrics, without those that would say something wrong.
 func TestMetricsOfNothing(t *testing.T) {
 	answer := httptest.NewRecorder()
-	numbers := func(context.Context) status.Status { return status.Status{} }
+	numbers := func() status.Status { return status.Status{} }
 	Handler(Config{Measured: numbers}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
 	text := answer.Body.String()
 	if answer.Code != 200 || answer.Header().Get("Content-Type") != "text/plain; version=0.0.4; charset=utf-8" {
@@ -126,7 +126,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 			served := make(chan struct{})
 			go func() {
 				defer close(served)
-				Serve(ctx, l, Config{Numbers: func(context.Context) status.Status { return full() }, Measured: func(context.Context) status.Status { return full() }, Log: slog.New(slog.DiscardHandler)})
+				Serve(ctx, l, Config{Numbers: func() status.Status { return full() }, Measured: func() status.Status { return full() }, Log: slog.New(slog.DiscardHandler)})
 			}()
 			io.WriteString(client, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
 			time.Sleep(2 * answerTime)

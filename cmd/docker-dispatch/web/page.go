@@ -53,12 +53,12 @@ func source(m markup) string {
 
 // index shows what the daemon is doing.
 func (p *page) index(w http.ResponseWriter, r *http.Request) {
-	p.answer(w, http.StatusOK, p.latest.get(r.Context()).view.index)
+	p.answer(w, http.StatusOK, p.latest.get().view.index)
 }
 
 // job shows one job.
 func (p *page) job(w http.ResponseWriter, r *http.Request) {
-	v := p.latest.get(r.Context()).view.of(r.URL.Query().Get("id"))
+	v := p.latest.get().view.of(r.URL.Query().Get("id"))
 	code := http.StatusOK
 	if len(v.entries) == 0 {
 		code = http.StatusNotFound

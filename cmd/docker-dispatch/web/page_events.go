@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net/http"
 	"sync"
@@ -26,20 +25,20 @@ type snapshot struct {
 
 // latest keeps the last snapshot.
 type latest struct {
-	status func(context.Context) status.Status
+	status func() status.Status
 	mu     sync.Mutex
 	made   time.Time
 	last   snapshot
 }
 
 // get returns a snapshot that is not older than every.
-func (l *latest) get(ctx context.Context) snapshot {
+func (l *latest) get() snapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if time.Since(l.made) < every-every/10 { // a viewer's clock ticks a little early at times
 		return l.last
 	}
-	l.last = snapshot{view: &view{Status: l.status(ctx)}, sections: make(map[string]string)}
+	l.last = snapshot{view: &view{Status: l.status()}, sections: make(map[string]string)}
 	for _, s := range l.last.view.withoutAges().sections() {
 		l.last.sections[s.id] = written(s.write)
 	}
@@ -71,7 +70,7 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	id, ofJob := r.URL.Query()["id"]
 	sent := make(map[string]string)
 	for {
-		s := p.latest.get(r.Context())
+		s := p.latest.get()
 		if ofJob {
 			s.sections = map[string]string{"job": written(s.view.withoutAges().of(id[0]).job)}
 		}

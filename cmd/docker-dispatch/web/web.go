@@ -17,13 +17,13 @@ import (
 // Config is what the handlers need.
 type Config struct {
 	// Status returns what the daemon is doing.
-	Status func(ctx context.Context) status.Status
+	Status func() status.Status
 
 	// Numbers is Status without the lists of jobs, and without how many messages wait. It waits for no server.
-	Numbers func(ctx context.Context) status.Status
+	Numbers func() status.Status
 
 	// Measured is Numbers with how many messages wait, for which the broker is asked.
-	Measured func(ctx context.Context) status.Status
+	Measured func() status.Status
 
 	// JobLog writes the output of a job's container: its last lines, and what follows until the container exits or ctx ends.
 	// Its error is cmd.ErrNoLog if there is nothing to read.
