@@ -12,6 +12,9 @@ import (
 // missing at the end.
 const mostEarly = 16 << 20
 
+// perPiece counts for each kept piece beside its bytes: otherwise pieces of one byte would take 50 times as much memory.
+const perPiece = 64
+
 // An answer assembles the events of one job. It writes each byte of output once and in order, even if events are
 // redelivered or come out of order.
 type answer struct {
@@ -27,7 +30,7 @@ type answerStream struct {
 	w       io.Writer // nil: not attached
 	written int64     // bytes, from the beginning of the stream
 	early   map[int64][]byte
-	held    int // bytes in early
+	held    int // bytes in early, and perPiece for each piece
 }
 
 // newAnswer returns an answer. A stream whose writer is nil is not attached.
@@ -110,11 +113,15 @@ func (a *answer) tooEarly(e event.Event) bool {
 // add writes the new part of a piece, and the kept pieces that follow it.
 func (s *answerStream) add(offset int64, data []byte) error {
 	if offset > s.written {
-		if len(data) > len(s.early[offset]) && s.held+len(data) <= mostEarly {
+		old, kept := s.early[offset]
+		if len(data) > len(old) && s.held+len(data)+perPiece <= mostEarly {
 			if s.early == nil {
 				s.early = make(map[int64][]byte)
 			}
-			s.held += len(data) - len(s.early[offset])
+			s.held += len(data) - len(old)
+			if !kept {
+				s.held += perPiece
+			}
 			s.early[offset] = data
 		}
 		return nil
@@ -128,7 +135,7 @@ func (s *answerStream) add(offset int64, data []byte) error {
 		}
 		data := s.early[at]
 		delete(s.early, at)
-		s.held -= len(data)
+		s.held -= len(data) + perPiece
 		if err := s.write(at, data); err != nil {
 			return err
 		}

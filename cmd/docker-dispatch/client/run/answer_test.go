@@ -86,6 +86,29 @@ func TestAnswerOfOthers(t *testing.T) {
 	}
 }
 
+// TestAnswerKeepsFewPieces: pieces after a gap are bounded however small they are, and none is kept in the end.
+func TestAnswerKeepsFewPieces(t *testing.T) {
+	a := newAnswer("j", io.Discard, nil)
+	put := func(offset int64) {
+		if err := a.output(&event.Output{Job: "j", Stream: "stdout", Offset: offset, Data: []byte("x")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const pieces = mostEarly / perPiece
+	for i := range int64(pieces) {
+		put(1 + i)
+		put(1 + i) // redelivered
+	}
+	s := a.streams["stdout"]
+	if n := len(s.early); n < pieces/2 || n >= pieces {
+		t.Errorf("%d pieces are kept", n)
+	}
+	kept := int64(len(s.early))
+	if put(0); len(s.early) != 0 || s.held != 0 || s.written != 1+kept {
+		t.Errorf("%d pieces and %d bytes are held, %d of %d written", len(s.early), s.held, s.written, 1+kept)
+	}
+}
+
 // FuzzAnswer: no event that somebody sends to the reply queue panics, and no exit code is a success to the caller alone.
 func FuzzAnswer(f *testing.F) {
 	for _, n := range []int64{math.MinInt64, -1, 0, 256, math.MaxInt64} {
