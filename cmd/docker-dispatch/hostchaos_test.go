@@ -99,7 +99,7 @@ func (c *hostsChaos) keep() {
 	}
 	folder, err := os.MkdirTemp("", "dispatch-chaos-")
 	for _, h := range c.all {
-		for i, p := range h.lives {
+		for i, p := range h.processes() {
 			err = errors.Join(err, os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%02d.stderr", h.name, i)), []byte(p.log()), 0o666),
 				os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%02d.stdout", h.name, i)), []byte(p.out()), 0o666))
 		}
@@ -113,13 +113,17 @@ func (c *hostsChaos) publish(ctx context.Context, j *hostJob) {
 		return
 	}
 	c.send(c.queue, j.id, j.body())
-	for j.stop != "" && delay.Sleep(ctx, 100*time.Millisecond) == nil {
+	for looks := 1; j.stop != "" && delay.Sleep(ctx, 100*time.Millisecond) == nil; looks++ {
 		if s, ok := c.last(j); ok {
 			delay.Sleep(ctx, j.wait)
 			c.send(j.stopQueue(c.queue), j.stop, j.stopBody(s.name))
 			return
 		}
+		if looks%50 == 0 && len(c.results()[j.id]) > 0 {
+			break // its engine was killed amid the start
+		}
 	}
+	j.stop = ""
 }
 
 // send publishes a message, past all faults.

@@ -253,7 +253,7 @@ func (c *hostsChaos) about(j *hostJob) string {
 		fmt.Fprintf(&b, "  %s to %s fault %s %d\n", stamp(f.from), stamp(f.to), f.kind, f.host)
 	}
 	for _, h := range c.all {
-		for n, p := range h.lives {
+		for n, p := range h.processes() {
 			for line := range strings.Lines(p.log()) {
 				if strings.Contains(line, j.id+" ") || strings.Contains(line, j.id+"-stop ") {
 					fmt.Fprintf(&b, "  %s.%d: %s", h.name, n, line)

@@ -40,7 +40,16 @@ type member struct {
 
 	*process      // the last one; the host calls no method of it before start
 	killed   bool // the last process was killed
-	lives    []*process
+
+	mu    sync.Mutex
+	lives []*process // guarded by mu
+}
+
+// processes returns all of the host's, in their order.
+func (h *member) processes() []*process {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.lives)
 }
 
 // newHosts returns hosts with these names. None of them runs.
@@ -111,7 +120,9 @@ func (h *member) launch(c *exec.Cmd, args ...string) {
 	h.of.t.Helper()
 	options := []string{"--host", h.name, "--declare", "quorum", "--format", "json", "-c", "4", "--ahead", "2", "--sweep-after", "1s", "=" + h.docker, "=" + h.amqp}
 	h.process = h.of.startCommand(c, append(options, args...)...)
+	h.mu.Lock()
 	h.lives = append(h.lives, h.process)
+	h.mu.Unlock()
 	h.killed = false
 }
 
@@ -158,7 +169,7 @@ func (h *member) containers() []dockerapi.ContainerSummary {
 // out is what all processes of the host have printed.
 func (h *member) out() string {
 	var b strings.Builder
-	for _, p := range h.lives {
+	for _, p := range h.processes() {
 		b.WriteString(p.out())
 	}
 	return b.String()
@@ -189,7 +200,7 @@ func (l *hosts) results() map[string][]event.Result {
 	l.t.Helper()
 	all := map[string][]event.Result{}
 	for _, h := range l.all {
-		for _, p := range h.lives {
+		for _, p := range h.processes() {
 			for _, r := range resultsIn(l.t, p.out()) {
 				all[r.Job] = append(all[r.Job], r)
 			}
