@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -13,6 +14,7 @@ type containerOf struct {
 	container string // the id of the job's container; "": not known, or none
 	within    string // the id of the container that the exec is in, or that is being restarted
 	removed   bool   // a message has removed the container; guarded by the registry
+	restarts  int    // how many messages have restarted the container; guarded by the registry
 	lingering bool   // the job is settled, and the container is removed soon; guarded by the registry
 
 	endAsked atomic.Int32 // how many messages asked for the container's end, less those that the engine refused
@@ -50,24 +52,65 @@ func (g *registry) has(t *task, id string) {
 	t.container = id
 }
 
-// enters records that an exec is in the container id, or that a restart of it is under way.
+// enters records that an exec is in the container id.
 func (g *registry) enters(t *task, id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.enter(t, id)
+}
+
+func (g *registry) enter(t *task, id string) {
 	g.byContainer.move(t.within, id, t)
 	t.within = id
+}
+
+// restarts records that t is to restart the container id, unless a run will remove it. The run of the container goes on: see isOver.
+func (g *registry) restarts(t *task, id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.removing(id) {
+		return false
+	}
+	for _, run := range g.byContainer[id] {
+		run.restarts++
+	}
+	g.enter(t, id)
+	return true
 }
 
 // restarting returns a live message's restart of the container id that is not over, or nil.
 func (g *registry) restarting(id string) *task {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.restartOf(id)
+}
+
+func (g *registry) restartOf(id string) *task {
 	for _, t := range g.byContainer[id] {
 		if t.within == id && !t.traits.Lasts && t.phase < phaseEnded {
 			return t
 		}
 	}
 	return nil
+}
+
+// isOver reports whether a run is over whose container has exited, after the number of restarts seen. After that no message restarts
+// the container if the run will remove it. by is the restart that is under way, if any.
+func (g *registry) isOver(t *task, seen int) (by *task, over bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if by = g.restartOf(t.container); by != nil || t.restarts != seen {
+		return by, false
+	}
+	g.move(t, phaseOver)
+	return nil, true
+}
+
+// restarted returns how many messages have restarted the container of t.
+func (g *registry) restarted(t *task) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return t.containerOf.restarts
 }
 
 // containerOf returns the id of the container of t.
@@ -106,12 +149,17 @@ func (g *registry) isLingering(id string) bool {
 	return slices.ContainsFunc(g.byContainer[id], func(t *task) bool { return t.container == id && t.lingering })
 }
 
-// leaves reports whether a job that has its result will remove the container id.
+// leaves reports whether the container id is removed by a run that is over, or has its result.
 func (g *registry) leaves(id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.removing(id)
+}
+
+func (g *registry) removing(id string) bool {
 	return slices.ContainsFunc(g.byContainer[id], func(t *task) bool {
-		return t.container == id && t.phase >= phaseEnded && t.cleanup != nil
+		run, ok := t.cmd.(*message.Run)
+		return t.container == id && (t.phase >= phaseEnded && t.cleanup != nil || t.phase == phaseOver && ok && run.Remove)
 	})
 }
 

@@ -86,12 +86,9 @@ func (t *task) resolve(r *message.Ref) (over bool, err error) {
 	return false, err
 }
 
-// stays returns an error if the container id belongs to a run that has ended and will remove it. To the run's publisher
-// it does not exist any more, and a start would repeat the work of the run.
-func (t *task) stays(id string) error {
-	if !t.pool.jobs.leaves(id) {
-		return nil
-	}
+// removedSoon is why a container is not started that its run, which has ended, is about to remove. To the run's publisher it does not exist
+// any more, and a start would repeat the work of the run.
+func (t *task) removedSoon(id string) error {
 	return fmt.Errorf("%w: %s ran with Remove and has ended, and is about to be removed", dockerapi.ErrNoSuchContainer, cmp.Or(t.name, id))
 }
 
@@ -124,10 +121,9 @@ func (t *task) doStop(s *message.Stop) (*event.Result, error) {
 }
 
 func (t *task) doRestart(s *message.Restart) (*event.Result, error) {
-	t.pool.jobs.enters(t, s.Container) // the container's run goes on: see awaitRestart
 	err := t.askEnd(s.Container, t.onceMore(func() error {
-		if err := t.stays(s.Container); err != nil {
-			return err
+		if !t.pool.jobs.restarts(t, s.Container) {
+			return t.removedSoon(s.Container)
 		}
 		return t.pool.Docker.RestartContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
 	}, nil))
@@ -225,8 +221,8 @@ func (t *task) doRename(r *message.Rename) (*event.Result, error) {
 
 func (t *task) doStart(s *message.Start) (*event.Result, error) {
 	return t.change(s.Container, func() error {
-		if err := t.stays(s.Container); err != nil {
-			return err
+		if t.pool.jobs.leaves(s.Container) {
+			return t.removedSoon(s.Container)
 		}
 		return t.pool.Docker.StartContainer(t.ctx, s.Container)
 	}, nil)

@@ -128,7 +128,7 @@ func (f *following) removeAtEnd() {
 	defer cancel()
 	f.task.ctx = ctx
 	var err error
-	for restarted := true; restarted && err == nil; {
+	for err == nil {
 		err = f.tryLong(func() error {
 			join, err := f.pool.Docker.WaitContainer(ctx, f.id, dockerapi.NotRunning)
 			if err != nil {
@@ -137,9 +137,11 @@ func (f *following) removeAtEnd() {
 			_, err = join()
 			return err
 		})
-		if err == nil {
-			restarted, err = f.awaitRestart(ctx)
+		by := f.pool.jobs.restarting(f.id)
+		if err != nil || by == nil {
+			break
 		}
+		err = f.awaitRestart(ctx, by)
 	}
 	switch {
 	case err == nil:

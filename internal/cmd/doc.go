@@ -3,7 +3,7 @@
 //
 // A job becomes a task (task.go), and moves through these phases (phase.go). Only registry.move changes them:
 //
-//	waiting -> due -> begun -> created -> started -> exited -> ended -> stored -> acked -> settled -> gone
+//	waiting -> due -> begun -> created -> started -> exited -> over -> ended -> stored -> acked -> settled -> gone
 //	   |
 //	   +-> cancelled -> ended                  a message asked for its end: the engine was told nothing
 //	   +-> recalled -> requeued -> gone        it cannot begin here now, see recall.go
@@ -17,12 +17,13 @@
 //	created   the container exists. From here on it tells a later process how far the job has come
 //	started   the container has run
 //	exited    the container has exited, and its output may still come; it goes back to started if the container is restarted
+//	over      no message is restarting the container, and none will if the job is to remove it
 //	ended     the result is known
 //	stored    the broker has confirmed the result, the answer, and the dead letter or the next attempt
 //	acked     the ack is written, and may still be lost: the redelivered message joins the task and is acked
 //	settled   the ack cannot be lost any more, and the container may be removed
 //
-// A command that makes no container skips created, started and exited. The files, in the order in which a job meets them:
+// A command that makes no container skips created to over. The files, in the order in which a job meets them:
 //
 //	identity.go    the key of a job, and the labels by which a later process knows its container
 //	recognise.go   finds the job of a redelivered message

@@ -56,11 +56,12 @@ func (f *following) follow() (dockerapi.State, error) {
 			return dockerapi.State{}, err
 		}
 	}
-	for n := 0; ; n++ {
+	for n, first := 0, true; ; n, first = n+1, false {
 		if !f.startedAt.IsZero() && !f.run.Foreground() {
 			return dockerapi.State{}, nil
 		}
-		over, begin, state, err := f.look(n == 0)
+		began := time.Now()
+		over, begin, state, err := f.look(first)
 		if over {
 			return state, err
 		}
@@ -69,6 +70,9 @@ func (f *following) follow() (dockerapi.State, error) {
 		}
 		if err := f.survive(err); err != nil {
 			return dockerapi.State{}, err
+		}
+		if time.Since(began) > steady {
+			n = 0
 		}
 		if err == nil && n > 0 { // otherwise a container that neither runs nor has ended would cause a busy loop
 			if err := delay.Sleep(f.ctx, delay.Backoff(n, 50*time.Millisecond, 5*time.Second)); err != nil {
@@ -81,6 +85,7 @@ func (f *following) follow() (dockerapi.State, error) {
 // look inspects the container. If the following is over, look returns what follow returns; else whether the container is
 // to be started. It is apart from follow for the stack: there a Container would take a kilobyte while the run goes on.
 func (f *following) look(first bool) (over, begin bool, last dockerapi.State, err error) {
+	restarts := f.pool.jobs.restarted(f.task)
 	c, err := f.inspect(f.id)
 	f.logKeeps, f.logText = logkept.Bytes(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
 	if errors.Is(err, dockerapi.ErrNoSuchContainer) {
@@ -111,10 +116,10 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 		}
 		return false, false, last, nil
 	}
-	switch restarted, err := f.awaitRestart(f.ctx); {
-	case err != nil:
-		return false, false, last, err
-	case restarted:
+	if by, over := f.pool.jobs.isOver(f.task, restarts); !over {
+		if err := f.awaitRestart(f.ctx, by); err != nil {
+			return false, false, last, err
+		}
 		return f.look(false)
 	}
 	f.missed = f.missed || f.run.Restarts() // no attach was open from an exit to the next start; see listen for other restarts
@@ -137,17 +142,17 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 	return true, false, c.State, nil
 }
 
-// awaitRestart waits until no message is restarting the container. restarted: one did, and the container may run again.
-func (f *following) awaitRestart(ctx context.Context) (restarted bool, err error) {
-	for r := f.pool.jobs.restarting(f.id); r != nil; r = f.pool.jobs.restarting(f.id) {
-		restarted = true
-		select {
-		case <-f.pool.jobs.reached(r, phaseEnded):
-		case <-ctx.Done():
-			return true, ctx.Err()
-		}
+// awaitRestart waits until a restart of the container is over; nil: it is.
+func (f *following) awaitRestart(ctx context.Context, by *task) error {
+	if by == nil {
+		return nil
 	}
-	return restarted, nil
+	select {
+	case <-f.pool.jobs.reached(by, phaseEnded):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // slowStart is how long after the create request a container is started without an inspect.

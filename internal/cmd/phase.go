@@ -16,6 +16,7 @@ const (
 	phaseCreated                // it has a container
 	phaseStarted                // its container has run
 	phaseExited                 // its container has exited; output may still come
+	phaseOver                   // its container has exited, and no message is restarting it
 	phaseEnded                  // its result is known
 	phaseStored                 // the broker has stored the result, the answer, and the dead letter or the next attempt
 	phaseAcked                  // its ack is written, and may still be lost
@@ -42,6 +43,8 @@ func (p phase) mayBecome(q phase) bool {
 		return p == phaseCreated || p == phaseExited // it was restarted
 	case phaseExited:
 		return p == phaseCreated || p == phaseStarted
+	case phaseOver:
+		return p == phaseCreated || p == phaseStarted || p == phaseExited
 	case phaseEnded:
 		return p < q
 	case phaseStored, phaseAcked, phaseSettled:
@@ -55,7 +58,7 @@ func (p phase) mayBecome(q phase) bool {
 }
 
 func (p phase) String() string {
-	return [...]string{"waiting", "cancelled", "due", "begun", "created", "started", "exited", "ended", "stored", "acked", "settled",
+	return [...]string{"waiting", "cancelled", "due", "begun", "created", "started", "exited", "exited", "ended", "stored", "acked", "settled",
 		"recalled", "forwarded", "requeued", "gone"}[p]
 }
 
@@ -63,7 +66,7 @@ func (p phase) String() string {
 func (p phase) waits() bool { return p == phaseWaiting || p == phaseDue }
 
 // runs reports whether the engine may have been asked for something, and the end is not known.
-func (p phase) runs() bool { return p >= phaseBegun && p <= phaseExited }
+func (p phase) runs() bool { return p >= phaseBegun && p <= phaseOver }
 
 // A phaseWait is closed when a task has reached the phase or a later one.
 type phaseWait struct {

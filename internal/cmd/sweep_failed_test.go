@@ -29,6 +29,7 @@ func TestSweepGoesOn(t *testing.T) {
 		t.Run(call, func(t *testing.T) {
 			onBench(t, sweepsHourly, func(b *bench) {
 				b.pool.Docker = stuck{b.docker, call}
+				b.docker.mu.Lock()
 				for i := range 20 {
 					c := &fakeContainer{engine: b.docker}
 					c.ID, c.Name, c.Created = fmt.Sprint("id-", i), fmt.Sprint("c", i), time.Now()
@@ -39,6 +40,7 @@ func TestSweepGoesOn(t *testing.T) {
 					}
 					b.docker.byID[c.ID] = c
 				}
+				b.docker.mu.Unlock()
 				time.Sleep(5 * time.Hour)
 				synctest.Wait()
 				if n := b.docker.count(); n != 3 {
