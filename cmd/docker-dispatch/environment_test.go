@@ -110,7 +110,7 @@ func TestEnvironmentFaults(t *testing.T) {
 		{"-c 0", "DOCKER_DISPATCH_CONCURRENCY=1", "--concurrency 0: at least one container must be allowed to run", "leave it out for 16"},
 		{"", "DOCKER_DISPATCH_RESULTS=x.dead", "DOCKER_DISPATCH_RESULTS x.dead is a queue that has another use here; the results would be taken for messages", "name another queue"},
 		{"", "DOCKER_DISPATCH_POLICY=/none", "DOCKER_DISPATCH_POLICY: open /none: no such file or directory", "docker-dispatch help policy has the keys, and three examples"},
-		{"", "DOCKER_DISPATCH_HOST=tcp://h:1", `DOCKER_DISPATCH_HOST "tcp://h:1" is no name of a host`, "1 to 63 letters, digits, _, . and -, the first a letter or digit; the engine's address is an argument, or DOCKER_HOST"},
+		{"", "DOCKER_DISPATCH_HOST=tcp://h:1", `DOCKER_DISPATCH_HOST "tcp://h:1" is no name of a host`, "1 to 63 letters, digits, _, . and -, the first a letter or digit, and no .control, .lock or .seen at the end; the engine's address is an argument, or DOCKER_HOST"},
 		{"", "DOCKER_DISPATCH_HOST_LABEL=a=b", "DOCKER_DISPATCH_HOST_LABEL without --host", "they are for a queue that several hosts share: give --host NAME too"},
 		{"", "CREDENTIALS_DIRECTORY=/none", "CREDENTIALS_DIRECTORY: open /none: no such file or directory", "name a folder with a file for each secret"},
 		{"", "DOCKER_DISPATCH_QUEU=x", "DOCKER_DISPATCH_QUEU is no option's variable", "use DOCKER_DISPATCH_QUEUE" + rule},

@@ -213,7 +213,12 @@ func (c *amqpConn) method(payload []byte) {
 	case [2]uint16{20, 40}:
 		answer("channel.close")
 	case [2]uint16{50, 10}:
-		answer("declare", string(args[3:3+args[2]]), uint32(0), uint32(0))
+		name := string(args[3 : 3+args[2]])
+		if strings.HasSuffix(name, ".hosts") {
+			c.step("hosts", func() { c.send(method(channel, 20, 40, uint16(404), "NOT_FOUND - no queue", class, id)) })
+			return
+		}
+		answer("declare", name, uint32(0), uint32(0))
 	case [2]uint16{50, 20}:
 		answer("bind")
 	case [2]uint16{50, 40}:
@@ -362,7 +367,7 @@ func brokerScenarios() []brokerScenario {
 	control := string(text)
 	var all []brokerScenario
 	for _, step := range []struct{ at, role string }{
-		{"hello", ""}, {"start-ok", ""}, {"tune-ok", ""}, {"open", ""}, {"channel.open", "consume"}, {"declare", "consume"}, {"channel.close", "consume"}, {"qos", "consume"}, {"consume", "consume"},
+		{"hello", ""}, {"start-ok", ""}, {"tune-ok", ""}, {"open", ""}, {"channel.open", "consume"}, {"declare", "consume"}, {"channel.close", "consume"}, {"hosts", "consume"}, {"qos", "consume"}, {"consume", "consume"},
 		{"open", "publish"}, {"channel.open", "publish"}, {"declare", "publish"}, {"confirm", "publish"}, {"publish", "publish"},
 		{"open", "status"}, {"channel.open", "status"}, {"declare", "status"}, {"bind", "status"}, {"qos", "status"}, {"consume", "status"},
 	} {

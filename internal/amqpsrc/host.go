@@ -50,15 +50,15 @@ func newHosts(cfg Config) *hosts {
 func (h *hosts) queues() []*Source { return []*Source{h.queue, h.control} }
 
 // notShared returns an error if hosts share the queue. If the broker refuses to tell, none do.
-func (s *session) notShared() error {
-	records := claims.RecordsQueue(s.source.cfg.Queue)
-	err := s.link.On(func(ch *amqp.Channel) error {
+func (s *Source) notShared(l *wire.Link) error {
+	records := claims.RecordsQueue(s.cfg.Queue)
+	err := l.On(func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclarePassive(records, true, false, false, false, nil) // the broker ignores the flags
 		return err
 	})
 	switch {
 	case err == nil:
-		return fmt.Errorf("%w: %q has the queue %q", wire.ErrHostsShare, s.source.cfg.Queue, records)
+		return fmt.Errorf("%w: %q has the queue %q", wire.ErrHostsShare, s.cfg.Queue, records)
 	case wire.Refused(err):
 		return nil
 	}

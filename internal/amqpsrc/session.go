@@ -88,6 +88,11 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		if s.cfg.Declare != "" {
 			args = amqp.Table{amqp.QueueTypeArg: s.cfg.Declare}
 		}
+		if s.cfg.primary() && s.hosts == nil && s.sessions.Load() == 0 { // at the start only
+			if err := s.notShared(l); err != nil {
+				return err
+			}
+		}
 		if s.restore != nil {
 			if err := s.restore(ctx, l); err != nil {
 				return err

@@ -237,11 +237,6 @@ func (s *Source) begin() error {
 // goroutine that waits for Close.
 func (s *Source) session(ctx context.Context, jobs chan<- intake.Job) error {
 	sess, err := s.openSession(ctx)
-	if err == nil && s.cfg.primary() && s.hosts == nil && s.sessions.Load() == 0 { // at the start only
-		if err = sess.notShared(); err != nil {
-			sess.end(s.dialer, true)
-		}
-	}
 	if err != nil {
 		if s.last != nil && errors.Is(err, syscall.ECONNREFUSED) {
 			s.last.released.Store(true) // the broker has exited, and its connections with it

@@ -105,13 +105,14 @@ func (l *line) claim(ctx context.Context, claim string, as life, majority string
 
 // unclaim deletes a claim, which may be missing. A container is removed next, because its message is acked. A node that a network
 // fault has parted from its cluster takes both the ack and the delete, and the cluster has neither. So unclaim, as claim does, looks
-// into the queue majority first.
+// into the queue majority.
 func (l *line) unclaim(ctx context.Context, claim, majority string) error {
 	return l.call(ctx, func(ch *amqp.Channel) error {
-		if _, _, err := ch.Get(majority, true); err != nil { // autoAck
+		if err := ch.ExchangeDelete(claim, false, false); err != nil { // ifUnused, noWait
 			return err
 		}
-		return ch.ExchangeDelete(claim, false, false) // ifUnused, noWait
+		_, _, err := ch.Get(majority, true) // autoAck
+		return err
 	})
 }
 
