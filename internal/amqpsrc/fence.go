@@ -80,7 +80,7 @@ func (s *session) barrier(ctx context.Context, timeout time.Duration) error {
 	b := s.batch
 	s.batch, s.called = nil, time.Now()
 	s.mu.Unlock()
-	err := s.link.Until(ctx, timeout, func() error { return s.ch.Qos(s.source.cfg.Prefetch, 0, false) })
+	err := s.link.Until(ctx, timeout, func() error { return s.ch.Qos(s.prefetch, 0, false) })
 	if err != nil {
 		return s.why(wire.AsError(err))
 	}

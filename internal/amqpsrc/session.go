@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +32,9 @@ type session struct {
 	tags       int             // consumers so far: a tag that the broker may still know is an error
 	since      time.Time       // when the consumer began
 	taken      int             // how many deliveries serve has received
+	prefetch   int             // of the next consumer, as the broker knows it
+	last       uint64          // the last delivery tag that was received
+	due        bool            // renewDue has fired since the consumer began
 	near       int             // the first return number with a warning; the only one if limit is -1
 	limit      int             // the queue's delivery limit; -1: none or unknown
 	unread     []amqp.Delivery // deliveries whose bodies were not read; they are requeued one by one
@@ -42,6 +44,11 @@ type session struct {
 
 	acks   atomic.Int64 // how many acks were written
 	behind atomic.Int64 // how many messages were in the queue at the start, and are not settled; it may go below 0
+
+	earlier  atomic.Uint64 // the last delivery tag of earlier consumers
+	freed    atomic.Int64  // how many of them were settled since the present consumer began
+	renewDue *time.Timer   // fires when a new consumer can have more than the present one
+	renewing sync.RWMutex  // held to read while a place is given back; to write while renew cancels
 
 	callDue *time.Timer // fires when the owner is to make a call for the waiters
 	mu      sync.Mutex
@@ -81,7 +88,8 @@ func (s *session) over() bool {
 
 // openSession connects, declares or checks the queue and sets the prefetch. Nothing is consumed yet.
 func (s *Source) openSession(ctx context.Context) (*session, error) {
-	sess := &session{source: s, done: make(chan struct{}), callDue: time.NewTimer(0)}
+	sess := &session{source: s, done: make(chan struct{}), prefetch: s.cfg.Prefetch, renewDue: time.NewTimer(0), callDue: time.NewTimer(0)}
+	sess.renewDue.Stop()
 	sess.callDue.Stop()
 	link, err := s.dialer.Open(ctx, wire.Consuming, func(l *wire.Link) error {
 		var args amqp.Table
@@ -134,15 +142,14 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		if sess.ch, err = l.Channel(); err != nil {
 			return wire.Plain(err)
 		}
-		// A gate that closes and opens lets jobs of earlier consumers go on, each within its prefetch. What is beyond this ends
-		// the connection, and is redelivered.
-		sess.window.Most = int64(2*s.cfg.Prefetch + 64)
+		// consume keeps all consumers together within the prefetch. A delivery beyond it ends the connection, and is redelivered.
+		sess.window.Most = int64(s.cfg.Prefetch)
 		l.Wire.In.Window.Store(&sess.window)
 		// Buffered: the library sends on them from the goroutine that reads the connection.
 		sess.chClosed = sess.ch.NotifyClose(make(chan *amqp.Error, 1))
 		sess.cancelled = sess.ch.NotifyCancel(make(chan string, 4))
 		// Before the consumer: the prefetch applies only to consumers that begin after it.
-		return wire.Plain(sess.ch.Qos(s.cfg.Prefetch, 0, false)) // no limit in bytes; not shared
+		return wire.Plain(sess.ch.Qos(sess.prefetch, 0, false)) // no limit in bytes; not shared
 	})
 	if err != nil {
 		return nil, err
@@ -181,13 +188,18 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			}
 			return nil
 		}
+		if open && s.due {
+			if err := s.renew(ctx, &next); err != nil {
+				return err
+			}
+		}
 		if open && s.deliveries == nil {
 			if err := s.consume(ctx); err != nil {
 				return err
 			}
 			s.settled(0)
 		}
-		if !open && s.deliveries != nil {
+		if !open && (s.deliveries != nil || len(s.unread) > 0) {
 			if err := s.takeBack(ctx, &next); err != nil {
 				return err
 			}
@@ -223,6 +235,8 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 				s.source.urgent.Set(true)
 			}
 		case <-ctx.Done():
+		case <-s.renewDue.C:
+			s.due = true
 		case <-s.callDue.C:
 			if err := s.barrier(ctx, wire.RPCTimeout); err != nil {
 				return err
@@ -246,6 +260,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 
 // take adds the job of a delivery to next, unless it has none, or waits.
 func (s *session) take(d amqp.Delivery, next *[]intake.Job) {
+	s.last = d.DeliveryTag
 	if !s.setAside(d) && !(s.source.cfg.hosted && s.note(d)) {
 		*next = append(*next, s.job(d))
 	}
@@ -310,26 +325,4 @@ func (s *session) why(e *amqp.Error) error {
 		return wire.ErrCancelled
 	}
 	return wire.ErrClosed
-}
-
-// consume starts a consumer, each time with a tag that the channel has not seen.
-func (s *session) consume(ctx context.Context) error {
-	s.tags++
-	s.tag = "docker-dispatch-" + strconv.Itoa(s.tags)
-	err := s.link.Until(ctx, wire.RPCTimeout, func() (err error) {
-		s.deliveries, err = wire.Consume(s.ch, s.source.cfg.source(), s.tag)
-		return err
-	})
-	if err != nil {
-		s.deliveries = nil
-		return wire.ExplainQueue(err, s.source.cfg.source(), fmt.Sprintf("read permission on queue %q, to consume from it", s.source.cfg.source()))
-	}
-	s.since = time.Now()
-	s.source.awaited.set(s.since, false)
-	if !s.source.worked {
-		s.source.cfg.Log.Info("taking messages", "broker", wire.Redact(s.source.cfg.URL), "queue", s.source.cfg.source(), "prefetch", s.source.cfg.Prefetch)
-	}
-	s.source.worked = true
-	s.source.report.Well()
-	return nil
 }

@@ -116,7 +116,7 @@ func (d *delivery) settle(_ context.Context, v intake.Verdict, _ event.Result) e
 		return wire.ErrSettledTwice
 	}
 	defer d.sess.account.Settled(int64(len(d.Body)))
-	d.sess.window.Settled()
+	d.sess.release(d.DeliveryTag)
 	defer d.sess.settled(1)
 	var err error
 	switch v {

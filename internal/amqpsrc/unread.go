@@ -41,7 +41,7 @@ func (s *session) askAgain(late *time.Timer) (freed <-chan struct{}, err error) 
 func (s *session) giveBack() error {
 	d := s.unread[0]
 	s.unread = s.unread[1:]
-	s.window.Settled()
+	s.release(d.DeliveryTag)
 	if err := d.Nack(false, true); err != nil { // multiple, requeue
 		return s.why(wire.AsError(err))
 	}
@@ -51,26 +51,17 @@ func (s *session) giveBack() error {
 // takeBack cancels the consumer, adds to next all that the broker had sent before the cancel, and
 // requeues the unread. Earlier deliveries stay ours too, and can be acked on this channel.
 func (s *session) takeBack(ctx context.Context, next *[]intake.Job) error {
-	if s.deliveries == nil {
-		return nil
-	}
 	s.source.awaited.set(time.Time{}, false)
-	// Wait for the answer: without it the deliveries under way would be dropped, and stay unacked.
-	if err := s.link.Until(ctx, wire.RPCTimeout, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
-		return s.why(wire.AsError(err))
+	if s.deliveries != nil {
+		if err := s.drain(s.stop(ctx), next); err != nil {
+			return err
+		}
 	}
-	for d := range s.deliveries {
-		s.take(d, next)
-	}
-	s.deliveries = nil
 	s.account.Unreserve()
 	for len(s.unread) > 0 {
 		if err := s.giveBack(); err != nil {
 			return err
 		}
-	}
-	if wire.NonBlocking(s.cancelled) != "" {
-		return wire.ErrCancelled
 	}
 	return nil
 }

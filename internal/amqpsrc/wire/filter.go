@@ -55,6 +55,9 @@ type Window struct {
 // Settled counts a delivery as settled.
 func (w *Window) Settled() { w.n.Add(-1) }
 
+// Unsettled returns how many deliveries are not settled.
+func (w *Window) Unsettled() int { return int(w.n.Load()) }
+
 // UnreadableHeader is the name of the only header of a message whose headers could not be read.
 const UnreadableHeader = "x-dispatch-unreadable-headers"
 
