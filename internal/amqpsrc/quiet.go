@@ -91,14 +91,18 @@ func (s *session) quiet(consumed time.Duration, lingering bool) (quiet bool, err
 		q, err := ch.QueueDeclarePassive(s.source.cfg.source(), true, false, false, false, nil) // the broker ignores the flags
 		if wire.Code(err) == amqp.AccessRefused {
 			// RabbitMQ 4.2.6 and 4.3.0 require the configure permission for a passive declare.
-			s.source.cfg.Log.Warn("containers that a crash left behind cannot be swept: the broker does not say whether the queue is empty", "error", wire.Plain(err))
+			s.source.untold.Do(func() {
+				s.source.cfg.Log.Warn("the broker does not say whether the queue is empty: a finished job whose message is lost waits until docker-dispatch ends, and containers that a crash left behind are not swept",
+					"queue", s.source.cfg.source(), "error", wire.Plain(err), "hint", "give the user the configure permission on the queue")
+			})
 			return wire.ErrSkip
 		}
 		quiet = q.Messages == 0 && (q.Consumers <= own || s.source.cfg.HostName != "") // another consumer may hold any message
 		return err
 	})
-	if err != nil {
+	if err != nil && s.link.IsClosed() {
 		return false, s.why(wire.AsError(err))
 	}
-	return quiet, nil
+	// The error of a channel of its own does not mean that the broker has requeued this session's messages.
+	return quiet && err == nil, wire.ExplainQueue(err, s.source.cfg.source(), "permission")
 }

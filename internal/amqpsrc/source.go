@@ -26,6 +26,7 @@ type Source struct {
 	report    wire.Reporter
 	declared  sync.Once // logs once that the queue has other arguments
 	limited   sync.Once // logs once that the queue has a delivery limit
+	untold    sync.Once // logs once that the broker does not say whether the queue is empty
 	limits    atomic.Bool
 	sessions  atomic.Int64 // how many were opened
 
