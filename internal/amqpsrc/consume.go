@@ -10,10 +10,10 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// renewAfter is how long after a delivery of an earlier consumer is settled its place goes to a new consumer, unless half of the
-// prefetch is free before. The broker cannot change the prefetch of a consumer. Without the delay a busy queue would cost three
+// renewAfter is how long after a delivery of an earlier consumer is settled its place goes to a new consumer, unless a quarter
+// of the prefetch is free before. The broker cannot change the prefetch of a consumer. Without the delay a busy queue would cost three
 // calls for each job.
-const renewAfter = 500 * time.Millisecond
+const renewAfter = 100 * time.Millisecond
 
 // consume starts a consumer, each time with a tag that the channel has not seen. Its prefetch is what the unsettled
 // deliveries of earlier consumers leave: the broker counts each consumer by itself. If they leave nothing, consume does nothing.
@@ -101,7 +101,7 @@ func (s *session) release(tag uint64) {
 		return
 	}
 	switch s.freed.Add(1) {
-	case max(1, int64(s.source.cfg.Prefetch)/2):
+	case max(2, int64(s.source.cfg.Prefetch)/4):
 		s.renewDue.Reset(0)
 	case 1:
 		s.renewDue.Reset(renewAfter)

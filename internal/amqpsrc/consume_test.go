@@ -108,7 +108,7 @@ func TestRenewalsAreFew(t *testing.T) {
 	r.gate.Set(true)
 	began := time.Now()
 	work(messages/2 - 1)
-	most := messages/2/(prefetch/2) + int(time.Since(began)/renewAfter) + 1
+	most := messages/2/(prefetch/4) + int(time.Since(began)/renewAfter) + 1
 	if n := tap.count(basicCancel) - 1; n > most {
 		t.Errorf("%d renewals in %v, want at most %d", n, time.Since(began), most)
 	}
