@@ -6,6 +6,7 @@
 //	second.go    the Sources of the control queue and of the host's queues
 //	host.go      what a Source has if several hosts share its queue; moves.go: whose original is acked
 //	session.go   one session: consume, pause, hand over, linger; the goroutine that owns a channel
+//	consume.go   starts and replaces the consumer: all consumers of a session together stay within the prefetch
 //	unread.go    deliveries whose bodies were not read for lack of room
 //	returned.go  warns of messages that the broker may soon drop
 //	settle.go    one delivery: settled exactly once, on the session that received it
