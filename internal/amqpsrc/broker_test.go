@@ -563,7 +563,7 @@ func TestServerCancel(t *testing.T) {
 	p.Fill(q, 1, 1)
 	r := start(t, q, through(px))
 	j := r.next()
-	px.Conn(0).Inject(4, 60, 30, "\x11docker-dispatch-1\x01") // the tag; no answer is wanted
+	px.Conn(0).Inject(5, 60, 30, "\x11docker-dispatch-1\x01") // the tag; no answer is wanted
 	brokertest.Eventually(t, "session over", j.Lost)
 	lost(t, j, intake.Ack)
 	brokertest.Eventually(t, "the broker has released it", j.Released)

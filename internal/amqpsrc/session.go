@@ -142,8 +142,8 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 		if sess.ch, err = l.Channel(); err != nil {
 			return wire.Plain(err)
 		}
-		// consume keeps all consumers together within the prefetch. A delivery beyond it ends the connection, and is redelivered.
-		sess.window.Most = int64(s.cfg.Prefetch)
+		// consume keeps all consumers together within the prefetch. Deliveries far beyond it end the connection, and are redelivered.
+		sess.window.Most = int64(s.cfg.Prefetch + 64)
 		l.Wire.In.Window.Store(&sess.window)
 		// Buffered: the library sends on them from the goroutine that reads the connection.
 		sess.chClosed = sess.ch.NotifyClose(make(chan *amqp.Error, 1))
