@@ -147,7 +147,12 @@ func (t *task) work() bool {
 	defer t.pool.jobs.to(t, phaseGone)
 	defer t.live.Close()
 	defer t.tookEffect()
-	result, err := t.run()
+	return t.end(t.run())
+}
+
+// end settles the messages of a task that has run, as work does. It is apart from work for the stack: there its variables would take
+// room while the run goes on.
+func (t *task) end(result *event.Result, err error) bool {
 	switch {
 	case errors.Is(err, errNotBegun):
 		return true // recall has requeued the message
