@@ -12,7 +12,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// If several hosts share a queue, a run or a create claims its job before it creates its container, and the container's name if
+// If several hosts share a queue, a run or a create claims its job before it creates its container, and first the container's name if
 // its message chose one. What another host has is forwarded to that host: see forward.go. So these hold:
 //
 //	a waiting task has no claim, and every container that we made has its claims until it is removed

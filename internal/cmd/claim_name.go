@@ -13,39 +13,46 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// claimName claims the name that a run chose. If another host has it, the run goes there: a container that is about to be removed
-// may have the name, and otherwise the conflict is told there. A message that was forwarded here stays: it was placed here, or a crash
-// would let it find no claim. So it waits as long as such a container takes.
+// followsName claims the name that a run chose. If another host has it, the run goes there: a container that is about to be removed
+// may have the name, and otherwise the conflict is told there. The name comes before the job, so a claim of the job is never given up
+// for this: its copy, redelivered after a crash, would count as settled. So a copy stays: see claimName.
+func (t *task) followsName(r *message.Run) error {
+	if t.pool.Claims == nil || r.Name == "" || t.pool.jobs.isCopy(t) {
+		return nil
+	}
+	other, err := t.claim(intake.NameKey(r.Name))
+	if err != nil || other == nil {
+		return err
+	}
+	to, err := t.pool.Claims.ClaimFor(t.ctx, t.jobKey(t.id), other.Host)
+	switch {
+	case errors.Is(err, intake.ErrNoHost):
+		return t.startsOver() // it was released just now
+	case err != nil:
+		return noClaims(err, "the job could not be claimed for the host %s", flagval.Quote(other.Host))
+	case to.Ours: // since before: a copy may be on its way here
+		return nil
+	}
+	return t.forward(to)
+}
+
+// claimName claims the name that a run chose, if followsName has not. It waits as long as a container takes that is about to be removed.
 func (t *task) claimName(name string) error {
 	if t.pool.Claims == nil || name == "" {
 		return nil
 	}
-	other, err := t.claim(intake.NameKey(name))
-	for began := time.Now(); err == nil && other != nil && t.pool.jobs.isCopy(t); other, err = t.claim(intake.NameKey(name)) {
-		if time.Since(began) > lingers+leaving {
+	for began := time.Now(); ; {
+		other, err := t.claim(intake.NameKey(name))
+		switch {
+		case err != nil || other == nil:
+			return err
+		case time.Since(began) > lingers+leaving:
 			return t.nameElsewhere(name, other)
 		}
 		if err := delay.Sleep(t.ctx, leaving/4); err != nil {
 			return err
 		}
 	}
-	if err != nil || other == nil {
-		return err
-	}
-	job := t.jobKey(t.id)
-	if err := t.disclaim(job); err != nil {
-		return err
-	}
-	to, err := t.pool.Claims.ClaimFor(t.ctx, job, other.Host)
-	switch {
-	case errors.Is(err, intake.ErrNoHost):
-		return t.startsOver() // it was released just now
-	case err != nil:
-		return noClaims(err, "the job could not be claimed for the host %s", flagval.Quote(other.Host))
-	case to.Ours: // a message has cancelled the job here
-		return t.nameElsewhere(name, other)
-	}
-	return t.forward(to)
 }
 
 func (t *task) nameElsewhere(name string, at *intake.Claim) error {

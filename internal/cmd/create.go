@@ -26,6 +26,9 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	if found, err = t.orphan(r); err == nil {
 		err = t.placed(r.Placement, found != nil)
 	}
+	if err == nil && found == nil && t.denied == nil {
+		err = t.followsName(r)
+	}
 	if err == nil {
 		err = t.claimJob()
 	}
