@@ -15,9 +15,10 @@ import (
 
 // followsName claims the name that a run chose. If another host has it, the run goes there: a container that is about to be removed
 // may have the name, and otherwise the conflict is told there. The name comes before the job, so a claim of the job is never given up
-// for this: its copy, redelivered after a crash, would count as settled. So a copy stays: see claimName.
+// for this: its copy, redelivered after a crash, would count as settled. So a copy stays, and so does a run that not every host may
+// carry out: see claimName.
 func (t *task) followsName(r *message.Run) error {
-	if t.pool.Claims == nil || r.Name == "" || t.pool.jobs.isCopy(t) {
+	if t.pool.Claims == nil || r.Name == "" || !r.Placement.Any() || t.pool.jobs.isCopy(t) {
 		return nil
 	}
 	other, err := t.claim(intake.NameKey(r.Name))

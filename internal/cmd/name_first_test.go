@@ -10,7 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// TestNameFirst: a run whose name another host has is not lost.
+// TestNameFirst: a run whose name another host has is not lost, and does not run where it may not.
 func TestNameFirst(t *testing.T) {
 	// Its claim must be there while a copy of its message waits: a redelivered copy without a claim counts as settled.
 	t.Run("killed on the way to the name's host", func(t *testing.T) {
@@ -77,4 +77,25 @@ func TestNameFirst(t *testing.T) {
 			})
 		}
 	})
+	for what, options := range map[string]string{"Host": `"Host":"b"`, "Constraint": `"Constraint":"gpu==yes"`} {
+		t.Run("placed by "+what, func(t *testing.T) {
+			onHosts(t, func(c *fakeCluster) { c.hosts["b"].labels = map[string]string{"gpu": "yes"} }, func(c *fakeCluster) {
+				c.send("c", "first", named("web"))
+				placed := strings.Replace(named("web"), `"Remove"`, options+`,"Remove"`, 1)
+				c.send("b", "no", placed)
+				pass(time.Minute)
+				c.started("no")
+				c.want("no", event.Errored, event.ReasonNameConflict)
+				if r := c.result("no"); r.Host != "b" || !strings.Contains(r.Error, `the host "c" has a container "web"`) {
+					t.Errorf("%s: %s", r.Host, r.Error)
+				}
+				c.exit("first", 0) // its container lingers
+				c.send("b", "j", placed)
+				pass(time.Minute)
+				c.started("j", "b")
+				c.exit("j", 0)
+				c.settled()
+			})
+		})
+	}
 }
