@@ -240,10 +240,15 @@ func (g *registry) cancelled(i identity) bool {
 	return true
 }
 
-// knew reports whether a job with that id was settled here lately.
+// knew reports whether a job with that id was settled here lately, for good.
 func (g *registry) knew(queue, id string) bool {
+	j, ok := g.lastOf(queue, id)
+	return ok && j.over
+}
+
+// lastOf returns the last job with that id that was settled here lately.
+func (g *registry) lastOf(queue, id string) (j settledJob, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, ok := g.settled.Get(recent.KeyOf(queue + "\x00" + id))
-	return ok
+	return g.settled.Get(recent.KeyOf(queue + "\x00" + id))
 }

@@ -65,10 +65,11 @@ func (t *task) claimJob() error {
 	t.awaits.Store("its claim at the broker")
 	if t.from != nil && t.again.Load() && t.attempt == 1 && t.earlier == nil {
 		// Whoever forwarded it has seen the claim. A later attempt, or a message that is new, may have met the claim that an
-		// earlier one was about to give up. A void claim was not given up: the job is claimed anew.
+		// earlier one was about to give up. A void claim was not given up: the job is claimed anew. So is a job whose claim ended with
+		// another job of the same id.
 		if at, err := t.lookUp(key); err != nil {
 			return err
-		} else if at == nil {
+		} else if last, ok := t.pool.jobs.lastOf(t.queue, t.id); at == nil && (!ok || last.digest == t.digest) {
 			t.log.Info("forwarded message of a job that was settled meanwhile; acked")
 			return &elsewhere{verdict: intake.Ack}
 		}

@@ -22,12 +22,12 @@ type registry struct {
 	byName      index            // live jobs, by the container's name
 	byContainer index            // live jobs, by the id of their container, or of the container that their exec is in
 
-	done    recent.Map[struct{}] // jobs with a message_id that were settled lately, by copyKey
-	settled recent.Map[struct{}] // those of them without a next attempt, by queue and id
-	results recent.Map[doneJob]  // results of the latest of these jobs, by copyKey
-	retired map[string]struct{}  // ids of containers that no job may claim
-	cancels recent.Map[int]      // by job id, for messages that have not come: the first attempt that must not run
-	latest  map[string]*order    // by container name, the last command that may not have taken effect
+	done    recent.Map[struct{}]   // jobs with a message_id that were settled lately, by copyKey
+	settled recent.Map[settledJob] // the jobs with a message_id that were settled lately, by queue and id
+	results recent.Map[doneJob]    // results of the latest of these jobs, by copyKey
+	retired map[string]struct{}    // ids of containers that no job may claim
+	cancels recent.Map[int]        // by job id, for messages that have not come: the first attempt that must not run
+	latest  map[string]*order      // by container name, the last command that may not have taken effect
 }
 
 func newRegistry() registry {
@@ -40,7 +40,7 @@ func newRegistry() registry {
 		byName:      make(index),
 		byContainer: make(index),
 		done:        recent.NewMap[struct{}](mostSettled, mostSettled),
-		settled:     recent.NewMap[struct{}](mostSettled, mostSettled),
+		settled:     recent.NewMap[settledJob](mostSettled, mostSettled),
 		results:     recent.NewMap[doneJob](mostSettled, resultBytes),
 		retired:     make(map[string]struct{}),
 		cancels:     recent.NewMap[int](mostCancels, mostCancels),
@@ -61,6 +61,12 @@ const (
 type doneJob struct {
 	result *event.Result
 	told   map[string]bool // who was sent the result, by Job.ReplyTo
+}
+
+// A settledJob is the last job of its id that was settled.
+type settledJob struct {
+	digest string
+	over   bool // it has no next attempt, and is no dead letter that may be sent again
 }
 
 // smallTail is how many bytes of output are remembered with a settled job's result, if a reply_to has the result.
@@ -156,6 +162,9 @@ func (g *registry) remember(t *task, v intake.Verdict, r *event.Result) {
 	if !g.move(t, phaseSettled) || !t.stable {
 		return
 	}
+	// A dead letter may be sent again, and a stop by Job must still find the next attempt.
+	over := v != intake.TryAgain && (v != intake.DeadLetter || t.attempt > 1)
+	g.settled.Put(recent.KeyOf(t.queue+"\x00"+t.id), settledJob{t.digest, over}, 1)
 	if v == intake.DeadLetter {
 		i := t.identity
 		for i.attempt = 1; i.attempt < t.attempt; i.attempt++ {
@@ -172,9 +181,6 @@ func (g *registry) remember(t *task, v intake.Verdict, r *event.Result) {
 	d, key := doneJob{&kept, t.told}, t.copyKey()
 	g.done.Put(key, struct{}{}, 1)
 	g.results.Put(key, d, d.weight())
-	if v != intake.TryAgain { // else a stop by Job must still find the next attempt
-		g.settled.Put(recent.KeyOf(t.queue+"\x00"+t.id), struct{}{}, 1)
-	}
 }
 
 // weight returns about how many bytes a settled job takes.
