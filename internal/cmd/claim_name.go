@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,8 @@ func (t *task) afterRemoval(c dockerapi.Container) error {
 	if t.pool.Claims == nil || !t.ours(c) {
 		return nil
 	}
-	if err := t.holdName(c); err != nil || !t.made(c) || len(t.pool.jobs.runs(c.ID)) > 0 {
+	isRun := func(o *task) bool { return o.traits.Runs }
+	if err := t.holdName(c); err != nil || !t.made(c) || slices.ContainsFunc(t.pool.jobs.runs(c.ID), isRun) {
 		return err
 	}
 	job := c.Labels[LabelJob]
