@@ -78,7 +78,7 @@ func (t *task) holdName(c dockerapi.Container) error {
 }
 
 // afterRemoval gives up the claims of a container that a message has removed. If its run is here, the run gives up the job. If it is
-// not known that the job is settled, the job is held for a while.
+// not known that the job is settled, and that no other host may get its message, the job is held for a while.
 func (t *task) afterRemoval(c dockerapi.Container) error {
 	t.pool.jobs.removes(c.ID)
 	if t.pool.Claims == nil || !t.ours(c) {
@@ -92,7 +92,8 @@ func (t *task) afterRemoval(c dockerapi.Container) error {
 	if next := t.pool.jobs.byID(job); next != nil && t.pool.jobs.isCopy(next) {
 		return nil // it has followed the claim here, and takes it over
 	}
-	if t.pool.jobs.knew(t.queue, job) {
+	last, _ := t.pool.jobs.lastOf(t.queue, job)
+	if _, noted := last.notes.last(); last.over && noted {
 		_, err := t.claim(t.jobKey(job))
 		return err
 	}

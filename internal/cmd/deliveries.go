@@ -16,7 +16,18 @@ type deliveries struct {
 	answered  bool          // an answer may have been written
 	arrived   chan struct{} // signals that a delivery has joined
 
-	notes []<-chan struct{} // of the last mostNotes deliveries that other hosts have forwarded, see awaitNote
+	notes notes // of the last mostNotes deliveries that other hosts have forwarded, see awaitNote
+}
+
+// notes tell, each by its close, that the original of a forwarded message is acked.
+type notes []<-chan struct{}
+
+// last returns the note to wait for, that of the last copy. noted: there is none to wait for, or one has come.
+func (n notes) last() (last <-chan struct{}, noted bool) {
+	if len(n) == 0 {
+		return nil, true
+	}
+	return n[len(n)-1], slices.ContainsFunc(n, isClosed)
 }
 
 // mostNotes is more than hosts can be killed one after the other while they forward one message.
@@ -29,7 +40,7 @@ func newDeliveries(j intake.Job) deliveries {
 	return d
 }
 
-// note adds what tells that the original of a forwarded message is acked.
+// note adds the note of a forwarded message.
 func (d *deliveries) note(j intake.Job) {
 	if j.Forwarded != nil {
 		d.notes = append(d.notes[max(0, len(d.notes)+1-mostNotes):], j.Forwarded.Acked)

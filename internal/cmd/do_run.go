@@ -154,6 +154,9 @@ func (f *following) removeAtEnd() {
 // removeEnded removes a detached container that has exited.
 func (f *following) removeEnded() error {
 	if f.pool.Claims != nil {
+		if _, err := f.awaitNote(); err != nil {
+			return err
+		}
 		c, err := f.pool.Docker.InspectContainer(f.task.ctx, f.id) // it may have been renamed
 		if err == nil {
 			err = f.pool.forget(f.task.ctx, f.place.VHost, c)

@@ -241,20 +241,17 @@ func (t *task) overtakes() bool {
 	return c.Control && !c.Makes && !c.Removes && c.NewName == "" && (t.control || !c.Lasts)
 }
 
-// awaitNote waits until the host that forwarded the message here has had the original acked, if the end of the task deletes its
-// claim. Else a third host that is redelivered the original would find no claim, and run the job again. joined: a delivery has come,
+// awaitNote waits until the host that forwarded the message here has had the original acked. It is called before the job's claim is
+// deleted. Else a third host that is redelivered the original would find no claim, and run the job again. joined: a delivery has come,
 // and is to be settled first. The process may stop first.
 //
 // A host that is killed between ack and note never sends the note. Then the container waits as long as one that a crash left, or for
 // noteTakes if those are not swept.
 func (t *task) awaitNote() (joined bool, err error) {
-	if t.pool.Claims == nil || t.leavesContainer() || !t.keys.Ends() {
-		return false, nil
-	}
 	tick := time.NewTicker(goneLook)
 	defer tick.Stop()
 	for began := time.Now(); ; {
-		last, noted := t.pool.jobs.notes(t)
+		last, noted := t.pool.jobs.noteOf(t)
 		if noted {
 			return false, nil
 		}
@@ -282,14 +279,9 @@ func (t *task) awaitNote() (joined bool, err error) {
 	}
 }
 
-// notes returns the note to wait for, that of the last copy. noted: there is none to wait for, or one has come.
-func (g *registry) notes(t *task) (last <-chan struct{}, noted bool) {
+// noteOf returns the note that t waits for, as notes.last does.
+func (g *registry) noteOf(t *task) (last <-chan struct{}, noted bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, n := range t.deliveries.notes {
-		if last = n; isClosed(n) {
-			return n, true
-		}
-	}
-	return last, last == nil
+	return t.deliveries.notes.last()
 }

@@ -67,6 +67,7 @@ type doneJob struct {
 type settledJob struct {
 	digest string
 	over   bool // it has no next attempt, and is no dead letter that may be sent again
+	notes  notes
 }
 
 // smallTail is how many bytes of output are remembered with a settled job's result, if a reply_to has the result.
@@ -164,7 +165,7 @@ func (g *registry) remember(t *task, v intake.Verdict, r *event.Result) {
 	}
 	// A dead letter may be sent again, and a stop by Job must still find the next attempt.
 	over := v != intake.TryAgain && (v != intake.DeadLetter || t.attempt > 1)
-	g.settled.Put(recent.KeyOf(t.queue+"\x00"+t.id), settledJob{t.digest, over}, 1)
+	g.settled.Put(recent.KeyOf(t.queue+"\x00"+t.id), settledJob{t.digest, over, t.deliveries.notes}, 1)
 	if v == intake.DeadLetter {
 		i := t.identity
 		for i.attempt = 1; i.attempt < t.attempt; i.attempt++ {

@@ -46,10 +46,12 @@ func (t *task) settle(r *event.Result) (ok bool) {
 				continue
 			}
 		}
-		if joined, err := t.awaitNote(); err != nil {
-			return false
-		} else if joined {
-			continue
+		if t.keys.Ends() && !t.leavesContainer() {
+			if joined, err := t.awaitNote(); err != nil {
+				return false
+			} else if joined {
+				continue
+			}
 		}
 		if t.tidy() != nil {
 			return false
