@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/holding"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -108,13 +109,14 @@ func (t *task) ours(c dockerapi.Container) bool { return c.Labels[LabelHost] == 
 // endClaims gives up each claim that the task holds, or leaves it at the broker. See comesBack. Its error is the context's.
 func (t *task) endClaims(ctx context.Context, comesBack bool) error {
 	for {
-		key, others, ok := t.keys.Take()
+		key, stays, ok := t.keys.Take()
 		switch {
 		case !ok:
 			return nil
-		case others, // a container of ours has the name that the task wanted or gave it; or has the job, which the task did not begin
+		case stays,
 			t.leavesContainer(), // a detached one with Remove too: see removeEnded
-			comesBack:           // and must find the claim
+			comesBack,           // and must find the claim
+			t.ofAnother(ctx, key):
 			t.pool.Claims.Keep(key)
 			continue
 		}
@@ -124,6 +126,30 @@ func (t *task) endClaims(ctx context.Context, comesBack bool) error {
 			return err
 		}
 	}
+}
+
+// ofAnother reports whether key, which the task is about to give up, stays with a container that the task has not made: it has the name
+// that the task wanted, or is of another attempt or copy of the job, or of another job of the same id. It also stays if the engine does
+// not say. The engine is asked only if there can be such a container.
+func (t *task) ofAnother(ctx context.Context, key intake.ClaimKey) bool {
+	none := (t.traits.Makes || t.cmd == nil) && t.container == ""
+	switch {
+	case key.Kind == "name" && (none || key.Key == t.traits.NewName):
+		c, err := t.pool.Docker.InspectContainer(ctx, key.Key)
+		return err == nil && t.ours(c) && !t.discards(c.ID, c.Labels) || err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer)
+	case key == t.jobKey(t.id) && (t.attempt > 1 || t.copy != "" || none && t.pool.jobs.at(t) <= phaseSettled):
+		list, err := t.pool.containersOf(ctx, t.queue, t.id)
+		return err != nil || slices.ContainsFunc(list, func(c dockerapi.ContainerSummary) bool { return !t.discards(c.ID, c.Labels) })
+	}
+	return false
+}
+
+// discards reports whether a container is the task's, and is removed at its end, or was removed.
+func (t *task) discards(id string, labels map[string]string) bool {
+	if t.container != "" {
+		return id == t.container
+	}
+	return t.cleanup != nil && t.like(labels) && !t.earlierAttempt(dockerapi.Container{Labels: labels}) // its create was not answered
 }
 
 // leavesContainer reports whether the task's container outlives the task.

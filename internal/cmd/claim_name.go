@@ -61,13 +61,6 @@ func (t *task) nameElsewhere(name string, at *intake.Claim) error {
 	return fmt.Errorf("%w: the host %s has a container %s", dockerapi.ErrNameInUse, flagval.Quote(at.Host), flagval.Quote(name))
 }
 
-// keepsName keeps the claim of a name that could not be had if another container of ours has the name.
-func (t *task) keepsName(name string) {
-	if c, err := t.pool.Docker.InspectContainer(t.ctx, name); err == nil && t.ours(c) {
-		t.keys.Leave(intake.NameKey(name))
-	}
-}
-
 // holdName makes a task a holder of the name of a container of ours.
 func (t *task) holdName(c dockerapi.Container) error {
 	if t.pool.Claims == nil || !t.ours(c) || isDerived(c.Name) {

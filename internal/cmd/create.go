@@ -44,11 +44,7 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 	if err != nil {
 		return "", nil, err
 	}
-	id, found, err = t.createAnew(r)
-	if errors.Is(err, dockerapi.ErrNameInUse) {
-		t.keepsName(t.name)
-	}
-	return id, found, err
+	return t.createAnew(r)
 }
 
 // createAnew is create for a run that has no container as far as its labels tell. It pulls the image if that is missing.

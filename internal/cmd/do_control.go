@@ -209,12 +209,8 @@ func (t *task) doRename(r *message.Rename) (*event.Result, error) {
 		c, err := t.pool.Docker.InspectContainer(t.ctx, r.Container)
 		return err == nil && c.Name == r.NewName
 	})
-	switch {
-	case err != nil || t.pool.Claims == nil:
-	case res.Status == event.Succeeded:
+	if err == nil && t.pool.Claims != nil && res.Status == event.Succeeded {
 		err = t.renamed(r.NewName)
-	default:
-		t.keepsName(r.NewName)
 	}
 	return res, err
 }

@@ -73,9 +73,9 @@ func (p *Pool) endLasting(ctx context.Context) {
 	}
 }
 
-// endLastingOne gives up a claim, unless the job has a container here.
+// endLastingOne gives up a claim, unless the job has a container here, or the engine does not say.
 func (p *Pool) endLastingOne(ctx context.Context, j *lastingJob) {
-	if p.mayHaveContainer(ctx, j.queue, j.id) {
+	if list, err := p.containersOf(ctx, j.queue, j.id); err != nil || len(list) > 0 {
 		p.Claims.Keep(j.key)
 		return
 	}
@@ -84,8 +84,7 @@ func (p *Pool) endLastingOne(ctx context.Context, j *lastingJob) {
 	}
 }
 
-// mayHaveContainer reports whether a job has a container here, or the engine does not say.
-func (p *Pool) mayHaveContainer(ctx context.Context, queue, job string) bool {
-	list, err := p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{LabelQueue + "=" + queue, LabelJob + "=" + job}})
-	return err != nil || len(list) > 0
+// containersOf returns the containers that a job has here.
+func (p *Pool) containersOf(ctx context.Context, queue, job string) ([]dockerapi.ContainerSummary, error) {
+	return p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{LabelQueue + "=" + queue, LabelJob + "=" + job}})
 }

@@ -119,15 +119,12 @@ func (d decoded) mayBeClaimed() bool {
 }
 
 // inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the
-// job itself: the claim goes with the task, unless the job has a container of before. Its error is final.
+// job itself: the claim goes with the task. Its error is final.
 func (t *task) inherits() error {
 	if t.from == nil || !t.mayBeClaimed() || t.keys.Holds(t.jobKey(t.id)) {
 		return nil
 	}
 	_, err := t.claim(t.jobKey(t.id))
-	if err == nil && t.pool.mayHaveContainer(t.ctx, t.queue, t.id) {
-		t.keys.Leave(t.jobKey(t.id))
-	}
 	return err
 }
 
