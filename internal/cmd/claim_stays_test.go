@@ -61,7 +61,10 @@ func TestClaimStays(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {
 			c.send("b", "j", `{"Dockercmd":"run","Image":"busybox","Cmd":["fail"],"Options":{"Attach":["STDOUT"],"Retry":{"Max":2,"Delay":"10s"}}}`)
 			pass(time.Second)
-			c.hosts["b"].docker.images["busybox"] = false
+			engine := c.hosts["b"].docker
+			engine.mu.Lock()
+			engine.images["busybox"] = false
+			engine.mu.Unlock()
 			pass(time.Minute)
 			c.want("j", event.Errored, event.ReasonNoSuchImage)
 			c.send("a", "l", `{"Dockercmd":"logs","Job":"j"}`)
