@@ -199,23 +199,3 @@ func TestCopyLeavesNoClaim(t *testing.T) {
 		})
 	})
 }
-
-// TestNoteNeverComes: the container of a job whose forwarder was killed before it could tell of its ack does not wait for ever.
-func TestNoteNeverComes(t *testing.T) {
-	onHosts(t, func(c *fakeCluster) {
-		c.change = func(cfg *Config) { cfg.SweepAfter = 0 }
-		c.reached = once("forward", "j", func(h *fakeHost) { h.kill() })
-	}, func(c *fakeCluster) {
-		c.send("a", "j", waiter)
-		c.hosts["a"].cut()
-		c.to("b")
-		c.hosts["a"].connect(c.hosts["a"].fakeProcess)
-		pass(time.Minute)
-		c.exit("j", 0)
-		pass(23 * time.Hour)
-		if c.jobClaim("j") == "" {
-			t.Error("the claim did not wait for the note")
-		}
-		c.settled()
-	})
-}

@@ -154,7 +154,9 @@ func (f *following) removeAtEnd() {
 // removeEnded removes a detached container that has exited.
 func (f *following) removeEnded() error {
 	if f.pool.Claims != nil {
-		if _, err := f.awaitNote(); err != nil {
+		if _, err := f.awaitNote(); errors.Is(err, errNoNote) {
+			return nil // the container stays, see withoutNote
+		} else if err != nil {
 			return err
 		}
 		c, err := f.pool.Docker.InspectContainer(f.task.ctx, f.id) // it may have been renamed

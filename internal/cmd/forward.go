@@ -149,9 +149,6 @@ func (g *registry) goesAhead(t *task, to intake.Claim) {
 	}
 }
 
-// noteTakes is how long a host may take to tell that a message is acked.
-const noteTakes = 24 * time.Hour
-
 // handOver settles all deliveries of a task that has no result here. If one is lost, the broker redelivers it to some host, which
 // finds the claim as this one did. handOver returns false if the process stops first.
 func (t *task) handOver(e *elsewhere) bool {
@@ -239,49 +236,4 @@ func (t *task) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err erro
 func (t *task) overtakes() bool {
 	c := t.traits
 	return c.Control && !c.Makes && !c.Removes && c.NewName == "" && (t.control || !c.Lasts)
-}
-
-// awaitNote waits until the host that forwarded the message here has had the original acked. It is called before the job's claim is
-// deleted. Else a third host that is redelivered the original would find no claim, and run the job again. joined: a delivery has come,
-// and is to be settled first. The process may stop first.
-//
-// A host that is killed between ack and note never sends the note. Then the container waits as long as one that a crash left, or for
-// noteTakes if those are not swept.
-func (t *task) awaitNote() (joined bool, err error) {
-	tick := time.NewTicker(goneLook)
-	defer tick.Stop()
-	for began := time.Now(); ; {
-		last, noted := t.pool.jobs.noteOf(t)
-		if noted {
-			return false, nil
-		}
-		select {
-		case <-last:
-		case <-t.arrived:
-			if t.pool.jobs.waits(t) { // else it was settled already
-				return true, nil
-			}
-		case <-t.pool.stopping:
-			return false, context.Canceled
-		case <-t.ctx.Done():
-			return false, t.ctx.Err()
-		case <-tick.C:
-			after := t.pool.SweepAfter
-			if after <= 0 {
-				after = noteTakes
-			}
-			if time.Since(began) >= after && t.pool.Quiet != nil {
-				if _, quiet := t.pool.Quiet(t.ctx, min(after, sweepEvery)); quiet {
-					return false, nil
-				}
-			}
-		}
-	}
-}
-
-// noteOf returns the note that t waits for, as notes.last does.
-func (g *registry) noteOf(t *task) (last <-chan struct{}, noted bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return t.deliveries.notes.last()
 }

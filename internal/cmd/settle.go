@@ -47,7 +47,11 @@ func (t *task) settle(r *event.Result) (ok bool) {
 			}
 		}
 		if t.keys.Ends() && !t.leavesContainer() {
-			if joined, err := t.awaitNote(); err != nil {
+			joined, err := t.awaitNote()
+			if errors.Is(err, errNoNote) {
+				err = t.withoutNote(v)
+			}
+			if err != nil {
 				return false
 			} else if joined {
 				continue
