@@ -18,18 +18,20 @@ func TestNameFirst(t *testing.T) {
 		for n := range 4 {
 			onHosts(t, func(c *fakeCluster) {
 				var calls atomic.Int64
+				var cut atomic.Bool
 				c.broken = func(call string, key intake.ClaimKey) error {
-					if b := c.hosts["b"]; strings.HasPrefix(call, "claim") && (key == job || key == name) && calls.Add(1) == int64(n+2) {
-						b.cut() // the message is redelivered to a
+					if strings.HasPrefix(call, "claim") && (key == job || key == name) && calls.Add(1) == int64(n+2) {
+						c.hosts["b"].cut() // the message is redelivered to a
 						c.to("a")
 						time.Sleep(time.Second)
-						c.reached = func(step string, h *fakeHost, id string) {
-							if step == "unclaimed" && id == job.Key && h == b {
-								b.kill()
-							}
-						}
+						cut.Store(true)
 					}
 					return nil
+				}
+				c.reached = func(step string, h *fakeHost, id string) {
+					if step == "unclaimed" && id == job.Key && h.name == "b" && h.epoch == 0 && cut.Swap(false) {
+						h.kill()
+					}
 				}
 			}, func(c *fakeCluster) {
 				c.send("c", "first", named("web"))
@@ -37,7 +39,6 @@ func TestNameFirst(t *testing.T) {
 				pass(2 * time.Second)
 				c.exit("first", 0)
 				pass(time.Minute)
-				c.reached = nil
 				if b := c.hosts["b"]; b.died.Load() {
 					b.start()
 				} else {
@@ -45,7 +46,7 @@ func TestNameFirst(t *testing.T) {
 				}
 				pass(time.Minute)
 				if len(c.results["j"]) == 0 || len(c.starts["j/1"]) > 1 {
-					t.Errorf("the connection is lost at call %d: started on %q, results %+v", n, c.starts["j/1"], c.results["j"])
+					t.Errorf("the connection is lost at claim %d: started on %q, results %+v", n, c.starts["j/1"], c.results["j"])
 				}
 			})
 		}

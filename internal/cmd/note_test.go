@@ -58,14 +58,16 @@ func TestNoteNeverComes(t *testing.T) {
 					pass(time.Minute)
 					c.exit("j", 0)
 					pass(5 * time.Minute)
-					c.send("c", "rm", `{"Dockercmd":"inspect","Container":"web"}`)
-					c.want("rm", event.Succeeded, "")
+					c.send("c", "look", `{"Dockercmd":"inspect","Container":"web"}`)
+					c.want("look", event.Succeeded, "")
 					if c.hosts["b"].pool.jobs.byID("j") != nil {
 						t.Error("the run is not over")
 					}
-					if c.jobClaim("j") != "b.0" || c.claims[intake.NameKey("web")] != "b.0" {
+					c.mu.Lock()
+					if c.claims[intake.JobKey("", "q", "j")] != "b.0" || c.claims[intake.NameKey("web")] != "b.0" {
 						t.Errorf("the container stays, without its claims: %v", c.claims)
 					}
+					c.mu.Unlock()
 					if after > 0 {
 						c.settled()
 					} else {
@@ -84,7 +86,7 @@ func TestNoteNeverComes(t *testing.T) {
 			c.want("j", event.Errored, event.ReasonNameConflict)
 			pass(10 * time.Minute)
 			if c.hosts["b"].pool.jobs.byID("j") != nil || c.jobClaim("j") != "b.0" {
-				t.Errorf("the run is not over, or claims %v", c.claims)
+				t.Error("the run is not over, or its claim is gone")
 			}
 			c.exit("first", 0)
 			c.settled()
