@@ -335,7 +335,11 @@ func (l *hosts) empty() {
 	if n := l.broker.Ready(l.queue + ".dead"); n > 0 {
 		l.t.Errorf("%d dead letters", n)
 	}
+	looks := 0
 	l.eventually("no claim of a name left", func() bool {
+		if looks++; looks == 50 {
+			l.t.Logf("claims so far: %q", l.claims())
+		}
 		return !slices.ContainsFunc(l.claims(), func(claim string) bool { return strings.HasPrefix(claim, "name ") })
 	})
 	for _, h := range l.all {
