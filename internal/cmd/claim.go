@@ -115,7 +115,8 @@ func (t *task) endClaims(ctx context.Context, comesBack bool) error {
 			return nil
 		case stays,
 			t.leavesContainer(), // a detached one with Remove too: see removeEnded
-			comesBack,           // and must find the claim
+			// The message must find the job's claim. It claims the name anew, unless a container is left: see withoutNote.
+			comesBack && (key.Kind == "job" || t.container != ""),
 			t.ofAnother(ctx, key):
 			t.pool.Claims.Keep(key)
 			continue
