@@ -340,13 +340,6 @@ func (d *daemon) source(gate, room *intake.Gate) source {
 	})))
 }
 
-func (d *daemon) reporter(out *out) cmd.Reporter {
-	if d.format == "json" {
-		return &jsonReporter{out}
-	}
-	return &textReporter{out, d.raw}
-}
-
 func between[T any](seam func(T) T, part T) T {
 	if seam == nil {
 		return part

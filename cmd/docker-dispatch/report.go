@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
@@ -150,4 +151,11 @@ func errorWord(r event.Result) string {
 		return ""
 	}
 	return "Error: "
+}
+
+func (d *daemon) reporter(out *out) cmd.Reporter {
+	if d.format == "json" {
+		return &jsonReporter{out}
+	}
+	return &textReporter{out, d.raw}
 }

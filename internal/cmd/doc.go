@@ -41,12 +41,13 @@
 //	create.go      creates a container, or adopts the container that a crash left; name_taken.go waits for a name that another container has
 //	follow.go      starts it and follows it to its exit, over broken connections too; watch.go is what goes on
 //	               while it runs, exit.go ends it at its limits; unseen.go finds out what an engine missed while it was
-//	               down; readlog.go attaches to its output, and reads missed output from the log
+//	               down; readlog.go attaches to its output, and reads missed output from the log; restart.go: a message restarts it
 //	retry.go       repeats engine calls that failed
 //	outcome.go     the result, and whether the message is acked, tried again, or becomes a dead letter
 //	settle.go      acks the message, then removes the container; without a message_id it removes the container before the
 //	               ack. deliveries.go: the deliveries of the message; outbox.go: what is stored before the ack, and to
-//	               whom the result was sent; lost.go waits for the redelivery of a message whose connection was lost
+//	               whom the result was sent; lost.go waits for the redelivery of a message whose connection was lost; note.go: for the
+//	               host that forwarded it
 //	show.go        what the jobs are doing, for package status; job_output.go reads a job's log; show_pull.go tells how far
 //	               a pull is
 //	sweep.go       removes containers that a crash left and that no message will ask for

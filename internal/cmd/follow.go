@@ -142,19 +142,6 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 	return true, false, c.State, nil
 }
 
-// awaitRestart waits until a restart of the container is over; nil: it is.
-func (f *following) awaitRestart(ctx context.Context, by *task) error {
-	if by == nil {
-		return nil
-	}
-	select {
-	case <-f.pool.jobs.reached(by, phaseEnded):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // slowStart is how long after the create request a container is started without an inspect.
 const slowStart = time.Second
 
