@@ -159,7 +159,7 @@ func TestSourceFails(t *testing.T) {
 	if code := p.wait(); code != ui.ExitFailed {
 		t.Errorf("exit %d", code)
 	}
-	for _, want := range []string{"stopping: no more messages are taken", `reason="` + errSourceFailed.Error() + `" drain=1s`, "jobs=1", "error: " + errSourceFailed.Error()} {
+	for _, want := range []string{"stopping: no more messages are taken", `reason="` + errSourceFailed.Error() + `" drain=1s`, "error: " + errSourceFailed.Error()} {
 		if log := p.log(); !strings.Contains(log, want) {
 			t.Errorf("no %q in the log:\n%s", want, log)
 		}
