@@ -82,6 +82,9 @@ func report(in io.Reader, out io.Writer) (failed bool, err error) {
 			delete(running, key)
 			if e.Test == "" {
 				fmt.Fprintf(out, "%-4s %s %.1f s\n", e.Action, e.Package, e.Elapsed)
+				if e.Action == "fail" {
+					broken = append(broken, unended(running, e.Package)...)
+				}
 			} else {
 				ended = append(ended, r)
 			}
@@ -106,6 +109,19 @@ func report(in io.Reader, out io.Writer) (failed bool, err error) {
 		fmt.Fprintf(out, "--- alone: %s\n", alone(r))
 	}
 	return failed || len(broken) > 0, nil
+}
+
+// unended returns the tests of a package that have no result, ordered by their names: the process died in one of them, or the line that
+// tells the result was lost among the output of another program. It deletes them from running.
+func unended(running map[[2]string]*result, pkg string) (rs []*result) {
+	for key, r := range running {
+		if r.pkg == pkg {
+			rs = append(rs, r)
+			delete(running, key)
+		}
+	}
+	slices.SortFunc(rs, func(a, b *result) int { return cmp.Compare(a.test, b.test) })
+	return rs
 }
 
 // leaves returns the results without the packages and tests that contain another of them.

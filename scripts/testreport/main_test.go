@@ -20,12 +20,15 @@ func TestReport(t *testing.T) {
 {"Action":"pass","Package":"m/b","Elapsed":0.5}
 {"Action":"output","Package":"m/d","Output":"panic\n"}
 {"Action":"fail","Package":"m/d","Elapsed":0.1}
+{"Action":"output","Package":"m/e","Test":"TestE","Output":"a result that is no line\n"}
+{"Action":"fail","Package":"m/e","Elapsed":0.2}
 `
 	const want = `not JSON
 c.go:1: syntax error
 fail m/a 22.0 s
 pass m/b 0.5 s
 fail m/d 0.1 s
+fail m/e 0.2 s
 slowest:
     20.0 s TestB
      1.5 s TestA/one
@@ -37,6 +40,10 @@ slowest:
 --- failed: m/d  (0.1 s)
 panic
 --- alone: scripts/services up && eval "$(scripts/services env)" && go test -race -count=1 m/d
+
+--- failed: m/e TestE (0.0 s)
+a result that is no line
+--- alone: scripts/services up && eval "$(scripts/services env)" && go test -race -count=1 -run '^TestE$' m/e
 `
 	var out strings.Builder
 	failed, err := report(strings.NewReader(in), &out)
