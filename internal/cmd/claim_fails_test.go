@@ -120,7 +120,8 @@ func TestClaimFails(t *testing.T) {
 			c.started("j")
 			pass(time.Minute)
 			c.started("j", "a")
-			if n := c.hosts["a"].pool.Numbers(); n.Forwarded != 0 || n.LostClaims != 1 {
+			// The requeued message may come again before its task is forgotten: then it joins the task, and is requeued once more.
+			if n := c.hosts["a"].pool.Numbers(); n.Forwarded != 0 || n.LostClaims < 1 || n.LostClaims > 2 {
 				t.Errorf("%+v", n.Counters)
 			}
 			c.exit("j", 0)
