@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -73,5 +77,37 @@ func TestHealth(t *testing.T) {
 		if _, stderr, code := outcome(t, program(t, append([]string{"health"}, args...)...)); code != 2 || !strings.Contains(stderr, "hint: docker-dispatch health -h") {
 			t.Errorf("%q: exit %d: %s", args, code, stderr)
 		}
+	}
+}
+
+// Ctrl-C ends it at once, also while nobody answers.
+func TestHealthInterrupted(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	asked := func() {
+		t.Helper()
+		c, err := silent.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	p := l.start("="+silent.Addr().String(), "="+l.amqpURL)
+	asked()
+	p.cmd.Process.Signal(syscall.SIGSTOP) // else it asks again
+	t.Cleanup(func() { p.cmd.Process.Signal(syscall.SIGCONT) })
+	c := program(t, "health", fmt.Sprint(p.cmd.Process.Pid))
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	asked()
+	c.Process.Signal(os.Interrupt)
+	if exit, ok := errors.AsType[*exec.ExitError](c.Wait()); !ok || exit.Sys().(syscall.WaitStatus).Signal() != os.Interrupt {
+		t.Errorf("after Ctrl-C: %v", exit)
 	}
 }

@@ -9,10 +9,8 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"os/signal"
 	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
@@ -30,18 +28,11 @@ func main() { os.Exit(execute(seams{})) }
 
 // execute runs the program with the arguments, streams and signals of its process.
 func execute(s seams) int {
-	signals := make(chan os.Signal)
-	receive(signals, 2, syscall.SIGTERM, os.Interrupt)
-	if !signal.Ignored(syscall.SIGHUP) { // ignored after nohup: then the program must outlive the terminal
-		receive(signals, 1, syscall.SIGHUP)
+	name := ""
+	if len(os.Args) > 1 {
+		name = os.Args[1]
 	}
-	if len(os.Args) > 1 && slices.Contains(commandNames(), os.Args[1]) {
-		signal.Ignore(statusSignal) // only the daemon answers it: a subcommand would take it for a stop
-	} else {
-		receive(signals, 1, statusSignal)
-	}
-	signal.Ignore(syscall.SIGPIPE) // else a closed stdout would kill the program: see out.gone
-	return run(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr, signals, s)
+	return run(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr, signalsOf(name), s)
 }
 
 // seams lets a test wrap parts of the program. The zero value wraps none.

@@ -3,11 +3,30 @@ package main
 import (
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 )
+
+// signalsOf takes the signals that the command of that name heeds; "" or an option: the daemon.
+func signalsOf(name string) <-chan os.Signal {
+	signals := make(chan os.Signal)
+	if ownCommands()[name] == nil { // those have nothing to tidy: a signal to stop ends them at once
+		receive(signals, 2, syscall.SIGTERM, os.Interrupt)
+		if !signal.Ignored(syscall.SIGHUP) { // ignored after nohup: then the program must outlive the terminal
+			receive(signals, 1, syscall.SIGHUP)
+		}
+	}
+	if slices.Contains(commandNames(), name) {
+		signal.Ignore(statusSignal) // only the daemon answers it: a subcommand would take it for a stop
+	} else {
+		receive(signals, 1, statusSignal)
+	}
+	signal.Ignore(syscall.SIGPIPE) // else a closed stdout would kill the program: see out.gone
+	return signals
+}
 
 // receive passes signals on to c. Each call has room of its own for the signals to come: many of one kind do not displace
 // those of another, such as the signal to stop.
