@@ -323,7 +323,7 @@ func (c *hostsChaos) settle() {
 			for _, j := range left {
 				ids += fmt.Sprintf(" %s (results %d, of its stop %d)", j.id, len(results[j.id]), len(results[j.stop]))
 			}
-			c.broken("not all done within the time, with %d messages left:%s", c.messages(), ids)
+			c.broken("not all done within the time, with %d messages left:%s; the broker holds %s", c.messages(), ids, c.held())
 			return
 		}
 		for _, j := range left { // a lost host may have taken the effect of the stop with it
@@ -332,6 +332,13 @@ func (c *hostsChaos) settle() {
 			}
 		}
 	}
+}
+
+// held is what the broker tells of the hosts' queues: messages that are ready, and unacked.
+func (c *hostsChaos) held() string {
+	text, err := brokertest.TryEval(c.t, `[{binary_to_list(N), rabbit_amqqueue:info(Q, [messages_ready, messages_unacknowledged, consumers, state])} || Q <- rabbit_amqqueue:list(<<"/">>),
+		{resource, _, queue, N} <- [element(2, Q)], string:prefix(N, <<"%s">>) =/= nomatch]`, c.queue)
+	return fmt.Sprint(text, " ", err)
 }
 
 // messages is how many messages of the hosts are ready.
