@@ -336,7 +336,7 @@ func (c *hostsChaos) settle() {
 
 // held is what the broker tells of the hosts' queues: messages that are ready, and unacked.
 func (c *hostsChaos) held() string {
-	text, err := brokertest.TryEval(c.t, `[{binary_to_list(N), rabbit_amqqueue:info(Q, [messages_ready, messages_unacknowledged, consumers, state])} || Q <- rabbit_amqqueue:list(<<"/">>),
+	text, err := brokertest.TryEval(c.t, `[{binary_to_list(N), rabbit_amqqueue:info(Q, [messages_ready, messages_unacknowledged, messages_dlx, consumers])} || Q <- rabbit_amqqueue:list(<<"/">>),
 		{resource, _, queue, N} <- [element(2, Q)], string:prefix(N, <<"%s">>) =/= nomatch]`, c.queue)
 	return fmt.Sprint(text, " ", err)
 }
