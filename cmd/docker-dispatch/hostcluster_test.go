@@ -40,6 +40,27 @@ func TestHostsOnCluster(t *testing.T) {
 	l.removed(jobs)
 }
 
+// TestNodeDiesInPause: a host that does not take messages for a moment keeps its consumer. Otherwise the queue would forget what the
+// consumer has not acked, if the host's node of the cluster dies meanwhile.
+func TestNodeDiesInPause(t *testing.T) {
+	brokertest.Disturbs(t)
+	l := newClusterHosts(t, "a")
+	a := l.all[0]
+	a.start("-c", "2")
+	jobs := l.runs(2, "sleep 1000")
+	l.awaitStarted(len(jobs))
+	l.server("kill", "engine1")
+	a.awaitLog("engine lost")
+	l.server("kill", "broker1")
+	a.kill()
+	l.server("up", "broker1")
+	l.server("up", "engine1")
+	a.start("-c", "2")
+	l.awaitResults(jobs...)
+	l.once(jobs, event.Failed) // the engine has killed the containers as it started
+	l.removed(jobs)
+}
+
 // newClusterHosts returns hosts each of which is at its own node of the cluster. The lab is at the second node.
 func newClusterHosts(t *testing.T, names ...string) *hosts {
 	t.Helper()

@@ -325,7 +325,7 @@ func (d *daemon) source(gate, room *intake.Gate) source {
 	}
 	return between(d.seams.source, source(amqpsrc.New(amqpsrc.Config{
 		URL: d.amqpURL, Queue: d.queue, Declare: d.declare, Prefetch: d.concurrency + d.ahead,
-		MaxMessage: d.maxMessage, DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: ui.VersionString(), Log: d.log, Gate: gate, Room: room,
+		MaxMessage: d.maxMessage, DeadLetter: d.deadLetter, Results: d.results, Control: d.control, Host: d.host, Version: ui.VersionString(), Log: d.log, Gate: gate, Room: room, Keep: 15 * time.Second,
 		Status: d.status, HostName: d.hostName, HostLabels: d.hostLabels,
 		EngineID: func(ctx context.Context) (string, error) { return d.engineID(ctx, gate) },
 	})))

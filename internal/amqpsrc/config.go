@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -63,6 +64,11 @@ type Config struct {
 	Gate    *intake.Gate // while it is closed no message is taken from the queue; nil: always open
 
 	Room *intake.Gate // while it is closed no message is taken from the queue, but from the control queue; nil: always open
+
+	// Keep is how long the consumers are kept while Gate or Room is closed; then what has come goes back to the queue, for others. A
+	// quorum queue forgets what a cancelled consumer has not acked if the broker's node of this connection dies: nobody gets it until
+	// the queue's leader changes (seen on RabbitMQ 3.10 and 4.0).
+	Keep time.Duration
 
 	// Status returns the status with which questions of ps are answered. Nil: none are answered.
 	Status func() status.Status

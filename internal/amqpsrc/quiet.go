@@ -84,7 +84,7 @@ func (s *session) quiet(consumed time.Duration, lingering bool) (quiet bool, err
 	if lingering {
 		own = 0
 	}
-	if s.since.IsZero() || s.deliveries == nil && !lingering || time.Since(s.since) < consumed {
+	if s.since.IsZero() || (!s.shut.IsZero() || s.deliveries == nil) && !lingering || time.Since(s.since) < consumed {
 		return false, nil
 	}
 	err = s.link.On(func(ch *amqp.Channel) error {
@@ -97,7 +97,7 @@ func (s *session) quiet(consumed time.Duration, lingering bool) (quiet bool, err
 			})
 			return wire.ErrSkip
 		}
-		quiet = q.Messages == 0 && (q.Consumers <= own || s.source.cfg.HostName != "") // another consumer may hold any message
+		quiet = q.Messages == 0 && (q.Consumers <= own || s.source.hosts != nil) // another consumer may hold any message
 		return err
 	})
 	if err != nil && s.link.IsClosed() {

@@ -35,6 +35,8 @@ type session struct {
 	prefetch   int             // of the next consumer, as the broker knows it
 	last       uint64          // the last delivery tag that was received
 	due        bool            // renewDue has fired since the consumer began
+	shut       time.Time       // since when a gate is closed; zero: none is
+	shutLong   *time.Timer     // fires when one has been closed for Config.Keep
 	near       int             // the first return number with a warning; the only one if limit is -1
 	limit      int             // the queue's delivery limit; -1: none or unknown
 	unread     []amqp.Delivery // deliveries whose bodies were not read; they are requeued one by one
@@ -88,8 +90,9 @@ func (s *session) over() bool {
 
 // openSession connects, declares or checks the queue and sets the prefetch. Nothing is consumed yet.
 func (s *Source) openSession(ctx context.Context) (*session, error) {
-	sess := &session{source: s, done: make(chan struct{}), prefetch: s.cfg.Prefetch, renewDue: time.NewTimer(0), callDue: time.NewTimer(0)}
+	sess := &session{source: s, done: make(chan struct{}), prefetch: s.cfg.Prefetch, renewDue: time.NewTimer(0), callDue: time.NewTimer(0), shutLong: time.NewTimer(0)}
 	sess.renewDue.Stop()
+	sess.shutLong.Stop()
 	sess.callDue.Stop()
 	link, err := s.dialer.Open(ctx, wire.Consuming, func(l *wire.Link) error {
 		var args amqp.Table
@@ -162,7 +165,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 // broker had sent before the cancel, and returns nil with the session still up. Otherwise it returns why
 // the session has failed.
 //
-// serve requeues unread deliveries only. While the gate is closed, and after ctx ends, the pool requeues the
+// serve requeues unread deliveries only. While a gate is closed, and after ctx ends, the pool requeues the
 // jobs that it does not begin. Only the pool has all the messages that must be requeued in order.
 func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 	var next []intake.Job // not yet handed over
@@ -199,7 +202,8 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 			}
 			s.settled(0)
 		}
-		if !open && (s.deliveries != nil || len(s.unread) > 0) {
+		keeps := s.keeps(open)
+		if !open && !keeps && (s.deliveries != nil || len(s.unread) > 0) {
 			if err := s.takeBack(ctx, &next); err != nil {
 				return err
 			}
@@ -207,7 +211,10 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		in, out := s.deliveries, chan<- intake.Job(nil)
 		var job intake.Job
 		if len(next) > 0 {
-			in, out, job = nil, jobs, next[0]
+			out, job = jobs, next[0]
+		}
+		if len(next) > 0 || keeps {
+			in = nil
 		}
 		select {
 		case d, ok := <-in:
@@ -223,6 +230,7 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		case out <- job:
 			next = next[1:]
 		case <-freed:
+		case <-s.shutLong.C:
 		case <-late.C:
 			s.account.Unreserve()
 		case <-changed:

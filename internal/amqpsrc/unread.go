@@ -48,6 +48,20 @@ func (s *session) giveBack() error {
 	return nil
 }
 
+// keeps reports whether the consumer is kept although a gate is closed, because the gate may open soon: see Config.Keep. What the
+// broker sends meanwhile waits, unread.
+func (s *session) keeps(open bool) bool {
+	keep := s.source.cfg.Keep
+	switch {
+	case open:
+		s.shut = time.Time{}
+	case s.shut.IsZero():
+		s.shut = time.Now()
+		s.shutLong.Reset(keep)
+	}
+	return !open && time.Since(s.shut) < keep
+}
+
 // takeBack cancels the consumer, adds to next all that the broker had sent before the cancel, and
 // requeues the unread. Earlier deliveries stay ours too, and can be acked on this channel.
 func (s *session) takeBack(ctx context.Context, next *[]intake.Job) error {

@@ -1,0 +1,63 @@
+package amqpsrc
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+)
+
+// TestKeep: over a short pause the consumer stays, and what comes meanwhile waits. After a long one it goes back to the queue.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"classic", "quorum"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := brokertest.New(t)
+			q := p.Queue(kind)
+			p.Fill(q, 1, 1)
+			r := start(t, q, func(c *Config) { c.Keep = time.Hour })
+			running := r.next()
+			r.gate.Set(false)
+			brokertest.Eventually(t, "the source knows of the pause", func() bool {
+				_, quiet := r.source.Quiet(t.Context(), 0)
+				return !quiet
+			})
+			p.Fill(q, 2, 3)
+			brokertest.Eventually(t, "the broker has sent the messages", func() bool { return p.Ready(q) == 0 })
+			if _, quiet := r.source.Quiet(t.Context(), 0); quiet {
+				t.Error("the queue is quiet, with two messages that were not handed over")
+			}
+			select {
+			case j := <-r.jobs:
+				t.Errorf("job %q was handed over in the pause", j.Body)
+			default:
+			}
+			settle(t, running, intake.Ack)
+			r.gate.Set(true)
+			for _, j := range r.take("2", "3") {
+				if j.Redelivered {
+					t.Errorf("job %q was given back", j.Body)
+				}
+				settle(t, j, intake.Ack)
+			}
+		})
+		t.Run(kind+", long", func(t *testing.T) {
+			t.Parallel()
+			p := brokertest.New(t)
+			q := p.Queue(kind)
+			p.Fill(q, 1, 1)
+			r := start(t, q, func(c *Config) { c.Keep = 2 * time.Second })
+			running := r.next()
+			r.gate.Set(false)
+			p.Fill(q, 2, 2)
+			brokertest.Eventually(t, "the broker has sent the message", func() bool { return p.Ready(q) == 0 })
+			settle(t, r.next(), intake.Requeue) // as the pool does while the gate is closed
+			brokertest.Eventually(t, "the message is in the queue", func() bool { return p.Ready(q) == 1 })
+			settle(t, running, intake.Ack)
+			r.gate.Set(true)
+			settle(t, r.next(), intake.Ack)
+		})
+	}
+}
