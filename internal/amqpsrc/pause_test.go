@@ -8,7 +8,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// TestKeep: over a short pause the consumer stays, and what comes meanwhile waits. After a long one it goes back to the queue.
+// TestKeep: over a short pause a consumer with a running job stays, and what comes meanwhile waits. After a long one it goes back to
+// the queue. Without a running job it stays there.
 func TestKeep(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"classic", "quorum"} {
@@ -42,6 +43,21 @@ func TestKeep(t *testing.T) {
 				}
 				settle(t, j, intake.Ack)
 			}
+		})
+		t.Run(kind+", idle", func(t *testing.T) {
+			t.Parallel()
+			p := brokertest.New(t)
+			q := p.Queue(kind)
+			p.Fill(q, 1, 1)
+			r := start(t, q, func(c *Config) { c.Keep = time.Hour })
+			j := r.next()
+			r.gate.Set(false)
+			settle(t, j, intake.Ack)
+			if err := j.Fence(t.Context()); err != nil { // whose call has the session look again
+				t.Fatal(err)
+			}
+			p.Fill(q, 2, 2)
+			brokertest.Eventually(t, "the message is in the queue", func() bool { return p.Ready(q) == 1 })
 		})
 		t.Run(kind+", long", func(t *testing.T) {
 			t.Parallel()

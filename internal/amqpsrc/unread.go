@@ -48,8 +48,8 @@ func (s *session) giveBack() error {
 	return nil
 }
 
-// keeps reports whether the consumer is kept although a gate is closed, because the gate may open soon: see Config.Keep. What the
-// broker sends meanwhile waits, unread.
+// keeps reports whether the consumer is kept although a gate is closed, because it has unacked deliveries, and the gate may open soon:
+// see Config.Keep. What the broker sends meanwhile waits, unread.
 func (s *session) keeps(open bool) bool {
 	keep := s.source.cfg.Keep
 	switch {
@@ -59,7 +59,7 @@ func (s *session) keeps(open bool) bool {
 		s.shut = time.Now()
 		s.shutLong.Reset(keep)
 	}
-	return !open && time.Since(s.shut) < keep
+	return !open && s.window.Unsettled() > 0 && time.Since(s.shut) < keep
 }
 
 // takeBack cancels the consumer, adds to next all that the broker had sent before the cancel, and
