@@ -40,12 +40,20 @@ func (v *view) all() string {
 			}
 		}
 	}
+	if slices.ContainsFunc(v.daemons, isHost) {
+		v.say(&b, "Hosts that are down, and what waits for them: docker-dispatch hosts -q %s", v.queue)
+	}
 	running, n := v.jobs(true)
 	v.section(&b, "Running: "+counted(n, len(running)-1), running)
 	waiting, n := v.jobs(false)
 	v.section(&b, "Taken, not begun: "+counted(n, len(waiting)-1), waiting)
 	v.section(&b, "Ended since the start of the daemon (--failed lists those that failed):", v.outcomes())
 	return b.String()
+}
+
+// isHost reports whether a daemon is one of several that share the queue.
+func isHost(s status.Status) bool {
+	return slices.ContainsFunc(s.Conditions, func(c status.Condition) bool { return c.Name == "claims" })
 }
 
 // say writes a line, cut to the width.

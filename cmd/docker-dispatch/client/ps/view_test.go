@@ -24,7 +24,7 @@ func answered(width int) *view {
 	return &view{queue: "jobs", queued: 1532, consumers: 2, width: width, daemons: []status.Status{
 		{
 			Host: "alpha", Queue: "jobs", Since: *before(50 * time.Hour), At: shownAt, Ready: true, Slots: 16, InUse: 2, PerMinute: 4.2,
-			Conditions: []status.Condition{{Name: "engine", State: status.Met, Reason: "it answers"}, {Name: "secrets", State: status.Warning, Reason: "the secrets are on a disk"}},
+			Conditions: []status.Condition{{Name: "engine", State: status.Met, Reason: "it answers"}, {Name: "claims", State: status.Met, Reason: "the broker knows this host as a.0"}, {Name: "secrets", State: status.Warning, Reason: "the secrets are on a disk"}},
 			Queued:     new(1500), DeadLetters: new(3), DeadLetterQueue: "jobs.dead",
 			Running: status.Jobs{Count: 1003, Jobs: []status.Job{
 				{Job: "5d1f3c1e-7a0b-4a51-9a55-7c3f0c6c9d10", Command: "run", ContainerName: "nightly-report", Image: "registry.example/reports/nightly:2026-01", User: "release", Attempt: 2, Phase: "started", Taken: *before(6 * time.Minute), Started: before(5 * time.Minute)},
