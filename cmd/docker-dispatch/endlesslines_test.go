@@ -81,6 +81,11 @@ func TestEndlessLines(t *testing.T) {
 				t.Errorf("it took %d KiB of memory, more than %d", memory, mostMemory)
 			}
 			const all, others = containers * size, containers*64<<10 + 10000 // x in the results: what --capture keeps, and names
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("%d of %.0f bytes shown, %d sent", shown.n.Load(), all, sent.n.Load())
+				}
+			})
 			l.eventually("all output shown", func() bool { return shown.n.Load() >= all })
 			if n := shown.n.Load(); n > all+others {
 				t.Errorf("%d x shown, want %.0f", n, float64(all))

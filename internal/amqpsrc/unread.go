@@ -51,15 +51,18 @@ func (s *session) giveBack() error {
 // keeps reports whether the consumer is kept although a gate is closed, because it has unacked deliveries, and the gate may open soon:
 // see Config.Keep. What the broker sends meanwhile waits, unread.
 func (s *session) keeps(open bool) bool {
-	keep := s.source.cfg.Keep
 	switch {
+	case open && s.shut.IsZero():
+		return false
 	case open:
 		s.shut = time.Time{}
-	case s.shut.IsZero():
-		s.shut = time.Now()
-		s.shutLong.Reset(keep)
+		return false
 	}
-	return !open && s.window.Unsettled() > 0 && time.Since(s.shut) < keep
+	if s.shut.IsZero() {
+		s.shut = time.Now()
+		s.shutLong.Reset(s.source.cfg.Keep)
+	}
+	return s.window.Unsettled() > 0 && time.Since(s.shut) < s.source.cfg.Keep
 }
 
 // takeBack cancels the consumer, adds to next all that the broker had sent before the cancel, and
