@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -84,6 +85,28 @@ func (g *registry) held(id string, t *task) bool {
 	defer g.mu.Unlock()
 	_, retired := g.retired[id]
 	return !retired && g.other(id, t)
+}
+
+// asks remembers that a message asked for the end of the container id. A run that adopts the container later is to know.
+func (g *registry) asks(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked.Put(recent.KeyOf(id), struct{}{}, 1)
+}
+
+// asksNot forgets that.
+func (g *registry) asksNot(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked.Drop(recent.KeyOf(id))
+}
+
+// wasAsked reports whether a message asked for the end of the container id lately.
+func (g *registry) wasAsked(id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.asked.Get(recent.KeyOf(id))
+	return ok
 }
 
 // lingers records that t is settled, and that its container is removed soon.

@@ -52,11 +52,15 @@ func (t *task) askEnd(id string, call func() error) error {
 	for _, r := range runs {
 		r.endAsked.Add(1)
 	}
+	if t.traits.Ends { // the message of its run may come later, to this new process
+		t.pool.jobs.asks(id)
+	}
 	err := t.try(call)
 	if err != nil && !final(err) { // the engine has refused it
 		for _, r := range runs {
 			r.endAsked.Add(-1)
 		}
+		t.pool.jobs.asksNot(id)
 	}
 	return err
 }

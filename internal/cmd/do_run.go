@@ -32,6 +32,9 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 	}
 	if found != nil && !found.State.StartedAt.IsZero() {
 		f.adopted, f.missed = true, true
+		if t.pool.jobs.wasAsked(id) && t.endAsked.Load() == 0 {
+			t.endAsked.Add(1)
+		}
 	}
 	state, err := f.follow()
 	return f.ended(state, err)

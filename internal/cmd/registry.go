@@ -27,6 +27,7 @@ type registry struct {
 	results recent.Map[doneJob]    // results of the latest of these jobs, by copyKey
 	retired map[string]struct{}    // ids of containers that no job may claim
 	cancels recent.Map[int]        // by job id, for messages that have not come: the first attempt that must not run
+	asked   recent.Map[struct{}]   // by container id, the containers whose end a message asked for lately
 	latest  map[string]*order      // by container name, the last command that may not have taken effect
 }
 
@@ -44,6 +45,7 @@ func newRegistry() registry {
 		results:     recent.NewMap[doneJob](mostSettled, resultBytes),
 		retired:     make(map[string]struct{}),
 		cancels:     recent.NewMap[int](mostCancels, mostCancels),
+		asked:       recent.NewMap[struct{}](mostCancels, mostCancels),
 		latest:      make(map[string]*order),
 	}
 }
