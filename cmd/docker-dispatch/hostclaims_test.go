@@ -39,15 +39,14 @@ func (l *hosts) claims() (claims []string) {
 func (l *hosts) exchanges() map[string]string {
 	l.t.Helper()
 	all := map[string]string{}
-	text := brokertest.Eval(l.t, `string:join([binary_to_list(N) ++ " " ++ binary_to_list(A) || X <- rabbit_exchange:list(<<"/">>),
-		[{name, {resource, _, exchange, N}}, {arguments, [{<<"alternate-exchange">>, longstr, A}]}] <- [rabbit_exchange:info(X, [name, arguments])]], " ")`)
-	f := strings.Fields(strings.Trim(text, `"`))
-	for i := 0; i+1 < len(f); i += 2 {
-		for _, h := range l.all {
-			sum := sha256.Sum256([]byte(l.queue + "\x00" + h.name))
-			if strings.Contains(f[i]+" "+f[i+1], fmt.Sprintf(".%x.", sum[:5])) {
-				all[f[i]] = f[i+1]
-			}
+	for _, h := range l.all {
+		sum := sha256.Sum256([]byte(l.queue + "\x00" + h.name))
+		// Only these: a text of over 64 KiB would come back as a list of numbers.
+		text := brokertest.Eval(l.t, `string:join([binary_to_list(N) ++ " " ++ binary_to_list(A) || X <- rabbit_exchange:list(<<"/">>),
+			[{name, {resource, _, exchange, N}}, {arguments, [{<<"alternate-exchange">>, longstr, A}]}] <- [rabbit_exchange:info(X, [name, arguments])],
+			string:find([N, A], ".%x.") =/= nomatch], " ")`, sum[:5])
+		for f := strings.Fields(strings.Trim(text, `"`)); len(f) > 1; f = f[2:] {
+			all[f[0]] = f[1]
 		}
 	}
 	return all
