@@ -7,10 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
+
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -138,7 +139,7 @@ func TestHostReleased(t *testing.T) {
 		}
 	}
 	for _, c := range a.containers() {
-		if c.Status != "running" || c.Labels[cmd.LabelJob] == "" {
+		if c.Status != "running" || c.Labels[identity.LabelJob] == "" {
 			t.Errorf("a container of the released host: %+v", c)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -18,7 +19,7 @@ func TestAllocs(t *testing.T) {
 	}
 	known := intake.Job{Queue: "q", MessageID: "id1", Body: []byte("1")}
 	again := intake.Job{Queue: "q", Redelivered: true, Body: []byte("2"), Lost: func() bool { return true }}
-	byID, byDigest := identify(known), identify(again)
+	byID, byDigest := identity.Of(known), identity.Of(again)
 	for _, tt := range []struct {
 		name string
 		most float64
@@ -30,7 +31,7 @@ func TestAllocs(t *testing.T) {
 			g.effective(x.order)
 			g.remove(x)
 		}},
-		{"identify", 5, func() { identify(known) }},
+		{"identify", 5, func() { identity.Of(known) }},
 		{"join by id", 2, func() { g.recognise(byID, known) }},
 		{"join by digest", 0, func() { g.recognise(byDigest, again) }},
 		{"find by job", 0, func() { g.byID("id1") }},

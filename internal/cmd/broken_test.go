@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -370,8 +371,8 @@ func TestCutCreateOfAnother(t *testing.T) {
 	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT"]}}`
 	for _, cut := range []bool{false, true} {
 		onBench(t, nil, func(b *bench) {
-			i := identify(intake.Job{Queue: "q", Body: []byte(body)})
-			c := b.leave("web", "created", i.labels(false))
+			i := identity.Of(intake.Job{Queue: "q", Body: []byte(body)})
+			c := b.leave("web", "created", i.Labels(false))
 			c.born = -1 // the engine was killed since, perhaps amid the start
 			if cut {
 				b.docker.before["create"] = []error{errCut}

@@ -1,12 +1,13 @@
 package cmd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
@@ -19,7 +20,7 @@ var errCancelled = errors.New("cancelled before it started: a message asked to s
 // ofJob finds the container of the job that a command names, and sets it in r. A command that asks for the end of a job
 // that has not begun cancels the job: then there is nothing more to do.
 func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
-	if err := t.seek(t.jobKey(r.Job), false); err != nil {
+	if err := t.seek(t.JobKey(r.Job), false); err != nil {
 		return false, err
 	}
 	for {
@@ -35,7 +36,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			}
 		}
 		if t.traits.Ends && t.pool.jobs.at(job) < phaseBegun && t.pool.Claims != nil { // its message may have come back from another host
-			if err := t.seek(t.jobKey(r.Job), false); err != nil {
+			if err := t.seek(t.JobKey(r.Job), false); err != nil {
 				return false, err
 			}
 		}
@@ -47,7 +48,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			return false, fmt.Errorf("%w: the job %s is an exec that is already running: stop the container that it runs in", dockerapi.ErrConflict, flagval.Quote(r.Job))
 		}
 		if job.retries() {
-			if _, err := t.cancelFrom(r.Job, job.attempt+1); err != nil {
+			if _, err := t.cancelFrom(r.Job, job.Attempt+1); err != nil {
 				return false, err
 			}
 		}
@@ -73,7 +74,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 	}
 	if c == nil {
 		cancelled := false
-		if !t.pool.jobs.knew(t.queue, r.Job) {
+		if !t.pool.jobs.knew(t.Queue, r.Job) {
 			if cancelled, err = t.cancelFrom(r.Job, 1); err != nil {
 				return false, err
 			}
@@ -89,8 +90,8 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 	}
 	r.Container = c.ID
 	t.pool.jobs.name(t, c.Name)
-	switch n, err := strconv.Atoi(c.Labels[LabelAttempt]); {
-	case c.Status == "created" && !t.pool.jobs.knew(t.queue, r.Job):
+	switch n, err := strconv.Atoi(c.Labels[identity.LabelAttempt]); {
+	case c.Status == "created" && !t.pool.jobs.knew(t.Queue, r.Job):
 		// Its process died before the start: the redelivered message would start it. But if the job was settled here,
 		// it is a create, and others are to start the container.
 		return t.cancelFrom(r.Job, max(1, n))
@@ -111,8 +112,8 @@ func (p *Pool) where() string {
 
 // containerFor returns the newest container of a job, or nil.
 func (t *task) containerFor(job string) (*dockerapi.ContainerSummary, error) {
-	list, err := t.labelled(LabelQueue+"="+t.queue, LabelJob+"="+job)
-	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.ofQueue(c.Labels) })
+	list, err := t.labelled(identity.LabelQueue+"="+t.Queue, identity.LabelJob+"="+job)
+	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.OfQueue(c.Labels) })
 	if err != nil || i < 0 {
 		return nil, err
 	}
@@ -190,20 +191,7 @@ func (g *registry) cancelsWaiting(t *task) bool {
 	return waits
 }
 
-// endsWith returns a context that ends with ctx, and when end is closed.
-func endsWith(ctx context.Context, end <-chan struct{}) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-end:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
-
-func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
+func (t *task) wasCancelled() bool { return closed.Is(t.cancelled) }
 
 // retries reports whether a run has ended, and may be tried again.
 func (t *task) retries() bool {
@@ -216,7 +204,7 @@ func (g *registry) byID(id string) (found *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, t := range g.byJob[id] {
-		if found == nil || t.attempt > found.attempt || t.attempt == found.attempt && t.seq > found.seq {
+		if found == nil || t.Attempt > found.Attempt || t.Attempt == found.Attempt && t.seq > found.seq {
 			found = t
 		}
 	}
@@ -231,12 +219,12 @@ func (g *registry) cancel(id string, attempt int) {
 }
 
 // cancelled reports whether a message that has come must not run, once for each cancel. g.mu is held.
-func (g *registry) cancelled(i identity) bool {
-	from, ok := g.cancels.Get(recent.KeyOf(i.id))
-	if !ok || i.attempt < from {
+func (g *registry) cancelled(i identity.Identity) bool {
+	from, ok := g.cancels.Get(recent.KeyOf(i.ID))
+	if !ok || i.Attempt < from {
 		return false
 	}
-	g.cancels.Drop(recent.KeyOf(i.id))
+	g.cancels.Drop(recent.KeyOf(i.ID))
 	return true
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/holding"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
@@ -62,15 +63,15 @@ func (t *task) claimJob() error {
 	if t.pool.Claims == nil {
 		return nil
 	}
-	key := t.jobKey(t.id)
+	key := t.JobKey(t.ID)
 	t.awaits.Store("its claim at the broker")
-	if t.from != nil && t.again.Load() && t.attempt == 1 && t.earlier == nil {
+	if t.from != nil && t.again.Load() && t.Attempt == 1 && t.earlier == nil {
 		// Whoever forwarded it has seen the claim. A later attempt, or a message that is new, may have met the claim that an
 		// earlier one was about to give up. A void claim was not given up: the job is claimed anew. So is a job whose claim ended with
 		// another job of the same id.
 		if at, err := t.lookUp(key); err != nil {
 			return err
-		} else if last, ok := t.pool.jobs.lastOf(t.queue, t.id); at == nil && (!ok || last.digest == t.digest) {
+		} else if last, ok := t.pool.jobs.lastOf(t.Queue, t.ID); at == nil && (!ok || last.digest == t.Digest) {
 			t.log.Info("forwarded message of a job that was settled meanwhile; acked")
 			return &elsewhere{verdict: intake.Ack}
 		}
@@ -101,10 +102,6 @@ func (t *task) stillGiven() error {
 		}
 	}
 }
-
-// ours reports whether this host made a container, in this life of it. If several hosts share the queue, the container's claims are
-// this host's then.
-func (t *task) ours(c dockerapi.Container) bool { return c.Labels[LabelHost] == t.host }
 
 // endClaims gives up each claim that the task holds, or leaves it at the broker. See comesBack. Its error is the context's.
 func (t *task) endClaims(ctx context.Context, comesBack bool) error {
@@ -137,9 +134,9 @@ func (t *task) ofAnother(ctx context.Context, key intake.ClaimKey) bool {
 	switch {
 	case key.Kind == "name" && (none || key.Key == t.traits.NewName):
 		c, err := t.pool.Docker.InspectContainer(ctx, key.Key)
-		return err == nil && t.ours(c) && !t.discards(c.ID, c.Labels) || err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer)
-	case key == t.jobKey(t.id) && (t.attempt > 1 || t.copy != "" || none && t.pool.jobs.at(t) <= phaseSettled):
-		list, err := t.pool.containersOf(ctx, t.queue, t.id)
+		return err == nil && t.Ours(c.Labels) && !t.discards(c.ID, c.Labels) || err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer)
+	case key == t.JobKey(t.ID) && (t.Attempt > 1 || t.Copy != "" || none && t.pool.jobs.at(t) <= phaseSettled):
+		list, err := t.pool.containersOf(ctx, t.Queue, t.ID)
 		return err != nil || slices.ContainsFunc(list, func(c dockerapi.ContainerSummary) bool { return !t.discards(c.ID, c.Labels) })
 	}
 	return false
@@ -150,7 +147,7 @@ func (t *task) discards(id string, labels map[string]string) bool {
 	if t.container != "" {
 		return id == t.container
 	}
-	return t.cleanup != nil && t.like(labels) && !t.earlierAttempt(dockerapi.Container{Labels: labels}) // its create was not answered
+	return t.cleanup != nil && t.Like(labels) && !t.EarlierAttempt(labels) // its create was not answered
 }
 
 // leavesContainer reports whether the task's container outlives the task.
@@ -170,7 +167,7 @@ func (t *task) comesBack() bool {
 // unclaim takes away one holder of key, which the task holds no more.
 func (t *task) unclaim(ctx context.Context, key intake.ClaimKey) error {
 	err := t.pool.Claims.Unclaim(ctx, key)
-	if err != nil && ctx.Err() == nil && !isClosed(t.pool.stopping) { // else the container stays for the sweep, which deletes both
+	if err != nil && ctx.Err() == nil && !closed.Is(t.pool.stopping) { // else the container stays for the sweep, which deletes both
 		t.log.Warn("a claim was not deleted at the broker; it does no harm, and takes about 1 KB there", "kind", key.Kind, "key", key.Key, "error", err)
 		return nil
 	}

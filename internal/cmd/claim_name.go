@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
@@ -26,7 +27,7 @@ func (t *task) followsName(r *message.Run) error {
 	if err != nil || other == nil {
 		return err
 	}
-	to, err := t.pool.Claims.ClaimFor(t.ctx, t.jobKey(t.id), other.Host)
+	to, err := t.pool.Claims.ClaimFor(t.ctx, t.JobKey(t.ID), other.Host)
 	switch {
 	case errors.Is(err, intake.ErrNoHost):
 		return t.startsOver() // it was released just now
@@ -63,7 +64,7 @@ func (t *task) nameElsewhere(name string, at *intake.Claim) error {
 
 // holdName makes a task a holder of the name of a container of ours.
 func (t *task) holdName(c dockerapi.Container) error {
-	if t.pool.Claims == nil || !t.ours(c) || isDerived(c.Name) {
+	if t.pool.Claims == nil || !t.Ours(c.Labels) || isDerived(c.Name) {
 		return nil
 	}
 	_, err := t.claim(intake.NameKey(c.Name))
@@ -74,20 +75,20 @@ func (t *task) holdName(c dockerapi.Container) error {
 // not known that the job is settled, and that no other host may get its message, the job is held for a while.
 func (t *task) afterRemoval(c dockerapi.Container) error {
 	t.pool.jobs.removes(c.ID)
-	if t.pool.Claims == nil || !t.ours(c) {
+	if t.pool.Claims == nil || !t.Ours(c.Labels) {
 		return nil
 	}
 	isRun := func(o *task) bool { return o.traits.Runs }
-	if err := t.holdName(c); err != nil || !t.made(c) || slices.ContainsFunc(t.pool.jobs.runs(c.ID), isRun) {
+	if err := t.holdName(c); err != nil || !t.Made(c.Labels) || slices.ContainsFunc(t.pool.jobs.runs(c.ID), isRun) {
 		return err
 	}
-	job := c.Labels[LabelJob]
+	job := c.Labels[identity.LabelJob]
 	if next := t.pool.jobs.byID(job); next != nil && t.pool.jobs.isCopy(next) {
 		return nil // it has followed the claim here, and takes it over
 	}
-	last, _ := t.pool.jobs.lastOf(t.queue, job)
+	last, _ := t.pool.jobs.lastOf(t.Queue, job)
 	if _, noted := last.notes.last(); last.over && noted {
-		_, err := t.claim(t.jobKey(job))
+		_, err := t.claim(t.JobKey(job))
 		return err
 	}
 	_, err := t.claimLasting(job)
@@ -96,7 +97,7 @@ func (t *task) afterRemoval(c dockerapi.Container) error {
 
 // claimNewName claims the name that a container of ours is to have.
 func (t *task) claimNewName(name string) error {
-	if t.pool.Claims == nil || !t.ours(t.on) {
+	if t.pool.Claims == nil || !t.Ours(t.on.Labels) {
 		return nil
 	}
 	other, err := t.claim(intake.NameKey(name))
@@ -132,7 +133,7 @@ func (g *registry) removes(id string) {
 
 func isDerived(name string) bool { return strings.HasPrefix(name, message.DerivedName) }
 
-// keyOf returns the claim by which a container is found. A name that Pool.identify has derived begins with the job's key.
+// keyOf returns the claim by which a container is found. A name that [identity.Identity.On] has derived begins with the job's key.
 func keyOf(ref string) intake.ClaimKey {
 	rest, ok := strings.CutPrefix(ref, message.DerivedName)
 	job, suffix, _ := strings.Cut(rest, "-")

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -126,11 +127,11 @@ func (g *registry) retire(id string) {
 func (g *registry) adopt(t *task, c dockerapi.Container) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if id := c.Labels[LabelJob]; !t.stable && id != "" {
+	if id := c.Labels[identity.LabelJob]; !t.Stable && id != "" {
 		if t.traits.Lasts {
-			g.byJob.move(t.id, id, t)
+			g.byJob.move(t.ID, id, t)
 		}
-		t.id = id
+		t.ID = id
 		t.log = t.pool.Log.With("job", id)
 	}
 	if t.name == c.Name {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -121,15 +122,15 @@ func (t *task) discardUnstarted(r *message.Run, ref string) error {
 // message_id the name is not enough, because takeName may have renamed the container. Other runs may want a chosen
 // name. Its container is therefore looked up even if the delivery is not marked redelivered.
 func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
-	labels := []string{LabelQueue + "=" + t.queue, LabelDigest + "=" + t.digest}
+	labels := []string{identity.LabelQueue + "=" + t.Queue, identity.LabelDigest + "=" + t.Digest}
 	if r.Retry != nil {
-		labels = append(labels, LabelAttempt+"="+strconv.Itoa(t.attempt))
+		labels = append(labels, identity.LabelAttempt+"="+strconv.Itoa(t.Attempt))
 	}
 	switch {
-	case t.stable && (t.again.Load() || r.Name != ""):
-		labels = append(labels, LabelJob+"="+t.id)
-	case !t.stable && t.again.Load() && r.Remove && r.Foreground():
-		labels = append(labels, LabelRemove+"=true")
+	case t.Stable && (t.again.Load() || r.Name != ""):
+		labels = append(labels, identity.LabelJob+"="+t.ID)
+	case !t.Stable && t.again.Load() && r.Remove && r.Foreground():
+		labels = append(labels, identity.LabelRemove+"=true")
 	default:
 		return nil, nil
 	}
@@ -138,7 +139,7 @@ func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 		return nil, err
 	}
 	for _, s := range list {
-		if !t.like(s.Labels) || !t.pool.jobs.claim(s.ID, t) {
+		if !t.Like(s.Labels) || !t.pool.jobs.claim(s.ID, t) {
 			continue
 		}
 		c, err := t.inspect(s.ID)
@@ -157,11 +158,11 @@ func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 
 // config returns the create request for the job's container.
 func (t *task) config(r *message.Run) dockerapi.ContainerConfig {
-	labels := t.labels(r.Remove)
+	labels := t.Labels(r.Remove)
 	if r.Retry != nil {
-		labels[LabelAttempt] = strconv.Itoa(t.attempt)
+		labels[identity.LabelAttempt] = strconv.Itoa(t.Attempt)
 	}
-	return r.Request(labels, t.attempt)
+	return r.Request(labels, t.Attempt)
 }
 
 // connect connects an unstarted container to those of its networks that it is not in yet. Engines before API 1.44

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -56,7 +57,7 @@ func TestCreateGoesOn(t *testing.T) {
 				c.Docker = engine
 			}, func(b *bench) {
 				if killed {
-					labels := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true)
+					labels := identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).Labels(true)
 					engine.CreateContainer(t.Context(), "web", dockerapi.ContainerConfig{Image: "busybox", Cmd: []string{"echo", "hi"}, Labels: labels})
 				}
 				d := b.send("m", "id", killed, echo)

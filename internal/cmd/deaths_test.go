@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -314,7 +315,7 @@ func TestNameAfterDeath(t *testing.T) {
 		if r := b.record.results; len(r) != 1 || r[0].Job != "two" || r[0].Stdout != "two\n" {
 			t.Errorf("results %+v", r)
 		}
-		if left := b.docker.all(); len(left) != 1 || left[0].Labels[LabelJob] != "one" || !strings.HasPrefix(left[0].Name, "dispatch-ended-") {
+		if left := b.docker.all(); len(left) != 1 || left[0].Labels[identity.LabelJob] != "one" || !strings.HasPrefix(left[0].Name, "dispatch-ended-") {
 			t.Errorf("containers %+v", left)
 		}
 	})

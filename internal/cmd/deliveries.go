@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -27,7 +28,7 @@ func (n notes) last() (last <-chan struct{}, noted bool) {
 	if len(n) == 0 {
 		return nil, true
 	}
-	return n[len(n)-1], slices.ContainsFunc(n, isClosed)
+	return n[len(n)-1], slices.ContainsFunc(n, closed.Is)
 }
 
 // mostNotes is more than hosts can be killed one after the other while they forward one message.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -46,7 +47,7 @@ func (t *task) askEnd(id string, call func() error) error {
 	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool {
 		return t.pool.jobs.at(r) >= phaseExited || r.traits.Runs && !t.traits.Ends
 	})
-	if r := t.pool.jobs.byID(t.on.Labels[LabelJob]); r != nil && t.traits.Ends && r.traits.Runs && t.pool.jobs.at(r) < phaseCreated && r.like(t.on.Labels) {
+	if r := t.pool.jobs.byID(t.on.Labels[identity.LabelJob]); r != nil && t.traits.Ends && r.traits.Runs && t.pool.jobs.at(r) < phaseCreated && r.Like(t.on.Labels) {
 		runs = append(runs, r) // it is to adopt the container
 	}
 	for _, r := range runs {
@@ -268,7 +269,7 @@ func (t *task) doWait(w *message.Wait) (*event.Result, error) {
 // made, or no message of this user if the policy says so, may have access to the host, or do another's work. The error names
 // the container by ref, as the message does: the publisher may not know its name.
 func (t *task) mayReach(c dockerapi.Container, ref string) error {
-	if t.made(c) && (!t.rules.OwnUserOnly() || c.Labels[LabelUser] == t.user) {
+	if t.Made(c.Labels) && (!t.rules.OwnUserOnly() || c.Labels[identity.LabelUser] == t.User) {
 		return nil
 	}
 	return t.rules.AllowsContainer(c.Labels, fmt.Errorf("%s of the container %s", t.traits.Verb, flagval.Quote(ref)))

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/layers"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -110,7 +111,7 @@ func (p *pulls) lead(f *pullFlight, pull func() error) {
 func (t *task) pullAlone(image, platform string, l *layers.Layers) error {
 	t.log.Info("pulling image", "image", image)
 	start := time.Now()
-	ctx, stop := endsWith(t.ctx, t.cancelled)
+	ctx, stop := closed.Context(t.ctx, t.cancelled)
 	defer stop()
 	err := t.tryIn(ctx, func() error {
 		o := dockerapi.PullOptions{Platform: platform}

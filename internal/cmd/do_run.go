@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -25,7 +26,7 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 		return res, nil
 	}
 	t.madeContainer(id)
-	f := &following{task: t, run: r, id: id, flooded: make(chan struct{}), startSent: found != nil && (!t.creation.unanswered || !t.stable && t.again.Load())}
+	f := &following{task: t, run: r, id: id, flooded: make(chan struct{}), startSent: found != nil && (!t.creation.unanswered || !t.Stable && t.again.Load())}
 	if r.Foreground() && (r.Stdout || r.Stderr) {
 		f.out = t.output(t.name)
 		f.out.Limit(t.rules.Output(), f.floods)
@@ -83,7 +84,7 @@ func (f *following) ended(state dockerapi.State, err error) (*event.Result, erro
 		setUnknown(res, exitUnseen)
 	}
 	if f.run.Retry != nil {
-		setAttempts(res, f.run.Retry, f.attempt, asked)
+		setAttempts(res, f.run.Retry, f.Attempt, asked)
 	}
 	if f.run.Remove {
 		t.cleanup = func() error { return t.discard(id, false) }
@@ -124,7 +125,7 @@ func (t *task) doCreate(c *message.Create) (*event.Result, error) {
 // removeAtEnd waits until a detached container has exited, and removes it. If the process stops first, the container
 // stays, marked by its label for the sweep.
 func (f *following) removeAtEnd() {
-	ctx, cancel := endsWith(f.ctx, f.pool.stopping)
+	ctx, cancel := closed.Context(f.ctx, f.pool.stopping)
 	defer cancel()
 	f.task.ctx = ctx
 	var err error
@@ -161,7 +162,7 @@ func (f *following) removeEnded() error {
 		}
 		c, err := f.pool.Docker.InspectContainer(f.task.ctx, f.id) // it may have been renamed
 		if err == nil {
-			err = f.pool.forget(f.task.ctx, f.place.VHost, c)
+			err = f.pool.forget(f.task.ctx, f.Place.VHost, c)
 		}
 		if err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer) {
 			return err

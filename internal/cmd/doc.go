@@ -25,7 +25,6 @@
 //
 // A command that makes no container skips created to over. The files, in the order in which a job meets them:
 //
-//	identity.go    the key of a job, and the labels by which a later process knows its container
 //	recognise.go   finds the job of a redelivered message
 //	registry.go    the live tasks, and the jobs that were settled lately; index.go: how they are found; containers.go: which
 //	               task has which container
@@ -58,7 +57,7 @@
 // What knows no task is in packages below this one. The engine's side: engine knows whether it answers, exits learns of all
 // exits from one stream, room watches its disk, logkept knows whether a log may have been cut, layers adds up how far a pull
 // is, delay has the waits between attempts. The jobs' side: slots bounds how many go on at a time, holding has the claims that one
-// holds, recent remembers settled ones, tally counts what has happened, joblog logs each ended job, or sums if there are very many, secrets gives them their secrets.
+// holds, identity has what a message and its container are known by, closed asks channels, recent remembers settled ones, tally counts what has happened, joblog logs each ended job, or sums if there are very many, secrets gives them their secrets.
 //
 // Package intake is the interface to a source, reporter.go that to a reporter. Package message decodes messages, and policy
 // says what they may ask for. Package event holds results and other events, output turns bytes into lines, status says what

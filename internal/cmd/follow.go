@@ -330,7 +330,7 @@ func (f *following) started(at time.Time) {
 		f.pool.tally.Start(time.Since(f.published))
 	}
 	s := event.Started{
-		Job: f.task.id, Command: f.traits.Verb, Host: f.pool.Host,
+		Job: f.task.ID, Command: f.traits.Verb, Host: f.pool.Host,
 		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.creation.warnings, Adopted: f.adopted,
 	}
 	f.pool.Reporter.Started(s)

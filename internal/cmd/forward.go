@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
@@ -98,7 +99,7 @@ func (t *task) seek(key intake.ClaimKey, gone bool) error {
 // which may be another one: a person's, or one of a former life of this host. Else found is the engine's error.
 func (t *task) mayBeElsewhere(ref string, found error) error {
 	gone := errors.Is(found, dockerapi.ErrNoSuchContainer)
-	if t.pool.Claims == nil || found != nil && !gone || found == nil && t.ours(t.on) {
+	if t.pool.Claims == nil || found != nil && !gone || found == nil && t.Ours(t.on.Labels) {
 		return found
 	}
 	if err := t.seek(keyOf(ref), gone); err != nil {
@@ -126,15 +127,15 @@ const mostForNote = time.Minute
 
 // looksAhead reports whether the task asks who has its job before its turn comes: see goesAhead.
 func (t *task) looksAhead() bool {
-	return t.pool.Claims != nil && t.stable && t.traits.Makes && t.pool.jobs.at(t) == phaseWaiting
+	return t.pool.Claims != nil && t.Stable && t.traits.Makes && t.pool.jobs.at(t) == phaseWaiting
 }
 
 // goesAhead has a waiting task of a redelivered message forwarded at once if another host has its job. Otherwise the message would
 // wait here, that host's queues would be quiet, and a sweep there would remove the job's container: the job would run again here.
 func (t *task) goesAhead(ctx context.Context) {
-	ctx, cancel := endsWith(ctx, t.pool.jobs.reached(t, phaseCancelled))
+	ctx, cancel := closed.Context(ctx, t.pool.jobs.reached(t, phaseCancelled))
 	defer cancel()
-	at, err := t.pool.Claims.Look(ctx, t.jobKey(t.id))
+	at, err := t.pool.Claims.Look(ctx, t.JobKey(t.ID))
 	if err == nil && at != nil && !at.Ours && !at.Void {
 		t.pool.jobs.goesAhead(t, *at)
 	}
@@ -195,9 +196,9 @@ func (t *task) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err erro
 	v := e.verdict
 	switch v {
 	case intake.Forward:
-		err = j.Forward(t.ctx, e.to, t.id, t.overtakes())
+		err = j.Forward(t.ctx, e.to, t.ID, t.overtakes())
 	case intake.PutBack:
-		if err = j.PutBack(t.ctx, hostLook, t.id); err == nil {
+		if err = j.PutBack(t.ctx, hostLook, t.ID); err == nil {
 			v = intake.Ack
 			t.pool.unplaced.put(t)
 		}

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -18,11 +19,11 @@ func (t *task) goesHome() error {
 		ctx := t.ctx
 		if waits {
 			var cancel context.CancelFunc
-			ctx, cancel = endsWith(ctx, t.pool.jobs.reached(t, phaseCancelled))
+			ctx, cancel = closed.Context(ctx, t.pool.jobs.reached(t, phaseCancelled))
 			defer cancel()
 		}
 		var err error
-		switch to, err = t.pool.Claims.ClaimFor(ctx, t.jobKey(t.id), t.pool.Host); {
+		switch to, err = t.pool.Claims.ClaimFor(ctx, t.JobKey(t.ID), t.pool.Host); {
 		case waits && ctx.Err() != nil:
 			return t.notBegun()
 		case err != nil:

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -19,7 +20,7 @@ func liveTask(g *registry, n int, id string) *task {
 func liveTaskOf(g *registry, n int, j intake.Job) *task {
 	run := &message.Run{}
 	t := &task{
-		identity: identify(j), decoded: decoded{cmd: run, traits: run.Traits()}, turn: turn{seq: int64(n), order: newOrder(false)},
+		Identity: identity.Of(j), decoded: decoded{cmd: run, traits: run.Traits()}, turn: turn{seq: int64(n), order: newOrder(false)},
 		deliveries: newDeliveries(j), name: fmt.Sprint("name", n),
 	}
 	g.add(t)
@@ -38,7 +39,7 @@ func TestIndexesHoldNothing(t *testing.T) {
 		x.pool = &Pool{Config: Config{Log: slog.New(slog.DiscardHandler)}}
 		switch i % 4 {
 		case 0:
-			g.adopt(x, dockerapi.Container{Name: "other", Labels: map[string]string{LabelJob: "known"}})
+			g.adopt(x, dockerapi.Container{Name: "other", Labels: map[string]string{identity.LabelJob: "known"}})
 		case 1:
 			g.name(x, fmt.Sprint("name", i-1))
 		case 2:
@@ -99,14 +100,14 @@ func BenchmarkRegistry(b *testing.B) {
 	again := intake.Job{Queue: "q", Redelivered: true, Body: []byte("2"), Lost: lost}
 	b.Run("join by id", func(b *testing.B) {
 		b.ReportAllocs()
-		i := identify(known)
+		i := identity.Of(known)
 		for b.Loop() {
 			g.recognise(i, known)
 		}
 	})
 	b.Run("join by digest", func(b *testing.B) {
 		b.ReportAllocs()
-		i := identify(again)
+		i := identity.Of(again)
 		for b.Loop() {
 			g.recognise(i, again)
 		}
@@ -126,7 +127,7 @@ func BenchmarkRegistry(b *testing.B) {
 	b.Run("control command on a name", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			t := &task{identity: identify(intake.Job{Queue: "q"}), turn: turn{control: true, order: newOrder(true)}, name: "name1"}
+			t := &task{Identity: identity.Of(intake.Job{Queue: "q"}), turn: turn{control: true, order: newOrder(true)}, name: "name1"}
 			g.add(t)
 			g.effective(t.order)
 			g.remove(t)
@@ -139,7 +140,7 @@ func BenchmarkRegistry(b *testing.B) {
 		for i := 0; b.Loop(); i++ {
 			id := fmt.Sprint("left", i)
 			g.claim(id, t)
-			g.adopt(t, dockerapi.Container{ID: id, Name: id, Labels: map[string]string{LabelJob: id}})
+			g.adopt(t, dockerapi.Container{ID: id, Name: id, Labels: map[string]string{identity.LabelJob: id}})
 		}
 	})
 	b.Run("come due", func(b *testing.B) {
@@ -157,7 +158,7 @@ func BenchmarkRegistryEqual(b *testing.B) {
 	const many = 10_000
 	first := intake.Job{Queue: "q", Lost: func() bool { return true }}
 	again := intake.Job{Queue: "q", Redelivered: true}
-	i := identify(again)
+	i := identity.Of(again)
 	g := newRegistry()
 	var all []*task
 	for n := range many {

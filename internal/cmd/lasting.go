@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
@@ -21,7 +22,7 @@ type lastingJob struct {
 
 // claimLasting claims a job for recent.For, unless another host has it. If there are too many, the oldest ends.
 func (t *task) claimLasting(id string) (other *intake.Claim, err error) {
-	j := &lastingJob{t.jobKey(id), t.queue, id, time.Now().Add(recent.For)}
+	j := &lastingJob{t.JobKey(id), t.Queue, id, time.Now().Add(recent.For)}
 	if other, err = t.pool.Claims.Claim(t.ctx, j.key); err != nil || other != nil {
 		return other, noClaims(err, "the job %s could not be claimed", flagval.Quote(id))
 	}
@@ -41,17 +42,17 @@ func (t *task) gathers() error {
 	if t.pool.Claims == nil || !t.again.Load() {
 		return nil
 	}
-	_, err := t.claimLasting(t.id)
+	_, err := t.claimLasting(t.ID)
 	return err
 }
 
 // outlasts has the message of a settled job come to this host, which knows the job, if another host has it: that may not have been
 // able to forward it before, and this host's queues were quiet all the same.
 func (t *task) outlasts() error {
-	if t.pool.Claims == nil || !t.stable || !t.traits.Makes {
+	if t.pool.Claims == nil || !t.Stable || !t.traits.Makes {
 		return nil
 	}
-	_, err := t.claimLasting(t.id)
+	_, err := t.claimLasting(t.ID)
 	return err
 }
 
@@ -86,5 +87,5 @@ func (p *Pool) endLastingOne(ctx context.Context, j *lastingJob) {
 
 // containersOf returns the containers that a job has here.
 func (p *Pool) containersOf(ctx context.Context, queue, job string) ([]dockerapi.ContainerSummary, error) {
-	return p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{LabelQueue + "=" + queue, LabelJob + "=" + job}})
+	return p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{identity.LabelQueue + "=" + queue, identity.LabelJob + "=" + job}})
 }

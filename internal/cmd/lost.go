@@ -108,7 +108,7 @@ func (t *task) sendGone(v intake.Verdict, r *event.Result, patience time.Duratio
 	if missing {
 		why = "its queue does not exist any more"
 	}
-	t.log.Warn("the message is gone: "+why+"; its result is sent all the same", "queue", t.queue, "container", t.name)
+	t.log.Warn("the message is gone: "+why+"; its result is sent all the same", "queue", t.Queue, "container", t.name)
 	for _, j := range jobs {
 		if j.Abandon != nil {
 			j.Abandon()

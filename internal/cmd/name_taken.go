@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -45,28 +46,28 @@ func (t *task) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 	case removing && !ended:
 		// It never started, and is about to be removed: wait, even if it is ours.
 	case t.owns(r, holder):
-		before := t.jobKey(t.id)
+		before := t.JobKey(t.ID)
 		t.pool.jobs.adopt(t, holder)
-		if err = t.claimJob(); err == nil && before != t.jobKey(t.id) { // without a message_id it has another id now
+		if err = t.claimJob(); err == nil && before != t.JobKey(t.ID) { // without a message_id it has another id now
 			err = t.disclaim(before)
 		}
 		return &holder, err
 	case t.pool.jobs.isLingering(holder.ID):
 		return nil, t.takeName(holder)
 	case removing:
-	case t.earlierAttempt(holder) && ended:
+	case t.EarlierAttempt(holder.Labels) && ended:
 		return nil, t.try(func() error { return t.discard(holder.ID, false) })
-	case holder.Labels[LabelJob] == t.id && t.pool.jobs.held(holder.ID, t):
+	case holder.Labels[identity.LabelJob] == t.ID && t.pool.jobs.held(holder.ID, t):
 		// The task of an earlier delivery of this message has the container, and removes it once settled.
 		return nil, w.pause(t.ctx)
-	case holder.Labels[LabelRemove] != "true" || !ended:
+	case holder.Labels[identity.LabelRemove] != "true" || !ended:
 		return nil, refused
 	}
 	patience := leaving
 	switch {
 	case gone && (t.creation.unanswered || t.again.Load()):
 		patience = creating
-	case removing && t.earlierAttempt(holder):
+	case removing && t.EarlierAttempt(holder.Labels):
 		patience = removalTakes
 	}
 	if w.since.IsZero() {
@@ -76,7 +77,7 @@ func (t *task) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 		t.log.Debug("name taken by a container that seems about to go or to come; waiting", "container", t.name)
 		return nil, w.pause(t.ctx)
 	}
-	if gone || !t.made(holder) {
+	if gone || !t.Made(holder.Labels) {
 		return nil, refused
 	}
 	w.since = time.Time{}
@@ -101,29 +102,16 @@ func (t *task) takeName(holder dockerapi.Container) error {
 	return err
 }
 
-// made reports whether a container was made for a message of the task's queue. No other container is ever renamed or
-// removed to free a name.
-func (t *task) made(c dockerapi.Container) bool {
-	return c.Labels[LabelJob] != "" && t.ofQueue(c.Labels)
-}
-
-// earlierAttempt reports whether a container that has our name belongs to another attempt of this job. Once it has
-// ended, it is removed to free the name.
-func (t *task) earlierAttempt(c dockerapi.Container) bool {
-	n, err := strconv.Atoi(c.Labels[LabelAttempt])
-	return err == nil && n != t.attempt && c.Labels[LabelDigest] == t.digest && t.ofQueue(c.Labels) && c.Labels[LabelJob] == t.id
-}
-
 // owns reports whether a container that has our name is this job's, and claims it. The answer to our create was lost,
 // or an earlier process with the same message created it.
 func (t *task) owns(r *message.Run, c dockerapi.Container) bool {
-	if !t.like(c.Labels) || r.Retry != nil && c.Labels[LabelAttempt] != strconv.Itoa(t.attempt) {
+	if !t.Like(c.Labels) || r.Retry != nil && c.Labels[identity.LabelAttempt] != strconv.Itoa(t.Attempt) {
 		return false
 	}
-	if c.Labels[LabelJob] == t.id {
+	if c.Labels[identity.LabelJob] == t.ID {
 		return t.pool.jobs.claim(c.ID, t)
 	}
 	// Without a message_id each process makes up a new id. The name, the digest and the broker's redelivered flag
 	// must be enough.
-	return !t.stable && t.again.Load() && r.Name != "" && t.pool.jobs.claim(c.ID, t)
+	return !t.Stable && t.again.Load() && r.Name != "" && t.pool.jobs.claim(c.ID, t)
 }

@@ -50,8 +50,8 @@ func (t *task) withoutNote(v intake.Verdict) error {
 	case t.untidy() && t.container != "" && v != intake.DeadLetter: // else it has never started
 		t.tidied = true
 		return t.endClaims(t.ctx, true)
-	case t.keys.Holds(t.jobKey(t.id)):
-		_, err := t.claimLasting(t.id)
+	case t.keys.Holds(t.JobKey(t.ID)):
+		_, err := t.claimLasting(t.ID)
 		return err
 	}
 	return nil

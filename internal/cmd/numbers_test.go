@@ -98,7 +98,7 @@ func manyJobs(n int) *registry {
 	g := newRegistry()
 	for i := range n {
 		t := &task{came: time.Now(), published: time.Now(), decoded: decoded{cmd: new(message.Run)}, turn: turn{seq: int64(i * 7919 % n), order: newOrder(false)}}
-		t.id, t.name = fmt.Sprint("job", i), fmt.Sprint("name", i)
+		t.ID, t.name = fmt.Sprint("job", i), fmt.Sprint("name", i)
 		g.add(t)
 		if i%2 == 0 {
 			g.move(t, phaseDue)

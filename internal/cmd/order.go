@@ -3,6 +3,8 @@ package cmd
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 )
 
 // An order is a command's place among the commands on one container.
@@ -47,9 +49,9 @@ func (o *order) patient() bool {
 }
 
 // mayMove reports whether the command may still go home, see task.goesHome. A later one must not go before it.
-func (o *order) mayMove() bool { return !o.stays.Load() && !o.givenBack.Load() && !isClosed(o.began) }
+func (o *order) mayMove() bool { return !o.stays.Load() && !o.givenBack.Load() && !closed.Is(o.began) }
 
-func (o *order) tookEffect() bool { return isClosed(o.effective) }
+func (o *order) tookEffect() bool { return closed.Is(o.effective) }
 
 // begins records that the engine may be asked for something.
 func (g *registry) begins(o *order) {
@@ -61,7 +63,7 @@ func (g *registry) begins(o *order) {
 
 // begins closes began, and that of passed if this command only ends the container. registry.mu is held.
 func (o *order) begins() {
-	if isClosed(o.began) {
+	if closed.Is(o.began) {
 		return
 	}
 	close(o.began)
@@ -86,7 +88,7 @@ func (g *registry) effective(o *order) {
 		b.passed = make(map[*order]bool)
 	}
 	b.passed[o] = true
-	if b.stops && isClosed(b.began) {
+	if b.stops && closed.Is(b.began) {
 		o.begins()
 	}
 	// A command in passed with none after it is forgotten: the next command comes right after b.
@@ -120,14 +122,5 @@ func (g *registry) ends(o *order) {
 func (g *registry) forget(o *order) {
 	if g.latest[o.name] == o {
 		delete(g.latest, o.name)
-	}
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
@@ -60,7 +61,7 @@ func TestOrderModel(t *testing.T) {
 			case 1: // begin
 				for _, x := range all {
 					b := x.order.before.Load()
-					if !done[x] && !begun[x] && (b == nil || isClosed(b.turn(x.order))) && r.Intn(2) == 0 {
+					if !done[x] && !begun[x] && (b == nil || closed.Is(b.turn(x.order))) && r.Intn(2) == 0 {
 						g.begins(x.order)
 						begun[x] = true
 						break

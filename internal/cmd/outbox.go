@@ -34,7 +34,7 @@ func (t *task) store(j intake.Job, v intake.Verdict, r *event.Result) (err error
 			return err
 		}
 		t.pool.jobs.expect(t, r)
-		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.attempt), t.attempt+1, t.id)
+		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.Attempt), t.Attempt+1, t.ID)
 	}
 	if err == nil {
 		t.copied = copies(j, v)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -34,14 +36,14 @@ func TestPhases(t *testing.T) {
 	for from := phaseWaiting; from <= phaseGone; from++ {
 		for to := phaseWaiting; to <= phaseGone; to++ {
 			g := newRegistry()
-			x := &task{identity: identify(intake.Job{Queue: "q"}), turn: turn{order: newOrder(false)}}
+			x := &task{Identity: identity.Of(intake.Job{Queue: "q"}), turn: turn{order: newOrder(false)}}
 			g.add(x)
 			if x.phase = from; from != phaseWaiting {
 				delete(g.waiting, x)
 			}
 			waits := map[phase]<-chan struct{}{}
 			for p := phaseWaiting; p <= phaseGone; p++ {
-				if waits[p] = g.reached(x, p); isClosed(waits[p]) != (p <= from) {
+				if waits[p] = g.reached(x, p); closed.Is(waits[p]) != (p <= from) {
 					t.Errorf("%v: %v is said to be reached: %v", from, p, p > from)
 				}
 			}
@@ -57,8 +59,8 @@ func TestPhases(t *testing.T) {
 				t.Errorf("%v -> %v: at %v, want %v", from, to, g.at(x), at)
 			}
 			for p, w := range waits {
-				if isClosed(w) != (p <= max(from, at)) {
-					t.Errorf("%v -> %v: who waits for %v is told: %v", from, to, p, isClosed(w))
+				if closed.Is(w) != (p <= max(from, at)) {
+					t.Errorf("%v -> %v: who waits for %v is told: %v", from, to, p, closed.Is(w))
 				}
 			}
 			if _, waiting := g.waiting[x]; waiting != (at == phaseWaiting) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
@@ -52,7 +53,7 @@ func (t *task) placed(p message.Placement, has bool) error {
 	case here && !t.again.Load() && t.waits == 0:
 		return nil
 	}
-	key, host := t.jobKey(t.id), p.Host
+	key, host := t.JobKey(t.ID), p.Host
 	if len(p.Constraints) > 0 {
 		switch at, err := t.whoHas(key); {
 		case err != nil:
@@ -64,7 +65,7 @@ func (t *task) placed(p message.Placement, has bool) error {
 		if err != nil {
 			return noClaims(err, "which hosts live is not known")
 		}
-		host = choose(p, t.id, living)
+		host = choose(p, t.ID, living)
 	}
 	switch {
 	case host == t.pool.Host:
@@ -83,7 +84,7 @@ func (t *task) placed(p message.Placement, has bool) error {
 	case len(p.Constraints) > 0: // it was released just now
 		return t.putBack(p)
 	}
-	return &noHostError{host, t.queue}
+	return &noHostError{host, t.Queue}
 }
 
 // goesTo returns why the job is another host's, if that host has the claim.
@@ -121,17 +122,17 @@ func (d decoded) mayBeClaimed() bool {
 // inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the
 // job itself: the claim goes with the task. Its error is final.
 func (t *task) inherits() error {
-	if t.from == nil || !t.mayBeClaimed() || t.keys.Holds(t.jobKey(t.id)) {
+	if t.from == nil || !t.mayBeClaimed() || t.keys.Holds(t.JobKey(t.ID)) {
 		return nil
 	}
-	_, err := t.claim(t.jobKey(t.id))
+	_, err := t.claim(t.JobKey(t.ID))
 	return err
 }
 
 // forgets gives up the claim that another host has made for a copy of a job, if the job is over here and has no container. First the
 // original is to be acked, or whoever is redelivered it would find no claim: see awaitNote. A redelivered original needs less time.
-func (p *Pool) forgets(i identity, acked <-chan struct{}) {
-	key := i.jobKey(i.id)
+func (p *Pool) forgets(i identity.Identity, acked <-chan struct{}) {
+	key := i.JobKey(i.ID)
 	if other, err := p.Claims.Claim(p.settling, key); err != nil || other != nil {
 		return
 	}
@@ -140,7 +141,7 @@ func (p *Pool) forgets(i identity, acked <-chan struct{}) {
 	case <-time.After(mostForNote):
 	case <-p.stopping:
 	}
-	p.endLastingOne(p.settling, &lastingJob{key: key, queue: i.queue, id: i.id})
+	p.endLastingOne(p.settling, &lastingJob{key: key, queue: i.Queue, id: i.ID})
 }
 
 // choose returns the host that is to run a job, the same as long as the same hosts are alive; "": none may.

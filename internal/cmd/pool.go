@@ -12,6 +12,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
@@ -106,7 +107,7 @@ func NewPool(cfg Config) *Pool {
 	p := &Pool{
 		Config:          cfg,
 		engine:          e,
-		exits:           exits.New(e, cfg.Docker, cfg.Gate, LabelQueue+"="+cfg.Queue, cfg.Log),
+		exits:           exits.New(e, cfg.Docker, cfg.Gate, identity.LabelQueue+"="+cfg.Queue, cfg.Log),
 		jobs:            newRegistry(),
 		slots:           slots.New(cfg.Concurrency),
 		pulls:           pulls{flight: make(map[string]*pullFlight)},
@@ -211,7 +212,7 @@ func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan s
 
 // accept makes a task of a job. It is called in the queue's order. It returns no task if the job is known: then the
 // job's live task settles the delivery, or again does if the job was settled.
-func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decoded, seq int64) (_ *task, again func()) {
+func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity, d decoded, seq int64) (_ *task, again func()) {
 	if _, denied := errors.AsType[*policy.DeniedError](d.invalid); denied && p.jobs.knows(ident) {
 		j.ReplyTo, j.Reply, j.Stream = "", nil, nil // the result of a job that its publisher could not have had carried out
 	}
@@ -240,19 +241,19 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 					return // unacked: it is redelivered
 				}
 			}
-			if err := j.Settle(ctx, intake.Ack, event.Result{Job: ident.id}); err != nil {
-				p.Log.Warn("message not acked", "job", ident.id, "error", err)
+			if err := j.Settle(ctx, intake.Ack, event.Result{Job: ident.ID}); err != nil {
+				p.Log.Warn("message not acked", "job", ident.ID, "error", err)
 			}
 			if j.Forwarded != nil && d.mayBeClaimed() {
 				p.forgets(ident, j.Forwarded.Acked)
 			}
 		}
 	}
-	p.unplaced.drop(ident.id)
+	p.unplaced.drop(ident.ID)
 	t := &task{
 		pool:       p,
 		ctx:        ctx,
-		identity:   ident,
+		Identity:   ident,
 		came:       time.Now(),
 		published:  j.Published,
 		waits:      j.Waits,
@@ -262,7 +263,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decod
 		deliveries: newDeliveries(j),
 		claims:     claims{from: j.Forwarded},
 		outbox:     outbox{told: make(map[string]bool)},
-		log:        p.Log.With("job", ident.id),
+		log:        p.Log.With("job", ident.ID),
 		cancelled:  make(chan struct{}),
 		superseded: make(chan struct{}),
 	}

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -11,29 +12,29 @@ type known int
 // recognise looks a delivery up, and joins it to the task of its job. A delivery with a message_id is known by its key.
 // Without a message_id equal messages are different jobs. Then only a redelivered message is known: by its digest, as the
 // message of a job whose deliveries are all lost. t is the job's task, nil if the job is not live; id is the job's id.
-func (g *registry) recognise(i identity, j intake.Job) (k known, t *task, id string) {
+func (g *registry) recognise(i identity.Identity, j intake.Job) (k known, t *task, id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if i.stable {
-		if t := g.byKey[i.key()]; t != nil {
-			if t.copy != i.copy || t.kept && !j.Redelivered && i.attempt == 1 || t.sentHome(j) {
+	if i.Stable {
+		if t := g.byKey[i.Key()]; t != nil {
+			if t.Copy != i.Copy || t.kept && !j.Redelivered && i.Attempt == 1 || t.sentHome(j) {
 				// The job's own dead letter, sent again, or the copy that is to be carried out: an ack would lose it.
-				return returned, t, t.id
+				return returned, t, t.ID
 			}
 			t.join(j)
-			return joined, t, t.id
+			return joined, t, t.ID
 		}
-		if _, ok := g.done.Get(i.copyKey()); ok {
-			return finished, nil, i.id
+		if _, ok := g.done.Get(i.CopyKey()); ok {
+			return finished, nil, i.ID
 		}
-		return unknown, nil, i.id
+		return unknown, nil, i.ID
 	}
 	if !j.Redelivered {
-		return unknown, nil, i.id
+		return unknown, nil, i.ID
 	}
 	var found *task
-	for t := range g.byDigest[i.digest] {
-		if t.stable || t.queue != i.queue || !t.orphaned() {
+	for t := range g.byDigest[i.Digest] {
+		if t.Stable || t.Queue != i.Queue || !t.orphaned() {
 			continue
 		}
 		found = t
@@ -42,25 +43,25 @@ func (g *registry) recognise(i identity, j intake.Job) (k known, t *task, id str
 		}
 	}
 	if found == nil {
-		return unknown, nil, i.id
+		return unknown, nil, i.ID
 	}
 	found.join(j)
-	return joined, found, found.id
+	return joined, found, found.ID
 }
 
 // knows reports whether a message with the identity is or was here.
-func (g *registry) knows(i identity) bool {
+func (g *registry) knows(i identity.Identity) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, over := g.done.Get(i.copyKey())
-	return i.stable && (over || g.byKey[i.key()] != nil)
+	_, over := g.done.Get(i.CopyKey())
+	return i.Stable && (over || g.byKey[i.Key()] != nil)
 }
 
 // untold returns the result of a settled job if the delivery's reply_to was not sent it, else nil.
-func (g *registry) untold(i identity, j intake.Job) *event.Result {
+func (g *registry) untold(i identity.Identity, j intake.Job) *event.Result {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s, ok := g.results.Get(i.copyKey())
+	s, ok := g.results.Get(i.CopyKey())
 	if !ok || j.Reply == nil || s.told[j.ReplyTo] {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -79,14 +80,14 @@ func (g *registry) add(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.live[t] = struct{}{}
-	g.byDigest.add(t.digest, t)
+	g.byDigest.add(t.Digest, t)
 	g.byName.move("", t.name, t)
 	if t.traits.Lasts {
-		g.byJob.add(t.id, t)
+		g.byJob.add(t.ID, t)
 	}
 	// Under g.mu: a command that asks for the job's end either finds the job or has it refused. A dead letter that was
 	// sent again is not refused: its sender wants it to run.
-	if t.invalid == nil && t.copy == "" && !t.control && g.cancelled(t.identity) {
+	if t.invalid == nil && t.Copy == "" && !t.control && g.cancelled(t.Identity) {
 		t.invalid = errCancelled
 	}
 	if t.invalid != nil {
@@ -94,8 +95,8 @@ func (g *registry) add(t *task) {
 	} else {
 		g.waiting[t] = struct{}{}
 	}
-	if t.stable {
-		g.byKey[t.key()] = t
+	if t.Stable {
+		g.byKey[t.Key()] = t
 	}
 	t.order.name = t.name
 	switch {
@@ -127,8 +128,8 @@ func (g *registry) reserve(c dockerapi.Container) (release func(removed bool), o
 	if g.latest[c.Name] != nil || slices.ContainsFunc(g.byContainer[c.ID], func(t *task) bool { return t.container == c.ID }) {
 		return nil, false
 	}
-	for t := range g.byDigest[c.Labels[LabelDigest]] {
-		if t.queue == c.Labels[LabelQueue] {
+	for t := range g.byDigest[c.Labels[identity.LabelDigest]] {
+		if t.Queue == c.Labels[identity.LabelQueue] {
 			return nil, false
 		}
 	}
@@ -160,18 +161,18 @@ func (g *registry) storing(t *task) {
 func (g *registry) remember(t *task, v intake.Verdict, r *event.Result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.move(t, phaseSettled) || !t.stable {
+	if !g.move(t, phaseSettled) || !t.Stable {
 		return
 	}
 	// A dead letter may be sent again, and a stop by Job must still find the next attempt.
-	over := v != intake.TryAgain && (v != intake.DeadLetter || t.attempt > 1)
-	g.settled.Put(recent.KeyOf(t.queue+"\x00"+t.id), settledJob{t.digest, over, t.deliveries.notes}, 1)
+	over := v != intake.TryAgain && (v != intake.DeadLetter || t.Attempt > 1)
+	g.settled.Put(recent.KeyOf(t.Queue+"\x00"+t.ID), settledJob{t.Digest, over, t.deliveries.notes}, 1)
 	if v == intake.DeadLetter {
-		i := t.identity
-		for i.attempt = 1; i.attempt < t.attempt; i.attempt++ {
-			g.done.Drop(i.copyKey())
+		i := t.Identity
+		for i.Attempt = 1; i.Attempt < t.Attempt; i.Attempt++ {
+			g.done.Drop(i.CopyKey())
 		}
-		if t.attempt == 1 {
+		if t.Attempt == 1 {
 			return
 		}
 	}
@@ -179,7 +180,7 @@ func (g *registry) remember(t *task, v intake.Verdict, r *event.Result) {
 	if n := len(r.Stdout) + len(r.Stderr); n > smallTail || n > 0 && len(t.told) == 0 {
 		kept.Stdout, kept.Stderr, kept.Incomplete = "", "", true
 	}
-	d, key := doneJob{&kept, t.told}, t.copyKey()
+	d, key := doneJob{&kept, t.told}, t.CopyKey()
 	g.done.Put(key, struct{}{}, 1)
 	g.results.Put(key, d, d.weight())
 }
@@ -205,12 +206,12 @@ func (d doneJob) weight() int {
 func (g *registry) expect(t *task, r *event.Result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	i := t.identity
-	i.attempt++
-	if at, ok := g.done.Since(i.copyKey()); ok && r.Adopted && r.FinishedAt != nil && at.After(*r.FinishedAt) {
+	i := t.Identity
+	i.Attempt++
+	if at, ok := g.done.Since(i.CopyKey()); ok && r.Adopted && r.FinishedAt != nil && at.After(*r.FinishedAt) {
 		return
 	}
-	g.done.Drop(i.copyKey())
+	g.done.Drop(i.CopyKey())
 }
 
 // remove forgets a task. It returns false and keeps the task if deliveries were not taken: they must be settled first.
@@ -222,13 +223,13 @@ func (g *registry) remove(t *task) bool {
 	}
 	delete(g.live, t)
 	delete(g.waiting, t)
-	g.byDigest.drop(t.digest, t)
-	g.byJob.drop(t.id, t)
+	g.byDigest.drop(t.Digest, t)
+	g.byJob.drop(t.ID, t)
 	g.byName.drop(t.name, t)
 	g.byContainer.drop(t.container, t)
 	g.byContainer.drop(t.within, t)
-	if t.stable && g.byKey[t.key()] == t { // else a later task has taken over
-		delete(g.byKey, t.key())
+	if t.Stable && g.byKey[t.Key()] == t { // else a later task has taken over
+		delete(g.byKey, t.Key())
 	}
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 )
 
 // silent is a Reporter that shows nothing.
@@ -18,10 +19,10 @@ func (silent) Result(event.Result) error { return nil }
 func BenchmarkReport(b *testing.B) {
 	p := NewPool(Config{Reporter: silent{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Host: "host-1"})
 	defer p.lines.Close()
-	t := &task{pool: p, identity: identity{id: "0123456789ab", queue: "jobs"}, log: p.Log, came: time.Now()}
+	t := &task{pool: p, Identity: identity.Identity{ID: "0123456789ab", Queue: "jobs"}, log: p.Log, came: time.Now()}
 	t.traits.Verb = "run"
 	at := time.Now()
-	r := &event.Result{Job: t.id, Command: "run", Status: event.Succeeded, ExitCode: new(0), ContainerName: "dispatch-0123456789ab", StartedAt: &at, FinishedAt: &at}
+	r := &event.Result{Job: t.ID, Command: "run", Status: event.Succeeded, ExitCode: new(0), ContainerName: "dispatch-0123456789ab", StartedAt: &at, FinishedAt: &at}
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := t.report(r); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -32,12 +33,12 @@ func TestEngineError(t *testing.T) {
 func TestExitCodeNotKnown(t *testing.T) {
 	for name, end := range map[string]func(b *bench) *delivery{
 		"run": func(b *bench) *delivery {
-			c := b.leave("web", "exited", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c := b.leave("web", "exited", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).Labels(true))
 			c.State.ExitCode = nil
 			return b.send("m", "id", true, echo)
 		},
 		"exec": func(b *bench) *delivery {
-			b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "other"}).labels(false))
+			b.leave("web", "running", identity.Of(intake.Job{Queue: "q", MessageID: "other"}).Labels(false))
 			d := b.send("m", "id", false, `{"Dockercmd":"exec","Container":"web","Cmd":["x"]}`)
 			c := b.docker.named(b.t, "web")
 			b.docker.mu.Lock()

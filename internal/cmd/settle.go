@@ -127,7 +127,7 @@ func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error 
 		t.pool.jobs.next(t, false)
 		return intake.ErrDeliveryLost // nothing is stored, because another process may have done the job by now
 	}
-	early := t.untidy() && !t.stable
+	early := t.untidy() && !t.Stable
 	var err error
 	if early && j.Alive != nil { // otherwise another process may have the message, find no container, and run it again
 		err = j.Alive(t.ctx)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -198,7 +199,7 @@ func TestStrangersAttempt(t *testing.T) {
 			b.send("other", "other", false, echo).want(intake.Ack, "")
 		})
 	}
-	if i := identify(intake.Job{MessageID: "id", Attempt: 1099511627776}); i.attempt != 1 {
-		t.Errorf("attempt %d", i.attempt)
+	if i := identity.Of(intake.Job{MessageID: "id", Attempt: 1099511627776}); i.Attempt != 1 {
+		t.Errorf("attempt %d", i.Attempt)
 	}
 }

@@ -74,7 +74,7 @@ func earlier(a, b time.Time) time.Time {
 
 // fresh reports whether the publishing time tells how long the job has waited. A later attempt, and a dead letter that was
 // sent again, keep the time of the first publishing.
-func (t *task) fresh() bool { return !t.published.IsZero() && t.attempt <= 1 && t.copy == "" }
+func (t *task) fresh() bool { return !t.published.IsZero() && t.Attempt <= 1 && t.Copy == "" }
 
 // waitsSince returns since when the job waits: since its publishing, where that is known.
 func (t *task) waitsSince() time.Time {
@@ -125,8 +125,8 @@ func (g *registry) first(tasks []ranked) status.Jobs {
 // show returns the task as it is shown. The registry's mutex is held.
 func (t *task) show() status.Job {
 	j := status.Job{
-		Job: t.id, Command: t.traits.Verb, ContainerName: t.name, ContainerID: cmp.Or(t.container, t.within),
-		User: t.user, Attempt: t.shownAttempt(), Phase: t.phase.String(), Taken: t.came.UTC(),
+		Job: t.ID, Command: t.traits.Verb, ContainerName: t.name, ContainerID: cmp.Or(t.container, t.within),
+		User: t.User, Attempt: t.shownAttempt(), Phase: t.phase.String(), Taken: t.came.UTC(),
 	}
 	if t.cmd != nil {
 		j.Image = t.traits.Image

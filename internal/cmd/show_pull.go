@@ -20,7 +20,7 @@ type pullShow struct {
 
 func (t *task) showPull(image string, missing bool) *pullShow {
 	return &pullShow{task: t, last: event.Pull{
-		Job: t.id, Command: t.traits.Verb, Host: t.pool.Host, Image: image, Attempt: t.shownAttempt(), Missing: missing,
+		Job: t.ID, Command: t.traits.Verb, Host: t.pool.Host, Image: image, Attempt: t.shownAttempt(), Missing: missing,
 	}}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -20,7 +21,7 @@ func (p *Pool) lookForStale(ctx context.Context) {
 		p.Log.Debug("containers of former lives of this host are not looked for", "error", err)
 		return
 	}
-	list, err := p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{LabelQueue + "=" + p.Queue}})
+	list, err := p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{identity.LabelQueue + "=" + p.Queue}})
 	if err != nil {
 		p.Log.Warn("containers of former lives of this host are not looked for", "error", err)
 		return
@@ -28,21 +29,21 @@ func (p *Pool) lookForStale(ctx context.Context) {
 	stale := make(map[string]int) // by life
 	for _, c := range list {
 		if p.isStale(c.Labels) && !(p.RemoveStale && p.removeStale(ctx, c)) {
-			stale[c.Labels[LabelHost]]++
+			stale[c.Labels[identity.LabelHost]]++
 		}
 	}
 	for _, life := range slices.Sorted(maps.Keys(stale)) {
 		p.Log.Warn("this host was released, and its jobs run on other hosts; containers of its former life are left. Remove them, or start with --remove-stale",
-			"containers", stale[life], "hint", "docker rm -f $(docker ps -aq --filter label="+LabelHost+"="+life+")")
+			"containers", stale[life], "hint", "docker rm -f $(docker ps -aq --filter label="+identity.LabelHost+"="+life+")")
 	}
 }
 
 // isStale reports whether a former life of this host made a container.
 func (p *Pool) isStale(labels map[string]string) bool {
-	if p.Claims == nil || !strings.HasPrefix(labels[LabelBroker], intake.Place{VHost: p.VHost}.Prefix()) {
+	if p.Claims == nil || !strings.HasPrefix(labels[identity.LabelBroker], intake.Place{VHost: p.VHost}.Prefix()) {
 		return false
 	}
-	now, life := p.Claims.Host(), labels[LabelHost]
+	now, life := p.Claims.Host(), labels[identity.LabelHost]
 	name := now[:strings.LastIndex(now, ".")+1]
 	return life != now && strings.HasPrefix(life, name) && !strings.Contains(life[len(name):], ".")
 }
@@ -55,7 +56,7 @@ func (p *Pool) removeStale(ctx context.Context, s dockerapi.ContainerSummary) bo
 	case err != nil:
 		p.Log.Warn("container of a former life of this host not removed", "container", s.Name, "error", err)
 	case removed:
-		p.Log.Info("removed a container of a former life of this host", "container", s.Name, "job", s.Labels[LabelJob])
+		p.Log.Info("removed a container of a former life of this host", "container", s.Name, "job", s.Labels[identity.LabelJob])
 	}
 	return removed
 }

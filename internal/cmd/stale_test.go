@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -23,7 +24,7 @@ func TestStale(t *testing.T) {
 					place.VHost = "other"
 				}
 				id, err := c.hosts["a"].docker.CreateContainer(t.Context(), name, dockerapi.ContainerConfig{
-					Image: "busybox", Labels: map[string]string{LabelHost: labels, LabelQueue: "q", LabelBroker: place.String()},
+					Image: "busybox", Labels: map[string]string{identity.LabelHost: labels, identity.LabelQueue: "q", identity.LabelBroker: place.String()},
 				})
 				if err == nil {
 					err = c.hosts["a"].docker.StartContainer(t.Context(), id.ID)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -42,7 +43,7 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 	}
 	// List before the look at the queue: containers created after that look are not touched.
 	list, err := p.Docker.ListContainers(ctx, dockerapi.ListOptions{
-		All: true, Labels: []string{LabelQueue + "=" + p.Queue, LabelRemove + "=true"}, Statuses: []string{"exited", "dead", "created"},
+		All: true, Labels: []string{identity.LabelQueue + "=" + p.Queue, identity.LabelRemove + "=true"}, Statuses: []string{"exited", "dead", "created"},
 	})
 	if err != nil {
 		return err
@@ -72,7 +73,7 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 		return nil
 	}
 	for _, c := range old {
-		if c.Labels[LabelBroker] != at.String() {
+		if c.Labels[identity.LabelBroker] != at.String() {
 			continue // of a queue of the same name on another virtual host or broker
 		}
 		switch swept, err := p.sweepOne(ctx, at.VHost, c, false); {
@@ -82,7 +83,7 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 			p.Log.Warn("a container that a crash left behind could not be removed; trying again at the next sweep", "container", c.Name, "error", err)
 		case swept:
 			p.Log.Info("swept: removed a container that a crash left behind; no message asks for it",
-				"container", c.Name, "id", c.ID[:min(12, len(c.ID))], "job", c.Labels[LabelJob], "ended", leftAt(c).UTC().Format(time.RFC3339))
+				"container", c.Name, "id", c.ID[:min(12, len(c.ID))], "job", c.Labels[identity.LabelJob], "ended", leftAt(c).UTC().Format(time.RFC3339))
 		}
 	}
 	return nil
@@ -116,10 +117,10 @@ func (p *Pool) sweepOne(ctx context.Context, vhost string, c dockerapi.Container
 
 // forget deletes the claims of a container that is about to be removed.
 func (p *Pool) forget(ctx context.Context, vhost string, c dockerapi.Container) error {
-	if p.Claims == nil || c.Labels[LabelHost] != p.Claims.Host() {
+	if p.Claims == nil || c.Labels[identity.LabelHost] != p.Claims.Host() {
 		return nil
 	}
-	err := p.Claims.Forget(ctx, intake.JobKey(vhost, c.Labels[LabelQueue], c.Labels[LabelJob]))
+	err := p.Claims.Forget(ctx, intake.JobKey(vhost, c.Labels[identity.LabelQueue], c.Labels[identity.LabelJob]))
 	if err == nil && !isDerived(c.Name) {
 		err = p.Claims.Forget(ctx, intake.NameKey(c.Name))
 	}

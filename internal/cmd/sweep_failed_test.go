@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -33,7 +34,7 @@ func TestSweepGoesOn(t *testing.T) {
 				for i := range 20 {
 					c := &fakeContainer{engine: b.docker}
 					c.ID, c.Name, c.Created = fmt.Sprint("id-", i), fmt.Sprint("c", i), time.Now()
-					c.Labels = map[string]string{LabelJob: "j", LabelQueue: "q", LabelDigest: fmt.Sprint(i), LabelRemove: "true", LabelBroker: intake.Place{}.String()}
+					c.Labels = map[string]string{identity.LabelJob: "j", identity.LabelQueue: "q", identity.LabelDigest: fmt.Sprint(i), identity.LabelRemove: "true", identity.LabelBroker: intake.Place{}.String()}
 					c.State.Status, c.State.StartedAt, c.State.FinishedAt = "exited", time.Now(), time.Now()
 					if i%7 == 0 {
 						c.Name, c.State.Status = "stuck", "dead"

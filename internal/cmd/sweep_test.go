@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -31,7 +32,7 @@ func TestSweep(t *testing.T) {
 		defer b.docker.mu.Unlock()
 		c := &fakeContainer{engine: b.docker}
 		c.ID, c.Name, c.Created = "id-"+name, name, time.Now()
-		c.Labels = map[string]string{LabelJob: "j", LabelQueue: queue, LabelDigest: digest, LabelRemove: remove, LabelBroker: "v@here"}
+		c.Labels = map[string]string{identity.LabelJob: "j", identity.LabelQueue: queue, identity.LabelDigest: digest, identity.LabelRemove: remove, identity.LabelBroker: "v@here"}
 		c.State.Status = status
 		switch status {
 		case "exited":
@@ -54,7 +55,7 @@ func TestSweep(t *testing.T) {
 		leave(b, "kept", "q", "3", "false", "exited")
 		leave(b, "runs", "q", "4", "true", "running")
 		leave(b, "of-another-queue", "p", "5", "true", "exited")
-		leave(b, "of-a-job-here", "q", identify(intake.Job{Body: []byte(left)}).digest, "true", "exited")
+		leave(b, "of-a-job-here", "q", identity.Of(intake.Job{Body: []byte(left)}).Digest, "true", "exited")
 		d := b.send("m", "id", false, left) // works on another container, but might have wanted that one
 		defer func() { b.docker.named(t, "left").exit(0); synctest.Wait(); d.want(intake.Ack, "") }()
 		stays := []string{"kept", "left", "of-a-job-here", "of-another-queue", "runs"}
@@ -99,7 +100,7 @@ func TestSweep(t *testing.T) {
 	})
 	t.Run("a message comes in the middle of it", func(t *testing.T) {
 		onBench(t, sweeping, func(b *bench) {
-			leave(b, "left", "q", identify(intake.Job{Body: []byte(left)}).digest, "true", "exited")
+			leave(b, "left", "q", identity.Of(intake.Job{Body: []byte(left)}).Digest, "true", "exited")
 			c := b.docker.named(t, "left")
 			release, ok := b.pool.jobs.reserve(c.Container)
 			if !ok {

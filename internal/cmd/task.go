@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -27,7 +28,7 @@ var errNotBegun = errors.New("not begun")
 // A task is a live job: its decoded message, its deliveries, its phase. One goroutine works on it. The comment of each
 // field that others read or write names the field's guard.
 type task struct {
-	identity
+	identity.Identity
 	decoded
 	turn
 	containerOf
@@ -68,10 +69,18 @@ type decoded struct {
 	denied  error          // why no container may be made; one that exists is followed
 }
 
+// identify returns the identity of a message.
+func (p *Pool) identify(j intake.Job) identity.Identity {
+	if p.Claims == nil {
+		return identity.Of(j)
+	}
+	return identity.Of(j).On(p.Claims.Host())
+}
+
 // decode decodes a message. At most one per processor, and one of the control queue, is decoded at a time: more
 // would only use memory. A panic becomes the message's error: otherwise each redelivery would panic again.
 // It takes the job's reply away if the policy denies that its result goes there.
-func (p *Pool) decode(j *intake.Job) (i identity, d decoded) {
+func (p *Pool) decode(j *intake.Job) (i identity.Identity, d decoded) {
 	places := p.decoding
 	if j.Control {
 		places = p.controlDecoding
@@ -96,7 +105,7 @@ func (p *Pool) decode(j *intake.Job) (i identity, d decoded) {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			p.Log.Error("panic; please report this", "job", i.id, "panic", v, "trace", string(debug.Stack()))
+			p.Log.Error("panic; please report this", "job", i.ID, "panic", v, "trace", string(debug.Stack()))
 			d = decoded{rules: d.rules}
 			d.invalid = fmt.Errorf("the message could not be decoded: panic: %v", v)
 		}
@@ -105,7 +114,7 @@ func (p *Pool) decode(j *intake.Job) (i identity, d decoded) {
 	if d.cmd != nil {
 		d.traits = d.cmd.Traits()
 	}
-	if d.invalid == nil && i.attempt > d.traits.Attempts() { // no attempt of ours is: a publisher set the header
+	if d.invalid == nil && i.Attempt > d.traits.Attempts() { // no attempt of ours is: a publisher set the header
 		j.Attempt = 1
 		i = p.identify(*j)
 	}
@@ -130,7 +139,7 @@ func (t *task) take(j intake.Job) {
 		t.live = output.NewLive(t.ctx, j.Stream())
 	}
 	if t.name = t.cmd.Target(); t.traits.Makes {
-		t.name = t.containerName(t.name)
+		t.name = t.ContainerName(t.name)
 	}
 }
 
@@ -257,7 +266,7 @@ func (t *task) containerResult(ref string, err error) (*event.Result, error) {
 // output returns the sink for the output of a command on the container ref.
 func (t *task) output(ref string) *output.Output {
 	piece := func(stream string, offset int64, data []byte) event.Output {
-		return event.Output{Job: t.id, ContainerName: cmp.Or(t.name, ref), Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
+		return event.Output{Job: t.ID, ContainerName: cmp.Or(t.name, ref), Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
 	}
 	emit := func(stream string, offset int64, data []byte) error {
 		t.pool.tally.Output.Add(int64(len(data)))
@@ -273,7 +282,7 @@ func (t *task) output(ref string) *output.Output {
 // shownAttempt returns the attempt's number if the job may have several attempts, else 0.
 func (t *task) shownAttempt() int {
 	if t.traits.Retry != nil {
-		return t.attempt
+		return t.Attempt
 	}
 	return 0
 }
@@ -281,7 +290,7 @@ func (t *task) shownAttempt() int {
 // result returns a result of the task with the fields that every result has.
 func (t *task) result() *event.Result {
 	return &event.Result{
-		Job: t.id, Command: t.traits.Verb, Host: t.pool.Host, Queue: t.queue, Attempt: t.shownAttempt(),
+		Job: t.ID, Command: t.traits.Verb, Host: t.pool.Host, Queue: t.Queue, Attempt: t.shownAttempt(),
 		ContainerID: t.container, ContainerName: t.name, Warnings: t.creation.warnings,
 	}
 }

@@ -106,7 +106,7 @@ func (t *task) requestPlace() {
 	if t.share != nil || t.slot != nil {
 		return
 	}
-	if s := t.pool.shares.Of(t.user, t.rules.Jobs()); s != nil {
+	if s := t.pool.shares.Of(t.User, t.rules.Jobs()); s != nil {
 		t.share = s.Request()
 	} else if !t.control {
 		t.slot = t.pool.slots.Request()

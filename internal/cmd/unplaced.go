@@ -46,7 +46,7 @@ func (u *unplaced) put(t *task) {
 		u.expire()
 	}
 	if len(u.jobs) < mostUnplaced {
-		u.jobs[t.id] = unplacedJob{j, time.Now()}
+		u.jobs[t.ID] = unplacedJob{j, time.Now()}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -41,7 +42,7 @@ func (w *watch) begin() {
 	if limit := w.run.TimeLimit(w.timeLimit()); limit > 0 {
 		w.timeUp = time.AfterFunc(time.Until(w.startedAt.Add(limit)), w.enforce)
 	}
-	if isClosed(w.flooded) {
+	if closed.Is(w.flooded) {
 		go w.enforce()
 	}
 }
@@ -64,7 +65,7 @@ func (w *watch) close() {
 // awaitsEvent has the next exit told by the engine's event, and reports whether it will be. Only the end of the
 // output shows that an event was lost. With a restart policy the first exit is not the last.
 func (w *watch) awaitsEvent() bool {
-	return w.out != nil && !w.run.Restarts() && w.queue == w.pool.Queue && w.pool.exits.Await(w.id, w.told)
+	return w.out != nil && !w.run.Restarts() && w.Queue == w.pool.Queue && w.pool.exits.Await(w.id, w.told)
 }
 
 // awaitsAnswer has the exit told by a wait of its own.
@@ -161,7 +162,7 @@ func (w *watch) enforce() {
 	defer w.recovers()
 	flooded := w.flooded
 	for stops := 0; !w.isOver(w.following.ctx); stops++ { // it may have ended by itself before the first stop
-		if isClosed(flooded) { // it is killed: it could write on while it is asked to stop
+		if closed.Is(flooded) { // it is killed: it could write on while it is asked to stop
 			flooded = nil
 			w.exceeds(tooMuch(w.rules.Output()))
 		}
