@@ -27,7 +27,7 @@ func TestAllocs(t *testing.T) {
 	}{
 		{"add and remove", 28, func() {
 			x := liveTask(&g, many, "new")
-			g.take(x)
+			x.take()
 			g.effective(x.order)
 			g.remove(x)
 		}},

@@ -28,19 +28,19 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		if job == nil {
 			break
 		}
-		if t.traits.Ends && job.traits.Runs && job.again.Load() && t.pool.jobs.at(job) < phaseBegun {
+		if t.traits.Ends && job.traits.Runs && job.again.Load() && job.at() < phaseBegun {
 			if c, err := t.containerFor(r.Job); err != nil {
 				return false, err
 			} else if c != nil && c.Status != "created" {
 				break // an earlier process has started it
 			}
 		}
-		if t.traits.Ends && t.pool.jobs.at(job) < phaseBegun && t.pool.Claims != nil { // its message may have come back from another host
+		if t.traits.Ends && job.at() < phaseBegun && t.pool.Claims != nil { // its message may have come back from another host
 			if err := t.seek(t.JobKey(r.Job), false); err != nil {
 				return false, err
 			}
 		}
-		if t.traits.Ends && t.pool.jobs.cancelsWaiting(job) {
+		if t.traits.Ends && job.cancelWaiting() {
 			t.log.Info("job cancelled before it had started", "cancelled", r.Job)
 			return true, nil
 		}
@@ -53,9 +53,9 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			}
 		}
 		// Only after the start: otherwise the container would be started after its stop.
-		if id := t.pool.jobs.containerOf(job); id != "" && job.order.tookEffect() {
+		if id := job.containerID(); id != "" && job.order.tookEffect() {
 			r.Container = id
-			t.pool.jobs.name(t, t.pool.jobs.nameOf(job))
+			t.setName(job.nameNow())
 			return false, nil
 		}
 		if t.traits.Lasts && !t.control {
@@ -64,7 +64,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		if err := t.awaitStart(job); err != nil {
 			return false, err
 		}
-		if t.traits.Ends && t.pool.jobs.containerOf(job) == "" && job.wasCancelled() && t.pool.jobs.awayOf(job) == nil {
+		if t.traits.Ends && job.containerID() == "" && job.wasCancelled() && job.whyAway() == nil {
 			return true, nil
 		}
 	}
@@ -89,7 +89,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		return false, err
 	}
 	r.Container = c.ID
-	t.pool.jobs.name(t, c.Name)
+	t.setName(c.Name)
 	switch n, err := strconv.Atoi(c.Labels[identity.LabelAttempt]); {
 	case c.Status == "created" && !t.pool.jobs.knew(t.Queue, r.Job):
 		// Its process died before the start: the redelivered message would start it. But if the job was settled here,
@@ -124,8 +124,8 @@ func (t *task) containerFor(job string) (*dockerapi.ContainerSummary, error) {
 // A job that was cancelled meanwhile ends as soon as it can.
 func (t *task) awaitStart(job *task) error {
 	// If an earlier command is at work on the container, effective may stay open after the job's end.
-	gone := t.pool.jobs.reached(job, phaseGone)
-	if _, err := awaitEither(t, job.order.effective, gone); err != nil || t.pool.jobs.containerOf(job) != "" {
+	gone := job.reached(phaseGone)
+	if _, err := awaitEither(t, job.order.effective, gone); err != nil || job.containerID() != "" {
 		return err
 	}
 	return t.await(gone)
@@ -145,7 +145,7 @@ func (t *task) awaitJob() error {
 	}
 	for {
 		job := t.pool.jobs.byID(message.RefOf(t.cmd).Job)
-		if job == nil || t.pool.jobs.containerOf(job) != "" && job.order.tookEffect() {
+		if job == nil || job.containerID() != "" && job.order.tookEffect() {
 			return nil
 		}
 		if !job.traits.Runs {
@@ -179,12 +179,12 @@ func (t *task) cancelFrom(job string, attempt int) (bool, error) {
 	return true, nil
 }
 
-// cancelsWaiting cancels a task, and reports whether it was waiting. A task that has begun ends before it creates its
+// cancelWaiting cancels a task, and reports whether it was waiting. A task that has begun ends before it creates its
 // container, if it has none yet.
-func (g *registry) cancelsWaiting(t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	waits := g.move(t, phaseCancelled)
+func (t *task) cancelWaiting() bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	waits := t.in.move(t, phaseCancelled)
 	if (waits || t.order.begun) && !t.wasCancelled() {
 		close(t.cancelled)
 	}
@@ -195,7 +195,7 @@ func (t *task) wasCancelled() bool { return closed.Is(t.cancelled) }
 
 // retries reports whether a run has ended, and may be tried again.
 func (t *task) retries() bool {
-	p := t.pool.jobs.at(t)
+	p := t.at()
 	return t.traits.Retry != nil && p >= phaseExited && p <= phaseSettled
 }
 

@@ -90,7 +90,7 @@ func (t *task) stillGiven() error {
 		return nil
 	}
 	for {
-		j, ok := t.pool.jobs.present(t)
+		j, ok := t.present()
 		if !ok {
 			return t.startsOver()
 		}
@@ -135,7 +135,7 @@ func (t *task) ofAnother(ctx context.Context, key intake.ClaimKey) bool {
 	case key.Kind == "name" && (none || key.Key == t.traits.NewName):
 		c, err := t.pool.Docker.InspectContainer(ctx, key.Key)
 		return err == nil && t.Ours(c.Labels) && !t.discards(c.ID, c.Labels) || err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer)
-	case key == t.JobKey(t.ID) && (t.Attempt > 1 || t.Copy != "" || none && t.pool.jobs.at(t) <= phaseSettled):
+	case key == t.JobKey(t.ID) && (t.Attempt > 1 || t.Copy != "" || none && t.at() <= phaseSettled):
 		list, err := t.pool.containersOf(ctx, t.Queue, t.ID)
 		return err != nil || slices.ContainsFunc(list, func(c dockerapi.ContainerSummary) bool { return !t.discards(c.ID, c.Labels) })
 	}
@@ -160,8 +160,8 @@ func (t *task) leavesContainer() bool {
 // comesBack reports whether the message of a task that is requeued comes to this host again: it is in the host queue. Or its
 // connection has ended: whoever gets it may have forwarded it here already.
 func (t *task) comesBack() bool {
-	_, present := t.pool.jobs.present(t)
-	return !present || t.pool.jobs.isCopy(t)
+	_, present := t.present()
+	return !present || t.isCopy()
 }
 
 // unclaim takes away one holder of key, which the task holds no more.

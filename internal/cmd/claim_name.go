@@ -20,7 +20,7 @@ import (
 // for this: its copy, redelivered after a crash, would count as settled. So a copy stays, and so does a run that not every host may
 // carry out: see claimName.
 func (t *task) followsName(r *message.Run) error {
-	if t.pool.Claims == nil || r.Name == "" || !r.Placement.Any() || t.pool.jobs.isCopy(t) {
+	if t.pool.Claims == nil || r.Name == "" || !r.Placement.Any() || t.isCopy() {
 		return nil
 	}
 	other, err := t.claim(intake.NameKey(r.Name))
@@ -83,7 +83,7 @@ func (t *task) afterRemoval(c dockerapi.Container) error {
 		return err
 	}
 	job := c.Labels[identity.LabelJob]
-	if next := t.pool.jobs.byID(job); next != nil && t.pool.jobs.isCopy(next) {
+	if next := t.pool.jobs.byID(job); next != nil && next.isCopy() {
 		return nil // it has followed the claim here, and takes it over
 	}
 	last, _ := t.pool.jobs.lastOf(t.Queue, job)

@@ -33,31 +33,31 @@ func (g *registry) runs(id string) (runs []*task) {
 	return runs
 }
 
-// claim gives t the container id, unless another live job has it, or it is retired.
-func (g *registry) claim(id string, t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.other(id, t) {
+// takeContainer gives t the container id, unless another live job has it, or it is retired.
+func (t *task) takeContainer(id string) bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	if t.in.other(id, t) {
 		return false
 	}
-	g.byContainer.move(t.container, id, t)
+	t.in.byContainer.move(t.container, id, t)
 	t.container = id
 	return true
 }
 
-// has gives t the container id, whoever else has it; "": t has none.
-func (g *registry) has(t *task, id string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.byContainer.move(t.container, id, t)
+// setContainer gives t the container id, whoever else has it; "": t has none.
+func (t *task) setContainer(id string) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	t.in.byContainer.move(t.container, id, t)
 	t.container = id
 }
 
 // enters records that an exec is in the container id.
-func (g *registry) enters(t *task, id string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.enter(t, id)
+func (t *task) enters(id string) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	t.in.enter(t, id)
 }
 
 func (g *registry) enter(t *task, id string) {
@@ -65,10 +65,10 @@ func (g *registry) enter(t *task, id string) {
 	t.within = id
 }
 
-// containerOf returns the id of the container of t.
-func (g *registry) containerOf(t *task) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// containerID returns the id of the container of t.
+func (t *task) containerID() string {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	return t.container
 }
 
@@ -88,9 +88,9 @@ func (g *registry) held(id string, t *task) bool {
 }
 
 // lingers records that t is settled, and that its container is removed soon.
-func (g *registry) lingers(t *task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) lingers() {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	t.lingering = true
 }
 
@@ -124,12 +124,12 @@ func (g *registry) retire(id string) {
 
 // adopt gives t the id and the name of the container that it has claimed. Without a message_id only the container
 // has the job's id.
-func (g *registry) adopt(t *task, c dockerapi.Container) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) adopt(c dockerapi.Container) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	if id := c.Labels[identity.LabelJob]; !t.Stable && id != "" {
 		if t.traits.Lasts {
-			g.byJob.move(t.ID, id, t)
+			t.in.byJob.move(t.ID, id, t)
 		}
 		t.ID = id
 		t.log = t.pool.Log.With("job", id)
@@ -137,19 +137,19 @@ func (g *registry) adopt(t *task, c dockerapi.Container) {
 	if t.name == c.Name {
 		return
 	}
-	g.forget(t.order)
-	g.rename(t, c.Name)
+	t.in.forget(t.order)
+	t.in.rename(t, c.Name)
 	t.order.name = c.Name
-	if g.latest[t.name] == nil {
-		g.latest[t.name] = t.order
+	if t.in.latest[t.name] == nil {
+		t.in.latest[t.name] = t.order
 	}
 }
 
-// name records the name of the container that a task's command is for.
-func (g *registry) name(t *task, name string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.rename(t, name)
+// setName records the name of the container that a task's command is for.
+func (t *task) setName(name string) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	t.in.rename(t, name)
 }
 
 // rename changes the container's name that a task is found by. g.mu is held.
@@ -158,8 +158,8 @@ func (g *registry) rename(t *task, name string) {
 	t.name = name
 }
 
-func (g *registry) nameOf(t *task) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) nameNow() string {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	return t.name
 }

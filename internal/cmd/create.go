@@ -139,7 +139,7 @@ func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 		return nil, err
 	}
 	for _, s := range list {
-		if !t.Like(s.Labels) || !t.pool.jobs.claim(s.ID, t) {
+		if !t.Like(s.Labels) || !t.takeContainer(s.ID) {
 			continue
 		}
 		c, err := t.inspect(s.ID)
@@ -149,10 +149,10 @@ func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.pool.jobs.adopt(t, c)
+		t.adopt(c)
 		return &c, nil
 	}
-	t.pool.jobs.has(t, "")
+	t.setContainer("")
 	return nil, nil
 }
 

@@ -65,9 +65,9 @@ func (d *deliveries) join(j intake.Job) {
 }
 
 // isCopy reports whether another host has forwarded a delivery of t. Its redelivery comes to this host.
-func (g *registry) isCopy(t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) isCopy() bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	return len(t.notes) > 0
 }
 
@@ -81,48 +81,48 @@ func (d *deliveries) orphaned() bool {
 }
 
 // take returns the deliveries of t that have not been taken, to be answered in their order.
-func (g *registry) take(t *task) []intake.Job {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) take() []intake.Job {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	jobs := t.remaining
 	t.remaining, t.taken = nil, jobs
 	return jobs
 }
 
 // next goes on from the next taken delivery. answered: the answer to it is about to be written; else it gets none.
-func (g *registry) next(t *task, answered bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) next(answered bool) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	t.taken = t.taken[1:]
 	t.answering, t.answered = t.answering || answered, t.answered || answered
 }
 
 // unanswered records that all taken deliveries are lost, and no answer to them took effect: from now on a redelivered message
 // may join t.
-func (g *registry) unanswered(t *task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) unanswered() {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	t.answering = false
 }
 
-// waits reports whether t has deliveries that are not taken yet.
-func (g *registry) waits(t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// hasMore reports whether t has deliveries that are not taken yet.
+func (t *task) hasMore() bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	return len(t.remaining) > 0
 }
 
 // lost reports whether all deliveries of t are lost.
-func (g *registry) lost(t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) lost() bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	return t.orphaned()
 }
 
 // present returns a delivery of t that is not taken, and not known to be lost.
-func (g *registry) present(t *task) (intake.Job, bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) present() (intake.Job, bool) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	for _, j := range t.remaining {
 		if !j.IsLost() {
 			return j, true
@@ -133,9 +133,9 @@ func (g *registry) present(t *task) (intake.Job, bool) {
 
 // quietAfter returns how long the queue must have been consumed and be empty. That proves that the message of t is not
 // redelivered. ok is false while a connection that delivered it may be alive: its unacked messages are in no count.
-func (g *registry) quietAfter(t *task) (d time.Duration, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) quietAfter() (d time.Duration, ok bool) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	d = releasedFor
 	for _, j := range t.deliveries.given {
 		if !j.IsLost() {
@@ -150,9 +150,9 @@ func (g *registry) quietAfter(t *task) (d time.Duration, ok bool) {
 
 // given returns the last delivery of t for each ReplyTo, and since when these could have been redelivered. since is
 // zero if a delivery is not lost, or could not have been redelivered yet. missing: their queue does not exist.
-func (g *registry) given(t *task) (jobs []intake.Job, since time.Time, missing bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) given() (jobs []intake.Job, since time.Time, missing bool) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	jobs = slices.Clone(t.deliveries.given)
 	for _, j := range jobs {
 		if !j.IsLost() || j.Awaited == nil {

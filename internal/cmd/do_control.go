@@ -45,9 +45,9 @@ func (t *task) onceMore(call func() error, done func(err error) bool) func() err
 // asked for. A restart ends only the execs.
 func (t *task) askEnd(id string, call func() error) error {
 	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool {
-		return t.pool.jobs.at(r) >= phaseExited || r.traits.Runs && !t.traits.Ends
+		return r.at() >= phaseExited || r.traits.Runs && !t.traits.Ends
 	})
-	if r := t.pool.jobs.byID(t.on.Labels[identity.LabelJob]); r != nil && t.traits.Ends && r.traits.Runs && t.pool.jobs.at(r) < phaseCreated && r.Like(t.on.Labels) {
+	if r := t.pool.jobs.byID(t.on.Labels[identity.LabelJob]); r != nil && t.traits.Ends && r.traits.Runs && r.at() < phaseCreated && r.Like(t.on.Labels) {
 		runs = append(runs, r) // it is to adopt the container
 	}
 	for _, r := range runs {
@@ -123,7 +123,7 @@ func (t *task) doStop(s *message.Stop) (*event.Result, error) {
 
 func (t *task) doRestart(s *message.Restart) (*event.Result, error) {
 	err := t.askEnd(s.Container, t.onceMore(func() error {
-		if !t.pool.jobs.restarts(t, s.Container) {
+		if !t.restartsContainer(s.Container) {
 			return t.removedSoon(s.Container)
 		}
 		return t.pool.Docker.RestartContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
@@ -178,7 +178,7 @@ func (t *task) letEnd(run *task) {
 	timer := time.NewTimer(2 * t.pool.idle)
 	defer timer.Stop()
 	select {
-	case <-t.pool.jobs.reached(run, phaseEnded):
+	case <-run.reached(phaseEnded):
 	case <-timer.C:
 	case <-t.ctx.Done():
 	}

@@ -22,7 +22,7 @@ const exitKilled = 128 + 9
 
 func (t *task) doExec(e *message.Exec) (*event.Result, error) {
 	c := t.on
-	t.pool.jobs.enters(t, c.ID)
+	t.enters(c.ID)
 	input := e.Interactive || e.Input != nil
 	env, err := t.pool.Secrets.Variables(e.Env)
 	if err != nil {

@@ -94,8 +94,8 @@ func (f *following) ended(state dockerapi.State, err error) (*event.Result, erro
 
 // madeContainer records that the job has a container.
 func (t *task) madeContainer(id string) {
-	t.pool.jobs.has(t, id)
-	t.pool.jobs.to(t, phaseCreated)
+	t.setContainer(id)
+	t.to(phaseCreated)
 	t.log.Debug("container is there", "container", t.name, "id", id[:min(12, len(id))])
 }
 

@@ -85,7 +85,7 @@ func (f *following) follow() (dockerapi.State, error) {
 // look inspects the container. If the following is over, look returns what follow returns; else whether the container is
 // to be started. It is apart from follow for the stack: there a Container would take a kilobyte while the run goes on.
 func (f *following) look(first bool) (over, begin bool, last dockerapi.State, err error) {
-	restarts := f.pool.jobs.restarted(f.task)
+	restarts := f.task.restarted()
 	c, err := f.inspect(f.id)
 	f.logKeeps, f.logText = logkept.Bytes(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
 	if errors.Is(err, dockerapi.ErrNoSuchContainer) {
@@ -112,11 +112,11 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 	if !c.State.Ended() {
 		if !c.State.FinishedAt.IsZero() { // it was restarted
 			f.exit = nil
-			f.pool.jobs.to(f.task, phaseStarted)
+			f.task.to(phaseStarted)
 		}
 		return false, false, last, nil
 	}
-	if by, over := f.pool.jobs.isOver(f.task, restarts); !over {
+	if by, over := f.task.runIsOver(restarts); !over {
 		if err := f.awaitRestart(f.ctx, by); err != nil {
 			return false, false, last, err
 		}
@@ -161,7 +161,7 @@ func (f *following) start() error {
 	}
 	err := f.retry(func() error {
 		// If we were slow or lost all deliveries, another process may have adopted and started the container.
-		if f.startSent || time.Since(f.creation.asked) > slowStart || f.pool.jobs.lost(f.task) {
+		if f.startSent || time.Since(f.creation.asked) > slowStart || f.task.lost() {
 			if err := look(); err != nil {
 				return err
 			}
@@ -322,7 +322,7 @@ func (f *following) started(at time.Time) {
 		return
 	}
 	f.startedAt, f.broken = at, 0
-	f.pool.jobs.starts(f.task, at)
+	f.task.starts(at)
 	switch {
 	case f.adopted:
 		f.pool.tally.Adopt()

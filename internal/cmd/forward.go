@@ -69,10 +69,10 @@ func (t *task) moves(e *elsewhere) error {
 	return e
 }
 
-// awayOf returns why a task has no result here; nil: it has one, or is to have one.
-func (g *registry) awayOf(t *task) *elsewhere {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// whyAway returns why a task has no result here; nil: it has one, or is to have one.
+func (t *task) whyAway() *elsewhere {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	return t.away
 }
 
@@ -127,25 +127,25 @@ const mostForNote = time.Minute
 
 // looksAhead reports whether the task asks who has its job before its turn comes: see goesAhead.
 func (t *task) looksAhead() bool {
-	return t.pool.Claims != nil && t.Stable && t.traits.Makes && t.pool.jobs.at(t) == phaseWaiting
+	return t.pool.Claims != nil && t.Stable && t.traits.Makes && t.at() == phaseWaiting
 }
 
 // goesAhead has a waiting task of a redelivered message forwarded at once if another host has its job. Otherwise the message would
 // wait here, that host's queues would be quiet, and a sweep there would remove the job's container: the job would run again here.
 func (t *task) goesAhead(ctx context.Context) {
-	ctx, cancel := closed.Context(ctx, t.pool.jobs.reached(t, phaseCancelled))
+	ctx, cancel := closed.Context(ctx, t.reached(phaseCancelled))
 	defer cancel()
 	at, err := t.pool.Claims.Look(ctx, t.JobKey(t.ID))
 	if err == nil && at != nil && !at.Ours && !at.Void {
-		t.pool.jobs.goesAhead(t, *at)
+		t.forwardsTo(*at)
 	}
 }
 
-// goesAhead moves a waiting task to phaseForwarded.
-func (g *registry) goesAhead(t *task, to intake.Claim) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if t.phase == phaseWaiting && (t.from == nil || t.from.Hops < intake.MostHops) && g.move(t, phaseForwarded) {
+// forwardsTo moves a waiting task to phaseForwarded.
+func (t *task) forwardsTo(to intake.Claim) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	if t.phase == phaseWaiting && (t.from == nil || t.from.Hops < intake.MostHops) && t.in.move(t, phaseForwarded) {
 		t.away = &elsewhere{intake.Forward, to}
 	}
 }
@@ -153,13 +153,13 @@ func (g *registry) goesAhead(t *task, to intake.Claim) {
 // handOver settles all deliveries of a task that has no result here. If one is lost, the broker redelivers it to some host, which
 // finds the claim as this one did. handOver returns false if the process stops first.
 func (t *task) handOver(e *elsewhere) bool {
-	t.pool.jobs.to(t, phaseForwarded)
+	t.to(phaseForwarded)
 	if t.endClaims(t.ctx, e.verdict == intake.Requeue && t.comesBack()) != nil {
 		return false
 	}
 	var forwarded []intake.Job
 	for {
-		for _, j := range t.pool.jobs.take(t) {
+		for _, j := range t.take() {
 			switch done, err := t.handOverOne(j, e); {
 			case errors.Is(err, intake.ErrDeliveryLost):
 				t.log.Debug("delivery lost before it was forwarded; some host gets the redelivery")
@@ -177,7 +177,7 @@ func (t *task) handOver(e *elsewhere) bool {
 			break
 		}
 	}
-	t.pool.jobs.to(t, phaseGone) // nothing need wait for the notes
+	t.to(phaseGone) // nothing need wait for the notes
 	ctx, cancel := context.WithTimeout(t.ctx, mostForNote)
 	defer cancel()
 	for _, j := range forwarded {
@@ -210,7 +210,7 @@ func (t *task) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err erro
 		t.order.givenBack.Store(true)
 		v, err = intake.Requeue, delay.Sleep(t.ctx, startOver)
 	}
-	t.pool.jobs.next(t, err == nil)
+	t.next(err == nil)
 	if err == nil {
 		err = j.Settle(t.ctx, v, *t.result())
 	}

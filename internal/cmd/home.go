@@ -14,12 +14,12 @@ func (t *task) mayGoHome() bool { return t.pool.Claims != nil && t.from == nil &
 // goesHome has the message forwarded to this host's own queue. A later command on its container is requeued when its turn comes, and
 // then comes after the copy. The task waits, or has begun and done nothing.
 func (t *task) goesHome() error {
-	to, waits := t.pool.Claims.Here(), t.pool.jobs.at(t) == phaseWaiting
+	to, waits := t.pool.Claims.Here(), t.at() == phaseWaiting
 	if t.traits.Makes { // the copy must find the job's claim
 		ctx := t.ctx
 		if waits {
 			var cancel context.CancelFunc
-			ctx, cancel = closed.Context(ctx, t.pool.jobs.reached(t, phaseCancelled))
+			ctx, cancel = closed.Context(ctx, t.reached(phaseCancelled))
 			defer cancel()
 		}
 		var err error
@@ -31,7 +31,7 @@ func (t *task) goesHome() error {
 		}
 	}
 	if waits {
-		t.pool.jobs.goesAhead(t, to)
+		t.forwardsTo(to)
 		return t.notBegun()
 	}
 	return t.forward(to)

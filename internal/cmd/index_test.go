@@ -24,9 +24,9 @@ func liveTaskOf(g *registry, n int, j intake.Job) *task {
 		deliveries: newDeliveries(j), name: fmt.Sprint("name", n),
 	}
 	g.add(t)
-	g.to(t, phaseDue)
+	t.to(phaseDue)
 	g.begins(t.order)
-	g.claim(fmt.Sprint("container", n), t)
+	t.takeContainer(fmt.Sprint("container", n))
 	return t
 }
 
@@ -39,13 +39,13 @@ func TestIndexesHoldNothing(t *testing.T) {
 		x.pool = &Pool{Config: Config{Log: slog.New(slog.DiscardHandler)}}
 		switch i % 4 {
 		case 0:
-			g.adopt(x, dockerapi.Container{Name: "other", Labels: map[string]string{identity.LabelJob: "known"}})
+			x.adopt(dockerapi.Container{Name: "other", Labels: map[string]string{identity.LabelJob: "known"}})
 		case 1:
-			g.name(x, fmt.Sprint("name", i-1))
+			x.setName(fmt.Sprint("name", i-1))
 		case 2:
-			g.has(x, "")
+			x.setContainer("")
 		case 3:
-			g.enters(x, "within")
+			x.enters("within")
 		}
 		all = append(all, x)
 	}
@@ -53,8 +53,8 @@ func TestIndexesHoldNothing(t *testing.T) {
 		t.Errorf("%d are in the container, want 5", got)
 	}
 	for _, x := range all {
-		g.take(x)
-		g.to(x, phaseEnded)
+		x.take()
+		x.to(phaseEnded)
 		g.effective(x.order)
 		g.remember(x, intake.Ack, &event.Result{})
 		if !g.remove(x) {
@@ -70,7 +70,7 @@ func TestIndexesHoldNothing(t *testing.T) {
 func TestJoinKeepsTaken(t *testing.T) {
 	g := newRegistry()
 	x := liveTask(&g, 1, "id")
-	taken := g.take(x)
+	taken := x.take()
 	x.join(intake.Job{Body: []byte("2")})
 	if string(taken[0].Body) != "1" || string(x.taken[0].Body) != "1" || string(x.deliveries.given[0].Body) != "2" {
 		t.Errorf("taken are %q and %q, given is %q; want 1, 1 and 2", taken[0].Body, x.taken[0].Body, x.deliveries.given[0].Body)
@@ -90,7 +90,7 @@ func BenchmarkRegistry(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			t := liveTask(&g, many+i, fmt.Sprint("new", i))
-			g.take(t)
+			t.take()
 			g.effective(t.order)
 			g.remove(t)
 		}
@@ -139,16 +139,16 @@ func BenchmarkRegistry(b *testing.B) {
 		t.pool = &Pool{Config: Config{Log: slog.New(slog.DiscardHandler)}}
 		for i := 0; b.Loop(); i++ {
 			id := fmt.Sprint("left", i)
-			g.claim(id, t)
-			g.adopt(t, dockerapi.Container{ID: id, Name: id, Labels: map[string]string{identity.LabelJob: id}})
+			t.takeContainer(id)
+			t.adopt(dockerapi.Container{ID: id, Name: id, Labels: map[string]string{identity.LabelJob: id}})
 		}
 	})
 	b.Run("come due", func(b *testing.B) {
 		b.ReportAllocs()
 		t := liveTask(&g, 3*many, "due")
 		for b.Loop() {
-			g.to(t, phaseWaiting)
-			g.comesDue(t)
+			t.to(phaseWaiting)
+			t.comesDue()
 		}
 	})
 }
@@ -189,7 +189,7 @@ func removeAndAdd(b *testing.B, g *registry, all []*task) {
 	for n := 0; b.Loop(); n++ {
 		t := all[n*7919%len(all)]
 		first := t.deliveries.given[0]
-		g.take(t)
+		t.take()
 		g.remove(t)
 		t.deliveries = newDeliveries(first)
 		g.add(t)

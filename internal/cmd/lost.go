@@ -44,10 +44,10 @@ func (t *task) awaitDelivery(v intake.Verdict, r *event.Result) int {
 		case <-t.superseded:
 			return deliveryStays
 		case <-t.pool.stopping:
-			if _, ok := t.pool.jobs.present(t); ok {
+			if _, ok := t.present(); ok {
 				return deliveryCame
 			}
-			if _, _, missing := t.pool.jobs.given(t); missing { // no later process would send the result
+			if _, _, missing := t.given(); missing { // no later process would send the result
 				if t.sendGone(v, r, 0) != nil {
 					return deliveryNever
 				}
@@ -79,7 +79,7 @@ func (t *task) quiet(ctx context.Context, v intake.Verdict, r *event.Result) boo
 	if t.pool.Quiet == nil {
 		return false
 	}
-	consumed, ok := t.pool.jobs.quietAfter(t)
+	consumed, ok := t.quietAfter()
 	if !ok {
 		return false
 	}
@@ -87,7 +87,7 @@ func (t *task) quiet(ctx context.Context, v intake.Verdict, r *event.Result) boo
 		consumed = quietFor
 	}
 	if t.control { // Quiet does not look at the control queue; who consumes it gets all that is in it
-		if _, since, _ := t.pool.jobs.given(t); since.IsZero() || time.Since(since) < consumed {
+		if _, since, _ := t.given(); since.IsZero() || time.Since(since) < consumed {
 			return false
 		}
 	}
@@ -99,7 +99,7 @@ func (t *task) quiet(ctx context.Context, v intake.Verdict, r *event.Result) boo
 // nothing before the message could have been redelivered for as long as patience. If the message is redelivered after
 // all, only its ack is left to do.
 func (t *task) sendGone(v intake.Verdict, r *event.Result, patience time.Duration) error {
-	jobs, since, missing := t.pool.jobs.given(t)
+	jobs, since, missing := t.given()
 	if since.IsZero() || time.Since(since) < patience || t.allSent(v, r) {
 		return nil // too early, or done; a connection that ends again starts the wait over
 	}

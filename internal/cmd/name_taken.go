@@ -47,7 +47,7 @@ func (t *task) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 		// It never started, and is about to be removed: wait, even if it is ours.
 	case t.owns(r, holder):
 		before := t.JobKey(t.ID)
-		t.pool.jobs.adopt(t, holder)
+		t.adopt(holder)
 		if err = t.claimJob(); err == nil && before != t.JobKey(t.ID) { // without a message_id it has another id now
 			err = t.disclaim(before)
 		}
@@ -109,9 +109,9 @@ func (t *task) owns(r *message.Run, c dockerapi.Container) bool {
 		return false
 	}
 	if c.Labels[identity.LabelJob] == t.ID {
-		return t.pool.jobs.claim(c.ID, t)
+		return t.takeContainer(c.ID)
 	}
 	// Without a message_id each process makes up a new id. The name, the digest and the broker's redelivered flag
 	// must be enough.
-	return !t.Stable && t.again.Load() && r.Name != "" && t.pool.jobs.claim(c.ID, t)
+	return !t.Stable && t.again.Load() && r.Name != "" && t.takeContainer(c.ID)
 }

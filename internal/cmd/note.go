@@ -21,14 +21,14 @@ func (t *task) awaitNote() (joined bool, err error) {
 	late := time.NewTimer(noteTakes)
 	defer late.Stop()
 	for {
-		last, noted := t.pool.jobs.noteOf(t)
+		last, noted := t.lastNote()
 		if noted {
 			return false, nil
 		}
 		select {
 		case <-last:
 		case <-t.arrived:
-			if t.pool.jobs.waits(t) { // else it was settled already
+			if t.hasMore() { // else it was settled already
 				return true, nil
 			}
 		case <-t.pool.stopping:
@@ -57,9 +57,9 @@ func (t *task) withoutNote(v intake.Verdict) error {
 	return nil
 }
 
-// noteOf returns the note that t waits for, as notes.last does.
-func (g *registry) noteOf(t *task) (last <-chan struct{}, noted bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// lastNote returns the note that t waits for, as notes.last does.
+func (t *task) lastNote() (last <-chan struct{}, noted bool) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	return t.deliveries.notes.last()
 }

@@ -27,7 +27,7 @@ func (t *task) store(j intake.Job, v intake.Verdict, r *event.Result) (err error
 	case t.copied:
 		return nil
 	case v == intake.DeadLetter && j.Store != nil:
-		t.pool.jobs.storing(t)
+		t.storing()
 		err = j.Store(t.ctx, *r)
 	case v == intake.TryAgain:
 		if err := t.gathers(); err != nil {
@@ -38,7 +38,7 @@ func (t *task) store(j intake.Job, v intake.Verdict, r *event.Result) (err error
 	}
 	if err == nil {
 		t.copied = copies(j, v)
-		t.pool.jobs.to(t, phaseStored)
+		t.to(phaseStored)
 	}
 	return err
 }
@@ -68,7 +68,7 @@ func (t *task) tell(j intake.Job, r *event.Result) error {
 
 // allSent reports whether sendGone has nothing to do, now or later.
 func (t *task) allSent(v intake.Verdict, r *event.Result) bool {
-	jobs, _, _ := t.pool.jobs.given(t)
+	jobs, _, _ := t.given()
 	v = t.goneVerdict(v, r)
 	return !slices.ContainsFunc(jobs, func(j intake.Job) bool { return t.unsent(j, v) })
 }

@@ -75,10 +75,10 @@ type phaseWait struct {
 }
 
 // to moves a task to a phase, and reports whether that phase may follow.
-func (g *registry) to(t *task, p phase) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.move(t, p)
+func (t *task) to(p phase) bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	return t.in.move(t, p)
 }
 
 // move is to with g.mu held. Nothing else changes a phase.
@@ -105,17 +105,17 @@ func (g *registry) move(t *task, p phase) bool {
 }
 
 // starts moves a task to phaseStarted: its container runs since then.
-func (g *registry) starts(t *task, since time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.move(t, phaseStarted)
+func (t *task) starts(since time.Time) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	t.in.move(t, phaseStarted)
 	t.began = since
 }
 
 // reached returns a channel that is closed when a task has reached a phase or a later one.
-func (g *registry) reached(t *task, p phase) <-chan struct{} {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) reached(p phase) <-chan struct{} {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	for _, w := range t.awaited {
 		if w.phase == p {
 			return w.come
@@ -131,8 +131,8 @@ func (g *registry) reached(t *task, p phase) <-chan struct{} {
 }
 
 // at returns the phase of a task.
-func (g *registry) at(t *task) phase {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) at() phase {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	return t.phase
 }

@@ -43,20 +43,20 @@ func TestPhases(t *testing.T) {
 			}
 			waits := map[phase]<-chan struct{}{}
 			for p := phaseWaiting; p <= phaseGone; p++ {
-				if waits[p] = g.reached(x, p); closed.Is(waits[p]) != (p <= from) {
+				if waits[p] = x.reached(p); closed.Is(waits[p]) != (p <= from) {
 					t.Errorf("%v: %v is said to be reached: %v", from, p, p > from)
 				}
 			}
 			may := slices.Contains(allowed[from], to)
-			if g.to(x, to) != may {
+			if x.to(to) != may {
 				t.Errorf("%v -> %v: allowed %v, want %v", from, to, !may, may)
 			}
 			at := from
 			if may {
 				at = to
 			}
-			if g.at(x) != at {
-				t.Errorf("%v -> %v: at %v, want %v", from, to, g.at(x), at)
+			if x.at() != at {
+				t.Errorf("%v -> %v: at %v, want %v", from, to, x.at(), at)
 			}
 			for p, w := range waits {
 				if closed.Is(w) != (p <= max(from, at)) {

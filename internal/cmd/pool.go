@@ -268,11 +268,11 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity
 		superseded: make(chan struct{}),
 	}
 	if k == returned {
-		t.earlier = p.jobs.reached(earlier, phaseGone)
+		t.earlier = earlier.reached(phaseGone)
 		close(earlier.superseded) // only once: from now on the registry finds this task for the message
 	}
 	t.again.Store(j.Redelivered)
-	t.take(j)
+	t.prepare(j)
 	p.jobs.add(t)
 	if t.traits.Lasts && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() && !t.misplaced() {
 		t.requestPlace()

@@ -1595,9 +1595,9 @@ func TestRecognisePrefers(t *testing.T) {
 			t := &task{Identity: identity.Of(lost), turn: turn{order: newOrder(false)}, deliveries: newDeliveries(lost)}
 			g.add(t)
 			if tasks[answered] = t; answered {
-				g.take(t)
-				g.next(t, true)
-				g.unanswered(t)
+				t.take()
+				t.next(true)
+				t.unanswered()
 			}
 		}
 		if k, found, _ := g.recognise(identity.Of(lost), lost); k != joined || found != tasks[false] {

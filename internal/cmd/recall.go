@@ -21,11 +21,11 @@ func (p *Pool) begin(t *task) bool {
 // it is at work. It looks again every second, because its reason may pass.
 func (p *Pool) due(t *task) bool {
 	for {
-		if !p.away() && p.jobs.comesDue(t) {
+		if !p.away() && t.comesDue() {
 			return true
 		}
 		p.recall()
-		if p.jobs.at(t) >= phaseForwarded || t.wasCancelled() {
+		if t.at() >= phaseForwarded || t.wasCancelled() {
 			return false
 		}
 		if b := t.order.before.Load(); b != nil {
@@ -37,10 +37,10 @@ func (p *Pool) due(t *task) bool {
 }
 
 // comesDue makes a waiting task due, unless it must be requeued.
-func (g *registry) comesDue(t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return !t.goesBack() && g.move(t, phaseDue)
+func (t *task) comesDue() bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	return !t.goesBack() && t.in.move(t, phaseDue)
 }
 
 // goesBack reports whether a task must be requeued even while others may begin: the command before it was requeued, or
@@ -70,7 +70,7 @@ func (p *Pool) recall() {
 	defer p.recalling.Unlock()
 	for _, t := range p.jobs.recalls(p.away()) {
 		t.giveBack()
-		p.jobs.to(t, phaseRequeued)
+		t.to(phaseRequeued)
 	}
 }
 
@@ -112,6 +112,6 @@ func (p *Pool) watchGate(ctx context.Context) {
 // unbegin makes a due task, of which the engine was told nothing, wait again. It returns false if the task is due again
 // at once, because the engine is back.
 func (t *task) unbegin() bool {
-	t.pool.jobs.to(t, phaseWaiting)
+	t.to(phaseWaiting)
 	return !t.pool.begin(t)
 }

@@ -79,7 +79,7 @@ const smallTail = 4 << 10
 func (g *registry) add(t *task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.live[t] = struct{}{}
+	t.in, g.live[t] = g, struct{}{}
 	g.byDigest.add(t.Digest, t)
 	g.byName.move("", t.name, t)
 	if t.traits.Lasts {
@@ -149,9 +149,9 @@ func (g *registry) reserve(c dockerapi.Container) (release func(removed bool), o
 }
 
 // storing records that a copy of the message is about to be stored in the dead-letter queue.
-func (g *registry) storing(t *task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) storing() {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	t.kept = true
 }
 

@@ -10,24 +10,24 @@ func (f *following) awaitRestart(ctx context.Context, by *task) error {
 		return nil
 	}
 	select {
-	case <-f.pool.jobs.reached(by, phaseEnded):
+	case <-by.reached(phaseEnded):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// restarts records that t is to restart the container id, unless a run will remove it. The run of the container goes on: see isOver.
-func (g *registry) restarts(t *task, id string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.removing(id) {
+// restartsContainer records that t is to restart the container id, unless a run will remove it. The run of the container goes on: see isOver.
+func (t *task) restartsContainer(id string) bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	if t.in.removing(id) {
 		return false
 	}
-	for _, run := range g.byContainer[id] {
+	for _, run := range t.in.byContainer[id] {
 		run.restarts++
 	}
-	g.enter(t, id)
+	t.in.enter(t, id)
 	return true
 }
 
@@ -47,21 +47,21 @@ func (g *registry) restartOf(id string) *task {
 	return nil
 }
 
-// isOver reports whether a run is over whose container has exited, after the number of restarts seen. After that no message restarts
+// runIsOver reports whether a run is over whose container has exited, after the number of restarts seen. After that no message restarts
 // the container if the run will remove it. by is the restart that is under way, if any.
-func (g *registry) isOver(t *task, seen int) (by *task, over bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if by = g.restartOf(t.container); by != nil || t.restarts != seen {
+func (t *task) runIsOver(seen int) (by *task, over bool) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	if by = t.in.restartOf(t.container); by != nil || t.restarts != seen {
 		return by, false
 	}
-	g.move(t, phaseOver)
+	t.in.move(t, phaseOver)
 	return nil, true
 }
 
 // restarted returns how many messages have restarted the container of t.
-func (g *registry) restarted(t *task) int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (t *task) restarted() int {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	return t.containerOf.restarts
 }

@@ -56,7 +56,7 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 		}
 		broken = 0
 		t.pool.engine.Lost(err)
-		if !sent && t.pool.jobs.at(t) < phaseBegun {
+		if !sent && t.at() < phaseBegun {
 			if t.unbegin() {
 				return t.notBegun()
 			}
@@ -76,7 +76,7 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 }
 
 // begins records that the engine may have been told something.
-func (t *task) begins() { t.pool.jobs.to(t, phaseBegun) }
+func (t *task) begins() { t.to(phaseBegun) }
 
 // A brokenError ends a job whose call and its repeats were not answered. The engine is there, or it was lost each time,
 // perhaps because of this very call.

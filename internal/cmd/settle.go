@@ -42,7 +42,7 @@ func (t *task) settle(r *event.Result) (ok bool) {
 			} else if err != nil {
 				return false
 			}
-			if t.pool.jobs.waits(t) {
+			if t.hasMore() {
 				continue
 			}
 		}
@@ -76,7 +76,7 @@ func (t *task) linger(j intake.Job) error {
 	if t.pool.lingers == 0 {
 		return nil
 	}
-	t.pool.jobs.lingers(t)
+	t.lingers()
 	timer := time.NewTimer(t.pool.lingers)
 	defer timer.Stop()
 	select {
@@ -94,10 +94,10 @@ func (t *task) linger(j intake.Job) error {
 func (t *task) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bool) {
 	for {
 		found := false
-		for _, j := range t.pool.jobs.take(t) {
+		for _, j := range t.take() {
 			switch err := t.answerOne(j, v, r); {
 			case err == nil:
-				t.pool.jobs.to(t, phaseAcked)
+				t.to(phaseAcked)
 				last, found = j, true
 			case errors.Is(err, intake.ErrDeliveryLost):
 				t.log.Debug("delivery lost before it was settled; waiting for a redelivery")
@@ -109,7 +109,7 @@ func (t *task) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bo
 			return last, true
 		}
 		t.tookEffect() // a redelivery of a lost message joins this task, and does nothing a second time
-		t.pool.jobs.unanswered(t)
+		t.unanswered()
 		switch t.awaitDelivery(v, r) {
 		case deliveryStays:
 			t.log.Debug("message will not be redelivered: it was settled, or another task has it")
@@ -124,7 +124,7 @@ func (t *task) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bo
 // its message is delivered.
 func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error {
 	if j.IsLost() {
-		t.pool.jobs.next(t, false)
+		t.next(false)
 		return intake.ErrDeliveryLost // nothing is stored, because another process may have done the job by now
 	}
 	early := t.untidy() && !t.Stable
@@ -142,13 +142,13 @@ func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error 
 		}
 	}
 	if err != nil {
-		t.pool.jobs.next(t, false)
+		t.next(false)
 		return err
 	}
 	if t.copied {
 		v = intake.Ack
 	}
-	t.pool.jobs.next(t, true)
+	t.next(true)
 	return j.Settle(t.ctx, v, *r)
 }
 

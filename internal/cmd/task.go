@@ -36,6 +36,7 @@ type task struct {
 	claims
 	outbox
 	pool *Pool
+	in   *registry // which knows the task; set by add
 	ctx  context.Context
 	log  *slog.Logger
 
@@ -126,8 +127,8 @@ func (p *Pool) decode(j *intake.Job) (i identity.Identity, d decoded) {
 	return i, d
 }
 
-// take prepares the task by its decoded message, before the registry knows the task.
-func (t *task) take(j intake.Job) {
+// prepare prepares the task by its decoded message, before the registry knows the task.
+func (t *task) prepare(j intake.Job) {
 	if t.invalid != nil {
 		return
 	}
@@ -153,7 +154,7 @@ func (t *task) join(j intake.Job) {
 
 // work carries the task out and settles it. It returns false if the job was left as it is.
 func (t *task) work() bool {
-	defer t.pool.jobs.to(t, phaseGone)
+	defer t.to(phaseGone)
 	defer t.live.Close()
 	defer t.tookEffect()
 	return t.end(t.run())
@@ -176,7 +177,7 @@ func (t *task) end(result *event.Result, err error) bool {
 	if t.inherits() != nil {
 		return false
 	}
-	t.pool.jobs.to(t, phaseEnded)
+	t.to(phaseEnded)
 	// The next command on the container may begin now; after a stop or remove only after the ack. Otherwise another
 	// process could get the stop redelivered, and stop the next command's container of the same name.
 	if t.traits.Lasts || verdict(result) != intake.Ack {
@@ -322,8 +323,8 @@ func (t *task) giveBack() {
 	t.log.Debug("job not begun; requeued")
 	t.releases()
 	for {
-		for _, j := range t.pool.jobs.take(t) {
-			t.pool.jobs.next(t, true)
+		for _, j := range t.take() {
+			t.next(true)
 			if err := j.Settle(t.ctx, intake.Requeue, *t.result()); err != nil {
 				t.log.Debug("message not requeued", "error", err)
 			}

@@ -121,7 +121,7 @@ func (t *task) await(ready <-chan struct{}) error {
 
 // awaitEither is await for one of two, and reports whether it was other.
 func awaitEither[T any](t *task, ready <-chan struct{}, other <-chan T) (isOther bool, err error) {
-	never := t.pool.jobs.reached(t, phaseForwarded)
+	never := t.reached(phaseForwarded)
 	select {
 	case <-ready:
 		return false, nil
@@ -138,9 +138,9 @@ func awaitEither[T any](t *task, ready <-chan struct{}, other <-chan T) (isOther
 
 // notBegun returns why a task has not begun.
 func (t *task) notBegun() error {
-	switch at := t.pool.jobs.at(t); {
+	switch at := t.at(); {
 	case at == phaseForwarded:
-		return t.pool.jobs.awayOf(t)
+		return t.whyAway()
 	case at == phaseRequeued:
 		return errNotBegun
 	case t.wasCancelled():

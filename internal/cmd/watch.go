@@ -94,7 +94,7 @@ func (w *watch) told(e exits.Exit) {
 		w.cancel(e.Err)
 		return
 	}
-	w.pool.jobs.to(w.task, phaseExited)
+	w.task.to(phaseExited)
 	go w.limitDrain()
 }
 
