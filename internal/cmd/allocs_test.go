@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
@@ -13,9 +14,9 @@ import (
 // TestAllocs fails if a job among many needs more allocations of the registry than today.
 func TestAllocs(t *testing.T) {
 	const many = 1000
-	g := newRegistry()
+	g := newRegistry(slog.New(slog.DiscardHandler), 1)
 	for i := range many {
-		liveTask(&g, i, []string{"", fmt.Sprint("id", i)}[i%2])
+		liveTask(g, i, []string{"", fmt.Sprint("id", i)}[i%2])
 	}
 	known := intake.Job{Queue: "q", MessageID: "id1", Body: []byte("1")}
 	again := intake.Job{Queue: "q", Redelivered: true, Body: []byte("2"), Lost: func() bool { return true }}
@@ -26,7 +27,7 @@ func TestAllocs(t *testing.T) {
 		do   func()
 	}{
 		{"add and remove", 28, func() {
-			x := liveTask(&g, many, "new")
+			x := liveTask(g, many, "new")
 			x.take()
 			g.effective(x.order)
 			g.remove(x)

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -325,7 +326,7 @@ func TestRefusedStop(t *testing.T) {
 
 // TestExpectedAttempt: the next attempt runs each time that it is sent, unless it was sent for the same end of the container.
 func TestExpectedAttempt(t *testing.T) {
-	g := newRegistry()
+	g := newRegistry(slog.New(slog.DiscardHandler), 1)
 	x := &task{Identity: identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(retried)})}
 	next := x.Identity
 	next.Attempt = 2

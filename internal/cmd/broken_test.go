@@ -168,7 +168,7 @@ func TestConnectionsCut(t *testing.T) {
 			givenUp bool
 		}{{10 * time.Second, false}, {3 * time.Second, false}, {10 * time.Millisecond, true}} {
 			onBench(t, nil, func(b *bench) {
-				b.pool.retryFirst = time.Millisecond // the waits last as long as every
+				b.pool.carrier.RetryFirst = time.Millisecond // the waits last as long as every
 				d := b.send("m", "id", false, body)
 				c := b.docker.named(t, "web")
 				for range 100 {

@@ -1,12 +1,9 @@
 package cmd
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
@@ -14,13 +11,10 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// errCancelled ends a job whose end a message asked for before the job had started.
-var errCancelled = errors.New("cancelled before it started: a message asked to stop or remove the job")
-
 // ofJob finds the container of the job that a command names, and sets it in r. A command that asks for the end of a job
 // that has not begun cancels the job: then there is nothing more to do.
-func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
-	if err := t.seek(t.JobKey(r.Job), false); err != nil {
+func (t *job) ofJob(r *message.Ref) (cancelled bool, err error) {
+	if err := t.pool.hosts.seek(&t.task, t.JobKey(r.Job), false); err != nil {
 		return false, err
 	}
 	for {
@@ -28,7 +22,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		if job == nil {
 			break
 		}
-		if t.traits.Ends && job.traits.Runs && job.again.Load() && job.at() < phaseBegun {
+		if t.traits.Ends && job.traits.Runs && job.wasRedelivered() && job.at() < phaseBegun {
 			if c, err := t.containerFor(r.Job); err != nil {
 				return false, err
 			} else if c != nil && c.Status != "created" {
@@ -36,7 +30,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 			}
 		}
 		if t.traits.Ends && job.at() < phaseBegun && t.pool.Claims != nil { // its message may have come back from another host
-			if err := t.seek(t.JobKey(r.Job), false); err != nil {
+			if err := t.pool.hosts.seek(&t.task, t.JobKey(r.Job), false); err != nil {
 				return false, err
 			}
 		}
@@ -110,36 +104,26 @@ func (p *Pool) where() string {
 	return "here"
 }
 
-// containerFor returns the newest container of a job, or nil.
-func (t *task) containerFor(job string) (*dockerapi.ContainerSummary, error) {
-	list, err := t.labelled(identity.LabelQueue+"="+t.Queue, identity.LabelJob+"="+job)
-	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.OfQueue(c.Labels) })
-	if err != nil || i < 0 {
-		return nil, err
-	}
-	return &list[i], nil
-}
-
 // awaitStart waits until a job has started, or never will. The job is about to create its container, or to be requeued.
 // A job that was cancelled meanwhile ends as soon as it can.
-func (t *task) awaitStart(job *task) error {
+func (t *job) awaitStart(job *task) error {
 	// If an earlier command is at work on the container, effective may stay open after the job's end.
 	gone := job.reached(phaseGone)
-	if _, err := awaitEither(t, job.order.effective, gone); err != nil || job.containerID() != "" {
+	if _, err := awaitEither(&t.task, job.order.effective, gone); err != nil || job.containerID() != "" {
 		return err
 	}
 	return t.await(gone)
 }
 
 // namesJob reports whether the command names a job, not a container.
-func (t *task) namesJob() bool {
+func (t *job) namesJob() bool {
 	ref := message.RefOf(t.cmd)
 	return ref != nil && ref.Job != ""
 }
 
 // awaitJob waits until the job that the command names has started, if this process has the job. A command that asks for
 // the job's end does not wait.
-func (t *task) awaitJob() error {
+func (t *job) awaitJob() error {
 	if !t.namesJob() || t.traits.Ends {
 		return nil
 	}
@@ -164,79 +148,17 @@ func (t *task) awaitJob() error {
 
 // cancelFrom has the job's messages refused from that attempt on, if the command stops. It reports whether it did. If several
 // hosts share the queue, the messages that come to another one are forwarded here.
-func (t *task) cancelFrom(job string, attempt int) (bool, error) {
+func (t *job) cancelFrom(job string, attempt int) (bool, error) {
 	if !t.traits.Stops {
 		return false, nil // a remove is for what exists, not for later attempts
 	}
 	if t.pool.Claims != nil {
-		if other, err := t.claimLasting(job); err != nil {
+		if other, err := t.pool.hosts.claimLasting(&t.task, job); err != nil {
 			return false, err
 		} else if other != nil { // its message has come to that host meanwhile
-			return false, t.forward(*other)
+			return false, t.pool.hosts.forward(&t.task, *other)
 		}
 	}
 	t.pool.jobs.cancel(job, attempt)
 	return true, nil
-}
-
-// cancelWaiting cancels a task, and reports whether it was waiting. A task that has begun ends before it creates its
-// container, if it has none yet.
-func (t *task) cancelWaiting() bool {
-	t.in.mu.Lock()
-	defer t.in.mu.Unlock()
-	waits := t.in.move(t, phaseCancelled)
-	if (waits || t.order.begun) && !t.wasCancelled() {
-		close(t.cancelled)
-	}
-	return waits
-}
-
-func (t *task) wasCancelled() bool { return closed.Is(t.cancelled) }
-
-// retries reports whether a run has ended, and may be tried again.
-func (t *task) retries() bool {
-	p := t.at()
-	return t.traits.Retry != nil && p >= phaseExited && p <= phaseSettled
-}
-
-// byID returns the live run or exec with that id: of a run, the last attempt.
-func (g *registry) byID(id string) (found *task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, t := range g.byJob[id] {
-		if found == nil || t.Attempt > found.Attempt || t.Attempt == found.Attempt && t.seq > found.seq {
-			found = t
-		}
-	}
-	return found
-}
-
-// cancel remembers that a job must not run from that attempt on, if its message comes.
-func (g *registry) cancel(id string, attempt int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.cancels.Put(recent.KeyOf(id), attempt, 1)
-}
-
-// cancelled reports whether a message that has come must not run, once for each cancel. g.mu is held.
-func (g *registry) cancelled(i identity.Identity) bool {
-	from, ok := g.cancels.Get(recent.KeyOf(i.ID))
-	if !ok || i.Attempt < from {
-		return false
-	}
-	g.cancels.Drop(recent.KeyOf(i.ID))
-	return true
-}
-
-// knew reports whether a job with that id was settled here lately, for good.
-func (g *registry) knew(queue, id string) bool {
-	j, ok := g.lastOf(queue, id)
-	return ok && j.over
-}
-
-// lastOf returns the last job with that id that was settled here lately.
-func (g *registry) lastOf(queue, id string) (j settledJob, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.settled.Get(recent.KeyOf(queue + "\x00" + id))
 }

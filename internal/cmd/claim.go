@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/holding"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -25,11 +26,6 @@ import (
 // A remove and a rename hold the name that their container has no more, until they are settled. A pull that chooses its host claims its
 // job. Other commands claim nothing.
 // endClaims says what becomes of all these.
-type claims struct {
-	keys holding.Claims
-	away *elsewhere        // why the task has no result here; guarded by the registry
-	from *intake.Forwarded // how the first delivery came from another host; nil: it did not
-}
 
 // errNoClaims leaves a task unfinished, as the end of its context does: [intake.Claims] give up only if the process ends.
 var errNoClaims = errors.New("the broker does not answer for the claims any more")
@@ -43,56 +39,56 @@ func noClaims(err error, what string, args ...any) error {
 }
 
 // claim makes the task a holder of key, unless another host has it.
-func (t *task) claim(key intake.ClaimKey) (other *intake.Claim, err error) {
+func (h *sharing) claim(t *task, key intake.ClaimKey) (other *intake.Claim, err error) {
 	if t.keys.Holds(key) {
 		return nil, nil
 	}
-	other, err = t.pool.Claims.Claim(t.ctx, key)
+	other, err = h.Claims.Claim(t.ctx, key)
 	if err != nil {
 		return nil, noClaims(err, "the %s %s could not be claimed", key.Kind, flagval.Quote(key.Key))
 	}
 	if other == nil {
-		t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.Claimed })
+		h.Tally.Count(func(c *status.Counters) *int64 { return &c.Claimed })
 		t.keys.Hold(key)
 	}
 	return other, nil
 }
 
 // claimJob claims the task's job. errElsewhere: another host has it, or it is settled.
-func (t *task) claimJob() error {
-	if t.pool.Claims == nil {
+func (h *sharing) claimJob(t *task) error {
+	if h.Claims == nil {
 		return nil
 	}
 	key := t.JobKey(t.ID)
 	t.awaits.Store("its claim at the broker")
-	if t.from != nil && t.again.Load() && t.Attempt == 1 && t.earlier == nil {
+	if t.from != nil && t.wasRedelivered() && t.Attempt == 1 && t.earlier == nil {
 		// Whoever forwarded it has seen the claim. A later attempt, or a message that is new, may have met the claim that an
 		// earlier one was about to give up. A void claim was not given up: the job is claimed anew. So is a job whose claim ended with
 		// another job of the same id.
-		if at, err := t.lookUp(key); err != nil {
+		if at, err := h.lookUp(t, key); err != nil {
 			return err
-		} else if last, ok := t.pool.jobs.lastOf(t.Queue, t.ID); at == nil && (!ok || last.digest == t.Digest) {
+		} else if last, ok := h.Jobs.lastOf(t.Queue, t.ID); at == nil && (!ok || last.digest == t.Digest) {
 			t.log.Info("forwarded message of a job that was settled meanwhile; acked")
 			return &elsewhere{verdict: intake.Ack}
 		}
 	}
-	other, err := t.claim(key)
+	other, err := h.claim(t, key)
 	if err == nil && other != nil {
-		err = t.forward(*other)
+		err = h.forward(t, *other)
 	}
 	return err
 }
 
 // stillGiven returns nil once the broker has shown, after the job was claimed, that a delivery of the task is not lost. If all are lost,
 // another host may have run the job and be done with it, and then the claim was free again. errElsewhere: some host gets the message.
-func (t *task) stillGiven() error {
-	if t.pool.Claims == nil {
+func (h *sharing) stillGiven(t *task) error {
+	if h.Claims == nil {
 		return nil
 	}
 	for {
 		j, ok := t.present()
 		if !ok {
-			return t.startsOver()
+			return h.startsOver(t)
 		}
 		if j.Alive == nil {
 			return nil
@@ -104,7 +100,7 @@ func (t *task) stillGiven() error {
 }
 
 // endClaims gives up each claim that the task holds, or leaves it at the broker. See comesBack. Its error is the context's.
-func (t *task) endClaims(ctx context.Context, comesBack bool) error {
+func (h *sharing) endClaims(ctx context.Context, t *task, comesBack bool) error {
 	for {
 		key, stays, ok := t.keys.Take()
 		switch {
@@ -114,13 +110,13 @@ func (t *task) endClaims(ctx context.Context, comesBack bool) error {
 			t.leavesContainer(), // a detached one with Remove too: see removeEnded
 			// The message must find the job's claim. It claims the name anew, unless a container is left: see withoutNote.
 			comesBack && (key.Kind == "job" || t.container != ""),
-			t.ofAnother(ctx, key):
-			t.pool.Claims.Keep(key)
+			h.ofAnother(ctx, t, key):
+			h.Claims.Keep(key)
 			continue
 		}
 		// There is no container, a message has removed it, or the task is about to. Or any host may get the message now, be it requeued
 		// or the next attempt: with the claim, that host would forward it back here.
-		if err := t.unclaim(ctx, key); err != nil {
+		if err := h.unclaim(ctx, t, key); err != nil {
 			return err
 		}
 	}
@@ -129,45 +125,38 @@ func (t *task) endClaims(ctx context.Context, comesBack bool) error {
 // ofAnother reports whether key, which the task is about to give up, stays with a container that the task has not made: it has the name
 // that the task wanted, or is of another attempt or copy of the job, or of another job of the same id. It also stays if the engine does
 // not say. The engine is asked only if there can be such a container.
-func (t *task) ofAnother(ctx context.Context, key intake.ClaimKey) bool {
+func (h *sharing) ofAnother(ctx context.Context, t *task, key intake.ClaimKey) bool {
 	none := (t.traits.Makes || t.cmd == nil) && t.container == ""
 	switch {
 	case key.Kind == "name" && (none || key.Key == t.traits.NewName):
-		c, err := t.pool.Docker.InspectContainer(ctx, key.Key)
-		return err == nil && t.Ours(c.Labels) && !t.discards(c.ID, c.Labels) || err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer)
+		c, err := h.Docker.InspectContainer(ctx, key.Key)
+		return err == nil && t.Ours(c.Labels) && !h.discards(t, c.ID, c.Labels) || err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer)
 	case key == t.JobKey(t.ID) && (t.Attempt > 1 || t.Copy != "" || none && t.at() <= phaseSettled):
-		list, err := t.pool.containersOf(ctx, t.Queue, t.ID)
-		return err != nil || slices.ContainsFunc(list, func(c dockerapi.ContainerSummary) bool { return !t.discards(c.ID, c.Labels) })
+		list, err := h.containersOf(ctx, t.Queue, t.ID)
+		return err != nil || slices.ContainsFunc(list, func(c dockerapi.ContainerSummary) bool { return !h.discards(t, c.ID, c.Labels) })
 	}
 	return false
 }
 
 // discards reports whether a container is the task's, and is removed at its end, or was removed.
-func (t *task) discards(id string, labels map[string]string) bool {
+func (h *sharing) discards(t *task, id string, labels map[string]string) bool {
 	if t.container != "" {
 		return id == t.container
 	}
 	return t.cleanup != nil && t.Like(labels) && !t.EarlierAttempt(labels) // its create was not answered
 }
 
-// leavesContainer reports whether the task's container outlives the task.
-func (t *task) leavesContainer() bool {
-	t.pool.jobs.mu.Lock()
-	defer t.pool.jobs.mu.Unlock()
-	return t.traits.Makes && t.container != "" && t.cleanup == nil && !t.removed
-}
-
 // comesBack reports whether the message of a task that is requeued comes to this host again: it is in the host queue. Or its
 // connection has ended: whoever gets it may have forwarded it here already.
-func (t *task) comesBack() bool {
+func (h *sharing) comesBack(t *task) bool {
 	_, present := t.present()
 	return !present || t.isCopy()
 }
 
 // unclaim takes away one holder of key, which the task holds no more.
-func (t *task) unclaim(ctx context.Context, key intake.ClaimKey) error {
-	err := t.pool.Claims.Unclaim(ctx, key)
-	if err != nil && ctx.Err() == nil && !closed.Is(t.pool.stopping) { // else the container stays for the sweep, which deletes both
+func (h *sharing) unclaim(ctx context.Context, t *task, key intake.ClaimKey) error {
+	err := h.Claims.Unclaim(ctx, key)
+	if err != nil && ctx.Err() == nil && !closed.Is(h.Stopping) { // else the container stays for the sweep, which deletes both
 		t.log.Warn("a claim was not deleted at the broker; it does no harm, and takes about 1 KB there", "kind", key.Kind, "key", key.Key, "error", err)
 		return nil
 	}
@@ -175,18 +164,31 @@ func (t *task) unclaim(ctx context.Context, key intake.ClaimKey) error {
 }
 
 // disclaim gives up one claim before the task's end.
-func (t *task) disclaim(key intake.ClaimKey) error {
+func (h *sharing) disclaim(t *task, key intake.ClaimKey) error {
 	if !t.keys.Drop(key) {
 		return nil
 	}
-	return t.unclaim(t.ctx, key)
+	return h.unclaim(t.ctx, t, key)
 }
 
-// releases gives up the claims of a recalled task, whose message is about to be requeued.
-func (t *task) releases() {
-	ctx, cancel := context.WithTimeout(t.ctx, lastLook)
-	defer cancel()
-	if err := t.endClaims(ctx, t.comesBack()); err != nil {
-		t.log.Debug("claims not deleted before the requeue; the message is forwarded here", "error", err)
+// forget deletes the claims of a container that is about to be removed.
+func (h *sharing) forget(ctx context.Context, vhost string, c dockerapi.Container) error {
+	if h.Claims == nil || c.Labels[identity.LabelHost] != h.Claims.Host() {
+		return nil
 	}
+	err := h.Claims.Forget(ctx, intake.JobKey(vhost, c.Labels[identity.LabelQueue], c.Labels[identity.LabelJob]))
+	if err == nil && !isDerived(c.Name) {
+		err = h.Claims.Forget(ctx, intake.NameKey(c.Name))
+	}
+	return noClaims(err, "the claims of the container %s could not be deleted", c.Name)
+}
+
+// isStale reports whether a former life of this host made a container.
+func (h *sharing) isStale(labels map[string]string) bool {
+	if h.Claims == nil || !strings.HasPrefix(labels[identity.LabelBroker], intake.Place{VHost: h.VHost}.Prefix()) {
+		return false
+	}
+	now, life := h.Claims.Host(), labels[identity.LabelHost]
+	name := now[:strings.LastIndex(now, ".")+1]
+	return life != now && strings.HasPrefix(life, name) && !strings.Contains(life[len(name):], ".")
 }

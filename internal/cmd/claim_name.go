@@ -19,38 +19,38 @@ import (
 // may have the name, and otherwise the conflict is told there. The name comes before the job, so a claim of the job is never given up
 // for this: its copy, redelivered after a crash, would count as settled. So a copy stays, and so does a run that not every host may
 // carry out: see claimName.
-func (t *task) followsName(r *message.Run) error {
-	if t.pool.Claims == nil || r.Name == "" || !r.Placement.Any() || t.isCopy() {
+func (h *sharing) followsName(t *task, r *message.Run) error {
+	if h.Claims == nil || r.Name == "" || !r.Placement.Any() || t.isCopy() {
 		return nil
 	}
-	other, err := t.claim(intake.NameKey(r.Name))
+	other, err := h.claim(t, intake.NameKey(r.Name))
 	if err != nil || other == nil {
 		return err
 	}
-	to, err := t.pool.Claims.ClaimFor(t.ctx, t.JobKey(t.ID), other.Host)
+	to, err := h.Claims.ClaimFor(t.ctx, t.JobKey(t.ID), other.Host)
 	switch {
 	case errors.Is(err, intake.ErrNoHost):
-		return t.startsOver() // it was released just now
+		return h.startsOver(t) // it was released just now
 	case err != nil:
 		return noClaims(err, "the job could not be claimed for the host %s", flagval.Quote(other.Host))
 	case to.Ours: // since before: a copy may be on its way here
 		return nil
 	}
-	return t.forward(to)
+	return h.forward(t, to)
 }
 
 // claimName claims the name that a run chose, if followsName has not. It waits as long as a container takes that is about to be removed.
-func (t *task) claimName(name string) error {
-	if t.pool.Claims == nil || name == "" {
+func (h *sharing) claimName(t *task, name string) error {
+	if h.Claims == nil || name == "" {
 		return nil
 	}
 	for began := time.Now(); ; {
-		other, err := t.claim(intake.NameKey(name))
+		other, err := h.claim(t, intake.NameKey(name))
 		switch {
 		case err != nil || other == nil:
 			return err
 		case time.Since(began) > lingers+leaving:
-			return t.nameElsewhere(name, other)
+			return h.nameElsewhere(name, other)
 		}
 		if err := delay.Sleep(t.ctx, leaving/4); err != nil {
 			return err
@@ -58,77 +58,68 @@ func (t *task) claimName(name string) error {
 	}
 }
 
-func (t *task) nameElsewhere(name string, at *intake.Claim) error {
+func (h *sharing) nameElsewhere(name string, at *intake.Claim) error {
 	return fmt.Errorf("%w: the host %s has a container %s", dockerapi.ErrNameInUse, flagval.Quote(at.Host), flagval.Quote(name))
 }
 
 // holdName makes a task a holder of the name of a container of ours.
-func (t *task) holdName(c dockerapi.Container) error {
-	if t.pool.Claims == nil || !t.Ours(c.Labels) || isDerived(c.Name) {
+func (h *sharing) holdName(t *task, c dockerapi.Container) error {
+	if h.Claims == nil || !t.Ours(c.Labels) || isDerived(c.Name) {
 		return nil
 	}
-	_, err := t.claim(intake.NameKey(c.Name))
+	_, err := h.claim(t, intake.NameKey(c.Name))
 	return err
 }
 
 // afterRemoval gives up the claims of a container that a message has removed. If its run is here, the run gives up the job. If it is
 // not known that the job is settled, and that no other host may get its message, the job is held for a while.
-func (t *task) afterRemoval(c dockerapi.Container) error {
-	t.pool.jobs.removes(c.ID)
-	if t.pool.Claims == nil || !t.Ours(c.Labels) {
+func (h *sharing) afterRemoval(t *task, c dockerapi.Container) error {
+	h.Jobs.removes(c.ID)
+	if h.Claims == nil || !t.Ours(c.Labels) {
 		return nil
 	}
 	isRun := func(o *task) bool { return o.traits.Runs }
-	if err := t.holdName(c); err != nil || !t.Made(c.Labels) || slices.ContainsFunc(t.pool.jobs.runs(c.ID), isRun) {
+	if err := h.holdName(t, c); err != nil || !t.Made(c.Labels) || slices.ContainsFunc(h.Jobs.runs(c.ID), isRun) {
 		return err
 	}
 	job := c.Labels[identity.LabelJob]
-	if next := t.pool.jobs.byID(job); next != nil && next.isCopy() {
+	if next := h.Jobs.byID(job); next != nil && next.isCopy() {
 		return nil // it has followed the claim here, and takes it over
 	}
-	last, _ := t.pool.jobs.lastOf(t.Queue, job)
+	last, _ := h.Jobs.lastOf(t.Queue, job)
 	if _, noted := last.notes.last(); last.over && noted {
-		_, err := t.claim(t.JobKey(job))
+		_, err := h.claim(t, t.JobKey(job))
 		return err
 	}
-	_, err := t.claimLasting(job)
+	_, err := h.claimLasting(t, job)
 	return err
 }
 
 // claimNewName claims the name that a container of ours is to have.
-func (t *task) claimNewName(name string) error {
-	if t.pool.Claims == nil || !t.Ours(t.on.Labels) {
+func (h *sharing) claimNewName(t *task, on dockerapi.Container, name string) error {
+	if h.Claims == nil || !t.Ours(on.Labels) {
 		return nil
 	}
-	other, err := t.claim(intake.NameKey(name))
+	other, err := h.claim(t, intake.NameKey(name))
 	if err == nil && other != nil {
-		err = t.nameElsewhere(name, other)
+		err = h.nameElsewhere(name, other)
 	}
 	return err
 }
 
 // renamed leaves the new name to the container, or to its run, and gives up the old one.
-func (t *task) renamed(name string) error {
-	before, after := intake.NameKey(t.on.Name), intake.NameKey(name)
+func (h *sharing) renamed(t *task, on dockerapi.Container, name string) error {
+	before, after := intake.NameKey(on.Name), intake.NameKey(name)
 	if before == after {
 		t.keys.Leave(after)
 		return nil
 	}
-	for _, run := range t.pool.jobs.runs(t.on.ID) {
+	for _, run := range h.Jobs.runs(on.ID) {
 		run.keys.Give(before, &t.keys)
 		t.keys.Give(after, &run.keys)
 	}
 	t.keys.Leave(after)
-	return t.holdName(t.on)
-}
-
-// removes records that a message has removed the container id.
-func (g *registry) removes(id string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, t := range g.byContainer[id] {
-		t.removed = t.removed || t.container == id
-	}
+	return h.holdName(t, on)
 }
 
 func isDerived(name string) bool { return strings.HasPrefix(name, message.DerivedName) }

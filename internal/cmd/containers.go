@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"slices"
 	"sync/atomic"
 
@@ -132,7 +133,7 @@ func (t *task) adopt(c dockerapi.Container) {
 			t.in.byJob.move(t.ID, id, t)
 		}
 		t.ID = id
-		t.log = t.pool.Log.With("job", id)
+		t.log = t.in.log.With("job", id)
 	}
 	if t.name == c.Name {
 		return
@@ -162,4 +163,32 @@ func (t *task) nameNow() string {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	return t.name
+}
+
+// removes records that a message has removed the container id.
+func (g *registry) removes(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, t := range g.byContainer[id] {
+		t.removed = t.removed || t.container == id
+	}
+}
+
+// leavesContainer reports whether the task's container outlives the task.
+func (t *task) leavesContainer() bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	return t.traits.Makes && t.container != "" && t.cleanup == nil && !t.removed
+}
+
+// containerByJob returns the id of the container of a live job, or of that which its exec is in; "": there is none.
+func (g *registry) containerByJob(job string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, t := range g.byJob[job] {
+		if id := cmp.Or(t.container, t.within); id != "" {
+			return id
+		}
+	}
+	return ""
 }

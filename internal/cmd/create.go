@@ -23,24 +23,24 @@ type creation struct {
 
 // create creates the run's container, or finds the container that an earlier request created. In that case found is
 // the container as inspected, else nil.
-func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, err error) {
+func (t *work) create(r *message.Run) (id string, found *dockerapi.Container, err error) {
 	if found, err = t.orphan(r); err == nil {
-		err = t.placed(r.Placement, found != nil)
+		err = t.carrier.Hosts.placed(&t.task, r.Placement, found != nil)
 	}
 	if err == nil && found == nil && t.denied == nil {
-		err = t.followsName(r)
+		err = t.carrier.Hosts.followsName(&t.task, r)
 	}
 	if err == nil {
-		err = t.claimJob()
+		err = t.carrier.Hosts.claimJob(&t.task)
 	}
 	switch {
 	case err != nil:
 		return "", nil, err
 	case found != nil:
-		return found.ID, found, t.holdName(*found)
+		return found.ID, found, t.carrier.Hosts.holdName(&t.task, *found)
 	}
-	if err = cmp.Or(t.stillGiven(), t.denied); err == nil {
-		err = t.claimName(r.Name)
+	if err = cmp.Or(t.carrier.Hosts.stillGiven(&t.task), t.denied); err == nil {
+		err = t.carrier.Hosts.claimName(&t.task, r.Name)
 	}
 	if err != nil {
 		return "", nil, err
@@ -49,10 +49,10 @@ func (t *task) create(r *message.Run) (id string, found *dockerapi.Container, er
 }
 
 // createAnew is create for a run that has no container as far as its labels tell. It pulls the image if that is missing.
-func (t *task) createAnew(r *message.Run) (id string, found *dockerapi.Container, err error) {
-	config, when := t.config(r), cmp.Or(r.Pull, t.pool.Pull)
+func (t *work) createAnew(r *message.Run) (id string, found *dockerapi.Container, err error) {
+	config, when := t.config(r), cmp.Or(r.Pull, t.carrier.Pull)
 	if err = t.look(r); err == nil {
-		err = t.pool.Secrets.Fill(&config, r.Secrets)
+		err = t.carrier.Secrets.Fill(&config, r.Secrets)
 	}
 	if err == nil && when == "always" {
 		err = t.pull(r.Image, r.Spec.Platform, false)
@@ -81,14 +81,14 @@ func (t *task) createAnew(r *message.Run) (id string, found *dockerapi.Container
 }
 
 // askCreate asks the engine to create the container.
-func (t *task) askCreate(config dockerapi.ContainerConfig) (id string, err error) {
+func (t *work) askCreate(config dockerapi.ContainerConfig) (id string, err error) {
 	var created dockerapi.Created
 	err = t.try(func() (err error) {
 		if !t.creation.unanswered && t.wasCancelled() {
 			return errCancelled
 		}
 		t.creation.asked = time.Now()
-		created, err = t.pool.Docker.CreateContainer(t.ctx, t.name, config)
+		created, err = t.carrier.Docker.CreateContainer(t.ctx, t.name, config)
 		if errors.Is(err, dockerapi.ErrUnreachable) && !engine.NeverSent(err) {
 			t.creation.unanswered = true
 		}
@@ -101,35 +101,21 @@ func (t *task) askCreate(config dockerapi.ContainerConfig) (id string, err error
 	return created.ID, err
 }
 
-// discardUnstarted removes the container ref if it is the job's, unless it has started after all.
-func (t *task) discardUnstarted(r *message.Run, ref string) error {
-	c, err := t.pool.Docker.InspectContainer(t.ctx, ref)
-	switch {
-	case errors.Is(err, dockerapi.ErrNoSuchContainer):
-		return nil
-	case err != nil:
-		return err
-	case !c.State.StartedAt.IsZero() || c.ID != t.container && !t.owns(r, c):
-		return nil
-	}
-	return t.discard(c.ID, false)
-}
-
 // orphan finds the container that an earlier process left for this message, by its labels.
 //
 // A container marked for removal is removed once its message is settled. If it exists, it belongs to an unsettled
 // message like this. Without a message_id it does not matter which of several equal messages that is. With a
 // message_id the name is not enough, because takeName may have renamed the container. Other runs may want a chosen
 // name. Its container is therefore looked up even if the delivery is not marked redelivered.
-func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
+func (t *work) orphan(r *message.Run) (*dockerapi.Container, error) {
 	labels := []string{identity.LabelQueue + "=" + t.Queue, identity.LabelDigest + "=" + t.Digest}
 	if r.Retry != nil {
 		labels = append(labels, identity.LabelAttempt+"="+strconv.Itoa(t.Attempt))
 	}
 	switch {
-	case t.Stable && (t.again.Load() || r.Name != ""):
+	case t.Stable && (t.wasRedelivered() || r.Name != ""):
 		labels = append(labels, identity.LabelJob+"="+t.ID)
-	case !t.Stable && t.again.Load() && r.Remove && r.Foreground():
+	case !t.Stable && t.wasRedelivered() && r.Remove && r.Foreground():
 		labels = append(labels, identity.LabelRemove+"=true")
 	default:
 		return nil, nil
@@ -157,7 +143,7 @@ func (t *task) orphan(r *message.Run) (*dockerapi.Container, error) {
 }
 
 // config returns the create request for the job's container.
-func (t *task) config(r *message.Run) dockerapi.ContainerConfig {
+func (t *work) config(r *message.Run) dockerapi.ContainerConfig {
 	labels := t.Labels(r.Remove)
 	if r.Retry != nil {
 		labels[identity.LabelAttempt] = strconv.Itoa(t.Attempt)
@@ -167,7 +153,7 @@ func (t *task) config(r *message.Run) dockerapi.ContainerConfig {
 
 // connect connects an unstarted container to those of its networks that it is not in yet. Engines before API 1.44
 // accept only one network in a create.
-func (t *task) connect(r *message.Run, c dockerapi.Container) error {
+func (t *work) connect(r *message.Run, c dockerapi.Container) error {
 	if len(r.Networks) < 2 {
 		return nil
 	}
@@ -175,7 +161,7 @@ func (t *task) connect(r *message.Run, c dockerapi.Container) error {
 		if slices.Contains(c.Networks, n.Name) {
 			continue
 		}
-		err := t.retry(func() error { return t.pool.Docker.ConnectNetwork(t.ctx, n.Name, c.ID, n.Endpoint) })
+		err := t.retry(func() error { return t.carrier.Docker.ConnectNetwork(t.ctx, n.Name, c.ID, n.Endpoint) })
 		if err != nil {
 			return err
 		}

@@ -168,3 +168,10 @@ func (t *task) given() (jobs []intake.Job, since time.Time, missing bool) {
 	}
 	return jobs, since, missing
 }
+
+// lastNote returns the note that t waits for, as notes.last does.
+func (t *task) lastNote() (last <-chan struct{}, noted bool) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	return t.deliveries.notes.last()
+}

@@ -7,7 +7,7 @@ import (
 
 // do carries the command out. It may set the task's cleanup and watch. An error means
 // that there is no result: errNotBegun, or the context's.
-func (t *task) do() (r *event.Result, err error) {
+func (t *work) do() (r *event.Result, err error) {
 	switch c := t.cmd.(type) {
 	case *message.Run:
 		return t.doRun(c)

@@ -10,25 +10,24 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // change carries out a change of the container id that takes one call. If an answer was lost or the message was
 // redelivered, the call is a repeat. Then done reports whether its error shows that an earlier call was carried out.
 // A call that starts the container has no done: see onceMore.
-func (t *task) change(id string, call func() error, done func(err error) bool) (*event.Result, error) {
+func (t *work) change(id string, call func() error, done func(err error) bool) (*event.Result, error) {
 	err := t.try(t.onceMore(call, done))
 	return t.containerResult(id, err)
 }
 
 // onceMore wraps call: a repeat succeeds if done reports that an earlier call was carried out. Without done, a repeat is
 // sent only if the container's start time is unchanged: otherwise the program would run twice.
-func (t *task) onceMore(call func() error, done func(err error) bool) func() error {
-	again, lost := t.again.Load(), false
+func (t *work) onceMore(call func() error, done func(err error) bool) func() error {
+	again, lost := t.wasRedelivered(), false
 	return func() error {
 		if lost && done == nil {
-			if c, err := t.pool.Docker.InspectContainer(t.ctx, t.on.ID); err != nil || !c.State.StartedAt.Equal(t.on.State.StartedAt) {
+			if c, err := t.carrier.Docker.InspectContainer(t.ctx, t.on.ID); err != nil || !c.State.StartedAt.Equal(t.on.State.StartedAt) {
 				return err
 			}
 		}
@@ -43,11 +42,11 @@ func (t *task) onceMore(call func() error, done func(err error) bool) func() err
 
 // askEnd ends the container id by call. The run of the container and the execs in it are told first that their end was
 // asked for. A restart ends only the execs.
-func (t *task) askEnd(id string, call func() error) error {
-	runs := slices.DeleteFunc(t.pool.jobs.runs(id), func(r *task) bool {
+func (t *work) askEnd(id string, call func() error) error {
+	runs := slices.DeleteFunc(t.carrier.Jobs.runs(id), func(r *task) bool {
 		return r.at() >= phaseExited || r.traits.Runs && !t.traits.Ends
 	})
-	if r := t.pool.jobs.byID(t.on.Labels[identity.LabelJob]); r != nil && t.traits.Ends && r.traits.Runs && r.at() < phaseCreated && r.Like(t.on.Labels) {
+	if r := t.carrier.Jobs.byID(t.on.Labels[identity.LabelJob]); r != nil && t.traits.Ends && r.traits.Runs && r.at() < phaseCreated && r.Like(t.on.Labels) {
 		runs = append(runs, r) // it is to adopt the container
 	}
 	for _, r := range runs {
@@ -62,78 +61,44 @@ func (t *task) askEnd(id string, call func() error) error {
 	return err
 }
 
-// resolve asks the engine which container a command is for, and gives the command the full id. Only the engine can look
-// up a name or the beginning of an id, and its answer may change. over: there is nothing more to do.
-func (t *task) resolve(r *message.Ref) (over bool, err error) {
-	if r.Job != "" {
-		if over, err = t.ofJob(r); over {
-			return true, err
-		}
-	}
-	if err == nil {
-		t.on, err = t.inspect(r.Container)
-	}
-	if r.Job == "" {
-		err = t.mayBeElsewhere(r.Container, err)
-	}
-	switch {
-	case err == nil:
-		if err = t.mayReach(t.on, cmp.Or(r.Job, r.Container)); err == nil {
-			r.Container = t.on.ID
-		}
-	case errors.Is(err, dockerapi.ErrNoSuchContainer) && t.again.Load() && t.wasDone():
-		return true, nil
-	}
-	return false, err
-}
-
 // removedSoon is why a container is not started that its run, which has ended, is about to remove. To the run's publisher it does not exist
 // any more, and a start would repeat the work of the run.
-func (t *task) removedSoon(id string) error {
+func (t *work) removedSoon(id string) error {
 	return fmt.Errorf("%w: %s ran with Remove and has ended, and is about to be removed", dockerapi.ErrNoSuchContainer, cmp.Or(t.name, id))
 }
 
 // is reports whether state holds for the container id.
-func (t *task) is(id string, state func(dockerapi.State) bool) bool {
-	c, err := t.pool.Docker.InspectContainer(t.ctx, id)
+func (t *work) is(id string, state func(dockerapi.State) bool) bool {
+	c, err := t.carrier.Docker.InspectContainer(t.ctx, id)
 	return err == nil && state(c.State)
 }
 
-// wasDone reports whether a redelivered command that does not find its container was carried out by an earlier delivery.
-func (t *task) wasDone() bool {
-	if t.traits.NewName != "" {
-		c, err := t.pool.Docker.InspectContainer(t.ctx, t.traits.NewName)
-		return err == nil && t.mayReach(c, c.Name) == nil
-	}
-	return t.traits.Removes
-}
-
-func (t *task) doStop(s *message.Stop) (*event.Result, error) {
+func (t *work) doStop(s *message.Stop) (*event.Result, error) {
 	lost := false
 	err := t.askEnd(s.Container, func() error {
 		if lost && t.is(s.Container, dockerapi.State.Ended) { // ended by the stop whose answer was lost
 			return nil
 		}
-		err := t.pool.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
+		err := t.carrier.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
 		lost = errors.Is(err, dockerapi.ErrUnreachable)
 		return err
 	})
 	return t.containerResult(s.Container, err)
 }
 
-func (t *task) doRestart(s *message.Restart) (*event.Result, error) {
+func (t *work) doRestart(s *message.Restart) (*event.Result, error) {
 	err := t.askEnd(s.Container, t.onceMore(func() error {
 		if !t.restartsContainer(s.Container) {
 			return t.removedSoon(s.Container)
 		}
-		return t.pool.Docker.RestartContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
+		return t.carrier.Docker.RestartContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
 	}, nil))
 	return t.containerResult(s.Container, err)
 }
 
-func (t *task) doKill(k *message.Kill) (*event.Result, error) {
+func (t *work) doKill(k *message.Kill) (*event.Result, error) {
 	call := t.onceMore(func() error {
-		return t.pool.Docker.KillContainer(t.ctx, k.Container, k.Signal)
+		return t.carrier.Docker.KillContainer(t.ctx, k.Container, k.Signal)
 	}, func(err error) bool {
 		return errors.Is(err, dockerapi.ErrConflict) && t.is(k.Container, dockerapi.State.Ended)
 	})
@@ -144,20 +109,20 @@ func (t *task) doKill(k *message.Kill) (*event.Result, error) {
 	return t.containerResult(k.Container, ask(call))
 }
 
-func (t *task) doRemove(r *message.Remove) (*event.Result, error) {
-	for _, run := range t.pool.jobs.runs(r.Container) {
+func (t *work) doRemove(r *message.Remove) (*event.Result, error) {
+	for _, run := range t.carrier.Jobs.runs(r.Container) {
 		if run.endAsked.Load() > 0 && t.on.State.Ended() { // it may have ignored a kill's signal
 			t.letEnd(run)
 		}
 	}
 	// If a repeat does not find the container, our earlier request removed it, and its answer was lost.
-	again := t.again.Load()
+	again := t.wasRedelivered()
 	ask := t.try
 	if r.Force {
 		ask = func(call func() error) error { return t.askEnd(r.Container, call) }
 	}
 	err := ask(func() error {
-		err := t.pool.Docker.RemoveContainer(t.ctx, r.Container, dockerapi.RemoveOptions{Volumes: r.Volumes, Force: r.Force})
+		err := t.carrier.Docker.RemoveContainer(t.ctx, r.Container, dockerapi.RemoveOptions{Volumes: r.Volumes, Force: r.Force})
 		switch {
 		case errors.Is(err, dockerapi.ErrRemovalInProgress):
 			return t.gone(r.Container, err)
@@ -168,14 +133,14 @@ func (t *task) doRemove(r *message.Remove) (*event.Result, error) {
 		return err
 	})
 	if err == nil {
-		err = t.afterRemoval(t.on)
+		err = t.carrier.Hosts.afterRemoval(&t.task, t.on)
 	}
 	return t.containerResult(r.Container, err)
 }
 
 // letEnd waits until the run of a stopped container has read its exit, before the container is removed.
-func (t *task) letEnd(run *task) {
-	timer := time.NewTimer(2 * t.pool.idle)
+func (t *work) letEnd(run *task) {
+	timer := time.NewTimer(2 * t.carrier.Idle)
 	defer timer.Stop()
 	select {
 	case <-run.reached(phaseEnded):
@@ -184,48 +149,48 @@ func (t *task) letEnd(run *task) {
 	}
 }
 
-func (t *task) doPause(p *message.Pause) (*event.Result, error) {
+func (t *work) doPause(p *message.Pause) (*event.Result, error) {
 	return t.change(p.Container, func() error {
-		return t.pool.Docker.PauseContainer(t.ctx, p.Container)
+		return t.carrier.Docker.PauseContainer(t.ctx, p.Container)
 	}, func(error) bool {
 		return t.is(p.Container, func(s dockerapi.State) bool { return s.Paused })
 	})
 }
 
-func (t *task) doUnpause(u *message.Unpause) (*event.Result, error) {
+func (t *work) doUnpause(u *message.Unpause) (*event.Result, error) {
 	return t.change(u.Container, func() error {
-		return t.pool.Docker.UnpauseContainer(t.ctx, u.Container)
+		return t.carrier.Docker.UnpauseContainer(t.ctx, u.Container)
 	}, func(err error) bool {
 		return !errors.Is(err, dockerapi.ErrNoSuchContainer) && t.is(u.Container, func(s dockerapi.State) bool { return s.Running && !s.Paused })
 	})
 }
 
-func (t *task) doRename(r *message.Rename) (*event.Result, error) {
-	if err := t.claimNewName(r.NewName); err != nil {
+func (t *work) doRename(r *message.Rename) (*event.Result, error) {
+	if err := t.carrier.Hosts.claimNewName(&t.task, t.on, r.NewName); err != nil {
 		return t.containerResult(r.Container, err)
 	}
 	res, err := t.change(r.Container, func() error {
-		return t.pool.Docker.RenameContainer(t.ctx, r.Container, r.NewName)
+		return t.carrier.Docker.RenameContainer(t.ctx, r.Container, r.NewName)
 	}, func(error) bool { // engines differ in how they refuse a rename to the present name
-		c, err := t.pool.Docker.InspectContainer(t.ctx, r.Container)
+		c, err := t.carrier.Docker.InspectContainer(t.ctx, r.Container)
 		return err == nil && c.Name == r.NewName
 	})
-	if err == nil && t.pool.Claims != nil && res.Status == event.Succeeded {
-		err = t.renamed(r.NewName)
+	if err == nil && t.carrier.Hosts.Claims != nil && res.Status == event.Succeeded {
+		err = t.carrier.Hosts.renamed(&t.task, t.on, r.NewName)
 	}
 	return res, err
 }
 
-func (t *task) doStart(s *message.Start) (*event.Result, error) {
+func (t *work) doStart(s *message.Start) (*event.Result, error) {
 	return t.change(s.Container, func() error {
-		if t.pool.jobs.leaves(s.Container) {
+		if t.carrier.Jobs.leaves(s.Container) {
 			return t.removedSoon(s.Container)
 		}
-		return t.pool.Docker.StartContainer(t.ctx, s.Container)
+		return t.carrier.Docker.StartContainer(t.ctx, s.Container)
 	}, nil)
 }
 
-func (t *task) doWait(w *message.Wait) (*event.Result, error) {
+func (t *work) doWait(w *message.Wait) (*event.Result, error) {
 	var code *int
 	c, err := t.inspect(w.Container)
 	if err == nil && c.State.StartedAt.IsZero() { // a wait would answer 0 at once
@@ -235,11 +200,11 @@ func (t *task) doWait(w *message.Wait) (*event.Result, error) {
 		return t.containerResult(w.Container, err)
 	}
 	err = t.tryLong(func() error {
-		join, err := t.pool.Docker.WaitContainer(t.ctx, w.Container, dockerapi.NotRunning)
+		join, err := t.carrier.Docker.WaitContainer(t.ctx, w.Container, dockerapi.NotRunning)
 		if err != nil {
 			return err
 		}
-		t.tookEffect() // the next command on the container may be the stop that ends the wait
+		t.takesEffect() // the next command on the container may be the stop that ends the wait
 		status, err := join()
 		code = status.Code
 		return err
@@ -263,14 +228,4 @@ func (t *task) doWait(w *message.Wait) (*event.Result, error) {
 		}
 	}
 	return r, err
-}
-
-// mayReach returns an error if the policy denies commands on the container. A container that no message of this queue has
-// made, or no message of this user if the policy says so, may have access to the host, or do another's work. The error names
-// the container by ref, as the message does: the publisher may not know its name.
-func (t *task) mayReach(c dockerapi.Container, ref string) error {
-	if t.Made(c.Labels) && (!t.rules.OwnUserOnly() || c.Labels[identity.LabelUser] == t.User) {
-		return nil
-	}
-	return t.rules.AllowsContainer(c.Labels, fmt.Errorf("%s of the container %s", t.traits.Verb, flagval.Quote(ref)))
 }

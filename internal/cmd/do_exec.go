@@ -20,16 +20,16 @@ const execPoll = 500 * time.Millisecond
 // exitKilled is the exit code of a program that SIGKILL has ended.
 const exitKilled = 128 + 9
 
-func (t *task) doExec(e *message.Exec) (*event.Result, error) {
+func (t *work) doExec(e *message.Exec) (*event.Result, error) {
 	c := t.on
 	t.enters(c.ID)
 	input := e.Interactive || e.Input != nil
-	env, err := t.pool.Secrets.Variables(e.Env)
+	env, err := t.carrier.Secrets.Variables(e.Env)
 	if err != nil {
 		return t.containerResult(e.Container, err)
 	}
 	id, err := ask(t, func() (string, error) {
-		return t.pool.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
+		return t.carrier.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
 			Cmd: e.Cmd, Env: env, User: e.User, WorkingDir: e.Workdir, Privileged: e.Privileged, Tty: e.Tty,
 			AttachStdin: input, AttachStdout: !e.Detach, AttachStderr: !e.Detach,
 		})
@@ -38,7 +38,7 @@ func (t *task) doExec(e *message.Exec) (*event.Result, error) {
 		return t.containerResult(e.Container, err)
 	}
 	if e.Detach {
-		_, err := t.startExec(id, func() error { return t.pool.Docker.StartExecDetached(t.ctx, id) })
+		_, err := t.startExec(id, func() error { return t.carrier.Docker.StartExecDetached(t.ctx, id) })
 		return t.containerResult(e.Container, err)
 	}
 	out := t.output(e.Container)
@@ -49,13 +49,13 @@ func (t *task) doExec(e *message.Exec) (*event.Result, error) {
 		if input {
 			o.Stdin = bytes.NewReader(e.Input)
 		}
-		join, err = t.pool.Docker.StartExec(t.ctx, id, o)
+		join, err = t.carrier.Docker.StartExec(t.ctx, id, o)
 		return err
 	})
 	if err != nil {
 		return t.containerResult(e.Container, err)
 	}
-	t.tookEffect()
+	t.takesEffect()
 	if !missed {
 		missed = join() != nil
 	}
@@ -95,9 +95,9 @@ func (w firstWords) Write(p []byte) (int, error) {
 }
 
 // execEnd waits until an exec whose output has ended has exited.
-func (t *task) execEnd(id string) (dockerapi.Exec, error) {
+func (t *work) execEnd(id string) (dockerapi.Exec, error) {
 	for n := 0; ; n++ {
-		end, err := ask(t, func() (dockerapi.Exec, error) { return t.pool.Docker.InspectExec(t.ctx, id) })
+		end, err := ask(t, func() (dockerapi.Exec, error) { return t.carrier.Docker.InspectExec(t.ctx, id) })
 		switch {
 		case err != nil && final(err):
 			return end, err
@@ -114,11 +114,11 @@ func (t *task) execEnd(id string) (dockerapi.Exec, error) {
 
 // startExec starts an exec, which the engine does at most once. missed: a request whose answer was lost has started the
 // exec, and the output is lost too.
-func (t *task) startExec(id string, start func() error) (missed bool, err error) {
+func (t *work) startExec(id string, start func() error) (missed bool, err error) {
 	sent := false
 	err = t.try(func() error {
 		if sent {
-			e, err := t.pool.Docker.InspectExec(t.ctx, id)
+			e, err := t.carrier.Docker.InspectExec(t.ctx, id)
 			switch {
 			case err != nil:
 				return err

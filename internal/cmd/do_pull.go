@@ -13,7 +13,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-func (t *task) doPull(p *message.Pull) (*event.Result, error) {
+func (t *work) doPull(p *message.Pull) (*event.Result, error) {
 	err := t.placedPull(p.Placement)
 	if err == nil {
 		err = t.pull(p.Image, p.Platform, false)
@@ -27,14 +27,14 @@ func (t *task) doPull(p *message.Pull) (*event.Result, error) {
 
 // placedPull decides which host does a pull. If not every host may, the pull holds the claim of its job, as a run does: its message that
 // comes to another host is forwarded here. Unlike a run it need not know that its delivery is not lost: a second pull does no harm.
-func (t *task) placedPull(p message.Placement) error {
+func (t *work) placedPull(p message.Placement) error {
 	if p.Any() {
 		return nil
 	}
-	if err := t.placed(p, false); err != nil {
+	if err := t.carrier.Hosts.placed(&t.task, p, false); err != nil {
 		return err
 	}
-	return t.claimJob()
+	return t.carrier.Hosts.claimJob(&t.task)
 }
 
 // pulls holds the pulls under way: two pulls of one image would do the same work twice.
@@ -64,11 +64,11 @@ func (p *pulls) join(of string) (f *pullFlight, lead bool) {
 
 // pull pulls an image, or waits for a pull of the image that is under way. missing: the engine could not create the container
 // without the image.
-func (t *task) pull(image, platform string, missing bool) error {
+func (t *work) pull(image, platform string, missing bool) error {
 	of := flagval.FullName(image) + "\x00" + platform
 	show := t.showPull(image, missing)
 	for {
-		f, lead := t.pool.pulls.join(of)
+		f, lead := t.carrier.pulls.join(of)
 		again, err := t.pullIn(f, lead, image, platform, show)
 		if !again {
 			show.end(&f.layers, err)
@@ -79,10 +79,10 @@ func (t *task) pull(image, platform string, missing bool) error {
 
 // pullIn takes part in a pull, and shows it meanwhile. again: another job led the pull and gave it up, so the image is still
 // to be pulled.
-func (t *task) pullIn(f *pullFlight, lead bool, image, platform string, show *pullShow) (again bool, err error) {
+func (t *work) pullIn(f *pullFlight, lead bool, image, platform string, show *pullShow) (again bool, err error) {
 	defer show.during(&f.layers)()
 	if lead {
-		t.pool.pulls.lead(f, func() error { return t.pullAlone(image, platform, &f.layers) })
+		t.carrier.pulls.lead(f, func() error { return t.pullAlone(image, platform, &f.layers) })
 		return false, f.err
 	}
 	t.log.Debug("image is being pulled for another job; waiting", "image", image)
@@ -108,20 +108,20 @@ func (p *pulls) lead(f *pullFlight, pull func() error) {
 	f.err = pull()
 }
 
-func (t *task) pullAlone(image, platform string, l *layers.Layers) error {
+func (t *work) pullAlone(image, platform string, l *layers.Layers) error {
 	t.log.Info("pulling image", "image", image)
 	start := time.Now()
 	ctx, stop := closed.Context(t.ctx, t.cancelled)
 	defer stop()
 	err := t.tryIn(ctx, func() error {
 		o := dockerapi.PullOptions{Platform: platform}
-		if t.pool.Credentials != nil {
+		if t.carrier.Credentials != nil {
 			var err error
-			if o.Auth, err = t.pool.Credentials(ctx, image); err != nil {
+			if o.Auth, err = t.carrier.Credentials(ctx, image); err != nil {
 				return err
 			}
 		}
-		return t.pool.Docker.PullImage(ctx, image, o, func(p dockerapi.PullProgress) {
+		return t.carrier.Docker.PullImage(ctx, image, o, func(p dockerapi.PullProgress) {
 			l.Step(p)
 			t.log.Debug("pulling image", "image", image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
 		})

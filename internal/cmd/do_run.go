@@ -12,7 +12,7 @@ import (
 
 // doRun carries out a run: create, attach, register the wait, start, drain, read the exit. After any failure the
 // container itself tells how far the run has come. doRun then inspects the container and goes on from there.
-func (t *task) doRun(r *message.Run) (*event.Result, error) {
+func (t *work) doRun(r *message.Run) (*event.Result, error) {
 	id, found, err := t.create(r)
 	if err != nil {
 		res, err := t.containerResult("", err)
@@ -26,7 +26,7 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 		return res, nil
 	}
 	t.madeContainer(id)
-	f := &following{task: t, run: r, id: id, flooded: make(chan struct{}), startSent: found != nil && (!t.creation.unanswered || !t.Stable && t.again.Load())}
+	f := &following{work: t, run: r, id: id, flooded: make(chan struct{}), startSent: found != nil && (!t.creation.unanswered || !t.Stable && t.wasRedelivered())}
 	if r.Foreground() && (r.Stdout || r.Stderr) {
 		f.out = t.output(t.name)
 		f.out.Limit(t.rules.Output(), f.floods)
@@ -41,7 +41,7 @@ func (t *task) doRun(r *message.Run) (*event.Result, error) {
 // ended returns the result of a following that has ended. It is apart from doRun for the stack: there its variables would
 // take room while the run goes on.
 func (f *following) ended(state dockerapi.State, err error) (*event.Result, error) {
-	t, run, id := f.task, f.run, f.id // cleanup outlives f
+	t, run, id := f.work, f.run, f.id // cleanup outlives f
 	if err != nil && final(err) {
 		return nil, err
 	}
@@ -93,13 +93,13 @@ func (f *following) ended(state dockerapi.State, err error) (*event.Result, erro
 }
 
 // madeContainer records that the job has a container.
-func (t *task) madeContainer(id string) {
+func (t *work) madeContainer(id string) {
 	t.setContainer(id)
 	t.to(phaseCreated)
 	t.log.Debug("container is there", "container", t.name, "id", id[:min(12, len(id))])
 }
 
-func (t *task) doCreate(c *message.Create) (*event.Result, error) {
+func (t *work) doCreate(c *message.Create) (*event.Result, error) {
 	id, _, err := t.create(&c.Run)
 	if err == nil && len(c.Networks) > 1 {
 		var made dockerapi.Container
@@ -125,20 +125,20 @@ func (t *task) doCreate(c *message.Create) (*event.Result, error) {
 // removeAtEnd waits until a detached container has exited, and removes it. If the process stops first, the container
 // stays, marked by its label for the sweep.
 func (f *following) removeAtEnd() {
-	ctx, cancel := closed.Context(f.ctx, f.pool.stopping)
+	ctx, cancel := closed.Context(f.ctx, f.carrier.Stopping)
 	defer cancel()
-	f.task.ctx = ctx
+	f.ctx = ctx
 	var err error
 	for err == nil {
 		err = f.tryLong(func() error {
-			join, err := f.pool.Docker.WaitContainer(ctx, f.id, dockerapi.NotRunning)
+			join, err := f.carrier.Docker.WaitContainer(ctx, f.id, dockerapi.NotRunning)
 			if err != nil {
 				return err
 			}
 			_, err = join()
 			return err
 		})
-		by := f.pool.jobs.restarting(f.id)
+		by := f.carrier.Jobs.restarting(f.id)
 		if err != nil || by == nil {
 			break
 		}
@@ -154,15 +154,15 @@ func (f *following) removeAtEnd() {
 
 // removeEnded removes a detached container that has exited.
 func (f *following) removeEnded() error {
-	if f.pool.Claims != nil {
-		if _, err := f.awaitNote(); errors.Is(err, errNoNote) {
+	if f.carrier.Hosts.Claims != nil {
+		if _, err := f.carrier.Hosts.awaitNote(&f.task); errors.Is(err, errNoNote) {
 			return nil // the container stays, see withoutNote
 		} else if err != nil {
 			return err
 		}
-		c, err := f.pool.Docker.InspectContainer(f.task.ctx, f.id) // it may have been renamed
+		c, err := f.carrier.Docker.InspectContainer(f.ctx, f.id) // it may have been renamed
 		if err == nil {
-			err = f.pool.forget(f.task.ctx, f.Place.VHost, c)
+			err = f.carrier.Hosts.forget(f.ctx, f.Place.VHost, c)
 		}
 		if err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer) {
 			return err

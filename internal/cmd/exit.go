@@ -12,7 +12,7 @@ import (
 
 // isOver reports whether the container has ended or was removed.
 func (f *following) isOver(ctx context.Context) bool {
-	c, err := f.pool.Docker.InspectContainer(ctx, f.id)
+	c, err := f.carrier.Docker.InspectContainer(ctx, f.id)
 	return err == nil && c.State.Ended() || errors.Is(err, dockerapi.ErrNoSuchContainer)
 }
 
@@ -53,9 +53,9 @@ func (f *following) stopOverdue(kill bool) bool {
 	f.exceeds(tooLong(f.run.TimeLimit(f.timeLimit())))
 	err := f.retry(func() error {
 		if kill {
-			return f.pool.Docker.KillContainer(f.ctx, f.id, "")
+			return f.carrier.Docker.KillContainer(f.ctx, f.id, "")
 		}
-		return f.pool.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{Time: f.grace()})
+		return f.carrier.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{Time: f.grace()})
 	})
 	if err != nil && !final(err) {
 		f.log.Warn("container not stopped; trying again", "container", f.name, "error", err)
@@ -73,3 +73,6 @@ func (f *following) grace() *int {
 }
 
 const graceOfPolicy = 10
+
+// timeLimit returns the longest that a run, a wait or a followed log may last, whatever its message says; 0: no limit.
+func (t *work) timeLimit() time.Duration { return t.rules.Timeout(t.carrier.Timeout) }

@@ -1015,3 +1015,6 @@ func (b *bench) endExecs(c *fakeContainer) {
 	b.docker.mu.Unlock()
 	synctest.Wait()
 }
+
+// engine puts another engine in the place of the pool's.
+func (b *bench) engine(d Docker) { b.pool.Docker, b.pool.carrier.Docker, b.pool.hosts.Docker = d, d, d }

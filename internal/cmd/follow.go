@@ -22,7 +22,7 @@ func final(err error) bool {
 
 // A following is one run's container on its way from creation to exit.
 type following struct {
-	*task
+	*work
 	run     *message.Run
 	id      string
 	out     *output.Output // nil: no output is wanted
@@ -85,11 +85,11 @@ func (f *following) follow() (dockerapi.State, error) {
 // look inspects the container. If the following is over, look returns what follow returns; else whether the container is
 // to be started. It is apart from follow for the stack: there a Container would take a kilobyte while the run goes on.
 func (f *following) look(first bool) (over, begin bool, last dockerapi.State, err error) {
-	restarts := f.task.restarted()
+	restarts := f.restarted()
 	c, err := f.inspect(f.id)
 	f.logKeeps, f.logText = logkept.Bytes(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
 	if errors.Is(err, dockerapi.ErrNoSuchContainer) {
-		f.pool.jobs.removes(f.id)
+		f.carrier.Jobs.removes(f.id)
 	}
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
@@ -105,18 +105,18 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 		}
 		return false, true, last, err
 	}
-	if f.adopted && first && f.pool.engine.Missed(c.State.StartedAt) {
-		f.gap, f.gapAt = true, f.pool.engine.Away()
+	if f.adopted && first && f.carrier.Engine.Missed(c.State.StartedAt) {
+		f.gap, f.gapAt = true, f.carrier.Engine.Away()
 	}
 	f.started(c.State.StartedAt)
 	if !c.State.Ended() {
 		if !c.State.FinishedAt.IsZero() { // it was restarted
 			f.exit = nil
-			f.task.to(phaseStarted)
+			f.to(phaseStarted)
 		}
 		return false, false, last, nil
 	}
-	if by, over := f.task.runIsOver(restarts); !over {
+	if by, over := f.runIsOver(restarts); !over {
 		if err := f.awaitRestart(f.ctx, by); err != nil {
 			return false, false, last, err
 		}
@@ -152,7 +152,7 @@ var errStarted = errors.New("the container was started by an earlier request")
 // failed may have started the container. A second start of an ended container would run it again.
 func (f *following) start() error {
 	look := func() error {
-		c, err := f.pool.Docker.InspectContainer(f.ctx, f.id)
+		c, err := f.carrier.Docker.InspectContainer(f.ctx, f.id)
 		if err == nil && !c.State.StartedAt.IsZero() {
 			f.missed = true
 			err = errStarted
@@ -166,7 +166,7 @@ func (f *following) start() error {
 				return err
 			}
 		}
-		err := f.pool.Docker.StartContainer(f.ctx, f.id)
+		err := f.carrier.Docker.StartContainer(f.ctx, f.id)
 		f.startSent = f.startSent || err != nil && !engine.NeverSent(err)
 		return err
 	})
@@ -194,7 +194,7 @@ func (f *following) survive(err error) error {
 		if !f.gap {
 			f.gap, f.gapAt = true, time.Now()
 		}
-		answers := f.pool.engine.Answers(f.ctx)
+		answers := f.carrier.Engine.Answers(f.ctx)
 		if f.ctx.Err() != nil {
 			return context.Cause(f.ctx)
 		}
@@ -205,13 +205,13 @@ func (f *following) survive(err error) error {
 		if answers {
 			return f.lookAgain(err)
 		}
-		f.pool.engine.Lost(err)
+		f.carrier.Engine.Lost(err)
 		if !engine.NeverSent(err) { // a request that was never sent did not kill the engine
 			if err := f.unanswered(err, true); err != nil {
 				return err
 			}
 		}
-		return f.pool.engine.Wait(f.ctx)
+		return f.carrier.Engine.Wait(f.ctx)
 	case errors.As(err, new(*brokenError)), f.startedAt.IsZero():
 		return err
 	}
@@ -251,7 +251,7 @@ func (f *following) lookAgain(err error) error {
 		return err
 	}
 	f.log.Warn("the engine did not answer as it should; looking again", "container", f.name, "error", err)
-	return delay.Sleep(f.ctx, delay.Backoff(f.broken-1, f.pool.retryFirst, time.Minute))
+	return delay.Sleep(f.ctx, delay.Backoff(f.broken-1, f.carrier.RetryFirst, time.Minute))
 }
 
 // listen follows the container to its exit. With begin it first opens the output and registers for the exit, then starts
@@ -277,7 +277,7 @@ func (f *following) listen(begin bool) error {
 			return err
 		}
 	}
-	defer f.pool.exits.Forget(f.id)
+	defer f.carrier.Exits.Forget(f.id)
 	if begin {
 		if err := f.start(); err != nil {
 			return err
@@ -299,7 +299,7 @@ func (f *following) listen(begin bool) error {
 	if end.Err != nil {
 		f.lasted = time.Since(began)
 		if told && errors.Is(end.Err, errBrokenOff) && f.isOver(f.ctx) {
-			f.pool.exits.Missed()
+			f.carrier.Exits.Missed()
 		}
 		return end.Err
 	}
@@ -322,23 +322,23 @@ func (f *following) started(at time.Time) {
 		return
 	}
 	f.startedAt, f.broken = at, 0
-	f.task.starts(at)
+	f.starts(at)
 	switch {
 	case f.adopted:
-		f.pool.tally.Adopt()
-	case f.fresh() && !f.again.Load():
-		f.pool.tally.Start(time.Since(f.published))
+		f.carrier.Tally.Adopt()
+	case f.fresh() && !f.wasRedelivered():
+		f.carrier.Tally.Start(time.Since(f.published))
 	}
 	s := event.Started{
-		Job: f.task.ID, Command: f.traits.Verb, Host: f.pool.Host,
+		Job: f.task.ID, Command: f.traits.Verb, Host: f.carrier.Host,
 		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.creation.warnings, Adopted: f.adopted,
 	}
-	f.pool.Reporter.Started(s)
+	f.carrier.Reporter.Started(s)
 	f.live.Started(s)
 	said, level := "container started", slog.LevelDebug
 	if f.adopted {
 		said, level = "container of an earlier process adopted", slog.LevelInfo
 	}
 	f.log.Log(f.ctx, level, said, "container", f.name, "id", f.id[:min(12, len(f.id))], "image", f.run.Image)
-	f.tookEffect()
+	f.takesEffect()
 }

@@ -13,7 +13,7 @@ import (
 // holds reports whether a command keeps its message unacked while something else goes on, and has no slot. Such commands
 // are limited: the broker delivers a bounded number of unacked messages, and a stop must still come through. How long a
 // stop may take is known only with its container.
-func (t *task) holds() bool {
+func (t *job) holds() bool {
 	return t.traits.Waits || t.traits.Lasts && t.control || t.traits.Patient != nil && t.traits.Patient(t.on.StopTimeout)
 }
 
@@ -22,16 +22,16 @@ const soon = time.Minute
 
 // awaitBefore waits for the command before. If that is still patient after soon, the task holds too. If the command before may go
 // home yet, the task looks again every second.
-func (t *task) awaitBefore(before *order) error {
+func (t *job) awaitBefore(before *order) error {
 	tick := time.NewTicker(soon)
 	defer tick.Stop()
 	for {
-		late, err := awaitEither(t, before.turn(t.order), tick.C)
+		late, err := awaitEither(&t.task, before.turn(t.order), tick.C)
 		if !late {
 			return err
 		}
 		if before.patient() {
-			if t.mayGoHome() && before.mayMove() {
+			if t.pool.hosts.mayGoHome(&t.task) && before.mayMove() {
 				tick.Reset(time.Second)
 				continue
 			}
@@ -50,7 +50,7 @@ type holders struct{ n atomic.Int64 }
 // stop. Commands that do not end a container get places/2 at most, and leave a place for one that does.
 func (p *Pool) mayHold(ends, apart bool) (n, places int) {
 	places, runs := p.Places, p.Concurrency
-	room := places - 1 - (runs - p.slots.Unused())
+	room := places - 1 - (runs - p.jobs.slots.Unused())
 	if apart {
 		places, runs, room = p.ControlPlaces, 0, p.ControlPlaces-1
 	}
@@ -63,7 +63,7 @@ func (p *Pool) mayHold(ends, apart bool) (n, places int) {
 
 // hold counts the task as holding, until unhold. If too many hold already, its message goes home. If it cannot, the error is a
 // [dockerapi.ErrConflict].
-func (t *task) hold() error {
+func (t *job) hold() error {
 	if t.held != nil {
 		return nil
 	}
@@ -77,8 +77,8 @@ func (t *task) hold() error {
 	most, places := t.pool.mayHold(t.traits.Ends, apart)
 	if n := h.n.Add(1); places > 0 && n > int64(most) {
 		h.n.Add(-1)
-		if t.mayGoHome() {
-			return t.goesHome()
+		if t.pool.hosts.mayGoHome(&t.task) {
+			return t.pool.hosts.goesHome(&t.task)
 		}
 		return &crowdedError{apart, places, most}
 	}
@@ -104,18 +104,15 @@ func (e *crowdedError) Error() string {
 
 func (e *crowdedError) Is(target error) bool { return target == dockerapi.ErrConflict }
 
-func (t *task) unhold() {
+func (t *job) unhold() {
 	if t.held != nil {
 		t.held.n.Add(-1)
 		t.held = nil
 	}
 }
 
-// timeLimit returns the longest that a run, a wait or a followed log may last, whatever its message says; 0: no limit.
-func (t *task) timeLimit() time.Duration { return t.rules.Timeout(t.pool.Timeout) }
-
 // carryOut does the command. A wait, or a log that is followed, ends after the time limit, as a run does.
-func (t *task) carryOut() (*event.Result, error) {
+func (t *job) carryOut() (*event.Result, error) {
 	limit := t.timeLimit()
 	if t.traits.Patient != nil { // cut short, a stop would go on in the engine, with its outcome unknown
 		limit = 0

@@ -32,11 +32,11 @@ func liveTaskOf(g *registry, n int, j intake.Job) *task {
 
 // TestIndexesHoldNothing: of tasks that are no more nothing is left, whatever they were called and moved to.
 func TestIndexesHoldNothing(t *testing.T) {
-	g := newRegistry()
+	g := newRegistry(slog.New(slog.DiscardHandler), 1)
 	var all []*task
 	for i := range 20 {
-		x := liveTask(&g, i, []string{"", fmt.Sprint("id", i/2)}[i%2])
-		x.pool = &Pool{Config: Config{Log: slog.New(slog.DiscardHandler)}}
+		x := liveTask(g, i, []string{"", fmt.Sprint("id", i/2)}[i%2])
+
 		switch i % 4 {
 		case 0:
 			x.adopt(dockerapi.Container{Name: "other", Labels: map[string]string{identity.LabelJob: "known"}})
@@ -68,8 +68,8 @@ func TestIndexesHoldNothing(t *testing.T) {
 
 // TestJoinKeepsTaken: the deliveries that are being answered do not change if another one joins.
 func TestJoinKeepsTaken(t *testing.T) {
-	g := newRegistry()
-	x := liveTask(&g, 1, "id")
+	g := newRegistry(slog.New(slog.DiscardHandler), 1)
+	x := liveTask(g, 1, "id")
 	taken := x.take()
 	x.join(intake.Job{Body: []byte("2")})
 	if string(taken[0].Body) != "1" || string(x.taken[0].Body) != "1" || string(x.deliveries.given[0].Body) != "2" {
@@ -80,16 +80,16 @@ func TestJoinKeepsTaken(t *testing.T) {
 // BenchmarkRegistry is what a job costs among 10,000 others.
 func BenchmarkRegistry(b *testing.B) {
 	const many = 10_000
-	g := newRegistry()
+	g := newRegistry(slog.New(slog.DiscardHandler), 1)
 	var all []*task
 	for i := range many {
-		all = append(all, liveTask(&g, i, []string{"", fmt.Sprint("id", i)}[i%2]))
+		all = append(all, liveTask(g, i, []string{"", fmt.Sprint("id", i)}[i%2]))
 	}
-	b.Run("remove and add", func(b *testing.B) { removeAndAdd(b, &g, all) })
+	b.Run("remove and add", func(b *testing.B) { removeAndAdd(b, g, all) })
 	b.Run("make, add and remove", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			t := liveTask(&g, many+i, fmt.Sprint("new", i))
+			t := liveTask(g, many+i, fmt.Sprint("new", i))
 			t.take()
 			g.effective(t.order)
 			g.remove(t)
@@ -135,8 +135,8 @@ func BenchmarkRegistry(b *testing.B) {
 	})
 	b.Run("adopt", func(b *testing.B) {
 		b.ReportAllocs()
-		t := liveTask(&g, 2*many, "")
-		t.pool = &Pool{Config: Config{Log: slog.New(slog.DiscardHandler)}}
+		t := liveTask(g, 2*many, "")
+
 		for i := 0; b.Loop(); i++ {
 			id := fmt.Sprint("left", i)
 			t.takeContainer(id)
@@ -145,7 +145,7 @@ func BenchmarkRegistry(b *testing.B) {
 	})
 	b.Run("come due", func(b *testing.B) {
 		b.ReportAllocs()
-		t := liveTask(&g, 3*many, "due")
+		t := liveTask(g, 3*many, "due")
 		for b.Loop() {
 			t.to(phaseWaiting)
 			t.comesDue()
@@ -159,12 +159,12 @@ func BenchmarkRegistryEqual(b *testing.B) {
 	first := intake.Job{Queue: "q", Lost: func() bool { return true }}
 	again := intake.Job{Queue: "q", Redelivered: true}
 	i := identity.Of(again)
-	g := newRegistry()
+	g := newRegistry(slog.New(slog.DiscardHandler), 1)
 	var all []*task
 	for n := range many {
-		all = append(all, liveTaskOf(&g, n, first))
+		all = append(all, liveTaskOf(g, n, first))
 	}
-	b.Run("remove and add", func(b *testing.B) { removeAndAdd(b, &g, all) })
+	b.Run("remove and add", func(b *testing.B) { removeAndAdd(b, g, all) })
 	// After a connection was lost, all of them are redelivered.
 	b.Run("join by digest", func(b *testing.B) {
 		b.ReportAllocs()

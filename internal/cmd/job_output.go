@@ -39,15 +39,3 @@ func (p *Pool) Output(ctx context.Context, job string, w io.Writer) error {
 	}
 	return err
 }
-
-// containerByJob returns the id of the container of a live job, or of that which its exec is in; "": there is none.
-func (g *registry) containerByJob(job string) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, t := range g.byJob[job] {
-		if id := cmp.Or(t.container, t.within); id != "" {
-			return id
-		}
-	}
-	return ""
-}

@@ -21,71 +21,86 @@ type lastingJob struct {
 }
 
 // claimLasting claims a job for recent.For, unless another host has it. If there are too many, the oldest ends.
-func (t *task) claimLasting(id string) (other *intake.Claim, err error) {
+func (h *sharing) claimLasting(t *task, id string) (other *intake.Claim, err error) {
 	j := &lastingJob{t.JobKey(id), t.Queue, id, time.Now().Add(recent.For)}
-	if other, err = t.pool.Claims.Claim(t.ctx, j.key); err != nil || other != nil {
+	if other, err = h.Claims.Claim(t.ctx, j.key); err != nil || other != nil {
 		return other, noClaims(err, "the job %s could not be claimed", flagval.Quote(id))
 	}
 	for {
 		select {
-		case t.pool.lasting <- j:
+		case h.lasting <- j:
 			return nil, nil
 		default:
-			t.pool.endLastingOne(t.ctx, <-t.pool.lasting)
+			h.endLastingOne(t.ctx, <-h.lasting)
 		}
 	}
 }
 
 // gathers has all copies of the next attempt come to this host, which runs one of them, if there may be several: an earlier
 // delivery may have stored one, and not been acked.
-func (t *task) gathers() error {
-	if t.pool.Claims == nil || !t.again.Load() {
+func (h *sharing) gathers(t *task) error {
+	if h.Claims == nil || !t.wasRedelivered() {
 		return nil
 	}
-	_, err := t.claimLasting(t.ID)
+	_, err := h.claimLasting(t, t.ID)
 	return err
 }
 
 // outlasts has the message of a settled job come to this host, which knows the job, if another host has it: that may not have been
 // able to forward it before, and this host's queues were quiet all the same.
-func (t *task) outlasts() error {
-	if t.pool.Claims == nil || !t.Stable || !t.traits.Makes {
+func (h *sharing) outlasts(t *task) error {
+	if h.Claims == nil || !t.Stable || !t.traits.Makes {
 		return nil
 	}
-	_, err := t.claimLasting(t.ID)
+	_, err := h.claimLasting(t, t.ID)
 	return err
 }
 
 // endLasting gives up each claim of lasting when its time is over. When ctx ends, it gives up all of them, within lastWords.
-func (p *Pool) endLasting(ctx context.Context) {
+func (h *sharing) endLasting(ctx context.Context) {
 	giving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, cancel) })()
-	for ctx.Err() == nil || len(p.lasting) > 0 {
+	for ctx.Err() == nil || len(h.lasting) > 0 {
 		select {
-		case j := <-p.lasting:
+		case j := <-h.lasting:
 			select {
 			case <-time.After(time.Until(j.until)):
 			case <-ctx.Done():
 			}
-			p.endLastingOne(giving, j)
+			h.endLastingOne(giving, j)
 		case <-ctx.Done():
 		}
 	}
 }
 
 // endLastingOne gives up a claim, unless the job has a container here, or the engine does not say.
-func (p *Pool) endLastingOne(ctx context.Context, j *lastingJob) {
-	if list, err := p.containersOf(ctx, j.queue, j.id); err != nil || len(list) > 0 {
-		p.Claims.Keep(j.key)
+func (h *sharing) endLastingOne(ctx context.Context, j *lastingJob) {
+	if list, err := h.containersOf(ctx, j.queue, j.id); err != nil || len(list) > 0 {
+		h.Claims.Keep(j.key)
 		return
 	}
-	if err := p.Claims.Unclaim(ctx, j.key); err != nil {
-		p.Log.Debug("the claim of a job was not deleted at the broker", "key", j.key.Key, "error", err)
+	if err := h.Claims.Unclaim(ctx, j.key); err != nil {
+		h.Log.Debug("the claim of a job was not deleted at the broker", "key", j.key.Key, "error", err)
 	}
 }
 
 // containersOf returns the containers that a job has here.
-func (p *Pool) containersOf(ctx context.Context, queue, job string) ([]dockerapi.ContainerSummary, error) {
-	return p.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{identity.LabelQueue + "=" + queue, identity.LabelJob + "=" + job}})
+func (h *sharing) containersOf(ctx context.Context, queue, job string) ([]dockerapi.ContainerSummary, error) {
+	return h.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{identity.LabelQueue + "=" + queue, identity.LabelJob + "=" + job}})
+}
+
+// forgets gives up the claim that another host has made for a copy of a job, if the job is over here and has no container. First the
+// original is to be acked, or whoever is redelivered it would find no claim: see awaitNote. A redelivered original needs less time.
+func (h *sharing) forgets(ctx context.Context, i identity.Identity, acked <-chan struct{}) {
+	key := i.JobKey(i.ID)
+	if other, err := h.Claims.Claim(ctx, key); err != nil || other != nil {
+		return
+	}
+	select {
+	case <-acked:
+	case <-time.After(mostForNote):
+	case <-h.Stopping:
+	}
+	h.endLastingOne(ctx, &lastingJob{key: key, queue: i.Queue, id: i.ID})
 }

@@ -12,7 +12,7 @@ import (
 
 // look returns a [*policy.DeniedError] if a volume or a network that a run names is another thing on the engine than its name
 // says. It asks the engine only about names that can be.
-func (t *task) look(r *message.Run) error {
+func (t *work) look(r *message.Run) error {
 	if t.rules.Trust {
 		return nil
 	}
@@ -21,7 +21,7 @@ func (t *task) look(r *message.Run) error {
 			continue
 		}
 		v, err := ask(t, func() (v dockerapi.Volume, err error) {
-			v, _, err = t.pool.Docker.InspectVolume(t.ctx, name)
+			v, _, err = t.carrier.Docker.InspectVolume(t.ctx, name)
 			return v, err
 		})
 		if err != nil {
@@ -39,7 +39,7 @@ func (t *task) look(r *message.Run) error {
 			continue // it is no id
 		}
 		found, err := ask(t, func() (got dockerapi.Network, err error) {
-			got, _, err = t.pool.Docker.InspectNetwork(t.ctx, n.Name)
+			got, _, err = t.carrier.Docker.InspectNetwork(t.ctx, n.Name)
 			return got, err
 		})
 		if err != nil {

@@ -34,7 +34,7 @@ func (w *nameWait) pause(ctx context.Context) error {
 // awaitName is called after the engine has refused a create because of the name. Without found and err, the create is to be
 // asked again: the name may be free. found is the container that has the name, if that is the run's own. err is refused if the
 // name does not become free.
-func (t *task) awaitName(w *nameWait, r *message.Run, refused error) (found *dockerapi.Container, err error) {
+func (t *work) awaitName(w *nameWait, r *message.Run, refused error) (found *dockerapi.Container, err error) {
 	holder, err := t.inspect(t.name)
 	gone := errors.Is(err, dockerapi.ErrNoSuchContainer)
 	ended, removing := holder.State.Ended(), holder.State.Status == "removing"
@@ -48,16 +48,16 @@ func (t *task) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 	case t.owns(r, holder):
 		before := t.JobKey(t.ID)
 		t.adopt(holder)
-		if err = t.claimJob(); err == nil && before != t.JobKey(t.ID) { // without a message_id it has another id now
-			err = t.disclaim(before)
+		if err = t.carrier.Hosts.claimJob(&t.task); err == nil && before != t.JobKey(t.ID) { // without a message_id it has another id now
+			err = t.carrier.Hosts.disclaim(&t.task, before)
 		}
 		return &holder, err
-	case t.pool.jobs.isLingering(holder.ID):
+	case t.carrier.Jobs.isLingering(holder.ID):
 		return nil, t.takeName(holder)
 	case removing:
 	case t.EarlierAttempt(holder.Labels) && ended:
 		return nil, t.try(func() error { return t.discard(holder.ID, false) })
-	case holder.Labels[identity.LabelJob] == t.ID && t.pool.jobs.held(holder.ID, t):
+	case holder.Labels[identity.LabelJob] == t.ID && t.carrier.Jobs.held(holder.ID, &t.task):
 		// The task of an earlier delivery of this message has the container, and removes it once settled.
 		return nil, w.pause(t.ctx)
 	case holder.Labels[identity.LabelRemove] != "true" || !ended:
@@ -65,7 +65,7 @@ func (t *task) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 	}
 	patience := leaving
 	switch {
-	case gone && (t.creation.unanswered || t.again.Load()):
+	case gone && (t.creation.unanswered || t.wasRedelivered()):
 		patience = creating
 	case removing && t.EarlierAttempt(holder.Labels):
 		patience = removalTakes
@@ -90,9 +90,9 @@ func (t *task) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 
 // takeName renames an ended container of a job: the run can then have the name. That job is about to remove the
 // container, or cannot: its broker is away, or its process was killed. Its redelivered message finds it by labels.
-func (t *task) takeName(holder dockerapi.Container) error {
+func (t *work) takeName(holder dockerapi.Container) error {
 	name := message.DerivedName + "ended-" + holder.ID[:min(12, len(holder.ID))]
-	err := t.try(func() error { return t.pool.Docker.RenameContainer(t.ctx, holder.ID, name) })
+	err := t.try(func() error { return t.carrier.Docker.RenameContainer(t.ctx, holder.ID, name) })
 	switch {
 	case err == nil:
 		t.log.Info("renamed an ended container that is about to be removed, because its name is needed", "container", t.name, "renamed", name)
@@ -104,7 +104,7 @@ func (t *task) takeName(holder dockerapi.Container) error {
 
 // owns reports whether a container that has our name is this job's, and claims it. The answer to our create was lost,
 // or an earlier process with the same message created it.
-func (t *task) owns(r *message.Run, c dockerapi.Container) bool {
+func (t *work) owns(r *message.Run, c dockerapi.Container) bool {
 	if !t.Like(c.Labels) || r.Retry != nil && c.Labels[identity.LabelAttempt] != strconv.Itoa(t.Attempt) {
 		return false
 	}
@@ -113,5 +113,5 @@ func (t *task) owns(r *message.Run, c dockerapi.Container) bool {
 	}
 	// Without a message_id each process makes up a new id. The name, the digest and the broker's redelivered flag
 	// must be enough.
-	return !t.Stable && t.again.Load() && r.Name != "" && t.takeContainer(c.ID)
+	return !t.Stable && t.wasRedelivered() && r.Name != "" && t.takeContainer(c.ID)
 }

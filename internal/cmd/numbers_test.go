@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,7 +96,7 @@ func TestNumbersGoUp(t *testing.T) {
 
 // manyJobs returns a registry with n live jobs, half of them running.
 func manyJobs(n int) *registry {
-	g := newRegistry()
+	g := newRegistry(slog.New(slog.DiscardHandler), 1)
 	for i := range n {
 		t := &task{came: time.Now(), published: time.Now(), decoded: decoded{cmd: new(message.Run)}, turn: turn{seq: int64(i * 7919 % n), order: newOrder(false)}}
 		t.ID, t.name = fmt.Sprint("job", i), fmt.Sprint("name", i)
@@ -105,7 +106,7 @@ func manyJobs(n int) *registry {
 			g.move(t, phaseBegun)
 		}
 	}
-	return &g
+	return g
 }
 
 // BenchmarkStatus measures what a status costs with 10,000 live jobs. The pool waits for at most as long.

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 func TestOrderModel(t *testing.T) {
 	for seed := range int64(3000) {
 		r := rand.New(rand.NewSource(seed))
-		g := newRegistry()
+		g := newRegistry(slog.New(slog.DiscardHandler), 1)
 		var all []*task
 		done, begun := map[*task]bool{}, map[*task]bool{}
 		seq := int64(0)

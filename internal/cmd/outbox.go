@@ -5,21 +5,17 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
-// An outbox is what is published about a job, and how much of it has been. Only the task's goroutine uses it, except kept.
+// An outbox is how much of what is published about a job has been, besides told.
 type outbox struct {
-	live     *output.Live    // sends output to the reply_to; may be nil
-	recorded bool            // the results queue has the result
-	told     map[string]bool // who has the result, by Job.ReplyTo
-	copied   bool            // the broker has stored the dead letter, or the next attempt
-	kept     bool            // the dead-letter queue may have a copy; guarded by the registry
+	recorded bool // the results queue has the result
+	copied   bool // the broker has stored the dead letter, or the next attempt
 }
 
 // store publishes everything that must be stored before a delivery is acked, and was not stored yet. First comes the
 // result, see tell; then the dead letter or the next attempt, if the verdict asks for one.
-func (t *task) store(j intake.Job, v intake.Verdict, r *event.Result) (err error) {
+func (t *job) store(j intake.Job, v intake.Verdict, r *event.Result) (err error) {
 	if err := t.tell(j, r); err != nil {
 		return err
 	}
@@ -30,10 +26,10 @@ func (t *task) store(j intake.Job, v intake.Verdict, r *event.Result) (err error
 		t.storing()
 		err = j.Store(t.ctx, *r)
 	case v == intake.TryAgain:
-		if err := t.gathers(); err != nil {
+		if err := t.pool.hosts.gathers(&t.task); err != nil {
 			return err
 		}
-		t.pool.jobs.expect(t, r)
+		t.pool.jobs.expect(&t.task, r)
 		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.Attempt), t.Attempt+1, t.ID)
 	}
 	if err == nil {
@@ -44,7 +40,7 @@ func (t *task) store(j intake.Job, v intake.Verdict, r *event.Result) (err error
 }
 
 // tell publishes the result to the results queue and the reply_to, after all output.
-func (t *task) tell(j intake.Job, r *event.Result) error {
+func (t *job) tell(j intake.Job, r *event.Result) error {
 	record, reply := j.Record != nil && !t.recorded, j.Reply != nil && !t.told[j.ReplyTo]
 	if reply {
 		if err := t.live.Flush(t.ctx); err != nil {
@@ -67,14 +63,14 @@ func (t *task) tell(j intake.Job, r *event.Result) error {
 }
 
 // allSent reports whether sendGone has nothing to do, now or later.
-func (t *task) allSent(v intake.Verdict, r *event.Result) bool {
+func (t *job) allSent(v intake.Verdict, r *event.Result) bool {
 	jobs, _, _ := t.given()
 	v = t.goneVerdict(v, r)
 	return !slices.ContainsFunc(jobs, func(j intake.Job) bool { return t.unsent(j, v) })
 }
 
 // unsent reports whether store has something to do.
-func (t *task) unsent(j intake.Job, v intake.Verdict) bool {
+func (t *job) unsent(j intake.Job, v intake.Verdict) bool {
 	return j.Record != nil && !t.recorded || j.Reply != nil && !t.told[j.ReplyTo] ||
 		!t.copied && copies(j, v)
 }

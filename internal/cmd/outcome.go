@@ -6,22 +6,10 @@ import (
 	"slices"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
-
-// verdict returns the verdict on a message with the result r. Only answerOne and goneVerdict change it later, to Ack.
-func verdict(r *event.Result) intake.Verdict {
-	switch {
-	case r.Retrying:
-		return intake.TryAgain
-	case r.Status == event.Succeeded, r.Status == event.Stopped, r.Status == event.Failed && !r.Spent, r.Reason == event.ReasonCancelled:
-		return intake.Ack
-	}
-	return intake.DeadLetter
-}
 
 // setRefused fills in why a message is not carried out.
 func setRefused(r *event.Result, err error) {

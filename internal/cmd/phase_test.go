@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"log/slog"
 	"slices"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestPhases(t *testing.T) {
 	}
 	for from := phaseWaiting; from <= phaseGone; from++ {
 		for to := phaseWaiting; to <= phaseGone; to++ {
-			g := newRegistry()
+			g := newRegistry(slog.New(slog.DiscardHandler), 1)
 			x := &task{Identity: identity.Of(intake.Job{Queue: "q"}), turn: turn{order: newOrder(false)}}
 			g.add(x)
 			if x.phase = from; from != phaseWaiting {

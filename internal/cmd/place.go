@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
@@ -24,8 +22,8 @@ func (e *noHostError) Error() string {
 
 // misplaced reports whether the message's placement, as far as it is known without the broker, leaves the job to another host.
 // A message that another host has forwarded was placed here.
-func (t *task) misplaced() bool {
-	return t.pool.Claims != nil && t.from == nil && !message.PlacementOf(t.cmd).Allows(t.pool.Host, t.pool.Labels)
+func (h *sharing) misplaced(t *task) bool {
+	return h.Claims != nil && t.from == nil && !message.PlacementOf(t.cmd).Allows(h.Host, h.Labels)
 }
 
 // placed decides which host carries out a message that not every host may. Without an error this one does, or it has the job's
@@ -35,14 +33,14 @@ func (t *task) misplaced() bool {
 // claim, whoever takes it. If no living host may do it, the message is put back, and the next taker decides anew. Of two copies of
 // one message, which a lost ack leaves, each must come to the same host, which knows what it has done: so the job's id chooses
 // among several hosts, unless this is the first time that the message is delivered.
-func (t *task) placed(p message.Placement, has bool) error {
-	claims := t.pool.Claims
-	here := p.Allows(t.pool.Host, t.pool.Labels)
+func (h *sharing) placed(t *task, p message.Placement, has bool) error {
+	claims := h.Claims
+	here := p.Allows(h.Host, h.Labels)
 	switch {
 	case p.Any():
 		return nil
 	case has:
-		return t.placedHere()
+		return h.placedHere(t)
 	case claims == nil:
 		return errNoHosts
 	case t.from != nil:
@@ -50,16 +48,16 @@ func (t *task) placed(p message.Placement, has bool) error {
 			t.log.Info("run here, because another host chose this one; this host is not what the message asks for any more", "wanted", p.String())
 		}
 		return nil
-	case here && !t.again.Load() && t.waits == 0:
+	case here && !t.wasRedelivered() && t.waits == 0:
 		return nil
 	}
 	key, host := t.JobKey(t.ID), p.Host
 	if len(p.Constraints) > 0 {
-		switch at, err := t.whoHas(key); {
+		switch at, err := h.whoHas(t, key); {
 		case err != nil:
 			return err
 		case at != nil:
-			return t.goesTo(*at)
+			return h.goesTo(t, *at)
 		}
 		living, err := claims.Living(t.ctx)
 		if err != nil {
@@ -68,35 +66,35 @@ func (t *task) placed(p message.Placement, has bool) error {
 		host = choose(p, t.ID, living)
 	}
 	switch {
-	case host == t.pool.Host:
+	case host == h.Host:
 		return nil
 	case t.wasCancelled():
 		return errCancelled
 	case host == "":
-		return t.putBack(p)
+		return h.putBack(t, p)
 	}
 	to, err := claims.ClaimFor(t.ctx, key, host)
 	switch {
 	case err == nil:
-		return t.goesTo(to)
+		return h.goesTo(t, to)
 	case !errors.Is(err, intake.ErrNoHost):
 		return noClaims(err, "the job could not be claimed for the host %s", host)
 	case len(p.Constraints) > 0: // it was released just now
-		return t.putBack(p)
+		return h.putBack(t, p)
 	}
 	return &noHostError{host, t.Queue}
 }
 
 // goesTo returns why the job is another host's, if that host has the claim.
-func (t *task) goesTo(at intake.Claim) error {
+func (h *sharing) goesTo(t *task, at intake.Claim) error {
 	if !at.Ours {
-		return t.forward(at)
+		return h.forward(t, at)
 	}
-	return t.placedHere()
+	return h.placedHere(t)
 }
 
 // placedHere waits for a place among the runs of this host: a misplaced job has not requested one.
-func (t *task) placedHere() error {
+func (h *sharing) placedHere(t *task) error {
 	if !t.traits.Lasts {
 		return nil
 	}
@@ -104,44 +102,24 @@ func (t *task) placedHere() error {
 }
 
 // putBack returns why the job is no host's yet.
-func (t *task) putBack(p message.Placement) error {
+func (h *sharing) putBack(t *task, p message.Placement) error {
 	switch {
 	case t.waits > 0:
 		t.log.Debug("still no living host may run the message; it is put back", "wanted", p.String())
-	case t.pool.lines.Takes(slog.LevelWarn, "put-back"):
+	case h.Lines.Takes(slog.LevelWarn, "put-back"):
 		t.log.Warn("no living host may run the message; it is put back until one may", "wanted", p.String())
 	}
 	return t.moves(&elsewhere{verdict: intake.PutBack})
 }
 
-// mayBeClaimed reports whether another host may have made the claim of a message's job for this host. For most commands none does.
-func (d decoded) mayBeClaimed() bool {
-	return d.cmd == nil || d.traits.Places
-}
-
 // inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the
 // job itself: the claim goes with the task. Its error is final.
-func (t *task) inherits() error {
+func (h *sharing) inherits(t *task) error {
 	if t.from == nil || !t.mayBeClaimed() || t.keys.Holds(t.JobKey(t.ID)) {
 		return nil
 	}
-	_, err := t.claim(t.JobKey(t.ID))
+	_, err := h.claim(t, t.JobKey(t.ID))
 	return err
-}
-
-// forgets gives up the claim that another host has made for a copy of a job, if the job is over here and has no container. First the
-// original is to be acked, or whoever is redelivered it would find no claim: see awaitNote. A redelivered original needs less time.
-func (p *Pool) forgets(i identity.Identity, acked <-chan struct{}) {
-	key := i.JobKey(i.ID)
-	if other, err := p.Claims.Claim(p.settling, key); err != nil || other != nil {
-		return
-	}
-	select {
-	case <-acked:
-	case <-time.After(mostForNote):
-	case <-p.stopping:
-	}
-	p.endLastingOne(p.settling, &lastingJob{key: key, queue: i.Queue, id: i.ID})
 }
 
 // choose returns the host that is to run a job, the same as long as the same hosts are alive; "": none may.

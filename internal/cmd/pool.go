@@ -18,7 +18,6 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/room"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/tally"
 )
 
@@ -76,14 +75,12 @@ type Pool struct {
 	Config
 	engine    *engine.Engine
 	exits     *exits.Exits
-	jobs      registry
+	jobs      *registry
+	hosts     *sharing
+	carrier   *carrier
 	recalling sync.Mutex // see recall
-	slots     *slots.Slots
-	shares    slots.Shares
-	pulls     pulls
 	tally     *tally.Tally
 	lines     joblog.Log
-	lasting   chan *lastingJob // oldest first
 	unplaced  unplaced
 	room      *room.Room // nil: the disk is not watched
 
@@ -92,13 +89,10 @@ type Pool struct {
 	holders, controlHolders   holders
 	hostHolders               holders // of the messages that were forwarded here
 
-	stopping   chan struct{}   // closed when no more jobs come: then what has not begun is requeued
-	settling   context.Context // outlives Run's ctx by lastWords, in which jobs that have ended are settled
-	staying    atomic.Int64    // containers of jobs that are done, which stay when the process stops
-	lineBudget atomic.Int64    // shared by all streams, see output.lineBudget
-	retryFirst time.Duration   // first delay before a call that failed with a temporary engine error is repeated
-	lingers    time.Duration   // see linger
-	idle       time.Duration   // how long the output may be silent after the exit before the pool stops waiting for it
+	stopping chan struct{}   // closed when no more jobs come: then what has not begun is requeued
+	settling context.Context // outlives Run's ctx by lastWords, in which jobs that have ended are settled
+	staying  atomic.Int64    // containers of jobs that are done, which stay when the process stops
+	lingers  time.Duration   // see linger
 }
 
 // NewPool returns a pool; Run starts it.
@@ -108,18 +102,23 @@ func NewPool(cfg Config) *Pool {
 		Config:          cfg,
 		engine:          e,
 		exits:           exits.New(e, cfg.Docker, cfg.Gate, identity.LabelQueue+"="+cfg.Queue, cfg.Log),
-		jobs:            newRegistry(),
-		slots:           slots.New(cfg.Concurrency),
-		pulls:           pulls{flight: make(map[string]*pullFlight)},
+		jobs:            newRegistry(cfg.Log, cfg.Concurrency),
 		decoding:        make(chan struct{}, runtime.GOMAXPROCS(0)),
 		controlDecoding: make(chan struct{}, 1),
 		stopping:        make(chan struct{}),
-		retryFirst:      500 * time.Millisecond,
 		lingers:         lingers,
-		idle:            10 * time.Second,
 		tally:           tally.New(),
 		lines:           joblog.Log{To: cfg.Log},
-		lasting:         make(chan *lastingJob, mostCancels),
+	}
+	p.hosts = &sharing{
+		Claims: cfg.Claims, Host: cfg.Host, Labels: cfg.Labels, VHost: cfg.VHost, Docker: cfg.Docker,
+		Jobs: p.jobs, Tally: p.tally, Log: cfg.Log, Lines: &p.lines, Stopping: p.stopping, lasting: make(chan *lastingJob, mostCancels),
+	}
+	p.carrier = &carrier{
+		Docker: cfg.Docker, Engine: e, Exits: p.exits, Reporter: cfg.Reporter, Log: cfg.Log, Jobs: p.jobs, Hosts: p.hosts, Tally: p.tally,
+		Begin: p.begin, Stopping: p.stopping, Host: cfg.Host, Queue: cfg.Queue, Pull: cfg.Pull, Timeout: cfg.Timeout, Capture: cfg.Capture,
+		Secrets: cfg.Secrets, Credentials: cfg.Credentials, RetryFirst: 500 * time.Millisecond, Idle: 10 * time.Second,
+		pulls: pulls{flight: make(map[string]*pullFlight)},
 	}
 	if cfg.MinFree > 0 {
 		p.room = room.New(cfg.Room, cfg.MinFree, cfg.Free, cfg.Log)
@@ -144,7 +143,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 		watching.Go(func() { p.room.Watch(watchCtx, p.engine.Wait) })
 	}
 	if p.Claims != nil {
-		watching.Go(func() { p.endLasting(watchCtx) })
+		watching.Go(func() { p.hosts.endLasting(watchCtx) })
 		watching.Go(func() { p.lookForStale(watchCtx) })
 	}
 	defer p.lines.Close()
@@ -180,7 +179,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 			switch {
 			case again != nil:
 				again()
-			case t != nil && !t.work():
+			case t != nil && !t.process():
 				abandoned.Add(1)
 			}
 		})
@@ -203,7 +202,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 }
 
 // admit decodes a job, and accepts it when turn is closed. Then it closes place, which is the next job's turn.
-func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan struct{}, place chan<- struct{}) (_ *task, again func()) {
+func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan struct{}, place chan<- struct{}) (_ *job, again func()) {
 	defer close(place)
 	i, d := p.decode(&j)
 	<-turn
@@ -212,7 +211,7 @@ func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan s
 
 // accept makes a task of a job. It is called in the queue's order. It returns no task if the job is known: then the
 // job's live task settles the delivery, or again does if the job was settled.
-func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity, d decoded, seq int64) (_ *task, again func()) {
+func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity, d decoded, seq int64) (_ *job, again func()) {
 	if _, denied := errors.AsType[*policy.DeniedError](d.invalid); denied && p.jobs.knows(ident) {
 		j.ReplyTo, j.Reply, j.Stream = "", nil, nil // the result of a job that its publisher could not have had carried out
 	}
@@ -225,8 +224,8 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity
 		} else {
 			p.Log.Info("message published again; its job is here, and is not run a second time", "job", id)
 		}
-		if j.Redelivered && earlier.looksAhead() {
-			return nil, func() { earlier.goesAhead(ctx) }
+		if j.Redelivered && p.hosts.looksAhead(earlier) {
+			return nil, func() { p.hosts.goesAhead(ctx, earlier) }
 		}
 		return nil, nil
 	case finished:
@@ -245,36 +244,20 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity
 				p.Log.Warn("message not acked", "job", ident.ID, "error", err)
 			}
 			if j.Forwarded != nil && d.mayBeClaimed() {
-				p.forgets(ident, j.Forwarded.Acked)
+				p.hosts.forgets(p.settling, ident, j.Forwarded.Acked)
 			}
 		}
 	}
 	p.unplaced.drop(ident.ID)
-	t := &task{
-		pool:       p,
-		ctx:        ctx,
-		Identity:   ident,
-		came:       time.Now(),
-		published:  j.Published,
-		waits:      j.Waits,
-		waitsFrom:  j.WaitsSince,
-		decoded:    d,
-		turn:       turn{seq: seq, control: j.Control, order: newOrder(d.traits.Stops)},
-		deliveries: newDeliveries(j),
-		claims:     claims{from: j.Forwarded},
-		outbox:     outbox{told: make(map[string]bool)},
-		log:        p.Log.With("job", ident.ID),
-		cancelled:  make(chan struct{}),
-		superseded: make(chan struct{}),
-	}
+	t := &job{pool: p, waitsFrom: j.WaitsSince}
+	t.init(ctx, j, ident, d, seq)
+	t.carrier, t.log = p.carrier, p.Log.With("job", ident.ID)
 	if k == returned {
-		t.earlier = earlier.reached(phaseGone)
-		close(earlier.superseded) // only once: from now on the registry finds this task for the message
+		t.follows(earlier)
 	}
-	t.again.Store(j.Redelivered)
 	t.prepare(j)
-	p.jobs.add(t)
-	if t.traits.Lasts && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() && !t.misplaced() {
+	p.jobs.add(&t.task)
+	if t.traits.Lasts && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() && !t.pool.hosts.misplaced(&t.task) {
 		t.requestPlace()
 	}
 	return t, nil

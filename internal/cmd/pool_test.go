@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -1589,7 +1590,7 @@ func TestStoreHoldsDelivery(t *testing.T) {
 func TestRecognisePrefers(t *testing.T) {
 	lost := intake.Job{Queue: "q", Redelivered: true, Lost: func() bool { return true }}
 	for range 20 { // the order of a map
-		g := newRegistry()
+		g := newRegistry(slog.New(slog.DiscardHandler), 1)
 		tasks := map[bool]*task{}
 		for _, answered := range []bool{true, false} {
 			t := &task{Identity: identity.Of(lost), turn: turn{order: newOrder(false)}, deliveries: newDeliveries(lost)}
@@ -1680,9 +1681,9 @@ func TestSlowStart(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.docker.before["attach"] = []error{dockerapi.ErrTemporary} // tried again in a while
 			if lost {
-				b.pool.retryFirst = time.Millisecond
+				b.pool.carrier.RetryFirst = time.Millisecond
 			} else {
-				b.pool.retryFirst = 10 * time.Second
+				b.pool.carrier.RetryFirst = 10 * time.Second
 			}
 			d := b.send("m", "id", false, echo)
 			if lost {

@@ -1,11 +1,11 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
-	"maps"
-	"slices"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
 // begin makes a task due, and records that the engine may be asked for something. false: it was not, see notBegun.
@@ -36,29 +36,10 @@ func (p *Pool) due(t *task) bool {
 	}
 }
 
-// comesDue makes a waiting task due, unless it must be requeued.
-func (t *task) comesDue() bool {
-	t.in.mu.Lock()
-	defer t.in.mu.Unlock()
-	return !t.goesBack() && t.in.move(t, phaseDue)
-}
-
-// goesBack reports whether a task must be requeued even while others may begin: the command before it was requeued, or
-// all its deliveries are lost, and another consumer may have the message. The registry's mutex is held.
-func (t *task) goesBack() bool {
-	b := t.order.before.Load()
-	return b != nil && b.givenBack.Load() || t.orphaned()
-}
-
 // away reports whether nothing may begin: the engine is away, or the process stops.
 func (p *Pool) away() bool {
 	open, _ := p.Gate.State()
-	select {
-	case <-p.stopping:
-		return true
-	default:
-		return !open
-	}
+	return !open || closed.Is(p.stopping)
 }
 
 // recall requeues waiting tasks: all if nothing may begin, else those for which goesBack reports true. It does so one by
@@ -69,29 +50,9 @@ func (p *Pool) recall() {
 	p.recalling.Lock() // one recall at a time: the earlier one has the older messages
 	defer p.recalling.Unlock()
 	for _, t := range p.jobs.recalls(p.away()) {
-		t.giveBack()
+		p.giveBack(t)
 		t.to(phaseRequeued)
 	}
-}
-
-// recalls moves the tasks that are to be requeued to phaseRecalled, and returns them, oldest first.
-func (g *registry) recalls(all bool) []*task {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	batch := slices.SortedFunc(maps.Keys(g.waiting), func(a, b *task) int { return cmp.Compare(a.seq, b.seq) })
-	chosen := make(map[*order]bool)
-	return slices.DeleteFunc(batch, func(t *task) bool {
-		b := t.order.before.Load()
-		switch {
-		case b != nil && chosen[b]:
-		case b != nil && !b.tookEffect():
-			return true
-		case !all && !t.goesBack():
-			return true
-		}
-		chosen[t.order] = true
-		return !g.move(t, phaseRecalled)
-	})
 }
 
 // watchGate recalls the waiting tasks each time the gate closes, until ctx ends.
@@ -109,9 +70,30 @@ func (p *Pool) watchGate(ctx context.Context) {
 	}
 }
 
-// unbegin makes a due task, of which the engine was told nothing, wait again. It returns false if the task is due again
-// at once, because the engine is back.
-func (t *task) unbegin() bool {
-	t.to(phaseWaiting)
-	return !t.pool.begin(t)
+// releases gives up the claims of a recalled task, whose message is about to be requeued.
+func (p *Pool) releases(t *task) {
+	ctx, cancel := context.WithTimeout(t.ctx, lastLook)
+	defer cancel()
+	if err := p.hosts.endClaims(ctx, t, p.hosts.comesBack(t)); err != nil {
+		t.log.Debug("claims not deleted before the requeue; the message is forwarded here", "error", err)
+	}
+}
+
+// giveBack requeues the message of a recalled task. Later commands on its container may be requeued only after that.
+func (p *Pool) giveBack(t *task) {
+	t.log.Debug("job not begun; requeued")
+	p.releases(t)
+	for {
+		for _, j := range t.take() {
+			t.next(true)
+			if err := j.Settle(t.ctx, intake.Requeue, *p.carrier.result(t)); err != nil {
+				t.log.Debug("message not requeued", "error", err)
+			}
+		}
+		if p.jobs.remove(t) {
+			break
+		}
+	}
+	t.order.givenBack.Store(true)
+	t.takesEffect()
 }

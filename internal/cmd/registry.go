@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"log/slog"
 	"slices"
 	"sync"
 
@@ -8,11 +9,16 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // A registry knows the jobs of this process: the live ones, and those that were settled lately.
 type registry struct {
+	log    *slog.Logger
+	slots  *slots.Slots // the places of runs and execs
+	shares slots.Shares // of users
+
 	mu      sync.Mutex
 	live    map[*task]struct{}
 	waiting map[*task]struct{} // the tasks in phaseWaiting
@@ -31,8 +37,11 @@ type registry struct {
 	latest  map[string]*order      // by container name, the last command that may not have taken effect
 }
 
-func newRegistry() registry {
-	return registry{
+// newRegistry returns a registry with so many places for runs and execs. Each task's log is derived from log.
+func newRegistry(log *slog.Logger, places int) *registry {
+	return &registry{
+		log:         log,
+		slots:       slots.New(places),
 		live:        make(map[*task]struct{}),
 		waiting:     make(map[*task]struct{}),
 		byKey:       make(map[string]*task),
@@ -232,4 +241,29 @@ func (g *registry) remove(t *task) bool {
 		delete(g.byKey, t.Key())
 	}
 	return true
+}
+
+// byID returns the live run or exec with that id: of a run, the last attempt.
+func (g *registry) byID(id string) (found *task) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, t := range g.byJob[id] {
+		if found == nil || t.Attempt > found.Attempt || t.Attempt == found.Attempt && t.seq > found.seq {
+			found = t
+		}
+	}
+	return found
+}
+
+// knew reports whether a job with that id was settled here lately, for good.
+func (g *registry) knew(queue, id string) bool {
+	j, ok := g.lastOf(queue, id)
+	return ok && j.over
+}
+
+// lastOf returns the last job with that id that was settled here lately.
+func (g *registry) lastOf(queue, id string) (j settledJob, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.settled.Get(recent.KeyOf(queue + "\x00" + id))
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -17,13 +19,13 @@ const maxRetries = 5
 // try calls f until the engine has given a final answer, and waits while the engine is away. It repeats f at most
 // maxRetries times after errors that may pass. The same bound holds for broken answers of a reachable engine, and for
 // calls that may have killed the engine.
-func (t *task) try(f func() error) error { return t.tryIn(t.ctx, f, false) }
+func (t *work) try(f func() error) error { return t.tryIn(t.ctx, f, false) }
 
 // tryLong is try for a call that may last for days: a call that lasted resets the counts.
-func (t *task) tryLong(f func() error) error { return t.tryIn(t.ctx, f, true) }
+func (t *work) tryLong(f func() error) error { return t.tryIn(t.ctx, f, true) }
 
 // tryIn is try, or tryLong if long, with pauses that end with ctx.
-func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
+func (t *work) tryIn(ctx context.Context, f func() error, long bool) error {
 	for broken, lost := 0, 0; ; {
 		began := time.Now()
 		err := t.retryIn(ctx, f)
@@ -38,7 +40,7 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 		if sent {
 			t.begins()
 		}
-		answers := t.pool.engine.Answers(ctx)
+		answers := t.carrier.Engine.Answers(ctx)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -48,16 +50,17 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 				return &brokenError{err: err}
 			}
 			t.log.Warn("engine broke off its answer; trying again", "error", err)
-			if err := delay.Sleep(ctx, delay.Backoff(broken, t.pool.retryFirst, time.Minute)); err != nil {
+			if err := delay.Sleep(ctx, delay.Backoff(broken, t.carrier.RetryFirst, time.Minute)); err != nil {
 				return err
 			}
 			broken++
 			continue
 		}
 		broken = 0
-		t.pool.engine.Lost(err)
+		t.carrier.Engine.Lost(err)
 		if !sent && t.at() < phaseBegun {
-			if t.unbegin() {
+			t.to(phaseWaiting)
+			if !t.carrier.Begin(&t.task) {
 				return t.notBegun()
 			}
 			continue
@@ -69,14 +72,14 @@ func (t *task) tryIn(ctx context.Context, f func() error, long bool) error {
 			lost++
 		}
 		t.log.Debug("engine call failed; waiting for the engine", "error", err)
-		if err := t.pool.engine.Wait(ctx); err != nil {
+		if err := t.carrier.Engine.Wait(ctx); err != nil {
 			return err
 		}
 	}
 }
 
 // begins records that the engine may have been told something.
-func (t *task) begins() { t.to(phaseBegun) }
+func (t *work) begins() { t.to(phaseBegun) }
 
 // A brokenError ends a job whose call and its repeats were not answered. The engine is there, or it was lost each time,
 // perhaps because of this very call.
@@ -100,16 +103,16 @@ const (
 )
 
 // retry calls f, and repeats it at most maxRetries times while its error is ErrTemporary.
-func (t *task) retry(f func() error) error { return t.retryIn(t.ctx, f) }
+func (t *work) retry(f func() error) error { return t.retryIn(t.ctx, f) }
 
-func (t *task) retryIn(ctx context.Context, f func() error) error {
+func (t *work) retryIn(ctx context.Context, f func() error) error {
 	for n := 0; ; n++ {
 		err := f()
 		if !errors.Is(err, dockerapi.ErrTemporary) || n == maxRetries {
 			return err
 		}
 		t.log.Warn("engine error that may pass; trying again", "error", err)
-		first, most := t.pool.retryFirst, time.Minute
+		first, most := t.carrier.RetryFirst, time.Minute
 		if errors.Is(err, dockerapi.ErrTooManyRequests) {
 			first, most = registryFirst, registryMost
 		}
@@ -120,7 +123,7 @@ func (t *task) retryIn(ctx context.Context, f func() error) error {
 }
 
 // ask is try for a call that returns something.
-func ask[T any](t *task, call func() (T, error)) (v T, err error) {
+func ask[T any](t *work, call func() (T, error)) (v T, err error) {
 	err = t.try(func() (err error) {
 		v, err = call()
 		return err
@@ -129,7 +132,7 @@ func ask[T any](t *task, call func() (T, error)) (v T, err error) {
 }
 
 // askIfTold is ask for what the engine may not tell: then it returns the zero value. Its error is final.
-func askIfTold[T any](t *task, what string, call func() (T, error)) (v T, err error) {
+func askIfTold[T any](t *work, what string, call func() (T, error)) (v T, err error) {
 	v, err = ask(t, call)
 	if err != nil && !final(err) {
 		t.log.Debug("the engine does not tell "+what, "container", t.name, "error", err)
@@ -139,35 +142,23 @@ func askIfTold[T any](t *task, what string, call func() (T, error)) (v T, err er
 }
 
 // inspect returns the container ref. It asks the engine by try.
-func (t *task) inspect(ref string) (dockerapi.Container, error) {
-	return ask(t, func() (dockerapi.Container, error) { return t.pool.Docker.InspectContainer(t.ctx, ref) })
+func (t *work) inspect(ref string) (dockerapi.Container, error) {
+	return ask(t, func() (dockerapi.Container, error) { return t.carrier.Docker.InspectContainer(t.ctx, ref) })
 }
 
 // labelled returns the containers that have the labels.
-func (t *task) labelled(labels ...string) ([]dockerapi.ContainerSummary, error) {
+func (t *work) labelled(labels ...string) ([]dockerapi.ContainerSummary, error) {
 	return ask(t, func() ([]dockerapi.ContainerSummary, error) {
-		return t.pool.Docker.ListContainers(t.ctx, dockerapi.ListOptions{All: true, Labels: labels})
+		return t.carrier.Docker.ListContainers(t.ctx, dockerapi.ListOptions{All: true, Labels: labels})
 	})
 }
 
-// removalTakes is how long a removal by another client may take.
-const removalTakes = 2 * time.Minute
-
-// gone waits until the container ref is removed. If the container stays, gone returns refused, the engine's answer to
-// our own removal.
-func (t *task) gone(ref string, refused error) error {
-	for n, began := 0, time.Now(); ; n++ {
-		_, err := t.pool.Docker.InspectContainer(t.ctx, ref)
-		switch {
-		case errors.Is(err, dockerapi.ErrNoSuchContainer):
-			return nil
-		case err != nil:
-			return err
-		case time.Since(began) > removalTakes:
-			return refused
-		}
-		if err := delay.Sleep(t.ctx, delay.Backoff(n, 50*time.Millisecond, 2*time.Second)); err != nil {
-			return err
-		}
+// containerFor returns the newest container of a job, or nil.
+func (t *work) containerFor(job string) (*dockerapi.ContainerSummary, error) {
+	list, err := t.labelled(identity.LabelQueue+"="+t.Queue, identity.LabelJob+"="+job)
+	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.OfQueue(c.Labels) })
+	if err != nil || i < 0 {
+		return nil, err
 	}
+	return &list[i], nil
 }

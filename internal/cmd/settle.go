@@ -6,7 +6,6 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // settle answers the deliveries of the task with the verdict on r, then cleans up. Without a message_id it cleans up
@@ -14,7 +13,7 @@ import (
 // an id, a container that exists must belong to an unsettled message, so it is removed before the ack.
 // The task stays registered until no answer can be lost any more: a redelivered message joins it.
 // settle returns false if the process stops before all is done.
-func (t *task) settle(r *event.Result) (ok bool) {
+func (t *job) settle(r *event.Result) (ok bool) {
 	defer func() {
 		if !ok && t.untidy() {
 			t.pool.staying.Add(1)
@@ -33,8 +32,8 @@ func (t *task) settle(r *event.Result) (ok bool) {
 				return false
 			}
 		}
-		t.pool.jobs.remember(t, v, r)
-		t.tookEffect() // not before: after a lost ack, another process would carry out the command a second time
+		t.pool.jobs.remember(&t.task, v, r)
+		t.takesEffect() // not before: after a lost ack, another process would carry out the command a second time
 		if t.untidy() && j.Fence != nil && v != intake.DeadLetter {
 			if err := t.linger(j); errors.Is(err, intake.ErrDeliveryLost) {
 				t.log.Debug("connection ended shortly after the ack was written, which may be lost; waiting for a redelivery")
@@ -47,7 +46,7 @@ func (t *task) settle(r *event.Result) (ok bool) {
 			}
 		}
 		if t.keys.Ends() && !t.leavesContainer() {
-			joined, err := t.awaitNote()
+			joined, err := t.pool.hosts.awaitNote(&t.task)
 			if errors.Is(err, errNoNote) {
 				err = t.withoutNote(v)
 			}
@@ -60,7 +59,7 @@ func (t *task) settle(r *event.Result) (ok bool) {
 		if t.tidy() != nil {
 			return false
 		}
-		if t.pool.jobs.remove(t) {
+		if t.pool.jobs.remove(&t.task) {
 			return true
 		}
 	}
@@ -72,7 +71,7 @@ const lingers = 3 * time.Second
 
 // linger waits until an ack that a fence has seen is old enough. Then it checks that the connection has survived. If the
 // process is to stop, another fence must do. Meanwhile another run can have the container's name.
-func (t *task) linger(j intake.Job) error {
+func (t *job) linger(j intake.Job) error {
 	if t.pool.lingers == 0 {
 		return nil
 	}
@@ -91,7 +90,7 @@ func (t *task) linger(j intake.Job) error {
 
 // answer settles all deliveries of the task, and waits for a redelivery if all are lost. It returns the last delivery
 // settled, or a zero Job if awaitDelivery returns deliveryStays. ok is false if the process stops first.
-func (t *task) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bool) {
+func (t *job) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bool) {
 	for {
 		found := false
 		for _, j := range t.take() {
@@ -108,12 +107,12 @@ func (t *task) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bo
 		if found {
 			return last, true
 		}
-		t.tookEffect() // a redelivery of a lost message joins this task, and does nothing a second time
+		t.takesEffect() // a redelivery of a lost message joins this task, and does nothing a second time
 		t.unanswered()
 		switch t.awaitDelivery(v, r) {
 		case deliveryStays:
 			t.log.Debug("message will not be redelivered: it was settled, or another task has it")
-			return last, t.outlasts() == nil
+			return last, t.pool.hosts.outlasts(&t.task) == nil
 		case deliveryNever:
 			return last, false
 		}
@@ -122,7 +121,7 @@ func (t *task) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bo
 
 // answerOne settles one delivery that take has returned. A job has one dead letter and one next attempt, however often
 // its message is delivered.
-func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error {
+func (t *job) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error {
 	if j.IsLost() {
 		t.next(false)
 		return intake.ErrDeliveryLost // nothing is stored, because another process may have done the job by now
@@ -153,11 +152,11 @@ func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error 
 }
 
 // untidy reports whether the job's container is still to be removed.
-func (t *task) untidy() bool { return t.cleanup != nil && !t.tidied }
+func (t *job) untidy() bool { return t.cleanup != nil && !t.tidied }
 
 // tidy gives up the job's claims, then removes its container, unless that was done. Its error is final.
-func (t *task) tidy() error {
-	err := t.endClaims(t.ctx, false)
+func (t *job) tidy() error {
+	err := t.pool.hosts.endClaims(t.ctx, &t.task, false)
 	if err != nil || !t.untidy() {
 		return err
 	}
@@ -166,24 +165,13 @@ func (t *task) tidy() error {
 	return err
 }
 
-// clean calls cleanup by try, and logs its failure. Its error is final.
-func (t *task) clean(cleanup func() error) error {
-	err := t.try(cleanup)
-	if err == nil || final(err) {
-		return err
+// verdict returns the verdict on a message with the result r. Only answerOne and goneVerdict change it later, to Ack.
+func verdict(r *event.Result) intake.Verdict {
+	switch {
+	case r.Retrying:
+		return intake.TryAgain
+	case r.Status == event.Succeeded, r.Status == event.Stopped, r.Status == event.Failed && !r.Spent, r.Reason == event.ReasonCancelled:
+		return intake.Ack
 	}
-	t.log.Error("container not removed; remove it by hand", "container", t.name, "error", err)
-	if t.container != "" {
-		t.pool.jobs.retire(t.container)
-	}
-	return nil
-}
-
-// discard removes the job's container with its anonymous volumes.
-func (t *task) discard(id string, force bool) error {
-	err := t.pool.Docker.RemoveContainer(t.ctx, id, dockerapi.RemoveOptions{Volumes: true, Force: force})
-	if errors.Is(err, dockerapi.ErrNoSuchContainer) || errors.Is(err, dockerapi.ErrRemovalInProgress) {
-		return nil
-	}
-	return err
+	return intake.DeadLetter
 }

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -13,11 +14,11 @@ import (
 // TestSettledJobsAreBounded: the memory of settled jobs is bounded, also if messages have long ids and names, and ask for
 // answers. The latest jobs are known.
 func TestSettledJobsAreBounded(t *testing.T) {
-	g := newRegistry()
+	g := newRegistry(slog.New(slog.DiscardHandler), 1)
 	long := strings.Repeat("x", 255)
 	settle := func(i int) identity.Identity {
 		ident := identity.Of(intake.Job{Queue: "q", MessageID: fmt.Sprint(i, long)[:255], Body: []byte(fmt.Sprint(i))})
-		task := &task{Identity: ident, outbox: outbox{told: map[string]bool{long: true}}, phase: phaseEnded}
+		task := &task{Identity: ident, told: map[string]bool{long: true}, phase: phaseEnded}
 		g.remember(task, intake.Ack, &event.Result{Job: ident.ID, ContainerName: long, Error: strings.Repeat("e", 1000), Stdout: long})
 		return ident
 	}

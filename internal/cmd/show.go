@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -28,7 +26,7 @@ func (p *Pool) Status() status.Status {
 
 // Numbers returns a Status without its lists of jobs, which costs little however many jobs there are.
 func (p *Pool) Numbers() status.Status {
-	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.slots.Unused()}
+	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.jobs.slots.Unused()}
 	p.tally.Show(&s)
 	p.jobs.count(&s)
 	s.Conditions = append(s.Conditions, p.engine.Condition())
@@ -37,114 +35,6 @@ func (p *Pool) Numbers() status.Status {
 		s.Disk = p.room.Disk()
 	}
 	return s
-}
-
-// idle reports whether there is no live job.
-func (g *registry) idle() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.live) == 0
-}
-
-// count adds how many jobs there are, and since when the oldest of them run and wait.
-func (g *registry) count(s *status.Status) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for t := range g.live {
-		switch {
-		case t.phase.waits():
-			s.Waiting.Count++
-			s.OldestWaiting = earlier(s.OldestWaiting, t.waitsSince())
-		case t.phase.runs():
-			s.Running.Count++
-			s.OldestRunning = earlier(s.OldestRunning, t.began)
-		case t.phase == phaseEnded, t.phase == phaseStored:
-			s.Settling++
-		}
-	}
-}
-
-// earlier returns the earlier of two times; the zero time is none.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// fresh reports whether the publishing time tells how long the job has waited. A later attempt, and a dead letter that was
-// sent again, keep the time of the first publishing.
-func (t *task) fresh() bool { return !t.published.IsZero() && t.Attempt <= 1 && t.Copy == "" }
-
-// waitsSince returns since when the job waits: since its publishing, where that is known.
-func (t *task) waitsSince() time.Time {
-	if t.fresh() {
-		return t.published
-	}
-	return t.came
-}
-
-// A ranked is a task and its place in a list.
-type ranked struct {
-	rank int64
-	task *task
-}
-
-// list replaces the counts of running and waiting jobs by lists of them. The jobs are sorted without the mutex, which the
-// pool needs. So a job that moves on meanwhile is shown in its new phase.
-func (g *registry) list(s *status.Status) {
-	var running, waiting []ranked
-	g.mu.Lock()
-	for t := range g.live {
-		switch {
-		case t.phase.waits():
-			waiting = append(waiting, ranked{t.seq, t})
-		case t.phase.runs():
-			running = append(running, ranked{t.began.UnixNano(), t})
-		}
-	}
-	g.mu.Unlock()
-	s.Running, s.Waiting = g.first(running), g.first(waiting)
-}
-
-// first returns how many tasks these are, and the first of them as they are shown.
-func (g *registry) first(tasks []ranked) status.Jobs {
-	slices.SortFunc(tasks, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
-	jobs := status.Jobs{Count: len(tasks)}
-	if tasks = tasks[:min(len(tasks), status.Most)]; len(tasks) > 0 {
-		jobs.Jobs = make([]status.Job, 0, len(tasks))
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, r := range tasks {
-		jobs.Jobs = append(jobs.Jobs, r.task.show())
-	}
-	return jobs
-}
-
-// show returns the task as it is shown. The registry's mutex is held.
-func (t *task) show() status.Job {
-	j := status.Job{
-		Job: t.ID, Command: t.traits.Verb, ContainerName: t.name, ContainerID: cmp.Or(t.container, t.within),
-		User: t.User, Attempt: t.shownAttempt(), Phase: t.phase.String(), Taken: t.came.UTC(),
-	}
-	if t.cmd != nil {
-		j.Image = t.traits.Image
-		j.ContainerName = cmp.Or(t.name, t.cmd.Target()) // a refused job has no name yet
-	}
-	if !t.published.IsZero() {
-		j.Published = new(t.published.UTC())
-	}
-	if !t.began.IsZero() {
-		j.Started = new(t.began.UTC())
-	}
-	if t.phase < phaseBegun {
-		j.Phase, j.For = phaseWaiting.String(), "its turn"
-		if what, ok := t.awaits.Load().(string); ok {
-			j.For = what
-		}
-	}
-	return j
 }
 
 // ends counts the end of a task's attempt, and returns the task as an ended job is shown.

@@ -13,14 +13,14 @@ const pullShown = 500 * time.Millisecond
 
 // A pullShow shows a job's publisher how far the pull of the job's image is. The methods are called one after the other.
 type pullShow struct {
-	task *task
+	work *work
 	last event.Pull // the event that was shown last
 	n    int        // how many events were shown
 }
 
-func (t *task) showPull(image string, missing bool) *pullShow {
-	return &pullShow{task: t, last: event.Pull{
-		Job: t.ID, Command: t.traits.Verb, Host: t.pool.Host, Image: image, Attempt: t.shownAttempt(), Missing: missing,
+func (t *work) showPull(image string, missing bool) *pullShow {
+	return &pullShow{work: t, last: event.Pull{
+		Job: t.ID, Command: t.traits.Verb, Host: t.carrier.Host, Image: image, Attempt: t.shownAttempt(), Missing: missing,
 	}}
 }
 
@@ -63,7 +63,7 @@ func (s *pullShow) show(status event.PullStatus, l event.Progress) {
 		return
 	}
 	s.last = e
-	s.task.pool.Reporter.Pull(e)
-	s.task.live.Pull(e, s.n)
+	s.work.carrier.Reporter.Pull(e)
+	s.work.live.Pull(e, s.n)
 	s.n++
 }

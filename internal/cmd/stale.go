@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -28,7 +27,7 @@ func (p *Pool) lookForStale(ctx context.Context) {
 	}
 	stale := make(map[string]int) // by life
 	for _, c := range list {
-		if p.isStale(c.Labels) && !(p.RemoveStale && p.removeStale(ctx, c)) {
+		if p.hosts.isStale(c.Labels) && !(p.RemoveStale && p.removeStale(ctx, c)) {
 			stale[c.Labels[identity.LabelHost]]++
 		}
 	}
@@ -36,16 +35,6 @@ func (p *Pool) lookForStale(ctx context.Context) {
 		p.Log.Warn("this host was released, and its jobs run on other hosts; containers of its former life are left. Remove them, or start with --remove-stale",
 			"containers", stale[life], "hint", "docker rm -f $(docker ps -aq --filter label="+identity.LabelHost+"="+life+")")
 	}
-}
-
-// isStale reports whether a former life of this host made a container.
-func (p *Pool) isStale(labels map[string]string) bool {
-	if p.Claims == nil || !strings.HasPrefix(labels[identity.LabelBroker], intake.Place{VHost: p.VHost}.Prefix()) {
-		return false
-	}
-	now, life := p.Claims.Host(), labels[identity.LabelHost]
-	name := now[:strings.LastIndex(now, ".")+1]
-	return life != now && strings.HasPrefix(life, name) && !strings.Contains(life[len(name):], ".")
 }
 
 // removeStale removes one container of a former life, running or not. It reports whether the container is gone.

@@ -32,7 +32,7 @@ func TestStopBetweenAttempts(t *testing.T) {
 // TestStopBeforeResult stops a job by its id after its container has exited with a failure, before its output has ended.
 func TestStopBeforeResult(t *testing.T) {
 	onEngine(t, withExits, nil, func(b *bench) {
-		b.pool.Docker = holdsOutput{b.docker}
+		b.engine(holdsOutput{b.docker})
 		d := b.send("m", "id", false, retried)
 		b.docker.named(t, "web").exit(1)
 		synctest.Wait()

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -50,7 +49,7 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 	}
 	var old []dockerapi.Container
 	for _, s := range list {
-		if time.Since(s.Created) < p.SweepAfter || p.isStale(s.Labels) {
+		if time.Since(s.Created) < p.SweepAfter || p.hosts.isStale(s.Labels) {
 			continue
 		}
 		c, err := p.Docker.InspectContainer(ctx, s.ID)
@@ -105,7 +104,7 @@ func (p *Pool) sweepOne(ctx context.Context, vhost string, c dockerapi.Container
 		return false, nil
 	}
 	defer func() { release(removed) }()
-	if err := p.forget(ctx, vhost, c); err != nil {
+	if err := p.hosts.forget(ctx, vhost, c); err != nil {
 		return false, err
 	}
 	err = p.Docker.RemoveContainer(ctx, c.ID, dockerapi.RemoveOptions{Volumes: true, Force: force})
@@ -113,16 +112,4 @@ func (p *Pool) sweepOne(ctx context.Context, vhost string, c dockerapi.Container
 		err = nil
 	}
 	return err == nil, err
-}
-
-// forget deletes the claims of a container that is about to be removed.
-func (p *Pool) forget(ctx context.Context, vhost string, c dockerapi.Container) error {
-	if p.Claims == nil || c.Labels[identity.LabelHost] != p.Claims.Host() {
-		return nil
-	}
-	err := p.Claims.Forget(ctx, intake.JobKey(vhost, c.Labels[identity.LabelQueue], c.Labels[identity.LabelJob]))
-	if err == nil && !isDerived(c.Name) {
-		err = p.Claims.Forget(ctx, intake.NameKey(c.Name))
-	}
-	return noClaims(err, "the claims of the container %s could not be deleted", c.Name)
 }

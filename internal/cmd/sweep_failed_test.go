@@ -29,7 +29,7 @@ func TestSweepGoesOn(t *testing.T) {
 	for _, call := range []string{"remove", "inspect"} {
 		t.Run(call, func(t *testing.T) {
 			onBench(t, sweepsHourly, func(b *bench) {
-				b.pool.Docker = stuck{b.docker, call}
+				b.engine(stuck{b.docker, call})
 				b.docker.mu.Lock()
 				for i := range 20 {
 					c := &fakeContainer{engine: b.docker}

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -123,7 +124,7 @@ func TestSweep(t *testing.T) {
 		})
 	})
 	t.Run("a command waits for the name", func(t *testing.T) {
-		g := newRegistry()
+		g := newRegistry(slog.New(slog.DiscardHandler), 1)
 		c := dockerapi.Container{ID: "id", Name: "left"}
 		stop := &task{name: "left", turn: turn{order: newOrder(false)}}
 		g.add(stop)

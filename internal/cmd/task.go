@@ -1,14 +1,12 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
@@ -22,52 +20,14 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// errNotBegun says that the engine was told nothing, and that recall has requeued the message.
-var errNotBegun = errors.New("not begun")
-
-// A task is a live job: its decoded message, its deliveries, its phase. One goroutine works on it. The comment of each
-// field that others read or write names the field's guard.
-type task struct {
-	identity.Identity
-	decoded
-	turn
-	containerOf
-	deliveries
-	claims
-	outbox
+// A job is a task of a pool. Only its goroutine uses the fields.
+type job struct {
+	work
 	pool *Pool
-	in   *registry // which knows the task; set by add
-	ctx  context.Context
-	log  *slog.Logger
-
-	came      time.Time   // when the message came
-	published time.Time   // by the message's timestamp; zero: not known
-	waits     int         // how often the message was put back, see placed
-	waitsFrom time.Time   // since when it waits for a host
-	phase     phase       // changed by registry.move only; guarded by the registry
-	began     time.Time   // when the engine was asked first, and from phaseStarted on when the container started; guarded by the registry
-	awaited   []phaseWait // guarded by the registry
-
-	name string              // the container's, asked for or derived; "": unknown; written with the registry's mutex
-	on   dockerapi.Container // the container that the command is for, see resolve
-
-	again      atomic.Bool   // a delivery has the redelivered flag
-	cancelled  chan struct{} // closed when a message asked for the job's end; heeded until its container is created
-	superseded chan struct{} // closed when a later task has taken over the message
-
-	creation creation
-	cleanup  func() error // removes the job's container; may be nil; not written from phaseEnded on, see leaves
-	tidied   bool         // cleanup is done
-	watch    func()       // called after the job is settled and forgotten; may be nil
-}
-
-// decoded is a decoded message. It does not change after registry.add.
-type decoded struct {
-	cmd     message.Command
-	traits  message.Traits // of cmd
-	invalid error          // why the message is refused; cmd is nil if it was not decoded
-	rules   *policy.Rules  // what its sender's messages may ask for
-	denied  error          // why no container may be made; one that exists is followed
+	outbox
+	waitsFrom time.Time // since when it waits for a host
+	held      *holders  // the counter that counts it, see hold
+	tidied    bool      // cleanup is done
 }
 
 // identify returns the identity of a message.
@@ -128,7 +88,7 @@ func (p *Pool) decode(j *intake.Job) (i identity.Identity, d decoded) {
 }
 
 // prepare prepares the task by its decoded message, before the registry knows the task.
-func (t *task) prepare(j intake.Job) {
+func (t *job) prepare(j intake.Job) {
 	if t.invalid != nil {
 		return
 	}
@@ -144,25 +104,17 @@ func (t *task) prepare(j intake.Job) {
 	}
 }
 
-// join adds a delivery. The registry's mutex is held.
-func (t *task) join(j intake.Job) {
-	t.deliveries.join(j)
-	if j.Redelivered {
-		t.again.Store(true)
-	}
-}
-
-// work carries the task out and settles it. It returns false if the job was left as it is.
-func (t *task) work() bool {
+// process carries the task out and settles it. It returns false if the job was left as it is.
+func (t *job) process() bool {
 	defer t.to(phaseGone)
 	defer t.live.Close()
-	defer t.tookEffect()
+	defer t.takesEffect()
 	return t.end(t.run())
 }
 
-// end settles the messages of a task that has run, as work does. It is apart from work for the stack: there its variables would take
+// end settles the messages of a task that has run, as process does. It is apart from process for the stack: there its variables would take
 // room while the run goes on.
-func (t *task) end(result *event.Result, err error) bool {
+func (t *job) end(result *event.Result, err error) bool {
 	switch {
 	case errors.Is(err, errNotBegun):
 		return true // recall has requeued the message
@@ -174,14 +126,14 @@ func (t *task) end(result *event.Result, err error) bool {
 		t.log.Info("job left unfinished; its message stays unacked, and its container as it is", "container", t.name, "error", err)
 		return false
 	}
-	if t.inherits() != nil {
+	if t.pool.hosts.inherits(&t.task) != nil {
 		return false
 	}
 	t.to(phaseEnded)
 	// The next command on the container may begin now; after a stop or remove only after the ack. Otherwise another
 	// process could get the stop redelivered, and stop the next command's container of the same name.
 	if t.traits.Lasts || verdict(result) != intake.Ack {
-		t.tookEffect()
+		t.takesEffect()
 	}
 	if err := t.report(result); err != nil {
 		t.log.Info("the result could not be written; the message stays unacked", "container", t.name, "error", err)
@@ -197,11 +149,8 @@ func (t *task) end(result *event.Result, err error) bool {
 
 // run waits for the task's turn and carries it out. An error means that there is no result: errNotBegun,
 // or the context's.
-func (t *task) run() (result *event.Result, err error) {
-	defer func() {
-		t.share.Release()
-		t.slot.Release()
-	}()
+func (t *job) run() (result *event.Result, err error) {
+	defer t.leavePlace()
 	if t.invalid != nil {
 		r := t.result()
 		setRefused(r, t.invalid)
@@ -214,11 +163,11 @@ func (t *task) run() (result *event.Result, err error) {
 		}
 	}()
 	defer t.unhold()
-	if t.again.Load() && t.looksAhead() {
-		t.goesAhead(t.ctx)
+	if t.wasRedelivered() && t.pool.hosts.looksAhead(&t.task) {
+		t.pool.hosts.goesAhead(t.ctx, &t.task)
 	}
 	if err := t.awaitTurn(); errors.Is(err, dockerapi.ErrConflict) {
-		if !t.pool.due(t) {
+		if !t.pool.due(&t.task) {
 			return nil, t.notBegun()
 		}
 		return t.containerResult("", err)
@@ -247,61 +196,12 @@ func (t *task) run() (result *event.Result, err error) {
 	return t.carryOut()
 }
 
-func (t *task) tookEffect() {
-	t.order.once.Do(func() {
-		t.pool.jobs.effective(t.order)
-	})
-}
-
-// containerResult returns the result of a command on the container ref, which ended with err.
-func (t *task) containerResult(ref string, err error) (*event.Result, error) {
-	if err != nil && final(err) {
-		return nil, err
-	}
-	r := t.result()
-	r.ContainerName = cmp.Or(t.name, ref)
-	setDone(r, err)
-	return r, nil
-}
-
-// output returns the sink for the output of a command on the container ref.
-func (t *task) output(ref string) *output.Output {
-	piece := func(stream string, offset int64, data []byte) event.Output {
-		return event.Output{Job: t.ID, ContainerName: cmp.Or(t.name, ref), Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
-	}
-	emit := func(stream string, offset int64, data []byte) error {
-		t.pool.tally.Output.Add(int64(len(data)))
-		return t.pool.Reporter.Output(piece(stream, offset, data))
-	}
-	var raw func(stream string, offset int64, data []byte)
-	if t.live != nil {
-		raw = func(stream string, offset int64, data []byte) { t.live.Write(piece(stream, offset, data)) }
-	}
-	return output.NewOutput(emit, raw, t.pool.Capture, &t.pool.lineBudget)
-}
-
-// shownAttempt returns the attempt's number if the job may have several attempts, else 0.
-func (t *task) shownAttempt() int {
-	if t.traits.Retry != nil {
-		return t.Attempt
-	}
-	return 0
-}
-
-// result returns a result of the task with the fields that every result has.
-func (t *task) result() *event.Result {
-	return &event.Result{
-		Job: t.ID, Command: t.traits.Verb, Host: t.pool.Host, Queue: t.Queue, Attempt: t.shownAttempt(),
-		ContainerID: t.container, ContainerName: t.name, Warnings: t.creation.warnings,
-	}
-}
-
 // report shows the result, and logs it: at level WARN if the job did not do what its message asked for.
-func (t *task) report(r *event.Result) error {
+func (t *job) report(r *event.Result) error {
 	if err := t.pool.Reporter.Result(*r); err != nil {
 		return err
 	}
-	j := t.pool.ends(t, r)
+	j := t.pool.ends(&t.task, r)
 	level, said, key := slog.LevelInfo, "job done", string(r.Status)
 	if r.Reason != "" {
 		key += "/" + r.Reason
@@ -316,23 +216,4 @@ func (t *task) report(r *event.Result) error {
 		t.log.Log(context.Background(), level, said, joblog.Line(r, j)...)
 	}
 	return nil
-}
-
-// giveBack requeues the message of a recalled task. Later commands on its container may be requeued only after that.
-func (t *task) giveBack() {
-	t.log.Debug("job not begun; requeued")
-	t.releases()
-	for {
-		for _, j := range t.take() {
-			t.next(true)
-			if err := j.Settle(t.ctx, intake.Requeue, *t.result()); err != nil {
-				t.log.Debug("message not requeued", "error", err)
-			}
-		}
-		if t.pool.jobs.remove(t) {
-			break
-		}
-	}
-	t.order.givenBack.Store(true)
-	t.tookEffect()
 }

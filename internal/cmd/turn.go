@@ -2,28 +2,12 @@ package cmd
 
 import (
 	"cmp"
-	"context"
-	"sync/atomic"
-
-	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
 )
-
-// A turn is a task's place among the other tasks.
-type turn struct {
-	seq     int64           // the job's number in the pool, in the queue's order
-	control bool            // its message came by the control queue
-	order   *order          // the place among the commands on its container
-	earlier <-chan struct{} // closed when the earlier task of the same message is gone; may be nil
-	share   *slots.Place    // requested from Pool.shares; nil: not yet, or the user has no limit
-	slot    *slots.Place    // requested from Pool.slots; nil: not yet
-	held    *holders        // the counter that counts the task, see hold
-	awaits  atomic.Value    // what it waits for before it is due, in words; none: its turn
-}
 
 // awaitTurn waits for the earlier command on the container, and for the job that the command names. A run or an exec of
 // the queue also waits for a slot. Without an error the task is due.
-func (t *task) awaitTurn() error {
-	if t.holds() && !t.mayGoHome() { // else it holds from its turn on
+func (t *job) awaitTurn() error {
+	if t.holds() && !t.pool.hosts.mayGoHome(&t.task) { // else it holds from its turn on
 		if err := t.hold(); err != nil {
 			return err
 		}
@@ -50,7 +34,7 @@ func (t *task) awaitTurn() error {
 	if t.pool.away() { // watchGate recalls at a change only, and this may be an old one
 		t.pool.recall()
 	}
-	if t.traits.Lasts && !t.misplaced() {
+	if t.traits.Lasts && !t.pool.hosts.misplaced(&t.task) {
 		if err := t.awaitPlace(); err != nil {
 			return err
 		}
@@ -59,33 +43,14 @@ func (t *task) awaitTurn() error {
 		return err
 	}
 	t.awaits.Store("its turn")
-	if !t.pool.begin(t) {
+	if !t.pool.begin(&t.task) {
 		return t.notBegun()
 	}
 	return nil
 }
 
-// awaitPlace waits for a place among the runs and execs.
-func (t *task) awaitPlace() error {
-	t.requestPlace()
-	if t.share != nil { // a slot would stay unused meanwhile
-		t.awaits.Store("another job of its user to end (Max.Jobs of the policy)")
-		if err := t.await(t.share.Ready); err != nil {
-			return err
-		}
-	}
-	if t.slot == nil && !t.control {
-		t.slot = t.pool.slots.Request()
-	}
-	if t.slot == nil {
-		return nil
-	}
-	t.awaits.Store("a free place (--concurrency)")
-	return t.await(t.slot.Ready)
-}
-
 // awaitRoom waits until the engine's disk has room for a container.
-func (t *task) awaitRoom() error {
+func (t *job) awaitRoom() error {
 	if t.pool.room == nil || !t.traits.Makes {
 		return nil
 	}
@@ -99,54 +64,4 @@ func (t *task) awaitRoom() error {
 			return err
 		}
 	}
-}
-
-// requestPlace requests a place for a run or an exec, unless it has been. A user's share comes before the slot.
-func (t *task) requestPlace() {
-	if t.share != nil || t.slot != nil {
-		return
-	}
-	if s := t.pool.shares.Of(t.User, t.rules.Jobs()); s != nil {
-		t.share = s.Request()
-	} else if !t.control {
-		t.slot = t.pool.slots.Request()
-	}
-}
-
-// await waits for ready while the task has not begun. The error says that the task will not begin.
-func (t *task) await(ready <-chan struct{}) error {
-	_, err := awaitEither(t, ready, (<-chan struct{})(nil))
-	return err
-}
-
-// awaitEither is await for one of two, and reports whether it was other.
-func awaitEither[T any](t *task, ready <-chan struct{}, other <-chan T) (isOther bool, err error) {
-	never := t.reached(phaseForwarded)
-	select {
-	case <-ready:
-		return false, nil
-	case <-other:
-		return true, nil
-	case <-never:
-		return false, t.notBegun()
-	case <-t.cancelled:
-		return false, errCancelled
-	case <-t.ctx.Done():
-		return false, context.Cause(t.ctx)
-	}
-}
-
-// notBegun returns why a task has not begun.
-func (t *task) notBegun() error {
-	switch at := t.at(); {
-	case at == phaseForwarded:
-		return t.whyAway()
-	case at == phaseRequeued:
-		return errNotBegun
-	case t.wasCancelled():
-		return errCancelled
-	case t.ctx.Err() != nil:
-		return context.Cause(t.ctx)
-	}
-	return errNotBegun
 }

@@ -31,7 +31,7 @@ type unplacedJob struct {
 }
 
 // put adds a job.
-func (u *unplaced) put(t *task) {
+func (u *unplaced) put(t *job) {
 	t.pool.jobs.mu.Lock()
 	j := t.show()
 	t.pool.jobs.mu.Unlock()

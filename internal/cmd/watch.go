@@ -65,7 +65,7 @@ func (w *watch) close() {
 // awaitsEvent has the next exit told by the engine's event, and reports whether it will be. Only the end of the
 // output shows that an event was lost. With a restart policy the first exit is not the last.
 func (w *watch) awaitsEvent() bool {
-	return w.out != nil && !w.run.Restarts() && w.Queue == w.pool.Queue && w.pool.exits.Await(w.id, w.told)
+	return w.out != nil && !w.run.Restarts() && w.Queue == w.carrier.Queue && w.carrier.Exits.Await(w.id, w.told)
 }
 
 // awaitsAnswer has the exit told by a wait of its own.
@@ -75,7 +75,7 @@ func (w *watch) awaitsAnswer(begin bool) error {
 		condition = dockerapi.NextExit // not-running would be true before the start
 	}
 	return w.retry(func() error {
-		join, err := w.pool.Docker.WaitContainer(w.ctx, w.id, condition)
+		join, err := w.carrier.Docker.WaitContainer(w.ctx, w.id, condition)
 		if err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (w *watch) told(e exits.Exit) {
 		w.cancel(e.Err)
 		return
 	}
-	w.task.to(phaseExited)
+	w.to(phaseExited)
 	go w.limitDrain()
 }
 
@@ -115,7 +115,7 @@ func (w *watch) exit(err error) exits.Exit {
 	}
 	var broken <-chan time.Time
 	if w.out != nil {
-		broken = time.After(w.pool.idle)
+		broken = time.After(w.carrier.Idle)
 	}
 	select {
 	case end := <-w.exited:
@@ -146,7 +146,7 @@ var errUntold = errors.New("the container has ended, and the engine did not tell
 
 // overdue ends the reading if the exit of the container, which has ended, is not told soon.
 func (w *watch) overdue() {
-	if delay.Sleep(w.ctx, w.pool.idle) == nil && len(w.exited) == 0 {
+	if delay.Sleep(w.ctx, w.carrier.Idle) == nil && len(w.exited) == 0 {
 		w.cancel(errUntold)
 	}
 }
@@ -219,7 +219,7 @@ func (w *watch) limitDrain() {
 		return
 	}
 	since, before := time.Now(), w.out.Movement()
-	for delay.Sleep(w.ctx, w.pool.idle) == nil {
+	for delay.Sleep(w.ctx, w.carrier.Idle) == nil {
 		now := w.out.Movement()
 		if silent := now == before && now%2 == 0; silent || now != before && time.Since(since) > mostAfterExit {
 			w.cancel(errSilent)
