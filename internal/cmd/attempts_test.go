@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -321,29 +320,5 @@ func TestRefusedStop(t *testing.T) {
 				t.Errorf("%s: not tried again", call)
 			}
 		})
-	}
-}
-
-// TestExpectedAttempt: the next attempt runs each time that it is sent, unless it was sent for the same end of the container.
-func TestExpectedAttempt(t *testing.T) {
-	g := newRegistry(slog.New(slog.DiscardHandler), 1)
-	x := &task{Identity: identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(retried)})}
-	next := x.Identity
-	next.Attempt = 2
-	before, after := time.Now().Add(-time.Minute), time.Now().Add(time.Minute)
-	for _, tt := range []struct {
-		r    event.Result
-		runs bool
-	}{
-		{event.Result{}, true},
-		{event.Result{FinishedAt: &before}, true},
-		{event.Result{FinishedAt: &after, Adopted: true}, true},
-		{event.Result{FinishedAt: &before, Adopted: true}, false},
-	} {
-		g.done.Put(next.CopyKey(), struct{}{}, 1)
-		g.expect(x, &tt.r)
-		if k, _, _ := g.recognise(next, intake.Job{}); (k == unknown) != tt.runs {
-			t.Errorf("%+v: runs %v, want %v", tt.r, !tt.runs, tt.runs)
-		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 )
 
 // mostForNote is how long the host that has the job may be told late that a message is acked.
@@ -18,24 +20,24 @@ var errNoNote = errors.New("the host that forwarded the message does not tell th
 // awaitNote waits until the host that forwarded the message here has had the original acked. It is called before the job's claim is
 // deleted. Else a third host that is redelivered the original would find no claim, and run the job again. joined: a delivery has come,
 // and is to be settled first. The process may stop first. errNoNote: see withoutNote.
-func (h *sharing) awaitNote(t *task) (joined bool, err error) {
+func (h *sharing) awaitNote(t *live.Task) (joined bool, err error) {
 	late := time.NewTimer(noteTakes)
 	defer late.Stop()
 	for {
-		last, noted := t.lastNote()
+		last, noted := t.LastNote()
 		if noted {
 			return false, nil
 		}
 		select {
 		case <-last:
-		case <-t.arrived:
-			if t.hasMore() { // else it was settled already
+		case <-t.Arrived:
+			if t.HasMore() { // else it was settled already
 				return true, nil
 			}
 		case <-h.Stopping:
 			return false, context.Canceled
-		case <-t.ctx.Done():
-			return false, t.ctx.Err()
+		case <-t.Ctx.Done():
+			return false, t.Ctx.Err()
 		case <-late.C:
 			return false, errNoNote
 		}

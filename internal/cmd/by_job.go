@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
@@ -14,51 +15,51 @@ import (
 // ofJob finds the container of the job that a command names, and sets it in r. A command that asks for the end of a job
 // that has not begun cancels the job: then there is nothing more to do.
 func (t *job) ofJob(r *message.Ref) (cancelled bool, err error) {
-	if err := t.pool.hosts.seek(&t.task, t.JobKey(r.Job), false); err != nil {
+	if err := t.pool.hosts.seek(&t.Task, t.JobKey(r.Job), false); err != nil {
 		return false, err
 	}
 	for {
-		job := t.pool.jobs.byID(r.Job)
+		job := t.pool.jobs.ByID(r.Job)
 		if job == nil {
 			break
 		}
-		if t.traits.Ends && job.traits.Runs && job.wasRedelivered() && job.at() < phaseBegun {
+		if t.Traits.Ends && job.Traits.Runs && job.WasRedelivered() && job.At() < live.Begun {
 			if c, err := t.containerFor(r.Job); err != nil {
 				return false, err
 			} else if c != nil && c.Status != "created" {
 				break // an earlier process has started it
 			}
 		}
-		if t.traits.Ends && job.at() < phaseBegun && t.pool.Claims != nil { // its message may have come back from another host
-			if err := t.pool.hosts.seek(&t.task, t.JobKey(r.Job), false); err != nil {
+		if t.Traits.Ends && job.At() < live.Begun && t.pool.Claims != nil { // its message may have come back from another host
+			if err := t.pool.hosts.seek(&t.Task, t.JobKey(r.Job), false); err != nil {
 				return false, err
 			}
 		}
-		if t.traits.Ends && job.cancelWaiting() {
-			t.log.Info("job cancelled before it had started", "cancelled", r.Job)
+		if t.Traits.Ends && job.CancelWaiting() {
+			t.Log.Info("job cancelled before it had started", "cancelled", r.Job)
 			return true, nil
 		}
-		if !job.traits.Runs {
+		if !job.Traits.Runs {
 			return false, fmt.Errorf("%w: the job %s is an exec that is already running: stop the container that it runs in", dockerapi.ErrConflict, flagval.Quote(r.Job))
 		}
-		if job.retries() {
+		if job.Retries() {
 			if _, err := t.cancelFrom(r.Job, job.Attempt+1); err != nil {
 				return false, err
 			}
 		}
 		// Only after the start: otherwise the container would be started after its stop.
-		if id := job.containerID(); id != "" && job.order.tookEffect() {
+		if id := job.ContainerID(); id != "" && job.Order.TookEffect() {
 			r.Container = id
-			t.setName(job.nameNow())
+			t.SetName(job.NameNow())
 			return false, nil
 		}
-		if t.traits.Lasts && !t.control {
+		if t.Traits.Lasts && !t.Control {
 			break // it has a slot, which the job may be waiting for
 		}
 		if err := t.awaitStart(job); err != nil {
 			return false, err
 		}
-		if t.traits.Ends && job.containerID() == "" && job.wasCancelled() && job.whyAway() == nil {
+		if t.Traits.Ends && job.ContainerID() == "" && job.WasCancelled() && job.WhyAway() == nil {
 			return true, nil
 		}
 	}
@@ -68,14 +69,14 @@ func (t *job) ofJob(r *message.Ref) (cancelled bool, err error) {
 	}
 	if c == nil {
 		cancelled := false
-		if !t.pool.jobs.knew(t.Queue, r.Job) {
+		if !t.pool.jobs.Knew(t.Queue, r.Job) {
 			if cancelled, err = t.cancelFrom(r.Job, 1); err != nil {
 				return false, err
 			}
 		}
 		err := fmt.Errorf("%w of the job %s, which does not run %s", dockerapi.ErrNoSuchContainer, flagval.Quote(r.Job), t.pool.where())
 		if cancelled {
-			if t.pool.jobs.byID(r.Job) != nil { // its message has come meanwhile
+			if t.pool.jobs.ByID(r.Job) != nil { // its message has come meanwhile
 				return t.ofJob(r)
 			}
 			err = fmt.Errorf("%w; if its message comes within the next %v, it is refused", err, recent.For)
@@ -83,9 +84,9 @@ func (t *job) ofJob(r *message.Ref) (cancelled bool, err error) {
 		return false, err
 	}
 	r.Container = c.ID
-	t.setName(c.Name)
+	t.SetName(c.Name)
 	switch n, err := strconv.Atoi(c.Labels[identity.LabelAttempt]); {
-	case c.Status == "created" && !t.pool.jobs.knew(t.Queue, r.Job):
+	case c.Status == "created" && !t.pool.jobs.Knew(t.Queue, r.Job):
 		// Its process died before the start: the redelivered message would start it. But if the job was settled here,
 		// it is a create, and others are to start the container.
 		return t.cancelFrom(r.Job, max(1, n))
@@ -106,36 +107,36 @@ func (p *Pool) where() string {
 
 // awaitStart waits until a job has started, or never will. The job is about to create its container, or to be requeued.
 // A job that was cancelled meanwhile ends as soon as it can.
-func (t *job) awaitStart(job *task) error {
+func (t *job) awaitStart(job *live.Task) error {
 	// If an earlier command is at work on the container, effective may stay open after the job's end.
-	gone := job.reached(phaseGone)
-	if _, err := awaitEither(&t.task, job.order.effective, gone); err != nil || job.containerID() != "" {
+	gone := job.Reached(live.Gone)
+	if _, err := live.AwaitEither(&t.Task, job.Order.Effective, gone); err != nil || job.ContainerID() != "" {
 		return err
 	}
-	return t.await(gone)
+	return t.Await(gone)
 }
 
 // namesJob reports whether the command names a job, not a container.
 func (t *job) namesJob() bool {
-	ref := message.RefOf(t.cmd)
+	ref := message.RefOf(t.Cmd)
 	return ref != nil && ref.Job != ""
 }
 
 // awaitJob waits until the job that the command names has started, if this process has the job. A command that asks for
 // the job's end does not wait.
 func (t *job) awaitJob() error {
-	if !t.namesJob() || t.traits.Ends {
+	if !t.namesJob() || t.Traits.Ends {
 		return nil
 	}
 	for {
-		job := t.pool.jobs.byID(message.RefOf(t.cmd).Job)
-		if job == nil || job.containerID() != "" && job.order.tookEffect() {
+		job := t.pool.jobs.ByID(message.RefOf(t.Cmd).Job)
+		if job == nil || job.ContainerID() != "" && job.Order.TookEffect() {
 			return nil
 		}
-		if !job.traits.Runs {
+		if !job.Traits.Runs {
 			return nil
 		}
-		if t.control || t.from != nil && t.overtakes() { // else the job's message came by the same queue, and gets its slot in time
+		if t.Control || t.From != nil && t.overtakes() { // else the job's message came by the same queue, and gets its slot in time
 			if err := t.hold(); err != nil {
 				return err
 			}
@@ -149,16 +150,16 @@ func (t *job) awaitJob() error {
 // cancelFrom has the job's messages refused from that attempt on, if the command stops. It reports whether it did. If several
 // hosts share the queue, the messages that come to another one are forwarded here.
 func (t *job) cancelFrom(job string, attempt int) (bool, error) {
-	if !t.traits.Stops {
+	if !t.Traits.Stops {
 		return false, nil // a remove is for what exists, not for later attempts
 	}
 	if t.pool.Claims != nil {
-		if other, err := t.pool.hosts.claimLasting(&t.task, job); err != nil {
+		if other, err := t.pool.hosts.claimLasting(&t.Task, job); err != nil {
 			return false, err
 		} else if other != nil { // its message has come to that host meanwhile
-			return false, t.pool.hosts.forward(&t.task, *other)
+			return false, t.pool.hosts.forward(&t.Task, *other)
 		}
 	}
-	t.pool.jobs.cancel(job, attempt)
+	t.pool.jobs.Cancel(job, attempt)
 	return true, nil
 }

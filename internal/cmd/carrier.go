@@ -8,6 +8,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/tally"
@@ -21,13 +22,13 @@ type carrier struct {
 	Exits    *exits.Exits
 	Reporter Reporter
 	Log      *slog.Logger
-	Jobs     *registry
+	Jobs     *live.Registry
 	Hosts    *sharing
 	Tally    *tally.Tally
 
 	// Begin makes a task due again whose turn had come, and of which the engine was told nothing. It returns false if the
 	// task is not to begin.
-	Begin func(*task) bool
+	Begin func(*live.Task) bool
 
 	Stopping   <-chan struct{} // closed when no more jobs come
 	Host       string          // this machine's name, for results
@@ -48,7 +49,7 @@ type carrier struct {
 
 // A work is a task on whose command a goroutine works. Only that goroutine uses its fields.
 type work struct {
-	task
+	live.Task
 	carrier  *carrier
 	on       dockerapi.Container // the container that the command is for; it is known before the command is carried out
 	live     *output.Live        // sends output to the reply_to; may be nil

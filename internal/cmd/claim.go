@@ -10,6 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -39,37 +40,37 @@ func noClaims(err error, what string, args ...any) error {
 }
 
 // claim makes the task a holder of key, unless another host has it.
-func (h *sharing) claim(t *task, key intake.ClaimKey) (other *intake.Claim, err error) {
-	if t.keys.Holds(key) {
+func (h *sharing) claim(t *live.Task, key intake.ClaimKey) (other *intake.Claim, err error) {
+	if t.Keys.Holds(key) {
 		return nil, nil
 	}
-	other, err = h.Claims.Claim(t.ctx, key)
+	other, err = h.Claims.Claim(t.Ctx, key)
 	if err != nil {
 		return nil, noClaims(err, "the %s %s could not be claimed", key.Kind, flagval.Quote(key.Key))
 	}
 	if other == nil {
 		h.Tally.Count(func(c *status.Counters) *int64 { return &c.Claimed })
-		t.keys.Hold(key)
+		t.Keys.Hold(key)
 	}
 	return other, nil
 }
 
 // claimJob claims the task's job. errElsewhere: another host has it, or it is settled.
-func (h *sharing) claimJob(t *task) error {
+func (h *sharing) claimJob(t *live.Task) error {
 	if h.Claims == nil {
 		return nil
 	}
 	key := t.JobKey(t.ID)
-	t.awaits.Store("its claim at the broker")
-	if t.from != nil && t.wasRedelivered() && t.Attempt == 1 && t.earlier == nil {
+	t.Awaits.Store("its claim at the broker")
+	if t.From != nil && t.WasRedelivered() && t.Attempt == 1 && t.Earlier == nil {
 		// Whoever forwarded it has seen the claim. A later attempt, or a message that is new, may have met the claim that an
 		// earlier one was about to give up. A void claim was not given up: the job is claimed anew. So is a job whose claim ended with
 		// another job of the same id.
 		if at, err := h.lookUp(t, key); err != nil {
 			return err
-		} else if last, ok := h.Jobs.lastOf(t.Queue, t.ID); at == nil && (!ok || last.digest == t.Digest) {
-			t.log.Info("forwarded message of a job that was settled meanwhile; acked")
-			return &elsewhere{verdict: intake.Ack}
+		} else if last, ok := h.Jobs.LastOf(t.Queue, t.ID); at == nil && (!ok || last.Digest == t.Digest) {
+			t.Log.Info("forwarded message of a job that was settled meanwhile; acked")
+			return &live.Elsewhere{Verdict: intake.Ack}
 		}
 	}
 	other, err := h.claim(t, key)
@@ -81,35 +82,35 @@ func (h *sharing) claimJob(t *task) error {
 
 // stillGiven returns nil once the broker has shown, after the job was claimed, that a delivery of the task is not lost. If all are lost,
 // another host may have run the job and be done with it, and then the claim was free again. errElsewhere: some host gets the message.
-func (h *sharing) stillGiven(t *task) error {
+func (h *sharing) stillGiven(t *live.Task) error {
 	if h.Claims == nil {
 		return nil
 	}
 	for {
-		j, ok := t.present()
+		j, ok := t.Present()
 		if !ok {
 			return h.startsOver(t)
 		}
 		if j.Alive == nil {
 			return nil
 		}
-		if err := j.Alive(t.ctx); !errors.Is(err, intake.ErrDeliveryLost) {
+		if err := j.Alive(t.Ctx); !errors.Is(err, intake.ErrDeliveryLost) {
 			return err
 		}
 	}
 }
 
 // endClaims gives up each claim that the task holds, or leaves it at the broker. See comesBack. Its error is the context's.
-func (h *sharing) endClaims(ctx context.Context, t *task, comesBack bool) error {
+func (h *sharing) endClaims(ctx context.Context, t *live.Task, comesBack bool) error {
 	for {
-		key, stays, ok := t.keys.Take()
+		key, stays, ok := t.Keys.Take()
 		switch {
 		case !ok:
 			return nil
 		case stays,
-			t.leavesContainer(), // a detached one with Remove too: see removeEnded
+			t.LeavesContainer(), // a detached one with Remove too: see removeEnded
 			// The message must find the job's claim. It claims the name anew, unless a container is left: see withoutNote.
-			comesBack && (key.Kind == "job" || t.container != ""),
+			comesBack && (key.Kind == "job" || t.ContainerID() != ""),
 			h.ofAnother(ctx, t, key):
 			h.Claims.Keep(key)
 			continue
@@ -125,13 +126,13 @@ func (h *sharing) endClaims(ctx context.Context, t *task, comesBack bool) error 
 // ofAnother reports whether key, which the task is about to give up, stays with a container that the task has not made: it has the name
 // that the task wanted, or is of another attempt or copy of the job, or of another job of the same id. It also stays if the engine does
 // not say. The engine is asked only if there can be such a container.
-func (h *sharing) ofAnother(ctx context.Context, t *task, key intake.ClaimKey) bool {
-	none := (t.traits.Makes || t.cmd == nil) && t.container == ""
+func (h *sharing) ofAnother(ctx context.Context, t *live.Task, key intake.ClaimKey) bool {
+	none := (t.Traits.Makes || t.Cmd == nil) && t.ContainerID() == ""
 	switch {
-	case key.Kind == "name" && (none || key.Key == t.traits.NewName):
+	case key.Kind == "name" && (none || key.Key == t.Traits.NewName):
 		c, err := h.Docker.InspectContainer(ctx, key.Key)
 		return err == nil && t.Ours(c.Labels) && !h.discards(t, c.ID, c.Labels) || err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer)
-	case key == t.JobKey(t.ID) && (t.Attempt > 1 || t.Copy != "" || none && t.at() <= phaseSettled):
+	case key == t.JobKey(t.ID) && (t.Attempt > 1 || t.Copy != "" || none && t.At() <= live.Settled):
 		list, err := h.containersOf(ctx, t.Queue, t.ID)
 		return err != nil || slices.ContainsFunc(list, func(c dockerapi.ContainerSummary) bool { return !h.discards(t, c.ID, c.Labels) })
 	}
@@ -139,36 +140,36 @@ func (h *sharing) ofAnother(ctx context.Context, t *task, key intake.ClaimKey) b
 }
 
 // discards reports whether a container is the task's, and is removed at its end, or was removed.
-func (h *sharing) discards(t *task, id string, labels map[string]string) bool {
-	if t.container != "" {
-		return id == t.container
+func (h *sharing) discards(t *live.Task, id string, labels map[string]string) bool {
+	if t.ContainerID() != "" {
+		return id == t.ContainerID()
 	}
-	return t.cleanup != nil && t.Like(labels) && !t.EarlierAttempt(labels) // its create was not answered
+	return t.Cleanup != nil && t.Like(labels) && !t.EarlierAttempt(labels) // its create was not answered
 }
 
 // comesBack reports whether the message of a task that is requeued comes to this host again: it is in the host queue. Or its
 // connection has ended: whoever gets it may have forwarded it here already.
-func (h *sharing) comesBack(t *task) bool {
-	_, present := t.present()
-	return !present || t.isCopy()
+func (h *sharing) comesBack(t *live.Task) bool {
+	_, present := t.Present()
+	return !present || t.IsCopy()
 }
 
 // unclaim takes away one holder of key, which the task holds no more.
-func (h *sharing) unclaim(ctx context.Context, t *task, key intake.ClaimKey) error {
+func (h *sharing) unclaim(ctx context.Context, t *live.Task, key intake.ClaimKey) error {
 	err := h.Claims.Unclaim(ctx, key)
 	if err != nil && ctx.Err() == nil && !closed.Is(h.Stopping) { // else the container stays for the sweep, which deletes both
-		t.log.Warn("a claim was not deleted at the broker; it does no harm, and takes about 1 KB there", "kind", key.Kind, "key", key.Key, "error", err)
+		t.Log.Warn("a claim was not deleted at the broker; it does no harm, and takes about 1 KB there", "kind", key.Kind, "key", key.Key, "error", err)
 		return nil
 	}
 	return err
 }
 
 // disclaim gives up one claim before the task's end.
-func (h *sharing) disclaim(t *task, key intake.ClaimKey) error {
-	if !t.keys.Drop(key) {
+func (h *sharing) disclaim(t *live.Task, key intake.ClaimKey) error {
+	if !t.Keys.Drop(key) {
 		return nil
 	}
-	return h.unclaim(t.ctx, t, key)
+	return h.unclaim(t.Ctx, t, key)
 }
 
 // forget deletes the claims of a container that is about to be removed.

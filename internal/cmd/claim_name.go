@@ -10,6 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -19,15 +20,15 @@ import (
 // may have the name, and otherwise the conflict is told there. The name comes before the job, so a claim of the job is never given up
 // for this: its copy, redelivered after a crash, would count as settled. So a copy stays, and so does a run that not every host may
 // carry out: see claimName.
-func (h *sharing) followsName(t *task, r *message.Run) error {
-	if h.Claims == nil || r.Name == "" || !r.Placement.Any() || t.isCopy() {
+func (h *sharing) followsName(t *live.Task, r *message.Run) error {
+	if h.Claims == nil || r.Name == "" || !r.Placement.Any() || t.IsCopy() {
 		return nil
 	}
 	other, err := h.claim(t, intake.NameKey(r.Name))
 	if err != nil || other == nil {
 		return err
 	}
-	to, err := h.Claims.ClaimFor(t.ctx, t.JobKey(t.ID), other.Host)
+	to, err := h.Claims.ClaimFor(t.Ctx, t.JobKey(t.ID), other.Host)
 	switch {
 	case errors.Is(err, intake.ErrNoHost):
 		return h.startsOver(t) // it was released just now
@@ -40,7 +41,7 @@ func (h *sharing) followsName(t *task, r *message.Run) error {
 }
 
 // claimName claims the name that a run chose, if followsName has not. It waits as long as a container takes that is about to be removed.
-func (h *sharing) claimName(t *task, name string) error {
+func (h *sharing) claimName(t *live.Task, name string) error {
 	if h.Claims == nil || name == "" {
 		return nil
 	}
@@ -52,7 +53,7 @@ func (h *sharing) claimName(t *task, name string) error {
 		case time.Since(began) > lingers+leaving:
 			return h.nameElsewhere(name, other)
 		}
-		if err := delay.Sleep(t.ctx, leaving/4); err != nil {
+		if err := delay.Sleep(t.Ctx, leaving/4); err != nil {
 			return err
 		}
 	}
@@ -63,7 +64,7 @@ func (h *sharing) nameElsewhere(name string, at *intake.Claim) error {
 }
 
 // holdName makes a task a holder of the name of a container of ours.
-func (h *sharing) holdName(t *task, c dockerapi.Container) error {
+func (h *sharing) holdName(t *live.Task, c dockerapi.Container) error {
 	if h.Claims == nil || !t.Ours(c.Labels) || isDerived(c.Name) {
 		return nil
 	}
@@ -73,21 +74,21 @@ func (h *sharing) holdName(t *task, c dockerapi.Container) error {
 
 // afterRemoval gives up the claims of a container that a message has removed. If its run is here, the run gives up the job. If it is
 // not known that the job is settled, and that no other host may get its message, the job is held for a while.
-func (h *sharing) afterRemoval(t *task, c dockerapi.Container) error {
-	h.Jobs.removes(c.ID)
+func (h *sharing) afterRemoval(t *live.Task, c dockerapi.Container) error {
+	h.Jobs.Removes(c.ID)
 	if h.Claims == nil || !t.Ours(c.Labels) {
 		return nil
 	}
-	isRun := func(o *task) bool { return o.traits.Runs }
-	if err := h.holdName(t, c); err != nil || !t.Made(c.Labels) || slices.ContainsFunc(h.Jobs.runs(c.ID), isRun) {
+	isRun := func(o *live.Task) bool { return o.Traits.Runs }
+	if err := h.holdName(t, c); err != nil || !t.Made(c.Labels) || slices.ContainsFunc(h.Jobs.Runs(c.ID), isRun) {
 		return err
 	}
 	job := c.Labels[identity.LabelJob]
-	if next := h.Jobs.byID(job); next != nil && next.isCopy() {
+	if next := h.Jobs.ByID(job); next != nil && next.IsCopy() {
 		return nil // it has followed the claim here, and takes it over
 	}
-	last, _ := h.Jobs.lastOf(t.Queue, job)
-	if _, noted := last.notes.last(); last.over && noted {
+	last, _ := h.Jobs.LastOf(t.Queue, job)
+	if _, noted := last.Notes.Last(); last.Over && noted {
 		_, err := h.claim(t, t.JobKey(job))
 		return err
 	}
@@ -96,7 +97,7 @@ func (h *sharing) afterRemoval(t *task, c dockerapi.Container) error {
 }
 
 // claimNewName claims the name that a container of ours is to have.
-func (h *sharing) claimNewName(t *task, on dockerapi.Container, name string) error {
+func (h *sharing) claimNewName(t *live.Task, on dockerapi.Container, name string) error {
 	if h.Claims == nil || !t.Ours(on.Labels) {
 		return nil
 	}
@@ -108,17 +109,17 @@ func (h *sharing) claimNewName(t *task, on dockerapi.Container, name string) err
 }
 
 // renamed leaves the new name to the container, or to its run, and gives up the old one.
-func (h *sharing) renamed(t *task, on dockerapi.Container, name string) error {
+func (h *sharing) renamed(t *live.Task, on dockerapi.Container, name string) error {
 	before, after := intake.NameKey(on.Name), intake.NameKey(name)
 	if before == after {
-		t.keys.Leave(after)
+		t.Keys.Leave(after)
 		return nil
 	}
-	for _, run := range h.Jobs.runs(on.ID) {
-		run.keys.Give(before, &t.keys)
-		t.keys.Give(after, &run.keys)
+	for _, run := range h.Jobs.Runs(on.ID) {
+		run.Keys.Give(before, &t.Keys)
+		t.Keys.Give(after, &run.Keys)
 	}
-	t.keys.Leave(after)
+	t.Keys.Leave(after)
 	return h.holdName(t, on)
 }
 

@@ -122,7 +122,7 @@ func TestJobRef(t *testing.T) {
 			b.send("c", "made", false, `{"Dockercmd":"create","Image":"busybox"}`).want(intake.Ack, "")
 			b.command(`{"Dockercmd":"kill","Job":"made"}`).want(intake.DeadLetter, event.ReasonConflict)
 			b.command(stop("made")).want(intake.Ack, "")
-			if n, _ := b.pool.jobs.cancels.Size(); n != 0 {
+			if n := b.pool.jobs.Size().Cancels; n != 0 {
 				t.Errorf("%d jobs are to be refused", n)
 			}
 		})

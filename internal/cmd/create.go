@@ -10,6 +10,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -25,22 +26,22 @@ type creation struct {
 // the container as inspected, else nil.
 func (t *work) create(r *message.Run) (id string, found *dockerapi.Container, err error) {
 	if found, err = t.orphan(r); err == nil {
-		err = t.carrier.Hosts.placed(&t.task, r.Placement, found != nil)
+		err = t.carrier.Hosts.placed(&t.Task, r.Placement, found != nil)
 	}
-	if err == nil && found == nil && t.denied == nil {
-		err = t.carrier.Hosts.followsName(&t.task, r)
+	if err == nil && found == nil && t.Denied == nil {
+		err = t.carrier.Hosts.followsName(&t.Task, r)
 	}
 	if err == nil {
-		err = t.carrier.Hosts.claimJob(&t.task)
+		err = t.carrier.Hosts.claimJob(&t.Task)
 	}
 	switch {
 	case err != nil:
 		return "", nil, err
 	case found != nil:
-		return found.ID, found, t.carrier.Hosts.holdName(&t.task, *found)
+		return found.ID, found, t.carrier.Hosts.holdName(&t.Task, *found)
 	}
-	if err = cmp.Or(t.carrier.Hosts.stillGiven(&t.task), t.denied); err == nil {
-		err = t.carrier.Hosts.claimName(&t.task, r.Name)
+	if err = cmp.Or(t.carrier.Hosts.stillGiven(&t.Task), t.Denied); err == nil {
+		err = t.carrier.Hosts.claimName(&t.Task, r.Name)
 	}
 	if err != nil {
 		return "", nil, err
@@ -84,18 +85,18 @@ func (t *work) createAnew(r *message.Run) (id string, found *dockerapi.Container
 func (t *work) askCreate(config dockerapi.ContainerConfig) (id string, err error) {
 	var created dockerapi.Created
 	err = t.try(func() (err error) {
-		if !t.creation.unanswered && t.wasCancelled() {
-			return errCancelled
+		if !t.creation.unanswered && t.WasCancelled() {
+			return live.ErrCancelled
 		}
 		t.creation.asked = time.Now()
-		created, err = t.carrier.Docker.CreateContainer(t.ctx, t.name, config)
+		created, err = t.carrier.Docker.CreateContainer(t.Ctx, t.Name, config)
 		if errors.Is(err, dockerapi.ErrUnreachable) && !engine.NeverSent(err) {
 			t.creation.unanswered = true
 		}
 		return err
 	})
 	for _, w := range created.Warnings {
-		t.log.Warn("engine warns of the container", "container", t.name, "warning", w)
+		t.Log.Warn("engine warns of the container", "container", t.Name, "warning", w)
 	}
 	t.creation.warnings = created.Warnings
 	return created.ID, err
@@ -113,9 +114,9 @@ func (t *work) orphan(r *message.Run) (*dockerapi.Container, error) {
 		labels = append(labels, identity.LabelAttempt+"="+strconv.Itoa(t.Attempt))
 	}
 	switch {
-	case t.Stable && (t.wasRedelivered() || r.Name != ""):
+	case t.Stable && (t.WasRedelivered() || r.Name != ""):
 		labels = append(labels, identity.LabelJob+"="+t.ID)
-	case !t.Stable && t.wasRedelivered() && r.Remove && r.Foreground():
+	case !t.Stable && t.WasRedelivered() && r.Remove && r.Foreground():
 		labels = append(labels, identity.LabelRemove+"=true")
 	default:
 		return nil, nil
@@ -125,7 +126,7 @@ func (t *work) orphan(r *message.Run) (*dockerapi.Container, error) {
 		return nil, err
 	}
 	for _, s := range list {
-		if !t.Like(s.Labels) || !t.takeContainer(s.ID) {
+		if !t.Like(s.Labels) || !t.TakeContainer(s.ID) {
 			continue
 		}
 		c, err := t.inspect(s.ID)
@@ -135,10 +136,10 @@ func (t *work) orphan(r *message.Run) (*dockerapi.Container, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.adopt(c)
+		t.Adopt(c)
 		return &c, nil
 	}
-	t.setContainer("")
+	t.SetContainer("")
 	return nil, nil
 }
 
@@ -161,7 +162,7 @@ func (t *work) connect(r *message.Run, c dockerapi.Container) error {
 		if slices.Contains(c.Networks, n.Name) {
 			continue
 		}
-		err := t.retry(func() error { return t.carrier.Docker.ConnectNetwork(t.ctx, n.Name, c.ID, n.Endpoint) })
+		err := t.retry(func() error { return t.carrier.Docker.ConnectNetwork(t.Ctx, n.Name, c.ID, n.Endpoint) })
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,7 @@ import (
 // do carries the command out. It may set the task's cleanup and watch. An error means
 // that there is no result: errNotBegun, or the context's.
 func (t *work) do() (r *event.Result, err error) {
-	switch c := t.cmd.(type) {
+	switch c := t.Cmd.(type) {
 	case *message.Run:
 		return t.doRun(c)
 	case *message.Create:
@@ -40,5 +40,5 @@ func (t *work) do() (r *event.Result, err error) {
 	case *message.Pull:
 		return t.doPull(c)
 	}
-	panic("no command: " + t.traits.Verb)
+	panic("no command: " + t.Traits.Verb)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -24,10 +25,10 @@ func (t *work) change(id string, call func() error, done func(err error) bool) (
 // onceMore wraps call: a repeat succeeds if done reports that an earlier call was carried out. Without done, a repeat is
 // sent only if the container's start time is unchanged: otherwise the program would run twice.
 func (t *work) onceMore(call func() error, done func(err error) bool) func() error {
-	again, lost := t.wasRedelivered(), false
+	again, lost := t.WasRedelivered(), false
 	return func() error {
 		if lost && done == nil {
-			if c, err := t.carrier.Docker.InspectContainer(t.ctx, t.on.ID); err != nil || !c.State.StartedAt.Equal(t.on.State.StartedAt) {
+			if c, err := t.carrier.Docker.InspectContainer(t.Ctx, t.on.ID); err != nil || !c.State.StartedAt.Equal(t.on.State.StartedAt) {
 				return err
 			}
 		}
@@ -43,19 +44,19 @@ func (t *work) onceMore(call func() error, done func(err error) bool) func() err
 // askEnd ends the container id by call. The run of the container and the execs in it are told first that their end was
 // asked for. A restart ends only the execs.
 func (t *work) askEnd(id string, call func() error) error {
-	runs := slices.DeleteFunc(t.carrier.Jobs.runs(id), func(r *task) bool {
-		return r.at() >= phaseExited || r.traits.Runs && !t.traits.Ends
+	runs := slices.DeleteFunc(t.carrier.Jobs.Runs(id), func(r *live.Task) bool {
+		return r.At() >= live.Exited || r.Traits.Runs && !t.Traits.Ends
 	})
-	if r := t.carrier.Jobs.byID(t.on.Labels[identity.LabelJob]); r != nil && t.traits.Ends && r.traits.Runs && r.at() < phaseCreated && r.Like(t.on.Labels) {
+	if r := t.carrier.Jobs.ByID(t.on.Labels[identity.LabelJob]); r != nil && t.Traits.Ends && r.Traits.Runs && r.At() < live.Created && r.Like(t.on.Labels) {
 		runs = append(runs, r) // it is to adopt the container
 	}
 	for _, r := range runs {
-		r.endAsked.Add(1)
+		r.EndAsked.Add(1)
 	}
 	err := t.try(call)
 	if err != nil && !final(err) { // the engine has refused it
 		for _, r := range runs {
-			r.endAsked.Add(-1)
+			r.EndAsked.Add(-1)
 		}
 	}
 	return err
@@ -64,12 +65,12 @@ func (t *work) askEnd(id string, call func() error) error {
 // removedSoon is why a container is not started that its run, which has ended, is about to remove. To the run's publisher it does not exist
 // any more, and a start would repeat the work of the run.
 func (t *work) removedSoon(id string) error {
-	return fmt.Errorf("%w: %s ran with Remove and has ended, and is about to be removed", dockerapi.ErrNoSuchContainer, cmp.Or(t.name, id))
+	return fmt.Errorf("%w: %s ran with Remove and has ended, and is about to be removed", dockerapi.ErrNoSuchContainer, cmp.Or(t.Name, id))
 }
 
 // is reports whether state holds for the container id.
 func (t *work) is(id string, state func(dockerapi.State) bool) bool {
-	c, err := t.carrier.Docker.InspectContainer(t.ctx, id)
+	c, err := t.carrier.Docker.InspectContainer(t.Ctx, id)
 	return err == nil && state(c.State)
 }
 
@@ -79,7 +80,7 @@ func (t *work) doStop(s *message.Stop) (*event.Result, error) {
 		if lost && t.is(s.Container, dockerapi.State.Ended) { // ended by the stop whose answer was lost
 			return nil
 		}
-		err := t.carrier.Docker.StopContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
+		err := t.carrier.Docker.StopContainer(t.Ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
 		lost = errors.Is(err, dockerapi.ErrUnreachable)
 		return err
 	})
@@ -88,41 +89,41 @@ func (t *work) doStop(s *message.Stop) (*event.Result, error) {
 
 func (t *work) doRestart(s *message.Restart) (*event.Result, error) {
 	err := t.askEnd(s.Container, t.onceMore(func() error {
-		if !t.restartsContainer(s.Container) {
+		if !t.RestartsContainer(s.Container) {
 			return t.removedSoon(s.Container)
 		}
-		return t.carrier.Docker.RestartContainer(t.ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
+		return t.carrier.Docker.RestartContainer(t.Ctx, s.Container, dockerapi.StopOptions{Time: s.Time, Own: t.on.StopTimeout, Signal: s.Signal})
 	}, nil))
 	return t.containerResult(s.Container, err)
 }
 
 func (t *work) doKill(k *message.Kill) (*event.Result, error) {
 	call := t.onceMore(func() error {
-		return t.carrier.Docker.KillContainer(t.ctx, k.Container, k.Signal)
+		return t.carrier.Docker.KillContainer(t.Ctx, k.Container, k.Signal)
 	}, func(err error) bool {
 		return errors.Is(err, dockerapi.ErrConflict) && t.is(k.Container, dockerapi.State.Ended)
 	})
 	ask := t.try
-	if t.traits.Ends {
+	if t.Traits.Ends {
 		ask = func(call func() error) error { return t.askEnd(k.Container, call) }
 	}
 	return t.containerResult(k.Container, ask(call))
 }
 
 func (t *work) doRemove(r *message.Remove) (*event.Result, error) {
-	for _, run := range t.carrier.Jobs.runs(r.Container) {
-		if run.endAsked.Load() > 0 && t.on.State.Ended() { // it may have ignored a kill's signal
+	for _, run := range t.carrier.Jobs.Runs(r.Container) {
+		if run.EndAsked.Load() > 0 && t.on.State.Ended() { // it may have ignored a kill's signal
 			t.letEnd(run)
 		}
 	}
 	// If a repeat does not find the container, our earlier request removed it, and its answer was lost.
-	again := t.wasRedelivered()
+	again := t.WasRedelivered()
 	ask := t.try
 	if r.Force {
 		ask = func(call func() error) error { return t.askEnd(r.Container, call) }
 	}
 	err := ask(func() error {
-		err := t.carrier.Docker.RemoveContainer(t.ctx, r.Container, dockerapi.RemoveOptions{Volumes: r.Volumes, Force: r.Force})
+		err := t.carrier.Docker.RemoveContainer(t.Ctx, r.Container, dockerapi.RemoveOptions{Volumes: r.Volumes, Force: r.Force})
 		switch {
 		case errors.Is(err, dockerapi.ErrRemovalInProgress):
 			return t.gone(r.Container, err)
@@ -133,25 +134,25 @@ func (t *work) doRemove(r *message.Remove) (*event.Result, error) {
 		return err
 	})
 	if err == nil {
-		err = t.carrier.Hosts.afterRemoval(&t.task, t.on)
+		err = t.carrier.Hosts.afterRemoval(&t.Task, t.on)
 	}
 	return t.containerResult(r.Container, err)
 }
 
 // letEnd waits until the run of a stopped container has read its exit, before the container is removed.
-func (t *work) letEnd(run *task) {
+func (t *work) letEnd(run *live.Task) {
 	timer := time.NewTimer(2 * t.carrier.Idle)
 	defer timer.Stop()
 	select {
-	case <-run.reached(phaseEnded):
+	case <-run.Reached(live.Ended):
 	case <-timer.C:
-	case <-t.ctx.Done():
+	case <-t.Ctx.Done():
 	}
 }
 
 func (t *work) doPause(p *message.Pause) (*event.Result, error) {
 	return t.change(p.Container, func() error {
-		return t.carrier.Docker.PauseContainer(t.ctx, p.Container)
+		return t.carrier.Docker.PauseContainer(t.Ctx, p.Container)
 	}, func(error) bool {
 		return t.is(p.Container, func(s dockerapi.State) bool { return s.Paused })
 	})
@@ -159,34 +160,34 @@ func (t *work) doPause(p *message.Pause) (*event.Result, error) {
 
 func (t *work) doUnpause(u *message.Unpause) (*event.Result, error) {
 	return t.change(u.Container, func() error {
-		return t.carrier.Docker.UnpauseContainer(t.ctx, u.Container)
+		return t.carrier.Docker.UnpauseContainer(t.Ctx, u.Container)
 	}, func(err error) bool {
 		return !errors.Is(err, dockerapi.ErrNoSuchContainer) && t.is(u.Container, func(s dockerapi.State) bool { return s.Running && !s.Paused })
 	})
 }
 
 func (t *work) doRename(r *message.Rename) (*event.Result, error) {
-	if err := t.carrier.Hosts.claimNewName(&t.task, t.on, r.NewName); err != nil {
+	if err := t.carrier.Hosts.claimNewName(&t.Task, t.on, r.NewName); err != nil {
 		return t.containerResult(r.Container, err)
 	}
 	res, err := t.change(r.Container, func() error {
-		return t.carrier.Docker.RenameContainer(t.ctx, r.Container, r.NewName)
+		return t.carrier.Docker.RenameContainer(t.Ctx, r.Container, r.NewName)
 	}, func(error) bool { // engines differ in how they refuse a rename to the present name
-		c, err := t.carrier.Docker.InspectContainer(t.ctx, r.Container)
+		c, err := t.carrier.Docker.InspectContainer(t.Ctx, r.Container)
 		return err == nil && c.Name == r.NewName
 	})
 	if err == nil && t.carrier.Hosts.Claims != nil && res.Status == event.Succeeded {
-		err = t.carrier.Hosts.renamed(&t.task, t.on, r.NewName)
+		err = t.carrier.Hosts.renamed(&t.Task, t.on, r.NewName)
 	}
 	return res, err
 }
 
 func (t *work) doStart(s *message.Start) (*event.Result, error) {
 	return t.change(s.Container, func() error {
-		if t.carrier.Jobs.leaves(s.Container) {
+		if t.carrier.Jobs.Leaves(s.Container) {
 			return t.removedSoon(s.Container)
 		}
-		return t.carrier.Docker.StartContainer(t.ctx, s.Container)
+		return t.carrier.Docker.StartContainer(t.Ctx, s.Container)
 	}, nil)
 }
 
@@ -200,11 +201,11 @@ func (t *work) doWait(w *message.Wait) (*event.Result, error) {
 		return t.containerResult(w.Container, err)
 	}
 	err = t.tryLong(func() error {
-		join, err := t.carrier.Docker.WaitContainer(t.ctx, w.Container, dockerapi.NotRunning)
+		join, err := t.carrier.Docker.WaitContainer(t.Ctx, w.Container, dockerapi.NotRunning)
 		if err != nil {
 			return err
 		}
-		t.takesEffect() // the next command on the container may be the stop that ends the wait
+		t.TakesEffect() // the next command on the container may be the stop that ends the wait
 		status, err := join()
 		code = status.Code
 		return err

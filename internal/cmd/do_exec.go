@@ -22,14 +22,14 @@ const exitKilled = 128 + 9
 
 func (t *work) doExec(e *message.Exec) (*event.Result, error) {
 	c := t.on
-	t.enters(c.ID)
+	t.Enters(c.ID)
 	input := e.Interactive || e.Input != nil
 	env, err := t.carrier.Secrets.Variables(e.Env)
 	if err != nil {
 		return t.containerResult(e.Container, err)
 	}
 	id, err := ask(t, func() (string, error) {
-		return t.carrier.Docker.CreateExec(t.ctx, c.ID, dockerapi.ExecConfig{
+		return t.carrier.Docker.CreateExec(t.Ctx, c.ID, dockerapi.ExecConfig{
 			Cmd: e.Cmd, Env: env, User: e.User, WorkingDir: e.Workdir, Privileged: e.Privileged, Tty: e.Tty,
 			AttachStdin: input, AttachStdout: !e.Detach, AttachStderr: !e.Detach,
 		})
@@ -38,7 +38,7 @@ func (t *work) doExec(e *message.Exec) (*event.Result, error) {
 		return t.containerResult(e.Container, err)
 	}
 	if e.Detach {
-		_, err := t.startExec(id, func() error { return t.carrier.Docker.StartExecDetached(t.ctx, id) })
+		_, err := t.startExec(id, func() error { return t.carrier.Docker.StartExecDetached(t.Ctx, id) })
 		return t.containerResult(e.Container, err)
 	}
 	out := t.output(e.Container)
@@ -49,13 +49,13 @@ func (t *work) doExec(e *message.Exec) (*event.Result, error) {
 		if input {
 			o.Stdin = bytes.NewReader(e.Input)
 		}
-		join, err = t.carrier.Docker.StartExec(t.ctx, id, o)
+		join, err = t.carrier.Docker.StartExec(t.Ctx, id, o)
 		return err
 	})
 	if err != nil {
 		return t.containerResult(e.Container, err)
 	}
-	t.takesEffect()
+	t.TakesEffect()
 	if !missed {
 		missed = join() != nil
 	}
@@ -64,7 +64,7 @@ func (t *work) doExec(e *message.Exec) (*event.Result, error) {
 		err = dockerapi.StartError(e.Container, end, string(words))
 	}
 	// When a container ends, the engine kills its execs by SIGKILL, and forgets them.
-	asked := t.endAsked.Load() > 0
+	asked := t.EndAsked.Load() > 0
 	gone := errors.Is(err, dockerapi.ErrNoSuchExec) || errors.Is(err, dockerapi.ErrNoSuchContainer)
 	if asked && gone {
 		err = nil
@@ -97,7 +97,7 @@ func (w firstWords) Write(p []byte) (int, error) {
 // execEnd waits until an exec whose output has ended has exited.
 func (t *work) execEnd(id string) (dockerapi.Exec, error) {
 	for n := 0; ; n++ {
-		end, err := ask(t, func() (dockerapi.Exec, error) { return t.carrier.Docker.InspectExec(t.ctx, id) })
+		end, err := ask(t, func() (dockerapi.Exec, error) { return t.carrier.Docker.InspectExec(t.Ctx, id) })
 		switch {
 		case err != nil && final(err):
 			return end, err
@@ -106,7 +106,7 @@ func (t *work) execEnd(id string) (dockerapi.Exec, error) {
 		case !end.Running && (end.ExitCode != nil || n >= maxRetries):
 			return end, nil // without an exit code it was not started, or is about to be
 		}
-		if err := delay.Sleep(t.ctx, delay.Backoff(n, 20*time.Millisecond, execPoll)); err != nil {
+		if err := delay.Sleep(t.Ctx, delay.Backoff(n, 20*time.Millisecond, execPoll)); err != nil {
 			return end, err
 		}
 	}
@@ -118,7 +118,7 @@ func (t *work) startExec(id string, start func() error) (missed bool, err error)
 	sent := false
 	err = t.try(func() error {
 		if sent {
-			e, err := t.carrier.Docker.InspectExec(t.ctx, id)
+			e, err := t.carrier.Docker.InspectExec(t.Ctx, id)
 			switch {
 			case err != nil:
 				return err

@@ -14,7 +14,7 @@ import (
 
 func (t *work) doLogs(l *message.Logs) (*event.Result, error) {
 	c := t.on
-	t.takesEffect()
+	t.TakesEffect()
 	out := t.output(l.Container)
 	now := time.Now()
 	o := dockerapi.LogsOptions{
@@ -25,7 +25,7 @@ func (t *work) doLogs(l *message.Logs) (*event.Result, error) {
 	cut := false
 	err := t.tryLong(func() error {
 		out.Replay(false)
-		join, err := t.carrier.Docker.ContainerLogs(t.ctx, c.ID, o)
+		join, err := t.carrier.Docker.ContainerLogs(t.Ctx, c.ID, o)
 		if err == nil {
 			err = join()
 		}
@@ -34,7 +34,7 @@ func (t *work) doLogs(l *message.Logs) (*event.Result, error) {
 			whole := o
 			whole.Follow = false
 			out.Replay(false)
-			if join, err = t.carrier.Docker.ContainerLogs(t.ctx, c.ID, whole); err == nil {
+			if join, err = t.carrier.Docker.ContainerLogs(t.Ctx, c.ID, whole); err == nil {
 				err = join()
 			}
 		}
@@ -53,7 +53,7 @@ func (t *work) doLogs(l *message.Logs) (*event.Result, error) {
 
 func (t *work) doInspect(i *message.Inspect) (*event.Result, error) {
 	c := t.on
-	raw, err := ask(t, func() (json.RawMessage, error) { return t.carrier.Docker.InspectContainerRaw(t.ctx, c.ID) })
+	raw, err := ask(t, func() (json.RawMessage, error) { return t.carrier.Docker.InspectContainerRaw(t.Ctx, c.ID) })
 	if err == nil {
 		raw, err = secrets.Hide(raw, c.Labels)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/layers"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -31,10 +32,10 @@ func (t *work) placedPull(p message.Placement) error {
 	if p.Any() {
 		return nil
 	}
-	if err := t.carrier.Hosts.placed(&t.task, p, false); err != nil {
+	if err := t.carrier.Hosts.placed(&t.Task, p, false); err != nil {
 		return err
 	}
-	return t.carrier.Hosts.claimJob(&t.task)
+	return t.carrier.Hosts.claimJob(&t.Task)
 }
 
 // pulls holds the pulls under way: two pulls of one image would do the same work twice.
@@ -85,20 +86,20 @@ func (t *work) pullIn(f *pullFlight, lead bool, image, platform string, show *pu
 		t.carrier.pulls.lead(f, func() error { return t.pullAlone(image, platform, &f.layers) })
 		return false, f.err
 	}
-	t.log.Debug("image is being pulled for another job; waiting", "image", image)
+	t.Log.Debug("image is being pulled for another job; waiting", "image", image)
 	select {
 	case <-f.done:
 		return f.err != nil && final(f.err), f.err
-	case <-t.cancelled:
-		return false, errCancelled
-	case <-t.ctx.Done():
-		return false, t.ctx.Err()
+	case <-t.Cancelled:
+		return false, live.ErrCancelled
+	case <-t.Ctx.Done():
+		return false, t.Ctx.Err()
 	}
 }
 
 // lead calls pull and passes its error to all waiters, also if pull panics.
 func (p *pulls) lead(f *pullFlight, pull func() error) {
-	f.err = errNotBegun
+	f.err = live.ErrNotBegun
 	defer func() {
 		p.mu.Lock()
 		delete(p.flight, f.of)
@@ -109,9 +110,9 @@ func (p *pulls) lead(f *pullFlight, pull func() error) {
 }
 
 func (t *work) pullAlone(image, platform string, l *layers.Layers) error {
-	t.log.Info("pulling image", "image", image)
+	t.Log.Info("pulling image", "image", image)
 	start := time.Now()
-	ctx, stop := closed.Context(t.ctx, t.cancelled)
+	ctx, stop := closed.Context(t.Ctx, t.Cancelled)
 	defer stop()
 	err := t.tryIn(ctx, func() error {
 		o := dockerapi.PullOptions{Platform: platform}
@@ -123,15 +124,15 @@ func (t *work) pullAlone(image, platform string, l *layers.Layers) error {
 		}
 		return t.carrier.Docker.PullImage(ctx, image, o, func(p dockerapi.PullProgress) {
 			l.Step(p)
-			t.log.Debug("pulling image", "image", image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
+			t.Log.Debug("pulling image", "image", image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
 		})
 	}, false)
 	switch {
 	case err == nil:
-		t.log.Info("image pulled", "image", image, "took", time.Since(start).Round(time.Millisecond))
+		t.Log.Info("image pulled", "image", image, "took", time.Since(start).Round(time.Millisecond))
 		return nil
-	case t.wasCancelled():
-		return errCancelled
+	case t.WasCancelled():
+		return live.ErrCancelled
 	case final(err):
 		return err
 	case errors.Is(err, dockerapi.ErrUnauthorized), errors.Is(err, dockerapi.ErrInvalid):

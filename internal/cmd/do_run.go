@@ -6,6 +6,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -21,15 +22,15 @@ func (t *work) doRun(r *message.Run) (*event.Result, error) {
 		}
 		res.Image = r.Image
 		if t.creation.unanswered {
-			t.cleanup = func() error { return t.discardUnstarted(r, t.name) } // the engine may have created it
+			t.Cleanup = func() error { return t.discardUnstarted(r, t.Name) } // the engine may have created it
 		}
 		return res, nil
 	}
 	t.madeContainer(id)
-	f := &following{work: t, run: r, id: id, flooded: make(chan struct{}), startSent: found != nil && (!t.creation.unanswered || !t.Stable && t.wasRedelivered())}
+	f := &following{work: t, run: r, id: id, flooded: make(chan struct{}), startSent: found != nil && (!t.creation.unanswered || !t.Stable && t.WasRedelivered())}
 	if r.Foreground() && (r.Stdout || r.Stderr) {
-		f.out = t.output(t.name)
-		f.out.Limit(t.rules.Output(), f.floods)
+		f.out = t.output(t.Name)
+		f.out.Limit(t.Rules.Output(), f.floods)
 	}
 	if found != nil && !found.State.StartedAt.IsZero() {
 		f.adopted, f.missed = true, true
@@ -60,7 +61,7 @@ func (f *following) ended(state dockerapi.State, err error) (*event.Result, erro
 		}
 		if f.startedAt.IsZero() {
 			// Otherwise it would hold the name when the same message is sent again.
-			t.cleanup = func() error { return t.discardUnstarted(run, id) }
+			t.Cleanup = func() error { return t.discardUnstarted(run, id) }
 		}
 		return res, nil
 	case !f.run.Foreground():
@@ -70,7 +71,7 @@ func (f *following) ended(state dockerapi.State, err error) (*event.Result, erro
 		}
 		return res, nil
 	}
-	asked := f.endAsked.Load() > 0
+	asked := f.EndAsked.Load() > 0
 	killed, err := f.killed(state, asked)
 	if err != nil {
 		return nil, err
@@ -87,16 +88,16 @@ func (f *following) ended(state dockerapi.State, err error) (*event.Result, erro
 		setAttempts(res, f.run.Retry, f.Attempt, asked)
 	}
 	if f.run.Remove {
-		t.cleanup = func() error { return t.discard(id, false) }
+		t.Cleanup = func() error { return t.discard(id, false) }
 	}
 	return res, nil
 }
 
 // madeContainer records that the job has a container.
 func (t *work) madeContainer(id string) {
-	t.setContainer(id)
-	t.to(phaseCreated)
-	t.log.Debug("container is there", "container", t.name, "id", id[:min(12, len(id))])
+	t.SetContainer(id)
+	t.To(live.Created)
+	t.Log.Debug("container is there", "container", t.Name, "id", id[:min(12, len(id))])
 }
 
 func (t *work) doCreate(c *message.Create) (*event.Result, error) {
@@ -117,7 +118,7 @@ func (t *work) doCreate(c *message.Create) (*event.Result, error) {
 	}
 	r.Image = c.Image
 	if failed && (id != "" || t.creation.unanswered) { // otherwise it would hold the name when the same message is sent again
-		t.cleanup = func() error { return t.discardUnstarted(&c.Run, cmp.Or(id, t.name)) }
+		t.Cleanup = func() error { return t.discardUnstarted(&c.Run, cmp.Or(id, t.Name)) }
 	}
 	return r, nil
 }
@@ -125,9 +126,9 @@ func (t *work) doCreate(c *message.Create) (*event.Result, error) {
 // removeAtEnd waits until a detached container has exited, and removes it. If the process stops first, the container
 // stays, marked by its label for the sweep.
 func (f *following) removeAtEnd() {
-	ctx, cancel := closed.Context(f.ctx, f.carrier.Stopping)
+	ctx, cancel := closed.Context(f.Ctx, f.carrier.Stopping)
 	defer cancel()
-	f.ctx = ctx
+	f.Ctx = ctx
 	var err error
 	for err == nil {
 		err = f.tryLong(func() error {
@@ -138,7 +139,7 @@ func (f *following) removeAtEnd() {
 			_, err = join()
 			return err
 		})
-		by := f.carrier.Jobs.restarting(f.id)
+		by := f.carrier.Jobs.Restarting(f.id)
 		if err != nil || by == nil {
 			break
 		}
@@ -148,21 +149,21 @@ func (f *following) removeAtEnd() {
 	case err == nil:
 		f.clean(f.removeEnded)
 	case !final(err) && !errors.Is(err, dockerapi.ErrNoSuchContainer):
-		f.log.Warn("container not removed, because its end cannot be waited for; remove it by hand after its end", "container", f.name, "error", err)
+		f.Log.Warn("container not removed, because its end cannot be waited for; remove it by hand after its end", "container", f.Name, "error", err)
 	}
 }
 
 // removeEnded removes a detached container that has exited.
 func (f *following) removeEnded() error {
 	if f.carrier.Hosts.Claims != nil {
-		if _, err := f.carrier.Hosts.awaitNote(&f.task); errors.Is(err, errNoNote) {
+		if _, err := f.carrier.Hosts.awaitNote(&f.Task); errors.Is(err, errNoNote) {
 			return nil // the container stays, see withoutNote
 		} else if err != nil {
 			return err
 		}
-		c, err := f.carrier.Docker.InspectContainer(f.ctx, f.id) // it may have been renamed
+		c, err := f.carrier.Docker.InspectContainer(f.Ctx, f.id) // it may have been renamed
 		if err == nil {
-			err = f.carrier.Hosts.forget(f.ctx, f.Place.VHost, c)
+			err = f.carrier.Hosts.forget(f.Ctx, f.Place.VHost, c)
 		}
 		if err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer) {
 			return err

@@ -35,7 +35,7 @@ func tooMuch(limit int64) *excess {
 func (f *following) exceeds(e *excess) {
 	if f.over == nil {
 		f.over = e
-		f.log.Warn("container exceeded a limit; stopping it", "container", f.name, "limit", e.limit)
+		f.Log.Warn("container exceeded a limit; stopping it", "container", f.Name, "limit", e.limit)
 	}
 }
 
@@ -53,12 +53,12 @@ func (f *following) stopOverdue(kill bool) bool {
 	f.exceeds(tooLong(f.run.TimeLimit(f.timeLimit())))
 	err := f.retry(func() error {
 		if kill {
-			return f.carrier.Docker.KillContainer(f.ctx, f.id, "")
+			return f.carrier.Docker.KillContainer(f.Ctx, f.id, "")
 		}
-		return f.carrier.Docker.StopContainer(f.ctx, f.id, dockerapi.StopOptions{Time: f.grace()})
+		return f.carrier.Docker.StopContainer(f.Ctx, f.id, dockerapi.StopOptions{Time: f.grace()})
 	})
 	if err != nil && !final(err) {
-		f.log.Warn("container not stopped; trying again", "container", f.name, "error", err)
+		f.Log.Warn("container not stopped; trying again", "container", f.Name, "error", err)
 	}
 	return err == nil
 }
@@ -66,7 +66,7 @@ func (f *following) stopOverdue(kill bool) bool {
 // grace returns the seconds between signal and kill at a limit. The policy's limit is not put off by a message's StopTimeout.
 func (f *following) grace() *int {
 	g := f.run.Grace()
-	if g != nil && *g > graceOfPolicy && f.rules.Timeout(0) > 0 {
+	if g != nil && *g > graceOfPolicy && f.Rules.Timeout(0) > 0 {
 		return new(graceOfPolicy)
 	}
 	return g
@@ -75,4 +75,4 @@ func (f *following) grace() *int {
 const graceOfPolicy = 10
 
 // timeLimit returns the longest that a run, a wait or a followed log may last, whatever its message says; 0: no limit.
-func (t *work) timeLimit() time.Duration { return t.rules.Timeout(t.carrier.Timeout) }
+func (t *work) timeLimit() time.Duration { return t.Rules.Timeout(t.carrier.Timeout) }

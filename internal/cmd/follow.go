@@ -9,6 +9,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/logkept"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
@@ -17,7 +18,7 @@ import (
 
 // final reports whether err ends a command without a result.
 func final(err error) bool {
-	return errors.Is(err, errNotBegun) || errors.Is(err, errCancelled) || errors.Is(err, errElsewhere) || errors.Is(err, errNoClaims) || errors.Is(err, context.Canceled)
+	return errors.Is(err, live.ErrNotBegun) || errors.Is(err, live.ErrCancelled) || errors.Is(err, live.ErrElsewhere) || errors.Is(err, errNoClaims) || errors.Is(err, context.Canceled)
 }
 
 // A following is one run's container on its way from creation to exit.
@@ -75,7 +76,7 @@ func (f *following) follow() (dockerapi.State, error) {
 			n = 0
 		}
 		if err == nil && n > 0 { // otherwise a container that neither runs nor has ended would cause a busy loop
-			if err := delay.Sleep(f.ctx, delay.Backoff(n, 50*time.Millisecond, 5*time.Second)); err != nil {
+			if err := delay.Sleep(f.Ctx, delay.Backoff(n, 50*time.Millisecond, 5*time.Second)); err != nil {
 				return dockerapi.State{}, err
 			}
 		}
@@ -85,11 +86,11 @@ func (f *following) follow() (dockerapi.State, error) {
 // look inspects the container. If the following is over, look returns what follow returns; else whether the container is
 // to be started. It is apart from follow for the stack: there a Container would take a kilobyte while the run goes on.
 func (f *following) look(first bool) (over, begin bool, last dockerapi.State, err error) {
-	restarts := f.restarted()
+	restarts := f.Restarted()
 	c, err := f.inspect(f.id)
 	f.logKeeps, f.logText = logkept.Bytes(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
 	if errors.Is(err, dockerapi.ErrNoSuchContainer) {
-		f.carrier.Jobs.removes(f.id)
+		f.carrier.Jobs.Removes(f.id)
 	}
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
@@ -112,12 +113,12 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 	if !c.State.Ended() {
 		if !c.State.FinishedAt.IsZero() { // it was restarted
 			f.exit = nil
-			f.to(phaseStarted)
+			f.To(live.Started)
 		}
 		return false, false, last, nil
 	}
-	if by, over := f.runIsOver(restarts); !over {
-		if err := f.awaitRestart(f.ctx, by); err != nil {
+	if by, over := f.RunIsOver(restarts); !over {
+		if err := f.awaitRestart(f.Ctx, by); err != nil {
 			return false, false, last, err
 		}
 		return f.look(false)
@@ -152,7 +153,7 @@ var errStarted = errors.New("the container was started by an earlier request")
 // failed may have started the container. A second start of an ended container would run it again.
 func (f *following) start() error {
 	look := func() error {
-		c, err := f.carrier.Docker.InspectContainer(f.ctx, f.id)
+		c, err := f.carrier.Docker.InspectContainer(f.Ctx, f.id)
 		if err == nil && !c.State.StartedAt.IsZero() {
 			f.missed = true
 			err = errStarted
@@ -161,12 +162,12 @@ func (f *following) start() error {
 	}
 	err := f.retry(func() error {
 		// If we were slow or lost all deliveries, another process may have adopted and started the container.
-		if f.startSent || time.Since(f.creation.asked) > slowStart || f.task.lost() {
+		if f.startSent || time.Since(f.creation.asked) > slowStart || f.Task.Lost() {
 			if err := look(); err != nil {
 				return err
 			}
 		}
-		err := f.carrier.Docker.StartContainer(f.ctx, f.id)
+		err := f.carrier.Docker.StartContainer(f.Ctx, f.id)
 		f.startSent = f.startSent || err != nil && !engine.NeverSent(err)
 		return err
 	})
@@ -194,9 +195,9 @@ func (f *following) survive(err error) error {
 		if !f.gap {
 			f.gap, f.gapAt = true, time.Now()
 		}
-		answers := f.carrier.Engine.Answers(f.ctx)
-		if f.ctx.Err() != nil {
-			return context.Cause(f.ctx)
+		answers := f.carrier.Engine.Answers(f.Ctx)
+		if f.Ctx.Err() != nil {
+			return context.Cause(f.Ctx)
 		}
 		if f.startedAt.IsZero() && (answers || !engine.NeverSent(err)) {
 			f.cuts++ // see mayStart
@@ -211,14 +212,14 @@ func (f *following) survive(err error) error {
 				return err
 			}
 		}
-		return f.carrier.Engine.Wait(f.ctx)
+		return f.carrier.Engine.Wait(f.Ctx)
 	case errors.As(err, new(*brokenError)), f.startedAt.IsZero():
 		return err
 	}
 	f.missed = true
 	if errors.Is(err, errBrokenOff) || errors.Is(err, errUntold) { // the container may have closed its output itself
 		f.broken = 0
-		f.log.Warn("looking at the container again", "container", f.name, "error", err)
+		f.Log.Warn("looking at the container again", "container", f.Name, "error", err)
 		return nil
 	}
 	return f.lookAgain(err)
@@ -250,8 +251,8 @@ func (f *following) lookAgain(err error) error {
 	if err := f.unanswered(err, false); err != nil {
 		return err
 	}
-	f.log.Warn("the engine did not answer as it should; looking again", "container", f.name, "error", err)
-	return delay.Sleep(f.ctx, delay.Backoff(f.broken-1, f.carrier.RetryFirst, time.Minute))
+	f.Log.Warn("the engine did not answer as it should; looking again", "container", f.Name, "error", err)
+	return delay.Sleep(f.Ctx, delay.Backoff(f.broken-1, f.carrier.RetryFirst, time.Minute))
 }
 
 // listen follows the container to its exit. With begin it first opens the output and registers for the exit, then starts
@@ -298,7 +299,7 @@ func (f *following) listen(begin bool) error {
 	}
 	if end.Err != nil {
 		f.lasted = time.Since(began)
-		if told && errors.Is(end.Err, errBrokenOff) && f.isOver(f.ctx) {
+		if told && errors.Is(end.Err, errBrokenOff) && f.isOver(f.Ctx) {
 			f.carrier.Exits.Missed()
 		}
 		return end.Err
@@ -308,7 +309,7 @@ func (f *following) listen(begin bool) error {
 	}
 	if err != nil {
 		f.missed = true
-		f.log.Debug("output broke off; reading the log", "container", f.name, "error", err)
+		f.Log.Debug("output broke off; reading the log", "container", f.Name, "error", err)
 	} else {
 		// Some engines end a followed log before the container's last line, if that has no newline.
 		f.missed = !begin
@@ -322,16 +323,16 @@ func (f *following) started(at time.Time) {
 		return
 	}
 	f.startedAt, f.broken = at, 0
-	f.starts(at)
+	f.Starts(at)
 	switch {
 	case f.adopted:
 		f.carrier.Tally.Adopt()
-	case f.fresh() && !f.wasRedelivered():
-		f.carrier.Tally.Start(time.Since(f.published))
+	case f.Fresh() && !f.WasRedelivered():
+		f.carrier.Tally.Start(time.Since(f.Published))
 	}
 	s := event.Started{
-		Job: f.task.ID, Command: f.traits.Verb, Host: f.carrier.Host,
-		ContainerID: f.id, ContainerName: f.name, Image: f.run.Image, Attempt: f.shownAttempt(), Warnings: f.creation.warnings, Adopted: f.adopted,
+		Job: f.Task.ID, Command: f.Traits.Verb, Host: f.carrier.Host,
+		ContainerID: f.id, ContainerName: f.Name, Image: f.run.Image, Attempt: f.ShownAttempt(), Warnings: f.creation.warnings, Adopted: f.adopted,
 	}
 	f.carrier.Reporter.Started(s)
 	f.live.Started(s)
@@ -339,6 +340,6 @@ func (f *following) started(at time.Time) {
 	if f.adopted {
 		said, level = "container of an earlier process adopted", slog.LevelInfo
 	}
-	f.log.Log(f.ctx, level, said, "container", f.name, "id", f.id[:min(12, len(f.id))], "image", f.run.Image)
-	f.takesEffect()
+	f.Log.Log(f.Ctx, level, said, "container", f.Name, "id", f.id[:min(12, len(f.id))], "image", f.run.Image)
+	f.TakesEffect()
 }

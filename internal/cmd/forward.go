@@ -8,6 +8,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
@@ -16,53 +17,53 @@ const startOver = time.Second
 
 // handOver settles all deliveries of a task that has no result here. If one is lost, the broker redelivers it to some host, which
 // finds the claim as this one did. handOver returns false if the process stops first.
-func (t *job) handOver(e *elsewhere) bool {
-	t.to(phaseForwarded)
-	if t.pool.hosts.endClaims(t.ctx, &t.task, e.verdict == intake.Requeue && t.pool.hosts.comesBack(&t.task)) != nil {
+func (t *job) handOver(e *live.Elsewhere) bool {
+	t.To(live.Forwarded)
+	if t.pool.hosts.endClaims(t.Ctx, &t.Task, e.Verdict == intake.Requeue && t.pool.hosts.comesBack(&t.Task)) != nil {
 		return false
 	}
 	var forwarded []intake.Job
 	for {
-		for _, j := range t.take() {
+		for _, j := range t.Take() {
 			switch done, err := t.handOverOne(j, e); {
 			case errors.Is(err, intake.ErrDeliveryLost):
-				t.log.Debug("delivery lost before it was forwarded; some host gets the redelivery")
+				t.Log.Debug("delivery lost before it was forwarded; some host gets the redelivery")
 			case err != nil:
 				return false
 			case done:
 				forwarded = append(forwarded, j)
 			}
 		}
-		if e.to.Ours { // only now: a later command goes home after this one
-			t.order.givenBack.Store(true)
+		if e.To.Ours { // only now: a later command goes home after this one
+			t.Order.GivenBack.Store(true)
 		}
-		t.takesEffect()
-		if t.pool.jobs.remove(&t.task) {
+		t.TakesEffect()
+		if t.pool.jobs.Remove(&t.Task) {
 			break
 		}
 	}
-	t.to(phaseGone) // nothing need wait for the notes
-	ctx, cancel := context.WithTimeout(t.ctx, mostForNote)
+	t.To(live.Gone) // nothing need wait for the notes
+	ctx, cancel := context.WithTimeout(t.Ctx, mostForNote)
 	defer cancel()
 	for _, j := range forwarded {
 		if err := j.Moved(ctx); err != nil {
-			t.log.Debug("the other host was not told that the message is acked, and keeps the container for long", "error", err)
+			t.Log.Debug("the other host was not told that the message is acked, and keeps the container for long", "error", err)
 		}
 	}
 	return true
 }
 
 // handOverOne settles one delivery, and reports whether it was forwarded and acked.
-func (t *job) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err error) {
+func (t *job) handOverOne(j intake.Job, e *live.Elsewhere) (forwarded bool, err error) {
 	if j.IsLost() {
 		return false, intake.ErrDeliveryLost
 	}
-	v := e.verdict
+	v := e.Verdict
 	switch v {
 	case intake.Forward:
-		err = j.Forward(t.ctx, e.to, t.ID, t.overtakes())
+		err = j.Forward(t.Ctx, e.To, t.ID, t.overtakes())
 	case intake.PutBack:
-		if err = j.PutBack(t.ctx, hostLook, t.ID); err == nil {
+		if err = j.PutBack(t.Ctx, hostLook, t.ID); err == nil {
 			v = intake.Ack
 			t.pool.unplaced.put(t)
 		}
@@ -70,27 +71,27 @@ func (t *job) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err error
 	if v == intake.Requeue || errors.Is(err, intake.ErrNoHost) {
 		// Its job was settled just now, or its host released. Without the pause a claim of a host without a queue would be met at once again.
 		t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.LostClaims })
-		t.log.Info("the host that had the job has it no more; the message is requeued", "host", e.to.Host)
-		t.order.givenBack.Store(true)
-		v, err = intake.Requeue, delay.Sleep(t.ctx, startOver)
+		t.Log.Info("the host that had the job has it no more; the message is requeued", "host", e.To.Host)
+		t.Order.GivenBack.Store(true)
+		v, err = intake.Requeue, delay.Sleep(t.Ctx, startOver)
 	}
-	t.next(err == nil)
+	t.Next(err == nil)
 	if err == nil {
-		err = j.Settle(t.ctx, v, *t.result())
+		err = j.Settle(t.Ctx, v, *t.result())
 	}
 	if err != nil || v != intake.Forward {
 		return false, err
 	}
 	t.pool.tally.Count(func(c *status.Counters) *int64 { return &c.Forwarded })
 	said := "forwarded to the host that has the job"
-	if e.to.Ours {
+	if e.To.Ours {
 		said = "moved to this host's own queue, because too many commands of its queue wait for something else to end"
 	}
 	if t.pool.lines.Takes(slog.LevelInfo, said) {
-		t.log.Info(said, "host", e.to.Host, "command", t.traits.Verb)
+		t.Log.Info(said, "host", e.To.Host, "command", t.Traits.Verb)
 	}
 	if j.Fence != nil {
-		err = j.Fence(t.ctx)
+		err = j.Fence(t.Ctx)
 	}
 	return err == nil, err
 }
@@ -99,6 +100,6 @@ func (t *job) handOverOne(j intake.Job, e *elsewhere) (forwarded bool, err error
 // nor for room on the disk. It leaves the container with its name: otherwise a redelivered run would not find its container there, and
 // the job would run twice.
 func (t *job) overtakes() bool {
-	c := t.traits
-	return c.Control && !c.Makes && !c.Removes && c.NewName == "" && (t.control || !c.Lasts)
+	c := t.Traits
+	return c.Control && !c.Makes && !c.Removes && c.NewName == "" && (t.Control || !c.Lasts)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/tally"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -17,7 +18,7 @@ type sharing struct {
 	Labels   map[string]string // this host's, by which messages choose it
 	VHost    string            // of the queue
 	Docker   lister
-	Jobs     *registry
+	Jobs     *live.Registry
 	Tally    *tally.Tally
 	Log      *slog.Logger
 	Lines    *joblog.Log

@@ -19,7 +19,7 @@ var ErrNoLog = errors.New("no log")
 // Output writes what the log of a job's container has: the last lines, and what follows until the container exits or ctx ends.
 // It finds the jobs that Status shows. The container of a run with Remove is gone after its end, and its log with it.
 func (p *Pool) Output(ctx context.Context, job string, w io.Writer) error {
-	id := cmp.Or(p.jobs.containerByJob(job), p.tally.Container(job))
+	id := cmp.Or(p.jobs.ContainerByJob(job), p.tally.Container(job))
 	if id == "" {
 		return fmt.Errorf("%w: the job %q has no container here", ErrNoLog, job)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -21,9 +22,9 @@ type lastingJob struct {
 }
 
 // claimLasting claims a job for recent.For, unless another host has it. If there are too many, the oldest ends.
-func (h *sharing) claimLasting(t *task, id string) (other *intake.Claim, err error) {
+func (h *sharing) claimLasting(t *live.Task, id string) (other *intake.Claim, err error) {
 	j := &lastingJob{t.JobKey(id), t.Queue, id, time.Now().Add(recent.For)}
-	if other, err = h.Claims.Claim(t.ctx, j.key); err != nil || other != nil {
+	if other, err = h.Claims.Claim(t.Ctx, j.key); err != nil || other != nil {
 		return other, noClaims(err, "the job %s could not be claimed", flagval.Quote(id))
 	}
 	for {
@@ -31,15 +32,15 @@ func (h *sharing) claimLasting(t *task, id string) (other *intake.Claim, err err
 		case h.lasting <- j:
 			return nil, nil
 		default:
-			h.endLastingOne(t.ctx, <-h.lasting)
+			h.endLastingOne(t.Ctx, <-h.lasting)
 		}
 	}
 }
 
 // gathers has all copies of the next attempt come to this host, which runs one of them, if there may be several: an earlier
 // delivery may have stored one, and not been acked.
-func (h *sharing) gathers(t *task) error {
-	if h.Claims == nil || !t.wasRedelivered() {
+func (h *sharing) gathers(t *live.Task) error {
+	if h.Claims == nil || !t.WasRedelivered() {
 		return nil
 	}
 	_, err := h.claimLasting(t, t.ID)
@@ -48,8 +49,8 @@ func (h *sharing) gathers(t *task) error {
 
 // outlasts has the message of a settled job come to this host, which knows the job, if another host has it: that may not have been
 // able to forward it before, and this host's queues were quiet all the same.
-func (h *sharing) outlasts(t *task) error {
-	if h.Claims == nil || !t.Stable || !t.traits.Makes {
+func (h *sharing) outlasts(t *live.Task) error {
+	if h.Claims == nil || !t.Stable || !t.Traits.Makes {
 		return nil
 	}
 	_, err := h.claimLasting(t, t.ID)

@@ -13,15 +13,15 @@ import (
 // look returns a [*policy.DeniedError] if a volume or a network that a run names is another thing on the engine than its name
 // says. It asks the engine only about names that can be.
 func (t *work) look(r *message.Run) error {
-	if t.rules.Trust {
+	if t.Rules.Trust {
 		return nil
 	}
 	for _, name := range r.Volumes() {
-		if t.rules.Lists("Volume", name) {
+		if t.Rules.Lists("Volume", name) {
 			continue
 		}
 		v, err := ask(t, func() (v dockerapi.Volume, err error) {
-			v, _, err = t.carrier.Docker.InspectVolume(t.ctx, name)
+			v, _, err = t.carrier.Docker.InspectVolume(t.Ctx, name)
 			return v, err
 		})
 		if err != nil {
@@ -39,13 +39,13 @@ func (t *work) look(r *message.Run) error {
 			continue // it is no id
 		}
 		found, err := ask(t, func() (got dockerapi.Network, err error) {
-			got, _, err = t.carrier.Docker.InspectNetwork(t.ctx, n.Name)
+			got, _, err = t.carrier.Docker.InspectNetwork(t.Ctx, n.Name)
 			return got, err
 		})
 		if err != nil {
 			return err
 		}
-		if found.Name != "" && found.Name != n.Name && !t.rules.ListsNetwork(n.Name, found.Name) {
+		if found.Name != "" && found.Name != n.Name && !t.Rules.ListsNetwork(n.Name, found.Name) {
 			return &policy.DeniedError{
 				Err: fmt.Errorf("Options.Network: %s", flagval.Quote(n.Name)),
 				Why: "because it is the id of a network, not its name: give the name",

@@ -35,7 +35,7 @@ func (w *nameWait) pause(ctx context.Context) error {
 // asked again: the name may be free. found is the container that has the name, if that is the run's own. err is refused if the
 // name does not become free.
 func (t *work) awaitName(w *nameWait, r *message.Run, refused error) (found *dockerapi.Container, err error) {
-	holder, err := t.inspect(t.name)
+	holder, err := t.inspect(t.Name)
 	gone := errors.Is(err, dockerapi.ErrNoSuchContainer)
 	ended, removing := holder.State.Ended(), holder.State.Status == "removing"
 	switch {
@@ -47,25 +47,25 @@ func (t *work) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 		// It never started, and is about to be removed: wait, even if it is ours.
 	case t.owns(r, holder):
 		before := t.JobKey(t.ID)
-		t.adopt(holder)
-		if err = t.carrier.Hosts.claimJob(&t.task); err == nil && before != t.JobKey(t.ID) { // without a message_id it has another id now
-			err = t.carrier.Hosts.disclaim(&t.task, before)
+		t.Adopt(holder)
+		if err = t.carrier.Hosts.claimJob(&t.Task); err == nil && before != t.JobKey(t.ID) { // without a message_id it has another id now
+			err = t.carrier.Hosts.disclaim(&t.Task, before)
 		}
 		return &holder, err
-	case t.carrier.Jobs.isLingering(holder.ID):
+	case t.carrier.Jobs.IsLingering(holder.ID):
 		return nil, t.takeName(holder)
 	case removing:
 	case t.EarlierAttempt(holder.Labels) && ended:
 		return nil, t.try(func() error { return t.discard(holder.ID, false) })
-	case holder.Labels[identity.LabelJob] == t.ID && t.carrier.Jobs.held(holder.ID, &t.task):
+	case holder.Labels[identity.LabelJob] == t.ID && t.carrier.Jobs.Held(holder.ID, &t.Task):
 		// The task of an earlier delivery of this message has the container, and removes it once settled.
-		return nil, w.pause(t.ctx)
+		return nil, w.pause(t.Ctx)
 	case holder.Labels[identity.LabelRemove] != "true" || !ended:
 		return nil, refused
 	}
 	patience := leaving
 	switch {
-	case gone && (t.creation.unanswered || t.wasRedelivered()):
+	case gone && (t.creation.unanswered || t.WasRedelivered()):
 		patience = creating
 	case removing && t.EarlierAttempt(holder.Labels):
 		patience = removalTakes
@@ -74,8 +74,8 @@ func (t *work) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 		w.since = time.Now()
 	}
 	if time.Since(w.since) < patience {
-		t.log.Debug("name taken by a container that seems about to go or to come; waiting", "container", t.name)
-		return nil, w.pause(t.ctx)
+		t.Log.Debug("name taken by a container that seems about to go or to come; waiting", "container", t.Name)
+		return nil, w.pause(t.Ctx)
 	}
 	if gone || !t.Made(holder.Labels) {
 		return nil, refused
@@ -92,10 +92,10 @@ func (t *work) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 // container, or cannot: its broker is away, or its process was killed. Its redelivered message finds it by labels.
 func (t *work) takeName(holder dockerapi.Container) error {
 	name := message.DerivedName + "ended-" + holder.ID[:min(12, len(holder.ID))]
-	err := t.try(func() error { return t.carrier.Docker.RenameContainer(t.ctx, holder.ID, name) })
+	err := t.try(func() error { return t.carrier.Docker.RenameContainer(t.Ctx, holder.ID, name) })
 	switch {
 	case err == nil:
-		t.log.Info("renamed an ended container that is about to be removed, because its name is needed", "container", t.name, "renamed", name)
+		t.Log.Info("renamed an ended container that is about to be removed, because its name is needed", "container", t.Name, "renamed", name)
 	case errors.Is(err, dockerapi.ErrNoSuchContainer):
 		err = nil
 	}
@@ -109,9 +109,9 @@ func (t *work) owns(r *message.Run, c dockerapi.Container) bool {
 		return false
 	}
 	if c.Labels[identity.LabelJob] == t.ID {
-		return t.takeContainer(c.ID)
+		return t.TakeContainer(c.ID)
 	}
 	// Without a message_id each process makes up a new id. The name, the digest and the broker's redelivered flag
 	// must be enough.
-	return !t.Stable && t.wasRedelivered() && r.Name != "" && t.takeContainer(c.ID)
+	return !t.Stable && t.WasRedelivered() && r.Name != "" && t.TakeContainer(c.ID)
 }

@@ -8,13 +8,13 @@ import (
 // left: the sweep removes it once no message can ask for it. Without a container the job's claim is held for a while. So commands by Job
 // and a dead letter that is sent again do not wait for ever.
 func (t *job) withoutNote(v intake.Verdict) error {
-	t.log.Info(errNoNote.Error()+"; what is left of the job stays for a while", "container", t.name)
+	t.Log.Info(errNoNote.Error()+"; what is left of the job stays for a while", "container", t.Name)
 	switch {
-	case t.untidy() && t.container != "" && v != intake.DeadLetter: // else it has never started
+	case t.untidy() && t.ContainerID() != "" && v != intake.DeadLetter: // else it has never started
 		t.tidied = true
-		return t.pool.hosts.endClaims(t.ctx, &t.task, true)
-	case t.keys.Holds(t.JobKey(t.ID)):
-		_, err := t.pool.hosts.claimLasting(&t.task, t.ID)
+		return t.pool.hosts.endClaims(t.Ctx, &t.Task, true)
+	case t.Keys.Holds(t.JobKey(t.ID)):
+		_, err := t.pool.hosts.claimLasting(&t.Task, t.ID)
 		return err
 	}
 	return nil

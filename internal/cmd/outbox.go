@@ -5,6 +5,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 )
 
 // An outbox is how much of what is published about a job has been, besides told.
@@ -23,55 +24,55 @@ func (t *job) store(j intake.Job, v intake.Verdict, r *event.Result) (err error)
 	case t.copied:
 		return nil
 	case v == intake.DeadLetter && j.Store != nil:
-		t.storing()
-		err = j.Store(t.ctx, *r)
+		t.Storing()
+		err = j.Store(t.Ctx, *r)
 	case v == intake.TryAgain:
-		if err := t.pool.hosts.gathers(&t.task); err != nil {
+		if err := t.pool.hosts.gathers(&t.Task); err != nil {
 			return err
 		}
-		t.pool.jobs.expect(&t.task, r)
-		err = j.Again(t.ctx, t.traits.Retry.DelayAfter(t.Attempt), t.Attempt+1, t.ID)
+		t.pool.jobs.Expect(&t.Task, r)
+		err = j.Again(t.Ctx, t.Traits.Retry.DelayAfter(t.Attempt), t.Attempt+1, t.ID)
 	}
 	if err == nil {
 		t.copied = copies(j, v)
-		t.to(phaseStored)
+		t.To(live.Stored)
 	}
 	return err
 }
 
 // tell publishes the result to the results queue and the reply_to, after all output.
 func (t *job) tell(j intake.Job, r *event.Result) error {
-	record, reply := j.Record != nil && !t.recorded, j.Reply != nil && !t.told[j.ReplyTo]
+	record, reply := j.Record != nil && !t.recorded, j.Reply != nil && !t.Told[j.ReplyTo]
 	if reply {
-		if err := t.live.Flush(t.ctx); err != nil {
+		if err := t.live.Flush(t.Ctx); err != nil {
 			return err
 		}
 	}
 	if record {
-		if err := j.Record(t.ctx, *r); err != nil {
+		if err := j.Record(t.Ctx, *r); err != nil {
 			return err
 		}
 		t.recorded = true
 	}
 	if reply {
-		if err := j.Reply(t.ctx, *r); err != nil {
+		if err := j.Reply(t.Ctx, *r); err != nil {
 			return err
 		}
-		t.told[j.ReplyTo] = true
+		t.Told[j.ReplyTo] = true
 	}
 	return nil
 }
 
 // allSent reports whether sendGone has nothing to do, now or later.
 func (t *job) allSent(v intake.Verdict, r *event.Result) bool {
-	jobs, _, _ := t.given()
+	jobs, _, _ := t.Given()
 	v = t.goneVerdict(v, r)
 	return !slices.ContainsFunc(jobs, func(j intake.Job) bool { return t.unsent(j, v) })
 }
 
 // unsent reports whether store has something to do.
 func (t *job) unsent(j intake.Job, v intake.Verdict) bool {
-	return j.Record != nil && !t.recorded || j.Reply != nil && !t.told[j.ReplyTo] ||
+	return j.Record != nil && !t.recorded || j.Reply != nil && !t.Told[j.ReplyTo] ||
 		!t.copied && copies(j, v)
 }
 

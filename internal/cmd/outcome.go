@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -17,7 +18,7 @@ func setRefused(r *event.Result, err error) {
 	if _, ok := errors.AsType[*policy.DeniedError](err); ok {
 		r.Reason = event.ReasonPolicy
 	}
-	if errors.Is(err, errCancelled) {
+	if errors.Is(err, live.ErrCancelled) {
 		r.Reason = event.ReasonCancelled
 	}
 }

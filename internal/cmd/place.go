@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
@@ -22,8 +23,8 @@ func (e *noHostError) Error() string {
 
 // misplaced reports whether the message's placement, as far as it is known without the broker, leaves the job to another host.
 // A message that another host has forwarded was placed here.
-func (h *sharing) misplaced(t *task) bool {
-	return h.Claims != nil && t.from == nil && !message.PlacementOf(t.cmd).Allows(h.Host, h.Labels)
+func (h *sharing) misplaced(t *live.Task) bool {
+	return h.Claims != nil && t.From == nil && !message.PlacementOf(t.Cmd).Allows(h.Host, h.Labels)
 }
 
 // placed decides which host carries out a message that not every host may. Without an error this one does, or it has the job's
@@ -33,7 +34,7 @@ func (h *sharing) misplaced(t *task) bool {
 // claim, whoever takes it. If no living host may do it, the message is put back, and the next taker decides anew. Of two copies of
 // one message, which a lost ack leaves, each must come to the same host, which knows what it has done: so the job's id chooses
 // among several hosts, unless this is the first time that the message is delivered.
-func (h *sharing) placed(t *task, p message.Placement, has bool) error {
+func (h *sharing) placed(t *live.Task, p message.Placement, has bool) error {
 	claims := h.Claims
 	here := p.Allows(h.Host, h.Labels)
 	switch {
@@ -43,12 +44,12 @@ func (h *sharing) placed(t *task, p message.Placement, has bool) error {
 		return h.placedHere(t)
 	case claims == nil:
 		return errNoHosts
-	case t.from != nil:
+	case t.From != nil:
 		if !here {
-			t.log.Info("run here, because another host chose this one; this host is not what the message asks for any more", "wanted", p.String())
+			t.Log.Info("run here, because another host chose this one; this host is not what the message asks for any more", "wanted", p.String())
 		}
 		return nil
-	case here && !t.wasRedelivered() && t.waits == 0:
+	case here && !t.WasRedelivered() && t.Waits == 0:
 		return nil
 	}
 	key, host := t.JobKey(t.ID), p.Host
@@ -59,7 +60,7 @@ func (h *sharing) placed(t *task, p message.Placement, has bool) error {
 		case at != nil:
 			return h.goesTo(t, *at)
 		}
-		living, err := claims.Living(t.ctx)
+		living, err := claims.Living(t.Ctx)
 		if err != nil {
 			return noClaims(err, "which hosts live is not known")
 		}
@@ -68,12 +69,12 @@ func (h *sharing) placed(t *task, p message.Placement, has bool) error {
 	switch {
 	case host == h.Host:
 		return nil
-	case t.wasCancelled():
-		return errCancelled
+	case t.WasCancelled():
+		return live.ErrCancelled
 	case host == "":
 		return h.putBack(t, p)
 	}
-	to, err := claims.ClaimFor(t.ctx, key, host)
+	to, err := claims.ClaimFor(t.Ctx, key, host)
 	switch {
 	case err == nil:
 		return h.goesTo(t, to)
@@ -86,7 +87,7 @@ func (h *sharing) placed(t *task, p message.Placement, has bool) error {
 }
 
 // goesTo returns why the job is another host's, if that host has the claim.
-func (h *sharing) goesTo(t *task, at intake.Claim) error {
+func (h *sharing) goesTo(t *live.Task, at intake.Claim) error {
 	if !at.Ours {
 		return h.forward(t, at)
 	}
@@ -94,28 +95,28 @@ func (h *sharing) goesTo(t *task, at intake.Claim) error {
 }
 
 // placedHere waits for a place among the runs of this host: a misplaced job has not requested one.
-func (h *sharing) placedHere(t *task) error {
-	if !t.traits.Lasts {
+func (h *sharing) placedHere(t *live.Task) error {
+	if !t.Traits.Lasts {
 		return nil
 	}
-	return t.awaitPlace()
+	return t.AwaitPlace()
 }
 
 // putBack returns why the job is no host's yet.
-func (h *sharing) putBack(t *task, p message.Placement) error {
+func (h *sharing) putBack(t *live.Task, p message.Placement) error {
 	switch {
-	case t.waits > 0:
-		t.log.Debug("still no living host may run the message; it is put back", "wanted", p.String())
+	case t.Waits > 0:
+		t.Log.Debug("still no living host may run the message; it is put back", "wanted", p.String())
 	case h.Lines.Takes(slog.LevelWarn, "put-back"):
-		t.log.Warn("no living host may run the message; it is put back until one may", "wanted", p.String())
+		t.Log.Warn("no living host may run the message; it is put back until one may", "wanted", p.String())
 	}
-	return t.moves(&elsewhere{verdict: intake.PutBack})
+	return t.Moves(&live.Elsewhere{Verdict: intake.PutBack})
 }
 
 // inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the
 // job itself: the claim goes with the task. Its error is final.
-func (h *sharing) inherits(t *task) error {
-	if t.from == nil || !t.mayBeClaimed() || t.keys.Holds(t.JobKey(t.ID)) {
+func (h *sharing) inherits(t *live.Task) error {
+	if t.From == nil || !t.MayBeClaimed() || t.Keys.Holds(t.JobKey(t.ID)) {
 		return nil
 	}
 	_, err := h.claim(t, t.JobKey(t.ID))

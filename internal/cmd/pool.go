@@ -15,6 +15,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/room"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
@@ -75,7 +76,7 @@ type Pool struct {
 	Config
 	engine    *engine.Engine
 	exits     *exits.Exits
-	jobs      *registry
+	jobs      *live.Registry
 	hosts     *sharing
 	carrier   *carrier
 	recalling sync.Mutex // see recall
@@ -102,7 +103,7 @@ func NewPool(cfg Config) *Pool {
 		Config:          cfg,
 		engine:          e,
 		exits:           exits.New(e, cfg.Docker, cfg.Gate, identity.LabelQueue+"="+cfg.Queue, cfg.Log),
-		jobs:            newRegistry(cfg.Log, cfg.Concurrency),
+		jobs:            live.NewRegistry(cfg.Log, cfg.Concurrency),
 		decoding:        make(chan struct{}, runtime.GOMAXPROCS(0)),
 		controlDecoding: make(chan struct{}, 1),
 		stopping:        make(chan struct{}),
@@ -112,7 +113,7 @@ func NewPool(cfg Config) *Pool {
 	}
 	p.hosts = &sharing{
 		Claims: cfg.Claims, Host: cfg.Host, Labels: cfg.Labels, VHost: cfg.VHost, Docker: cfg.Docker,
-		Jobs: p.jobs, Tally: p.tally, Log: cfg.Log, Lines: &p.lines, Stopping: p.stopping, lasting: make(chan *lastingJob, mostCancels),
+		Jobs: p.jobs, Tally: p.tally, Log: cfg.Log, Lines: &p.lines, Stopping: p.stopping, lasting: make(chan *lastingJob, live.MostCancels),
 	}
 	p.carrier = &carrier{
 		Docker: cfg.Docker, Engine: e, Exits: p.exits, Reporter: cfg.Reporter, Log: cfg.Log, Jobs: p.jobs, Hosts: p.hosts, Tally: p.tally,
@@ -211,14 +212,14 @@ func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan s
 
 // accept makes a task of a job. It is called in the queue's order. It returns no task if the job is known: then the
 // job's live task settles the delivery, or again does if the job was settled.
-func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity, d decoded, seq int64) (_ *job, again func()) {
-	if _, denied := errors.AsType[*policy.DeniedError](d.invalid); denied && p.jobs.knows(ident) {
+func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity, d live.Decoded, seq int64) (_ *job, again func()) {
+	if _, denied := errors.AsType[*policy.DeniedError](d.Invalid); denied && p.jobs.Knows(ident) {
 		j.ReplyTo, j.Reply, j.Stream = "", nil, nil // the result of a job that its publisher could not have had carried out
 	}
-	k, earlier, id := p.jobs.recognise(ident, j)
-	p.tally.Take(j, k == joined, p.jobs.idle())
+	k, earlier, id := p.jobs.Recognise(ident, j)
+	p.tally.Take(j, k == live.Joined, p.jobs.Idle())
 	switch k {
-	case joined:
+	case live.Joined:
 		if j.Redelivered {
 			p.Log.Info("message redelivered; joined to its job", "job", id)
 		} else {
@@ -228,14 +229,14 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity
 			return nil, func() { p.hosts.goesAhead(ctx, earlier) }
 		}
 		return nil, nil
-	case finished:
+	case live.Finished:
 		if j.Redelivered {
 			p.Log.Info("message redelivered after it was settled; acked", "job", id)
 		} else {
 			p.Log.Info("message published again; its job is over, and is not run a second time", "job", id)
 		}
 		return nil, func() {
-			if r := p.jobs.untold(ident, j); r != nil {
+			if r := p.jobs.Untold(ident, j); r != nil {
 				if err := j.Reply(p.settling, *r); err != nil {
 					return // unacked: it is redelivered
 				}
@@ -243,22 +244,22 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity
 			if err := j.Settle(ctx, intake.Ack, event.Result{Job: ident.ID}); err != nil {
 				p.Log.Warn("message not acked", "job", ident.ID, "error", err)
 			}
-			if j.Forwarded != nil && d.mayBeClaimed() {
+			if j.Forwarded != nil && d.MayBeClaimed() {
 				p.hosts.forgets(p.settling, ident, j.Forwarded.Acked)
 			}
 		}
 	}
 	p.unplaced.drop(ident.ID)
 	t := &job{pool: p, waitsFrom: j.WaitsSince}
-	t.init(ctx, j, ident, d, seq)
-	t.carrier, t.log = p.carrier, p.Log.With("job", ident.ID)
-	if k == returned {
-		t.follows(earlier)
+	t.Init(ctx, j, ident, d, seq)
+	t.carrier, t.Log = p.carrier, p.Log.With("job", ident.ID)
+	if k == live.Returned {
+		t.Follows(earlier)
 	}
 	t.prepare(j)
-	p.jobs.add(&t.task)
-	if t.traits.Lasts && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() && !t.pool.hosts.misplaced(&t.task) {
-		t.requestPlace()
+	p.jobs.Add(&t.Task)
+	if t.Traits.Lasts && !t.Control && t.Order.Before.Load() == nil && t.Earlier == nil && !t.namesJob() && !t.pool.hosts.misplaced(&t.Task) {
+		t.RequestPlace()
 	}
 	return t, nil
 }

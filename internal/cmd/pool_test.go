@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -15,6 +14,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -1058,7 +1058,7 @@ func TestJoin(t *testing.T) {
 					if calls := fmt.Sprint(b.docker.did()); strings.Contains(calls, "create bb") || strings.Contains(calls, "stop aa") || strings.Count(calls, "create aa") > 1 {
 						t.Errorf("begun without a delivery: %s", calls)
 					}
-					if n := len(b.pool.jobs.live); n != 0 {
+					if n := b.pool.jobs.Size().Tasks; n != 0 {
 						t.Errorf("%d tasks are left", n)
 					}
 					again := b.send("m again", id, true, strings.Replace(body, "wait", "echo", 1))
@@ -1111,7 +1111,7 @@ func TestJoin(t *testing.T) {
 			var quiet atomic.Bool
 			onEngine(t, withExits, func(c *Config) {
 				c.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
-					return intake.Place{}, quiet.Load() && consumed == quietFor
+					return intake.Place{}, quiet.Load() && consumed == live.QuietFor
 				}
 			}, func(b *bench) {
 				b.fences = []error{intake.ErrDeliveryLost}
@@ -1149,7 +1149,7 @@ func TestJoin(t *testing.T) {
 				if want := map[bool]int{true: 0, false: 1}[released]; b.docker.count() != want {
 					t.Errorf("released %v: %d containers, want %d", released, b.docker.count(), want)
 				}
-				time.Sleep(2 * quietFor)
+				time.Sleep(2 * live.QuietFor)
 				synctest.Wait()
 				if b.docker.count() != 0 {
 					t.Errorf("released %v: the container stays", released)
@@ -1433,7 +1433,7 @@ func TestDeadLetterSentAgain(t *testing.T) {
 				if calls := b.docker.did(); tt.fails == "start" && slices.Index(calls[slices.Index(calls, "remove web"):], "create web") < 0 {
 					t.Errorf("the second began before the first had removed its container: %q", calls)
 				}
-				if n := len(b.pool.jobs.live); n != 0 {
+				if n := b.pool.jobs.Size().Tasks; n != 0 {
 					t.Errorf("%d tasks are left", n)
 				}
 			})
@@ -1583,28 +1583,6 @@ func TestStoreHoldsDelivery(t *testing.T) {
 			t.Errorf("%d and %d dead letters, want one of each", first.copies, equal.copies)
 		}
 	})
-}
-
-// TestRecognisePrefers: of several equal jobs whose messages are lost, one that was never answered is surely
-// the one that a message which comes again is for.
-func TestRecognisePrefers(t *testing.T) {
-	lost := intake.Job{Queue: "q", Redelivered: true, Lost: func() bool { return true }}
-	for range 20 { // the order of a map
-		g := newRegistry(slog.New(slog.DiscardHandler), 1)
-		tasks := map[bool]*task{}
-		for _, answered := range []bool{true, false} {
-			t := &task{Identity: identity.Of(lost), turn: turn{order: newOrder(false)}, deliveries: newDeliveries(lost)}
-			g.add(t)
-			if tasks[answered] = t; answered {
-				t.take()
-				t.next(true)
-				t.unanswered()
-			}
-		}
-		if k, found, _ := g.recognise(identity.Of(lost), lost); k != joined || found != tasks[false] {
-			t.Fatal("joined to one that may be settled")
-		}
-	}
 }
 
 // TestGoesBackBehind: what stands behind a command that was given back goes back too, or it would overtake it.

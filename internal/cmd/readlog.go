@@ -45,7 +45,7 @@ func (f *following) catchUp() error {
 		return nil
 	}
 	err := f.try(func() error {
-		join, err := f.replay(f.ctx, false)
+		join, err := f.replay(f.Ctx, false)
 		if err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (f *following) catchUp() error {
 		f.unreadable()
 	default:
 		f.lost = true
-		f.log.Warn("output is missing: the container's log cannot be read", "container", f.name, "error", err)
+		f.Log.Warn("output is missing: the container's log cannot be read", "container", f.Name, "error", err)
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func (f *following) replay(ctx context.Context, follow bool) (join func() error,
 		err := read()
 		if f.logKeeps != logkept.All && f.logRead >= f.logKeeps && !f.lost {
 			f.lost = true
-			f.log.Warn("output may be missing: the container's log is rotated, and may have been cut", "container", f.name)
+			f.Log.Warn("output may be missing: the container's log is rotated, and may have been cut", "container", f.Name)
 		}
 		return err
 	}, nil
@@ -96,7 +96,7 @@ func (f *following) unreadable() {
 	f.logless = true
 	if !f.lost {
 		f.lost = true
-		f.log.Warn("output is missing: the container's log driver cannot be read", "container", f.name)
+		f.Log.Warn("output is missing: the container's log driver cannot be read", "container", f.Name)
 	}
 }
 
@@ -121,7 +121,7 @@ func (f *following) captured(r *event.Result) {
 	}
 	if f.out.Altered() && !f.lost {
 		f.lost = true
-		f.log.Warn("output that is not UTF-8 was read from a log that cannot hold it; the log driver local can", "container", f.name)
+		f.Log.Warn("output that is not UTF-8 was read from a log that cannot hold it; the log driver local can", "container", f.Name)
 	}
 	f.out.End(r, f.lost)
 }

@@ -6,30 +6,31 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 )
 
 // begin makes a task due, and records that the engine may be asked for something. false: it was not, see notBegun.
-func (p *Pool) begin(t *task) bool {
+func (p *Pool) begin(t *live.Task) bool {
 	if !p.due(t) {
 		return false
 	}
-	p.jobs.begins(t.order)
+	p.jobs.Begins(t.Order)
 	return true
 }
 
 // due is begin for a task that asks the engine for nothing. A task that must be requeued waits while the command before
 // it is at work. It looks again every second, because its reason may pass.
-func (p *Pool) due(t *task) bool {
+func (p *Pool) due(t *live.Task) bool {
 	for {
-		if !p.away() && t.comesDue() {
+		if !p.away() && t.ComesDue() {
 			return true
 		}
 		p.recall()
-		if t.at() >= phaseForwarded || t.wasCancelled() {
+		if t.At() >= live.Forwarded || t.WasCancelled() {
 			return false
 		}
-		if b := t.order.before.Load(); b != nil {
-			if _, err := awaitEither(t, b.effective, time.After(time.Second)); err != nil {
+		if b := t.Order.Before.Load(); b != nil {
+			if _, err := live.AwaitEither(t, b.Effective, time.After(time.Second)); err != nil {
 				return false
 			}
 		}
@@ -49,9 +50,9 @@ func (p *Pool) away() bool {
 func (p *Pool) recall() {
 	p.recalling.Lock() // one recall at a time: the earlier one has the older messages
 	defer p.recalling.Unlock()
-	for _, t := range p.jobs.recalls(p.away()) {
+	for _, t := range p.jobs.Recalls(p.away()) {
 		p.giveBack(t)
-		t.to(phaseRequeued)
+		t.To(live.Requeued)
 	}
 }
 
@@ -71,29 +72,29 @@ func (p *Pool) watchGate(ctx context.Context) {
 }
 
 // releases gives up the claims of a recalled task, whose message is about to be requeued.
-func (p *Pool) releases(t *task) {
-	ctx, cancel := context.WithTimeout(t.ctx, lastLook)
+func (p *Pool) releases(t *live.Task) {
+	ctx, cancel := context.WithTimeout(t.Ctx, lastLook)
 	defer cancel()
 	if err := p.hosts.endClaims(ctx, t, p.hosts.comesBack(t)); err != nil {
-		t.log.Debug("claims not deleted before the requeue; the message is forwarded here", "error", err)
+		t.Log.Debug("claims not deleted before the requeue; the message is forwarded here", "error", err)
 	}
 }
 
 // giveBack requeues the message of a recalled task. Later commands on its container may be requeued only after that.
-func (p *Pool) giveBack(t *task) {
-	t.log.Debug("job not begun; requeued")
+func (p *Pool) giveBack(t *live.Task) {
+	t.Log.Debug("job not begun; requeued")
 	p.releases(t)
 	for {
-		for _, j := range t.take() {
-			t.next(true)
-			if err := j.Settle(t.ctx, intake.Requeue, *p.carrier.result(t)); err != nil {
-				t.log.Debug("message not requeued", "error", err)
+		for _, j := range t.Take() {
+			t.Next(true)
+			if err := j.Settle(t.Ctx, intake.Requeue, *p.carrier.result(t)); err != nil {
+				t.Log.Debug("message not requeued", "error", err)
 			}
 		}
-		if p.jobs.remove(t) {
+		if p.jobs.Remove(t) {
 			break
 		}
 	}
-	t.order.givenBack.Store(true)
-	t.takesEffect()
+	t.Order.GivenBack.Store(true)
+	t.TakesEffect()
 }

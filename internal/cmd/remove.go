@@ -15,16 +15,16 @@ func (t *work) clean(cleanup func() error) error {
 	if err == nil || final(err) {
 		return err
 	}
-	t.log.Error("container not removed; remove it by hand", "container", t.name, "error", err)
-	if t.container != "" {
-		t.carrier.Jobs.retire(t.container)
+	t.Log.Error("container not removed; remove it by hand", "container", t.Name, "error", err)
+	if t.ContainerID() != "" {
+		t.carrier.Jobs.Retire(t.ContainerID())
 	}
 	return nil
 }
 
 // discard removes the job's container with its anonymous volumes.
 func (t *work) discard(id string, force bool) error {
-	err := t.carrier.Docker.RemoveContainer(t.ctx, id, dockerapi.RemoveOptions{Volumes: true, Force: force})
+	err := t.carrier.Docker.RemoveContainer(t.Ctx, id, dockerapi.RemoveOptions{Volumes: true, Force: force})
 	if errors.Is(err, dockerapi.ErrNoSuchContainer) || errors.Is(err, dockerapi.ErrRemovalInProgress) {
 		return nil
 	}
@@ -33,13 +33,13 @@ func (t *work) discard(id string, force bool) error {
 
 // discardUnstarted removes the container ref if it is the job's, unless it has started after all.
 func (t *work) discardUnstarted(r *message.Run, ref string) error {
-	c, err := t.carrier.Docker.InspectContainer(t.ctx, ref)
+	c, err := t.carrier.Docker.InspectContainer(t.Ctx, ref)
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer):
 		return nil
 	case err != nil:
 		return err
-	case !c.State.StartedAt.IsZero() || c.ID != t.container && !t.owns(r, c):
+	case !c.State.StartedAt.IsZero() || c.ID != t.ContainerID() && !t.owns(r, c):
 		return nil
 	}
 	return t.discard(c.ID, false)
@@ -52,7 +52,7 @@ const removalTakes = 2 * time.Minute
 // our own removal.
 func (t *work) gone(ref string, refused error) error {
 	for n, began := 0, time.Now(); ; n++ {
-		_, err := t.carrier.Docker.InspectContainer(t.ctx, ref)
+		_, err := t.carrier.Docker.InspectContainer(t.Ctx, ref)
 		switch {
 		case errors.Is(err, dockerapi.ErrNoSuchContainer):
 			return nil
@@ -61,7 +61,7 @@ func (t *work) gone(ref string, refused error) error {
 		case time.Since(began) > removalTakes:
 			return refused
 		}
-		if err := delay.Sleep(t.ctx, delay.Backoff(n, 50*time.Millisecond, 2*time.Second)); err != nil {
+		if err := delay.Sleep(t.Ctx, delay.Backoff(n, 50*time.Millisecond, 2*time.Second)); err != nil {
 			return err
 		}
 	}

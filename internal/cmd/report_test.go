@@ -9,6 +9,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 )
 
 // silent is a Reporter that shows nothing.
@@ -21,10 +22,10 @@ func BenchmarkReport(b *testing.B) {
 	p := NewPool(Config{Reporter: silent{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Host: "host-1"})
 	defer p.lines.Close()
 	t := &job{pool: p}
-	t.init(b.Context(), intake.Job{}, identity.Identity{ID: "0123456789ab", Queue: "jobs"}, decoded{}, 1)
-	t.carrier, t.log = p.carrier, p.Log
-	p.jobs.add(&t.task)
-	t.traits.Verb = "run"
+	t.Init(b.Context(), intake.Job{}, identity.Identity{ID: "0123456789ab", Queue: "jobs"}, live.Decoded{}, 1)
+	t.carrier, t.Log = p.carrier, p.Log
+	p.jobs.Add(&t.Task)
+	t.Traits.Verb = "run"
 	at := time.Now()
 	r := &event.Result{Job: t.ID, Command: "run", Status: event.Succeeded, ExitCode: new(0), ContainerName: "dispatch-0123456789ab", StartedAt: &at, FinishedAt: &at}
 	b.ReportAllocs()

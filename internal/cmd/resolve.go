@@ -23,14 +23,14 @@ func (t *job) resolve(r *message.Ref) (over bool, err error) {
 		t.on, err = t.inspect(r.Container)
 	}
 	if r.Job == "" {
-		err = t.pool.hosts.mayBeElsewhere(&t.task, t.on, r.Container, err)
+		err = t.pool.hosts.mayBeElsewhere(&t.Task, t.on, r.Container, err)
 	}
 	switch {
 	case err == nil:
 		if err = t.mayReach(t.on, cmp.Or(r.Job, r.Container)); err == nil {
 			r.Container = t.on.ID
 		}
-	case errors.Is(err, dockerapi.ErrNoSuchContainer) && t.wasRedelivered() && t.wasDone():
+	case errors.Is(err, dockerapi.ErrNoSuchContainer) && t.WasRedelivered() && t.wasDone():
 		return true, nil
 	}
 	return false, err
@@ -38,19 +38,19 @@ func (t *job) resolve(r *message.Ref) (over bool, err error) {
 
 // wasDone reports whether a redelivered command that does not find its container was carried out by an earlier delivery.
 func (t *job) wasDone() bool {
-	if t.traits.NewName != "" {
-		c, err := t.pool.Docker.InspectContainer(t.ctx, t.traits.NewName)
+	if t.Traits.NewName != "" {
+		c, err := t.pool.Docker.InspectContainer(t.Ctx, t.Traits.NewName)
 		return err == nil && t.mayReach(c, c.Name) == nil
 	}
-	return t.traits.Removes
+	return t.Traits.Removes
 }
 
 // mayReach returns an error if the policy denies commands on the container. A container that no message of this queue has
 // made, or no message of this user if the policy says so, may have access to the host, or do another's work. The error names
 // the container by ref, as the message does: the publisher may not know its name.
 func (t *job) mayReach(c dockerapi.Container, ref string) error {
-	if t.Made(c.Labels) && (!t.rules.OwnUserOnly() || c.Labels[identity.LabelUser] == t.User) {
+	if t.Made(c.Labels) && (!t.Rules.OwnUserOnly() || c.Labels[identity.LabelUser] == t.User) {
 		return nil
 	}
-	return t.rules.AllowsContainer(c.Labels, fmt.Errorf("%s of the container %s", t.traits.Verb, flagval.Quote(ref)))
+	return t.Rules.AllowsContainer(c.Labels, fmt.Errorf("%s of the container %s", t.Traits.Verb, flagval.Quote(ref)))
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 )
 
@@ -13,7 +14,7 @@ func (t *work) containerResult(ref string, err error) (*event.Result, error) {
 		return nil, err
 	}
 	r := t.result()
-	r.ContainerName = cmp.Or(t.name, ref)
+	r.ContainerName = cmp.Or(t.Name, ref)
 	setDone(r, err)
 	return r, nil
 }
@@ -21,7 +22,7 @@ func (t *work) containerResult(ref string, err error) (*event.Result, error) {
 // output returns the sink for the output of a command on the container ref.
 func (t *work) output(ref string) *output.Output {
 	piece := func(stream string, offset int64, data []byte) event.Output {
-		return event.Output{Job: t.ID, ContainerName: cmp.Or(t.name, ref), Attempt: t.shownAttempt(), Stream: stream, Offset: offset, Data: data}
+		return event.Output{Job: t.ID, ContainerName: cmp.Or(t.Name, ref), Attempt: t.ShownAttempt(), Stream: stream, Offset: offset, Data: data}
 	}
 	emit := func(stream string, offset int64, data []byte) error {
 		t.carrier.Tally.Output.Add(int64(len(data)))
@@ -35,16 +36,16 @@ func (t *work) output(ref string) *output.Output {
 }
 
 // result returns a result of a task with the fields that every result has.
-func (c *carrier) result(t *task) *event.Result {
+func (c *carrier) result(t *live.Task) *event.Result {
 	return &event.Result{
-		Job: t.ID, Command: t.traits.Verb, Host: c.Host, Queue: t.Queue, Attempt: t.shownAttempt(),
-		ContainerID: t.container, ContainerName: t.name,
+		Job: t.ID, Command: t.Traits.Verb, Host: c.Host, Queue: t.Queue, Attempt: t.ShownAttempt(),
+		ContainerID: t.ContainerID(), ContainerName: t.Name,
 	}
 }
 
 // result is carrier.result with the engine's warnings.
 func (t *work) result() *event.Result {
-	r := t.carrier.result(&t.task)
+	r := t.carrier.result(&t.Task)
 	r.Warnings = t.creation.warnings
 	return r
 }

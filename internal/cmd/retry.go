@@ -10,6 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -19,10 +20,10 @@ const maxRetries = 5
 // try calls f until the engine has given a final answer, and waits while the engine is away. It repeats f at most
 // maxRetries times after errors that may pass. The same bound holds for broken answers of a reachable engine, and for
 // calls that may have killed the engine.
-func (t *work) try(f func() error) error { return t.tryIn(t.ctx, f, false) }
+func (t *work) try(f func() error) error { return t.tryIn(t.Ctx, f, false) }
 
 // tryLong is try for a call that may last for days: a call that lasted resets the counts.
-func (t *work) tryLong(f func() error) error { return t.tryIn(t.ctx, f, true) }
+func (t *work) tryLong(f func() error) error { return t.tryIn(t.Ctx, f, true) }
 
 // tryIn is try, or tryLong if long, with pauses that end with ctx.
 func (t *work) tryIn(ctx context.Context, f func() error, long bool) error {
@@ -49,7 +50,7 @@ func (t *work) tryIn(ctx context.Context, f func() error, long bool) error {
 				t.begins()
 				return &brokenError{err: err}
 			}
-			t.log.Warn("engine broke off its answer; trying again", "error", err)
+			t.Log.Warn("engine broke off its answer; trying again", "error", err)
 			if err := delay.Sleep(ctx, delay.Backoff(broken, t.carrier.RetryFirst, time.Minute)); err != nil {
 				return err
 			}
@@ -58,10 +59,10 @@ func (t *work) tryIn(ctx context.Context, f func() error, long bool) error {
 		}
 		broken = 0
 		t.carrier.Engine.Lost(err)
-		if !sent && t.at() < phaseBegun {
-			t.to(phaseWaiting)
-			if !t.carrier.Begin(&t.task) {
-				return t.notBegun()
+		if !sent && t.At() < live.Begun {
+			t.To(live.Waiting)
+			if !t.carrier.Begin(&t.Task) {
+				return t.NotBegun()
 			}
 			continue
 		}
@@ -71,7 +72,7 @@ func (t *work) tryIn(ctx context.Context, f func() error, long bool) error {
 			}
 			lost++
 		}
-		t.log.Debug("engine call failed; waiting for the engine", "error", err)
+		t.Log.Debug("engine call failed; waiting for the engine", "error", err)
 		if err := t.carrier.Engine.Wait(ctx); err != nil {
 			return err
 		}
@@ -79,7 +80,7 @@ func (t *work) tryIn(ctx context.Context, f func() error, long bool) error {
 }
 
 // begins records that the engine may have been told something.
-func (t *work) begins() { t.to(phaseBegun) }
+func (t *work) begins() { t.To(live.Begun) }
 
 // A brokenError ends a job whose call and its repeats were not answered. The engine is there, or it was lost each time,
 // perhaps because of this very call.
@@ -103,7 +104,7 @@ const (
 )
 
 // retry calls f, and repeats it at most maxRetries times while its error is ErrTemporary.
-func (t *work) retry(f func() error) error { return t.retryIn(t.ctx, f) }
+func (t *work) retry(f func() error) error { return t.retryIn(t.Ctx, f) }
 
 func (t *work) retryIn(ctx context.Context, f func() error) error {
 	for n := 0; ; n++ {
@@ -111,7 +112,7 @@ func (t *work) retryIn(ctx context.Context, f func() error) error {
 		if !errors.Is(err, dockerapi.ErrTemporary) || n == maxRetries {
 			return err
 		}
-		t.log.Warn("engine error that may pass; trying again", "error", err)
+		t.Log.Warn("engine error that may pass; trying again", "error", err)
 		first, most := t.carrier.RetryFirst, time.Minute
 		if errors.Is(err, dockerapi.ErrTooManyRequests) {
 			first, most = registryFirst, registryMost
@@ -135,7 +136,7 @@ func ask[T any](t *work, call func() (T, error)) (v T, err error) {
 func askIfTold[T any](t *work, what string, call func() (T, error)) (v T, err error) {
 	v, err = ask(t, call)
 	if err != nil && !final(err) {
-		t.log.Debug("the engine does not tell "+what, "container", t.name, "error", err)
+		t.Log.Debug("the engine does not tell "+what, "container", t.Name, "error", err)
 		return *new(T), nil
 	}
 	return v, err
@@ -143,13 +144,13 @@ func askIfTold[T any](t *work, what string, call func() (T, error)) (v T, err er
 
 // inspect returns the container ref. It asks the engine by try.
 func (t *work) inspect(ref string) (dockerapi.Container, error) {
-	return ask(t, func() (dockerapi.Container, error) { return t.carrier.Docker.InspectContainer(t.ctx, ref) })
+	return ask(t, func() (dockerapi.Container, error) { return t.carrier.Docker.InspectContainer(t.Ctx, ref) })
 }
 
 // labelled returns the containers that have the labels.
 func (t *work) labelled(labels ...string) ([]dockerapi.ContainerSummary, error) {
 	return ask(t, func() ([]dockerapi.ContainerSummary, error) {
-		return t.carrier.Docker.ListContainers(t.ctx, dockerapi.ListOptions{All: true, Labels: labels})
+		return t.carrier.Docker.ListContainers(t.Ctx, dockerapi.ListOptions{All: true, Labels: labels})
 	})
 }
 

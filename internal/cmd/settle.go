@@ -6,6 +6,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 )
 
 // settle answers the deliveries of the task with the verdict on r, then cleans up. Without a message_id it cleans up
@@ -25,28 +26,28 @@ func (t *job) settle(r *event.Result) (ok bool) {
 			return false
 		}
 		if j.Fence != nil {
-			if err := j.Fence(t.ctx); errors.Is(err, intake.ErrDeliveryLost) {
-				t.log.Debug("connection ended after the ack was written, which may be lost; waiting for a redelivery")
+			if err := j.Fence(t.Ctx); errors.Is(err, intake.ErrDeliveryLost) {
+				t.Log.Debug("connection ended after the ack was written, which may be lost; waiting for a redelivery")
 				continue
 			} else if err != nil {
 				return false
 			}
 		}
-		t.pool.jobs.remember(&t.task, v, r)
-		t.takesEffect() // not before: after a lost ack, another process would carry out the command a second time
+		t.pool.jobs.Remember(&t.Task, v, r)
+		t.TakesEffect() // not before: after a lost ack, another process would carry out the command a second time
 		if t.untidy() && j.Fence != nil && v != intake.DeadLetter {
 			if err := t.linger(j); errors.Is(err, intake.ErrDeliveryLost) {
-				t.log.Debug("connection ended shortly after the ack was written, which may be lost; waiting for a redelivery")
+				t.Log.Debug("connection ended shortly after the ack was written, which may be lost; waiting for a redelivery")
 				continue
 			} else if err != nil {
 				return false
 			}
-			if t.hasMore() {
+			if t.HasMore() {
 				continue
 			}
 		}
-		if t.keys.Ends() && !t.leavesContainer() {
-			joined, err := t.pool.hosts.awaitNote(&t.task)
+		if t.Keys.Ends() && !t.LeavesContainer() {
+			joined, err := t.pool.hosts.awaitNote(&t.Task)
 			if errors.Is(err, errNoNote) {
 				err = t.withoutNote(v)
 			}
@@ -59,7 +60,7 @@ func (t *job) settle(r *event.Result) (ok bool) {
 		if t.tidy() != nil {
 			return false
 		}
-		if t.pool.jobs.remove(&t.task) {
+		if t.pool.jobs.Remove(&t.Task) {
 			return true
 		}
 	}
@@ -75,16 +76,16 @@ func (t *job) linger(j intake.Job) error {
 	if t.pool.lingers == 0 {
 		return nil
 	}
-	t.lingers()
+	t.Lingers()
 	timer := time.NewTimer(t.pool.lingers)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return j.Alive(t.ctx)
+		return j.Alive(t.Ctx)
 	case <-t.pool.stopping:
-		return j.Fence(t.ctx)
-	case <-t.ctx.Done():
-		return t.ctx.Err()
+		return j.Fence(t.Ctx)
+	case <-t.Ctx.Done():
+		return t.Ctx.Err()
 	}
 }
 
@@ -93,13 +94,13 @@ func (t *job) linger(j intake.Job) error {
 func (t *job) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bool) {
 	for {
 		found := false
-		for _, j := range t.take() {
+		for _, j := range t.Take() {
 			switch err := t.answerOne(j, v, r); {
 			case err == nil:
-				t.to(phaseAcked)
+				t.To(live.Acked)
 				last, found = j, true
 			case errors.Is(err, intake.ErrDeliveryLost):
-				t.log.Debug("delivery lost before it was settled; waiting for a redelivery")
+				t.Log.Debug("delivery lost before it was settled; waiting for a redelivery")
 			default:
 				return last, false
 			}
@@ -107,12 +108,12 @@ func (t *job) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok boo
 		if found {
 			return last, true
 		}
-		t.takesEffect() // a redelivery of a lost message joins this task, and does nothing a second time
-		t.unanswered()
+		t.TakesEffect() // a redelivery of a lost message joins this task, and does nothing a second time
+		t.Unanswered()
 		switch t.awaitDelivery(v, r) {
 		case deliveryStays:
-			t.log.Debug("message will not be redelivered: it was settled, or another task has it")
-			return last, t.pool.hosts.outlasts(&t.task) == nil
+			t.Log.Debug("message will not be redelivered: it was settled, or another task has it")
+			return last, t.pool.hosts.outlasts(&t.Task) == nil
 		case deliveryNever:
 			return last, false
 		}
@@ -123,13 +124,13 @@ func (t *job) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok boo
 // its message is delivered.
 func (t *job) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error {
 	if j.IsLost() {
-		t.next(false)
+		t.Next(false)
 		return intake.ErrDeliveryLost // nothing is stored, because another process may have done the job by now
 	}
 	early := t.untidy() && !t.Stable
 	var err error
 	if early && j.Alive != nil { // otherwise another process may have the message, find no container, and run it again
-		err = j.Alive(t.ctx)
+		err = j.Alive(t.Ctx)
 	}
 	if err == nil {
 		err = t.store(j, v, r)
@@ -141,26 +142,26 @@ func (t *job) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error {
 		}
 	}
 	if err != nil {
-		t.next(false)
+		t.Next(false)
 		return err
 	}
 	if t.copied {
 		v = intake.Ack
 	}
-	t.next(true)
-	return j.Settle(t.ctx, v, *r)
+	t.Next(true)
+	return j.Settle(t.Ctx, v, *r)
 }
 
 // untidy reports whether the job's container is still to be removed.
-func (t *job) untidy() bool { return t.cleanup != nil && !t.tidied }
+func (t *job) untidy() bool { return t.Cleanup != nil && !t.tidied }
 
 // tidy gives up the job's claims, then removes its container, unless that was done. Its error is final.
 func (t *job) tidy() error {
-	err := t.pool.hosts.endClaims(t.ctx, &t.task, false)
+	err := t.pool.hosts.endClaims(t.Ctx, &t.Task, false)
 	if err != nil || !t.untidy() {
 		return err
 	}
-	err = t.clean(t.cleanup)
+	err = t.clean(t.Cleanup)
 	t.tidied = err == nil
 	return err
 }

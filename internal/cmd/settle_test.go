@@ -10,6 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -78,7 +79,7 @@ func TestNothingToStore(t *testing.T) {
 			}
 			time.Sleep(10 * time.Minute)
 			synctest.Wait()
-			if n := b.docker.count() + len(b.pool.jobs.live); n != 0 {
+			if n := b.docker.count() + b.pool.jobs.Size().Tasks; n != 0 {
 				t.Errorf("%d containers and tasks are left", n)
 			}
 		})
@@ -156,7 +157,7 @@ func TestLingersForAll(t *testing.T) {
 	t.Run("lost as the broker closed, and then stopped with nothing left in the queue", func(t *testing.T) {
 		onBench(t, func(c *Config) {
 			c.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
-				return intake.Place{}, consumed == releasedFor
+				return intake.Place{}, consumed == live.ReleasedFor
 			}
 		}, func(b *bench) {
 			b.pool.lingers, b.released = lingers, true

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
@@ -12,7 +13,7 @@ import (
 func (p *Pool) Status() status.Status {
 	s := p.Numbers()
 	s.Ended, s.Failed = p.tally.List()
-	p.jobs.list(&s)
+	p.jobs.List(&s)
 	if p.engine.Failure() != nil {
 		for i := range s.Waiting.Jobs {
 			s.Waiting.Jobs[i].For = "the engine"
@@ -26,9 +27,9 @@ func (p *Pool) Status() status.Status {
 
 // Numbers returns a Status without its lists of jobs, which costs little however many jobs there are.
 func (p *Pool) Numbers() status.Status {
-	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.jobs.slots.Unused()}
+	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.jobs.Slots.Unused()}
 	p.tally.Show(&s)
-	p.jobs.count(&s)
+	p.jobs.Count(&s)
 	s.Conditions = append(s.Conditions, p.engine.Condition())
 	if p.MinFree > 0 {
 		s.Conditions = append(s.Conditions, p.room.Condition())
@@ -38,10 +39,8 @@ func (p *Pool) Numbers() status.Status {
 }
 
 // ends counts the end of a task's attempt, and returns the task as an ended job is shown.
-func (p *Pool) ends(t *task, r *event.Result) status.Job {
-	p.jobs.mu.Lock()
-	j := t.show()
-	p.jobs.mu.Unlock()
+func (p *Pool) ends(t *live.Task, r *event.Result) status.Job {
+	j := t.Show()
 	j.DeadLetter = verdict(r) == intake.DeadLetter
-	return p.tally.End(j, r, !t.control)
+	return p.tally.End(j, r, !t.Control)
 }

@@ -20,7 +20,7 @@ type pullShow struct {
 
 func (t *work) showPull(image string, missing bool) *pullShow {
 	return &pullShow{work: t, last: event.Pull{
-		Job: t.ID, Command: t.traits.Verb, Host: t.carrier.Host, Image: image, Attempt: t.shownAttempt(), Missing: missing,
+		Job: t.ID, Command: t.Traits.Verb, Host: t.carrier.Host, Image: image, Attempt: t.ShownAttempt(), Missing: missing,
 	}}
 }
 

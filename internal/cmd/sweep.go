@@ -99,7 +99,7 @@ func leftAt(c dockerapi.Container) time.Time {
 // sweepOne removes a container, unless a live job may want it. A command on its name that comes meanwhile waits. A container that
 // runs is removed only by force.
 func (p *Pool) sweepOne(ctx context.Context, vhost string, c dockerapi.Container, force bool) (removed bool, err error) {
-	release, ok := p.jobs.reserve(c)
+	release, ok := p.jobs.Reserve(c)
 	if !ok {
 		return false, nil
 	}

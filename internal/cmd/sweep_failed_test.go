@@ -85,7 +85,7 @@ func TestSweepAfterFailedRemoval(t *testing.T) {
 		if n := b.docker.count(); n != 0 {
 			t.Errorf("%d containers left", n)
 		}
-		if n := len(b.pool.jobs.retired); n != 0 {
+		if n := b.pool.jobs.Size().Retired; n != 0 {
 			t.Errorf("%d ids are remembered of containers that do not exist any more", n)
 		}
 	})

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -103,7 +102,7 @@ func TestSweep(t *testing.T) {
 		onBench(t, sweeping, func(b *bench) {
 			leave(b, "left", "q", identity.Of(intake.Job{Body: []byte(left)}).Digest, "true", "exited")
 			c := b.docker.named(t, "left")
-			release, ok := b.pool.jobs.reserve(c.Container)
+			release, ok := b.pool.jobs.Reserve(c.Container)
 			if !ok {
 				t.Fatal("not reserved")
 			}
@@ -111,7 +110,7 @@ func TestSweep(t *testing.T) {
 			if slices.Contains(b.docker.did(), "create left") {
 				t.Error("a run did not wait for the sweep of the container that has its name")
 			}
-			if _, ok := b.pool.jobs.reserve(c.Container); ok {
+			if _, ok := b.pool.jobs.Reserve(c.Container); ok {
 				t.Error("reserved although a job wants it")
 			}
 			b.docker.mu.Lock()
@@ -122,22 +121,6 @@ func TestSweep(t *testing.T) {
 			b.docker.named(t, "left").exit(0)
 			synctest.Wait()
 		})
-	})
-	t.Run("a command waits for the name", func(t *testing.T) {
-		g := newRegistry(slog.New(slog.DiscardHandler), 1)
-		c := dockerapi.Container{ID: "id", Name: "left"}
-		stop := &task{name: "left", turn: turn{order: newOrder(false)}}
-		g.add(stop)
-		if _, ok := g.reserve(c); ok {
-			t.Error("reserved although a command is to hit it")
-		}
-		g.effective(stop.order)
-		g.remove(stop)
-		g.live[stop], stop.container = struct{}{}, "id"
-		g.byContainer.add("id", stop)
-		if _, ok := g.reserve(c); ok {
-			t.Error("reserved although somebody else has it")
-		}
 	})
 	t.Run("in another virtual host", func(t *testing.T) {
 		onBench(t, func(c *Config) {

@@ -13,6 +13,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
@@ -41,7 +42,7 @@ func (p *Pool) identify(j intake.Job) identity.Identity {
 // decode decodes a message. At most one per processor, and one of the control queue, is decoded at a time: more
 // would only use memory. A panic becomes the message's error: otherwise each redelivery would panic again.
 // It takes the job's reply away if the policy denies that its result goes there.
-func (p *Pool) decode(j *intake.Job) (i identity.Identity, d decoded) {
+func (p *Pool) decode(j *intake.Job) (i identity.Identity, d live.Decoded) {
 	places := p.decoding
 	if j.Control {
 		places = p.controlDecoding
@@ -53,13 +54,13 @@ func (p *Pool) decode(j *intake.Job) (i identity.Identity, d decoded) {
 	if p.Policy != nil {
 		rules = p.Policy()
 	}
-	d.rules = rules.For(j.User)
-	if d.invalid = j.Invalid; d.invalid != nil {
+	d.Rules = rules.For(j.User)
+	if d.Invalid = j.Invalid; d.Invalid != nil {
 		return i, d
 	}
 	replyTo, _, _ := strings.Cut(j.ReplyTo, "\x00")
 	if j.ReplyTo != "" {
-		if d.invalid = d.rules.AllowsReply(replyTo); d.invalid != nil {
+		if d.Invalid = d.Rules.AllowsReply(replyTo); d.Invalid != nil {
 			j.ReplyTo, j.Reply, j.Stream = "", nil, nil
 			return i, d
 		}
@@ -67,21 +68,21 @@ func (p *Pool) decode(j *intake.Job) (i identity.Identity, d decoded) {
 	defer func() {
 		if v := recover(); v != nil {
 			p.Log.Error("panic; please report this", "job", i.ID, "panic", v, "trace", string(debug.Stack()))
-			d = decoded{rules: d.rules}
-			d.invalid = fmt.Errorf("the message could not be decoded: panic: %v", v)
+			d = live.Decoded{Rules: d.Rules}
+			d.Invalid = fmt.Errorf("the message could not be decoded: panic: %v", v)
 		}
 	}()
-	d.cmd, d.invalid = policy.Check(j.Body, p.MaxMessage, policy.Sender{ReplyTo: replyTo, Replies: j.ReplyTo != ""}, d.rules)
-	if d.cmd != nil {
-		d.traits = d.cmd.Traits()
+	d.Cmd, d.Invalid = policy.Check(j.Body, p.MaxMessage, policy.Sender{ReplyTo: replyTo, Replies: j.ReplyTo != ""}, d.Rules)
+	if d.Cmd != nil {
+		d.Traits = d.Cmd.Traits()
 	}
-	if d.invalid == nil && i.Attempt > d.traits.Attempts() { // no attempt of ours is: a publisher set the header
+	if d.Invalid == nil && i.Attempt > d.Traits.Attempts() { // no attempt of ours is: a publisher set the header
 		j.Attempt = 1
 		i = p.identify(*j)
 	}
-	if _, ok := errors.AsType[*policy.DeniedError](d.invalid); ok && (j.Redelivered || j.Forwarded != nil) {
-		if _, ok := d.cmd.(*message.Run); ok { // under the policy of before, it may have a container
-			d.invalid, d.denied = nil, d.invalid
+	if _, ok := errors.AsType[*policy.DeniedError](d.Invalid); ok && (j.Redelivered || j.Forwarded != nil) {
+		if _, ok := d.Cmd.(*message.Run); ok { // under the policy of before, it may have a container
+			d.Invalid, d.Denied = nil, d.Invalid
 		}
 	}
 	return i, d
@@ -89,26 +90,26 @@ func (p *Pool) decode(j *intake.Job) (i identity.Identity, d decoded) {
 
 // prepare prepares the task by its decoded message, before the registry knows the task.
 func (t *job) prepare(j intake.Job) {
-	if t.invalid != nil {
+	if t.Invalid != nil {
 		return
 	}
-	if j.Control && !t.traits.Control {
-		t.invalid = fmt.Errorf("%s is not accepted on the control queue; send it to the queue %s", t.traits.Verb, flagval.Quote(j.Queue))
+	if j.Control && !t.Traits.Control {
+		t.Invalid = fmt.Errorf("%s is not accepted on the control queue; send it to the queue %s", t.Traits.Verb, flagval.Quote(j.Queue))
 		return
 	}
-	if j.Stream != nil && t.traits.Streams {
-		t.live = output.NewLive(t.ctx, j.Stream())
+	if j.Stream != nil && t.Traits.Streams {
+		t.live = output.NewLive(t.Ctx, j.Stream())
 	}
-	if t.name = t.cmd.Target(); t.traits.Makes {
-		t.name = t.ContainerName(t.name)
+	if t.Name = t.Cmd.Target(); t.Traits.Makes {
+		t.Name = t.ContainerName(t.Name)
 	}
 }
 
 // process carries the task out and settles it. It returns false if the job was left as it is.
 func (t *job) process() bool {
-	defer t.to(phaseGone)
+	defer t.To(live.Gone)
 	defer t.live.Close()
-	defer t.takesEffect()
+	defer t.TakesEffect()
 	return t.end(t.run())
 }
 
@@ -116,30 +117,30 @@ func (t *job) process() bool {
 // room while the run goes on.
 func (t *job) end(result *event.Result, err error) bool {
 	switch {
-	case errors.Is(err, errNotBegun):
+	case errors.Is(err, live.ErrNotBegun):
 		return true // recall has requeued the message
-	case errors.Is(err, errElsewhere):
-		t.ctx = t.pool.settling
-		e, _ := errors.AsType[*elsewhere](err)
+	case errors.Is(err, live.ErrElsewhere):
+		t.Ctx = t.pool.settling
+		e, _ := errors.AsType[*live.Elsewhere](err)
 		return t.handOver(e)
 	case err != nil:
-		t.log.Info("job left unfinished; its message stays unacked, and its container as it is", "container", t.name, "error", err)
+		t.Log.Info("job left unfinished; its message stays unacked, and its container as it is", "container", t.Name, "error", err)
 		return false
 	}
-	if t.pool.hosts.inherits(&t.task) != nil {
+	if t.pool.hosts.inherits(&t.Task) != nil {
 		return false
 	}
-	t.to(phaseEnded)
+	t.To(live.Ended)
 	// The next command on the container may begin now; after a stop or remove only after the ack. Otherwise another
 	// process could get the stop redelivered, and stop the next command's container of the same name.
-	if t.traits.Lasts || verdict(result) != intake.Ack {
-		t.takesEffect()
+	if t.Traits.Lasts || verdict(result) != intake.Ack {
+		t.TakesEffect()
 	}
 	if err := t.report(result); err != nil {
-		t.log.Info("the result could not be written; the message stays unacked", "container", t.name, "error", err)
+		t.Log.Info("the result could not be written; the message stays unacked", "container", t.Name, "error", err)
 		return false
 	}
-	t.ctx = t.pool.settling
+	t.Ctx = t.pool.settling
 	ok := t.settle(result)
 	if ok && t.watch != nil {
 		t.watch()
@@ -150,25 +151,25 @@ func (t *job) end(result *event.Result, err error) bool {
 // run waits for the task's turn and carries it out. An error means that there is no result: errNotBegun,
 // or the context's.
 func (t *job) run() (result *event.Result, err error) {
-	defer t.leavePlace()
-	if t.invalid != nil {
+	defer t.LeavePlace()
+	if t.Invalid != nil {
 		r := t.result()
-		setRefused(r, t.invalid)
+		setRefused(r, t.Invalid)
 		return r, nil
 	}
 	defer func() {
-		if errors.Is(err, errCancelled) {
+		if errors.Is(err, live.ErrCancelled) {
 			result, err = t.result(), nil
-			setRefused(result, errCancelled)
+			setRefused(result, live.ErrCancelled)
 		}
 	}()
 	defer t.unhold()
-	if t.wasRedelivered() && t.pool.hosts.looksAhead(&t.task) {
-		t.pool.hosts.goesAhead(t.ctx, &t.task)
+	if t.WasRedelivered() && t.pool.hosts.looksAhead(&t.Task) {
+		t.pool.hosts.goesAhead(t.Ctx, &t.Task)
 	}
 	if err := t.awaitTurn(); errors.Is(err, dockerapi.ErrConflict) {
-		if !t.pool.due(&t.task) {
-			return nil, t.notBegun()
+		if !t.pool.due(&t.Task) {
+			return nil, t.NotBegun()
 		}
 		return t.containerResult("", err)
 	} else if err != nil {
@@ -176,13 +177,13 @@ func (t *job) run() (result *event.Result, err error) {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			t.log.Error("panic; please report this", "panic", v, "trace", string(debug.Stack()))
+			t.Log.Error("panic; please report this", "panic", v, "trace", string(debug.Stack()))
 			result, err = t.result(), nil
-			t.cleanup = nil
+			t.Cleanup = nil
 			result.Status, result.Reason, result.Error = event.Errored, event.ReasonInternal, fmt.Sprintf("panic: %v", v)
 		}
 	}()
-	if ref := message.RefOf(t.cmd); ref != nil {
+	if ref := message.RefOf(t.Cmd); ref != nil {
 		if over, err := t.resolve(ref); err != nil || over {
 			return t.containerResult("", err)
 		}
@@ -190,7 +191,7 @@ func (t *job) run() (result *event.Result, err error) {
 			if err := t.hold(); err != nil {
 				return t.containerResult("", err)
 			}
-			t.order.holds.Store(true)
+			t.Order.Holds.Store(true)
 		}
 	}
 	return t.carryOut()
@@ -201,7 +202,7 @@ func (t *job) report(r *event.Result) error {
 	if err := t.pool.Reporter.Result(*r); err != nil {
 		return err
 	}
-	j := t.pool.ends(&t.task, r)
+	j := t.pool.ends(&t.Task, r)
 	level, said, key := slog.LevelInfo, "job done", string(r.Status)
 	if r.Reason != "" {
 		key += "/" + r.Reason
@@ -213,7 +214,7 @@ func (t *job) report(r *event.Result) error {
 		level = slog.LevelWarn
 	}
 	if t.pool.lines.Takes(level, key) {
-		t.log.Log(context.Background(), level, said, joblog.Line(r, j)...)
+		t.Log.Log(context.Background(), level, said, joblog.Line(r, j)...)
 	}
 	return nil
 }

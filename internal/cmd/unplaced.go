@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
@@ -32,10 +33,8 @@ type unplacedJob struct {
 
 // put adds a job.
 func (u *unplaced) put(t *job) {
-	t.pool.jobs.mu.Lock()
-	j := t.show()
-	t.pool.jobs.mu.Unlock()
-	j.Phase, j.For, j.Taken, j.Started = phaseWaiting.String(), message.PlacementOf(t.cmd).String(), t.waitsFrom.UTC(), nil
+	j := t.Show()
+	j.Phase, j.For, j.Taken, j.Started = live.Waiting.String(), message.PlacementOf(t.Cmd).String(), t.waitsFrom.UTC(), nil
 	j.Cut()
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -29,7 +30,7 @@ type watch struct {
 
 func (f *following) newWatch() *watch {
 	w := &watch{following: f, exited: make(chan exits.Exit, 1), enforces: make(chan struct{}, 1), reading: make(chan struct{})}
-	w.ctx, w.cancel = context.WithCancelCause(f.ctx)
+	w.ctx, w.cancel = context.WithCancelCause(f.Ctx)
 	f.watching = w
 	return w
 }
@@ -94,7 +95,7 @@ func (w *watch) told(e exits.Exit) {
 		w.cancel(e.Err)
 		return
 	}
-	w.to(phaseExited)
+	w.To(live.Exited)
 	go w.limitDrain()
 }
 
@@ -161,16 +162,16 @@ func (w *watch) enforce() {
 	defer func() { <-w.enforces }()
 	defer w.recovers()
 	flooded := w.flooded
-	for stops := 0; !w.isOver(w.following.ctx); stops++ { // it may have ended by itself before the first stop
+	for stops := 0; !w.isOver(w.following.Ctx); stops++ { // it may have ended by itself before the first stop
 		if closed.Is(flooded) { // it is killed: it could write on while it is asked to stop
 			flooded = nil
-			w.exceeds(tooMuch(w.rules.Output()))
+			w.exceeds(tooMuch(w.Rules.Output()))
 		}
 		again := time.Minute // the engine reports success, but the container may run on
 		if !w.stopOverdue(stops > maxRetries || flooded != w.flooded) {
 			again = delay.Backoff(stops, time.Second, time.Minute)
 		}
-		if w.ctx.Err() == nil && w.isOver(w.following.ctx) {
+		if w.ctx.Err() == nil && w.isOver(w.following.Ctx) {
 			break
 		}
 		select {
@@ -188,7 +189,7 @@ func (w *watch) recovers() {
 	if v := recover(); v != nil {
 		p := &panicError{v, debug.Stack()}
 		if w.ctx.Err() != nil { // the run has its result without it
-			w.log.Error("panic; please report this", "panic", v, "trace", string(p.stack))
+			w.Log.Error("panic; please report this", "panic", v, "trace", string(p.stack))
 		}
 		w.cancel(p)
 	}

@@ -1,6 +1,6 @@
 //go:build !race
 
-package cmd
+package live
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 // TestAllocs fails if a job among many needs more allocations of the registry than today.
 func TestAllocs(t *testing.T) {
 	const many = 1000
-	g := newRegistry(slog.New(slog.DiscardHandler), 1)
+	g := NewRegistry(slog.New(slog.DiscardHandler), 1)
 	for i := range many {
 		liveTask(g, i, []string{"", fmt.Sprint("id", i)}[i%2])
 	}
@@ -28,15 +28,15 @@ func TestAllocs(t *testing.T) {
 	}{
 		{"add and remove", 28, func() {
 			x := liveTask(g, many, "new")
-			x.take()
-			g.effective(x.order)
-			g.remove(x)
+			x.Take()
+			g.effective(x.Order)
+			g.Remove(x)
 		}},
 		{"identify", 5, func() { identity.Of(known) }},
-		{"join by id", 2, func() { g.recognise(byID, known) }},
-		{"join by digest", 0, func() { g.recognise(byDigest, again) }},
-		{"find by job", 0, func() { g.byID("id1") }},
-		{"find by container", 1, func() { g.runs("container1") }},
+		{"join by id", 2, func() { g.Recognise(byID, known) }},
+		{"join by digest", 0, func() { g.Recognise(byDigest, again) }},
+		{"find by job", 0, func() { g.ByID("id1") }},
+		{"find by container", 1, func() { g.Runs("container1") }},
 	} {
 		if got := testing.AllocsPerRun(1000, tt.do); got > tt.most {
 			t.Errorf("%s: %v allocations, at most %v before", tt.name, got, tt.most)

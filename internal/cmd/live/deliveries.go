@@ -1,4 +1,4 @@
-package cmd
+package live
 
 import (
 	"slices"
@@ -15,7 +15,7 @@ type deliveries struct {
 	taken     []intake.Job  // about to be answered
 	answering bool          // an answer may have been written, and is not known to be lost
 	answered  bool          // an answer may have been written
-	arrived   chan struct{} // signals that a delivery has joined
+	Arrived   chan struct{} // signals that a delivery has joined
 
 	notes notes // of the last mostNotes deliveries that other hosts have forwarded, see awaitNote
 }
@@ -23,8 +23,8 @@ type deliveries struct {
 // notes tell, each by its close, that the original of a forwarded message is acked.
 type notes []<-chan struct{}
 
-// last returns the note to wait for, that of the last copy. noted: there is none to wait for, or one has come.
-func (n notes) last() (last <-chan struct{}, noted bool) {
+// Last returns the note to wait for, that of the last copy. noted: there is none to wait for, or one has come.
+func (n notes) Last() (last <-chan struct{}, noted bool) {
 	if len(n) == 0 {
 		return nil, true
 	}
@@ -36,7 +36,7 @@ const mostNotes = 16
 
 func newDeliveries(j intake.Job) deliveries {
 	jobs := []intake.Job{j} // shared: join changes neither in place
-	d := deliveries{given: jobs, remaining: jobs, arrived: make(chan struct{}, 1)}
+	d := deliveries{given: jobs, remaining: jobs, Arrived: make(chan struct{}, 1)}
 	d.note(j)
 	return d
 }
@@ -59,13 +59,13 @@ func (d *deliveries) join(j intake.Job) {
 	d.given = append(d.given, j)
 	d.note(j)
 	select {
-	case d.arrived <- struct{}{}:
+	case d.Arrived <- struct{}{}:
 	default:
 	}
 }
 
-// isCopy reports whether another host has forwarded a delivery of t. Its redelivery comes to this host.
-func (t *task) isCopy() bool {
+// IsCopy reports whether another host has forwarded a delivery of t. Its redelivery comes to this host.
+func (t *Task) IsCopy() bool {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	return len(t.notes) > 0
@@ -80,8 +80,8 @@ func (d *deliveries) orphaned() bool {
 	return !slices.ContainsFunc(d.remaining, alive) && !slices.ContainsFunc(d.taken, alive)
 }
 
-// take returns the deliveries of t that have not been taken, to be answered in their order.
-func (t *task) take() []intake.Job {
+// Take returns the deliveries of t that have not been taken, to be answered in their order.
+func (t *Task) Take() []intake.Job {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	jobs := t.remaining
@@ -89,38 +89,38 @@ func (t *task) take() []intake.Job {
 	return jobs
 }
 
-// next goes on from the next taken delivery. answered: the answer to it is about to be written; else it gets none.
-func (t *task) next(answered bool) {
+// Next goes on from the next taken delivery. answered: the answer to it is about to be written; else it gets none.
+func (t *Task) Next(answered bool) {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	t.taken = t.taken[1:]
 	t.answering, t.answered = t.answering || answered, t.answered || answered
 }
 
-// unanswered records that all taken deliveries are lost, and no answer to them took effect: from now on a redelivered message
+// Unanswered records that all taken deliveries are lost, and no answer to them took effect: from now on a redelivered message
 // may join t.
-func (t *task) unanswered() {
+func (t *Task) Unanswered() {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	t.answering = false
 }
 
-// hasMore reports whether t has deliveries that are not taken yet.
-func (t *task) hasMore() bool {
+// HasMore reports whether t has deliveries that are not taken yet.
+func (t *Task) HasMore() bool {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	return len(t.remaining) > 0
 }
 
-// lost reports whether all deliveries of t are lost.
-func (t *task) lost() bool {
+// Lost reports whether all deliveries of t are lost.
+func (t *Task) Lost() bool {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	return t.orphaned()
 }
 
-// present returns a delivery of t that is not taken, and not known to be lost.
-func (t *task) present() (intake.Job, bool) {
+// Present returns a delivery of t that is not taken, and not known to be lost.
+func (t *Task) Present() (intake.Job, bool) {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	for _, j := range t.remaining {
@@ -131,26 +131,34 @@ func (t *task) present() (intake.Job, bool) {
 	return intake.Job{}, false
 }
 
-// quietAfter returns how long the queue must have been consumed and be empty. That proves that the message of t is not
+// quietFor is how long a queue must have been consumed and empty before it certainly lacks a lost message. A broker that
+// does not know a connection to be dead requeues its messages within twice the heartbeat.
+// releasedFor is enough if the broker is known to have taken the messages back.
+const (
+	QuietFor    = 2 * time.Minute
+	ReleasedFor = 3 * time.Second
+)
+
+// QuietAfter returns how long the queue must have been consumed and be empty. That proves that the message of t is not
 // redelivered. ok is false while a connection that delivered it may be alive: its unacked messages are in no count.
-func (t *task) quietAfter() (d time.Duration, ok bool) {
+func (t *Task) QuietAfter() (d time.Duration, ok bool) {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
-	d = releasedFor
+	d = ReleasedFor
 	for _, j := range t.deliveries.given {
 		if !j.IsLost() {
 			return 0, false
 		}
 		if j.Released == nil || !j.Released() {
-			d = quietFor
+			d = QuietFor
 		}
 	}
 	return d, true
 }
 
-// given returns the last delivery of t for each ReplyTo, and since when these could have been redelivered. since is
+// Given returns the last delivery of t for each ReplyTo, and since when these could have been redelivered. since is
 // zero if a delivery is not lost, or could not have been redelivered yet. missing: their queue does not exist.
-func (t *task) given() (jobs []intake.Job, since time.Time, missing bool) {
+func (t *Task) Given() (jobs []intake.Job, since time.Time, missing bool) {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	jobs = slices.Clone(t.deliveries.given)
@@ -169,9 +177,9 @@ func (t *task) given() (jobs []intake.Job, since time.Time, missing bool) {
 	return jobs, since, missing
 }
 
-// lastNote returns the note that t waits for, as notes.last does.
-func (t *task) lastNote() (last <-chan struct{}, noted bool) {
+// LastNote returns the note that t waits for, as notes.last does.
+func (t *Task) LastNote() (last <-chan struct{}, noted bool) {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
-	return t.deliveries.notes.last()
+	return t.deliveries.notes.Last()
 }

@@ -1,4 +1,4 @@
-package cmd
+package live
 
 import (
 	"fmt"
@@ -14,39 +14,39 @@ import (
 func TestOrderModel(t *testing.T) {
 	for seed := range int64(3000) {
 		r := rand.New(rand.NewSource(seed))
-		g := newRegistry(slog.New(slog.DiscardHandler), 1)
-		var all []*task
-		done, begun := map[*task]bool{}, map[*task]bool{}
+		g := NewRegistry(slog.New(slog.DiscardHandler), 1)
+		var all []*Task
+		done, begun := map[*Task]bool{}, map[*Task]bool{}
 		seq := int64(0)
 		cmds := []message.Command{&message.Stop{}, &message.Kill{}, &message.Restart{}, &message.Remove{}}
-		finish := func(x *task) {
+		finish := func(x *Task) {
 			done[x] = true
-			g.remove(x)
-			g.effective(x.order)
+			g.Remove(x)
+			g.effective(x.Order)
 		}
 		check := func(where string) {
 			for i, x := range all {
 				if done[x] {
 					continue
 				}
-				b := x.order.before.Load()
-				free := b == nil || b.tookEffect()
-				if x.order.tookEffect() {
+				b := x.Order.Before.Load()
+				free := b == nil || b.TookEffect()
+				if x.Order.TookEffect() {
 					t.Fatalf("seed %d %s: %d not done and effective", seed, where, i)
 				}
-				if x.control {
+				if x.Control {
 					continue
 				}
 				earlier := 0
 				for _, y := range all[:i] {
-					if !y.control && !done[y] {
+					if !y.Control && !done[y] {
 						earlier++
 					}
 				}
 				if free != (earlier == 0) {
 					t.Fatalf("seed %d %s: %d free %v, %d before it not done", seed, where, i, free, earlier)
 				}
-				if n := x.order.behind; n < 0 {
+				if n := x.Order.behind; n < 0 {
 					t.Fatalf("behind %d", n)
 				}
 			}
@@ -56,20 +56,20 @@ func TestOrderModel(t *testing.T) {
 			case 0:
 				seq++
 				c := cmds[r.Intn(len(cmds))]
-				x := &task{decoded: decoded{cmd: c, traits: c.Traits()}, turn: turn{seq: seq, control: r.Intn(4) == 0, order: newOrder(c.Traits().Stops)}, name: "n"}
-				g.add(x)
+				x := &Task{Decoded: Decoded{Cmd: c, Traits: c.Traits()}, turn: turn{seq: seq, Control: r.Intn(4) == 0, Order: newOrder(c.Traits().Stops)}, Name: "n"}
+				g.Add(x)
 				all = append(all, x)
 			case 1: // begin
 				for _, x := range all {
-					b := x.order.before.Load()
-					if !done[x] && !begun[x] && (b == nil || closed.Is(b.turn(x.order))) && r.Intn(2) == 0 {
-						g.begins(x.order)
+					b := x.Order.Before.Load()
+					if !done[x] && !begun[x] && (b == nil || closed.Is(b.Turn(x.Order))) && r.Intn(2) == 0 {
+						g.Begins(x.Order)
 						begun[x] = true
 						break
 					}
 				}
 			case 2:
-				var alive []*task
+				var alive []*Task
 				for _, x := range all {
 					if !done[x] {
 						alive = append(alive, x)
@@ -82,7 +82,7 @@ func TestOrderModel(t *testing.T) {
 			check(fmt.Sprint("step ", step))
 			// What is kept: nothing done that nobody needs.
 			for _, x := range all {
-				if !done[x] && len(x.order.passed) > len(all) {
+				if !done[x] && len(x.Order.passed) > len(all) {
 					t.Fatal("grows")
 				}
 			}
@@ -93,7 +93,7 @@ func TestOrderModel(t *testing.T) {
 			}
 		}
 		for i, x := range all {
-			if !x.order.tookEffect() {
+			if !x.Order.TookEffect() {
 				t.Fatalf("seed %d: %d never took effect", seed, i)
 			}
 		}

@@ -1,4 +1,4 @@
-package cmd
+package live
 
 import (
 	"cmp"
@@ -8,15 +8,15 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
-// idle reports whether there is no live job.
-func (g *registry) idle() bool {
+// Idle reports whether there is no live job.
+func (g *Registry) Idle() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.live) == 0
 }
 
-// count adds how many jobs there are, and since when the oldest of them run and wait.
-func (g *registry) count(s *status.Status) {
+// Count adds how many jobs there are, and since when the oldest of them run and wait.
+func (g *Registry) Count(s *status.Status) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for t := range g.live {
@@ -27,7 +27,7 @@ func (g *registry) count(s *status.Status) {
 		case t.phase.runs():
 			s.Running.Count++
 			s.OldestRunning = earlier(s.OldestRunning, t.began)
-		case t.phase == phaseEnded, t.phase == phaseStored:
+		case t.phase == Ended, t.phase == Stored:
 			s.Settling++
 		}
 	}
@@ -41,14 +41,14 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// fresh reports whether the publishing time tells how long the job has waited. A later attempt, and a dead letter that was
+// Fresh reports whether the publishing time tells how long the job has waited. A later attempt, and a dead letter that was
 // sent again, keep the time of the first publishing.
-func (t *task) fresh() bool { return !t.published.IsZero() && t.Attempt <= 1 && t.Copy == "" }
+func (t *Task) Fresh() bool { return !t.Published.IsZero() && t.Attempt <= 1 && t.Copy == "" }
 
 // waitsSince returns since when the job waits: since its publishing, where that is known.
-func (t *task) waitsSince() time.Time {
-	if t.fresh() {
-		return t.published
+func (t *Task) waitsSince() time.Time {
+	if t.Fresh() {
+		return t.Published
 	}
 	return t.came
 }
@@ -56,12 +56,12 @@ func (t *task) waitsSince() time.Time {
 // A ranked is a task and its place in a list.
 type ranked struct {
 	rank int64
-	task *task
+	task *Task
 }
 
-// list replaces the counts of running and waiting jobs by lists of them. The jobs are sorted without the mutex, which the
+// List replaces the counts of running and waiting jobs by lists of them. The jobs are sorted without the mutex, which the
 // pool needs. So a job that moves on meanwhile is shown in its new phase.
-func (g *registry) list(s *status.Status) {
+func (g *Registry) List(s *status.Status) {
 	var running, waiting []ranked
 	g.mu.Lock()
 	for t := range g.live {
@@ -77,7 +77,7 @@ func (g *registry) list(s *status.Status) {
 }
 
 // first returns how many tasks these are, and the first of them as they are shown.
-func (g *registry) first(tasks []ranked) status.Jobs {
+func (g *Registry) first(tasks []ranked) status.Jobs {
 	slices.SortFunc(tasks, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
 	jobs := status.Jobs{Count: len(tasks)}
 	if tasks = tasks[:min(len(tasks), status.Most)]; len(tasks) > 0 {
@@ -86,30 +86,37 @@ func (g *registry) first(tasks []ranked) status.Jobs {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, r := range tasks {
-		jobs.Jobs = append(jobs.Jobs, r.task.show())
+		jobs.Jobs = append(jobs.Jobs, r.task.shown())
 	}
 	return jobs
 }
 
-// show returns the task as it is shown. The registry's mutex is held.
-func (t *task) show() status.Job {
+// Show returns the task as it is shown.
+func (t *Task) Show() status.Job {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	return t.shown()
+}
+
+// shown is show with the registry's mutex held.
+func (t *Task) shown() status.Job {
 	j := status.Job{
-		Job: t.ID, Command: t.traits.Verb, ContainerName: t.name, ContainerID: cmp.Or(t.container, t.within),
-		User: t.User, Attempt: t.shownAttempt(), Phase: t.phase.String(), Taken: t.came.UTC(),
+		Job: t.ID, Command: t.Traits.Verb, ContainerName: t.Name, ContainerID: cmp.Or(t.container, t.within),
+		User: t.User, Attempt: t.ShownAttempt(), Phase: t.phase.String(), Taken: t.came.UTC(),
 	}
-	if t.cmd != nil {
-		j.Image = t.traits.Image
-		j.ContainerName = cmp.Or(t.name, t.cmd.Target()) // a refused job has no name yet
+	if t.Cmd != nil {
+		j.Image = t.Traits.Image
+		j.ContainerName = cmp.Or(t.Name, t.Cmd.Target()) // a refused job has no name yet
 	}
-	if !t.published.IsZero() {
-		j.Published = new(t.published.UTC())
+	if !t.Published.IsZero() {
+		j.Published = new(t.Published.UTC())
 	}
 	if !t.began.IsZero() {
 		j.Started = new(t.began.UTC())
 	}
-	if t.phase < phaseBegun {
-		j.Phase, j.For = phaseWaiting.String(), "its turn"
-		if what, ok := t.awaits.Load().(string); ok {
+	if t.phase < Begun {
+		j.Phase, j.For = Waiting.String(), "its turn"
+		if what, ok := t.Awaits.Load().(string); ok {
 			j.For = what
 		}
 	}
