@@ -15,7 +15,7 @@ import (
 // ofJob finds the container of the job that a command names, and sets it in r. A command that asks for the end of a job
 // that has not begun cancels the job: then there is nothing more to do.
 func (t *job) ofJob(r *message.Ref) (cancelled bool, err error) {
-	if err := t.pool.hosts.seek(&t.Task, t.JobKey(r.Job), false); err != nil {
+	if err := t.pool.hosts.Seek(&t.Task, t.JobKey(r.Job), false); err != nil {
 		return false, err
 	}
 	for {
@@ -31,7 +31,7 @@ func (t *job) ofJob(r *message.Ref) (cancelled bool, err error) {
 			}
 		}
 		if t.Traits.Ends && job.At() < live.Begun && t.pool.Claims != nil { // its message may have come back from another host
-			if err := t.pool.hosts.seek(&t.Task, t.JobKey(r.Job), false); err != nil {
+			if err := t.pool.hosts.Seek(&t.Task, t.JobKey(r.Job), false); err != nil {
 				return false, err
 			}
 		}
@@ -154,10 +154,10 @@ func (t *job) cancelFrom(job string, attempt int) (bool, error) {
 		return false, nil // a remove is for what exists, not for later attempts
 	}
 	if t.pool.Claims != nil {
-		if other, err := t.pool.hosts.claimLasting(&t.Task, job); err != nil {
+		if other, err := t.pool.hosts.ClaimLasting(&t.Task, job); err != nil {
 			return false, err
 		} else if other != nil { // its message has come to that host meanwhile
-			return false, t.pool.hosts.forward(&t.Task, *other)
+			return false, t.pool.hosts.Forward(&t.Task, *other)
 		}
 	}
 	t.pool.jobs.Cancel(job, attempt)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
@@ -23,7 +24,7 @@ type carrier struct {
 	Reporter Reporter
 	Log      *slog.Logger
 	Jobs     *live.Registry
-	Hosts    *sharing
+	Hosts    *hosts.Hosts
 	Tally    *tally.Tally
 
 	// Begin makes a task due again whose turn had come, and of which the engine was told nothing. It returns false if the

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -144,14 +145,14 @@ func TestNameTakenByOthers(t *testing.T) {
 					}
 					d := b.send("m", "id", false, echo)
 					d.unsettled()
-					time.Sleep(leaving / 2)
+					time.Sleep(hosts.Leaving / 2)
 					if goes {
 						b.docker.mu.Lock()
 						delete(b.docker.byID, "id-of-web")
 						delete(b.docker.before, "create")
 						b.docker.mu.Unlock()
 					}
-					time.Sleep(leaving)
+					time.Sleep(hosts.Leaving)
 					synctest.Wait()
 					if goes {
 						d.want(intake.Ack, "")

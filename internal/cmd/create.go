@@ -26,22 +26,22 @@ type creation struct {
 // the container as inspected, else nil.
 func (t *work) create(r *message.Run) (id string, found *dockerapi.Container, err error) {
 	if found, err = t.orphan(r); err == nil {
-		err = t.carrier.Hosts.placed(&t.Task, r.Placement, found != nil)
+		err = t.carrier.Hosts.Placed(&t.Task, r.Placement, found != nil)
 	}
 	if err == nil && found == nil && t.Denied == nil {
-		err = t.carrier.Hosts.followsName(&t.Task, r)
+		err = t.carrier.Hosts.FollowsName(&t.Task, r)
 	}
 	if err == nil {
-		err = t.carrier.Hosts.claimJob(&t.Task)
+		err = t.carrier.Hosts.ClaimJob(&t.Task)
 	}
 	switch {
 	case err != nil:
 		return "", nil, err
 	case found != nil:
-		return found.ID, found, t.carrier.Hosts.holdName(&t.Task, *found)
+		return found.ID, found, t.carrier.Hosts.HoldName(&t.Task, *found)
 	}
-	if err = cmp.Or(t.carrier.Hosts.stillGiven(&t.Task), t.Denied); err == nil {
-		err = t.carrier.Hosts.claimName(&t.Task, r.Name)
+	if err = cmp.Or(t.carrier.Hosts.StillGiven(&t.Task), t.Denied); err == nil {
+		err = t.carrier.Hosts.ClaimName(&t.Task, r.Name)
 	}
 	if err != nil {
 		return "", nil, err

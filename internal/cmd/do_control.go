@@ -134,7 +134,7 @@ func (t *work) doRemove(r *message.Remove) (*event.Result, error) {
 		return err
 	})
 	if err == nil {
-		err = t.carrier.Hosts.afterRemoval(&t.Task, t.on)
+		err = t.carrier.Hosts.AfterRemoval(&t.Task, t.on)
 	}
 	return t.containerResult(r.Container, err)
 }
@@ -167,7 +167,7 @@ func (t *work) doUnpause(u *message.Unpause) (*event.Result, error) {
 }
 
 func (t *work) doRename(r *message.Rename) (*event.Result, error) {
-	if err := t.carrier.Hosts.claimNewName(&t.Task, t.on, r.NewName); err != nil {
+	if err := t.carrier.Hosts.ClaimNewName(&t.Task, t.on, r.NewName); err != nil {
 		return t.containerResult(r.Container, err)
 	}
 	res, err := t.change(r.Container, func() error {
@@ -177,7 +177,7 @@ func (t *work) doRename(r *message.Rename) (*event.Result, error) {
 		return err == nil && c.Name == r.NewName
 	})
 	if err == nil && t.carrier.Hosts.Claims != nil && res.Status == event.Succeeded {
-		err = t.carrier.Hosts.renamed(&t.Task, t.on, r.NewName)
+		err = t.carrier.Hosts.Renamed(&t.Task, t.on, r.NewName)
 	}
 	return res, err
 }

@@ -32,10 +32,10 @@ func (t *work) placedPull(p message.Placement) error {
 	if p.Any() {
 		return nil
 	}
-	if err := t.carrier.Hosts.placed(&t.Task, p, false); err != nil {
+	if err := t.carrier.Hosts.Placed(&t.Task, p, false); err != nil {
 		return err
 	}
-	return t.carrier.Hosts.claimJob(&t.Task)
+	return t.carrier.Hosts.ClaimJob(&t.Task)
 }
 
 // pulls holds the pulls under way: two pulls of one image would do the same work twice.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -156,14 +157,14 @@ func (f *following) removeAtEnd() {
 // removeEnded removes a detached container that has exited.
 func (f *following) removeEnded() error {
 	if f.carrier.Hosts.Claims != nil {
-		if _, err := f.carrier.Hosts.awaitNote(&f.Task); errors.Is(err, errNoNote) {
+		if _, err := f.carrier.Hosts.AwaitNote(&f.Task); errors.Is(err, hosts.ErrNoNote) {
 			return nil // the container stays, see withoutNote
 		} else if err != nil {
 			return err
 		}
 		c, err := f.carrier.Docker.InspectContainer(f.Ctx, f.id) // it may have been renamed
 		if err == nil {
-			err = f.carrier.Hosts.forget(f.Ctx, f.Place.VHost, c)
+			err = f.carrier.Hosts.ForgetContainer(f.Ctx, f.Place.VHost, c)
 		}
 		if err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer) {
 			return err

@@ -9,6 +9,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/logkept"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -18,7 +19,7 @@ import (
 
 // final reports whether err ends a command without a result.
 func final(err error) bool {
-	return errors.Is(err, live.ErrNotBegun) || errors.Is(err, live.ErrCancelled) || errors.Is(err, live.ErrElsewhere) || errors.Is(err, errNoClaims) || errors.Is(err, context.Canceled)
+	return errors.Is(err, live.ErrNotBegun) || errors.Is(err, live.ErrCancelled) || errors.Is(err, live.ErrElsewhere) || errors.Is(err, hosts.ErrNoClaims) || errors.Is(err, context.Canceled)
 }
 
 // A following is one run's container on its way from creation to exit.

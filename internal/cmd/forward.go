@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
@@ -19,7 +20,7 @@ const startOver = time.Second
 // finds the claim as this one did. handOver returns false if the process stops first.
 func (t *job) handOver(e *live.Elsewhere) bool {
 	t.To(live.Forwarded)
-	if t.pool.hosts.endClaims(t.Ctx, &t.Task, e.Verdict == intake.Requeue && t.pool.hosts.comesBack(&t.Task)) != nil {
+	if t.pool.hosts.EndClaims(t.Ctx, &t.Task, e.Verdict == intake.Requeue && t.pool.hosts.ComesBack(&t.Task)) != nil {
 		return false
 	}
 	var forwarded []intake.Job
@@ -43,7 +44,7 @@ func (t *job) handOver(e *live.Elsewhere) bool {
 		}
 	}
 	t.To(live.Gone) // nothing need wait for the notes
-	ctx, cancel := context.WithTimeout(t.Ctx, mostForNote)
+	ctx, cancel := context.WithTimeout(t.Ctx, hosts.MostForNote)
 	defer cancel()
 	for _, j := range forwarded {
 		if err := j.Moved(ctx); err != nil {

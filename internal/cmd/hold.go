@@ -32,7 +32,7 @@ func (t *job) awaitBefore(before *live.Order) error {
 			return err
 		}
 		if before.Patient() {
-			if t.pool.hosts.mayGoHome(&t.Task) && before.MayMove() {
+			if t.pool.hosts.MayGoHome(&t.Task) && before.MayMove() {
 				tick.Reset(time.Second)
 				continue
 			}
@@ -78,8 +78,8 @@ func (t *job) hold() error {
 	most, places := t.pool.mayHold(t.Traits.Ends, apart)
 	if n := h.n.Add(1); places > 0 && n > int64(most) {
 		h.n.Add(-1)
-		if t.pool.hosts.mayGoHome(&t.Task) {
-			return t.pool.hosts.goesHome(&t.Task)
+		if t.pool.hosts.MayGoHome(&t.Task) {
+			return t.pool.hosts.GoesHome(&t.Task)
 		}
 		return &crowdedError{apart, places, most}
 	}

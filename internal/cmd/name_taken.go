@@ -7,14 +7,11 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
-
-// leaving is how long a run waits for a name whose container is about to be removed. An undisturbed settling takes
-// less. After that, an ended container of ours is renamed; any other keeps the name, and the run fails.
-const leaving = 2 * time.Second
 
 // creating is how long a create may take. The engine reserves the name first. Until the create is done, the engine
 // refuses another create of that name, and an inspect finds no such container.
@@ -48,8 +45,8 @@ func (t *work) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 	case t.owns(r, holder):
 		before := t.JobKey(t.ID)
 		t.Adopt(holder)
-		if err = t.carrier.Hosts.claimJob(&t.Task); err == nil && before != t.JobKey(t.ID) { // without a message_id it has another id now
-			err = t.carrier.Hosts.disclaim(&t.Task, before)
+		if err = t.carrier.Hosts.ClaimJob(&t.Task); err == nil && before != t.JobKey(t.ID) { // without a message_id it has another id now
+			err = t.carrier.Hosts.Disclaim(&t.Task, before)
 		}
 		return &holder, err
 	case t.carrier.Jobs.IsLingering(holder.ID):
@@ -63,7 +60,7 @@ func (t *work) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 	case holder.Labels[identity.LabelRemove] != "true" || !ended:
 		return nil, refused
 	}
-	patience := leaving
+	patience := hosts.Leaving
 	switch {
 	case gone && (t.creation.unanswered || t.WasRedelivered()):
 		patience = creating

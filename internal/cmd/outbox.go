@@ -27,7 +27,7 @@ func (t *job) store(j intake.Job, v intake.Verdict, r *event.Result) (err error)
 		t.Storing()
 		err = j.Store(t.Ctx, *r)
 	case v == intake.TryAgain:
-		if err := t.pool.hosts.gathers(&t.Task); err != nil {
+		if err := t.pool.hosts.Gathers(&t.Task); err != nil {
 			return err
 		}
 		t.pool.jobs.Expect(&t.Task, r)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
@@ -25,7 +26,7 @@ func setRefused(r *event.Result, err error) {
 
 // setDone fills in how a call to the engine ended.
 func setDone(r *event.Result, err error) {
-	if _, ok := errors.AsType[*policy.DeniedError](err); ok || errors.Is(err, errNoHosts) {
+	if _, ok := errors.AsType[*policy.DeniedError](err); ok || errors.Is(err, hosts.ErrNoHosts) {
 		setRefused(r, err)
 		return
 	}
@@ -46,7 +47,7 @@ func setError(r *event.Result, err error) {
 		}
 	}
 	switch {
-	case errors.As(err, new(*noHostError)):
+	case errors.As(err, new(*hosts.NoHostError)):
 		r.Reason = event.ReasonNoSuchHost
 	case errors.Is(err, dockerapi.ErrCommandNotFound):
 		r.Reason, r.ExitCode = event.ReasonCommandNotFound, new(127)

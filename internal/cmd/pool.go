@@ -12,6 +12,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
@@ -77,7 +78,7 @@ type Pool struct {
 	engine    *engine.Engine
 	exits     *exits.Exits
 	jobs      *live.Registry
-	hosts     *sharing
+	hosts     *hosts.Hosts
 	carrier   *carrier
 	recalling sync.Mutex // see recall
 	tally     *tally.Tally
@@ -107,14 +108,14 @@ func NewPool(cfg Config) *Pool {
 		decoding:        make(chan struct{}, runtime.GOMAXPROCS(0)),
 		controlDecoding: make(chan struct{}, 1),
 		stopping:        make(chan struct{}),
-		lingers:         lingers,
+		lingers:         live.Lingering,
 		tally:           tally.New(),
 		lines:           joblog.Log{To: cfg.Log},
 	}
-	p.hosts = &sharing{
+	p.hosts = hosts.New(hosts.Config{
 		Claims: cfg.Claims, Host: cfg.Host, Labels: cfg.Labels, VHost: cfg.VHost, Docker: cfg.Docker,
-		Jobs: p.jobs, Tally: p.tally, Log: cfg.Log, Lines: &p.lines, Stopping: p.stopping, lasting: make(chan *lastingJob, live.MostCancels),
-	}
+		Jobs: p.jobs, Tally: p.tally, Log: cfg.Log, Lines: &p.lines, Stopping: p.stopping,
+	})
 	p.carrier = &carrier{
 		Docker: cfg.Docker, Engine: e, Exits: p.exits, Reporter: cfg.Reporter, Log: cfg.Log, Jobs: p.jobs, Hosts: p.hosts, Tally: p.tally,
 		Begin: p.begin, Stopping: p.stopping, Host: cfg.Host, Queue: cfg.Queue, Pull: cfg.Pull, Timeout: cfg.Timeout, Capture: cfg.Capture,
@@ -144,7 +145,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 		watching.Go(func() { p.room.Watch(watchCtx, p.engine.Wait) })
 	}
 	if p.Claims != nil {
-		watching.Go(func() { p.hosts.endLasting(watchCtx) })
+		watching.Go(func() { p.hosts.EndLasting(watchCtx, lastWords) })
 		watching.Go(func() { p.lookForStale(watchCtx) })
 	}
 	defer p.lines.Close()
@@ -225,8 +226,8 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity
 		} else {
 			p.Log.Info("message published again; its job is here, and is not run a second time", "job", id)
 		}
-		if j.Redelivered && p.hosts.looksAhead(earlier) {
-			return nil, func() { p.hosts.goesAhead(ctx, earlier) }
+		if j.Redelivered && p.hosts.LooksAhead(earlier) {
+			return nil, func() { p.hosts.GoesAhead(ctx, earlier) }
 		}
 		return nil, nil
 	case live.Finished:
@@ -245,7 +246,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity
 				p.Log.Warn("message not acked", "job", ident.ID, "error", err)
 			}
 			if j.Forwarded != nil && d.MayBeClaimed() {
-				p.hosts.forgets(p.settling, ident, j.Forwarded.Acked)
+				p.hosts.ForgetCopy(p.settling, ident, j.Forwarded.Acked)
 			}
 		}
 	}
@@ -258,7 +259,7 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity
 	}
 	t.prepare(j)
 	p.jobs.Add(&t.Task)
-	if t.Traits.Lasts && !t.Control && t.Order.Before.Load() == nil && t.Earlier == nil && !t.namesJob() && !t.pool.hosts.misplaced(&t.Task) {
+	if t.Traits.Lasts && !t.Control && t.Order.Before.Load() == nil && t.Earlier == nil && !t.namesJob() && !t.pool.hosts.Misplaced(&t.Task) {
 		t.RequestPlace()
 	}
 	return t, nil

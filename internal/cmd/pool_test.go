@@ -1771,9 +1771,9 @@ func TestLetterSentTwice(t *testing.T) {
 func TestLingers(t *testing.T) {
 	t.Run("removed after a while", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.send("m", "id", false, echo).want(intake.Ack, "")
-			time.Sleep(lingers - time.Millisecond)
+			time.Sleep(live.Lingering - time.Millisecond)
 			if b.docker.count() != 1 {
 				t.Error("removed too early")
 			}
@@ -1785,7 +1785,7 @@ func TestLingers(t *testing.T) {
 	})
 	t.Run("the connection ends meanwhile", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.alives = []error{intake.ErrDeliveryLost}
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			b.alives = nil
@@ -1802,7 +1802,7 @@ func TestLingers(t *testing.T) {
 	})
 	t.Run("its name is free", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			begin := time.Now()
 			for i := range 5 {
 				b.send(fmt.Sprint(i), fmt.Sprint(i), false, echo).want(intake.Ack, "")
@@ -1819,7 +1819,7 @@ func TestLingers(t *testing.T) {
 	})
 	t.Run("not to be started", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.send("run", "id", false, echo).want(intake.Ack, "")
 			id := b.result().ContainerID
 			for _, ref := range []string{"web", id} {
@@ -1834,7 +1834,7 @@ func TestLingers(t *testing.T) {
 	})
 	t.Run("stopped meanwhile", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			begin := time.Now()
 			b.close()

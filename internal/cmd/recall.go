@@ -75,7 +75,7 @@ func (p *Pool) watchGate(ctx context.Context) {
 func (p *Pool) releases(t *live.Task) {
 	ctx, cancel := context.WithTimeout(t.Ctx, lastLook)
 	defer cancel()
-	if err := p.hosts.endClaims(ctx, t, p.hosts.comesBack(t)); err != nil {
+	if err := p.hosts.EndClaims(ctx, t, p.hosts.ComesBack(t)); err != nil {
 		t.Log.Debug("claims not deleted before the requeue; the message is forwarded here", "error", err)
 	}
 }

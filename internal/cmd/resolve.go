@@ -23,7 +23,7 @@ func (t *job) resolve(r *message.Ref) (over bool, err error) {
 		t.on, err = t.inspect(r.Container)
 	}
 	if r.Job == "" {
-		err = t.pool.hosts.mayBeElsewhere(&t.Task, t.on, r.Container, err)
+		err = t.pool.hosts.MayBeElsewhere(&t.Task, t.on, r.Container, err)
 	}
 	switch {
 	case err == nil:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 )
@@ -47,8 +48,8 @@ func (t *job) settle(r *event.Result) (ok bool) {
 			}
 		}
 		if t.Keys.Ends() && !t.LeavesContainer() {
-			joined, err := t.pool.hosts.awaitNote(&t.Task)
-			if errors.Is(err, errNoNote) {
+			joined, err := t.pool.hosts.AwaitNote(&t.Task)
+			if errors.Is(err, hosts.ErrNoNote) {
 				err = t.withoutNote(v)
 			}
 			if err != nil {
@@ -65,10 +66,6 @@ func (t *job) settle(r *event.Result) (ok bool) {
 		}
 	}
 }
-
-// lingers is how long the container of a settled job outlives its ack. A broker that is killed may forget an ack that is
-// not on disk yet. A busy classic queue writes late.
-const lingers = 3 * time.Second
 
 // linger waits until an ack that a fence has seen is old enough. Then it checks that the connection has survived. If the
 // process is to stop, another fence must do. Meanwhile another run can have the container's name.
@@ -113,7 +110,7 @@ func (t *job) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok boo
 		switch t.awaitDelivery(v, r) {
 		case deliveryStays:
 			t.Log.Debug("message will not be redelivered: it was settled, or another task has it")
-			return last, t.pool.hosts.outlasts(&t.Task) == nil
+			return last, t.pool.hosts.Outlasts(&t.Task) == nil
 		case deliveryNever:
 			return last, false
 		}
@@ -157,7 +154,7 @@ func (t *job) untidy() bool { return t.Cleanup != nil && !t.tidied }
 
 // tidy gives up the job's claims, then removes its container, unless that was done. Its error is final.
 func (t *job) tidy() error {
-	err := t.pool.hosts.endClaims(t.Ctx, &t.Task, false)
+	err := t.pool.hosts.EndClaims(t.Ctx, &t.Task, false)
 	if err != nil || !t.untidy() {
 		return err
 	}

@@ -40,7 +40,7 @@ func TestGivenBackIsNotSettled(t *testing.T) {
 // with and without our headers, also where they follow each other faster than their containers go.
 func TestSentAgainFailsAgain(t *testing.T) {
 	for _, copy := range []string{"", "copy-1"} {
-		for _, linger := range []time.Duration{0, lingers} {
+		for _, linger := range []time.Duration{0, live.Lingering} {
 			onBench(t, nil, func(b *bench) {
 				b.stores, b.pool.lingers = true, linger
 				body := strings.Replace(retriedRemoved, `"Delay":"1m"`, `"Delay":"1s"`, 1)
@@ -126,7 +126,7 @@ func TestLostAsContainerGoes(t *testing.T) {
 func TestLingersForAll(t *testing.T) {
 	t.Run("published twice", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			time.Sleep(time.Second)
 			d := b.send("twice", "id", false, echo)
@@ -141,7 +141,7 @@ func TestLingersForAll(t *testing.T) {
 	})
 	t.Run("lost, and then stopped", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.fences = []error{nil, intake.ErrDeliveryLost}
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			b.close()
@@ -160,7 +160,7 @@ func TestLingersForAll(t *testing.T) {
 				return intake.Place{}, consumed == live.ReleasedFor
 			}
 		}, func(b *bench) {
-			b.pool.lingers, b.released = lingers, true
+			b.pool.lingers, b.released = live.Lingering, true
 			b.fences = []error{nil, intake.ErrDeliveryLost}
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			b.close()
@@ -172,7 +172,7 @@ func TestLingersForAll(t *testing.T) {
 	})
 	t.Run("the next attempt", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.send("m", "id", false, retriedRemoved)
 			b.docker.named(t, "web").exit(1)
 			time.Sleep(time.Second)

@@ -27,7 +27,7 @@ func (p *Pool) lookForStale(ctx context.Context) {
 	}
 	stale := make(map[string]int) // by life
 	for _, c := range list {
-		if p.hosts.isStale(c.Labels) && !(p.RemoveStale && p.removeStale(ctx, c)) {
+		if p.hosts.IsStale(c.Labels) && !(p.RemoveStale && p.removeStale(ctx, c)) {
 			stale[c.Labels[identity.LabelHost]]++
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -49,7 +50,7 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 	}
 	var old []dockerapi.Container
 	for _, s := range list {
-		if time.Since(s.Created) < p.SweepAfter || p.hosts.isStale(s.Labels) {
+		if time.Since(s.Created) < p.SweepAfter || p.hosts.IsStale(s.Labels) {
 			continue
 		}
 		c, err := p.Docker.InspectContainer(ctx, s.ID)
@@ -76,7 +77,7 @@ func (p *Pool) sweep(ctx context.Context, consumed time.Duration) error {
 			continue // of a queue of the same name on another virtual host or broker
 		}
 		switch swept, err := p.sweepOne(ctx, at.VHost, c, false); {
-		case errors.Is(err, dockerapi.ErrUnreachable) || errors.Is(err, errNoClaims) || ctx.Err() != nil:
+		case errors.Is(err, dockerapi.ErrUnreachable) || errors.Is(err, hosts.ErrNoClaims) || ctx.Err() != nil:
 			return err
 		case err != nil: // of this container only
 			p.Log.Warn("a container that a crash left behind could not be removed; trying again at the next sweep", "container", c.Name, "error", err)
@@ -104,7 +105,7 @@ func (p *Pool) sweepOne(ctx context.Context, vhost string, c dockerapi.Container
 		return false, nil
 	}
 	defer func() { release(removed) }()
-	if err := p.hosts.forget(ctx, vhost, c); err != nil {
+	if err := p.hosts.ForgetContainer(ctx, vhost, c); err != nil {
 		return false, err
 	}
 	err = p.Docker.RemoveContainer(ctx, c.ID, dockerapi.RemoveOptions{Volumes: true, Force: force})

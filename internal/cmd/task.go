@@ -127,7 +127,7 @@ func (t *job) end(result *event.Result, err error) bool {
 		t.Log.Info("job left unfinished; its message stays unacked, and its container as it is", "container", t.Name, "error", err)
 		return false
 	}
-	if t.pool.hosts.inherits(&t.Task) != nil {
+	if t.pool.hosts.Inherits(&t.Task) != nil {
 		return false
 	}
 	t.To(live.Ended)
@@ -164,8 +164,8 @@ func (t *job) run() (result *event.Result, err error) {
 		}
 	}()
 	defer t.unhold()
-	if t.WasRedelivered() && t.pool.hosts.looksAhead(&t.Task) {
-		t.pool.hosts.goesAhead(t.Ctx, &t.Task)
+	if t.WasRedelivered() && t.pool.hosts.LooksAhead(&t.Task) {
+		t.pool.hosts.GoesAhead(t.Ctx, &t.Task)
 	}
 	if err := t.awaitTurn(); errors.Is(err, dockerapi.ErrConflict) {
 		if !t.pool.due(&t.Task) {

@@ -7,7 +7,7 @@ import (
 // awaitTurn waits for the earlier command on the container, and for the job that the command names. A run or an exec of
 // the queue also waits for a slot. Without an error the task is due.
 func (t *job) awaitTurn() error {
-	if t.holds() && !t.pool.hosts.mayGoHome(&t.Task) { // else it holds from its turn on
+	if t.holds() && !t.pool.hosts.MayGoHome(&t.Task) { // else it holds from its turn on
 		if err := t.hold(); err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func (t *job) awaitTurn() error {
 	if t.pool.away() { // watchGate recalls at a change only, and this may be an old one
 		t.pool.recall()
 	}
-	if t.Traits.Lasts && !t.pool.hosts.misplaced(&t.Task) {
+	if t.Traits.Lasts && !t.pool.hosts.Misplaced(&t.Task) {
 		if err := t.AwaitPlace(); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
@@ -192,3 +193,7 @@ func (g *Registry) ContainerByJob(job string) string {
 	}
 	return ""
 }
+
+// Lingering is how long the container of a settled job outlives its ack. A broker that is killed may forget an ack that is
+// not on disk yet. A busy classic queue writes late.
+const Lingering = 3 * time.Second

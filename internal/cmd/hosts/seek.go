@@ -1,4 +1,4 @@
-package cmd
+package hosts
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 )
 
 // whoHas returns the claim of key; nil: no host has it.
-func (h *sharing) whoHas(t *live.Task, key intake.ClaimKey) (*intake.Claim, error) {
+func (h *Hosts) whoHas(t *live.Task, key intake.ClaimKey) (*intake.Claim, error) {
 	at, err := h.lookUp(t, key)
 	if at != nil && at.Void {
 		at = nil
@@ -24,7 +24,7 @@ func (h *sharing) whoHas(t *live.Task, key intake.ClaimKey) (*intake.Claim, erro
 }
 
 // lookUp is whoHas, but returns a void claim too.
-func (h *sharing) lookUp(t *live.Task, key intake.ClaimKey) (*intake.Claim, error) {
+func (h *Hosts) lookUp(t *live.Task, key intake.ClaimKey) (*intake.Claim, error) {
 	at, err := h.Claims.Look(t.Ctx, key)
 	if err != nil {
 		return nil, noClaims(err, "which host has the %s %s is not known", key.Kind, flagval.Quote(key.Key))
@@ -32,8 +32,8 @@ func (h *sharing) lookUp(t *live.Task, key intake.ClaimKey) (*intake.Claim, erro
 	return at, nil
 }
 
-// forward returns why the task is another host's.
-func (h *sharing) forward(t *live.Task, to intake.Claim) error {
+// Forward returns why the task is another host's.
+func (h *Hosts) Forward(t *live.Task, to intake.Claim) error {
 	if t.From != nil && t.From.Hops >= intake.MostHops {
 		return fmt.Errorf("%w: the message was forwarded %d times, and no host kept it; the last one is %s. Send it again",
 			dockerapi.ErrConflict, t.From.Hops, flagval.Quote(to.Host))
@@ -42,13 +42,13 @@ func (h *sharing) forward(t *live.Task, to intake.Claim) error {
 }
 
 // startsOver has the message requeued: the claim that was found leads to no host any more, or all deliveries are lost.
-func (h *sharing) startsOver(t *live.Task) error {
+func (h *Hosts) startsOver(t *live.Task) error {
 	return t.Moves(&live.Elsewhere{Verdict: intake.Requeue})
 }
 
-// seek has a command forwarded if another host has key. A name that this host has claimed is forgotten if gone says that its
+// Seek has a command forwarded if another host has key. A name that this host has claimed is forgotten if gone says that its
 // container is not here. A job is not: its message may be under way to this host.
-func (h *sharing) seek(t *live.Task, key intake.ClaimKey, gone bool) error {
+func (h *Hosts) Seek(t *live.Task, key intake.ClaimKey, gone bool) error {
 	if h.Claims == nil {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (h *sharing) seek(t *live.Task, key intake.ClaimKey, gone bool) error {
 	case err != nil || at == nil:
 		return err
 	case !at.Ours:
-		return h.forward(t, *at)
+		return h.Forward(t, *at)
 	case gone && key.Kind == "name":
 		h.Tally.Count(func(c *status.Counters) *int64 { return &c.LostClaims })
 		return noClaims(h.Claims.Forget(t.Ctx, key), "a claim without a container could not be deleted")
@@ -65,21 +65,21 @@ func (h *sharing) seek(t *live.Task, key intake.ClaimKey, gone bool) error {
 	return nil
 }
 
-// mayBeElsewhere has a command forwarded if another host has the container ref. found is nil if the engine has such a container,
+// MayBeElsewhere has a command forwarded if another host has the container ref. found is nil if the engine has such a container,
 // which may be another one: a person's, or one of a former life of this host. Else found is the engine's error.
-func (h *sharing) mayBeElsewhere(t *live.Task, on dockerapi.Container, ref string, found error) error {
+func (h *Hosts) MayBeElsewhere(t *live.Task, on dockerapi.Container, ref string, found error) error {
 	gone := errors.Is(found, dockerapi.ErrNoSuchContainer)
 	if h.Claims == nil || found != nil && !gone || found == nil && t.Ours(on.Labels) {
 		return found
 	}
-	if err := h.seek(t, keyOf(ref), gone); err != nil {
+	if err := h.Seek(t, keyOf(ref), gone); err != nil {
 		return err
 	}
 	if !gone {
 		return nil
 	}
 	if t.WasRedelivered() && t.Traits.NewName != "" { // an earlier delivery may have renamed it
-		if err := h.seek(t, intake.NameKey(t.Traits.NewName), false); err != nil {
+		if err := h.Seek(t, intake.NameKey(t.Traits.NewName), false); err != nil {
 			return err
 		}
 	}
@@ -89,14 +89,14 @@ func (h *sharing) mayBeElsewhere(t *live.Task, on dockerapi.Container, ref strin
 	return found
 }
 
-// looksAhead reports whether the task asks who has its job before its turn comes: see goesAhead.
-func (h *sharing) looksAhead(t *live.Task) bool {
+// LooksAhead reports whether the task asks who has its job before its turn comes: see goesAhead.
+func (h *Hosts) LooksAhead(t *live.Task) bool {
 	return h.Claims != nil && t.Stable && t.Traits.Makes && t.At() == live.Waiting
 }
 
-// goesAhead has a waiting task of a redelivered message forwarded at once if another host has its job. Otherwise the message would
+// GoesAhead has a waiting task of a redelivered message forwarded at once if another host has its job. Otherwise the message would
 // wait here, that host's queues would be quiet, and a sweep there would remove the job's container: the job would run again here.
-func (h *sharing) goesAhead(ctx context.Context, t *live.Task) {
+func (h *Hosts) GoesAhead(ctx context.Context, t *live.Task) {
 	ctx, cancel := closed.Context(ctx, t.Reached(live.Cancelled))
 	defer cancel()
 	at, err := h.Claims.Look(ctx, t.JobKey(t.ID))

@@ -1,4 +1,4 @@
-package cmd
+package hosts
 
 import (
 	"context"
@@ -11,23 +11,34 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// A sharing has what one of several hosts that share a queue knows of the others. If one host has the queue alone, most methods do nothing.
-type sharing struct {
+// A Hosts has what one of several hosts that share a queue knows of the others. If one host has the queue alone, most methods do
+// nothing.
+type Hosts struct {
+	Config
+	lasting chan *lastingJob // oldest first
+}
+
+// Config is what a sharing needs.
+type Config struct {
 	Claims   intake.Claims     // nil: one host has the queue alone
 	Host     string            // this machine's name, by which messages choose it
 	Labels   map[string]string // this host's, by which messages choose it
 	VHost    string            // of the queue
-	Docker   lister
+	Docker   Docker
 	Jobs     *live.Registry
 	Tally    *tally.Tally
 	Log      *slog.Logger
 	Lines    *joblog.Log
-	Stopping <-chan struct{}  // closed when no more jobs come
-	lasting  chan *lastingJob // oldest first
+	Stopping <-chan struct{} // closed when no more jobs come
 }
 
-// A lister is the part of *dockerapi.Client that finds out which containers this host has.
-type lister interface {
+// New returns what a host knows of the others.
+func New(c Config) *Hosts {
+	return &Hosts{Config: c, lasting: make(chan *lastingJob, live.MostCancels)}
+}
+
+// A Docker is the part of *dockerapi.Client that finds out which containers this host has.
+type Docker interface {
 	InspectContainer(ctx context.Context, id string) (dockerapi.Container, error)
 	ListContainers(ctx context.Context, o dockerapi.ListOptions) ([]dockerapi.ContainerSummary, error)
 }

@@ -1,4 +1,4 @@
-package cmd
+package hosts
 
 import (
 	"context"
@@ -8,19 +8,19 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 )
 
-// mostForNote is how long the host that has the job may be told late that a message is acked.
-const mostForNote = time.Minute
+// MostForNote is how long the host that has the job may be told late that a message is acked.
+const MostForNote = time.Minute
 
 // noteTakes is how long a host that has forwarded a message may take to tell that it is acked. See mostForNote.
-const noteTakes = 2 * mostForNote
+const noteTakes = 2 * MostForNote
 
-// errNoNote says that a note has not come for noteTakes: the host that was to send it was killed, or cannot reach the broker.
-var errNoNote = errors.New("the host that forwarded the message does not tell that it is acked")
+// ErrNoNote says that a note has not come for noteTakes: the host that was to send it was killed, or cannot reach the broker.
+var ErrNoNote = errors.New("the host that forwarded the message does not tell that it is acked")
 
-// awaitNote waits until the host that forwarded the message here has had the original acked. It is called before the job's claim is
+// AwaitNote waits until the host that forwarded the message here has had the original acked. It is called before the job's claim is
 // deleted. Else a third host that is redelivered the original would find no claim, and run the job again. joined: a delivery has come,
 // and is to be settled first. The process may stop first. errNoNote: see withoutNote.
-func (h *sharing) awaitNote(t *live.Task) (joined bool, err error) {
+func (h *Hosts) AwaitNote(t *live.Task) (joined bool, err error) {
 	late := time.NewTimer(noteTakes)
 	defer late.Stop()
 	for {
@@ -39,7 +39,7 @@ func (h *sharing) awaitNote(t *live.Task) (joined bool, err error) {
 		case <-t.Ctx.Done():
 			return false, t.Ctx.Err()
 		case <-late.C:
-			return false, errNoNote
+			return false, ErrNoNote
 		}
 	}
 }

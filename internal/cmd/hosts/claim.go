@@ -1,4 +1,4 @@
-package cmd
+package hosts
 
 import (
 	"context"
@@ -28,19 +28,19 @@ import (
 // job. Other commands claim nothing.
 // endClaims says what becomes of all these.
 
-// errNoClaims leaves a task unfinished, as the end of its context does: [intake.Claims] give up only if the process ends.
-var errNoClaims = errors.New("the broker does not answer for the claims any more")
+// ErrNoClaims leaves a task unfinished, as the end of its context does: [intake.Claims] give up only if the process ends.
+var ErrNoClaims = errors.New("the broker does not answer for the claims any more")
 
 // noClaims adds to an error of Claims what it was to do, and that it is an errNoClaims, unless it is the context's.
 func noClaims(err error, what string, args ...any) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fmt.Errorf("%w: %s: %w", errNoClaims, fmt.Sprintf(what, args...), err)
+	return fmt.Errorf("%w: %s: %w", ErrNoClaims, fmt.Sprintf(what, args...), err)
 }
 
 // claim makes the task a holder of key, unless another host has it.
-func (h *sharing) claim(t *live.Task, key intake.ClaimKey) (other *intake.Claim, err error) {
+func (h *Hosts) claim(t *live.Task, key intake.ClaimKey) (other *intake.Claim, err error) {
 	if t.Keys.Holds(key) {
 		return nil, nil
 	}
@@ -55,8 +55,8 @@ func (h *sharing) claim(t *live.Task, key intake.ClaimKey) (other *intake.Claim,
 	return other, nil
 }
 
-// claimJob claims the task's job. errElsewhere: another host has it, or it is settled.
-func (h *sharing) claimJob(t *live.Task) error {
+// ClaimJob claims the task's job. errElsewhere: another host has it, or it is settled.
+func (h *Hosts) ClaimJob(t *live.Task) error {
 	if h.Claims == nil {
 		return nil
 	}
@@ -75,14 +75,14 @@ func (h *sharing) claimJob(t *live.Task) error {
 	}
 	other, err := h.claim(t, key)
 	if err == nil && other != nil {
-		err = h.forward(t, *other)
+		err = h.Forward(t, *other)
 	}
 	return err
 }
 
-// stillGiven returns nil once the broker has shown, after the job was claimed, that a delivery of the task is not lost. If all are lost,
+// StillGiven returns nil once the broker has shown, after the job was claimed, that a delivery of the task is not lost. If all are lost,
 // another host may have run the job and be done with it, and then the claim was free again. errElsewhere: some host gets the message.
-func (h *sharing) stillGiven(t *live.Task) error {
+func (h *Hosts) StillGiven(t *live.Task) error {
 	if h.Claims == nil {
 		return nil
 	}
@@ -100,8 +100,8 @@ func (h *sharing) stillGiven(t *live.Task) error {
 	}
 }
 
-// endClaims gives up each claim that the task holds, or leaves it at the broker. See comesBack. Its error is the context's.
-func (h *sharing) endClaims(ctx context.Context, t *live.Task, comesBack bool) error {
+// EndClaims gives up each claim that the task holds, or leaves it at the broker. See comesBack. Its error is the context's.
+func (h *Hosts) EndClaims(ctx context.Context, t *live.Task, comesBack bool) error {
 	for {
 		key, stays, ok := t.Keys.Take()
 		switch {
@@ -126,7 +126,7 @@ func (h *sharing) endClaims(ctx context.Context, t *live.Task, comesBack bool) e
 // ofAnother reports whether key, which the task is about to give up, stays with a container that the task has not made: it has the name
 // that the task wanted, or is of another attempt or copy of the job, or of another job of the same id. It also stays if the engine does
 // not say. The engine is asked only if there can be such a container.
-func (h *sharing) ofAnother(ctx context.Context, t *live.Task, key intake.ClaimKey) bool {
+func (h *Hosts) ofAnother(ctx context.Context, t *live.Task, key intake.ClaimKey) bool {
 	none := (t.Traits.Makes || t.Cmd == nil) && t.ContainerID() == ""
 	switch {
 	case key.Kind == "name" && (none || key.Key == t.Traits.NewName):
@@ -140,22 +140,22 @@ func (h *sharing) ofAnother(ctx context.Context, t *live.Task, key intake.ClaimK
 }
 
 // discards reports whether a container is the task's, and is removed at its end, or was removed.
-func (h *sharing) discards(t *live.Task, id string, labels map[string]string) bool {
+func (h *Hosts) discards(t *live.Task, id string, labels map[string]string) bool {
 	if t.ContainerID() != "" {
 		return id == t.ContainerID()
 	}
 	return t.Cleanup != nil && t.Like(labels) && !t.EarlierAttempt(labels) // its create was not answered
 }
 
-// comesBack reports whether the message of a task that is requeued comes to this host again: it is in the host queue. Or its
+// ComesBack reports whether the message of a task that is requeued comes to this host again: it is in the host queue. Or its
 // connection has ended: whoever gets it may have forwarded it here already.
-func (h *sharing) comesBack(t *live.Task) bool {
+func (h *Hosts) ComesBack(t *live.Task) bool {
 	_, present := t.Present()
 	return !present || t.IsCopy()
 }
 
 // unclaim takes away one holder of key, which the task holds no more.
-func (h *sharing) unclaim(ctx context.Context, t *live.Task, key intake.ClaimKey) error {
+func (h *Hosts) unclaim(ctx context.Context, t *live.Task, key intake.ClaimKey) error {
 	err := h.Claims.Unclaim(ctx, key)
 	if err != nil && ctx.Err() == nil && !closed.Is(h.Stopping) { // else the container stays for the sweep, which deletes both
 		t.Log.Warn("a claim was not deleted at the broker; it does no harm, and takes about 1 KB there", "kind", key.Kind, "key", key.Key, "error", err)
@@ -164,16 +164,16 @@ func (h *sharing) unclaim(ctx context.Context, t *live.Task, key intake.ClaimKey
 	return err
 }
 
-// disclaim gives up one claim before the task's end.
-func (h *sharing) disclaim(t *live.Task, key intake.ClaimKey) error {
+// Disclaim gives up one claim before the task's end.
+func (h *Hosts) Disclaim(t *live.Task, key intake.ClaimKey) error {
 	if !t.Keys.Drop(key) {
 		return nil
 	}
 	return h.unclaim(t.Ctx, t, key)
 }
 
-// forget deletes the claims of a container that is about to be removed.
-func (h *sharing) forget(ctx context.Context, vhost string, c dockerapi.Container) error {
+// ForgetContainer deletes the claims of a container that is about to be removed.
+func (h *Hosts) ForgetContainer(ctx context.Context, vhost string, c dockerapi.Container) error {
 	if h.Claims == nil || c.Labels[identity.LabelHost] != h.Claims.Host() {
 		return nil
 	}
@@ -184,8 +184,8 @@ func (h *sharing) forget(ctx context.Context, vhost string, c dockerapi.Containe
 	return noClaims(err, "the claims of the container %s could not be deleted", c.Name)
 }
 
-// isStale reports whether a former life of this host made a container.
-func (h *sharing) isStale(labels map[string]string) bool {
+// IsStale reports whether a former life of this host made a container.
+func (h *Hosts) IsStale(labels map[string]string) bool {
 	if h.Claims == nil || !strings.HasPrefix(labels[identity.LabelBroker], intake.Place{VHost: h.VHost}.Prefix()) {
 		return false
 	}

@@ -1,4 +1,4 @@
-package cmd
+package hosts
 
 import (
 	"testing"
@@ -27,5 +27,14 @@ func TestKeyOf(t *testing.T) {
 		if got := keyOf(ref); got != want {
 			t.Errorf("%q: %v, want %v", ref, got, want)
 		}
+	}
+}
+
+// TestJobKey: the keys of different jobs and names differ, and a derived name tells its job's key.
+func TestJobKey(t *testing.T) {
+	job := intake.JobKey("v", "q", "j")
+	if job == intake.JobKey("v", "q2", "j") || job == intake.JobKey("v2", "q", "j") || keyOf("dispatch-"+job.Key+"-01234567") != job ||
+		keyOf("dispatch-"+job.Key) != intake.NameKey("dispatch-"+job.Key) {
+		t.Error("keys that should differ are the same, or the other way round")
 	}
 }

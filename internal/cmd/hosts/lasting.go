@@ -1,4 +1,4 @@
-package cmd
+package hosts
 
 import (
 	"context"
@@ -21,8 +21,8 @@ type lastingJob struct {
 	until     time.Time
 }
 
-// claimLasting claims a job for recent.For, unless another host has it. If there are too many, the oldest ends.
-func (h *sharing) claimLasting(t *live.Task, id string) (other *intake.Claim, err error) {
+// ClaimLasting claims a job for recent.For, unless another host has it. If there are too many, the oldest ends.
+func (h *Hosts) ClaimLasting(t *live.Task, id string) (other *intake.Claim, err error) {
 	j := &lastingJob{t.JobKey(id), t.Queue, id, time.Now().Add(recent.For)}
 	if other, err = h.Claims.Claim(t.Ctx, j.key); err != nil || other != nil {
 		return other, noClaims(err, "the job %s could not be claimed", flagval.Quote(id))
@@ -37,31 +37,31 @@ func (h *sharing) claimLasting(t *live.Task, id string) (other *intake.Claim, er
 	}
 }
 
-// gathers has all copies of the next attempt come to this host, which runs one of them, if there may be several: an earlier
+// Gathers has all copies of the next attempt come to this host, which runs one of them, if there may be several: an earlier
 // delivery may have stored one, and not been acked.
-func (h *sharing) gathers(t *live.Task) error {
+func (h *Hosts) Gathers(t *live.Task) error {
 	if h.Claims == nil || !t.WasRedelivered() {
 		return nil
 	}
-	_, err := h.claimLasting(t, t.ID)
+	_, err := h.ClaimLasting(t, t.ID)
 	return err
 }
 
-// outlasts has the message of a settled job come to this host, which knows the job, if another host has it: that may not have been
+// Outlasts has the message of a settled job come to this host, which knows the job, if another host has it: that may not have been
 // able to forward it before, and this host's queues were quiet all the same.
-func (h *sharing) outlasts(t *live.Task) error {
+func (h *Hosts) Outlasts(t *live.Task) error {
 	if h.Claims == nil || !t.Stable || !t.Traits.Makes {
 		return nil
 	}
-	_, err := h.claimLasting(t, t.ID)
+	_, err := h.ClaimLasting(t, t.ID)
 	return err
 }
 
-// endLasting gives up each claim of lasting when its time is over. When ctx ends, it gives up all of them, within lastWords.
-func (h *sharing) endLasting(ctx context.Context) {
+// EndLasting gives up each claim of lasting when its time is over. When ctx ends, it gives up all of them, within most.
+func (h *Hosts) EndLasting(ctx context.Context, most time.Duration) {
 	giving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, cancel) })()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(most, cancel) })()
 	for ctx.Err() == nil || len(h.lasting) > 0 {
 		select {
 		case j := <-h.lasting:
@@ -76,7 +76,7 @@ func (h *sharing) endLasting(ctx context.Context) {
 }
 
 // endLastingOne gives up a claim, unless the job has a container here, or the engine does not say.
-func (h *sharing) endLastingOne(ctx context.Context, j *lastingJob) {
+func (h *Hosts) endLastingOne(ctx context.Context, j *lastingJob) {
 	if list, err := h.containersOf(ctx, j.queue, j.id); err != nil || len(list) > 0 {
 		h.Claims.Keep(j.key)
 		return
@@ -87,20 +87,20 @@ func (h *sharing) endLastingOne(ctx context.Context, j *lastingJob) {
 }
 
 // containersOf returns the containers that a job has here.
-func (h *sharing) containersOf(ctx context.Context, queue, job string) ([]dockerapi.ContainerSummary, error) {
+func (h *Hosts) containersOf(ctx context.Context, queue, job string) ([]dockerapi.ContainerSummary, error) {
 	return h.Docker.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{identity.LabelQueue + "=" + queue, identity.LabelJob + "=" + job}})
 }
 
-// forgets gives up the claim that another host has made for a copy of a job, if the job is over here and has no container. First the
+// ForgetCopy gives up the claim that another host has made for a copy of a job, if the job is over here and has no container. First the
 // original is to be acked, or whoever is redelivered it would find no claim: see awaitNote. A redelivered original needs less time.
-func (h *sharing) forgets(ctx context.Context, i identity.Identity, acked <-chan struct{}) {
+func (h *Hosts) ForgetCopy(ctx context.Context, i identity.Identity, acked <-chan struct{}) {
 	key := i.JobKey(i.ID)
 	if other, err := h.Claims.Claim(ctx, key); err != nil || other != nil {
 		return
 	}
 	select {
 	case <-acked:
-	case <-time.After(mostForNote):
+	case <-time.After(MostForNote):
 	case <-h.Stopping:
 	}
 	h.endLastingOne(ctx, &lastingJob{key: key, queue: i.Queue, id: i.ID})

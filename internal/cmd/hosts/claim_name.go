@@ -1,4 +1,4 @@
-package cmd
+package hosts
 
 import (
 	"errors"
@@ -16,11 +16,11 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// followsName claims the name that a run chose. If another host has it, the run goes there: a container that is about to be removed
+// FollowsName claims the name that a run chose. If another host has it, the run goes there: a container that is about to be removed
 // may have the name, and otherwise the conflict is told there. The name comes before the job, so a claim of the job is never given up
 // for this: its copy, redelivered after a crash, would count as settled. So a copy stays, and so does a run that not every host may
 // carry out: see claimName.
-func (h *sharing) followsName(t *live.Task, r *message.Run) error {
+func (h *Hosts) FollowsName(t *live.Task, r *message.Run) error {
 	if h.Claims == nil || r.Name == "" || !r.Placement.Any() || t.IsCopy() {
 		return nil
 	}
@@ -37,11 +37,11 @@ func (h *sharing) followsName(t *live.Task, r *message.Run) error {
 	case to.Ours: // since before: a copy may be on its way here
 		return nil
 	}
-	return h.forward(t, to)
+	return h.Forward(t, to)
 }
 
-// claimName claims the name that a run chose, if followsName has not. It waits as long as a container takes that is about to be removed.
-func (h *sharing) claimName(t *live.Task, name string) error {
+// ClaimName claims the name that a run chose, if followsName has not. It waits as long as a container takes that is about to be removed.
+func (h *Hosts) ClaimName(t *live.Task, name string) error {
 	if h.Claims == nil || name == "" {
 		return nil
 	}
@@ -50,21 +50,21 @@ func (h *sharing) claimName(t *live.Task, name string) error {
 		switch {
 		case err != nil || other == nil:
 			return err
-		case time.Since(began) > lingers+leaving:
+		case time.Since(began) > live.Lingering+Leaving:
 			return h.nameElsewhere(name, other)
 		}
-		if err := delay.Sleep(t.Ctx, leaving/4); err != nil {
+		if err := delay.Sleep(t.Ctx, Leaving/4); err != nil {
 			return err
 		}
 	}
 }
 
-func (h *sharing) nameElsewhere(name string, at *intake.Claim) error {
+func (h *Hosts) nameElsewhere(name string, at *intake.Claim) error {
 	return fmt.Errorf("%w: the host %s has a container %s", dockerapi.ErrNameInUse, flagval.Quote(at.Host), flagval.Quote(name))
 }
 
-// holdName makes a task a holder of the name of a container of ours.
-func (h *sharing) holdName(t *live.Task, c dockerapi.Container) error {
+// HoldName makes a task a holder of the name of a container of ours.
+func (h *Hosts) HoldName(t *live.Task, c dockerapi.Container) error {
 	if h.Claims == nil || !t.Ours(c.Labels) || isDerived(c.Name) {
 		return nil
 	}
@@ -72,15 +72,15 @@ func (h *sharing) holdName(t *live.Task, c dockerapi.Container) error {
 	return err
 }
 
-// afterRemoval gives up the claims of a container that a message has removed. If its run is here, the run gives up the job. If it is
+// AfterRemoval gives up the claims of a container that a message has removed. If its run is here, the run gives up the job. If it is
 // not known that the job is settled, and that no other host may get its message, the job is held for a while.
-func (h *sharing) afterRemoval(t *live.Task, c dockerapi.Container) error {
+func (h *Hosts) AfterRemoval(t *live.Task, c dockerapi.Container) error {
 	h.Jobs.Removes(c.ID)
 	if h.Claims == nil || !t.Ours(c.Labels) {
 		return nil
 	}
 	isRun := func(o *live.Task) bool { return o.Traits.Runs }
-	if err := h.holdName(t, c); err != nil || !t.Made(c.Labels) || slices.ContainsFunc(h.Jobs.Runs(c.ID), isRun) {
+	if err := h.HoldName(t, c); err != nil || !t.Made(c.Labels) || slices.ContainsFunc(h.Jobs.Runs(c.ID), isRun) {
 		return err
 	}
 	job := c.Labels[identity.LabelJob]
@@ -92,12 +92,12 @@ func (h *sharing) afterRemoval(t *live.Task, c dockerapi.Container) error {
 		_, err := h.claim(t, t.JobKey(job))
 		return err
 	}
-	_, err := h.claimLasting(t, job)
+	_, err := h.ClaimLasting(t, job)
 	return err
 }
 
-// claimNewName claims the name that a container of ours is to have.
-func (h *sharing) claimNewName(t *live.Task, on dockerapi.Container, name string) error {
+// ClaimNewName claims the name that a container of ours is to have.
+func (h *Hosts) ClaimNewName(t *live.Task, on dockerapi.Container, name string) error {
 	if h.Claims == nil || !t.Ours(on.Labels) {
 		return nil
 	}
@@ -108,8 +108,8 @@ func (h *sharing) claimNewName(t *live.Task, on dockerapi.Container, name string
 	return err
 }
 
-// renamed leaves the new name to the container, or to its run, and gives up the old one.
-func (h *sharing) renamed(t *live.Task, on dockerapi.Container, name string) error {
+// Renamed leaves the new name to the container, or to its run, and gives up the old one.
+func (h *Hosts) Renamed(t *live.Task, on dockerapi.Container, name string) error {
 	before, after := intake.NameKey(on.Name), intake.NameKey(name)
 	if before == after {
 		t.Keys.Leave(after)
@@ -120,7 +120,7 @@ func (h *sharing) renamed(t *live.Task, on dockerapi.Container, name string) err
 		t.Keys.Give(after, &run.Keys)
 	}
 	t.Keys.Leave(after)
-	return h.holdName(t, on)
+	return h.HoldName(t, on)
 }
 
 func isDerived(name string) bool { return strings.HasPrefix(name, message.DerivedName) }
@@ -134,3 +134,7 @@ func keyOf(ref string) intake.ClaimKey {
 	}
 	return intake.NameKey(ref)
 }
+
+// Leaving is how long a run waits for a name whose container is about to be removed. An undisturbed settling takes
+// less. After that, an ended container of ours is renamed; any other keeps the name, and the run fails.
+const Leaving = 2 * time.Second

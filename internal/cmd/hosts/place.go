@@ -1,4 +1,4 @@
-package cmd
+package hosts
 
 import (
 	"crypto/sha256"
@@ -11,30 +11,30 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-// errNoHosts refuses a placement if this daemon has the queue alone.
-var errNoHosts = errors.New("Options.Host and Options.Constraint choose one of several hosts, and this daemon knows no others: start it with --host NAME, or leave the options out")
+// ErrNoHosts refuses a placement if this daemon has the queue alone.
+var ErrNoHosts = errors.New("Options.Host and Options.Constraint choose one of several hosts, and this daemon knows no others: start it with --host NAME, or leave the options out")
 
-// A noHostError says that a message names a host that is none of the queue's.
-type noHostError struct{ host, queue string }
+// A NoHostError says that a message names a host that is none of the queue's.
+type NoHostError struct{ host, queue string }
 
-func (e *noHostError) Error() string {
+func (e *NoHostError) Error() string {
 	return fmt.Sprintf("Options.Host: no host of the queue %s has the name %s, or it was released; docker-dispatch hosts -q %[1]s lists the names", e.queue, e.host)
 }
 
-// misplaced reports whether the message's placement, as far as it is known without the broker, leaves the job to another host.
+// Misplaced reports whether the message's placement, as far as it is known without the broker, leaves the job to another host.
 // A message that another host has forwarded was placed here.
-func (h *sharing) misplaced(t *live.Task) bool {
+func (h *Hosts) Misplaced(t *live.Task) bool {
 	return h.Claims != nil && t.From == nil && !message.PlacementOf(t.Cmd).Allows(h.Host, h.Labels)
 }
 
-// placed decides which host carries out a message that not every host may. Without an error this one does, or it has the job's
+// Placed decides which host carries out a message that not every host may. Without an error this one does, or it has the job's
 // container already: has.
 //
 // The taker of such a message claims the job for a host that may do it, and forwards the message. So a redelivery finds the
 // claim, whoever takes it. If no living host may do it, the message is put back, and the next taker decides anew. Of two copies of
 // one message, which a lost ack leaves, each must come to the same host, which knows what it has done: so the job's id chooses
 // among several hosts, unless this is the first time that the message is delivered.
-func (h *sharing) placed(t *live.Task, p message.Placement, has bool) error {
+func (h *Hosts) Placed(t *live.Task, p message.Placement, has bool) error {
 	claims := h.Claims
 	here := p.Allows(h.Host, h.Labels)
 	switch {
@@ -43,7 +43,7 @@ func (h *sharing) placed(t *live.Task, p message.Placement, has bool) error {
 	case has:
 		return h.placedHere(t)
 	case claims == nil:
-		return errNoHosts
+		return ErrNoHosts
 	case t.From != nil:
 		if !here {
 			t.Log.Info("run here, because another host chose this one; this host is not what the message asks for any more", "wanted", p.String())
@@ -83,19 +83,19 @@ func (h *sharing) placed(t *live.Task, p message.Placement, has bool) error {
 	case len(p.Constraints) > 0: // it was released just now
 		return h.putBack(t, p)
 	}
-	return &noHostError{host, t.Queue}
+	return &NoHostError{host, t.Queue}
 }
 
 // goesTo returns why the job is another host's, if that host has the claim.
-func (h *sharing) goesTo(t *live.Task, at intake.Claim) error {
+func (h *Hosts) goesTo(t *live.Task, at intake.Claim) error {
 	if !at.Ours {
-		return h.forward(t, at)
+		return h.Forward(t, at)
 	}
 	return h.placedHere(t)
 }
 
 // placedHere waits for a place among the runs of this host: a misplaced job has not requested one.
-func (h *sharing) placedHere(t *live.Task) error {
+func (h *Hosts) placedHere(t *live.Task) error {
 	if !t.Traits.Lasts {
 		return nil
 	}
@@ -103,7 +103,7 @@ func (h *sharing) placedHere(t *live.Task) error {
 }
 
 // putBack returns why the job is no host's yet.
-func (h *sharing) putBack(t *live.Task, p message.Placement) error {
+func (h *Hosts) putBack(t *live.Task, p message.Placement) error {
 	switch {
 	case t.Waits > 0:
 		t.Log.Debug("still no living host may run the message; it is put back", "wanted", p.String())
@@ -113,9 +113,9 @@ func (h *sharing) putBack(t *live.Task, p message.Placement) error {
 	return t.Moves(&live.Elsewhere{Verdict: intake.PutBack})
 }
 
-// inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the
+// Inherits makes the task a holder of the claim that another host has made for its job, if the task has ended before it claimed the
 // job itself: the claim goes with the task. Its error is final.
-func (h *sharing) inherits(t *live.Task) error {
+func (h *Hosts) Inherits(t *live.Task) error {
 	if t.From == nil || !t.MayBeClaimed() || t.Keys.Holds(t.JobKey(t.ID)) {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package cmd
+package hosts
 
 import (
 	"context"
@@ -7,15 +7,15 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 )
 
-// mayGoHome reports whether the message may leave the queue that it came from for this host's own queue, which has places for many
+// MayGoHome reports whether the message may leave the queue that it came from for this host's own queue, which has places for many
 // commands that hold. A misplaced run may not: there it would count as placed.
-func (h *sharing) mayGoHome(t *live.Task) bool {
-	return h.Claims != nil && t.From == nil && !h.misplaced(t)
+func (h *Hosts) MayGoHome(t *live.Task) bool {
+	return h.Claims != nil && t.From == nil && !h.Misplaced(t)
 }
 
-// goesHome has the message forwarded to this host's own queue. A later command on its container is requeued when its turn comes, and
+// GoesHome has the message forwarded to this host's own queue. A later command on its container is requeued when its turn comes, and
 // then comes after the copy. The task waits, or has begun and done nothing.
-func (h *sharing) goesHome(t *live.Task) error {
+func (h *Hosts) GoesHome(t *live.Task) error {
 	to, waits := h.Claims.Here(), t.At() == live.Waiting
 	if t.Traits.Makes { // the copy must find the job's claim
 		ctx := t.Ctx
@@ -36,5 +36,5 @@ func (h *sharing) goesHome(t *live.Task) error {
 		t.ForwardsTo(to)
 		return t.NotBegun()
 	}
-	return h.forward(t, to)
+	return h.Forward(t, to)
 }
