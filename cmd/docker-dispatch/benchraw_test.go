@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
-
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 

@@ -17,13 +17,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
-
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // chaosPlan is what scripts/chaos asks for; without it, a short run that is always the same.

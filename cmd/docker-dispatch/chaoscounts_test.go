@@ -11,9 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
-
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 )
 
 // A chaosVerdict is what a round has come to.

@@ -14,10 +14,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
-
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 

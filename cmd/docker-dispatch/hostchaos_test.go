@@ -14,13 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
-
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // TestHostsChaos has three hosts, each at a node of its own of a cluster, do jobs while hosts, engines and nodes fail. Then it counts

@@ -11,10 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
-
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 

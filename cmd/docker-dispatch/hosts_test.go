@@ -7,13 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
-
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // TestHostsShareCommands: runs spread over the hosts, and each of 40 stops and removes in a random order finds its container,

@@ -8,12 +8,10 @@ import (
 	"testing"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
-
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // TestHostsOfDaemons: daemons with --host share a queue. hosts and ps show both. When one is lost for good and released, its job

@@ -13,13 +13,11 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
-
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // hosts is a lab whose queue several hosts share, each with an engine of its own.

@@ -10,20 +10,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
-
-// TestRetrySaysItsDelay: the delay that is told is the one that is kept.
-func TestRetrySaysItsDelay(t *testing.T) {
-	for asked, said := range map[time.Duration]string{100 * time.Millisecond: "1s", 3 * time.Second: "5s", 7 * time.Hour: "8h0m0s"} {
-		res := event.Result{Status: event.Failed, Reason: event.ReasonExit}
-		setAttempts(&res, &message.Retry{Max: 1, Delay: asked}, 1, false)
-		if want := "trying again in " + said + " (attempt 2 of 2)"; !strings.Contains(res.Error, want) {
-			t.Errorf("%v: %q, want %q", asked, res.Error, want)
-		}
-	}
-}
 
 const retried = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"],"Retry":{"Max":2,"Delay":"1m","On":["exit",75,"timeout"]}}}`
 

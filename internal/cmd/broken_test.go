@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -284,7 +285,7 @@ func TestPullReasons(t *testing.T) {
 
 // pullTimes is an engine that notes when it was told to pull.
 type pullTimes struct {
-	Docker
+	container.Docker
 	at []time.Time
 }
 
@@ -335,7 +336,7 @@ func TestFlapping(t *testing.T) {
 }
 
 // attachEnds is an engine whose attach ends at once.
-type attachEnds struct{ Docker }
+type attachEnds struct{ container.Docker }
 
 func (attachEnds) AttachContainer(context.Context, string, dockerapi.AttachOptions) (func() error, error) {
 	return func() error { return nil }, nil

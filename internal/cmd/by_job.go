@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -14,7 +16,7 @@ import (
 
 // ofJob finds the container of the job that a command names, and sets it in r. A command that asks for the end of a job
 // that has not begun cancels the job: then there is nothing more to do.
-func (t *job) ofJob(r *message.Ref) (cancelled bool, err error) {
+func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 	if err := t.pool.hosts.Seek(&t.Task, t.JobKey(r.Job), false); err != nil {
 		return false, err
 	}
@@ -24,7 +26,7 @@ func (t *job) ofJob(r *message.Ref) (cancelled bool, err error) {
 			break
 		}
 		if t.Traits.Ends && job.Traits.Runs && job.WasRedelivered() && job.At() < live.Begun {
-			if c, err := t.containerFor(r.Job); err != nil {
+			if c, err := t.ContainerFor(r.Job); err != nil {
 				return false, err
 			} else if c != nil && c.Status != "created" {
 				break // an earlier process has started it
@@ -63,7 +65,7 @@ func (t *job) ofJob(r *message.Ref) (cancelled bool, err error) {
 			return true, nil
 		}
 	}
-	c, err := t.containerFor(r.Job)
+	c, err := t.ContainerFor(r.Job)
 	if err != nil {
 		return false, err
 	}
@@ -107,7 +109,7 @@ func (p *Pool) where() string {
 
 // awaitStart waits until a job has started, or never will. The job is about to create its container, or to be requeued.
 // A job that was cancelled meanwhile ends as soon as it can.
-func (t *job) awaitStart(job *live.Task) error {
+func (t *task) awaitStart(job *live.Task) error {
 	// If an earlier command is at work on the container, effective may stay open after the job's end.
 	gone := job.Reached(live.Gone)
 	if _, err := live.AwaitEither(&t.Task, job.Order.Effective, gone); err != nil || job.ContainerID() != "" {
@@ -117,14 +119,14 @@ func (t *job) awaitStart(job *live.Task) error {
 }
 
 // namesJob reports whether the command names a job, not a container.
-func (t *job) namesJob() bool {
+func (t *task) namesJob() bool {
 	ref := message.RefOf(t.Cmd)
 	return ref != nil && ref.Job != ""
 }
 
 // awaitJob waits until the job that the command names has started, if this process has the job. A command that asks for
 // the job's end does not wait.
-func (t *job) awaitJob() error {
+func (t *task) awaitJob() error {
 	if !t.namesJob() || t.Traits.Ends {
 		return nil
 	}
@@ -149,7 +151,7 @@ func (t *job) awaitJob() error {
 
 // cancelFrom has the job's messages refused from that attempt on, if the command stops. It reports whether it did. If several
 // hosts share the queue, the messages that come to another one are forwarded here.
-func (t *job) cancelFrom(job string, attempt int) (bool, error) {
+func (t *task) cancelFrom(job string, attempt int) (bool, error) {
 	if !t.Traits.Stops {
 		return false, nil // a remove is for what exists, not for later attempts
 	}
@@ -162,4 +164,48 @@ func (t *job) cancelFrom(job string, attempt int) (bool, error) {
 	}
 	t.pool.jobs.Cancel(job, attempt)
 	return true, nil
+}
+
+// resolve asks the engine which container a command is for, and gives the command the full id. Only the engine can look
+// up a name or the beginning of an id, and its answer may change. over: there is nothing more to do.
+func (t *task) resolve(r *message.Ref) (over bool, err error) {
+	if r.Job != "" {
+		if over, err = t.ofJob(r); over {
+			return true, err
+		}
+	}
+	if err == nil {
+		t.On, err = t.Inspect(r.Container)
+	}
+	if r.Job == "" {
+		err = t.pool.hosts.MayBeElsewhere(&t.Task, t.On, r.Container, err)
+	}
+	switch {
+	case err == nil:
+		if err = t.mayReach(t.On, cmp.Or(r.Job, r.Container)); err == nil {
+			r.Container = t.On.ID
+		}
+	case errors.Is(err, dockerapi.ErrNoSuchContainer) && t.WasRedelivered() && t.wasDone():
+		return true, nil
+	}
+	return false, err
+}
+
+// wasDone reports whether a redelivered command that does not find its container was carried out by an earlier delivery.
+func (t *task) wasDone() bool {
+	if t.Traits.NewName != "" {
+		c, err := t.pool.Docker.InspectContainer(t.Ctx, t.Traits.NewName)
+		return err == nil && t.mayReach(c, c.Name) == nil
+	}
+	return t.Traits.Removes
+}
+
+// mayReach returns an error if the policy denies commands on the container. A container that no message of this queue has
+// made, or no message of this user if the policy says so, may have access to the host, or do another's work. The error names
+// the container by ref, as the message does: the publisher may not know its name.
+func (t *task) mayReach(c dockerapi.Container, ref string) error {
+	if t.Made(c.Labels) && (!t.Rules.OwnUserOnly() || c.Labels[identity.LabelUser] == t.User) {
+		return nil
+	}
+	return t.Rules.AllowsContainer(c.Labels, fmt.Errorf("%s of the container %s", t.Traits.Verb, flagval.Quote(ref)))
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -319,7 +320,7 @@ func TestJobRefsNameIsGuarded(t *testing.T) {
 
 // comesAmid is an engine that does something once amid a list.
 type comesAmid struct {
-	Docker
+	container.Docker
 	do func()
 }
 

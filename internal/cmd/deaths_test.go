@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -60,7 +61,7 @@ func (p *process) reached(step string, err error) {
 }
 
 type mortalDocker struct {
-	Docker
+	container.Docker
 	*process
 }
 
@@ -115,7 +116,7 @@ func (d mortalDocker) RemoveContainer(ctx context.Context, id string, o dockerap
 }
 
 type mortalReporter struct {
-	Reporter
+	container.Reporter
 	*process
 }
 

@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -1017,4 +1018,6 @@ func (b *bench) endExecs(c *fakeContainer) {
 }
 
 // engine puts another engine in the place of the pool's.
-func (b *bench) engine(d Docker) { b.pool.Docker, b.pool.carrier.Docker, b.pool.hosts.Docker = d, d, d }
+func (b *bench) engine(d container.Docker) {
+	b.pool.Docker, b.pool.carrier.Docker, b.pool.hosts.Docker = d, d, d
+}

@@ -18,7 +18,7 @@ const startOver = time.Second
 
 // handOver settles all deliveries of a task that has no result here. If one is lost, the broker redelivers it to some host, which
 // finds the claim as this one did. handOver returns false if the process stops first.
-func (t *job) handOver(e *live.Elsewhere) bool {
+func (t *task) handOver(e *live.Elsewhere) bool {
 	t.To(live.Forwarded)
 	if t.pool.hosts.EndClaims(t.Ctx, &t.Task, e.Verdict == intake.Requeue && t.pool.hosts.ComesBack(&t.Task)) != nil {
 		return false
@@ -55,7 +55,7 @@ func (t *job) handOver(e *live.Elsewhere) bool {
 }
 
 // handOverOne settles one delivery, and reports whether it was forwarded and acked.
-func (t *job) handOverOne(j intake.Job, e *live.Elsewhere) (forwarded bool, err error) {
+func (t *task) handOverOne(j intake.Job, e *live.Elsewhere) (forwarded bool, err error) {
 	if j.IsLost() {
 		return false, intake.ErrDeliveryLost
 	}
@@ -78,7 +78,7 @@ func (t *job) handOverOne(j intake.Job, e *live.Elsewhere) (forwarded bool, err 
 	}
 	t.Next(err == nil)
 	if err == nil {
-		err = j.Settle(t.Ctx, v, *t.result())
+		err = j.Settle(t.Ctx, v, *t.Result())
 	}
 	if err != nil || v != intake.Forward {
 		return false, err
@@ -100,7 +100,7 @@ func (t *job) handOverOne(j intake.Job, e *live.Elsewhere) (forwarded bool, err 
 // overtakes reports whether a command may come to another host before runs that were forwarded earlier. It waits neither for a slot
 // nor for room on the disk. It leaves the container with its name: otherwise a redelivered run would not find its container there, and
 // the job would run twice.
-func (t *job) overtakes() bool {
+func (t *task) overtakes() bool {
 	c := t.Traits
 	return c.Control && !c.Makes && !c.Removes && c.NewName == "" && (t.Control || !c.Lasts)
 }

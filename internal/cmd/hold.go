@@ -14,8 +14,8 @@ import (
 // holds reports whether a command keeps its message unacked while something else goes on, and has no slot. Such commands
 // are limited: the broker delivers a bounded number of unacked messages, and a stop must still come through. How long a
 // stop may take is known only with its container.
-func (t *job) holds() bool {
-	return t.Traits.Waits || t.Traits.Lasts && t.Control || t.Traits.Patient != nil && t.Traits.Patient(t.on.StopTimeout)
+func (t *task) holds() bool {
+	return t.Traits.Waits || t.Traits.Lasts && t.Control || t.Traits.Patient != nil && t.Traits.Patient(t.On.StopTimeout)
 }
 
 // soon is how long a command may wait for one that holds before it counts as holding too.
@@ -23,7 +23,7 @@ const soon = time.Minute
 
 // awaitBefore waits for the command before. If that is still patient after soon, the task holds too. If the command before may go
 // home yet, the task looks again every second.
-func (t *job) awaitBefore(before *live.Order) error {
+func (t *task) awaitBefore(before *live.Order) error {
 	tick := time.NewTicker(soon)
 	defer tick.Stop()
 	for {
@@ -64,7 +64,7 @@ func (p *Pool) mayHold(ends, apart bool) (n, places int) {
 
 // hold counts the task as holding, until unhold. If too many hold already, its message goes home. If it cannot, the error is a
 // [dockerapi.ErrConflict].
-func (t *job) hold() error {
+func (t *task) hold() error {
 	if t.held != nil {
 		return nil
 	}
@@ -105,7 +105,7 @@ func (e *crowdedError) Error() string {
 
 func (e *crowdedError) Is(target error) bool { return target == dockerapi.ErrConflict }
 
-func (t *job) unhold() {
+func (t *task) unhold() {
 	if t.held != nil {
 		t.held.n.Add(-1)
 		t.held = nil
@@ -113,20 +113,20 @@ func (t *job) unhold() {
 }
 
 // carryOut does the command. A wait, or a log that is followed, ends after the time limit, as a run does.
-func (t *job) carryOut() (*event.Result, error) {
-	limit := t.timeLimit()
+func (t *task) carryOut() (*event.Result, error) {
+	limit := t.TimeLimit()
 	if t.Traits.Patient != nil { // cut short, a stop would go on in the engine, with its outcome unknown
 		limit = 0
 	}
 	if t.Traits.Lasts || t.held == nil || limit == 0 {
-		return t.do()
+		return t.Do()
 	}
 	outer := t.Ctx
 	ctx, cancel := context.WithTimeout(outer, limit)
 	defer cancel()
 	t.Ctx = ctx
 	defer func() { t.Ctx = outer }()
-	r, err := t.do()
+	r, err := t.Do()
 	if err == nil && r.Status == event.Errored && ctx.Err() != nil && outer.Err() == nil {
 		r.Status, r.Reason, r.EngineError = event.Failed, event.ReasonTimeout, ""
 		r.Error = fmt.Sprintf("ended after %v, its time limit", limit)

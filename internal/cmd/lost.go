@@ -27,7 +27,7 @@ const (
 
 // awaitDelivery waits until the message of a finished job is redelivered, however long the broker is away. Its result,
 // dead letter or next attempt does not wait that long: see goneAfter.
-func (t *job) awaitDelivery(v intake.Verdict, r *event.Result) int {
+func (t *task) awaitDelivery(v intake.Verdict, r *event.Result) int {
 	look := time.NewTimer(0)
 	defer look.Stop()
 	for {
@@ -67,8 +67,8 @@ func (t *job) awaitDelivery(v intake.Verdict, r *event.Result) int {
 }
 
 // quiet reports whether the message of a task whose deliveries are lost is certainly not in its queue any more. While
-// sendGone still has something to send, quiet takes quietFor, because sendGone must come first.
-func (t *job) quiet(ctx context.Context, v intake.Verdict, r *event.Result) bool {
+// sendGone still has something to send, quiet takes live.QuietFor, because sendGone must come first.
+func (t *task) quiet(ctx context.Context, v intake.Verdict, r *event.Result) bool {
 	if t.pool.Quiet == nil {
 		return false
 	}
@@ -91,7 +91,7 @@ func (t *job) quiet(ctx context.Context, v intake.Verdict, r *event.Result) bool
 // sendGone sends the result, and the dead letter or the next attempt, of a message that is not redelivered. It does
 // nothing before the message could have been redelivered for as long as patience. If the message is redelivered after
 // all, only its ack is left to do.
-func (t *job) sendGone(v intake.Verdict, r *event.Result, patience time.Duration) error {
+func (t *task) sendGone(v intake.Verdict, r *event.Result, patience time.Duration) error {
 	jobs, since, missing := t.Given()
 	if since.IsZero() || time.Since(since) < patience || t.allSent(v, r) {
 		return nil // too early, or done; a connection that ends again starts the wait over
@@ -114,7 +114,7 @@ func (t *job) sendGone(v intake.Verdict, r *event.Result, patience time.Duration
 }
 
 // goneVerdict returns the verdict on a message that is not redelivered.
-func (t *job) goneVerdict(v intake.Verdict, r *event.Result) intake.Verdict {
+func (t *task) goneVerdict(v intake.Verdict, r *event.Result) intake.Verdict {
 	if t.Traits.Runs && v == intake.DeadLetter && r.Reason == event.ReasonNoSuchContainer {
 		return intake.Ack // another process has got the message, done the job and removed the container
 	}

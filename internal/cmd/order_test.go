@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
@@ -158,7 +159,7 @@ func TestKillBehindTwoRefused(t *testing.T) {
 }
 
 // slowKill is an engine that takes a second for a signal, which the container ignores.
-type slowKill struct{ Docker }
+type slowKill struct{ container.Docker }
 
 func (slowKill) KillContainer(context.Context, string, string) error {
 	time.Sleep(time.Second)

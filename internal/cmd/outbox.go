@@ -16,7 +16,7 @@ type outbox struct {
 
 // store publishes everything that must be stored before a delivery is acked, and was not stored yet. First comes the
 // result, see tell; then the dead letter or the next attempt, if the verdict asks for one.
-func (t *job) store(j intake.Job, v intake.Verdict, r *event.Result) (err error) {
+func (t *task) store(j intake.Job, v intake.Verdict, r *event.Result) (err error) {
 	if err := t.tell(j, r); err != nil {
 		return err
 	}
@@ -41,10 +41,10 @@ func (t *job) store(j intake.Job, v intake.Verdict, r *event.Result) (err error)
 }
 
 // tell publishes the result to the results queue and the reply_to, after all output.
-func (t *job) tell(j intake.Job, r *event.Result) error {
+func (t *task) tell(j intake.Job, r *event.Result) error {
 	record, reply := j.Record != nil && !t.recorded, j.Reply != nil && !t.Told[j.ReplyTo]
 	if reply {
-		if err := t.live.Flush(t.Ctx); err != nil {
+		if err := t.Live.Flush(t.Ctx); err != nil {
 			return err
 		}
 	}
@@ -64,14 +64,14 @@ func (t *job) tell(j intake.Job, r *event.Result) error {
 }
 
 // allSent reports whether sendGone has nothing to do, now or later.
-func (t *job) allSent(v intake.Verdict, r *event.Result) bool {
+func (t *task) allSent(v intake.Verdict, r *event.Result) bool {
 	jobs, _, _ := t.Given()
 	v = t.goneVerdict(v, r)
 	return !slices.ContainsFunc(jobs, func(j intake.Job) bool { return t.unsent(j, v) })
 }
 
 // unsent reports whether store has something to do.
-func (t *job) unsent(j intake.Job, v intake.Verdict) bool {
+func (t *task) unsent(j intake.Job, v intake.Verdict) bool {
 	return j.Record != nil && !t.recorded || j.Reply != nil && !t.Told[j.ReplyTo] ||
 		!t.copied && copies(j, v)
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
@@ -25,8 +26,8 @@ import (
 
 // Config is the configuration of a pool.
 type Config struct {
-	Docker      Docker
-	Reporter    Reporter
+	Docker      container.Docker
+	Reporter    container.Reporter
 	Log         *slog.Logger
 	Gate        *intake.Gate          // the pool opens and closes it: open while the engine answers
 	Host        string                // this machine's name, for results
@@ -51,7 +52,7 @@ type Config struct {
 	// Places and ControlPlaces are how many unacked messages the queue and the control queue deliver; 0: no limit.
 	Places, ControlPlaces int
 
-	// Claims say which host has a job, if several hosts share the queue; nil: one host has it alone. See claim.go.
+	// Claims say which host has a job, if several hosts share the queue; nil: one host has it alone. See package hosts.
 	Claims intake.Claims
 	VHost  string // of Queue; only needed with Claims
 
@@ -79,7 +80,7 @@ type Pool struct {
 	exits     *exits.Exits
 	jobs      *live.Registry
 	hosts     *hosts.Hosts
-	carrier   *carrier
+	carrier   *container.Carrier
 	recalling sync.Mutex // see recall
 	tally     *tally.Tally
 	lines     joblog.Log
@@ -116,11 +117,10 @@ func NewPool(cfg Config) *Pool {
 		Claims: cfg.Claims, Host: cfg.Host, Labels: cfg.Labels, VHost: cfg.VHost, Docker: cfg.Docker,
 		Jobs: p.jobs, Tally: p.tally, Log: cfg.Log, Lines: &p.lines, Stopping: p.stopping,
 	})
-	p.carrier = &carrier{
-		Docker: cfg.Docker, Engine: e, Exits: p.exits, Reporter: cfg.Reporter, Log: cfg.Log, Jobs: p.jobs, Hosts: p.hosts, Tally: p.tally,
+	p.carrier = &container.Carrier{
+		Docker: cfg.Docker, Engine: e, Exits: p.exits, Reporter: cfg.Reporter, Jobs: p.jobs, Hosts: p.hosts, Tally: p.tally,
 		Begin: p.begin, Stopping: p.stopping, Host: cfg.Host, Queue: cfg.Queue, Pull: cfg.Pull, Timeout: cfg.Timeout, Capture: cfg.Capture,
 		Secrets: cfg.Secrets, Credentials: cfg.Credentials, RetryFirst: 500 * time.Millisecond, Idle: 10 * time.Second,
-		pulls: pulls{flight: make(map[string]*pullFlight)},
 	}
 	if cfg.MinFree > 0 {
 		p.room = room.New(cfg.Room, cfg.MinFree, cfg.Free, cfg.Log)
@@ -204,7 +204,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 }
 
 // admit decodes a job, and accepts it when turn is closed. Then it closes place, which is the next job's turn.
-func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan struct{}, place chan<- struct{}) (_ *job, again func()) {
+func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan struct{}, place chan<- struct{}) (_ *task, again func()) {
 	defer close(place)
 	i, d := p.decode(&j)
 	<-turn
@@ -213,7 +213,7 @@ func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan s
 
 // accept makes a task of a job. It is called in the queue's order. It returns no task if the job is known: then the
 // job's live task settles the delivery, or again does if the job was settled.
-func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity, d live.Decoded, seq int64) (_ *job, again func()) {
+func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity, d live.Decoded, seq int64) (_ *task, again func()) {
 	if _, denied := errors.AsType[*policy.DeniedError](d.Invalid); denied && p.jobs.Knows(ident) {
 		j.ReplyTo, j.Reply, j.Stream = "", nil, nil // the result of a job that its publisher could not have had carried out
 	}
@@ -251,9 +251,9 @@ func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity
 		}
 	}
 	p.unplaced.drop(ident.ID)
-	t := &job{pool: p, waitsFrom: j.WaitsSince}
+	t := &task{pool: p, waitsFrom: j.WaitsSince}
 	t.Init(ctx, j, ident, d, seq)
-	t.carrier, t.Log = p.carrier, p.Log.With("job", ident.ID)
+	t.Carrier, t.Log = p.carrier, p.Log.With("job", ident.ID)
 	if k == live.Returned {
 		t.Follows(earlier)
 	}

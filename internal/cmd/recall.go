@@ -9,7 +9,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 )
 
-// begin makes a task due, and records that the engine may be asked for something. false: it was not, see notBegun.
+// begin makes a task due, and records that the engine may be asked for something. false: it was not, see [live.Task.NotBegun].
 func (p *Pool) begin(t *live.Task) bool {
 	if !p.due(t) {
 		return false
@@ -43,7 +43,7 @@ func (p *Pool) away() bool {
 	return !open || closed.Is(p.stopping)
 }
 
-// recall requeues waiting tasks: all if nothing may begin, else those for which goesBack reports true. It does so one by
+// recall requeues waiting tasks: all if nothing may begin, else those that cannot begin here any more. It does so one by
 // one, oldest first: a queue may redeliver in the order of the requeues, and commands on one container must keep theirs.
 // It leaves out tasks after a command that is at work on the same container. That command may itself be requeued, and
 // the tasks after it later.
@@ -87,7 +87,7 @@ func (p *Pool) giveBack(t *live.Task) {
 	for {
 		for _, j := range t.Take() {
 			t.Next(true)
-			if err := j.Settle(t.Ctx, intake.Requeue, *p.carrier.result(t)); err != nil {
+			if err := j.Settle(t.Ctx, intake.Requeue, *p.carrier.Result(t)); err != nil {
 				t.Log.Debug("message not requeued", "error", err)
 			}
 		}

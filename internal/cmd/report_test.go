@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -13,7 +14,7 @@ import (
 )
 
 // silent is a Reporter that shows nothing.
-type silent struct{ Reporter }
+type silent struct{ container.Reporter }
 
 func (silent) Result(event.Result) error { return nil }
 
@@ -21,9 +22,9 @@ func (silent) Result(event.Result) error { return nil }
 func BenchmarkReport(b *testing.B) {
 	p := NewPool(Config{Reporter: silent{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Host: "host-1"})
 	defer p.lines.Close()
-	t := &job{pool: p}
+	t := &task{pool: p}
 	t.Init(b.Context(), intake.Job{}, identity.Identity{ID: "0123456789ab", Queue: "jobs"}, live.Decoded{}, 1)
-	t.carrier, t.Log = p.carrier, p.Log
+	t.Carrier, t.Log = p.carrier, p.Log
 	p.jobs.Add(&t.Task)
 	t.Traits.Verb = "run"
 	at := time.Now()

@@ -15,7 +15,7 @@ import (
 // an id, a container that exists must belong to an unsettled message, so it is removed before the ack.
 // The task stays registered until no answer can be lost any more: a redelivered message joins it.
 // settle returns false if the process stops before all is done.
-func (t *job) settle(r *event.Result) (ok bool) {
+func (t *task) settle(r *event.Result) (ok bool) {
 	defer func() {
 		if !ok && t.untidy() {
 			t.pool.staying.Add(1)
@@ -69,7 +69,7 @@ func (t *job) settle(r *event.Result) (ok bool) {
 
 // linger waits until an ack that a fence has seen is old enough. Then it checks that the connection has survived. If the
 // process is to stop, another fence must do. Meanwhile another run can have the container's name.
-func (t *job) linger(j intake.Job) error {
+func (t *task) linger(j intake.Job) error {
 	if t.pool.lingers == 0 {
 		return nil
 	}
@@ -88,7 +88,7 @@ func (t *job) linger(j intake.Job) error {
 
 // answer settles all deliveries of the task, and waits for a redelivery if all are lost. It returns the last delivery
 // settled, or a zero Job if awaitDelivery returns deliveryStays. ok is false if the process stops first.
-func (t *job) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bool) {
+func (t *task) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok bool) {
 	for {
 		found := false
 		for _, j := range t.Take() {
@@ -119,7 +119,7 @@ func (t *job) answer(v intake.Verdict, r *event.Result) (last intake.Job, ok boo
 
 // answerOne settles one delivery that take has returned. A job has one dead letter and one next attempt, however often
 // its message is delivered.
-func (t *job) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error {
+func (t *task) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error {
 	if j.IsLost() {
 		t.Next(false)
 		return intake.ErrDeliveryLost // nothing is stored, because another process may have done the job by now
@@ -150,15 +150,15 @@ func (t *job) answerOne(j intake.Job, v intake.Verdict, r *event.Result) error {
 }
 
 // untidy reports whether the job's container is still to be removed.
-func (t *job) untidy() bool { return t.Cleanup != nil && !t.tidied }
+func (t *task) untidy() bool { return t.Cleanup != nil && !t.tidied }
 
 // tidy gives up the job's claims, then removes its container, unless that was done. Its error is final.
-func (t *job) tidy() error {
+func (t *task) tidy() error {
 	err := t.pool.hosts.EndClaims(t.Ctx, &t.Task, false)
 	if err != nil || !t.untidy() {
 		return err
 	}
-	err = t.clean(t.Cleanup)
+	err = t.Clean(t.Cleanup)
 	t.tidied = err == nil
 	return err
 }
@@ -172,4 +172,20 @@ func verdict(r *event.Result) intake.Verdict {
 		return intake.Ack
 	}
 	return intake.DeadLetter
+}
+
+// withoutNote prepares the end of a task whose note has not come. A container to be removed stays with its claims, as one that a crash
+// left: the sweep removes it once no message can ask for it. Without a container the job's claim is held for a while. So commands by Job
+// and a dead letter that is sent again do not wait for ever.
+func (t *task) withoutNote(v intake.Verdict) error {
+	t.Log.Info(hosts.ErrNoNote.Error()+"; what is left of the job stays for a while", "container", t.Name)
+	switch {
+	case t.untidy() && t.ContainerID() != "" && v != intake.DeadLetter: // else it has never started
+		t.tidied = true
+		return t.pool.hosts.EndClaims(t.Ctx, &t.Task, true)
+	case t.Keys.Holds(t.JobKey(t.ID)):
+		_, err := t.pool.hosts.ClaimLasting(&t.Task, t.ID)
+		return err
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
@@ -22,8 +23,8 @@ import (
 )
 
 // A job is a task of a pool. Only its goroutine uses the fields.
-type job struct {
-	work
+type task struct {
+	container.Work
 	pool *Pool
 	outbox
 	waitsFrom time.Time // since when it waits for a host
@@ -89,7 +90,7 @@ func (p *Pool) decode(j *intake.Job) (i identity.Identity, d live.Decoded) {
 }
 
 // prepare prepares the task by its decoded message, before the registry knows the task.
-func (t *job) prepare(j intake.Job) {
+func (t *task) prepare(j intake.Job) {
 	if t.Invalid != nil {
 		return
 	}
@@ -98,7 +99,7 @@ func (t *job) prepare(j intake.Job) {
 		return
 	}
 	if j.Stream != nil && t.Traits.Streams {
-		t.live = output.NewLive(t.Ctx, j.Stream())
+		t.Live = output.NewLive(t.Ctx, j.Stream())
 	}
 	if t.Name = t.Cmd.Target(); t.Traits.Makes {
 		t.Name = t.ContainerName(t.Name)
@@ -106,16 +107,16 @@ func (t *job) prepare(j intake.Job) {
 }
 
 // process carries the task out and settles it. It returns false if the job was left as it is.
-func (t *job) process() bool {
+func (t *task) process() bool {
 	defer t.To(live.Gone)
-	defer t.live.Close()
+	defer t.Live.Close()
 	defer t.TakesEffect()
 	return t.end(t.run())
 }
 
 // end settles the messages of a task that has run, as process does. It is apart from process for the stack: there its variables would take
 // room while the run goes on.
-func (t *job) end(result *event.Result, err error) bool {
+func (t *task) end(result *event.Result, err error) bool {
 	switch {
 	case errors.Is(err, live.ErrNotBegun):
 		return true // recall has requeued the message
@@ -142,25 +143,25 @@ func (t *job) end(result *event.Result, err error) bool {
 	}
 	t.Ctx = t.pool.settling
 	ok := t.settle(result)
-	if ok && t.watch != nil {
-		t.watch()
+	if ok && t.AtEnd != nil {
+		t.AtEnd()
 	}
 	return ok
 }
 
-// run waits for the task's turn and carries it out. An error means that there is no result: errNotBegun,
+// run waits for the task's turn and carries it out. An error means that there is no result: live.ErrNotBegun,
 // or the context's.
-func (t *job) run() (result *event.Result, err error) {
+func (t *task) run() (result *event.Result, err error) {
 	defer t.LeavePlace()
 	if t.Invalid != nil {
-		r := t.result()
-		setRefused(r, t.Invalid)
+		r := t.Result()
+		container.SetRefused(r, t.Invalid)
 		return r, nil
 	}
 	defer func() {
 		if errors.Is(err, live.ErrCancelled) {
-			result, err = t.result(), nil
-			setRefused(result, live.ErrCancelled)
+			result, err = t.Result(), nil
+			container.SetRefused(result, live.ErrCancelled)
 		}
 	}()
 	defer t.unhold()
@@ -171,25 +172,25 @@ func (t *job) run() (result *event.Result, err error) {
 		if !t.pool.due(&t.Task) {
 			return nil, t.NotBegun()
 		}
-		return t.containerResult("", err)
+		return t.ContainerResult("", err)
 	} else if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if v := recover(); v != nil {
 			t.Log.Error("panic; please report this", "panic", v, "trace", string(debug.Stack()))
-			result, err = t.result(), nil
+			result, err = t.Result(), nil
 			t.Cleanup = nil
 			result.Status, result.Reason, result.Error = event.Errored, event.ReasonInternal, fmt.Sprintf("panic: %v", v)
 		}
 	}()
 	if ref := message.RefOf(t.Cmd); ref != nil {
 		if over, err := t.resolve(ref); err != nil || over {
-			return t.containerResult("", err)
+			return t.ContainerResult("", err)
 		}
 		if t.holds() { // a stop knows only with its container how long it may take
 			if err := t.hold(); err != nil {
-				return t.containerResult("", err)
+				return t.ContainerResult("", err)
 			}
 			t.Order.Holds.Store(true)
 		}
@@ -198,7 +199,7 @@ func (t *job) run() (result *event.Result, err error) {
 }
 
 // report shows the result, and logs it: at level WARN if the job did not do what its message asked for.
-func (t *job) report(r *event.Result) error {
+func (t *task) report(r *event.Result) error {
 	if err := t.pool.Reporter.Result(*r); err != nil {
 		return err
 	}

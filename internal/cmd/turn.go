@@ -1,12 +1,10 @@
 package cmd
 
-import (
-	"cmp"
-)
+import "cmp"
 
 // awaitTurn waits for the earlier command on the container, and for the job that the command names. A run or an exec of
 // the queue also waits for a slot. Without an error the task is due.
-func (t *job) awaitTurn() error {
+func (t *task) awaitTurn() error {
 	if t.holds() && !t.pool.hosts.MayGoHome(&t.Task) { // else it holds from its turn on
 		if err := t.hold(); err != nil {
 			return err
@@ -50,7 +48,7 @@ func (t *job) awaitTurn() error {
 }
 
 // awaitRoom waits until the engine's disk has room for a container.
-func (t *job) awaitRoom() error {
+func (t *task) awaitRoom() error {
 	if t.pool.room == nil || !t.Traits.Makes {
 		return nil
 	}

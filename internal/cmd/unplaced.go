@@ -32,7 +32,7 @@ type unplacedJob struct {
 }
 
 // put adds a job.
-func (u *unplaced) put(t *job) {
+func (u *unplaced) put(t *task) {
 	j := t.Show()
 	j.Phase, j.For, j.Taken, j.Started = live.Waiting.String(), message.PlacementOf(t.Cmd).String(), t.waitsFrom.UTC(), nil
 	j.Cut()

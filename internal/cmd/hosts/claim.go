@@ -16,22 +16,10 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// If several hosts share a queue, a run or a create claims its job before it creates its container, and first the container's name if
-// its message chose one. What another host has is forwarded to that host: see forward.go. So these hold:
-//
-//	a waiting task has no claim, and every container that we made has its claims until it is removed
-//	a job's claim is deleted only after the job is settled, and before its container is removed: a sweep finds the keys of a
-//	container that a crash left by its labels
-//	a claim without a container is of a job that this host is to run: it was killed between the two; or see lasting.go
-//
-// A remove and a rename hold the name that their container has no more, until they are settled. A pull that chooses its host claims its
-// job. Other commands claim nothing.
-// endClaims says what becomes of all these.
-
 // ErrNoClaims leaves a task unfinished, as the end of its context does: [intake.Claims] give up only if the process ends.
 var ErrNoClaims = errors.New("the broker does not answer for the claims any more")
 
-// noClaims adds to an error of Claims what it was to do, and that it is an errNoClaims, unless it is the context's.
+// noClaims adds to an error of Claims what it was to do, and that it is an ErrNoClaims, unless it is the context's.
 func noClaims(err error, what string, args ...any) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
@@ -55,7 +43,7 @@ func (h *Hosts) claim(t *live.Task, key intake.ClaimKey) (other *intake.Claim, e
 	return other, nil
 }
 
-// ClaimJob claims the task's job. errElsewhere: another host has it, or it is settled.
+// ClaimJob claims the task's job. ErrElsewhere: another host has it, or it is settled.
 func (h *Hosts) ClaimJob(t *live.Task) error {
 	if h.Claims == nil {
 		return nil
@@ -81,7 +69,7 @@ func (h *Hosts) ClaimJob(t *live.Task) error {
 }
 
 // StillGiven returns nil once the broker has shown, after the job was claimed, that a delivery of the task is not lost. If all are lost,
-// another host may have run the job and be done with it, and then the claim was free again. errElsewhere: some host gets the message.
+// another host may have run the job and be done with it, and then the claim was free again. ErrElsewhere: some host gets the message.
 func (h *Hosts) StillGiven(t *live.Task) error {
 	if h.Claims == nil {
 		return nil
@@ -108,8 +96,8 @@ func (h *Hosts) EndClaims(ctx context.Context, t *live.Task, comesBack bool) err
 		case !ok:
 			return nil
 		case stays,
-			t.LeavesContainer(), // a detached one with Remove too: see removeEnded
-			// The message must find the job's claim. It claims the name anew, unless a container is left: see withoutNote.
+			t.LeavesContainer(), // a detached one with Remove too: its own wait removes it
+			// The message must find the job's claim. It claims the name anew, unless a container is left because no note has come.
 			comesBack && (key.Kind == "job" || t.ContainerID() != ""),
 			h.ofAnother(ctx, t, key):
 			h.Claims.Keep(key)

@@ -19,7 +19,7 @@ import (
 // FollowsName claims the name that a run chose. If another host has it, the run goes there: a container that is about to be removed
 // may have the name, and otherwise the conflict is told there. The name comes before the job, so a claim of the job is never given up
 // for this: its copy, redelivered after a crash, would count as settled. So a copy stays, and so does a run that not every host may
-// carry out: see claimName.
+// carry out: see ClaimName.
 func (h *Hosts) FollowsName(t *live.Task, r *message.Run) error {
 	if h.Claims == nil || r.Name == "" || !r.Placement.Any() || t.IsCopy() {
 		return nil
@@ -40,7 +40,7 @@ func (h *Hosts) FollowsName(t *live.Task, r *message.Run) error {
 	return h.Forward(t, to)
 }
 
-// ClaimName claims the name that a run chose, if followsName has not. It waits as long as a container takes that is about to be removed.
+// ClaimName claims the name that a run chose, if FollowsName has not. It waits as long as a container takes that is about to be removed.
 func (h *Hosts) ClaimName(t *live.Task, name string) error {
 	if h.Claims == nil || name == "" {
 		return nil

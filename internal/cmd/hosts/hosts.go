@@ -1,3 +1,19 @@
+// Package hosts has what hosts that share a queue know of each other: which of them has a job or a name, and which is to have one.
+//
+// If several hosts share a queue, a run or a create claims its job before it creates its container, and first the container's name if
+// its message chose one. What another host has is forwarded to that host: see forward.go. So these hold:
+//
+//	a waiting task has no claim, and every container that we made has its claims until it is removed
+//	a job's claim is deleted only after the job is settled, and before its container is removed: a sweep finds the keys of a
+//	container that a crash left by its labels
+//	a claim without a container is of a job that this host is to run: it was killed between the two; or see lasting.go
+//
+// A remove and a rename hold the name that their container has no more, until they are settled. A pull that chooses its host claims its
+// job. Other commands claim nothing. [Hosts.EndClaims] says what becomes
+// of all these.
+//
+// claim.go claims and gives up; claim_name.go: names; lasting.go: claims without a task; place.go: which host makes a container, if
+// the message says it, and what goes to this host's own queue.
 package hosts
 
 import (
@@ -11,14 +27,13 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// A Hosts has what one of several hosts that share a queue knows of the others. If one host has the queue alone, most methods do
-// nothing.
+// Hosts are the hosts that share a queue, as one of them knows them. If it has the queue alone, most methods do nothing.
 type Hosts struct {
 	Config
 	lasting chan *lastingJob // oldest first
 }
 
-// Config is what a sharing needs.
+// Config is what Hosts need.
 type Config struct {
 	Claims   intake.Claims     // nil: one host has the queue alone
 	Host     string            // this machine's name, by which messages choose it
@@ -32,7 +47,7 @@ type Config struct {
 	Stopping <-chan struct{} // closed when no more jobs come
 }
 
-// New returns what a host knows of the others.
+// New returns the hosts, of which none is known yet.
 func New(c Config) *Hosts {
 	return &Hosts{Config: c, lasting: make(chan *lastingJob, live.MostCancels)}
 }

@@ -92,7 +92,7 @@ func (h *Hosts) containersOf(ctx context.Context, queue, job string) ([]dockerap
 }
 
 // ForgetCopy gives up the claim that another host has made for a copy of a job, if the job is over here and has no container. First the
-// original is to be acked, or whoever is redelivered it would find no claim: see awaitNote. A redelivered original needs less time.
+// original is to be acked, or whoever is redelivered it would find no claim: see AwaitNote. A redelivered original needs less time.
 func (h *Hosts) ForgetCopy(ctx context.Context, i identity.Identity, acked <-chan struct{}) {
 	key := i.JobKey(i.ID)
 	if other, err := h.Claims.Claim(ctx, key); err != nil || other != nil {

@@ -17,7 +17,7 @@ type deliveries struct {
 	answered  bool          // an answer may have been written
 	Arrived   chan struct{} // signals that a delivery has joined
 
-	notes notes // of the last mostNotes deliveries that other hosts have forwarded, see awaitNote
+	notes notes // of the last mostNotes deliveries that other hosts have forwarded, see hosts.Hosts.AwaitNote
 }
 
 // notes tell, each by its close, that the original of a forwarded message is acked.
@@ -54,7 +54,7 @@ func (d *deliveries) join(j intake.Job) {
 		d.remaining = slices.DeleteFunc(slices.Clone(d.remaining), intake.Job.IsLost)
 	}
 	d.remaining = append(d.remaining, j)
-	// sendGone uses the last one if the message is lost and is not redelivered.
+	// The last one is used if the message is lost and is not redelivered.
 	d.given = slices.DeleteFunc(slices.Clone(d.given), func(o intake.Job) bool { return o.ReplyTo == j.ReplyTo })
 	d.given = append(d.given, j)
 	d.note(j)

@@ -12,7 +12,7 @@ type Order struct {
 	Effective chan struct{} // closed when the command has taken effect, or never will
 	GivenBack atomic.Bool   // set before effective closes: the message is requeued, and later commands must be too
 	began     chan struct{} // closed when the engine may have been asked for something, or never will be
-	Holds     atomic.Bool   // the command holds, see task.holds, and is at work
+	Holds     atomic.Bool   // the command holds, and is at work: it keeps its message while something else goes on
 	Stays     atomic.Bool   // the command was counted as holding: it does not go home any more
 	begun     bool          // its turn has come; guarded by registry.mu
 
@@ -48,7 +48,7 @@ func (o *Order) Patient() bool {
 	return false
 }
 
-// MayMove reports whether the command may still go home, see task.goesHome. A later one must not go before it.
+// MayMove reports whether the command may still go home, see hosts.Hosts.GoesHome. A later one must not go before it.
 func (o *Order) MayMove() bool { return !o.Stays.Load() && !o.GivenBack.Load() && !closed.Is(o.began) }
 
 func (o *Order) TookEffect() bool { return closed.Is(o.Effective) }

@@ -22,7 +22,7 @@ const (
 	Acked                  // its ack is written, and may still be lost
 	Settled                // the ack cannot be lost any more; the container may be removed
 	Recalled               // its message is being requeued, because it cannot begin here now
-	Forwarded              // it has no result here: its message is forwarded to the host that has the job, see handOver
+	Forwarded              // it has no result here: its message is forwarded to the host that has the job
 	Requeued               // its message is requeued
 	Gone                   // its goroutine is done with it
 )
@@ -50,7 +50,7 @@ func (p Phase) mayBecome(q Phase) bool {
 	case Stored, Acked, Settled:
 		return p >= Ended && p < q
 	case Forwarded:
-		return p == Due || p == Begun || p == Waiting // see goesAhead
+		return p == Due || p == Begun || p == Waiting // see ForwardsTo
 	case Requeued:
 		return p == Recalled
 	}
@@ -104,7 +104,7 @@ func (g *Registry) move(t *Task, p Phase) bool {
 	return true
 }
 
-// Starts moves a task to phaseStarted: its container runs since then.
+// Starts moves a task to Started: its container runs since then.
 func (t *Task) Starts(since time.Time) {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()

@@ -21,7 +21,7 @@ type Registry struct {
 
 	mu      sync.Mutex
 	live    map[*Task]struct{}
-	waiting map[*Task]struct{} // the tasks in phaseWaiting
+	waiting map[*Task]struct{} // the tasks in Waiting
 
 	byKey       map[string]*Task // live jobs with a message_id
 	byDigest    crowd            // live jobs, by the digest of the message's body
@@ -29,9 +29,9 @@ type Registry struct {
 	byName      index            // live jobs, by the container's name
 	byContainer index            // live jobs, by the id of their container, or of the container that their exec is in
 
-	done    recent.Map[struct{}]   // jobs with a message_id that were settled lately, by copyKey
+	done    recent.Map[struct{}]   // jobs with a message_id that were settled lately, by CopyKey
 	settled recent.Map[SettledJob] // the jobs with a message_id that were settled lately, by queue and id
-	results recent.Map[doneJob]    // results of the latest of these jobs, by copyKey
+	results recent.Map[doneJob]    // results of the latest of these jobs, by CopyKey
 	retired map[string]struct{}    // ids of containers that no job may claim
 	cancels recent.Map[int]        // by job id, for messages that have not come: the first attempt that must not run
 	latest  map[string]*Order      // by container name, the last command that may not have taken effect
@@ -268,7 +268,7 @@ func (g *Registry) LastOf(queue, id string) (j SettledJob, ok bool) {
 	return g.settled.Get(recent.KeyOf(queue + "\x00" + id))
 }
 
-// A Size is how much a registry keeps. All of it is bounded by the live jobs, and the cancels by mostCancels.
+// A Size is how much a registry keeps. All of it is bounded by the live jobs, and the cancels by MostCancels.
 type Size struct{ Tasks, Orders, Cancels, Retired int }
 
 // Size returns how much the registry keeps.

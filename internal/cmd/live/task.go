@@ -36,7 +36,7 @@ type Task struct {
 	Keys      holding.Claims    // what the task has claimed
 	away      *Elsewhere        // why the task has no result here; guarded by the registry
 	phase     Phase             // changed by registry.move only; guarded by the registry
-	began     time.Time         // when the engine was asked first, and from phaseStarted on when the container started; guarded by the registry
+	began     time.Time         // when the engine was asked first, and from Started on when the container started; guarded by the registry
 	awaited   []phaseWait       // guarded by the registry
 
 	Name string // the container's, asked for or derived; "": unknown; written with the registry's mutex
@@ -47,7 +47,7 @@ type Task struct {
 
 	Told    map[string]bool // who has the result, by Job.ReplyTo; the task's goroutine writes it, until the job is remembered
 	kept    bool            // the dead-letter queue may have a copy; guarded by the registry
-	Cleanup func() error    // removes the job's container; may be nil; not written from phaseEnded on, see leaves
+	Cleanup func() error    // removes the job's container; may be nil; not written from Ended on, see leaves
 }
 
 // Init makes t the task of a job, which is the seq-th of the pool. The registry does not know it yet.

@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"context"
@@ -20,13 +20,13 @@ const maxRetries = 5
 // try calls f until the engine has given a final answer, and waits while the engine is away. It repeats f at most
 // maxRetries times after errors that may pass. The same bound holds for broken answers of a reachable engine, and for
 // calls that may have killed the engine.
-func (t *work) try(f func() error) error { return t.tryIn(t.Ctx, f, false) }
+func (t *Work) try(f func() error) error { return t.tryIn(t.Ctx, f, false) }
 
 // tryLong is try for a call that may last for days: a call that lasted resets the counts.
-func (t *work) tryLong(f func() error) error { return t.tryIn(t.Ctx, f, true) }
+func (t *Work) tryLong(f func() error) error { return t.tryIn(t.Ctx, f, true) }
 
 // tryIn is try, or tryLong if long, with pauses that end with ctx.
-func (t *work) tryIn(ctx context.Context, f func() error, long bool) error {
+func (t *Work) tryIn(ctx context.Context, f func() error, long bool) error {
 	for broken, lost := 0, 0; ; {
 		began := time.Now()
 		err := t.retryIn(ctx, f)
@@ -41,7 +41,7 @@ func (t *work) tryIn(ctx context.Context, f func() error, long bool) error {
 		if sent {
 			t.begins()
 		}
-		answers := t.carrier.Engine.Answers(ctx)
+		answers := t.Carrier.Engine.Answers(ctx)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -51,17 +51,17 @@ func (t *work) tryIn(ctx context.Context, f func() error, long bool) error {
 				return &brokenError{err: err}
 			}
 			t.Log.Warn("engine broke off its answer; trying again", "error", err)
-			if err := delay.Sleep(ctx, delay.Backoff(broken, t.carrier.RetryFirst, time.Minute)); err != nil {
+			if err := delay.Sleep(ctx, delay.Backoff(broken, t.Carrier.RetryFirst, time.Minute)); err != nil {
 				return err
 			}
 			broken++
 			continue
 		}
 		broken = 0
-		t.carrier.Engine.Lost(err)
+		t.Carrier.Engine.Lost(err)
 		if !sent && t.At() < live.Begun {
 			t.To(live.Waiting)
-			if !t.carrier.Begin(&t.Task) {
+			if !t.Carrier.Begin(&t.Task) {
 				return t.NotBegun()
 			}
 			continue
@@ -73,14 +73,14 @@ func (t *work) tryIn(ctx context.Context, f func() error, long bool) error {
 			lost++
 		}
 		t.Log.Debug("engine call failed; waiting for the engine", "error", err)
-		if err := t.carrier.Engine.Wait(ctx); err != nil {
+		if err := t.Carrier.Engine.Wait(ctx); err != nil {
 			return err
 		}
 	}
 }
 
 // begins records that the engine may have been told something.
-func (t *work) begins() { t.To(live.Begun) }
+func (t *Work) begins() { t.To(live.Begun) }
 
 // A brokenError ends a job whose call and its repeats were not answered. The engine is there, or it was lost each time,
 // perhaps because of this very call.
@@ -104,16 +104,16 @@ const (
 )
 
 // retry calls f, and repeats it at most maxRetries times while its error is ErrTemporary.
-func (t *work) retry(f func() error) error { return t.retryIn(t.Ctx, f) }
+func (t *Work) retry(f func() error) error { return t.retryIn(t.Ctx, f) }
 
-func (t *work) retryIn(ctx context.Context, f func() error) error {
+func (t *Work) retryIn(ctx context.Context, f func() error) error {
 	for n := 0; ; n++ {
 		err := f()
 		if !errors.Is(err, dockerapi.ErrTemporary) || n == maxRetries {
 			return err
 		}
 		t.Log.Warn("engine error that may pass; trying again", "error", err)
-		first, most := t.carrier.RetryFirst, time.Minute
+		first, most := t.Carrier.RetryFirst, time.Minute
 		if errors.Is(err, dockerapi.ErrTooManyRequests) {
 			first, most = registryFirst, registryMost
 		}
@@ -124,7 +124,7 @@ func (t *work) retryIn(ctx context.Context, f func() error) error {
 }
 
 // ask is try for a call that returns something.
-func ask[T any](t *work, call func() (T, error)) (v T, err error) {
+func ask[T any](t *Work, call func() (T, error)) (v T, err error) {
 	err = t.try(func() (err error) {
 		v, err = call()
 		return err
@@ -133,7 +133,7 @@ func ask[T any](t *work, call func() (T, error)) (v T, err error) {
 }
 
 // askIfTold is ask for what the engine may not tell: then it returns the zero value. Its error is final.
-func askIfTold[T any](t *work, what string, call func() (T, error)) (v T, err error) {
+func askIfTold[T any](t *Work, what string, call func() (T, error)) (v T, err error) {
 	v, err = ask(t, call)
 	if err != nil && !final(err) {
 		t.Log.Debug("the engine does not tell "+what, "container", t.Name, "error", err)
@@ -142,20 +142,20 @@ func askIfTold[T any](t *work, what string, call func() (T, error)) (v T, err er
 	return v, err
 }
 
-// inspect returns the container ref. It asks the engine by try.
-func (t *work) inspect(ref string) (dockerapi.Container, error) {
-	return ask(t, func() (dockerapi.Container, error) { return t.carrier.Docker.InspectContainer(t.Ctx, ref) })
+// Inspect returns the container ref. It asks the engine by try.
+func (t *Work) Inspect(ref string) (dockerapi.Container, error) {
+	return ask(t, func() (dockerapi.Container, error) { return t.Carrier.Docker.InspectContainer(t.Ctx, ref) })
 }
 
 // labelled returns the containers that have the labels.
-func (t *work) labelled(labels ...string) ([]dockerapi.ContainerSummary, error) {
+func (t *Work) labelled(labels ...string) ([]dockerapi.ContainerSummary, error) {
 	return ask(t, func() ([]dockerapi.ContainerSummary, error) {
-		return t.carrier.Docker.ListContainers(t.Ctx, dockerapi.ListOptions{All: true, Labels: labels})
+		return t.Carrier.Docker.ListContainers(t.Ctx, dockerapi.ListOptions{All: true, Labels: labels})
 	})
 }
 
-// containerFor returns the newest container of a job, or nil.
-func (t *work) containerFor(job string) (*dockerapi.ContainerSummary, error) {
+// ContainerFor returns the newest container of a job, or nil.
+func (t *Work) ContainerFor(job string) (*dockerapi.ContainerSummary, error) {
 	list, err := t.labelled(identity.LabelQueue+"="+t.Queue, identity.LabelJob+"="+job)
 	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.OfQueue(c.Labels) })
 	if err != nil || i < 0 {

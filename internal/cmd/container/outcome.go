@@ -1,6 +1,7 @@
-package cmd
+package container
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,12 +10,13 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// setRefused fills in why a message is not carried out.
-func setRefused(r *event.Result, err error) {
+// SetRefused fills in why a message is not carried out.
+func SetRefused(r *event.Result, err error) {
 	r.Status, r.Reason, r.Error = event.Refused, event.ReasonInvalid, err.Error()
 	if _, ok := errors.AsType[*policy.DeniedError](err); ok {
 		r.Reason = event.ReasonPolicy
@@ -27,7 +29,7 @@ func setRefused(r *event.Result, err error) {
 // setDone fills in how a call to the engine ended.
 func setDone(r *event.Result, err error) {
 	if _, ok := errors.AsType[*policy.DeniedError](err); ok || errors.Is(err, hosts.ErrNoHosts) {
-		setRefused(r, err)
+		SetRefused(r, err)
 		return
 	}
 	if err != nil {
@@ -145,4 +147,46 @@ func setAttempts(res *event.Result, r *message.Retry, attempt int, stopped bool)
 	}
 	res.Retrying = true
 	res.Error += fmt.Sprintf("; trying again in %v (attempt %d of %d)", r.DelayAfter(attempt), attempt+1, r.Max+1)
+}
+
+// ContainerResult returns the result of a command on the container ref, which ended with err.
+func (t *Work) ContainerResult(ref string, err error) (*event.Result, error) {
+	if err != nil && final(err) {
+		return nil, err
+	}
+	r := t.Result()
+	r.ContainerName = cmp.Or(t.Name, ref)
+	setDone(r, err)
+	return r, nil
+}
+
+// output returns the sink for the output of a command on the container ref.
+func (t *Work) output(ref string) *output.Output {
+	piece := func(stream string, offset int64, data []byte) event.Output {
+		return event.Output{Job: t.ID, ContainerName: cmp.Or(t.Name, ref), Attempt: t.ShownAttempt(), Stream: stream, Offset: offset, Data: data}
+	}
+	emit := func(stream string, offset int64, data []byte) error {
+		t.Carrier.Tally.Output.Add(int64(len(data)))
+		return t.Carrier.Reporter.Output(piece(stream, offset, data))
+	}
+	var raw func(stream string, offset int64, data []byte)
+	if t.Live != nil {
+		raw = func(stream string, offset int64, data []byte) { t.Live.Write(piece(stream, offset, data)) }
+	}
+	return output.NewOutput(emit, raw, t.Carrier.Capture, &t.Carrier.lineBudget)
+}
+
+// Result returns a result of a task with the fields that every result has.
+func (c *Carrier) Result(t *live.Task) *event.Result {
+	return &event.Result{
+		Job: t.ID, Command: t.Traits.Verb, Host: c.Host, Queue: t.Queue, Attempt: t.ShownAttempt(),
+		ContainerID: t.ContainerID(), ContainerName: t.Name,
+	}
+}
+
+// Result is carrier.result with the engine's warnings.
+func (t *Work) Result() *event.Result {
+	r := t.Carrier.Result(&t.Task)
+	r.Warnings = t.creation.warnings
+	return r
 }

@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"context"
@@ -24,7 +24,7 @@ func final(err error) bool {
 
 // A following is one run's container on its way from creation to exit.
 type following struct {
-	*work
+	*Work
 	run     *message.Run
 	id      string
 	out     *output.Output // nil: no output is wanted
@@ -88,10 +88,10 @@ func (f *following) follow() (dockerapi.State, error) {
 // to be started. It is apart from follow for the stack: there a Container would take a kilobyte while the run goes on.
 func (f *following) look(first bool) (over, begin bool, last dockerapi.State, err error) {
 	restarts := f.Restarted()
-	c, err := f.inspect(f.id)
+	c, err := f.Inspect(f.id)
 	f.logKeeps, f.logText = logkept.Bytes(c.LogDriver, c.LogOpts), c.LogDriver == "json-file"
 	if errors.Is(err, dockerapi.ErrNoSuchContainer) {
-		f.carrier.Jobs.Removes(f.id)
+		f.Carrier.Jobs.Removes(f.id)
 	}
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer) && f.exit != nil:
@@ -107,8 +107,8 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 		}
 		return false, true, last, err
 	}
-	if f.adopted && first && f.carrier.Engine.Missed(c.State.StartedAt) {
-		f.gap, f.gapAt = true, f.carrier.Engine.Away()
+	if f.adopted && first && f.Carrier.Engine.Missed(c.State.StartedAt) {
+		f.gap, f.gapAt = true, f.Carrier.Engine.Away()
 	}
 	f.started(c.State.StartedAt)
 	if !c.State.Ended() {
@@ -139,7 +139,7 @@ func (f *following) look(first bool) (over, begin bool, last dockerapi.State, er
 	// Output written while the engine is down is in no log, unless the engine finds the container still running.
 	f.lost = f.lost || f.gap && f.out != nil
 	if f.adopted && f.over == nil {
-		f.over = overran(f.run, c.State, f.timeLimit())
+		f.over = overran(f.run, c.State, f.TimeLimit())
 	}
 	return true, false, c.State, nil
 }
@@ -154,7 +154,7 @@ var errStarted = errors.New("the container was started by an earlier request")
 // failed may have started the container. A second start of an ended container would run it again.
 func (f *following) start() error {
 	look := func() error {
-		c, err := f.carrier.Docker.InspectContainer(f.Ctx, f.id)
+		c, err := f.Carrier.Docker.InspectContainer(f.Ctx, f.id)
 		if err == nil && !c.State.StartedAt.IsZero() {
 			f.missed = true
 			err = errStarted
@@ -168,7 +168,7 @@ func (f *following) start() error {
 				return err
 			}
 		}
-		err := f.carrier.Docker.StartContainer(f.Ctx, f.id)
+		err := f.Carrier.Docker.StartContainer(f.Ctx, f.id)
 		f.startSent = f.startSent || err != nil && !engine.NeverSent(err)
 		return err
 	})
@@ -196,7 +196,7 @@ func (f *following) survive(err error) error {
 		if !f.gap {
 			f.gap, f.gapAt = true, time.Now()
 		}
-		answers := f.carrier.Engine.Answers(f.Ctx)
+		answers := f.Carrier.Engine.Answers(f.Ctx)
 		if f.Ctx.Err() != nil {
 			return context.Cause(f.Ctx)
 		}
@@ -207,13 +207,13 @@ func (f *following) survive(err error) error {
 		if answers {
 			return f.lookAgain(err)
 		}
-		f.carrier.Engine.Lost(err)
+		f.Carrier.Engine.Lost(err)
 		if !engine.NeverSent(err) { // a request that was never sent did not kill the engine
 			if err := f.unanswered(err, true); err != nil {
 				return err
 			}
 		}
-		return f.carrier.Engine.Wait(f.Ctx)
+		return f.Carrier.Engine.Wait(f.Ctx)
 	case errors.As(err, new(*brokenError)), f.startedAt.IsZero():
 		return err
 	}
@@ -253,7 +253,7 @@ func (f *following) lookAgain(err error) error {
 		return err
 	}
 	f.Log.Warn("the engine did not answer as it should; looking again", "container", f.Name, "error", err)
-	return delay.Sleep(f.Ctx, delay.Backoff(f.broken-1, f.carrier.RetryFirst, time.Minute))
+	return delay.Sleep(f.Ctx, delay.Backoff(f.broken-1, f.Carrier.RetryFirst, time.Minute))
 }
 
 // listen follows the container to its exit. With begin it first opens the output and registers for the exit, then starts
@@ -279,7 +279,7 @@ func (f *following) listen(begin bool) error {
 			return err
 		}
 	}
-	defer f.carrier.Exits.Forget(f.id)
+	defer f.Carrier.Exits.Forget(f.id)
 	if begin {
 		if err := f.start(); err != nil {
 			return err
@@ -301,7 +301,7 @@ func (f *following) listen(begin bool) error {
 	if end.Err != nil {
 		f.lasted = time.Since(began)
 		if told && errors.Is(end.Err, errBrokenOff) && f.isOver(f.Ctx) {
-			f.carrier.Exits.Missed()
+			f.Carrier.Exits.Missed()
 		}
 		return end.Err
 	}
@@ -327,16 +327,16 @@ func (f *following) started(at time.Time) {
 	f.Starts(at)
 	switch {
 	case f.adopted:
-		f.carrier.Tally.Adopt()
+		f.Carrier.Tally.Adopt()
 	case f.Fresh() && !f.WasRedelivered():
-		f.carrier.Tally.Start(time.Since(f.Published))
+		f.Carrier.Tally.Start(time.Since(f.Published))
 	}
 	s := event.Started{
-		Job: f.Task.ID, Command: f.Traits.Verb, Host: f.carrier.Host,
+		Job: f.Task.ID, Command: f.Traits.Verb, Host: f.Carrier.Host,
 		ContainerID: f.id, ContainerName: f.Name, Image: f.run.Image, Attempt: f.ShownAttempt(), Warnings: f.creation.warnings, Adopted: f.adopted,
 	}
-	f.carrier.Reporter.Started(s)
-	f.live.Started(s)
+	f.Carrier.Reporter.Started(s)
+	f.Live.Started(s)
 	said, level := "container started", slog.LevelDebug
 	if f.adopted {
 		said, level = "container of an earlier process adopted", slog.LevelInfo

@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"bytes"
@@ -33,7 +33,7 @@ func (f *following) open(ctx context.Context, begin bool) (join func() error, er
 		if input {
 			o.Stdin = bytes.NewReader(f.run.Input)
 		}
-		join, err = f.carrier.Docker.AttachContainer(ctx, f.id, o)
+		join, err = f.Carrier.Docker.AttachContainer(ctx, f.id, o)
 		return err
 	})
 	return join, err
@@ -74,7 +74,7 @@ func (f *following) replay(ctx context.Context, follow bool) (join func() error,
 		}
 		return logkept.Weight{Writer: w, Total: &f.logRead}
 	}
-	read, err := f.carrier.Docker.ContainerLogs(ctx, f.id, dockerapi.LogsOptions{
+	read, err := f.Carrier.Docker.ContainerLogs(ctx, f.id, dockerapi.LogsOptions{
 		Follow: follow, Stdout: weighed(f.stdout()), Stderr: weighed(f.stderr()), Tty: f.run.Spec.Tty,
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"context"
@@ -31,8 +31,8 @@ func (w *nameWait) pause(ctx context.Context) error {
 // awaitName is called after the engine has refused a create because of the name. Without found and err, the create is to be
 // asked again: the name may be free. found is the container that has the name, if that is the run's own. err is refused if the
 // name does not become free.
-func (t *work) awaitName(w *nameWait, r *message.Run, refused error) (found *dockerapi.Container, err error) {
-	holder, err := t.inspect(t.Name)
+func (t *Work) awaitName(w *nameWait, r *message.Run, refused error) (found *dockerapi.Container, err error) {
+	holder, err := t.Inspect(t.Name)
 	gone := errors.Is(err, dockerapi.ErrNoSuchContainer)
 	ended, removing := holder.State.Ended(), holder.State.Status == "removing"
 	switch {
@@ -45,16 +45,16 @@ func (t *work) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 	case t.owns(r, holder):
 		before := t.JobKey(t.ID)
 		t.Adopt(holder)
-		if err = t.carrier.Hosts.ClaimJob(&t.Task); err == nil && before != t.JobKey(t.ID) { // without a message_id it has another id now
-			err = t.carrier.Hosts.Disclaim(&t.Task, before)
+		if err = t.Carrier.Hosts.ClaimJob(&t.Task); err == nil && before != t.JobKey(t.ID) { // without a message_id it has another id now
+			err = t.Carrier.Hosts.Disclaim(&t.Task, before)
 		}
 		return &holder, err
-	case t.carrier.Jobs.IsLingering(holder.ID):
+	case t.Carrier.Jobs.IsLingering(holder.ID):
 		return nil, t.takeName(holder)
 	case removing:
 	case t.EarlierAttempt(holder.Labels) && ended:
 		return nil, t.try(func() error { return t.discard(holder.ID, false) })
-	case holder.Labels[identity.LabelJob] == t.ID && t.carrier.Jobs.Held(holder.ID, &t.Task):
+	case holder.Labels[identity.LabelJob] == t.ID && t.Carrier.Jobs.Held(holder.ID, &t.Task):
 		// The task of an earlier delivery of this message has the container, and removes it once settled.
 		return nil, w.pause(t.Ctx)
 	case holder.Labels[identity.LabelRemove] != "true" || !ended:
@@ -87,9 +87,9 @@ func (t *work) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 
 // takeName renames an ended container of a job: the run can then have the name. That job is about to remove the
 // container, or cannot: its broker is away, or its process was killed. Its redelivered message finds it by labels.
-func (t *work) takeName(holder dockerapi.Container) error {
+func (t *Work) takeName(holder dockerapi.Container) error {
 	name := message.DerivedName + "ended-" + holder.ID[:min(12, len(holder.ID))]
-	err := t.try(func() error { return t.carrier.Docker.RenameContainer(t.Ctx, holder.ID, name) })
+	err := t.try(func() error { return t.Carrier.Docker.RenameContainer(t.Ctx, holder.ID, name) })
 	switch {
 	case err == nil:
 		t.Log.Info("renamed an ended container that is about to be removed, because its name is needed", "container", t.Name, "renamed", name)
@@ -101,7 +101,7 @@ func (t *work) takeName(holder dockerapi.Container) error {
 
 // owns reports whether a container that has our name is this job's, and claims it. The answer to our create was lost,
 // or an earlier process with the same message created it.
-func (t *work) owns(r *message.Run, c dockerapi.Container) bool {
+func (t *Work) owns(r *message.Run, c dockerapi.Container) bool {
 	if !t.Like(c.Labels) || r.Retry != nil && c.Labels[identity.LabelAttempt] != strconv.Itoa(t.Attempt) {
 		return false
 	}

@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"bytes"
@@ -12,8 +12,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-func (t *work) doLogs(l *message.Logs) (*event.Result, error) {
-	c := t.on
+func (t *Work) doLogs(l *message.Logs) (*event.Result, error) {
+	c := t.On
 	t.TakesEffect()
 	out := t.output(l.Container)
 	now := time.Now()
@@ -25,7 +25,7 @@ func (t *work) doLogs(l *message.Logs) (*event.Result, error) {
 	cut := false
 	err := t.tryLong(func() error {
 		out.Replay(false)
-		join, err := t.carrier.Docker.ContainerLogs(t.Ctx, c.ID, o)
+		join, err := t.Carrier.Docker.ContainerLogs(t.Ctx, c.ID, o)
 		if err == nil {
 			err = join()
 		}
@@ -34,7 +34,7 @@ func (t *work) doLogs(l *message.Logs) (*event.Result, error) {
 			whole := o
 			whole.Follow = false
 			out.Replay(false)
-			if join, err = t.carrier.Docker.ContainerLogs(t.Ctx, c.ID, whole); err == nil {
+			if join, err = t.Carrier.Docker.ContainerLogs(t.Ctx, c.ID, whole); err == nil {
 				err = join()
 			}
 		}
@@ -44,20 +44,20 @@ func (t *work) doLogs(l *message.Logs) (*event.Result, error) {
 		}
 		return err
 	})
-	r, err := t.containerResult(l.Container, err)
+	r, err := t.ContainerResult(l.Container, err)
 	if err == nil {
 		out.End(r, cut)
 	}
 	return r, err
 }
 
-func (t *work) doInspect(i *message.Inspect) (*event.Result, error) {
-	c := t.on
-	raw, err := ask(t, func() (json.RawMessage, error) { return t.carrier.Docker.InspectContainerRaw(t.Ctx, c.ID) })
+func (t *Work) doInspect(i *message.Inspect) (*event.Result, error) {
+	c := t.On
+	raw, err := ask(t, func() (json.RawMessage, error) { return t.Carrier.Docker.InspectContainerRaw(t.Ctx, c.ID) })
 	if err == nil {
 		raw, err = secrets.Hide(raw, c.Labels)
 	}
-	r, err := t.containerResult(i.Container, err)
+	r, err := t.ContainerResult(i.Container, err)
 	if err != nil || r.Status != event.Succeeded {
 		return r, err
 	}

@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"errors"
@@ -9,22 +9,22 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// clean calls cleanup by try, and logs its failure. Its error is final.
-func (t *work) clean(cleanup func() error) error {
+// Clean calls cleanup by try, and logs its failure. Its error is final.
+func (t *Work) Clean(cleanup func() error) error {
 	err := t.try(cleanup)
 	if err == nil || final(err) {
 		return err
 	}
 	t.Log.Error("container not removed; remove it by hand", "container", t.Name, "error", err)
 	if t.ContainerID() != "" {
-		t.carrier.Jobs.Retire(t.ContainerID())
+		t.Carrier.Jobs.Retire(t.ContainerID())
 	}
 	return nil
 }
 
 // discard removes the job's container with its anonymous volumes.
-func (t *work) discard(id string, force bool) error {
-	err := t.carrier.Docker.RemoveContainer(t.Ctx, id, dockerapi.RemoveOptions{Volumes: true, Force: force})
+func (t *Work) discard(id string, force bool) error {
+	err := t.Carrier.Docker.RemoveContainer(t.Ctx, id, dockerapi.RemoveOptions{Volumes: true, Force: force})
 	if errors.Is(err, dockerapi.ErrNoSuchContainer) || errors.Is(err, dockerapi.ErrRemovalInProgress) {
 		return nil
 	}
@@ -32,8 +32,8 @@ func (t *work) discard(id string, force bool) error {
 }
 
 // discardUnstarted removes the container ref if it is the job's, unless it has started after all.
-func (t *work) discardUnstarted(r *message.Run, ref string) error {
-	c, err := t.carrier.Docker.InspectContainer(t.Ctx, ref)
+func (t *Work) discardUnstarted(r *message.Run, ref string) error {
+	c, err := t.Carrier.Docker.InspectContainer(t.Ctx, ref)
 	switch {
 	case errors.Is(err, dockerapi.ErrNoSuchContainer):
 		return nil
@@ -50,9 +50,9 @@ const removalTakes = 2 * time.Minute
 
 // gone waits until the container ref is removed. If the container stays, gone returns refused, the engine's answer to
 // our own removal.
-func (t *work) gone(ref string, refused error) error {
+func (t *Work) gone(ref string, refused error) error {
 	for n, began := 0, time.Now(); ; n++ {
-		_, err := t.carrier.Docker.InspectContainer(t.Ctx, ref)
+		_, err := t.Carrier.Docker.InspectContainer(t.Ctx, ref)
 		switch {
 		case errors.Is(err, dockerapi.ErrNoSuchContainer):
 			return nil

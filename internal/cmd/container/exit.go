@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 
 // isOver reports whether the container has ended or was removed.
 func (f *following) isOver(ctx context.Context) bool {
-	c, err := f.carrier.Docker.InspectContainer(ctx, f.id)
+	c, err := f.Carrier.Docker.InspectContainer(ctx, f.id)
 	return err == nil && c.State.Ended() || errors.Is(err, dockerapi.ErrNoSuchContainer)
 }
 
@@ -50,12 +50,12 @@ func (f *following) floods() {
 // stopOverdue stops a container that went over a limit, or kills it. It reports whether the engine confirmed that. If the
 // engine cannot stop the container, the request must be repeated as long as the container runs.
 func (f *following) stopOverdue(kill bool) bool {
-	f.exceeds(tooLong(f.run.TimeLimit(f.timeLimit())))
+	f.exceeds(tooLong(f.run.TimeLimit(f.TimeLimit())))
 	err := f.retry(func() error {
 		if kill {
-			return f.carrier.Docker.KillContainer(f.Ctx, f.id, "")
+			return f.Carrier.Docker.KillContainer(f.Ctx, f.id, "")
 		}
-		return f.carrier.Docker.StopContainer(f.Ctx, f.id, dockerapi.StopOptions{Time: f.grace()})
+		return f.Carrier.Docker.StopContainer(f.Ctx, f.id, dockerapi.StopOptions{Time: f.grace()})
 	})
 	if err != nil && !final(err) {
 		f.Log.Warn("container not stopped; trying again", "container", f.Name, "error", err)
@@ -74,5 +74,5 @@ func (f *following) grace() *int {
 
 const graceOfPolicy = 10
 
-// timeLimit returns the longest that a run, a wait or a followed log may last, whatever its message says; 0: no limit.
-func (t *work) timeLimit() time.Duration { return t.Rules.Timeout(t.carrier.Timeout) }
+// TimeLimit returns the longest that a run, a wait or a followed log may last, whatever its message says; 0: no limit.
+func (t *Work) TimeLimit() time.Duration { return t.Rules.Timeout(t.Carrier.Timeout) }

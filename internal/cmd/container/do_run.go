@@ -1,7 +1,8 @@
-package cmd
+package container
 
 import (
 	"cmp"
+	"context"
 	"errors"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
@@ -14,10 +15,10 @@ import (
 
 // doRun carries out a run: create, attach, register the wait, start, drain, read the exit. After any failure the
 // container itself tells how far the run has come. doRun then inspects the container and goes on from there.
-func (t *work) doRun(r *message.Run) (*event.Result, error) {
+func (t *Work) doRun(r *message.Run) (*event.Result, error) {
 	id, found, err := t.create(r)
 	if err != nil {
-		res, err := t.containerResult("", err)
+		res, err := t.ContainerResult("", err)
 		if err != nil {
 			return nil, err
 		}
@@ -28,7 +29,7 @@ func (t *work) doRun(r *message.Run) (*event.Result, error) {
 		return res, nil
 	}
 	t.madeContainer(id)
-	f := &following{work: t, run: r, id: id, flooded: make(chan struct{}), startSent: found != nil && (!t.creation.unanswered || !t.Stable && t.WasRedelivered())}
+	f := &following{Work: t, run: r, id: id, flooded: make(chan struct{}), startSent: found != nil && (!t.creation.unanswered || !t.Stable && t.WasRedelivered())}
 	if r.Foreground() && (r.Stdout || r.Stderr) {
 		f.out = t.output(t.Name)
 		f.out.Limit(t.Rules.Output(), f.floods)
@@ -43,11 +44,11 @@ func (t *work) doRun(r *message.Run) (*event.Result, error) {
 // ended returns the result of a following that has ended. It is apart from doRun for the stack: there its variables would
 // take room while the run goes on.
 func (f *following) ended(state dockerapi.State, err error) (*event.Result, error) {
-	t, run, id := f.work, f.run, f.id // cleanup outlives f
+	t, run, id := f.Work, f.run, f.id // cleanup outlives f
 	if err != nil && final(err) {
 		return nil, err
 	}
-	res := t.result()
+	res := t.Result()
 	res.Image, res.Adopted = f.run.Image, f.adopted
 	f.captured(res)
 	switch {
@@ -68,7 +69,7 @@ func (f *following) ended(state dockerapi.State, err error) (*event.Result, erro
 	case !f.run.Foreground():
 		res.Status, res.StartedAt = event.Succeeded, new(f.startedAt.UTC())
 		if f.run.Remove {
-			f.watch = f.removeAtEnd
+			f.AtEnd = f.removeAtEnd
 		}
 		return res, nil
 	}
@@ -95,17 +96,17 @@ func (f *following) ended(state dockerapi.State, err error) (*event.Result, erro
 }
 
 // madeContainer records that the job has a container.
-func (t *work) madeContainer(id string) {
+func (t *Work) madeContainer(id string) {
 	t.SetContainer(id)
 	t.To(live.Created)
 	t.Log.Debug("container is there", "container", t.Name, "id", id[:min(12, len(id))])
 }
 
-func (t *work) doCreate(c *message.Create) (*event.Result, error) {
+func (t *Work) doCreate(c *message.Create) (*event.Result, error) {
 	id, _, err := t.create(&c.Run)
 	if err == nil && len(c.Networks) > 1 {
 		var made dockerapi.Container
-		if made, err = t.inspect(id); err == nil {
+		if made, err = t.Inspect(id); err == nil {
 			err = t.try(func() error { return t.connect(&c.Run, made) })
 		}
 	}
@@ -113,7 +114,7 @@ func (t *work) doCreate(c *message.Create) (*event.Result, error) {
 		t.madeContainer(id)
 	}
 	failed := err != nil
-	r, err := t.containerResult("", err)
+	r, err := t.ContainerResult("", err)
 	if err != nil {
 		return nil, err
 	}
@@ -127,20 +128,20 @@ func (t *work) doCreate(c *message.Create) (*event.Result, error) {
 // removeAtEnd waits until a detached container has exited, and removes it. If the process stops first, the container
 // stays, marked by its label for the sweep.
 func (f *following) removeAtEnd() {
-	ctx, cancel := closed.Context(f.Ctx, f.carrier.Stopping)
+	ctx, cancel := closed.Context(f.Ctx, f.Carrier.Stopping)
 	defer cancel()
 	f.Ctx = ctx
 	var err error
 	for err == nil {
 		err = f.tryLong(func() error {
-			join, err := f.carrier.Docker.WaitContainer(ctx, f.id, dockerapi.NotRunning)
+			join, err := f.Carrier.Docker.WaitContainer(ctx, f.id, dockerapi.NotRunning)
 			if err != nil {
 				return err
 			}
 			_, err = join()
 			return err
 		})
-		by := f.carrier.Jobs.Restarting(f.id)
+		by := f.Carrier.Jobs.Restarting(f.id)
 		if err != nil || by == nil {
 			break
 		}
@@ -148,7 +149,7 @@ func (f *following) removeAtEnd() {
 	}
 	switch {
 	case err == nil:
-		f.clean(f.removeEnded)
+		f.Clean(f.removeEnded)
 	case !final(err) && !errors.Is(err, dockerapi.ErrNoSuchContainer):
 		f.Log.Warn("container not removed, because its end cannot be waited for; remove it by hand after its end", "container", f.Name, "error", err)
 	}
@@ -156,19 +157,34 @@ func (f *following) removeAtEnd() {
 
 // removeEnded removes a detached container that has exited.
 func (f *following) removeEnded() error {
-	if f.carrier.Hosts.Claims != nil {
-		if _, err := f.carrier.Hosts.AwaitNote(&f.Task); errors.Is(err, hosts.ErrNoNote) {
-			return nil // the container stays, see withoutNote
+	if f.Carrier.Hosts.Claims != nil {
+		if _, err := f.Carrier.Hosts.AwaitNote(&f.Task); errors.Is(err, hosts.ErrNoNote) {
+			return nil // the container stays for the sweep
 		} else if err != nil {
 			return err
 		}
-		c, err := f.carrier.Docker.InspectContainer(f.Ctx, f.id) // it may have been renamed
+		c, err := f.Carrier.Docker.InspectContainer(f.Ctx, f.id) // it may have been renamed
 		if err == nil {
-			err = f.carrier.Hosts.ForgetContainer(f.Ctx, f.Place.VHost, c)
+			err = f.Carrier.Hosts.ForgetContainer(f.Ctx, f.Place.VHost, c)
 		}
 		if err != nil && !errors.Is(err, dockerapi.ErrNoSuchContainer) {
 			return err
 		}
 	}
 	return f.discard(f.id, false)
+}
+
+// A message may restart the container of a run. Then the run goes on: it is over when its container has exited and no restart is under way.
+
+// awaitRestart waits until a restart of the container is over; nil: it is.
+func (f *following) awaitRestart(ctx context.Context, by *live.Task) error {
+	if by == nil {
+		return nil
+	}
+	select {
+	case <-by.Reached(live.Ended):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

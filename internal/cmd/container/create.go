@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"cmp"
@@ -24,24 +24,24 @@ type creation struct {
 
 // create creates the run's container, or finds the container that an earlier request created. In that case found is
 // the container as inspected, else nil.
-func (t *work) create(r *message.Run) (id string, found *dockerapi.Container, err error) {
+func (t *Work) create(r *message.Run) (id string, found *dockerapi.Container, err error) {
 	if found, err = t.orphan(r); err == nil {
-		err = t.carrier.Hosts.Placed(&t.Task, r.Placement, found != nil)
+		err = t.Carrier.Hosts.Placed(&t.Task, r.Placement, found != nil)
 	}
 	if err == nil && found == nil && t.Denied == nil {
-		err = t.carrier.Hosts.FollowsName(&t.Task, r)
+		err = t.Carrier.Hosts.FollowsName(&t.Task, r)
 	}
 	if err == nil {
-		err = t.carrier.Hosts.ClaimJob(&t.Task)
+		err = t.Carrier.Hosts.ClaimJob(&t.Task)
 	}
 	switch {
 	case err != nil:
 		return "", nil, err
 	case found != nil:
-		return found.ID, found, t.carrier.Hosts.HoldName(&t.Task, *found)
+		return found.ID, found, t.Carrier.Hosts.HoldName(&t.Task, *found)
 	}
-	if err = cmp.Or(t.carrier.Hosts.StillGiven(&t.Task), t.Denied); err == nil {
-		err = t.carrier.Hosts.ClaimName(&t.Task, r.Name)
+	if err = cmp.Or(t.Carrier.Hosts.StillGiven(&t.Task), t.Denied); err == nil {
+		err = t.Carrier.Hosts.ClaimName(&t.Task, r.Name)
 	}
 	if err != nil {
 		return "", nil, err
@@ -50,10 +50,10 @@ func (t *work) create(r *message.Run) (id string, found *dockerapi.Container, er
 }
 
 // createAnew is create for a run that has no container as far as its labels tell. It pulls the image if that is missing.
-func (t *work) createAnew(r *message.Run) (id string, found *dockerapi.Container, err error) {
-	config, when := t.config(r), cmp.Or(r.Pull, t.carrier.Pull)
+func (t *Work) createAnew(r *message.Run) (id string, found *dockerapi.Container, err error) {
+	config, when := t.config(r), cmp.Or(r.Pull, t.Carrier.Pull)
 	if err = t.look(r); err == nil {
-		err = t.carrier.Secrets.Fill(&config, r.Secrets)
+		err = t.Carrier.Secrets.Fill(&config, r.Secrets)
 	}
 	if err == nil && when == "always" {
 		err = t.pull(r.Image, r.Spec.Platform, false)
@@ -82,14 +82,14 @@ func (t *work) createAnew(r *message.Run) (id string, found *dockerapi.Container
 }
 
 // askCreate asks the engine to create the container.
-func (t *work) askCreate(config dockerapi.ContainerConfig) (id string, err error) {
+func (t *Work) askCreate(config dockerapi.ContainerConfig) (id string, err error) {
 	var created dockerapi.Created
 	err = t.try(func() (err error) {
 		if !t.creation.unanswered && t.WasCancelled() {
 			return live.ErrCancelled
 		}
 		t.creation.asked = time.Now()
-		created, err = t.carrier.Docker.CreateContainer(t.Ctx, t.Name, config)
+		created, err = t.Carrier.Docker.CreateContainer(t.Ctx, t.Name, config)
 		if errors.Is(err, dockerapi.ErrUnreachable) && !engine.NeverSent(err) {
 			t.creation.unanswered = true
 		}
@@ -108,7 +108,7 @@ func (t *work) askCreate(config dockerapi.ContainerConfig) (id string, err error
 // message like this. Without a message_id it does not matter which of several equal messages that is. With a
 // message_id the name is not enough, because takeName may have renamed the container. Other runs may want a chosen
 // name. Its container is therefore looked up even if the delivery is not marked redelivered.
-func (t *work) orphan(r *message.Run) (*dockerapi.Container, error) {
+func (t *Work) orphan(r *message.Run) (*dockerapi.Container, error) {
 	labels := []string{identity.LabelQueue + "=" + t.Queue, identity.LabelDigest + "=" + t.Digest}
 	if r.Retry != nil {
 		labels = append(labels, identity.LabelAttempt+"="+strconv.Itoa(t.Attempt))
@@ -129,7 +129,7 @@ func (t *work) orphan(r *message.Run) (*dockerapi.Container, error) {
 		if !t.Like(s.Labels) || !t.TakeContainer(s.ID) {
 			continue
 		}
-		c, err := t.inspect(s.ID)
+		c, err := t.Inspect(s.ID)
 		if errors.Is(err, dockerapi.ErrNoSuchContainer) {
 			continue
 		}
@@ -144,7 +144,7 @@ func (t *work) orphan(r *message.Run) (*dockerapi.Container, error) {
 }
 
 // config returns the create request for the job's container.
-func (t *work) config(r *message.Run) dockerapi.ContainerConfig {
+func (t *Work) config(r *message.Run) dockerapi.ContainerConfig {
 	labels := t.Labels(r.Remove)
 	if r.Retry != nil {
 		labels[identity.LabelAttempt] = strconv.Itoa(t.Attempt)
@@ -154,7 +154,7 @@ func (t *work) config(r *message.Run) dockerapi.ContainerConfig {
 
 // connect connects an unstarted container to those of its networks that it is not in yet. Engines before API 1.44
 // accept only one network in a create.
-func (t *work) connect(r *message.Run, c dockerapi.Container) error {
+func (t *Work) connect(r *message.Run, c dockerapi.Container) error {
 	if len(r.Networks) < 2 {
 		return nil
 	}
@@ -162,7 +162,7 @@ func (t *work) connect(r *message.Run, c dockerapi.Container) error {
 		if slices.Contains(c.Networks, n.Name) {
 			continue
 		}
-		err := t.retry(func() error { return t.carrier.Docker.ConnectNetwork(t.Ctx, n.Name, c.ID, n.Endpoint) })
+		err := t.retry(func() error { return t.Carrier.Docker.ConnectNetwork(t.Ctx, n.Name, c.ID, n.Endpoint) })
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"errors"
@@ -34,8 +34,8 @@ func (f *following) killed(s dockerapi.State, asked bool) (killed bool, err erro
 	if asked || f.over != nil || s.OOMKilled || s.ExitCode == nil || *s.ExitCode <= 128 || s.FinishedAt.IsZero() {
 		return false, nil
 	}
-	return askIfTold(f.work, "what it was asked", func() (bool, error) {
-		return f.carrier.Docker.RemembersKill(f.Ctx, dockerapi.Container{ID: f.id, State: s}, *s.ExitCode-128)
+	return askIfTold(f.Work, "what it was asked", func() (bool, error) {
+		return f.Carrier.Docker.RemembersKill(f.Ctx, dockerapi.Container{ID: f.id, State: s}, *s.ExitCode-128)
 	})
 }
 
@@ -50,7 +50,7 @@ func (f *following) unseen(s dockerapi.State) (bool, error) {
 		return true, nil
 	case *s.ExitCode != 0:
 		return false, nil
-	case f.gap && !s.FinishedAt.Before(f.gapAt) && !s.FinishedAt.After(f.carrier.Engine.Back()):
+	case f.gap && !s.FinishedAt.Before(f.gapAt) && !s.FinishedAt.After(f.Carrier.Engine.Back()):
 		return true, nil
 	case !f.gap && (!f.adopted || f.exit != nil):
 		return false, nil
@@ -63,15 +63,15 @@ const restartTakes = 30 * time.Second
 
 // endedAtRestart reports whether the container's recorded end coincides with the engine's start: then the engine did
 // not see the end. It is false if the engine does not tell when it started. Its error is final.
-func (t *work) endedAtRestart(s dockerapi.State) (bool, error) {
-	started, err := askIfTold(t, "when it was started", func() (time.Time, error) { return t.carrier.Docker.EngineStarted(t.Ctx) })
+func (t *Work) endedAtRestart(s dockerapi.State) (bool, error) {
+	started, err := askIfTold(t, "when it was started", func() (time.Time, error) { return t.Carrier.Docker.EngineStarted(t.Ctx) })
 	return s.StartedAt.Before(started) && !s.FinishedAt.Before(started.Add(-restartTakes)) && !s.FinishedAt.After(started), err
 }
 
 // sameEngine reports whether the engine's process has certainly created the container, and therefore missed nothing of
 // it. Its error is final.
 func (f *following) sameEngine(c dockerapi.Container) (same bool, err error) {
-	return askIfTold(f.work, "what it remembers", func() (bool, error) { return f.carrier.Docker.RemembersCreation(f.Ctx, c) })
+	return askIfTold(f.Work, "what it remembers", func() (bool, error) { return f.Carrier.Docker.RemembersCreation(f.Ctx, c) })
 }
 
 // exitUnknown is the exit code, unless 0, that an engine reports if it was down when the container ended.

@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func (w *watch) begin() {
 	close(w.reading)
 	w.looks = time.AfterFunc(lookEvery, w.look)
 	w.looks.Reset(lookEvery) // look uses w.looks
-	if limit := w.run.TimeLimit(w.timeLimit()); limit > 0 {
+	if limit := w.run.TimeLimit(w.TimeLimit()); limit > 0 {
 		w.timeUp = time.AfterFunc(time.Until(w.startedAt.Add(limit)), w.enforce)
 	}
 	if closed.Is(w.flooded) {
@@ -66,7 +66,7 @@ func (w *watch) close() {
 // awaitsEvent has the next exit told by the engine's event, and reports whether it will be. Only the end of the
 // output shows that an event was lost. With a restart policy the first exit is not the last.
 func (w *watch) awaitsEvent() bool {
-	return w.out != nil && !w.run.Restarts() && w.Queue == w.carrier.Queue && w.carrier.Exits.Await(w.id, w.told)
+	return w.out != nil && !w.run.Restarts() && w.Queue == w.Carrier.Queue && w.Carrier.Exits.Await(w.id, w.told)
 }
 
 // awaitsAnswer has the exit told by a wait of its own.
@@ -76,7 +76,7 @@ func (w *watch) awaitsAnswer(begin bool) error {
 		condition = dockerapi.NextExit // not-running would be true before the start
 	}
 	return w.retry(func() error {
-		join, err := w.carrier.Docker.WaitContainer(w.ctx, w.id, condition)
+		join, err := w.Carrier.Docker.WaitContainer(w.ctx, w.id, condition)
 		if err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (w *watch) exit(err error) exits.Exit {
 	}
 	var broken <-chan time.Time
 	if w.out != nil {
-		broken = time.After(w.carrier.Idle)
+		broken = time.After(w.Carrier.Idle)
 	}
 	select {
 	case end := <-w.exited:
@@ -147,7 +147,7 @@ var errUntold = errors.New("the container has ended, and the engine did not tell
 
 // overdue ends the reading if the exit of the container, which has ended, is not told soon.
 func (w *watch) overdue() {
-	if delay.Sleep(w.ctx, w.carrier.Idle) == nil && len(w.exited) == 0 {
+	if delay.Sleep(w.ctx, w.Carrier.Idle) == nil && len(w.exited) == 0 {
 		w.cancel(errUntold)
 	}
 }
@@ -220,7 +220,7 @@ func (w *watch) limitDrain() {
 		return
 	}
 	since, before := time.Now(), w.out.Movement()
-	for delay.Sleep(w.ctx, w.carrier.Idle) == nil {
+	for delay.Sleep(w.ctx, w.Carrier.Idle) == nil {
 		now := w.out.Movement()
 		if silent := now == before && now%2 == 0; silent || now != before && time.Since(since) > mostAfterExit {
 			w.cancel(errSilent)

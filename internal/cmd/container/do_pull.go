@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"errors"
@@ -14,12 +14,12 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-func (t *work) doPull(p *message.Pull) (*event.Result, error) {
+func (t *Work) doPull(p *message.Pull) (*event.Result, error) {
 	err := t.placedPull(p.Placement)
 	if err == nil {
 		err = t.pull(p.Image, p.Platform, false)
 	}
-	r, err := t.containerResult("", err)
+	r, err := t.ContainerResult("", err)
 	if err == nil {
 		r.Image = p.Image
 	}
@@ -28,17 +28,17 @@ func (t *work) doPull(p *message.Pull) (*event.Result, error) {
 
 // placedPull decides which host does a pull. If not every host may, the pull holds the claim of its job, as a run does: its message that
 // comes to another host is forwarded here. Unlike a run it need not know that its delivery is not lost: a second pull does no harm.
-func (t *work) placedPull(p message.Placement) error {
+func (t *Work) placedPull(p message.Placement) error {
 	if p.Any() {
 		return nil
 	}
-	if err := t.carrier.Hosts.Placed(&t.Task, p, false); err != nil {
+	if err := t.Carrier.Hosts.Placed(&t.Task, p, false); err != nil {
 		return err
 	}
-	return t.carrier.Hosts.ClaimJob(&t.Task)
+	return t.Carrier.Hosts.ClaimJob(&t.Task)
 }
 
-// pulls holds the pulls under way: two pulls of one image would do the same work twice.
+// pulls holds the pulls under way: two pulls of one image would do the same work twice. The zero pulls are none.
 type pulls struct {
 	mu     sync.Mutex
 	flight map[string]*pullFlight
@@ -57,6 +57,9 @@ func (p *pulls) join(of string) (f *pullFlight, lead bool) {
 	defer p.mu.Unlock()
 	f = p.flight[of]
 	if lead = f == nil; lead {
+		if p.flight == nil {
+			p.flight = make(map[string]*pullFlight)
+		}
 		f = &pullFlight{of: of, done: make(chan struct{})}
 		p.flight[of] = f
 	}
@@ -65,11 +68,11 @@ func (p *pulls) join(of string) (f *pullFlight, lead bool) {
 
 // pull pulls an image, or waits for a pull of the image that is under way. missing: the engine could not create the container
 // without the image.
-func (t *work) pull(image, platform string, missing bool) error {
+func (t *Work) pull(image, platform string, missing bool) error {
 	of := flagval.FullName(image) + "\x00" + platform
 	show := t.showPull(image, missing)
 	for {
-		f, lead := t.carrier.pulls.join(of)
+		f, lead := t.Carrier.pulls.join(of)
 		again, err := t.pullIn(f, lead, image, platform, show)
 		if !again {
 			show.end(&f.layers, err)
@@ -80,10 +83,10 @@ func (t *work) pull(image, platform string, missing bool) error {
 
 // pullIn takes part in a pull, and shows it meanwhile. again: another job led the pull and gave it up, so the image is still
 // to be pulled.
-func (t *work) pullIn(f *pullFlight, lead bool, image, platform string, show *pullShow) (again bool, err error) {
+func (t *Work) pullIn(f *pullFlight, lead bool, image, platform string, show *pullShow) (again bool, err error) {
 	defer show.during(&f.layers)()
 	if lead {
-		t.carrier.pulls.lead(f, func() error { return t.pullAlone(image, platform, &f.layers) })
+		t.Carrier.pulls.lead(f, func() error { return t.pullAlone(image, platform, &f.layers) })
 		return false, f.err
 	}
 	t.Log.Debug("image is being pulled for another job; waiting", "image", image)
@@ -109,20 +112,20 @@ func (p *pulls) lead(f *pullFlight, pull func() error) {
 	f.err = pull()
 }
 
-func (t *work) pullAlone(image, platform string, l *layers.Layers) error {
+func (t *Work) pullAlone(image, platform string, l *layers.Layers) error {
 	t.Log.Info("pulling image", "image", image)
 	start := time.Now()
 	ctx, stop := closed.Context(t.Ctx, t.Cancelled)
 	defer stop()
 	err := t.tryIn(ctx, func() error {
 		o := dockerapi.PullOptions{Platform: platform}
-		if t.carrier.Credentials != nil {
+		if t.Carrier.Credentials != nil {
 			var err error
-			if o.Auth, err = t.carrier.Credentials(ctx, image); err != nil {
+			if o.Auth, err = t.Carrier.Credentials(ctx, image); err != nil {
 				return err
 			}
 		}
-		return t.carrier.Docker.PullImage(ctx, image, o, func(p dockerapi.PullProgress) {
+		return t.Carrier.Docker.PullImage(ctx, image, o, func(p dockerapi.PullProgress) {
 			l.Step(p)
 			t.Log.Debug("pulling image", "image", image, "layer", p.ID, "progress", p.Status, "bytes", p.Current, "of", p.Total)
 		})
@@ -149,3 +152,63 @@ func (e *pullError) Error() string { return e.err.Error() }
 func (e *pullError) Unwrap() error { return e.err }
 
 func (e *pullError) Is(target error) bool { return target == dockerapi.ErrNoSuchImage }
+
+// pullShown is the shortest time between two events of a pull for one job, except the last.
+const pullShown = 500 * time.Millisecond
+
+// A pullShow shows a job's publisher how far the pull of the job's image is. The methods are called one after the other.
+type pullShow struct {
+	work *Work
+	last event.Pull // the event that was shown last
+	n    int        // how many events were shown
+}
+
+func (t *Work) showPull(image string, missing bool) *pullShow {
+	return &pullShow{work: t, last: event.Pull{
+		Job: t.ID, Command: t.Traits.Verb, Host: t.Carrier.Host, Image: image, Attempt: t.ShownAttempt(), Missing: missing,
+	}}
+}
+
+// during shows how far a pull is, at once and after each change, until the function that it returns is called. It has a
+// goroutine, because a slow reader of the events must not slow the pull.
+func (s *pullShow) during(l *layers.Layers) (stop func()) {
+	over := make(chan struct{})
+	var showing sync.WaitGroup
+	showing.Go(func() {
+		for {
+			s.show(event.Pulling, l.Now())
+			select {
+			case <-time.After(pullShown):
+			case <-over:
+				return
+			}
+		}
+	})
+	return func() {
+		close(over)
+		showing.Wait()
+	}
+}
+
+// end shows the end of a pull. A job that is given back, or was cancelled, has none.
+func (s *pullShow) end(l *layers.Layers, err error) {
+	switch {
+	case err == nil:
+		s.show(l.Pulled())
+	case !final(err):
+		s.show(event.PullFailed, l.Now())
+	}
+}
+
+// show shows an event, unless it says the same as the last one.
+func (s *pullShow) show(status event.PullStatus, l event.Progress) {
+	e := s.last
+	e.Status, e.Progress = status, l
+	if e == s.last {
+		return
+	}
+	s.last = e
+	s.work.Carrier.Reporter.Pull(e)
+	s.work.Live.Pull(e, s.n)
+	s.n++
+}

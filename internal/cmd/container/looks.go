@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 
 // look returns a [*policy.DeniedError] if a volume or a network that a run names is another thing on the engine than its name
 // says. It asks the engine only about names that can be.
-func (t *work) look(r *message.Run) error {
+func (t *Work) look(r *message.Run) error {
 	if t.Rules.Trust {
 		return nil
 	}
@@ -21,7 +21,7 @@ func (t *work) look(r *message.Run) error {
 			continue
 		}
 		v, err := ask(t, func() (v dockerapi.Volume, err error) {
-			v, _, err = t.carrier.Docker.InspectVolume(t.Ctx, name)
+			v, _, err = t.Carrier.Docker.InspectVolume(t.Ctx, name)
 			return v, err
 		})
 		if err != nil {
@@ -39,7 +39,7 @@ func (t *work) look(r *message.Run) error {
 			continue // it is no id
 		}
 		found, err := ask(t, func() (got dockerapi.Network, err error) {
-			got, _, err = t.carrier.Docker.InspectNetwork(t.Ctx, n.Name)
+			got, _, err = t.Carrier.Docker.InspectNetwork(t.Ctx, n.Name)
 			return got, err
 		})
 		if err != nil {

@@ -1,4 +1,4 @@
-package cmd
+package container
 
 import (
 	"bytes"
@@ -20,26 +20,26 @@ const execPoll = 500 * time.Millisecond
 // exitKilled is the exit code of a program that SIGKILL has ended.
 const exitKilled = 128 + 9
 
-func (t *work) doExec(e *message.Exec) (*event.Result, error) {
-	c := t.on
+func (t *Work) doExec(e *message.Exec) (*event.Result, error) {
+	c := t.On
 	t.Enters(c.ID)
 	input := e.Interactive || e.Input != nil
-	env, err := t.carrier.Secrets.Variables(e.Env)
+	env, err := t.Carrier.Secrets.Variables(e.Env)
 	if err != nil {
-		return t.containerResult(e.Container, err)
+		return t.ContainerResult(e.Container, err)
 	}
 	id, err := ask(t, func() (string, error) {
-		return t.carrier.Docker.CreateExec(t.Ctx, c.ID, dockerapi.ExecConfig{
+		return t.Carrier.Docker.CreateExec(t.Ctx, c.ID, dockerapi.ExecConfig{
 			Cmd: e.Cmd, Env: env, User: e.User, WorkingDir: e.Workdir, Privileged: e.Privileged, Tty: e.Tty,
 			AttachStdin: input, AttachStdout: !e.Detach, AttachStderr: !e.Detach,
 		})
 	})
 	if err != nil {
-		return t.containerResult(e.Container, err)
+		return t.ContainerResult(e.Container, err)
 	}
 	if e.Detach {
-		_, err := t.startExec(id, func() error { return t.carrier.Docker.StartExecDetached(t.Ctx, id) })
-		return t.containerResult(e.Container, err)
+		_, err := t.startExec(id, func() error { return t.Carrier.Docker.StartExecDetached(t.Ctx, id) })
+		return t.ContainerResult(e.Container, err)
 	}
 	out := t.output(e.Container)
 	var words []byte
@@ -49,11 +49,11 @@ func (t *work) doExec(e *message.Exec) (*event.Result, error) {
 		if input {
 			o.Stdin = bytes.NewReader(e.Input)
 		}
-		join, err = t.carrier.Docker.StartExec(t.Ctx, id, o)
+		join, err = t.Carrier.Docker.StartExec(t.Ctx, id, o)
 		return err
 	})
 	if err != nil {
-		return t.containerResult(e.Container, err)
+		return t.ContainerResult(e.Container, err)
 	}
 	t.TakesEffect()
 	if !missed {
@@ -69,7 +69,7 @@ func (t *work) doExec(e *message.Exec) (*event.Result, error) {
 	if asked && gone {
 		err = nil
 	}
-	r, err := t.containerResult(e.Container, err)
+	r, err := t.ContainerResult(e.Container, err)
 	if err != nil {
 		return r, err
 	}
@@ -95,9 +95,9 @@ func (w firstWords) Write(p []byte) (int, error) {
 }
 
 // execEnd waits until an exec whose output has ended has exited.
-func (t *work) execEnd(id string) (dockerapi.Exec, error) {
+func (t *Work) execEnd(id string) (dockerapi.Exec, error) {
 	for n := 0; ; n++ {
-		end, err := ask(t, func() (dockerapi.Exec, error) { return t.carrier.Docker.InspectExec(t.Ctx, id) })
+		end, err := ask(t, func() (dockerapi.Exec, error) { return t.Carrier.Docker.InspectExec(t.Ctx, id) })
 		switch {
 		case err != nil && final(err):
 			return end, err
@@ -114,11 +114,11 @@ func (t *work) execEnd(id string) (dockerapi.Exec, error) {
 
 // startExec starts an exec, which the engine does at most once. missed: a request whose answer was lost has started the
 // exec, and the output is lost too.
-func (t *work) startExec(id string, start func() error) (missed bool, err error) {
+func (t *Work) startExec(id string, start func() error) (missed bool, err error) {
 	sent := false
 	err = t.try(func() error {
 		if sent {
-			e, err := t.carrier.Docker.InspectExec(t.Ctx, id)
+			e, err := t.Carrier.Docker.InspectExec(t.Ctx, id)
 			switch {
 			case err != nil:
 				return err

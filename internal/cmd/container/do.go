@@ -1,13 +1,13 @@
-package cmd
+package container
 
 import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-// do carries the command out. It may set the task's cleanup and watch. An error means
-// that there is no result: errNotBegun, or the context's.
-func (t *work) do() (r *event.Result, err error) {
+// Do carries the command out. It may set the task's cleanup and watch. An error means
+// that there is no result: live.ErrNotBegun, or the context's.
+func (t *Work) Do() (r *event.Result, err error) {
 	switch c := t.Cmd.(type) {
 	case *message.Run:
 		return t.doRun(c)
