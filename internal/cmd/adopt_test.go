@@ -199,6 +199,43 @@ func TestAdoptRotatedLog(t *testing.T) {
 	}
 }
 
+// TestStoppedBeforeAdopted: a message that stops the container of a former process comes before the message of its run. The run is
+// stopped all the same, and not tried again. It is not if the engine refuses the stop.
+func TestStoppedBeforeAdopted(t *testing.T) {
+	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["x"],"Options":{"Name":"web","Attach":["STDOUT"],"Retry":{"Max":2,"Delay":"1m"}}}`
+	for _, tt := range []struct {
+		command string
+		refused bool
+		want    event.Status
+	}{
+		{`{"Dockercmd":"stop","Container":"web"}`, false, event.Stopped},
+		{`{"Dockercmd":"stop","Job":"id"}`, false, event.Stopped},
+		{`{"Dockercmd":"kill","Container":"web"}`, false, event.Stopped},
+		{`{"Dockercmd":"stop","Container":"web"}`, true, event.Failed},
+	} {
+		t.Run(fmt.Sprint(tt.command, tt.refused), func(t *testing.T) {
+			onBench(t, nil, func(b *bench) {
+				labels := identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)}).Labels(false)
+				labels[identity.LabelAttempt] = "1"
+				c := b.leave("web", "running", labels)
+				if tt.refused {
+					b.docker.before["stop"] = []error{&dockerapi.Error{Status: 400, Message: "no"}}
+				}
+				b.send("stop", "s", false, tt.command)
+				time.Sleep(time.Minute)
+				if tt.refused {
+					c.exit(137)
+				}
+				b.send("m", "id", true, body)
+				time.Sleep(time.Second)
+				if r := b.result(); r.Job != "id" || r.Status != tt.want || r.Retrying == (tt.want == event.Stopped) {
+					t.Errorf("result %+v", r)
+				}
+			})
+		})
+	}
+}
+
 // TestGivesUp: a message that the engine dies of must not be what it dies of for ever.
 func TestGivesUp(t *testing.T) {
 	for _, call := range []string{"create", "start"} {

@@ -218,8 +218,8 @@ func TestCancelsOnlyWhatIsToCome(t *testing.T) {
 		b.leave("web", "running", labels)
 		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(intake.Ack, "")
 		b.attempt = 1
-		b.send("m", "id", true, retried).want(intake.Ack, event.ReasonExit)
-		if r := b.result(); !r.Adopted || r.ExitCode == nil {
+		b.send("m", "id", true, retried).want(intake.Ack, "")
+		if r := b.result(); !r.Adopted || r.Status != event.Stopped || r.ExitCode == nil {
 			t.Errorf("result %+v", r)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -96,12 +97,10 @@ func (c *Claims) exchange(ctx context.Context, l *line, name string) (ok bool, e
 
 // queues declares the host's queues. The host is recorded before it has any.
 func (c *Claims) queues(ctx context.Context, l *line, now life) error {
-	_, err := l.queue(ctx, HostQueue(c.config.Queue, c.config.Host))
-	if wire.IsNoQueue(err) {
-		err = c.record(ctx)
-	}
-	if err != nil {
-		return err
+	if c.life == (life{}) { // later keepRecord sees to it
+		if err := c.recordOnce(ctx, l); err != nil {
+			return err
+		}
 	}
 	for _, q := range ownQueues(c.config.Queue, c.config.Host) {
 		note, err := l.link.Declare(q.name, amqp.Table{
@@ -124,13 +123,24 @@ func (c *Claims) queues(ctx context.Context, l *line, now life) error {
 	if _, err := l.link.Declare(majorityQueue(c.config.Queue), amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum}); err != nil {
 		return err
 	}
-	_, err = l.link.Declare(seenQueue(c.config.Queue, c.config.Host), amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, amqp.QueueMaxLenArg: 1})
+	_, err := l.link.Declare(seenQueue(c.config.Queue, c.config.Host), amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, amqp.QueueMaxLenArg: 1})
 	return err
 }
 
 // Restore declares the host's queues once more, on any connection: they may have been deleted. The host must have entered.
 func (c *Claims) Restore(ctx context.Context, link *wire.Link) error {
 	return c.queues(ctx, newLine(link), c.life)
+}
+
+// recordOnce stores the host's name in the queue of all hosts, unless it is there.
+func (c *Claims) recordOnce(ctx context.Context, l *line) error {
+	return c.registry.reading(ctx, l, func() error {
+		names, err := c.registry.records(ctx, l)
+		if err != nil || slices.Contains(names, c.config.Host) {
+			return err
+		}
+		return c.record(ctx)
+	})
 }
 
 // record stores the host's name in the queue of all hosts.

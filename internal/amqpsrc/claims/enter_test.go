@@ -226,3 +226,24 @@ func TestRecordedOnce(t *testing.T) {
 		t.Errorf("%+v, %v", hosts, err)
 	}
 }
+
+// TestRecordedAgain: if the queue of all hosts was deleted, a host is recorded once more when it enters, and with a sign of life.
+func TestRecordedAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "classic")
+	r.enter("a").leave()
+	r.peer.Delete(RecordsQueue(r.queue))
+	a := r.enter("a")
+	if n := r.peer.Ready(RecordsQueue(r.queue)); n != 1 {
+		t.Errorf("%d records", n)
+	}
+	r.peer.Delete(RecordsQueue(r.queue))
+	for range 2 {
+		if err := a.keepRecord(t.Context(), r.link()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := r.peer.Ready(RecordsQueue(r.queue)); n != 1 {
+		t.Errorf("%d records", n)
+	}
+}

@@ -83,6 +83,15 @@ func (r *registry) last(ctx context.Context, l *line, host string) (of life, rel
 	return of, !entered, err
 }
 
+// entered reports whether a host has a life that was not released.
+func (r *registry) entered(ctx context.Context, l *line, host string) (bool, error) {
+	of, err := r.current(ctx, l, host)
+	if err != nil {
+		return false, err
+	}
+	return l.exists(ctx, of.exchange())
+}
+
 // sign returns a host's last sign of life; the zero sign if there is none.
 func (l *line) sign(ctx context.Context, queue string) (last sign, err error) {
 	err = l.call(ctx, func(ch *amqp.Channel) error {

@@ -189,7 +189,23 @@ func (r *registry) known(hash string) (name string, ok bool) {
 }
 
 // hosts returns the names of all hosts, in order, and keeps them for name. The caller is reading.
-func (r *registry) hosts(ctx context.Context, l *line) (names []string, err error) {
+func (r *registry) hosts(ctx context.Context, l *line) ([]string, error) {
+	names, err := r.records(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	byHash := make(map[string]string)
+	for _, name := range names {
+		byHash[hostHash(r.queue, name)] = name
+	}
+	r.mu.Lock()
+	r.names, r.read = byHash, time.Now()
+	r.mu.Unlock()
+	return slices.Sorted(maps.Values(byHash)), nil
+}
+
+// records returns the names in the queue of all hosts. The caller is reading.
+func (r *registry) records(ctx context.Context, l *line) (names []string, err error) {
 	err = l.call(ctx, func(ch *amqp.Channel) error {
 		for range mostHosts {
 			d, ok, err := ch.Get(RecordsQueue(r.queue), false) // autoAck
@@ -208,15 +224,5 @@ func (r *registry) hosts(ctx context.Context, l *line) (names []string, err erro
 	if wire.IsNoQueue(err) {
 		err = nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	byHash := make(map[string]string)
-	for _, name := range names {
-		byHash[hostHash(r.queue, name)] = name
-	}
-	r.mu.Lock()
-	r.names, r.read = byHash, time.Now()
-	r.mu.Unlock()
-	return slices.Sorted(maps.Values(byHash)), nil
+	return names, err
 }

@@ -42,8 +42,12 @@ func Release(ctx context.Context, link *wire.Link, queue, host string) (done Rel
 			return done, err
 		}
 	}
-	if len(r.from) == 0 {
-		return done, fmt.Errorf("%w: %q has no queue %q", intake.ErrNoHost, host, HostQueue(queue, host))
+	if len(r.from) == 0 { // somebody may have deleted them; the host's claims hold all the same
+		if known, err := r.entered(ctx, r.line, host); err != nil {
+			return done, err
+		} else if !known {
+			return done, fmt.Errorf("%w: %q has no queue %q", intake.ErrNoHost, host, HostQueue(queue, host))
+		}
 	}
 	if _, err := r.line.queue(ctx, queue); err != nil { // nowhere for the messages to go
 		return done, wire.ExplainQueue(err, queue, fmt.Sprintf("configure permission on queue %q", queue))

@@ -235,6 +235,24 @@ func TestReleaseCutOff(t *testing.T) {
 	}
 }
 
+// TestReleaseWithoutQueues: a host whose queues somebody has deleted is released all the same.
+func TestReleaseWithoutQueues(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "classic")
+	a, b := r.enter("a"), r.enter("b")
+	key := r.keys(1)[0]
+	a.claims(key)
+	a.leave()
+	r.peer.Delete(HostQueue(r.queue, "a"), ControlQueue(r.queue, "a"))
+	r.release("a")
+	if owner := b.claims(key); owner != "" {
+		t.Errorf("owner is %q", owner)
+	}
+	if _, err := Release(t.Context(), r.link(), r.queue, "a"); !errors.Is(err, intake.ErrNoHost) {
+		t.Errorf("again: %v", err)
+	}
+}
+
 // mark releases a host, and is killed as soon as it cannot be taken back.
 func (r *rig) mark(host string) {
 	r.t.Helper()

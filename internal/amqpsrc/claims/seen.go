@@ -24,8 +24,11 @@ type sign struct {
 func (c *Claims) signs(ctx context.Context) {
 	queue := seenQueue(c.config.Queue, c.config.Host)
 	for wait := new(wire.Backoff); ; {
-		err := c.publish(ctx, func(_ *wire.Link, o *wire.Outlet) error {
+		err := c.publish(ctx, func(link *wire.Link, o *wire.Outlet) error {
 			for {
+				if err := c.keepRecord(ctx, link); err != nil {
+					return err
+				}
 				now := time.Now().UTC().Truncate(time.Second)
 				body, err := json.Marshal(sign{now, c.config.Labels})
 				if err != nil {
@@ -51,6 +54,20 @@ func (c *Claims) signs(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// keepRecord records the host once more if the queue of all hosts was deleted, or is empty: a broker drops what is read more often than a
+// delivery limit allows. Without its record nobody could release this host.
+func (c *Claims) keepRecord(ctx context.Context, link *wire.Link) error {
+	var found amqp.Queue
+	err := link.On(func(ch *amqp.Channel) (err error) {
+		found, err = ch.QueueDeclarePassive(RecordsQueue(c.config.Queue), true, false, false, false, nil) // the broker ignores the flags
+		return err
+	})
+	if wire.IsNoQueue(err) || err == nil && found.Messages == 0 {
+		return c.try(ctx, func(l *line, _ bool) error { return c.recordOnce(ctx, l) }) // it is empty too while somebody reads it
+	}
+	return err
 }
 
 // publish calls send with a connection that publishes. It is another one than that of the claims: a broker that is short of memory

@@ -53,11 +53,15 @@ func (t *Work) askEnd(id string, call func() error) error {
 	for _, r := range runs {
 		r.EndAsked.Add(1)
 	}
+	if t.Traits.Ends { // the message of its run may come later, to this new process
+		t.Carrier.Jobs.Asks(id)
+	}
 	err := t.try(call)
 	if err != nil && !final(err) { // the engine has refused it
 		for _, r := range runs {
 			r.EndAsked.Add(-1)
 		}
+		t.Carrier.Jobs.AsksNot(id)
 	}
 	return err
 }

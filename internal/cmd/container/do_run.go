@@ -36,6 +36,9 @@ func (t *Work) doRun(r *message.Run) (*event.Result, error) {
 	}
 	if found != nil && !found.State.StartedAt.IsZero() {
 		f.adopted, f.missed = true, true
+		if t.Carrier.Jobs.WasAsked(id) && t.EndAsked.Load() == 0 {
+			t.EndAsked.Add(1)
+		}
 	}
 	state, err := f.follow()
 	return f.ended(state, err)

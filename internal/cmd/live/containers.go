@@ -8,6 +8,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -87,6 +88,28 @@ func (g *Registry) Held(id string, t *Task) bool {
 	defer g.mu.Unlock()
 	_, retired := g.retired[id]
 	return !retired && g.other(id, t)
+}
+
+// Asks remembers that a message asked for the end of the container id. A run that adopts the container later is to know.
+func (g *Registry) Asks(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked.Put(recent.KeyOf(id), struct{}{}, 1)
+}
+
+// AsksNot forgets that.
+func (g *Registry) AsksNot(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked.Drop(recent.KeyOf(id))
+}
+
+// WasAsked reports whether a message asked for the end of the container id lately.
+func (g *Registry) WasAsked(id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.asked.Get(recent.KeyOf(id))
+	return ok
 }
 
 // Lingers records that t is settled, and that its container is removed soon.

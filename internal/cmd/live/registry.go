@@ -34,6 +34,7 @@ type Registry struct {
 	results recent.Map[doneJob]    // results of the latest of these jobs, by CopyKey
 	retired map[string]struct{}    // ids of containers that no job may claim
 	cancels recent.Map[int]        // by job id, for messages that have not come: the first attempt that must not run
+	asked   recent.Map[struct{}]   // by container id, the containers whose end a message asked for lately
 	latest  map[string]*Order      // by container name, the last command that may not have taken effect
 }
 
@@ -54,6 +55,7 @@ func NewRegistry(log *slog.Logger, places int) *Registry {
 		results:     recent.NewMap[doneJob](mostSettled, resultBytes),
 		retired:     make(map[string]struct{}),
 		cancels:     recent.NewMap[int](MostCancels, MostCancels),
+		asked:       recent.NewMap[struct{}](MostCancels, MostCancels),
 		latest:      make(map[string]*Order),
 	}
 }
