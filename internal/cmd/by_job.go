@@ -52,7 +52,7 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		// Only after the start: otherwise the container would be started after its stop.
 		if id := job.ContainerID(); id != "" && job.Order.TookEffect() {
 			r.Container = id
-			t.SetName(job.NameNow())
+			t.SharesName(job)
 			return false, nil
 		}
 		if t.Traits.Lasts && !t.Control {

@@ -16,10 +16,9 @@
 //	               otherwise no stop would be delivered
 //	recall.go      requeues what has not begun if the engine is away, the process stops, or all its deliveries are lost
 //	by_job.go      which container a command is for, and whether it may reach it; commands that name a job cancel it, or wait for it
-//	forward.go     what another host has goes there; unplaced.go: the messages that no host may have
+//	forward.go     what another host has goes there; what no host may have is put back
 //	settle.go      acks the message, then removes the container; without a message_id it removes the container before the
-//	               ack. outbox.go: what is stored before the ack; lost.go waits for the redelivery of a message whose
-//	               connection was lost
+//	               ack. lost.go waits for the redelivery of a message whose connection was lost
 //	show.go        what the jobs are doing, for package status; it reads a job's log too
 //	sweep.go       removes containers that no message will ask for: a crash or a former life of this host left them
 //

@@ -3,7 +3,6 @@
 //
 //	do_run.go      a run and a create; do_exec.go, do_pull.go; do_logs.go: logs and inspect; do_control.go: stop, kill, remove and
 //	               the others that one engine call does
-//	looks.go       looks at the volumes and networks that a run names
 //	create.go      creates a container, or adopts the container that a crash left; name_taken.go waits for a name that another
 //	               container has
 //	follow.go      starts it and follows it to its exit, over broken connections too; watch.go is what goes on while it runs,

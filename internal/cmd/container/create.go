@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -26,25 +29,13 @@ type creation struct {
 // the container as inspected, else nil.
 func (t *Work) create(r *message.Run) (id string, found *dockerapi.Container, err error) {
 	if found, err = t.orphan(r); err == nil {
-		err = t.Carrier.Hosts.Placed(&t.Task, r.Placement, found != nil)
-	}
-	if err == nil && found == nil && t.Denied == nil {
-		err = t.Carrier.Hosts.FollowsName(&t.Task, r)
-	}
-	if err == nil {
-		err = t.Carrier.Hosts.ClaimJob(&t.Task)
+		err = t.Carrier.Hosts.ClaimRun(&t.Task, r, found)
 	}
 	switch {
 	case err != nil:
 		return "", nil, err
 	case found != nil:
-		return found.ID, found, t.Carrier.Hosts.HoldName(&t.Task, *found)
-	}
-	if err = cmp.Or(t.Carrier.Hosts.StillGiven(&t.Task), t.Denied); err == nil {
-		err = t.Carrier.Hosts.ClaimName(&t.Task, r.Name)
-	}
-	if err != nil {
-		return "", nil, err
+		return found.ID, found, nil
 	}
 	return t.createAnew(r)
 }
@@ -165,6 +156,51 @@ func (t *Work) connect(r *message.Run, c dockerapi.Container) error {
 		err := t.retry(func() error { return t.Carrier.Docker.ConnectNetwork(t.Ctx, n.Name, c.ID, n.Endpoint) })
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// look returns a [*policy.DeniedError] if a volume or a network that a run names is another thing on the engine than its name
+// says. It asks the engine only about names that can be.
+func (t *Work) look(r *message.Run) error {
+	if t.Rules.Trust {
+		return nil
+	}
+	for _, name := range r.Volumes() {
+		if t.Rules.Lists("Volume", name) {
+			continue
+		}
+		v, err := ask(t, func() (v dockerapi.Volume, err error) {
+			v, _, err = t.Carrier.Docker.InspectVolume(t.Ctx, name)
+			return v, err
+		})
+		if err != nil {
+			return err
+		}
+		if len(v.Options) > 0 || v.Driver != "" && v.Driver != "local" {
+			return &policy.DeniedError{
+				Err: fmt.Errorf("the volume %s", flagval.Quote(name)),
+				Why: policy.Because("it has a driver's options, which can name a path of the host", "Allow.Volume"),
+			}
+		}
+	}
+	for _, n := range r.Networks {
+		if strings.Trim(n.Name, "0123456789abcdef") != "" {
+			continue // it is no id
+		}
+		found, err := ask(t, func() (got dockerapi.Network, err error) {
+			got, _, err = t.Carrier.Docker.InspectNetwork(t.Ctx, n.Name)
+			return got, err
+		})
+		if err != nil {
+			return err
+		}
+		if found.Name != "" && found.Name != n.Name && !t.Rules.ListsNetwork(n.Name, found.Name) {
+			return &policy.DeniedError{
+				Err: fmt.Errorf("Options.Network: %s", flagval.Quote(n.Name)),
+				Why: "because it is the id of a network, not its name: give the name",
+			}
 		}
 	}
 	return nil

@@ -15,7 +15,7 @@ import (
 )
 
 func (t *Work) doPull(p *message.Pull) (*event.Result, error) {
-	err := t.placedPull(p.Placement)
+	err := t.Carrier.Hosts.ClaimPull(&t.Task, p.Placement)
 	if err == nil {
 		err = t.pull(p.Image, p.Platform, false)
 	}
@@ -24,18 +24,6 @@ func (t *Work) doPull(p *message.Pull) (*event.Result, error) {
 		r.Image = p.Image
 	}
 	return r, err
-}
-
-// placedPull decides which host does a pull. If not every host may, the pull holds the claim of its job, as a run does: its message that
-// comes to another host is forwarded here. Unlike a run it need not know that its delivery is not lost: a second pull does no harm.
-func (t *Work) placedPull(p message.Placement) error {
-	if p.Any() {
-		return nil
-	}
-	if err := t.Carrier.Hosts.Placed(&t.Task, p, false); err != nil {
-		return err
-	}
-	return t.Carrier.Hosts.ClaimJob(&t.Task)
 }
 
 // pulls holds the pulls under way: two pulls of one image would do the same work twice. The zero pulls are none.

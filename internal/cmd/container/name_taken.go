@@ -45,10 +45,7 @@ func (t *Work) awaitName(w *nameWait, r *message.Run, refused error) (found *doc
 	case t.owns(r, holder):
 		before := t.JobKey(t.ID)
 		t.Adopt(holder)
-		if err = t.Carrier.Hosts.ClaimJob(&t.Task); err == nil && before != t.JobKey(t.ID) { // without a message_id it has another id now
-			err = t.Carrier.Hosts.Disclaim(&t.Task, before)
-		}
-		return &holder, err
+		return &holder, t.Carrier.Hosts.ClaimAnew(&t.Task, before)
 	case t.Carrier.Jobs.IsLingering(holder.ID):
 		return nil, t.takeName(holder)
 	case removing:

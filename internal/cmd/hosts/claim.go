@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -43,8 +45,30 @@ func (h *Hosts) claim(t *live.Task, key intake.ClaimKey) (other *intake.Claim, e
 	return other, nil
 }
 
-// ClaimJob claims the task's job. ErrElsewhere: another host has it, or it is settled.
-func (h *Hosts) ClaimJob(t *live.Task) error {
+// ClaimRun claims what a run or a create needs before its container is created; found is its container, if there is one. ErrElsewhere:
+// some other host has it, or is to have it.
+func (h *Hosts) ClaimRun(t *live.Task, r *message.Run, found *dockerapi.Container) error {
+	err := h.placed(t, r.Placement, found != nil)
+	if err == nil && found == nil && t.Denied == nil {
+		err = h.followsName(t, r)
+	}
+	if err == nil {
+		err = h.claimJob(t)
+	}
+	switch {
+	case err != nil:
+		return err
+	case found != nil:
+		return h.holdName(t, *found)
+	}
+	if err = cmp.Or(h.stillGiven(t), t.Denied); err == nil {
+		err = h.claimName(t, r.Name)
+	}
+	return err
+}
+
+// claimJob claims the task's job. ErrElsewhere: another host has it, or it is settled.
+func (h *Hosts) claimJob(t *live.Task) error {
 	if h.Claims == nil {
 		return nil
 	}
@@ -68,9 +92,9 @@ func (h *Hosts) ClaimJob(t *live.Task) error {
 	return err
 }
 
-// StillGiven returns nil once the broker has shown, after the job was claimed, that a delivery of the task is not lost. If all are lost,
+// stillGiven returns nil once the broker has shown, after the job was claimed, that a delivery of the task is not lost. If all are lost,
 // another host may have run the job and be done with it, and then the claim was free again. ErrElsewhere: some host gets the message.
-func (h *Hosts) StillGiven(t *live.Task) error {
+func (h *Hosts) stillGiven(t *live.Task) error {
 	if h.Claims == nil {
 		return nil
 	}
@@ -152,14 +176,6 @@ func (h *Hosts) unclaim(ctx context.Context, t *live.Task, key intake.ClaimKey) 
 	return err
 }
 
-// Disclaim gives up one claim before the task's end.
-func (h *Hosts) Disclaim(t *live.Task, key intake.ClaimKey) error {
-	if !t.Keys.Drop(key) {
-		return nil
-	}
-	return h.unclaim(t.Ctx, t, key)
-}
-
 // ForgetContainer deletes the claims of a container that is about to be removed.
 func (h *Hosts) ForgetContainer(ctx context.Context, vhost string, c dockerapi.Container) error {
 	if h.Claims == nil || c.Labels[identity.LabelHost] != h.Claims.Host() {
@@ -180,4 +196,13 @@ func (h *Hosts) IsStale(labels map[string]string) bool {
 	now, life := h.Claims.Host(), labels[identity.LabelHost]
 	name := now[:strings.LastIndex(now, ".")+1]
 	return life != now && strings.HasPrefix(life, name) && !strings.Contains(life[len(name):], ".")
+}
+
+// ClaimAnew claims the task's job after the task has adopted a container, and gives up the claim before if the container has
+// given it another id.
+func (h *Hosts) ClaimAnew(t *live.Task, before intake.ClaimKey) error {
+	if err := h.claimJob(t); err != nil || before == t.JobKey(t.ID) || !t.Keys.Drop(before) {
+		return err
+	}
+	return h.unclaim(t.Ctx, t, before)
 }

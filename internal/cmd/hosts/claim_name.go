@@ -16,11 +16,11 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// FollowsName claims the name that a run chose. If another host has it, the run goes there: a container that is about to be removed
+// followsName claims the name that a run chose. If another host has it, the run goes there: a container that is about to be removed
 // may have the name, and otherwise the conflict is told there. The name comes before the job, so a claim of the job is never given up
 // for this: its copy, redelivered after a crash, would count as settled. So a copy stays, and so does a run that not every host may
-// carry out: see ClaimName.
-func (h *Hosts) FollowsName(t *live.Task, r *message.Run) error {
+// carry out: see claimName.
+func (h *Hosts) followsName(t *live.Task, r *message.Run) error {
 	if h.Claims == nil || r.Name == "" || !r.Placement.Any() || t.IsCopy() {
 		return nil
 	}
@@ -40,8 +40,8 @@ func (h *Hosts) FollowsName(t *live.Task, r *message.Run) error {
 	return h.Forward(t, to)
 }
 
-// ClaimName claims the name that a run chose, if FollowsName has not. It waits as long as a container takes that is about to be removed.
-func (h *Hosts) ClaimName(t *live.Task, name string) error {
+// claimName claims the name that a run chose, if followsName has not. It waits as long as a container takes that is about to be removed.
+func (h *Hosts) claimName(t *live.Task, name string) error {
 	if h.Claims == nil || name == "" {
 		return nil
 	}
@@ -63,8 +63,8 @@ func (h *Hosts) nameElsewhere(name string, at *intake.Claim) error {
 	return fmt.Errorf("%w: the host %s has a container %s", dockerapi.ErrNameInUse, flagval.Quote(at.Host), flagval.Quote(name))
 }
 
-// HoldName makes a task a holder of the name of a container of ours.
-func (h *Hosts) HoldName(t *live.Task, c dockerapi.Container) error {
+// holdName makes a task a holder of the name of a container of ours.
+func (h *Hosts) holdName(t *live.Task, c dockerapi.Container) error {
 	if h.Claims == nil || !t.Ours(c.Labels) || isDerived(c.Name) {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (h *Hosts) AfterRemoval(t *live.Task, c dockerapi.Container) error {
 		return nil
 	}
 	isRun := func(o *live.Task) bool { return o.Traits.Runs }
-	if err := h.HoldName(t, c); err != nil || !t.Made(c.Labels) || slices.ContainsFunc(h.Jobs.Runs(c.ID), isRun) {
+	if err := h.holdName(t, c); err != nil || !t.Made(c.Labels) || slices.ContainsFunc(h.Jobs.Runs(c.ID), isRun) {
 		return err
 	}
 	job := c.Labels[identity.LabelJob]
@@ -120,7 +120,7 @@ func (h *Hosts) Renamed(t *live.Task, on dockerapi.Container, name string) error
 		t.Keys.Give(after, &run.Keys)
 	}
 	t.Keys.Leave(after)
-	return h.HoldName(t, on)
+	return h.holdName(t, on)
 }
 
 func isDerived(name string) bool { return strings.HasPrefix(name, message.DerivedName) }

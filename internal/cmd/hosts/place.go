@@ -29,14 +29,14 @@ func (h *Hosts) Misplaced(t *live.Task) bool {
 	return h.Claims != nil && t.From == nil && !message.PlacementOf(t.Cmd).Allows(h.Host, h.Labels)
 }
 
-// Placed decides which host carries out a message that not every host may. Without an error this one does, or it has the job's
+// placed decides which host carries out a message that not every host may. Without an error this one does, or it has the job's
 // container already: has.
 //
 // The taker of such a message claims the job for a host that may do it, and forwards the message. So a redelivery finds the
 // claim, whoever takes it. If no living host may do it, the message is put back, and the next taker decides anew. Of two copies of
 // one message, which a lost ack leaves, each must come to the same host, which knows what it has done: so the job's id chooses
 // among several hosts, unless this is the first time that the message is delivered.
-func (h *Hosts) Placed(t *live.Task, p message.Placement, has bool) error {
+func (h *Hosts) placed(t *live.Task, p message.Placement, has bool) error {
 	claims := h.Claims
 	here := p.Allows(h.Host, h.Labels)
 	switch {
@@ -167,4 +167,16 @@ func (h *Hosts) GoesHome(t *live.Task) error {
 		return t.NotBegun()
 	}
 	return h.Forward(t, to)
+}
+
+// ClaimPull decides which host does a pull. If not every host may, the pull holds the claim of its job, as a run does: its message that
+// comes to another host is forwarded here. Unlike a run it need not know that its delivery is not lost: a second pull does no harm.
+func (h *Hosts) ClaimPull(t *live.Task, p message.Placement) error {
+	if p.Any() {
+		return nil
+	}
+	if err := h.placed(t, p, false); err != nil {
+		return err
+	}
+	return h.claimJob(t)
 }

@@ -170,6 +170,13 @@ func (t *Task) Adopt(c dockerapi.Container) {
 	}
 }
 
+// SharesName records that a task's command is for the container of a job.
+func (t *Task) SharesName(job *Task) {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	t.in.rename(t, job.Name)
+}
+
 // SetName records the name of the container that a task's command is for.
 func (t *Task) SetName(name string) {
 	t.in.mu.Lock()
@@ -181,12 +188,6 @@ func (t *Task) SetName(name string) {
 func (g *Registry) rename(t *Task, name string) {
 	g.byName.move(t.Name, name, t)
 	t.Name = name
-}
-
-func (t *Task) NameNow() string {
-	t.in.mu.Lock()
-	defer t.in.mu.Unlock()
-	return t.Name
 }
 
 // Removes records that a message has removed the container id.
