@@ -82,8 +82,8 @@ type turn struct {
 	Control bool            // its message came by the control queue
 	Order   *Order          // the place among the commands on its container
 	Earlier <-chan struct{} // closed when the earlier task of the same message is gone; may be nil
-	share   *slots.Place    // requested from registry.shares; nil: not yet, or the user has no limit
-	slot    *slots.Place    // requested from registry.slots; nil: not yet
+	share   *slots.Place    // requested from Registry.shares; nil: not yet, or the user has no limit
+	slot    *slots.Place    // requested from Registry.Slots; nil: not yet
 	Awaits  atomic.Value    // what it waits for before it is due, in words; none: its turn
 }
 

@@ -131,9 +131,9 @@ func (t *Task) Present() (intake.Job, bool) {
 	return intake.Job{}, false
 }
 
-// quietFor is how long a queue must have been consumed and empty before it certainly lacks a lost message. A broker that
+// QuietFor is how long a queue must have been consumed and empty before it certainly lacks a lost message. A broker that
 // does not know a connection to be dead requeues its messages within twice the heartbeat.
-// releasedFor is enough if the broker is known to have taken the messages back.
+// ReleasedFor is enough if the broker is known to have taken the messages back.
 const (
 	QuietFor    = 2 * time.Minute
 	ReleasedFor = 3 * time.Second

@@ -14,15 +14,15 @@ type Order struct {
 	began     chan struct{} // closed when the engine may have been asked for something, or never will be
 	Holds     atomic.Bool   // the command holds, and is at work: it keeps its message while something else goes on
 	Stays     atomic.Bool   // the command was counted as holding: it does not go home any more
-	begun     bool          // its turn has come; guarded by registry.mu
+	begun     bool          // its turn has come; guarded by Registry.mu
 
-	name   string                // the container's, "" if the command has none; guarded by registry.mu
+	name   string                // the container's, "" if the command has none; guarded by Registry.mu
 	stops  bool                  // the command only ends the container: another such command may run beside it
 	Before atomic.Pointer[Order] // the previous command; nil: none, or it has taken effect
 
 	once   sync.Once
-	behind int             // how many commands come next after it, and have not taken effect; guarded by registry.mu
-	passed map[*Order]bool // the commands of behind that ended before this one took effect; guarded by registry.mu
+	behind int             // how many commands come next after it, and have not taken effect; guarded by Registry.mu
+	passed map[*Order]bool // the commands of behind that ended before this one took effect; guarded by Registry.mu
 }
 
 func newOrder(stops bool) *Order {
@@ -51,6 +51,7 @@ func (o *Order) Patient() bool {
 // MayMove reports whether the command may still go home, see hosts.Hosts.GoesHome. A later one must not go before it.
 func (o *Order) MayMove() bool { return !o.Stays.Load() && !o.GivenBack.Load() && !closed.Is(o.began) }
 
+// TookEffect reports whether the command has taken effect, or never will.
 func (o *Order) TookEffect() bool { return closed.Is(o.Effective) }
 
 // Begins records that the engine may be asked for something.
@@ -61,7 +62,7 @@ func (g *Registry) Begins(o *Order) {
 	o.begins()
 }
 
-// begins closes began, and that of passed if this command only ends the container. registry.mu is held.
+// begins closes began, and that of passed if this command only ends the container. Registry.mu is held.
 func (o *Order) begins() {
 	if closed.Is(o.began) {
 		return

@@ -34,20 +34,21 @@ type Task struct {
 	Waits     int               // how often the message was put back, because no host could have it
 	From      *intake.Forwarded // how the first delivery came from another host; nil: it did not
 	Keys      holding.Claims    // what the task has claimed
-	away      *Elsewhere        // why the task has no result here; guarded by the registry
-	phase     Phase             // changed by registry.move only; guarded by the registry
-	began     time.Time         // when the engine was asked first, and from Started on when the container started; guarded by the registry
-	awaited   []phaseWait       // guarded by the registry
 
-	Name string // the container's, asked for or derived; "": unknown; written with the registry's mutex
+	// Guarded by the registry.
+	phase   Phase // changed by Registry.move only
+	awaited []phaseWait
+	began   time.Time  // when the engine was asked first, and from Started on when the container started
+	away    *Elsewhere // why the task has no result here
+	kept    bool       // the dead-letter queue may have a copy
+
+	Name    string          // the container's, asked for or derived; "": unknown; written with the registry's mutex
+	Told    map[string]bool // who has the result, by Job.ReplyTo; only the task's goroutine uses it until the registry has removed the task
+	Cleanup func() error    // removes the job's container; may be nil; not written from Ended on, see Registry.Leaves
 
 	redelivered atomic.Bool   // a delivery has the redelivered flag
 	Cancelled   chan struct{} // closed when a message asked for the job's end; heeded until its container is created
 	Superseded  chan struct{} // closed when a later task has taken over the message
-
-	Told    map[string]bool // who has the result, by Job.ReplyTo; the task's goroutine writes it, until the job is remembered
-	kept    bool            // the dead-letter queue may have a copy; guarded by the registry
-	Cleanup func() error    // removes the job's container; may be nil; not written from Ended on, see leaves
 }
 
 // Init makes t the task of a job, which is the seq-th of the pool. The registry does not know it yet.
@@ -70,11 +71,11 @@ func (t *Task) Follows(earlier *Task) {
 // WasRedelivered reports whether a delivery has the redelivered flag.
 func (t *Task) WasRedelivered() bool { return t.redelivered.Load() }
 
-// Decoded is a decoded message. It does not change after registry.add.
+// Decoded is a decoded message. It does not change after Registry.Add.
 type Decoded struct {
 	Cmd     message.Command
-	Traits  message.Traits // of cmd
-	Invalid error          // why the message is refused; cmd is nil if it was not decoded
+	Traits  message.Traits // of Cmd
+	Invalid error          // why the message is refused; Cmd is nil if it was not decoded
 	Rules   *policy.Rules  // what its sender's messages may ask for
 	Denied  error          // why no container may be made; one that exists is followed
 }
@@ -92,6 +93,7 @@ func (t *Task) join(j intake.Job) {
 	}
 }
 
+// TakesEffect records that the command has taken effect, or never will. It may be called again.
 func (t *Task) TakesEffect() {
 	t.Order.once.Do(func() {
 		t.in.effective(t.Order)

@@ -61,6 +61,7 @@ func (t *Task) CancelWaiting() bool {
 	return waits
 }
 
+// WasCancelled reports whether a message asked for the job's end before its container was created.
 func (t *Task) WasCancelled() bool { return closed.Is(t.Cancelled) }
 
 // Cancel remembers that a job must not run from that attempt on, if its message comes.
@@ -118,7 +119,7 @@ func (t *Task) ForwardsTo(to intake.Claim) {
 	}
 }
 
-// sentHome reports whether a delivery is the copy of a message that t has sent to this host's own queue. registry.mu is held.
+// sentHome reports whether a delivery is the copy of a message that t has sent to this host's own queue. Registry.mu is held.
 func (t *Task) sentHome(j intake.Job) bool {
 	return j.Forwarded != nil && t.away != nil && t.away.To.Ours
 }
