@@ -137,6 +137,9 @@ func TestEnvironmentFaults(t *testing.T) {
 			t.Errorf("%q with %s: exit %d, stdout %q, stderr:\n%s", tt.args, tt.env, code, stdout, stderr)
 		}
 	}
+	if _, stderr, _ := call("", []string{"DOCKER_DISPATCH_QUEU=x"}); !strings.Contains(stderr, "DOCKER_DISPATCH_QUEU is no option's variable") {
+		t.Errorf("without another fault: %s", stderr)
+	}
 	// Help is given all the same.
 	for _, args := range []string{"-h", "send -h", "run --help", "--version"} {
 		if _, stderr, code := call("", []string{"DOCKER_DISPATCH_QUEU=x"}, strings.Fields(args)...); code != 0 {

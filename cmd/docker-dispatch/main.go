@@ -57,11 +57,11 @@ func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer, sign
 		}
 	}
 	s, err := parseSettings(args, getenv)
-	var ignored []string
-	if err == nil {
-		ignored, err = ui.CheckVariables(environ, allOptions())
-	}
-	if err == nil {
+	ignored, mistyped := ui.CheckVariables(environ, allOptions())
+	switch {
+	case mistyped != nil && !asks(err): // it may be why there is another error
+		err = mistyped
+	case err == nil:
 		err = s.load(getenv)
 	}
 	switch {
@@ -103,6 +103,11 @@ func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer, sign
 		return ui.Fail(stderr, err)
 	}
 	return ui.ExitClean
+}
+
+// asks reports whether the command line asks for help or the like, and not for a daemon.
+func asks(err error) bool {
+	return errors.Is(err, ui.ErrHelp) || errors.Is(err, errVersion) || errors.Is(err, errAPICalls)
 }
 
 // A source delivers jobs: the broker, or stdin.

@@ -179,6 +179,7 @@ func TestUsageErrors(t *testing.T) {
 		{"-q x --concurency 3", "unknown option --concurency; did you mean --concurrency?", list},
 		{"-q x -verbos", "unknown option --verbos; did you mean --verbose?", list},
 		{"-q x --dead-lettre none", "unknown option --dead-lettre; did you mean --dead-letter?", list},
+		{"-q x -", "- is the first address, and stands for no engine", `messages from stdin are the second one: docker-dispatch "$DOCKER_HOST" -`},
 		{"status", `"status" is no command, and no address`, bare + "status"},
 		{"chekc -q x", `"chekc" is no command, and no address`, "did you mean docker-dispatch check? " + bare + "chekc"},
 		{"-q x sedn", `"sedn" is no command, and no address`, "did you mean docker-dispatch send? " + bare + "sedn"},

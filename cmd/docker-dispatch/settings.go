@@ -147,6 +147,9 @@ func (s *settings) addresses(given []string, getenv func(string) string) error {
 	}
 	docker, amqp := s.argument(given, 0, dockerArgument, "DOCKER_HOST", getenv), s.argument(given, 1, amqpArgument, "AMQP_URL", getenv)
 	if len(given) > 0 && given[0] != "" && given[0] != "localhost" && !strings.ContainsAny(given[0], "./:@") {
+		if given[0] == "-" { // which is a broker address only
+			return ui.UsageError("- is the first address, and stands for no engine", `messages from stdin are the second one: docker-dispatch "$DOCKER_HOST" -`)
+		}
 		names := commandNames()
 		last := len(names) - 1
 		hint := "the commands are " + strings.Join(names[:last], ", ") + " and " + names[last] + "; the address of a host with such a name is tcp://" + given[0]

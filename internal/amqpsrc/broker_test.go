@@ -396,6 +396,7 @@ func TestDeadLetterQueueFull(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- deadLetterJob(ctx, j, event.Result{}) }()
 	r.log.Wait(t, "dead letter not stored")
+	r.log.Wait(t, "with a length limit or a TTL it loses dead letters")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatalf("settle: %v", err)

@@ -110,6 +110,31 @@ func TestHostQueueDeleted(t *testing.T) {
 	}
 }
 
+// TestHostQueueFirst: after a restart the jobs that this host has come before those of the shared queue.
+func TestHostQueueFirst(t *testing.T) {
+	t.Parallel()
+	p := brokertest.New(t)
+	q := p.Queue("quorum")
+	a := startHost(t, p, q, "a", nil)
+	a.claim("x") // so its queue exists
+	if err := a.end(); err != nil {
+		t.Fatal(err)
+	}
+	a.close()
+	for i := range 20 {
+		p.Send(q, amqp.Publishing{Body: []byte("new")})
+		p.Send(claims.HostQueue(q, "a"), amqp.Publishing{Body: []byte("known"), Headers: amqp.Table{wire.HeaderToken: fmt.Sprint(i)}})
+	}
+	a = startHost(t, p, q, "a", func(c *Config) { c.Prefetch = 20 })
+	for i := range 40 {
+		j := a.next()
+		if want := map[bool]string{true: "known", false: "new"}[i < 20]; string(j.Body) != want {
+			t.Errorf("job %d is %s", i, j.Body)
+		}
+		settle(t, j, intake.Ack)
+	}
+}
+
 // TestHostileHeaders: what a stranger writes into the headers of forwarded messages does not count in the shared queue, and is bounded in
 // a host's queue.
 func TestHostileHeaders(t *testing.T) {

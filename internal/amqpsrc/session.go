@@ -31,6 +31,7 @@ type session struct {
 	tag        string
 	tags       int             // consumers so far: a tag that the broker may still know is an error
 	since      time.Time       // when the consumer began
+	found      int             // how many messages were in the queue at the start
 	taken      int             // how many deliveries serve has received
 	prefetch   int             // of the next consumer, as the broker knows it
 	last       uint64          // the last delivery tag that was received
@@ -63,12 +64,17 @@ type session struct {
 // settled: a stop must not come after its run.
 const urgentFirst = 2 * time.Second
 
-// caughtUp reports whether the queue may be consumed, as far as the first messages of the control queue beside it are concerned.
+// caughtUp reports whether the queue may be consumed, as far as the first messages of the queues that come before it are concerned.
 func (s *session) caughtUp() (yes bool, changed <-chan struct{}) {
-	if s.source.urgent == nil || s.source.cfg.controls {
-		return true, nil
+	if gate := s.source.urgent; gate != nil && !s.source.cfg.controls {
+		if yes, changed = gate.State(); !yes {
+			return false, changed
+		}
 	}
-	return s.source.urgent.State()
+	if gate := s.source.handed; gate != nil && !s.source.cfg.hosted {
+		return gate.State()
+	}
+	return true, nil
 }
 
 // settled counts n messages as settled.
@@ -123,6 +129,7 @@ func (s *Source) openSession(ctx context.Context) (*session, error) {
 				s.cfg.Log.Warn("the queue exists with other arguments and is used as it is", "queue", queue, "broker", note)
 			})
 		}
+		sess.found = l.Found
 		sess.behind.Store(int64(l.Found))
 		if s.control != nil {
 			// Checked before any job begins. Other faults of the control queue show when it is consumed.
@@ -208,6 +215,9 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 				return err
 			}
 		}
+		if s.source.handed != nil && s.source.cfg.hosted && s.deliveries != nil && s.taken >= s.found && len(next) == 0 {
+			s.source.handed.Set(true)
+		}
 		in, out := s.deliveries, chan<- intake.Job(nil)
 		var job intake.Job
 		if len(next) > 0 {
@@ -239,8 +249,10 @@ func (s *session) serve(ctx context.Context, jobs chan<- intake.Job) error {
 		case <-recordingChanged:
 		case <-urgentChanged:
 		case <-patience.C:
-			if s.source.urgent != nil { // another daemon may have taken them, or the control queue may be away
-				s.source.urgent.Set(true)
+			for _, gate := range []*intake.Gate{s.source.urgent, s.source.handed} {
+				if gate != nil { // another daemon may have taken the messages, or the queue may be away
+					gate.Set(true)
+				}
 			}
 		case <-ctx.Done():
 		case <-s.renewDue.C:

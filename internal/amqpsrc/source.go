@@ -41,6 +41,7 @@ type Source struct {
 	moves   moves
 	restore func(context.Context, *wire.Link) error // declares the queue, if it was deleted; nil: openSession does
 	urgent  *intake.Gate                            // open once the first messages of the control queue beside it are settled; nil: there is none
+	handed  *intake.Gate                            // open once the first messages of the host queue are handed over: their jobs may have containers, and get places before new ones; nil: one host
 	found   chan struct{}                           // closed once the job queue and the queues published to are known to exist
 	finding sync.Once
 
@@ -101,6 +102,8 @@ func New(cfg Config) *Source {
 	if s.hosts != nil {
 		urgent := new(intake.Gate)
 		s.hosts.queue, s.hosts.control = s.newHostQueue(false, urgent), s.newHostQueue(true, urgent)
+		s.handed = new(intake.Gate)
+		s.hosts.queue.handed = s.handed
 	}
 	return s
 }

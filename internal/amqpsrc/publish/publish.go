@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,7 @@ type Publisher struct {
 	config Config
 	log    *slog.Logger
 	report wire.Reporter
+	odd    sync.Once // logs once that the dead-letter queue has other arguments
 
 	replies    chan struct{} // one token for each reply that holds an outlet or waits for one
 	refusals   refusals
@@ -132,8 +134,12 @@ func (p *Publisher) declare(l *wire.Link) error {
 		return nil
 	}
 	note, err := l.Declare(queue, amqp.Table{amqp.QueueTypeArg: kind})
-	if note != "" {
-		p.log.Debug("the dead-letter queue exists with other arguments and is used as it is", "queue", queue, "broker", note)
+	if note != "" && strings.Contains(note, "'x-queue-type'") {
+		p.log.Debug("the dead-letter queue has another type and is used as it is", "queue", queue, "broker", note)
+	} else if note != "" {
+		p.odd.Do(func() {
+			p.log.Warn("the dead-letter queue exists with other arguments and is used as it is: with a length limit or a TTL it loses dead letters", "queue", queue, "broker", note)
+		})
 	}
 	if wire.Code(err) == amqp.AccessRefused {
 		return fmt.Errorf("%w: %q does not exist, and the user has no configure permission on it, to create it: %s", wire.ErrNoDeadLetter, queue, wire.Reason(err))

@@ -69,6 +69,9 @@ func parseLong(flags []Flag, arg string, behind []string) ([]string, error) {
 		known = append(known, f.Name)
 	}
 	if name == "help" {
+		if on, err := strconv.ParseBool(value); given && err == nil && !on {
+			return behind, nil
+		}
 		return nil, ErrHelp
 	}
 	if near := flagval.Nearest(name, known); near != "" {

@@ -189,8 +189,9 @@ func (l *RunLine) read(caller Caller) error {
 		}
 		l.values["SecurityOpt"][i] = seccompFile + string(profile)
 	}
-	for _, name := range l.values["Name"] {
-		if flagval.CheckName(name) != nil { // docker leaves the check to the engine, whose words these are
+	for i, name := range l.values["Name"] {
+		l.values["Name"][i] = strings.TrimPrefix(name, "/") // as the engine does
+		if flagval.CheckName(l.values["Name"][i]) != nil {  // docker leaves the check to the engine, whose words these are
 			return fmt.Errorf("Error response from daemon: Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
 		}
 	}

@@ -48,6 +48,7 @@ func TestRunLine(t *testing.T) {
 		{"--rm=false --rm=1 a", `"Image":"a","Options":{"Attach":["STDOUT","STDERR"],"Remove":true}`},
 		{"-d a", `"Image":"a","Options":{"Detach":true}`},
 		{"-dit --name web a", `"Image":"a","Options":{"Detach":true,"Interactive":true,"Name":"web","Tty":true}`},
+		{"-d --help=false --name /web a", `"Image":"a","Options":{"Detach":true,"Name":"web"}`},
 		{"-di=false a", `"Image":"a","Options":{"Detach":true,"Interactive":false}`},
 		{"-i a cat", `"Image":"a","Cmd":["cat"],"Options":{"Attach":["STDIN","STDOUT","STDERR"],"Interactive":true}`},
 		{"-i -a STDOUT a", `"Image":"a","Options":{"Attach":["STDIN","STDOUT"],"Interactive":true}`},
@@ -94,6 +95,7 @@ func TestRunLine(t *testing.T) {
 		{"--security-opt seccomp=nosuch a", "opening seccomp profile (nosuch) failed: open nosuch: file does not exist"},
 		{"--rm", ErrNoImage.Error()},
 		{"--help", ErrHelp.Error()},
+		{"--help=true", ErrHelp.Error()},
 
 		// In our own words.
 		{"-m abc a", `invalid argument "abc" for "-m, --memory" flag: expected a size such as "512m" or "1.5g", with b, k, m, g, t or p, got "abc"`},
