@@ -99,11 +99,11 @@ func (h *member) reaches(broker string) {
 	h.amqp = u.String()
 }
 
-// start starts the host's daemon, and waits until it takes messages.
+// start starts the host's daemon, and waits until it takes messages of the shared queue.
 func (h *member) start(args ...string) {
 	h.of.t.Helper()
 	h.launch(program(h.of.t), args...)
-	h.awaitLog("taking messages")
+	h.awaitLog("queue=" + h.of.queue + " prefetch=")
 }
 
 // startMortal starts the daemon, which kills itself right behind the step.
