@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -66,7 +66,7 @@ func (l *rawLoop) call(method, path, body string, answer any) error {
 // job creates a container, attaches, starts it, copies its output, waits for its exit, and removes it.
 func (l *rawLoop) job(output io.Writer) error {
 	var c struct{ ID string }
-	body := fmt.Sprintf(`{"Image":"busybox","Cmd":["echo","hello world!"],"AttachStdout":true,"AttachStderr":true,"Labels":{%q:%q}}`, cmd.LabelQueue, l.queue)
+	body := fmt.Sprintf(`{"Image":"busybox","Cmd":["echo","hello world!"],"AttachStdout":true,"AttachStderr":true,"Labels":{%q:%q}}`, identity.LabelQueue, l.queue)
 	if err := l.call("POST", "/containers/create", body, &c); err != nil {
 		return err
 	}

@@ -17,12 +17,11 @@ import (
 	"testing"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // chaosPlan is what scripts/chaos asks for; without it, a short run that is always the same.
@@ -287,13 +286,13 @@ func (c *chaos) publishOne(m publication) error {
 // watch lists the jobs' containers again and again.
 func (c *chaos) watch(ctx context.Context) {
 	for delay.Sleep(ctx, 200*time.Millisecond) == nil {
-		list, err := c.engine.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{cmd.LabelQueue + "=" + c.queue}})
+		list, err := c.engine.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{identity.LabelQueue + "=" + c.queue}})
 		if err != nil {
 			continue // the engine is away
 		}
 		c.mu.Lock()
 		for _, s := range list {
-			digest := s.Labels[cmd.LabelDigest]
+			digest := s.Labels[identity.LabelDigest]
 			if c.seen[digest] == nil {
 				c.seen[digest] = map[string]time.Time{}
 			}
@@ -328,7 +327,7 @@ func (c *chaos) settle() {
 // sweep has a last process remove what the others' deaths have left behind.
 func (c *chaos) sweep() {
 	behind := func() int {
-		return len(slices.DeleteFunc(c.containers(), func(s dockerapi.ContainerSummary) bool { return s.Labels[cmd.LabelRemove] != "true" }))
+		return len(slices.DeleteFunc(c.containers(), func(s dockerapi.ContainerSummary) bool { return s.Labels[identity.LabelRemove] != "true" }))
 	}
 	if behind() == 0 {
 		return

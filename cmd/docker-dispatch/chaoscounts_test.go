@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 )
 
 // A chaosVerdict is what a round has come to.
@@ -309,14 +309,14 @@ func (v *chaosVerdict) leftovers(all map[*chaosJob]*evidence) {
 		v.wrong(nil, "messages left over", "%d messages are in the queue", n)
 	}
 	for _, s := range v.c.containers() {
-		if s.Labels[cmd.LabelRemove] == "true" {
+		if s.Labels[identity.LabelRemove] == "true" {
 			v.wrong(nil, "containers left over", "not swept: %s %s, %s", s.Name, s.ID[:12], s.Status)
 		}
 	}
 	for _, s := range v.c.left {
 		var e *evidence
 		for _, of := range all {
-			if of.chaosJob != nil && of.digest == s.Labels[cmd.LabelDigest] {
+			if of.chaosJob != nil && of.digest == s.Labels[identity.LabelDigest] {
 				e = of
 			}
 		}

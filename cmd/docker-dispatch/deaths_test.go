@@ -11,7 +11,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
@@ -40,7 +40,7 @@ func deathAt(step string) seams {
 	}
 	m := mortal(step)
 	return seams{
-		docker: func(d cmd.Docker) cmd.Docker { return mortalDocker{d, m} },
+		docker: func(d container.Docker) container.Docker { return mortalDocker{d, m} },
 		source: func(s source) source { return mortalSource{s, m} },
 	}
 }
@@ -56,7 +56,7 @@ func (m mortal) reached(step string, err error) {
 }
 
 type mortalDocker struct {
-	cmd.Docker
+	container.Docker
 	mortal
 }
 

@@ -15,8 +15,8 @@ import (
 	"testing"
 
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -180,7 +180,7 @@ func (l *lab) leave(m publication, name string, change func(*dockerapi.Container
 	cfg := dockerapi.ContainerConfig{
 		Image: "busybox", Cmd: body.Cmd, AttachStdout: true, AttachStderr: true,
 		Labels: map[string]string{
-			cmd.LabelJob: m.id, cmd.LabelQueue: l.queue, cmd.LabelDigest: hex.EncodeToString(digest[:]), cmd.LabelRemove: "true",
+			identity.LabelJob: m.id, identity.LabelQueue: l.queue, identity.LabelDigest: hex.EncodeToString(digest[:]), identity.LabelRemove: "true",
 		},
 	}
 	if change != nil {

@@ -14,12 +14,11 @@ import (
 	"testing"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // TestHostsChaos has three hosts, each at a node of its own of a cluster, do jobs while hosts, engines and nodes fail. Then it counts
@@ -354,7 +353,7 @@ func (c *hostsChaos) tidy() {
 	var commands []string
 	for i, h := range c.all {
 		for _, s := range h.containers() {
-			if s.Labels[cmd.LabelRemove] == "true" {
+			if s.Labels[identity.LabelRemove] == "true" {
 				continue // a daemon was killed before the removal
 			}
 			id := fmt.Sprintf("remove-%s-%d", s.ID[:12], i)

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -109,8 +109,8 @@ func (c *hostsChaos) follow(ctx context.Context, h *member) {
 	since := time.Now()
 	for ctx.Err() == nil {
 		events := exec.CommandContext(ctx, "docker", "-H", h.docker, "events", "--since", fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond()),
-			"--filter", "event=start", "--filter", "label="+cmd.LabelQueue+"="+c.queue,
-			"--format", `{{.TimeNano}} {{.ID}} {{index .Actor.Attributes "name"}} {{index .Actor.Attributes "`+cmd.LabelJob+`"}}`)
+			"--filter", "event=start", "--filter", "label="+identity.LabelQueue+"="+c.queue,
+			"--format", `{{.TimeNano}} {{.ID}} {{index .Actor.Attributes "name"}} {{index .Actor.Attributes "`+identity.LabelJob+`"}}`)
 		out, err := events.StdoutPipe()
 		if err != nil || events.Start() != nil {
 			c.broken("docker events: %v", err)
@@ -143,14 +143,14 @@ func (c *hostsChaos) follow(ctx context.Context, h *member) {
 
 // untold adds the starts that an engine was killed too early to tell.
 func (c *hostsChaos) untold(ctx context.Context, h *member) {
-	list, err := h.engine.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{cmd.LabelQueue + "=" + c.queue}})
+	list, err := h.engine.ListContainers(ctx, dockerapi.ListOptions{All: true, Labels: []string{identity.LabelQueue + "=" + c.queue}})
 	if err != nil {
 		return // it is looked at again
 	}
 	for _, s := range list {
 		at, err := h.engine.InspectContainer(ctx, s.ID)
 		c.mu.Lock()
-		job := s.Labels[cmd.LabelJob]
+		job := s.Labels[identity.LabelJob]
 		known := slices.ContainsFunc(c.starts[job], func(o hostStart) bool { return o.id == s.ID })
 		if err == nil && !known && !at.State.StartedAt.IsZero() {
 			c.starts[job] = append(c.starts[job], hostStart{host: h, id: s.ID, name: s.Name, at: at.State.StartedAt, untold: true})
@@ -185,7 +185,7 @@ func (c *hostsChaos) judge() {
 	results, where := c.results(), map[string][]string{}
 	for _, h := range c.all {
 		for _, s := range h.containers() {
-			where[s.Labels[cmd.LabelJob]] = append(where[s.Labels[cmd.LabelJob]], h.name)
+			where[s.Labels[identity.LabelJob]] = append(where[s.Labels[identity.LabelJob]], h.name)
 		}
 	}
 	for _, j := range c.jobs {

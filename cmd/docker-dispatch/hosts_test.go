@@ -7,12 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // TestHostsShareCommands: runs spread over the hosts, and each of 40 stops and removes in a random order finds its container,
@@ -138,7 +137,7 @@ func TestHostReleased(t *testing.T) {
 		}
 	}
 	for _, c := range a.containers() {
-		if c.Status != "running" || c.Labels[cmd.LabelJob] == "" {
+		if c.Status != "running" || c.Labels[identity.LabelJob] == "" {
 			t.Errorf("a container of the released host: %+v", c)
 		}
 	}

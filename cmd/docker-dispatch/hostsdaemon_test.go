@@ -7,12 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // TestHostsOfDaemons: daemons with --host share a queue. hosts and ps show both. When one is lost for good and released, its job
@@ -48,7 +47,7 @@ func TestHostsOfDaemons(t *testing.T) {
 	beta.cmd.Process.Kill()
 	<-beta.exited
 	for _, c := range l.containers() {
-		if c.Labels[cmd.LabelJob] == atBeta {
+		if c.Labels[identity.LabelJob] == atBeta {
 			if err := l.engine.RemoveContainer(context.Background(), c.ID, dockerapi.RemoveOptions{Force: true}); err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +66,7 @@ func TestHostsOfDaemons(t *testing.T) {
 
 	// beta comes back. A container of its life before the release is left.
 	stale := l.leave(publication{"stale", "{}"}, "stale-"+l.serial, func(c *dockerapi.ContainerConfig) {
-		c.Labels[cmd.LabelHost], c.Labels[cmd.LabelBroker] = "beta.0", intake.Place{VHost: "/"}.String()
+		c.Labels[identity.LabelHost], c.Labels[identity.LabelBroker] = "beta.0", intake.Place{VHost: "/"}.String()
 	})
 	beta = l.start("--host", "beta")
 	beta.awaitLog(`containers=1 hint="docker rm -f $(docker ps -aq --filter label=docker-dispatch.host=beta.0)"`)

@@ -13,12 +13,11 @@ import (
 	"syscall"
 	"testing"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // hosts is a lab whose queue several hosts share, each with an engine of its own.
@@ -146,7 +145,7 @@ func (h *member) heal() { h.net.SetRefuse(false) }
 func (h *member) touch(job, file string) {
 	h.of.t.Helper()
 	for _, c := range h.containers() {
-		if c.Labels[cmd.LabelJob] == job {
+		if c.Labels[identity.LabelJob] == job {
 			l := *h.of.lab
 			l.dockerHost = h.docker
 			l.touch(c.ID, file)
@@ -159,7 +158,7 @@ func (h *member) touch(job, file string) {
 // containers lists what the queue's jobs have on the host.
 func (h *member) containers() []dockerapi.ContainerSummary {
 	h.of.t.Helper()
-	list, err := h.engine.ListContainers(context.Background(), dockerapi.ListOptions{All: true, Labels: []string{cmd.LabelQueue + "=" + h.of.queue}})
+	list, err := h.engine.ListContainers(context.Background(), dockerapi.ListOptions{All: true, Labels: []string{identity.LabelQueue + "=" + h.of.queue}})
 	if err != nil {
 		h.of.t.Fatal(err)
 	}
@@ -274,7 +273,7 @@ func (l *hosts) once(jobs []string, status event.Status) {
 	var work sync.WaitGroup
 	for _, h := range l.all {
 		for _, c := range h.containers() {
-			where[c.Labels[cmd.LabelJob]] = append(where[c.Labels[cmd.LabelJob]], h.name)
+			where[c.Labels[identity.LabelJob]] = append(where[c.Labels[identity.LabelJob]], h.name)
 			work.Go(func() {
 				logs := exec.Command("docker", "-H", h.docker, "logs", c.ID)
 				out, err := logs.CombinedOutput()

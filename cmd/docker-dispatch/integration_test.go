@@ -19,8 +19,8 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -253,7 +253,7 @@ func TestBadMessages(t *testing.T) {
 	l := newLab(t)
 	p := l.start("--max-message", "300", "--pull", "never")
 	other := fmt.Sprintf("taken-%d", os.Getpid())
-	id, err := l.engine.CreateContainer(context.Background(), other, dockerapi.ContainerConfig{Image: "busybox", Labels: map[string]string{cmd.LabelQueue: l.queue}})
+	id, err := l.engine.CreateContainer(context.Background(), other, dockerapi.ContainerConfig{Image: "busybox", Labels: map[string]string{identity.LabelQueue: l.queue}})
 	if err != nil {
 		t.Fatal(err)
 	}

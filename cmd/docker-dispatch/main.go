@@ -19,6 +19,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -37,7 +38,7 @@ func execute(s seams) int {
 
 // seams lets a test wrap parts of the program. The zero value wraps none.
 type seams struct {
-	docker func(cmd.Docker) cmd.Docker
+	docker func(container.Docker) container.Docker
 	source func(source) source
 }
 
@@ -322,7 +323,9 @@ func (d *daemon) ended(src source, left int, err error) error {
 
 // The parts, wrapped by a test's seams.
 
-func (d *daemon) engine() cmd.Docker { return between(d.seams.docker, cmd.Docker(d.client)) }
+func (d *daemon) engine() container.Docker {
+	return between(d.seams.docker, container.Docker(d.client))
+}
 
 func (d *daemon) source(gate, room *intake.Gate) source {
 	if d.amqpURL == "-" {

@@ -10,7 +10,7 @@ import (
 	"syscall"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 )
 
@@ -153,7 +153,7 @@ func errorWord(r event.Result) string {
 	return "Error: "
 }
 
-func (d *daemon) reporter(out *out) cmd.Reporter {
+func (d *daemon) reporter(out *out) container.Reporter {
 	if d.format == "json" {
 		return &jsonReporter{out}
 	}

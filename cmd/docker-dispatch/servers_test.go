@@ -19,12 +19,11 @@ import (
 	"testing"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/brokertest"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 const patience = brokertest.Patience
@@ -102,7 +101,7 @@ type publication struct{ id, body string }
 // containers lists what the queue's jobs have on the engine.
 func (l *lab) containers() []dockerapi.ContainerSummary {
 	l.t.Helper()
-	list, err := l.engine.ListContainers(context.Background(), dockerapi.ListOptions{All: true, Labels: []string{cmd.LabelQueue + "=" + l.queue}})
+	list, err := l.engine.ListContainers(context.Background(), dockerapi.ListOptions{All: true, Labels: []string{identity.LabelQueue + "=" + l.queue}})
 	if err != nil {
 		l.t.Logf("containers: %v", err)
 	}

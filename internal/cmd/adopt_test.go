@@ -13,6 +13,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -21,7 +22,7 @@ import (
 // "before"; where it still runs, the test goes on with it.
 func (b *bench) leave(name, status string, labels map[string]string) *fakeContainer {
 	if labels == nil { // of another message of the same queue
-		labels = map[string]string{LabelJob: "another", LabelQueue: "q"}
+		labels = map[string]string{identity.LabelJob: "another", identity.LabelQueue: "q"}
 	}
 	c := &fakeContainer{engine: b.docker}
 	c.ID, c.Name, c.Labels, c.Created = "id-of-"+name, name, labels, time.Now()
@@ -70,14 +71,14 @@ func TestAdopt(t *testing.T) {
 		for _, status := range []string{"created", "running", "paused", "exited", "removing", "gone"} {
 			t.Run(kind.name+"/"+status, func(t *testing.T) {
 				onBench(t, nil, func(b *bench) {
-					ident := identify(intake.Job{Queue: "q", MessageID: kind.id, Body: []byte(kind.body)})
+					ident := identity.Of(intake.Job{Queue: "q", MessageID: kind.id, Body: []byte(kind.body)})
 					name := kind.container
 					if name == "" {
-						name = ident.containerName("")
+						name = ident.ContainerName("")
 					}
 					var c *fakeContainer
 					if status != "gone" {
-						c = b.leave(name, status, ident.labels(strings.Contains(kind.body, "Remove")))
+						c = b.leave(name, status, ident.Labels(strings.Contains(kind.body, "Remove")))
 					}
 					d := b.send("m", kind.id, kind.redelivered, kind.body)
 					if c != nil && c.State.Running {
@@ -127,16 +128,16 @@ func TestAdopt(t *testing.T) {
 // TestImageWithOurLabels: what an image says under the names of our labels is not what its containers have.
 func TestImageWithOurLabels(t *testing.T) {
 	for _, image := range []map[string]string{
-		{LabelCopy: "x"},
-		{LabelAttempt: "7"},
-		{LabelCopy: "x", LabelAttempt: "-1", LabelJob: "another", LabelQueue: "q2", LabelDigest: "0", LabelRemove: "maybe", LabelBroker: "v@"},
+		{identity.LabelCopy: "x"},
+		{identity.LabelAttempt: "7"},
+		{identity.LabelCopy: "x", identity.LabelAttempt: "-1", identity.LabelJob: "another", identity.LabelQueue: "q2", identity.LabelDigest: "0", identity.LabelRemove: "maybe", identity.LabelBroker: "v@"},
 	} {
 		onBench(t, nil, func(b *bench) {
 			const body = `{"Dockercmd":"run","Image":"busybox","Options":{"Attach":["STDOUT"],"Remove":true}}`
-			ident := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)})
+			ident := identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)})
 			labels := maps.Clone(image)
-			maps.Copy(labels, ident.labels(true)) // as engines have it
-			c := b.leave(ident.containerName(""), "running", labels)
+			maps.Copy(labels, ident.Labels(true)) // as engines have it
+			c := b.leave(ident.ContainerName(""), "running", labels)
 			d := b.send("m", "id", true, body)
 			d.unsettled()
 			c.exit(0)
@@ -188,7 +189,7 @@ func TestAdoptRotatedLog(t *testing.T) {
 		{"local", "100", "2", true},
 	} {
 		onBench(t, nil, func(b *bench) {
-			c := b.leave("web", "exited", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c := b.leave("web", "exited", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).Labels(true))
 			c.LogDriver, c.LogOpts = tt.driver, map[string]string{"max-size": tt.size, "max-file": tt.files}
 			b.send("m", "id", true, echo)
 			if r := b.result(); r.Incomplete != tt.incomplete || r.Stdout != "before\n" {
@@ -214,8 +215,8 @@ func TestStoppedBeforeAdopted(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.command, tt.refused), func(t *testing.T) {
 			onBench(t, nil, func(b *bench) {
-				labels := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)}).labels(false)
-				labels[LabelAttempt] = "1"
+				labels := identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)}).Labels(false)
+				labels[identity.LabelAttempt] = "1"
 				c := b.leave("web", "running", labels)
 				if tt.refused {
 					b.docker.before["stop"] = []error{&dockerapi.Error{Status: 400, Message: "no"}}
@@ -289,7 +290,7 @@ func TestGivesUp(t *testing.T) {
 func TestAdoptAfterAbsence(t *testing.T) {
 	for _, away := range []bool{false, true} {
 		onBench(t, nil, func(b *bench) {
-			c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c := b.leave("web", "running", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).Labels(true))
 			if away {
 				b.docker.die()
 				b.pool.engine.Lost(errCut)
@@ -310,7 +311,7 @@ func TestAdoptAfterAbsence(t *testing.T) {
 // its output is whole.
 func TestAdoptBehindRestart(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
-		c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+		c := b.leave("web", "running", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).Labels(true))
 		c.exit(3)
 		b.docker.die()
 		b.docker.revive()
@@ -363,7 +364,7 @@ func (s slowLog) ContainerLogs(ctx context.Context, id string, o dockerapi.LogsO
 // all of it.
 func TestStopWhileReplaying(t *testing.T) {
 	onBench(t, func(c *Config) { c.Docker = slowLog{c.Docker.(*fakeDocker)} }, func(b *bench) {
-		b.leave("web", "exited", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+		b.leave("web", "exited", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).Labels(true))
 		d := b.send("m", "id", true, echo)
 		b.close()
 		b.stop()
@@ -382,7 +383,7 @@ func TestAdoptUnreadableLog(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		onBench(t, nil, func(b *bench) {
 			b.docker.unreadable, b.docker.saysLate = true, late
-			c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c := b.leave("web", "running", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).Labels(true))
 			d := b.send("m", "id", true, echo)
 			time.Sleep(time.Second)
 			c.write("stdout", "now\n")
@@ -407,8 +408,8 @@ func TestJoinedIsRedelivered(t *testing.T) {
 		b.send("first", "1", false, named("aa"))
 		d := b.send("m", "", false, plain)
 		d.lose()
-		i := identify(intake.Job{Queue: "q", Body: []byte(plain)})
-		c, _ := b.docker.CreateContainer(context.Background(), "theirs", dockerapi.ContainerConfig{Image: "busybox", Cmd: []string{"wait"}, Labels: i.labels(true)})
+		i := identity.Of(intake.Job{Queue: "q", Body: []byte(plain)})
+		c, _ := b.docker.CreateContainer(context.Background(), "theirs", dockerapi.ContainerConfig{Image: "busybox", Cmd: []string{"wait"}, Labels: i.Labels(true)})
 		b.docker.StartContainer(context.Background(), c.ID)
 		b.send("m again", "", true, plain)
 		b.docker.named(t, "aa").exit(0)

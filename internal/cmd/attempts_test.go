@@ -8,21 +8,10 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
-
-// TestRetrySaysItsDelay: the delay that is told is the one that is kept.
-func TestRetrySaysItsDelay(t *testing.T) {
-	for asked, said := range map[time.Duration]string{100 * time.Millisecond: "1s", 3 * time.Second: "5s", 7 * time.Hour: "8h0m0s"} {
-		res := event.Result{Status: event.Failed, Reason: event.ReasonExit}
-		setAttempts(&res, &message.Retry{Max: 1, Delay: asked}, 1, false)
-		if want := "trying again in " + said + " (attempt 2 of 2)"; !strings.Contains(res.Error, want) {
-			t.Errorf("%v: %q, want %q", asked, res.Error, want)
-		}
-	}
-}
 
 const retried = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"],"Retry":{"Max":2,"Delay":"1m","On":["exit",75,"timeout"]}}}`
 
@@ -46,7 +35,7 @@ func TestRetry(t *testing.T) {
 						if got := fmt.Sprint(c.config.Env); got != fmt.Sprintf("[DISPATCH_ATTEMPT=%d]", attempt) {
 							t.Errorf("attempt %d: environment %s", attempt, got)
 						}
-						if c.Labels[LabelAttempt] != fmt.Sprint(attempt) {
+						if c.Labels[identity.LabelAttempt] != fmt.Sprint(attempt) {
 							t.Errorf("attempt %d: labels %v", attempt, c.Labels)
 						}
 						d.unsettled()
@@ -129,9 +118,9 @@ func TestRetryOnce(t *testing.T) {
 func TestRetryAfterCrash(t *testing.T) {
 	for _, left := range []int{1, 2} {
 		onBench(t, nil, func(b *bench) {
-			ident := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(retried), Attempt: left})
-			labels := ident.labels(false)
-			labels[LabelAttempt] = fmt.Sprint(left)
+			ident := identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(retried), Attempt: left})
+			labels := ident.Labels(false)
+			labels[identity.LabelAttempt] = fmt.Sprint(left)
 			b.leave("web", "exited", labels)
 			b.attempt = 2
 			d := b.send("m", "id", true, retried)
@@ -205,12 +194,12 @@ func TestRetryStoredFirst(t *testing.T) {
 func TestRetryAfterCrashWithoutID(t *testing.T) {
 	for _, body := range []string{retried, retriedRemoved, strings.Replace(retriedRemoved, `"Name":"web",`, "", 1)} {
 		onBench(t, nil, func(b *bench) {
-			labels := identify(intake.Job{Queue: "q", Body: []byte(body)}).labels(body != retried)
-			labels[LabelAttempt] = "1"
+			labels := identity.Of(intake.Job{Queue: "q", Body: []byte(body)}).Labels(body != retried)
+			labels[identity.LabelAttempt] = "1"
 			b.leave("web", "exited", labels)
 			d := b.send("m", "", true, body)
 			d.want(intake.Ack, event.ReasonExit)
-			id := labels[LabelJob]
+			id := labels[identity.LabelJob]
 			if want := "1m0s 2 " + id; len(d.agains) != 1 || d.agains[0] != want || b.result().Job != id {
 				t.Fatalf("tried again %q, want %s; result %+v", d.agains, want, b.result())
 			}
@@ -240,8 +229,8 @@ func TestRetryOverran(t *testing.T) {
 		{61 * time.Second, 137, true, event.ReasonOOM},
 	} {
 		onBench(t, nil, func(b *bench) {
-			labels := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)}).labels(false)
-			labels[LabelAttempt] = "1"
+			labels := identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)}).Labels(false)
+			labels[identity.LabelAttempt] = "1"
 			c := b.leave("web", "exited", labels)
 			c.State.FinishedAt, c.State.ExitCode, c.State.OOMKilled = c.State.StartedAt.Add(tt.ran), new(tt.code), tt.oom
 			b.send("m", "id", true, body)
@@ -319,29 +308,5 @@ func TestRefusedStop(t *testing.T) {
 				t.Errorf("%s: not tried again", call)
 			}
 		})
-	}
-}
-
-// TestExpectedAttempt: the next attempt runs each time that it is sent, unless it was sent for the same end of the container.
-func TestExpectedAttempt(t *testing.T) {
-	g := newRegistry()
-	x := &task{identity: identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(retried)})}
-	next := x.identity
-	next.attempt = 2
-	before, after := time.Now().Add(-time.Minute), time.Now().Add(time.Minute)
-	for _, tt := range []struct {
-		r    event.Result
-		runs bool
-	}{
-		{event.Result{}, true},
-		{event.Result{FinishedAt: &before}, true},
-		{event.Result{FinishedAt: &after, Adopted: true}, true},
-		{event.Result{FinishedAt: &before, Adopted: true}, false},
-	} {
-		g.done.Put(next.copyKey(), struct{}{}, 1)
-		g.expect(x, &tt.r)
-		if k, _, _ := g.recognise(next, intake.Job{}); (k == unknown) != tt.runs {
-			t.Errorf("%+v: runs %v, want %v", tt.r, !tt.runs, tt.runs)
-		}
 	}
 }

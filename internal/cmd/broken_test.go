@@ -11,7 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -167,7 +169,7 @@ func TestConnectionsCut(t *testing.T) {
 			givenUp bool
 		}{{10 * time.Second, false}, {3 * time.Second, false}, {10 * time.Millisecond, true}} {
 			onBench(t, nil, func(b *bench) {
-				b.pool.retryFirst = time.Millisecond // the waits last as long as every
+				b.pool.carrier.RetryFirst = time.Millisecond // the waits last as long as every
 				d := b.send("m", "id", false, body)
 				c := b.docker.named(t, "web")
 				for range 100 {
@@ -283,7 +285,7 @@ func TestPullReasons(t *testing.T) {
 
 // pullTimes is an engine that notes when it was told to pull.
 type pullTimes struct {
-	Docker
+	container.Docker
 	at []time.Time
 }
 
@@ -334,7 +336,7 @@ func TestFlapping(t *testing.T) {
 }
 
 // attachEnds is an engine whose attach ends at once.
-type attachEnds struct{ Docker }
+type attachEnds struct{ container.Docker }
 
 func (attachEnds) AttachContainer(context.Context, string, dockerapi.AttachOptions) (func() error, error) {
 	return func() error { return nil }, nil
@@ -370,8 +372,8 @@ func TestCutCreateOfAnother(t *testing.T) {
 	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","hi"],"Options":{"Name":"web","Attach":["STDOUT"]}}`
 	for _, cut := range []bool{false, true} {
 		onBench(t, nil, func(b *bench) {
-			i := identify(intake.Job{Queue: "q", Body: []byte(body)})
-			c := b.leave("web", "created", i.labels(false))
+			i := identity.Of(intake.Job{Queue: "q", Body: []byte(body)})
+			c := b.leave("web", "created", i.Labels(false))
 			c.born = -1 // the engine was killed since, perhaps amid the start
 			if cut {
 				b.docker.before["create"] = []error{errCut}

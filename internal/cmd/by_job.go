@@ -1,86 +1,84 @@
 package cmd
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// errCancelled ends a job whose end a message asked for before the job had started.
-var errCancelled = errors.New("cancelled before it started: a message asked to stop or remove the job")
-
 // ofJob finds the container of the job that a command names, and sets it in r. A command that asks for the end of a job
 // that has not begun cancels the job: then there is nothing more to do.
 func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
-	if err := t.seek(t.jobKey(r.Job), false); err != nil {
+	if err := t.pool.hosts.Seek(&t.Task, t.JobKey(r.Job), false); err != nil {
 		return false, err
 	}
 	for {
-		job := t.pool.jobs.byID(r.Job)
+		job := t.pool.jobs.ByID(r.Job)
 		if job == nil {
 			break
 		}
-		if t.traits.Ends && job.traits.Runs && job.again.Load() && t.pool.jobs.at(job) < phaseBegun {
-			if c, err := t.containerFor(r.Job); err != nil {
+		if t.Traits.Ends && job.Traits.Runs && job.WasRedelivered() && job.At() < live.Begun {
+			if c, err := t.ContainerFor(r.Job); err != nil {
 				return false, err
 			} else if c != nil && c.Status != "created" {
 				break // an earlier process has started it
 			}
 		}
-		if t.traits.Ends && t.pool.jobs.at(job) < phaseBegun && t.pool.Claims != nil { // its message may have come back from another host
-			if err := t.seek(t.jobKey(r.Job), false); err != nil {
+		if t.Traits.Ends && job.At() < live.Begun && t.pool.Claims != nil { // its message may have come back from another host
+			if err := t.pool.hosts.Seek(&t.Task, t.JobKey(r.Job), false); err != nil {
 				return false, err
 			}
 		}
-		if t.traits.Ends && t.pool.jobs.cancelsWaiting(job) {
-			t.log.Info("job cancelled before it had started", "cancelled", r.Job)
+		if t.Traits.Ends && job.CancelWaiting() {
+			t.Log.Info("job cancelled before it had started", "cancelled", r.Job)
 			return true, nil
 		}
-		if !job.traits.Runs {
+		if !job.Traits.Runs {
 			return false, fmt.Errorf("%w: the job %s is an exec that is already running: stop the container that it runs in", dockerapi.ErrConflict, flagval.Quote(r.Job))
 		}
-		if job.retries() {
-			if _, err := t.cancelFrom(r.Job, job.attempt+1); err != nil {
+		if job.Retries() {
+			if _, err := t.cancelFrom(r.Job, job.Attempt+1); err != nil {
 				return false, err
 			}
 		}
 		// Only after the start: otherwise the container would be started after its stop.
-		if id := t.pool.jobs.containerOf(job); id != "" && job.order.tookEffect() {
+		if id := job.ContainerID(); id != "" && job.Order.TookEffect() {
 			r.Container = id
-			t.pool.jobs.name(t, t.pool.jobs.nameOf(job))
+			t.SharesName(job)
 			return false, nil
 		}
-		if t.traits.Lasts && !t.control {
+		if t.Traits.Lasts && !t.Control {
 			break // it has a slot, which the job may be waiting for
 		}
 		if err := t.awaitStart(job); err != nil {
 			return false, err
 		}
-		if t.traits.Ends && t.pool.jobs.containerOf(job) == "" && job.wasCancelled() && t.pool.jobs.awayOf(job) == nil {
+		if t.Traits.Ends && job.ContainerID() == "" && job.WasCancelled() && job.WhyAway() == nil {
 			return true, nil
 		}
 	}
-	c, err := t.containerFor(r.Job)
+	c, err := t.ContainerFor(r.Job)
 	if err != nil {
 		return false, err
 	}
 	if c == nil {
 		cancelled := false
-		if !t.pool.jobs.knew(t.queue, r.Job) {
+		if !t.pool.jobs.Knew(t.Queue, r.Job) {
 			if cancelled, err = t.cancelFrom(r.Job, 1); err != nil {
 				return false, err
 			}
 		}
 		err := fmt.Errorf("%w of the job %s, which does not run %s", dockerapi.ErrNoSuchContainer, flagval.Quote(r.Job), t.pool.where())
 		if cancelled {
-			if t.pool.jobs.byID(r.Job) != nil { // its message has come meanwhile
+			if t.pool.jobs.ByID(r.Job) != nil { // its message has come meanwhile
 				return t.ofJob(r)
 			}
 			err = fmt.Errorf("%w; if its message comes within the next %v, it is refused", err, recent.For)
@@ -88,9 +86,9 @@ func (t *task) ofJob(r *message.Ref) (cancelled bool, err error) {
 		return false, err
 	}
 	r.Container = c.ID
-	t.pool.jobs.name(t, c.Name)
-	switch n, err := strconv.Atoi(c.Labels[LabelAttempt]); {
-	case c.Status == "created" && !t.pool.jobs.knew(t.queue, r.Job):
+	t.SetName(c.Name)
+	switch n, err := strconv.Atoi(c.Labels[identity.LabelAttempt]); {
+	case c.Status == "created" && !t.pool.jobs.Knew(t.Queue, r.Job):
 		// Its process died before the start: the redelivered message would start it. But if the job was settled here,
 		// it is a create, and others are to start the container.
 		return t.cancelFrom(r.Job, max(1, n))
@@ -109,48 +107,38 @@ func (p *Pool) where() string {
 	return "here"
 }
 
-// containerFor returns the newest container of a job, or nil.
-func (t *task) containerFor(job string) (*dockerapi.ContainerSummary, error) {
-	list, err := t.labelled(LabelQueue+"="+t.queue, LabelJob+"="+job)
-	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.ofQueue(c.Labels) })
-	if err != nil || i < 0 {
-		return nil, err
-	}
-	return &list[i], nil
-}
-
 // awaitStart waits until a job has started, or never will. The job is about to create its container, or to be requeued.
 // A job that was cancelled meanwhile ends as soon as it can.
-func (t *task) awaitStart(job *task) error {
+func (t *task) awaitStart(job *live.Task) error {
 	// If an earlier command is at work on the container, effective may stay open after the job's end.
-	gone := t.pool.jobs.reached(job, phaseGone)
-	if _, err := awaitEither(t, job.order.effective, gone); err != nil || t.pool.jobs.containerOf(job) != "" {
+	gone := job.Reached(live.Gone)
+	if _, err := live.AwaitEither(&t.Task, job.Order.Effective, gone); err != nil || job.ContainerID() != "" {
 		return err
 	}
-	return t.await(gone)
+	return t.Await(gone)
 }
 
 // namesJob reports whether the command names a job, not a container.
 func (t *task) namesJob() bool {
-	ref := message.RefOf(t.cmd)
+	ref := message.RefOf(t.Cmd)
 	return ref != nil && ref.Job != ""
 }
 
 // awaitJob waits until the job that the command names has started, if this process has the job. A command that asks for
 // the job's end does not wait.
 func (t *task) awaitJob() error {
-	if !t.namesJob() || t.traits.Ends {
+	if !t.namesJob() || t.Traits.Ends {
 		return nil
 	}
 	for {
-		job := t.pool.jobs.byID(message.RefOf(t.cmd).Job)
-		if job == nil || t.pool.jobs.containerOf(job) != "" && job.order.tookEffect() {
+		job := t.pool.jobs.ByID(message.RefOf(t.Cmd).Job)
+		if job == nil || job.ContainerID() != "" && job.Order.TookEffect() {
 			return nil
 		}
-		if !job.traits.Runs {
+		if !job.Traits.Runs {
 			return nil
 		}
-		if t.control || t.from != nil && t.overtakes() { // else the job's message came by the same queue, and gets its slot in time
+		if t.Control || t.From != nil && t.overtakes() { // else the job's message came by the same queue, and gets its slot in time
 			if err := t.hold(); err != nil {
 				return err
 			}
@@ -164,91 +152,60 @@ func (t *task) awaitJob() error {
 // cancelFrom has the job's messages refused from that attempt on, if the command stops. It reports whether it did. If several
 // hosts share the queue, the messages that come to another one are forwarded here.
 func (t *task) cancelFrom(job string, attempt int) (bool, error) {
-	if !t.traits.Stops {
+	if !t.Traits.Stops {
 		return false, nil // a remove is for what exists, not for later attempts
 	}
 	if t.pool.Claims != nil {
-		if other, err := t.claimLasting(job); err != nil {
+		if other, err := t.pool.hosts.ClaimLasting(&t.Task, job); err != nil {
 			return false, err
 		} else if other != nil { // its message has come to that host meanwhile
-			return false, t.forward(*other)
+			return false, t.pool.hosts.Forward(&t.Task, *other)
 		}
 	}
-	t.pool.jobs.cancel(job, attempt)
+	t.pool.jobs.Cancel(job, attempt)
 	return true, nil
 }
 
-// cancelsWaiting cancels a task, and reports whether it was waiting. A task that has begun ends before it creates its
-// container, if it has none yet.
-func (g *registry) cancelsWaiting(t *task) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	waits := g.move(t, phaseCancelled)
-	if (waits || t.order.begun) && !t.wasCancelled() {
-		close(t.cancelled)
-	}
-	return waits
-}
-
-// endsWith returns a context that ends with ctx, and when end is closed.
-func endsWith(ctx context.Context, end <-chan struct{}) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-end:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
-
-func (t *task) wasCancelled() bool { return isClosed(t.cancelled) }
-
-// retries reports whether a run has ended, and may be tried again.
-func (t *task) retries() bool {
-	p := t.pool.jobs.at(t)
-	return t.traits.Retry != nil && p >= phaseExited && p <= phaseSettled
-}
-
-// byID returns the live run or exec with that id: of a run, the last attempt.
-func (g *registry) byID(id string) (found *task) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, t := range g.byJob[id] {
-		if found == nil || t.attempt > found.attempt || t.attempt == found.attempt && t.seq > found.seq {
-			found = t
+// resolve asks the engine which container a command is for, and gives the command the full id. Only the engine can look
+// up a name or the beginning of an id, and its answer may change. over: there is nothing more to do.
+func (t *task) resolve(r *message.Ref) (over bool, err error) {
+	if r.Job != "" {
+		if over, err = t.ofJob(r); over {
+			return true, err
 		}
 	}
-	return found
-}
-
-// cancel remembers that a job must not run from that attempt on, if its message comes.
-func (g *registry) cancel(id string, attempt int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.cancels.Put(recent.KeyOf(id), attempt, 1)
-}
-
-// cancelled reports whether a message that has come must not run, once for each cancel. g.mu is held.
-func (g *registry) cancelled(i identity) bool {
-	from, ok := g.cancels.Get(recent.KeyOf(i.id))
-	if !ok || i.attempt < from {
-		return false
+	if err == nil {
+		t.On, err = t.Inspect(r.Container)
 	}
-	g.cancels.Drop(recent.KeyOf(i.id))
-	return true
+	if r.Job == "" {
+		err = t.pool.hosts.MayBeElsewhere(&t.Task, t.On, r.Container, err)
+	}
+	switch {
+	case err == nil:
+		if err = t.mayReach(t.On, cmp.Or(r.Job, r.Container)); err == nil {
+			r.Container = t.On.ID
+		}
+	case errors.Is(err, dockerapi.ErrNoSuchContainer) && t.WasRedelivered() && t.wasDone():
+		return true, nil
+	}
+	return false, err
 }
 
-// knew reports whether a job with that id was settled here lately, for good.
-func (g *registry) knew(queue, id string) bool {
-	j, ok := g.lastOf(queue, id)
-	return ok && j.over
+// wasDone reports whether a redelivered command that does not find its container was carried out by an earlier delivery.
+func (t *task) wasDone() bool {
+	if t.Traits.NewName != "" {
+		c, err := t.pool.Docker.InspectContainer(t.Ctx, t.Traits.NewName)
+		return err == nil && t.mayReach(c, c.Name) == nil
+	}
+	return t.Traits.Removes
 }
 
-// lastOf returns the last job with that id that was settled here lately.
-func (g *registry) lastOf(queue, id string) (j settledJob, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.settled.Get(recent.KeyOf(queue + "\x00" + id))
+// mayReach returns an error if the policy denies commands on the container. A container that no message of this queue has
+// made, or no message of this user if the policy says so, may have access to the host, or do another's work. The error names
+// the container by ref, as the message does: the publisher may not know its name.
+func (t *task) mayReach(c dockerapi.Container, ref string) error {
+	if t.Made(c.Labels) && (!t.Rules.OwnUserOnly() || c.Labels[identity.LabelUser] == t.User) {
+		return nil
+	}
+	return t.Rules.AllowsContainer(c.Labels, fmt.Errorf("%s of the container %s", t.Traits.Verb, flagval.Quote(ref)))
 }

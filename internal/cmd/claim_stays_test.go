@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -108,7 +109,7 @@ func TestClaimStays(t *testing.T) {
 	t.Run("the next attempt is removed", func(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {
 			c.hosts["b"].docker.program["once"] = func(f *fakeContainer) {
-				if f.Labels[LabelAttempt] == "1" {
+				if f.Labels[identity.LabelAttempt] == "1" {
 					f.exit(1)
 				}
 			}

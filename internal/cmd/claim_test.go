@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -233,7 +234,7 @@ func TestClaimAtEnd(t *testing.T) {
 			c.hosts["a"].start()
 			synctest.Wait()
 			f := c.hosts["a"].docker.named(t, "web")
-			if c.jobClaim(f.Labels[LabelJob]) != "a.0" || len(c.claims) != 2 {
+			if c.jobClaim(f.Labels[identity.LabelJob]) != "a.0" || len(c.claims) != 2 {
 				t.Errorf("claims %v", c.claims)
 			}
 			f.exit(0)

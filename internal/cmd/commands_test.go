@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -123,11 +124,11 @@ func TestCreateCommand(t *testing.T) {
 		if r := b.result(); r.Status != event.Succeeded || r.ContainerID == "" || r.Image != "busybox" {
 			t.Errorf("result %+v", r)
 		}
-		if c := b.docker.named(t, "web"); c.State.Status != "created" || c.Labels[LabelJob] != "id" || c.Labels[LabelRemove] != "false" {
+		if c := b.docker.named(t, "web"); c.State.Status != "created" || c.Labels[identity.LabelJob] != "id" || c.Labels[identity.LabelRemove] != "false" {
 			t.Errorf("container %+v", c.Container)
 		}
-		// The same message again, to another process: it is there.
-		b.pool.jobs.done = recent.NewMap[struct{}](mostSettled, mostSettled)
+		// The same message again, to a process that does not know the job: its container is there.
+		time.Sleep(recent.For + time.Second)
 		b.send("again", "id", true, body).want(intake.Ack, "")
 		b.send("another", "id2", false, body).want(intake.DeadLetter, event.ReasonNameConflict)
 		if b.docker.count() != 1 {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -119,7 +121,7 @@ func TestDoneBefore(t *testing.T) {
 // and on its way out, is waited for, for a while. Nothing that is not ours is touched.
 func TestNameTakenByOthers(t *testing.T) {
 	labels := func(queue string) map[string]string {
-		return map[string]string{LabelJob: "other", LabelQueue: queue, LabelDigest: "d", LabelRemove: "true"}
+		return map[string]string{identity.LabelJob: "other", identity.LabelQueue: queue, identity.LabelDigest: "d", identity.LabelRemove: "true"}
 	}
 	for _, tt := range []struct {
 		name   string
@@ -130,7 +132,7 @@ func TestNameTakenByOthers(t *testing.T) {
 		{"a foreign one that is being removed", "removing", map[string]string{}},
 		{"a foreign one that is being removed and never ran", "created", map[string]string{}},
 		{"one of another queue that has ended", "exited", labels("another")},
-		{"one that says it goes, without a job", "exited", map[string]string{LabelRemove: "true"}},
+		{"one that says it goes, without a job", "exited", map[string]string{identity.LabelRemove: "true"}},
 	} {
 		for _, goes := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, goes: %v", tt.name, goes), func(t *testing.T) {
@@ -143,14 +145,14 @@ func TestNameTakenByOthers(t *testing.T) {
 					}
 					d := b.send("m", "id", false, echo)
 					d.unsettled()
-					time.Sleep(leaving / 2)
+					time.Sleep(hosts.Leaving / 2)
 					if goes {
 						b.docker.mu.Lock()
 						delete(b.docker.byID, "id-of-web")
 						delete(b.docker.before, "create")
 						b.docker.mu.Unlock()
 					}
-					time.Sleep(leaving)
+					time.Sleep(hosts.Leaving)
 					synctest.Wait()
 					if goes {
 						d.want(intake.Ack, "")

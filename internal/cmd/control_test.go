@@ -8,7 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/recent"
@@ -95,7 +97,7 @@ func TestJobRef(t *testing.T) {
 	})
 	t.Run("left", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			labels := identify(intake.Job{Queue: "q", MessageID: "old", Body: []byte("x")}).labels(false)
+			labels := identity.Of(intake.Job{Queue: "q", MessageID: "old", Body: []byte("x")}).Labels(false)
 			c := b.leave("web", "running", labels)
 			b.command(stop("old")).want(intake.Ack, "")
 			if c.State.Running || b.result().ContainerName != "web" {
@@ -107,7 +109,7 @@ func TestJobRef(t *testing.T) {
 		for _, verb := range []string{"stop", "kill"} {
 			onBench(t, nil, func(b *bench) {
 				message := intake.Job{Queue: "q", MessageID: "old", Body: []byte(sleeper)}
-				b.leave(identify(message).containerName(""), "created", identify(message).labels(true))
+				b.leave(identity.Of(message).ContainerName(""), "created", identity.Of(message).Labels(true))
 				b.command(fmt.Sprintf(`{"Dockercmd":%q,"Job":"old"}`, verb)).want(intake.Ack, "")
 				b.send("m", "old", true, sleeper).want(intake.Ack, event.ReasonCancelled)
 				if n := len(b.record.started); n != 0 {
@@ -121,7 +123,7 @@ func TestJobRef(t *testing.T) {
 			b.send("c", "made", false, `{"Dockercmd":"create","Image":"busybox"}`).want(intake.Ack, "")
 			b.command(`{"Dockercmd":"kill","Job":"made"}`).want(intake.DeadLetter, event.ReasonConflict)
 			b.command(stop("made")).want(intake.Ack, "")
-			if n, _ := b.pool.jobs.cancels.Size(); n != 0 {
+			if n := b.pool.jobs.Size().Cancels; n != 0 {
 				t.Errorf("%d jobs are to be refused", n)
 			}
 		})
@@ -211,8 +213,8 @@ func TestCancelPull(t *testing.T) {
 // job that is done.
 func TestCancelsOnlyWhatIsToCome(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
-		labels := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(retried)}).labels(false)
-		labels[LabelAttempt] = "1"
+		labels := identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(retried)}).Labels(false)
+		labels[identity.LabelAttempt] = "1"
 		b.leave("web", "running", labels)
 		b.command(`{"Dockercmd":"stop","Job":"id"}`).want(intake.Ack, "")
 		b.attempt = 1
@@ -318,7 +320,7 @@ func TestJobRefsNameIsGuarded(t *testing.T) {
 
 // comesAmid is an engine that does something once amid a list.
 type comesAmid struct {
-	Docker
+	container.Docker
 	do func()
 }
 
@@ -374,9 +376,9 @@ func TestSecondStopOfCancelled(t *testing.T) {
 func TestCreateIsNoJob(t *testing.T) {
 	onBench(t, nil, func(b *bench) {
 		body := `{"Dockercmd":"create","Image":"busybox","Options":{"Name":"web"}}`
-		i := identify(intake.Job{Queue: "q", Body: []byte(body)})
-		i.id = "J1"
-		b.docker.CreateContainer(context.Background(), "web", dockerapi.ContainerConfig{Image: "busybox", Labels: i.labels(false)})
+		i := identity.Of(intake.Job{Queue: "q", Body: []byte(body)})
+		i.ID = "J1"
+		b.docker.CreateContainer(context.Background(), "web", dockerapi.ContainerConfig{Image: "busybox", Labels: i.Labels(false)})
 		hold := make(chan struct{})
 		b.beforeFence = func() { <-hold }
 		b.send("create", "", true, body)

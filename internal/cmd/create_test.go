@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -56,7 +59,7 @@ func TestCreateGoesOn(t *testing.T) {
 				c.Docker = engine
 			}, func(b *bench) {
 				if killed {
-					labels := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true)
+					labels := identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).Labels(true)
 					engine.CreateContainer(t.Context(), "web", dockerapi.ContainerConfig{Image: "busybox", Cmd: []string{"echo", "hi"}, Labels: labels})
 				}
 				d := b.send("m", "id", killed, echo)
@@ -80,7 +83,7 @@ func TestCreateGoesOn(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			d.want(intake.DeadLetter, event.ReasonNameConflict)
 			first := b.send("first", "id2", false, echo) // no earlier create can have made it
-			time.Sleep(leaving + 2*time.Second)
+			time.Sleep(hosts.Leaving + 2*time.Second)
 			first.want(intake.DeadLetter, event.ReasonNameConflict)
 		})
 	})
@@ -118,7 +121,7 @@ func TestNameOfOneBeingRemoved(t *testing.T) {
 	for _, deadLetter := range []bool{false, true} {
 		var now chan struct{}
 		onBench(t, func(c *Config) { now = make(chan struct{}); c.Docker = slowRemove{c.Docker.(*fakeDocker), now} }, func(b *bench) {
-			b.pool.lingers, b.stores = lingers, true
+			b.pool.lingers, b.stores = live.Lingering, true
 			b.change = func(j *intake.Job) {
 				if !deadLetter {
 					j.Fence, j.Store = nil, nil // as of standard input

@@ -9,7 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -59,7 +61,7 @@ func (p *process) reached(step string, err error) {
 }
 
 type mortalDocker struct {
-	Docker
+	container.Docker
 	*process
 }
 
@@ -114,7 +116,7 @@ func (d mortalDocker) RemoveContainer(ctx context.Context, id string, o dockerap
 }
 
 type mortalReporter struct {
-	Reporter
+	container.Reporter
 	*process
 }
 
@@ -314,7 +316,7 @@ func TestNameAfterDeath(t *testing.T) {
 		if r := b.record.results; len(r) != 1 || r[0].Job != "two" || r[0].Stdout != "two\n" {
 			t.Errorf("results %+v", r)
 		}
-		if left := b.docker.all(); len(left) != 1 || left[0].Labels[LabelJob] != "one" || !strings.HasPrefix(left[0].Name, "dispatch-ended-") {
+		if left := b.docker.all(); len(left) != 1 || left[0].Labels[identity.LabelJob] != "one" || !strings.HasPrefix(left[0].Name, "dispatch-ended-") {
 			t.Errorf("containers %+v", left)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
@@ -51,7 +52,7 @@ func (b *bench) awaited() int {
 
 // lateOutput is an engine whose attach ends some time after the container.
 type lateOutput struct {
-	Docker
+	container.Docker
 	by time.Duration
 }
 

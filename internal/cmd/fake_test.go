@@ -17,7 +17,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -385,7 +387,7 @@ func (f *fakeDocker) WatchExits(ctx context.Context, label string) (func(func(st
 				return errCut
 			}
 			for _, d := range news {
-				if LabelQueue+"="+d.queue == label {
+				if identity.LabelQueue+"="+d.queue == label {
 					exited(d.id, dockerapi.ExitStatus{Code: new(d.code)})
 				}
 			}
@@ -676,7 +678,7 @@ func (c *fakeContainer) exit(code int) {
 func (c *fakeContainer) end(code int) {
 	c.State.Status, c.State.Running, c.State.ExitCode, c.State.FinishedAt = "exited", false, &code, time.Now()
 	if !c.engine.dropsExits && !c.engine.down {
-		c.engine.died = append(c.engine.died, death{c.ID, c.Labels[LabelQueue], code})
+		c.engine.died = append(c.engine.died, death{c.ID, c.Labels[identity.LabelQueue], code})
 	}
 	c.engine.touch()
 }
@@ -1013,4 +1015,9 @@ func (b *bench) endExecs(c *fakeContainer) {
 	}
 	b.docker.mu.Unlock()
 	synctest.Wait()
+}
+
+// engine puts another engine in the place of the pool's.
+func (b *bench) engine(d container.Docker) {
+	b.pool.Docker, b.pool.carrier.Docker, b.pool.hosts.Docker = d, d, d
 }

@@ -144,8 +144,8 @@ func TestMessageGone(t *testing.T) {
 				g.post("again", id, true, body).want(intake.Ack, "")
 				time.Sleep(time.Hour)
 				g.want("at the end", 2, 1)
-				if len(b.record.results) != 1 || len(b.pool.jobs.live) != 0 {
-					b.t.Errorf("%d results, %d tasks are left", len(b.record.results), len(b.pool.jobs.live))
+				if len(b.record.results) != 1 || b.pool.jobs.Size().Tasks != 0 {
+					b.t.Errorf("%d results, %d tasks are left", len(b.record.results), b.pool.jobs.Size().Tasks)
 				}
 			})
 			each("and nothing is consumed", func(b *bench, g *gone, d *delivery) {

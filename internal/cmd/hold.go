@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -14,7 +15,7 @@ import (
 // are limited: the broker delivers a bounded number of unacked messages, and a stop must still come through. How long a
 // stop may take is known only with its container.
 func (t *task) holds() bool {
-	return t.traits.Waits || t.traits.Lasts && t.control || t.traits.Patient != nil && t.traits.Patient(t.on.StopTimeout)
+	return t.Traits.Waits || t.Traits.Lasts && t.Control || t.Traits.Patient != nil && t.Traits.Patient(t.On.StopTimeout)
 }
 
 // soon is how long a command may wait for one that holds before it counts as holding too.
@@ -22,16 +23,16 @@ const soon = time.Minute
 
 // awaitBefore waits for the command before. If that is still patient after soon, the task holds too. If the command before may go
 // home yet, the task looks again every second.
-func (t *task) awaitBefore(before *order) error {
+func (t *task) awaitBefore(before *live.Order) error {
 	tick := time.NewTicker(soon)
 	defer tick.Stop()
 	for {
-		late, err := awaitEither(t, before.turn(t.order), tick.C)
+		late, err := live.AwaitEither(&t.Task, before.Turn(t.Order), tick.C)
 		if !late {
 			return err
 		}
-		if before.patient() {
-			if t.mayGoHome() && before.mayMove() {
+		if before.Patient() {
+			if t.pool.hosts.MayGoHome(&t.Task) && before.MayMove() {
 				tick.Reset(time.Second)
 				continue
 			}
@@ -50,7 +51,7 @@ type holders struct{ n atomic.Int64 }
 // stop. Commands that do not end a container get places/2 at most, and leave a place for one that does.
 func (p *Pool) mayHold(ends, apart bool) (n, places int) {
 	places, runs := p.Places, p.Concurrency
-	room := places - 1 - (runs - p.slots.Unused())
+	room := places - 1 - (runs - p.jobs.Slots.Unused())
 	if apart {
 		places, runs, room = p.ControlPlaces, 0, p.ControlPlaces-1
 	}
@@ -67,23 +68,23 @@ func (t *task) hold() error {
 	if t.held != nil {
 		return nil
 	}
-	h, apart := &t.pool.holders, t.control || t.from != nil // the host queue has as many places as the control queue, and more
+	h, apart := &t.pool.holders, t.Control || t.From != nil // the host queue has as many places as the control queue, and more
 	switch {
-	case t.from != nil:
+	case t.From != nil:
 		h = &t.pool.hostHolders
-	case t.control:
+	case t.Control:
 		h = &t.pool.controlHolders
 	}
-	most, places := t.pool.mayHold(t.traits.Ends, apart)
+	most, places := t.pool.mayHold(t.Traits.Ends, apart)
 	if n := h.n.Add(1); places > 0 && n > int64(most) {
 		h.n.Add(-1)
-		if t.mayGoHome() {
-			return t.goesHome()
+		if t.pool.hosts.MayGoHome(&t.Task) {
+			return t.pool.hosts.GoesHome(&t.Task)
 		}
 		return &crowdedError{apart, places, most}
 	}
 	t.held = h
-	t.order.stays.Store(true)
+	t.Order.Stays.Store(true)
 	return nil
 }
 
@@ -111,24 +112,21 @@ func (t *task) unhold() {
 	}
 }
 
-// timeLimit returns the longest that a run, a wait or a followed log may last, whatever its message says; 0: no limit.
-func (t *task) timeLimit() time.Duration { return t.rules.Timeout(t.pool.Timeout) }
-
 // carryOut does the command. A wait, or a log that is followed, ends after the time limit, as a run does.
 func (t *task) carryOut() (*event.Result, error) {
-	limit := t.timeLimit()
-	if t.traits.Patient != nil { // cut short, a stop would go on in the engine, with its outcome unknown
+	limit := t.TimeLimit()
+	if t.Traits.Patient != nil { // cut short, a stop would go on in the engine, with its outcome unknown
 		limit = 0
 	}
-	if t.traits.Lasts || t.held == nil || limit == 0 {
-		return t.do()
+	if t.Traits.Lasts || t.held == nil || limit == 0 {
+		return t.Do()
 	}
-	outer := t.ctx
+	outer := t.Ctx
 	ctx, cancel := context.WithTimeout(outer, limit)
 	defer cancel()
-	t.ctx = ctx
-	defer func() { t.ctx = outer }()
-	r, err := t.do()
+	t.Ctx = ctx
+	defer func() { t.Ctx = outer }()
+	r, err := t.Do()
 	if err == nil && r.Status == event.Errored && ctx.Err() != nil && outer.Err() == nil {
 		r.Status, r.Reason, r.EngineError = event.Failed, event.ReasonTimeout, ""
 		r.Error = fmt.Sprintf("ended after %v, its time limit", limit)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -121,7 +122,7 @@ func (c *fakeCluster) exit(id string, code int) {
 	c.t.Helper()
 	for _, h := range c.hosts {
 		for _, f := range h.docker.all() {
-			if f.Labels[LabelJob] == id && f.runs() {
+			if f.Labels[identity.LabelJob] == id && f.runs() {
 				f.exit(code)
 				return
 			}

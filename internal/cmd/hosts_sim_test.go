@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -83,8 +84,8 @@ func (s *simulation) job(n int) {
 	case 5:
 		kind = "stopped"
 		run = strings.Replace(run, "work", "wait", 1)
-		i := identify(intake.Job{Queue: "q", MessageID: id, Body: []byte(run)})
-		s.after(id, `{"Dockercmd":"stop","Container":"dispatch-`+i.jobKey(id).Key+"-"+i.suffix[:8]+`"}`)
+		i := identity.Of(intake.Job{Queue: "q", MessageID: id, Body: []byte(run)})
+		s.after(id, `{"Dockercmd":"stop","Container":"`+i.On("").ContainerName("")+`"}`)
 	case 6:
 		kind = "failing"
 		run = strings.Replace(strings.Replace(run, "work", "fail", 1), `"Attach"`, `"Retry":{"Max":1,"Delay":"`+[...]string{"1s", "5s", "20s"}[n/20%3]+`"},"Attach"`, 1)

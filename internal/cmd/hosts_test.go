@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
@@ -74,7 +76,7 @@ func newFakeCluster(t *testing.T, hosts ...string) *fakeCluster {
 		} {
 			h.docker.program[word] = func(f *fakeContainer) {
 				c.mu.Lock()
-				job := f.Labels[LabelJob] + "/" + cmp.Or(f.Labels[LabelAttempt], "1")
+				job := f.Labels[identity.LabelJob] + "/" + cmp.Or(f.Labels[identity.LabelAttempt], "1")
 				c.starts[job] = append(c.starts[job], name)
 				c.mu.Unlock()
 				end(f)
@@ -225,7 +227,7 @@ func (h *fakeHost) cut() {
 		return
 	}
 	h.session = nil
-	if !isClosed(s.over) {
+	if !closed.Is(s.over) {
 		close(s.over)
 	}
 	for _, d := range slices.Backward(s.unacked) {
@@ -278,7 +280,7 @@ func (h *fakeHost) end() (left int) {
 
 // takes reports whether a host consumes. The cluster's mutex is held.
 func (h *fakeHost) takes() bool {
-	if h.session == nil || isClosed(h.session.over) {
+	if h.session == nil || closed.Is(h.session.over) {
 		return false
 	}
 	open, _ := h.pool.Gate.State()
@@ -461,7 +463,7 @@ func (d *fakeDelivery) job() intake.Job {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if !isClosed(c.notes[token]) {
+		if !closed.Is(c.notes[token]) {
 			close(c.notes[token])
 		}
 		return nil

@@ -7,14 +7,7 @@ import (
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-)
-
-// quietFor is how long a queue must have been consumed and empty before it certainly lacks a lost message. A broker that
-// does not know a connection to be dead requeues its messages within twice the heartbeat.
-// releasedFor is enough if the broker is known to have taken the messages back.
-const (
-	quietFor    = 2 * time.Minute
-	releasedFor = 3 * time.Second
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 )
 
 // The outcomes of awaitDelivery.
@@ -39,33 +32,33 @@ func (t *task) awaitDelivery(v intake.Verdict, r *event.Result) int {
 	defer look.Stop()
 	for {
 		select {
-		case <-t.arrived:
+		case <-t.Arrived:
 			return deliveryCame
-		case <-t.superseded:
+		case <-t.Superseded:
 			return deliveryStays
 		case <-t.pool.stopping:
-			if _, ok := t.pool.jobs.present(t); ok {
+			if _, ok := t.Present(); ok {
 				return deliveryCame
 			}
-			if _, _, missing := t.pool.jobs.given(t); missing { // no later process would send the result
+			if _, _, missing := t.Given(); missing { // no later process would send the result
 				if t.sendGone(v, r, 0) != nil {
 					return deliveryNever
 				}
 				return deliveryStays
 			}
-			ctx, cancel := context.WithTimeout(t.ctx, lastLook)
+			ctx, cancel := context.WithTimeout(t.Ctx, lastLook)
 			defer cancel()
 			if t.quiet(ctx, v, r) {
 				return deliveryStays
 			}
 			return deliveryNever
-		case <-t.ctx.Done():
+		case <-t.Ctx.Done():
 			return deliveryNever
 		case <-look.C:
 			if err := t.sendGone(v, r, goneAfter); err != nil {
 				return deliveryNever
 			}
-			if t.quiet(t.ctx, v, r) {
+			if t.quiet(t.Ctx, v, r) {
 				return deliveryStays
 			}
 			look.Reset(goneLook)
@@ -74,20 +67,20 @@ func (t *task) awaitDelivery(v intake.Verdict, r *event.Result) int {
 }
 
 // quiet reports whether the message of a task whose deliveries are lost is certainly not in its queue any more. While
-// sendGone still has something to send, quiet takes quietFor, because sendGone must come first.
+// sendGone still has something to send, quiet takes live.QuietFor, because sendGone must come first.
 func (t *task) quiet(ctx context.Context, v intake.Verdict, r *event.Result) bool {
 	if t.pool.Quiet == nil {
 		return false
 	}
-	consumed, ok := t.pool.jobs.quietAfter(t)
+	consumed, ok := t.QuietAfter()
 	if !ok {
 		return false
 	}
 	if !t.allSent(v, r) {
-		consumed = quietFor
+		consumed = live.QuietFor
 	}
-	if t.control { // Quiet does not look at the control queue; who consumes it gets all that is in it
-		if _, since, _ := t.pool.jobs.given(t); since.IsZero() || time.Since(since) < consumed {
+	if t.Control { // Quiet does not look at the control queue; who consumes it gets all that is in it
+		if _, since, _ := t.Given(); since.IsZero() || time.Since(since) < consumed {
 			return false
 		}
 	}
@@ -99,7 +92,7 @@ func (t *task) quiet(ctx context.Context, v intake.Verdict, r *event.Result) boo
 // nothing before the message could have been redelivered for as long as patience. If the message is redelivered after
 // all, only its ack is left to do.
 func (t *task) sendGone(v intake.Verdict, r *event.Result, patience time.Duration) error {
-	jobs, since, missing := t.pool.jobs.given(t)
+	jobs, since, missing := t.Given()
 	if since.IsZero() || time.Since(since) < patience || t.allSent(v, r) {
 		return nil // too early, or done; a connection that ends again starts the wait over
 	}
@@ -108,7 +101,7 @@ func (t *task) sendGone(v intake.Verdict, r *event.Result, patience time.Duratio
 	if missing {
 		why = "its queue does not exist any more"
 	}
-	t.log.Warn("the message is gone: "+why+"; its result is sent all the same", "queue", t.queue, "container", t.name)
+	t.Log.Warn("the message is gone: "+why+"; its result is sent all the same", "queue", t.Queue, "container", t.Name)
 	for _, j := range jobs {
 		if j.Abandon != nil {
 			j.Abandon()
@@ -122,7 +115,7 @@ func (t *task) sendGone(v intake.Verdict, r *event.Result, patience time.Duratio
 
 // goneVerdict returns the verdict on a message that is not redelivered.
 func (t *task) goneVerdict(v intake.Verdict, r *event.Result) intake.Verdict {
-	if t.traits.Runs && v == intake.DeadLetter && r.Reason == event.ReasonNoSuchContainer {
+	if t.Traits.Runs && v == intake.DeadLetter && r.Reason == event.ReasonNoSuchContainer {
 		return intake.Ack // another process has got the message, done the job and removed the container
 	}
 	return v

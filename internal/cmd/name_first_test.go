@@ -90,7 +90,7 @@ func TestNameFirst(t *testing.T) {
 				if r := c.result("no"); r.Host != "b" || !strings.Contains(r.Error, `the host "c" has a container "web"`) {
 					t.Errorf("%s: %s", r.Host, r.Error)
 				}
-				c.exit("first", 0) // its container lingers
+				c.exit("first", 0) // its container live.Lingering
 				c.send("b", "j", placed)
 				pass(time.Minute)
 				c.started("j", "b")

@@ -60,7 +60,7 @@ func TestNoteNeverComes(t *testing.T) {
 					pass(5 * time.Minute)
 					c.send("c", "look", `{"Dockercmd":"inspect","Container":"web"}`)
 					c.want("look", event.Succeeded, "")
-					if c.hosts["b"].pool.jobs.byID("j") != nil {
+					if c.hosts["b"].pool.jobs.ByID("j") != nil {
 						t.Error("the run is not over")
 					}
 					c.mu.Lock()
@@ -85,7 +85,7 @@ func TestNoteNeverComes(t *testing.T) {
 			c.send("a", "j", named("web"))
 			c.want("j", event.Errored, event.ReasonNameConflict)
 			pass(10 * time.Minute)
-			if c.hosts["b"].pool.jobs.byID("j") != nil || c.jobClaim("j") != "b.0" {
+			if c.hosts["b"].pool.jobs.ByID("j") != nil || c.jobClaim("j") != "b.0" {
 				t.Error("the run is not over, or its claim is gone")
 			}
 			c.exit("first", 0)

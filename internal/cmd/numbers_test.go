@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
@@ -89,36 +88,6 @@ func TestNumbersGoUp(t *testing.T) {
 		synctest.Wait()
 		if last = counters(); last[0] != jobs || last[1] != jobs || last[2] != 3*jobs || last[3] != jobs || last[4] != jobs {
 			t.Errorf("after %d jobs: %d", jobs, last[:5])
-		}
-	})
-}
-
-// manyJobs returns a registry with n live jobs, half of them running.
-func manyJobs(n int) *registry {
-	g := newRegistry()
-	for i := range n {
-		t := &task{came: time.Now(), published: time.Now(), decoded: decoded{cmd: new(message.Run)}, turn: turn{seq: int64(i * 7919 % n), order: newOrder(false)}}
-		t.id, t.name = fmt.Sprint("job", i), fmt.Sprint("name", i)
-		g.add(t)
-		if i%2 == 0 {
-			g.move(t, phaseDue)
-			g.move(t, phaseBegun)
-		}
-	}
-	return &g
-}
-
-// BenchmarkStatus measures what a status costs with 10,000 live jobs. The pool waits for at most as long.
-func BenchmarkStatus(b *testing.B) {
-	g := manyJobs(10_000)
-	b.Run("numbers", func(b *testing.B) {
-		for b.Loop() {
-			g.count(new(status.Status))
-		}
-	})
-	b.Run("lists", func(b *testing.B) {
-		for b.Loop() {
-			g.list(new(status.Status))
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
@@ -100,15 +101,9 @@ func TestRefusedLeavesNothing(t *testing.T) {
 		for i := range 2000 {
 			b.send(fmt.Sprint(i), "", false, `{"Dockercmd":"wait","Container":"deaf"}`).want(intake.DeadLetter, event.ReasonConflict)
 		}
-		b.pool.jobs.mu.Lock()
-		n := 0
-		for o := b.pool.jobs.latest["deaf"]; o != nil; o = o.before.Load() {
-			n++
+		if n := b.pool.jobs.Size().Orders; n > 100 {
+			t.Errorf("%d orders are kept", n)
 		}
-		if n > 100 {
-			t.Errorf("kept")
-		}
-		b.pool.jobs.mu.Unlock()
 		c.exit(0)
 	})
 }
@@ -164,7 +159,7 @@ func TestKillBehindTwoRefused(t *testing.T) {
 }
 
 // slowKill is an engine that takes a second for a signal, which the container ignores.
-type slowKill struct{ Docker }
+type slowKill struct{ container.Docker }
 
 func (slowKill) KillContainer(context.Context, string, string) error {
 	time.Sleep(time.Second)
@@ -202,10 +197,7 @@ func TestControlKillsAmidStopLeaveNothing(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			d.want(intake.Ack, "")
 		}
-		b.pool.jobs.mu.Lock()
-		n := len(b.pool.jobs.latest["deaf"].passed)
-		b.pool.jobs.mu.Unlock()
-		if n > 10 {
+		if n := b.pool.jobs.Size().Orders; n > 10 {
 			t.Errorf("%d orders are kept for kills that are done", n)
 		}
 		c.exit(0)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
@@ -45,9 +46,9 @@ func TestPolicyForeignContainers(t *testing.T) {
 			denied bool
 		}{
 			"made by hand":       {map[string]string{}, nil, true},
-			"of another queue":   {map[string]string{LabelJob: "a job", LabelQueue: "another"}, nil, true},
-			"labelled by hand":   {map[string]string{LabelQueue: "q"}, nil, true},
-			"of this queue":      {map[string]string{LabelJob: "a job", LabelQueue: "q"}, nil, false},
+			"of another queue":   {map[string]string{identity.LabelJob: "a job", identity.LabelQueue: "another"}, nil, true},
+			"labelled by hand":   {map[string]string{identity.LabelQueue: "q"}, nil, true},
+			"of this queue":      {map[string]string{identity.LabelJob: "a job", identity.LabelQueue: "q"}, nil, false},
 			"any is allowed":     {map[string]string{}, withPolicy(`{"Containers": "any"}`), false},
 			"publishers trusted": {map[string]string{}, withPolicy(`{"Trust": true}`), false},
 		} {
@@ -247,7 +248,7 @@ func TestDeniedJoins(t *testing.T) {
 // none is made.
 func TestStricterPolicy(t *testing.T) {
 	onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Deny": {"Image": "*"}}`) }, func(b *bench) {
-		c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).labels(true))
+		c := b.leave("web", "running", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).Labels(true))
 		d := b.send("m", "id", true, wait)
 		d.unsettled()
 		c.exit(3)
@@ -264,7 +265,7 @@ func TestStricterPolicy(t *testing.T) {
 func TestContainersOfUser(t *testing.T) {
 	for user, reason := range map[string]string{"ci": "", "": event.ReasonPolicy, "other": event.ReasonPolicy} {
 		onBench(t, func(c *Config) { c.Policy = withPolicy(`{"Containers": "user"}`) }, func(b *bench) {
-			b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", User: "ci", Body: []byte(wait)}).labels(false))
+			b.leave("web", "running", identity.Of(intake.Job{Queue: "q", MessageID: "id", User: "ci", Body: []byte(wait)}).Labels(false))
 			b.user = user
 			b.send("m", "stop", false, `{"Dockercmd": "pause", "Container": "web"}`)
 			if r := b.result(); r.Reason != reason {

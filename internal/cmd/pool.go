@@ -9,22 +9,25 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/container"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/exits"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/joblog"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/policy"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/room"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/secrets"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/tally"
 )
 
 // Config is the configuration of a pool.
 type Config struct {
-	Docker      Docker
-	Reporter    Reporter
+	Docker      container.Docker
+	Reporter    container.Reporter
 	Log         *slog.Logger
 	Gate        *intake.Gate          // the pool opens and closes it: open while the engine answers
 	Host        string                // this machine's name, for results
@@ -49,7 +52,7 @@ type Config struct {
 	// Places and ControlPlaces are how many unacked messages the queue and the control queue deliver; 0: no limit.
 	Places, ControlPlaces int
 
-	// Claims say which host has a job, if several hosts share the queue; nil: one host has it alone. See claim.go.
+	// Claims say which host has a job, if several hosts share the queue; nil: one host has it alone. See package hosts.
 	Claims intake.Claims
 	VHost  string // of Queue; only needed with Claims
 
@@ -75,14 +78,12 @@ type Pool struct {
 	Config
 	engine    *engine.Engine
 	exits     *exits.Exits
-	jobs      registry
+	jobs      *live.Registry
+	hosts     *hosts.Hosts
+	carrier   *container.Carrier
 	recalling sync.Mutex // see recall
-	slots     *slots.Slots
-	shares    slots.Shares
-	pulls     pulls
 	tally     *tally.Tally
 	lines     joblog.Log
-	lasting   chan *lastingJob // oldest first
 	unplaced  unplaced
 	room      *room.Room // nil: the disk is not watched
 
@@ -91,13 +92,10 @@ type Pool struct {
 	holders, controlHolders   holders
 	hostHolders               holders // of the messages that were forwarded here
 
-	stopping   chan struct{}   // closed when no more jobs come: then what has not begun is requeued
-	settling   context.Context // outlives Run's ctx by lastWords, in which jobs that have ended are settled
-	staying    atomic.Int64    // containers of jobs that are done, which stay when the process stops
-	lineBudget atomic.Int64    // shared by all streams, see output.lineBudget
-	retryFirst time.Duration   // first delay before a call that failed with a temporary engine error is repeated
-	lingers    time.Duration   // see linger
-	idle       time.Duration   // how long the output may be silent after the exit before the pool stops waiting for it
+	stopping chan struct{}   // closed when no more jobs come: then what has not begun is requeued
+	settling context.Context // outlives Run's ctx by lastWords, in which jobs that have ended are settled
+	staying  atomic.Int64    // containers of jobs that are done, which stay when the process stops
+	lingers  time.Duration   // see linger
 }
 
 // NewPool returns a pool; Run starts it.
@@ -106,19 +104,23 @@ func NewPool(cfg Config) *Pool {
 	p := &Pool{
 		Config:          cfg,
 		engine:          e,
-		exits:           exits.New(e, cfg.Docker, cfg.Gate, LabelQueue+"="+cfg.Queue, cfg.Log),
-		jobs:            newRegistry(),
-		slots:           slots.New(cfg.Concurrency),
-		pulls:           pulls{flight: make(map[string]*pullFlight)},
+		exits:           exits.New(e, cfg.Docker, cfg.Gate, identity.LabelQueue+"="+cfg.Queue, cfg.Log),
+		jobs:            live.NewRegistry(cfg.Log, cfg.Concurrency),
 		decoding:        make(chan struct{}, runtime.GOMAXPROCS(0)),
 		controlDecoding: make(chan struct{}, 1),
 		stopping:        make(chan struct{}),
-		retryFirst:      500 * time.Millisecond,
-		lingers:         lingers,
-		idle:            10 * time.Second,
+		lingers:         live.Lingering,
 		tally:           tally.New(),
 		lines:           joblog.Log{To: cfg.Log},
-		lasting:         make(chan *lastingJob, mostCancels),
+	}
+	p.hosts = hosts.New(hosts.Config{
+		Claims: cfg.Claims, Host: cfg.Host, Labels: cfg.Labels, VHost: cfg.VHost, Docker: cfg.Docker,
+		Jobs: p.jobs, Tally: p.tally, Log: cfg.Log, Lines: &p.lines, Stopping: p.stopping,
+	})
+	p.carrier = &container.Carrier{
+		Docker: cfg.Docker, Engine: e, Exits: p.exits, Reporter: cfg.Reporter, Jobs: p.jobs, Hosts: p.hosts, Tally: p.tally,
+		Begin: p.begin, Stopping: p.stopping, Host: cfg.Host, Queue: cfg.Queue, Pull: cfg.Pull, Timeout: cfg.Timeout, Capture: cfg.Capture,
+		Secrets: cfg.Secrets, Credentials: cfg.Credentials, RetryFirst: 500 * time.Millisecond, Idle: 10 * time.Second,
 	}
 	if cfg.MinFree > 0 {
 		p.room = room.New(cfg.Room, cfg.MinFree, cfg.Free, cfg.Log)
@@ -143,7 +145,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 		watching.Go(func() { p.room.Watch(watchCtx, p.engine.Wait) })
 	}
 	if p.Claims != nil {
-		watching.Go(func() { p.endLasting(watchCtx) })
+		watching.Go(func() { p.hosts.EndLasting(watchCtx, lastWords) })
 		watching.Go(func() { p.lookForStale(watchCtx) })
 	}
 	defer p.lines.Close()
@@ -179,7 +181,7 @@ func (p *Pool) Run(ctx context.Context, jobs, control <-chan intake.Job) (left i
 			switch {
 			case again != nil:
 				again()
-			case t != nil && !t.work():
+			case t != nil && !t.process():
 				abandoned.Add(1)
 			}
 		})
@@ -211,70 +213,54 @@ func (p *Pool) admit(ctx context.Context, j intake.Job, seq int64, turn <-chan s
 
 // accept makes a task of a job. It is called in the queue's order. It returns no task if the job is known: then the
 // job's live task settles the delivery, or again does if the job was settled.
-func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity, d decoded, seq int64) (_ *task, again func()) {
-	if _, denied := errors.AsType[*policy.DeniedError](d.invalid); denied && p.jobs.knows(ident) {
+func (p *Pool) accept(ctx context.Context, j intake.Job, ident identity.Identity, d live.Decoded, seq int64) (_ *task, again func()) {
+	if _, denied := errors.AsType[*policy.DeniedError](d.Invalid); denied && p.jobs.Knows(ident) {
 		j.ReplyTo, j.Reply, j.Stream = "", nil, nil // the result of a job that its publisher could not have had carried out
 	}
-	k, earlier, id := p.jobs.recognise(ident, j)
-	p.tally.Take(j, k == joined, p.jobs.idle())
+	k, earlier, id := p.jobs.Recognise(ident, j)
+	p.tally.Take(j, k == live.Joined, p.jobs.Idle())
 	switch k {
-	case joined:
+	case live.Joined:
 		if j.Redelivered {
 			p.Log.Info("message redelivered; joined to its job", "job", id)
 		} else {
 			p.Log.Info("message published again; its job is here, and is not run a second time", "job", id)
 		}
-		if j.Redelivered && earlier.looksAhead() {
-			return nil, func() { earlier.goesAhead(ctx) }
+		if j.Redelivered && p.hosts.LooksAhead(earlier) {
+			return nil, func() { p.hosts.GoesAhead(ctx, earlier) }
 		}
 		return nil, nil
-	case finished:
+	case live.Finished:
 		if j.Redelivered {
 			p.Log.Info("message redelivered after it was settled; acked", "job", id)
 		} else {
 			p.Log.Info("message published again; its job is over, and is not run a second time", "job", id)
 		}
 		return nil, func() {
-			if r := p.jobs.untold(ident, j); r != nil {
+			if r := p.jobs.Untold(ident, j); r != nil {
 				if err := j.Reply(p.settling, *r); err != nil {
 					return // unacked: it is redelivered
 				}
 			}
-			if err := j.Settle(ctx, intake.Ack, event.Result{Job: ident.id}); err != nil {
-				p.Log.Warn("message not acked", "job", ident.id, "error", err)
+			if err := j.Settle(ctx, intake.Ack, event.Result{Job: ident.ID}); err != nil {
+				p.Log.Warn("message not acked", "job", ident.ID, "error", err)
 			}
-			if j.Forwarded != nil && d.mayBeClaimed() {
-				p.forgets(ident, j.Forwarded.Acked)
+			if j.Forwarded != nil && d.MayBeClaimed() {
+				p.hosts.ForgetCopy(p.settling, ident, j.Forwarded.Acked)
 			}
 		}
 	}
-	p.unplaced.drop(ident.id)
-	t := &task{
-		pool:       p,
-		ctx:        ctx,
-		identity:   ident,
-		came:       time.Now(),
-		published:  j.Published,
-		waits:      j.Waits,
-		waitsFrom:  j.WaitsSince,
-		decoded:    d,
-		turn:       turn{seq: seq, control: j.Control, order: newOrder(d.traits.Stops)},
-		deliveries: newDeliveries(j),
-		claims:     claims{from: j.Forwarded},
-		outbox:     outbox{told: make(map[string]bool)},
-		log:        p.Log.With("job", ident.id),
-		cancelled:  make(chan struct{}),
-		superseded: make(chan struct{}),
+	p.unplaced.drop(ident.ID)
+	t := &task{pool: p, waitsFrom: j.WaitsSince}
+	t.Init(ctx, j, ident, d, seq)
+	t.Carrier, t.Log = p.carrier, p.Log.With("job", ident.ID)
+	if k == live.Returned {
+		t.Follows(earlier)
 	}
-	if k == returned {
-		t.earlier = p.jobs.reached(earlier, phaseGone)
-		close(earlier.superseded) // only once: from now on the registry finds this task for the message
-	}
-	t.again.Store(j.Redelivered)
-	t.take(j)
-	p.jobs.add(t)
-	if t.traits.Lasts && !t.control && t.order.before.Load() == nil && t.earlier == nil && !t.namesJob() && !t.misplaced() {
-		t.requestPlace()
+	t.prepare(j)
+	p.jobs.Add(&t.Task)
+	if t.Traits.Lasts && !t.Control && t.Order.Before.Load() == nil && t.Earlier == nil && !t.namesJob() && !t.pool.hosts.Misplaced(&t.Task) {
+		t.RequestPlace()
 	}
 	return t, nil
 }

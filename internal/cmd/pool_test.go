@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -67,15 +69,15 @@ func TestRunLabelsAndName(t *testing.T) {
 		var c *fakeContainer
 		for _, c = range b.docker.all() {
 		}
-		if c == nil || c.Labels[LabelJob] != "order-17" || c.Labels[LabelQueue] != "q" || c.Labels[LabelRemove] != "true" || len(c.Labels[LabelDigest]) != 64 {
+		if c == nil || c.Labels[identity.LabelJob] != "order-17" || c.Labels[identity.LabelQueue] != "q" || c.Labels[identity.LabelRemove] != "true" || len(c.Labels[identity.LabelDigest]) != 64 {
 			t.Fatalf("container %+v", c)
 		}
 		if len(c.Name) != len("dispatch-")+12 || !strings.HasPrefix(c.Name, "dispatch-") {
 			t.Errorf("name %q", c.Name)
 		}
-		again := identify(intake.Job{Queue: "q", MessageID: "order-17", Body: []byte(plain)})
-		if again.containerName("") != c.Name {
-			t.Errorf("the name is not derived from the message: %q and %q", c.Name, again.containerName(""))
+		again := identity.Of(intake.Job{Queue: "q", MessageID: "order-17", Body: []byte(plain)})
+		if again.ContainerName("") != c.Name {
+			t.Errorf("the name is not derived from the message: %q and %q", c.Name, again.ContainerName(""))
 		}
 		c.exit(0)
 	})
@@ -353,7 +355,7 @@ func TestKilledInStart(t *testing.T) {
 	})
 	t.Run("with the daemon", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			c := b.leave("web", "created", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c := b.leave("web", "created", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).Labels(true))
 			c.State.Error = "task already exists" // of a second start, which proves nothing of the first
 			b.docker.die()
 			b.docker.revive()
@@ -413,7 +415,7 @@ func TestExitZeroUnseen(t *testing.T) {
 				var d *delivery
 				var c *fakeContainer
 				if adopted {
-					c = b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).labels(true))
+					c = b.leave("web", "running", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).Labels(true))
 					time.Sleep(time.Minute)
 				} else {
 					d = b.send("m", "id", false, wait)
@@ -474,7 +476,7 @@ func TestExitZeroOfRestart(t *testing.T) {
 		for _, body := range []string{wait, `{"Dockercmd":"wait","Container":"web"}`} {
 			t.Run(tt.what, func(t *testing.T) {
 				onBench(t, nil, func(b *bench) {
-					c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).labels(true))
+					c := b.leave("web", "running", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).Labels(true))
 					time.Sleep(time.Hour)
 					if tt.bridge {
 						b.docker.mu.Lock()
@@ -550,7 +552,7 @@ func TestExitAfterOutage(t *testing.T) {
 		}
 	})
 	onBench(t, nil, func(b *bench) { // an engine that has forgotten the container, but tells its exit to a wait
-		c := b.leave("web", "running", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+		c := b.leave("web", "running", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).Labels(true))
 		c.born = -1
 		d := b.send("m", "id", true, echo)
 		c.exit(255)
@@ -562,7 +564,7 @@ func TestExitAfterOutage(t *testing.T) {
 	})
 	for _, restarted := range []bool{false, true} { // before this process began
 		onBench(t, nil, func(b *bench) {
-			c := b.leave("web", "exited", identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).labels(true))
+			c := b.leave("web", "exited", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(echo)}).Labels(true))
 			c.State.ExitCode = new(255)
 			if restarted {
 				b.docker.die()
@@ -749,7 +751,7 @@ func TestNames(t *testing.T) {
 		return c
 	}
 	ours := func(job, body string) map[string]string {
-		return identify(intake.Job{Queue: "q", MessageID: job, Body: []byte(body)}).labels(true)
+		return identity.Of(intake.Job{Queue: "q", MessageID: job, Body: []byte(body)}).Labels(true)
 	}
 	t.Run("taken by a stranger", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
@@ -824,10 +826,10 @@ func TestNames(t *testing.T) {
 		}
 	})
 	t.Run("of the same message_id, but not the same job", func(t *testing.T) {
-		for _, change := range []string{LabelDigest, LabelQueue} {
+		for _, change := range []string{identity.LabelDigest, identity.LabelQueue} {
 			onBench(t, nil, func(b *bench) {
 				labels := ours("id", echo)
-				labels[change], labels[LabelRemove] = "another", "false"
+				labels[change], labels[identity.LabelRemove] = "another", "false"
 				foreign(b, labels, "exited")
 				b.send("m", "id", true, echo).want(intake.DeadLetter, event.ReasonNameConflict)
 			})
@@ -878,7 +880,7 @@ func TestOrphans(t *testing.T) {
 		for i := range 2 { // two equal messages were at work
 			c := &fakeContainer{engine: b.docker}
 			c.ID, c.Name = fmt.Sprintf("orphan%d", i), fmt.Sprintf("dispatch-%012d", i)
-			c.Labels = identify(intake.Job{Queue: "q", Body: []byte(plain)}).labels(true)
+			c.Labels = identity.Of(intake.Job{Queue: "q", Body: []byte(plain)}).Labels(true)
 			c.State = dockerapi.State{Status: "running", Running: true, StartedAt: time.Now()}
 			b.docker.byID[c.ID] = c
 		}
@@ -1056,7 +1058,7 @@ func TestJoin(t *testing.T) {
 					if calls := fmt.Sprint(b.docker.did()); strings.Contains(calls, "create bb") || strings.Contains(calls, "stop aa") || strings.Count(calls, "create aa") > 1 {
 						t.Errorf("begun without a delivery: %s", calls)
 					}
-					if n := len(b.pool.jobs.live); n != 0 {
+					if n := b.pool.jobs.Size().Tasks; n != 0 {
 						t.Errorf("%d tasks are left", n)
 					}
 					again := b.send("m again", id, true, strings.Replace(body, "wait", "echo", 1))
@@ -1109,7 +1111,7 @@ func TestJoin(t *testing.T) {
 			var quiet atomic.Bool
 			onEngine(t, withExits, func(c *Config) {
 				c.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
-					return intake.Place{}, quiet.Load() && consumed == quietFor
+					return intake.Place{}, quiet.Load() && consumed == live.QuietFor
 				}
 			}, func(b *bench) {
 				b.fences = []error{intake.ErrDeliveryLost}
@@ -1147,7 +1149,7 @@ func TestJoin(t *testing.T) {
 				if want := map[bool]int{true: 0, false: 1}[released]; b.docker.count() != want {
 					t.Errorf("released %v: %d containers, want %d", released, b.docker.count(), want)
 				}
-				time.Sleep(2 * quietFor)
+				time.Sleep(2 * live.QuietFor)
 				synctest.Wait()
 				if b.docker.count() != 0 {
 					t.Errorf("released %v: the container stays", released)
@@ -1431,7 +1433,7 @@ func TestDeadLetterSentAgain(t *testing.T) {
 				if calls := b.docker.did(); tt.fails == "start" && slices.Index(calls[slices.Index(calls, "remove web"):], "create web") < 0 {
 					t.Errorf("the second began before the first had removed its container: %q", calls)
 				}
-				if n := len(b.pool.jobs.live); n != 0 {
+				if n := b.pool.jobs.Size().Tasks; n != 0 {
 					t.Errorf("%d tasks are left", n)
 				}
 			})
@@ -1583,28 +1585,6 @@ func TestStoreHoldsDelivery(t *testing.T) {
 	})
 }
 
-// TestRecognisePrefers: of several equal jobs whose messages are lost, one that was never answered is surely
-// the one that a message which comes again is for.
-func TestRecognisePrefers(t *testing.T) {
-	lost := intake.Job{Queue: "q", Redelivered: true, Lost: func() bool { return true }}
-	for range 20 { // the order of a map
-		g := newRegistry()
-		tasks := map[bool]*task{}
-		for _, answered := range []bool{true, false} {
-			t := &task{identity: identify(lost), turn: turn{order: newOrder(false)}, deliveries: newDeliveries(lost)}
-			g.add(t)
-			if tasks[answered] = t; answered {
-				g.take(t)
-				g.next(t, true)
-				g.unanswered(t)
-			}
-		}
-		if k, found, _ := g.recognise(identify(lost), lost); k != joined || found != tasks[false] {
-			t.Fatal("joined to one that may be settled")
-		}
-	}
-}
-
 // TestGoesBackBehind: what stands behind a command that was given back goes back too, or it would overtake it.
 func TestGoesBackBehind(t *testing.T) {
 	onBench(t, func(c *Config) { c.Concurrency = 1 }, func(b *bench) {
@@ -1628,7 +1608,7 @@ func TestGoesBackBehind(t *testing.T) {
 func TestDetachedIsNoOrphan(t *testing.T) {
 	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Detach":true,"Remove":true}}`
 	onBench(t, nil, func(b *bench) {
-		b.leave("dispatch-0123456789ab", "running", identify(intake.Job{Queue: "q", Body: []byte(body)}).labels(true))
+		b.leave("dispatch-0123456789ab", "running", identity.Of(intake.Job{Queue: "q", Body: []byte(body)}).Labels(true))
 		b.send("m", "", true, body).want(intake.Ack, "")
 		if b.docker.count() != 2 {
 			t.Error("the container of a settled message was taken for this one's")
@@ -1679,9 +1659,9 @@ func TestSlowStart(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
 			b.docker.before["attach"] = []error{dockerapi.ErrTemporary} // tried again in a while
 			if lost {
-				b.pool.retryFirst = time.Millisecond
+				b.pool.carrier.RetryFirst = time.Millisecond
 			} else {
-				b.pool.retryFirst = 10 * time.Second
+				b.pool.carrier.RetryFirst = 10 * time.Second
 			}
 			d := b.send("m", "id", false, echo)
 			if lost {
@@ -1753,49 +1733,14 @@ func TestStopIsFencedFirst(t *testing.T) {
 	})
 }
 
-// TestIdentity: what is different stays so.
-func TestIdentity(t *testing.T) {
-	seen := map[string]string{}
-	for _, j := range []intake.Job{
-		{Queue: "q", MessageID: "id"}, {Queue: "p", MessageID: "id"}, {Queue: "q", MessageID: "id", Body: []byte("b")},
-		{Queue: "q", Copy: "one"}, {Queue: "q", Copy: "two"}, {Queue: "q", Copy: "one", Body: []byte("b")}, {Queue: "q", MessageID: "one"},
-		{Queue: "q", MessageID: "id\xe8"}, {Queue: "q", MessageID: "id\xe9"}, {Queue: "q", MessageID: "id\ufffd"},
-	} {
-		i := identify(j)
-		for _, known := range []string{i.key(), i.suffix, i.labels(true)[LabelJob] + i.labels(true)[LabelQueue] + i.digest} {
-			if other, ok := seen[known]; ok {
-				t.Errorf("%q and %q are both known as %q", other, j.MessageID, known)
-			}
-			seen[known] = j.MessageID
-		}
-	}
-	bytes, text := identify(intake.Job{MessageID: "id\xe9"}), identify(intake.Job{MessageID: `id\xe9`})
-	if bytes.key() == text.key() || bytes.suffix == text.suffix {
-		t.Error("a byte and its description are taken for one")
-	}
-	here, there := intake.Place{VHost: "/", Broker: "rabbit@here"}, intake.Place{VHost: "v2", Broker: "rabbit@here"}
-	a, b := identify(intake.Job{Queue: "q", MessageID: "id", Place: here}), identify(intake.Job{Queue: "q", MessageID: "id", Place: there})
-	if a.suffix == b.suffix || a.ofQueue(b.labels(true)) || b.ofQueue(a.labels(true)) {
-		t.Error("queues of two virtual hosts are taken for one")
-	}
-	at := identify(intake.Job{Queue: "q", MessageID: "id", Place: intake.Place{VHost: "v2@x", Broker: "rabbit@here"}})
-	if b.ofQueue(at.labels(true)) || at.ofQueue(b.labels(true)) {
-		t.Error("a virtual host is taken for one whose name goes on with an @")
-	}
-	renamed := identify(intake.Job{Queue: "q", MessageID: "id", Place: intake.Place{VHost: "/", Broker: "rabbit@there"}})
-	if a.suffix != renamed.suffix || !a.ofQueue(renamed.labels(true)) {
-		t.Error("a broker that was renamed is taken for another")
-	}
-}
-
 // TestCopyHasItsOwnContainer: a dead letter that is sent again does not take the container that was kept of it
 // for its own.
 func TestCopyHasItsOwnContainer(t *testing.T) {
 	const body = `{"Dockercmd":"run","Image":"busybox","Cmd":["echo","again"],"Options":{"Attach":"STDOUT"}}`
 	for _, redelivered := range []bool{false, true} {
 		onBench(t, nil, func(b *bench) {
-			first := identify(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)})
-			b.leave(first.containerName(""), "exited", first.labels(false))
+			first := identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(body)})
+			b.leave(first.ContainerName(""), "exited", first.Labels(false))
 			b.copy = "copy-1"
 			b.send("m", "id", redelivered, body).want(intake.Ack, "")
 			if r := b.result(); r.Adopted || r.Stdout != "again\n" || b.docker.count() != 2 {
@@ -1826,9 +1771,9 @@ func TestLetterSentTwice(t *testing.T) {
 func TestLingers(t *testing.T) {
 	t.Run("removed after a while", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.send("m", "id", false, echo).want(intake.Ack, "")
-			time.Sleep(lingers - time.Millisecond)
+			time.Sleep(live.Lingering - time.Millisecond)
 			if b.docker.count() != 1 {
 				t.Error("removed too early")
 			}
@@ -1840,7 +1785,7 @@ func TestLingers(t *testing.T) {
 	})
 	t.Run("the connection ends meanwhile", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.alives = []error{intake.ErrDeliveryLost}
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			b.alives = nil
@@ -1857,7 +1802,7 @@ func TestLingers(t *testing.T) {
 	})
 	t.Run("its name is free", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			begin := time.Now()
 			for i := range 5 {
 				b.send(fmt.Sprint(i), fmt.Sprint(i), false, echo).want(intake.Ack, "")
@@ -1874,7 +1819,7 @@ func TestLingers(t *testing.T) {
 	})
 	t.Run("not to be started", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.send("run", "id", false, echo).want(intake.Ack, "")
 			id := b.result().ContainerID
 			for _, ref := range []string{"web", id} {
@@ -1889,7 +1834,7 @@ func TestLingers(t *testing.T) {
 	})
 	t.Run("stopped meanwhile", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			begin := time.Now()
 			b.close()

@@ -43,7 +43,7 @@ func TestRestartOfARun(t *testing.T) {
 		for _, by := range []string{`"Container":"web"`, `"Job":"id"`} {
 			t.Run(name+" by "+by, func(t *testing.T) {
 				onEngine(t, withExits, nil, func(b *bench) {
-					b.pool.Docker = restarts{b.docker, 137, time.Minute}
+					b.engine(restarts{b.docker, 137, time.Minute})
 					d := b.send("m", "id", false, body)
 					r := b.command(`{"Dockercmd":"restart",` + by + `}`)
 					time.Sleep(time.Hour)
@@ -72,7 +72,7 @@ func TestRestartOfARun(t *testing.T) {
 // TestStopAfterRestart stops a run that was restarted: its end was asked for, so it is not tried again.
 func TestStopAfterRestart(t *testing.T) {
 	onEngine(t, withExits, nil, func(b *bench) {
-		b.pool.Docker = restarts{b.docker, 143, time.Minute}
+		b.engine(restarts{b.docker, 143, time.Minute})
 		d := b.send("m", "id", false, retried)
 		r := b.command(`{"Dockercmd":"restart","Job":"id"}`)
 		time.Sleep(time.Hour)
@@ -89,7 +89,7 @@ func TestStopAfterRestart(t *testing.T) {
 // TestRestartFails has the program not start again.
 func TestRestartFails(t *testing.T) {
 	onEngine(t, withExits, nil, func(b *bench) {
-		b.pool.Docker = restarts{b.docker, 5, time.Minute}
+		b.engine(restarts{b.docker, 5, time.Minute})
 		b.docker.before["restart"] = []error{dockerapi.ErrInvalid}
 		d := b.send("m", "id", false, retried)
 		b.command(`{"Dockercmd":"restart","Job":"id"}`)
@@ -105,7 +105,7 @@ func TestRestartFails(t *testing.T) {
 func TestStopAfterManyRestarts(t *testing.T) {
 	for _, n := range []int{1, 8, 20} {
 		onEngine(t, withExits, nil, func(b *bench) {
-			b.pool.Docker = restarts{b.docker, 143, 300 * time.Millisecond}
+			b.engine(restarts{b.docker, 143, 300 * time.Millisecond})
 			d := b.send("m", "id", false, retried)
 			for range n {
 				time.Sleep(time.Hour)
@@ -128,7 +128,7 @@ func TestStopAfterManyRestarts(t *testing.T) {
 // TestLateRestart: a restart that comes while the run's result is worked out finds no container, as the run is about to remove it.
 func TestLateRestart(t *testing.T) {
 	onEngine(t, withExits, nil, func(b *bench) {
-		b.pool.Docker = slowEvents{b.docker}
+		b.engine(slowEvents{b.docker})
 		d := b.send("m", "id", false, `{"Dockercmd":"run","Image":"busybox","Cmd":["wait"],"Options":{"Name":"web","Attach":["STDOUT"],"Remove":true}}`)
 		b.docker.named(t, "web").exit(137)
 		time.Sleep(time.Second)

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -38,7 +40,7 @@ func TestGivenBackIsNotSettled(t *testing.T) {
 // with and without our headers, also where they follow each other faster than their containers go.
 func TestSentAgainFailsAgain(t *testing.T) {
 	for _, copy := range []string{"", "copy-1"} {
-		for _, linger := range []time.Duration{0, lingers} {
+		for _, linger := range []time.Duration{0, live.Lingering} {
 			onBench(t, nil, func(b *bench) {
 				b.stores, b.pool.lingers = true, linger
 				body := strings.Replace(retriedRemoved, `"Delay":"1m"`, `"Delay":"1s"`, 1)
@@ -77,7 +79,7 @@ func TestNothingToStore(t *testing.T) {
 			}
 			time.Sleep(10 * time.Minute)
 			synctest.Wait()
-			if n := b.docker.count() + len(b.pool.jobs.live); n != 0 {
+			if n := b.docker.count() + b.pool.jobs.Size().Tasks; n != 0 {
 				t.Errorf("%d containers and tasks are left", n)
 			}
 		})
@@ -124,7 +126,7 @@ func TestLostAsContainerGoes(t *testing.T) {
 func TestLingersForAll(t *testing.T) {
 	t.Run("published twice", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			time.Sleep(time.Second)
 			d := b.send("twice", "id", false, echo)
@@ -139,7 +141,7 @@ func TestLingersForAll(t *testing.T) {
 	})
 	t.Run("lost, and then stopped", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.fences = []error{nil, intake.ErrDeliveryLost}
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			b.close()
@@ -155,10 +157,10 @@ func TestLingersForAll(t *testing.T) {
 	t.Run("lost as the broker closed, and then stopped with nothing left in the queue", func(t *testing.T) {
 		onBench(t, func(c *Config) {
 			c.Quiet = func(_ context.Context, consumed time.Duration) (intake.Place, bool) {
-				return intake.Place{}, consumed == releasedFor
+				return intake.Place{}, consumed == live.ReleasedFor
 			}
 		}, func(b *bench) {
-			b.pool.lingers, b.released = lingers, true
+			b.pool.lingers, b.released = live.Lingering, true
 			b.fences = []error{nil, intake.ErrDeliveryLost}
 			b.send("m", "id", false, echo).want(intake.Ack, "")
 			b.close()
@@ -170,7 +172,7 @@ func TestLingersForAll(t *testing.T) {
 	})
 	t.Run("the next attempt", func(t *testing.T) {
 		onBench(t, nil, func(b *bench) {
-			b.pool.lingers = lingers
+			b.pool.lingers = live.Lingering
 			b.send("m", "id", false, retriedRemoved)
 			b.docker.named(t, "web").exit(1)
 			time.Sleep(time.Second)
@@ -198,7 +200,7 @@ func TestStrangersAttempt(t *testing.T) {
 			b.send("other", "other", false, echo).want(intake.Ack, "")
 		})
 	}
-	if i := identify(intake.Job{MessageID: "id", Attempt: 1099511627776}); i.attempt != 1 {
-		t.Errorf("attempt %d", i.attempt)
+	if i := identity.Of(intake.Job{MessageID: "id", Attempt: 1099511627776}); i.Attempt != 1 {
+		t.Errorf("attempt %d", i.Attempt)
 	}
 }

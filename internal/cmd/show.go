@@ -2,19 +2,24 @@ package cmd
 
 import (
 	"cmp"
-	"slices"
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
+	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
 // Status returns the jobs, their numbers, and the conditions that the pool knows. It may be called while Run is at work.
 func (p *Pool) Status() status.Status {
 	s := p.Numbers()
 	s.Ended, s.Failed = p.tally.List()
-	p.jobs.list(&s)
+	p.jobs.List(&s)
 	if p.engine.Failure() != nil {
 		for i := range s.Waiting.Jobs {
 			s.Waiting.Jobs[i].For = "the engine"
@@ -28,9 +33,9 @@ func (p *Pool) Status() status.Status {
 
 // Numbers returns a Status without its lists of jobs, which costs little however many jobs there are.
 func (p *Pool) Numbers() status.Status {
-	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.slots.Unused()}
+	s := status.Status{Host: p.Host, Queue: p.Queue, At: time.Now().UTC(), Slots: p.Concurrency, InUse: p.Concurrency - p.jobs.Slots.Unused()}
 	p.tally.Show(&s)
-	p.jobs.count(&s)
+	p.jobs.Count(&s)
 	s.Conditions = append(s.Conditions, p.engine.Condition())
 	if p.MinFree > 0 {
 		s.Conditions = append(s.Conditions, p.room.Condition())
@@ -39,119 +44,39 @@ func (p *Pool) Numbers() status.Status {
 	return s
 }
 
-// idle reports whether there is no live job.
-func (g *registry) idle() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.live) == 0
-}
-
-// count adds how many jobs there are, and since when the oldest of them run and wait.
-func (g *registry) count(s *status.Status) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for t := range g.live {
-		switch {
-		case t.phase.waits():
-			s.Waiting.Count++
-			s.OldestWaiting = earlier(s.OldestWaiting, t.waitsSince())
-		case t.phase.runs():
-			s.Running.Count++
-			s.OldestRunning = earlier(s.OldestRunning, t.began)
-		case t.phase == phaseEnded, t.phase == phaseStored:
-			s.Settling++
-		}
-	}
-}
-
-// earlier returns the earlier of two times; the zero time is none.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// fresh reports whether the publishing time tells how long the job has waited. A later attempt, and a dead letter that was
-// sent again, keep the time of the first publishing.
-func (t *task) fresh() bool { return !t.published.IsZero() && t.attempt <= 1 && t.copy == "" }
-
-// waitsSince returns since when the job waits: since its publishing, where that is known.
-func (t *task) waitsSince() time.Time {
-	if t.fresh() {
-		return t.published
-	}
-	return t.came
-}
-
-// A ranked is a task and its place in a list.
-type ranked struct {
-	rank int64
-	task *task
-}
-
-// list replaces the counts of running and waiting jobs by lists of them. The jobs are sorted without the mutex, which the
-// pool needs. So a job that moves on meanwhile is shown in its new phase.
-func (g *registry) list(s *status.Status) {
-	var running, waiting []ranked
-	g.mu.Lock()
-	for t := range g.live {
-		switch {
-		case t.phase.waits():
-			waiting = append(waiting, ranked{t.seq, t})
-		case t.phase.runs():
-			running = append(running, ranked{t.began.UnixNano(), t})
-		}
-	}
-	g.mu.Unlock()
-	s.Running, s.Waiting = g.first(running), g.first(waiting)
-}
-
-// first returns how many tasks these are, and the first of them as they are shown.
-func (g *registry) first(tasks []ranked) status.Jobs {
-	slices.SortFunc(tasks, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
-	jobs := status.Jobs{Count: len(tasks)}
-	if tasks = tasks[:min(len(tasks), status.Most)]; len(tasks) > 0 {
-		jobs.Jobs = make([]status.Job, 0, len(tasks))
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, r := range tasks {
-		jobs.Jobs = append(jobs.Jobs, r.task.show())
-	}
-	return jobs
-}
-
-// show returns the task as it is shown. The registry's mutex is held.
-func (t *task) show() status.Job {
-	j := status.Job{
-		Job: t.id, Command: t.traits.Verb, ContainerName: t.name, ContainerID: cmp.Or(t.container, t.within),
-		User: t.user, Attempt: t.shownAttempt(), Phase: t.phase.String(), Taken: t.came.UTC(),
-	}
-	if t.cmd != nil {
-		j.Image = t.traits.Image
-		j.ContainerName = cmp.Or(t.name, t.cmd.Target()) // a refused job has no name yet
-	}
-	if !t.published.IsZero() {
-		j.Published = new(t.published.UTC())
-	}
-	if !t.began.IsZero() {
-		j.Started = new(t.began.UTC())
-	}
-	if t.phase < phaseBegun {
-		j.Phase, j.For = phaseWaiting.String(), "its turn"
-		if what, ok := t.awaits.Load().(string); ok {
-			j.For = what
-		}
-	}
-	return j
-}
-
 // ends counts the end of a task's attempt, and returns the task as an ended job is shown.
-func (p *Pool) ends(t *task, r *event.Result) status.Job {
-	p.jobs.mu.Lock()
-	j := t.show()
-	p.jobs.mu.Unlock()
+func (p *Pool) ends(t *live.Task, r *event.Result) status.Job {
+	j := t.Show()
 	j.DeadLetter = verdict(r) == intake.DeadLetter
-	return p.tally.End(j, r, !t.control)
+	return p.tally.End(j, r, !t.Control)
+}
+
+// shownLines is how many lines of a job's output are shown before those to come.
+const shownLines = "500"
+
+// ErrNoLog is the error of Output if a job has no log that can be read.
+var ErrNoLog = errors.New("no log")
+
+// Output writes what the log of a job's container has: the last lines, and what follows until the container exits or ctx ends.
+// It finds the jobs that Status shows. The container of a run with Remove is gone after its end, and its log with it.
+func (p *Pool) Output(ctx context.Context, job string, w io.Writer) error {
+	id := cmp.Or(p.jobs.ContainerByJob(job), p.tally.Container(job))
+	if id == "" {
+		return fmt.Errorf("%w: the job %q has no container here", ErrNoLog, job)
+	}
+	c, err := p.Docker.InspectContainer(ctx, id)
+	if errors.Is(err, dockerapi.ErrNoSuchContainer) {
+		return fmt.Errorf("%w: the container of the job %q was removed, and its log with it", ErrNoLog, job)
+	}
+	if err != nil {
+		return err
+	}
+	join, err := p.Docker.ContainerLogs(ctx, c.ID, dockerapi.LogsOptions{Follow: true, Stdout: w, Stderr: w, Tty: c.Tty, Tail: shownLines})
+	if err == nil {
+		err = join()
+	}
+	if errors.Is(err, dockerapi.ErrLogsUnreadable) {
+		return fmt.Errorf("%w: the container's log driver %q keeps none; choose one that does, such as local", ErrNoLog, c.LogDriver)
+	}
+	return err
 }

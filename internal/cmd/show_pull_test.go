@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
@@ -74,7 +75,7 @@ func TestPullEnds(t *testing.T) {
 		{"up to date", strings.Replace(runNew, `"Attach"`, `"Pull":"always","Attach"`, 1), "Status: Image is up to date for new:latest", nil, []string{"pulling 0/0 0/0", "up-to-date 0/0 0/0"}},
 		{"failed", runNew, "", dockerapi.ErrNoSuchImage, []string{"pulling 0/0 0/0", "failed 0/0 0/0"}},
 		{"of a command", `{"Dockercmd":"pull","Image":"new","Stream":true}`, "", nil, []string{"pulling 0/0 0/0", "pulled 0/0 0/0"}},
-		{"given up", runNew, "", errNotBegun, []string{"pulling 0/0 0/0"}},
+		{"given up", runNew, "", live.ErrNotBegun, []string{"pulling 0/0 0/0"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onBench(t, nil, func(b *bench) {

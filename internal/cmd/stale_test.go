@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -23,7 +24,7 @@ func TestStale(t *testing.T) {
 					place.VHost = "other"
 				}
 				id, err := c.hosts["a"].docker.CreateContainer(t.Context(), name, dockerapi.ContainerConfig{
-					Image: "busybox", Labels: map[string]string{LabelHost: labels, LabelQueue: "q", LabelBroker: place.String()},
+					Image: "busybox", Labels: map[string]string{identity.LabelHost: labels, identity.LabelQueue: "q", identity.LabelBroker: place.String()},
 				})
 				if err == nil {
 					err = c.hosts["a"].docker.StartContainer(t.Context(), id.ID)
@@ -54,14 +55,5 @@ func TestStale(t *testing.T) {
 				t.Errorf("remove %v: %s", remove, c.log.String())
 			}
 		})
-	}
-}
-
-// TestJobKey: the keys of different jobs and names differ, and a derived name tells its job's key.
-func TestJobKey(t *testing.T) {
-	job := intake.JobKey("v", "q", "j")
-	if job == intake.JobKey("v", "q2", "j") || job == intake.JobKey("v2", "q", "j") || keyOf("dispatch-"+job.Key+"-01234567") != job ||
-		keyOf("dispatch-"+job.Key) != intake.NameKey("dispatch-"+job.Key) {
-		t.Error("keys that should differ are the same, or the other way round")
 	}
 }

@@ -32,7 +32,7 @@ func TestStopBetweenAttempts(t *testing.T) {
 // TestStopBeforeResult stops a job by its id after its container has exited with a failure, before its output has ended.
 func TestStopBeforeResult(t *testing.T) {
 	onEngine(t, withExits, nil, func(b *bench) {
-		b.pool.Docker = holdsOutput{b.docker}
+		b.engine(holdsOutput{b.docker})
 		d := b.send("m", "id", false, retried)
 		b.docker.named(t, "web").exit(1)
 		synctest.Wait()
@@ -73,13 +73,9 @@ func TestManyLostDeliveries(t *testing.T) {
 			d.lose()
 			d = b.send("m", "id", true, sleeper)
 		}
-		b.pool.jobs.mu.Lock()
-		for x := range b.pool.jobs.live {
-			if n, g := len(x.remaining), len(x.deliveries.given); n != 1 || g != 1 {
-				t.Errorf("%d deliveries to be answered, %d that a result is sent to; want one", n, g)
-			}
+		if given, _, _ := b.pool.jobs.ByID("id").Given(); len(given) != 1 {
+			t.Errorf("%d deliveries that a result is sent to; want one", len(given))
 		}
-		b.pool.jobs.mu.Unlock()
 		b.command(`{"Dockercmd":"kill","Job":"id"}`)
 		d.want(intake.Ack, "")
 	})

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -28,12 +29,12 @@ func TestSweepGoesOn(t *testing.T) {
 	for _, call := range []string{"remove", "inspect"} {
 		t.Run(call, func(t *testing.T) {
 			onBench(t, sweepsHourly, func(b *bench) {
-				b.pool.Docker = stuck{b.docker, call}
+				b.engine(stuck{b.docker, call})
 				b.docker.mu.Lock()
 				for i := range 20 {
 					c := &fakeContainer{engine: b.docker}
 					c.ID, c.Name, c.Created = fmt.Sprint("id-", i), fmt.Sprint("c", i), time.Now()
-					c.Labels = map[string]string{LabelJob: "j", LabelQueue: "q", LabelDigest: fmt.Sprint(i), LabelRemove: "true", LabelBroker: intake.Place{}.String()}
+					c.Labels = map[string]string{identity.LabelJob: "j", identity.LabelQueue: "q", identity.LabelDigest: fmt.Sprint(i), identity.LabelRemove: "true", identity.LabelBroker: intake.Place{}.String()}
 					c.State.Status, c.State.StartedAt, c.State.FinishedAt = "exited", time.Now(), time.Now()
 					if i%7 == 0 {
 						c.Name, c.State.Status = "stuck", "dead"
@@ -84,7 +85,7 @@ func TestSweepAfterFailedRemoval(t *testing.T) {
 		if n := b.docker.count(); n != 0 {
 			t.Errorf("%d containers left", n)
 		}
-		if n := len(b.pool.jobs.retired); n != 0 {
+		if n := b.pool.jobs.Size().Retired; n != 0 {
 			t.Errorf("%d ids are remembered of containers that do not exist any more", n)
 		}
 	})

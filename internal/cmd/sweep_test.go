@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -31,7 +32,7 @@ func TestSweep(t *testing.T) {
 		defer b.docker.mu.Unlock()
 		c := &fakeContainer{engine: b.docker}
 		c.ID, c.Name, c.Created = "id-"+name, name, time.Now()
-		c.Labels = map[string]string{LabelJob: "j", LabelQueue: queue, LabelDigest: digest, LabelRemove: remove, LabelBroker: "v@here"}
+		c.Labels = map[string]string{identity.LabelJob: "j", identity.LabelQueue: queue, identity.LabelDigest: digest, identity.LabelRemove: remove, identity.LabelBroker: "v@here"}
 		c.State.Status = status
 		switch status {
 		case "exited":
@@ -54,7 +55,7 @@ func TestSweep(t *testing.T) {
 		leave(b, "kept", "q", "3", "false", "exited")
 		leave(b, "runs", "q", "4", "true", "running")
 		leave(b, "of-another-queue", "p", "5", "true", "exited")
-		leave(b, "of-a-job-here", "q", identify(intake.Job{Body: []byte(left)}).digest, "true", "exited")
+		leave(b, "of-a-job-here", "q", identity.Of(intake.Job{Body: []byte(left)}).Digest, "true", "exited")
 		d := b.send("m", "id", false, left) // works on another container, but might have wanted that one
 		defer func() { b.docker.named(t, "left").exit(0); synctest.Wait(); d.want(intake.Ack, "") }()
 		stays := []string{"kept", "left", "of-a-job-here", "of-another-queue", "runs"}
@@ -99,9 +100,9 @@ func TestSweep(t *testing.T) {
 	})
 	t.Run("a message comes in the middle of it", func(t *testing.T) {
 		onBench(t, sweeping, func(b *bench) {
-			leave(b, "left", "q", identify(intake.Job{Body: []byte(left)}).digest, "true", "exited")
+			leave(b, "left", "q", identity.Of(intake.Job{Body: []byte(left)}).Digest, "true", "exited")
 			c := b.docker.named(t, "left")
-			release, ok := b.pool.jobs.reserve(c.Container)
+			release, ok := b.pool.jobs.Reserve(c.Container)
 			if !ok {
 				t.Fatal("not reserved")
 			}
@@ -109,7 +110,7 @@ func TestSweep(t *testing.T) {
 			if slices.Contains(b.docker.did(), "create left") {
 				t.Error("a run did not wait for the sweep of the container that has its name")
 			}
-			if _, ok := b.pool.jobs.reserve(c.Container); ok {
+			if _, ok := b.pool.jobs.Reserve(c.Container); ok {
 				t.Error("reserved although a job wants it")
 			}
 			b.docker.mu.Lock()
@@ -120,22 +121,6 @@ func TestSweep(t *testing.T) {
 			b.docker.named(t, "left").exit(0)
 			synctest.Wait()
 		})
-	})
-	t.Run("a command waits for the name", func(t *testing.T) {
-		g := newRegistry()
-		c := dockerapi.Container{ID: "id", Name: "left"}
-		stop := &task{name: "left", turn: turn{order: newOrder(false)}}
-		g.add(stop)
-		if _, ok := g.reserve(c); ok {
-			t.Error("reserved although a command is to hit it")
-		}
-		g.effective(stop.order)
-		g.remove(stop)
-		g.live[stop], stop.container = struct{}{}, "id"
-		g.byContainer.add("id", stop)
-		if _, ok := g.reserve(c); ok {
-			t.Error("reserved although somebody else has it")
-		}
 	})
 	t.Run("in another virtual host", func(t *testing.T) {
 		onBench(t, func(c *Config) {

@@ -1,46 +1,28 @@
 package cmd
 
-import (
-	"cmp"
-	"context"
-	"sync/atomic"
-
-	"github.com/mutaphore/docker-dispatch/internal/cmd/slots"
-)
-
-// A turn is a task's place among the other tasks.
-type turn struct {
-	seq     int64           // the job's number in the pool, in the queue's order
-	control bool            // its message came by the control queue
-	order   *order          // the place among the commands on its container
-	earlier <-chan struct{} // closed when the earlier task of the same message is gone; may be nil
-	share   *slots.Place    // requested from Pool.shares; nil: not yet, or the user has no limit
-	slot    *slots.Place    // requested from Pool.slots; nil: not yet
-	held    *holders        // the counter that counts the task, see hold
-	awaits  atomic.Value    // what it waits for before it is due, in words; none: its turn
-}
+import "cmp"
 
 // awaitTurn waits for the earlier command on the container, and for the job that the command names. A run or an exec of
 // the queue also waits for a slot. Without an error the task is due.
 func (t *task) awaitTurn() error {
-	if t.holds() && !t.mayGoHome() { // else it holds from its turn on
+	if t.holds() && !t.pool.hosts.MayGoHome(&t.Task) { // else it holds from its turn on
 		if err := t.hold(); err != nil {
 			return err
 		}
 	}
-	if t.earlier != nil {
-		t.awaits.Store("an earlier delivery of the message to end")
-		if err := t.await(t.earlier); err != nil {
+	if t.Earlier != nil {
+		t.Awaits.Store("an earlier delivery of the message to end")
+		if err := t.Await(t.Earlier); err != nil {
 			return err
 		}
 	}
-	if b := t.order.before.Load(); b != nil {
-		t.awaits.Store("an earlier command on " + cmp.Or(t.name, "its container"))
+	if b := t.Order.Before.Load(); b != nil {
+		t.Awaits.Store("an earlier command on " + cmp.Or(t.Name, "its container"))
 		if err := t.awaitBefore(b); err != nil {
 			return err
 		}
 	}
-	t.awaits.Store("the job that it is for")
+	t.Awaits.Store("the job that it is for")
 	if err := t.awaitJob(); err != nil {
 		return err
 	}
@@ -50,103 +32,34 @@ func (t *task) awaitTurn() error {
 	if t.pool.away() { // watchGate recalls at a change only, and this may be an old one
 		t.pool.recall()
 	}
-	if t.traits.Lasts && !t.misplaced() {
-		if err := t.awaitPlace(); err != nil {
+	if t.Traits.Lasts && !t.pool.hosts.Misplaced(&t.Task) {
+		if err := t.AwaitPlace(); err != nil {
 			return err
 		}
 	}
 	if err := t.awaitRoom(); err != nil {
 		return err
 	}
-	t.awaits.Store("its turn")
-	if !t.pool.begin(t) {
-		return t.notBegun()
+	t.Awaits.Store("its turn")
+	if !t.pool.begin(&t.Task) {
+		return t.NotBegun()
 	}
 	return nil
 }
 
-// awaitPlace waits for a place among the runs and execs.
-func (t *task) awaitPlace() error {
-	t.requestPlace()
-	if t.share != nil { // a slot would stay unused meanwhile
-		t.awaits.Store("another job of its user to end (Max.Jobs of the policy)")
-		if err := t.await(t.share.Ready); err != nil {
-			return err
-		}
-	}
-	if t.slot == nil && !t.control {
-		t.slot = t.pool.slots.Request()
-	}
-	if t.slot == nil {
-		return nil
-	}
-	t.awaits.Store("a free place (--concurrency)")
-	return t.await(t.slot.Ready)
-}
-
 // awaitRoom waits until the engine's disk has room for a container.
 func (t *task) awaitRoom() error {
-	if t.pool.room == nil || !t.traits.Makes {
+	if t.pool.room == nil || !t.Traits.Makes {
 		return nil
 	}
-	t.awaits.Store("room on the engine's disk (--min-free)")
+	t.Awaits.Store("room on the engine's disk (--min-free)")
 	for {
 		open, changed := t.pool.Room.State()
 		if open {
 			return nil
 		}
-		if err := t.await(changed); err != nil {
+		if err := t.Await(changed); err != nil {
 			return err
 		}
 	}
-}
-
-// requestPlace requests a place for a run or an exec, unless it has been. A user's share comes before the slot.
-func (t *task) requestPlace() {
-	if t.share != nil || t.slot != nil {
-		return
-	}
-	if s := t.pool.shares.Of(t.user, t.rules.Jobs()); s != nil {
-		t.share = s.Request()
-	} else if !t.control {
-		t.slot = t.pool.slots.Request()
-	}
-}
-
-// await waits for ready while the task has not begun. The error says that the task will not begin.
-func (t *task) await(ready <-chan struct{}) error {
-	_, err := awaitEither(t, ready, (<-chan struct{})(nil))
-	return err
-}
-
-// awaitEither is await for one of two, and reports whether it was other.
-func awaitEither[T any](t *task, ready <-chan struct{}, other <-chan T) (isOther bool, err error) {
-	never := t.pool.jobs.reached(t, phaseForwarded)
-	select {
-	case <-ready:
-		return false, nil
-	case <-other:
-		return true, nil
-	case <-never:
-		return false, t.notBegun()
-	case <-t.cancelled:
-		return false, errCancelled
-	case <-t.ctx.Done():
-		return false, context.Cause(t.ctx)
-	}
-}
-
-// notBegun returns why a task has not begun.
-func (t *task) notBegun() error {
-	switch at := t.pool.jobs.at(t); {
-	case at == phaseForwarded:
-		return t.pool.jobs.awayOf(t)
-	case at == phaseRequeued:
-		return errNotBegun
-	case t.wasCancelled():
-		return errCancelled
-	case t.ctx.Err() != nil:
-		return context.Cause(t.ctx)
-	}
-	return errNotBegun
 }

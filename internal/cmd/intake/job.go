@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/output"
@@ -151,4 +154,14 @@ func (v Verdict) String() string {
 		return "put back"
 	}
 	return "unknown verdict"
+}
+
+// JobID returns the id of a job as it is shown and accepted everywhere: the message_id, with bytes that are not UTF-8 and
+// unprintable characters escaped as in Go, such as \xe9.
+func JobID(id string) string {
+	if utf8.ValidString(id) && !strings.ContainsFunc(id, func(c rune) bool { return !strconv.IsPrint(c) }) {
+		return id
+	}
+	quoted := strconv.Quote(id)
+	return quoted[1 : len(quoted)-1]
 }

@@ -15,7 +15,7 @@
 //   - here: a type with its keys, its [Traits] in traits.go, and a row in decode.go
 //   - in package policy: a case in asks.go, and one in ceiling.go if its container may run on; or a line in harmless of
 //     policy_test.go
-//   - in internal/cmd: a case in do.go and its method; a call that is new also in the interface Docker, and its test's fake
+//   - in internal/cmd/container: a case in do.go and its method; a call that is new also in the interface Docker, and its test's fake
 //   - in internal/dockerapi: the call, a file an endpoint
 //   - in cmd/docker-dispatch/help/messages.md: its keys, which a test compares
 package message

@@ -5,8 +5,8 @@
 // these keys, pattern.go compares values. A file sets ceilings and defaults too (ceiling.go), for all messages or for one
 // user's. file.go reads it, explain.go prints the policy that results. Begin with [Check].
 //
-// Rules that need more than the message are elsewhere. internal/cmd/do_control.go lets no command reach a container
-// that no message of the queue made. internal/cmd/looks.go looks at volumes and networks that exist already.
+// Rules that need more than the message are elsewhere. internal/cmd/by_job.go lets no command reach a container
+// that no message of the queue made. internal/cmd/container/create.go looks at volumes and networks that exist already.
 // internal/cmd/task.go knows which commands the control queue takes. internal/amqpsrc refuses a reply_to that is a queue of
 // the daemon's. Package message refuses the daemon's own names and labels.
 package policy

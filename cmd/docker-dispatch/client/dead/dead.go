@@ -17,7 +17,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/client"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
-	"github.com/mutaphore/docker-dispatch/internal/cmd"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message/flagval"
 )
 
@@ -129,11 +129,11 @@ func (m *morgue) missing(err error) error {
 }
 
 // idOf returns the ID of a dead letter: its message_id, else the daemon's mark of the copy, else "-".
-func idOf(r client.Received) string { return cmp.Or(cmd.JobID(r.ID), r.DeadLetter().Copy, "-") }
+func idOf(r client.Received) string { return cmp.Or(intake.JobID(r.ID), r.DeadLetter().Copy, "-") }
 
 // namesOf returns the IDs that select a dead letter: its message_id, raw and as list shows it, and its mark.
 func namesOf(r client.Received) (names []string) {
-	for _, s := range []string{r.ID, cmd.JobID(r.ID), ui.PlainLine(cmd.JobID(r.ID)), r.DeadLetter().Copy} {
+	for _, s := range []string{r.ID, intake.JobID(r.ID), ui.PlainLine(intake.JobID(r.ID)), r.DeadLetter().Copy} {
 		if s != "" {
 			names = append(names, s)
 		}
