@@ -22,7 +22,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
 
-// A job is a task of a pool. Only its goroutine uses the fields.
+// A task is a job of a pool. Only its goroutine uses the fields.
 type task struct {
 	container.Work
 	pool *Pool
