@@ -60,6 +60,24 @@ func awaitOriginal(t testing.TB, j intake.Job) {
 	}
 }
 
+// TestNoteAfterClaim: the note finds the host although the claim is gone, because the job has ended there.
+func TestNoteAfterClaim(t *testing.T) {
+	t.Parallel()
+	p := brokertest.New(t)
+	q := p.Queue("quorum")
+	a, b := startHost(t, p, q, "a", noRoom), startHost(t, p, q, "b", nil)
+	a.claim("m")
+	p.Send(q, amqp.Publishing{MessageId: "m", Body: []byte("remove")})
+	j := b.next()
+	to := b.claim("m")
+	b.forward(j, "m")
+	f := a.next()
+	p.Do(func(ch *amqp.Channel) error { return ch.ExchangeDelete(to.Address, false, false) }) // ifUnused, noWait
+	b.moved(j)
+	awaitOriginal(t, f)
+	settle(t, f, intake.Ack)
+}
+
 // TestForwardedJob: a job goes to the host that has its claim with all that matters of it, and a note follows it.
 func TestForwardedJob(t *testing.T) {
 	t.Parallel()

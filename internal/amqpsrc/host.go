@@ -126,8 +126,12 @@ func (s *session) shared(del *delivery, j intake.Job) intake.Job {
 	var way publish.Way
 	j.Forward = func(ctx context.Context, to intake.Claim, id string, overtakes bool) error {
 		way = publish.Way{Claim: to, Token: rand.Text()}
+		queue := claims.HostQueue
 		if overtakes {
-			way.Key = claims.ControlKey
+			way.Key, queue = claims.ControlKey, claims.ControlQueue
+		}
+		if to.Host != "" {
+			way.Queue = queue(s.source.cfg.Queue, to.Host)
 		}
 		return p.Forward(ctx, del.Delivery, &came, way, id, del.lost)
 	}

@@ -14,6 +14,7 @@ import (
 type Way struct {
 	Claim intake.Claim
 	Key   string // the routing key, which chooses one of the host's queues
+	Queue string // that queue, for the note: the job may have ended by then, and its claim with it; "": not known
 	Token string // that copy and note have in common
 }
 
@@ -43,17 +44,21 @@ func (p *Publisher) Forward(ctx context.Context, d amqp.Delivery, j *intake.Job,
 	})
 }
 
-// Moved publishes the note that the original of a copy is acked. If the claim leads to no host any more, no host needs the note.
+// Moved publishes the note that the original of a copy is acked. If there is no way to a host any more, no host needs the note.
 func (p *Publisher) Moved(ctx context.Context, messageID string, w Way) error {
-	err := p.toHost(ctx, messageID, keeping{
-		what: "note for another host", exchange: w.Claim.Address, key: w.Key, lost: func() bool { return false },
+	k := keeping{
+		what: "note for another host", queue: w.Queue, lost: func() bool { return false },
 		message: func(int) amqp.Publishing {
 			return amqp.Publishing{
 				DeliveryMode: amqp.Persistent, AppId: wire.AppID,
 				Headers: amqp.Table{wire.HeaderToken: w.Token, wire.HeaderMoved: true},
 			}
 		},
-	})
+	}
+	if w.Queue == "" {
+		k.exchange, k.key = w.Claim.Address, w.Key
+	}
+	err := p.toHost(ctx, messageID, k)
 	if errors.Is(err, intake.ErrNoHost) {
 		return nil
 	}
