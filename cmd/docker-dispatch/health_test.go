@@ -80,7 +80,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends it at once, also while nobody answers.
+// TestHealthInterrupted: Ctrl-C ends it at once, also if the engine does not answer.
 func TestHealthInterrupted(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -65,9 +65,9 @@ type Config struct {
 
 	Room *intake.Gate // while it is closed no message is taken from the queue, but from the control queue; nil: always open
 
-	// Keep is how long a consumer with unacked deliveries is kept while Gate or Room is closed; then what has come meanwhile goes back to
-	// the queue, for others. A quorum queue forgets what a cancelled consumer has not acked if the broker's node of this connection
-	// dies: nobody gets it until the queue's leader changes (seen on RabbitMQ 3.10 and 4.0).
+	// Keep is how long a consumer with unacked deliveries is kept while Gate or Room is closed. After that it is cancelled, and what it
+	// was sent meanwhile is requeued. If the broker's node of this connection dies, a quorum queue does not redeliver what a cancelled
+	// consumer has not acked until the queue's leader changes (seen on RabbitMQ 3.10 and 4.0).
 	Keep time.Duration
 
 	// Status returns the status with which questions of ps are answered. Nil: none are answered.

@@ -60,7 +60,7 @@ func awaitOriginal(t testing.TB, j intake.Job) {
 	}
 }
 
-// TestNoteAfterClaim: the note finds the host although the claim is gone, because the job has ended there.
+// TestNoteAfterClaim: the note reaches the host although the claim is deleted, because the job has ended there.
 func TestNoteAfterClaim(t *testing.T) {
 	t.Parallel()
 	p := brokertest.New(t)

@@ -8,8 +8,8 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 )
 
-// TestKeep: over a short pause a consumer with a running job stays, and what comes meanwhile waits. After a long one it goes back to
-// the queue. Without a running job it stays there.
+// TestKeep: over a short pause a consumer with a running job stays, and what is delivered meanwhile waits. After a long one it is
+// requeued. Without a running job it stays in the queue.
 func TestKeep(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"classic", "quorum"} {

@@ -57,7 +57,7 @@ func (c *Claims) signs(ctx context.Context) {
 }
 
 // keepRecord records the host once more if the queue of all hosts was deleted, or is empty: a broker drops what is read more often than a
-// delivery limit allows. Without its record nobody could release this host.
+// delivery limit allows. Without its record this host could not be released.
 func (c *Claims) keepRecord(ctx context.Context, link *wire.Link) error {
 	var found amqp.Queue
 	err := link.On(func(ch *amqp.Channel) (err error) {

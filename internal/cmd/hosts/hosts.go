@@ -9,8 +9,7 @@
 //	a claim without a container is of a job that this host is to run: it was killed between the two; or see lasting.go
 //
 // A remove and a rename hold the name that their container has no more, until they are settled. A pull that chooses its host claims its
-// job. Other commands claim nothing. [Hosts.EndClaims] says what becomes
-// of all these.
+// job. Other commands claim nothing. [Hosts.EndClaims] says what becomes of all these.
 //
 // claim.go claims and gives up; claim_name.go: names; lasting.go: claims without a task; place.go: which host makes a container, if
 // the message says it, and what goes to this host's own queue.
