@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,6 +185,36 @@ func TestCopyLeavesNoClaim(t *testing.T) {
 				c.started("j", "c")
 			})
 		}
+	})
+	t.Run("its container is removed while the copy is acked", func(t *testing.T) {
+		onHosts(t, nil, func(c *fakeCluster) {
+			fence, ack := make(chan struct{}), make(chan struct{})
+			acks := 0
+			c.reached = func(step string, h *fakeHost, id string) {
+				switch {
+				case id == "j" && step == "fenced" && acks == 1:
+					<-fence
+				case id == "j" && step == "before ack":
+					if acks++; acks == 2 {
+						<-ack
+					}
+				}
+			}
+			c.send("c", "j", strings.Replace(named("web"), `,"Remove":true`, "", 1))
+			c.exit("j", 0)
+			synctest.Wait()
+			c.copyTo("c", "j", strings.Replace(named("web"), `,"Remove":true`, "", 1))
+			close(fence) // the job is settled, and its container stays; then the copy that joined is acked
+			pass(time.Second)
+			c.send("a", "remove", `{"Dockercmd":"remove","Container":"web"}`)
+			c.want("remove", event.Succeeded, "")
+			close(ack)
+			pass(time.Second)
+			if acks != 2 || len(c.claims) != 0 {
+				t.Errorf("%d acks; claims %v", acks, c.claims)
+			}
+			c.settled()
+		})
 	})
 	t.Run("the job has a container of before", func(t *testing.T) {
 		onHosts(t, nil, func(c *fakeCluster) {

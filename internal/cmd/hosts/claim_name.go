@@ -72,19 +72,19 @@ func (h *Hosts) holdName(t *live.Task, c dockerapi.Container) error {
 	return err
 }
 
-// AfterRemoval gives up the claims of a container that a message has removed. If its run is here, the run gives up the job. If it is
-// not known that the job is settled, and that no other host may get its message, the job is held for a while.
+// AfterRemoval gives up the claims of a container that a message has removed. If its run is here and holds the job's claim, the run
+// gives up the job. If it is not known that the job is settled, and that no other host may get its message, the job is held for a while.
 func (h *Hosts) AfterRemoval(t *live.Task, c dockerapi.Container) error {
 	h.Jobs.Removes(c.ID)
 	if h.Claims == nil || !t.Ours(c.Labels) {
 		return nil
 	}
-	isRun := func(o *live.Task) bool { return o.Traits.Runs }
-	if err := h.holdName(t, c); err != nil || !t.Made(c.Labels) || slices.ContainsFunc(h.Jobs.Runs(c.ID), isRun) {
+	job := c.Labels[identity.LabelJob]
+	holdsJob := func(o *live.Task) bool { return o.Traits.Runs && o.Keys.Holds(t.JobKey(job)) }
+	if err := h.holdName(t, c); err != nil || !t.Made(c.Labels) || slices.ContainsFunc(h.Jobs.Runs(c.ID), holdsJob) {
 		return err
 	}
-	job := c.Labels[identity.LabelJob]
-	if next := h.Jobs.ByID(job); next != nil && next.IsCopy() {
+	if next := h.Jobs.ByID(job); next != nil && next.IsCopy() && next.ContainerID() != c.ID {
 		return nil // it has followed the claim here, and takes it over
 	}
 	last, _ := h.Jobs.LastOf(t.Queue, job)
