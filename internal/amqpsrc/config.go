@@ -65,9 +65,10 @@ type Config struct {
 
 	Room *intake.Gate // while it is closed no message is taken from the queue, but from the control queue; nil: always open
 
-	// Keep is how long a consumer with unacked deliveries is kept while Gate or Room is closed. After that it is cancelled, and what it
-	// was sent meanwhile is requeued. If the broker's node of this connection dies, a quorum queue does not redeliver what a cancelled
-	// consumer has not acked until the queue's leader changes (seen on RabbitMQ 3.10 and 4.0).
+	// Keep is how long a consumer with unacked deliveries is kept while no message may be taken (see session.serve). Then it is
+	// cancelled, and what it was sent meanwhile is handed over: the pool requeues it if Gate is closed. A consumer is not cancelled
+	// at once: if the broker's node of this connection dies, a quorum queue does not redeliver what a cancelled consumer has not
+	// acked until the queue's leader changes (seen on RabbitMQ 3.10 and 4.0).
 	Keep time.Duration
 
 	// Status returns the status with which questions of ps are answered. Nil: none are answered.

@@ -19,8 +19,8 @@ import (
 // waitPrefetch is how many copies and notes of runs that wait for a place may be unacked.
 const waitPrefetch = 2000
 
-// hostPrefetch is how many messages of the host queue, or of the host's control queue, may be unacked. A copy stays unacked until its
-// job has ended, and so does its note.
+// hostPrefetch is how many messages of the host queue, or of the host's control queue, may be unacked. A forwarded job can take two
+// until it has ended: the copy of its message, and the note that the original is acked (see moves).
 func (c *Config) hostPrefetch(controls bool) int {
 	if controls {
 		return 2 * ControlPrefetch
@@ -82,8 +82,8 @@ func (s *Source) Claims() intake.Claims {
 	return s.hosts.claims
 }
 
-// claim keeps this host known at the broker until Close. If its operator has released it, the connections end: its jobs are other
-// hosts'.
+// claim keeps this host known at the broker until Close. If an operator has released this host, claim cuts the connections that
+// consume and publish: other hosts may have its jobs by now.
 func (s *Source) claim() error {
 	err := s.hosts.claims.Run(s.hosts.life)
 	if errors.Is(err, wire.ErrReleased) {

@@ -16,14 +16,17 @@
 //	               otherwise no stop would be delivered
 //	recall.go      requeues what has not begun if the engine is away, the process stops, or all its deliveries are lost
 //	by_job.go      which container a command is for, and whether it may reach it; commands that name a job cancel it, or wait for it
-//	forward.go     what another host has goes there; what no host may have is put back
-//	settle.go      acks the message, then removes the container; without a message_id it removes the container before the
-//	               ack. lost.go waits for the redelivery of a message whose connection was lost
+//	hand_over.go   what another host has goes there; what no host may have is put back
+//	settle.go      decides what becomes of the message: ack, next attempt or dead letter (verdict). It publishes the result, settles
+//	               the message, then removes the container; without a message_id it removes the container before the ack.
+//	               lost.go waits for the redelivery of a message whose connection was lost
 //	show.go        what the jobs are doing, for package status; it reads a job's log too
 //	sweep.go       removes containers that no message will ask for: a crash or a former life of this host left them
 //
-// If the broker goes away, jobs run on: answer in settle.go finds their deliveries lost, lost.go waits, [live.Registry.Recognise]
-// joins the redelivered message to its task, and settle.go answers that. Package amqpsrc connects again meanwhile.
+// If the broker goes away, jobs that have begun run on. task.answer in settle.go finds all their deliveries lost. lost.go waits for
+// a redelivery, which [live.Registry.Recognise] joins to its task. If none has come a minute after the queue is consumed again, lost.go
+// sends the result without it. A job that has not begun does not begin: recall.go lets it go. Meanwhile package amqpsrc connects
+// again. Package publish does so for its own connection, and package claims for its own.
 //
 // What knows no task is in packages below these. The engine's side: engine knows whether it answers, exits learns of all
 // exits from one stream, room watches its disk, logkept knows whether a log may have been cut, layers adds up how far a pull
@@ -33,5 +36,6 @@
 //
 // Package intake is the interface to a source. Package message decodes messages, and policy says what they may ask for.
 // Package event holds results and other events, output turns bytes into lines, status says what the daemon is doing. Queues
-// and connections are internal/amqpsrc, the engine's API is internal/dockerapi.
+// and connections are internal/amqpsrc, the engine's API is internal/dockerapi. cmd/docker-dispatch/help/develop.md has a table:
+// where to look for what.
 package cmd

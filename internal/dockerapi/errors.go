@@ -20,8 +20,8 @@ var (
 	// syscall.ECONNREFUSED and the like.
 	ErrUnreachable = errors.New("docker engine unreachable")
 
-	// ErrTLS, an ErrUnreachable: one side refuses the other's certificate, or
-	// only one side speaks TLS.
+	// ErrTLS, an ErrUnreachable: one side refuses the other's certificate or
+	// TLS version, or only one side speaks TLS.
 	ErrTLS = errors.New("no TLS to the docker engine")
 
 	// ErrNoSuchContainer: the engine knows no container of this name or id.

@@ -2,7 +2,7 @@ package dockerapi
 
 import "context"
 
-// ConnectNetwork connects a container to another network. If the container is already connected, the engine
+// ConnectNetwork connects a container to another network. If a running container is already connected, the engine
 // returns an error. Errors: [ErrNoSuchContainer].
 func (c *Client) ConnectNetwork(ctx context.Context, network, id string, e EndpointSettings) error {
 	r := newRequest(opConnect, id)

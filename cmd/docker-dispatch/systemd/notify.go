@@ -55,7 +55,7 @@ func watchdog(getenv func(string) string) time.Duration {
 }
 
 // Ready says that the start, or a reload, is complete. The manager holds up `systemctl start`, and an upgrade of the
-// package, until then. A daemon that waits for a broker or an engine that is down is ready, too.
+// package, until then. A daemon that waits for a broker or an engine that is down is ready after a while, too.
 func (n *Notifier) Ready(status string) { n.send("READY=1", "STATUS="+oneLine(status)) }
 
 // Status sets the text that `systemctl status` shows.

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// ours refuses a request whose Host can be a stranger's name. Its owner could point the name here, and read the answer in the
-// browser of somebody who reaches this address (DNS rebinding). No browser asks at a unix socket.
+// ours refuses a request whose Host may be a stranger's domain. The stranger could point the domain to this address. Then a page of
+// that domain could read the answer, in the browser of a user who reaches this address (DNS rebinding). Requests on a unix socket
+// pass: no browser uses one.
 func ours(answer http.HandlerFunc) http.HandlerFunc {
 	self, _ := os.Hostname()
 	return func(w http.ResponseWriter, r *http.Request) {

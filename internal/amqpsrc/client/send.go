@@ -75,11 +75,12 @@ func (m Message) publishing(queue string, frameMax int) (amqp.Publishing, error)
 	return p, nil
 }
 
-// Send writes a message, persistent and mandatory, to a queue by the default exchange. If underWayMax
-// messages are unconfirmed, Send waits. If Send fails, nothing was stored, unless the error is ErrUnknown.
-// The caller may call confirmed more than once; it returns nil once the broker has stored the message. Its errors are
-// ErrUnknown, ErrNotStored, wire.ErrNoQueue if the queue does not exist, and that of ctx. Any other error means that
-// the broker refused the message and did not store it.
+// Send writes a message, persistent and mandatory, to a queue by the default exchange. Send waits while the broker blocks, or while
+// underWayMax messages are unconfirmed. If Send fails, nothing was stored, unless the error is ErrUnknown.
+//
+// confirmed returns nil once the broker has stored the message. After the error of ctx this is still open, and the caller may call
+// confirmed again. After ErrUnknown it stays unknown. After any other error nothing was stored: ErrNotStored, wire.ErrNoQueue if the
+// queue does not exist, or the broker's refusal.
 func (c *Client) Send(ctx context.Context, queue string, m Message) (confirmed func(ctx context.Context) error, err error) {
 	p, err := m.publishing(queue, c.link.Config.FrameSize)
 	if err != nil {

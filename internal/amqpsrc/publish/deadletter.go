@@ -62,8 +62,8 @@ func copyWith(d amqp.Delivery, ours amqp.Table, frameMax int) amqp.Publishing {
 	return p
 }
 
-// DeadLetter returns nil once the broker has confirmed that it stored a copy of d, from the queue from, in the
-// dead-letter queue. See intake.Job.Store.
+// DeadLetter stores a copy of d in the dead-letter queue, and returns nil once the broker has confirmed the copy. The copy names the
+// queue from, from which d came. lost reports whether d is lost. Errors are as for intake.Job.Store.
 func (p *Publisher) DeadLetter(ctx context.Context, d amqp.Delivery, from string, r event.Result, lost func() bool) error {
 	now, copy := time.Now(), rand.Text()
 	err := p.keep(ctx, d.MessageId, keeping{

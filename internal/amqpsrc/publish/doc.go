@@ -3,7 +3,8 @@
 //
 //	publish.go     the connection that publishes with confirms, and reconnects; line.go: one such connection
 //	keep.go        tries until a message is stored
-//	deadletter.go  the copy of a message that becomes a dead letter; internal/cmd/container/outcome.go decides why it does
+//	deadletter.go  the copy of a message that becomes a dead letter. verdict in internal/cmd/settle.go decides that it does; the
+//	               result's Reason says why, and internal/cmd/container/outcome.go sets most of them
 //	again.go       the queues in which messages wait for their next attempt
 //	forward.go     the copy of a message that goes to the host which has its job, and the note that follows the copy
 //	reply.go       results, to reply_to and to the results queue

@@ -263,9 +263,9 @@ func (p *Publisher) current(ctx context.Context) (*line, error) {
 	}
 }
 
-// publish sends a message, as Outlet.Publish does, and returns nil when the broker has confirmed that it is stored. With
-// ErrLine that is unknown. Its argument make gets the largest size of a frame, and patience is how long a
-// confirm may take. If may, called right before anything is sent, returns false, the error is ErrDeliveryLost.
+// publish sends a message as Outlet.Send does, and returns nil once the broker has confirmed that it is stored. After
+// wire.ErrLine, wire.ErrUnanswered and the error of ctx that is unknown. make returns the message, for frames of at most frameMax
+// bytes. publish calls may right before it sends: if may returns false, nothing is sent, and the error is ErrDeliveryLost.
 func (p *Publisher) publish(ctx context.Context, exchange, queue string, make func(frameMax int) amqp.Publishing, patience time.Duration, may func() bool) error {
 	l, err := p.current(ctx)
 	if err != nil {

@@ -59,8 +59,9 @@ func (l *Link) unlimits() bool {
 	return err == nil && n >= 4
 }
 
-// DeliveryLimit returns the delivery limit that a queue was declared with. ok is false if there is none, or if a policy
-// sets it. DeliveryLimit declares the queue with an invalid limit, and the broker's error names the real limit.
+// DeliveryLimit returns the delivery limit that a quorum queue was declared with. ok is false if it was declared without one: then a
+// policy may set a limit, and RabbitMQ 4 has a default of 20. DeliveryLimit declares the queue with an invalid limit, because the
+// broker's error names the queue's own. RabbitMQ 3 treats -1 as 0, and so does DeliveryLimit.
 // If the queue was just deleted and this declare creates it, DeliveryLimit deletes it again.
 func (l *Link) DeliveryLimit(queue string) (limit int, ok bool) {
 	err := l.create(queue, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": "?"})

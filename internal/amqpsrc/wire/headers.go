@@ -167,8 +167,8 @@ func DroppedNames(keys []string) string {
 	return Clip(strings.Join(keys, " "), MaxDroppedSize-len(more)) + more
 }
 
-// FieldSize returns how many bytes the library writes for a header's value, including its type. ok reports whether
-// the library can write the value and read it back.
+// FieldSize returns how many bytes the library writes for a header's value, including the byte of its type. ok reports whether
+// the library can write the value and read it back. depth is how many tables and lists hold the value: 0 for a caller.
 func FieldSize(v any, depth int) (size int, ok bool) {
 	if depth > maxDepth {
 		return 0, false

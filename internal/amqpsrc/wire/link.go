@@ -96,8 +96,8 @@ func (d *Dialer) Open(ctx context.Context, role string, setup func(*Link) error)
 	return l, nil
 }
 
-// Watch waits until the connection has ended, and returns why, or until ctx ends. It calls changed when the broker takes no
-// messages for now, and when it takes them again.
+// Watch waits until the connection has ended, and returns why, or until ctx ends, and returns nil. It calls changed when the broker
+// begins to block, and when it takes messages again. If it blocks already, Watch calls changed at once.
 func (l *Link) Watch(ctx context.Context, changed func(blocked bool, reason string)) error {
 	for was := true; ; {
 		open, next := l.Unblocked.State()

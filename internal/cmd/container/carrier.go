@@ -1,5 +1,5 @@
-// Package container carries commands out on the engine. Begin with [Work.Do] in do.go. The files, in the order in which a run
-// meets them:
+// Package container carries commands out on the engine. Begin with [Work.Do] in do.go. carrier.go has what all commands share. The
+// other files, in the order in which a run meets them:
 //
 //	do_run.go      a run and a create; do_exec.go, do_pull.go; do_logs.go: logs and inspect; do_control.go: stop, kill, remove and
 //	               the others that one engine call does

@@ -5,7 +5,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 )
 
-// Do carries the command out. It may set the task's cleanup and watch. An error means
+// Do carries the command out. It may set the task's Cleanup. An error means
 // that there is no result: live.ErrNotBegun, or the context's.
 func (t *Work) Do() (r *event.Result, err error) {
 	switch c := t.Cmd.(type) {

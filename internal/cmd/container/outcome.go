@@ -73,8 +73,8 @@ func setError(r *event.Result, err error) {
 	}
 }
 
-// setExit fills in how a program ended. asked: a message asked for its end. killed: see following.killed. late: the time
-// limit that it exceeded; 0: none. A code above 128 alone does not prove that a signal ended the program.
+// setExit fills in how a program ended. asked: a message asked for its end. killed: see following.killed. over: the
+// limit that it exceeded; nil: none. A code above 128 alone does not prove that a signal ended the program.
 func setExit(r *event.Result, s dockerapi.State, asked, killed bool, over *excess) {
 	r.ExitCode, r.OOMKilled = s.ExitCode, s.OOMKilled
 	if !s.StartedAt.IsZero() {
@@ -184,7 +184,7 @@ func (c *Carrier) Result(t *live.Task) *event.Result {
 	}
 }
 
-// Result is carrier.result with the engine's warnings.
+// Result is Carrier.Result with the engine's warnings.
 func (t *Work) Result() *event.Result {
 	r := t.Carrier.Result(&t.Task)
 	r.Warnings = t.creation.warnings

@@ -102,8 +102,9 @@ func (w *watch) told(e exits.Exit) {
 // errBrokenOff says that a container's output ended although the container has not.
 var errBrokenOff = errors.New("the output ended before the container")
 
-// exit returns the container's exit, after the reading of its output has ended with err. If the exit is not told soon, it is
-// the error errBrokenOff: a cut connection looks the same. Without output nothing ends before the container.
+// exit returns the container's exit, after the reading of its output has ended with err. If the exit is not told within
+// Carrier.Idle, it is the error errBrokenOff, because a cut connection looks like the end of the output. If no output is wanted (out
+// is nil), the end of the reading says nothing, and exit waits without this limit.
 func (w *watch) exit(err error) exits.Exit {
 	if errors.Is(err, dockerapi.ErrLogsUnreadable) { // Podman reports it this late
 		w.unreadable()

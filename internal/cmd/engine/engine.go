@@ -145,8 +145,8 @@ func (e *Engine) Condition() status.Condition {
 	return c
 }
 
-// Answers reports whether the engine answers a ping after a call has broken. Either way this counts as an absence: the
-// engine may have been killed and be back.
+// Answers reports whether the engine answers a ping after a call has broken. An engine that answers was away too, for Missed: it may
+// have restarted during the call.
 func (e *Engine) Answers(ctx context.Context) bool {
 	e.away.Store(time.Now().UnixNano())
 	if _, err := e.docker.PingWithin(ctx, pingShort); err != nil {

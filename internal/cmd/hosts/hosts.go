@@ -1,7 +1,7 @@
 // Package hosts has what hosts that share a queue know of each other: which of them has a job or a name, and which is to have one.
 //
-// If several hosts share a queue, a run or a create claims its job before it creates its container, and first the container's name if
-// its message chose one. What another host has is forwarded to that host: see forward.go. So these hold:
+// If several hosts share a queue, a run or a create claims its job before it creates its container, and mostly before that the
+// container's name, if its message chose one. What another host has is forwarded to that host. So these hold:
 //
 //	a waiting task has no claim, and every container that we made has its claims until it is removed
 //	a job's claim is deleted only after the job is settled, and before its container is removed: a sweep finds the keys of a
@@ -11,8 +11,10 @@
 // A remove and a rename hold the name that their container has no more, until they are settled. A pull that chooses its host claims its
 // job. Other commands claim nothing. [Hosts.EndClaims] says what becomes of all these.
 //
-// claim.go claims and gives up; claim_name.go: names; lasting.go: claims without a task; place.go: which host makes a container, if
-// the message says it, and what goes to this host's own queue.
+// Begin with [Hosts.ClaimRun] in claim.go, which claims; the same file gives up. claim_name.go: names; lasting.go: claims without a
+// task; place.go: which host makes a container, if the message says it, and what goes to this host's own queue; who_has.go: which host
+// has the container of a command. If it is another one, the answer is a [live.Elsewhere], and internal/cmd/hand_over.go forwards the
+// message.
 package hosts
 
 import (

@@ -81,8 +81,8 @@ type Job struct {
 	// Invalid is why the message must not be carried out, whatever its body says. Nil: the body decides.
 	Invalid error
 
-	// ReplyTo identifies where the result goes. It is empty if the publisher did not ask for the result: then Reply and
-	// Stream are nil.
+	// ReplyTo identifies where the result goes: the reply_to, a NUL byte and the correlation_id. It is empty if the publisher did
+	// not ask for the result, or the reply_to is refused: then Reply and Stream are nil.
 	ReplyTo string
 
 	// Reply publishes the result to the reply_to. It returns nil when the broker has confirmed the result, or the

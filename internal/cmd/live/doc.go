@@ -1,7 +1,7 @@
 // Package live has what a live job is: a [Task], and the [Registry] of all that this process has. It asks neither the engine nor
-// the broker. Begin with [Registry.Add].
+// the broker. Begin with [Task] and [Phase].
 //
-// A task moves through these phases (phase.go). Only Registry.move changes them:
+// A task moves through these phases. Only Registry.move in phase.go changes them. Packages cmd and container ask for it by [Task.To]:
 //
 //	waiting -> due -> begun -> created -> started -> exited -> over -> ended -> stored -> acked -> settled -> gone
 //	   |
@@ -10,6 +10,8 @@
 //	   +-> ended                               it was refused
 //
 //	waiting, due, begun -> forwarded -> gone   another host has the job, or it has no result here
+//	due, begun, created, started -> ended      it failed early
+//	all but waiting and recalled -> gone       the process stops
 //
 //	waiting   it has its place in the order; it can still be requeued or cancelled
 //	due       its turn has come; it goes back to waiting if the engine is away at its first call
@@ -25,6 +27,6 @@
 //
 // A command that makes no container skips created to over. waiting.go has the ways out of waiting. recognise.go finds the job of
 // a redelivered message, deliveries.go has the deliveries of a task, order.go its place among the commands on one container,
-// await.go its place among all, containers.go which task has which container. index.go: how tasks are found; shown.go: as what
-// they are shown.
+// await.go its place among all, containers.go which task has which container. index.go finds tasks, and shown.go makes
+// a [status.Job] of each.
 package live

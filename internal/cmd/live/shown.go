@@ -98,7 +98,7 @@ func (t *Task) Show() status.Job {
 	return t.shown()
 }
 
-// shown is show with the registry's mutex held.
+// shown is Show with the registry's mutex held.
 func (t *Task) shown() status.Job {
 	j := status.Job{
 		Job: t.ID, Command: t.Traits.Verb, ContainerName: t.Name, ContainerID: cmp.Or(t.container, t.within),
