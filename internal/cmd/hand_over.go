@@ -13,7 +13,6 @@ import (
 	"github.com/mutaphore/docker-dispatch/internal/cmd/hosts"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/message"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/status"
 )
 
@@ -132,7 +131,7 @@ type unplacedJob struct {
 // put adds a job.
 func (u *unplaced) put(t *task) {
 	j := t.Show()
-	j.Phase, j.For, j.Taken, j.Started = live.Waiting.String(), message.PlacementOf(t.Cmd).String(), t.waitsFrom.UTC(), nil
+	j.Phase, j.For, j.Taken, j.Started = live.Waiting.String(), t.Traits.Where().String(), t.waitsFrom.UTC(), nil
 	j.Cut()
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -26,7 +26,7 @@ func (e *NoHostError) Error() string {
 // Misplaced reports whether the message's placement, as far as it is known without the broker, leaves the job to another host.
 // A message that another host has forwarded was placed here.
 func (h *Hosts) Misplaced(t *live.Task) bool {
-	return h.Claims != nil && t.From == nil && !message.PlacementOf(t.Cmd).Allows(h.Host, h.Labels)
+	return h.Claims != nil && t.From == nil && !t.Traits.Where().Allows(h.Host, h.Labels)
 }
 
 // placed decides which host carries out a message that not every host may. Without an error this one does, or it has the job's

@@ -82,7 +82,7 @@ type Decoded struct {
 
 // MayBeClaimed reports whether another host may have made the claim of a message's job for this host. For most commands none does.
 func (d Decoded) MayBeClaimed() bool {
-	return d.Cmd == nil || d.Traits.Places
+	return d.Cmd == nil || d.Traits.Placement != nil
 }
 
 // join adds a delivery. The registry's mutex is held.

@@ -39,6 +39,14 @@ func (p *Placement) setConstraints(v []string) error {
 	})
 }
 
+// Where returns the command's placement, which is the zero Placement if it can have none.
+func (t Traits) Where() (p Placement) {
+	if t.Placement != nil {
+		p = *t.Placement
+	}
+	return p
+}
+
 // Any reports whether any host may carry out the command.
 func (p Placement) Any() bool { return p.Host == "" && len(p.Constraints) == 0 }
 
@@ -70,17 +78,4 @@ func (p Placement) String() string {
 		what += " with " + strings.Join(p.Texts(), " and ")
 	}
 	return what
-}
-
-// PlacementOf returns a command's placement.
-func PlacementOf(c Command) Placement {
-	switch c := c.(type) {
-	case *Run:
-		return c.Placement
-	case *Create:
-		return c.Placement
-	case *Pull:
-		return c.Placement
-	}
-	return Placement{}
 }

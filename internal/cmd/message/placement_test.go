@@ -11,7 +11,7 @@ func placed(verb, options string) (Placement, error) {
 	if err != nil {
 		return Placement{}, err
 	}
-	return PlacementOf(c), nil
+	return c.Traits().Where(), nil
 }
 
 // TestPlacement: which of two hosts a message allows, and what it is called.

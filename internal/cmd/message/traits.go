@@ -8,7 +8,6 @@ type Traits struct {
 	Lasts   bool
 	Runs    bool // the program is a container's, from its creation to its exit
 	Makes   bool // it creates a container
-	Places  bool // its message, or the policy, may choose among the hosts that share the queue
 	Control bool // the control queue takes it, which nothing may hold up
 	Streams bool // its publisher wants the output and the progress of a pull as they come
 	Waits   bool // it lasts until something else has ended
@@ -19,6 +18,9 @@ type Traits struct {
 	Image   string // the image that it names; "": none
 	NewName string // the name that it leaves the container with; "": the name it had
 
+	// Placement chooses among the hosts that share the queue. Nil: neither the message nor the policy can.
+	Placement *Placement
+
 	// Patient reports whether the engine may take over a minute. own is the container's stop timeout. A nil Patient means no.
 	Patient func(own *int) bool
 
@@ -28,10 +30,10 @@ type Traits struct {
 // The traits of each command.
 
 func (r *Run) Traits() Traits {
-	return Traits{Verb: "run", Lasts: true, Runs: true, Makes: true, Places: true, Streams: r.Stream, Retry: r.Retry, Image: r.Image}
+	return Traits{Verb: "run", Lasts: true, Runs: true, Makes: true, Placement: &r.Placement, Streams: r.Stream, Retry: r.Retry, Image: r.Image}
 }
 func (c *Create) Traits() Traits {
-	return Traits{Verb: "create", Control: true, Makes: true, Places: true, Image: c.Image}
+	return Traits{Verb: "create", Control: true, Makes: true, Placement: &c.Placement, Image: c.Image}
 }
 func (s *Start) Traits() Traits { return Traits{Verb: "start", Control: true} }
 func (s *Stop) Traits() Traits {
@@ -58,7 +60,7 @@ func (e *Exec) Traits() Traits {
 	return Traits{Verb: "exec", Lasts: true, Control: true, Streams: e.Stream}
 }
 func (p *Pull) Traits() Traits {
-	return Traits{Verb: "pull", Places: true, Streams: p.Stream, Image: p.Image}
+	return Traits{Verb: "pull", Placement: &p.Placement, Streams: p.Stream, Image: p.Image}
 }
 
 // Attempts returns how often the command is tried at most.
