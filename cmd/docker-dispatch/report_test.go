@@ -42,6 +42,21 @@ func TestTextEscapes(t *testing.T) {
 	}
 }
 
+// TestEachByteEscaped: a byte is shown in the same way alone and in the middle of a line, wherever it stands.
+func TestEachByteEscaped(t *testing.T) {
+	for _, around := range []string{" ", "~", "\n"} {
+		for b := range 256 {
+			alone := string(ui.Escaped([]byte{byte(b)}))
+			for i := range 24 {
+				before, after := strings.Repeat(around, i), "~"+strings.Repeat(around, 23-i)
+				if got, want := string(ui.Escaped([]byte(before+string([]byte{byte(b)})+after))), before+alone+after; got != want {
+					t.Fatalf("byte %#x at %d: %q, want %q", b, i, got, want)
+				}
+			}
+		}
+	}
+}
+
 // FuzzTextEscapes: whatever a container writes, what is shown is text in as many lines.
 func FuzzTextEscapes(f *testing.F) {
 	f.Add([]byte("a\r\nb\x1b\xff"))

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -40,7 +41,10 @@ func Printable(s string) string {
 func Escaped(data []byte) []byte {
 	plain := func(b []byte) int { // the length of b before the first byte to escape
 		for i := 0; i < len(b); {
-			for i < len(b) && b[i]-' ' < 0x7f-' ' { // plain ASCII, as most bytes are
+			for len(b)-i >= 8 && allPlain(binary.NativeEndian.Uint64(b[i:])) { // as most bytes are
+				i += 8
+			}
+			for i < len(b) && b[i]-' ' < 0x7f-' ' {
 				i++
 			}
 			if i == len(b) {
@@ -77,4 +81,11 @@ func Escaped(data []byte) []byte {
 		data = data[size:]
 		n = plain(data)
 	}
+}
+
+// allPlain reports whether each of the eight bytes of x is printable ASCII: from a space to a tilde. Then no byte of the two sums has
+// its highest bit set. Else the lowest one that is not has: of the difference below a space and from 0xa0 on, of the sum from 0x7f to 0xfe.
+func allPlain(x uint64) bool {
+	const each = 0x0101010101010101
+	return ((x-' '*each)|(x+each))&(0x80*each) == 0
 }
