@@ -169,21 +169,23 @@ func (t *task) cancelFrom(job string, attempt int) (bool, error) {
 // resolve asks the engine which container a command is for, and gives the command the full id. Only the engine can look
 // up a name or the beginning of an id, and its answer may change. over: there is nothing more to do.
 func (t *task) resolve(r *message.Ref) (over bool, err error) {
+	var on dockerapi.Container
 	if r.Job != "" {
 		if over, err = t.ofJob(r); over {
 			return true, err
 		}
 	}
 	if err == nil {
-		t.On, err = t.Inspect(r.Container)
+		on, err = t.Inspect(r.Container)
 	}
 	if r.Job == "" {
-		err = t.pool.hosts.MayBeElsewhere(&t.Task, t.On, r.Container, err)
+		err = t.pool.hosts.MayBeElsewhere(&t.Task, on, r.Container, err)
 	}
 	switch {
 	case err == nil:
-		if err = t.mayReach(t.On, cmp.Or(r.Job, r.Container)); err == nil {
-			r.Container = t.On.ID
+		t.On = &on
+		if err = t.mayReach(on, cmp.Or(r.Job, r.Container)); err == nil {
+			r.Container = on.ID
 		}
 	case errors.Is(err, dockerapi.ErrNoSuchContainer) && t.WasRedelivered() && t.wasDone():
 		return true, nil

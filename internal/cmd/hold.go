@@ -15,7 +15,11 @@ import (
 // are limited: the broker delivers a bounded number of unacked messages, and a stop must still come through. How long a
 // stop may take is known only with its container.
 func (t *task) holds() bool {
-	return t.Traits.Waits || t.Traits.Lasts && t.Control || t.Traits.Patient != nil && t.Traits.Patient(t.On.StopTimeout)
+	var own *int
+	if t.On != nil {
+		own = t.On.StopTimeout
+	}
+	return t.Traits.Waits || t.Traits.Lasts && t.Control || t.Traits.Patient != nil && t.Traits.Patient(own)
 }
 
 // soon is how long a command may wait for one that holds before it counts as holding too.

@@ -25,7 +25,7 @@ func TestAllocs(t *testing.T) {
 		{"frames of two streams", 2, strings.Repeat(frame(1, "out\n")+frame(2, "err\n"), many/2), func(r io.Reader) { demux(r, io.Discard, io.Discard) }},
 		{"bytes without frames", 2, strings.Repeat("x", 100*many), func(r io.Reader) { copyRaw(r, io.Discard) }},
 		{"exits", 2006, strings.Repeat(fmt.Sprintf(died, fullID, "137"), many), func(r io.Reader) {
-			s := stream{client: new(Client), ctx: t.Context(), r: newRequest(opEvents, ""), conn: &connection{Conn: conn}, unhook: func() bool { return true }, body: r}
+			s := stream{client: new(Client), ctx: t.Context(), operation: newRequest(opEvents, "").operation, conn: &connection{Conn: conn}, unhook: func() bool { return true }, body: r}
 			s.exits(func(string, ExitStatus) {})
 		}},
 	} {

@@ -48,7 +48,7 @@ func (a answer) decode(ctx context.Context, r *request, into any) error {
 		err = io.ErrUnexpectedEOF
 	}
 	// The effect of the call is now as unknown as without an answer.
-	return a.client.broken(ctx, r, garbled(text, err))
+	return a.client.broken(ctx, r.operation, garbled(text, err))
 }
 
 // garbled returns the error of a decoder, as a *garbledError if what begins with start is not the JSON of an engine.

@@ -78,6 +78,6 @@ var calls = [...]Call{
 }
 
 // callOf returns the row of an operation; of a ping, whose op is "", that with GET.
-func callOf(op string) Call {
-	return calls[slices.IndexFunc(calls[:], func(c Call) bool { return c.op == op })]
+func callOf(op string) *Call {
+	return &calls[slices.IndexFunc(calls[:], func(c Call) bool { return c.op == op })]
 }

@@ -72,7 +72,7 @@ func TestCancelledConnectionIsNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(background(t))
-	a, err := c.call(ctx, &request{Call: Call{op: "look at"}, method: http.MethodGet, path: "/x", limit: time.Minute}, "")
+	a, err := c.call(ctx, &request{operation: operation{Call: &Call{op: "look at"}, limit: time.Minute}, method: http.MethodGet, path: "/x"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,6 @@ func (c *Client) attach(ctx context.Context, r *request, o AttachOptions) (join 
 		r.refuse("neither stdin, stdout nor stderr is asked for")
 	}
 	r.upgrade = true
-	r.doubt = "output may be missing"
 	s, err := c.open(ctx, r)
 	if err != nil {
 		return nil, err

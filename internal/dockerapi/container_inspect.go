@@ -155,7 +155,7 @@ func (c *Client) InspectContainerRaw(ctx context.Context, id string) (json.RawMe
 		return nil, err
 	}
 	if len(answer) == 0 || answer[0] != '{' {
-		return nil, c.broken(ctx, r, &garbledError{start: excerpt(answer), err: errors.New("no JSON object")})
+		return nil, c.broken(ctx, r.operation, &garbledError{start: excerpt(answer), err: errors.New("no JSON object")})
 	}
 	return answer, nil
 }

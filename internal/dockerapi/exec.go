@@ -110,7 +110,11 @@ func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecCon
 // Errors: [ErrNoSuchExec]; [ErrConflict] (the container is paused; on Podman
 // also: it has exited, or the exec was started before).
 func (c *Client) StartExec(ctx context.Context, execID string, o AttachOptions) (join func() error, err error) {
-	return c.attach(ctx, startExec(execID, false, o.Tty), o)
+	r := startExec(execID, false, o.Tty)
+	call := *r.Call
+	call.doubt = "output may be missing"
+	r.Call = &call
+	return c.attach(ctx, r, o)
 }
 
 // StartExecDetached runs the command of an exec without streams, and returns
@@ -124,7 +128,6 @@ func (c *Client) StartExecDetached(ctx context.Context, execID string) error {
 	// Not replayable: an engine does not start an exec twice, so the second
 	// request would get a conflict.
 	r := startExec(execID, true, false)
-	r.want = []int{200} // it is not upgraded
 	return c.do(ctx, r, nil)
 }
 
@@ -149,7 +152,7 @@ func (c *Client) InspectExec(ctx context.Context, execID string) (Exec, error) {
 		return Exec{}, err
 	}
 	if answer.Running == nil {
-		return Exec{}, c.broken(ctx, r, &garbledError{err: errors.New("its answer does not tell whether the command runs")})
+		return Exec{}, c.broken(ctx, r.operation, &garbledError{err: errors.New("its answer does not tell whether the command runs")})
 	}
 	e := Exec{Running: *answer.Running, Pid: answer.Pid}
 	if !e.Running {

@@ -104,7 +104,7 @@ func (r *request) splitReference(ref string) (name, tag string) {
 
 // pulled reads the progress of a pull to its end. Each step must arrive within limit.
 func (s *stream) pulled(limit time.Duration, progress func(PullProgress)) error {
-	s.r.limit = limit
+	s.limit = limit
 	body := &io.LimitedReader{R: s.body}
 	decoder := json.NewDecoder(body)
 	for lines := 0; ; lines++ {

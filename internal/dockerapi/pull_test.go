@@ -55,7 +55,7 @@ func removeImage(t *testing.T, c *Client, ref string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	r := &request{Call: Call{op: "remove image", want: []int{200}}, target: ref, method: "DELETE", path: "/images/" + ref, limit: time.Minute}
+	r := &request{operation: operation{Call: &Call{op: "remove image", want: []int{200}}, target: ref, limit: time.Minute}, method: "DELETE", path: "/images/" + ref}
 	if err := c.do(ctx, r, nil); err != nil {
 		t.Error(err)
 	}

@@ -28,8 +28,7 @@ const (
 
 // request is one call. It holds no version and no connection, so it can be repeated.
 type request struct {
-	Call
-	target string // the object of the operation, for errors
+	operation
 
 	method string
 	path   string // after the version, escaped
@@ -51,14 +50,21 @@ type request struct {
 
 	most int64 // maximum bytes read of the answer; at least maxAnswer
 
+	until time.Time // when operation.limit has passed; zero: not sent yet
+}
+
+// An operation is what a request asks for, as errors name it.
+type operation struct {
+	*Call
+	target string // the object
+
 	// limit is for the engine to answer, besides the end of the context. do and open set it unless the call has its own.
 	limit time.Duration
-	until time.Time // when limit has passed; zero: not sent yet
 }
 
 // newRequest returns the request of an operation, by its row of calls.
 func newRequest(op, target string) *request {
-	r := &request{Call: callOf(op), target: target}
+	r := &request{operation: operation{Call: callOf(op), target: target}}
 	r.method, r.path, _ = strings.Cut(r.Route, " ")
 	return r
 }
@@ -143,7 +149,7 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, e
 		if isNew {
 			var err error
 			if conn, err = c.connect(ctx, r, cmp.Or(r.buffer, readBuffer)); err != nil {
-				return answer{}, c.broken(ctx, r, cmp.Or(lost, err))
+				return answer{}, c.broken(ctx, r.operation, cmp.Or(lost, err))
 			}
 		}
 		// Only closing the connection ends both a blocked read and a blocked write.
@@ -158,7 +164,7 @@ func (c *Client) call(ctx context.Context, r *request, prefix string) (answer, e
 		conn.abort()
 		safe := r.replayable || r.method == http.MethodGet || r.method == http.MethodHead
 		if !stale && (isNew || !safe || !conn.unanswered() || errors.Is(err, os.ErrDeadlineExceeded)) {
-			return answer{}, c.broken(ctx, r, err)
+			return answer{}, c.broken(ctx, r.operation, err)
 		}
 		if !stale {
 			lost = err
@@ -198,7 +204,7 @@ func (r *request) write(b *bytes.Buffer, host Host, prefix string) {
 
 // broken returns the error of a call without an answer: the bare error of the caller's context if that ended,
 // else ErrUnreachable.
-func (c *Client) broken(ctx context.Context, r *request, err error) error {
+func (c *Client) broken(ctx context.Context, o operation, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -208,14 +214,14 @@ func (c *Client) broken(ctx context.Context, r *request, err error) error {
 	}
 	var dial *dialError // its text already names the limit on connecting
 	if !errors.As(err, &dial) && errors.Is(err, os.ErrDeadlineExceeded) {
-		err = noAnswer(r.limit)
+		err = noAnswer(o.limit)
 	}
-	return &unreachableError{doing: describe(r.op, r.target), host: c.host, doubt: r.doubt, err: err}
+	return &unreachableError{doing: describe(o.op, o.target), host: c.host, doubt: o.doubt, err: err}
 }
 
 // withoutID returns the error of a JSON answer without a container id. Such an answer does not come from an engine.
 func (c *Client) withoutID(ctx context.Context, r *request) error {
-	return c.broken(ctx, r, &garbledError{err: errors.New("no container id in its answer")})
+	return c.broken(ctx, r.operation, &garbledError{err: errors.New("no container id in its answer")})
 }
 
 func isContextError(err error) bool {

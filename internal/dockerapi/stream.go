@@ -13,7 +13,7 @@ import (
 type stream struct {
 	client *Client
 	ctx    context.Context // the caller's; only to tell why a read failed
-	r      *request
+	operation
 	conn   *connection
 	unhook func() bool // detaches conn from ctx
 	status int
@@ -46,8 +46,7 @@ func (a answer) stream(ctx context.Context, r *request) (*stream, error) {
 
 	s := &stream{
 		client: a.client, ctx: ctx, conn: conn, unhook: a.unhook, status: resp.status,
-		// Without the query and body, which are no longer needed.
-		r: &request{Call: r.Call, target: r.target},
+		operation: operation{Call: r.Call, target: r.target},
 	}
 	if s.raw = resp.status == http.StatusSwitchingProtocols ||
 		r.upgrade && resp.length == -1 && !resp.chunked; s.raw {
@@ -77,12 +76,12 @@ func (s *stream) broken(err error) error {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	return s.client.broken(s.ctx, s.r, err)
+	return s.client.broken(s.ctx, s.operation, err)
 }
 
 // refused returns an error that the engine reported after the header.
 func (s *stream) refused(message string) error {
-	return &Error{Op: s.r.op, Target: s.r.target, Status: s.status, Message: shorten(oneLine(message), maxMessage)}
+	return &Error{Op: s.op, Target: s.target, Status: s.status, Message: shorten(oneLine(message), maxMessage)}
 }
 
 // copyOutput copies the output of a container until the stream ends, closes it, and returns the error for the caller.

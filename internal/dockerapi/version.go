@@ -142,7 +142,7 @@ func (c *Client) versioned(ctx context.Context, r *request, use func(a answer) e
 			return "", err
 		}
 		newest = a.apiVersion
-		if slices.Contains(r.want, a.status) {
+		if slices.Contains(r.want, a.status) && (r.upgrade || a.status != http.StatusSwitchingProtocols) {
 			return newest, use(a)
 		}
 		defer a.close()

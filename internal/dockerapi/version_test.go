@@ -371,7 +371,7 @@ func TestNeeds(t *testing.T) {
 	}
 	// Of several, the first that is not met; and a version that no engine of
 	// this list was the first to have.
-	r := &request{Call: callOf(opCreate), target: "x", needs: []need{{"a", "1.40"}, {"b", "1.99"}, {"c", "1.44"}}}
+	r := &request{operation: operation{Call: callOf(opCreate), target: "x"}, needs: []need{{"a", "1.40"}, {"b", "1.99"}, {"c", "1.44"}}}
 	if err := r.unmet("1.100", "this engine has"); err != nil {
 		t.Error(err)
 	}

@@ -65,9 +65,9 @@ type Carrier struct {
 type Work struct {
 	live.Task
 	Carrier  *Carrier
-	On       dockerapi.Container // the container that the command is for; it is known before the command is carried out
-	Live     *output.Live        // sends output to the reply_to; may be nil
-	AtEnd    func()              // called after the job is settled and forgotten; may be nil
+	On       *dockerapi.Container // the container that the command is for; nil: it is not known yet, or the command makes it
+	Live     *output.Live         // sends output to the reply_to; may be nil
+	AtEnd    func()               // called after the job is settled and forgotten; may be nil
 	creation creation
 }
 

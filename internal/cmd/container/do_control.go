@@ -138,7 +138,7 @@ func (t *Work) doRemove(r *message.Remove) (*event.Result, error) {
 		return err
 	})
 	if err == nil {
-		err = t.Carrier.Hosts.AfterRemoval(&t.Task, t.On)
+		err = t.Carrier.Hosts.AfterRemoval(&t.Task, *t.On)
 	}
 	return t.ContainerResult(r.Container, err)
 }
@@ -171,7 +171,7 @@ func (t *Work) doUnpause(u *message.Unpause) (*event.Result, error) {
 }
 
 func (t *Work) doRename(r *message.Rename) (*event.Result, error) {
-	if err := t.Carrier.Hosts.ClaimNewName(&t.Task, t.On, r.NewName); err != nil {
+	if err := t.Carrier.Hosts.ClaimNewName(&t.Task, *t.On, r.NewName); err != nil {
 		return t.ContainerResult(r.Container, err)
 	}
 	res, err := t.change(r.Container, func() error {
@@ -181,7 +181,7 @@ func (t *Work) doRename(r *message.Rename) (*event.Result, error) {
 		return err == nil && c.Name == r.NewName
 	})
 	if err == nil && t.Carrier.Hosts.Claims != nil && res.Status == event.Succeeded {
-		err = t.Carrier.Hosts.Renamed(&t.Task, t.On, r.NewName)
+		err = t.Carrier.Hosts.Renamed(&t.Task, *t.On, r.NewName)
 	}
 	return res, err
 }
