@@ -197,7 +197,7 @@ func TestConnectionsCut(t *testing.T) {
 // TestBrokenWait: a container that runs is not asked for for ever either, and is left as it is.
 func TestBrokenWait(t *testing.T) {
 	for _, broken := range []error{errCut, errHTML, dockerapi.ErrTemporary, dockerapi.ErrConflict} {
-		onBench(t, nil, func(b *bench) {
+		onEngine(t, withoutExits, nil, func(b *bench) {
 			d := b.send("m", "id", false, wait)
 			b.docker.mu.Lock()
 			b.docker.before["wait"] = slices.Repeat([]error{broken}, 1000)

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/mutaphore/docker-dispatch/internal/cmd/event"
+	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/intake"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -84,4 +87,66 @@ func TestExitsCut(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestExitsCutAlone: a cut of the stream costs no output, which has a connection of its own, and no wait.
+func TestExitsCutAlone(t *testing.T) {
+	for what, change := range map[string]func(b *bench, c *fakeContainer){
+		"a log that can be read":    func(*bench, *fakeContainer) {},
+		"a log that cannot be read": func(b *bench, _ *fakeContainer) { b.docker.unreadable = true },
+		"a log that may have been cut": func(_ *bench, c *fakeContainer) {
+			c.LogDriver, c.LogOpts = "json-file", map[string]string{"max-size": "1"}
+		},
+		"no stream for a while": func(b *bench, _ *fakeContainer) { b.docker.noExits = dockerapi.ErrTemporary },
+		"no stream any more":    func(b *bench, _ *fakeContainer) { b.docker.noExits = dockerapi.ErrUnauthorized },
+		"it exits before the next stream": func(b *bench, c *fakeContainer) {
+			b.docker.cutExits()
+			synctest.Wait()
+			c.write("stdout", "gap\n")
+			c.exit(0)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			onEngine(t, withExits, nil, func(b *bench) {
+				d := b.send("m", "id", false, wait)
+				c := b.docker.named(t, "web")
+				c.write("stdout", "before\n")
+				change(b, c)
+				b.docker.cutExits()
+				synctest.Wait()
+				if c.State.Running {
+					c.write("stdout", "gap\n")
+					time.Sleep(time.Minute)
+					c.exit(0)
+				}
+				time.Sleep(time.Minute)
+				d.want(intake.Ack, "")
+				if r := b.result(); *r.ExitCode != 0 || r.Incomplete || r.Stdout != "before\ngap\n" {
+					t.Errorf("result %+v", r)
+				}
+				if logs, attached := b.made("logs"), b.made("attach"); logs != 0 || attached != 1 {
+					t.Errorf("%d reads of the log, %d attaches", logs, attached)
+				}
+				if b.docker.noExits == nil && c.LogDriver != "json-file" && b.made("wait") > 1 {
+					t.Errorf("%d waits", b.made("wait"))
+				}
+			})
+		})
+	}
+}
+
+// TestAdoptedAwaitsEvent: an adopted run needs no wait of its own either.
+func TestAdoptedAwaitsEvent(t *testing.T) {
+	onEngine(t, withExits, nil, func(b *bench) {
+		c := b.leave("web", "running", identity.Of(intake.Job{Queue: "q", MessageID: "id", Body: []byte(wait)}).Labels(true))
+		d := b.send("m", "id", true, wait)
+		d.unsettled()
+		time.Sleep(time.Minute)
+		c.exit(3)
+		time.Sleep(time.Minute)
+		d.want(intake.Ack, event.ReasonExit)
+		if r := b.result(); *r.ExitCode != 3 || b.made("wait") != 0 {
+			t.Errorf("result %+v, %d waits", r, b.made("wait"))
+		}
+	})
 }

@@ -245,6 +245,14 @@ func TestExitsDropped(t *testing.T) {
 				t.Errorf("%d waits for %d runs, want %d", b.made("wait"), n+1, want)
 			}
 		}
+		b.docker.drops(false)
+		for n := range 3 { // one run tries it again in a while; then all rely on it
+			time.Sleep(10 * time.Minute)
+			b.send("m", fmt.Sprint("again", n), false, echo).want(intake.Ack, "")
+		}
+		if b.made("wait") != 2 {
+			t.Errorf("%d waits: the stream is not tried again", b.made("wait"))
+		}
 		b.docker.cutExits()
 		time.Sleep(time.Minute)
 		for n := range exits.MostMisses + 1 { // misses that are not in a row

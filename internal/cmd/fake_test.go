@@ -396,12 +396,14 @@ func (f *fakeDocker) WatchExits(ctx context.Context, label string) (func(func(st
 	}, nil
 }
 
-// cutExits cuts the streams of exits, and no other connection.
+// cutExits cuts the streams of exits, and no other connection, up to four times.
 func (f *fakeDocker) cutExits() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cuts++
-	f.touch()
+	if f.cuts < 4 {
+		f.cuts++
+		f.touch()
+	}
 }
 
 func (f *fakeDocker) AttachContainer(ctx context.Context, id string, o dockerapi.AttachOptions) (func() error, error) {

@@ -273,13 +273,11 @@ func (f *following) listen(begin bool) error {
 	if err != nil {
 		return err
 	}
-	told := begin && w.awaitsEvent()
-	if !told {
-		if err := w.awaitsAnswer(begin); err != nil {
-			return err
-		}
-	}
 	defer f.Carrier.Exits.Forget(f.id)
+	byEvent, err := w.awaits(begin)
+	if err != nil {
+		return err
+	}
 	if begin {
 		if err := f.start(); err != nil {
 			return err
@@ -293,14 +291,15 @@ func (f *following) listen(begin bool) error {
 	if err != nil && w.ctx.Err() != nil {
 		err = context.Cause(w.ctx)
 	}
-	end := w.exit(err)
+	w.read.Store(true)
+	end := w.exit(err, byEvent)
 	w.close()
 	if p, ok := errors.AsType[*panicError](context.Cause(w.ctx)); ok {
 		panic(p)
 	}
 	if end.Err != nil {
 		f.lasted = time.Since(began)
-		if told && errors.Is(end.Err, errBrokenOff) && f.isOver(f.Ctx) {
+		if byEvent && errors.Is(end.Err, errBrokenOff) && f.isOver(f.Ctx) {
 			f.Carrier.Exits.Missed()
 		}
 		return end.Err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/closed"
@@ -25,6 +26,7 @@ type watch struct {
 	timeUp   *time.Timer             // see enforce; nil: there is no time limit
 	enforces chan struct{}           // full while enforce is at work, and from close on
 	reading  chan struct{}           // closed by begin
+	read     atomic.Bool             // the reading has ended
 	closed   bool                    // only for the task's goroutine
 }
 
@@ -66,7 +68,39 @@ func (w *watch) close() {
 // awaitsEvent has the next exit told by the engine's event, and reports whether it will be. Only the end of the
 // output shows that an event was lost. With a restart policy the first exit is not the last.
 func (w *watch) awaitsEvent() bool {
-	return w.out != nil && !w.run.Restarts() && w.Queue == w.Carrier.Queue && w.Carrier.Exits.Await(w.id, w.told)
+	return w.out != nil && !w.run.Restarts() && w.Queue == w.Carrier.Queue && w.Carrier.Exits.Await(w.ctx, w.id, w.event)
+}
+
+// awaits has the next exit told. byEvent: the engine's stream of events tells it.
+func (w *watch) awaits(begin bool) (byEvent bool, err error) {
+	if w.awaitsEvent() && (begin || w.comes()) {
+		return true, nil
+	}
+	return false, w.awaitsAnswer(begin)
+}
+
+// comes reports whether the event that is awaited will come, or has come. If the container ended before, it does not.
+func (w *watch) comes() bool { return !w.isOver(w.ctx) || !w.Carrier.Exits.Forget(w.id) }
+
+// event is told the exit by the engine's event, or that the stream of events has ended. That does not end the reading of the output,
+// which has a connection of its own.
+func (w *watch) event(e exits.Exit) {
+	if e.Err != nil && closed.Is(w.reading) && !w.read.Load() {
+		go w.awaitsElse()
+		return
+	}
+	w.told(e)
+}
+
+// awaitsElse has the exit told by the next stream of events, if that opens soon, else by a wait of its own.
+func (w *watch) awaitsElse() {
+	defer w.recovers()
+	if w.Carrier.Exits.AwaitAgain(w.ctx, w.id, w.event) && w.comes() {
+		return
+	}
+	if err := w.awaitsAnswer(false); err != nil {
+		w.told(exits.Exit{Err: err})
+	}
 }
 
 // awaitsAnswer has the exit told by a wait of its own.
@@ -104,8 +138,9 @@ var errBrokenOff = errors.New("the output ended before the container")
 
 // exit returns the container's exit, after the reading of its output has ended with err. If the exit is not told within
 // Carrier.Idle, it is the error errBrokenOff, because a cut connection looks like the end of the output. If no output is wanted (out
-// is nil), the end of the reading says nothing, and exit waits without this limit.
-func (w *watch) exit(err error) exits.Exit {
+// is nil), the end of the reading says nothing, and exit waits without this limit. If the stream of events that was to tell the exit
+// has ended too, the engine may have been down: then the error is err.
+func (w *watch) exit(err error, byEvent bool) exits.Exit {
 	if errors.Is(err, dockerapi.ErrLogsUnreadable) { // Podman reports it this late
 		w.unreadable()
 		return exits.Exit{Err: err}
@@ -114,6 +149,9 @@ func (w *watch) exit(err error) exits.Exit {
 	case end := <-w.exited:
 		return end
 	default:
+	}
+	if byEvent && err != nil && w.ctx.Err() == nil && !w.Carrier.Exits.Awaits(w.id) && len(w.exited) == 0 {
+		return exits.Exit{Err: err}
 	}
 	var broken <-chan time.Time
 	if w.out != nil {

@@ -34,14 +34,23 @@ type Exits struct {
 	label  string // as KEY=VALUE
 	log    *slog.Logger
 
+	open intake.Gate // while a stream is
+
 	mu      sync.Mutex
 	awaited map[string]func(Exit) // by the container's id; nil: no stream is open
 	misses  int                   // how many events in a row did not come
+	missed  time.Time             // when the last of them was noticed, or the stream was tried since
 }
 
 // MostMisses is how many events in a row may not come before the stream is not relied on. The engine drops an event if its
 // reader is slow. A proxy that buffers answers passes none on.
 const MostMisses = 3
+
+// triedAfter is how long after MostMisses one run relies on the stream again, to try it.
+const triedAfter = 5 * time.Minute
+
+// opensSoon is how long a run whose stream has ended waits for the next one.
+const opensSoon = 5 * time.Second
 
 // New returns Exits. Watch opens their stream.
 func New(e *engine.Engine, docker Docker, gate *intake.Gate, label string, log *slog.Logger) *Exits {
@@ -52,31 +61,63 @@ func New(e *engine.Engine, docker Docker, gate *intake.Gate, label string, log *
 const mostBreaks = 5
 
 // Await has the next exit of a container told, by a function that must not wait. If the stream ends first, its error is told.
-// It returns false if there is no stream to rely on. It must be called before the start, and Forget at the end.
-func (e *Exits) Await(id string, told func(Exit)) bool {
+// It returns false if there is no stream to rely on, or ctx has ended. Call it before the start, or inspect the container after it.
+// After the end of ctx, call Forget.
+func (e *Exits) Await(ctx context.Context, id string, told func(Exit)) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.awaited == nil || e.misses >= MostMisses {
+	unreliable := e.misses >= MostMisses && time.Since(e.missed) < triedAfter
+	if e.awaited == nil || unreliable || ctx.Err() != nil {
 		return false
 	}
+	e.missed = time.Now() // else all runs would try it
 	e.awaited[id] = told
 	return true
+}
+
+// AwaitAgain is Await after the stream has ended: it waits a little for the next one.
+func (e *Exits) AwaitAgain(ctx context.Context, id string, told func(Exit)) bool {
+	late := time.NewTimer(opensSoon)
+	defer late.Stop()
+	for {
+		open, changed := e.open.State()
+		if open {
+			return e.Await(ctx, id, told)
+		}
+		select {
+		case <-changed:
+		case <-late.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// Awaits reports whether the exit of a container is awaited, and was not told yet.
+func (e *Exits) Awaits(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.awaited[id] != nil
 }
 
 // Missed records that the event of a container that has exited did not come.
 func (e *Exits) Missed() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.missed = time.Now()
 	if e.misses++; e.misses == MostMisses {
 		e.log.Warn("the engine's stream of exits is open, and leaves exits out; each run has a wait of its own")
 	}
 }
 
-// Forget ends an Await.
-func (e *Exits) Forget(id string) {
+// Forget ends an Await, and reports whether nothing was told.
+func (e *Exits) Forget(id string) (was bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	was = e.awaited[id] != nil
 	delete(e.awaited, id)
+	return was
 }
 
 // Awaited returns how many exits are awaited, and how many events in a row did not come. open: there is a stream.
@@ -106,7 +147,9 @@ func (e *Exits) follow(ctx context.Context) error {
 	e.mu.Lock()
 	e.awaited, e.misses = make(map[string]func(Exit)), 0
 	e.mu.Unlock()
+	e.open.Set(true)
 	err = join(e.tell)
+	e.open.Set(false)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, told := range e.awaited {

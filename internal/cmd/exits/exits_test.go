@@ -10,7 +10,7 @@ import (
 func TestTell(t *testing.T) {
 	e := Exits{awaited: make(map[string]func(Exit))}
 	exited := make(chan Exit, 1)
-	e.Await("ab", func(end Exit) { exited <- end })
+	e.Await(t.Context(), "ab", func(end Exit) { exited <- end })
 	e.tell("abc", dockerapi.ExitStatus{Code: new(1)})
 	e.tell("a", dockerapi.ExitStatus{Code: new(2)})
 	e.tell("ab", dockerapi.ExitStatus{Code: new(3)})
