@@ -58,6 +58,7 @@ type Carrier struct {
 	Credentials func(ctx context.Context, image string) (auth string, err error)
 
 	pulls      pulls
+	lists      lists
 	lineBudget atomic.Int64 // shared by all streams, see output.NewOutput
 }
 

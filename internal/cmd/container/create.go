@@ -116,7 +116,7 @@ func (t *Work) orphan(r *message.Run) (*dockerapi.Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range list {
+	for s := range list.apart() {
 		if !t.Like(s.Labels) || !t.TakeContainer(s.ID) {
 			continue
 		}

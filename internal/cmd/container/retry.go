@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/mutaphore/docker-dispatch/internal/cmd/delay"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/engine"
-	"github.com/mutaphore/docker-dispatch/internal/cmd/identity"
 	"github.com/mutaphore/docker-dispatch/internal/cmd/live"
 	"github.com/mutaphore/docker-dispatch/internal/dockerapi"
 )
@@ -145,21 +143,4 @@ func askIfTold[T any](t *Work, what string, call func() (T, error)) (v T, err er
 // Inspect returns the container ref. It asks the engine by try.
 func (t *Work) Inspect(ref string) (dockerapi.Container, error) {
 	return ask(t, func() (dockerapi.Container, error) { return t.Carrier.Docker.InspectContainer(t.Ctx, ref) })
-}
-
-// labelled returns the containers that have the labels.
-func (t *Work) labelled(labels ...string) ([]dockerapi.ContainerSummary, error) {
-	return ask(t, func() ([]dockerapi.ContainerSummary, error) {
-		return t.Carrier.Docker.ListContainers(t.Ctx, dockerapi.ListOptions{All: true, Labels: labels})
-	})
-}
-
-// ContainerFor returns the newest container of a job, or nil.
-func (t *Work) ContainerFor(job string) (*dockerapi.ContainerSummary, error) {
-	list, err := t.labelled(identity.LabelQueue+"="+t.Queue, identity.LabelJob+"="+job)
-	i := slices.IndexFunc(list, func(c dockerapi.ContainerSummary) bool { return t.OfQueue(c.Labels) })
-	if err != nil || i < 0 {
-		return nil, err
-	}
-	return &list[i], nil
 }
