@@ -158,6 +158,9 @@ func (d *daemon) run(come <-chan os.Signal) error {
 	work, stopWork := context.WithCancel(context.Background())
 	defer stopWork()
 
+	if err := enoughDescriptors(d.concurrency); err != nil {
+		return err
+	}
 	listener, err := d.listen()
 	if err != nil {
 		return err

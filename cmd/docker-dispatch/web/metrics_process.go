@@ -31,11 +31,17 @@ func readProcess() process {
 	if open, err := os.ReadDir("/proc/self/fd"); err == nil {
 		p.open = int64(len(open)) - 1 // without the one that reads the folder
 	}
+	p.most = MostDescriptors()
+	return p
+}
+
+// MostDescriptors returns how many descriptors this process may have open. 0: not known, or no limit.
+func MostDescriptors() (n int64) {
 	limits, _ := os.ReadFile("/proc/self/limits")
 	if _, after, ok := strings.Cut(string(limits), "Max open files"); ok {
-		p.most = wholeNumber(strings.Fields(after)[0])
+		n = wholeNumber(strings.Fields(after)[0])
 	}
-	return p
+	return n
 }
 
 // wholeNumber returns a whole number; 0: it is none.
