@@ -569,6 +569,7 @@ func TestExitAfterOutage(t *testing.T) {
 			if restarted {
 				b.docker.die()
 				b.docker.revive()
+				time.Sleep(time.Minute) // this process may have seen it, and takes nothing for a while
 			}
 			d := b.send("m", "id", true, echo)
 			time.Sleep(time.Minute)

@@ -292,7 +292,7 @@ func (f *following) listen(begin bool) error {
 		err = context.Cause(w.ctx)
 	}
 	w.read.Store(true)
-	end := w.exit(err, byEvent)
+	end := w.exit(err)
 	w.close()
 	if p, ok := errors.AsType[*panicError](context.Cause(w.ctx)); ok {
 		panic(p)

@@ -27,6 +27,7 @@ type watch struct {
 	enforces chan struct{}           // full while enforce is at work, and from close on
 	reading  chan struct{}           // closed by begin
 	read     atomic.Bool             // the reading has ended
+	cut      atomic.Pointer[error]   // why the stream of events ended during the reading; nil: it did not, or there is a wait
 	closed   bool                    // only for the task's goroutine
 }
 
@@ -86,19 +87,27 @@ func (w *watch) comes() bool { return !w.isOver(w.ctx) || !w.Carrier.Exits.Forge
 // which has a connection of its own.
 func (w *watch) event(e exits.Exit) {
 	if e.Err != nil && closed.Is(w.reading) && !w.read.Load() {
-		go w.awaitsElse()
+		w.cut.Store(&e.Err)
+		go w.awaitsElse(e.Err)
 		return
 	}
 	w.told(e)
 }
 
-// awaitsElse has the exit told by the next stream of events, if that opens soon, else by a wait of its own.
-func (w *watch) awaitsElse() {
+// awaitsElse has the exit told by the next stream of events, if that opens soon, else by a wait of its own. If the container has ended
+// meanwhile, the engine may have been down: then the error cut is told.
+func (w *watch) awaitsElse(cut error) {
 	defer w.recovers()
-	if w.Carrier.Exits.AwaitAgain(w.ctx, w.id, w.event) && w.comes() {
+	err := cut
+	switch again := w.Carrier.Exits.AwaitAgain(w.ctx, w.id, w.event); {
+	case again && w.comes():
 		return
+	case !again:
+		if err = w.awaitsAnswer(false); err == nil {
+			w.cut.Store(nil) // the wait tells it, too, if the engine goes away
+		}
 	}
-	if err := w.awaitsAnswer(false); err != nil {
+	if err != nil {
 		w.told(exits.Exit{Err: err})
 	}
 }
@@ -138,9 +147,9 @@ var errBrokenOff = errors.New("the output ended before the container")
 
 // exit returns the container's exit, after the reading of its output has ended with err. If the exit is not told within
 // Carrier.Idle, it is the error errBrokenOff, because a cut connection looks like the end of the output. If no output is wanted (out
-// is nil), the end of the reading says nothing, and exit waits without this limit. If the stream of events that was to tell the exit
-// has ended too, the engine may have been down: then the error is err.
-func (w *watch) exit(err error, byEvent bool) exits.Exit {
+// is nil), the end of the reading says nothing, and exit waits without this limit. If the stream of events has ended too, the engine
+// may have been down: then the error says why it ended.
+func (w *watch) exit(err error) exits.Exit {
 	if errors.Is(err, dockerapi.ErrLogsUnreadable) { // Podman reports it this late
 		w.unreadable()
 		return exits.Exit{Err: err}
@@ -150,8 +159,9 @@ func (w *watch) exit(err error, byEvent bool) exits.Exit {
 		return end
 	default:
 	}
-	if byEvent && err != nil && w.ctx.Err() == nil && !w.Carrier.Exits.Awaits(w.id) && len(w.exited) == 0 {
-		return exits.Exit{Err: err}
+	cut := w.cut.Load()
+	if cut != nil && w.ctx.Err() == nil && !w.Carrier.Exits.Awaits(w.id) && len(w.exited) == 0 {
+		return exits.Exit{Err: *cut}
 	}
 	var broken <-chan time.Time
 	if w.out != nil {
@@ -163,6 +173,9 @@ func (w *watch) exit(err error, byEvent bool) exits.Exit {
 	case <-w.ctx.Done():
 		return exits.Exit{Err: context.Cause(w.ctx)}
 	case <-broken:
+		if cut != nil {
+			return exits.Exit{Err: *cut}
+		}
 		return exits.Exit{Err: errBrokenOff}
 	}
 }
