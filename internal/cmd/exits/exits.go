@@ -34,10 +34,9 @@ type Exits struct {
 	label  string // as KEY=VALUE
 	log    *slog.Logger
 
-	open intake.Gate // while a stream is
-
 	mu      sync.Mutex
-	awaited map[string]func(Exit) // by the container's id; nil: no stream is open
+	open    intake.Gate           // while a stream is; set with mu held
+	awaited map[string]func(Exit) // by the container's id; empty while no stream is open
 	misses  int                   // how many events in a row did not come
 	missed  time.Time             // when the last of them was noticed, or the stream was tried since
 }
@@ -54,7 +53,7 @@ const opensSoon = 5 * time.Second
 
 // New returns Exits. Watch opens their stream.
 func New(e *engine.Engine, docker Docker, gate *intake.Gate, label string, log *slog.Logger) *Exits {
-	return &Exits{engine: e, docker: docker, gate: gate, label: label, log: log}
+	return &Exits{engine: e, docker: docker, gate: gate, label: label, log: log, awaited: make(map[string]func(Exit))}
 }
 
 // mostBreaks bounds how often in a row the stream is opened again.
@@ -66,8 +65,9 @@ const mostBreaks = 5
 func (e *Exits) Await(ctx context.Context, id string, told func(Exit)) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	open, _ := e.open.State()
 	unreliable := e.misses >= MostMisses && time.Since(e.missed) < triedAfter
-	if e.awaited == nil || unreliable || ctx.Err() != nil {
+	if !open || unreliable || ctx.Err() != nil {
 		return false
 	}
 	e.missed = time.Now() // else all runs would try it
@@ -77,21 +77,9 @@ func (e *Exits) Await(ctx context.Context, id string, told func(Exit)) bool {
 
 // AwaitAgain is Await after the stream has ended: it waits a little for the next one.
 func (e *Exits) AwaitAgain(ctx context.Context, id string, told func(Exit)) bool {
-	late := time.NewTimer(opensSoon)
-	defer late.Stop()
-	for {
-		open, changed := e.open.State()
-		if open {
-			return e.Await(ctx, id, told)
-		}
-		select {
-		case <-changed:
-		case <-late.C:
-			return false
-		case <-ctx.Done():
-			return false
-		}
-	}
+	soon, cancel := context.WithTimeout(ctx, opensSoon)
+	defer cancel()
+	return e.open.Wait(soon) == nil && e.Await(ctx, id, told)
 }
 
 // Awaits reports whether the exit of a container is awaited, and was not told yet.
@@ -124,7 +112,8 @@ func (e *Exits) Forget(id string) (was bool) {
 func (e *Exits) Awaited() (exits, misses int, open bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.awaited), e.misses, e.awaited != nil
+	open, _ = e.open.State()
+	return len(e.awaited), e.misses, open
 }
 
 // tell tells the exit of a container, if it is awaited.
@@ -145,17 +134,17 @@ func (e *Exits) follow(ctx context.Context) error {
 		return err
 	}
 	e.mu.Lock()
-	e.awaited, e.misses = make(map[string]func(Exit)), 0
-	e.mu.Unlock()
+	e.misses = 0
 	e.open.Set(true)
+	e.mu.Unlock()
 	err = join(e.tell)
-	e.open.Set(false)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.open.Set(false)
 	for _, told := range e.awaited {
 		told(Exit{Err: err})
 	}
-	e.awaited = nil
+	e.awaited = make(map[string]func(Exit))
 	return err
 }
 

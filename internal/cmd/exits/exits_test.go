@@ -8,7 +8,8 @@ import (
 
 // TestTell: the first exit of the container is told, and no other.
 func TestTell(t *testing.T) {
-	e := Exits{awaited: make(map[string]func(Exit))}
+	e := New(nil, nil, nil, "", nil)
+	e.open.Set(true)
 	exited := make(chan Exit, 1)
 	e.Await(t.Context(), "ab", func(end Exit) { exited <- end })
 	e.tell("abc", dockerapi.ExitStatus{Code: new(1)})
