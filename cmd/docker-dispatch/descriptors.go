@@ -4,20 +4,15 @@ import (
 	"fmt"
 
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
-	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/web"
 )
 
 // otherDescriptors is more than a daemon has open besides a connection for each running container: those to the broker, some to the
 // engine, the listener and files.
 const otherDescriptors = 64
 
-// enoughDescriptors returns an error if so many containers cannot run at a time.
-func enoughDescriptors(concurrency int) error {
-	return areEnough(concurrency, web.MostDescriptors())
-}
-
-// areEnough is enoughDescriptors if most descriptors may be open; 0: it is not known how many.
-func areEnough(concurrency int, most int64) error {
+// enoughDescriptors returns an error if so many containers cannot run at a time. most is how many descriptors may be open; 0: it is
+// not known.
+func enoughDescriptors(concurrency int, most int64) error {
 	if most == 0 || int64(concurrency)+otherDescriptors <= most {
 		return nil
 	}

@@ -18,7 +18,7 @@ func TestDescriptors(t *testing.T) {
 		{961, 1024, false},
 		{16, 50, false},
 	} {
-		err := areEnough(tt.concurrency, tt.most)
+		err := enoughDescriptors(tt.concurrency, tt.most)
 		if (err == nil) != tt.ok {
 			t.Errorf("%+v: %v", tt, err)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/client"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/systemd"
 	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/ui"
+	"github.com/mutaphore/docker-dispatch/cmd/docker-dispatch/web"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc"
 	"github.com/mutaphore/docker-dispatch/internal/amqpsrc/wire"
 	"github.com/mutaphore/docker-dispatch/internal/cmd"
@@ -105,11 +106,6 @@ func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer, sign
 	return ui.ExitClean
 }
 
-// asks reports whether the command line asks for help or the like, and not for a daemon.
-func asks(err error) bool {
-	return errors.Is(err, ui.ErrHelp) || errors.Is(err, errVersion) || errors.Is(err, errAPICalls)
-}
-
 // A source delivers jobs: the broker, or stdin.
 type source interface {
 	// Run sends jobs, and those of the control queue to control, until ctx ends or no more come. It closes both channels.
@@ -158,7 +154,7 @@ func (d *daemon) run(come <-chan os.Signal) error {
 	work, stopWork := context.WithCancel(context.Background())
 	defer stopWork()
 
-	if err := enoughDescriptors(d.concurrency); err != nil {
+	if err := enoughDescriptors(d.concurrency, web.MostDescriptors()); err != nil {
 		return err
 	}
 	listener, err := d.listen()

@@ -20,6 +20,11 @@ var (
 	errAPICalls = errors.New("API calls")
 )
 
+// asks reports whether the command line asks for help or the like, and not for a daemon.
+func asks(err error) bool {
+	return errors.Is(err, ui.ErrHelp) || errors.Is(err, errVersion) || errors.Is(err, errAPICalls)
+}
+
 // newSettings returns the defaults, and the options that replace them.
 func newSettings() *settings {
 	s := &settings{
