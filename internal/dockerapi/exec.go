@@ -112,7 +112,7 @@ func (c *Client) CreateExec(ctx context.Context, containerID string, cfg ExecCon
 func (c *Client) StartExec(ctx context.Context, execID string, o AttachOptions) (join func() error, err error) {
 	r := startExec(execID, false, o.Tty)
 	call := *r.Call
-	call.doubt = "output may be missing"
+	call.doubt = "output may be missing" // whether the command runs can be asked
 	r.Call = &call
 	return c.attach(ctx, r, o)
 }

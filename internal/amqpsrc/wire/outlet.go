@@ -86,7 +86,7 @@ type Sent struct {
 
 // Publish writes a message to an exchange: to "", which leads to the queue, or to one that ignores the queue. The message is
 // mandatory, except to a direct reply-to: see IsDirect. The caller has a slot for the message, which Outcome frees. If Publish
-// fails, the slot is free, and the message is hardly stored: its end was not written.
+// fails, the slot is free, and whether the broker has the message is not known.
 func (o *Outlet) Publish(exchange, queue string, m amqp.Publishing) (*Sent, error) {
 	dc, err := o.Ch.PublishWithDeferredConfirm(exchange, queue, !IsDirect(queue), false, m) // mandatory, immediate
 	if err != nil {

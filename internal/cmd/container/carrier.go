@@ -8,6 +8,7 @@
 //	follow.go      starts it and follows it to its exit, over broken connections too; watch.go is what goes on while it runs,
 //	               exit.go ends it at its limits; unseen.go finds out what an engine missed while it was down; readlog.go
 //	               attaches to its output, and reads missed output from the log
+//	labelled.go    lists containers by their labels
 //	retry.go       repeats engine calls that failed
 //	outcome.go     the result
 //	remove.go      removes a container

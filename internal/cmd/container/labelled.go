@@ -43,15 +43,15 @@ type lists struct {
 	begun map[string]*list // the last that was begun, and has not ended; guarded by mu
 }
 
-// A list is what one call has returned. It does not change after done is closed.
+// A list is what one call has returned.
 type list struct {
-	done       chan struct{}
-	containers []dockerapi.ContainerSummary // newest first
-	err        error
-	readers    atomic.Int64 // see apart
+	done       chan struct{}                // closed when the call has ended
+	containers []dockerapi.ContainerSummary // newest first; not changed after done is closed
+	err        error                        // the same; context.Canceled if the call was not made, or has panicked
+	readers    atomic.Int64                 // see apart
 }
 
-// apart returns all containers. Each reader begins with another one, so that tasks which each look for one do not meet.
+// apart returns all containers. Each reader begins with another container: otherwise all tasks that look for one would try the same.
 func (l *list) apart() iter.Seq[dockerapi.ContainerSummary] {
 	first := int(l.readers.Add(1) - 1)
 	return func(yield func(dockerapi.ContainerSummary) bool) {
@@ -63,8 +63,8 @@ func (l *list) apart() iter.Seq[dockerapi.ContainerSummary] {
 	}
 }
 
-// of returns a list that begins after the call of of. Who asks first makes the call, after the one that is under way, for all that
-// ask until then.
+// of returns a list of a call that begins after of does. The first task that asks makes the call, after the one under way has ended,
+// for all tasks that ask until then.
 func (l *lists) of(ctx context.Context, key string, call func() ([]dockerapi.ContainerSummary, error)) (*list, error) {
 	for {
 		l.mu.Lock()

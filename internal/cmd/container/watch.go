@@ -80,7 +80,7 @@ func (w *watch) awaits(begin bool) (byEvent bool, err error) {
 	return false, w.awaitsAnswer(begin)
 }
 
-// comes reports whether the event that is awaited will come, or has come. If the container ended before, it does not.
+// comes reports whether the event that is awaited will come, or has come. It does not if the container ended before Await.
 func (w *watch) comes() bool { return !w.isOver(w.ctx) || !w.Carrier.Exits.Forget(w.id) }
 
 // event is told the exit by the engine's event, or that the stream of events has ended. That does not end the reading of the output,

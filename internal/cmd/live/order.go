@@ -21,8 +21,8 @@ type Order struct {
 	Before atomic.Pointer[Order] // the previous command; nil: none, or it has taken effect
 
 	once   sync.Once
-	behind int             // how many commands come next after it, and have not taken effect; guarded by Registry.mu
-	passed map[*Order]bool // the commands of behind that ended before this one took effect; guarded by Registry.mu
+	later  int             // how many commands come next after it, and have not taken effect; guarded by Registry.mu
+	passed map[*Order]bool // the later commands that ended before this one took effect; guarded by Registry.mu
 }
 
 func newOrder(stops bool) *Order {
@@ -31,8 +31,8 @@ func newOrder(stops bool) *Order {
 
 // Turn returns what a later command waits for. If both only end the container, it waits only until this one has begun:
 // a kill must not wait for a slow stop.
-func (o *Order) Turn(behind *Order) <-chan struct{} {
-	if o.stops && behind.stops {
+func (o *Order) Turn(later *Order) <-chan struct{} {
+	if o.stops && later.stops {
 		return o.began
 	}
 	return o.Effective
@@ -93,7 +93,7 @@ func (g *Registry) effective(o *Order) {
 		o.begins()
 	}
 	// A command in passed with none after it is forgotten: the next command comes right after b.
-	for ; b != nil && o.behind == 0 && b.passed[o]; o, b = b, b.Before.Load() {
+	for ; b != nil && o.later == 0 && b.passed[o]; o, b = b, b.Before.Load() {
 		delete(b.passed, o)
 		latest := g.latest[o.name] == o // a command of the control queue is not
 		g.ends(o)
@@ -108,7 +108,7 @@ func (g *Registry) ends(o *Order) {
 	o.begins()
 	close(o.Effective)
 	if b := o.Before.Swap(nil); b != nil { // else each order would keep all earlier ones in memory
-		b.behind--
+		b.later--
 	}
 	g.forget(o)
 	for p := range o.passed {

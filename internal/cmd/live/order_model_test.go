@@ -46,8 +46,8 @@ func TestOrderModel(t *testing.T) {
 				if free != (earlier == 0) {
 					t.Fatalf("seed %d %s: %d free %v, %d before it not done", seed, where, i, free, earlier)
 				}
-				if n := x.Order.behind; n < 0 {
-					t.Fatalf("behind %d", n)
+				if n := x.Order.later; n < 0 {
+					t.Fatalf("later %d", n)
 				}
 			}
 		}

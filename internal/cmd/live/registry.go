@@ -127,7 +127,7 @@ func (g *Registry) Add(t *Task) {
 		}
 	}
 	if b := t.Order.Before.Load(); b != nil {
-		b.behind++
+		b.later++
 	}
 }
 

@@ -1,10 +1,9 @@
 // Package policy decides what messages may ask for. It decodes a message, reads the command, and asks no engine.
 //
 // asks.go and asks_*.go list what a message asks for: keys, each with one value, and why the built-in policy denies it, if it does.
-// policy.go judges each of them. The built-in
-// policy allows a value or not. For the keys that a policy's file names, the file's values are allowed instead: rules.go has
-// these keys, pattern.go compares values. A file sets ceilings and defaults too (ceiling.go), for all messages or for one
-// user's. file.go reads it, explain.go prints the policy that results. Begin with [Check].
+// policy.go judges each of them. The built-in policy allows a value or not. For the keys that a policy's file names, the file's
+// values are allowed instead: rules.go has these keys, pattern.go compares values. A file sets ceilings and defaults too
+// (ceiling.go), for all messages or for one user's. file.go reads it, explain.go prints the policy that results. Begin with [Check].
 //
 // Rules that need more than the message are elsewhere. internal/cmd/by_job.go lets no command reach a container
 // that no message of the queue made. internal/cmd/container/create.go looks at volumes and networks that exist already.
