@@ -85,11 +85,13 @@ func (s mortalSource) Run(ctx context.Context, jobs, control chan<- intake.Job) 
 			return err
 		}
 		jobs <- j
-		switch s.mortal {
-		case stepReleased:
-			return wire.ErrReleased
-		case stepFailed:
-			return errSourceFailed
+		failed := map[mortal]error{stepReleased: wire.ErrReleased, stepFailed: errSourceFailed}[s.mortal]
+		if failed != nil {
+			go func() { // the source hands over what it has until it ends, perhaps the same job once more
+				for range inner {
+				}
+			}()
+			return failed
 		}
 	}
 	return <-done
